@@ -1,0 +1,51 @@
+using System.Runtime.CompilerServices;
+
+namespace Mamba.Core;
+
+/// <summary>The checks at an operator's door. Messages are built only when a check fails.</summary>
+internal static class Check
+{
+    /// <summary>Throws a <see cref="ShapeException"/> unless <paramref name="condition"/> holds.</summary>
+    public static void That(bool condition, string operatorName, [InterpolatedStringHandlerArgument(nameof(condition))] ref Problem problem)
+    {
+        if (!condition) throw new ShapeException(operatorName, problem.ToString());
+    }
+
+    public static void Rank(Tensor x, int rank, string operatorName, string layout)
+    {
+        if (x.Shape.Rank != rank) throw new ShapeException(operatorName, $"input is {x.Shape}, expected {layout}");
+    }
+
+    public static void SameShape(Tensor a, Tensor b, string operatorName)
+    {
+        if (a.Shape != b.Shape) throw new ShapeException(operatorName, $"shapes {a.Shape} and {b.Shape} differ, expected equal ones");
+    }
+
+    /// <summary>A parameter of exactly these extents, or none at all.</summary>
+    public static void Extents(Tensor? parameter, string operatorName, string name, params ReadOnlySpan<int> extents)
+    {
+        if (parameter is null) return;
+        Shape expected = new(extents);
+        if (parameter.Shape != expected) throw new ShapeException(operatorName, $"{name} is {parameter.Shape}, expected {expected}");
+    }
+
+    /// <summary>Text that is formatted only when the check has failed.</summary>
+    [InterpolatedStringHandler]
+    public ref struct Problem
+    {
+        private DefaultInterpolatedStringHandler _text;
+        private readonly bool _failed;
+
+        public Problem(int literalLength, int formattedCount, bool condition, out bool shouldAppend)
+        {
+            _failed = shouldAppend = !condition;
+            if (_failed) _text = new DefaultInterpolatedStringHandler(literalLength, formattedCount);
+        }
+
+        public void AppendLiteral(string text) => _text.AppendLiteral(text);
+
+        public void AppendFormatted<T>(T value) => _text.AppendFormatted(value);
+
+        public override string ToString() => _failed ? _text.ToStringAndClear() : "";
+    }
+}

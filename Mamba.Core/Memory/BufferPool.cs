@@ -1,0 +1,71 @@
+using System.Numerics;
+
+namespace Mamba.Core.Memory;
+
+/// <summary>
+/// Buffers waiting to be used again, by size class: eight classes an octave, so that at most an eighth of a buffer is unused. A training step
+/// asks for the same sizes over and over, so that after the first one nothing is allocated.
+/// </summary>
+internal static class BufferPool
+{
+    private const int Smallest = 64;
+    private const int ClassesPerOctave = 8;
+
+    private static readonly Lock s_gate = new();
+    private static readonly Dictionary<int, Stack<Buffer>> s_free = [];
+    private static long s_rented;
+    private static long s_pooled;
+    private static long s_peak;
+
+    /// <summary>When set, returned buffers are filled with NaN, so that a use after return shows. For tests.</summary>
+    public static bool Poison { get; set; }
+
+    /// <summary>Floats now rented.</summary>
+    public static long Rented => Volatile.Read(ref s_rented);
+
+    /// <summary>The most floats that were rented at once since the last <see cref="ResetPeak"/>.</summary>
+    public static long Peak => Volatile.Read(ref s_peak);
+
+    public static void ResetPeak()
+    {
+        lock (s_gate) s_peak = s_rented;
+    }
+
+    /// <summary>An uninitialised buffer of at least <paramref name="length"/> floats.</summary>
+    public static Buffer Rent(int length)
+    {
+        int capacity = ClassOf(length);
+        lock (s_gate)
+        {
+            s_rented += capacity;
+            s_peak = Math.Max(s_peak, s_rented);
+            if (s_free.TryGetValue(capacity, out Stack<Buffer>? stack) && stack.TryPop(out Buffer? buffer))
+            {
+                s_pooled -= capacity;
+                return buffer;
+            }
+        }
+        return new Buffer(capacity);
+    }
+
+    public static void Return(Buffer buffer)
+    {
+        if (Poison) buffer.Memory.Span.Fill(float.NaN);
+        lock (s_gate)
+        {
+            s_rented -= buffer.Capacity;
+            // Shapes that come once (images of many sizes) must not pile up: keep no more than what was in use at once, and half of that.
+            if (s_pooled + s_rented + buffer.Capacity > s_peak + s_peak / 2) return;
+            s_pooled += buffer.Capacity;
+            if (!s_free.TryGetValue(buffer.Capacity, out Stack<Buffer>? stack)) s_free[buffer.Capacity] = stack = new Stack<Buffer>();
+            stack.Push(buffer);
+        }
+    }
+
+    private static int ClassOf(int length)
+    {
+        if (length <= Smallest) return Smallest;
+        int step = Math.Max(Smallest, (1 << BitOperations.Log2((uint)length)) / ClassesPerOctave);
+        return (int)Math.Min(Array.MaxLength - Smallest, ((long)length + step - 1) / step * step);
+    }
+}

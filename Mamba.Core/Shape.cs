@@ -1,0 +1,114 @@
+using System.Runtime.CompilerServices;
+
+namespace Mamba.Core;
+
+/// <summary>The extents of a tensor, outermost first: up to six dimensions, held inline.</summary>
+public readonly struct Shape : IEquatable<Shape>
+{
+    /// <summary>The most dimensions a tensor has.</summary>
+    public const int MaxRank = 6;
+
+    private readonly Extents _extents;
+
+    /// <summary>A shape of the given extents; none at all is a scalar's.</summary>
+    /// <param name="extents">Each at least 0.</param>
+    /// <exception cref="ShapeException">More than six, a negative one, or a product above 2^31 - 65.</exception>
+    public Shape(params ReadOnlySpan<int> extents)
+    {
+        if (extents.Length > MaxRank) throw new ShapeException("Shape", $"{extents.Length} dimensions; at most {MaxRank} are supported");
+        long count = 1;
+        for (int i = 0; i < extents.Length; i++)
+        {
+            if (extents[i] < 0) throw new ShapeException("Shape", $"dimension {i} is {extents[i]}");
+            _extents[i] = extents[i];
+            count = Math.Min(count * extents[i], long.MaxValue / int.MaxValue);
+        }
+        if (count > Array.MaxLength - 64) throw new ShapeException("Shape", $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds");
+        Rank = extents.Length;
+        Count = (int)count;
+    }
+
+    /// <summary>The number of dimensions.</summary>
+    public int Rank { get; }
+
+    /// <summary>The number of elements: the product of the extents.</summary>
+    public int Count { get; }
+
+    /// <summary>The extent of dimension <paramref name="i"/>; -1 is the last.</summary>
+    /// <param name="i">From -Rank to Rank - 1.</param>
+    public int this[int i]
+    {
+        get
+        {
+            int index = i < 0 ? i + Rank : i;
+            if ((uint)index >= (uint)Rank) throw new ShapeException("Shape", $"no dimension {i} in {this}");
+            return _extents[index];
+        }
+    }
+
+    /// <summary>This shape with the extent of one dimension replaced.</summary>
+    /// <param name="i">The dimension; -1 is the last.</param>
+    /// <param name="extent">Its new extent.</param>
+    /// <returns>The new shape.</returns>
+    public Shape With(int i, int extent)
+    {
+        Span<int> extents = stackalloc int[Rank];
+        CopyTo(extents);
+        extents[i < 0 ? i + Rank : i] = extent;
+        return new Shape(extents);
+    }
+
+    /// <summary>The extents as an array, outermost first.</summary>
+    /// <returns>A new array.</returns>
+    public int[] ToArray()
+    {
+        int[] extents = new int[Rank];
+        CopyTo(extents);
+        return extents;
+    }
+
+    /// <summary>Writes the extents, outermost first.</summary>
+    /// <param name="extents">At least Rank long.</param>
+    public void CopyTo(Span<int> extents)
+    {
+        for (int i = 0; i < Rank; i++) extents[i] = _extents[i];
+    }
+
+    /// <summary>Whether the ranks and all extents are equal.</summary>
+    /// <param name="other">The other shape.</param>
+    /// <returns>True if they are.</returns>
+    public bool Equals(Shape other)
+    {
+        if (Rank != other.Rank) return false;
+        for (int i = 0; i < Rank; i++)
+            if (_extents[i] != other._extents[i]) return false;
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => obj is Shape other && Equals(other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode()
+    {
+        HashCode hash = default;
+        for (int i = 0; i < Rank; i++) hash.Add(_extents[i]);
+        return hash.ToHashCode();
+    }
+
+    /// <summary>The extents in parentheses, as in (2, 64, 64, 3).</summary>
+    /// <returns>The text.</returns>
+    public override string ToString() => $"({string.Join(", ", ToArray())})";
+
+    /// <summary>Whether two shapes are equal.</summary>
+    public static bool operator ==(Shape left, Shape right) => left.Equals(right);
+
+    /// <summary>Whether two shapes differ.</summary>
+    public static bool operator !=(Shape left, Shape right) => !left.Equals(right);
+
+    [InlineArray(MaxRank)]
+    private struct Extents
+    {
+        private int _first;
+    }
+}

@@ -1,0 +1,95 @@
+using System.Numerics;
+using System.Runtime.Intrinsics;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>The vector type that kernels run over.</summary>
+public enum VectorWidth
+{
+    /// <summary>One float at a time.</summary>
+    Scalar,
+
+    /// <summary>128 bits: SSE, AdvSimd.</summary>
+    V128,
+
+    /// <summary>256 bits: AVX2.</summary>
+    V256,
+
+    /// <summary>512 bits: AVX-512.</summary>
+    V512,
+
+    /// <summary>The runtime's own <see cref="Vector{T}"/>, for hardware whose width is not fixed.</summary>
+    Portable,
+}
+
+/// <summary>
+/// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c>
+/// (scalar, v128, v256, v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread.
+/// </summary>
+public static class Isa
+{
+    [ThreadStatic]
+    private static VectorWidth? s_forced;
+
+    private static readonly VectorWidth s_default = FromEnvironment() ?? Widest;
+
+    /// <summary>The width of the next kernel that this thread starts.</summary>
+    public static VectorWidth Current => s_forced ?? s_default;
+
+    /// <summary>The widths in hardware here, narrowest first.</summary>
+    public static IEnumerable<VectorWidth> Supported => Enum.GetValues<VectorWidth>().Where(IsSupported);
+
+    private static VectorWidth Widest => Vector512.IsHardwareAccelerated ? VectorWidth.V512
+        : Vector256.IsHardwareAccelerated ? VectorWidth.V256
+        : Vector128.IsHardwareAccelerated ? VectorWidth.V128
+        : VectorWidth.Scalar;
+
+    /// <summary>Whether the hardware has this width; one it has not would be emulated, thousands of times slower.</summary>
+    /// <param name="width">The width asked about.</param>
+    /// <returns>True if kernels may run at it.</returns>
+    public static bool IsSupported(VectorWidth width) => width switch
+    {
+        VectorWidth.Scalar => true,
+        VectorWidth.V128 => Vector128.IsHardwareAccelerated,
+        VectorWidth.V256 => Vector256.IsHardwareAccelerated,
+        VectorWidth.V512 => Vector512.IsHardwareAccelerated,
+        VectorWidth.Portable => Vector.IsHardwareAccelerated,
+        _ => false,
+    };
+
+    /// <summary>Makes this thread's kernels run at <paramref name="width"/> until the result is disposed.</summary>
+    /// <param name="width">The width to use.</param>
+    /// <returns>Disposing it restores what stood before.</returns>
+    /// <exception cref="PlatformNotSupportedException">The hardware has no such width.</exception>
+    public static IDisposable Use(VectorWidth width)
+    {
+        if (!IsSupported(width)) throw new PlatformNotSupportedException($"Vector width {width} is not in this hardware; it has {string.Join(", ", Supported)}.");
+        Restore restore = new(s_forced);
+        s_forced = width;
+        return restore;
+    }
+
+    /// <summary>
+    /// The narrowest width that holds <paramref name="lanes"/> floats, at most the current one: a kernel whose lanes are few channels
+    /// wastes less of a narrow vector.
+    /// </summary>
+    internal static VectorWidth For(nint lanes) => Current switch
+    {
+        VectorWidth.V512 or VectorWidth.V256 or VectorWidth.V128 when lanes <= 4 => VectorWidth.V128,
+        VectorWidth.V512 or VectorWidth.V256 when lanes <= 8 => VectorWidth.V256,
+        VectorWidth current => current,
+    };
+
+    private static VectorWidth? FromEnvironment()
+    {
+        string? name = Environment.GetEnvironmentVariable("MAMBA_ISA");
+        if (string.IsNullOrEmpty(name)) return null;
+        if (Enum.TryParse(name, ignoreCase: true, out VectorWidth width) && IsSupported(width)) return width;
+        throw new PlatformNotSupportedException($"MAMBA_ISA={name}: expected one of {string.Join(", ", Supported)}.");
+    }
+
+    private sealed class Restore(VectorWidth? previous) : IDisposable
+    {
+        public void Dispose() => s_forced = previous;
+    }
+}

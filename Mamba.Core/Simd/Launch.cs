@@ -1,0 +1,49 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>
+/// A kernel: a struct whose fields are its pointers and sizes, and whose one method does the work items [begin, end) over the vector type V.
+/// Its chunks run on several threads at once, so they write to separate places; a sum across chunks is written per chunk (begin / grain) and
+/// added up afterwards in order, never by arrival.
+/// </summary>
+internal interface IKernel
+{
+    /// <summary>Does work items [begin, end). Implementations carry AggressiveOptimization and copy hot fields to locals.</summary>
+    void Run<V>(nint begin, nint end) where V : unmanaged;
+}
+
+/// <summary>The one place where a kernel meets a vector width and threads.</summary>
+internal static unsafe class Launch
+{
+    /// <summary>A grain that keeps a chunk of cheap elementwise work near 16 KiB to 64 KiB a stream.</summary>
+    public const nint ElementGrain = 8192;
+
+    /// <summary>Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="Workers"/>.</summary>
+    /// <remarks>The split depends on count and grain alone, so callers must derive the grain from shapes, never from the thread count.</remarks>
+    public static void Run<K>(in K kernel, nint count, nint grain) where K : unmanaged, IKernel => Run(kernel, count, grain, Isa.Current);
+
+    /// <inheritdoc cref="Run{K}(in K, nint, nint)"/>
+    public static void Run<K>(in K kernel, nint count, nint grain, VectorWidth width) where K : unmanaged, IKernel
+    {
+        if (count <= 0) return;
+        delegate*<void*, nint, nint, void> body = width switch
+        {
+            VectorWidth.V512 => &Invoke<K, Vector512<float>>,
+            VectorWidth.V256 => &Invoke<K, Vector256<float>>,
+            VectorWidth.V128 => &Invoke<K, Vector128<float>>,
+            VectorWidth.Portable => &Invoke<K, Vector<float>>,
+            _ => &Invoke<K, float>,
+        };
+        K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
+        Workers.For(count, grain, body, &copy);
+    }
+
+    /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
+    public static nint Chunks(nint count, nint grain) => (count + grain - 1) / grain;
+
+    private static void Invoke<K, V>(void* kernel, nint begin, nint end) where K : unmanaged, IKernel where V : unmanaged =>
+        Unsafe.AsRef<K>(kernel).Run<V>(begin, end);
+}

@@ -1,0 +1,331 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>
+/// The facade over the vector width. A kernel is written once over a type parameter V, which is <see cref="Vector512{T}"/>,
+/// <see cref="Vector256{T}"/>, <see cref="Vector128{T}"/> or <see cref="Vector{T}"/> of float, or float itself (one lane). Every method branches
+/// on <c>typeof(V)</c>, a constant to the JIT and to the AOT compiler, so that one instruction remains. The vectors stay raw: a wrapper struct
+/// around them costs moves in the tightest loops.
+/// </summary>
+internal static unsafe class Vec
+{
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    [MethodImpl(Inline)]
+    private static TTo Cast<TFrom, TTo>(TFrom value) => Unsafe.BitCast<TFrom, TTo>(value);
+
+    extension<V>(V) where V : unmanaged
+    {
+        /// <summary>a + b, lane by lane.</summary>
+        [MethodImpl(Inline)]
+        public static V operator +(V a, V b)
+        {
+            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) + Cast<V, Vector512<float>>(b));
+            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) + Cast<V, Vector256<float>>(b));
+            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) + Cast<V, Vector128<float>>(b));
+            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) + Cast<V, Vector<float>>(b));
+            return Cast<float, V>(Cast<V, float>(a) + Cast<V, float>(b));
+        }
+
+        /// <summary>a - b, lane by lane.</summary>
+        [MethodImpl(Inline)]
+        public static V operator -(V a, V b)
+        {
+            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) - Cast<V, Vector512<float>>(b));
+            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) - Cast<V, Vector256<float>>(b));
+            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) - Cast<V, Vector128<float>>(b));
+            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) - Cast<V, Vector<float>>(b));
+            return Cast<float, V>(Cast<V, float>(a) - Cast<V, float>(b));
+        }
+
+        /// <summary>a b, lane by lane.</summary>
+        [MethodImpl(Inline)]
+        public static V operator *(V a, V b)
+        {
+            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) * Cast<V, Vector512<float>>(b));
+            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) * Cast<V, Vector256<float>>(b));
+            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) * Cast<V, Vector128<float>>(b));
+            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) * Cast<V, Vector<float>>(b));
+            return Cast<float, V>(Cast<V, float>(a) * Cast<V, float>(b));
+        }
+
+        /// <summary>a / b, lane by lane.</summary>
+        [MethodImpl(Inline)]
+        public static V operator /(V a, V b)
+        {
+            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) / Cast<V, Vector512<float>>(b));
+            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) / Cast<V, Vector256<float>>(b));
+            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) / Cast<V, Vector128<float>>(b));
+            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) / Cast<V, Vector<float>>(b));
+            return Cast<float, V>(Cast<V, float>(a) / Cast<V, float>(b));
+        }
+
+        /// <summary>-a, lane by lane.</summary>
+        [MethodImpl(Inline)]
+        public static V operator -(V a)
+        {
+            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(-Cast<V, Vector512<float>>(a));
+            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(-Cast<V, Vector256<float>>(a));
+            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(-Cast<V, Vector128<float>>(a));
+            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(-Cast<V, Vector<float>>(a));
+            return Cast<float, V>(-Cast<V, float>(a));
+        }
+    }
+
+    /// <summary>The number of lanes of V.</summary>
+    [MethodImpl(Inline)]
+    public static nint Count<V>() where V : unmanaged => sizeof(V) / sizeof(float);
+
+    /// <summary>All lanes from p on; p need not be aligned.</summary>
+    [MethodImpl(Inline)]
+    public static V Load<V>(float* p) where V : unmanaged => Unsafe.ReadUnaligned<V>(p);
+
+    /// <summary>All lanes to p on; p need not be aligned.</summary>
+    [MethodImpl(Inline)]
+    public static void Store<V>(V v, float* p) where V : unmanaged => Unsafe.WriteUnaligned(p, v);
+
+    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) from p on, zero in the others; nothing past them is read.</summary>
+    [MethodImpl(Inline)]
+    public static V Load<V>(float* p, nint n) where V : unmanaged
+    {
+        if (typeof(V) == typeof(float)) return Load<V>(p);
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
+            return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Vector512<float>.Zero));
+        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Cast<Vector256<float>, V>(Avx.MaskLoad(p, FirstLanes256(n)));
+        if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Cast<Vector128<float>, V>(Avx.MaskLoad(p, FirstLanes128(n)));
+        return LoadLanes<V>(p, n);
+    }
+
+    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) to p on; nothing past them is written.</summary>
+    [MethodImpl(Inline)]
+    public static void Store<V>(V v, float* p, nint n) where V : unmanaged
+    {
+        if (typeof(V) == typeof(float)) Store(v, p);
+        else if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) Avx512F.MaskStore(p, FirstLanes512(n), Cast<V, Vector512<float>>(v));
+        else if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) Avx.MaskStore(p, FirstLanes256(n), Cast<V, Vector256<float>>(v));
+        else if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) Avx.MaskStore(p, FirstLanes128(n), Cast<V, Vector128<float>>(v));
+        else StoreLanes(v, p, n);
+    }
+
+    [MethodImpl(Inline)]
+    private static Vector512<float> FirstLanes512(nint n) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create((int)n)).AsSingle();
+
+    [MethodImpl(Inline)]
+    private static Vector256<float> FirstLanes256(nint n) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create((int)n)).AsSingle();
+
+    [MethodImpl(Inline)]
+    private static Vector128<float> FirstLanes128(nint n) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create((int)n)).AsSingle();
+
+    // Out of line, so that the spilled vector below costs nothing in the loops that call the masked forms above.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static V LoadLanes<V>(float* p, nint n) where V : unmanaged
+    {
+        V v = default;
+        for (nint i = 0; i < n; i++) ((float*)&v)[i] = p[i];
+        return v;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void StoreLanes<V>(V v, float* p, nint n) where V : unmanaged
+    {
+        for (nint i = 0; i < n; i++) p[i] = ((float*)&v)[i];
+    }
+
+    /// <summary>x in every lane.</summary>
+    [MethodImpl(Inline)]
+    public static V Broadcast<V>(float x) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Create(x));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Create(x));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Create(x));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.Create(x));
+        return Cast<float, V>(x);
+    }
+
+    /// <summary>a b + c, rounded once where the hardware can.</summary>
+    [MethodImpl(Inline)]
+    public static V Fma<V>(V a, V b, V c) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>))
+            return Cast<Vector512<float>, V>(Vector512.MultiplyAddEstimate(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b), Cast<V, Vector512<float>>(c)));
+        if (typeof(V) == typeof(Vector256<float>))
+            return Cast<Vector256<float>, V>(Vector256.MultiplyAddEstimate(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b), Cast<V, Vector256<float>>(c)));
+        if (typeof(V) == typeof(Vector128<float>))
+            return Cast<Vector128<float>, V>(Vector128.MultiplyAddEstimate(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b), Cast<V, Vector128<float>>(c)));
+        if (typeof(V) == typeof(Vector<float>))
+            return Cast<Vector<float>, V>(Vector.MultiplyAddEstimate(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b), Cast<V, Vector<float>>(c)));
+        return Cast<float, V>(float.MultiplyAddEstimate(Cast<V, float>(a), Cast<V, float>(b), Cast<V, float>(c)));
+    }
+
+    /// <summary>The larger of a and b, lane by lane, in one instruction: a NaN in b comes through, one in a may not.</summary>
+    [MethodImpl(Inline)]
+    public static V Max<V>(V a, V b) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.MaxNative(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.MaxNative(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.MaxNative(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.MaxNative(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        return Cast<float, V>(float.MaxNative(Cast<V, float>(a), Cast<V, float>(b)));
+    }
+
+    /// <summary>The smaller of a and b, lane by lane, in one instruction: a NaN in b comes through, one in a may not.</summary>
+    [MethodImpl(Inline)]
+    public static V Min<V>(V a, V b) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.MinNative(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.MinNative(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.MinNative(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.MinNative(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        return Cast<float, V>(float.MinNative(Cast<V, float>(a), Cast<V, float>(b)));
+    }
+
+    /// <summary>|a|.</summary>
+    [MethodImpl(Inline)]
+    public static V Abs<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Abs(Cast<V, Vector512<float>>(a)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Abs(Cast<V, Vector256<float>>(a)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Abs(Cast<V, Vector128<float>>(a)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.Abs(Cast<V, Vector<float>>(a)));
+        return Cast<float, V>(MathF.Abs(Cast<V, float>(a)));
+    }
+
+    /// <summary>Square root.</summary>
+    [MethodImpl(Inline)]
+    public static V Sqrt<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Sqrt(Cast<V, Vector512<float>>(a)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Sqrt(Cast<V, Vector256<float>>(a)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Sqrt(Cast<V, Vector128<float>>(a)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.SquareRoot(Cast<V, Vector<float>>(a)));
+        return Cast<float, V>(MathF.Sqrt(Cast<V, float>(a)));
+    }
+
+    /// <summary>Nearest whole number, halves to even.</summary>
+    [MethodImpl(Inline)]
+    public static V Round<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Round(Cast<V, Vector512<float>>(a)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Round(Cast<V, Vector256<float>>(a)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Round(Cast<V, Vector128<float>>(a)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.Round(Cast<V, Vector<float>>(a)));
+        return Cast<float, V>(MathF.Round(Cast<V, float>(a)));
+    }
+
+    /// <summary>The sum of all lanes, in a fixed tree.</summary>
+    [MethodImpl(Inline)]
+    public static float Sum<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Vector512.Sum(Cast<V, Vector512<float>>(a));
+        if (typeof(V) == typeof(Vector256<float>)) return Vector256.Sum(Cast<V, Vector256<float>>(a));
+        if (typeof(V) == typeof(Vector128<float>)) return Vector128.Sum(Cast<V, Vector128<float>>(a));
+        if (typeof(V) == typeof(Vector<float>)) return Vector.Sum(Cast<V, Vector<float>>(a));
+        return Cast<V, float>(a);
+    }
+
+    /// <summary>The largest lane.</summary>
+    [MethodImpl(Inline)]
+    public static float MaxLane<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(float)) return Cast<V, float>(a);
+        float* lanes = stackalloc float[(int)Count<V>()];
+        Store(a, lanes);
+        float max = lanes[0];
+        for (nint i = 1; i < Count<V>(); i++) max = MathF.Max(max, lanes[i]);
+        return max;
+    }
+
+    /// <summary>All bits set in the lanes where a &gt; b: a mask for <see cref="Select"/>.</summary>
+    [MethodImpl(Inline)]
+    public static V Greater<V>(V a, V b) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.GreaterThan(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.GreaterThan(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.GreaterThan(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<int>, V>(Vector.GreaterThan(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        return Cast<int, V>(Cast<V, float>(a) > Cast<V, float>(b) ? -1 : 0);
+    }
+
+    /// <summary>All bits set in the lanes where a = b: a mask for <see cref="Select"/>.</summary>
+    [MethodImpl(Inline)]
+    public static V Equal<V>(V a, V b) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Equals(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Equals(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Equals(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<int>, V>(Vector.Equals(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        return Cast<int, V>(Cast<V, float>(a) == Cast<V, float>(b) ? -1 : 0);
+    }
+
+    /// <summary>The lanes of a where the mask is set, those of b elsewhere.</summary>
+    [MethodImpl(Inline)]
+    public static V Select<V>(V mask, V a, V b) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>))
+            return Cast<Vector512<float>, V>(Vector512.ConditionalSelect(Cast<V, Vector512<float>>(mask), Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
+        if (typeof(V) == typeof(Vector256<float>))
+            return Cast<Vector256<float>, V>(Vector256.ConditionalSelect(Cast<V, Vector256<float>>(mask), Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
+        if (typeof(V) == typeof(Vector128<float>))
+            return Cast<Vector128<float>, V>(Vector128.ConditionalSelect(Cast<V, Vector128<float>>(mask), Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
+        if (typeof(V) == typeof(Vector<float>))
+            return Cast<Vector<float>, V>(Vector.ConditionalSelect(Cast<V, Vector<int>>(mask), Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        return Cast<V, int>(mask) != 0 ? a : b;
+    }
+
+    /// <summary>a 2^e for whole e in [-126, 127]: e is added to the exponent bits.</summary>
+    [MethodImpl(Inline)]
+    public static V ScaleByPowerOf2<V>(V a, V e) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>))
+        {
+            if (Avx512F.IsSupported) return Cast<Vector512<float>, V>(Avx512F.Scale(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(e)));
+            return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Vector512.ConvertToInt32(Cast<V, Vector512<float>>(e)) << 23));
+        }
+        if (typeof(V) == typeof(Vector256<float>))
+            return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Vector256.ConvertToInt32(Cast<V, Vector256<float>>(e)) << 23));
+        if (typeof(V) == typeof(Vector128<float>))
+            return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Vector128.ConvertToInt32(Cast<V, Vector128<float>>(e)) << 23));
+        if (typeof(V) == typeof(Vector<float>))
+            return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Vector.ConvertToInt32(Cast<V, Vector<float>>(e)) << 23));
+        return Cast<int, V>(Cast<V, int>(a) + ((int)Cast<V, float>(e) << 23));
+    }
+
+    /// <summary>Splits a normal a &gt; 0 into m 2^e with m in [sqrt(1/2), sqrt(2)) and whole e.</summary>
+    [MethodImpl(Inline)]
+    public static V SplitExponent<V>(V a, out V e) where V : unmanaged
+    {
+        // Subtracting the bits of sqrt(1/2) puts the border between exponents at sqrt(1/2) in place of 1.
+        const int Border = 0x3f3504f3;
+        if (typeof(V) == typeof(Vector512<float>))
+        {
+            Vector512<int> k = (Cast<V, Vector512<int>>(a) - Vector512.Create(Border)) >> 23;
+            e = Cast<Vector512<float>, V>(Vector512.ConvertToSingle(k));
+            return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) - (k << 23));
+        }
+        if (typeof(V) == typeof(Vector256<float>))
+        {
+            Vector256<int> k = (Cast<V, Vector256<int>>(a) - Vector256.Create(Border)) >> 23;
+            e = Cast<Vector256<float>, V>(Vector256.ConvertToSingle(k));
+            return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) - (k << 23));
+        }
+        if (typeof(V) == typeof(Vector128<float>))
+        {
+            Vector128<int> k = (Cast<V, Vector128<int>>(a) - Vector128.Create(Border)) >> 23;
+            e = Cast<Vector128<float>, V>(Vector128.ConvertToSingle(k));
+            return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) - (k << 23));
+        }
+        if (typeof(V) == typeof(Vector<float>))
+        {
+            Vector<int> k = (Cast<V, Vector<int>>(a) - new Vector<int>(Border)) >> 23;
+            e = Cast<Vector<float>, V>(Vector.ConvertToSingle(k));
+            return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) - (k << 23));
+        }
+        int exponent = (Cast<V, int>(a) - Border) >> 23;
+        e = Cast<float, V>(exponent);
+        return Cast<int, V>(Cast<V, int>(a) - (exponent << 23));
+    }
+}

@@ -1,0 +1,147 @@
+using System.Runtime.CompilerServices;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>Elementary functions over any vector type, to within a few units in the last place of float32.</summary>
+internal static class VecMath
+{
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    /// <summary>log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2"/>.</summary>
+    public const float Log2E = 1.44269504088896341f;
+
+    /// <summary>
+    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through its Taylor series to degree 6 (remainder 1.2e-7).
+    /// The result saturates at 2^-126 and 2^127.5.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static V Exp2<V>(V x) where V : unmanaged
+    {
+        x = Min(Broadcast<V>(127.4999f), Max(Broadcast<V>(-126f), x));
+        V whole = Round(x);
+        V f = x - whole;
+        V p = Broadcast<V>(1.5403530393381608e-4f);
+        p = Fma(p, f, Broadcast<V>(1.3333558146428443e-3f));
+        p = Fma(p, f, Broadcast<V>(9.6181291076284772e-3f));
+        p = Fma(p, f, Broadcast<V>(5.5504108664821580e-2f));
+        p = Fma(p, f, Broadcast<V>(2.4022650695910071e-1f));
+        p = Fma(p, f, Broadcast<V>(6.9314718055994531e-1f));
+        p = Fma(p, f, Broadcast<V>(1f));
+        return ScaleByPowerOf2(p, whole);
+    }
+
+    /// <summary>e^x, saturating at the smallest normal and the largest finite number.</summary>
+    [MethodImpl(Inline)]
+    public static V Exp<V>(V x) where V : unmanaged
+    {
+        // e^x = 2^n e^r with r = x - n ln 2, and ln 2 in two parts, the first with few bits so that n ln 2 is exact.
+        x = Min(Broadcast<V>(88.7228f), Max(Broadcast<V>(-87.33654f), x));
+        V whole = Round(x * Broadcast<V>(Log2E));
+        V r = Fma(whole, Broadcast<V>(-0.693359375f), x);
+        r = Fma(whole, Broadcast<V>(2.12194440e-4f), r);
+        V p = Broadcast<V>(1f / 5040f);
+        p = Fma(p, r, Broadcast<V>(1f / 720f));
+        p = Fma(p, r, Broadcast<V>(1f / 120f));
+        p = Fma(p, r, Broadcast<V>(1f / 24f));
+        p = Fma(p, r, Broadcast<V>(1f / 6f));
+        p = Fma(p, r, Broadcast<V>(0.5f));
+        p = Fma(p, r, Broadcast<V>(1f));
+        p = Fma(p, r, Broadcast<V>(1f));
+        return ScaleByPowerOf2(p, whole);
+    }
+
+    /// <summary>Natural logarithm of a normal x &gt; 0 (Cephes' degree-9 polynomial on [sqrt(1/2), sqrt(2))).</summary>
+    [MethodImpl(Inline)]
+    public static V Log<V>(V x) where V : unmanaged
+    {
+        V m = SplitExponent(x, out V e) - Broadcast<V>(1f);
+        return LogOnePlus(m, e);
+    }
+
+    /// <summary>log(1 + x) for x &gt;= 0, keeping the low bits of a small x.</summary>
+    [MethodImpl(Inline)]
+    public static V Log1P<V>(V x) where V : unmanaged
+    {
+        // With u = fl(1 + x), log(1 + x) = log(u) + (x - (u - 1)) / u to first order in the rounding error.
+        V one = Broadcast<V>(1f);
+        V u = one + x;
+        V m = SplitExponent(u, out V e) - one;
+        return LogOnePlus(m, e) + (x - (u - one)) / u;
+    }
+
+    [MethodImpl(Inline)]
+    private static V LogOnePlus<V>(V m, V e) where V : unmanaged
+    {
+        V p = Broadcast<V>(7.0376836292e-2f);
+        p = Fma(p, m, Broadcast<V>(-1.1514610310e-1f));
+        p = Fma(p, m, Broadcast<V>(1.1676998740e-1f));
+        p = Fma(p, m, Broadcast<V>(-1.2420140846e-1f));
+        p = Fma(p, m, Broadcast<V>(1.4249322787e-1f));
+        p = Fma(p, m, Broadcast<V>(-1.6668057665e-1f));
+        p = Fma(p, m, Broadcast<V>(2.0000714765e-1f));
+        p = Fma(p, m, Broadcast<V>(-2.4999993993e-1f));
+        p = Fma(p, m, Broadcast<V>(3.3333331174e-1f));
+        V m2 = m * m;
+        V y = p * m * m2;
+        y = Fma(e, Broadcast<V>(-2.12194440e-4f), y);
+        y = Fma(m2, Broadcast<V>(-0.5f), y);
+        return Fma(e, Broadcast<V>(0.693359375f), m + y);
+    }
+
+    /// <summary>1 / (1 + e^-x).</summary>
+    [MethodImpl(Inline)]
+    public static V Sigmoid<V>(V x) where V : unmanaged
+    {
+        V one = Broadcast<V>(1f);
+        return one / (one + Exp(-x));
+    }
+
+    /// <summary>log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which neither overflows nor cancels.</summary>
+    [MethodImpl(Inline)]
+    public static V Softplus<V>(V x) where V : unmanaged => Max(default, x) + Log1P(Exp(-Abs(x)));
+
+    /// <summary>Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere.</summary>
+    [MethodImpl(Inline)]
+    public static V Tanh<V>(V x) where V : unmanaged
+    {
+        V one = Broadcast<V>(1f);
+        V z = x * x;
+        V p = Broadcast<V>(-5.70498872745e-3f);
+        p = Fma(p, z, Broadcast<V>(2.06390887954e-2f));
+        p = Fma(p, z, Broadcast<V>(-5.37397155531e-2f));
+        p = Fma(p, z, Broadcast<V>(1.33314422036e-1f));
+        p = Fma(p, z, Broadcast<V>(-3.33332819422e-1f));
+        V near = Fma(p * z, x, x);
+        V far = one - Broadcast<V>(2f) / (Exp(x + x) + one);
+        return Select(Greater(Broadcast<V>(0.625f), Abs(x)), near, far);
+    }
+
+    /// <summary>
+    /// The error function: Cephes' odd polynomial for |x| &lt; 1, 1 - P(t) e^-x^2 with t = 1 / (1 + 0.3275911 |x|) elsewhere
+    /// (Abramowitz and Stegun, 7.1.26; absolute error 1.5e-7).
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static V Erf<V>(V x) where V : unmanaged
+    {
+        V one = Broadcast<V>(1f);
+        V z = x * x;
+        V near = Broadcast<V>(7.853861353153693e-5f);
+        near = Fma(near, z, Broadcast<V>(-8.010193625184903e-4f));
+        near = Fma(near, z, Broadcast<V>(5.188327685732524e-3f));
+        near = Fma(near, z, Broadcast<V>(-2.685381193529856e-2f));
+        near = Fma(near, z, Broadcast<V>(1.128358514861418e-1f));
+        near = Fma(near, z, Broadcast<V>(-3.761262582423300e-1f));
+        near = Fma(near, z, Broadcast<V>(1.128379165726710f)) * x;
+
+        V t = one / Fma(Abs(x), Broadcast<V>(0.3275911f), one);
+        V p = Broadcast<V>(1.061405429f);
+        p = Fma(p, t, Broadcast<V>(-1.453152027f));
+        p = Fma(p, t, Broadcast<V>(1.421413741f));
+        p = Fma(p, t, Broadcast<V>(-0.284496736f));
+        p = Fma(p, t, Broadcast<V>(0.254829592f)) * t;
+        V far = one - p * Exp(-z);
+        far = Select(Greater(default, x), -far, far);
+        return Select(Greater(one, Abs(x)), near, far);
+    }
+}

@@ -1,0 +1,152 @@
+using System.Runtime.ExceptionServices;
+
+namespace Mamba.Core;
+
+/// <summary>
+/// Persistent threads that share the chunks of one kernel at a time: the caller works too, and returns when all chunks are done.
+/// A call from inside a kernel, or while another thread holds the workers, runs on the calling thread alone, with the same results,
+/// because what a chunk computes never depends on who computes it.
+/// </summary>
+public static unsafe class Workers
+{
+    // Long enough to bridge the gap between two operators of a model, short enough to give the core back soon.
+    private const int SpinsBeforeSleep = 2000;
+
+    private static readonly Lock s_gate = new();
+    private static readonly List<Worker> s_workers = [];
+    private static int s_count = Environment.ProcessorCount;
+
+    [ThreadStatic]
+    private static bool s_inside;
+
+    private static Job? s_job;
+
+    /// <summary>Threads that take part, the caller included; at first the number of processors. It changes speed, never results.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Less than 1 or more than 1024.</exception>
+    public static int Count
+    {
+        get => s_count;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 1024);
+            lock (s_gate) s_count = value;
+        }
+    }
+
+    /// <summary>Runs body(context, begin, end) over [0, count) in chunks of grain.</summary>
+    internal static void For(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context)
+    {
+        grain = Math.Max(1, grain);
+        if (count <= grain || s_count == 1 || s_inside || !s_gate.TryEnter())
+        {
+            for (nint begin = 0; begin < count; begin += grain) body(context, begin, Math.Min(count, begin + grain));
+            return;
+        }
+        try
+        {
+            int helpers = (int)Math.Min(s_count, (count + grain - 1) / grain) - 1;
+            while (s_workers.Count < helpers) s_workers.Add(new Worker());
+            Job job = s_job ??= new Job();
+            job.Start(count, grain, body, context, helpers);
+            for (int i = 0; i < helpers; i++) s_workers[i].Begin(job);
+            s_inside = true;
+            job.Work();
+            s_inside = false;
+            job.Wait();
+        }
+        finally
+        {
+            s_gate.Exit();
+        }
+    }
+
+    private sealed class Job
+    {
+        private long _count;
+        private long _grain;
+        private delegate*<void*, nint, nint, void> _body;
+        private void* _context;
+        private long _next;
+        private int _running;
+        private ExceptionDispatchInfo? _failure;
+
+        public void Start(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context, int helpers)
+        {
+            _count = count;
+            _grain = grain;
+            _body = body;
+            _context = context;
+            _next = 0;
+            _failure = null;
+            Volatile.Write(ref _running, helpers);
+        }
+
+        public void Work()
+        {
+            try
+            {
+                for (long end; (end = Interlocked.Add(ref _next, _grain)) - _grain < _count;)
+                    _body(_context, (nint)(end - _grain), (nint)Math.Min(_count, end));
+            }
+            catch (Exception e)
+            {
+                _failure = ExceptionDispatchInfo.Capture(e);
+                Interlocked.Exchange(ref _next, _count);
+            }
+        }
+
+        public void HelperDone() => Interlocked.Decrement(ref _running);
+
+        public void Wait()
+        {
+            SpinWait spin = default;
+            while (Volatile.Read(ref _running) != 0) spin.SpinOnce(sleep1Threshold: -1);
+            _failure?.Throw();
+        }
+    }
+
+    private sealed class Worker
+    {
+        private readonly SemaphoreSlim _wake = new(0);
+        private Job? _job;
+        private int _sleeping;
+
+        public Worker() => new Thread(Loop) { IsBackground = true, Name = "mamba worker" }.Start();
+
+        public void Begin(Job job)
+        {
+            Volatile.Write(ref _job, job);
+            // Full fence on both sides: either the worker sees the job, or this sees it asleep.
+            if (Interlocked.Exchange(ref _sleeping, 0) == 1) _wake.Release();
+        }
+
+        private void Loop()
+        {
+            s_inside = true;
+            while (true)
+            {
+                Job job = Next();
+                job.Work();
+                job.HelperDone();
+            }
+        }
+
+        private Job Next()
+        {
+            for (int spin = 0; ; spin++)
+            {
+                if (Volatile.Read(ref _job) is not null && Interlocked.Exchange(ref _job, null) is { } job) return job;
+                if (spin < SpinsBeforeSleep)
+                {
+                    Thread.SpinWait(8);
+                    continue;
+                }
+                Interlocked.Exchange(ref _sleeping, 1);
+                if (Volatile.Read(ref _job) is null) _wake.Wait();
+                else if (Interlocked.Exchange(ref _sleeping, 0) == 0) _wake.Wait(); // Begin saw us asleep: take its token
+                spin = 0;
+            }
+        }
+    }
+}

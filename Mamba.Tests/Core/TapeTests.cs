@@ -1,0 +1,83 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Core;
+
+[NonParallelizable]
+internal sealed class TapeTests
+{
+    [Test]
+    public void A_step_gives_all_its_memory_back()
+    {
+        Tensor x = Numbers.Random(1, 1000);
+        x.RequiresGrad = true;
+        Step(x); // the first step allocates the leaf's gradient, which stays
+        long before = BufferPool.Rented;
+        Step(x);
+        Assert.That(BufferPool.Rented, Is.EqualTo(before));
+
+        static void Step(Tensor x)
+        {
+            x.ZeroGrad();
+            using Tape tape = new();
+            Tensor y = Ops.Silu(Ops.Sigmoid(x).Reshape(10, 100));
+            tape.Backward(y, Tensor.Full(1f, 10, 100));
+        }
+    }
+
+    [Test]
+    public void A_scope_keeps_what_it_returns()
+    {
+        Tensor x = Numbers.Random(2, 64);
+        Tensor kept, lost;
+        using (MemoryScope scope = new())
+        {
+            lost = Ops.Relu(x);
+            kept = scope.Return(Ops.Relu(lost));
+        }
+        Assert.That(kept.Span[0], Is.EqualTo(Math.Max(0f, x.Span[0])));
+        Assert.That(() => lost.Span[0], Throws.TypeOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void A_reshape_shares_its_gradient()
+    {
+        Tensor x = Numbers.Random(3, 6, 4);
+        x.RequiresGrad = true;
+        using (Tape tape = new())
+        {
+            Tensor y = Ops.Exp(x.Reshape(-1, 3));
+            Assert.That(y.Shape, Is.EqualTo(new Shape(8, 3)));
+            tape.Backward(y.Reshape(24), Tensor.Full(1f, 24));
+        }
+        Assert.That(x.Grad!.Shape, Is.EqualTo(x.Shape));
+        Assert.That(x.Grad.Span[5], Is.EqualTo(MathF.Exp(x.Span[5])).Within(1e-6f));
+    }
+
+    [Test]
+    public void Nothing_is_recorded_without_a_tape()
+    {
+        Tensor x = Numbers.Random(4, 8);
+        x.RequiresGrad = true;
+        Assert.That(Ops.Exp(x).NeedsGrad, Is.False);
+    }
+
+    [Test]
+    public void A_loss_that_depends_on_nothing_is_an_error()
+    {
+        using Tape tape = new();
+        Tensor y = Ops.Exp(Numbers.Random(5, 1));
+        Assert.That(() => tape.Backward(y), Throws.InvalidOperationException);
+    }
+
+    [Test]
+    public void Errors_name_the_operator_and_the_shapes()
+    {
+        Tensor x = Numbers.Random(6, 2, 3);
+        Assert.That(() => x.Reshape(4, 2), Throws.TypeOf<ShapeException>().With.Message.Contains("Tensor.Reshape").And.Message.Contains("(2, 3)"));
+        Assert.That(() => x.Rows(1, 2), Throws.TypeOf<ShapeException>());
+        Assert.That(() => x.Item(), Throws.TypeOf<ShapeException>());
+        Assert.That(() => new Shape(1 << 20, 1 << 20), Throws.TypeOf<ShapeException>());
+    }
+}

@@ -1,0 +1,52 @@
+using Mamba.Core;
+using Mamba.Core.Simd;
+
+namespace Mamba.Tests.Core;
+
+[NonParallelizable]
+internal sealed unsafe class WorkersTests
+{
+    [TestCase(1), TestCase(2), TestCase(5)]
+    public void Every_item_is_done_once(int threads)
+    {
+        int before = Workers.Count;
+        Workers.Count = threads;
+        try
+        {
+            int[] hits = new int[10_007];
+            for (int round = 0; round < 50; round++)
+                fixed (int* p = hits)
+                    Launch.Run(new CountHits { Hits = p }, hits.Length, 1 + round * 7);
+            Assert.That(hits, Is.All.EqualTo(50));
+        }
+        finally
+        {
+            Workers.Count = before;
+        }
+    }
+
+    [Test]
+    public void An_exception_in_a_kernel_reaches_the_caller_and_the_workers_go_on()
+    {
+        Assert.That(() => Launch.Run(new Failing(), 100, 1), Throws.TypeOf<InvalidTimeZoneException>());
+        Every_item_is_done_once(2);
+    }
+
+    private struct CountHits : IKernel
+    {
+        public int* Hits;
+
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            for (nint i = begin; i < end; i++) Hits[i]++;
+        }
+    }
+
+    private struct Failing : IKernel
+    {
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            if (begin == 42) throw new InvalidTimeZoneException();
+        }
+    }
+}
