@@ -1,0 +1,27 @@
+namespace Mamba.Core;
+
+/// <summary>
+/// Counts the multiply-adds of the operators that run on its thread while it is open: those of convolutions, matrix products, attention, and of
+/// the selective scan three a state update (decay, input, output). Elementwise work is not counted, as usual in the field.
+/// </summary>
+public sealed class MultiplyAdds : IDisposable
+{
+    [ThreadStatic]
+    private static MultiplyAdds? s_current;
+
+    private readonly MultiplyAdds? _outer = s_current;
+
+    /// <summary>Starts counting.</summary>
+    public MultiplyAdds() => s_current = this;
+
+    /// <summary>The multiply-adds so far.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Stops counting.</summary>
+    public void Dispose() => s_current = _outer;
+
+    internal static void Add(long count)
+    {
+        if (s_current is { } counter) counter.Count += count;
+    }
+}
