@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Mamba.Core;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Benchmarks;
+
+/// <summary>
+/// What this machine can do at most, measured in this process: the yardstick of every figure, because it slows down together with what it measures.
+/// </summary>
+internal static unsafe class Roofline
+{
+    /// <summary>Peak of fused multiply-adds at the current width, by as many threads as <see cref="Workers.Count"/>, in GFLOP/s.</summary>
+    public static double FmaPeak()
+    {
+        const nint Rounds = 400_000;
+        int threads = Workers.Count;
+        float* sink = stackalloc float[threads];
+        double flops = 2.0 * Rounds * FmaChains.Chains * Lanes(Isa.Current) * threads;
+        return Best(() => Launch.Run(new FmaChains { Rounds = Rounds, Sink = sink }, threads, 1), flops);
+    }
+
+    /// <summary>Copy bandwidth (bytes read plus bytes written) of arrays far larger than the caches, in GB/s.</summary>
+    public static double CopyBandwidth()
+    {
+        const int Count = 1 << 25;
+        using Tensor from = Tensor.Zeros(Count), to = Tensor.Zeros(Count);
+        return Best(() => Launch.Run(new Copy { From = from.Pointer, To = to.Pointer }, Count, Count / 64), 2.0 * Count * sizeof(float));
+    }
+
+    /// <summary>The best of several runs, in units of 1e9 a second.</summary>
+    public static double Best(Action action, double work)
+    {
+        action();
+        double best = double.MaxValue;
+        for (int run = 0; run < 9; run++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            action();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        return work / best / 1e9;
+    }
+
+    private static int Lanes(VectorWidth width) => width switch
+    {
+        VectorWidth.V512 => 16,
+        VectorWidth.V256 => 8,
+        VectorWidth.V128 => 4,
+        VectorWidth.Portable => System.Numerics.Vector<float>.Count,
+        _ => 1,
+    };
+
+    /// <summary>Twelve independent chains: more than latency times ports (4 x 2) asks for, fewer than the registers of any ISA.</summary>
+    private struct FmaChains : IKernel
+    {
+        public const int Chains = 12;
+        public nint Rounds;
+        public float* Sink;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            V m = Broadcast<V>(0.999f), a = Broadcast<V>(0.001f);
+            V c0 = a, c1 = a, c2 = a, c3 = a, c4 = a, c5 = a, c6 = a, c7 = a, c8 = a, c9 = a, c10 = a, c11 = a;
+            for (nint i = Rounds; i > 0; i--)
+            {
+                c0 = Fma(c0, m, a);
+                c1 = Fma(c1, m, a);
+                c2 = Fma(c2, m, a);
+                c3 = Fma(c3, m, a);
+                c4 = Fma(c4, m, a);
+                c5 = Fma(c5, m, a);
+                c6 = Fma(c6, m, a);
+                c7 = Fma(c7, m, a);
+                c8 = Fma(c8, m, a);
+                c9 = Fma(c9, m, a);
+                c10 = Fma(c10, m, a);
+                c11 = Fma(c11, m, a);
+            }
+            Sink[begin] = Sum(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11);
+        }
+    }
+
+    private struct Copy : IKernel
+    {
+        public float* From, To;
+
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged =>
+            new ReadOnlySpan<float>(From + begin, (int)(end - begin)).CopyTo(new Span<float>(To + begin, (int)(end - begin)));
+    }
+}
