@@ -17,7 +17,7 @@ internal static unsafe class Roofline
         const nint Rounds = 400_000;
         int threads = Workers.Count;
         float* sink = stackalloc float[threads];
-        double flops = 2.0 * Rounds * FmaChains.Chains * Lanes(Isa.Current) * threads;
+        double flops = 2.0 * Rounds * FmaChains.Chains * Isa.Lanes(Isa.Current) * threads;
         return Best(() => Launch.Run(new FmaChains { Rounds = Rounds, Sink = sink }, threads, 1), flops);
     }
 
@@ -42,15 +42,6 @@ internal static unsafe class Roofline
         }
         return work / best / 1e9;
     }
-
-    private static int Lanes(VectorWidth width) => width switch
-    {
-        VectorWidth.V512 => 16,
-        VectorWidth.V256 => 8,
-        VectorWidth.V128 => 4,
-        VectorWidth.Portable => System.Numerics.Vector<float>.Count,
-        _ => 1,
-    };
 
     /// <summary>Twelve independent chains: more than latency times ports (4 x 2) asks for, fewer than the registers of any ISA.</summary>
     private struct FmaChains : IKernel

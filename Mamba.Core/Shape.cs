@@ -46,6 +46,10 @@ public readonly struct Shape : IEquatable<Shape>
         }
     }
 
+    /// <summary>The extent of a dimension counted from the front, or from the end as in <c>shape[^1]</c>.</summary>
+    /// <param name="i">The dimension.</param>
+    public int this[Index i] => this[i.GetOffset(Rank)];
+
     /// <summary>This shape with the extent of one dimension replaced.</summary>
     /// <param name="i">The dimension; -1 is the last.</param>
     /// <param name="extent">Its new extent.</param>

@@ -1,20 +1,103 @@
+using System.Numerics.Tensors;
+using Mamba.Core.Kernels;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
     /// <summary>a + b with NumPy's broadcasting.</summary>
-    public static Tensor Add(Tensor a, Tensor b) =>
-        throw new NotImplementedException();
+    /// <param name="a">Any shape.</param>
+    /// <param name="b">A shape whose extents, counted from the last, equal a's or are 1, or the other way round.</param>
+    /// <returns>The broadcast shape.</returns>
+    /// <exception cref="ShapeException">The shapes do not broadcast.</exception>
+    public static Tensor Add(Tensor a, Tensor b)
+    {
+        Tensor y = Combine<Sum2>("Add", a, b);
+        if (Tape.Needs(a, b))
+            Tape.Push(y, dy =>
+            {
+                PassOn(a, y.Shape, dy, 1f);
+                PassOn(b, y.Shape, dy, 1f);
+            });
+        return y;
+    }
 
     /// <summary>a - b with NumPy's broadcasting.</summary>
-    public static Tensor Subtract(Tensor a, Tensor b) =>
-        throw new NotImplementedException();
+    /// <inheritdoc cref="Add"/>
+    public static Tensor Subtract(Tensor a, Tensor b)
+    {
+        Tensor y = Combine<Difference>("Subtract", a, b);
+        if (Tape.Needs(a, b))
+            Tape.Push(y, dy =>
+            {
+                PassOn(b, y.Shape, dy, -1f);
+                PassOn(a, y.Shape, dy, 1f);
+            });
+        return y;
+    }
 
     /// <summary>a b with NumPy's broadcasting.</summary>
-    public static Tensor Multiply(Tensor a, Tensor b) =>
-        throw new NotImplementedException();
+    /// <inheritdoc cref="Add"/>
+    public static Tensor Multiply(Tensor a, Tensor b)
+    {
+        Tensor y = Combine<Product>("Multiply", a, b);
+        if (Tape.Needs(a, b))
+            Tape.Push(y, dy =>
+            {
+                if (a.NeedsGrad) Contribute(a, y.Shape, dy, b);
+                if (b.NeedsGrad) Contribute(b, y.Shape, dy, a);
+            }, a.NeedsGrad ? b : null, b.NeedsGrad ? a : null);
+        return y;
+    }
 
     /// <summary>factor x.</summary>
-    public static Tensor Scale(Tensor x, float factor) =>
-        throw new NotImplementedException();
+    /// <param name="x">Any shape.</param>
+    /// <param name="factor">A constant.</param>
+    /// <returns>The shape of x.</returns>
+    public static Tensor Scale(Tensor x, float factor)
+    {
+        Tensor y = Tensor.Empty(x.Shape);
+        TensorPrimitives.Multiply(x.Span, factor, y.Span);
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
+                else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);
+            });
+        return y;
+    }
+
+    private static Tensor Combine<TBinary>(string name, Tensor a, Tensor b) where TBinary : unmanaged, IBinary
+    {
+        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape shape);
+        Check.That(fits, name, $"shapes {a.Shape} and {b.Shape} do not broadcast; expected extents, counted from the last, that are equal or 1");
+        Tensor y = Tensor.Empty(shape);
+        BroadcastForward<TBinary>.Run(shape, a.Shape, b.Shape, a.Pointer, b.Pointer, y.Pointer);
+        return y;
+    }
+
+    /// <summary>Adds factor dy to the gradient of an operand of a sum.</summary>
+    private static void PassOn(Tensor x, Shape result, Tensor dy, float factor)
+    {
+        if (!x.NeedsGrad || (x.Count == result.Count && factor == 1f && x.TryTakeGrad(dy))) return;
+        GradSlot dx = x.OpenGrad();
+        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Pointer, dx.Accumulate);
+        else if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
+        else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);
+    }
+
+    /// <summary>Adds dy other to the gradient of an operand of a product.</summary>
+    private static void Contribute(Tensor x, Shape result, Tensor dy, Tensor other)
+    {
+        GradSlot dx = x.OpenGrad();
+        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, other.Pointer, other.Shape, 1f, dx.Pointer, dx.Accumulate);
+        else if (!dx.Accumulate) BroadcastForward<Product>.Run(result, result, other.Shape, dy.Pointer, other.Pointer, dx.Pointer);
+        else
+        {
+            using Memory.Scratch product = new(result.Count);
+            BroadcastForward<Product>.Run(result, result, other.Shape, dy.Pointer, other.Pointer, product.Pointer);
+            TensorPrimitives.Add(dx.Span, new ReadOnlySpan<float>(product.Pointer, result.Count), dx.Span);
+        }
+    }
 }

@@ -1,24 +1,168 @@
+using Mamba.Core.Kernels;
+using Mamba.Core.Simd;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
     /// <summary>Joins tensors along the last dimension.</summary>
-    public static Tensor Concat(params ReadOnlySpan<Tensor> parts) =>
-        throw new NotImplementedException();
+    /// <param name="parts">At least one; equal but for the last extent.</param>
+    /// <returns>(..., sum of the last extents).</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    public static Tensor Concat(params ReadOnlySpan<Tensor> parts) => ConcatAxis(-1, parts);
 
-    /// <summary>Joins tensors along any dimension.</summary>
-    public static Tensor ConcatAxis(int axis, params ReadOnlySpan<Tensor> parts) =>
-        throw new NotImplementedException();
+    /// <summary>Joins tensors along a dimension.</summary>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <param name="parts">At least one; equal but for the extent of that dimension.</param>
+    /// <returns>The joined tensor.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    public static Tensor ConcatAxis(int axis, params ReadOnlySpan<Tensor> parts)
+    {
+        Check.That(parts.Length > 0, "Concat", $"no tensors given");
+        Tensor[] inputs = parts.ToArray();
+        Shape first = inputs[0].Shape;
+        int dimension = Axis(first, axis, "Concat"), total = 0;
+        foreach (Tensor part in inputs)
+        {
+            Check.That(
+                part.Shape.Rank == first.Rank && part.Shape.With(dimension, 1) == first.With(dimension, 1), "Concat",
+                $"shapes {first} and {part.Shape} differ outside dimension {dimension}");
+            total += part.Shape[dimension];
+        }
+        Tensor y = Tensor.Empty(first.With(dimension, total));
+        (nint outer, nint inner) = Around(first, dimension);
+        nint row = total * inner, offset = 0;
+        foreach (Tensor part in inputs)
+        {
+            nint length = part.Shape[dimension] * inner;
+            CopyRows.Run(part.Pointer, length, y.Pointer + offset, row, length, outer);
+            offset += length;
+        }
+        if (Tape.Needs(inputs))
+            Tape.Push(y, dy =>
+            {
+                nint from = 0;
+                foreach (Tensor part in inputs)
+                {
+                    nint length = part.Shape[dimension] * inner;
+                    if (part.NeedsGrad)
+                    {
+                        GradSlot dx = part.OpenGrad();
+                        CopyRows.Run(dy.Pointer + from, row, dx.Pointer, length, length, outer, dx.Accumulate);
+                    }
+                    from += length;
+                }
+            });
+        return y;
+    }
 
     /// <summary>Elements [start, start + count) of a dimension, copied.</summary>
-    public static Tensor Slice(Tensor x, int axis, int start, int count) =>
-        throw new NotImplementedException();
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <param name="start">The first index.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>The shape of x with that extent.</returns>
+    /// <exception cref="ShapeException">The range is not inside the dimension.</exception>
+    public static Tensor Slice(Tensor x, int axis, int start, int count)
+    {
+        int dimension = Axis(x.Shape, axis, "Slice"), extent = x.Shape[dimension];
+        Check.That(start >= 0 && count >= 0 && start <= extent - count, "Slice", $"[{start}, {start + count}) of dimension {dimension} of {x.Shape}");
+        Tensor y = Tensor.Empty(x.Shape.With(dimension, count));
+        (nint outer, nint inner) = Around(x.Shape, dimension);
+        nint row = extent * inner, length = count * inner, offset = start * inner;
+        CopyRows.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                if (!dx.Accumulate) dx.Span.Clear();
+                CopyRows.Run(dy.Pointer, length, dx.Pointer + offset, row, length, outer, add: true);
+            });
+        return y;
+    }
 
-    /// <summary>Reorders dimensions: the i-th of the result is dimension order[i] of x.</summary>
-    public static Tensor Permute(Tensor x, params ReadOnlySpan<int> order) =>
-        throw new NotImplementedException();
+    /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="order">A permutation of 0 to Rank - 1.</param>
+    /// <returns>The reordered tensor, copied.</returns>
+    /// <exception cref="ShapeException">The order is no permutation of x's dimensions.</exception>
+    public static Tensor Permute(Tensor x, params ReadOnlySpan<int> order)
+    {
+        int rank = x.Shape.Rank;
+        int[] forward = order.ToArray(), inverse = new int[rank];
+        Array.Fill(inverse, -1);
+        bool valid = forward.Length == rank && rank > 0;
+        for (int i = 0; valid && i < rank; i++)
+        {
+            valid = (uint)forward[i] < (uint)rank && inverse[forward[i]] < 0;
+            if (valid) inverse[forward[i]] = i;
+        }
+        Check.That(valid, "Permute", $"order ({string.Join(", ", forward)}) for {x.Shape}; expected a permutation of its dimensions");
+        Tensor y = Tensor.Empty(new Shape(Array.ConvertAll(forward, d => x.Shape[d])));
+        RunPermute(x.Shape, forward, x.Pointer, y.Pointer, add: false);
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                RunPermute(y.Shape, inverse, dy.Pointer, dx.Pointer, dx.Accumulate);
+            });
+        return y;
+    }
 
     /// <summary>Reverses a dimension.</summary>
-    public static Tensor Flip(Tensor x, int axis) =>
-        throw new NotImplementedException();
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <returns>The shape of x.</returns>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
+    public static Tensor Flip(Tensor x, int axis)
+    {
+        int dimension = Axis(x.Shape, axis, "Flip");
+        Tensor y = Tensor.Empty(x.Shape);
+        RunFlip(x.Shape, dimension, x.Pointer, y.Pointer, add: false);
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                RunFlip(x.Shape, dimension, dy.Pointer, dx.Pointer, dx.Accumulate);
+            });
+        return y;
+    }
+
+    private static void RunFlip(Shape shape, int dimension, float* from, float* to, bool add)
+    {
+        (nint outer, nint inner) = Around(shape, dimension);
+        nint extent = shape[dimension], block = extent * inner;
+        for (nint o = 0; o < outer; o++)
+            CopyRows.Run(from + o * block + (extent - 1) * inner, -inner, to + o * block, inner, inner, extent, add);
+    }
+
+    private static void RunPermute(Shape from, int[] order, float* x, float* y, bool add)
+    {
+        PermuteRows kernel = new() { X = x, Y = y, Rank = order.Length, Add = add };
+        Span<int> strides = stackalloc int[order.Length];
+        for (int i = order.Length - 1, stride = 1; i >= 0; stride *= from[i--]) strides[i] = stride;
+        for (int i = 0; i < order.Length; i++)
+        {
+            kernel.Extent[i] = from[order[i]];
+            kernel.Stride[i] = strides[order[i]];
+        }
+        nint inner = from[order[^1]];
+        if (from.Count > 0) Launch.Run(kernel, from.Count / inner, Math.Max(1, Launch.ElementGrain / inner));
+    }
+
+    private static int Axis(Shape shape, int axis, string name)
+    {
+        int dimension = axis < 0 ? axis + shape.Rank : axis;
+        Check.That((uint)dimension < (uint)shape.Rank, name, $"no dimension {axis} in {shape}");
+        return dimension;
+    }
+
+    /// <summary>The numbers of elements outside and inside one dimension.</summary>
+    private static (nint Outer, nint Inner) Around(Shape shape, int dimension)
+    {
+        nint outer = 1, inner = 1;
+        for (int i = 0; i < dimension; i++) outer *= shape[i];
+        for (int i = dimension + 1; i < shape.Rank; i++) inner *= shape[i];
+        return (outer, inner);
+    }
 }

@@ -1,24 +1,106 @@
+using Mamba.Core.Kernels;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Mean cross-entropy of logits (B, Classes) with class indices.</summary>
-    public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing = 0f) =>
-        throw new NotImplementedException();
-
-    /// <summary>Mean binary cross-entropy of probabilities; logarithms are clamped at -100 as in PyTorch.</summary>
+    /// <summary>Mean binary cross-entropy of probabilities; logarithms count as at least -100, as in PyTorch.</summary>
+    /// <param name="probabilities">Any shape, in [0, 1].</param>
+    /// <param name="target">The same shape, in [0, 1].</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor BinaryCrossEntropy(Tensor probabilities, Tensor target) =>
-        throw new NotImplementedException();
+        MaskLoss("BinaryCrossEntropy", probabilities, target, logits: false, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
     /// <summary>Mean binary cross-entropy of logits.</summary>
+    /// <param name="logits">Any shape.</param>
+    /// <param name="target">The same shape, in [0, 1].</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor BinaryCrossEntropyWithLogits(Tensor logits, Tensor target) =>
-        throw new NotImplementedException();
+        MaskLoss("BinaryCrossEntropyWithLogits", logits, target, logits: true, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
-    /// <summary>1 - Dice of sigmoid(logits), pooled over the whole batch (the paper's loss for U-Net, ResNets and UMambaBots).</summary>
+    /// <summary>
+    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s) with p = sigmoid(logits), pooled over the whole batch: the paper's loss for U-Net, ResNets and
+    /// UMambaBots.
+    /// </summary>
+    /// <param name="logits">(B, ...).</param>
+    /// <param name="target">The same shape, 0 or 1.</param>
+    /// <param name="smooth">s.</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor DiceWithLogits(Tensor logits, Tensor target, float smooth = 100f) =>
-        throw new NotImplementedException();
+        MaskLoss("DiceWithLogits", logits, target, logits: true, pooled: true, smooth, cross: 0f, dice: 1f);
 
-    /// <summary>Binary cross-entropy plus 1 - Dice averaged over images, of probabilities (the paper's loss for the UL family).</summary>
+    /// <summary>
+    /// bceWeight times the mean binary cross-entropy plus diceWeight times the mean over images of 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s): the
+    /// paper's loss for the UL family.
+    /// </summary>
+    /// <param name="probabilities">(B, ...), in [0, 1].</param>
+    /// <param name="target">The same shape, 0 or 1.</param>
+    /// <param name="smooth">s.</param>
+    /// <param name="bceWeight">Weight of the cross-entropy.</param>
+    /// <param name="diceWeight">Weight of the Dice part.</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor BceDice(Tensor probabilities, Tensor target, float smooth = 1f, float bceWeight = 1f, float diceWeight = 1f) =>
-        throw new NotImplementedException();
+        MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
+
+    private static Tensor MaskLoss(string name, Tensor prediction, Tensor target, bool logits, bool pooled, float smooth, float cross, float dice)
+    {
+        Check.SameShape(prediction, target, name);
+        Check.That(prediction.Count > 0, name, $"input {prediction.Shape} is empty");
+        int count = prediction.Count, images = pooled || prediction.Shape.Rank == 0 ? 1 : prediction.Shape[0], perImage = count / images;
+        nint chunks = Launch.Chunks(perImage, MaskSums.Grain);
+
+        // Of each image: the loss, and by how much it grows with p: Constant + Slope t.
+        float[] constant = new float[images], slope = new float[images];
+        double loss = 0;
+        using (Scratch sums = new(images * chunks * MaskSums.Count))
+        {
+            Launch.Run(
+                new MaskSums
+                {
+                    Prediction = prediction.Pointer, Target = target.Pointer, Sums = sums.Pointer, PerImage = perImage, ChunksPerImage = chunks, Logits = logits,
+                },
+                images * chunks, 1);
+            for (int i = 0; i < images; i++)
+            {
+                double entropy = 0, both = 0, total = 0;
+                for (nint c = 0; c < chunks; c++)
+                {
+                    float* s = sums.Pointer + (i * chunks + c) * MaskSums.Count;
+                    entropy += s[0];
+                    both += s[1];
+                    total += (double)s[2] + s[3];
+                }
+                double numerator = 2 * both + smooth, denominator = total + smooth;
+                loss += cross * entropy / count;
+                if (dice == 0) continue;
+                loss += dice * (1 - numerator / denominator) / images;
+                constant[i] = (float)(dice * numerator / (denominator * denominator) / images);
+                slope[i] = (float)(-2 * dice / denominator / images);
+            }
+        }
+        Tensor result = Tensor.Full((float)loss);
+
+        if (Tape.Needs(prediction, target))
+            Tape.Push(result, dy =>
+            {
+                GradSlot dx = prediction.OpenGrad();
+                float g = dy.Item();
+                float[] scaledConstant = Array.ConvertAll(constant, c => c * g), scaledSlope = Array.ConvertAll(slope, c => c * g);
+                fixed (float* c = scaledConstant, s = scaledSlope)
+                    Launch.Run(
+                        new MaskGradient
+                        {
+                            Prediction = prediction.Pointer, Target = target.Pointer, Dx = dx.Pointer, Constant = c, Slope = s, Cross = cross * g / count,
+                            PerImage = perImage, Logits = logits, Add = dx.Accumulate,
+                        },
+                        count, Launch.ElementGrain);
+            }, prediction, target);
+        return result;
+    }
 }

@@ -1,12 +1,104 @@
+using Mamba.Core.Kernels;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>x weight^T + bias over the last dimension: x (..., In), weight (Out, In), bias (Out).</summary>
-    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null) =>
-        throw new NotImplementedException();
+    /// <summary>y = x weight^T + bias over the last dimension.</summary>
+    /// <param name="x">(..., In).</param>
+    /// <param name="weight">(Out, In), as in PyTorch.</param>
+    /// <param name="bias">(Out), or null.</param>
+    /// <returns>(..., Out).</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
+    {
+        Check.That(
+            weight.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape[-1] == weight.Shape[1], "Linear",
+            $"input {x.Shape} and weight {weight.Shape}; expected (..., In) and (Out, In)");
+        int outputs = weight.Shape[0], inputs = weight.Shape[1], rows = inputs == 0 ? 0 : x.Count / inputs;
+        Check.Extents(bias, "Linear", "bias", outputs);
 
-    /// <summary>Batched matrix product a (..., M, K) times b (..., K, N), with equal leading dimensions; or of transposes of the last two.</summary>
-    public static Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false) =>
-        throw new NotImplementedException();
+        Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
+        Gemm.Run(rows, outputs, inputs, new Matrix(x.Pointer, inputs), new Matrix(weight.Pointer, inputs).Transposed, y.Pointer, outputs, bias is null ? null : bias.Pointer);
+        MultiplyAdds.Add((long)rows * outputs * inputs);
+
+        if (Tape.Needs(x, weight, bias))
+            Tape.Push(y, dy =>
+            {
+                Matrix g = new(dy.Pointer, outputs);
+                if (x.NeedsGrad)
+                {
+                    GradSlot dx = x.OpenGrad();
+                    Gemm.Run(rows, inputs, outputs, g, new Matrix(weight.Pointer, inputs), dx.Pointer, inputs, add: dx.Accumulate);
+                }
+                if (weight.NeedsGrad)
+                {
+                    GradSlot dw = weight.OpenGrad();
+                    Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, add: dw.Accumulate);
+                }
+                if (bias is { NeedsGrad: true })
+                {
+                    GradSlot db = bias.OpenGrad();
+                    ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Pointer, db.Accumulate);
+                }
+            }, x, weight);
+        return y;
+    }
+
+    /// <summary>The matrix product of the last two dimensions, for each index of the leading ones.</summary>
+    /// <param name="a">(..., M, K); (..., K, M) where transposed.</param>
+    /// <param name="b">(..., K, N) with the same leading dimensions; (..., N, K) where transposed.</param>
+    /// <param name="transposeA">Whether to use a's transpose.</param>
+    /// <param name="transposeB">Whether to use b's transpose.</param>
+    /// <returns>(..., M, N).</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    public static Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false)
+    {
+        int rank = a.Shape.Rank;
+        bool fits = rank >= 2 && b.Shape.Rank == rank;
+        for (int i = 0; fits && i < rank - 2; i++) fits = a.Shape[i] == b.Shape[i];
+        int rowsA = fits ? a.Shape[-2] : 0, columnsA = fits ? a.Shape[-1] : 0, rowsB = fits ? b.Shape[-2] : 0, columnsB = fits ? b.Shape[-1] : 0;
+        (int m, int k) = transposeA ? (columnsA, rowsA) : (rowsA, columnsA);
+        (int inner, int n) = transposeB ? (columnsB, rowsB) : (rowsB, columnsB);
+        Check.That(fits && inner == k, "MatMul", $"{a.Shape}{(transposeA ? "^T" : "")} times {b.Shape}{(transposeB ? "^T" : "")}; expected (..., M, K) and (..., K, N) with equal leading dimensions");
+
+        Tensor c = Tensor.Empty(a.Shape.With(-2, m).With(-1, n));
+        int batch = m * n == 0 ? 0 : c.Count / (m * n);
+        for (int i = 0; i < batch; i++)
+            Gemm.Run(m, n, k, A(i), B(i), c.Pointer + (nint)i * m * n, n);
+        MultiplyAdds.Add((long)batch * m * n * k);
+
+        if (Tape.Needs(a, b))
+            Tape.Push(c, dc =>
+            {
+                // dA = dC B^T and dB = A^T dC; where the operand was transposed, so is its gradient.
+                if (a.NeedsGrad)
+                {
+                    GradSlot da = a.OpenGrad();
+                    for (int i = 0; i < batch; i++)
+                    {
+                        Matrix g = new(dc.Pointer + (nint)i * m * n, n);
+                        float* target = da.Pointer + (nint)i * m * k;
+                        if (transposeA) Gemm.Run(k, m, n, B(i), g.Transposed, target, m, add: da.Accumulate);
+                        else Gemm.Run(m, k, n, g, B(i).Transposed, target, k, add: da.Accumulate);
+                    }
+                }
+                if (b.NeedsGrad)
+                {
+                    GradSlot db = b.OpenGrad();
+                    for (int i = 0; i < batch; i++)
+                    {
+                        Matrix g = new(dc.Pointer + (nint)i * m * n, n);
+                        float* target = db.Pointer + (nint)i * k * n;
+                        if (transposeB) Gemm.Run(n, k, m, g.Transposed, A(i), target, k, add: db.Accumulate);
+                        else Gemm.Run(k, n, m, A(i).Transposed, g, target, n, add: db.Accumulate);
+                    }
+                }
+            }, a, b);
+        return c;
+
+        Matrix A(int i) => Oriented(a.Pointer + (nint)i * m * k, columnsA, transposeA);
+        Matrix B(int i) => Oriented(b.Pointer + (nint)i * k * n, columnsB, transposeB);
+        static Matrix Oriented(float* pointer, int columns, bool transposed) => transposed ? new Matrix(pointer, columns).Transposed : new Matrix(pointer, columns);
+    }
 }

@@ -1,12 +1,65 @@
+using Mamba.Core.Kernels;
+using Mamba.Core.Simd;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Maximum over windows: x (B, H, W, C).</summary>
-    public static Tensor MaxPool2d(Tensor x, int kernel, int stride, int padding = 0) =>
-        throw new NotImplementedException();
+    /// <summary>The maximum over square windows; padding never wins. The gradient goes to the first of equals.</summary>
+    /// <param name="x">(B, H, W, C).</param>
+    /// <param name="kernel">Side of the window.</param>
+    /// <param name="stride">Step of the window.</param>
+    /// <param name="padding">Border that windows may reach into, at most half the kernel.</param>
+    /// <returns>(B, (H + 2 padding - kernel) / stride + 1, ..., C).</returns>
+    /// <exception cref="ShapeException">The window does not fit into the padded image, or is padding only.</exception>
+    public static Tensor MaxPool2d(Tensor x, int kernel, int stride, int padding = 0)
+    {
+        Check.Rank(x, 4, "MaxPool2d", "(B, H, W, C)");
+        Shape shape = x.Shape;
+        Check.That(
+            kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel && shape[1] + 2 * padding >= kernel && shape[2] + 2 * padding >= kernel, "MaxPool2d",
+            $"kernel {kernel}, stride {stride}, padding {padding} for {shape}; expected a window inside the image and padding of at most half of it");
+        PoolShape s = new(
+            shape[0], shape[1], shape[2], shape[3], (shape[1] + 2 * padding - kernel) / stride + 1, (shape[2] + 2 * padding - kernel) / stride + 1, kernel, stride, padding);
+        Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
+        Tensor? taps = Tape.IsRecording && x.NeedsGrad ? Tensor.Empty(y.Shape) : null;
+        Launch.Run(
+            new MaxPoolForward { Shape = s, X = x.Pointer, Y = y.Pointer, Taps = taps is null ? null : taps.Pointer }, (nint)s.Batch * s.OutHeight,
+            PoolGrain(s.OutWidth * kernel * kernel, s.Channels), Isa.For(s.Channels));
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                Launch.Run(
+                    new MaxPoolBackward { Shape = s, Taps = taps!.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)s.Batch * s.Height,
+                    PoolGrain(s.Width * kernel, s.Channels), Isa.For(s.Channels));
+            }, taps);
+        return y;
+    }
 
-    /// <summary>Average over height x width windows that cover x (B, H, W, C) as PyTorch's adaptive pooling does.</summary>
-    public static Tensor AdaptiveAvgPool2d(Tensor x, int height, int width) =>
-        throw new NotImplementedException();
+    /// <summary>Averages over height x width windows that cover the image as PyTorch's adaptive pooling does.</summary>
+    /// <param name="x">(B, H, W, C).</param>
+    /// <param name="height">Rows of the result; more than H is allowed.</param>
+    /// <param name="width">Columns of the result.</param>
+    /// <returns>(B, height, width, C).</returns>
+    /// <exception cref="ShapeException">The image is empty, or height or width is not positive.</exception>
+    public static Tensor AdaptiveAvgPool2d(Tensor x, int height, int width)
+    {
+        Check.Rank(x, 4, "AdaptiveAvgPool2d", "(B, H, W, C)");
+        Check.That(height > 0 && width > 0 && x.Count > 0, "AdaptiveAvgPool2d", $"{x.Shape} to {height} x {width}; expected a positive size and an image that is not empty");
+        PoolShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], height, width, 0, 0, 0);
+        Tensor y = Tensor.Empty(s.Batch, height, width, s.Channels);
+        Launch.Run(new AdaptivePoolForward { Shape = s, X = x.Pointer, Y = y.Pointer }, (nint)s.Batch * height, 1, Isa.For(s.Channels));
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                Launch.Run(
+                    new AdaptivePoolBackward { Shape = s, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)s.Batch * s.Height,
+                    PoolGrain(s.Width, s.Channels), Isa.For(s.Channels));
+            });
+        return y;
+    }
+
+    private static nint PoolGrain(int width, int channels) => Math.Max(1, Launch.ElementGrain / Math.Max(1, width * channels));
 }

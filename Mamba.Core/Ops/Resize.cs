@@ -1,8 +1,49 @@
+using Mamba.Core.Kernels;
+using Mamba.Core.Simd;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Bilinear resize of x (B, H, W, C).</summary>
-    public static Tensor ResizeBilinear(Tensor x, int height, int width, bool alignCorners) =>
-        throw new NotImplementedException();
+    /// <summary>Bilinear resize, as PyTorch's interpolate does it.</summary>
+    /// <param name="x">(B, H, W, C).</param>
+    /// <param name="height">Rows of the result.</param>
+    /// <param name="width">Columns of the result.</param>
+    /// <param name="alignCorners">Whether the centres of the corner pixels coincide, rather than the corners of the images.</param>
+    /// <returns>(B, height, width, C).</returns>
+    /// <exception cref="ShapeException">The image is empty, or height or width is not positive.</exception>
+    public static Tensor ResizeBilinear(Tensor x, int height, int width, bool alignCorners)
+    {
+        Check.Rank(x, 4, "ResizeBilinear", "(B, H, W, C)");
+        Check.That(height > 0 && width > 0 && x.Count > 0, "ResizeBilinear", $"{x.Shape} to {height} x {width}; expected a positive size and an image that is not empty");
+        int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
+        ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners);
+        Tensor y = Tensor.Empty(batch, height, width, channels);
+        fixed (int* lowY = vertical.Low, highY = vertical.High, lowX = horizontal.Low, highX = horizontal.High)
+        fixed (float* weightY = vertical.Weight, weightX = horizontal.Weight)
+            Launch.Run(
+                new ResizeForward
+                {
+                    X = x.Pointer, Y = y.Pointer, LowY = lowY, HighY = highY, WeightY = weightY, LowX = lowX, HighX = highX, WeightX = weightX,
+                    Height = inHeight, Width = inWidth, Channels = channels, OutHeight = height, OutWidth = width,
+                },
+                (nint)batch * height, PoolGrain(width, channels), Isa.For(channels));
+
+        if (Tape.Needs(x))
+            Tape.Push(y, dy =>
+            {
+                GradSlot dx = x.OpenGrad();
+                fixed (int* lowY = vertical.Low, highY = vertical.High, lowX = horizontal.Low, highX = horizontal.High, firstY = vertical.First, endY = vertical.End)
+                fixed (float* weightY = vertical.Weight, weightX = horizontal.Weight)
+                    Launch.Run(
+                        new ResizeBackward
+                        {
+                            Dy = dy.Pointer, Dx = dx.Pointer, LowY = lowY, HighY = highY, WeightY = weightY, LowX = lowX, HighX = highX, WeightX = weightX,
+                            FirstY = firstY, EndY = endY, Height = inHeight, Width = inWidth, Channels = channels, OutHeight = height, OutWidth = width,
+                            Add = dx.Accumulate,
+                        },
+                        (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));
+            });
+        return y;
+    }
 }

@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Mamba.Core.Simd;
 
@@ -38,6 +40,19 @@ public static class Isa
 
     /// <summary>The widths in hardware here, narrowest first.</summary>
     public static IEnumerable<VectorWidth> Supported => Enum.GetValues<VectorWidth>().Where(IsSupported);
+
+    /// <summary>Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16.</summary>
+    internal static bool HasManyRegisters => Avx512F.VL.IsSupported || AdvSimd.IsSupported;
+
+    /// <summary>Floats in a vector of this width.</summary>
+    internal static nint Lanes(VectorWidth width) => width switch
+    {
+        VectorWidth.V512 => 16,
+        VectorWidth.V256 => 8,
+        VectorWidth.V128 => 4,
+        VectorWidth.Portable => Vector<float>.Count,
+        _ => 1,
+    };
 
     private static VectorWidth Widest => Vector512.IsHardwareAccelerated ? VectorWidth.V512
         : Vector256.IsHardwareAccelerated ? VectorWidth.V256

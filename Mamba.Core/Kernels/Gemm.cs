@@ -1,0 +1,181 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels;
+
+/// <summary>A matrix by its strides: element (i, j) lies at Pointer[i Row + j Column]. A transpose swaps them and copies nothing.</summary>
+internal readonly unsafe struct Matrix(float* pointer, nint row, nint column = 1)
+{
+    public readonly float* Pointer = pointer;
+    public readonly nint Row = row, Column = column;
+
+    public Matrix Transposed => new(Pointer, Column, Row);
+
+    public Matrix Offset(nint elements) => new(Pointer + elements, Row, Column);
+}
+
+/// <summary>
+/// C (+)= A B (+ bias): B is packed once into panels of two vectors of columns, A is read where it lies, one broadcast a multiply-add. The inner
+/// dimension is not blocked: a panel of the depths that occur (up to some 4,600) stays in the second-level cache, from which one load feeds
+/// twelve multiply-adds.
+/// </summary>
+internal static unsafe class Gemm
+{
+    // Rows of a work item: enough tiles to pay for fetching a panel, few enough to share the work of small products.
+    private const nint RowBlock = 96;
+
+    // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
+    private const nint SplitDepth = 512;
+    private const nint SplitLargestResult = 1 << 16;
+
+    /// <summary>C (M x N, rows CRow apart) (+)= A (M x K) B (K x N) + bias (N), over several threads.</summary>
+    public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, float* bias = null, bool add = false)
+    {
+        if (m == 0 || n == 0) return;
+        if (k >= 4 * SplitDepth && m * n <= SplitLargestResult)
+        {
+            RunSplit(m, n, k, a, b, c, cRow, bias, add);
+            return;
+        }
+        VectorWidth width = Isa.For((n + 1) / 2);
+        using Scratch panels = new(PackPanels.Size(k, n, width));
+        PackPanels.Run(Columns(k, n, b), panels.Pointer, width);
+        RunPacked(m, n, k, a, panels.Pointer, c, cRow, bias, add, width);
+    }
+
+    /// <summary>The same with B packed before, at <paramref name="width"/>.</summary>
+    public static void RunPacked(
+        nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, float* bias, bool add, VectorWidth width)
+    {
+        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Bias = bias, Add = add };
+        // Few rows and many columns: share the columns, too. By shape alone.
+        nint blocks = Launch.Chunks(m, RowBlock), groups = Launch.Chunks(n, PackPanels.Width(width));
+        kernel.RowBlock = RowBlock;
+        kernel.PanelsPerItem = blocks >= 8 ? groups : Math.Max(1, groups * blocks / 8);
+        kernel.Groups = Launch.Chunks(groups, kernel.PanelsPerItem);
+        Launch.Run(kernel, blocks * kernel.Groups, 1, width);
+    }
+
+    public static PanelSource Columns(nint k, nint n, Matrix b) =>
+        new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, Step = b.Row, Columns = n, ColumnStep = b.Column };
+
+    private static void RunSplit(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, float* bias, bool add)
+    {
+        nint parts = Math.Min(32, Launch.Chunks(k, SplitDepth)), depth = Launch.Chunks(k, parts);
+        parts = Launch.Chunks(k, depth);
+        VectorWidth width = Isa.For((n + 1) / 2);
+        nint packed = PackPanels.Size(depth, n, width);
+        using Scratch results = new(parts * m * n), panels = new(parts * packed);
+        Launch.Run(
+            new SplitGemmKernel { M = m, N = n, K = k, Depth = depth, A = a, B = b, Panels = panels.Pointer, PackedSize = packed, Results = results.Pointer },
+            parts, 1, width);
+        for (nint i = 0; i < m; i++)
+            for (nint j = 0; j < n; j++)
+            {
+                float sum = bias == null ? 0f : bias[j];
+                for (nint p = 0; p < parts; p++) sum += results.Pointer[(p * m + i) * n + j];
+                c[i * cRow + j] = add ? c[i * cRow + j] + sum : sum;
+            }
+    }
+
+    /// <summary>One item: a block of rows times a group of panels.</summary>
+    private struct GemmKernel : IKernel
+    {
+        public nint M, N, K, CRow, RowBlock, PanelsPerItem, Groups;
+        public Matrix A;
+        public float* Panels, C, Bias;
+        public bool Add;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            nint width = 2 * Count<V>();
+            TileShape tile = new() { ARow = A.Row, AStep = A.Column, Outer = 1, Inner = 1, Length = K, CRow = CRow };
+            for (nint item = begin; item < end; item++)
+            {
+                nint row = item / Groups * RowBlock, rows = Math.Min(RowBlock, M - row);
+                nint first = item % Groups * PanelsPerItem * width, last = Math.Min(N, first + PanelsPerItem * width);
+                for (nint column = first; column < last; column += width)
+                    MatrixTile.Column<V>(
+                        tile, rows, A.Pointer + row * A.Row, Panels + column * K, C + row * CRow + column, Math.Min(width, N - column),
+                        Bias == null ? null : Bias + column, Add);
+            }
+        }
+    }
+
+    /// <summary>One item: a part of the inner dimension, packed and multiplied into a result of its own.</summary>
+    private struct SplitGemmKernel : IKernel
+    {
+        public nint M, N, K, Depth, PackedSize;
+        public Matrix A, B;
+        public float* Panels, Results;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            nint width = 2 * Count<V>();
+            for (nint part = begin; part < end; part++)
+            {
+                nint start = part * Depth, depth = Math.Min(Depth, K - start);
+                float* panels = Panels + part * PackedSize, result = Results + part * M * N;
+                PanelSource source = Columns(depth, N, B.Offset(start * B.Row));
+                TileShape tile = new() { ARow = A.Row, AStep = A.Column, Outer = 1, Inner = 1, Length = depth, CRow = N };
+                for (nint column = 0; column < N; column += width)
+                {
+                    PackPanels.Pack<V>(source, column, panels);
+                    MatrixTile.Column<V>(tile, M, A.Pointer + start * A.Column, panels, result + column, Math.Min(width, N - column), null, false);
+                }
+            }
+        }
+    }
+}
+
+/// <summary>Column sums of a matrix of contiguous rows, per chunk of rows: the gradient of a bias.</summary>
+internal unsafe struct ColumnSums : IKernel
+{
+    private const nint RowsPerChunk = 1024;
+
+    private float* _x;
+    private float* _partial;
+    private nint _columns, _row;
+
+    /// <summary>sums (+)= the sum over <paramref name="rows"/> rows, <paramref name="row"/> apart, of each of the columns.</summary>
+    public static void Run(float* x, nint rows, nint columns, nint row, float* sums, bool add)
+    {
+        nint chunks = Launch.Chunks(rows, RowsPerChunk);
+        using Scratch partial = new(chunks * columns);
+        Launch.Run(new ColumnSums { _x = x, _partial = partial.Pointer, _columns = columns, _row = row }, rows, RowsPerChunk);
+        for (nint c = 0; c < columns; c++)
+        {
+            float sum = 0f;
+            for (nint i = 0; i < chunks; i++) sum += partial.Pointer[i * columns + c];
+            sums[c] = add ? sums[c] + sum : sum;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>();
+        float* sums = _partial + begin / RowsPerChunk * _columns;
+        for (nint c = 0; c < _columns; c += n)
+        {
+            nint lanes = Math.Min(n, _columns - c);
+            V sum = default, sum2 = default;
+            float* x = _x + begin * _row + c;
+            nint r = begin;
+            if (lanes == n)
+            {
+                for (; r < end - 1; r += 2, x += 2 * _row)
+                {
+                    sum += Load<V>(x);
+                    sum2 += Load<V>(x + _row);
+                }
+            }
+            for (; r < end; r++, x += _row) sum += Load<V>(x, lanes);
+            Store(sum + sum2, sums + c, lanes);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>
+    /// Mean over the batch of the cross-entropy between softmax(logits) and the classes, each target distribution being (1 - s) one-hot + s / Classes
+    /// with s the label smoothing (Szegedy et al. 2016), as in PyTorch.
+    /// </summary>
+    /// <param name="logits">(B, Classes).</param>
+    /// <param name="target">B class indices.</param>
+    /// <param name="labelSmoothing">s, from 0 to 1.</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together, or an index is no class.</exception>
+    public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing = 0f)
+    {
+        Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
+        int batch = logits.Shape[0], classes = logits.Shape[1];
+        Check.That(batch > 0 && classes > 0 && target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
+        foreach (int t in target) Check.That((uint)t < (uint)classes, "CrossEntropy", $"target {t} is no class; expected 0 to {classes - 1}");
+
+        // The gradient, softmax minus target over B, comes almost for free with the loss; it is kept in place of the softmax.
+        Tensor gradient = LogSoftmaxValues(logits);
+        Span<float> rows = gradient.Span;
+        double loss = 0;
+        float off = labelSmoothing / classes;
+        for (int b = 0; b < batch; b++)
+        {
+            Span<float> row = rows.Slice(b * classes, classes);
+            for (int c = 0; c < classes; c++)
+            {
+                float weight = off + (c == target[b] ? 1f - labelSmoothing : 0f);
+                loss -= (double)weight * row[c];
+                row[c] = (MathF.Exp(row[c]) - weight) / batch;
+            }
+        }
+        Tensor result = Tensor.Full((float)(loss / batch));
+
+        if (Tape.Needs(logits))
+            Tape.Push(result, dy =>
+            {
+                GradSlot dx = logits.OpenGrad();
+                float scale = dy.Item();
+                ReadOnlySpan<float> g = gradient.Span;
+                Span<float> d = dx.Span;
+                for (int i = 0; i < d.Length; i++) d[i] = dx.Accumulate ? d[i] + scale * g[i] : scale * g[i];
+            }, gradient);
+        return result;
+    }
+
+    private static Tensor LogSoftmaxValues(Tensor x)
+    {
+        Tensor y = Tensor.Empty(x.Shape);
+        Simd.Launch.Run(
+            new Kernels.SoftmaxForward { X = x.Pointer, Y = y.Pointer, Columns = x.Shape[-1], Scale = 1f, Logarithm = true }, x.Shape[0], 64);
+        return y;
+    }
+}
