@@ -86,7 +86,7 @@ public static unsafe partial class Ops
         }
         Tensor result = Tensor.Full((float)loss);
 
-        if (Tape.Needs(prediction, target))
+        if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
             Tape.Push(result, dy =>
             {
                 GradSlot dx = prediction.OpenGrad();

@@ -1,0 +1,61 @@
+namespace Mamba.Core.Nn;
+
+/// <summary>Writes the initial values of a parameter.</summary>
+/// <param name="values">All its elements, in row-major order.</param>
+/// <param name="random">A stream of this parameter's own.</param>
+public delegate void Initializer(Span<float> values, RandomStream random);
+
+/// <summary>The usual initialisations.</summary>
+public static class Init
+{
+    /// <summary>Zeros.</summary>
+    public static Initializer Zeros { get; } = Constant(0f);
+
+    /// <summary>Ones.</summary>
+    public static Initializer Ones { get; } = Constant(1f);
+
+    /// <summary>The same value everywhere.</summary>
+    /// <param name="value">The value.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer Constant(float value) => (values, _) => values.Fill(value);
+
+    /// <summary>Uniform in [-bound, bound).</summary>
+    /// <param name="bound">The bound.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer Uniform(double bound) => (values, random) =>
+    {
+        foreach (ref float value in values) value = (float)random.NextDouble(-bound, bound);
+    };
+
+    /// <summary>Normal with mean 0.</summary>
+    /// <param name="std">The standard deviation.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer Normal(double std) => (values, random) =>
+    {
+        foreach (ref float value in values) value = (float)(std * random.NextNormal());
+    };
+
+    /// <summary>Normal with mean 0, drawn again where it falls outside [-2, 2], as timm's trunc_normal_ does.</summary>
+    /// <param name="std">The standard deviation before truncation.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer TruncatedNormal(double std = 0.02) => (values, random) =>
+    {
+        foreach (ref float value in values)
+        {
+            double x;
+            do x = std * random.NextNormal();
+            while (Math.Abs(x) > 2);
+            value = (float)x;
+        }
+    };
+
+    /// <summary>Uniform within 1 / sqrt(fan in): PyTorch's default for weights and biases (Kaiming uniform with a = sqrt 5).</summary>
+    /// <param name="fanIn">Inputs of one output.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer KaimingUniform(int fanIn) => Uniform(1 / Math.Sqrt(fanIn));
+
+    /// <summary>Normal with variance 2 / fan (He et al. 2015).</summary>
+    /// <param name="fan">Inputs of one output, or the other way round.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer KaimingNormal(int fan) => Normal(Math.Sqrt(2.0 / fan));
+}

@@ -1,0 +1,84 @@
+using System.Text;
+
+namespace Mamba.Core.Nn;
+
+/// <summary>
+/// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) from the FNV-1a hash of both. The same on every machine, and
+/// independent of the order in which streams are used.
+/// </summary>
+public struct RandomStream
+{
+    private ulong _state;
+    private double? _spare;
+
+    /// <summary>A stream of its own for each (seed, name).</summary>
+    /// <param name="seed">The seed of the run.</param>
+    /// <param name="name">What the numbers are for.</param>
+    public RandomStream(ulong seed, string name)
+    {
+        ulong hash = 0xCBF29CE484222325;
+        foreach (byte b in Encoding.UTF8.GetBytes(name)) hash = (hash ^ b) * 0x100000001B3;
+        _state = Mix(seed + 0x9E3779B97F4A7C15) ^ hash;
+        _spare = null;
+    }
+
+    /// <summary>The next 64 random bits.</summary>
+    /// <returns>The bits.</returns>
+    public ulong NextBits() => Mix(_state += 0x9E3779B97F4A7C15);
+
+    /// <summary>Uniform in [0, 1).</summary>
+    /// <returns>The number.</returns>
+    public double NextDouble() => (NextBits() >> 11) * (1.0 / (1UL << 53));
+
+    /// <summary>Uniform in [low, high).</summary>
+    /// <param name="low">The least.</param>
+    /// <param name="high">The bound above.</param>
+    /// <returns>The number.</returns>
+    public double NextDouble(double low, double high) => low + (high - low) * NextDouble();
+
+    /// <summary>Uniform among 0 to count - 1.</summary>
+    /// <param name="count">How many; at least 1.</param>
+    /// <returns>The number.</returns>
+    public int NextInt(int count) => (int)Math.BigMul(NextBits(), (ulong)count, out _);
+
+    /// <summary>Standard normal (Marsaglia's polar method).</summary>
+    /// <returns>The number.</returns>
+    public double NextNormal()
+    {
+        if (_spare is { } spare)
+        {
+            _spare = null;
+            return spare;
+        }
+        double u, v, s;
+        do
+        {
+            u = NextDouble(-1, 1);
+            v = NextDouble(-1, 1);
+            s = u * u + v * v;
+        }
+        while (s is >= 1 or 0);
+        double factor = Math.Sqrt(-2 * Math.Log(s) / s);
+        _spare = v * factor;
+        return u * factor;
+    }
+
+    /// <summary>Puts a list into random order (Fisher and Yates).</summary>
+    /// <param name="items">The list.</param>
+    /// <typeparam name="T">Of anything.</typeparam>
+    public void Shuffle<T>(Span<T> items)
+    {
+        for (int i = items.Length - 1; i > 0; i--)
+        {
+            int j = NextInt(i + 1);
+            (items[i], items[j]) = (items[j], items[i]);
+        }
+    }
+
+    private static ulong Mix(ulong z)
+    {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
+}
