@@ -33,8 +33,11 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
 
     public nint ChunksPerSegment => Launch.Chunks(Chunks, Segments);
 
-    /// <summary>Channel blocks that one work item of the backward pass takes in turn, so that sums over channels need few partial results.</summary>
-    public nint BlocksPerItem => Launch.Chunks(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups)));
+    /// <summary>
+    /// Channel blocks that one work item of the backward pass takes in turn: its sums over channels are N numbers a token for B and C each, so it takes
+    /// at least N channels, and more where there are items enough.
+    /// </summary>
+    public nint BlocksPerItem => Math.Max(Launch.Chunks(States, Lanes), Launch.Chunks(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
 
     public nint ItemsPerGroup => Launch.Chunks(BlocksPerGroup, BlocksPerItem);
 
