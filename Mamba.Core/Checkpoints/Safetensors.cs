@@ -59,7 +59,7 @@ public sealed class SafetensorsFile : IDisposable
             stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             return new SafetensorsFile(path, stream);
         }
-        catch (Exception e) when (e is not CheckpointException && e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is not CheckpointException && e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
             stream?.Dispose();
             throw new CheckpointException($"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
@@ -162,14 +162,16 @@ public sealed class SafetensorsFile : IDisposable
             Utf8JsonReader json = new(header, new JsonReaderOptions { MaxDepth = 8 });
             json.Read();
             if (json.TokenType != JsonTokenType.StartObject) throw Bad("the header is no JSON object");
+            Dictionary<string, string>? metadata = null;
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {
                 string name = json.GetString()!;
                 json.Read();
-                if (name == "__metadata__") Metadata = ParseMetadata(ref json);
+                if (name == "__metadata__") metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
                 else if (_entries.TryAdd(name, ParseEntry(ref json, name))) _names.Add(name);
                 else throw Bad($"tensor '{name}' stands twice in the header");
             }
+            Metadata = metadata ?? [];
             while (json.Read()) { } // nothing but white space may follow
         }
         catch (Exception e) when (e is JsonException or DecoderFallbackException or InvalidOperationException or FormatException)

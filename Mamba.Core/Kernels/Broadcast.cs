@@ -118,6 +118,7 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
 
     public static void Run(Shape result, Shape shapeA, Shape shapeB, float* a, float* b, float* y)
     {
+        if (result.Count == 0) return;
         BroadcastWalk walk = new(result, shapeA, shapeB);
         BroadcastForward<TBinary> kernel = new() { Walk = walk, A = a, B = b, Y = y };
         if (walk.Rank == 1) Launch.Run(kernel, walk.Inner, Launch.ElementGrain);
@@ -167,6 +168,11 @@ internal unsafe struct BroadcastGradient : IKernel
 
     public static void Run(Shape result, Shape shape, float* dy, float* other, Shape otherShape, float factor, float* target, bool add)
     {
+        if (result.Count == 0)
+        {
+            if (!add) new Span<float>(target, shape.Count).Clear();
+            return;
+        }
         BroadcastWalk walk = new(result, shape, otherShape);
         nint rows = result.Count / walk.Inner, count = shape.Count;
         BroadcastGradient kernel = new() { _walk = walk, _dy = dy, _other = other, _factor = factor };

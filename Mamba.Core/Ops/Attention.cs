@@ -31,7 +31,7 @@ public static unsafe partial class Ops
     {
         Check.Rank(q, 3, "Attention", "q (B, Lq, Heads Dh)");
         bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0] && v.Shape[1] == k.Shape[1]
-            && k.Shape[2] == q.Shape[2] && heads > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
+            && k.Shape[2] == q.Shape[2] && k.Count > 0 && heads > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
         Check.That(fits, "Attention", $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv)");
         int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2], dh = width / heads, dv = widthV / heads;
         float scale = 1f / MathF.Sqrt(dh);
@@ -56,7 +56,8 @@ public static unsafe partial class Ops
         if (Tape.Needs(q, k, v))
             Tape.Push(y, dy =>
             {
-                GradSlot? dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null, dvalue = v.NeedsGrad ? v.OpenGrad() : null;
+                // Opened in the order in which the loop writes: q, k and v may be one tensor.
+                GradSlot? dvalue = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
                 using Scratch ds = new((nint)lq * lk);
                 for (int b = 0; b < batch; b++)
                     for (int h = 0; h < heads; h++)

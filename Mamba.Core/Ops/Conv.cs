@@ -58,8 +58,12 @@ public static unsafe partial class Ops
         Shape w = weight.Shape;
         Check.That(w[0] == x.Shape[3] && stride > 0 && padding >= 0, "ConvTranspose2d", $"input {x.Shape}, weight {w}, stride {stride}, padding {padding}; expected (B, H, W, Cin) and (Cin, Cout, Kh, Kw)");
         Check.Extents(bias, "ConvTranspose2d", "bias", w[1]);
-        int height = (x.Shape[1] - 1) * stride - 2 * padding + w[2], width = (x.Shape[2] - 1) * stride - 2 * padding + w[3];
-        Check.That(height > 0 && width > 0, "ConvTranspose2d", $"input {x.Shape}, weight {w}, stride {stride}, padding {padding} give an output of {height} x {width}");
+        Check.That(x.Count > 0 && weight.Count > 0, "ConvTranspose2d", $"input {x.Shape} and weight {w}; expected none to be empty");
+        long outHeight = (x.Shape[1] - 1L) * stride - 2L * padding + w[2], outWidth = (x.Shape[2] - 1L) * stride - 2L * padding + w[3];
+        Check.That(
+            outHeight is > 0 and <= int.MaxValue && outWidth is > 0 and <= int.MaxValue, "ConvTranspose2d",
+            $"input {x.Shape}, weight {w}, stride {stride}, padding {padding} give an output of {outHeight} x {outWidth}");
+        int height = (int)outHeight, width = (int)outWidth;
 
         // Seen from the other side: a convolution whose input is this output.
         ConvShape s = new(x.Shape[0], height, width, w[1], x.Shape[1], x.Shape[2], w[0], w[2], w[3], stride, stride, padding, padding, 1, 1, 1);
@@ -91,13 +95,14 @@ public static unsafe partial class Ops
     {
         Shape w = weight.Shape;
         Check.That(
-            groups > 0 && strideX > 0 && paddingX >= 0 && dilationX > 0 && x.Shape[3] == w[1] * groups && w[0] % groups == 0 && w[1] > 0 && w[2] > 0 && w[3] > 0, name,
-            $"input {x.Shape}, weight {w}, stride {strideX}, padding {paddingX}, dilation {dilationX}, groups {groups}; expected channels last and weight (Cout, Cin / groups, ...)");
+            groups > 0 && strideX > 0 && paddingX >= 0 && dilationX > 0 && x.Shape[3] == (long)w[1] * groups && w[0] % groups == 0 && x.Count > 0 && weight.Count > 0, name,
+            $"input {x.Shape}, weight {w}, stride {strideX}, padding {paddingX}, dilation {dilationX}, groups {groups}; expected channels last and weight (Cout, Cin / groups, ...), none empty");
         Check.Extents(bias, name, "bias", w[0]);
-        int height = (x.Shape[1] + 2 * paddingY - dilationY * (w[2] - 1) - 1) / strideY + 1, width = (x.Shape[2] + 2 * paddingX - dilationX * (w[3] - 1) - 1) / strideX + 1;
+        long roomY = x.Shape[1] + 2L * paddingY - (dilationY * (w[2] - 1L) + 1), roomX = x.Shape[2] + 2L * paddingX - (dilationX * (w[3] - 1L) + 1);
         Check.That(
-            x.Shape[1] + 2 * paddingY >= dilationY * (w[2] - 1) + 1 && x.Shape[2] + 2 * paddingX >= dilationX * (w[3] - 1) + 1, name,
-            $"input {x.Shape} with padding {paddingX} is smaller than the window of weight {w} with dilation {dilationX}");
+            roomY is >= 0 and < int.MaxValue && roomX is >= 0 and < int.MaxValue, name,
+            $"input {x.Shape} with padding {paddingX} and the window of weight {w} with dilation {dilationX}; expected the window to fit");
+        int height = (int)(roomY / strideY) + 1, width = (int)(roomX / strideX) + 1;
 
         ConvShape s = new(
             x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], height, width, w[0], w[2], w[3], strideY, strideX, paddingY, paddingX, dilationY, dilationX, groups);

@@ -10,12 +10,13 @@ public static unsafe partial class Ops
     /// <param name="target">B class indices.</param>
     /// <param name="labelSmoothing">s, from 0 to 1.</param>
     /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together, or an index is no class.</exception>
+    /// <exception cref="ShapeException">The shapes do not fit together, an index is no class, or the smoothing is out of range.</exception>
     public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing = 0f)
     {
         Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
         int batch = logits.Shape[0], classes = logits.Shape[1];
         Check.That(batch > 0 && classes > 0 && target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
+        Check.That(labelSmoothing is >= 0f and <= 1f, "CrossEntropy", $"label smoothing {labelSmoothing}; expected 0 to 1");
         foreach (int t in target) Check.That((uint)t < (uint)classes, "CrossEntropy", $"target {t} is no class; expected 0 to {classes - 1}");
 
         // The gradient, softmax minus target over B, comes almost for free with the loss; it is kept in place of the softmax.

@@ -16,8 +16,8 @@ public static unsafe partial class Ops
         if (Tape.Needs(a, b))
             Tape.Push(y, dy =>
             {
-                PassOn(a, y.Shape, dy, 1f);
-                PassOn(b, y.Shape, dy, 1f);
+                bool taken = PassOn(a, y.Shape, dy, 1f, mayTake: true);
+                PassOn(b, y.Shape, dy, 1f, mayTake: !taken); // later contributions to one must not reach the other
             });
         return y;
     }
@@ -30,8 +30,8 @@ public static unsafe partial class Ops
         if (Tape.Needs(a, b))
             Tape.Push(y, dy =>
             {
-                PassOn(b, y.Shape, dy, -1f);
-                PassOn(a, y.Shape, dy, 1f);
+                PassOn(b, y.Shape, dy, -1f, mayTake: false);
+                PassOn(a, y.Shape, dy, 1f, mayTake: true);
             });
         return y;
     }
@@ -77,14 +77,16 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Adds factor dy to the gradient of an operand of a sum.</summary>
-    private static void PassOn(Tensor x, Shape result, Tensor dy, float factor)
+    /// <summary>Adds factor dy to the gradient of an operand of a sum; true if the operand has taken dy itself.</summary>
+    private static bool PassOn(Tensor x, Shape result, Tensor dy, float factor, bool mayTake)
     {
-        if (!x.NeedsGrad || (x.Count == result.Count && factor == 1f && x.TryTakeGrad(dy))) return;
+        if (!x.NeedsGrad) return false;
+        if (mayTake && x.Count == result.Count && x.TryTakeGrad(dy)) return true;
         GradSlot dx = x.OpenGrad();
         if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Pointer, dx.Accumulate);
         else if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
         else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);
+        return false;
     }
 
     /// <summary>Adds dy other to the gradient of an operand of a product.</summary>

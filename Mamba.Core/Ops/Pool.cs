@@ -17,7 +17,7 @@ public static unsafe partial class Ops
         Check.Rank(x, 4, "MaxPool2d", "(B, H, W, C)");
         Shape shape = x.Shape;
         Check.That(
-            kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel && shape[1] + 2 * padding >= kernel && shape[2] + 2 * padding >= kernel, "MaxPool2d",
+            kernel > 0 && stride > 0 && padding >= 0 && padding <= kernel / 2 && shape[1] + 2L * padding >= kernel && shape[2] + 2L * padding >= kernel, "MaxPool2d",
             $"kernel {kernel}, stride {stride}, padding {padding} for {shape}; expected a window inside the image and padding of at most half of it");
         PoolShape s = new(
             shape[0], shape[1], shape[2], shape[3], (shape[1] + 2 * padding - kernel) / stride + 1, (shape[2] + 2 * padding - kernel) / stride + 1, kernel, stride, padding);

@@ -1,0 +1,204 @@
+using Mamba.Core;
+
+namespace Mamba.Models.Verification;
+
+/// <summary>
+/// The operators by the names that golden files use. Inputs come, and results go, in PyTorch's layout; what lies between is channels last, and the
+/// exchange is a recorded <see cref="Ops.Permute"/>, so that gradients come back in PyTorch's layout by themselves.
+/// </summary>
+internal static class GoldenOperators
+{
+    private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_operators = new()
+    {
+        ["activation"] = c => [Activation(c)(c.In("x"))],
+        ["softmax"] = c => [AlongLast(c, Ops.Softmax)],
+        ["log_softmax"] = c => [AlongLast(c, Ops.LogSoftmax)],
+        ["linear"] = c => [Ops.Linear(c.In("x"), c.In("weight"), c.Optional("bias"))],
+        ["matmul"] = c => [Ops.MatMul(c.In("a"), c.In("b"))],
+        ["conv1d"] = c => [Convolution1d(c)],
+        ["conv2d"] = c => [Image(c, x => Ops.Conv2d(
+            x, c.In("weight"), c.Optional("bias"), c.Int("stride", 1), c.Int("padding", 0), c.Int("dilation", 1), c.Int("groups", 1)))],
+        ["conv_transpose2d"] = c => [TransposedConvolution(c)],
+        ["batch_norm2d"] = BatchNorm,
+        ["group_norm"] = c => [Image(c, x => Ops.GroupNorm(x, c.Int("groups"), c.Optional("weight"), c.Optional("bias"), c.Float("eps", 1e-5f)))],
+        ["instance_norm2d"] = c => [Image(c, x => Ops.InstanceNorm(x, c.Optional("weight"), c.Optional("bias"), c.Float("eps", 1e-5f)))],
+        ["layer_norm"] = c => [LayerNorm(c)],
+        ["rms_norm"] = c => [Ops.RmsNorm(c.In("x"), c.Optional("weight") ?? Ones(c.In("x").Shape[-1]), c.Float("eps", 1e-5f))],
+        ["max_pool2d"] = c => [MaxPool(c)],
+        ["adaptive_avg_pool2d"] = c => [Image(c, x => Ops.AdaptiveAvgPool2d(x, Size(c, "output").Height, Size(c, "output").Width))],
+        ["interpolate_bilinear"] = c => [Image(c, x => Ops.ResizeBilinear(x, Size(c, "size").Height, Size(c, "size").Width, c.Bool("align_corners")))],
+        ["loss"] = c => [Loss(c)],
+        ["cross_entropy"] = c => [CrossEntropy(c)],
+        ["multihead_attention"] = c => [MultiheadAttention(c)],
+        ["selective_scan"] = SelectiveScan,
+    };
+
+    private static readonly Dictionary<string, Func<Tensor, Tensor>> s_activations = new()
+    {
+        ["exp"] = Ops.Exp, ["gelu"] = Ops.Gelu, ["gelu_tanh"] = Ops.GeluTanh, ["leaky_relu"] = Ops.LeakyRelu, ["relu"] = Ops.Relu,
+        ["sigmoid"] = Ops.Sigmoid, ["silu"] = Ops.Silu, ["softplus"] = Ops.Softplus, ["tanh"] = Ops.Tanh,
+    };
+
+    private static readonly Dictionary<string, Func<GoldenCase, Tensor, Tensor, Tensor>> s_losses = new()
+    {
+        ["bce"] = (c, prediction, target) =>
+        {
+            c.Only("input", "\"probabilities\"");
+            return Ops.BinaryCrossEntropy(prediction, target);
+        },
+        ["bce_with_logits"] = (c, prediction, target) =>
+        {
+            c.Only("input", "\"logits\"");
+            return Ops.BinaryCrossEntropyWithLogits(prediction, target);
+        },
+        ["dice"] = (c, prediction, target) =>
+        {
+            c.Only("input", "\"logits\"");
+            c.Only("pooled", "\"batch\"");
+            return Ops.DiceWithLogits(prediction, target, c.Float("smooth", 100f));
+        },
+        ["bce_dice"] = (c, prediction, target) =>
+        {
+            c.Only("input", "\"probabilities\"");
+            c.Only("pooled", "\"image\"");
+            return Ops.BceDice(prediction, target, c.Float("smooth", 1f), c.Float("bce_weight", 1f), c.Float("dice_weight", 1f));
+        },
+    };
+
+    /// <summary>Runs the operator of a case.</summary>
+    /// <returns>out.0, out.1, ... in PyTorch's layout.</returns>
+    /// <exception cref="UnsupportedCaseException">The operator, or something asked of it, is not implemented.</exception>
+    /// <exception cref="ShapeException">The operator refuses its inputs.</exception>
+    public static Tensor[] Run(GoldenCase c)
+    {
+        if (!s_operators.TryGetValue(c.Operator, out Func<GoldenCase, Tensor[]>? run)) throw new UnsupportedCaseException($"unknown operator '{c.Operator}'");
+        Tensor[] outputs = run(c);
+        c.RequireAllRead();
+        return outputs;
+    }
+
+    private static Func<Tensor, Tensor> Activation(GoldenCase c)
+    {
+        string name = c.Text("activation") ?? c.Text("name") ?? c.StartOfName(s_activations.Keys);
+        if (name == "gelu" && c.Text("approximate") == "tanh") name = "gelu_tanh";
+        c.Only("negative_slope", "0.01");
+        return s_activations.TryGetValue(name, out Func<Tensor, Tensor>? activation) ? activation : throw new UnsupportedCaseException($"unknown activation '{name}'");
+    }
+
+    private static Tensor AlongLast(GoldenCase c, Func<Tensor, Tensor> op)
+    {
+        Tensor x = c.In("x");
+        int rank = x.Shape.Rank, dimension = c.Int("dim", -1);
+        if (dimension < 0) dimension += rank;
+        if ((uint)dimension >= (uint)rank) throw new UnsupportedCaseException($"{c.Operator}: dim {c.Int("dim", -1)} of {x.Shape}");
+        if (dimension == rank - 1) return op(x);
+        int[] exchange = [.. Enumerable.Range(0, rank)]; // its own inverse
+        (exchange[dimension], exchange[^1]) = (rank - 1, dimension);
+        return Ops.Permute(op(Ops.Permute(x, exchange)), exchange);
+    }
+
+    private static Tensor Convolution1d(GoldenCase c)
+    {
+        Tensor weight = c.In("weight");
+        Tensor? bias = c.Optional("bias");
+        int stride = c.Int("stride", 1), padding = c.Int("padding", 0), dilation = c.Int("dilation", 1), groups = c.Int("groups", 1);
+        if (!c.Bool("causal"))
+        {
+            c.Only("activation", "\"none\"");
+            return Image(c, x => Ops.Conv1d(x, weight, bias, stride, padding, dilation, groups));
+        }
+        string activation = c.Text("activation") ?? "none";
+        int channels = c.In("x").Shape[1], window = weight.Shape[-1];
+        if (stride != 1 || dilation != 1 || groups != channels || padding != window - 1 || activation is not ("silu" or "none"))
+            throw new UnsupportedCaseException($"conv1d: causal with stride {stride}, dilation {dilation}, padding {padding}, groups {groups}, activation {activation}");
+        return Image(c, x => Ops.CausalConv1d(x, weight, bias, silu: activation == "silu"));
+    }
+
+    private static Tensor TransposedConvolution(GoldenCase c)
+    {
+        c.Only("output_padding", "0");
+        c.Only("dilation", "1");
+        c.Only("groups", "1");
+        return Image(c, x => Ops.ConvTranspose2d(x, c.In("weight"), c.Optional("bias"), c.Int("stride", 1), c.Int("padding", 0)));
+    }
+
+    private static Tensor[] BatchNorm(GoldenCase c)
+    {
+        int channels = c.In("x").Shape[1];
+        Tensor mean = c.In("running_mean"), variance = c.In("running_var");
+        Tensor y = Image(c, x => Ops.BatchNorm(
+            x, c.Optional("weight") ?? Ones(channels), c.Optional("bias") ?? Tensor.Zeros(channels), mean, variance, c.Bool("training"),
+            c.Float("momentum", 0.1f), c.Float("eps", 1e-5f)));
+        return [y, mean, variance];
+    }
+
+    private static Tensor LayerNorm(GoldenCase c)
+    {
+        Tensor x = c.In("x");
+        Tensor? weight = c.Optional("weight"), bias = c.Optional("bias");
+        // PyTorch may normalise over several trailing dimensions, which are one here.
+        int columns = weight?.Count ?? x.Shape[-1];
+        return Ops.LayerNorm(x.Reshape(-1, columns), weight?.Reshape(-1), bias?.Reshape(-1), c.Float("eps", 1e-5f)).Reshape(x.Shape);
+    }
+
+    private static Tensor MaxPool(GoldenCase c)
+    {
+        c.Only("dilation", "1");
+        c.Only("ceil_mode", "false");
+        int kernel = c.Int("kernel");
+        return Image(c, x => Ops.MaxPool2d(x, kernel, c.Int("stride", kernel), c.Int("padding", 0)));
+    }
+
+    private static Tensor Loss(GoldenCase c) => s_losses[c.StartOfName(s_losses.Keys)](c, c.In("pred"), c.In("target"));
+
+    private static Tensor CrossEntropy(GoldenCase c)
+    {
+        c.Only("reduction", "\"mean\"");
+        Tensor logits = ChannelsLast(c.In("logits")); // (B, Classes) or (B, ..., Classes)
+        int[] target = Array.ConvertAll(c.In("target").Span.ToArray(), t => (int)t);
+        return Ops.CrossEntropy(logits.Reshape(-1, logits.Shape[-1]), target, c.Float("label_smoothing", 0f));
+    }
+
+    private static Tensor MultiheadAttention(GoldenCase c)
+    {
+        Tensor weight = c.In("in_proj_weight"); // (3 E, E)
+        Tensor? bias = c.Optional("in_proj_bias");
+        int width = weight.Shape[0] / 3;
+        Tensor query = c.In(c.Has("q") ? "q" : "x"), key = Source("k"), value = Source("v");
+        Tensor y = Ops.Attention(Project(query, 0), Project(key, 1), Project(value, 2), c.Int("heads"));
+        return Ops.Linear(y, c.In("out_weight"), c.Optional("out_bias"));
+
+        Tensor Source(string name) => c.Optional(name) ?? c.Optional("kv") ?? query;
+        Tensor Project(Tensor x, int part) =>
+            Ops.Linear(x, Ops.Slice(weight, 0, part * width, width), bias is null ? null : Ops.Slice(bias, 0, part * width, width));
+    }
+
+    private static Tensor[] SelectiveScan(GoldenCase c)
+    {
+        Tensor b = c.In("B"), matrix = c.In("C");
+        int groups = c.Int("groups", 0); // 0: one for all channels, without a dimension of its own
+        if (groups != (b.Shape.Rank == 4 ? b.Shape[1] : 0)) throw new UnsupportedCaseException($"selective_scan: groups = {groups} with B {b.Shape}");
+        Tensor? z = c.Optional("z");
+        (Tensor y, Tensor state) = Ops.SelectiveScan(
+            ChannelsLast(c.In("u")), ChannelsLast(c.In("delta")), c.In("A"), TokensFirst(b), TokensFirst(matrix), c.Optional("D"),
+            z is null ? null : ChannelsLast(z), c.Optional("delta_bias"), c.Bool("delta_softplus"), c.Optional("initial_state"));
+        return [ChannelsFirst(y), state];
+    }
+
+    private static (int Height, int Width) Size(GoldenCase c, string name) =>
+        c.Pair(name) ?? throw new UnsupportedCaseException($"{c.Operator}: attribute '{name}' is missing");
+
+    private static Tensor Ones(int count) => Tensor.Full(1f, count);
+
+    /// <summary>An operator of the input x, (B, C, ...), that works channels last.</summary>
+    private static Tensor Image(GoldenCase c, Func<Tensor, Tensor> op) => ChannelsFirst(op(ChannelsLast(c.In("x"))));
+
+    /// <summary>(B, C, ...) to (B, ..., C).</summary>
+    private static Tensor ChannelsLast(Tensor x) => x.Shape.Rank < 3 ? x : Ops.Permute(x, [0, .. Enumerable.Range(2, x.Shape.Rank - 2), 1]);
+
+    /// <summary>(B, ..., C) to (B, C, ...).</summary>
+    private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank < 3 ? x : Ops.Permute(x, [0, x.Shape.Rank - 1, .. Enumerable.Range(1, x.Shape.Rank - 2)]);
+
+    /// <summary>(B, N, L) to (B, L, N), and (B, G, N, L) to (B, L, G, N).</summary>
+    private static Tensor TokensFirst(Tensor x) => ChannelsFirst(x);
+}

@@ -1,0 +1,104 @@
+using Mamba.Core;
+using Mamba.Core.Simd;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Core;
+
+[TestFixtureSource(typeof(Isas), nameof(Isas.All))]
+internal sealed class ConvTests(VectorWidth width)
+{
+    // batch, height, width, inputs, outputs, kernel, stride, padding, dilation, groups
+    [TestCase(1, 1, 1, 1, 1, 1, 1, 0, 1, 1)]
+    [TestCase(3, 5, 6, 3, 17, 3, 1, 1, 1, 1)]
+    [TestCase(1, 4, 15, 17, 33, 3, 1, 1, 1, 1)]
+    [TestCase(1, 6, 5, 33, 1, 3, 1, 0, 1, 1)]
+    [TestCase(3, 7, 8, 1, 3, 3, 2, 1, 1, 1)]
+    [TestCase(1, 9, 8, 3, 5, 5, 3, 2, 1, 1)]
+    [TestCase(1, 8, 12, 3, 17, 4, 4, 0, 1, 1)]
+    [TestCase(1, 9, 11, 2, 3, 3, 1, 2, 2, 1)]
+    [TestCase(1, 12, 10, 3, 2, 3, 2, 3, 3, 1)]
+    [TestCase(1, 3, 4, 3, 5, 1, 1, 0, 1, 1)]
+    [TestCase(1, 3, 4, 3, 5, 1, 1, 2, 1, 1)] // more padding than the window is wide: the input gradient has a negative one
+    [TestCase(1, 2, 2, 2, 3, 3, 1, 5, 1, 1)] // more padding than image
+    [TestCase(1, 6, 5, 6, 9, 3, 1, 1, 1, 3)]
+    [TestCase(3, 6, 5, 4, 34, 3, 1, 1, 1, 2)]
+    [TestCase(1, 7, 6, 4, 6, 3, 2, 1, 1, 2)]
+    [TestCase(1, 7, 9, 4, 4, 3, 2, 2, 2, 2)]
+    [TestCase(3, 5, 4, 17, 17, 3, 1, 1, 1, 17)]
+    [TestCase(1, 9, 8, 33, 33, 3, 2, 1, 1, 33)]
+    [TestCase(1, 9, 8, 3, 3, 3, 1, 2, 2, 3)]
+    [TestCase(1, 5, 6, 3, 12, 3, 1, 1, 1, 3)]
+    [TestCase(3, 6, 7, 5, 10, 5, 2, 2, 1, 5)]
+    [TestCase(1, 5, 230, 2, 3, 3, 1, 1, 1, 1)] // several bands an image, the last one lower
+    [TestCase(3, 3, 500, 1, 2, 3, 2, 1, 1, 1)]
+    [TestCase(1, 3, 3, 2, 130, 3, 1, 1, 1, 1)] // many output channels: panels are shared among threads
+    public void Conv2d_is_the_sum_over_taps(
+        int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
+    {
+        Naive.Convolution s = new(batch, height, wide, inputs, outputs, kernel, kernel, stride, stride, padding, padding, dilation, dilation, groups);
+        Tensor x = Numbers.Random(1, batch, height, wide, inputs), bias = Numbers.Random(3, outputs);
+        Tensor weight = Numbers.Random(2, outputs, inputs / groups, kernel, kernel);
+        OperatorCheck.Run(width, i => Ops.Conv2d(i[0], i[1], i[2], stride, padding, dilation, groups), i => Naive.Conv2d(i[0], i[1], i[2], s), [x, weight, bias]);
+    }
+
+    [Test]
+    public void Conv2d_takes_other_than_square_windows()
+    {
+        Naive.Convolution s = new(2, 6, 7, 3, 5, 2, 4, 1, 1, 1, 1, 1, 1, 1);
+        OperatorCheck.Run(
+            width, i => Ops.Conv2d(i[0], i[1], padding: 1), i => Naive.Conv2d(i[0], i[1], null, s), [Numbers.Random(1, 2, 6, 7, 3), Numbers.Random(2, 5, 3, 2, 4)]);
+    }
+
+    // batch, length, inputs, outputs, kernel, stride, padding, dilation, groups
+    [TestCase(3, 13, 3, 17, 3, 1, 1, 1, 1)]
+    [TestCase(1, 13, 1, 1, 3, 1, 1, 1, 1)]
+    [TestCase(1, 20, 4, 6, 5, 2, 3, 2, 2)]
+    [TestCase(1, 11, 17, 17, 4, 1, 3, 1, 17)]
+    [TestCase(3, 12, 3, 3, 4, 3, 0, 2, 3)]
+    public void Conv1d_is_the_sum_over_taps(int batch, int length, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
+    {
+        Naive.Convolution s = new(batch, 1, length, inputs, outputs, 1, kernel, 1, stride, 0, padding, 1, dilation, groups);
+        Tensor x = Numbers.Random(1, batch, length, inputs), weight = Numbers.Random(2, outputs, inputs / groups, kernel), bias = Numbers.Random(3, outputs);
+        OperatorCheck.Run(width, i => Ops.Conv1d(i[0], i[1], i[2], stride, padding, dilation, groups), i => Naive.Conv2d(i[0], i[1], i[2], s), [x, weight, bias]);
+    }
+
+    // batch, height, width, inputs, outputs, kernel, stride, padding
+    [TestCase(1, 1, 1, 1, 1, 1, 1, 0)]
+    [TestCase(3, 4, 5, 3, 17, 2, 2, 0)]
+    [TestCase(1, 5, 4, 17, 3, 4, 2, 1)]
+    [TestCase(1, 3, 4, 33, 1, 3, 1, 1)]
+    [TestCase(1, 3, 2, 2, 3, 2, 3, 0)] // gaps between the windows
+    [TestCase(1, 40, 41, 1, 2, 2, 2, 0)]
+    public void ConvTranspose2d_spreads_every_pixel(int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding)
+    {
+        Naive.Convolution s = new(
+            batch, (height - 1) * stride - 2 * padding + kernel, (wide - 1) * stride - 2 * padding + kernel, outputs, inputs, kernel, kernel, stride, stride,
+            padding, padding, 1, 1, 1);
+        Tensor x = Numbers.Random(1, batch, height, wide, inputs), weight = Numbers.Random(2, inputs, outputs, kernel, kernel), bias = Numbers.Random(3, outputs);
+        OperatorCheck.Run(width, i => Ops.ConvTranspose2d(i[0], i[1], i[2], stride, padding), i => Naive.ConvTranspose2d(i[0], i[1], i[2], s), [x, weight, bias]);
+    }
+
+    [Test]
+    public void Bad_shapes_are_refused()
+    {
+        Tensor x = Tensor.Zeros(1, 5, 5, 4), weight = Tensor.Zeros(6, 4, 3, 3);
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(Tensor.Zeros(5, 5, 4), weight));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, Tensor.Zeros(6, 4, 3)));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, Tensor.Zeros(6, 3, 3, 3)));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, Tensor.Zeros(4)));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, stride: 0));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, padding: -1));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, dilation: 0));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, dilation: 3));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, dilation: int.MaxValue));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, padding: int.MaxValue));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, Tensor.Zeros(5, 2, 3, 3), groups: 2));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, groups: 0));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(Tensor.Zeros(0, 5, 5, 4), weight));
+        OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 5, 4), Tensor.Zeros(6, 3, 3)));
+        OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 2, 4), Tensor.Zeros(6, 4, 3)));
+        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(x, weight));
+        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(x, Tensor.Zeros(4, 2, 2, 2), stride: 0));
+        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(x, Tensor.Zeros(4, 2, 2, 2), padding: 9));
+    }
+}

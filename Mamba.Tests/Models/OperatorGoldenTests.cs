@@ -1,0 +1,25 @@
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Simd;
+using Mamba.Models.Verification;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+[TestFixtureSource(typeof(Isas), nameof(Isas.All))]
+internal sealed class OperatorGoldenTests(VectorWidth width)
+{
+    private const string Folder = "goldens/ops";
+
+    /// <summary>Without reference data, one case that is skipped with the reason.</summary>
+    public static IEnumerable<string> Files => ReferenceData.Files(Folder, "*.safetensors").DefaultIfEmpty(Folder);
+
+    [TestCaseSource(nameof(Files))]
+    public void Agrees_with_PyTorch(string file)
+    {
+        string path = ReferenceData.Path(file);
+        using IDisposable _ = Isa.Use(width);
+        VerificationResult result = OperatorGolden.Run(path);
+        Assert.That(result.Passed, result.Message);
+    }
+}

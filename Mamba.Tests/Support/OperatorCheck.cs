@@ -1,0 +1,58 @@
+using Mamba.Core;
+using Mamba.Core.Simd;
+
+namespace Mamba.Tests.Support;
+
+/// <summary>What holds for every operator.</summary>
+internal static class OperatorCheck
+{
+    /// <summary>
+    /// Holds an operator, at one vector width, against its naive version (<see cref="GradCheck"/>); then its results and gradients at four threads
+    /// against those at one, bit for bit, and the gradients of two uses against twice those of one.
+    /// </summary>
+    public static void Run(
+        VectorWidth width, Func<Tensor[], Tensor> op, Func<double[][], double[]> naive, Tensor[] inputs, double tolerance = 1e-5, params int[] frozen)
+    {
+        using IDisposable _ = Isa.Use(width);
+        GradCheck.Check(op, naive, inputs, tolerance, frozen);
+
+        for (int i = 0; i < inputs.Length; i++) inputs[i].RequiresGrad = !frozen.Contains(i);
+        float[][] alone = WithThreads(1), together = WithThreads(4);
+        for (int i = 0; i < alone.Length; i++)
+            Assert.That(together[i].AsSpan().SequenceEqual(alone[i]), i == 0 ? "output at four threads" : $"gradient {i - 1} at four threads");
+
+        float[][] twice = Gradients(op, inputs, uses: 2);
+        for (int i = 1; i < twice.Length; i++)
+            GradCheck.Close(Array.ConvertAll(alone[i], g => 2.0 * g), twice[i], tolerance, $"gradient {i - 1} of two uses");
+
+        float[][] WithThreads(int threads)
+        {
+            int before = Workers.Count;
+            Workers.Count = threads;
+            try
+            {
+                return Gradients(op, inputs, uses: 1);
+            }
+            finally
+            {
+                Workers.Count = before;
+            }
+        }
+    }
+
+    /// <summary>Asserts that a call is refused by the operator of this name.</summary>
+    public static void Refuses(string name, Func<Tensor> call) =>
+        Assert.That(call, Throws.TypeOf<ShapeException>().With.Property(nameof(ShapeException.Operator)).EqualTo(name).And.Message.StartsWith(name + ": "));
+
+    /// <summary>The output and then the gradients of the inputs that require one.</summary>
+    private static float[][] Gradients(Func<Tensor[], Tensor> op, Tensor[] inputs, int uses)
+    {
+        foreach (Tensor input in inputs) input.ZeroGrad();
+        using Tape tape = new();
+        Tensor[] outputs = [.. Enumerable.Range(0, uses).Select(_ => op(inputs))];
+        float[] output = outputs[0].Span.ToArray();
+        Tensor cotangent = Tensor.From(Numbers.Uniform(output.Length, seed: 991), outputs[0].Shape.ToArray());
+        tape.Backward(outputs, [.. Enumerable.Repeat(cotangent, uses)]);
+        return [output, .. inputs.Where(i => i.RequiresGrad).Select(i => i.Grad!.Span.ToArray())];
+    }
+}
