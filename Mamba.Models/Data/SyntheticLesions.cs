@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using Mamba.Core.Nn;
 
 namespace Mamba.Models.Data;
@@ -16,8 +17,8 @@ public sealed class SyntheticLesions : ISegmentationData
     public const int SlicesPerPatient = 20;
 
     // Intensities of 255 in T1 before contrast, FLAIR, T1 after contrast.
-    private static readonly Vector3 s_air = new(4, 4, 4), s_fat = new(165, 125, 170), s_bone = new(26, 20, 28), s_fluid = new(38, 30, 42);
-    private static readonly Vector3 s_white = new(112, 92, 120), s_grey = new(86, 112, 100), s_cap = new(0, 34, 0), s_vessel = new(10, 30, 105);
+    private static readonly Vector3 s_air = new(4, 4, 4), s_fat = new(150, 170, 155), s_bone = new(26, 20, 28), s_fluid = new(38, 30, 42);
+    private static readonly Vector3 s_white = new(112, 92, 120), s_grey = new(86, 112, 100), s_cap = new(0, 42, 0), s_vessel = new(10, 45, 105);
 
     private readonly ulong _seed;
     private readonly int _height, _width;
@@ -71,26 +72,21 @@ public sealed class SyntheticLesions : ISegmentationData
             {
                 float u = (x + 0.5f - _width / 2f) * unit;
                 Vector2 p = head.Place(u, v);
-                float r = p.Length() + 0.035f * shape[x];
+                float r = p.LengthSquared() > 1.2f ? 2 : p.Length() + 0.035f * shape[x];
                 Vector3 colour = s_air;
                 if (r < 1.03f)
                 {
                     float grain = texture[x];
-                    colour = head.Gain * (r > 0.84f ? Shell(r, grain) : Brain(p, r, head, tissue[x], folds[x], grain));
-                    if (r < 0.84f)
+                    if (r > 0.84f) colour = Shell(r, grain);
+                    else
                     {
-                        foreach (ref readonly Blob vessel in vessels.AsSpan()) colour += vessel.Ramp(vessel.Distance(p)) * s_vessel;
-                        foreach (ref readonly Blob lesion in lesions.AsSpan())
-                        {
-                            float distance = lesion.Distance(p);
-                            if (distance > 1.6f) continue;
-                            distance += 0.42f * border[x] + 0.08f * grain;
-                            float inside = lesion.Ramp(distance) * Step(0.84f, 0.80f, r);
-                            if (inside >= 0.5f) mask.Pixels[y * _width + x] = 255;
-                            colour += inside * (1 + 0.2f * grain) * lesion.Contrast + inside * Step(0.5f, 0.9f, distance) * lesion.Rim;
-                        }
+                        (float lesion, Vector3 contrast) = Lesion(lesions, p, r, border[x], grain);
+                        if (lesion >= 0.5f) mask.Pixels[y * _width + x] = 255;
+                        colour = Brain(p, r, head, tissue[x], folds[x], grain, 1 - lesion) + contrast;
+                        foreach (ref readonly Blob vessel in vessels.AsSpan())
+                            if (vessel.Near(p)) colour += vessel.Ramp(vessel.Distance(p)) * s_vessel;
                     }
-                    colour *= 1 + 0.13f * (head.Bias.X * u + head.Bias.Y * v) + 0.05f * shape[x];
+                    colour *= head.Gain * (1 + 0.13f * (head.Bias.X * u + head.Bias.Y * v) + 0.05f * shape[x]);
                 }
                 Store(image.Pixels.AsSpan((y * _width + x) * 3, 3), colour, random.NextBits());
             }
@@ -100,6 +96,22 @@ public sealed class SyntheticLesions : ISegmentationData
 
     private static int LesionCount(ref RandomStream random) => random.NextDouble() switch { < 0.6 => 1, < 0.88 => 2, _ => 3 };
 
+    /// <summary>How much of the pixel is lesion, and what that adds to its colour.</summary>
+    private static (float Inside, Vector3 Contrast) Lesion(Blob[] lesions, Vector2 p, float r, float border, float grain)
+    {
+        float most = 0;
+        Vector3 contrast = default;
+        foreach (ref readonly Blob lesion in lesions.AsSpan())
+        {
+            if (!lesion.Near(p)) continue;
+            float distance = lesion.Distance(p) + 0.42f * border + 0.08f * grain, inside = lesion.Ramp(distance) * Step(0.84f, 0.80f, r);
+            if (inside <= most) continue;
+            most = inside;
+            contrast = inside * ((1 + 0.2f * grain) * lesion.Contrast + Step(0.5f, 0.9f, distance) * lesion.Rim);
+        }
+        return (most, contrast);
+    }
+
     /// <summary>Skin and fat, bone, and the fluid under it.</summary>
     private static Vector3 Shell(float r, float grain)
     {
@@ -108,43 +120,43 @@ public sealed class SyntheticLesions : ISegmentationData
         return Vector3.Lerp(outer, s_air, Step(0.985f, 1.01f, r));
     }
 
-    private static Vector3 Brain(Vector2 p, float r, in Head head, float tissue, float fold, float grain)
+    /// <summary>White and grey matter, folds, ventricles; fluid is seen as far as <paramref name="clear"/> of lesion.</summary>
+    private static Vector3 Brain(Vector2 p, float r, in Head head, float tissue, float fold, float grain, float clear)
     {
         float grey = Math.Clamp(0.35f + 1.3f * tissue + 0.75f * Step(0.55f, 0.78f, r), 0, 1);
         Vector3 colour = Vector3.Lerp(s_white, s_grey, grey) * (1 + 0.07f * grain);
-        float side = Math.Abs(p.X);
-        float sulcus = Step(0.5f, 0.76f, r) * Step(0.11f, 0.02f, Math.Abs(fold));
-        float fissure = Step(0.022f, 0.008f, side + 0.01f * tissue) * Step(0.3f, 0.45f, Math.Abs(p.Y));
+        float side = Math.Abs(p.X), along = Math.Abs(p.Y);
+        float sulcus = r < 0.5f ? 0 : Step(0.5f, 0.76f, r) * Step(0.11f, 0.02f, Math.Abs(fold));
+        float fissure = side > 0.04f ? 0 : Step(0.022f, 0.008f, side + 0.01f * tissue) * Step(0.3f, 0.45f, along);
         float fluid = Math.Max(Math.Max(sulcus, fissure) * 0.8f, Step(0.79f, 0.84f, r));
-        if (head.Ventricle > 0.02f)
-        {
-            // A pair of slanted ellipses beside the midline, with caps that are bright in FLAIR and a plexus that takes up contrast.
-            Vector2 q = new((side - 0.13f - 0.12f * Math.Abs(p.Y)) / (0.075f * head.Ventricle), p.Y / (0.36f * head.Ventricle));
-            float distance = q.Length() + 0.25f * tissue;
-            fluid = Math.Max(fluid, Step(1.1f, 0.9f, distance));
-            colour += Step(1.45f, 1.1f, distance) * Step(0.2f, 0.32f, Math.Abs(p.Y)) * s_cap;
-            colour = Vector3.Lerp(colour, s_fluid, fluid);
-            Vector2 plexus = new((side - 0.17f) / 0.03f, (p.Y - 0.2f) / 0.07f);
-            return colour + Step(1.2f, 0.6f, plexus.Length()) * head.Ventricle * s_vessel;
-        }
-        return Vector3.Lerp(colour, s_fluid, fluid);
+        if (head.Ventricle < 0.02f || side > 0.4f || along > 0.75f) return Vector3.Lerp(colour, s_fluid, fluid * clear);
+
+        // A pair of slanted ellipses beside the midline, with caps that are bright in FLAIR and a plexus that takes up contrast.
+        Vector2 q = new((side - 0.13f - 0.12f * along) / (0.075f * head.Ventricle), p.Y / (0.36f * head.Ventricle));
+        float distance = q.Length() + 0.25f * tissue;
+        colour += Step(1.5f, 1.1f, distance) * Step(0.2f, 0.32f, along) * clear * s_cap;
+        fluid = Math.Max(fluid, Step(1.1f, 0.9f, distance));
+        Vector2 plexus = new((side - 0.17f) / 0.03f, (p.Y - 0.2f) / 0.07f);
+        return Vector3.Lerp(colour, s_fluid, fluid * clear) + Step(1.2f, 0.6f, plexus.Length()) * clear * head.Ventricle * s_vessel;
     }
 
     /// <summary>Smooth passage from 0 at <paramref name="from"/> to 1 at <paramref name="to"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Step(float from, float to, float x)
     {
-        float t = Math.Clamp((x - from) / (to - from), 0, 1);
+        // The reciprocal folds to a constant where the bounds are constants.
+        float t = Math.Clamp((x - from) * (1 / (to - from)), 0, 1);
         return t * t * (3 - 2 * t);
     }
 
     /// <summary>Adds grain, nearly normal: the sum of two bytes a channel, standard deviation about 5.</summary>
     private static void Store(Span<byte> pixel, Vector3 colour, ulong bits)
     {
-        for (int c = 0; c < 3; c++, bits >>= 16)
-        {
-            float grain = ((int)(bits & 255) + (int)(bits >> 8 & 255) - 255) * 0.05f;
-            pixel[c] = (byte)Math.Clamp(colour[c] + grain + 0.5f, 0, 255);
-        }
+        pixel[0] = Grainy(colour.X, (uint)bits);
+        pixel[1] = Grainy(colour.Y, (uint)(bits >> 16));
+        pixel[2] = Grainy(colour.Z, (uint)(bits >> 32));
+
+        static byte Grainy(float value, uint bits) => (byte)Math.Clamp((int)(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * 0.05f + 0.5f), 0, 255);
     }
 
     /// <summary>What the slices of a patient have in common, at one level.</summary>
@@ -191,7 +203,7 @@ public sealed class SyntheticLesions : ISegmentationData
     {
         public static Blob Lesion(ref RandomStream random)
         {
-            float radius = (float)random.NextDouble(0.11, 0.27), flair = (float)random.NextDouble(42, 80), pre = (float)random.NextDouble(-30, -8);
+            float radius = (float)random.NextDouble(0.13, 0.29), flair = (float)random.NextDouble(34, 72), pre = (float)random.NextDouble(-25, 5);
             float post = (float)random.NextDouble(-10, 20), rim = random.NextDouble() < 0.4 ? (float)random.NextDouble(30, 70) : 0;
             return At(ref random, 0.78f - radius, radius, (float)random.NextDouble(0.65, 1), 0.2f, new Vector3(pre, flair, post), new Vector3(0, 0, rim));
         }
@@ -205,6 +217,9 @@ public sealed class SyntheticLesions : ISegmentationData
             return new Blob(centre, new Vector2((float)Math.Cos(turn), (float)Math.Sin(turn)), radius, stretch, softness, contrast, rim);
         }
 
+        /// <summary>Whether anything of it can be here, its border noise included.</summary>
+        public bool Near(Vector2 p) => Vector2.DistanceSquared(p, Centre) < 2.8f * Radius * Radius;
+
         /// <summary>1 on the edge.</summary>
         public float Distance(Vector2 p)
         {
@@ -217,11 +232,11 @@ public sealed class SyntheticLesions : ISegmentationData
         public float Ramp(float distance) => distance > 1 + Softness ? 0 : Step(1 + Softness, 1 - Softness, distance);
     }
 
-    /// <summary>Smooth noise from about -1 to 1: random values on a coarse lattice, interpolated a row at a time.</summary>
+    /// <summary>Smooth noise from about -1 to 1: random values on a coarse lattice, interpolated along columns a row at a time, and along the row where asked.</summary>
     private sealed class Noise
     {
         private readonly int _cells;
-        private readonly float[] _lattice, _edge, _weight, _row;
+        private readonly float[] _lattice, _edge, _weight;
         private readonly int[] _cell;
 
         public Noise(ref RandomStream random, int cells, int width)
@@ -229,7 +244,7 @@ public sealed class SyntheticLesions : ISegmentationData
             _cells = cells;
             _lattice = new float[(cells + 1) * (cells + 1)];
             for (int i = 0; i < _lattice.Length; i++) _lattice[i] = (float)random.NextDouble(-1, 1);
-            (_edge, _weight, _row, _cell) = (new float[cells + 1], new float[width], new float[width], new int[width]);
+            (_edge, _weight, _cell) = (new float[cells + 1], new float[width], new int[width]);
             for (int x = 0; x < width; x++)
             {
                 float at = (x + 0.5f) / width * cells;
@@ -239,7 +254,7 @@ public sealed class SyntheticLesions : ISegmentationData
         }
 
         /// <summary>The value in a column of the row moved to.</summary>
-        public float this[int x] => _row[x];
+        public float this[int x] => float.Lerp(_edge[_cell[x]], _edge[_cell[x] + 1], _weight[x]);
 
         /// <param name="y">0 at the top, 1 at the bottom.</param>
         public void MoveTo(float y)
@@ -247,7 +262,6 @@ public sealed class SyntheticLesions : ISegmentationData
             int cell = (int)(y * _cells), stride = _cells + 1;
             float weight = Step(0, 1, y * _cells - cell);
             for (int i = 0; i < stride; i++) _edge[i] = float.Lerp(_lattice[cell * stride + i], _lattice[(cell + 1) * stride + i], weight);
-            for (int x = 0; x < _row.Length; x++) _row[x] = float.Lerp(_edge[_cell[x]], _edge[_cell[x] + 1], _weight[x]);
         }
     }
 }
