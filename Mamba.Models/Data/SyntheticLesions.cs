@@ -59,6 +59,7 @@ public sealed class SyntheticLesions : ISegmentationData
         Blob[] lesions = random.NextDouble() < 0.25 ? [] : [.. Enumerable.Range(0, LesionCount(ref random)).Select(_ => Blob.Lesion(ref random))];
 
         Image image = new(_width, _height, 3), mask = new(_width, _height, 1);
+        RandomStream grains = new(_seed, $"synthetic/grain/{index}");
         float unit = 2f / Math.Min(_width, _height);
         for (int y = 0; y < _height; y++)
         {
@@ -88,7 +89,7 @@ public sealed class SyntheticLesions : ISegmentationData
                     }
                     colour *= head.Gain * (1 + 0.13f * (head.Bias.X * u + head.Bias.Y * v) + 0.05f * shape[x]);
                 }
-                Store(image.Pixels.AsSpan((y * _width + x) * 3, 3), colour, random.NextBits());
+                Store(image.Pixels.AsSpan((y * _width + x) * 3, 3), colour, grains.NextBits());
             }
         }
         return new SegmentationSample(image, mask);
