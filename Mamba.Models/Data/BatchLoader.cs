@@ -1,0 +1,235 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using Mamba.Core;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Data;
+
+/// <summary>Scaling of the model's input: (x / 255 - mean) / std, a mean and a standard deviation a channel.</summary>
+/// <param name="Mean">The means.</param>
+/// <param name="Std">The standard deviations, positive.</param>
+public sealed record Normalization(float[] Mean, float[] Std)
+{
+    /// <summary>Values from 0 to 1: mean 0, standard deviation 1.</summary>
+    /// <param name="channels">The channels of the model's input.</param>
+    /// <returns>The scaling.</returns>
+    public static Normalization None(int channels) => new(new float[channels], [.. Enumerable.Repeat(1f, channels)]);
+}
+
+/// <summary>How samples become batches.</summary>
+public sealed record BatchOptions
+{
+    /// <summary>Samples in a batch; the last one may be smaller.</summary>
+    public int BatchSize { get; init; } = 2;
+
+    /// <summary>Rows of the model's input.</summary>
+    public int Height { get; init; } = 256;
+
+    /// <summary>Columns of the model's input.</summary>
+    public int Width { get; init; } = 256;
+
+    /// <summary>Channels of the model's input: 1 or 3.</summary>
+    public int Channels { get; init; } = 3;
+
+    /// <summary>The scaling of the input; null for values from 0 to 1.</summary>
+    public Normalization? Normalization { get; init; }
+
+    /// <summary>The seed of order and augmentation.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Whether each epoch has an order of its own, drawn by (seed, epoch); else the order given.</summary>
+    public bool Shuffle { get; init; }
+
+    /// <summary>Augmentation; null for none.</summary>
+    public AugmentOptions? Augment { get; init; }
+
+    /// <summary>Bytes that decoded samples may take in memory from one epoch to the next.</summary>
+    public long CacheBytes { get; init; } = 1L << 30;
+
+    /// <summary>Batches that are made ahead of the one in use.</summary>
+    public int Ahead { get; init; } = 2;
+}
+
+/// <summary>Samples ready for a model.</summary>
+/// <param name="Images">(B, H, W, C), scaled.</param>
+/// <param name="Masks">(B, H, W, 1), 0 or 1.</param>
+/// <param name="Indices">The samples' indices in their data set.</param>
+public sealed record Batch(Tensor Images, Tensor Masks, int[] Indices) : IDisposable
+{
+    /// <summary>Gives the tensors' memory back.</summary>
+    public void Dispose()
+    {
+        Images.Dispose();
+        Masks.Dispose();
+    }
+}
+
+/// <summary>
+/// Makes batches on a thread of its own, ahead of the one who uses them, and keeps decoded samples while they fit a budget. The batches are the same
+/// whatever the timing. One epoch at a time.
+/// </summary>
+public sealed class BatchLoader : IDisposable
+{
+    private readonly ISegmentationData _data;
+    private readonly int[] _indices;
+    private readonly BatchOptions _options;
+    private readonly BatchWriter _writer;
+    private readonly Dictionary<int, SegmentationSample> _cache = [];
+    private long _cachedBytes;
+    private Producer? _producer;
+
+    /// <summary>Prepares; nothing is read before the first epoch.</summary>
+    /// <param name="data">The data set.</param>
+    /// <param name="indices">The samples to use, for instance a part of a <see cref="Split"/>.</param>
+    /// <param name="options">Size, scaling, order.</param>
+    /// <exception cref="ArgumentException">An option does not make sense.</exception>
+    public BatchLoader(ISegmentationData data, int[] indices, BatchOptions options)
+    {
+        if (options.BatchSize < 1 || options.Ahead < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Ahead} batches ahead; expected at least 1 of each.");
+        (_data, _indices, _options, _writer) = (data, indices, options, new BatchWriter(options));
+    }
+
+    /// <summary>The samples in an epoch.</summary>
+    public int Samples => _indices.Length;
+
+    /// <summary>The batches in an epoch.</summary>
+    public int Batches => (_indices.Length + _options.BatchSize - 1) / _options.BatchSize;
+
+    /// <summary>One pass over the samples. Dispose each batch, or let the <see cref="Core.Memory.MemoryScope"/> that is open when it is fetched do so.</summary>
+    /// <param name="epoch">The number of the pass; with the seed it decides order and augmentation.</param>
+    /// <returns>The batches in order; what a sample's loading throws is thrown where its batch would come.</returns>
+    /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>
+    public IEnumerable<Batch> Epoch(int epoch)
+    {
+        if (_producer is not null) throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
+        int[] order = [.. _indices];
+        if (_options.Shuffle) new RandomStream(_options.Seed, $"shuffle/{epoch}").Shuffle(order.AsSpan());
+        using Producer producer = _producer = new Producer(this, order, epoch);
+        try
+        {
+            while (producer.Next() is { } ready)
+            {
+                yield return ready;
+            }
+        }
+        finally
+        {
+            _producer = null;
+        }
+    }
+
+    /// <summary>Stops the epoch under way, and forgets the decoded samples.</summary>
+    public void Dispose()
+    {
+        _producer?.Dispose();
+        _cache.Clear();
+        _cachedBytes = 0;
+    }
+
+    private SegmentationSample Load(int index)
+    {
+        if (_cache.TryGetValue(index, out SegmentationSample? sample)) return sample;
+        sample = _data.Load(index);
+        long bytes = sample.Image.Pixels.Length + sample.Mask.Pixels.Length;
+        if (_cachedBytes + bytes <= _options.CacheBytes)
+        {
+            _cachedBytes += bytes;
+            _cache.Add(index, sample);
+        }
+        return sample;
+    }
+
+    /// <summary>The thread of one epoch, and the queue between it and the consumer. Tensors are made by the consumer, whose memory scope owns them.</summary>
+    private sealed class Producer : IDisposable
+    {
+        private readonly BatchLoader _loader;
+        private readonly int[] _order;
+        private readonly int _epoch;
+        private readonly BlockingCollection<Ready> _queue;
+        private readonly CancellationTokenSource _stop = new();
+        private readonly Thread _thread;
+        private ExceptionDispatchInfo? _failure;
+        private bool _disposed;
+
+        public Producer(BatchLoader loader, int[] order, int epoch)
+        {
+            (_loader, _order, _epoch, _queue) = (loader, order, epoch, new BlockingCollection<Ready>(loader._options.Ahead));
+            _thread = new Thread(Run) { IsBackground = true, Name = "batch loader" };
+            _thread.Start();
+        }
+
+        /// <summary>The next batch; null after the last.</summary>
+        public Batch? Next()
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(BatchLoader));
+            if (!_queue.TryTake(out Ready? ready, Timeout.Infinite))
+            {
+                _failure?.Throw();
+                return null;
+            }
+            BatchOptions options = _loader._options;
+            int count = ready.Indices.Length, pixels = options.Height * options.Width;
+            Batch batch = new(
+                Tensor.From(ready.Images.AsSpan(0, count * pixels * options.Channels), count, options.Height, options.Width, options.Channels),
+                Tensor.From(ready.Masks.AsSpan(0, count * pixels), count, options.Height, options.Width, 1),
+                ready.Indices);
+            ready.Return();
+            return batch;
+        }
+
+        public void Dispose()
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _stop.Cancel();
+            _thread.Join();
+            while (_queue.TryTake(out Ready? left)) left.Return();
+            _queue.Dispose();
+            _stop.Dispose();
+        }
+
+        private void Run()
+        {
+            try
+            {
+                foreach (int[] indices in _order.Chunk(_loader._options.BatchSize)) _queue.Add(Make(indices), _stop.Token);
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                // Nobody waits for the rest.
+            }
+            catch (Exception e)
+            {
+                _failure = ExceptionDispatchInfo.Capture(e);
+            }
+            _queue.CompleteAdding();
+        }
+
+        private Ready Make(int[] indices)
+        {
+            BatchOptions options = _loader._options;
+            int pixels = options.Height * options.Width;
+            Ready ready = new(indices, ArrayPool<float>.Shared.Rent(checked(indices.Length * pixels * options.Channels)), ArrayPool<float>.Shared.Rent(indices.Length * pixels));
+            for (int i = 0; i < indices.Length; i++)
+            {
+                _stop.Token.ThrowIfCancellationRequested();
+                SegmentationSample sample = _loader.Load(indices[i]);
+                if (options.Augment is { } augment) sample = Augment.Apply(sample, augment, options.Seed, _epoch, indices[i]);
+                _loader._writer.Image(sample.Image, ready.Images.AsSpan(i * pixels * options.Channels, pixels * options.Channels));
+                _loader._writer.Mask(sample.Mask, ready.Masks.AsSpan(i * pixels, pixels));
+            }
+            return ready;
+        }
+    }
+
+    /// <summary>A batch in pooled arrays, which may be longer than it.</summary>
+    private sealed record Ready(int[] Indices, float[] Images, float[] Masks)
+    {
+        public void Return()
+        {
+            ArrayPool<float>.Shared.Return(Images);
+            ArrayPool<float>.Shared.Return(Masks);
+        }
+    }
+}

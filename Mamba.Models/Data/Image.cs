@@ -1,0 +1,60 @@
+namespace Mamba.Models.Data;
+
+/// <summary>A decoded picture: 8 bits a sample, rows from the top, the channels of a pixel side by side.</summary>
+public sealed class Image
+{
+    /// <summary>The most pixels that a picture may have: a header that promises more is refused before anything is allocated.</summary>
+    public const int MaxPixels = 1 << 26;
+
+    /// <summary>Wraps samples that were decoded or drawn.</summary>
+    /// <param name="width">Columns.</param>
+    /// <param name="height">Rows.</param>
+    /// <param name="channels">1 (grey) or 3 (red, green, blue).</param>
+    /// <param name="pixels">height x width x channels samples; kept, not copied.</param>
+    /// <exception cref="ArgumentException">The number of samples does not fit the size.</exception>
+    public Image(int width, int height, int channels, byte[] pixels)
+    {
+        if (width < 1 || height < 1 || channels is not (1 or 3) || (long)width * height * channels != pixels.Length)
+            throw new ArgumentException($"Image: {pixels.Length} samples for {width} x {height} x {channels}; expected width x height x 1 or 3 of them.");
+        (Width, Height, Channels, Pixels) = (width, height, channels, pixels);
+    }
+
+    /// <summary>A black picture.</summary>
+    /// <param name="width">Columns.</param>
+    /// <param name="height">Rows.</param>
+    /// <param name="channels">1 or 3.</param>
+    public Image(int width, int height, int channels)
+        : this(width, height, channels, new byte[checked(width * height * channels)])
+    {
+    }
+
+    /// <summary>Columns.</summary>
+    public int Width { get; }
+
+    /// <summary>Rows.</summary>
+    public int Height { get; }
+
+    /// <summary>1 (grey) or 3 (red, green, blue).</summary>
+    public int Channels { get; }
+
+    /// <summary>The samples, (Height, Width, Channels) in row-major order.</summary>
+    public byte[] Pixels { get; }
+
+    /// <summary>This picture as black and white: 255 where the mean of a pixel's channels is at least 128, else 0.</summary>
+    /// <returns>A picture with one channel.</returns>
+    public Image ToMask()
+    {
+        byte[] mask = new byte[Width * Height];
+        for (int i = 0; i < mask.Length; i++)
+        {
+            int value = Channels == 1 ? Pixels[i] : (Pixels[3 * i] + Pixels[3 * i + 1] + Pixels[3 * i + 2]) / 3;
+            mask[i] = value >= 128 ? (byte)255 : (byte)0;
+        }
+        return new Image(Width, Height, 1, mask);
+    }
+}
+
+/// <summary>A picture cannot be read: the message names the file, what is wrong with it and what was expected.</summary>
+/// <param name="message">The whole message.</param>
+/// <param name="inner">What the decoder or the operating system said, if it did.</param>
+public sealed class ImageException(string message, Exception? inner = null) : IOException(message, inner);

@@ -1,0 +1,89 @@
+namespace Mamba.Models.Data;
+
+/// <summary>
+/// Pairs of files NAME.ext and NAME_mask.ext in a folder of any depth, the extensions mixed freely (see <see cref="ImageFile.Extensions"/>), in the
+/// ordinal order of their paths. A patient is the folder in which the files lie. Hidden files and folders are passed over.
+/// </summary>
+public sealed class SegmentationFolder : ISegmentationData
+{
+    private const string MaskSuffix = "_mask";
+
+    private readonly string _root;
+    private readonly List<Pair> _pairs = [];
+
+    /// <summary>Finds the pairs; no picture is opened yet.</summary>
+    /// <param name="root">The folder.</param>
+    /// <exception cref="DatasetException">The folder does not exist or cannot be read, holds no pair, or a picture or mask is alone or there twice.</exception>
+    public SegmentationFolder(string root)
+    {
+        _root = root;
+        SortedDictionary<string, string> images = new(StringComparer.Ordinal), masks = new(StringComparer.Ordinal);
+        foreach (string path in List(root))
+        {
+            string name = Path.ChangeExtension(path, null);
+            bool isMask = name.EndsWith(MaskSuffix, StringComparison.Ordinal);
+            if (isMask) name = name[..^MaskSuffix.Length];
+            if (!(isMask ? masks : images).TryAdd(name, path))
+                throw new DatasetException($"{root}: both '{(isMask ? masks : images)[name]}' and '{path}'; expected one {(isMask ? "mask" : "image")} of a name.");
+        }
+        if (!images.Keys.Any(masks.ContainsKey))
+            throw new DatasetException($"{root}: {images.Count} images and {masks.Count} masks, but no pair; expected NAME.ext beside NAME_mask.ext, ext one of {string.Join(" ", ImageFile.Extensions)}.");
+        ThrowIfAlone(images, masks, "images without a mask");
+        ThrowIfAlone(masks, images, "masks without an image");
+        foreach ((string name, string image) in images)
+            _pairs.Add(new Pair(name, name.LastIndexOf('/') is var slash and >= 0 ? name[..slash] : ".", image, masks[name]));
+    }
+
+    /// <inheritdoc/>
+    public int Count => _pairs.Count;
+
+    /// <inheritdoc/>
+    public string Name(int index) => _pairs[index].Name;
+
+    /// <inheritdoc/>
+    public string Patient(int index) => _pairs[index].Patient;
+
+    /// <summary>The picture's file.</summary>
+    /// <param name="index">0 to Count - 1.</param>
+    /// <returns>Its path, which starts with the folder given at first.</returns>
+    public string ImagePath(int index) => Path.Combine(_root, _pairs[index].Image);
+
+    /// <inheritdoc/>
+    public SegmentationSample Load(int index)
+    {
+        string imagePath = ImagePath(index), maskPath = Path.Combine(_root, _pairs[index].Mask);
+        Image image = ImageFile.Load(imagePath), mask = ImageFile.Load(maskPath);
+        if (image.Width != mask.Width || image.Height != mask.Height)
+            throw new DatasetException($"{imagePath} is {image.Width} x {image.Height}, but {maskPath} {mask.Width} x {mask.Height}; expected equal sizes.");
+        return new SegmentationSample(image, mask.ToMask());
+    }
+
+    /// <summary>The pictures' paths relative to the root, with '/' between folders on every system.</summary>
+    private static List<string> List(string root)
+    {
+        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
+        try
+        {
+            EnumerationOptions everywhere = new() { RecurseSubdirectories = true, IgnoreInaccessible = false };
+            return
+            [
+                .. Directory.EnumerateFiles(root, "*", everywhere)
+                    .Where(path => ImageFile.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
+                    .Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/')),
+            ];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
+        }
+    }
+
+    private void ThrowIfAlone(SortedDictionary<string, string> some, SortedDictionary<string, string> others, string what)
+    {
+        string[] alone = [.. some.Where(entry => !others.ContainsKey(entry.Key)).Select(entry => entry.Value)];
+        if (alone.Length == 0) return;
+        throw new DatasetException($"{_root}: {alone.Length} {what}: {string.Join(", ", alone.Take(3))}{(alone.Length > 3 ? ", ..." : "")}; expected NAME.ext beside NAME_mask.ext.");
+    }
+
+    private sealed record Pair(string Name, string Patient, string Image, string Mask);
+}
