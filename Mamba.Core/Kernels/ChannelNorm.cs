@@ -29,10 +29,10 @@ internal static unsafe class ChannelNorm
             }
     }
 
-    /// <summary>y = x scale + shift, the two given for each segment and channel.</summary>
-    public static void Apply(float* x, float* y, nint segments, nint rows, nint channels, float* scale, float* shift) =>
+    /// <summary>y = (x - mean) scale + shift, the three given for each segment and channel; taking the mean off first cancels where it is harmless.</summary>
+    public static void Apply(float* x, float* y, nint segments, nint rows, nint channels, float* mean, float* scale, float* shift) =>
         Launch.Run(
-            new ChannelAffine { X = x, Y = y, Scale = scale, Shift = shift, Rows = rows, Channels = channels }, segments * rows,
+            new ChannelAffine { X = x, Y = y, Mean = mean, Scale = scale, Shift = shift, Rows = rows, Channels = channels }, segments * rows,
             Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
     /// <summary>The sums of dy and of dy (x - mean) for each segment and channel.</summary>
@@ -181,7 +181,7 @@ internal static unsafe class ChannelNorm
 
     private struct ChannelAffine : IKernel
     {
-        public float* X, Y, Scale, Shift;
+        public float* X, Y, Mean, Scale, Shift;
         public nint Rows, Channels;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -194,12 +194,13 @@ internal static unsafe class ChannelNorm
                 for (nint c = 0; c < channels; c += n)
                 {
                     nint lanes = Math.Min(n, channels - c);
-                    V scale = Load<V>(Scale + segment * channels + c, lanes), shift = Load<V>(Shift + segment * channels + c, lanes);
+                    nint k = segment * channels + c;
+                    V mean = Load<V>(Mean + k, lanes), scale = Load<V>(Scale + k, lanes), shift = Load<V>(Shift + k, lanes);
                     float* x = X + from * channels + c, y = Y + from * channels + c;
                     if (lanes == n)
-                        for (nint r = from; r < to; r++, x += channels, y += channels) Store(Fma(Load<V>(x), scale, shift), y);
+                        for (nint r = from; r < to; r++, x += channels, y += channels) Store(Fma(Load<V>(x) - mean, scale, shift), y);
                     else
-                        for (nint r = from; r < to; r++, x += channels, y += channels) Store(Fma(Load<V>(x, lanes), scale, shift), y, lanes);
+                        for (nint r = from; r < to; r++, x += channels, y += channels) Store(Fma(Load<V>(x, lanes) - mean, scale, shift), y, lanes);
                 }
                 from = to;
             }

@@ -58,4 +58,26 @@ public static class Init
     /// <param name="fan">Inputs of one output, or the other way round.</param>
     /// <returns>The initialisation.</returns>
     public static Initializer KaimingNormal(int fan) => Normal(Math.Sqrt(2.0 / fan));
+
+    /// <summary>log(1), log(2), ... along the last dimension: S4D-real (Gu et al. 2022), so that A = -e^values is -1, -2, ..., -N.</summary>
+    /// <param name="last">Extent of the last dimension.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer LogOfIndex(int last) => (values, _) =>
+    {
+        for (int i = 0; i < values.Length; i++) values[i] = (float)Math.Log(i % last + 1);
+    };
+
+    /// <summary>x with softplus(x) log-uniform in [low, high), but not below floor: Mamba's bias of dt.</summary>
+    /// <param name="low">The least step size.</param>
+    /// <param name="high">The largest step size.</param>
+    /// <param name="floor">Step sizes are raised to this.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer InverseSoftplusOfLogUniform(double low, double high, double floor) => (values, random) =>
+    {
+        foreach (ref float value in values)
+        {
+            double dt = Math.Max(floor, Math.Exp(random.NextDouble(Math.Log(low), Math.Log(high))));
+            value = (float)(dt + Math.Log(-Math.Exp(-dt) + 1)); // log(e^dt - 1)
+        }
+    };
 }

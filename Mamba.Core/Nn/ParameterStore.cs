@@ -73,6 +73,18 @@ public sealed class ParameterStore(ulong seed = 0)
         static string List(string what, List<string> items) => items.Count == 0 ? "" : $"; {what}: {string.Join(", ", items)}";
     }
 
+    /// <summary>Draws initial values again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
+    /// <param name="rule">The initialisation of a trainable parameter by name and shape; null leaves it as it is.</param>
+    public void Reinitialize(Func<string, Shape, Initializer?> rule)
+    {
+        foreach (Entry entry in _order)
+            if (entry.Trainable && rule(entry.Name, entry.Tensor.Shape) is { } initializer)
+            {
+                initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));
+                entry.Tensor.MarkChanged();
+            }
+    }
+
     internal Tensor Add(string name, Initializer initializer, bool trainable, ReadOnlySpan<int> shape)
     {
         if (_entries.ContainsKey(name)) throw new ArgumentException($"Parameter '{name}' is declared twice.", nameof(name));

@@ -1,8 +1,57 @@
+using Mamba.Core.Kernels;
+using Mamba.Core.Simd;
+
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Causal depthwise convolution along a sequence, with SiLU fused if asked: x (B, L, C), weight (C, 1, K), bias (C).</summary>
-    public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, bool silu = false) =>
-        throw new NotImplementedException();
+    /// <summary>
+    /// Causal depthwise convolution along a sequence: y[t] = bias + sum_j weight[j] x[t - K + 1 + j], zeros before the start, and SiLU on top if asked.
+    /// </summary>
+    /// <param name="x">(B, L, C).</param>
+    /// <param name="weight">(C, 1, K).</param>
+    /// <param name="bias">(C), or null.</param>
+    /// <param name="silu">Whether the result passes through SiLU, as in the Mamba block.</param>
+    /// <returns>(B, L, C).</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, bool silu = false)
+    {
+        Check.Rank(x, 3, "CausalConv1d", "(B, L, C)");
+        Check.That(
+            weight.Shape.Rank == 3 && weight.Shape[0] == x.Shape[2] && weight.Shape[1] == 1 && weight.Shape[2] > 0, "CausalConv1d",
+            $"input {x.Shape} and weight {weight.Shape}; expected (B, L, C) and (C, 1, K)");
+        Check.Extents(bias, "CausalConv1d", "bias", x.Shape[2]);
+        SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2]);
+
+        Tensor y = Tensor.Empty(x.Shape);
+        float* b = bias is null ? null : bias.Pointer;
+        if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, b, y.Pointer);
+        else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, b, y.Pointer);
+        MultiplyAdds.Add(x.Count * (long)s.Taps);
+
+        if (Tape.Needs(x, weight, bias))
+            Tape.Push(y, dy =>
+            {
+                Tensor inner = dy; // the gradient before the SiLU
+                if (silu)
+                {
+                    // Convolving again costs K multiply-adds an element, less than keeping a copy until now.
+                    inner = Tensor.Empty(x.Shape);
+                    CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, bias is null ? null : bias.Pointer, inner.Pointer);
+                    Launch.Run(new ActivationBackward<Silu> { XOrY = inner.Pointer, Dy = dy.Pointer, Dx = inner.Pointer }, x.Count, Launch.ElementGrain);
+                }
+                if (x.NeedsGrad)
+                {
+                    GradSlot dx = x.OpenGrad();
+                    CausalConv.InputGradient(s, inner.Pointer, weight.Pointer, dx.Pointer, dx.Accumulate);
+                }
+                if (weight.NeedsGrad)
+                {
+                    GradSlot dw = weight.OpenGrad();
+                    CausalConv.WeightGradient(s, x.Pointer, inner.Pointer, dw.Pointer, dw.Accumulate);
+                }
+                BiasGradient(bias, inner, x.Shape[2]);
+            }, x, weight, bias);
+        return y;
+    }
 }

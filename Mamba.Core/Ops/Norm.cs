@@ -125,9 +125,10 @@ public static unsafe partial class Ops
                 m[i] = (float)mean[i];
                 r[i] = (float)rstd;
                 scale[i] = (float)(w * rstd);
-                shift[i] = (float)((bias is null ? 0 : bias.Span[c]) - mean[i] * w * rstd);
+                // What rounding took off the mean is put back here.
+                shift[i] = (float)((bias is null ? 0 : bias.Span[c]) - (mean[i] - m[i]) * w * rstd);
             }
-            ChannelNorm.Apply(x.Pointer, y.Pointer, segments, rows, channels, scale, shift);
+            ChannelNorm.Apply(x.Pointer, y.Pointer, segments, rows, channels, m, scale, shift);
         }
 
         if (Tape.Needs(x, weight, bias))

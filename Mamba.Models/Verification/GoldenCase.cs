@@ -60,6 +60,18 @@ internal sealed class GoldenCase
         return _inputs[name] = input;
     }
 
+    /// <summary>Makes a parameter of a module an input of the case: gives it the file's values.</summary>
+    /// <exception cref="CheckpointException">There is no such input.</exception>
+    /// <exception cref="UnsupportedCaseException">Its shape differs.</exception>
+    public void Load(string name, Tensor parameter)
+    {
+        Tensor values = In(name);
+        if (values.Shape != parameter.Shape) throw new UnsupportedCaseException($"{Operator}: {name} is {values.Shape}, expected {parameter.Shape}");
+        values.Span.CopyTo(parameter.Span);
+        parameter.RequiresGrad = values.RequiresGrad;
+        _inputs[name] = parameter;
+    }
+
     /// <summary>An input, or null where the file has none.</summary>
     public Tensor? Optional(string name) => Has(name) ? In(name) : null;
 

@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Nn;
 
 namespace Mamba.Models.Verification;
 
@@ -31,6 +32,7 @@ internal static class GoldenOperators
         ["cross_entropy"] = c => [CrossEntropy(c)],
         ["multihead_attention"] = c => [MultiheadAttention(c)],
         ["selective_scan"] = SelectiveScan,
+        ["mamba"] = c => [MambaBlock(c)],
     };
 
     private static readonly Dictionary<string, Func<Tensor, Tensor>> s_activations = new()
@@ -183,6 +185,18 @@ internal static class GoldenOperators
             ChannelsLast(c.In("u")), ChannelsLast(c.In("delta")), c.In("A"), TokensFirst(b), TokensFirst(matrix), c.Optional("D"),
             z is null ? null : ChannelsLast(z), c.Optional("delta_bias"), c.Bool("delta_softplus"), c.Optional("initial_state"));
         return [ChannelsFirst(y), state];
+    }
+
+    private static Tensor MambaBlock(GoldenCase c)
+    {
+        MambaConfig config = new(c.Int("d_model"), c.Int("d_state", 16), c.Int("d_conv", 4), c.Int("expand", 2))
+        {
+            Bidirectional = c.Bool("bidirectional"), DivideOut = c.Bool("divide_out"),
+        };
+        ParameterStore parameters = new();
+        MambaMixer mixer = new(new Scope(parameters), config);
+        foreach ((string name, Tensor parameter) in parameters.All) c.Load(name, parameter);
+        return mixer.Forward(c.In("x"));
     }
 
     private static (int Height, int Width) Size(GoldenCase c, string name) =>

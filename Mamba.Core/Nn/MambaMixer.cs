@@ -1,0 +1,141 @@
+using Mamba.Core.Memory;
+
+namespace Mamba.Core.Nn;
+
+/// <summary>What a <see cref="MambaMixer"/> is made of; the names are those of mamba_ssm.</summary>
+/// <param name="DModel">Width of the tokens.</param>
+/// <param name="DState">N, the states of a channel.</param>
+/// <param name="DConv">K, the taps of the causal convolution.</param>
+/// <param name="Expand">Inner width over d_model.</param>
+public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int Expand = 2)
+{
+    /// <summary>Whether the sequence is also scanned from its end, with weights of its own (Vision Mamba's "v2").</summary>
+    public bool Bidirectional { get; init; }
+
+    /// <summary>Whether the sum of both directions is halved.</summary>
+    public bool DivideOut { get; init; }
+
+    /// <summary>Inner width, D of the scan.</summary>
+    public int DInner => Expand * DModel;
+
+    /// <summary>Rank of the projection to dt.</summary>
+    public int DtRank => (DModel + 15) / 16;
+}
+
+/// <summary>
+/// What a <see cref="MambaMixer"/> remembers between tokens. It belongs to the caller, across steps.
+/// </summary>
+public sealed class MambaState
+{
+    /// <summary>The state before the first token: zeros.</summary>
+    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="config">The mixer's configuration.</param>
+    public MambaState(int batch, MambaConfig config)
+    {
+        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        Conv = Tensor.Zeros(batch, config.DConv - 1, config.DInner);
+        Ssm = Tensor.Zeros(batch, config.DInner, config.DState);
+    }
+
+    /// <summary>(B, K - 1, D): the last inputs of the convolution, oldest first.</summary>
+    public Tensor Conv { get; }
+
+    /// <summary>(B, D, N): the state of the scan.</summary>
+    public Tensor Ssm { get; }
+}
+
+/// <summary>
+/// The Mamba block (Gu and Dao 2023, figure 3): in_proj to x and z, causal convolution and SiLU on x, selective scan gated by z, out_proj. Parameters
+/// carry the names and the initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse softplus.
+/// </summary>
+public sealed class MambaMixer
+{
+    private readonly MambaConfig _config;
+    private readonly Linear _inProj;
+    private readonly Linear _outProj;
+    private readonly Direction _forward;
+    private readonly Direction? _backward;
+
+    /// <summary>Declares the parameters.</summary>
+    /// <param name="scope">The block's place.</param>
+    /// <param name="config">Its sizes.</param>
+    public MambaMixer(Scope scope, MambaConfig config)
+    {
+        _config = config;
+        // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
+        (Tensor aLog, Tensor d) = Direction.Bare(scope, config, "");
+        (Tensor ALog, Tensor D)? back = config.Bidirectional ? Direction.Bare(scope, config, "_b") : null;
+        _inProj = new Linear(scope / "in_proj", config.DModel, 2 * config.DInner, bias: false);
+        _forward = new Direction(scope, config, aLog, d, "");
+        if (back is { } b) _backward = new Direction(scope, config, b.ALog, b.D, "_b");
+        _outProj = new Linear(scope / "out_proj", config.DInner, config.DModel, bias: false);
+    }
+
+    /// <summary>Mixes a whole sequence.</summary>
+    /// <param name="x">(B, L, d_model).</param>
+    /// <returns>(B, L, d_model).</returns>
+    public Tensor Forward(Tensor x)
+    {
+        Tensor xz = _inProj.Forward(x); // (B, L, 2 D)
+        Tensor u = Ops.Slice(xz, 2, 0, _config.DInner), z = Ops.Slice(xz, 2, _config.DInner, _config.DInner);
+        Tensor y = _forward.Scan(u, z);
+        if (_backward is not null)
+        {
+            y = Ops.Add(y, Ops.Flip(_backward.Scan(Ops.Flip(u, 1), Ops.Flip(z, 1)), 1));
+            if (_config.DivideOut) y = Ops.Scale(y, 0.5f);
+        }
+        return _outProj.Forward(y);
+    }
+
+    /// <summary>Mixes one token; the results of all steps together equal <see cref="Forward"/>. No gradient crosses from step to step.</summary>
+    /// <param name="x">(B, d_model).</param>
+    /// <param name="state">What the block remembers; updated.</param>
+    /// <returns>(B, d_model).</returns>
+    /// <exception cref="InvalidOperationException">The block is bidirectional: it needs the whole sequence.</exception>
+    /// <exception cref="ShapeException">The state is of another batch or configuration.</exception>
+    public Tensor Step(Tensor x, MambaState state)
+    {
+        if (_backward is not null) throw new InvalidOperationException("MambaMixer.Step: a bidirectional block needs the whole sequence.");
+        Check.Rank(x, 2, "MambaMixer.Step", "(B, d_model)");
+        int inner = _config.DInner;
+        Tensor xz = _inProj.Forward(x).Reshape(-1, 1, 2 * inner);
+        Tensor y = _forward.Step(Ops.Slice(xz, 2, 0, inner), Ops.Slice(xz, 2, inner, inner), state);
+        return _outProj.Forward(y.Reshape(-1, inner));
+    }
+
+    /// <summary>One direction of scanning with its weights.</summary>
+    private sealed class Direction(Scope scope, MambaConfig c, Tensor aLog, Tensor d, string suffix)
+    {
+        private readonly Tensor _convWeight = (scope / $"conv1d{suffix}").Parameter("weight", Init.KaimingUniform(c.DConv), c.DInner, 1, c.DConv);
+        private readonly Tensor _convBias = (scope / $"conv1d{suffix}").Parameter("bias", Init.KaimingUniform(c.DConv), c.DInner);
+        private readonly Linear _xProj = new(scope / $"x_proj{suffix}", c.DInner, c.DtRank + 2 * c.DState, bias: false);
+        private readonly Linear _dtProj = new(
+            scope / $"dt_proj{suffix}", c.DtRank, c.DInner, weightInit: Init.Uniform(1 / Math.Sqrt(c.DtRank)), biasInit: Init.InverseSoftplusOfLogUniform(1e-3, 0.1, floor: 1e-4));
+
+        /// <summary>A_log and D, declared before the modules.</summary>
+        public static (Tensor ALog, Tensor D) Bare(Scope scope, MambaConfig c, string suffix) =>
+            (scope.Parameter(suffix.Length == 0 ? "A_log" : $"A{suffix}_log", Init.LogOfIndex(c.DState), c.DInner, c.DState), scope.Parameter($"D{suffix}", Init.Ones, c.DInner));
+
+        public Tensor Scan(Tensor u, Tensor z) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, silu: true), z, null).Output;
+
+        public Tensor Step(Tensor u, Tensor z, MambaState state)
+        {
+            int taps = c.DConv;
+            Tensor window = Ops.ConcatAxis(1, state.Conv, u); // (B, K, D)
+            Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, silu: true), 1, taps - 1, 1);
+            (Tensor y, Tensor last) = SelectiveScan(x, z, state.Ssm);
+            Ops.Slice(window, 1, 1, taps - 1).Span.CopyTo(state.Conv.Span);
+            last.Span.CopyTo(state.Ssm.Span);
+            return y;
+        }
+
+        private (Tensor Output, Tensor LastState) SelectiveScan(Tensor x, Tensor z, Tensor? initialState)
+        {
+            Tensor projected = _xProj.Forward(x); // (B, L, dt_rank + 2 N): dt, B, C
+            Tensor delta = Ops.Linear(Ops.Slice(projected, 2, 0, c.DtRank), _dtProj.Weight); // its bias is added inside the scan
+            Tensor b = Ops.Slice(projected, 2, c.DtRank, c.DState), cc = Ops.Slice(projected, 2, c.DtRank + c.DState, c.DState);
+            Tensor a = Ops.Scale(Ops.Exp(aLog), -1f);
+            return Ops.SelectiveScan(x, delta, a, b, cc, d, z, _dtProj.Bias, deltaSoftplus: true, initialState);
+        }
+    }
+}

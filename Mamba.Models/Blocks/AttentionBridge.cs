@@ -1,0 +1,52 @@
+using Mamba.Core;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>
+/// The bridge between encoder and decoder of UltraLight VM-UNet (Wu et al. 2024), over all skip connections together: spatial attention from the mean
+/// and the maximum over channels, shared by the levels; then channel attention from the averages of all levels. Both with residuals.
+/// </summary>
+public sealed class AttentionBridge
+{
+    private readonly Conv1d _getAllAtt;
+    private readonly Linear[] _att;
+    private readonly Conv2d _sharedConv;
+    private readonly int[] _channels;
+
+    /// <summary>Declares <c>catt.get_all_att</c>, <c>catt.att1</c>, ... and <c>satt.shared_conv2d.0</c>.</summary>
+    /// <param name="scope">The bridge's place.</param>
+    /// <param name="channels">Channels of the levels, outermost first.</param>
+    public AttentionBridge(Scope scope, IReadOnlyList<int> channels)
+    {
+        _channels = [.. channels];
+        int all = _channels.Sum();
+        _getAllAtt = new Conv1d(scope / "catt" / "get_all_att", new ConvConfig(1, 1, Kernel: 3, Padding: 1, Bias: false));
+        _att = [.. _channels.Select((n, i) => new Linear(scope / "catt" / $"att{i + 1}", all, n))];
+        _sharedConv = new Conv2d(scope / "satt" / "shared_conv2d" / 0, new ConvConfig(2, 1, Kernel: 7, Padding: 9, Dilation: 3));
+    }
+
+    /// <summary>Weighs the levels.</summary>
+    /// <param name="levels">(B, H / 2^i, W / 2^i, channels of level i) each.</param>
+    /// <returns>The same shapes.</returns>
+    public Tensor[] Forward(IReadOnlyList<Tensor> levels)
+    {
+        int batch = levels[0].Shape[0], count = levels.Count;
+        Tensor[] weighted = new Tensor[count], residual = new Tensor[count], pooled = new Tensor[count], result = new Tensor[count];
+        for (int i = 0; i < count; i++)
+        {
+            Tensor t = levels[i], summary = Ops.Concat(Ops.MeanLast(t), Ops.MaxLast(t)); // (B, H, W, 2)
+            weighted[i] = Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary)));
+            residual[i] = Ops.Add(weighted[i], t);
+            pooled[i] = Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]);
+        }
+        // One convolution runs along the channels of all levels.
+        Tensor all = _getAllAtt.Forward(Ops.Concat(pooled).Reshape(batch, -1, 1)).Reshape(batch, -1); // (B, sum of channels)
+        for (int i = 0; i < count; i++)
+        {
+            Tensor attention = Ops.Sigmoid(_att[i].Forward(all)).Reshape(batch, 1, 1, _channels[i]);
+            result[i] = Ops.Add(Ops.Multiply(residual[i], attention), weighted[i]);
+        }
+        return result;
+    }
+}

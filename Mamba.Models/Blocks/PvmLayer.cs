@@ -1,0 +1,53 @@
+using Mamba.Core;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>What a <see cref="PvmLayer"/> is made of.</summary>
+/// <param name="Inputs">Input channels, a multiple of the number of chunks.</param>
+/// <param name="Outputs">Output channels.</param>
+/// <param name="Chunks">Parts of the channels that share one Mamba block.</param>
+/// <param name="PyramidPooling">Whether pyramid pooling stands before it.</param>
+public sealed record PvmConfig(int Inputs, int Outputs, int Chunks, bool PyramidPooling = false);
+
+/// <summary>
+/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet): the channels are cut into chunks, each runs through the same narrow Mamba block
+/// with a scaled residual, and they are joined and projected. One layer norm serves before and after.
+/// </summary>
+public sealed class PvmLayer
+{
+    private readonly PvmConfig _config;
+    private readonly Tensor _skipScale;
+    private readonly LayerNorm _norm;
+    private readonly MambaMixer _mamba;
+    private readonly Linear _proj;
+    private readonly PyramidPooling? _ppm;
+
+    /// <summary>Declares <c>skip_scale</c>, <c>norm</c>, <c>mamba</c>, <c>proj</c> and, if asked, <c>ppm</c>.</summary>
+    /// <param name="scope">The layer's place.</param>
+    /// <param name="config">Its sizes.</param>
+    public PvmLayer(Scope scope, PvmConfig config)
+    {
+        _config = config;
+        _skipScale = scope.Parameter("skip_scale", Init.Ones, 1);
+        _norm = new LayerNorm(scope / "norm", config.Inputs);
+        _mamba = new MambaMixer(scope / "mamba", new MambaConfig(config.Inputs / config.Chunks));
+        _proj = new Linear(scope / "proj", config.Inputs, config.Outputs);
+        if (config.PyramidPooling) _ppm = new PyramidPooling(scope / "ppm", config.Inputs);
+    }
+
+    /// <summary>Mixes the pixels of an image, row by row.</summary>
+    /// <param name="x">(B, H, W, inputs).</param>
+    /// <returns>(B, H, W, outputs).</returns>
+    public Tensor Forward(Tensor x)
+    {
+        if (_ppm is not null) x = _ppm.Forward(x);
+        int batch = x.Shape[0], height = x.Shape[1], width = x.Shape[2], tokens = height * width, chunk = _config.Inputs / _config.Chunks;
+        Tensor h = _norm.Forward(x.Reshape(batch, tokens, _config.Inputs)); // (B, L, C)
+        // The chunks share their weights, so they are sequences of one batch.
+        Tensor sequences = Ops.Permute(h.Reshape(batch, tokens, _config.Chunks, chunk), 0, 2, 1, 3).Reshape(batch * _config.Chunks, tokens, chunk);
+        Tensor mixed = Ops.Add(_mamba.Forward(sequences), Ops.Multiply(sequences, _skipScale));
+        Tensor joined = Ops.Permute(mixed.Reshape(batch, _config.Chunks, tokens, chunk), 0, 2, 1, 3).Reshape(batch, tokens, _config.Inputs);
+        return _proj.Forward(_norm.Forward(joined)).Reshape(batch, height, width, _config.Outputs);
+    }
+}

@@ -1,0 +1,78 @@
+using Mamba.Core;
+using Mamba.Core.Nn;
+using Mamba.Core.Optim;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models.Training;
+
+/// <summary>The losses of the paper's recipes; all are 0 for a perfect prediction.</summary>
+public enum SegmentationLoss
+{
+    /// <summary>Binary cross-entropy and Dice by image on probabilities, added (UltraLight family).</summary>
+    BceDice,
+
+    /// <summary>Dice pooled over the batch, on logits, smooth 100 (U-Net, ResNets, UMambaBots).</summary>
+    Dice,
+
+    /// <summary>Binary cross-entropy on logits (SegFormer).</summary>
+    BceWithLogits,
+}
+
+/// <summary>The optimizers of the paper's recipes.</summary>
+public enum OptimizerKind
+{
+    /// <summary>Adam.</summary>
+    Adam,
+
+    /// <summary>Adam with decoupled weight decay.</summary>
+    AdamW,
+
+    /// <summary>Stochastic gradient descent with momentum 0.9.</summary>
+    Sgd,
+}
+
+/// <summary>How a model is trained, as the paper's notebooks do it.</summary>
+/// <param name="Optimizer">The optimizer.</param>
+/// <param name="LearningRate">The learning rate.</param>
+/// <param name="WeightDecay">The weight decay.</param>
+/// <param name="Loss">The loss.</param>
+/// <param name="Batch">Images a step.</param>
+/// <param name="MetricBatch">Images that the paper's metric pools before it averages.</param>
+public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate, double WeightDecay, SegmentationLoss Loss, int Batch, int MetricBatch)
+{
+    /// <summary>Epochs in the paper.</summary>
+    public const int PaperEpochs = 100;
+
+    /// <summary>The recipe of the UltraLight VM-UNet family.</summary>
+    public static TrainingRecipe UltraLight { get; } = new(OptimizerKind.AdamW, 3e-4, 1e-2, SegmentationLoss.BceDice, Batch: 2, MetricBatch: 16);
+
+    /// <summary>The recipe of U-Net; the paper's batch of 64 is cut to 8 here, see the project's README.</summary>
+    public static TrainingRecipe UNet { get; } = new(OptimizerKind.Adam, 3e-4, 0, SegmentationLoss.Dice, Batch: 8, MetricBatch: 64);
+
+    /// <summary>The loss of a prediction.</summary>
+    /// <param name="loss">Which.</param>
+    /// <param name="prediction">(B, H, W, 1): logits or probabilities.</param>
+    /// <param name="output">Which of the two.</param>
+    /// <param name="mask">(B, H, W, 1) of 0 and 1.</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ArgumentException">The loss takes logits, and the model puts out probabilities.</exception>
+    public static Tensor LossOf(SegmentationLoss loss, Tensor prediction, ModelOutput output, Tensor mask) => (loss, output) switch
+    {
+        (SegmentationLoss.BceDice, ModelOutput.Probabilities) => Ops.BceDice(prediction, mask),
+        (SegmentationLoss.BceDice, ModelOutput.Logits) => Ops.BceDice(Ops.Sigmoid(prediction), mask),
+        (SegmentationLoss.Dice, ModelOutput.Logits) => Ops.DiceWithLogits(prediction, mask),
+        (SegmentationLoss.BceWithLogits, ModelOutput.Logits) => Ops.BinaryCrossEntropyWithLogits(prediction, mask),
+        _ => throw new ArgumentException($"loss {loss} takes logits, and this model puts out probabilities"),
+    };
+
+    /// <summary>An optimizer of this recipe.</summary>
+    /// <param name="parameters">What it trains.</param>
+    /// <param name="learningRate">The learning rate.</param>
+    /// <returns>The optimizer.</returns>
+    public Optimizer CreateOptimizer(ParameterStore parameters, double learningRate) => Optimizer switch
+    {
+        OptimizerKind.Adam => new Adam(parameters.Parameters, learningRate, WeightDecay),
+        OptimizerKind.AdamW => Adam.W(parameters.Parameters, learningRate, WeightDecay),
+        _ => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay),
+    };
+}

@@ -1,0 +1,34 @@
+namespace Mamba.Models.Verification;
+
+/// <summary>Runs golden files of operators (safetensors) and of models (JSON).</summary>
+public static class Verifier
+{
+    /// <summary>The golden files under the given paths: files as they stand, folders searched to any depth in ordinal order.</summary>
+    /// <param name="paths">Files or folders.</param>
+    /// <returns>The files.</returns>
+    /// <exception cref="FileNotFoundException">A path does not exist, is no golden file, or a folder holds none.</exception>
+    public static IReadOnlyList<string> Find(IEnumerable<string> paths)
+    {
+        List<string> files = [];
+        foreach (string path in paths)
+        {
+            if (File.Exists(path)) files.Add(IsGolden(path) ? path : throw new FileNotFoundException($"{path}: expected a .safetensors or .json file", path));
+            else if (!Directory.Exists(path)) throw new FileNotFoundException($"{path}: no such file or folder", path);
+            else
+            {
+                int before = files.Count;
+                files.AddRange(Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(IsGolden).Order(StringComparer.Ordinal));
+                if (files.Count == before) throw new FileNotFoundException($"{path}: no .safetensors or .json file in it", path);
+            }
+        }
+        return files;
+    }
+
+    /// <summary>Runs the cases of one file.</summary>
+    /// <param name="file">A golden file.</param>
+    /// <returns>A verdict a case.</returns>
+    /// <exception cref="Core.Checkpoints.CheckpointException">The file is malformed.</exception>
+    public static IReadOnlyList<VerificationResult> Run(string file) => file.EndsWith(".json", StringComparison.Ordinal) ? ModelGolden.Run(file) : [OperatorGolden.Run(file)];
+
+    private static bool IsGolden(string path) => path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".json", StringComparison.Ordinal);
+}

@@ -1,0 +1,70 @@
+using Mamba.Core.Nn;
+using Mamba.Models.Training;
+
+namespace Mamba.Models.Zoo;
+
+/// <summary>A model of the zoo: its name, what it is for, and how the paper trained it.</summary>
+/// <param name="Name">The name on the command line and in weight files.</param>
+/// <param name="Task">What it decides.</param>
+/// <param name="Recipe">The paper's training.</param>
+/// <param name="Build">Declares a model in a place.</param>
+public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Recipe, Func<Scope, ModelConfig, VisionModel> Build)
+{
+    /// <summary>Height and width of the images that it was made for.</summary>
+    public int ImageSize { get; init; } = 256;
+
+    /// <summary>Makes the model with initial values.</summary>
+    /// <param name="config">Its configuration; the default one if null.</param>
+    /// <param name="seed">The seed of the initial values.</param>
+    /// <returns>A new model.</returns>
+    public VisionModel Create(ModelConfig? config = null, ulong seed = 0) => Build(new Scope(new ParameterStore(seed)), config ?? new ModelConfig());
+}
+
+/// <summary>All models by name.</summary>
+public static class Registry
+{
+    private static readonly int[] s_narrow = [8, 16, 24, 32, 48, 64];
+    private static readonly int[] s_wide = [16, 32, 64, 128, 256, 512];
+
+    /// <summary>The models, in the order in which they are listed.</summary>
+    public static IReadOnlyList<ModelEntry> Models { get; } =
+    [
+        UltraLight("ul-vm-unet", new UltraLightVmUnetVariant(s_narrow, MambaChunks: 4)),
+        UltraLight("ul-vm-unet-v1", new UltraLightVmUnetVariant(s_wide[..5], MambaChunks: 4)),
+        UltraLight("ul-vm-unet-v2", new UltraLightVmUnetVariant(s_narrow, MambaChunks: 8)),
+        UltraLight("ul-vm-unet-v3", new UltraLightVmUnetVariant(s_wide[..5], MambaChunks: 8)),
+        UltraLight("ul-vm-unet-v4", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.EveryLayer)),
+        UltraLight("ul-vm-unet-v5", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8)),
+        UltraLight("ul-vm-unet-v6", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.Bottleneck)),
+        new("unet", ModelTask.Segmentation, TrainingRecipe.UNet, (scope, config) => new UNet(scope, config)),
+    ];
+
+    /// <summary>The model of this name.</summary>
+    /// <param name="name">Its name.</param>
+    /// <returns>The model.</returns>
+    /// <exception cref="ArgumentException">There is none; the message names the nearest and all.</exception>
+    public static ModelEntry Find(string name)
+    {
+        foreach (ModelEntry entry in Models)
+            if (entry.Name == name) return entry;
+        string nearest = Models.MinBy(m => Distance(m.Name, name))!.Name;
+        throw new ArgumentException($"unknown model '{name}'; did you mean '{nearest}'? Models: {string.Join(", ", Models.Select(m => m.Name))}");
+    }
+
+    private static ModelEntry UltraLight(string name, UltraLightVmUnetVariant variant) =>
+        new(name, ModelTask.Segmentation, TrainingRecipe.UltraLight, (scope, config) => new UltraLightVmUnet(scope, config, variant));
+
+    /// <summary>Levenshtein's edit distance.</summary>
+    private static int Distance(string a, string b)
+    {
+        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
+        for (int i = 1; i <= a.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= b.Length; j++)
+                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+        }
+        return row[^1];
+    }
+}

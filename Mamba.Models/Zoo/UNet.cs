@@ -1,0 +1,75 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Zoo;
+
+/// <summary>
+/// U-Net (Ronneberger et al. 2015) as the paper's authors trained it: four levels of two 3x3 convolutions with batch norm and ReLU, 32 to 512 channels,
+/// transposed convolutions upwards, skips joined by concatenation.
+/// </summary>
+public sealed class UNet : VisionModel
+{
+    private static readonly int[] s_features = [32, 64, 128, 256, 512];
+    private readonly DoubleConv[] _encoders;
+    private readonly DoubleConv[] _decoders;
+    private readonly ConvTranspose2d[] _upconvs;
+    private readonly Conv2d _conv;
+
+    /// <summary>Declares the parameters.</summary>
+    /// <param name="scope">The model's place.</param>
+    /// <param name="config">Channels in and out.</param>
+    public UNet(Scope scope, ModelConfig config)
+        : base(scope.Store, config)
+    {
+        int levels = s_features.Length - 1;
+        _encoders = new DoubleConv[levels + 1];
+        for (int i = 0; i <= levels; i++)
+            _encoders[i] = new DoubleConv(scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), i == 0 ? config.InputChannels : s_features[i - 1], s_features[i]);
+        (_upconvs, _decoders) = (new ConvTranspose2d[levels], new DoubleConv[levels]);
+        for (int i = levels - 1; i >= 0; i--)
+        {
+            _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(s_features[i + 1], s_features[i], Kernel: 2, Stride: 2));
+            _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", 2 * s_features[i], s_features[i]);
+        }
+        _conv = new Conv2d(scope / "conv", new ConvConfig(s_features[0], config.Classes, Kernel: 1));
+    }
+
+    /// <inheritdoc/>
+    public override ModelOutput Output => ModelOutput.Logits;
+
+    /// <inheritdoc/>
+    public override int SizeMultiple => 1 << (s_features.Length - 1);
+
+    /// <inheritdoc/>
+    protected override Tensor Run(Tensor images)
+    {
+        using MemoryScope scope = new();
+        Tensor x = images;
+        Tensor[] skips = new Tensor[_decoders.Length];
+        for (int i = 0; i < skips.Length; i++)
+        {
+            skips[i] = _encoders[i].Forward(x); // (B, H / 2^i, W / 2^i, features[i])
+            x = Ops.MaxPool2d(skips[i], kernel: 2, stride: 2);
+        }
+        x = _encoders[^1].Forward(x);
+        for (int i = skips.Length - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat(_upconvs[i].Forward(x), skips[i]));
+        return scope.Return(_conv.Forward(x));
+    }
+
+    /// <summary>Convolution, batch norm, ReLU, twice; numbered as in PyTorch's Sequential.</summary>
+    private sealed class DoubleConv(Scope scope, int inputs, int outputs)
+    {
+        private readonly Conv2d _conv1 = new(scope / 0, new ConvConfig(inputs, outputs, Kernel: 3, Padding: 1));
+        private readonly BatchNorm2d _norm1 = new(scope / 1, outputs);
+        private readonly Conv2d _conv2 = new(scope / 3, new ConvConfig(outputs, outputs, Kernel: 3, Padding: 1));
+        private readonly BatchNorm2d _norm2 = new(scope / 4, outputs);
+
+        public Tensor Forward(Tensor x)
+        {
+            using MemoryScope memory = new();
+            Tensor h = Ops.Relu(_norm1.Forward(_conv1.Forward(x)));
+            return memory.Return(Ops.Relu(_norm2.Forward(_conv2.Forward(h))));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+using Mamba.Models.Blocks;
+
+namespace Mamba.Models.Zoo;
+
+/// <summary>Where pyramid pooling stands in an <see cref="UltraLightVmUnet"/>.</summary>
+public enum PyramidPlacement
+{
+    /// <summary>Nowhere.</summary>
+    None,
+
+    /// <summary>Before the layer at the bottom.</summary>
+    Bottleneck,
+
+    /// <summary>Before every parallel vision Mamba layer.</summary>
+    EveryLayer,
+}
+
+/// <summary>What tells the variants of <see cref="UltraLightVmUnet"/> apart.</summary>
+/// <param name="Channels">Channels of the levels, outermost first: five or six levels.</param>
+/// <param name="MambaChunks">Parts of the channels that share one Mamba block.</param>
+/// <param name="Pyramid">Where pyramid pooling stands.</param>
+public sealed record UltraLightVmUnetVariant(IReadOnlyList<int> Channels, int MambaChunks, PyramidPlacement Pyramid = PyramidPlacement.None);
+
+/// <summary>
+/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U of levels, 3x3 convolutions outside, parallel vision Mamba
+/// layers in the last three of the encoder and the first three of the decoder, skip connections through an attention bridge and added.
+/// </summary>
+public sealed class UltraLightVmUnet : VisionModel
+{
+    private const int MambaLevels = 3;
+    private const int NormGroups = 4;
+
+    private readonly Func<Tensor, Tensor>[] _encoders;
+    private readonly Func<Tensor, Tensor>[] _decoders;
+    private readonly GroupNorm[] _encoderNorms;
+    private readonly GroupNorm[] _decoderNorms;
+    private readonly AttentionBridge _bridge;
+    private readonly Conv2d _final;
+
+    /// <summary>Declares the parameters and gives them the authors' initial values.</summary>
+    /// <param name="scope">The model's place.</param>
+    /// <param name="config">Channels in and out.</param>
+    /// <param name="variant">Which of the family.</param>
+    public UltraLightVmUnet(Scope scope, ModelConfig config, UltraLightVmUnetVariant variant)
+        : base(scope.Store, config)
+    {
+        int[] c = [.. variant.Channels];
+        int levels = c.Length, last = levels - 1;
+        SizeMultiple = 1 << last;
+        _encoders = [.. Enumerable.Range(0, levels).Select(i => Layer(scope / $"encoder{i + 1}" / 0, i == 0 ? config.InputChannels : c[i - 1], c[i], i >= levels - MambaLevels, i == last))];
+        _bridge = new AttentionBridge(scope / "scab", c[..last]);
+        _decoders = [.. Enumerable.Range(0, last).Select(i => Layer(scope / $"decoder{i + 1}" / 0, c[last - i], c[last - i - 1], i < MambaLevels, false))];
+        _encoderNorms = [.. Enumerable.Range(0, last).Select(i => new GroupNorm(scope / $"ebn{i + 1}", NormGroups, c[i]))];
+        _decoderNorms = [.. Enumerable.Range(0, last).Select(i => new GroupNorm(scope / $"dbn{i + 1}", NormGroups, c[last - i - 1]))];
+        _final = new Conv2d(scope / "final", new ConvConfig(c[0], config.Classes, Kernel: 1));
+        scope.Store.Reinitialize(InitialValues);
+
+        Func<Tensor, Tensor> Layer(Scope place, int inputs, int outputs, bool mamba, bool bottom)
+        {
+            if (!mamba) return new Conv2d(place, new ConvConfig(inputs, outputs, Kernel: 3, Padding: 1)).Forward;
+            bool pyramid = variant.Pyramid == PyramidPlacement.EveryLayer || (bottom && variant.Pyramid == PyramidPlacement.Bottleneck);
+            return new PvmLayer(place, new PvmConfig(inputs, outputs, variant.MambaChunks, pyramid)).Forward;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ModelOutput Output => ModelOutput.Probabilities;
+
+    /// <inheritdoc/>
+    public override int SizeMultiple { get; }
+
+    /// <inheritdoc/>
+    protected override Tensor Run(Tensor images)
+    {
+        using MemoryScope scope = new();
+        Tensor x = images;
+        Tensor[] skips = new Tensor[_encoderNorms.Length];
+        for (int i = 0; i < skips.Length; i++)
+            skips[i] = x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2)); // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+        skips = _bridge.Forward(skips);
+        x = Ops.Gelu(_encoders[^1](x));
+        for (int i = 0; i < _decoders.Length; i++)
+        {
+            x = _decoderNorms[i].Forward(_decoders[i](x));
+            if (i > 0) x = Double(x);
+            x = Ops.Add(Ops.Gelu(x), skips[skips.Length - 1 - i]);
+        }
+        return scope.Return(Ops.Sigmoid(Double(_final.Forward(x))));
+    }
+
+    private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, 2 * x.Shape[1], 2 * x.Shape[2], alignCorners: true);
+
+    /// <summary>
+    /// The authors' rule: every linear layer, those of Mamba included, truncated normal with bias 0; convolutions normal by fan out, biases of
+    /// two-dimensional ones 0.
+    /// </summary>
+    private static Initializer? InitialValues(string name, Shape shape)
+    {
+        string layer = name[..Math.Max(0, name.LastIndexOf('.'))];
+        bool linear = layer.EndsWith("proj", StringComparison.Ordinal) || layer.Contains(".att", StringComparison.Ordinal);
+        bool convolution1d = layer.EndsWith("conv1d", StringComparison.Ordinal);
+        bool norm = layer.EndsWith("norm", StringComparison.Ordinal) || layer.Contains("bn", StringComparison.Ordinal);
+        if (name.EndsWith(".bias", StringComparison.Ordinal)) return convolution1d || norm ? null : Init.Zeros;
+        return shape.Rank switch
+        {
+            2 when linear => Init.TruncatedNormal(0.02),
+            3 => Init.KaimingNormal(shape[2] * shape[0]),
+            4 => Init.KaimingNormal(shape[2] * shape[3] * shape[0]),
+            _ => null,
+        };
+    }
+}

@@ -1,0 +1,84 @@
+using Mamba.Core;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Zoo;
+
+/// <summary>What a model decides.</summary>
+public enum ModelTask
+{
+    /// <summary>A mask: a class a pixel.</summary>
+    Segmentation,
+}
+
+/// <summary>What the numbers that a model puts out are.</summary>
+public enum ModelOutput
+{
+    /// <summary>Log-odds: a sigmoid (or softmax) turns them into probabilities.</summary>
+    Logits,
+
+    /// <summary>Probabilities: the model ends in a sigmoid.</summary>
+    Probabilities,
+}
+
+/// <summary>What can be chosen about any model.</summary>
+/// <param name="InputChannels">Channels of the images.</param>
+/// <param name="Classes">Channels of the output: 1 for lesion or not.</param>
+public sealed record ModelConfig(int InputChannels = 3, int Classes = 1);
+
+/// <summary>A model of the zoo: parameters under PyTorch's names, and a forward pass.</summary>
+/// <param name="parameters">Where its parameters are.</param>
+/// <param name="config">Its configuration.</param>
+public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
+{
+    /// <summary>The model's configuration.</summary>
+    public ModelConfig Config { get; } = config;
+
+    /// <summary>The parameters and buffers, by their names in PyTorch.</summary>
+    public ParameterStore Parameters { get; } = parameters;
+
+    /// <summary>What <see cref="Forward"/> puts out.</summary>
+    public abstract ModelOutput Output { get; }
+
+    /// <summary>Height and width of the input must be multiples of this.</summary>
+    public abstract int SizeMultiple { get; }
+
+    /// <summary>Runs the model as its authors wrote it; a tape that is open records it.</summary>
+    /// <param name="images">(B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>.</param>
+    /// <returns>(B, H', W', classes): logits or probabilities, see <see cref="Output"/>.</returns>
+    /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
+    public Tensor Forward(Tensor images)
+    {
+        bool fits = images.Shape.Rank == 4 && images.Shape[3] == Config.InputChannels && images.Count > 0
+            && images.Shape[1] % SizeMultiple == 0 && images.Shape[2] % SizeMultiple == 0;
+        if (!fits)
+            throw new ShapeException(GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W multiples of {SizeMultiple}");
+        return Run(images);
+    }
+
+    /// <summary>
+    /// Runs the model on images of any size: they are padded with zeros at the bottom and on the right to the next <see cref="SizeMultiple"/>, and the
+    /// result is cropped back. An output of another size than its input is resized, bilinear without aligned corners, before that.
+    /// </summary>
+    /// <param name="images">(B, H, W, input channels).</param>
+    /// <returns>(B, H, W, classes).</returns>
+    /// <exception cref="ShapeException">Another rank or number of channels.</exception>
+    public Tensor Segment(Tensor images)
+    {
+        if (images.Shape.Rank != 4) throw new ShapeException(GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels})");
+        int height = images.Shape[1], width = images.Shape[2], paddedHeight = RoundUp(height), paddedWidth = RoundUp(width);
+        Tensor y = Forward(Pad(Pad(images, 1, paddedHeight - height), 2, paddedWidth - width));
+        if (y.Shape[1] != paddedHeight || y.Shape[2] != paddedWidth) y = Ops.ResizeBilinear(y, paddedHeight, paddedWidth, alignCorners: false);
+        if (paddedHeight != height) y = Ops.Slice(y, 1, 0, height);
+        return paddedWidth == width ? y : Ops.Slice(y, 2, 0, width);
+    }
+
+    /// <summary>The forward pass; sizes are checked.</summary>
+    /// <param name="images">(B, H, W, input channels).</param>
+    /// <returns>(B, H', W', classes).</returns>
+    protected abstract Tensor Run(Tensor images);
+
+    private static Tensor Pad(Tensor x, int axis, int amount) =>
+        amount == 0 ? x : Ops.ConcatAxis(axis, x, Tensor.Zeros(x.Shape.With(axis, amount).ToArray()));
+
+    private int RoundUp(int size) => (size + SizeMultiple - 1) / SizeMultiple * SizeMultiple;
+}

@@ -1,0 +1,209 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+using Mamba.Core.Simd;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Core;
+
+[TestFixtureSource(typeof(Isas), nameof(Isas.All))]
+internal sealed class ScanTests(VectorWidth width)
+{
+    private IDisposable _width = null!;
+
+    [SetUp]
+    public void UseWidth() => _width = Isa.Use(width);
+
+    [TearDown]
+    public void RestoreWidth() => _width.Dispose();
+
+    [TestCase(1, 1, 1, 1, 1), TestCase(2, 5, 3, 4, 1), TestCase(1, 19, 17, 3, 1), TestCase(2, 18, 6, 2, 3), TestCase(1, 40, 2, 5, 2)]
+    public void Matches_the_recurrence_and_its_derivatives(int batch, int length, int channels, int states, int groups)
+    {
+        Size s = new(batch, length, channels, states, groups);
+        foreach (ScanSchedule schedule in new[] { ScanSchedule.Sequential, ScanSchedule.Chunked })
+            foreach (bool lastState in new[] { false, true })
+                GradCheck.Check(
+                    x =>
+                    {
+                        (Tensor y, Tensor last) = Run(x, schedule);
+                        return lastState ? last : y;
+                    },
+                    x => lastState ? Naive(s, x).Last : Naive(s, x).Output, s.Inputs(), tolerance: 2e-5);
+    }
+
+    [Test]
+    public void Schedules_agree_on_a_long_sequence([Values(1, 2)] int groups)
+    {
+        Size s = new(2, 700, 20, 16, groups);
+        Tensor[] sequential = s.Inputs(), chunked = s.Inputs();
+        Tensor dy = Numbers.Random(90, 2, 700, 20), dlast = Numbers.Random(91, 2, 20, 16);
+        float[] a = Differentiate(sequential, ScanSchedule.Sequential), b = Differentiate(chunked, ScanSchedule.Chunked);
+        GradCheck.Close(Array.ConvertAll(a, x => (double)x), b, 1e-5, "output");
+        for (int i = 0; i < sequential.Length; i++) GradCheck.Close(sequential[i].Grad!.ToDouble(), chunked[i].Grad!.Span, 2e-5, $"gradient of input {i}");
+
+        float[] Differentiate(Tensor[] inputs, ScanSchedule schedule)
+        {
+            foreach (Tensor input in inputs) input.RequiresGrad = true;
+            using Tape tape = new();
+            (Tensor y, Tensor last) = Run(inputs, schedule);
+            tape.Backward([y, last], [dy, dlast]);
+            return y.Span.ToArray();
+        }
+    }
+
+    [Test]
+    public void A_sequence_can_be_scanned_in_pieces()
+    {
+        Size s = new(2, 50, 9, 6, 1);
+        Tensor[] x = s.Inputs();
+        (Tensor whole, Tensor last) = Run(x, ScanSchedule.Sequential);
+        Tensor state = x[8];
+        List<Tensor> pieces = [];
+        foreach ((int start, int count) in new[] { (0, 1), (1, 30), (31, 19) })
+        {
+            Tensor[] piece = [.. x];
+            foreach (int i in new[] { 0, 1, 3, 4, 6 }) piece[i] = Ops.Slice(x[i], 1, start, count);
+            piece[8] = state;
+            (Tensor y, state) = Run(piece, ScanSchedule.Auto);
+            pieces.Add(y);
+        }
+        GradCheck.Close(whole.ToDouble(), Ops.ConcatAxis(1, [.. pieces]).Span, 1e-6, "output");
+        GradCheck.Close(last.ToDouble(), state.Span, 1e-6, "last state");
+    }
+
+    [Test]
+    public void Thread_count_changes_no_bit([Values] ScanSchedule schedule)
+    {
+        Size s = new(3, 200, 37, 16, 1);
+        int before = Workers.Count;
+        try
+        {
+            float[][] one = Run(1), four = Run(4);
+            for (int i = 0; i < one.Length; i++) Assert.That(four[i], Is.EqualTo(one[i]), $"result {i}");
+        }
+        finally
+        {
+            Workers.Count = before;
+        }
+
+        float[][] Run(int threads)
+        {
+            Workers.Count = threads;
+            Tensor[] inputs = s.Inputs();
+            foreach (Tensor input in inputs) input.RequiresGrad = true;
+            using Tape tape = new();
+            (Tensor y, _) = ScanTests.Run(inputs, schedule);
+            tape.Backward(y, Numbers.Random(92, y.Shape.ToArray()));
+            return [y.Span.ToArray(), .. inputs.Select(x => x.Grad!.Span.ToArray())];
+        }
+    }
+
+    [Test]
+    public void The_backward_pass_keeps_no_state_of_every_token()
+    {
+        const int Length = 4096, Channels = 16, States = 16;
+        Size s = new(1, Length, Channels, States, 1);
+        Tensor[] inputs = s.Inputs();
+        foreach (Tensor input in inputs) input.RequiresGrad = true;
+        BufferPool.ResetPeak();
+        long before = BufferPool.Rented;
+        using (Tape tape = new())
+        {
+            (Tensor y, _) = Run(inputs, ScanSchedule.Sequential);
+            tape.Backward(y, Numbers.Random(93, y.Shape.ToArray()));
+        }
+        // y, its gradient, the cotangent, five gradients of (B, L, D), kept states and partial sums: some dozen L D, not N L D.
+        Assert.That(BufferPool.Peak - before, Is.LessThan(14L * Length * Channels));
+    }
+
+    [TestCase(1, 1, 1, 1), TestCase(2, 7, 5, 4), TestCase(3, 3, 17, 6), TestCase(1, 40, 33, 2)]
+    public void Causal_convolution_matches_the_formula(int batch, int length, int channels, int taps)
+    {
+        foreach (bool silu in new[] { false, true })
+            GradCheck.Check(
+                x => Ops.CausalConv1d(x[0], x[1], x[2], silu),
+                x =>
+                {
+                    double[] y = new double[batch * length * channels];
+                    for (int b = 0; b < batch; b++)
+                        for (int t = 0; t < length; t++)
+                            for (int c = 0; c < channels; c++)
+                            {
+                                double sum = x[2][c];
+                                for (int k = 0; k < taps; k++)
+                                    if (t - taps + 1 + k >= 0) sum += x[1][c * taps + k] * x[0][(b * length + t - taps + 1 + k) * channels + c];
+                                y[(b * length + t) * channels + c] = silu ? sum / (1 + Math.Exp(-sum)) : sum;
+                            }
+                    return y;
+                },
+                [Numbers.Random(1, batch, length, channels), Numbers.Random(2, channels, 1, taps), Numbers.Random(3, channels)]);
+    }
+
+    [Test]
+    public void Steps_equal_the_whole_sequence()
+    {
+        MambaConfig config = new(DModel: 10, DState: 5);
+        MambaMixer mixer = new(new Scope(new ParameterStore(seed: 4)), config);
+        Tensor x = Numbers.Random(5, 2, 9, 10), whole = mixer.Forward(x);
+        MambaState state = new(2, config);
+        for (int t = 0; t < 9; t++)
+        {
+            Tensor y = mixer.Step(Ops.Slice(x, 1, t, 1).Reshape(2, 10), state);
+            GradCheck.Close(Ops.Slice(whole, 1, t, 1).ToDouble(), y.Span, 1e-5, $"token {t}");
+        }
+    }
+
+    [Test]
+    public void Bad_shapes_are_refused_by_name()
+    {
+        Tensor[] x = new Size(2, 5, 6, 4, 1).Inputs();
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], Numbers.Random(1, 2, 5, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("SelectiveScan").And.Message.Contains("(2, 5, 3)"));
+        Assert.That(() => Ops.SelectiveScan(x[0], Numbers.Random(1, 2, 4, 6), x[2], x[3], x[4]), Throws.TypeOf<ShapeException>());
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], initialState: Numbers.Random(1, 2, 6, 3)), Throws.TypeOf<ShapeException>());
+        Tensor grouped = Numbers.Random(1, 2, 5, 4, 4);
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], grouped, grouped), Throws.TypeOf<ShapeException>());
+        Assert.That(() => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)), Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
+    }
+
+    private static (Tensor Output, Tensor LastState) Run(Tensor[] x, ScanSchedule schedule) =>
+        Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, x[8], schedule);
+
+    /// <summary>The recurrence, written down.</summary>
+    private static (double[] Output, double[] Last) Naive(Size s, double[][] x)
+    {
+        (int batch, int length, int channels, int states, int groups) = s;
+        double[] y = new double[batch * length * channels], last = (double[])x[8].Clone();
+        for (int b = 0; b < batch; b++)
+            for (int t = 0; t < length; t++)
+                for (int d = 0; d < channels; d++)
+                {
+                    int i = (b * length + t) * channels + d, group = d / (channels / groups);
+                    double dt = Math.Log(1 + Math.Exp(x[1][i] + x[7][d])), sum = x[5][d] * x[0][i];
+                    for (int n = 0; n < states; n++)
+                    {
+                        int bc = ((b * length + t) * groups + group) * states + n;
+                        ref double h = ref last[(b * channels + d) * states + n];
+                        h = Math.Exp(dt * x[2][d * states + n]) * h + dt * x[3][bc] * x[0][i];
+                        sum += h * x[4][bc];
+                    }
+                    y[i] = sum * x[6][i] / (1 + Math.Exp(-x[6][i]));
+                }
+        return (y, last);
+    }
+
+    private sealed record Size(int Batch, int Length, int Channels, int States, int Groups)
+    {
+        /// <summary>u, delta, A, B, C, D, z, delta bias, initial state.</summary>
+        public Tensor[] Inputs()
+        {
+            int[] bc = Groups == 1 ? [Batch, Length, States] : [Batch, Length, Groups, States];
+            return
+            [
+                Numbers.Random(11, Batch, Length, Channels), Numbers.Random(12, Batch, Length, Channels), Numbers.Uniform(13, -2f, -0.1f, Channels, States),
+                Numbers.Random(14, bc), Numbers.Random(15, bc), Numbers.Random(16, Channels), Numbers.Random(17, Batch, Length, Channels),
+                Numbers.Random(18, Channels), Numbers.Random(19, Batch, Channels, States),
+            ];
+        }
+    }
+}

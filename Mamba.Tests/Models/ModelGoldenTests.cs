@@ -1,0 +1,29 @@
+using Mamba.Core.Simd;
+using Mamba.Models.Verification;
+using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+/// <summary>Every model of the zoo against PyTorch, at the widest vectors; the small ones at every width.</summary>
+internal sealed class ModelGoldenTests
+{
+    public static IEnumerable<string> Names => Registry.Models.Select(m => m.Name);
+
+    [TestCaseSource(nameof(Names))]
+    public void Model_equals_its_original(string name) => Check(name);
+
+    [Test]
+    public void Smallest_model_equals_its_original_at_every_width([ValueSource(typeof(Isas), nameof(Isas.All))] VectorWidth width)
+    {
+        using IDisposable _ = Isa.Use(width);
+        Check("ul-vm-unet");
+    }
+
+    private static void Check(string name)
+    {
+        using (Assert.EnterMultipleScope())
+            foreach (VerificationResult result in ModelGolden.Run(ReferenceData.Path($"goldens/models/{name}.json")))
+                Assert.That(result.Passed, $"{result.Case}: {result.Message}");
+    }
+}
