@@ -160,6 +160,7 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
 internal unsafe struct BroadcastGradient : IKernel
 {
     private const nint MaxParts = 16;
+    private const nint SumBlock = 256;
 
     private BroadcastWalk _walk;
     private float* _dy, _other, _sums;
@@ -207,15 +208,20 @@ internal unsafe struct BroadcastGradient : IKernel
         {
             _walk.Offsets(row, out nint a, out nint b);
             float* dy = _dy + row * inner, target = sums + a, other = _other + b;
-            V sum = default, other0 = _other == null ? factor : factor * Broadcast<V>(*other);
-            for (nint i = 0; i < inner; i += n)
+            V other0 = _other == null ? factor : factor * Broadcast<V>(*other);
+            for (nint from = 0; from < inner; from += SumBlock)
             {
-                nint lanes = Math.Min(n, inner - i);
-                V g = Load<V>(dy + i, lanes) * (_other == null || stepOther == 0 ? other0 : factor * Load<V>(other + i, lanes));
-                if (stepTarget == 0) sum += g;
-                else Store(Load<V>(target + i, lanes) + g, target + i, lanes);
+                V sum = default; // block by block, so that a long row does not lose low bits
+                nint to = Math.Min(inner, from + SumBlock);
+                for (nint i = from; i < to; i += n)
+                {
+                    nint lanes = Math.Min(n, to - i);
+                    V g = Load<V>(dy + i, lanes) * (_other == null || stepOther == 0 ? other0 : factor * Load<V>(other + i, lanes));
+                    if (stepTarget == 0) sum += g;
+                    else Store(Load<V>(target + i, lanes) + g, target + i, lanes);
+                }
+                if (stepTarget == 0) *target += Sum(sum);
             }
-            if (stepTarget == 0) *target += Sum(sum);
         }
     }
 }

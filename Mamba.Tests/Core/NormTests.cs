@@ -1,0 +1,94 @@
+using Mamba.Core;
+using Mamba.Core.Simd;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Core;
+
+[TestFixtureSource(typeof(Isas), nameof(Isas.All))]
+internal sealed class NormTests(VectorWidth width)
+{
+    [TestCase(3, 4, 5, 1), TestCase(1, 5, 5, 3), TestCase(3, 3, 4, 17), TestCase(1, 4, 5, 33)]
+    [TestCase(2, 30, 40, 9)] // several chunks of rows
+    public void BatchNorm_in_training_uses_the_batch(int batch, int height, int wide, int channels) => OperatorCheck.Run(
+        width, i => Ops.BatchNorm(i[0], i[1], i[2], Tensor.Zeros(channels), Tensor.Full(1f, channels), training: true),
+        i => Naive.Normalize(i[0], e => e % channels, i[1], i[2], channels),
+        [Numbers.Uniform(1, -1f, 3f, batch, height, wide, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
+
+    [TestCase(3, 1), TestCase(1, 17), TestCase(3, 33)]
+    public void BatchNorm_in_evaluation_uses_the_running_statistics(int batch, int channels) => OperatorCheck.Run(
+        width, i => Ops.BatchNorm(i[0], i[1], i[2], i[3], i[4], training: false, eps: 1e-3f),
+        i => [.. i[0].Select((x, e) => (x - i[3][e % channels]) / Math.Sqrt(i[4][e % channels] + 1e-3) * i[1][e % channels] + i[2][e % channels])],
+        [
+            Numbers.Random(1, batch, 3, 5, channels), Numbers.Random(2, channels), Numbers.Random(3, channels), Numbers.Random(4, channels),
+            Numbers.Uniform(5, 0.5f, 2f, channels),
+        ], 1e-5, 3, 4);
+
+    [Test]
+    public void BatchNorm_learns_the_running_statistics()
+    {
+        using IDisposable _ = Isa.Use(width);
+        Tensor x = Numbers.Uniform(1, 2f, 4f, 2, 3, 5, 2), mean = Tensor.From([1f, 2f], 2), variance = Tensor.From([3f, 4f], 2);
+        Ops.BatchNorm(x, Tensor.Full(1f, 2), Tensor.Zeros(2), mean, variance, training: true, momentum: 0.25f);
+        for (int c = 0; c < 2; c++)
+        {
+            double[] values = [.. x.ToDouble().Where((_, i) => i % 2 == c)];
+            double average = values.Average(), unbiased = values.Sum(v => (v - average) * (v - average)) / (values.Length - 1);
+            Assert.That(mean.Span[c], Is.EqualTo(0.75 * (c + 1) + 0.25 * average).Within(1e-6));
+            Assert.That(variance.Span[c], Is.EqualTo(0.75 * (c + 3) + 0.25 * unbiased).Within(1e-6));
+        }
+    }
+
+    [TestCase(1, 3, 1), TestCase(3, 6, 3), TestCase(1, 34, 2), TestCase(3, 33, 11), TestCase(3, 17, 17)]
+    public void GroupNorm_normalises_groups_of_each_image(int batch, int channels, int groups) => OperatorCheck.Run(
+        width, i => Ops.GroupNorm(i[0], groups, i[1], i[2]),
+        i => Naive.Normalize(i[0], e => e / (20 * channels) * groups + e % channels / (channels / groups), i[1], i[2], channels),
+        [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
+
+    [TestCase(1, 1), TestCase(3, 3), TestCase(1, 17), TestCase(3, 33)]
+    public void InstanceNorm_normalises_channels_of_each_image(int batch, int channels) => OperatorCheck.Run(
+        width, i => Ops.InstanceNorm(i[0], eps: 1e-4f), i => Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4),
+        [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels)]);
+
+    [TestCase(1, 3), TestCase(3, 17), TestCase(5, 33), TestCase(600, 33)]
+    public void LayerNorm_normalises_rows(int rows, int channels)
+    {
+        Tensor x = Numbers.Uniform(1, -1f, 3f, rows, channels);
+        OperatorCheck.Run(
+            width, i => Ops.LayerNorm(i[0], i[1], i[2]), i => Naive.Normalize(i[0], e => e / channels, i[1], i[2], channels),
+            [x, Numbers.Random(2, channels), Numbers.Random(3, channels)]);
+        OperatorCheck.Run(width, i => Ops.LayerNorm(i[0]), i => Naive.Normalize(i[0], e => e / channels, null, null, channels), [x]);
+    }
+
+    [TestCase(1, 2), TestCase(3, 3), TestCase(3, 17), TestCase(600, 33)]
+    public void RmsNorm_divides_rows_by_their_root_mean_square(int rows, int channels) => OperatorCheck.Run(
+        width, i => Ops.RmsNorm(i[0], i[1], 1e-3f), i => Naive.Normalize(i[0], e => e / channels, i[1], null, channels, 1e-3, center: false),
+        [Numbers.Uniform(1, -1f, 3f, rows, channels), Numbers.Random(2, channels)]);
+
+    [Test]
+    public void A_large_mean_does_not_drown_the_variance()
+    {
+        using IDisposable _ = Isa.Use(width);
+        // 1000 and 1000.5 alternate: float32 holds both exactly, but not their squares.
+        Tensor x = Tensor.From([.. Enumerable.Range(0, 64).Select(i => i / 2 % 2 == 0 ? 1000f : 1000.5f)], 1, 4, 8, 2);
+        Tensor y = Ops.InstanceNorm(x, eps: 0f);
+        for (int i = 0; i < 64; i++) Assert.That(y.Span[i], Is.EqualTo(i / 2 % 2 == 0 ? -1f : 1f).Within(1e-3f));
+    }
+
+    [Test]
+    public void Bad_shapes_are_refused()
+    {
+        Tensor x = Tensor.Zeros(2, 3, 3, 4), four = Tensor.Zeros(4), three = Tensor.Zeros(3);
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, three, four, four, four, true));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, three, four, four, true));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, four, three, four, false));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, four, four, three, false));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(Tensor.Zeros(1, 1, 1, 4), four, four, four, four, true));
+        OperatorCheck.Refuses("GroupNorm", () => Ops.GroupNorm(x, 3));
+        OperatorCheck.Refuses("GroupNorm", () => Ops.GroupNorm(x, 0));
+        OperatorCheck.Refuses("GroupNorm", () => Ops.GroupNorm(x, 2, three));
+        OperatorCheck.Refuses("InstanceNorm", () => Ops.InstanceNorm(four));
+        OperatorCheck.Refuses("LayerNorm", () => Ops.LayerNorm(x, three));
+        OperatorCheck.Refuses("LayerNorm", () => Ops.LayerNorm(Tensor.Zeros(0, 4)));
+        OperatorCheck.Refuses("RmsNorm", () => Ops.RmsNorm(x, three));
+    }
+}
