@@ -68,11 +68,11 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
     /// <summary>An optimizer of this recipe.</summary>
     /// <param name="parameters">What it trains.</param>
     /// <param name="learningRate">The learning rate.</param>
+    /// <param name="maxGradientNorm">Bound of the gradients' norm; null for none.</param>
     /// <returns>The optimizer.</returns>
-    public Optimizer CreateOptimizer(ParameterStore parameters, double learningRate) => Optimizer switch
+    public Optimizer CreateOptimizer(ParameterStore parameters, double learningRate, double? maxGradientNorm = null) => Optimizer switch
     {
-        OptimizerKind.Adam => new Adam(parameters.Parameters, learningRate, WeightDecay),
-        OptimizerKind.AdamW => Adam.W(parameters.Parameters, learningRate, WeightDecay),
-        _ => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay),
+        OptimizerKind.Sgd => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay) { MaxGradientNorm = maxGradientNorm },
+        _ => new Adam(parameters.Parameters, learningRate, WeightDecay) { Decoupled = Optimizer == OptimizerKind.AdamW, MaxGradientNorm = maxGradientNorm },
     };
 }

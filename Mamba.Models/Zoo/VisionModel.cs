@@ -72,6 +72,11 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         return paddedWidth == width ? y : Ops.Slice(y, 2, 0, width);
     }
 
+    /// <summary>The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>.</summary>
+    /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
+    /// <returns>The same shape; the result itself if it is probabilities.</returns>
+    public Tensor Probabilities(Tensor result) => Output == ModelOutput.Logits ? Ops.Sigmoid(result) : result;
+
     /// <summary>The forward pass; sizes are checked.</summary>
     /// <param name="images">(B, H, W, input channels).</param>
     /// <returns>(B, H', W', classes).</returns>

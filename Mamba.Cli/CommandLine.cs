@@ -1,0 +1,63 @@
+using System.CommandLine;
+using Mamba.Cli.Commands;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli;
+
+/// <summary>The command line: parses, runs a verb, and turns what went wrong into one line and an exit code.</summary>
+internal static class CommandLine
+{
+    /// <summary>Everything went well.</summary>
+    public const int Success = 0;
+
+    /// <summary>The command ran, and its verdict is no.</summary>
+    public const int Failure = 1;
+
+    /// <summary>The command could not run: bad arguments, bad files.</summary>
+    public const int BadInput = 2;
+
+    /// <summary>Ended by Ctrl-C, as shells report it.</summary>
+    public const int Interrupted = 130;
+
+    public static int Run(string[] args, Terminal terminal, CancellationToken stop)
+    {
+        RootCommand root = new(
+            "Mamba vision models on the CPU: train, evaluate and run.\n\n" +
+            "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
+            "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
+        {
+            TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
+            ModelsCommand.Create(terminal), VerifyCommand.Create(terminal, stop),
+        };
+        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        if (parsed.Errors.Count > 0) return Report(terminal, parsed.Errors[0].Message);
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                Output = terminal.Out, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null,
+            });
+        }
+        catch (OperationCanceledException)
+        {
+            terminal.Error.WriteLine("mamba: interrupted");
+            return Interrupted;
+        }
+        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
+        {
+            return Report(terminal, e.Message);
+        }
+        catch (OutOfMemoryException)
+        {
+            return Report(terminal, "out of memory; a smaller --batch or --size needs less");
+        }
+    }
+
+    private static int Report(Terminal terminal, string message)
+    {
+        terminal.Error.WriteLine($"mamba: {message.ReplaceLineEndings(" ")}");
+        return BadInput;
+    }
+}

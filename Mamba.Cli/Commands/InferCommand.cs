@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Globalization;
+using Mamba.Models;
+using Mamba.Models.Data;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary><c>mamba infer</c>: masks for images.</summary>
+internal static class InferCommand
+{
+    private const string MaskSuffix = "_mask";
+
+    public static Command Create(Terminal terminal, CancellationToken stop)
+    {
+        Argument<string[]> inputs = new("IMAGE|DIR") { Description = "Images, or folders of images; files named *_mask.* are skipped.", Arity = ArgumentArity.OneOrMore };
+        Option<string> weights = Options.Weights();
+        Option<string?> output = Options.Text("--out", "DIR", "Where the pictures go. Default: runs/infer[-n].");
+        Option<int?> threads = Options.Threads();
+        Command command = new(
+            "infer", "Find lesions: writes NAME_pred.png and NAME_overlay.png for each image.\n\nExample: mamba infer --weights best.safetensors scans/ --out masks")
+        {
+            inputs, weights, output, threads,
+        };
+        command.SetAction(parsed =>
+        {
+            Options.Apply(parsed, threads);
+            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(output), stop);
+        });
+        return command;
+    }
+
+    private static int Run(Terminal terminal, string weights, string[] inputs, string? output, CancellationToken stop)
+    {
+        Segmenter segmenter = Segmenter.Load(weights);
+        (string Path, string Name)[] images = Named(Find(inputs));
+        foreach ((string path, _) in images) ImageFile.Load(path); // what cannot be read is refused before anything is written
+        output ??= RunFolder.NextFree("runs", "infer");
+        if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
+        Directory.CreateDirectory(output);
+        foreach ((string path, string name) in images)
+        {
+            stop.ThrowIfCancellationRequested();
+            Image image = ImageFile.Load(path);
+            Segmentation result = segmenter.Segment(image);
+            ImageFile.SavePng(Path.Combine(output, name + "_pred.png"), result.Mask);
+            ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Pictures.Overlay(image, result.Mask, Pictures.Prediction));
+            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
+        }
+        terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
+        return CommandLine.Success;
+    }
+
+    private static List<string> Find(string[] inputs)
+    {
+        List<string> images = [];
+        foreach (string input in inputs)
+        {
+            if (File.Exists(input)) images.Add(input);
+            else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
+            else
+            {
+                string[] found = [.. Directory.EnumerateFiles(input, "*", SearchOption.AllDirectories)
+                    .Where(p => ImageFile.Extensions.Contains(Path.GetExtension(p).ToLowerInvariant()) && !IsMask(p)).Order(StringComparer.Ordinal)];
+                if (found.Length == 0) throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
+                images.AddRange(found);
+            }
+        }
+        images.RemoveAll(IsMask);
+        if (images.Count == 0) throw new FileNotFoundException("only masks were given; expected images");
+        return images;
+    }
+
+    private static bool IsMask(string path) => Path.GetFileNameWithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
+
+    /// <summary>Names for the results: the file's name, with its folder's in front where two files share one.</summary>
+    private static (string Path, string Name)[] Named(List<string> paths)
+    {
+        string[] distinct = [.. paths.Select(Path.GetFullPath).Distinct()];
+        HashSet<string> shared = [.. distinct.GroupBy(p => Path.GetFileNameWithoutExtension(p)).Where(g => g.Count() > 1).Select(g => g.Key)];
+        (string Path, string Name)[] named = [.. distinct.Select(p => (p, Path.GetFileNameWithoutExtension(p) is var name && shared.Contains(name) ? $"{Path.GetFileName(Path.GetDirectoryName(p))}_{name}" : name))];
+        if (named.GroupBy(n => n.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"{string.Join(" and ", twice.Select(t => t.Path))} would both be written as {twice.Key}_pred.png; run them apart");
+        return named;
+    }
+}

@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Mamba.Core;
+using Mamba.Models.Data;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>Options with their checks: what does not fit is refused by name, with what was expected.</summary>
+internal static class Options
+{
+    /// <summary>A whole number within bounds; null where it is not given.</summary>
+    public static Option<int?> Integer(string name, string description, int low, int high = int.MaxValue) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result => Parse<int?>(
+            result, name, high == int.MaxValue ? $"a whole number of at least {low}" : $"a whole number from {low} to {high}",
+            text => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) && value >= low && value <= high ? value : null),
+    };
+
+    /// <summary>A number above (or at) zero; null where it is not given.</summary>
+    public static Option<double?> Number(string name, string description, bool orZero = false) => new(name)
+    {
+        Description = description,
+        HelpName = "X",
+        CustomParser = result => Parse<double?>(
+            result, name, orZero ? "a number of at least 0" : "a number above 0",
+            text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && (value > 0 || (orZero && value == 0)) ? value : null),
+    };
+
+    /// <summary>A seed: any whole number from 0.</summary>
+    public static Option<ulong?> Seed(string description) => new("--seed")
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result => Parse<ulong?>(
+            result, "--seed", "a whole number of at least 0", text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null),
+    };
+
+    /// <summary>One of some words.</summary>
+    public static Option<T?> Choice<T>(string name, string description, params (string Word, T Value)[] choices) where T : struct => new(name)
+    {
+        Description = description,
+        HelpName = string.Join('|', choices.Select(c => c.Word)),
+        CustomParser = result => Parse<T?>(
+            result, name, string.Join(" or ", choices.Select(c => c.Word)), text => choices.Where(c => c.Word == text).Select(c => (T?)c.Value).FirstOrDefault()),
+    };
+
+    /// <summary>Height and width, as 256x320; one number for both.</summary>
+    public static Option<(int Height, int Width)?> Size(string description) => new("--size")
+    {
+        Description = description,
+        HelpName = "HxW",
+        CustomParser = result => Parse<(int, int)?>(result, "--size", "HxW, as 256x256, each from 16 to 4096", text =>
+        {
+            string[] parts = text.Split('x', 'X');
+            int[] sides = [.. parts.Select(p => int.TryParse(p, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is >= 16 and <= 4096 ? n : 0)];
+            return parts.Length is 1 or 2 && sides.All(n => n > 0) ? (sides[0], sides[^1]) : null;
+        }),
+    };
+
+    public static Option<string?> Text(string name, string help, string description) => new(name) { Description = description, HelpName = help };
+
+    public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
+
+    public static Option<int?> Threads() => Integer("--threads", "Threads; results do not depend on it. Default: all processors.", 1, 1024);
+
+    public static Option<string> Weights() => new("--weights") { Description = "Weights that 'mamba train' wrote.", HelpName = "FILE", Required = true };
+
+    /// <summary>Sets the number of threads, if given, and tells which it is.</summary>
+    public static int Apply(ParseResult parsed, Option<int?> threads)
+    {
+        if (parsed.GetValue(threads) is { } count) Workers.Count = count;
+        return Workers.Count;
+    }
+
+    private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
+    {
+        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        T? value = parse(text);
+        if (value is null) result.AddError($"{name} is '{text}'; expected {expected}");
+        return value;
+    }
+
+    /// <summary>Opens the data that a name stands for.</summary>
+    public static ISegmentationData OpenData(string data, ulong seed, int count, int height, int width) =>
+        data == Mamba.Models.Training.RunArguments.Synthetic ? new SyntheticLesions(seed, count, height, width) : new SegmentationFolder(data);
+}

@@ -1,0 +1,43 @@
+using System.Globalization;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Mamba.Cli.Reports;
+
+/// <summary>Live bars with speed and remaining time, where the terminal can show them; nothing where it cannot.</summary>
+internal static class LiveProgress
+{
+    /// <summary>A bar for one piece of work over a number of images.</summary>
+    /// <param name="terminal">Where to show it.</param>
+    /// <param name="title">What is done.</param>
+    /// <param name="total">Images in all.</param>
+    /// <param name="work">The work; it is given a way to report the images done so far.</param>
+    public static T Show<T>(Terminal terminal, string title, int total, Func<Action<int>, T> work)
+    {
+        if (!terminal.Progress.Profile.Capabilities.Interactive) return work(_ => { });
+        T result = default!;
+        Start(terminal, progress =>
+        {
+            ProgressTask task = progress.AddTask(title, maxValue: Math.Max(1, total));
+            result = work(done => task.Value = done);
+        });
+        return result;
+    }
+
+    /// <summary>Runs work with bars of its own.</summary>
+    public static void Start(Terminal terminal, Action<ProgressContext> work) => terminal.Progress.Progress()
+        .AutoClear(true)
+        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 }, new PercentageColumn(), new TextColumn(), new RemainingTimeColumn())
+        .Start(work);
+
+    /// <summary>Sets the text beside a bar.</summary>
+    public static void SetText(ProgressTask task, FormattableString text) => task.State.Update<string>(TextColumn.Key, _ => text.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Free text: loss and speed.</summary>
+    private sealed class TextColumn : ProgressColumn
+    {
+        public const string Key = "text";
+
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new Text(task.State.Get<string>(Key) ?? "");
+    }
+}

@@ -1,0 +1,19 @@
+using Spectre.Console;
+
+namespace Mamba.Cli;
+
+/// <summary>Where a command writes: results to one stream, progress and errors to the other, so that results can be piped.</summary>
+internal sealed class Terminal(TextWriter output, TextWriter error)
+{
+    public TextWriter Out { get; } = output;
+
+    public TextWriter Error { get; } = error;
+
+    /// <summary>The console for live progress; it knows whether the stream is one that can show it.</summary>
+    public IAnsiConsole Progress { get; } = AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Out = new AnsiConsoleOutput(error),
+        Interactive = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? InteractionSupport.Yes : InteractionSupport.No,
+        Ansi = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? AnsiSupport.Detect : AnsiSupport.No,
+    });
+}

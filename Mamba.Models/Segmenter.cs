@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Memory;
+using Mamba.Models.Data;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models;
+
+/// <summary>What a <see cref="Segmenter"/> found in a picture.</summary>
+/// <param name="Mask">One channel of the picture's size: 255 where the probability is at least one half, 0 elsewhere.</param>
+/// <param name="Area">Pixels of the mask that are 255.</param>
+/// <param name="Milliseconds">Time of the model, without decoding.</param>
+public sealed record Segmentation(Image Mask, int Area, double Milliseconds);
+
+/// <summary>A trained segmentation model as other programs embed it: a picture in, a mask out. Not thread-safe; one instance a thread.</summary>
+/// <example><code>
+/// Segmenter segmenter = Segmenter.Load("best.safetensors");
+/// Segmentation result = segmenter.Segment(ImageFile.Load("slice.tif"));
+/// </code></example>
+public sealed class Segmenter
+{
+    private readonly VisionModel _model;
+    private readonly BatchWriter _writer;
+    private readonly float[] _pixels;
+
+    private Segmenter(VisionModel model, ModelInfo info)
+    {
+        (_model, Info) = (model, info);
+        (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
+        _writer = new BatchWriter(new BatchOptions { Height = height, Width = width, Channels = channels, Normalization = info.Normalization });
+        _pixels = new float[height * width * channels];
+    }
+
+    /// <summary>What the weight file says about the model.</summary>
+    public ModelInfo Info { get; }
+
+    /// <summary>Reads a weight file.</summary>
+    /// <param name="path">A file that training wrote.</param>
+    /// <returns>The segmenter.</returns>
+    /// <exception cref="CheckpointException">The file cannot be read, is malformed, or is no segmentation model.</exception>
+    public static Segmenter Load(string path)
+    {
+        (VisionModel model, ModelInfo info) = ModelFile.Load(path);
+        return new Segmenter(model, info);
+    }
+
+    /// <summary>
+    /// Finds the lesion. A picture of another size than the model was trained on is resized to that size, as in training, and the probabilities are
+    /// resized back.
+    /// </summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <returns>The mask, of the picture's size.</returns>
+    public Segmentation Segment(Image image)
+    {
+        RunData size = Info.Data;
+        _writer.Image(image, _pixels);
+        using MemoryScope scope = new();
+        long start = Stopwatch.GetTimestamp();
+        Tensor y = _model.Probabilities(_model.Segment(Tensor.From(_pixels, 1, size.Height, size.Width, Info.Config.InputChannels)));
+        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
+        Image mask = Pictures.Mask(y.Span, image.Height, image.Width);
+        return new Segmentation(mask, mask.Pixels.AsSpan().Count((byte)255), milliseconds);
+    }
+}

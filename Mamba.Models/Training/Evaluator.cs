@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Models.Data;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models.Training;
+
+/// <summary>What an evaluation found.</summary>
+/// <param name="Images">Images evaluated.</param>
+/// <param name="Loss">The loss, averaged over images.</param>
+/// <param name="Scores">Dice and IoU, three ways.</param>
+/// <param name="MillisecondsPerImage">Time of the model alone, without decoding.</param>
+public sealed record Evaluation(int Images, double Loss, Scores Scores, double MillisecondsPerImage);
+
+/// <summary>Runs models on images: the step that validation, <c>eval</c> and <c>infer</c> share.</summary>
+public static class Evaluator
+{
+    /// <summary>Evaluates a model on one pass over the data, in order.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="loader">The data.</param>
+    /// <param name="loss">The loss to report.</param>
+    /// <param name="metricBatch">Images that the paper's metric pools.</param>
+    /// <param name="progress">Called with the images done so far, or null.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>The result.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Evaluation Run(
+        VisionModel model, BatchLoader loader, SegmentationLoss loss, int metricBatch, Action<int>? progress = null, CancellationToken cancellation = default)
+    {
+        model.Parameters.Training = false;
+        SegmentationMetrics metrics = new(metricBatch);
+        double totalLoss = 0;
+        Stopwatch watch = new();
+        foreach (Batch batch in loader.Epoch(0))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using MemoryScope scope = new();
+            int images = batch.Indices.Length, pixels = batch.Masks.Count / images;
+            watch.Start();
+            Tensor y = model.Segment(batch.Images);
+            Tensor probabilities = model.Probabilities(y);
+            watch.Stop();
+            totalLoss += images * (double)TrainingRecipe.LossOf(loss, y, model.Output, batch.Masks).Item();
+            for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * pixels, pixels), batch.Masks.Span.Slice(i * pixels, pixels));
+            batch.Dispose();
+            progress?.Invoke(metrics.Images);
+        }
+        return new Evaluation(metrics.Images, totalLoss / metrics.Images, metrics.Result(), watch.Elapsed.TotalMilliseconds / metrics.Images);
+    }
+}

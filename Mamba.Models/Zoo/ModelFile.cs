@@ -1,0 +1,137 @@
+using System.Text;
+using System.Text.Json;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Models.Data;
+
+namespace Mamba.Models.Zoo;
+
+/// <summary>The data that a model was trained on, as far as it decides which images are in which part of the split.</summary>
+/// <param name="Protocol">Whether slices or patients were dealt.</param>
+/// <param name="Seed">The seed of the split, and of synthetic data.</param>
+/// <param name="Limit">How many images were chosen before the split; null for all.</param>
+/// <param name="Height">Rows of the model's input.</param>
+/// <param name="Width">Columns of the model's input.</param>
+public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int Height, int Width);
+
+/// <summary>What a weight file says about its model, so that evaluation and inference need nothing else.</summary>
+/// <param name="Model">Its name in the <see cref="Registry"/>.</param>
+/// <param name="Config">Its configuration.</param>
+/// <param name="Labels">The names of its classes.</param>
+/// <param name="Normalization">The scaling of its input.</param>
+/// <param name="Data">What it was trained on.</param>
+public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<string> Labels, Normalization Normalization, RunData Data)
+{
+    /// <summary>Its entry in the registry.</summary>
+    public ModelEntry Entry => Registry.Find(Model);
+}
+
+/// <summary>
+/// Weights in safetensors with all that describes the model in <c>__metadata__</c>: model, config, task, labels, normalization, data. No time, path or
+/// thread count is written, so that the same training gives the same bytes.
+/// </summary>
+public static class ModelFile
+{
+    /// <summary>Writes parameters and buffers under PyTorch's names.</summary>
+    /// <param name="path">The file; it appears whole or not at all.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="info">What describes it.</param>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    public static void Save(string path, VisionModel model, ModelInfo info) => Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
+    {
+        ["format"] = "pt", // what PyTorch's own loader asks for
+        ["model"] = info.Model,
+        ["task"] = info.Entry.Task.ToString().ToLowerInvariant(),
+        ["config"] = Json(w =>
+        {
+            w.WriteNumber("input_channels", info.Config.InputChannels);
+            w.WriteNumber("classes", info.Config.Classes);
+        }),
+        ["labels"] = Json(w => Strings(w, "labels", info.Labels)),
+        ["normalization"] = Json(w =>
+        {
+            Numbers(w, "mean", info.Normalization.Mean);
+            Numbers(w, "std", info.Normalization.Std);
+        }),
+        ["data"] = Json(w =>
+        {
+            w.WriteString("protocol", info.Data.Protocol.ToString().ToLowerInvariant());
+            w.WriteNumber("seed", info.Data.Seed);
+            if (info.Data.Limit is { } limit) w.WriteNumber("limit", limit);
+            w.WriteNumber("height", info.Data.Height);
+            w.WriteNumber("width", info.Data.Width);
+        }),
+    });
+
+    /// <summary>Reads a model and its weights.</summary>
+    /// <param name="path">A file that <see cref="Save"/> wrote.</param>
+    /// <returns>The model, ready for inference, and its description.</returns>
+    /// <exception cref="CheckpointException">The file cannot be read, is malformed, or does not describe a model of the zoo.</exception>
+    public static (VisionModel Model, ModelInfo Info) Load(string path)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        ModelInfo info = Describe(file);
+        VisionModel model = info.Entry.Create(info.Config);
+        model.Parameters.Load(file.Names, file.Shape, (name, values) => file.ReadFloats(name, values), path);
+        return (model, info);
+    }
+
+    private static ModelInfo Describe(SafetensorsFile file)
+    {
+        try
+        {
+            string name = Entry(file, "model");
+            using JsonDocument config = JsonDocument.Parse(Entry(file, "config")), labels = JsonDocument.Parse(Entry(file, "labels"));
+            using JsonDocument normalization = JsonDocument.Parse(Entry(file, "normalization")), data = JsonDocument.Parse(Entry(file, "data"));
+            JsonElement c = config.RootElement, d = data.RootElement;
+            ModelConfig sizes = new(Between(c, "input_channels", 1, 64), Between(c, "classes", 1, 4096));
+            Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
+            if (scaling.Mean.Length != sizes.InputChannels || scaling.Std.Length != sizes.InputChannels || scaling.Std.Any(s => !(s > 0)))
+                throw new CheckpointException($"{file.Path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
+            RunData run = new(
+                Enum.Parse<SplitProtocol>(d.GetProperty("protocol").GetString()!, ignoreCase: true), d.GetProperty("seed").GetUInt64(),
+                d.TryGetProperty("limit", out _) ? Between(d, "limit", 1, int.MaxValue) : null, Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15));
+            return new ModelInfo(Registry.Find(name).Name, sizes, [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString()!)], scaling, run);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        {
+            throw new CheckpointException($"{file.Path}: metadata does not describe a model: {e.Message}", e);
+        }
+
+        int Between(JsonElement json, string key, int low, int high) => json.GetProperty(key).GetInt32() is var value && value >= low && value <= high
+            ? value
+            : throw new CheckpointException($"{file.Path}: metadata '{key}' is {value}, expected {low} to {high}");
+    }
+
+    private static string Entry(SafetensorsFile file, string key) => file.Metadata.TryGetValue(key, out string? value)
+        ? value
+        : throw new CheckpointException($"{file.Path}: metadata lacks '{key}'; expected weights written by 'mamba train'");
+
+    private static float[] Floats(JsonElement json, string key) => [.. json.GetProperty(key).EnumerateArray().Select(n => n.GetSingle())];
+
+    private static void Strings(Utf8JsonWriter writer, string key, IEnumerable<string> values)
+    {
+        writer.WriteStartArray(key);
+        foreach (string value in values) writer.WriteStringValue(value);
+        writer.WriteEndArray();
+    }
+
+    private static void Numbers(Utf8JsonWriter writer, string key, IEnumerable<float> values)
+    {
+        writer.WriteStartArray(key);
+        foreach (float value in values) writer.WriteNumberValue(value);
+        writer.WriteEndArray();
+    }
+
+    private static string Json(Action<Utf8JsonWriter> write)
+    {
+        using MemoryStream buffer = new();
+        using (Utf8JsonWriter writer = new(buffer))
+        {
+            writer.WriteStartObject();
+            write(writer);
+            writer.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(buffer.ToArray());
+    }
+}
