@@ -115,6 +115,13 @@ public static class ImageFile
         if (samples is < 1 or > 4 || bits is not (1 or 2 or 4 or 8 or 16))
             throw new InvalidDataException($"TIFF with {samples} samples of {bits} bits; expected 1 to 4 samples of 1, 2, 4, 8 or 16 bits.");
         if (tiff.IsTiled()) CheckSize("TIFF tile", Field(TiffTag.TILEWIDTH, 0), Field(TiffTag.TILELENGTH, 0));
+        // What each way of packing can save at best, so that a short file cannot make us allocate a large picture.
+        long best = (Compression)Field(TiffTag.COMPRESSION, 1) switch { Compression.NONE => 2, Compression.PACKBITS => 128, _ => 1 << 14 };
+        if ((long)width * height * samples * bits / 8 > best * bytes.Length)
+            throw new InvalidDataException($"TIFF of {width} x {height} pixels in {bytes.Length} bytes; expected more image data.");
+        for (int i = tiff.IsTiled() ? tiff.NumberOfTiles() : tiff.NumberOfStrips(); --i >= 0;)
+            if (tiff.RawStripSize(i) > bytes.Length)
+                throw new InvalidDataException($"TIFF strip or tile {i} of {tiff.RawStripSize(i)} bytes; expected it inside the {bytes.Length} bytes of the file.");
         // Unspecified extra samples are passed over; the others would be multiplied into the colours.
         if (tiff.GetField(TiffTag.EXTRASAMPLES) is [var extra, ..] && extra.ToInt() > 0)
             tiff.SetField(TiffTag.EXTRASAMPLES, extra.ToInt(), new short[extra.ToInt()]);
