@@ -80,13 +80,12 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
             failure = Epochs(progress =>
             {
                 seen(progress);
-                epoch.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{arguments.Epochs}");
+                epoch.Description = string.Create(CultureInfo.InvariantCulture,
+                    $"epoch {progress.Epoch}/{arguments.Epochs}  {(progress.Validating ? "validating" : string.Create(CultureInfo.InvariantCulture, $"loss {progress.Loss:F4}  {progress.ImagesPerSecond:F1} images/s"))}");
                 epoch.MaxValue = trainer.TrainingImages;
                 epoch.Value = progress.Images;
                 run.MaxValue = (double)trainer.TrainingImages * arguments.Epochs;
                 run.Value = (progress.Epoch - 1.0) * trainer.TrainingImages + progress.Images;
-                if (progress.Validating) LiveProgress.SetText(epoch, $"validating");
-                else LiveProgress.SetText(epoch, $"loss {progress.Loss:F4}  {progress.ImagesPerSecond:F1} images/s");
             });
         });
         return failure;

@@ -65,7 +65,7 @@ internal sealed class BatchLoaderTests
     {
         SyntheticLesions data = new(2, 10, 32, 32);
         BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new() { Flips = true, Brightness = 0.3f } };
-        using BatchLoader reference = new(data, s_ten, options), other = new(data, s_ten, options with { CacheBytes = cacheBytes, Ahead = ahead });
+        using BatchLoader reference = new(data, s_ten, options), other = new(new CachedData(data, cacheBytes), s_ten, options with { Ahead = ahead });
         for (int epoch = 0; epoch < 3; epoch++)
         {
             Batch[] expected = [.. reference.Epoch(epoch)], batches = [.. other.Epoch(epoch)];
@@ -93,7 +93,8 @@ internal sealed class BatchLoaderTests
     {
         Counting data = new(10);
         long two = 2 * 4 * 16 * 16;
-        using BatchLoader all = new(data, s_ten, new BatchOptions { Height = 16, Width = 16 }), some = new(data, s_ten, new BatchOptions { Height = 16, Width = 16, CacheBytes = two });
+        BatchOptions options = new() { Height = 16, Width = 16 };
+        using BatchLoader all = new(new CachedData(data, long.MaxValue), s_ten, options), some = new(new CachedData(data, two), s_ten, options);
         Order(all, 0);
         Order(all, 1);
         Assert.That(data.Loads, Is.EqualTo(10));
