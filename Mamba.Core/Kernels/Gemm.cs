@@ -88,6 +88,8 @@ internal static unsafe class Gemm
         public float* Panels, C, Bias;
         public bool Add;
 
+        public override readonly string ToString() => $"GemmKernel {M}x{K} {K}x{N}";
+
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
@@ -111,6 +113,8 @@ internal static unsafe class Gemm
         public nint M, N, K, Depth, PackedSize;
         public Matrix A, B;
         public float* Panels, Results;
+
+        public override readonly string ToString() => $"SplitGemmKernel {M}x{K} {K}x{N}";
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
