@@ -58,8 +58,8 @@ internal static unsafe class Conv
             bands * s.Groups * split, 1, width);
     }
 
-    /// <summary>The width at which two vectors hold the output channels of a group with least waste.</summary>
-    public static VectorWidth WidthFor(in ConvShape s) => Isa.For((s.CoutGroup + 1) / 2);
+    /// <summary>The width that holds the output channels of a group with least waste.</summary>
+    public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
 
     /// <summary>Packs PyTorch's weight (Cout, Cin / groups, Kh, Kw) for <see cref="Forward"/>.</summary>
     public static void PackWeights(in ConvShape s, float* weight, float* packed, VectorWidth width)
