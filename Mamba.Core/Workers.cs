@@ -48,12 +48,12 @@ public static unsafe class Workers
             int helpers = (int)Math.Min(s_count, (count + grain - 1) / grain) - 1;
             while (s_workers.Count < helpers) s_workers.Add(new Worker());
             Job job = s_job ??= new Job();
-            job.Start(count, grain, body, context, helpers);
+            job.Open(count, grain, body, context);
             for (int i = 0; i < helpers; i++) s_workers[i].Begin(job);
             s_inside = true;
             job.Work();
             s_inside = false;
-            job.Wait();
+            job.Close();
         }
         finally
         {
@@ -63,15 +63,17 @@ public static unsafe class Workers
 
     private sealed class Job
     {
+        private const int Closed = int.MinValue;
+
         private long _count;
         private long _grain;
         private delegate*<void*, nint, nint, void> _body;
         private void* _context;
         private long _next;
-        private int _running;
+        private int _helpers = Closed;
         private ExceptionDispatchInfo? _failure;
 
-        public void Start(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context, int helpers)
+        public void Open(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context)
         {
             _count = count;
             _grain = grain;
@@ -79,9 +81,10 @@ public static unsafe class Workers
             _context = context;
             _next = 0;
             _failure = null;
-            Volatile.Write(ref _running, helpers);
+            Volatile.Write(ref _helpers, 0);
         }
 
+        /// <summary>What the caller does, and what each helper does that comes in time.</summary>
         public void Work()
         {
             try
@@ -96,12 +99,29 @@ public static unsafe class Workers
             }
         }
 
-        public void HelperDone() => Interlocked.Decrement(ref _running);
+        public void Help()
+        {
+            for (int seen = Volatile.Read(ref _helpers); seen >= 0;)
+            {
+                int before = Interlocked.CompareExchange(ref _helpers, seen + 1, seen);
+                if (before != seen)
+                {
+                    seen = before;
+                    continue;
+                }
+                Work();
+                Interlocked.Decrement(ref _helpers);
+                return;
+            }
+        }
 
-        public void Wait()
+        /// <summary>
+        /// Waits for the helpers that came. One that the system has not yet scheduled finds the job closed: on a busy machine nobody waits for it.
+        /// </summary>
+        public void Close()
         {
             SpinWait spin = default;
-            while (Volatile.Read(ref _running) != 0) spin.SpinOnce(sleep1Threshold: -1);
+            while (Interlocked.CompareExchange(ref _helpers, Closed, 0) != 0) spin.SpinOnce(sleep1Threshold: -1);
             _failure?.Throw();
         }
     }
@@ -126,9 +146,7 @@ public static unsafe class Workers
             s_inside = true;
             while (true)
             {
-                Job job = Next();
-                job.Work();
-                job.HelperDone();
+                Next().Help();
             }
         }
 

@@ -41,7 +41,7 @@ internal static class EvalCommand
         TrainingRecipe recipe = info.Entry.Recipe;
         using BatchLoader loader = new(data, indices, new BatchOptions
         {
-            BatchSize = recipe.Batch, Height = run.Height, Width = run.Width, Channels = info.Config.InputChannels, Normalization = info.Normalization, CacheBytes = 0,
+            BatchSize = recipe.Batch, Height = run.Height, Width = run.Width, Channels = info.Config.InputChannels, Normalization = info.Normalization,
         });
         Evaluation result = LiveProgress.Show(terminal, $"{part.ToString().ToLowerInvariant()}", loader.Samples,
             report => Evaluator.Run(model, loader, recipe.Loss, recipe.MetricBatch, report, stop));

@@ -1,6 +1,4 @@
-using System.Globalization;
 using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace Mamba.Cli.Reports;
 
@@ -27,17 +25,6 @@ internal static class LiveProgress
     /// <summary>Runs work with bars of its own.</summary>
     public static void Start(Terminal terminal, Action<ProgressContext> work) => terminal.Progress.Progress()
         .AutoClear(true)
-        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 }, new PercentageColumn(), new TextColumn(), new RemainingTimeColumn())
+        .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 }, new PercentageColumn(), new RemainingTimeColumn())
         .Start(work);
-
-    /// <summary>Sets the text beside a bar.</summary>
-    public static void SetText(ProgressTask task, FormattableString text) => task.State.Update<string>(TextColumn.Key, _ => text.ToString(CultureInfo.InvariantCulture));
-
-    /// <summary>Free text: loss and speed.</summary>
-    private sealed class TextColumn : ProgressColumn
-    {
-        public const string Key = "text";
-
-        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new Text(task.State.Get<string>(Key) ?? "");
-    }
 }

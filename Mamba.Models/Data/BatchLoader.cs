@@ -44,9 +44,6 @@ public sealed record BatchOptions
     /// <summary>Augmentation; null for none.</summary>
     public AugmentOptions? Augment { get; init; }
 
-    /// <summary>Bytes that decoded samples may take in memory from one epoch to the next.</summary>
-    public long CacheBytes { get; init; } = 1L << 30;
-
     /// <summary>Batches that are made ahead of the one in use.</summary>
     public int Ahead { get; init; } = 2;
 }
@@ -66,8 +63,8 @@ public sealed record Batch(Tensor Images, Tensor Masks, int[] Indices) : IDispos
 }
 
 /// <summary>
-/// Makes batches on a thread of its own, ahead of the one who uses them, and keeps decoded samples while they fit a budget. The batches are the same
-/// whatever the timing. One epoch at a time.
+/// Makes batches on a thread of its own, ahead of the one who uses them. The batches are the same whatever the timing. One epoch at a time; decoded
+/// samples stay in memory where the data is a <see cref="CachedData"/>.
 /// </summary>
 public sealed class BatchLoader : IDisposable
 {
@@ -75,8 +72,6 @@ public sealed class BatchLoader : IDisposable
     private readonly int[] _indices;
     private readonly BatchOptions _options;
     private readonly BatchWriter _writer;
-    private readonly Dictionary<int, SegmentationSample> _cache = [];
-    private long _cachedBytes;
     private Producer? _producer;
 
     /// <summary>Prepares; nothing is read before the first epoch.</summary>
@@ -119,26 +114,8 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    /// <summary>Stops the epoch under way, and forgets the decoded samples.</summary>
-    public void Dispose()
-    {
-        _producer?.Dispose();
-        _cache.Clear();
-        _cachedBytes = 0;
-    }
-
-    private SegmentationSample Load(int index)
-    {
-        if (_cache.TryGetValue(index, out SegmentationSample? sample)) return sample;
-        sample = _data.Load(index);
-        long bytes = sample.Image.Pixels.Length + sample.Mask.Pixels.Length;
-        if (_cachedBytes + bytes <= _options.CacheBytes)
-        {
-            _cachedBytes += bytes;
-            _cache.Add(index, sample);
-        }
-        return sample;
-    }
+    /// <summary>Stops the epoch under way.</summary>
+    public void Dispose() => _producer?.Dispose();
 
     /// <summary>The thread of one epoch, and the queue between it and the consumer. Tensors are made by the consumer, whose memory scope owns them.</summary>
     private sealed class Producer : IDisposable
@@ -214,7 +191,7 @@ public sealed class BatchLoader : IDisposable
             for (int i = 0; i < indices.Length; i++)
             {
                 _stop.Token.ThrowIfCancellationRequested();
-                SegmentationSample sample = _loader.Load(indices[i]);
+                SegmentationSample sample = _loader._data.Load(indices[i]);
                 if (options.Augment is { } augment) sample = Augment.Apply(sample, augment, options.Seed, _epoch, indices[i]);
                 _loader._writer.Image(sample.Image, ready.Images.AsSpan(i * pixels * options.Channels, pixels * options.Channels));
                 _loader._writer.Mask(sample.Mask, ready.Masks.AsSpan(i * pixels, pixels));

@@ -54,7 +54,7 @@ public static class ImageFile
     {
         [0x89, 0x50, 0x4E, 0x47, ..] => Png.Read(bytes),
         [0xFF, 0xD8, ..] => ReadJpeg(bytes),
-        [0x49, 0x49, 0x2A or 0x2B, 0, ..] or [0x4D, 0x4D, 0, 0x2A or 0x2B, ..] => ReadTiff(bytes),
+        [0x49, 0x49, 0x2A or 0x2B, 0, _, _, _, _, ..] or [0x4D, 0x4D, 0, 0x2A or 0x2B, _, _, _, _, ..] => ReadTiff(bytes),
         [0x42, 0x4D, ..] => Bmp.Read(bytes),
         _ => throw new InvalidDataException($"starts with '{Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP file."),
     };
@@ -104,17 +104,15 @@ public static class ImageFile
 
     private static Image ReadTiff(byte[] bytes)
     {
+        TiffHeader header = TiffHeader.Read(bytes);
+        int width = (int)header.Width, height = (int)header.Height;
         TiffMessages.First = null;
         using MemoryStream stream = new(bytes, writable: false);
         using Tiff tiff = Tiff.ClientOpen("TIFF", "r", stream, new TiffStream())
             ?? throw new InvalidDataException($"TIFF: {TiffMessages.First ?? "not readable"}; expected a directory with an image.");
-        int Field(TiffTag tag, int absent) => tiff.GetField(tag) is [var value, ..] ? value.ToInt() : absent;
-        int width = Field(TiffTag.IMAGEWIDTH, 0), height = Field(TiffTag.IMAGELENGTH, 0);
-        CheckSize("TIFF", width, height);
-        int samples = Field(TiffTag.SAMPLESPERPIXEL, 1), bits = Field(TiffTag.BITSPERSAMPLE, 1);
-        if (samples is < 1 or > 4 || bits is not (1 or 2 or 4 or 8 or 16))
-            throw new InvalidDataException($"TIFF with {samples} samples of {bits} bits; expected 1 to 4 samples of 1, 2, 4, 8 or 16 bits.");
-        if (tiff.IsTiled()) CheckSize("TIFF tile", Field(TiffTag.TILEWIDTH, 0), Field(TiffTag.TILELENGTH, 0));
+        for (int i = tiff.IsTiled() ? tiff.NumberOfTiles() : tiff.NumberOfStrips(); --i >= 0;)
+            if (tiff.RawStripSize(i) > bytes.Length)
+                throw new InvalidDataException($"TIFF strip or tile {i} of {tiff.RawStripSize(i)} bytes; expected it inside the {bytes.Length} bytes of the file.");
         // Unspecified extra samples are passed over; the others would be multiplied into the colours.
         if (tiff.GetField(TiffTag.EXTRASAMPLES) is [var extra, ..] && extra.ToInt() > 0)
             tiff.SetField(TiffTag.EXTRASAMPLES, extra.ToInt(), new short[extra.ToInt()]);
@@ -122,7 +120,7 @@ public static class ImageFile
         int[] raster = new int[width * height];
         if (!tiff.ReadRGBAImageOriented(width, height, raster, Orientation.TOPLEFT, stopOnError: true))
             throw new InvalidDataException($"TIFF: {TiffMessages.First ?? "damaged image data"}; expected {width} x {height} pixels.");
-        bool grey = (Photometric)Field(TiffTag.PHOTOMETRIC, 0) is Photometric.MINISBLACK or Photometric.MINISWHITE;
+        bool grey = header.Grey;
         Image image = new(width, height, grey ? 1 : 3);
         Span<byte> to = image.Pixels;
         for (int i = 0; i < raster.Length; i++)

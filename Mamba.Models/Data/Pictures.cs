@@ -38,6 +38,11 @@ public static class Pictures
         return mask;
     }
 
+    /// <summary>The picture with three channels.</summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <returns>The picture itself if it has three.</returns>
+    public static Image Plain(Image image) => image.Channels == 3 ? image : Overlay(image, new Image(image.Width, image.Height, 1), default);
+
     /// <summary>The picture with the masked region tinted and outlined.</summary>
     /// <param name="image">1 or 3 channels.</param>
     /// <param name="mask">One channel of the same size.</param>

@@ -58,6 +58,9 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     /// <summary>The epoch of <see cref="BestDice"/>, from 1; 0 before the first.</summary>
     public int BestEpoch { get; private set; }
 
+    /// <summary>Training images of an epoch.</summary>
+    public int TrainingImages => train.Samples;
+
     /// <summary>The number of steps taken.</summary>
     public long Steps => _optimizer.Steps;
 

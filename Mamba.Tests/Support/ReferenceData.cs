@@ -1,19 +1,25 @@
 namespace Mamba.Tests.Support;
 
-/// <summary>The folder of reference data (goldens/, data/, weights/), which the environment variable MAMBA_REFERENCE names.</summary>
+/// <summary>
+/// The folder of reference data (goldens/, data/, weights/), which the environment variable MAMBA_REFERENCE names; where it is not set, the few golden
+/// files that travel with the tests stand in, and tests that need more are skipped and say so.
+/// </summary>
 internal static class ReferenceData
 {
-    public static string? Root { get; } = Environment.GetEnvironmentVariable("MAMBA_REFERENCE") is { Length: > 0 } root && Directory.Exists(root) ? root : null;
+    private static readonly string? s_root = Environment.GetEnvironmentVariable("MAMBA_REFERENCE") is { Length: > 0 } root && Directory.Exists(root) ? root : null;
 
-    /// <summary>The full path of something in the reference folder; without the folder, the running test is skipped and says so.</summary>
+    private static readonly string s_fixtures = System.IO.Path.Combine(AppContext.BaseDirectory, "Fixtures");
+
+    /// <summary>The full path of something in the reference folder; without it, the running test is skipped.</summary>
     public static string Path(string relative)
     {
-        if (Root is null) Assert.Ignore("MAMBA_REFERENCE does not name a folder of reference data.");
-        return System.IO.Path.Combine(Root!, relative);
+        string path = System.IO.Path.Combine(s_root ?? s_fixtures, relative);
+        if (s_root is null && !File.Exists(path)) Assert.Ignore($"MAMBA_REFERENCE does not name a folder of reference data; '{relative}' is not among the fixtures.");
+        return path;
     }
 
-    /// <summary>The reference files that match a pattern, relative to the root: a test source, empty without the folder.</summary>
-    public static IEnumerable<string> Files(string folder, string pattern) => Root is null
-        ? []
-        : Directory.EnumerateFiles(System.IO.Path.Combine(Root, folder), pattern).Order(StringComparer.Ordinal).Select(f => System.IO.Path.GetRelativePath(Root, f));
+    /// <summary>The reference files that match a pattern, relative to the root: a test source.</summary>
+    public static IEnumerable<string> Files(string folder, string pattern) =>
+        Directory.EnumerateFiles(System.IO.Path.Combine(s_root ?? s_fixtures, folder), pattern).Order(StringComparer.Ordinal)
+            .Select(f => System.IO.Path.GetRelativePath(s_root ?? s_fixtures, f));
 }

@@ -1,0 +1,99 @@
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Data;
+using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+internal sealed class ZooTests
+{
+    private string _path = null!;
+
+    public static IEnumerable<ModelEntry> Models => Registry.Models;
+
+    [SetUp]
+    public void NewPath() => _path = Path.Combine(Path.GetTempPath(), $"mamba-{Guid.NewGuid():N}.safetensors");
+
+    [TearDown]
+    public void Remove() => File.Delete(_path);
+
+    [TestCase("ul-vm-unet", 49_457), TestCase("ul-vm-unet-v1", 217_165), TestCase("ul-vm-unet-v2", 42_737), TestCase("ul-vm-unet-v3", 176_453)]
+    [TestCase("ul-vm-unet-v4", 1_135_309), TestCase("ul-vm-unet-v5", 703_885), TestCase("ul-vm-unet-v6", 769_677), TestCase("unet", 7_765_985)]
+    public void Has_as_many_parameters_as_the_paper_states(string name, long parameters) =>
+        Assert.That(Registry.Find(name).Create().Parameters.ParameterCount, Is.EqualTo(parameters));
+
+    [TestCaseSource(nameof(Models))]
+    public void Any_size_is_padded_and_cropped_back(ModelEntry entry)
+    {
+        VisionModel model = entry.Create();
+        int multiple = model.SizeMultiple;
+        Tensor image = Numbers.Uniform(1, 0f, 1f, 1, multiple - 3, multiple + 5, 3);
+        Tensor result = model.Segment(image);
+        Assert.That(result.Shape, Is.EqualTo(new Shape(1, multiple - 3, multiple + 5, 1)));
+
+        // The same picture with the zeros written by hand.
+        Tensor padded = Tensor.Zeros(1, multiple, 2 * multiple, 3);
+        for (int y = 0; y < multiple - 3; y++)
+            image.Span.Slice(y * (multiple + 5) * 3, (multiple + 5) * 3).CopyTo(padded.Span[(y * 2 * multiple * 3)..]);
+        Tensor expected = model.Forward(padded);
+        Assert.That(result.Span[multiple + 4], Is.EqualTo(expected.Span[multiple + 4]));
+        Assert.That(result.Span[^1], Is.EqualTo(expected.Span[(multiple - 4) * 2 * multiple + multiple + 4]));
+    }
+
+    [Test]
+    public void What_does_not_fit_is_refused_by_name()
+    {
+        VisionModel model = Registry.Find("ul-vm-unet").Create();
+        Assert.That(() => model.Forward(Tensor.Zeros(1, 33, 32, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("multiples of 32").And.Message.Contains("(1, 33, 32, 3)"));
+        Assert.That(() => model.Segment(Tensor.Zeros(1, 32, 32, 1)), Throws.TypeOf<ShapeException>());
+        Assert.That(() => model.Segment(Tensor.Zeros(32, 32, 3)), Throws.TypeOf<ShapeException>());
+        Assert.That(() => Registry.Find("ul-vm-unte"), Throws.ArgumentException.With.Message.Contains("did you mean 'ul-vm-unet'"));
+    }
+
+    [Test]
+    public void Initial_weights_follow_the_seed_alone()
+    {
+        float[] Weights(ulong seed) => Registry.Find("ul-vm-unet").Create(seed: seed).Parameters["encoder5.0.mamba.in_proj.weight"].Span.ToArray();
+        float[] first = Weights(3), second = Weights(3);
+        Assert.That(second, Is.EqualTo(first));
+        Assert.That(Weights(4), Is.Not.EqualTo(first));
+    }
+
+    [Test]
+    public void A_weight_file_holds_all_that_describes_the_model()
+    {
+        ModelInfo info = Info("unet");
+        VisionModel model = Registry.Find("unet").Create(seed: 5);
+        ModelFile.Save(_path, model, info);
+        (VisionModel read, ModelInfo about) = ModelFile.Load(_path);
+        Assert.That(about.Data, Is.EqualTo(info.Data));
+        Assert.That(about.Config, Is.EqualTo(info.Config));
+        Assert.That(about.Labels, Is.EqualTo(info.Labels));
+        Assert.That(about.Normalization.Mean, Is.EqualTo(info.Normalization.Mean));
+        Assert.That(about.Normalization.Std, Is.EqualTo(info.Normalization.Std));
+        foreach ((string name, Tensor tensor) in model.Parameters.All) Assert.That(read.Parameters[name].Span.SequenceEqual(tensor.Span), name);
+        byte[] first = File.ReadAllBytes(_path);
+        ModelFile.Save(_path, read, about);
+        Assert.That(File.ReadAllBytes(_path), Is.EqualTo(first), "the same model gives the same bytes");
+    }
+
+    [Test]
+    public void A_foreign_or_damaged_weight_file_is_refused()
+    {
+        VisionModel model = Registry.Find("ul-vm-unet").Create();
+        Safetensors.Write(_path, model.Parameters.All, new Dictionary<string, string> { ["format"] = "pt" });
+        Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains("lacks 'model'"));
+
+        ModelFile.Save(_path, model, Info("unet"));
+        Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains("missing").And.Message.Contains("unexpected"));
+
+        ModelFile.Save(_path, model, Info("ul-vm-unet"));
+        byte[] bytes = File.ReadAllBytes(_path);
+        File.WriteAllBytes(_path, bytes[..^10]);
+        Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains(_path));
+    }
+
+    private static ModelInfo Info(string model) =>
+        new(model, new ModelConfig(), ["lesion"], new Normalization([0.1f, 0.2f, 0.3f], [0.5f, 0.6f, 0.7f]), new RunData(SplitProtocol.Patient, 42, 500, 128, 96));
+}
