@@ -12,13 +12,12 @@ namespace Mamba.Benchmarks;
 internal static unsafe class Roofline
 {
     /// <summary>Peak of fused multiply-adds at the current width, by as many threads as <see cref="Workers.Count"/>, in GFLOP/s.</summary>
-    public static double FmaPeak()
+    public static double FmaPeak(int rounds = 400_000, int runs = 9)
     {
-        const nint Rounds = 400_000;
         int threads = Workers.Count;
         float* sink = stackalloc float[threads];
-        double flops = 2.0 * Rounds * FmaChains.Chains * Isa.Lanes(Isa.Current) * threads;
-        return Best(() => Launch.Run(new FmaChains { Rounds = Rounds, Sink = sink }, threads, 1), flops);
+        double flops = 2.0 * rounds * FmaChains.Chains * Isa.Lanes(Isa.Current) * threads;
+        return Best(() => Launch.Run(new FmaChains { Rounds = rounds, Sink = sink }, threads, 1), flops, runs);
     }
 
     /// <summary>Copy bandwidth (bytes read plus bytes written) of arrays far larger than the caches, in GB/s.</summary>
@@ -30,11 +29,11 @@ internal static unsafe class Roofline
     }
 
     /// <summary>The best of several runs, in units of 1e9 a second.</summary>
-    public static double Best(Action action, double work)
+    public static double Best(Action action, double work, int runs = 9)
     {
         action();
         double best = double.MaxValue;
-        for (int run = 0; run < 9; run++)
+        for (int run = 0; run < runs; run++)
         {
             long start = Stopwatch.GetTimestamp();
             action();

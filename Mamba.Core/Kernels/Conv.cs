@@ -20,6 +20,8 @@ internal readonly record struct ConvShape(
     /// <summary>Taps times input channels of one output channel.</summary>
     public int Depth => KernelHeight * KernelWidth * CinGroup;
 
+    public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
+
     public long MultiplyAdds => (long)Batch * OutHeight * OutWidth * Cout * Depth;
 
     /// <summary>The stride-1 convolution that turns the gradient of the output into that of the input (stride 1 only).</summary>
@@ -56,8 +58,8 @@ internal static unsafe class Conv
             bands * s.Groups * split, 1, width);
     }
 
-    /// <summary>The width at which two vectors hold the output channels of a group with least waste.</summary>
-    public static VectorWidth WidthFor(in ConvShape s) => Isa.For((s.CoutGroup + 1) / 2);
+    /// <summary>The width that holds the output channels of a group with least waste.</summary>
+    public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
 
     /// <summary>Packs PyTorch's weight (Cout, Cin / groups, Kh, Kw) for <see cref="Forward"/>.</summary>
     public static void PackWeights(in ConvShape s, float* weight, float* packed, VectorWidth width)
@@ -184,6 +186,8 @@ internal unsafe struct ConvForward : IKernel
     public int Rows;
     public bool Add;
 
+    public override readonly string ToString() => $"ConvForward {Shape}";
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
@@ -225,6 +229,8 @@ internal unsafe struct ConvWeightGradient : IKernel
     public float* X, Dy, Sums;
     public nint Bands, BandsPerPart, Columns, PanelsPerItem, Split;
     public int Rows;
+
+    public override readonly string ToString() => $"ConvWeightGradient {Shape}";
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged

@@ -39,7 +39,7 @@ internal static unsafe class Gemm
             RunSplit(m, n, k, a, b, c, cRow, bias, add);
             return;
         }
-        VectorWidth width = Isa.For((n + 1) / 2);
+        VectorWidth width = Isa.For(n);
         using Scratch panels = new(PackPanels.Size(k, n, width));
         PackPanels.Run(Columns(k, n, b), panels.Pointer, width);
         RunPacked(m, n, k, a, panels.Pointer, c, cRow, bias, add, width);
@@ -65,7 +65,7 @@ internal static unsafe class Gemm
     {
         nint parts = Math.Min(32, Launch.Chunks(k, SplitDepth)), depth = Launch.Chunks(k, parts);
         parts = Launch.Chunks(k, depth);
-        VectorWidth width = Isa.For((n + 1) / 2);
+        VectorWidth width = Isa.For(n);
         nint packed = PackPanels.Size(depth, n, width);
         using Scratch results = new(parts * m * n), panels = new(parts * packed);
         Launch.Run(
@@ -87,6 +87,8 @@ internal static unsafe class Gemm
         public Matrix A;
         public float* Panels, C, Bias;
         public bool Add;
+
+        public override readonly string ToString() => $"GemmKernel {M}x{K} {K}x{N}";
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -111,6 +113,8 @@ internal static unsafe class Gemm
         public nint M, N, K, Depth, PackedSize;
         public Matrix A, B;
         public float* Panels, Results;
+
+        public override readonly string ToString() => $"SplitGemmKernel {M}x{K} {K}x{N}";
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 
@@ -20,14 +21,15 @@ internal struct TileShape
 /// <summary>
 /// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
 /// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
-/// six rows.
+/// six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
 /// </summary>
 internal static unsafe class MatrixTile
 {
     private const nint LongestSum = 288;
+    private const int MostRows = 12;
 
-    /// <summary>Rows of the largest tile for the vector type: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
-    public static nint Rows { get; } = Isa.HasManyRegisters ? 12 : 6;
+    /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
+    private static readonly nint s_rows = Isa.HasManyRegisters ? MostRows : 6;
 
     /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
     /// <param name="t">Strides and run lengths.</param>
@@ -42,74 +44,119 @@ internal static unsafe class MatrixTile
     /// Long sums are cut into blocks that are added up in C: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512
     /// channels adds 4,608 products), and a block of the panel stays in the first-level cache while all rows pass over it.
     /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Column<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
     {
-        if (t.Outer * t.Inner * t.Length <= LongestSum)
-        {
-            Block<V>(t, rows, a, b, c, lanes, bias, add);
-            return;
-        }
+        // A block is some whole outer runs, or some inner runs of one, or a part of a run.
         TileShape block = t;
-        (block.Outer, block.Inner) = (1, 1);
-        nint width = 2 * Count<V>(), blocks = (t.Length + LongestSum - 1) / LongestSum, size = (t.Length + blocks - 1) / blocks;
-        for (nint i = 0; i < t.Outer; i++)
-            for (nint j = 0; j < t.Inner; j++)
-                for (nint k = 0; k < t.Length; k += size)
+        nint outer = 1, inner = 1, length = t.Length;
+        if (t.Inner * t.Length <= LongestSum) (outer, inner) = (Even(t.Outer, LongestSum / Math.Max(1, t.Inner * t.Length)), t.Inner);
+        else if (t.Length <= LongestSum) inner = Even(t.Inner, LongestSum / t.Length);
+        else length = Even(t.Length, LongestSum);
+        for (nint i = 0; i < t.Outer; i += outer)
+            for (nint j = 0; j < t.Inner; j += inner)
+                for (nint k = 0; k < t.Length; k += length)
                 {
-                    block.Length = Math.Min(size, t.Length - k);
+                    (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
                     Block<V>(block, rows, a + i * t.OuterStep + j * t.InnerStep + k * t.AStep, b, c, lanes, bias, add);
-                    b += block.Length * width;
+                    b += block.Outer * block.Inner * block.Length * 2 * Count<V>();
                     bias = null;
                     add = true;
                 }
     }
 
+    /// <summary>The size of parts of equal size, at most <paramref name="largest"/>.</summary>
+    private static nint Even(nint count, nint largest) => Launch.Chunks(count, Launch.Chunks(count, Math.Max(1, Math.Min(count, largest))));
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
     private static void Block<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
     {
-        nint r = 0;
-        if (Rows == 12)
-            for (; r <= rows - 12; r += 12) Tile12<V>(t, a + r * t.ARow, b, c + r * t.CRow, lanes, bias, add);
-        for (; r <= rows - 6; r += 6) Tile6<V>(t, a + r * t.ARow, b, c + r * t.CRow, lanes, bias, add);
-        for (; r <= rows - 3; r += 3) Tile3<V>(t, a + r * t.ARow, b, c + r * t.CRow, lanes, bias, add);
-        for (; r < rows; r++) Tile1<V>(t, a + r * t.ARow, b, c + r * t.CRow, lanes, bias, add);
+        // Tiles write whole vectors: those of a panel's last, partly filled ones go through a buffer.
+        float* edge = stackalloc float[MostRows * 2 * 16];
+        nint n = Count<V>(), width = lanes <= n ? n : 2 * n, height;
+        bool narrow = width == n, whole = lanes == width;
+        for (nint r = 0; r < rows; r += height, a += height * t.ARow, c += height * t.CRow)
+        {
+            height = Height(rows - r, narrow ? MostRows : s_rows);
+            if (whole) Tile<V>(height, narrow, t, a, b, c, t.CRow, bias, add);
+            else
+            {
+                Tile<V>(height, narrow, t, a, b, edge, width, null, false);
+                WriteEdge<V>(height, edge, width, c, t.CRow, lanes, bias, add);
+            }
+        }
+    }
+
+    /// <summary>The rows of the next tile: the largest, unless that leaves a rest whose few chains of FMAs would wait for each other.</summary>
+    private static nint Height(nint left, nint largest) => left switch
+    {
+        >= 12 when largest == 12 => 12,
+        7 or 8 or 11 => 4,
+        >= 6 => 6,
+        5 => 3,
+        _ => left,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile<V>(nint height, bool narrow, in TileShape t, float* a, float* b, float* c, nint cRow, float* bias, bool add) where V : unmanaged
+    {
+        switch (height)
+        {
+            case 12 when narrow: Tile<V, Size12, Size1>(t, a, b, c, cRow, bias, add); break;
+            case 6 when narrow: Tile<V, Size6, Size1>(t, a, b, c, cRow, bias, add); break;
+            case 4 when narrow: Tile<V, Size4, Size1>(t, a, b, c, cRow, bias, add); break;
+            case 3 when narrow: Tile<V, Size3, Size1>(t, a, b, c, cRow, bias, add); break;
+            case 2 when narrow: Tile<V, Size2, Size1>(t, a, b, c, cRow, bias, add); break;
+            case 1 when narrow: Tile<V, Size1, Size1>(t, a, b, c, cRow, bias, add); break;
+            case 12: Tile<V, Size12, Size2>(t, a, b, c, cRow, bias, add); break;
+            case 6: Tile<V, Size6, Size2>(t, a, b, c, cRow, bias, add); break;
+            case 4: Tile<V, Size4, Size2>(t, a, b, c, cRow, bias, add); break;
+            case 3: Tile<V, Size3, Size2>(t, a, b, c, cRow, bias, add); break;
+            case 2: Tile<V, Size2, Size2>(t, a, b, c, cRow, bias, add); break;
+            default: Tile<V, Size1, Size2>(t, a, b, c, cRow, bias, add); break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WriteEdge<V>(nint rows, float* edge, nint edgeRow, float* c, nint cRow, nint lanes, float* bias, bool add) where V : unmanaged
+    {
+        for (nint r = 0; r < rows; r++, edge += edgeRow, c += cRow)
+            for (nint i = 0; i < lanes; i += Count<V>())
+            {
+                nint count = Math.Min(Count<V>(), lanes - i);
+                V v = Load<V>(edge + i);
+                if (bias != null) v += Load<V>(bias + i, count);
+                Store(add ? v + Load<V>(c + i, count) : v, c + i, count);
+            }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<V>(V c0, V c1, float* c, nint lanes, float* bias, bool add) where V : unmanaged
+    private static void Write<V, W>(V c0, V c1, float* c, float* bias, bool add) where V : unmanaged where W : unmanaged
     {
         nint n = Count<V>();
-        if (lanes == 2 * n)
+        if (bias != null)
         {
-            if (bias != null)
-            {
-                c0 += Load<V>(bias);
-                c1 += Load<V>(bias + n);
-            }
-            Store(add ? c0 + Load<V>(c) : c0, c);
-            Store(add ? c1 + Load<V>(c + n) : c1, c + n);
-            return;
+            c0 += Load<V>(bias);
+            if (sizeof(W) == 2) c1 += Load<V>(bias + n);
         }
-        WritePart(c0, c, Math.Min(lanes, n), bias, add);
-        if (lanes > n) WritePart(c1, c + n, lanes - n, bias == null ? null : bias + n, add);
+        Store(add ? c0 + Load<V>(c) : c0, c);
+        if (sizeof(W) == 2) Store(add ? c1 + Load<V>(c + n) : c1, c + n);
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void WritePart<V>(V v, float* c, nint lanes, float* bias, bool add) where V : unmanaged
-    {
-        if (bias != null) v += Load<V>(bias, lanes);
-        Store(add ? v + Load<V>(c, lanes) : v, c, lanes);
-    }
-
+    /// <summary>
+    /// One tile of sizeof(R) rows by sizeof(W) vectors: the sizes are constants to the compiler, which drops the accumulators that a smaller tile does
+    /// not have. Nothing is called, so that none of them is spilled.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile12<V>(in TileShape t, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
+    private static void Tile<V, R, W>(in TileShape t, float* a, float* b, float* c, nint cRow, float* bias, bool add)
+        where V : unmanaged where R : unmanaged where W : unmanaged
     {
         V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         V c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
         V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
-        nint n = Count<V>(), row = t.ARow, step = t.AStep, length = t.Length;
-        nint row3 = 3 * row;
+        nint n = Count<V>(), row = t.ARow, step = t.AStep, row3 = 3 * row;
         for (nint i = 0; i < t.Outer; i++)
         {
             for (nint j = 0; j < t.Inner; j++)
@@ -117,171 +164,114 @@ internal static unsafe class MatrixTile
                 float* p0 = a + i * t.OuterStep + j * t.InnerStep;
                 float* p4 = p0 + 4 * row;
                 float* p8 = p4 + 4 * row;
-                for (nint k = length; k > 0; k--)
+                for (nint k = t.Length; k > 0; k--)
                 {
-                    V b0 = Load<V>(b), b1 = Load<V>(b + n), x;
+                    V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
                     x = Broadcast<V>(p0[0]);
                     c00 = Fma(x, b0, c00);
-                    c01 = Fma(x, b1, c01);
-                    x = Broadcast<V>(p0[row]);
-                    c10 = Fma(x, b0, c10);
-                    c11 = Fma(x, b1, c11);
-                    x = Broadcast<V>(p0[2 * row]);
-                    c20 = Fma(x, b0, c20);
-                    c21 = Fma(x, b1, c21);
-                    x = Broadcast<V>(p0[row3]);
-                    c30 = Fma(x, b0, c30);
-                    c31 = Fma(x, b1, c31);
-                    x = Broadcast<V>(p4[0]);
-                    c40 = Fma(x, b0, c40);
-                    c41 = Fma(x, b1, c41);
-                    x = Broadcast<V>(p4[row]);
-                    c50 = Fma(x, b0, c50);
-                    c51 = Fma(x, b1, c51);
-                    x = Broadcast<V>(p4[2 * row]);
-                    c60 = Fma(x, b0, c60);
-                    c61 = Fma(x, b1, c61);
-                    x = Broadcast<V>(p4[row3]);
-                    c70 = Fma(x, b0, c70);
-                    c71 = Fma(x, b1, c71);
-                    x = Broadcast<V>(p8[0]);
-                    c80 = Fma(x, b0, c80);
-                    c81 = Fma(x, b1, c81);
-                    x = Broadcast<V>(p8[row]);
-                    c90 = Fma(x, b0, c90);
-                    c91 = Fma(x, b1, c91);
-                    x = Broadcast<V>(p8[2 * row]);
-                    c100 = Fma(x, b0, c100);
-                    c101 = Fma(x, b1, c101);
-                    x = Broadcast<V>(p8[row3]);
-                    c110 = Fma(x, b0, c110);
-                    c111 = Fma(x, b1, c111);
+                    if (sizeof(W) == 2) c01 = Fma(x, b1, c01);
+                    if (sizeof(R) > 1)
+                    {
+                        x = Broadcast<V>(p0[row]);
+                        c10 = Fma(x, b0, c10);
+                        if (sizeof(W) == 2) c11 = Fma(x, b1, c11);
+                    }
+                    if (sizeof(R) > 2)
+                    {
+                        x = Broadcast<V>(p0[2 * row]);
+                        c20 = Fma(x, b0, c20);
+                        if (sizeof(W) == 2) c21 = Fma(x, b1, c21);
+                    }
+                    if (sizeof(R) > 3)
+                    {
+                        x = Broadcast<V>(p0[row3]);
+                        c30 = Fma(x, b0, c30);
+                        if (sizeof(W) == 2) c31 = Fma(x, b1, c31);
+                    }
+                    if (sizeof(R) > 4)
+                    {
+                        x = Broadcast<V>(p4[0]);
+                        c40 = Fma(x, b0, c40);
+                        if (sizeof(W) == 2) c41 = Fma(x, b1, c41);
+                    }
+                    if (sizeof(R) > 5)
+                    {
+                        x = Broadcast<V>(p4[row]);
+                        c50 = Fma(x, b0, c50);
+                        if (sizeof(W) == 2) c51 = Fma(x, b1, c51);
+                    }
+                    if (sizeof(R) > 6)
+                    {
+                        x = Broadcast<V>(p4[2 * row]);
+                        c60 = Fma(x, b0, c60);
+                        if (sizeof(W) == 2) c61 = Fma(x, b1, c61);
+                    }
+                    if (sizeof(R) > 7)
+                    {
+                        x = Broadcast<V>(p4[row3]);
+                        c70 = Fma(x, b0, c70);
+                        if (sizeof(W) == 2) c71 = Fma(x, b1, c71);
+                    }
+                    if (sizeof(R) > 8)
+                    {
+                        x = Broadcast<V>(p8[0]);
+                        c80 = Fma(x, b0, c80);
+                        if (sizeof(W) == 2) c81 = Fma(x, b1, c81);
+                    }
+                    if (sizeof(R) > 9)
+                    {
+                        x = Broadcast<V>(p8[row]);
+                        c90 = Fma(x, b0, c90);
+                        if (sizeof(W) == 2) c91 = Fma(x, b1, c91);
+                    }
+                    if (sizeof(R) > 10)
+                    {
+                        x = Broadcast<V>(p8[2 * row]);
+                        c100 = Fma(x, b0, c100);
+                        if (sizeof(W) == 2) c101 = Fma(x, b1, c101);
+                    }
+                    if (sizeof(R) > 11)
+                    {
+                        x = Broadcast<V>(p8[row3]);
+                        c110 = Fma(x, b0, c110);
+                        if (sizeof(W) == 2) c111 = Fma(x, b1, c111);
+                    }
                     p0 += step;
-                    p4 += step;
-                    p8 += step;
+                    if (sizeof(R) > 4) p4 += step;
+                    if (sizeof(R) > 8) p8 += step;
                     b += 2 * n;
                 }
             }
         }
-        nint cRow = t.CRow;
-        Write(c00, c01, c, lanes, bias, add);
-        Write(c10, c11, c + cRow, lanes, bias, add);
-        Write(c20, c21, c + 2 * cRow, lanes, bias, add);
-        Write(c30, c31, c + 3 * cRow, lanes, bias, add);
-        Write(c40, c41, c + 4 * cRow, lanes, bias, add);
-        Write(c50, c51, c + 5 * cRow, lanes, bias, add);
-        Write(c60, c61, c + 6 * cRow, lanes, bias, add);
-        Write(c70, c71, c + 7 * cRow, lanes, bias, add);
-        Write(c80, c81, c + 8 * cRow, lanes, bias, add);
-        Write(c90, c91, c + 9 * cRow, lanes, bias, add);
-        Write(c100, c101, c + 10 * cRow, lanes, bias, add);
-        Write(c110, c111, c + 11 * cRow, lanes, bias, add);
+        Write<V, W>(c00, c01, c, bias, add);
+        if (sizeof(R) > 1) Write<V, W>(c10, c11, c + cRow, bias, add);
+        if (sizeof(R) > 2) Write<V, W>(c20, c21, c + 2 * cRow, bias, add);
+        if (sizeof(R) > 3) Write<V, W>(c30, c31, c + 3 * cRow, bias, add);
+        if (sizeof(R) > 4) Write<V, W>(c40, c41, c + 4 * cRow, bias, add);
+        if (sizeof(R) > 5) Write<V, W>(c50, c51, c + 5 * cRow, bias, add);
+        if (sizeof(R) > 6) Write<V, W>(c60, c61, c + 6 * cRow, bias, add);
+        if (sizeof(R) > 7) Write<V, W>(c70, c71, c + 7 * cRow, bias, add);
+        if (sizeof(R) > 8) Write<V, W>(c80, c81, c + 8 * cRow, bias, add);
+        if (sizeof(R) > 9) Write<V, W>(c90, c91, c + 9 * cRow, bias, add);
+        if (sizeof(R) > 10) Write<V, W>(c100, c101, c + 10 * cRow, bias, add);
+        if (sizeof(R) > 11) Write<V, W>(c110, c111, c + 11 * cRow, bias, add);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile6<V>(in TileShape t, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
-    {
-        V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
-        V c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
-        nint n = Count<V>(), row = t.ARow, step = t.AStep, length = t.Length;
-        nint row3 = 3 * row;
-        for (nint i = 0; i < t.Outer; i++)
-        {
-            for (nint j = 0; j < t.Inner; j++)
-            {
-                float* p0 = a + i * t.OuterStep + j * t.InnerStep;
-                float* p4 = p0 + 4 * row;
-                for (nint k = length; k > 0; k--)
-                {
-                    V b0 = Load<V>(b), b1 = Load<V>(b + n), x;
-                    x = Broadcast<V>(p0[0]);
-                    c00 = Fma(x, b0, c00);
-                    c01 = Fma(x, b1, c01);
-                    x = Broadcast<V>(p0[row]);
-                    c10 = Fma(x, b0, c10);
-                    c11 = Fma(x, b1, c11);
-                    x = Broadcast<V>(p0[2 * row]);
-                    c20 = Fma(x, b0, c20);
-                    c21 = Fma(x, b1, c21);
-                    x = Broadcast<V>(p0[row3]);
-                    c30 = Fma(x, b0, c30);
-                    c31 = Fma(x, b1, c31);
-                    x = Broadcast<V>(p4[0]);
-                    c40 = Fma(x, b0, c40);
-                    c41 = Fma(x, b1, c41);
-                    x = Broadcast<V>(p4[row]);
-                    c50 = Fma(x, b0, c50);
-                    c51 = Fma(x, b1, c51);
-                    p0 += step;
-                    p4 += step;
-                    b += 2 * n;
-                }
-            }
-        }
-        nint cRow = t.CRow;
-        Write(c00, c01, c, lanes, bias, add);
-        Write(c10, c11, c + cRow, lanes, bias, add);
-        Write(c20, c21, c + 2 * cRow, lanes, bias, add);
-        Write(c30, c31, c + 3 * cRow, lanes, bias, add);
-        Write(c40, c41, c + 4 * cRow, lanes, bias, add);
-        Write(c50, c51, c + 5 * cRow, lanes, bias, add);
-    }
+    [StructLayout(LayoutKind.Sequential, Size = 1)]
+    private struct Size1;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile3<V>(in TileShape t, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
-    {
-        V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
-        nint n = Count<V>(), row = t.ARow, step = t.AStep, length = t.Length;
-        for (nint i = 0; i < t.Outer; i++)
-        {
-            for (nint j = 0; j < t.Inner; j++)
-            {
-                float* p0 = a + i * t.OuterStep + j * t.InnerStep;
-                for (nint k = length; k > 0; k--)
-                {
-                    V b0 = Load<V>(b), b1 = Load<V>(b + n), x;
-                    x = Broadcast<V>(p0[0]);
-                    c00 = Fma(x, b0, c00);
-                    c01 = Fma(x, b1, c01);
-                    x = Broadcast<V>(p0[row]);
-                    c10 = Fma(x, b0, c10);
-                    c11 = Fma(x, b1, c11);
-                    x = Broadcast<V>(p0[2 * row]);
-                    c20 = Fma(x, b0, c20);
-                    c21 = Fma(x, b1, c21);
-                    p0 += step;
-                    b += 2 * n;
-                }
-            }
-        }
-        nint cRow = t.CRow;
-        Write(c00, c01, c, lanes, bias, add);
-        Write(c10, c11, c + cRow, lanes, bias, add);
-        Write(c20, c21, c + 2 * cRow, lanes, bias, add);
-    }
+    [StructLayout(LayoutKind.Sequential, Size = 2)]
+    private struct Size2;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile1<V>(in TileShape t, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
-    {
-        V c00 = default, c01 = default;
-        nint n = Count<V>(), row = t.ARow, step = t.AStep, length = t.Length;
-        for (nint i = 0; i < t.Outer; i++)
-        {
-            for (nint j = 0; j < t.Inner; j++)
-            {
-                float* p0 = a + i * t.OuterStep + j * t.InnerStep;
-                for (nint k = length; k > 0; k--)
-                {
-                    V b0 = Load<V>(b), b1 = Load<V>(b + n), x;
-                    x = Broadcast<V>(p0[0]);
-                    c00 = Fma(x, b0, c00);
-                    c01 = Fma(x, b1, c01);
-                    p0 += step;
-                    b += 2 * n;
-                }
-            }
-        }
-        nint cRow = t.CRow;
-        Write(c00, c01, c, lanes, bias, add);
-    }
+    [StructLayout(LayoutKind.Sequential, Size = 3)]
+    private struct Size3;
+
+    [StructLayout(LayoutKind.Sequential, Size = 4)]
+    private struct Size4;
+
+    [StructLayout(LayoutKind.Sequential, Size = 6)]
+    private struct Size6;
+
+    [StructLayout(LayoutKind.Sequential, Size = 12)]
+    private struct Size12;
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
@@ -21,6 +22,9 @@ internal static unsafe class Launch
     /// <summary>A grain that keeps a chunk of cheap elementwise work near 16 KiB to 64 KiB a stream.</summary>
     public const nint ElementGrain = 8192;
 
+    /// <summary>When set, told of each launch: the kernel's name and its ticks of <see cref="Stopwatch"/>. For profiling.</summary>
+    public static Action<string, long>? Observer { get; set; }
+
     /// <summary>Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="Workers"/>.</summary>
     /// <remarks>The split depends on count and grain alone, so callers must derive the grain from shapes, never from the thread count.</remarks>
     public static void Run<K>(in K kernel, nint count, nint grain) where K : unmanaged, IKernel => Run(kernel, count, grain, Isa.Current);
@@ -38,7 +42,14 @@ internal static unsafe class Launch
             _ => &Invoke<K, float>,
         };
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
+        if (Observer is not { } observer)
+        {
+            Workers.For(count, grain, body, &copy);
+            return;
+        }
+        long start = Stopwatch.GetTimestamp();
         Workers.For(count, grain, body, &copy);
+        observer(copy.ToString()!, Stopwatch.GetTimestamp() - start);
     }
 
     /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
