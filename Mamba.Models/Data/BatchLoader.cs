@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using CommunityToolkit.HighPerformance.Buffers;
 using Mamba.Core;
 using Mamba.Core.Nn;
 
@@ -145,14 +145,12 @@ public sealed class BatchLoader : IDisposable
                 _failure?.Throw();
                 return null;
             }
+            using Ready _ = ready;
             BatchOptions options = _loader._options;
-            int count = ready.Indices.Length, pixels = options.Height * options.Width;
-            Batch batch = new(
-                Tensor.From(ready.Images.AsSpan(0, count * pixels * options.Channels), count, options.Height, options.Width, options.Channels),
-                Tensor.From(ready.Masks.AsSpan(0, count * pixels), count, options.Height, options.Width, 1),
-                ready.Indices);
-            ready.Return();
-            return batch;
+            int count = ready.Indices.Length;
+            return new Batch(
+                Tensor.From(ready.Images.Span, count, options.Height, options.Width, options.Channels),
+                Tensor.From(ready.Masks.Span, count, options.Height, options.Width, 1), ready.Indices);
         }
 
         public void Dispose()
@@ -161,7 +159,7 @@ public sealed class BatchLoader : IDisposable
             _disposed = true;
             _stop.Cancel();
             _thread.Join();
-            while (_queue.TryTake(out Ready? left)) left.Return();
+            while (_queue.TryTake(out Ready? left)) left.Dispose();
             _queue.Dispose();
             _stop.Dispose();
         }
@@ -187,26 +185,26 @@ public sealed class BatchLoader : IDisposable
         {
             BatchOptions options = _loader._options;
             int pixels = options.Height * options.Width;
-            Ready ready = new(indices, ArrayPool<float>.Shared.Rent(checked(indices.Length * pixels * options.Channels)), ArrayPool<float>.Shared.Rent(indices.Length * pixels));
+            Ready ready = new(indices, MemoryOwner<float>.Allocate(checked(indices.Length * pixels * options.Channels)), MemoryOwner<float>.Allocate(indices.Length * pixels));
             for (int i = 0; i < indices.Length; i++)
             {
                 _stop.Token.ThrowIfCancellationRequested();
                 SegmentationSample sample = _loader._data.Load(indices[i]);
                 if (options.Augment is { } augment) sample = Augment.Apply(sample, augment, options.Seed, _epoch, indices[i]);
-                _loader._writer.Image(sample.Image, ready.Images.AsSpan(i * pixels * options.Channels, pixels * options.Channels));
-                _loader._writer.Mask(sample.Mask, ready.Masks.AsSpan(i * pixels, pixels));
+                _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels * options.Channels, pixels * options.Channels));
+                _loader._writer.Mask(sample.Mask, ready.Masks.Span.Slice(i * pixels, pixels));
             }
             return ready;
         }
     }
 
-    /// <summary>A batch in pooled arrays, which may be longer than it.</summary>
-    private sealed record Ready(int[] Indices, float[] Images, float[] Masks)
+    /// <summary>A batch in pooled memory.</summary>
+    private sealed record Ready(int[] Indices, MemoryOwner<float> Images, MemoryOwner<float> Masks) : IDisposable
     {
-        public void Return()
+        public void Dispose()
         {
-            ArrayPool<float>.Shared.Return(Images);
-            ArrayPool<float>.Shared.Return(Masks);
+            Images.Dispose();
+            Masks.Dispose();
         }
     }
 }

@@ -1,3 +1,4 @@
+using CommunityToolkit.HighPerformance;
 using Mamba.Core;
 
 namespace Mamba.Models.Data;
@@ -80,10 +81,10 @@ public static class Pictures
         Image result = new(width, images[0].Height, 3);
         result.Pixels.AsSpan().Fill(255);
         int left = 0;
+        Span2D<byte> target = new(result.Pixels, result.Height, width * 3);
         foreach (Image image in images)
         {
-            for (int y = 0; y < image.Height; y++)
-                image.Pixels.AsSpan(y * image.Width * 3, image.Width * 3).CopyTo(result.Pixels.AsSpan((y * width + left) * 3));
+            new ReadOnlySpan2D<byte>(image.Pixels, image.Height, image.Width * 3).CopyTo(target.Slice(0, left * 3, image.Height, image.Width * 3));
             left += image.Width + Gap;
         }
         return result;
