@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Mamba.Cli;
 
 internal static class Program
@@ -5,12 +7,15 @@ internal static class Program
     private static int Main(string[] args)
     {
         using CancellationTokenSource stop = new();
-        Console.CancelKeyPress += (_, e) =>
+        // The first Ctrl-C, or a polite kill, asks to stop after the step that runs; a second one ends the process at once.
+        void Stop(PosixSignalContext signal)
         {
-            // The first Ctrl-C asks to stop after the step that runs; a second one ends the process at once.
-            e.Cancel = !stop.IsCancellationRequested;
+            signal.Cancel = !stop.IsCancellationRequested;
             stop.Cancel();
-        };
+        }
+
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         return CommandLine.Run(args, new Terminal(Console.Out, Console.Error), stop.Token);
     }
 }
