@@ -16,4 +16,11 @@ internal sealed class Terminal(TextWriter output, TextWriter error)
         Interactive = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? InteractionSupport.Yes : InteractionSupport.No,
         Ansi = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? AnsiSupport.Detect : AnsiSupport.No,
     });
+
+    /// <summary>Writes a line of results, above the live bars where both share a terminal.</summary>
+    public void WriteLine(string text)
+    {
+        if (Progress.Profile.Capabilities.Interactive && !Console.IsOutputRedirected) Progress.WriteLine(text);
+        else Out.WriteLine(text);
+    }
 }

@@ -43,9 +43,9 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         TrainingPlan plan = arguments.Plan(train.Batches);
         Trainer trainer = new(model, train, validation, plan);
         RunFolder folder = new(output ?? RunFolder.NextFree(Path.Combine("runs", "train"), entry.Name), arguments);
-        terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{entry.Name}: {model.Parameters.ParameterCount:N0} parameters; {split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images of {arguments.Height} x {arguments.Width}; {arguments.Threads} threads"));
-        terminal.Out.WriteLine($"run folder {folder.Path}");
+        terminal.WriteLine($"run folder {folder.Path}");
 
         Stopwatch watch = Stopwatch.StartNew();
         TrainingProgress last = new(0, 0, double.NaN, 0, false);
@@ -59,12 +59,12 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         if (failure is not null) throw new TrainingException(failure);
         if (interrupted)
         {
-            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stopped in epoch {last.Epoch} after {last.Images} images; weights are in {folder.File("weights")}"));
+            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stopped in epoch {last.Epoch} after {last.Images} images; weights are in {folder.File("weights")}"));
             return CommandLine.Interrupted;
         }
-        terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"best epoch {trainer.BestEpoch}; on {result!.Images} test images: Dice {result.Scores.DiceGlobal:F4} global, {result.Scores.DiceImage:F4} image, {result.Scores.DicePaper:F4} paper; IoU {result.Scores.IouGlobal:F4}, {result.Scores.IouImage:F4}, {result.Scores.IouPaper:F4}"));
-        terminal.Out.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss}; see {folder.File("summary.md")}");
+        terminal.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss}; see {folder.File("summary.md")}");
         return CommandLine.Success;
     }
 
@@ -100,7 +100,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
                     folder.Save(model, _info, best: trainer.BestEpoch == epoch.Epoch);
                     folder.WriteText("curves.svg", Curves.Draw(entry.Name, folder.Epochs));
                     Scores s = epoch.Validation.Scores;
-                    terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
                         $"epoch {epoch.Epoch,3}/{arguments.Epochs}  loss {epoch.TrainLoss:F4}  val loss {epoch.Validation.Loss:F4}  Dice {s.DiceGlobal:F4} global {s.DiceImage:F4} image {s.DicePaper:F4} paper  {epoch.ImagesPerSecond:F1} images/s  {epoch.Seconds:F1} s{(trainer.BestEpoch == epoch.Epoch ? "  *" : "")}"));
                 }
                 return null;
