@@ -27,7 +27,7 @@ internal static class TrainCommand
         Option<int?> patience = Options.Integer("--patience", "Stop after so many epochs without a better validation Dice. Default: never.", 1);
         Option<bool> augment = Options.Flag("--augment", "Flip, turn and change brightness and contrast of training images.");
         Option<ulong?> seed = Options.Seed("Seed of split, weights, order and augmentation. Default: 0.");
-        Option<(int Height, int Width)?> size = Options.Size($"Rows and columns of the model's input; images are resized to it. Default: 256x256; {TrainDefaults.SyntheticSide}x{TrainDefaults.SyntheticSide} on synthetic data.");
+        Option<(int Height, int Width)?> size = Options.Size("Rows and columns of the model's input; images are resized to it. Default: 256x256.");
         Option<int?> limit = Options.Integer("--limit", "Images in all, chosen at random before splitting. Default: all.", 1);
         Option<int?> cache = Options.Integer("--cache-mb", "Memory for decoded images, in MiB. Default: 2048.", 0, 1 << 20);
         Option<int?> threads = Options.Threads();
@@ -45,8 +45,7 @@ internal static class TrainCommand
             TrainingRecipe recipe = entry.Recipe;
             string name = parsed.GetValue(data) ?? RunArguments.Synthetic;
             bool synthetic = name == RunArguments.Synthetic;
-            int side = synthetic ? TrainDefaults.SyntheticSide : entry.ImageSize;
-            (int height, int width) = parsed.GetValue(size) ?? (side, side);
+            (int height, int width) = parsed.GetValue(size) ?? (entry.ImageSize, entry.ImageSize);
             RunArguments arguments = new()
             {
                 Model = entry.Name, Data = name, Protocol = parsed.GetValue(protocol) ?? SplitProtocol.Slice,

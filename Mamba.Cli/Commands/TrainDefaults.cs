@@ -4,7 +4,6 @@ namespace Mamba.Cli.Commands;
 internal static class TrainDefaults
 {
     public const int SyntheticImages = 400;
-    public const int SyntheticSide = 128;
-    public const int SyntheticEpochs = 20;
+    public const int SyntheticEpochs = 12;
     public const double SyntheticLearningRate = 2e-3;
 }
