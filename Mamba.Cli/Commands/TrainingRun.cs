@@ -50,20 +50,20 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         Stopwatch watch = Stopwatch.StartNew();
         TrainingProgress last = new(0, 0, double.NaN, 0, false);
         string? failure = Train(model, trainer, folder, progress => last = progress, stop);
-        bool interrupted = stop.IsCancellationRequested;
         // Without a full epoch there is no best one yet: what was learned is the best there is.
-        if (interrupted || folder.Epochs.Count == 0) folder.Save(model, _info, best: folder.Epochs.Count == 0);
+        if (stop.IsCancellationRequested || folder.Epochs.Count == 0) folder.Save(model, _info, best: folder.Epochs.Count == 0);
 
-        Evaluation? result = interrupted || failure is not null ? null : Test(folder, data, test, plan);
+        Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, plan, stop);
+        bool interrupted = result is null && failure is null;
         folder.WriteText("summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, split, folder, trainer, result, watch.Elapsed, interrupted ? last : null));
         if (failure is not null) throw new TrainingException(failure);
-        if (interrupted)
+        if (result is null)
         {
             terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stopped in epoch {last.Epoch} after {last.Images} images; weights are in {folder.File("weights")}"));
             return CommandLine.Interrupted;
         }
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"best epoch {trainer.BestEpoch}; on {result!.Images} test images: Dice {result.Scores.DiceGlobal:F4} global, {result.Scores.DiceImage:F4} image, {result.Scores.DicePaper:F4} paper; IoU {result.Scores.IouGlobal:F4}, {result.Scores.IouImage:F4}, {result.Scores.IouPaper:F4}"));
+            $"best epoch {trainer.BestEpoch}; on {result.Images} test images: Dice {result.Scores.DiceGlobal:F4} global, {result.Scores.DiceImage:F4} image, {result.Scores.DicePaper:F4} paper; IoU {result.Scores.IouGlobal:F4}, {result.Scores.IouImage:F4}, {result.Scores.IouPaper:F4}"));
         terminal.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss}; see {folder.File("summary.md")}");
         return CommandLine.Success;
     }
@@ -112,13 +112,21 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         }
     }
 
-    /// <summary>Measures the best weights on the test images and draws some of them.</summary>
-    private Evaluation Test(RunFolder folder, ISegmentationData data, BatchLoader test, TrainingPlan plan)
+    /// <summary>Measures the best weights on the test images and draws some of them; null if it was stopped.</summary>
+    private Evaluation? Test(RunFolder folder, ISegmentationData data, BatchLoader test, TrainingPlan plan, CancellationToken stop)
     {
         (VisionModel best, _) = ModelFile.Load(folder.Best);
-        Evaluation result = LiveProgress.Show(terminal, "testing", test.Samples, report => Evaluator.Run(best, test, plan.Recipe.Loss, plan.Recipe.MetricBatch, report));
-        DrawSamples(folder, data, test, best);
-        return result;
+        try
+        {
+            Evaluation result = LiveProgress.Show(terminal, "testing", test.Samples,
+                report => Evaluator.Run(best, test, plan.Recipe.Loss, plan.Recipe.MetricBatch, report, stop));
+            DrawSamples(folder, data, test, best);
+            return result;
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
     }
 
     private void DrawSamples(RunFolder folder, ISegmentationData data, BatchLoader test, VisionModel model)

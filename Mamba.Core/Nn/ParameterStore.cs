@@ -54,7 +54,7 @@ public sealed class ParameterStore(ulong seed = 0)
         {
             string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
             if (key.EndsWith("num_batches_tracked", StringComparison.Ordinal)) continue;
-            if (!_entries.TryGetValue(key, out Entry? entry)) unexpected.Add(name);
+            if (!_entries.TryGetValue(key, out Entry? entry) || found.ContainsKey(key)) unexpected.Add(name); // also the second of 'x' and 'module.x'
             else if (!shape(name).AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray()))
                 misshapen.Add($"{name} is ({string.Join(", ", shape(name))}), expected {entry.Tensor.Shape}");
             else found[key] = name;
