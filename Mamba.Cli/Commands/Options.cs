@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Mamba.Core;
 using Mamba.Models.Data;
+using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
 
@@ -83,7 +84,7 @@ internal static class Options
         return value;
     }
 
-    /// <summary>Opens the data that a name stands for.</summary>
-    public static ISegmentationData OpenData(string data, ulong seed, int count, int height, int width) =>
-        data == Mamba.Models.Training.RunArguments.Synthetic ? new SyntheticLesions(seed, count, height, width) : new SegmentationFolder(data);
+    /// <summary>Opens the data that a name stands for; of synthetic data, as many images as the limit says.</summary>
+    public static ISegmentationData OpenData(string data, ulong seed, int? limit, int height, int width) =>
+        data == RunArguments.Synthetic ? new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width) : new SegmentationFolder(data);
 }

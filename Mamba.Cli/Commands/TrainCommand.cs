@@ -28,7 +28,7 @@ internal static class TrainCommand
         Option<bool> augment = Options.Flag("--augment", "Flip, turn and change brightness and contrast of training images.");
         Option<ulong?> seed = Options.Seed("Seed of split, weights, order and augmentation. Default: 0.");
         Option<(int Height, int Width)?> size = Options.Size("Rows and columns of the model's input; images are resized to it. Default: 256x256.");
-        Option<int?> limit = Options.Integer("--limit", "Images in all, chosen at random before splitting. Default: all.", 1);
+        Option<int?> limit = Options.Integer("--limit", $"Images in all, chosen at random before splitting. Default: all; {TrainDefaults.SyntheticImages} of synthetic data.", 1);
         Option<int?> cache = Options.Integer("--cache-mb", "Memory for decoded images, in MiB. Default: 2048.", 0, 1 << 20);
         Option<int?> threads = Options.Threads();
         Option<string?> output = Options.Text("--out", "DIR", "The run folder. Default: runs/train/MODEL[-n].");
@@ -58,7 +58,7 @@ internal static class TrainCommand
                 Loss = parsed.GetValue(loss) ?? recipe.Loss,
                 ClipNorm = parsed.GetValue(clip), Patience = parsed.GetValue(patience), Augment = parsed.GetValue(augment),
                 Seed = parsed.GetValue(seed) ?? 0, Threads = Options.Apply(parsed, threads), Height = height, Width = width,
-                Limit = parsed.GetValue(limit), CacheBytes = (parsed.GetValue(cache) ?? 2048L) << 20,
+                Limit = parsed.GetValue(limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null), CacheBytes = (parsed.GetValue(cache) ?? 2048L) << 20,
             };
             return new TrainingRun(terminal, entry, arguments, parsed.GetValue(output)).Execute(stop);
         });

@@ -22,7 +22,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
     public int Execute(CancellationToken stop)
     {
         if (output is not null) RunFolder.ThrowIfTaken(output);
-        ISegmentationData source = Options.OpenData(arguments.Data, arguments.Seed, arguments.Limit ?? TrainDefaults.SyntheticImages, arguments.Height, arguments.Width);
+        ISegmentationData source = Options.OpenData(arguments.Data, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width);
         Split split = Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit);
         VisionModel model = entry.Create(_info.Config, arguments.Seed);
         CachedData data = new(source, arguments.CacheBytes);
