@@ -125,7 +125,9 @@ internal static unsafe class Conv
             },
             Launch.Chunks(bands, Launch.Chunks(bands, parts)) * s.Groups * split, 1, width);
         parts = Launch.Chunks(bands, Launch.Chunks(bands, parts));
-        Launch.Run(new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add }, s.Cout, 4);
+        Launch.Run(
+            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
+            s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
 
     private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
@@ -277,9 +279,14 @@ internal unsafe struct ConvWeightGradient : IKernel
     }
 }
 
-/// <summary>Adds the parts of a weight gradient up and turns [group][tap, ci][co] into PyTorch's (Cout, Cin / groups, Kh, Kw).</summary>
+/// <summary>
+/// Adds the parts of a weight gradient up and turns [group][tap, ci][co] into PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a block of input
+/// channels: a vector of output channels at a time is turned in a buffer, so that both sides are walked along.
+/// </summary>
 internal unsafe struct GatherWeightGradient : IKernel
 {
+    public const nint ChannelsPerItem = 16;
+
     public ConvShape Shape;
     public float* Sums, Dw;
     public nint Parts, Size, Columns;
@@ -288,18 +295,31 @@ internal unsafe struct GatherWeightGradient : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup;
-        for (nint co = begin; co < end; co++)
+        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.Chunks(channels, ChannelsPerItem);
+        using Scratch turned = new(n * ChannelsPerItem * taps);
+        for (nint item = begin; item < end; item++)
         {
-            float* sums = Sums + (co / Shape.CoutGroup * Shape.Depth * Columns) + co % Shape.CoutGroup, dw = Dw + co * Shape.Depth;
-            for (nint tap = 0; tap < taps; tap++)
-                for (nint ci = 0; ci < channels; ci++)
+            nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first), run = count * taps;
+            for (nint co = 0; co < Shape.CoutGroup; co += n)
+            {
+                nint lanes = Math.Min(n, Shape.CoutGroup - co);
+                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = turned.Pointer;
+                for (nint ci = 0; ci < count; ci++, sums += Columns)
+                    for (nint tap = 0; tap < taps; tap++, target++)
+                    {
+                        V sum = default;
+                        for (nint p = 0; p < Parts; p++) sum += Load<V>(sums + p * Size + tap * channels * Columns, lanes);
+                        float* results = (float*)&sum;
+                        for (nint lane = 0; lane < lanes; lane++) target[lane * run] = results[lane];
+                    }
+                for (nint lane = 0; lane < lanes; lane++)
                 {
-                    float sum = 0f;
-                    for (nint p = 0; p < Parts; p++) sum += sums[p * Size + (tap * channels + ci) * Columns];
-                    float* target = dw + ci * taps + tap;
-                    *target = Add ? *target + sum : sum;
+                    float* source = turned.Pointer + lane * run, dw = Dw + (group * Shape.CoutGroup + co + lane) * Shape.Depth + first * taps;
+                    nint i = 0;
+                    for (; i <= run - n; i += n) Store(Add ? Load<V>(dw + i) + Load<V>(source + i) : Load<V>(source + i), dw + i);
+                    for (; i < run; i++) dw[i] = Add ? dw[i] + source[i] : source[i];
                 }
+            }
         }
     }
 }

@@ -23,6 +23,11 @@ internal unsafe struct CopyRows : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), length = Length;
+        if (length == 1)
+        {
+            for (nint row = begin; row < end; row++) Target[row * TargetRow] = Add ? Target[row * TargetRow] + Source[row * SourceRow] : Source[row * SourceRow];
+            return;
+        }
         for (nint row = begin; row < end; row++)
         {
             float* source = Source + row * SourceRow, target = Target + row * TargetRow;
@@ -53,27 +58,33 @@ internal unsafe struct PermuteRows : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), inner = Extent[Rank - 1], stride = Stride[Rank - 1];
+        nint n = Count<V>(), inner = Extent[Rank - 1], stride = Stride[Rank - 1], offset = 0;
+        // Where the rows stand in x: the indices are found once and then counted on, which spares a division a dimension and row.
+        nint* index = stackalloc nint[Core.Shape.MaxRank];
+        for (nint d = Rank - 2, rest = begin; d >= 0; rest /= Extent[d], d--)
+        {
+            index[d] = rest % Extent[d];
+            offset += index[d] * Stride[d];
+        }
         for (nint row = begin; row < end; row++)
         {
-            nint offset = 0, rest = row;
-            for (int d = Rank - 2; d >= 0; d--)
-            {
-                offset += rest % Extent[d] * Stride[d];
-                rest /= Extent[d];
-            }
             float* x = X + offset, y = Y + row * inner;
             if (stride == 1)
-            {
                 for (nint i = 0; i < inner; i += n)
                 {
                     nint lanes = Math.Min(n, inner - i);
                     V v = Load<V>(x + i, lanes);
                     Store(Add ? Load<V>(y + i, lanes) + v : v, y + i, lanes);
                 }
-                continue;
+            else
+                for (nint i = 0; i < inner; i++) y[i] = Add ? y[i] + x[i * stride] : x[i * stride];
+            for (nint d = Rank - 2; d >= 0; d--)
+            {
+                offset += Stride[d];
+                if (++index[d] < Extent[d]) break;
+                offset -= index[d] * Stride[d];
+                index[d] = 0;
             }
-            for (nint i = 0; i < inner; i++) y[i] = Add ? y[i] + x[i * stride] : x[i * stride];
         }
     }
 }

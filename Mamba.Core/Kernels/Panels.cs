@@ -52,12 +52,13 @@ internal unsafe struct PackPanels : IKernel
             for (nint j = 0; j < s.Inner; j++)
             {
                 float* from = s.Base + i * s.OuterStep + j * s.InnerStep + column * s.ColumnStep;
-                if (s.ColumnStep == 1 && columns == width)
+                if (s.ColumnStep == 1)
                 {
+                    nint first = Math.Min(n, columns), second = columns - first;
                     for (nint l = 0; l < s.Length; l++, from += s.Step, target += width)
                     {
-                        Store(Load<V>(from), target);
-                        Store(Load<V>(from + n), target + n);
+                        Store(Load<V>(from, first), target);
+                        Store(second > 0 ? Load<V>(from + n, second) : default, target + n);
                     }
                     continue;
                 }

@@ -23,24 +23,22 @@ internal unsafe struct MaxPoolForward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.OutHeight, top = item % s.OutHeight * s.Stride - s.Padding;
+            nint firstY = Math.Max(0, -top), endY = Math.Min(s.Kernel, s.Height - top);
             for (nint ox = 0; ox < s.OutWidth; ox++)
             {
                 nint left = ox * s.Stride - s.Padding;
+                nint firstX = Math.Max(0, -left), endX = Math.Min(s.Kernel, s.Width - left);
                 nint target = (item * s.OutWidth + ox) * channels;
                 for (nint c = 0; c < channels; c += n)
                 {
                     nint lanes = Math.Min(n, channels - c);
                     V max = Broadcast<V>(float.NegativeInfinity), tap = default;
-                    for (nint ky = 0; ky < s.Kernel; ky++)
+                    for (nint ky = firstY; ky < endY; ky++)
                     {
-                        nint y = top + ky;
-                        if ((nuint)y >= (nuint)s.Height) continue;
-                        for (nint kx = 0; kx < s.Kernel; kx++)
+                        float* x = X + ((image * s.Height + top + ky) * s.Width + left + firstX) * channels + c;
+                        for (nint kx = firstX; kx < endX; kx++, x += channels)
                         {
-                            nint x = left + kx;
-                            if ((nuint)x >= (nuint)s.Width) continue;
-                            V v = Load<V>(X + ((image * s.Height + y) * s.Width + x) * channels + c, lanes);
-                            V greater = Greater(v, max);
+                            V v = Load<V>(x, lanes), greater = Greater(v, max);
                             max = Select(greater, v, max);
                             tap = Select(greater, Broadcast<V>(ky * s.Kernel + kx), tap);
                         }
@@ -69,7 +67,12 @@ internal unsafe struct MaxPoolBackward : IKernel
         {
             nint image = item / s.Height, y = item % s.Height;
             float* row = Dx + item * s.Width * channels;
-            if (!Add) new Span<float>(row, (int)(s.Width * channels)).Clear();
+            bool add = Add || s.Stride < s.Kernel; // windows that do not overlap write each pixel once
+            if (!Add && (s.Stride != s.Kernel || s.Padding > 0 || y >= s.OutHeight * s.Stride || s.OutWidth * s.Stride != s.Width))
+            {
+                new Span<float>(row, (int)(s.Width * channels)).Clear();
+                add = true;
+            }
             for (nint ky = 0; ky < s.Kernel; ky++)
             {
                 nint up = y + s.Padding - ky;
@@ -86,7 +89,7 @@ internal unsafe struct MaxPoolBackward : IKernel
                         {
                             nint lanes = Math.Min(n, channels - c);
                             V g = Select(Equal(Load<V>(Taps + source + c, lanes), tap), Load<V>(Dy + source + c, lanes), default);
-                            Store(Load<V>(target + c, lanes) + g, target + c, lanes);
+                            Store(add ? Load<V>(target + c, lanes) + g : g, target + c, lanes);
                         }
                     }
             }

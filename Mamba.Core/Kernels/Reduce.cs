@@ -58,8 +58,11 @@ internal unsafe struct RowReduceBackward : IKernel
             if (Maximum)
             {
                 if (!Add) new Span<float>(dx, (int)columns).Clear();
-                int winner = new ReadOnlySpan<float>(X + row * columns, (int)columns).IndexOf(Y[row]);
-                if (winner >= 0) dx[winner] += Dy[row];
+                float max = Y[row];
+                float* x = X + row * columns;
+                nint winner = 0;
+                while (winner < columns && x[winner] != max) winner++;
+                if (winner < columns) dx[winner] += Dy[row];
                 continue;
             }
             V g = Broadcast<V>(Dy[row] / columns);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 
@@ -46,7 +47,7 @@ internal readonly struct ResizeAxis
     public int[] End { get; }
 }
 
-/// <summary>y = the bilinear resize of x. Items are output rows.</summary>
+/// <summary>y = the bilinear resize of x: two rows are mixed first, whole vectors along, then the pixels of the mix. Items are output rows.</summary>
 internal unsafe struct ResizeForward : IKernel
 {
     public float* X, Y, WeightY, WeightX;
@@ -56,31 +57,49 @@ internal unsafe struct ResizeForward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Channels;
+        nint n = Count<V>(), channels = Channels, row = Width * channels;
+        using Scratch scratch = new(row);
+        float* mix = scratch.Pointer;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / OutHeight, oy = item % OutHeight;
-            float* low = X + (image * Height + LowY[oy]) * Width * channels, high = X + (image * Height + HighY[oy]) * Width * channels;
+            float* low = X + (image * Height + LowY[oy]) * row, high = X + (image * Height + HighY[oy]) * row;
             V wy = Broadcast<V>(WeightY[oy]);
+            for (nint i = 0; i < row; i += n)
+            {
+                nint lanes = Math.Min(n, row - i);
+                V a = Load<V>(low + i, lanes);
+                Store(Fma(Load<V>(high + i, lanes) - a, wy, a), mix + i, lanes);
+            }
             float* y = Y + item * OutWidth * channels;
+            if (channels == 1)
+            {
+                for (nint ox = 0; ox < OutWidth; ox++)
+                {
+                    float a = mix[LowX[ox]];
+                    y[ox] = float.MultiplyAddEstimate(mix[HighX[ox]] - a, WeightX[ox], a);
+                }
+                continue;
+            }
             for (nint ox = 0; ox < OutWidth; ox++, y += channels)
             {
-                nint left = LowX[ox] * channels, right = HighX[ox] * channels;
+                float* left = mix + LowX[ox] * channels, right = mix + HighX[ox] * channels;
                 V wx = Broadcast<V>(WeightX[ox]);
                 for (nint c = 0; c < channels; c += n)
                 {
                     nint lanes = Math.Min(n, channels - c);
-                    V a = Load<V>(low + left + c, lanes), b = Load<V>(low + right + c, lanes);
-                    V d = Load<V>(high + left + c, lanes), e = Load<V>(high + right + c, lanes);
-                    V top = Fma(b - a, wx, a), bottom = Fma(e - d, wx, d);
-                    Store(Fma(bottom - top, wy, top), y + c, lanes);
+                    V a = Load<V>(left + c, lanes);
+                    Store(Fma(Load<V>(right + c, lanes) - a, wx, a), y + c, lanes);
                 }
             }
         }
     }
 }
 
-/// <summary>dx (+)= the transpose of the resize. Items are input rows, each gathering from the output rows that read it.</summary>
+/// <summary>
+/// dx (+)= the transpose of the resize. Items are input rows: the output rows that read one are added up first, whole vectors along, then the pixels
+/// of the sum go to where they came from.
+/// </summary>
 internal unsafe struct ResizeBackward : IKernel
 {
     public float* Dy, Dx, WeightY, WeightX;
@@ -91,28 +110,43 @@ internal unsafe struct ResizeBackward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Channels;
+        nint n = Count<V>(), channels = Channels, outRow = OutWidth * channels;
+        using Scratch scratch = new(outRow);
+        float* sum = scratch.Pointer;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / Height, y = item % Height;
-            float* row = Dx + item * Width * channels;
-            if (!Add) new Span<float>(row, (int)(Width * channels)).Clear();
+            new Span<float>(sum, (int)outRow).Clear();
             for (nint oy = FirstY[y]; oy < EndY[y]; oy++)
             {
                 float wy = (LowY[oy] == y ? 1f - WeightY[oy] : 0f) + (HighY[oy] == y ? WeightY[oy] : 0f);
                 if (wy == 0f) continue;
-                float* dy = Dy + (image * OutHeight + oy) * OutWidth * channels;
-                for (nint ox = 0; ox < OutWidth; ox++, dy += channels)
+                float* dy = Dy + (image * OutHeight + oy) * outRow;
+                V w = Broadcast<V>(wy);
+                for (nint i = 0; i < outRow; i += n)
                 {
-                    float* left = row + LowX[ox] * channels, right = row + HighX[ox] * channels;
-                    V toRight = Broadcast<V>(wy * WeightX[ox]), toLeft = Broadcast<V>(wy - wy * WeightX[ox]);
-                    for (nint c = 0; c < channels; c += n)
-                    {
-                        nint lanes = Math.Min(n, channels - c);
-                        V g = Load<V>(dy + c, lanes);
-                        Store(Fma(g, toLeft, Load<V>(left + c, lanes)), left + c, lanes);
-                        Store(Fma(g, toRight, Load<V>(right + c, lanes)), right + c, lanes);
-                    }
+                    nint lanes = Math.Min(n, outRow - i);
+                    Store(Fma(Load<V>(dy + i, lanes), w, Load<V>(sum + i, lanes)), sum + i, lanes);
+                }
+            }
+            float* row = Dx + item * Width * channels, g = sum;
+            if (!Add) new Span<float>(row, (int)(Width * channels)).Clear();
+            for (nint ox = 0; ox < OutWidth; ox++, g += channels)
+            {
+                float* left = row + LowX[ox] * channels, right = row + HighX[ox] * channels;
+                if (channels == 1)
+                {
+                    *left += (1f - WeightX[ox]) * *g;
+                    *right += WeightX[ox] * *g;
+                    continue;
+                }
+                V toRight = Broadcast<V>(WeightX[ox]), toLeft = Broadcast<V>(1f - WeightX[ox]);
+                for (nint c = 0; c < channels; c += n)
+                {
+                    nint lanes = Math.Min(n, channels - c);
+                    V v = Load<V>(g + c, lanes);
+                    Store(Fma(v, toLeft, Load<V>(left + c, lanes)), left + c, lanes);
+                    Store(Fma(v, toRight, Load<V>(right + c, lanes)), right + c, lanes);
                 }
             }
         }

@@ -110,6 +110,7 @@ public static unsafe partial class Ops
         float* b = bias is null ? null : bias.Pointer;
         bool depthwise = groups == s.Cin && groups > 1;
         if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
+        else if (PlanarConv.Suits(s)) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer, add: false);
         else
         {
             using PackedConv packed = new(s, weight.Pointer, flipped: false);
@@ -130,6 +131,7 @@ public static unsafe partial class Ops
                 {
                     GradSlot dw = weight.OpenGrad();
                     if (depthwise) DepthwiseConv.WeightGradient(s, x.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
+                    else if (PlanarConv.Suits(s)) PlanarConv.WeightGradient(s, x.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
                     else Conv.WeightGradient(s, x.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
                 }
                 BiasGradient(bias, dy, s.Cout);
@@ -142,6 +144,13 @@ public static unsafe partial class Ops
         if (s.StrideX == 1 && s.StrideY == 1)
         {
             ConvShape gradient = s.InputGradient;
+            if (PlanarConv.Suits(gradient))
+            {
+                using Scratch turned = new((nint)gradient.Cout * gradient.Depth);
+                PlanarConv.Flip(gradient, weight, turned.Pointer);
+                PlanarConv.Forward(gradient, dy, turned.Pointer, null, dx, add);
+                return;
+            }
             using PackedConv packed = new(gradient, weight, flipped: true);
             Conv.Forward(gradient, dy, packed.Pointer, null, dx, add, packed.Width);
         }

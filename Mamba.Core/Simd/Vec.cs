@@ -92,7 +92,7 @@ internal static unsafe class Vec
     [MethodImpl(Inline)]
     public static V Load<V>(float* p, nint n) where V : unmanaged
     {
-        if (typeof(V) == typeof(float)) return Load<V>(p);
+        if (n == Count<V>()) return Load<V>(p); // mostly so, and well predicted
         if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
             return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Vector512<float>.Zero));
         if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Cast<Vector256<float>, V>(Avx.MaskLoad(p, FirstLanes256(n)));
@@ -104,11 +104,34 @@ internal static unsafe class Vec
     [MethodImpl(Inline)]
     public static void Store<V>(V v, float* p, nint n) where V : unmanaged
     {
-        if (typeof(V) == typeof(float)) Store(v, p);
+        if (n == Count<V>()) Store(v, p);
         else if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) Avx512F.MaskStore(p, FirstLanes512(n), Cast<V, Vector512<float>>(v));
-        else if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) Avx.MaskStore(p, FirstLanes256(n), Cast<V, Vector256<float>>(v));
-        else if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) Avx.MaskStore(p, FirstLanes128(n), Cast<V, Vector128<float>>(v));
+        else if (typeof(V) == typeof(Vector256<float>))
+        {
+            // By halves: AVX's masked store takes tens of micro-operations on AMD's processors.
+            Vector128<float> part = Cast<V, Vector256<float>>(v).GetLower();
+            if (n >= 4)
+            {
+                part.Store(p);
+                p += 4;
+                part = Cast<V, Vector256<float>>(v).GetUpper();
+            }
+            StoreBelow4(part, p, n & 3);
+        }
+        else if (typeof(V) == typeof(Vector128<float>)) StoreBelow4(Cast<V, Vector128<float>>(v), p, n);
         else StoreLanes(v, p, n);
+    }
+
+    [MethodImpl(Inline)]
+    private static void StoreBelow4(Vector128<float> v, float* p, nint n)
+    {
+        if ((n & 2) != 0)
+        {
+            Unsafe.WriteUnaligned(p, v.AsDouble().ToScalar());
+            p += 2;
+            v = Vector128.Shuffle(v, Vector128.Create(2, 3, 2, 3));
+        }
+        if ((n & 1) != 0) *p = v.ToScalar();
     }
 
     [MethodImpl(Inline)]
@@ -232,8 +255,29 @@ internal static unsafe class Vec
     public static float MaxLane<V>(V a) where V : unmanaged
     {
         if (typeof(V) == typeof(float)) return Cast<V, float>(a);
-        float* lanes = stackalloc float[(int)Count<V>()];
-        Store(a, lanes);
+        if (typeof(V) == typeof(Vector512<float>))
+        {
+            Vector512<float> x = Cast<V, Vector512<float>>(a);
+            return MaxLane(Max(x.GetLower(), x.GetUpper()));
+        }
+        if (typeof(V) == typeof(Vector256<float>))
+        {
+            Vector256<float> x = Cast<V, Vector256<float>>(a);
+            return MaxLane(Max(x.GetLower(), x.GetUpper()));
+        }
+        if (typeof(V) == typeof(Vector128<float>))
+        {
+            Vector128<float> x = Cast<V, Vector128<float>>(a);
+            x = Max(x, Vector128.Shuffle(x, Vector128.Create(2, 3, 0, 1)));
+            return Max(x, Vector128.Shuffle(x, Vector128.Create(1, 0, 3, 2))).ToScalar();
+        }
+        return MaxOfLanes(a);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static float MaxOfLanes<V>(V a) where V : unmanaged
+    {
+        float* lanes = (float*)&a;
         float max = lanes[0];
         for (nint i = 1; i < Count<V>(); i++) max = MathF.Max(max, lanes[i]);
         return max;
@@ -283,14 +327,14 @@ internal static unsafe class Vec
         if (typeof(V) == typeof(Vector512<float>))
         {
             if (Avx512F.IsSupported) return Cast<Vector512<float>, V>(Avx512F.Scale(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(e)));
-            return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Vector512.ConvertToInt32(Cast<V, Vector512<float>>(e)) << 23));
+            return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Vector512.ConvertToInt32Native(Cast<V, Vector512<float>>(e)) << 23));
         }
         if (typeof(V) == typeof(Vector256<float>))
-            return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Vector256.ConvertToInt32(Cast<V, Vector256<float>>(e)) << 23));
+            return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Vector256.ConvertToInt32Native(Cast<V, Vector256<float>>(e)) << 23));
         if (typeof(V) == typeof(Vector128<float>))
-            return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Vector128.ConvertToInt32(Cast<V, Vector128<float>>(e)) << 23));
+            return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Vector128.ConvertToInt32Native(Cast<V, Vector128<float>>(e)) << 23));
         if (typeof(V) == typeof(Vector<float>))
-            return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Vector.ConvertToInt32(Cast<V, Vector<float>>(e)) << 23));
+            return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Vector.ConvertToInt32Native(Cast<V, Vector<float>>(e)) << 23));
         return Cast<int, V>(Cast<V, int>(a) + ((int)Cast<V, float>(e) << 23));
     }
 

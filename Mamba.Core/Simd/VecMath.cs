@@ -117,31 +117,24 @@ internal static class VecMath
         return Select(Greater(Broadcast<V>(0.625f), Abs(x)), near, far);
     }
 
-    /// <summary>
-    /// The error function: Cephes' odd polynomial for |x| &lt; 1, 1 - P(t) e^-x^2 with t = 1 / (1 + 0.3275911 |x|) elsewhere
-    /// (Abramowitz and Stegun, 7.1.26; absolute error 1.5e-7).
-    /// </summary>
+    /// <summary>The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).</summary>
     [MethodImpl(Inline)]
     public static V Erf<V>(V x) where V : unmanaged
     {
-        V one = Broadcast<V>(1f);
+        x = Min(Broadcast<V>(4f), Max(Broadcast<V>(-4f), x));
         V z = x * x;
-        V near = Broadcast<V>(7.853861353153693e-5f);
-        near = Fma(near, z, Broadcast<V>(-8.010193625184903e-4f));
-        near = Fma(near, z, Broadcast<V>(5.188327685732524e-3f));
-        near = Fma(near, z, Broadcast<V>(-2.685381193529856e-2f));
-        near = Fma(near, z, Broadcast<V>(1.128358514861418e-1f));
-        near = Fma(near, z, Broadcast<V>(-3.761262582423300e-1f));
-        near = Fma(near, z, Broadcast<V>(1.128379165726710f)) * x;
-
-        V t = one / Fma(Abs(x), Broadcast<V>(0.3275911f), one);
-        V p = Broadcast<V>(1.061405429f);
-        p = Fma(p, t, Broadcast<V>(-1.453152027f));
-        p = Fma(p, t, Broadcast<V>(1.421413741f));
-        p = Fma(p, t, Broadcast<V>(-0.284496736f));
-        p = Fma(p, t, Broadcast<V>(0.254829592f)) * t;
-        V far = one - p * Exp(-z);
-        far = Select(Greater(default, x), -far, far);
-        return Select(Greater(one, Abs(x)), near, far);
+        V p = Broadcast<V>(-2.72614225801306e-10f);
+        p = Fma(p, z, Broadcast<V>(2.77068142495902e-08f));
+        p = Fma(p, z, Broadcast<V>(-2.10102402082508e-06f));
+        p = Fma(p, z, Broadcast<V>(-5.69250639462346e-05f));
+        p = Fma(p, z, Broadcast<V>(-7.34990630326855e-04f));
+        p = Fma(p, z, Broadcast<V>(-2.95459980854025e-03f));
+        p = Fma(p, z, Broadcast<V>(-1.60960333262415e-02f));
+        V q = Broadcast<V>(-1.45660718464996e-05f);
+        q = Fma(q, z, Broadcast<V>(-2.13374055278905e-04f));
+        q = Fma(q, z, Broadcast<V>(-1.68282697438203e-03f));
+        q = Fma(q, z, Broadcast<V>(-7.37332916720468e-03f));
+        q = Fma(q, z, Broadcast<V>(-1.42647390514189e-02f));
+        return x * p / q;
     }
 }

@@ -32,6 +32,11 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 5, 230, 2, 3, 3, 1, 1, 1, 1)] // several bands an image, the last one lower
     [TestCase(3, 3, 500, 1, 2, 3, 2, 1, 1, 1)]
     [TestCase(1, 3, 3, 2, 130, 3, 1, 1, 1, 1)] // many output channels: panels are shared among threads
+    [TestCase(2, 9, 37, 2, 1, 7, 1, 9, 3, 1)] // one or two output channels: pixels are the lanes
+    [TestCase(1, 40, 41, 3, 2, 3, 1, 1, 1, 1)]
+    [TestCase(1, 5, 6, 1, 2, 5, 1, 0, 1, 1)]
+    [TestCase(1, 2, 2, 2, 1, 3, 1, 5, 1, 1)]
+    [TestCase(1, 4, 5, 70, 9, 5, 1, 4, 2, 1)] // dilated runs of channels are summed some at a time
     public void Conv2d_is_the_sum_over_taps(
         int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
     {
