@@ -45,7 +45,7 @@ internal unsafe struct ScanBackward : IKernel
         // States of a chunk with the one before it in front, decays of a chunk, dt of a chunk, outputs of the recurrence.
         nint n = Count<V>();
         using Scratch states = new((s.ChunkLength + 1) * s.StateSize), decays = new(s.ChunkLength * s.StateSize), steps = new(3 * s.ChunkLength * n);
-        using Scratch sums = new(s.StateSize);
+        using Scratch sums = new(s.StateSize), products = new(2 * s.StateSize);
         for (nint item = begin; item < end; item++)
         {
             nint part = item % s.ItemsPerGroup, rest = item / s.ItemsPerGroup, group = rest % s.Groups, sequence = rest / s.Groups;
@@ -59,6 +59,7 @@ internal unsafe struct ScanBackward : IKernel
                 {
                     Block = block, Batch = b, Group = group, Part = part, FirstOfItem = block == firstBlock, H = states.Pointer, Decays = decays.Pointer,
                     Dt = steps.Pointer, Raw = steps.Pointer + s.ChunkLength * n, Y = steps.Pointer + 2 * s.ChunkLength * n, SumA = sums.Pointer,
+                    Products = products.Pointer,
                     Carry = Carries + s.StateOffset(sequence, block),
                 };
                 chunk.Channel = s.ChannelOf(block, out chunk.Lanes);
@@ -112,7 +113,7 @@ internal unsafe struct ScanBackward : IKernel
         ScanInputs inputs = Inputs;
         ScanGradients gradients = Gradients;
         nint n = Count<V>(), states = s.States, size = s.StateSize, channel = chunk.Channel, lanes = chunk.Lanes;
-        float* a = inputs.A + chunk.Block * size, carry = chunk.Carry, sumA = chunk.SumA;
+        float* a = inputs.A + chunk.Block * size, carry = chunk.Carry, sumA = chunk.SumA, productsB = chunk.Products, productsC = productsB + size;
         V skip = inputs.D == null ? default : Load<V>(inputs.D + channel, lanes), sumD = chunk.SumD, sumBias = chunk.SumBias;
         bool add = !chunk.FirstOfItem;
         for (nint i = stop - start - 1; i >= 0; i--)
@@ -137,17 +138,11 @@ internal unsafe struct ScanBackward : IKernel
                 Store(Fma(gA, dt, Load<V>(sumA + k * n)), sumA + k * n);
                 throughA = Fma(gA, Load<V>(a + k * n), throughA);
                 throughB = Fma(g, Broadcast<V>(bt[k]), throughB);
-                if (gradients.B != null)
-                {
-                    float* target = gradients.B + bcOfPart + k;
-                    *target = (add ? *target : 0f) + Sum(g * dtu);
-                }
-                if (gradients.C != null)
-                {
-                    float* target = gradients.C + bcOfPart + k;
-                    *target = (add ? *target : 0f) + Sum(gy * Load<V>(h + k * n));
-                }
+                Store(g * dtu, productsB + k * n);
+                Store(gy * Load<V>(h + k * n), productsC + k * n);
             }
+            if (gradients.B != null) RowSums.Run<V>(productsB, states, gradients.B + bcOfPart, add);
+            if (gradients.C != null) RowSums.Run<V>(productsC, states, gradients.C + bcOfPart, add);
             if (gradients.U != null) Write(Fma(dt, throughB, gy * skip), gradients.U + offset, lanes, gradients.AddU);
             // A stands here times log2 e.
             V ddt = Fma(throughA, Broadcast<V>(Ln2), throughB * u);
@@ -168,7 +163,7 @@ internal unsafe struct ScanBackward : IKernel
     {
         public nint Block, Batch, Group, Part, Channel, Lanes;
         public bool FirstOfItem;
-        public float* H, Decays, Dt, Raw, Y, SumA, Carry;
+        public float* H, Decays, Dt, Raw, Y, SumA, Products, Carry;
         public V SumD, SumBias;
     }
 }
