@@ -20,7 +20,8 @@ internal static partial class Profile
 
     private static void Report(string name, Action pass, int images, double flops)
     {
-        for (int i = 0; i < 5; i++) pass();
+        long warm = Stopwatch.GetTimestamp();
+        for (int i = 0; i < 5 || Stopwatch.GetElapsedTime(warm).TotalSeconds < 2; i++) pass(); // until the runtime has compiled everything for good
         // The peak is measured between the passes: what slows the machine down slows both.
         double[] milliseconds = new double[Passes], peaks = new double[Passes];
         long allocated = GC.GetAllocatedBytesForCurrentThread();

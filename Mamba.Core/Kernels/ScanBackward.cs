@@ -45,7 +45,7 @@ internal unsafe struct ScanBackward : IKernel
         // States of a chunk with the one before it in front, decays of a chunk, dt of a chunk, outputs of the recurrence.
         nint n = Count<V>();
         using Scratch states = new((s.ChunkLength + 1) * s.StateSize), decays = new(s.ChunkLength * s.StateSize), steps = new(3 * s.ChunkLength * n);
-        using Scratch sums = new(s.StateSize);
+        using Scratch sums = new(s.StateSize), products = new(2 * s.StateSize);
         for (nint item = begin; item < end; item++)
         {
             nint part = item % s.ItemsPerGroup, rest = item / s.ItemsPerGroup, group = rest % s.Groups, sequence = rest / s.Groups;
@@ -58,7 +58,8 @@ internal unsafe struct ScanBackward : IKernel
                 Chunk<V> chunk = new()
                 {
                     Block = block, Batch = b, Group = group, Part = part, FirstOfItem = block == firstBlock, H = states.Pointer, Decays = decays.Pointer,
-                    Dt = steps.Pointer, Raw = steps.Pointer + s.ChunkLength * n, Y = steps.Pointer + 2 * s.ChunkLength * n, SumA = sums.Pointer,
+                    Dt = steps.Pointer, Slope = steps.Pointer + s.ChunkLength * n, Y = steps.Pointer + 2 * s.ChunkLength * n, SumA = sums.Pointer,
+                    Products = products.Pointer,
                     Carry = Carries + s.StateOffset(sequence, block),
                 };
                 chunk.Channel = s.ChannelOf(block, out chunk.Lanes);
@@ -86,13 +87,17 @@ internal unsafe struct ScanBackward : IKernel
         nint n = Count<V>(), states = s.States, size = s.StateSize, channel = chunk.Channel, lanes = chunk.Lanes;
         float* a = inputs.A + chunk.Block * size, h = chunk.H, decay = chunk.Decays;
         ScanForward.Copy(Kept + s.StateOffset(chunk.Batch * s.Chunks + start / s.ChunkLength, chunk.Block), h, size);
+        // The dt of all tokens first: each is a long chain of its own, and chains of several tokens overlap.
+        for (nint i = 0; i < stop - start; i++)
+        {
+            Store(inputs.StepSize<V>((chunk.Batch * s.Length + start + i) * s.Channels + channel, channel, lanes, out V raw), chunk.Dt + i * n);
+            if (inputs.Softplus) Store(Sigmoid(raw), chunk.Slope + i * n);
+        }
         for (nint i = 0; i < stop - start; i++, h += size, decay += size)
         {
             nint token = chunk.Batch * s.Length + start + i, offset = token * s.Channels + channel;
             float* bt = inputs.B + (token * s.Groups + chunk.Group) * states, ct = inputs.C + (token * s.Groups + chunk.Group) * states;
-            V dt = inputs.StepSize<V>(offset, channel, lanes, out V raw), dtu = dt * Load<V>(inputs.U + offset, lanes), y = default;
-            Store(dt, chunk.Dt + i * n);
-            Store(raw, chunk.Raw + i * n);
+            V dt = Load<V>(chunk.Dt + i * n), dtu = dt * Load<V>(inputs.U + offset, lanes), y = default;
             for (nint k = 0; k < states; k++)
             {
                 V e = Exp2(dt * Load<V>(a + k * n)), next = Fma(e, Load<V>(h + k * n), dtu * Broadcast<V>(bt[k]));
@@ -112,21 +117,28 @@ internal unsafe struct ScanBackward : IKernel
         ScanInputs inputs = Inputs;
         ScanGradients gradients = Gradients;
         nint n = Count<V>(), states = s.States, size = s.StateSize, channel = chunk.Channel, lanes = chunk.Lanes;
-        float* a = inputs.A + chunk.Block * size, carry = chunk.Carry, sumA = chunk.SumA;
+        float* a = inputs.A + chunk.Block * size, carry = chunk.Carry, sumA = chunk.SumA, productsB = chunk.Products, productsC = productsB + size;
         V skip = inputs.D == null ? default : Load<V>(inputs.D + channel, lanes), sumD = chunk.SumD, sumBias = chunk.SumBias;
         bool add = !chunk.FirstOfItem;
+        // The gates, likewise: dy before the gate takes the place of y.
+        for (nint i = 0; i < stop - start; i++)
+        {
+            nint offset = (chunk.Batch * s.Length + start + i) * s.Channels + channel;
+            V gy = Load<V>(Dy + offset, lanes);
+            if (inputs.Z != null)
+            {
+                V z = Load<V>(inputs.Z + offset, lanes), u = Load<V>(inputs.U + offset, lanes);
+                if (gradients.Z != null) Write(gy * Fma(u, skip, Load<V>(chunk.Y + i * n)) * Silu.Derivative(z), gradients.Z + offset, lanes, gradients.AddZ);
+                gy *= Silu.Apply(z);
+            }
+            Store(gy, chunk.Y + i * n);
+        }
         for (nint i = stop - start - 1; i >= 0; i--)
         {
             nint token = chunk.Batch * s.Length + start + i, offset = token * s.Channels + channel;
             nint bc = (token * s.Groups + chunk.Group) * states, bcOfPart = bc + chunk.Part * s.Batch * s.Length * s.Groups * states;
             float* bt = inputs.B + bc, ct = inputs.C + bc, h = chunk.H + (i + 1) * size, decay = chunk.Decays + i * size;
-            V u = Load<V>(inputs.U + offset, lanes), dt = Load<V>(chunk.Dt + i * n), gy = Load<V>(Dy + offset, lanes);
-            if (inputs.Z != null)
-            {
-                V z = Load<V>(inputs.Z + offset, lanes);
-                if (gradients.Z != null) Write(gy * Fma(u, skip, Load<V>(chunk.Y + i * n)) * Silu.Derivative(z), gradients.Z + offset, lanes, gradients.AddZ);
-                gy *= Silu.Apply(z);
-            }
+            V u = Load<V>(inputs.U + offset, lanes), dt = Load<V>(chunk.Dt + i * n), gy = Load<V>(chunk.Y + i * n);
             sumD = Fma(gy, u, sumD);
             V dtu = dt * u, throughB = default, throughA = default;
             for (nint k = 0; k < states; k++)
@@ -137,21 +149,15 @@ internal unsafe struct ScanBackward : IKernel
                 Store(Fma(gA, dt, Load<V>(sumA + k * n)), sumA + k * n);
                 throughA = Fma(gA, Load<V>(a + k * n), throughA);
                 throughB = Fma(g, Broadcast<V>(bt[k]), throughB);
-                if (gradients.B != null)
-                {
-                    float* target = gradients.B + bcOfPart + k;
-                    *target = (add ? *target : 0f) + Sum(g * dtu);
-                }
-                if (gradients.C != null)
-                {
-                    float* target = gradients.C + bcOfPart + k;
-                    *target = (add ? *target : 0f) + Sum(gy * Load<V>(h + k * n));
-                }
+                Store(g * dtu, productsB + k * n);
+                Store(gy * Load<V>(h + k * n), productsC + k * n);
             }
+            if (gradients.B != null) RowSums.Run<V>(productsB, states, gradients.B + bcOfPart, add);
+            if (gradients.C != null) RowSums.Run<V>(productsC, states, gradients.C + bcOfPart, add);
             if (gradients.U != null) Write(Fma(dt, throughB, gy * skip), gradients.U + offset, lanes, gradients.AddU);
             // A stands here times log2 e.
             V ddt = Fma(throughA, Broadcast<V>(Ln2), throughB * u);
-            if (inputs.Softplus) ddt *= Sigmoid(Load<V>(chunk.Raw + i * n));
+            if (inputs.Softplus) ddt *= Load<V>(chunk.Slope + i * n);
             sumBias += ddt;
             if (gradients.Delta != null) Write(ddt, gradients.Delta + offset, lanes, gradients.AddDelta);
         }
@@ -168,7 +174,7 @@ internal unsafe struct ScanBackward : IKernel
     {
         public nint Block, Batch, Group, Part, Channel, Lanes;
         public bool FirstOfItem;
-        public float* H, Decays, Dt, Raw, Y, SumA, Carry;
+        public float* H, Decays, Dt, Slope, Y, SumA, Products, Carry;
         public V SumD, SumBias;
     }
 }

@@ -134,7 +134,7 @@ internal unsafe struct ScanForward : IKernel
         ScanShape s = Shape;
         ScanInputs inputs = Inputs;
         nint n = Count<V>(), states = s.States, chunkLength = s.ChunkLength;
-        using Scratch state = new(s.StateSize);
+        using Scratch state = new(s.StateSize), steps = new(chunkLength * n);
         float* h = state.Pointer;
         for (nint item = begin; item < end; item++)
         {
@@ -144,34 +144,44 @@ internal unsafe struct ScanForward : IKernel
             float* a = inputs.A + block * s.StateSize;
             V skip = inputs.D == null ? default : Load<V>(inputs.D + channel, lanes);
             Copy(Starts + s.StateOffset(sequence, block), h, s.StateSize);
-            for (nint t = first; t < stop; t++)
+            for (nint t = first, count; t < stop; t += count)
             {
-                if (Kept != null && t % chunkLength == 0) Copy(h, Kept + s.StateOffset(b * s.Chunks + t / chunkLength, block), s.StateSize);
-                nint token = b * s.Length + t, offset = token * s.Channels + channel;
-                float* bt = inputs.B + (token * s.Groups + group) * states, ct = inputs.C + (token * s.Groups + group) * states;
-                V dt = inputs.StepSize<V>(offset, channel, lanes, out _), u = Load<V>(inputs.U + offset, lanes), dtu = dt * u;
-                V y = u * skip, y2 = default;
-                nint k = 0;
-                for (; k < states - 1; k += 2)
+                // Chunk by chunk, all dt first and all gates last: each is a long chain of its own, and chains of several tokens overlap.
+                count = Math.Min(stop - t, chunkLength);
+                if (Kept != null) Copy(h, Kept + s.StateOffset(b * s.Chunks + t / chunkLength, block), s.StateSize);
+                nint start = b * s.Length + t;
+                for (nint i = 0; i < count; i++) Store(inputs.StepSize<V>((start + i) * s.Channels + channel, channel, lanes, out _), steps.Pointer + i * n);
+                for (nint i = 0; i < count; i++)
                 {
-                    // Two chains of sums, so that the products with C do not wait for each other.
-                    float* hk = h + k * n;
-                    V h0 = Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(hk), dtu * Broadcast<V>(bt[k]));
-                    V h1 = Fma(Exp2(dt * Load<V>(a + k * n + n)), Load<V>(hk + n), dtu * Broadcast<V>(bt[k + 1]));
-                    Store(h0, hk);
-                    Store(h1, hk + n);
-                    y = Fma(h0, Broadcast<V>(ct[k]), y);
-                    y2 = Fma(h1, Broadcast<V>(ct[k + 1]), y2);
+                    nint token = start + i, offset = token * s.Channels + channel;
+                    float* bt = inputs.B + (token * s.Groups + group) * states, ct = inputs.C + (token * s.Groups + group) * states;
+                    V dt = Load<V>(steps.Pointer + i * n), u = Load<V>(inputs.U + offset, lanes), dtu = dt * u;
+                    V y = u * skip, y2 = default;
+                    nint k = 0;
+                    for (; k < states - 1; k += 2)
+                    {
+                        // Two chains of sums, so that the products with C do not wait for each other.
+                        float* hk = h + k * n;
+                        V h0 = Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(hk), dtu * Broadcast<V>(bt[k]));
+                        V h1 = Fma(Exp2(dt * Load<V>(a + k * n + n)), Load<V>(hk + n), dtu * Broadcast<V>(bt[k + 1]));
+                        Store(h0, hk);
+                        Store(h1, hk + n);
+                        y = Fma(h0, Broadcast<V>(ct[k]), y);
+                        y2 = Fma(h1, Broadcast<V>(ct[k + 1]), y2);
+                    }
+                    if (k < states)
+                    {
+                        V h0 = Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k]));
+                        Store(h0, h + k * n);
+                        y = Fma(h0, Broadcast<V>(ct[k]), y);
+                    }
+                    Store(y + y2, Y + offset, lanes);
                 }
-                if (k < states)
+                for (nint i = 0; inputs.Z != null && i < count; i++)
                 {
-                    V h0 = Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k]));
-                    Store(h0, h + k * n);
-                    y = Fma(h0, Broadcast<V>(ct[k]), y);
+                    nint offset = (start + i) * s.Channels + channel;
+                    Store(Load<V>(Y + offset, lanes) * Silu.Apply(Load<V>(inputs.Z + offset, lanes)), Y + offset, lanes);
                 }
-                y += y2;
-                if (inputs.Z != null) y *= Silu.Apply(Load<V>(inputs.Z + offset, lanes));
-                Store(y, Y + offset, lanes);
             }
             if (segment == s.Segments - 1) Copy(h, Last + s.StateOffset(b, block), s.StateSize);
         }
