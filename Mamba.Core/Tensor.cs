@@ -57,12 +57,6 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf; null before, and after <see cref="ZeroGrad"/>.</summary>
     public Tensor? Grad => _gradient is { HasValue: true } cell ? cell.Value : null;
 
-    /// <summary>Counts the times that the values changed in place; caches of packed weights compare it.</summary>
-    internal int Version { get; private set; }
-
-    /// <summary>What a kernel family derived from these values, with the <see cref="Version"/> it was made of; see PackedWeights.</summary>
-    internal object? Derived { get; set; }
-
     /// <summary>The address of the first element. It stays valid while this object is reachable and not released.</summary>
     internal float* Pointer
     {
@@ -170,9 +164,6 @@ public sealed unsafe class Tensor : IDisposable
         Span.CopyTo(copy.Span);
         return copy;
     }
-
-    /// <summary>Says that the values were changed through <see cref="Span"/>, so that copies of them in packed form are made anew.</summary>
-    public void MarkChanged() => Version++;
 
     /// <summary>Forgets the gradient of a leaf; its memory is kept for the next one.</summary>
     public void ZeroGrad()

@@ -63,12 +63,7 @@ public sealed class ParameterStore(ulong seed = 0)
         if (missing.Count + unexpected.Count + misshapen.Count > 0)
             throw new CheckpointException(
                 $"{source}: the weights do not fit the model" + List("missing", missing) + List("unexpected", unexpected) + List("misshapen", misshapen) + ".");
-        foreach ((string key, string name) in found)
-        {
-            Tensor tensor = _entries[key].Tensor;
-            read(name, tensor.Span);
-            tensor.MarkChanged();
-        }
+        foreach ((string key, string name) in found) read(name, _entries[key].Tensor.Span);
 
         static string List(string what, List<string> items) => items.Count == 0 ? "" : $"; {what}: {string.Join(", ", items)}";
     }
@@ -79,10 +74,7 @@ public sealed class ParameterStore(ulong seed = 0)
     {
         foreach (Entry entry in _order)
             if (entry.Trainable && rule(entry.Name, entry.Tensor.Shape) is { } initializer)
-            {
                 initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));
-                entry.Tensor.MarkChanged();
-            }
     }
 
     internal Tensor Add(string name, Initializer initializer, bool trainable, ReadOnlySpan<int> shape)

@@ -24,11 +24,7 @@ public abstract class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parame
         Steps++;
         float scale = ClippingFactor();
         for (int i = 0; i < _parameters.Length; i++)
-        {
-            if (_parameters[i].Grad is not { } gradient) continue;
-            Update(i, _parameters[i], gradient, scale);
-            _parameters[i].MarkChanged();
-        }
+            if (_parameters[i].Grad is { } gradient) Update(i, _parameters[i], gradient, scale);
     }
 
     /// <summary>Applies one gradient.</summary>

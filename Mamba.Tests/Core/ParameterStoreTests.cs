@@ -47,10 +47,8 @@ internal sealed class ParameterStoreTests
         ParameterStore store = Model(out _);
         Dictionary<string, float[]> file = store.All.ToDictionary(e => "module." + e.Name, e => Enumerable.Repeat(5f, e.Tensor.Count).ToArray());
         file["module.stem.1.num_batches_tracked"] = [3f];
-        int version = store["head.weight"].Version;
         Load(store, file);
         foreach ((string name, Tensor tensor) in store.All) Assert.That(tensor.Span.ToArray(), Is.All.EqualTo(5f), name);
-        Assert.That(store["head.weight"].Version, Is.GreaterThan(version), "packed copies are made anew");
     }
 
     [Test]
