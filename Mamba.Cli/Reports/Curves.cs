@@ -15,7 +15,7 @@ internal static class Curves
         const string LossAxis = "loss", DiceAxis = "dice";
         PlotModel plot = new() { Title = title, TitleFontSize = 15, Background = OxyColors.White, Culture = CultureInfo.InvariantCulture, DefaultFont = "Arial", Padding = new OxyThickness(10) };
         plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "epoch", Minimum = 0, Maximum = Math.Max(1, epochs.Count), MinimumMajorStep = 1, MinimumMinorStep = 1 });
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = "loss", Key = LossAxis, Minimum = 0 });
+        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = "loss", AxisTitleDistance = 12, Key = LossAxis, Minimum = 0 });
         plot.Axes.Add(new LinearAxis { Position = AxisPosition.Right, Title = "validation Dice", AxisTitleDistance = 12, Key = DiceAxis, Minimum = 0, Maximum = 1 });
         plot.Legends.Add(new Legend { LegendPosition = LegendPosition.TopCenter, LegendPlacement = LegendPlacement.Outside, LegendOrientation = LegendOrientation.Horizontal, LegendItemSpacing = 36, LegendPadding = 12 });
         plot.Series.Add(Line("training loss", OxyColors.SteelBlue, LossAxis, epochs, e => e.TrainLoss));
@@ -30,7 +30,7 @@ internal static class Curves
     private static LineSeries Line(string title, OxyColor colour, string axis, IReadOnlyList<EpochResult> epochs, Func<EpochResult, double> value)
     {
         // Room at the end of a title: a viewer without the font draws with a wider one, and the legend clips it.
-        LineSeries line = new() { Title = title + "\u00A0\u00A0", Color = colour, YAxisKey = axis, MarkerType = epochs.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
+        LineSeries line = new() { Title = title + new string('\u00A0', 6), Color = colour, YAxisKey = axis, MarkerType = epochs.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
         foreach (EpochResult epoch in epochs) line.Points.Add(new DataPoint(epoch.Epoch, value(epoch)));
         return line;
     }
