@@ -32,7 +32,9 @@ internal static class CommandLine
             ModelsCommand.Create(terminal), VerifyCommand.Create(terminal, stop),
         };
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
-        if (parsed.Errors.Count > 0) return Report(terminal, parsed.Errors[0].Message);
+        // A misspelt word leaves something else missing as well; the word is what the user can see.
+        if (parsed.Errors.Count > 0)
+            return Report(terminal, parsed.UnmatchedTokens is [string word, ..] ? $"unknown command or option '{word}'; see mamba --help" : parsed.Errors[0].Message);
         try
         {
             return parsed.Invoke(new InvocationConfiguration
@@ -48,6 +50,10 @@ internal static class CommandLine
         catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
         {
             return Report(terminal, e.Message);
+        }
+        catch (TypeInitializationException e) when (e.InnerException is PlatformNotSupportedException inner)
+        {
+            return Report(terminal, inner.Message); // MAMBA_ISA asks for what this machine lacks
         }
         catch (OutOfMemoryException)
         {

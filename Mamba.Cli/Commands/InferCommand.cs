@@ -34,10 +34,15 @@ internal static class InferCommand
     {
         Segmenter segmenter = Segmenter.Load(weights);
         (string Path, string Name)[] images = Named(Find(inputs));
-        foreach ((string path, _) in images) ImageFile.Load(path); // what cannot be read is refused before anything is written
+        foreach ((string path, _) in images)
+        {
+            stop.ThrowIfCancellationRequested();
+            ImageFile.Load(path); // what cannot be read is refused before anything is written
+        }
         output ??= RunFolder.NextFree("runs", "infer");
         if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
         Directory.CreateDirectory(output);
+        segmenter.Segment(ImageFile.Load(images[0].Path)); // the first pass compiles the kernels, and is not timed
         foreach ((string path, string name) in images)
         {
             stop.ThrowIfCancellationRequested();
@@ -60,8 +65,7 @@ internal static class InferCommand
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
             else
             {
-                string[] found = [.. Directory.EnumerateFiles(input, "*", SearchOption.AllDirectories)
-                    .Where(p => ImageFile.Extensions.Contains(Path.GetExtension(p).ToLowerInvariant()) && !IsMask(p)).Order(StringComparer.Ordinal)];
+                string[] found = [.. ImageFile.Find(input).Where(p => !IsMask(p))];
                 if (found.Length == 0) throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
                 images.AddRange(found);
             }

@@ -22,9 +22,10 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
     public int Execute(CancellationToken stop)
     {
         if (output is not null) RunFolder.ThrowIfTaken(output);
+        VisionModel model = entry.Create(_info.Config, arguments.Seed);
+        TrainingRecipe.ThrowIfUnfit(arguments.Loss, model.Output);
         ISegmentationData source = Options.OpenData(arguments.Data, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width);
         Split split = Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit);
-        VisionModel model = entry.Create(_info.Config, arguments.Seed);
         CachedData data = new(source, arguments.CacheBytes);
         // Every image is read once before anything is written: a damaged file is found now, not in the third epoch.
         int[] all = split[SplitPart.All];
@@ -64,7 +65,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         }
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"best epoch {trainer.BestEpoch}; on {result.Images} test images: Dice {result.Scores.DiceGlobal:F4} global, {result.Scores.DiceImage:F4} image, {result.Scores.DicePaper:F4} paper; IoU {result.Scores.IouGlobal:F4}, {result.Scores.IouImage:F4}, {result.Scores.IouPaper:F4}"));
-        terminal.WriteLine($"{watch.Elapsed:hh\\:mm\\:ss}; see {folder.File("summary.md")}");
+        terminal.WriteLine($"{Summary.Duration(watch.Elapsed)}; see {folder.File("summary.md")}");
         return CommandLine.Success;
     }
 

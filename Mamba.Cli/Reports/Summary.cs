@@ -8,6 +8,9 @@ namespace Mamba.Cli.Reports;
 /// <summary>The page that sums a run up.</summary>
 internal static class Summary
 {
+    /// <summary>Hours, which may be more than a day's, minutes and seconds.</summary>
+    public static string Duration(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours:00}:{time:mm\\:ss}");
+
     public static string Write(
         RunArguments run, long parameters, Split split, RunFolder folder, Trainer trainer, Evaluation? test, TimeSpan time, TrainingProgress? stoppedAt)
     {
@@ -23,7 +26,7 @@ internal static class Summary
         Line($"| recipe | {run.Optimizer}, learning rate {run.LearningRate:G4} ({run.Schedule.ToString().ToLowerInvariant()}), weight decay {run.WeightDecay:G4}, loss {run.Loss}, batch {run.Batch} |");
         Line($"| epochs | {folder.Epochs.Count} of {run.Epochs}{(trainer.BestEpoch > 0 ? string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation Dice {trainer.BestDice:F4} (global)") : "")} |");
         if (folder.Epochs.Count > 0) Line($"| speed | {folder.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s on {run.Threads} threads |");
-        Line($"| time | {time:hh\\:mm\\:ss} |");
+        Line($"| time | {Duration(time)} |");
         if (test is null) return text.ToString();
         Scores s = test.Scores;
         Line($"");

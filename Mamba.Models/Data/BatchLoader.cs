@@ -82,6 +82,8 @@ public sealed class BatchLoader : IDisposable
     public BatchLoader(ISegmentationData data, int[] indices, BatchOptions options)
     {
         if (options.BatchSize < 1 || options.Ahead < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Ahead} batches ahead; expected at least 1 of each.");
+        if ((long)Math.Min(options.BatchSize, indices.Length) * options.Height * options.Width * options.Channels > Array.MaxLength)
+            throw new ArgumentException($"BatchLoader: {Math.Min(options.BatchSize, indices.Length)} samples of {options.Height} x {options.Width} x {options.Channels} in a batch; expected at most {Array.MaxLength} numbers.");
         (_data, _indices, _options, _writer) = (data, indices, options, new BatchWriter(options));
     }
 
@@ -185,7 +187,7 @@ public sealed class BatchLoader : IDisposable
         {
             BatchOptions options = _loader._options;
             int pixels = options.Height * options.Width;
-            Ready ready = new(indices, MemoryOwner<float>.Allocate(checked(indices.Length * pixels * options.Channels)), MemoryOwner<float>.Allocate(indices.Length * pixels));
+            Ready ready = new(indices, MemoryOwner<float>.Allocate(indices.Length * pixels * options.Channels), MemoryOwner<float>.Allocate(indices.Length * pixels));
             for (int i = 0; i < indices.Length; i++)
             {
                 _stop.Token.ThrowIfCancellationRequested();

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using System.Runtime.InteropServices;
 using BitMiracle.LibTiff.Classic;
 using JpegLibrary;
@@ -15,6 +16,28 @@ public static class ImageFile
 
     /// <summary>The extensions, in lower case, of the files that are taken for pictures.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"];
+
+    /// <summary>
+    /// The pictures in a folder of any depth, by their extensions and in the ordinal order of their paths. Hidden files and folders are passed over, and
+    /// links to a folder that holds the link.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <returns>Paths that start with the folder as it is given.</returns>
+    /// <exception cref="IOException">The folder does not exist, or cannot be listed.</exception>
+    /// <exception cref="UnauthorizedAccessException">So may this say.</exception>
+    public static IReadOnlyList<string> Find(string folder) =>
+    [
+        .. new FileSystemEnumerable<string>(
+            folder, (ref entry) => entry.ToSpecifiedFullPath(), new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = false })
+        {
+            ShouldIncludePredicate = (ref entry) => !entry.IsDirectory && Extensions.Contains(Path.GetExtension(entry.FileName).ToString().ToLowerInvariant()),
+            ShouldRecursePredicate = (ref entry) => !LeadsBack(entry.ToFullPath(), entry.Attributes),
+        }.Order(StringComparer.Ordinal),
+    ];
+
+    private static bool LeadsBack(string folder, FileAttributes attributes) => attributes.HasFlag(FileAttributes.ReparsePoint)
+        && new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true) is { } target
+        && folder.StartsWith(Path.TrimEndingDirectorySeparator(target.FullName) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     /// <summary>
     /// Reads a picture; the format is told by the file's first bytes. One bit a sample becomes 0 or 255, palettes are resolved, 16 bits reduced to

@@ -64,13 +64,7 @@ public sealed class SegmentationFolder : ISegmentationData
         if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
         try
         {
-            EnumerationOptions everywhere = new() { RecurseSubdirectories = true, IgnoreInaccessible = false };
-            return
-            [
-                .. Directory.EnumerateFiles(root, "*", everywhere)
-                    .Where(path => ImageFile.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
-                    .Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/')),
-            ];
+            return [.. ImageFile.Find(root).Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -62,8 +62,17 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
         (SegmentationLoss.BceDice, ModelOutput.Logits) => Ops.BceDice(Ops.Sigmoid(prediction), mask),
         (SegmentationLoss.Dice, ModelOutput.Logits) => Ops.DiceWithLogits(prediction, mask),
         (SegmentationLoss.BceWithLogits, ModelOutput.Logits) => Ops.BinaryCrossEntropyWithLogits(prediction, mask),
-        _ => throw new ArgumentException($"loss {loss} takes logits, and this model puts out probabilities"),
+        _ => throw Unfit(loss),
     };
+
+    /// <summary>Refuses a loss that cannot take what a model puts out, before any step is taken.</summary>
+    /// <param name="loss">The loss.</param>
+    /// <param name="output">What the model puts out.</param>
+    /// <exception cref="ArgumentException">The loss takes logits, and the model puts out probabilities.</exception>
+    public static void ThrowIfUnfit(SegmentationLoss loss, ModelOutput output)
+    {
+        if (loss != SegmentationLoss.BceDice && output != ModelOutput.Logits) throw Unfit(loss);
+    }
 
     /// <summary>An optimizer of this recipe.</summary>
     /// <param name="parameters">What it trains.</param>
@@ -75,4 +84,7 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
         OptimizerKind.Sgd => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay) { MaxGradientNorm = maxGradientNorm },
         _ => new Adam(parameters.Parameters, learningRate, WeightDecay) { Decoupled = Optimizer == OptimizerKind.AdamW, MaxGradientNorm = maxGradientNorm },
     };
+
+    private static ArgumentException Unfit(SegmentationLoss loss) =>
+        new($"loss {loss} takes logits, and this model puts out probabilities; expected {SegmentationLoss.BceDice}");
 }

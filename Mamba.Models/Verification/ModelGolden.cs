@@ -35,7 +35,7 @@ public static class ModelGolden
             }
             return results;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException)
         {
             throw new CheckpointException($"{path}: no golden file of a model: {e.Message}", e);
         }

@@ -86,17 +86,23 @@ public static class ModelFile
             JsonElement c = config.RootElement, d = data.RootElement;
             ModelConfig sizes = new(Between(c, "input_channels", 1, 64), Between(c, "classes", 1, 4096));
             Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
-            if (scaling.Mean.Length != sizes.InputChannels || scaling.Std.Length != sizes.InputChannels || scaling.Std.Any(s => !(s > 0)))
+            if (scaling.Mean.Length != sizes.InputChannels || scaling.Std.Length != sizes.InputChannels || !scaling.Mean.All(float.IsFinite) || !scaling.Std.All(s => s > 0 && float.IsFinite(s)))
                 throw new CheckpointException($"{file.Path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
-                Enum.Parse<SplitProtocol>(d.GetProperty("protocol").GetString()!, ignoreCase: true), d.GetProperty("seed").GetUInt64(),
+                Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
                 d.TryGetProperty("limit", out _) ? Between(d, "limit", 1, int.MaxValue) : null, Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15));
+            if ((long)run.Height * run.Width > Image.MaxPixels)
+                throw new CheckpointException($"{file.Path}: metadata 'height' x 'width' is {run.Height} x {run.Width}, expected at most {Image.MaxPixels} pixels");
             return new ModelInfo(Registry.Find(name).Name, sizes, [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString()!)], scaling, run);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new CheckpointException($"{file.Path}: metadata does not describe a model: {e.Message}", e);
         }
+
+        // By name alone: Enum.Parse would take any number too.
+        SplitProtocol Protocol(string? word) => Enum.GetValues<SplitProtocol>().Where(p => p.ToString().Equals(word, StringComparison.OrdinalIgnoreCase)).Select(p => (SplitProtocol?)p).FirstOrDefault()
+            ?? throw new CheckpointException($"{file.Path}: metadata 'protocol' is '{word}', expected slice or patient");
 
         int Between(JsonElement json, string key, int low, int high) => json.GetProperty(key).GetInt32() is var value && value >= low && value <= high
             ? value

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Mamba.Cli;
+using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Models.Data;
 using Mamba.Tests.Support;
@@ -134,7 +135,7 @@ internal sealed class CommandLineTests
     [TestCase("train", "--modle", "unet"), TestCase("train", "--model", "unett"), TestCase("train", "--data", "no/such/folder"), TestCase("train", "--epochs", "0")]
     [TestCase("train", "--lr", "-1"), TestCase("train", "--lr", "nan"), TestCase("train", "--size", "8x8"), TestCase("train", "--limit", "2"), TestCase("train", "--protocol", "week")]
     [TestCase("eval"), TestCase("eval", "--weights", "none.safetensors", "--data", "synthetic"), TestCase("infer", "--weights", "none.safetensors", "x.png")]
-    [TestCase("verify", "no/such/file.json"), TestCase("verify"), TestCase("dance"), TestCase("train", "--threads", "0"), TestCase("train", "--seed", "-4")]
+    [TestCase("verify", "no/such/file.json"), TestCase("verify"), TestCase("dance"), TestCase("train", "--threads", "0"), TestCase("train", "--seed", "-4"), TestCase("train", "--loss", "dice")]
     public void Bad_input_is_one_line_and_exit_code_2(params string[] arguments)
     {
         Result result = Mamba(arguments.Length > 0 && arguments[0] == "train" ? [.. arguments, "--out", In("run")] : arguments);
@@ -144,6 +145,9 @@ internal sealed class CommandLineTests
         Assert.That(result.Out, Is.Empty);
         Assert.That(In("run"), Does.Not.Exist, "nothing may be created");
     }
+
+    [TestCase("'dance'", "dance"), TestCase("'--weigths'", "eval", "--weigths", "x", "--data", "synthetic"), TestCase("'--modle'", "train", "--modle", "unet")]
+    public void A_misspelt_word_is_named(string word, params string[] arguments) => Assert.That(Mamba(arguments).Error, Does.Contain(word));
 
     [Test]
     public void A_damaged_image_is_found_before_anything_is_created()
@@ -168,6 +172,33 @@ internal sealed class CommandLineTests
         Assert.That(again.Error, Does.Contain("already holds a run"));
         Assert.That(File.ReadAllBytes(Path.Combine(In("run"), "weights", "last.safetensors")), Is.EqualTo(before));
     }
+
+    [Test]
+    public void Infer_passes_over_hidden_files_and_folders_that_lead_back()
+    {
+        string data = In("data"), run = In("run");
+        WriteData(data, 3);
+        File.WriteAllText(Path.Combine(data, "._slice0.png"), "what some systems leave beside a file");
+        Directory.CreateSymbolicLink(Path.Combine(data, "again"), data);
+        Assert.That(Mamba("train", "--data", data, "--size", "32", "--epochs", "1", "--out", run).Code, Is.Zero);
+        Result infer = Mamba("infer", "--weights", Path.Combine(run, "weights", "last.safetensors"), data, "--out", In("masks"));
+        Assert.That(infer.Code, Is.Zero, infer.Error);
+        Assert.That(Directory.GetFiles(In("masks")), Has.Length.EqualTo(6));
+    }
+
+    [Test]
+    public void Infer_can_be_stopped_while_it_reads()
+    {
+        string data = In("data"), run = In("run");
+        WriteData(data, 3);
+        Assert.That(Mamba("train", "--data", data, "--size", "32", "--epochs", "1", "--out", run).Code, Is.Zero);
+        Result infer = Mamba(["infer", "--weights", Path.Combine(run, "weights", "last.safetensors"), data, "--out", In("masks")], new CancellationToken(canceled: true), _ => { });
+        Assert.That(infer.Code, Is.EqualTo(130));
+        Assert.That(In("masks"), Does.Not.Exist);
+    }
+
+    [TestCase(0, "00:00:00"), TestCase(3_661, "01:01:01"), TestCase(100_000, "27:46:40")]
+    public void A_duration_may_be_longer_than_a_day(int seconds, string text) => Assert.That(Summary.Duration(TimeSpan.FromSeconds(seconds)), Is.EqualTo(text));
 
     [TestCase("train"), TestCase("eval"), TestCase("infer"), TestCase("models"), TestCase("verify")]
     public void Help_has_an_example(string verb) => Assert.That(Mamba(verb, "--help").Out, Does.Contain($"Example: mamba {verb}"));

@@ -28,6 +28,11 @@ internal sealed class BatchLoaderTests
         }
     }
 
+    [Test]
+    public void A_batch_of_more_numbers_than_an_array_holds_is_refused() => Assert.That(
+        () => new BatchLoader(new SyntheticLesions(2, 100, 32, 32), [.. Enumerable.Range(0, 100)], new BatchOptions { BatchSize = 64, Height = 4096, Width = 4096 }),
+        Throws.ArgumentException.With.Message.Contains("64 samples of 4096 x 4096 x 3"));
+
     [TestCase(20, 31), TestCase(9, 7), TestCase(13, 11)]
     public void Resizing_is_bilinear_as_the_operator_has_it(int height, int width)
     {

@@ -1,3 +1,4 @@
+using Mamba.Core.Checkpoints;
 using Mamba.Core.Simd;
 using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
@@ -18,6 +19,22 @@ internal sealed class ModelGoldenTests
     {
         using IDisposable _ = Isa.Use(width);
         Check("ul-vm-unet");
+    }
+
+    [TestCase("\"betas\"", "\"bet\""), TestCase("[0.9, 0.999]", "[]"), TestCase("\"mode\"", "\"mod\""), TestCase("\"samples\": [[", "\"samples\": [[-1, 0], [")]
+    public void A_malformed_file_is_refused_by_name(string text, string instead)
+    {
+        string golden = File.ReadAllText(ReferenceData.Path("goldens/models/ul-vm-unet.json")), path = Path.GetTempFileName();
+        Assert.That(golden, Does.Contain(text));
+        File.WriteAllText(path, golden.Replace(text, instead, StringComparison.Ordinal));
+        try
+        {
+            Assert.That(() => ModelGolden.Run(path), Throws.TypeOf<CheckpointException>().With.Message.Contains(path));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     private static void Check(string name)

@@ -94,6 +94,21 @@ internal sealed class ZooTests
         Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains(_path));
     }
 
+    [TestCase("data", """{"protocol":"7","seed":1,"height":64,"width":64}""", "'protocol' is '7'")]
+    [TestCase("data", """{"protocol":null,"seed":1,"height":64,"width":64}""", "'protocol' is ''")]
+    [TestCase("data", """{"protocol":"slice","seed":1,"height":32768,"width":32768}""", "32768 x 32768")]
+    [TestCase("data", """{"protocol":"slice","seed":-1,"height":64,"width":64}""", "does not describe a model")]
+    [TestCase("normalization", """{"mean":[1e999,0,0],"std":[1,1,1]}""", "'normalization'")]
+    public void Metadata_that_make_no_sense_are_refused(string key, string json, string expected)
+    {
+        VisionModel model = Registry.Find("ul-vm-unet").Create();
+        ModelFile.Save(_path, model, Info("ul-vm-unet"));
+        Dictionary<string, string> metadata;
+        using (SafetensorsFile file = SafetensorsFile.Open(_path)) metadata = new(file.Metadata) { [key] = json };
+        Safetensors.Write(_path, model.Parameters.All, metadata);
+        Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains(expected).And.Message.Contains(_path));
+    }
+
     private static ModelInfo Info(string model) =>
         new(model, new ModelConfig(), ["lesion"], new Normalization([0.1f, 0.2f, 0.3f], [0.5f, 0.6f, 0.7f]), new RunData(SplitProtocol.Patient, 42, 500, 128, 96));
 }
