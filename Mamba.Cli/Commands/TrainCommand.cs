@@ -48,7 +48,9 @@ internal static class TrainCommand
             (int height, int width) = parsed.GetValue(size) ?? (entry.ImageSize, entry.ImageSize);
             RunArguments arguments = new()
             {
-                Model = entry.Name, Data = name, Protocol = parsed.GetValue(protocol) ?? SplitProtocol.Slice,
+                Model = entry.Name,
+                Data = name,
+                Protocol = parsed.GetValue(protocol) ?? SplitProtocol.Slice,
                 Epochs = parsed.GetValue(epochs) ?? (synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs),
                 Batch = parsed.GetValue(batch) ?? recipe.Batch,
                 LearningRate = parsed.GetValue(rate) ?? (synthetic ? TrainDefaults.SyntheticLearningRate : recipe.LearningRate),
@@ -56,9 +58,15 @@ internal static class TrainCommand
                 Optimizer = parsed.GetValue(optimizer) ?? recipe.Optimizer,
                 WeightDecay = parsed.GetValue(decay) ?? recipe.WeightDecay,
                 Loss = parsed.GetValue(loss) ?? recipe.Loss,
-                ClipNorm = parsed.GetValue(clip), Patience = parsed.GetValue(patience), Augment = parsed.GetValue(augment),
-                Seed = parsed.GetValue(seed) ?? 0, Threads = Options.Apply(parsed, threads), Height = height, Width = width,
-                Limit = parsed.GetValue(limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null), CacheBytes = (parsed.GetValue(cache) ?? 2048L) << 20,
+                ClipNorm = parsed.GetValue(clip),
+                Patience = parsed.GetValue(patience),
+                Augment = parsed.GetValue(augment),
+                Seed = parsed.GetValue(seed) ?? 0,
+                Threads = Options.Apply(parsed, threads),
+                Height = height,
+                Width = width,
+                Limit = parsed.GetValue(limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null),
+                CacheBytes = (parsed.GetValue(cache) ?? 2048L) << 20,
             };
             return new TrainingRun(terminal, entry, arguments, parsed.GetValue(output)).Execute(stop);
         });

@@ -27,8 +27,14 @@ internal readonly record struct ConvShape(
     /// <summary>The stride-1 convolution that turns the gradient of the output into that of the input (stride 1 only).</summary>
     public ConvShape InputGradient => this with
     {
-        Height = OutHeight, Width = OutWidth, Cin = Cout, OutHeight = Height, OutWidth = Width, Cout = Cin,
-        PaddingY = DilationY * (KernelHeight - 1) - PaddingY, PaddingX = DilationX * (KernelWidth - 1) - PaddingX,
+        Height = OutHeight,
+        Width = OutWidth,
+        Cin = Cout,
+        OutHeight = Height,
+        OutWidth = Width,
+        Cout = Cin,
+        PaddingY = DilationY * (KernelHeight - 1) - PaddingY,
+        PaddingX = DilationX * (KernelWidth - 1) - PaddingX,
     };
 }
 
@@ -71,10 +77,14 @@ internal static unsafe class Conv
                 new PanelSource
                 {
                     Base = weight + g * s.CoutGroup * s.Depth,
-                    Outer = s.KernelHeight, OuterStep = s.KernelWidth,
-                    Inner = s.KernelWidth, InnerStep = 1,
-                    Length = s.CinGroup, Step = taps,
-                    Columns = s.CoutGroup, ColumnStep = s.Depth,
+                    Outer = s.KernelHeight,
+                    OuterStep = s.KernelWidth,
+                    Inner = s.KernelWidth,
+                    InnerStep = 1,
+                    Length = s.CinGroup,
+                    Step = taps,
+                    Columns = s.CoutGroup,
+                    ColumnStep = s.Depth,
                 },
                 packed + g * size, width);
     }
@@ -92,10 +102,14 @@ internal static unsafe class Conv
                 new PanelSource
                 {
                     Base = weight + g * gradient.CinGroup * columns * taps + taps - 1,
-                    Outer = gradient.KernelHeight, OuterStep = -gradient.KernelWidth,
-                    Inner = gradient.KernelWidth, InnerStep = -1,
-                    Length = gradient.CinGroup, Step = columns * taps,
-                    Columns = columns, ColumnStep = taps,
+                    Outer = gradient.KernelHeight,
+                    OuterStep = -gradient.KernelWidth,
+                    Inner = gradient.KernelWidth,
+                    InnerStep = -1,
+                    Length = gradient.CinGroup,
+                    Step = columns * taps,
+                    Columns = columns,
+                    ColumnStep = taps,
                 },
                 packed + g * size, width);
     }
@@ -120,8 +134,16 @@ internal static unsafe class Conv
         Launch.Run(
             new ConvWeightGradient
             {
-                Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Rows = rows, Bands = bands, BandsPerPart = Launch.Chunks(bands, parts), Columns = columns,
-                PanelsPerItem = perItem, Split = split,
+                Shape = s,
+                X = x,
+                Dy = dy,
+                Sums = sums.Pointer,
+                Rows = rows,
+                Bands = bands,
+                BandsPerPart = Launch.Chunks(bands, parts),
+                Columns = columns,
+                PanelsPerItem = perItem,
+                Split = split,
             },
             Launch.Chunks(bands, Launch.Chunks(bands, parts)) * s.Groups * split, 1, width);
         parts = Launch.Chunks(bands, Launch.Chunks(bands, parts));
@@ -201,9 +223,13 @@ internal unsafe struct ConvForward : IKernel
         bool adjacent = s.DilationX == 1;
         TileShape tile = new()
         {
-            ARow = (nint)s.StrideX * s.CinGroup, AStep = 1, CRow = s.Cout,
-            Outer = s.KernelHeight, OuterStep = s.DilationY * band.RowStride,
-            Inner = adjacent ? 1 : s.KernelWidth, InnerStep = (nint)s.DilationX * s.CinGroup,
+            ARow = (nint)s.StrideX * s.CinGroup,
+            AStep = 1,
+            CRow = s.Cout,
+            Outer = s.KernelHeight,
+            OuterStep = s.DilationY * band.RowStride,
+            Inner = adjacent ? 1 : s.KernelWidth,
+            InnerStep = (nint)s.DilationX * s.CinGroup,
             Length = adjacent ? (nint)s.KernelWidth * s.CinGroup : s.CinGroup,
         };
         for (nint item = begin; item < end; item++)
@@ -258,12 +284,22 @@ internal unsafe struct ConvWeightGradient : IKernel
                 PanelSource source = new()
                 {
                     Base = Dy + ((image * s.OutHeight + row) * s.OutWidth * s.Cout) + group * s.CoutGroup,
-                    Outer = 1, Inner = 1, Length = (nint)rows * s.OutWidth, Step = s.Cout, Columns = s.CoutGroup, ColumnStep = 1,
+                    Outer = 1,
+                    Inner = 1,
+                    Length = (nint)rows * s.OutWidth,
+                    Step = s.Cout,
+                    Columns = s.CoutGroup,
+                    ColumnStep = 1,
                 };
                 TileShape tile = new()
                 {
-                    ARow = 1, AStep = (nint)s.StrideX * s.CinGroup, CRow = Columns,
-                    Outer = rows, OuterStep = s.StrideY * band.RowStride, Inner = 1, Length = s.OutWidth,
+                    ARow = 1,
+                    AStep = (nint)s.StrideX * s.CinGroup,
+                    CRow = Columns,
+                    Outer = rows,
+                    OuterStep = s.StrideY * band.RowStride,
+                    Inner = 1,
+                    Length = s.OutWidth,
                 };
                 for (nint c = first; c < last; c += width)
                 {

@@ -58,7 +58,11 @@ internal static unsafe class DepthwiseConv
         Launch.Run(
             new DepthwiseWeightGradient
             {
-                Shape = s with { Cin = s.Cout, Groups = s.Cout }, X = s.CoutGroup == 1 ? x : repeated.Pointer, Dy = dy, Sums = sums.Pointer, RowsPerPart = perPart,
+                Shape = s with { Cin = s.Cout, Groups = s.Cout },
+                X = s.CoutGroup == 1 ? x : repeated.Pointer,
+                Dy = dy,
+                Sums = sums.Pointer,
+                RowsPerPart = perPart,
             },
             rows, perPart, Isa.For(s.Cout));
         for (nint c = 0; c < s.Cout; c++)

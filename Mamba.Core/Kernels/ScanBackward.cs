@@ -57,8 +57,17 @@ internal unsafe struct ScanBackward : IKernel
             {
                 Chunk<V> chunk = new()
                 {
-                    Block = block, Batch = b, Group = group, Part = part, FirstOfItem = block == firstBlock, H = states.Pointer, Decays = decays.Pointer,
-                    Dt = steps.Pointer, Slope = steps.Pointer + s.ChunkLength * n, Y = steps.Pointer + 2 * s.ChunkLength * n, SumA = sums.Pointer,
+                    Block = block,
+                    Batch = b,
+                    Group = group,
+                    Part = part,
+                    FirstOfItem = block == firstBlock,
+                    H = states.Pointer,
+                    Decays = decays.Pointer,
+                    Dt = steps.Pointer,
+                    Slope = steps.Pointer + s.ChunkLength * n,
+                    Y = steps.Pointer + 2 * s.ChunkLength * n,
+                    SumA = sums.Pointer,
                     Products = products.Pointer,
                     Carry = Carries + s.StateOffset(sequence, block),
                 };

@@ -94,7 +94,13 @@ public static unsafe partial class Ops
                 Launch.Run(
                     new SoftmaxBackward
                     {
-                        Y = y.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Columns = columns, Scale = 1f, Logarithm = logarithm, Accumulate = dx.Accumulate,
+                        Y = y.Pointer,
+                        Dy = dy.Pointer,
+                        Dx = dx.Pointer,
+                        Columns = columns,
+                        Scale = 1f,
+                        Logarithm = logarithm,
+                        Accumulate = dx.Accumulate,
                     },
                     rows, grain);
             }, y);

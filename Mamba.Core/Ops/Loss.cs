@@ -63,7 +63,12 @@ public static unsafe partial class Ops
             Launch.Run(
                 new MaskSums
                 {
-                    Prediction = prediction.Pointer, Target = target.Pointer, Sums = sums.Pointer, PerImage = perImage, ChunksPerImage = chunks, Logits = logits,
+                    Prediction = prediction.Pointer,
+                    Target = target.Pointer,
+                    Sums = sums.Pointer,
+                    PerImage = perImage,
+                    ChunksPerImage = chunks,
+                    Logits = logits,
                 },
                 images * chunks, 1);
             for (int i = 0; i < images; i++)
@@ -96,8 +101,15 @@ public static unsafe partial class Ops
                     Launch.Run(
                         new MaskGradient
                         {
-                            Prediction = prediction.Pointer, Target = target.Pointer, Dx = dx.Pointer, Constant = c, Slope = s, Cross = cross * g / count,
-                            PerImage = perImage, Logits = logits, Add = dx.Accumulate,
+                            Prediction = prediction.Pointer,
+                            Target = target.Pointer,
+                            Dx = dx.Pointer,
+                            Constant = c,
+                            Slope = s,
+                            Cross = cross * g / count,
+                            PerImage = perImage,
+                            Logits = logits,
+                            Add = dx.Accumulate,
                         },
                         count, Launch.ElementGrain);
             }, prediction, target);

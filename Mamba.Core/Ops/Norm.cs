@@ -192,8 +192,15 @@ public static unsafe partial class Ops
         Launch.Run(
             new RowNormForward
             {
-                X = x.Pointer, Y = y.Pointer, Weight = weight is null ? null : weight.Pointer, Bias = bias is null ? null : bias.Pointer,
-                Mean = statistics.Pointer, Rstd = statistics.Pointer + rows, Columns = columns, Eps = eps, Center = center,
+                X = x.Pointer,
+                Y = y.Pointer,
+                Weight = weight is null ? null : weight.Pointer,
+                Bias = bias is null ? null : bias.Pointer,
+                Mean = statistics.Pointer,
+                Rstd = statistics.Pointer + rows,
+                Columns = columns,
+                Eps = eps,
+                Center = center,
             },
             rows, grain);
 
@@ -206,9 +213,17 @@ public static unsafe partial class Ops
                 Launch.Run(
                     new RowNormBackward
                     {
-                        X = x.Pointer, Dy = dy.Pointer, Dx = dx is { } g ? g.Pointer : null, Weight = weight is null ? null : weight.Pointer,
-                        Mean = statistics.Pointer, Rstd = statistics.Pointer + rows, Partial = partial.Pointer, Columns = columns, PerChunk = grain,
-                        Center = center, Accumulate = dx is { Accumulate: true },
+                        X = x.Pointer,
+                        Dy = dy.Pointer,
+                        Dx = dx is { } g ? g.Pointer : null,
+                        Weight = weight is null ? null : weight.Pointer,
+                        Mean = statistics.Pointer,
+                        Rstd = statistics.Pointer + rows,
+                        Partial = partial.Pointer,
+                        Columns = columns,
+                        PerChunk = grain,
+                        Center = center,
+                        Accumulate = dx is { Accumulate: true },
                     },
                     rows, grain);
                 double[] sums = new double[2 * columns];

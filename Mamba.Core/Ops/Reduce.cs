@@ -41,8 +41,13 @@ public static unsafe partial class Ops
                 Launch.Run(
                     new RowReduceBackward
                     {
-                        X = maximum ? x.Pointer : null, Y = maximum ? y.Pointer : null, Dy = dy.Pointer, Dx = dx.Pointer, Columns = columns,
-                        Maximum = maximum, Add = dx.Accumulate,
+                        X = maximum ? x.Pointer : null,
+                        Y = maximum ? y.Pointer : null,
+                        Dy = dy.Pointer,
+                        Dx = dx.Pointer,
+                        Columns = columns,
+                        Maximum = maximum,
+                        Add = dx.Accumulate,
                     },
                     rows, grain, Isa.For(columns));
             }, maximum ? x : null, maximum ? y : null);

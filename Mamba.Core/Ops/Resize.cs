@@ -24,8 +24,19 @@ public static unsafe partial class Ops
             Launch.Run(
                 new ResizeForward
                 {
-                    X = x.Pointer, Y = y.Pointer, LowY = lowY, HighY = highY, WeightY = weightY, LowX = lowX, HighX = highX, WeightX = weightX,
-                    Height = inHeight, Width = inWidth, Channels = channels, OutHeight = height, OutWidth = width,
+                    X = x.Pointer,
+                    Y = y.Pointer,
+                    LowY = lowY,
+                    HighY = highY,
+                    WeightY = weightY,
+                    LowX = lowX,
+                    HighX = highX,
+                    WeightX = weightX,
+                    Height = inHeight,
+                    Width = inWidth,
+                    Channels = channels,
+                    OutHeight = height,
+                    OutWidth = width,
                 },
                 (nint)batch * height, PoolGrain(width, channels), Isa.For(channels));
 
@@ -38,8 +49,21 @@ public static unsafe partial class Ops
                     Launch.Run(
                         new ResizeBackward
                         {
-                            Dy = dy.Pointer, Dx = dx.Pointer, LowY = lowY, HighY = highY, WeightY = weightY, LowX = lowX, HighX = highX, WeightX = weightX,
-                            FirstY = firstY, EndY = endY, Height = inHeight, Width = inWidth, Channels = channels, OutHeight = height, OutWidth = width,
+                            Dy = dy.Pointer,
+                            Dx = dx.Pointer,
+                            LowY = lowY,
+                            HighY = highY,
+                            WeightY = weightY,
+                            LowX = lowX,
+                            HighX = highX,
+                            WeightX = weightX,
+                            FirstY = firstY,
+                            EndY = endY,
+                            Height = inHeight,
+                            Width = inWidth,
+                            Channels = channels,
+                            OutHeight = height,
+                            OutWidth = width,
                             Add = dx.Accumulate,
                         },
                         (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));

@@ -79,11 +79,17 @@ public static unsafe partial class Ops
                         Kernels.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, carries.Pointer + ((i + 1) * s.Segments - 1) * state);
                 ScanGradients gradients = new()
                 {
-                    U = du is { } slotU ? slotU.Pointer : null, AddU = du is { Accumulate: true },
-                    Delta = ddelta is { } slotDelta ? slotDelta.Pointer : null, AddDelta = ddelta is { Accumulate: true },
-                    Z = dz is { } slotZ ? slotZ.Pointer : null, AddZ = dz is { Accumulate: true },
-                    A = sumA.Pointer, D = sumD.Pointer, DeltaBias = sumBias.Pointer,
-                    B = db is null ? null : sumB.Pointer, C = dc is null ? null : sumC.Pointer,
+                    U = du is { } slotU ? slotU.Pointer : null,
+                    AddU = du is { Accumulate: true },
+                    Delta = ddelta is { } slotDelta ? slotDelta.Pointer : null,
+                    AddDelta = ddelta is { Accumulate: true },
+                    Z = dz is { } slotZ ? slotZ.Pointer : null,
+                    AddZ = dz is { Accumulate: true },
+                    A = sumA.Pointer,
+                    D = sumD.Pointer,
+                    DeltaBias = sumBias.Pointer,
+                    B = db is null ? null : sumB.Pointer,
+                    C = dc is null ? null : sumC.Pointer,
                 };
                 Kernels.SelectiveScan.Backward(s, Inputs(), kept!.Pointer, dy.Pointer, carries.Pointer, gradients);
 
@@ -102,8 +108,15 @@ public static unsafe partial class Ops
 
         ScanInputs Inputs() => new()
         {
-            U = u.Pointer, Delta = delta.Pointer, A = packedA.Pointer, B = b.Pointer, C = c.Pointer, Softplus = deltaSoftplus,
-            D = d is null ? null : d.Pointer, Z = z is null ? null : z.Pointer, DeltaBias = deltaBias is null ? null : deltaBias.Pointer,
+            U = u.Pointer,
+            Delta = delta.Pointer,
+            A = packedA.Pointer,
+            B = b.Pointer,
+            C = c.Pointer,
+            Softplus = deltaSoftplus,
+            D = d is null ? null : d.Pointer,
+            Z = z is null ? null : z.Pointer,
+            DeltaBias = deltaBias is null ? null : deltaBias.Pointer,
         };
 
         static GradSlot? Open(Tensor? x) => x is { NeedsGrad: true } ? x.OpenGrad() : null;

@@ -50,8 +50,14 @@ public sealed unsafe class Adam : Optimizer
     private protected override void Update(int index, Tensor parameter, Tensor gradient, float gradientScale) => Launch.Run(
         new AdamStep
         {
-            Weight = parameter.Pointer, Gradient = gradient.Pointer, Mean = _means[index].Pointer, Square = _squares[index].Pointer,
-            Beta1 = (float)Beta1, Beta2 = (float)Beta2, Eps = (float)Eps, GradientScale = gradientScale,
+            Weight = parameter.Pointer,
+            Gradient = gradient.Pointer,
+            Mean = _means[index].Pointer,
+            Square = _squares[index].Pointer,
+            Beta1 = (float)Beta1,
+            Beta2 = (float)Beta2,
+            Eps = (float)Eps,
+            GradientScale = gradientScale,
             Shrink = Decoupled ? (float)(1 - LearningRate * WeightDecay) : 1f,
             GradientDecay = Decoupled ? 0f : (float)WeightDecay,
             StepSize = (float)(LearningRate / (1 - Math.Pow(Beta1, Steps))),

@@ -26,8 +26,13 @@ public sealed unsafe class Sgd : Optimizer
     private protected override void Update(int index, Tensor parameter, Tensor gradient, float gradientScale) => Launch.Run(
         new SgdStep
         {
-            Weight = parameter.Pointer, Gradient = gradient.Pointer, Velocity = _velocities[index].Pointer,
-            Rate = (float)LearningRate, Momentum = (float)_momentum, Decay = (float)_weightDecay, GradientScale = gradientScale,
+            Weight = parameter.Pointer,
+            Gradient = gradient.Pointer,
+            Velocity = _velocities[index].Pointer,
+            Rate = (float)LearningRate,
+            Momentum = (float)_momentum,
+            Decay = (float)_weightDecay,
+            GradientScale = gradientScale,
         },
         parameter.Count, Launch.ElementGrain);
 }

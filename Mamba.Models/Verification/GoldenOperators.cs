@@ -37,8 +37,15 @@ internal static class GoldenOperators
 
     private static readonly Dictionary<string, Func<Tensor, Tensor>> s_activations = new()
     {
-        ["exp"] = Ops.Exp, ["gelu"] = Ops.Gelu, ["gelu_tanh"] = Ops.GeluTanh, ["leaky_relu"] = Ops.LeakyRelu, ["relu"] = Ops.Relu,
-        ["sigmoid"] = Ops.Sigmoid, ["silu"] = Ops.Silu, ["softplus"] = Ops.Softplus, ["tanh"] = Ops.Tanh,
+        ["exp"] = Ops.Exp,
+        ["gelu"] = Ops.Gelu,
+        ["gelu_tanh"] = Ops.GeluTanh,
+        ["leaky_relu"] = Ops.LeakyRelu,
+        ["relu"] = Ops.Relu,
+        ["sigmoid"] = Ops.Sigmoid,
+        ["silu"] = Ops.Silu,
+        ["softplus"] = Ops.Softplus,
+        ["tanh"] = Ops.Tanh,
     };
 
     private static readonly Dictionary<string, Func<GoldenCase, Tensor, Tensor, Tensor>> s_losses = new()
@@ -191,7 +198,8 @@ internal static class GoldenOperators
     {
         MambaConfig config = new(c.Int("d_model"), c.Int("d_state", 16), c.Int("d_conv", 4), c.Int("expand", 2))
         {
-            Bidirectional = c.Bool("bidirectional"), DivideOut = c.Bool("divide_out"),
+            Bidirectional = c.Bool("bidirectional"),
+            DivideOut = c.Bool("divide_out"),
         };
         ParameterStore parameters = new();
         MambaMixer mixer = new(new Scope(parameters), config);

@@ -138,8 +138,10 @@ public static class ModelGolden
         if (o.GetProperty("name").GetString() is not ("adam" or "adamw")) throw new UnsupportedCaseException($"unknown optimizer {o.GetProperty("name")}");
         return new Adam(model.Parameters.Parameters, rate, decay)
         {
-            Decoupled = o.GetProperty("name").GetString() == "adamw", Eps = o.GetProperty("eps").GetDouble(),
-            Beta1 = o.GetProperty("betas")[0].GetDouble(), Beta2 = o.GetProperty("betas")[1].GetDouble(),
+            Decoupled = o.GetProperty("name").GetString() == "adamw",
+            Eps = o.GetProperty("eps").GetDouble(),
+            Beta1 = o.GetProperty("betas")[0].GetDouble(),
+            Beta2 = o.GetProperty("betas")[1].GetDouble(),
         };
     }
 
