@@ -17,7 +17,10 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
 
     private readonly ModelInfo _info = new(
         entry.Name, new ModelConfig(), ["lesion"], Normalization.None(new ModelConfig().InputChannels),
-        new RunData(arguments.Protocol, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width));
+        // The number of drawn slices says nothing about a folder that the weights may be measured on later, so it is no limit there.
+        arguments.Data == RunArguments.Synthetic
+            ? new RunData(arguments.Protocol, arguments.Seed, null, arguments.Height, arguments.Width) { SyntheticImages = arguments.Limit }
+            : new RunData(arguments.Protocol, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width));
 
     public int Execute(CancellationToken stop)
     {
@@ -51,8 +54,8 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         Stopwatch watch = Stopwatch.StartNew();
         TrainingProgress last = new(0, 0, double.NaN, 0, false);
         string? failure = Train(model, trainer, folder, progress => last = progress, stop);
-        // Without a full epoch there is no best one yet: what was learned is the best there is.
-        if (stop.IsCancellationRequested || folder.Epochs.Count == 0) folder.Save(model, _info, best: folder.Epochs.Count == 0);
+        // Without a full epoch there is no best one yet: what was learned is the best there is, unless it is no numbers.
+        if (failure is null && (stop.IsCancellationRequested || folder.Epochs.Count == 0)) folder.Save(model, _info, best: folder.Epochs.Count == 0);
 
         Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, plan, stop);
         bool interrupted = result is null && failure is null;

@@ -12,7 +12,11 @@ namespace Mamba.Models.Zoo;
 /// <param name="Limit">How many images were chosen before the split; null for all.</param>
 /// <param name="Height">Rows of the model's input.</param>
 /// <param name="Width">Columns of the model's input.</param>
-public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int Height, int Width);
+public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int Height, int Width)
+{
+    /// <summary>How many slices were drawn, where the data was synthetic; null for a folder of images.</summary>
+    public int? SyntheticImages { get; init; }
+}
 
 /// <summary>What a weight file says about its model, so that evaluation and inference need nothing else.</summary>
 /// <param name="Model">Its name in the <see cref="Registry"/>.</param>
@@ -58,6 +62,7 @@ public static class ModelFile
             w.WriteString("protocol", info.Data.Protocol.ToString().ToLowerInvariant());
             w.WriteNumber("seed", info.Data.Seed);
             if (info.Data.Limit is { } limit) w.WriteNumber("limit", limit);
+            if (info.Data.SyntheticImages is { } drawn) w.WriteNumber("synthetic", drawn);
             w.WriteNumber("height", info.Data.Height);
             w.WriteNumber("width", info.Data.Width);
         }),
@@ -90,7 +95,10 @@ public static class ModelFile
                 throw new CheckpointException($"{file.Path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
                 Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
-                d.TryGetProperty("limit", out _) ? Between(d, "limit", 1, int.MaxValue) : null, Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15));
+                d.TryGetProperty("limit", out _) ? Between(d, "limit", 1, int.MaxValue) : null, Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15))
+            {
+                SyntheticImages = d.TryGetProperty("synthetic", out _) ? Between(d, "synthetic", 1, int.MaxValue) : null,
+            };
             if ((long)run.Height * run.Width > Image.MaxPixels)
                 throw new CheckpointException($"{file.Path}: metadata 'height' x 'width' is {run.Height} x {run.Width}, expected at most {Image.MaxPixels} pixels");
             return new ModelInfo(Registry.Find(name).Name, sizes, [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString()!)], scaling, run);

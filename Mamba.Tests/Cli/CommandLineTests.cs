@@ -98,6 +98,31 @@ internal sealed class CommandLineTests
     }
 
     [Test]
+    public void Weights_from_synthetic_data_cut_no_folder_of_images_short()
+    {
+        string data = In("data"), last = Path.Combine(In("run"), "weights", "last.safetensors");
+        WriteData(data, 30);
+        Assert.That(Mamba("train", "--limit", "12", "--size", "32", "--epochs", "1", "--out", In("run")).Code, Is.Zero);
+        Assert.That(Images(data), Is.EqualTo(3));
+        Assert.That(Images("synthetic"), Is.EqualTo(2));
+
+        int Images(string name)
+        {
+            using JsonDocument json = JsonDocument.Parse(Mamba("eval", "--weights", last, "--data", name, "--json").Out);
+            return json.RootElement.GetProperty("images").GetInt32();
+        }
+    }
+
+    [Test]
+    public void Weights_that_are_no_numbers_are_not_saved()
+    {
+        Result train = Mamba("train", "--limit", "20", "--size", "32", "--epochs", "1", "--lr", "1e30", "--out", In("run"));
+        Assert.That(train.Code, Is.EqualTo(2));
+        Assert.That(train.Error, Does.Contain("the loss is"));
+        Assert.That(Directory.GetFiles(Path.Combine(In("run"), "weights")), Is.Empty);
+    }
+
+    [Test]
     public void Models_lists_the_zoo()
     {
         Result models = Mamba("models", "--json");
