@@ -28,7 +28,7 @@ public sealed class Segmenter
     {
         (_model, Info) = (model, info);
         (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
-        _writer = new BatchWriter(new BatchOptions { Height = height, Width = width, Channels = channels, Normalization = info.Normalization });
+        _writer = new BatchWriter(info.Input);
         _pixels = new float[height * width * channels];
     }
 

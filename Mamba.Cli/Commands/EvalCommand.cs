@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Mamba.Cli.Reports;
+using Mamba.Core;
+using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -39,14 +41,9 @@ internal static class EvalCommand
         // All: the images that are there, whatever the training chose among its own.
         int[] indices = part == SplitPart.All ? [.. Enumerable.Range(0, data.Count)] : Split.Of(data, run.Protocol, run.Seed, run.Limit)[part];
         TrainingRecipe recipe = info.Entry.Recipe;
-        using BatchLoader loader = new(data, indices, new BatchOptions
-        {
-            BatchSize = recipe.Batch,
-            Height = run.Height,
-            Width = run.Width,
-            Channels = info.Config.InputChannels,
-            Normalization = info.Normalization,
-        });
+        using BatchLoader loader = new(data, indices, info.Input with { BatchSize = recipe.Batch });
+        // The first pass compiles the kernels, which is not what ms_per_image is about.
+        using (new MemoryScope()) model.Segment(Tensor.Zeros(1, run.Height, run.Width, info.Config.InputChannels));
         Evaluation result = LiveProgress.Show(terminal, $"{part.ToString().ToLowerInvariant()}", loader.Samples,
             report => Evaluator.Run(model, loader, recipe.Loss, recipe.MetricBatch, report, stop));
         if (json) JsonReport.Write(terminal.Out, w => Write(w, result));

@@ -9,8 +9,6 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba infer</c>: masks for images.</summary>
 internal static class InferCommand
 {
-    private const string MaskSuffix = "_mask";
-
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Argument<string[]> inputs = new("IMAGE|DIR") { Description = "Images, or folders of images; files named *_mask.* are skipped.", Arity = ArgumentArity.OneOrMore };
@@ -65,17 +63,15 @@ internal static class InferCommand
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
             else
             {
-                string[] found = [.. ImageFile.Find(input).Where(p => !IsMask(p))];
+                string[] found = [.. ImageFile.Find(input).Where(p => !SegmentationFolder.IsMask(p))];
                 if (found.Length == 0) throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
                 images.AddRange(found);
             }
         }
-        images.RemoveAll(IsMask);
+        images.RemoveAll(SegmentationFolder.IsMask);
         if (images.Count == 0) throw new FileNotFoundException("only masks were given; expected images");
         return images;
     }
-
-    private static bool IsMask(string path) => Path.GetFileNameWithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
 
     /// <summary>Names for the results: the file's name, with its folder's in front where two files share one.</summary>
     private static (string Path, string Name)[] Named(List<string> paths)

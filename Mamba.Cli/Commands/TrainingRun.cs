@@ -156,13 +156,9 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         }
     }
 
-    private BatchLoader Loader(ISegmentationData data, int[] indices, bool shuffle) => new(data, indices, new BatchOptions
+    private BatchLoader Loader(ISegmentationData data, int[] indices, bool shuffle) => new(data, indices, _info.Input with
     {
         BatchSize = arguments.Batch,
-        Height = arguments.Height,
-        Width = arguments.Width,
-        Channels = _info.Config.InputChannels,
-        Normalization = _info.Normalization,
         Seed = arguments.Seed,
         Shuffle = shuffle,
         Augment = shuffle && arguments.Augment ? new AugmentOptions { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f } : null,

@@ -130,6 +130,8 @@ internal static unsafe class Conv
         nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, parts * s.Groups));
         nint perItem = Launch.Chunks(panels, split);
         split = Launch.Chunks(panels, perItem);
+        nint bandsPerPart = Launch.Chunks(bands, parts);
+        parts = Launch.Chunks(bands, bandsPerPart);
         using Scratch sums = new(parts * size);
         Launch.Run(
             new ConvWeightGradient
@@ -140,13 +142,12 @@ internal static unsafe class Conv
                 Sums = sums.Pointer,
                 Rows = rows,
                 Bands = bands,
-                BandsPerPart = Launch.Chunks(bands, parts),
+                BandsPerPart = bandsPerPart,
                 Columns = columns,
                 PanelsPerItem = perItem,
                 Split = split,
             },
-            Launch.Chunks(bands, Launch.Chunks(bands, parts)) * s.Groups * split, 1, width);
-        parts = Launch.Chunks(bands, Launch.Chunks(bands, parts));
+            parts * s.Groups * split, 1, width);
         Launch.Run(
             new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
             s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);

@@ -44,6 +44,10 @@ public sealed record ConvConfig(int Inputs, int Outputs, int Kernel, int Stride 
 
     /// <summary>Initial bias; PyTorch's default if null.</summary>
     public Initializer? BiasInit { get; init; }
+
+    /// <summary>Declares <c>weight</c> of the given shape and, if asked, <c>bias</c>.</summary>
+    internal (Tensor Weight, Tensor? Bias) Declare(Scope scope, int fan, params ReadOnlySpan<int> weight) =>
+        (scope.Parameter("weight", WeightInit ?? Init.KaimingUniform(fan), weight), Bias ? scope.Parameter("bias", BiasInit ?? Init.KaimingUniform(fan), Outputs) : null);
 }
 
 /// <summary>A two-dimensional convolution with PyTorch's names and default initialisation.</summary>
@@ -60,8 +64,7 @@ public sealed class Conv2d
     {
         _config = config;
         int fanIn = config.Inputs / config.Groups * config.Kernel * config.Kernel;
-        _weight = scope.Parameter("weight", config.WeightInit ?? Init.KaimingUniform(fanIn), config.Outputs, config.Inputs / config.Groups, config.Kernel, config.Kernel);
-        _bias = config.Bias ? scope.Parameter("bias", config.BiasInit ?? Init.KaimingUniform(fanIn), config.Outputs) : null;
+        (_weight, _bias) = config.Declare(scope, fanIn, config.Outputs, config.Inputs / config.Groups, config.Kernel, config.Kernel);
     }
 
     /// <summary>Convolves.</summary>
@@ -84,8 +87,7 @@ public sealed class Conv1d
     {
         _config = config;
         int fanIn = config.Inputs / config.Groups * config.Kernel;
-        _weight = scope.Parameter("weight", config.WeightInit ?? Init.KaimingUniform(fanIn), config.Outputs, config.Inputs / config.Groups, config.Kernel);
-        _bias = config.Bias ? scope.Parameter("bias", config.BiasInit ?? Init.KaimingUniform(fanIn), config.Outputs) : null;
+        (_weight, _bias) = config.Declare(scope, fanIn, config.Outputs, config.Inputs / config.Groups, config.Kernel);
     }
 
     /// <summary>Convolves.</summary>
@@ -109,8 +111,7 @@ public sealed class ConvTranspose2d
         if (config.Dilation != 1 || config.Groups != 1) throw new ArgumentException("ConvTranspose2d: dilation and groups are not supported.", nameof(config));
         _config = config;
         int fan = config.Outputs * config.Kernel * config.Kernel; // PyTorch takes dimension 1 for the fan
-        _weight = scope.Parameter("weight", config.WeightInit ?? Init.KaimingUniform(fan), config.Inputs, config.Outputs, config.Kernel, config.Kernel);
-        _bias = config.Bias ? scope.Parameter("bias", config.BiasInit ?? Init.KaimingUniform(fan), config.Outputs) : null;
+        (_weight, _bias) = config.Declare(scope, fan, config.Inputs, config.Outputs, config.Kernel, config.Kernel);
     }
 
     /// <summary>Convolves.</summary>

@@ -65,6 +65,7 @@ public static unsafe partial class Ops
         }
         MultiplyAdds.Add(3 * (long)(s.Batch * s.Length * s.Channels * s.States));
 
+        // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState))
             Tape.Push([y, last], () =>
             {

@@ -15,6 +15,12 @@ public sealed record Normalization(float[] Mean, float[] Std)
     /// <param name="channels">The channels of the model's input.</param>
     /// <returns>The scaling.</returns>
     public static Normalization None(int channels) => new(new float[channels], [.. Enumerable.Repeat(1f, channels)]);
+
+    /// <summary>Whether it scales so many channels, by finite numbers and positive standard deviations.</summary>
+    /// <param name="channels">The channels of the model's input.</param>
+    /// <returns>True if it can be used.</returns>
+    public bool Fits(int channels) =>
+        Mean.Length == channels && Std.Length == channels && Mean.All(float.IsFinite) && Std.All(s => s > 0 && float.IsFinite(s));
 }
 
 /// <summary>How samples become batches.</summary>

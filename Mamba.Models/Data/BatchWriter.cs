@@ -19,7 +19,7 @@ public sealed class BatchWriter
         Normalization scaling = options.Normalization ?? Normalization.None(_channels);
         if (_height < 1 || _width < 1 || _channels is not (1 or 3))
             throw new ArgumentException($"BatchWriter: input of {_height} x {_width} x {_channels}; expected a positive size and 1 or 3 channels.");
-        if (scaling.Mean.Length != _channels || scaling.Std.Length != _channels || !scaling.Mean.All(float.IsFinite) || !scaling.Std.All(s => s > 0 && float.IsFinite(s)))
+        if (!scaling.Fits(_channels))
             throw new ArgumentException($"BatchWriter: means [{string.Join(", ", scaling.Mean)}] and standard deviations [{string.Join(", ", scaling.Std)}]; expected {_channels} of each, the latter positive.");
         _scale = [.. scaling.Std.Select(std => 1 / (255f * std))];
         _shift = [.. scaling.Mean.Zip(scaling.Std, (mean, std) => -mean / std)];

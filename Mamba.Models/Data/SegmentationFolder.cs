@@ -21,7 +21,7 @@ public sealed class SegmentationFolder : ISegmentationData
         foreach (string path in List(root))
         {
             string name = Path.ChangeExtension(path, null);
-            bool isMask = name.EndsWith(MaskSuffix, StringComparison.Ordinal);
+            bool isMask = IsMask(path);
             if (isMask) name = name[..^MaskSuffix.Length];
             if (!(isMask ? masks : images).TryAdd(name, path))
                 throw new DatasetException($"{root}: both '{(isMask ? masks : images)[name]}' and '{path}'; expected one {(isMask ? "mask" : "image")} of a name.");
@@ -33,6 +33,11 @@ public sealed class SegmentationFolder : ISegmentationData
         foreach ((string name, string image) in images)
             _pairs.Add(new Pair(name, name.LastIndexOf('/') is var slash and >= 0 ? name[..slash] : ".", image, masks[name]));
     }
+
+    /// <summary>Whether a file's name says that it is a mask: NAME_mask.ext.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>True if it does.</returns>
+    public static bool IsMask(string path) => Path.GetFileNameWithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
 
     /// <inheritdoc/>
     public int Count => _pairs.Count;

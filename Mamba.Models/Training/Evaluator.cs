@@ -37,7 +37,6 @@ public static class Evaluator
             cancellation.ThrowIfCancellationRequested();
             using MemoryScope scope = new();
             int images = batch.Indices.Length, pixels = batch.Masks.Count / images;
-            if (metrics.Images == 0) model.Segment(batch.Images); // so that compiling the kernels is not counted
             watch.Start();
             Tensor y = model.Segment(batch.Images);
             Tensor probabilities = model.Probabilities(y);

@@ -28,6 +28,9 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
 {
     /// <summary>Its entry in the registry.</summary>
     public ModelEntry Entry => Registry.Find(Model);
+
+    /// <summary>How pictures become its input: size, channels and scaling.</summary>
+    public BatchOptions Input => new() { Height = Data.Height, Width = Data.Width, Channels = Config.InputChannels, Normalization = Normalization };
 }
 
 /// <summary>
@@ -91,7 +94,7 @@ public static class ModelFile
             JsonElement c = config.RootElement, d = data.RootElement;
             ModelConfig sizes = new(Between(c, "input_channels", 1, 64), Between(c, "classes", 1, 4096));
             Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
-            if (scaling.Mean.Length != sizes.InputChannels || scaling.Std.Length != sizes.InputChannels || !scaling.Mean.All(float.IsFinite) || !scaling.Std.All(s => s > 0 && float.IsFinite(s)))
+            if (!scaling.Fits(sizes.InputChannels))
                 throw new CheckpointException($"{file.Path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
                 Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),

@@ -5,10 +5,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
-internal sealed class ActivationTests(VectorWidth width)
+internal sealed class ActivationTests(VectorWidth width) : WidthFixture(width)
 {
-    private IDisposable _width = null!;
-
     public static IEnumerable<TestCaseData> Functions =>
     [
         new TestCaseData((Func<Tensor, Tensor>)Ops.Exp, (Func<double, double>)Math.Exp).SetArgDisplayNames("exp"),
@@ -22,12 +20,6 @@ internal sealed class ActivationTests(VectorWidth width)
         new TestCaseData((Func<Tensor, Tensor>)Ops.GeluTanh, (Func<double, double>)(x =>
             0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))))).SetArgDisplayNames("gelu_tanh"),
     ];
-
-    [SetUp]
-    public void UseWidth() => _width = Isa.Use(width);
-
-    [TearDown]
-    public void RestoreWidth() => _width.Dispose();
 
     [TestCaseSource(nameof(Functions))]
     public void Matches_the_formula_and_its_derivative(Func<Tensor, Tensor> op, Func<double, double> formula)

@@ -6,16 +6,9 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
-internal sealed class OptimTests(VectorWidth width)
+internal sealed class OptimTests(VectorWidth width) : WidthFixture(width)
 {
     private const int Count = 37, Steps = 5;
-    private IDisposable _width = null!;
-
-    [SetUp]
-    public void UseWidth() => _width = Isa.Use(width);
-
-    [TearDown]
-    public void RestoreWidth() => _width.Dispose();
 
     [Test]
     public void Adam_follows_its_definition([Values] bool decoupled, [Values(0, 0.1)] double decay)

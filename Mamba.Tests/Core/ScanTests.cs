@@ -7,16 +7,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
-internal sealed class ScanTests(VectorWidth width)
+internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
 {
-    private IDisposable _width = null!;
-
-    [SetUp]
-    public void UseWidth() => _width = Isa.Use(width);
-
-    [TearDown]
-    public void RestoreWidth() => _width.Dispose();
-
     [TestCase(1, 1, 1, 1, 1), TestCase(2, 5, 3, 4, 1), TestCase(1, 19, 17, 3, 1), TestCase(2, 18, 6, 2, 3), TestCase(1, 40, 2, 5, 2)]
     public void Matches_the_recurrence_and_its_derivatives(int batch, int length, int channels, int states, int groups)
     {
