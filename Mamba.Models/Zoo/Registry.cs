@@ -13,11 +13,14 @@ public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Reci
     /// <summary>Height and width of the images that it was made for.</summary>
     public int ImageSize { get; init; } = 256;
 
+    /// <summary>The configuration of the paper.</summary>
+    public ModelConfig Config { get; init; } = new();
+
     /// <summary>Makes the model with initial values.</summary>
-    /// <param name="config">Its configuration; the default one if null.</param>
+    /// <param name="config">Its configuration; <see cref="Config"/> if null.</param>
     /// <param name="seed">The seed of the initial values.</param>
     /// <returns>A new model.</returns>
-    public VisionModel Create(ModelConfig? config = null, ulong seed = 0) => Build(new Scope(new ParameterStore(seed)), config ?? new ModelConfig());
+    public VisionModel Create(ModelConfig? config = null, ulong seed = 0) => Build(new Scope(new ParameterStore(seed)), config ?? Config);
 }
 
 /// <summary>All models by name.</summary>

@@ -8,6 +8,9 @@ public enum ModelTask
 {
     /// <summary>A mask: a class a pixel.</summary>
     Segmentation,
+
+    /// <summary>A class an image.</summary>
+    Classification,
 }
 
 /// <summary>What the numbers that a model puts out are.</summary>
@@ -19,11 +22,6 @@ public enum ModelOutput
     /// <summary>Probabilities: the model ends in a sigmoid.</summary>
     Probabilities,
 }
-
-/// <summary>What can be chosen about any model.</summary>
-/// <param name="InputChannels">Channels of the images.</param>
-/// <param name="Classes">Channels of the output: 1 for lesion or not.</param>
-public sealed record ModelConfig(int InputChannels = 3, int Classes = 1);
 
 /// <summary>A model of the zoo: parameters under PyTorch's names, and a forward pass.</summary>
 /// <param name="parameters">Where its parameters are.</param>
