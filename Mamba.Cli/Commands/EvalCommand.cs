@@ -37,7 +37,7 @@ internal static class EvalCommand
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
         RunData run = info.Data;
-        ISegmentationData data = Options.OpenData(dataName, run.Seed, run.SyntheticImages, run.Height, run.Width);
+        IImageData data = Options.OpenData(dataName, run.Seed, run.SyntheticImages, run.Height, run.Width);
         // All: the images that are there, whatever the training chose among its own.
         int[] indices = part == SplitPart.All ? [.. Enumerable.Range(0, data.Count)] : Split.Of(data, run.Protocol, run.Seed, run.Limit)[part];
         TrainingRecipe recipe = info.Entry.Recipe;

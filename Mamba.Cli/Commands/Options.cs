@@ -85,6 +85,6 @@ internal static class Options
     }
 
     /// <summary>Opens the data that a name stands for; of synthetic data, as many images as the limit says.</summary>
-    public static ISegmentationData OpenData(string data, ulong seed, int? limit, int height, int width) =>
+    public static IImageData OpenData(string data, ulong seed, int? limit, int height, int width) =>
         data == RunArguments.Synthetic ? new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width) : new SegmentationFolder(data);
 }

@@ -27,7 +27,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         if (output is not null) RunFolder.ThrowIfTaken(output);
         VisionModel model = entry.Create(_info.Config, arguments.Seed);
         TrainingRecipe.ThrowIfUnfit(arguments.Loss, model.Output);
-        ISegmentationData source = Options.OpenData(arguments.Data, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width);
+        IImageData source = Options.OpenData(arguments.Data, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width);
         Split split = Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit);
         CachedData data = new(source, arguments.CacheBytes);
         // Every image is read once before anything is written: a damaged file is found now, not in the third epoch.
@@ -117,7 +117,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
     }
 
     /// <summary>Measures the best weights on the test images and draws some of them; null if it was stopped.</summary>
-    private Evaluation? Test(RunFolder folder, ISegmentationData data, BatchLoader test, TrainingPlan plan, CancellationToken stop)
+    private Evaluation? Test(RunFolder folder, IImageData data, BatchLoader test, TrainingPlan plan, CancellationToken stop)
     {
         (VisionModel best, _) = ModelFile.Load(folder.Best);
         try
@@ -133,7 +133,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         }
     }
 
-    private void DrawSamples(RunFolder folder, ISegmentationData data, BatchLoader test, VisionModel model)
+    private void DrawSamples(RunFolder folder, IImageData data, BatchLoader test, VisionModel model)
     {
         int drawn = 0, height = arguments.Height, width = arguments.Width, channels = _info.Config.InputChannels;
         foreach (Batch batch in test.Epoch(0))
@@ -143,7 +143,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
             for (int i = 0; i < batch.Indices.Length && drawn < Samples; i++)
             {
                 int pixels = height * width;
-                Image truth = Pictures.Mask(batch.Masks.Span.Slice(i * pixels, pixels), height, width);
+                Image truth = Pictures.Mask(batch.Targets.Span.Slice(i * pixels, pixels), height, width);
                 if (!truth.Pixels.AsSpan().Contains((byte)255)) continue; // pictures of nothing tell little
                 Image image = Pictures.FromInput(batch.Images.Span.Slice(i * pixels * channels, pixels * channels), height, width, _info.Normalization);
                 Image prediction = Pictures.Mask(probabilities.Span.Slice(i * pixels, pixels), height, width);
@@ -156,11 +156,11 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         }
     }
 
-    private BatchLoader Loader(ISegmentationData data, int[] indices, bool shuffle) => new(data, indices, _info.Input with
+    private BatchLoader Loader(IImageData data, int[] indices, bool shuffle) => new(data, indices, _info.Input with
     {
         BatchSize = arguments.Batch,
         Seed = arguments.Seed,
         Shuffle = shuffle,
-        Augment = shuffle && arguments.Augment ? new AugmentOptions { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f } : null,
+        Augment = shuffle && arguments.Augment ? new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f } : null,
     });
 }

@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using CommunityToolkit.HighPerformance.Buffers;
 using Mamba.Core;
 using Mamba.Core.Nn;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Data;
 
@@ -48,7 +49,7 @@ public sealed record BatchOptions
     public bool Shuffle { get; init; }
 
     /// <summary>Augmentation; null for none.</summary>
-    public AugmentOptions? Augment { get; init; }
+    public IAugmentation? Augment { get; init; }
 
     /// <summary>Batches that are made ahead of the one in use.</summary>
     public int Ahead { get; init; } = 2;
@@ -56,15 +57,15 @@ public sealed record BatchOptions
 
 /// <summary>Samples ready for a model.</summary>
 /// <param name="Images">(B, H, W, C), scaled.</param>
-/// <param name="Masks">(B, H, W, 1), 0 or 1.</param>
+/// <param name="Targets">Masks, (B, H, W, 1) of 0 and 1; or probabilities of the classes, (B, Classes).</param>
 /// <param name="Indices">The samples' indices in their data set.</param>
-public sealed record Batch(Tensor Images, Tensor Masks, int[] Indices) : IDisposable
+public sealed record Batch(Tensor Images, Tensor Targets, int[] Indices) : IDisposable
 {
     /// <summary>Gives the tensors' memory back.</summary>
     public void Dispose()
     {
         Images.Dispose();
-        Masks.Dispose();
+        Targets.Dispose();
     }
 }
 
@@ -74,7 +75,7 @@ public sealed record Batch(Tensor Images, Tensor Masks, int[] Indices) : IDispos
 /// </summary>
 public sealed class BatchLoader : IDisposable
 {
-    private readonly ISegmentationData _data;
+    private readonly IImageData _data;
     private readonly int[] _indices;
     private readonly BatchOptions _options;
     private readonly BatchWriter _writer;
@@ -85,7 +86,7 @@ public sealed class BatchLoader : IDisposable
     /// <param name="indices">The samples to use, for instance a part of a <see cref="Split"/>.</param>
     /// <param name="options">Size, scaling, order.</param>
     /// <exception cref="ArgumentException">An option does not make sense.</exception>
-    public BatchLoader(ISegmentationData data, int[] indices, BatchOptions options)
+    public BatchLoader(IImageData data, int[] indices, BatchOptions options)
     {
         if (options.BatchSize < 1 || options.Ahead < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Ahead} batches ahead; expected at least 1 of each.");
         if ((long)Math.Min(options.BatchSize, indices.Length) * options.Height * options.Width * options.Channels > Array.MaxLength)
@@ -125,6 +126,8 @@ public sealed class BatchLoader : IDisposable
     /// <summary>Stops the epoch under way.</summary>
     public void Dispose() => _producer?.Dispose();
 
+    private int[] TargetShape(int count) => _data.Task == ModelTask.Segmentation ? [count, _options.Height, _options.Width, 1] : [count, _data.Labels.Count];
+
     /// <summary>The thread of one epoch, and the queue between it and the consumer. Tensors are made by the consumer, whose memory scope owns them.</summary>
     private sealed class Producer : IDisposable
     {
@@ -158,7 +161,7 @@ public sealed class BatchLoader : IDisposable
             int count = ready.Indices.Length;
             return new Batch(
                 Tensor.From(ready.Images.Span, count, options.Height, options.Width, options.Channels),
-                Tensor.From(ready.Masks.Span, count, options.Height, options.Width, 1), ready.Indices);
+                Tensor.From(ready.Targets.Span, _loader.TargetShape(count)), ready.Indices);
         }
 
         public void Dispose()
@@ -192,27 +195,27 @@ public sealed class BatchLoader : IDisposable
         private Ready Make(int[] indices)
         {
             BatchOptions options = _loader._options;
-            int pixels = options.Height * options.Width;
-            Ready ready = new(indices, MemoryOwner<float>.Allocate(indices.Length * pixels * options.Channels), MemoryOwner<float>.Allocate(indices.Length * pixels));
+            int pixels = options.Height * options.Width * options.Channels, target = new Shape(_loader.TargetShape(1)).Count;
+            Ready ready = new(indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
             for (int i = 0; i < indices.Length; i++)
             {
                 _stop.Token.ThrowIfCancellationRequested();
-                SegmentationSample sample = _loader._data.Load(indices[i]);
-                if (options.Augment is { } augment) sample = Augment.Apply(sample, augment, options.Seed, _epoch, indices[i]);
-                _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels * options.Channels, pixels * options.Channels));
-                _loader._writer.Mask(sample.Mask, ready.Masks.Span.Slice(i * pixels, pixels));
+                Sample sample = _loader._data.Load(indices[i]);
+                if (options.Augment is { } augment) sample = augment.Apply(sample, options.Seed, _epoch, indices[i]);
+                _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
+                sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
             }
             return ready;
         }
     }
 
     /// <summary>A batch in pooled memory.</summary>
-    private sealed record Ready(int[] Indices, MemoryOwner<float> Images, MemoryOwner<float> Masks) : IDisposable
+    private sealed record Ready(int[] Indices, MemoryOwner<float> Images, MemoryOwner<float> Targets) : IDisposable
     {
         public void Dispose()
         {
             Images.Dispose();
-            Masks.Dispose();
+            Targets.Dispose();
         }
     }
 }

@@ -1,10 +1,12 @@
+using Mamba.Models.Zoo;
+
 namespace Mamba.Models.Data;
 
 /// <summary>
 /// Pairs of files NAME.ext and NAME_mask.ext in a folder of any depth, the extensions mixed freely (see <see cref="ImageFile.Extensions"/>), in the
 /// ordinal order of their paths. A patient is the folder in which the files lie. Hidden files and folders are passed over.
 /// </summary>
-public sealed class SegmentationFolder : ISegmentationData
+public sealed class SegmentationFolder : IImageData
 {
     private const string MaskSuffix = "_mask";
 
@@ -40,6 +42,12 @@ public sealed class SegmentationFolder : ISegmentationData
     public static bool IsMask(string path) => Path.GetFileNameWithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
 
     /// <inheritdoc/>
+    public ModelTask Task => ModelTask.Segmentation;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Labels { get; } = ["lesion"];
+
+    /// <inheritdoc/>
     public int Count => _pairs.Count;
 
     /// <inheritdoc/>
@@ -53,7 +61,9 @@ public sealed class SegmentationFolder : ISegmentationData
     /// <returns>Its path, which starts with the folder given at first.</returns>
     public string ImagePath(int index) => Path.Combine(_root, _pairs[index].Image);
 
-    /// <inheritdoc/>
+    Sample IImageData.Load(int index) => Load(index);
+
+    /// <inheritdoc cref="IImageData.Load"/>
     public SegmentationSample Load(int index)
     {
         string imagePath = ImagePath(index), maskPath = Path.Combine(_root, _pairs[index].Mask);

@@ -36,13 +36,13 @@ public static class Evaluator
         {
             cancellation.ThrowIfCancellationRequested();
             using MemoryScope scope = new();
-            int images = batch.Indices.Length, pixels = batch.Masks.Count / images;
+            int images = batch.Indices.Length, pixels = batch.Targets.Count / images;
             watch.Start();
             Tensor y = model.Segment(batch.Images);
             Tensor probabilities = model.Probabilities(y);
             watch.Stop();
-            totalLoss += images * (double)TrainingRecipe.LossOf(loss, y, model.Output, batch.Masks).Item();
-            for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * pixels, pixels), batch.Masks.Span.Slice(i * pixels, pixels));
+            totalLoss += images * (double)TrainingRecipe.LossOf(loss, y, model.Output, batch.Targets).Item();
+            for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * pixels, pixels), batch.Targets.Span.Slice(i * pixels, pixels));
             batch.Dispose();
             progress?.Invoke(metrics.Images);
         }

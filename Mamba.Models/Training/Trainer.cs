@@ -120,7 +120,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     {
         model.Parameters.ZeroGrad();
         using Tape tape = new();
-        Tensor loss = TrainingRecipe.LossOf(plan.Recipe.Loss, model.Segment(batch.Images), model.Output, batch.Masks);
+        Tensor loss = TrainingRecipe.LossOf(plan.Recipe.Loss, model.Segment(batch.Images), model.Output, batch.Targets);
         double value = loss.Item();
         if (double.IsFinite(value))
         {

@@ -1,6 +1,7 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Tests.Data;
 
@@ -18,11 +19,11 @@ internal sealed class BatchLoaderTests
         Assert.That((loader.Samples, loader.Batches), Is.EqualTo((3, 2)));
         Assert.That(batches.Select(b => b.Indices), Is.EqualTo(new[] { new[] { 3, 1 }, [7] }));
         Assert.That(batches[0].Images.Shape.ToArray(), Is.EqualTo(new[] { 2, 32, 40, 3 }));
-        Assert.That(batches[1].Masks.Shape.ToArray(), Is.EqualTo(new[] { 1, 32, 40, 1 }));
+        Assert.That(batches[1].Targets.Shape.ToArray(), Is.EqualTo(new[] { 1, 32, 40, 1 }));
         SegmentationSample second = data.Load(1);
         for (int i = 0; i < 32 * 40; i++)
         {
-            Assert.That(batches[0].Masks.Span[32 * 40 + i], Is.EqualTo(second.Mask.Pixels[i] / 255f));
+            Assert.That(batches[0].Targets.Span[32 * 40 + i], Is.EqualTo(second.Mask.Pixels[i] / 255f));
             for (int c = 0; c < 3; c++)
                 Assert.That(batches[0].Images.Span[(32 * 40 + i) * 3 + c], Is.EqualTo((second.Image.Pixels[3 * i + c] / 255f - scaling.Mean[c]) / scaling.Std[c]).Within(1e-5));
         }
@@ -69,7 +70,7 @@ internal sealed class BatchLoaderTests
     public void The_same_whatever_timing_and_cache([Values(0, 5000, 1 << 20)] int cacheBytes, [Values(1, 5)] int ahead)
     {
         SyntheticLesions data = new(2, 10, 32, 32);
-        BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new() { Flips = true, Brightness = 0.3f } };
+        BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new SegmentationAugment { Flips = true, Brightness = 0.3f } };
         using BatchLoader reference = new(data, s_ten, options), other = new(new CachedData(data, cacheBytes), s_ten, options with { Ahead = ahead });
         for (int epoch = 0; epoch < 3; epoch++)
         {
@@ -79,7 +80,7 @@ internal sealed class BatchLoaderTests
             {
                 Assert.That(batches[i].Indices, Is.EqualTo(expected[i].Indices));
                 Assert.That(batches[i].Images.Span.SequenceEqual(expected[i].Images.Span), $"epoch {epoch}, batch {i}");
-                Assert.That(batches[i].Masks.Span.SequenceEqual(expected[i].Masks.Span));
+                Assert.That(batches[i].Targets.Span.SequenceEqual(expected[i].Targets.Span));
             }
         }
     }
@@ -161,7 +162,7 @@ internal sealed class BatchLoaderTests
     private static int[] Order(BatchLoader loader, int epoch) => [.. loader.Epoch(epoch).SelectMany(b => b.Indices)];
 
     /// <summary>Counts how often samples are loaded, and fails at one.</summary>
-    private sealed class Counting(int count) : ISegmentationData
+    private sealed class Counting(int count) : IImageData
     {
         private readonly SyntheticLesions _data = new(1, count, 16, 16);
 
@@ -171,13 +172,17 @@ internal sealed class BatchLoaderTests
 
         public Thread? LastThread { get; private set; }
 
+        public ModelTask Task => _data.Task;
+
+        public IReadOnlyList<string> Labels => _data.Labels;
+
         public int Count => _data.Count;
 
         public string Name(int index) => _data.Name(index);
 
         public string Patient(int index) => _data.Patient(index);
 
-        public SegmentationSample Load(int index)
+        public Sample Load(int index)
         {
             LastThread = Thread.CurrentThread;
             if (index == Damaged) throw new ImageException($"sample {index}");
