@@ -49,6 +49,9 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
     /// <summary>The recipe of U-Net; the paper's batch of 64 is cut to 8 here, see the project's README.</summary>
     public static TrainingRecipe UNet { get; } = new(OptimizerKind.Adam, 3e-4, 0, SegmentationLoss.Dice, Batch: 8, MetricBatch: 64);
 
+    /// <summary>The recipe of the classifiers. It has cross-entropy for its loss: <see cref="Loss"/> does not count.</summary>
+    public static TrainingRecipe Classification { get; } = new(OptimizerKind.Adam, 1e-3, 0, SegmentationLoss.BceWithLogits, Batch: 64, MetricBatch: 64);
+
     /// <summary>The loss of a prediction.</summary>
     /// <param name="loss">Which.</param>
     /// <param name="prediction">(B, H, W, 1): logits or probabilities.</param>

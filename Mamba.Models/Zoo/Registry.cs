@@ -40,6 +40,10 @@ public static class Registry
         UltraLight("ul-vm-unet-v5", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8)),
         UltraLight("ul-vm-unet-v6", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.Bottleneck)),
         new("unet", ModelTask.Segmentation, TrainingRecipe.UNet, (scope, config) => new UNet(scope, config)),
+        OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
+        OfTokens("vim-patch8-1000", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
+        OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4 }),
+        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8 }),
     ];
 
     /// <summary>The model of this name.</summary>
@@ -56,6 +60,10 @@ public static class Registry
 
     private static ModelEntry UltraLight(string name, UltraLightVmUnetVariant variant) =>
         new(name, ModelTask.Segmentation, TrainingRecipe.UltraLight, (scope, config) => new UltraLightVmUnet(scope, config, variant));
+
+    /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>
+    private static ModelEntry OfTokens(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
+        new(name, ModelTask.Classification, TrainingRecipe.Classification, build) { ImageSize = 32, Config = config with { ImageSize = 32, Width = 168, Depth = 8 } };
 
     /// <summary>Levenshtein's edit distance.</summary>
     private static int Distance(string a, string b)
