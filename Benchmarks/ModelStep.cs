@@ -13,7 +13,7 @@ internal sealed class ModelStep
     private readonly TrainingRecipe _recipe;
     private readonly Optimizer _optimizer;
     private readonly Tensor _images;
-    private readonly Tensor _masks;
+    private readonly Func<Tensor, Tensor> _loss;
 
     public ModelStep(string name, int size, int batch)
     {
@@ -21,10 +21,19 @@ internal sealed class ModelStep
         (_model, _recipe) = (entry.Create(), entry.Recipe);
         _optimizer = _recipe.CreateOptimizer(_model.Parameters, _recipe.LearningRate);
         _images = Tensor.Empty(batch, size, size, 3);
-        _masks = Tensor.Empty(batch, size, size, 1);
         Random random = new(1);
         foreach (ref float x in _images.Span) x = random.NextSingle() - 0.5f;
-        foreach (ref float x in _masks.Span) x = random.Next(2);
+        if (entry.Task == ModelTask.Classification)
+        {
+            int[] classes = [.. Enumerable.Range(0, batch).Select(_ => random.Next(_model.Config.Classes))];
+            _loss = y => Ops.CrossEntropy(y, classes);
+        }
+        else
+        {
+            Tensor masks = Tensor.Empty(batch, size, size, 1);
+            foreach (ref float x in masks.Span) x = random.Next(2);
+            _loss = y => TrainingRecipe.LossOf(_recipe.Loss, y, _model.Output, masks);
+        }
         using MultiplyAdds counter = new();
         Infer();
         ForwardFlops = 2.0 * counter.Count;
@@ -46,7 +55,7 @@ internal sealed class ModelStep
         _model.Parameters.Training = true;
         _model.Parameters.ZeroGrad();
         using Tape tape = new();
-        tape.Backward(TrainingRecipe.LossOf(_recipe.Loss, _model.Forward(_images), _model.Output, _masks));
+        tape.Backward(_loss(_model.Forward(_images)));
         _optimizer.Step();
     }
 }
