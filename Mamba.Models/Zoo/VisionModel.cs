@@ -16,7 +16,7 @@ public enum ModelTask
 /// <summary>What the numbers that a model puts out are.</summary>
 public enum ModelOutput
 {
-    /// <summary>Log-odds: a sigmoid (or softmax) turns them into probabilities.</summary>
+    /// <summary>Log-odds: a sigmoid (of masks) or a softmax (over classes) turns them into probabilities.</summary>
     Logits,
 
     /// <summary>Probabilities: the model ends in a sigmoid.</summary>
@@ -42,7 +42,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
 
     /// <summary>Runs the model as its authors wrote it; a tape that is open records it.</summary>
     /// <param name="images">(B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>.</param>
-    /// <returns>(B, H', W', classes): logits or probabilities, see <see cref="Output"/>.</returns>
+    /// <returns>(B, H', W', classes), of a classifier (B, classes): logits or probabilities, see <see cref="Output"/>.</returns>
     /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
     public Tensor Forward(Tensor images)
     {
@@ -73,11 +73,12 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <summary>The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>.</summary>
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>
-    public Tensor Probabilities(Tensor result) => Output == ModelOutput.Logits ? Ops.Sigmoid(result) : result;
+    public Tensor Probabilities(Tensor result) =>
+        Output != ModelOutput.Logits ? result : result.Shape.Rank == 2 ? Ops.Softmax(result) : Ops.Sigmoid(result);
 
     /// <summary>The forward pass; sizes are checked.</summary>
     /// <param name="images">(B, H, W, input channels).</param>
-    /// <returns>(B, H', W', classes).</returns>
+    /// <returns>(B, H', W', classes), of a classifier (B, classes).</returns>
     protected abstract Tensor Run(Tensor images);
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>
