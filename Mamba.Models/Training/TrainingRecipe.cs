@@ -34,6 +34,18 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
     /// <summary>The recipe of U-Net; the paper's batch of 64 is cut to 8 here, see the project's README.</summary>
     public static TrainingRecipe UNet { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 64);
 
+    /// <summary>The recipe of the ResNet segmenters; the paper's batch of 64 is cut to 8 here, as U-Net's is.</summary>
+    public static TrainingRecipe ResNetSegmenter { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 64);
+
+    /// <summary>The recipe of UMambaBot; the paper's batch of 32 is cut to 4 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
+    public static TrainingRecipe UMambaBot { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 4, MetricBatch: 16);
+
+    /// <summary>The recipe of UMambaBot-PP; the paper's batch of 64 is cut to 8 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
+    public static TrainingRecipe UMambaBotPyramid { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 16);
+
+    /// <summary>The recipe of SegFormer: the paper's batch of 16 images of 224 x 224.</summary>
+    public static TrainingRecipe SegFormer { get; } = new(OptimizerKind.AdamW, 1e-4, 5e-5, LossKind.BceWithLogits, Batch: 16, MetricBatch: 16);
+
     /// <summary>The recipe of the classifiers.</summary>
     public static TrainingRecipe Classification { get; } = new(OptimizerKind.Adam, 1e-3, 0, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
 

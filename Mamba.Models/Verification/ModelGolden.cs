@@ -50,6 +50,7 @@ public static class ModelGolden
         long count = root.GetProperty("parameters").GetInt64();
         string? problem = model.Parameters.ParameterCount != count ? $"{model.Parameters.ParameterCount} parameters, expected {count}"
             : !expected.SequenceEqual(actual) ? $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; expected {expected.Except(actual).FirstOrDefault() ?? "the same"}"
+            : SecondNames(root).FirstOrDefault(n => !model.Parameters.Contains(n.Alias) || model.Parameters[n.Alias] != model.Parameters[n.Original]) is { Alias: { } alias } second ? $"{alias} is not another name of {second.Original}"
             : null;
         return new VerificationResult(path, "parameters", problem is null, null, null, problem);
     }
@@ -147,6 +148,10 @@ public static class ModelGolden
 
     /// <summary>The tensors of the state_dict that are stored: a second name of one is left out.</summary>
     private static IEnumerable<JsonElement> Tensors(JsonElement root) => root.GetProperty("tensors").EnumerateArray().Where(t => !t.TryGetProperty("alias_of", out _));
+
+    /// <summary>The entries of the state_dict that are an earlier one under a second name.</summary>
+    private static IEnumerable<(string Alias, string Original)> SecondNames(JsonElement root) => root.GetProperty("tensors").EnumerateArray()
+        .Where(t => t.TryGetProperty("alias_of", out _)).Select(t => (t.GetProperty("name").GetString()!, t.GetProperty("alias_of").GetString()!));
 
     private static int[] Extents(JsonElement tensor) => [.. tensor.GetProperty("shape").EnumerateArray().Select(e => e.GetInt32())];
 
