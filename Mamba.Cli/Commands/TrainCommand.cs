@@ -95,7 +95,7 @@ internal static class TrainCommand
                     Patch = Chosen("--patch", parsed.GetValue(patch), entry.Config.Patch),
                     Width = Chosen("--width", parsed.GetValue(width), entry.Config.Width),
                     Depth = Chosen("--depth", parsed.GetValue(depth), entry.Config.Depth),
-                    DropPath = (float?)parsed.GetValue(dropPath) ?? entry.Config.DropPath,
+                    DropPath = parsed.GetValue(dropPath) ?? entry.Config.DropPath,
                 },
                 Init = parsed.GetValue(init),
                 Limit = most,

@@ -17,6 +17,14 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on.</summary>
     public bool Training { get; set; }
 
+    /// <summary>
+    /// The number of the training step, set by who trains: what a layer leaves to chance follows from <see cref="Seed"/>, its own name and this number.
+    /// </summary>
+    public long Step { get; set; }
+
+    /// <summary>The seed of the initial values and of what layers leave to chance.</summary>
+    public ulong Seed => seed;
+
     /// <summary>The trainable parameters.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Parameters => _order.Where(e => e.Trainable).Select(e => (e.Name, e.Tensor));
 

@@ -80,9 +80,6 @@ public sealed record RunArguments
     /// <summary>The decay of the average of the weights; null for none.</summary>
     public double? AverageDecay { get; init; }
 
-    /// <summary>The rate at which whole blocks are skipped in training, for the last block.</summary>
-    public double DropPath { get; init; }
-
     /// <summary>Bound of the gradients' norm; null for none.</summary>
     public double? ClipNorm { get; init; }
 
@@ -176,7 +173,7 @@ public sealed record RunArguments
         w.WriteNumber("label-smoothing", LabelSmoothing);
         Optional("mixup", MixUp);
         Optional("ema", AverageDecay);
-        w.WriteNumber("drop-path", DropPath);
+        w.WriteNumber("drop-path", Config.DropPath);
         Optional("clip-norm", ClipNorm);
         Optional("patience", Patience);
         w.WriteString("augment", Name(Augment));
