@@ -138,6 +138,6 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         Seed = arguments.Seed,
         Shuffle = training,
         Augment = training ? arguments.Augmentation : null,
-        MixUp = training ? arguments.MixUp : null,
+
     });
 }

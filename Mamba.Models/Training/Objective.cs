@@ -62,10 +62,19 @@ public abstract class Objective
             throw new ArgumentException($"loss {loss} does not fit {entry.Name}, a model for {entry.Task.ToString().ToLowerInvariant()}");
         if (labelSmoothing != 0 && entry.Task != ModelTask.Classification)
             throw new ArgumentException($"label smoothing is for classification; {entry.Name} is a model for {entry.Task.ToString().ToLowerInvariant()}");
-        return entry.Task == ModelTask.Classification
-            ? new ClassificationObjective((float)labelSmoothing)
-            : new SegmentationObjective(loss, entry.Recipe.MetricBatch);
+        return entry.Task == ModelTask.Classification ? Classification(labelSmoothing) : Segmentation(loss, entry.Recipe.MetricBatch);
     }
+
+    /// <summary>A mask of one class: Dice and IoU.</summary>
+    /// <param name="loss">Any loss but cross-entropy.</param>
+    /// <param name="metricBatch">Images that the paper's Dice pools before it averages.</param>
+    /// <returns>The objective.</returns>
+    public static Objective Segmentation(LossKind loss, int metricBatch = 16) => new SegmentationObjective(loss, metricBatch);
+
+    /// <summary>A class an image: cross-entropy, macro F1 and accuracy.</summary>
+    /// <param name="labelSmoothing">Label smoothing of the training loss, from 0 to 1.</param>
+    /// <returns>The objective.</returns>
+    public static Objective Classification(double labelSmoothing = 0) => new ClassificationObjective((float)labelSmoothing);
 
     /// <summary>Refuses a model whose output the loss cannot take, before any step is taken.</summary>
     /// <param name="output">What the model puts out.</param>

@@ -138,9 +138,8 @@ public sealed record RunArguments
     {
         long total = (long)stepsPerEpoch * Epochs;
         TrainingRecipe recipe = Registry.Find(Model).Recipe with { Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch };
-        return new TrainingPlan(recipe, LearningRate, Epochs)
+        return new TrainingPlan(recipe, Objective, LearningRate, Epochs)
         {
-            Objective = Objective,
             Patience = Patience,
             MaxGradientNorm = ClipNorm,
             AverageDecay = AverageDecay,

@@ -28,14 +28,12 @@ public sealed record EpochResult(int Epoch, double TrainLoss, Evaluation Validat
 public sealed record TrainingProgress(int Epoch, int Images, double Loss, double ImagesPerSecond, bool Validating);
 
 /// <summary>How long and how fast to learn.</summary>
-/// <param name="Recipe">Optimizer, decay and loss.</param>
+/// <param name="Recipe">Optimizer and decay.</param>
+/// <param name="Objective">The loss and the metrics.</param>
 /// <param name="LearningRate">The base learning rate.</param>
 /// <param name="Epochs">The most epochs.</param>
-public sealed record TrainingPlan(TrainingRecipe Recipe, double LearningRate, int Epochs)
+public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, double LearningRate, int Epochs)
 {
-    /// <summary>The loss and the metrics.</summary>
-    public required Objective Objective { get; init; }
-
     /// <summary>Epochs without a better validation score after which training stops; null for never.</summary>
     public int? Patience { get; init; }
 
@@ -135,6 +133,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
 
     private double Step(Batch batch)
     {
+        model.Parameters.Step = _optimizer.Steps;
         model.Parameters.ZeroGrad();
         using Tape tape = new();
         Tensor loss = plan.Objective.Loss(plan.Objective.Predict(model, batch.Images), model.Output, batch.Targets, training: true);
