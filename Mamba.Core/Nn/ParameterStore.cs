@@ -12,6 +12,7 @@ public sealed class ParameterStore(ulong seed = 0)
 {
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<Entry> _order = [];
+    private readonly List<(string Place, string Original)> _aliases = [];
 
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on.</summary>
     public bool Training { get; set; }
@@ -33,12 +34,15 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <summary>The number of trainable numbers.</summary>
     public long ParameterCount => _order.Where(e => e.Trainable).Sum(e => (long)e.Tensor.Count);
 
-    /// <summary>The tensor of this name.</summary>
+    /// <summary>The tensor of this name, or of this second name (see <see cref="Scope.Alias"/>).</summary>
     /// <param name="name">Its full name.</param>
     /// <exception cref="KeyNotFoundException">There is none.</exception>
-    public Tensor this[string name] => _entries.TryGetValue(name, out Entry? entry)
-        ? entry.Tensor
-        : throw new KeyNotFoundException($"No parameter '{name}' in this model.");
+    public Tensor this[string name] => Find(name)?.Tensor ?? throw new KeyNotFoundException($"No parameter '{name}' in this model.");
+
+    /// <summary>Whether there is a tensor of this name, or of this second name.</summary>
+    /// <param name="name">Its full name.</param>
+    /// <returns>True if there is.</returns>
+    public bool Contains(string name) => Find(name) is not null;
 
     /// <summary>Forgets all gradients.</summary>
     public void ZeroGrad()
@@ -48,6 +52,7 @@ public sealed class ParameterStore(ulong seed = 0)
 
     /// <summary>
     /// Takes the values of a state_dict. A leading <c>module.</c> (PyTorch's DataParallel) falls away; <c>num_batches_tracked</c> counters are not used.
+    /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>
@@ -57,21 +62,27 @@ public sealed class ParameterStore(ulong seed = 0)
     public void Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
     {
         List<string> unexpected = [], misshapen = [];
-        Dictionary<string, string> found = [];
+        HashSet<string> seen = [];
+        Dictionary<Entry, string> found = [];
         foreach (string name in names)
         {
             string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
             if (key.EndsWith("num_batches_tracked", StringComparison.Ordinal)) continue;
-            if (!_entries.TryGetValue(key, out Entry? entry) || found.ContainsKey(key)) unexpected.Add(name); // also the second of 'x' and 'module.x'
-            else if (!shape(name).AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray()))
-                misshapen.Add($"{name} is ({string.Join(", ", shape(name))}), expected {entry.Tensor.Shape}");
-            else found[key] = name;
+            Entry? entry = Find(key);
+            if (entry is null || !seen.Add(key)) unexpected.Add(name); // also the second of 'x' and 'module.x'
+            else
+            {
+                if (!shape(name).AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray()))
+                    misshapen.Add($"{name} is ({string.Join(", ", shape(name))}), expected {entry.Tensor.Shape}");
+                if (key == entry.Name) found[entry] = name;
+                else found.TryAdd(entry, name);
+            }
         }
-        List<string> missing = [.. _order.Select(e => e.Name).Where(n => !found.ContainsKey(n) && !misshapen.Exists(m => m.StartsWith(n + " is ", StringComparison.Ordinal) || m.StartsWith($"module.{n} is ", StringComparison.Ordinal)))];
+        List<string> missing = [.. _order.Where(e => !found.ContainsKey(e)).Select(e => e.Name)];
         if (missing.Count + unexpected.Count + misshapen.Count > 0)
             throw new CheckpointException(
                 $"{source}: the weights do not fit the model" + List("missing", missing) + List("unexpected", unexpected) + List("misshapen", misshapen) + ".");
-        foreach ((string key, string name) in found) read(name, _entries[key].Tensor.Span);
+        foreach ((Entry entry, string name) in found) read(name, entry.Tensor.Span);
 
         static string List(string what, List<string> items) => items.Count == 0 ? "" : $"; {what}: {string.Join(", ", items)}";
     }
@@ -96,6 +107,25 @@ public sealed class ParameterStore(ulong seed = 0)
         _entries.Add(name, entry);
         _order.Add(entry);
         return tensor;
+    }
+
+    internal void Alias(string place, string original)
+    {
+        // Both together keep second names from leading round in a circle.
+        if (!Holds(original)) throw new ArgumentException($"Place '{original}' holds no parameters that '{place}' could be a second name of.", nameof(original));
+        if (Holds(place)) throw new ArgumentException($"Place '{place}' holds parameters, so it is no second name of '{original}'.", nameof(place));
+        _aliases.Add((place + ".", original + "."));
+
+        bool Holds(string path) => _order.Exists(e => e.Name.StartsWith(path + ".", StringComparison.Ordinal));
+    }
+
+    /// <summary>The parameter or buffer of a name, its own or a second one: a second name leads to the original place, or to another second name.</summary>
+    private Entry? Find(string name)
+    {
+        if (_entries.TryGetValue(name, out Entry? entry)) return entry;
+        foreach ((string place, string original) in _aliases)
+            if (name.StartsWith(place, StringComparison.Ordinal) && Find(original + name[place.Length..]) is { } found) return found;
+        return null;
     }
 
     private sealed record Entry(string Name, Tensor Tensor, bool Trainable);
@@ -123,6 +153,15 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     /// <summary>Declares a buffer: saved and loaded, not trained.</summary>
     /// <inheritdoc cref="Parameter"/>
     public Tensor Buffer(string name, Initializer initializer, params ReadOnlySpan<int> shape) => Store.Add(Name(name), initializer, trainable: false, shape);
+
+    /// <summary>
+    /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and found and
+    /// loaded under either.
+    /// </summary>
+    /// <param name="name">The second name, in this place.</param>
+    /// <param name="original">The place itself.</param>
+    /// <exception cref="ArgumentException">The place holds no parameters yet, or one of that name does.</exception>
+    public void Alias(string name, Scope original) => Store.Alias(Name(name), original.Path);
 
     private string Name(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
 }

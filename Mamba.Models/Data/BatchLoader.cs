@@ -7,23 +7,6 @@ using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Data;
 
-/// <summary>Scaling of the model's input: (x / 255 - mean) / std, a mean and a standard deviation a channel.</summary>
-/// <param name="Mean">The means.</param>
-/// <param name="Std">The standard deviations, positive.</param>
-public sealed record Normalization(float[] Mean, float[] Std)
-{
-    /// <summary>Values from 0 to 1: mean 0, standard deviation 1.</summary>
-    /// <param name="channels">The channels of the model's input.</param>
-    /// <returns>The scaling.</returns>
-    public static Normalization None(int channels) => new(new float[channels], [.. Enumerable.Repeat(1f, channels)]);
-
-    /// <summary>Whether it scales so many channels, by finite numbers and positive standard deviations.</summary>
-    /// <param name="channels">The channels of the model's input.</param>
-    /// <returns>True if it can be used.</returns>
-    public bool Fits(int channels) =>
-        Mean.Length == channels && Std.Length == channels && Mean.All(float.IsFinite) && Std.All(s => s > 0 && float.IsFinite(s));
-}
-
 /// <summary>How samples become batches.</summary>
 public sealed record BatchOptions
 {
@@ -96,6 +79,9 @@ public sealed class BatchLoader : IDisposable
 
     /// <summary>The samples in an epoch.</summary>
     public int Samples => _indices.Length;
+
+    /// <summary>The names of the data's classes.</summary>
+    public IReadOnlyList<string> Labels => _data.Labels;
 
     /// <summary>The batches in an epoch.</summary>
     public int Batches => (_indices.Length + _options.BatchSize - 1) / _options.BatchSize;

@@ -50,6 +50,7 @@ public static class ModelGolden
         long count = root.GetProperty("parameters").GetInt64();
         string? problem = model.Parameters.ParameterCount != count ? $"{model.Parameters.ParameterCount} parameters, expected {count}"
             : !expected.SequenceEqual(actual) ? $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; expected {expected.Except(actual).FirstOrDefault() ?? "the same"}"
+            : SecondNames(root).FirstOrDefault(n => !model.Parameters.Contains(n.Alias) || model.Parameters[n.Alias] != model.Parameters[n.Original]) is { Alias: { } alias } second ? $"{alias} is not another name of {second.Original}"
             : null;
         return new VerificationResult(path, "parameters", problem is null, null, null, problem);
     }
@@ -133,17 +134,16 @@ public static class ModelGolden
             int[] classes = Array.ConvertAll(filled.Span.ToArray(), x => (int)x);
             return y => Ops.CrossEntropy(y, classes);
         }
-        SegmentationLoss loss = name switch
-        {
-            "bce_dice" => SegmentationLoss.BceDice,
-            "dice" => SegmentationLoss.Dice,
-            "bce_with_logits" => SegmentationLoss.BceWithLogits,
-            _ => throw new UnsupportedCaseException($"unknown loss '{name}'"),
-        };
         if (then != "ge 0.75") throw new UnsupportedCaseException($"unknown target '{then}'");
         Tensor mask = ChannelsLast(filled);
         foreach (ref float value in mask.Span) value = value >= 0.75f ? 1f : 0f;
-        return y => TrainingRecipe.LossOf(loss, y, output, mask);
+        return name switch
+        {
+            "bce_dice" => y => Ops.BceDice(output == ModelOutput.Logits ? Ops.Sigmoid(y) : y, mask),
+            "dice" => y => Ops.DiceWithLogits(y, mask),
+            "bce_with_logits" => y => Ops.BinaryCrossEntropyWithLogits(y, mask),
+            _ => throw new UnsupportedCaseException($"unknown loss '{name}'"),
+        };
     }
 
     private static Optimizer OptimizerOf(JsonElement o, VisionModel model)
@@ -168,6 +168,10 @@ public static class ModelGolden
 
     /// <summary>The tensors of the state_dict that are stored: a second name of one is left out.</summary>
     private static IEnumerable<JsonElement> Tensors(JsonElement root) => root.GetProperty("tensors").EnumerateArray().Where(t => !t.TryGetProperty("alias_of", out _));
+
+    /// <summary>The entries of the state_dict that are an earlier one under a second name.</summary>
+    private static IEnumerable<(string Alias, string Original)> SecondNames(JsonElement root) => root.GetProperty("tensors").EnumerateArray()
+        .Where(t => t.TryGetProperty("alias_of", out _)).Select(t => (t.GetProperty("name").GetString()!, t.GetProperty("alias_of").GetString()!));
 
     private static int[] Extents(JsonElement tensor) => [.. tensor.GetProperty("shape").EnumerateArray().Select(e => e.GetInt32())];
 

@@ -16,7 +16,7 @@ public enum ModelTask
 /// <summary>What the numbers that a model puts out are.</summary>
 public enum ModelOutput
 {
-    /// <summary>Log-odds: a sigmoid (or softmax) turns them into probabilities.</summary>
+    /// <summary>Log-odds: a sigmoid (of masks) or a softmax (over classes) turns them into probabilities.</summary>
     Logits,
 
     /// <summary>Probabilities: the model ends in a sigmoid.</summary>
