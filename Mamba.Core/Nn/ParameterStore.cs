@@ -3,6 +3,11 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
+/// <summary>Makes the values of a parameter from those of a checkpoint in which it has another shape.</summary>
+/// <param name="values">The checkpoint's values, in row-major order.</param>
+/// <param name="parameter">The parameter's values, all to be written.</param>
+public delegate void Refit(ReadOnlySpan<float> values, Span<float> parameter);
+
 /// <summary>
 /// The tensors of a model by name, in the order of their declaration: PyTorch's state_dict, the optimizer's list and the buffers in one. Modules
 /// declare them through a <see cref="Scope"/>; nothing is found by reflection.
@@ -64,6 +69,7 @@ public sealed class ParameterStore(ulong seed = 0)
         List<string> unexpected = [], misshapen = [];
         HashSet<string> seen = [];
         Dictionary<Entry, string> found = [];
+        Dictionary<string, Refit> refits = [];
         foreach (string name in names)
         {
             string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
@@ -72,8 +78,11 @@ public sealed class ParameterStore(ulong seed = 0)
             if (entry is null || !seen.Add(key)) unexpected.Add(name); // also the second of 'x' and 'module.x'
             else
             {
-                if (!shape(name).AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray()))
-                    misshapen.Add($"{name} is ({string.Join(", ", shape(name))}), expected {entry.Tensor.Shape}");
+                int[] extents = shape(name);
+                bool fits = extents.AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray());
+                if (!fits && entry.Refits?.Invoke(extents) is { } refit) refits[name] = refit;
+                else if (!fits)
+                    misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
                 if (key == entry.Name) found[entry] = name;
                 else found.TryAdd(entry, name);
             }
@@ -82,7 +91,14 @@ public sealed class ParameterStore(ulong seed = 0)
         if (missing.Count + unexpected.Count + misshapen.Count > 0)
             throw new CheckpointException(
                 $"{source}: the weights do not fit the model" + List("missing", missing) + List("unexpected", unexpected) + List("misshapen", misshapen) + ".");
-        foreach ((Entry entry, string name) in found) read(name, entry.Tensor.Span);
+        foreach ((Entry entry, string name) in found)
+            if (refits.TryGetValue(name, out Refit? refit))
+            {
+                float[] values = new float[shape(name).Aggregate(1, (product, extent) => checked(product * extent))];
+                read(name, values);
+                refit(values, entry.Tensor.Span);
+            }
+            else read(name, entry.Tensor.Span);
 
         static string List(string what, List<string> items) => items.Count == 0 ? "" : $"; {what}: {string.Join(", ", items)}";
     }
@@ -128,7 +144,13 @@ public sealed class ParameterStore(ulong seed = 0)
         return null;
     }
 
-    private sealed record Entry(string Name, Tensor Tensor, bool Trainable);
+    internal void SetRefits(string name, Func<int[], Refit?> refits) => _entries[name].Refits = refits;
+
+    private sealed record Entry(string Name, Tensor Tensor, bool Trainable)
+    {
+        /// <summary>How other shapes are taken.</summary>
+        public Func<int[], Refit?>? Refits { get; set; }
+    }
 }
 
 /// <summary>A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.</summary>
@@ -153,6 +175,11 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     /// <summary>Declares a buffer: saved and loaded, not trained.</summary>
     /// <inheritdoc cref="Parameter"/>
     public Tensor Buffer(string name, Initializer initializer, params ReadOnlySpan<int> shape) => Store.Add(Name(name), initializer, trainable: false, shape);
+
+    /// <summary>Lets a parameter take values of other shapes when weights are loaded: a table that is resampled, say.</summary>
+    /// <param name="name">The parameter's name in this place; it is declared.</param>
+    /// <param name="refits">How values of a shape are taken; null if they are not, and the shape is reported as one that does not fit.</param>
+    public void Refit(string name, Func<int[], Refit?> refits) => Store.SetRefits(Name(name), refits);
 
     /// <summary>
     /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and found and

@@ -12,7 +12,6 @@ namespace Mamba.Models.Zoo;
 public sealed class VisionMamba : VisionModel
 {
     private readonly PatchGrid _grid;
-    private readonly int _classToken;
     private readonly PositionEmbedding _positions;
     private readonly Conv2d _patches;
     private readonly Linear _head;
@@ -28,8 +27,8 @@ public sealed class VisionMamba : VisionModel
     {
         _grid = PatchGrid.Of(config);
         int width = _grid.Width;
-        _classToken = _grid.Side * _grid.Side / 2;
-        _positions = new PositionEmbedding(scope, new PositionConfig("pos_embed", _grid.Side, width, _classToken) { BatchDimension = true, Initial = Init.TruncatedNormal(0.02) });
+        _positions = new PositionEmbedding(
+            scope, new PositionConfig("pos_embed", _grid.Side, width, Init.TruncatedNormal(0.02)) { MiddleClassToken = true, BatchDimension = true });
         int fan = config.InputChannels * _grid.Patch * _grid.Patch;
         _patches = new Conv2d(
             scope / "patch_embed" / "proj",
@@ -56,7 +55,7 @@ public sealed class VisionMamba : VisionModel
         int batch = images.Shape[0];
         Tensor x = _positions.Forward(_patches.Forward(images).Reshape(batch, -1, _grid.Width)); // (B, patches + 1, width)
         foreach (Block block in _blocks) x = block.Forward(x);
-        Tensor token = Ops.Slice(x, 1, _classToken, 1).Reshape(batch, _grid.Width);
+        Tensor token = Ops.Slice(x, 1, _positions.ClassToken, 1).Reshape(batch, _grid.Width);
         return scope.Return(_head.Forward(_norm.Forward(token)));
     }
 

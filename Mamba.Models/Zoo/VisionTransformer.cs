@@ -33,7 +33,7 @@ public sealed class VisionTransformer : VisionModel
     {
         _grid = PatchGrid.Of(config);
         int width = _grid.Width, patch = _grid.Patch * _grid.Patch * config.InputChannels;
-        _positions = new PositionEmbedding(scope, new PositionConfig("pos_embedding", _grid.Side, width, ClassToken: 0) { Initial = Init.Normal(1) });
+        _positions = new PositionEmbedding(scope, new PositionConfig("pos_embedding", _grid.Side, width, Init.Normal(1)));
         Scope embedding = scope / "to_patch_embedding", transformer = scope / "transformer";
         _patchNorm = new LayerNorm(embedding / 1, patch);
         _patches = new Linear(embedding / 2, patch, width);
@@ -60,7 +60,7 @@ public sealed class VisionTransformer : VisionModel
         Tensor x = _embeddingNorm.Forward(_patches.Forward(_patchNorm.Forward(_grid.Cut(images)))); // (B, patches, width)
         x = _positions.Forward(x);
         foreach (TransformerBlock block in _blocks) x = block.Forward(x); // (B, patches + 1, width)
-        Tensor token = Ops.Slice(x, 1, 0, 1).Reshape(images.Shape[0], _grid.Width);
+        Tensor token = Ops.Slice(x, 1, _positions.ClassToken, 1).Reshape(images.Shape[0], _grid.Width);
         return scope.Return(_head.Forward(_norm.Forward(token)));
     }
 }
