@@ -55,6 +55,11 @@ public sealed class ParameterStore(ulong seed = 0)
         foreach (Entry entry in _order) entry.Tensor.ZeroGrad();
     }
 
+    /// <summary>Takes the values of a file of weights: safetensors, or a state_dict that PyTorch saved.</summary>
+    /// <param name="file">The open file.</param>
+    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
+    public void Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
+
     /// <summary>
     /// Takes the values of a state_dict. A leading <c>module.</c> (PyTorch's DataParallel) falls away; <c>num_batches_tracked</c> counters are not used.
     /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
