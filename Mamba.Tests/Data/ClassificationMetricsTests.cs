@@ -13,7 +13,7 @@ internal sealed class ClassificationMetricsTests
     {
         const int Images = 200, Classes = 7;
         float[] values = Numbers.Uniform(Images * Classes, 5, 0f, 1f), real = Numbers.Uniform(Images, 6, 0f, 1f);
-        ClassificationMetrics metrics = new(Classes);
+        ClassificationMetrics metrics = new(Labels(Classes));
         for (int i = 0; i < Images; i++)
         {
             Span<float> row = values.AsSpan(i * Classes, Classes);
@@ -46,7 +46,7 @@ internal sealed class ClassificationMetricsTests
         ClassificationScores scores = Score(2, ([0.9f, 0.1f], 0), ([0.6f, 0.4f], 0), ([0.2f, 0.8f], 0), ([0.3f, 0.7f], 1));
         Assert.That((scores.Accuracy, scores.Top5), Is.EqualTo((0.75, (double?)null)));
         Assert.That(scores.MacroF1, Is.EqualTo((4.0 / 5 + 2.0 / 3) / 2).Within(Exact));
-        Assert.That(scores.Classes, Is.EqualTo(new[] { new ClassScores(1, 2.0 / 3, 0.8, 3), new ClassScores(0.5, 1, 2.0 / 3, 1) }));
+        Assert.That(scores.Classes, Is.EqualTo(new[] { new ClassScores("0", 1, 2.0 / 3, 0.8, 3), new ClassScores("1", 0.5, 1, 2.0 / 3, 1) }));
     }
 
     [Test]
@@ -64,7 +64,7 @@ internal sealed class ClassificationMetricsTests
     [Test]
     public void A_result_is_of_the_images_so_far()
     {
-        ClassificationMetrics metrics = new(2);
+        ClassificationMetrics metrics = new(Labels(2));
         metrics.Add([1, 0], [1, 0]);
         ClassificationScores first = metrics.Result();
         metrics.Add([1, 0], [0, 1]);
@@ -75,17 +75,19 @@ internal sealed class ClassificationMetricsTests
     [Test]
     public void Misuse_is_refused()
     {
-        Assert.That(() => new ClassificationMetrics(0), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => new ClassificationMetrics(2).Result(), Throws.TypeOf<InvalidOperationException>());
-        Assert.That(() => new ClassificationMetrics(2).Add([1, 0, 0], [1, 0]), Throws.ArgumentException.With.Message.Contains("3 probabilities for 2"));
+        Assert.That(() => new ClassificationMetrics([]), Throws.ArgumentException);
+        Assert.That(() => new ClassificationMetrics(Labels(2)).Result(), Throws.TypeOf<InvalidOperationException>());
+        Assert.That(() => new ClassificationMetrics(Labels(2)).Add([1, 0, 0], [1, 0]), Throws.ArgumentException.With.Message.Contains("3 probabilities for 2"));
     }
 
     private static float[] OneHot(int label, int classes) => [.. Enumerable.Range(0, classes).Select(c => c == label ? 1f : 0f)];
 
     private static ClassificationScores Score(int classes, params (float[] Probabilities, int Label)[] images)
     {
-        ClassificationMetrics metrics = new(classes);
+        ClassificationMetrics metrics = new(Labels(classes));
         foreach ((float[] probabilities, int label) in images) metrics.Add(probabilities, OneHot(label, classes));
         return metrics.Result();
     }
+
+    private static string[] Labels(int classes) => [.. Enumerable.Range(0, classes).Select(c => $"{c}")];
 }
