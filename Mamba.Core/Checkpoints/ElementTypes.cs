@@ -15,9 +15,6 @@ internal static class ElementTypes
         _ => 0,
     };
 
-    /// <summary>Whether a type has fractions: parameters do, counters and indices do not.</summary>
-    public static bool IsFloating(string type) => type is "F64" or "F32" or "F16" or "BF16";
-
     /// <summary>Converts elements to float32.</summary>
     public static void ToFloats(string type, ReadOnlySpan<byte> bytes, Span<float> values)
     {
