@@ -43,7 +43,7 @@ internal static class ModelsCommand
         VisionModel model = entry.Create();
         using MemoryScope scope = new();
         using MultiplyAdds count = new();
-        model.Segment(Tensor.Zeros(1, entry.ImageSize, entry.ImageSize, model.Config.InputChannels));
+        model.Forward(Tensor.Zeros(1, entry.ImageSize, entry.ImageSize, model.Config.InputChannels));
         return new Row(entry.Name, entry.Task.ToString().ToLowerInvariant(), model.Parameters.ParameterCount, count.Count, model.Config.InputChannels, entry.ImageSize);
     }
 

@@ -54,6 +54,12 @@ public static class Init
     /// <returns>The initialisation.</returns>
     public static Initializer KaimingUniform(int fanIn) => Uniform(1 / Math.Sqrt(fanIn));
 
+    /// <summary>Uniform with variance 2 / (fan in + fan out) (Glorot and Bengio 2010).</summary>
+    /// <param name="fanIn">Inputs of one output.</param>
+    /// <param name="fanOut">Outputs that one input reaches.</param>
+    /// <returns>The initialisation.</returns>
+    public static Initializer XavierUniform(int fanIn, int fanOut) => Uniform(Math.Sqrt(6.0 / (fanIn + fanOut)));
+
     /// <summary>Normal with variance 2 / fan (He et al. 2015).</summary>
     /// <param name="fan">Inputs of one output, or the other way round.</param>
     /// <returns>The initialisation.</returns>

@@ -3,6 +3,11 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
+/// <summary>Makes the values of a parameter from those of a checkpoint in which it has another shape.</summary>
+/// <param name="values">The checkpoint's values, in row-major order.</param>
+/// <param name="parameter">The parameter's values, all to be written.</param>
+public delegate void Refit(ReadOnlySpan<float> values, Span<float> parameter);
+
 /// <summary>
 /// The tensors of a model by name, in the order of their declaration: PyTorch's state_dict, the optimizer's list and the buffers in one. Modules
 /// declare them through a <see cref="Scope"/>; nothing is found by reflection.
@@ -12,9 +17,18 @@ public sealed class ParameterStore(ulong seed = 0)
 {
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<Entry> _order = [];
+    private readonly List<(string Place, string Original)> _aliases = [];
 
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on.</summary>
     public bool Training { get; set; }
+
+    /// <summary>
+    /// The number of the training step, set by who trains: what a layer leaves to chance follows from <see cref="Seed"/>, its own name and this number.
+    /// </summary>
+    public long Step { get; set; }
+
+    /// <summary>The seed of the initial values and of what layers leave to chance.</summary>
+    public ulong Seed => seed;
 
     /// <summary>The trainable parameters.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Parameters => _order.Where(e => e.Trainable).Select(e => (e.Name, e.Tensor));
@@ -25,12 +39,15 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <summary>The number of trainable numbers.</summary>
     public long ParameterCount => _order.Where(e => e.Trainable).Sum(e => (long)e.Tensor.Count);
 
-    /// <summary>The tensor of this name.</summary>
+    /// <summary>The tensor of this name, or of this second name (see <see cref="Scope.Alias"/>).</summary>
     /// <param name="name">Its full name.</param>
     /// <exception cref="KeyNotFoundException">There is none.</exception>
-    public Tensor this[string name] => _entries.TryGetValue(name, out Entry? entry)
-        ? entry.Tensor
-        : throw new KeyNotFoundException($"No parameter '{name}' in this model.");
+    public Tensor this[string name] => Find(name)?.Tensor ?? throw new KeyNotFoundException($"No parameter '{name}' in this model.");
+
+    /// <summary>Whether there is a tensor of this name, or of this second name.</summary>
+    /// <param name="name">Its full name.</param>
+    /// <returns>True if there is.</returns>
+    public bool Contains(string name) => Find(name) is not null;
 
     /// <summary>Forgets all gradients.</summary>
     public void ZeroGrad()
@@ -45,6 +62,7 @@ public sealed class ParameterStore(ulong seed = 0)
 
     /// <summary>
     /// Takes the values of a state_dict. A leading <c>module.</c> (PyTorch's DataParallel) falls away; <c>num_batches_tracked</c> counters are not used.
+    /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>
@@ -53,24 +71,47 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
     public void Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
     {
+        (List<Match> matches, LoadReport report) = MatchAll(names, shape);
+        if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
+            throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
+        foreach (Match match in matches) match.Take(read);
+    }
+
+    /// <summary>Takes what fits of a file of weights, to start training from: another model's head, say, is left as it was drawn.</summary>
+    /// <param name="file">The open file.</param>
+    /// <returns>What was loaded and what was not.</returns>
+    /// <exception cref="CheckpointException">Nothing fits.</exception>
+    public LoadReport LoadMatching(WeightFile file)
+    {
+        (List<Match> matches, LoadReport report) = MatchAll(file.Names, file.Shape);
+        if (matches.Count == 0) throw new CheckpointException($"{file.Path}: no tensor fits the model; {report}");
+        foreach (Match match in matches) match.Take(file.ReadFloats);
+        return report;
+    }
+
+    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> names, Func<string, int[]> shape)
+    {
         List<string> unexpected = [], misshapen = [];
-        Dictionary<string, string> found = [];
+        HashSet<string> seen = [];
+        HashSet<Entry> named = [];
+        Dictionary<Entry, Match> found = [];
         foreach (string name in names)
         {
             string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
             if (key.EndsWith("num_batches_tracked", StringComparison.Ordinal)) continue;
-            if (!_entries.TryGetValue(key, out Entry? entry) || found.ContainsKey(key)) unexpected.Add(name); // also the second of 'x' and 'module.x'
-            else if (!shape(name).AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray()))
-                misshapen.Add($"{name} is ({string.Join(", ", shape(name))}), expected {entry.Tensor.Shape}");
-            else found[key] = name;
+            if (Find(key) is not { } entry || !seen.Add(key))
+            {
+                unexpected.Add(name); // also the second of 'x' and 'module.x'
+                continue;
+            }
+            named.Add(entry);
+            int[] extents = shape(name);
+            bool fits = extents.AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray());
+            Refit? refit = fits ? null : entry.Refits?.Invoke(extents);
+            if (!fits && refit is null) misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
+            else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
         }
-        List<string> missing = [.. _order.Select(e => e.Name).Where(n => !found.ContainsKey(n) && !misshapen.Exists(m => m.StartsWith(n + " is ", StringComparison.Ordinal) || m.StartsWith($"module.{n} is ", StringComparison.Ordinal)))];
-        if (missing.Count + unexpected.Count + misshapen.Count > 0)
-            throw new CheckpointException(
-                $"{source}: the weights do not fit the model" + List("missing", missing) + List("unexpected", unexpected) + List("misshapen", misshapen) + ".");
-        foreach ((string key, string name) in found) read(name, _entries[key].Tensor.Span);
-
-        static string List(string what, List<string> items) => items.Count == 0 ? "" : $"; {what}: {string.Join(", ", items)}";
+        return ([.. found.Values], new LoadReport(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)], unexpected, misshapen));
     }
 
     /// <summary>Draws initial values again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
@@ -95,7 +136,61 @@ public sealed class ParameterStore(ulong seed = 0)
         return tensor;
     }
 
-    private sealed record Entry(string Name, Tensor Tensor, bool Trainable);
+    internal void Alias(string place, string original)
+    {
+        // Both together keep second names from leading round in a circle.
+        if (!Holds(original)) throw new ArgumentException($"Place '{original}' holds no parameters that '{place}' could be a second name of.", nameof(original));
+        if (Holds(place)) throw new ArgumentException($"Place '{place}' holds parameters, so it is no second name of '{original}'.", nameof(place));
+        _aliases.Add((place + ".", original + "."));
+
+        bool Holds(string path) => _order.Exists(e => e.Name.StartsWith(path + ".", StringComparison.Ordinal));
+    }
+
+    /// <summary>The parameter or buffer of a name, its own or a second one: a second name leads to the original place, or to another second name.</summary>
+    private Entry? Find(string name)
+    {
+        if (_entries.TryGetValue(name, out Entry? entry)) return entry;
+        foreach ((string place, string original) in _aliases)
+            if (name.StartsWith(place, StringComparison.Ordinal) && Find(original + name[place.Length..]) is { } found) return found;
+        return null;
+    }
+
+    internal void SetRefits(string name, Func<int[], Refit?> refits) => _entries[name].Refits = refits;
+
+    /// <summary>A tensor of a file and the entry that takes it, as it is or refitted.</summary>
+    private sealed record Match(Entry Entry, string Name, int[] Extents, Refit? Refit)
+    {
+        public void Take(Action<string, Span<float>> read)
+        {
+            if (Refit is null)
+            {
+                read(Name, Entry.Tensor.Span);
+                return;
+            }
+            float[] values = new float[Extents.Aggregate(1, (product, extent) => checked(product * extent))];
+            read(Name, values);
+            Refit(values, Entry.Tensor.Span);
+        }
+    }
+
+    private sealed record Entry(string Name, Tensor Tensor, bool Trainable)
+    {
+        /// <summary>How other shapes are taken.</summary>
+        public Func<int[], Refit?>? Refits { get; set; }
+    }
+}
+
+/// <summary>How a file of weights met a model.</summary>
+/// <param name="Loaded">Tensors that fit.</param>
+/// <param name="Missing">Names that the model has and the file has not.</param>
+/// <param name="Unexpected">Names that the file has and the model has not.</param>
+/// <param name="Misshapen">Names of both whose shapes differ, with both shapes.</param>
+public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
+{
+    /// <summary>All names that did not fit.</summary>
+    /// <returns>A line.</returns>
+    public override string ToString() => string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
+        .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));
 }
 
 /// <summary>A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.</summary>
@@ -120,6 +215,20 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     /// <summary>Declares a buffer: saved and loaded, not trained.</summary>
     /// <inheritdoc cref="Parameter"/>
     public Tensor Buffer(string name, Initializer initializer, params ReadOnlySpan<int> shape) => Store.Add(Name(name), initializer, trainable: false, shape);
+
+    /// <summary>Lets a parameter take values of other shapes when weights are loaded: a table that is resampled, say.</summary>
+    /// <param name="name">The parameter's name in this place; it is declared.</param>
+    /// <param name="refits">How values of a shape are taken; null if they are not, and the shape is reported as one that does not fit.</param>
+    public void Refit(string name, Func<int[], Refit?> refits) => Store.SetRefits(Name(name), refits);
+
+    /// <summary>
+    /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and found and
+    /// loaded under either.
+    /// </summary>
+    /// <param name="name">The second name, in this place.</param>
+    /// <param name="original">The place itself.</param>
+    /// <exception cref="ArgumentException">The place holds no parameters yet, or one of that name does.</exception>
+    public void Alias(string name, Scope original) => Store.Alias(Name(name), original.Path);
 
     private string Name(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
 }

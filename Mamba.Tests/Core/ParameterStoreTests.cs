@@ -70,6 +70,50 @@ internal sealed class ParameterStoreTests
     }
 
     [Test]
+    public void A_second_name_leads_to_the_same_tensor_and_is_not_stored()
+    {
+        ParameterStore store = Aliased();
+        Assert.That(store["copy.stem.0.bias"], Is.SameAs(store["stem.0.bias"]));
+        Assert.That(store["copy.stem.modules.1.running_var"], Is.SameAs(store["stem.1.running_var"]), "a second name inside a second name");
+        Assert.That(store.All.Count(), Is.EqualTo(7));
+        Assert.That(() => store["copy.stem.2.bias"], Throws.TypeOf<KeyNotFoundException>());
+    }
+
+    [Test]
+    public void Loading_accepts_a_tensor_under_its_own_name_a_second_one_or_both()
+    {
+        foreach (bool own in new[] { true, false })
+            foreach (bool second in new[] { true, false })
+            {
+                ParameterStore store = Aliased();
+                Dictionary<string, float[]> file = [];
+                foreach ((string name, Tensor tensor) in store.All)
+                {
+                    bool aliased = name.StartsWith("stem", StringComparison.Ordinal);
+                    if (second && aliased) file["module.copy." + name] = Enumerable.Repeat(6f, tensor.Count).ToArray();
+                    if (own || !aliased) file["module." + name] = Enumerable.Repeat(5f, tensor.Count).ToArray();
+                }
+                if (!own && !second)
+                {
+                    Assert.That(() => Load(store, file), Throws.TypeOf<CheckpointException>().With.Message.Contains("missing: stem.0.weight"));
+                    continue;
+                }
+                Load(store, file);
+                Assert.That(store["stem.1.weight"].Span.ToArray(), Is.All.EqualTo(own ? 5f : 6f), $"own {own}, second {second}");
+            }
+    }
+
+    [Test]
+    public void A_second_name_of_nothing_or_of_another_place_is_refused()
+    {
+        ParameterStore store = Model(out Scope root);
+        Assert.That(() => root.Alias("copy", root / "tail"), Throws.ArgumentException.With.Message.Contains("'tail' holds no parameters"));
+        Assert.That(() => root.Alias("head", root / "stem"), Throws.ArgumentException.With.Message.Contains("'head' holds parameters"));
+        Assert.That(() => root.Alias("stem", root / "stem" / 0), Throws.ArgumentException);
+        Assert.That(store.All.Count(), Is.EqualTo(7));
+    }
+
+    [Test]
     public void ZeroGrad_forgets_all_gradients()
     {
         ParameterStore store = Model(out _);
@@ -89,12 +133,21 @@ internal sealed class ParameterStoreTests
         return store;
     }
 
+    /// <summary>The same with two second names: <c>stem.modules.1</c> for <c>stem.1</c>, and <c>copy.stem</c> for <c>stem</c>.</summary>
+    private static ParameterStore Aliased()
+    {
+        ParameterStore store = Model(out Scope root);
+        (root / "stem").Alias("modules.1", root / "stem" / 1);
+        (root / "copy").Alias("stem", root / "stem");
+        return store;
+    }
+
     /// <summary>Loads arrays; one whose length fits has the model's shape, another is a vector.</summary>
     private static void Load(ParameterStore store, Dictionary<string, float[]> file) => store.Load(
         file.Keys,
         name =>
         {
-            string key = name.Replace("module.", "", StringComparison.Ordinal);
+            string key = name.Replace("module.", "", StringComparison.Ordinal).Replace("copy.", "", StringComparison.Ordinal);
             (string Name, Tensor Tensor) entry = store.All.FirstOrDefault(e => e.Name == key);
             return entry.Tensor is { } tensor && tensor.Count == file[name].Length ? tensor.Shape.ToArray() : [file[name].Length];
         },

@@ -1,0 +1,126 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>What a <see cref="ResNetEncoder"/> is made of.</summary>
+/// <param name="Inputs">Channels of the images.</param>
+/// <param name="Width">Channels of the first stage, before a bottleneck's expansion; each later stage has twice as many.</param>
+/// <param name="Blocks">Residual blocks of each stage.</param>
+public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<int> Blocks)
+{
+    /// <summary>Whether a block is 1x1, 3x3, 1x1 with four times the channels at its end, instead of two 3x3.</summary>
+    public bool Bottleneck { get; init; }
+
+    /// <summary>
+    /// Whether it is the form for CIFAR (He et al. 2016, section 4.2): a 3x3 stem that keeps the size, and shortcuts without parameters ("option A"),
+    /// instead of a 7x7 stem with pooling, which quarters it, and projections.
+    /// </summary>
+    public bool Cifar { get; init; }
+
+    /// <summary>Whether the parts are numbered 0, 1, 4, 5, ... as a Sequential of torchvision's children, instead of named conv1, bn1, layer1, layer2, ...</summary>
+    public bool Numbered { get; init; }
+
+    /// <summary>Channels of the result.</summary>
+    public int Outputs => (Width << (Blocks.Count - 1)) * (Bottleneck ? 4 : 1);
+}
+
+/// <summary>
+/// The residual network (He et al. 2016) without its head, with torchvision's parameter names: stem, then stages of residual blocks, each after the
+/// first halving the size and doubling the channels. Convolutions start normal by fan out (CIFAR form: fan in), as the originals' do.
+/// </summary>
+public sealed class ResNetEncoder
+{
+    private readonly ResNetEncoderConfig _config;
+    private readonly Conv2d _conv;
+    private readonly BatchNorm2d _norm;
+    private readonly ResidualBlock[] _blocks;
+
+    /// <summary>Declares the stem and the stages.</summary>
+    /// <param name="scope">The encoder's place.</param>
+    /// <param name="config">Its sizes and names.</param>
+    public ResNetEncoder(Scope scope, ResNetEncoderConfig config)
+    {
+        _config = config;
+        _conv = Convolution(config.Numbered ? scope / 0 : scope / "conv1", config.Cifar, config.Inputs, config.Width, config.Cifar ? 3 : 7, config.Cifar ? 1 : 2);
+        _norm = new BatchNorm2d(config.Numbered ? scope / 1 : scope / "bn1", config.Width);
+        List<ResidualBlock> blocks = [];
+        int channels = config.Width;
+        for (int stage = 0; stage < config.Blocks.Count; stage++)
+        {
+            Scope place = config.Numbered ? scope / (stage + 4) : scope / $"layer{stage + 1}"; // 2 and 3 are the stem's ReLU and pooling
+            for (int i = 0; i < config.Blocks[stage]; i++)
+            {
+                ResidualBlock block = new(place / i, config, channels, config.Width << stage, stage > 0 && i == 0 ? 2 : 1);
+                blocks.Add(block);
+                channels = block.Outputs;
+            }
+        }
+        _blocks = [.. blocks];
+    }
+
+    /// <summary>Extracts the features.</summary>
+    /// <param name="images">(B, H, W, inputs), of any size.</param>
+    /// <returns>(B, H / 32, W / 32, outputs), rounded up; for four stages. In the CIFAR form of three, a quarter of the size.</returns>
+    public Tensor Forward(Tensor images)
+    {
+        using MemoryScope memory = new();
+        Tensor x = Ops.Relu(_norm.Forward(_conv.Forward(images)));
+        if (!_config.Cifar) x = Ops.MaxPool2d(x, kernel: 3, stride: 2, padding: 1);
+        foreach (ResidualBlock block in _blocks) x = block.Forward(x);
+        return memory.Return(x);
+    }
+
+    private static Conv2d Convolution(Scope scope, bool fanIn, int inputs, int outputs, int kernel, int stride = 1) => new(
+        scope, new ConvConfig(inputs, outputs, kernel, stride, Padding: kernel / 2, Bias: false) { WeightInit = Init.KaimingNormal((fanIn ? inputs : outputs) * kernel * kernel) });
+
+    /// <summary>Convolutions with batch norm, ReLU between them, and once more after the shortcut is added.</summary>
+    private sealed class ResidualBlock
+    {
+        private readonly (Conv2d Conv, BatchNorm2d Norm)[] _layers;
+        private readonly Func<Tensor, Tensor>? _shortcut;
+
+        public ResidualBlock(Scope scope, ResNetEncoderConfig config, int inputs, int width, int stride)
+        {
+            Outputs = width * (config.Bottleneck ? 4 : 1);
+            (int Outputs, int Kernel, int Stride)[] layers = config.Bottleneck ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)] : [(width, 3, stride), (width, 3, 1)];
+            _layers = new (Conv2d, BatchNorm2d)[layers.Length];
+            for (int i = 0, channels = inputs; i < layers.Length; channels = layers[i++].Outputs)
+                _layers[i] = (
+                    Convolution(scope / $"conv{i + 1}", config.Cifar, channels, layers[i].Outputs, layers[i].Kernel, layers[i].Stride),
+                    new BatchNorm2d(scope / $"bn{i + 1}", layers[i].Outputs));
+            if (stride == 1 && inputs == Outputs) return;
+            if (config.Cifar)
+            {
+                _shortcut = x => PadChannels(Ops.MaxPool2d(x, kernel: 1, stride), Outputs); // a window of one pixel: every other one is kept
+                return;
+            }
+            Conv2d project = Convolution(scope / "downsample" / 0, fanIn: false, inputs, Outputs, kernel: 1, stride);
+            BatchNorm2d norm = new(scope / "downsample" / 1, Outputs);
+            _shortcut = x => norm.Forward(project.Forward(x));
+        }
+
+        public int Outputs { get; }
+
+        public Tensor Forward(Tensor x)
+        {
+            using MemoryScope memory = new();
+            Tensor h = x;
+            for (int i = 0; i < _layers.Length; i++)
+            {
+                if (i > 0) h = Ops.Relu(h);
+                h = _layers[i].Norm.Forward(_layers[i].Conv.Forward(h));
+            }
+            return memory.Return(Ops.Relu(Ops.Add(h, _shortcut is null ? x : _shortcut(x))));
+        }
+
+        /// <summary>Zero channels, as many before as after.</summary>
+        private static Tensor PadChannels(Tensor x, int channels)
+        {
+            int before = (channels - x.Shape[3]) / 2;
+            Tensor Zeros(int count) => Tensor.Zeros(x.Shape.With(3, count).ToArray());
+            return Ops.Concat(Zeros(before), x, Zeros(channels - x.Shape[3] - before));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>
+/// A convolution that keeps the size (or halves it), instance norm without parameters and, if asked, leaky ReLU. As in MIC-DKFZ's
+/// dynamic-network-architectures the convolution is listed twice, as <c>conv</c> and as <c>all_modules.0</c>.
+/// </summary>
+public sealed class ConvInstanceNorm
+{
+    private readonly Conv2d _conv;
+    private readonly bool _activate;
+
+    /// <summary>Declares the convolution.</summary>
+    /// <param name="scope">The block's place.</param>
+    /// <param name="config">Its sizes.</param>
+    /// <param name="activate">Whether leaky ReLU follows.</param>
+    public ConvInstanceNorm(Scope scope, ConvConfig config, bool activate)
+    {
+        _conv = new Conv2d(scope / "conv", config);
+        scope.Alias("all_modules.0", scope / "conv");
+        _activate = activate;
+    }
+
+    /// <summary>Convolves and normalises.</summary>
+    /// <param name="x">(B, H, W, inputs).</param>
+    /// <returns>(B, H', W', outputs).</returns>
+    public Tensor Forward(Tensor x)
+    {
+        using MemoryScope memory = new();
+        Tensor h = Ops.InstanceNorm(_conv.Forward(x));
+        return memory.Return(_activate ? Ops.LeakyRelu(h) : h);
+    }
+}
+
+/// <summary>
+/// The residual block of U-Mamba (Ma et al. 2024), after ResNet-D: two 3x3 convolutions with instance norm and leaky ReLU; the shortcut averages 2x2
+/// pixels where the size is halved, and projects where the channels change.
+/// </summary>
+public sealed class ResidualConvBlock
+{
+    private readonly ConvInstanceNorm _conv1;
+    private readonly ConvInstanceNorm _conv2;
+    private readonly ConvInstanceNorm? _project;
+    private readonly int _stride;
+
+    /// <summary>Declares <c>conv1</c>, <c>conv2</c> and, where it projects, <c>skip</c>.</summary>
+    /// <param name="scope">The block's place.</param>
+    /// <param name="inputs">Input channels.</param>
+    /// <param name="outputs">Output channels.</param>
+    /// <param name="stride">1, or 2 to halve the size, which must be even then.</param>
+    public ResidualConvBlock(Scope scope, int inputs, int outputs, int stride)
+    {
+        _stride = stride;
+        _conv1 = new ConvInstanceNorm(scope / "conv1", new ConvConfig(inputs, outputs, Kernel: 3, stride, Padding: 1), activate: true);
+        _conv2 = new ConvInstanceNorm(scope / "conv2", new ConvConfig(outputs, outputs, Kernel: 3, Padding: 1), activate: false);
+        int index = stride == 1 ? 0 : 1; // the averaging comes first in PyTorch's Sequential
+        if (inputs != outputs) _project = new ConvInstanceNorm(scope / "skip" / index, new ConvConfig(inputs, outputs, Kernel: 1, Bias: false), activate: false);
+    }
+
+    /// <summary>Applies the block.</summary>
+    /// <param name="x">(B, H, W, inputs).</param>
+    /// <returns>(B, H / stride, W / stride, outputs).</returns>
+    public Tensor Forward(Tensor x)
+    {
+        using MemoryScope memory = new();
+        Tensor shortcut = _stride == 1 ? x : Ops.AdaptiveAvgPool2d(x, x.Shape[1] / _stride, x.Shape[2] / _stride);
+        if (_project is not null) shortcut = _project.Forward(shortcut);
+        return memory.Return(Ops.LeakyRelu(Ops.Add(_conv2.Forward(_conv1.Forward(x)), shortcut)));
+    }
+}

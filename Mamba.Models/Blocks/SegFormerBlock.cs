@@ -1,0 +1,77 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>What a <see cref="SegFormerBlock"/> is made of.</summary>
+/// <param name="Channels">Channels, C.</param>
+/// <param name="Heads">Heads of the attention.</param>
+/// <param name="Reduction">How many times smaller each side of the image is made for keys and values.</param>
+/// <param name="Expansion">Hidden channels of the feed-forward part over C.</param>
+public sealed record SegFormerBlockConfig(int Channels, int Heads, int Reduction, int Expansion = 4);
+
+/// <summary>
+/// The block of SegFormer (Xie et al. 2021): attention whose keys and values come from a smaller image, then a feed-forward part with a depthwise
+/// 3x3 convolution, which tells positions. Each has a layer norm before it and a shortcut around it.
+/// </summary>
+public sealed class SegFormerBlock
+{
+    private readonly SegFormerBlockConfig _config;
+    private readonly LayerNorm _attentionNorm;
+    private readonly Conv2d _reducer;
+    private readonly LayerNorm _reducerNorm;
+    private readonly Tensor _inProjWeight;
+    private readonly Tensor _inProjBias;
+    private readonly Linear _outProj;
+    private readonly LayerNorm _mixNorm;
+    private readonly Conv2d _mixIn;
+    private readonly Conv2d _mixDepthwise;
+    private readonly Conv2d _mixOut;
+
+    /// <summary>Declares <c>0.fn</c> (norm, attention) and <c>1.fn</c> (norm, feed-forward).</summary>
+    /// <param name="scope">The block's place.</param>
+    /// <param name="config">Its sizes.</param>
+    public SegFormerBlock(Scope scope, SegFormerBlockConfig config)
+    {
+        _config = config;
+        int channels = config.Channels, hidden = config.Expansion * channels;
+        Scope attention = scope / 0 / "fn", mix = scope / 1 / "fn", att = attention / 1 / "att";
+        _attentionNorm = new LayerNorm(attention / 0, channels);
+        _reducer = new Conv2d(attention / 1 / "reducer" / 0, new ConvConfig(channels, channels, config.Reduction, config.Reduction));
+        _reducerNorm = new LayerNorm(attention / 1 / "reducer" / 1, channels);
+        _inProjWeight = att.Parameter("in_proj_weight", Init.XavierUniform(channels, 3 * channels), 3 * channels, channels);
+        _inProjBias = att.Parameter("in_proj_bias", Init.Zeros, 3 * channels);
+        _outProj = new Linear(att / "out_proj", channels, channels, biasInit: Init.Zeros);
+        _mixNorm = new LayerNorm(mix / 0, channels);
+        _mixIn = new Conv2d(mix / 1 / 0, new ConvConfig(channels, channels, Kernel: 1));
+        _mixDepthwise = new Conv2d(mix / 1 / 1, new ConvConfig(channels, hidden, Kernel: 3, Padding: 1, Groups: channels));
+        _mixOut = new Conv2d(mix / 1 / 3, new ConvConfig(hidden, channels, Kernel: 1));
+    }
+
+    /// <summary>Applies the block.</summary>
+    /// <param name="x">(B, H, W, C), H and W at least the reduction.</param>
+    /// <returns>(B, H, W, C).</returns>
+    public Tensor Forward(Tensor x)
+    {
+        using MemoryScope memory = new();
+        Tensor h = Ops.Add(x, Attend(_attentionNorm.Forward(x)));
+        return memory.Return(Ops.Add(h, _mixOut.Forward(Ops.Gelu(_mixDepthwise.Forward(_mixIn.Forward(_mixNorm.Forward(h)))))));
+    }
+
+    private Tensor Attend(Tensor x)
+    {
+        Tensor tokens = Tokens(x), reduced = Tokens(_reducerNorm.Forward(_reducer.Forward(x))); // (B, H W, C) and (B, H W / reduction^2, C)
+        Tensor mixed = Ops.Attention(Project(tokens, 0), Project(reduced, 1), Project(reduced, 2), _config.Heads);
+        return _outProj.Forward(mixed).Reshape(x.Shape.ToArray());
+    }
+
+    /// <summary>Query, key or value: a third of the rows of in_proj, as PyTorch's MultiheadAttention packs them.</summary>
+    private Tensor Project(Tensor tokens, int part)
+    {
+        int channels = _config.Channels;
+        return Ops.Linear(tokens, Ops.Slice(_inProjWeight, 0, part * channels, channels), Ops.Slice(_inProjBias, 0, part * channels, channels));
+    }
+
+    private static Tensor Tokens(Tensor x) => x.Reshape(x.Shape[0], -1, x.Shape[3]);
+}

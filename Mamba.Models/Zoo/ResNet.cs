@@ -1,0 +1,65 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+using Mamba.Models.Blocks;
+
+namespace Mamba.Models.Zoo;
+
+/// <summary>What tells the residual networks apart.</summary>
+/// <param name="Blocks">Residual blocks of each stage.</param>
+/// <param name="Bottleneck">Whether a block is 1x1, 3x3, 1x1 instead of two 3x3.</param>
+/// <param name="Cifar">Whether it is the form for small images, with shortcuts without parameters.</param>
+public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = false, bool Cifar = false)
+{
+    /// <summary>ResNet-18.</summary>
+    public static ResNetVariant ResNet18 { get; } = new([2, 2, 2, 2]);
+
+    /// <summary>ResNet-50.</summary>
+    public static ResNetVariant ResNet50 { get; } = new([3, 4, 6, 3], Bottleneck: true);
+
+    /// <summary>ResNet-20 for CIFAR.</summary>
+    public static ResNetVariant ResNet20 { get; } = new([3, 3, 3], Cifar: true);
+
+    /// <summary>Channels of the first stage in the paper of He et al.</summary>
+    public int Width => Cifar ? 16 : 64;
+
+    internal ResNetEncoderConfig Encoder(ModelConfig config) => new(config.InputChannels, config.Width ?? Width, Blocks) { Bottleneck = Bottleneck, Cifar = Cifar };
+}
+
+/// <summary>
+/// The residual network (He et al. 2016) as a classifier: encoder, mean over the image, linear layer. ResNet-18 and -50 have torchvision's names, the
+/// CIFAR form has those of akamaster/pytorch_resnet_cifar10. Images of any size are taken.
+/// </summary>
+public sealed class ResNet : VisionModel
+{
+    private readonly ResNetEncoder _encoder;
+    private readonly Linear _head;
+
+    /// <summary>Declares the parameters.</summary>
+    /// <param name="scope">The model's place.</param>
+    /// <param name="config">Channels in, classes, and the width of the first stage.</param>
+    /// <param name="variant">Which of the family.</param>
+    public ResNet(Scope scope, ModelConfig config, ResNetVariant variant)
+        : base(scope.Store, config)
+    {
+        ResNetEncoderConfig encoder = variant.Encoder(config);
+        _encoder = new ResNetEncoder(scope, encoder);
+        _head = variant.Cifar
+            ? new Linear(scope / "linear", encoder.Outputs, config.Classes, weightInit: Init.KaimingNormal(encoder.Outputs))
+            : new Linear(scope / "fc", encoder.Outputs, config.Classes);
+    }
+
+    /// <inheritdoc/>
+    public override ModelOutput Output => ModelOutput.Logits;
+
+    /// <inheritdoc/>
+    public override int SizeMultiple => 1;
+
+    /// <inheritdoc/>
+    protected override Tensor Run(Tensor images)
+    {
+        using MemoryScope scope = new();
+        Tensor x = _encoder.Forward(images); // (B, H / 32, W / 32, C)
+        return scope.Return(_head.Forward(Ops.AdaptiveAvgPool2d(x, 1, 1).Reshape(x.Shape[0], x.Shape[3])));
+    }
+}
