@@ -75,7 +75,7 @@ public static class Registry
         new(name, ModelTask.Classification, TrainingRecipe.Classification, (scope, config) => new ResNet(scope, config, variant))
         {
             ImageSize = imageSize,
-            Config = new(Classes: classes) { Width = variant.Width },
+            Config = new(Classes: classes) { Width = variant.Width, Depth = variant.Cifar ? variant.Blocks.Sum() : null },
         };
 
     /// <summary>Levenshtein's edit distance.</summary>
