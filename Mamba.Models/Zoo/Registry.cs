@@ -79,7 +79,7 @@ public static class Registry
         new(name, ModelTask.Classification, TrainingRecipe.Classification, (scope, config) => new ResNet(scope, config, variant))
         {
             ImageSize = imageSize,
-            Config = new(Classes: classes) { Width = variant.Width },
+            Config = new(Classes: classes) { Width = variant.Width, Depth = variant.Cifar ? variant.Blocks.Sum() : null },
         };
 
     /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>
