@@ -10,21 +10,23 @@ namespace Mamba.Benchmarks;
 internal sealed class ModelStep
 {
     private readonly VisionModel _model;
-    private readonly TrainingRecipe _recipe;
+    private readonly Objective _objective;
     private readonly Optimizer _optimizer;
     private readonly Tensor _images;
-    private readonly Tensor _masks;
+    private readonly Tensor _targets;
 
     public ModelStep(string name, int size, int batch)
     {
         ModelEntry entry = Registry.Find(name);
-        (_model, _recipe) = (entry.Create(), entry.Recipe);
-        _optimizer = _recipe.CreateOptimizer(_model.Parameters, _recipe.LearningRate);
+        (_model, _objective) = (entry.Create(), Objective.Of(entry, entry.Recipe.Loss));
+        _optimizer = entry.Recipe.CreateOptimizer(_model.Parameters, entry.Recipe.LearningRate);
         _images = Tensor.Empty(batch, size, size, 3);
-        _masks = Tensor.Empty(batch, size, size, 1);
+        bool classes = entry.Task == ModelTask.Classification;
+        _targets = classes ? Tensor.Zeros(batch, entry.Config.Classes) : Tensor.Empty(batch, size, size, 1);
         Random random = new(1);
         foreach (ref float x in _images.Span) x = random.NextSingle() - 0.5f;
-        foreach (ref float x in _masks.Span) x = random.Next(2);
+        if (classes) for (int i = 0; i < batch; i++) _targets.Span[i * entry.Config.Classes + random.Next(entry.Config.Classes)] = 1f;
+        else foreach (ref float x in _targets.Span) x = random.Next(2);
         using MultiplyAdds counter = new();
         Infer();
         ForwardFlops = 2.0 * counter.Count;
@@ -37,7 +39,7 @@ internal sealed class ModelStep
     {
         _model.Parameters.Training = false;
         using MemoryScope scope = new();
-        _model.Forward(_images);
+        _objective.Predict(_model, _images);
     }
 
     /// <summary>Forward, loss, backward, optimizer.</summary>
@@ -46,7 +48,7 @@ internal sealed class ModelStep
         _model.Parameters.Training = true;
         _model.Parameters.ZeroGrad();
         using Tape tape = new();
-        tape.Backward(TrainingRecipe.LossOf(_recipe.Loss, _model.Forward(_images), _model.Output, _masks));
+        tape.Backward(_objective.Loss(_objective.Predict(_model, _images), _model.Output, _targets, training: true));
         _optimizer.Step();
     }
 }

@@ -24,8 +24,13 @@ public sealed class Segmenter
     private readonly BatchWriter _writer;
     private readonly float[] _pixels;
 
-    private Segmenter(VisionModel model, ModelInfo info)
+    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="info">Its description.</param>
+    /// <exception cref="ArgumentException">It is no segmentation model.</exception>
+    public Segmenter(VisionModel model, ModelInfo info)
     {
+        if (info.Entry.Task != ModelTask.Segmentation) throw new ArgumentException($"Segmenter: {info.Model} is a model for {info.Entry.Task}; expected one for segmentation.");
         (_model, Info) = (model, info);
         (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
         _writer = new BatchWriter(info.Input);
@@ -38,7 +43,8 @@ public sealed class Segmenter
     /// <summary>Reads a weight file.</summary>
     /// <param name="path">A file that training wrote.</param>
     /// <returns>The segmenter.</returns>
-    /// <exception cref="CheckpointException">The file cannot be read, is malformed, or is no segmentation model.</exception>
+    /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
+    /// <exception cref="ArgumentException">It is no segmentation model.</exception>
     public static Segmenter Load(string path)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(path);

@@ -1,36 +1,40 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text;
+using Mamba.Core.Checkpoints;
 using Mamba.Models;
 using Mamba.Models.Data;
 using Mamba.Models.Training;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 
-/// <summary><c>mamba infer</c>: masks for images.</summary>
+/// <summary><c>mamba infer</c>: masks, or classes, for images.</summary>
 internal static class InferCommand
 {
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Argument<string[]> inputs = new("IMAGE|DIR") { Description = "Images, or folders of images; files named *_mask.* are skipped.", Arity = ArgumentArity.OneOrMore };
         Option<string> weights = Options.Weights();
-        Option<string?> output = Options.Text("--out", "DIR", "Where the pictures go. Default: runs/infer[-n].");
+        Option<int?> top = Options.Integer("--top", "Classes to print an image. Default: 5.", 1);
+        Option<string?> output = Options.Text("--out", "DIR", "Where the results go. Default: runs/infer[-n].");
         Option<int?> threads = Options.Threads();
         Command command = new(
-            "infer", "Find lesions: writes NAME_pred.png and NAME_overlay.png for each image.\n\nExample: mamba infer --weights best.safetensors scans/ --out masks")
+            "infer", "Run trained weights on images. A segmentation model writes NAME_pred.png and NAME_overlay.png for each; a classifier prints the most probable classes and writes predictions.csv.\n\nExample: mamba infer --weights best.safetensors scans/ --out masks")
         {
-            inputs, weights, output, threads,
+            inputs, weights, top, output, threads,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(output), stop);
+            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(top) ?? 5, parsed.GetValue(output), stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, string weights, string[] inputs, string? output, CancellationToken stop)
+    private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, CancellationToken stop)
     {
-        Segmenter segmenter = Segmenter.Load(weights);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
         (string Path, string Name)[] images = Named(Find(inputs));
         foreach ((string path, _) in images)
         {
@@ -40,6 +44,14 @@ internal static class InferCommand
         output ??= RunFolder.NextFree("runs", "infer");
         if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
         Directory.CreateDirectory(output);
+        if (info.Entry.Task == ModelTask.Classification) Classify(terminal, new Classifier(model, info), images, top, output, stop);
+        else Segment(terminal, new Segmenter(model, info), images, output, stop);
+        terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
+        return CommandLine.Success;
+    }
+
+    private static void Segment(Terminal terminal, Segmenter segmenter, (string Path, string Name)[] images, string output, CancellationToken stop)
+    {
         segmenter.Segment(ImageFile.Load(images[0].Path)); // the first pass compiles the kernels, and is not timed
         foreach ((string path, string name) in images)
         {
@@ -50,9 +62,27 @@ internal static class InferCommand
             ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Pictures.Overlay(image, result.Mask, Pictures.Prediction));
             terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
         }
-        terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
-        return CommandLine.Success;
     }
+
+    private static void Classify(Terminal terminal, Classifier classifier, (string Path, string Name)[] images, int top, string output, CancellationToken stop)
+    {
+        classifier.Classify(ImageFile.Load(images[0].Path));
+        StringBuilder table = new("image,rank,class,probability\n");
+        foreach ((string path, string name) in images)
+        {
+            stop.ThrowIfCancellationRequested();
+            Classification result = classifier.Classify(ImageFile.Load(path));
+            ClassProbability[] best = [.. result.Classes.Take(top)];
+            for (int rank = 0; rank < best.Length; rank++)
+                table.Append(CultureInfo.InvariantCulture, $"{Quoted(name)},{rank + 1},{Quoted(best[rank].Label)},{best[rank].Probability:F6}\n");
+            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{name}: {string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")))}, {result.Milliseconds:F1} ms"));
+        }
+        AtomicFile.Write(Path.Combine(output, "predictions.csv"), stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
+    }
+
+    /// <summary>A field of a CSV file (RFC 4180).</summary>
+    private static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"")}\"";
 
     private static List<string> Find(string[] inputs)
     {

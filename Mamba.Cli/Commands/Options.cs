@@ -4,6 +4,7 @@ using System.Globalization;
 using Mamba.Core;
 using Mamba.Models.Data;
 using Mamba.Models.Training;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 
@@ -39,14 +40,32 @@ internal static class Options
             result, "--seed", "a whole number of at least 0", text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null),
     };
 
-    /// <summary>One of some words.</summary>
-    public static Option<T?> Choice<T>(string name, string description, params (string Word, T Value)[] choices) where T : struct => new(name)
+    /// <summary>A number from 0 to 1; null where it is not given.</summary>
+    public static Option<double?> Share(string name, string description) => new(name)
     {
         Description = description,
-        HelpName = string.Join('|', choices.Select(c => c.Word)),
-        CustomParser = result => Parse<T?>(
-            result, name, string.Join(" or ", choices.Select(c => c.Word)), text => choices.Where(c => c.Word == text).Select(c => (T?)c.Value).FirstOrDefault()),
+        HelpName = "X",
+        CustomParser = result => Parse<double?>(
+            result, name, "a number from 0 to 1",
+            text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value is >= 0 and <= 1 ? value : null),
     };
+
+    /// <summary>One of the words of an enumeration; null where it is not given.</summary>
+    /// <param name="name">The option.</param>
+    /// <param name="description">What it is for.</param>
+    /// <param name="alone">What the option means without a word; null if it needs one.</param>
+    public static Option<T?> Choice<T>(string name, string description, T? alone = null) where T : struct, Enum
+    {
+        T[] values = Enum.GetValues<T>();
+        return new Option<T?>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', values.Select(RunArguments.Name)),
+            Arity = alone is null ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
+            CustomParser = result => result.Tokens.Count == 0 && alone is not null ? alone : Parse<T?>(
+                result, name, string.Join(" or ", values.Select(RunArguments.Name)), text => values.Where(v => RunArguments.Name(v) == text).Select(v => (T?)v).FirstOrDefault()),
+        };
+    }
 
     /// <summary>Height and width, as 256x320; one number for both.</summary>
     public static Option<(int Height, int Width)?> Size(string description) => new("--size")
@@ -84,7 +103,14 @@ internal static class Options
         return value;
     }
 
-    /// <summary>Opens the data that a name stands for; of synthetic data, as many images as the limit says.</summary>
-    public static ISegmentationData OpenData(string data, ulong seed, int? limit, int height, int width) =>
-        data == RunArguments.Synthetic ? new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width) : new SegmentationFolder(data);
+    /// <summary>Opens the data that a name stands for; of drawn images, as many as the limit says.</summary>
+    /// <exception cref="ArgumentException">It is for another task.</exception>
+    public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width)
+    {
+        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data)
+            : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
+            : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
+        return opened.Task == task ? opened
+            : throw new ArgumentException($"{data} holds images for {opened.Task.ToString().ToLowerInvariant()}, and the model is for {task.ToString().ToLowerInvariant()}");
+    }
 }

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Mamba.Cli.Reports;
-using Mamba.Core;
-using Mamba.Core.Memory;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
 using Mamba.Models.Data;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -11,13 +11,13 @@ using Spectre.Console;
 namespace Mamba.Cli.Commands;
 
 /// <summary>One training run, from reading the data to the summary.</summary>
-internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArguments arguments, string? output)
+internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArguments arguments, IImageData source, string? output)
 {
-    private const int Samples = 8;
+    private readonly Objective _objective = arguments.Objective;
 
     private readonly ModelInfo _info = new(
-        entry.Name, new ModelConfig(), ["lesion"], Normalization.None(new ModelConfig().InputChannels),
-        // The number of drawn slices says nothing about a folder that the weights may be measured on later, so it is no limit there.
+        entry.Name, arguments.Config, source.Labels, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels),
+        // The number of drawn images says nothing about a folder that the weights may be measured on later, so it is no limit there.
         arguments.Data == RunArguments.Synthetic
             ? new RunData(arguments.Protocol, arguments.Seed, null, arguments.Height, arguments.Width) { SyntheticImages = arguments.Limit }
             : new RunData(arguments.Protocol, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width));
@@ -26,8 +26,13 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
     {
         if (output is not null) RunFolder.ThrowIfTaken(output);
         VisionModel model = entry.Create(_info.Config, arguments.Seed);
-        TrainingRecipe.ThrowIfUnfit(arguments.Loss, model.Output);
-        ISegmentationData source = Options.OpenData(arguments.Data, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width);
+        _objective.ThrowIfUnfit(model.Output);
+        if (arguments.Init is { } init)
+        {
+            using WeightFile weights = WeightFile.Open(init);
+            LoadReport report = model.Parameters.LoadMatching(weights);
+            terminal.WriteLine($"{init}: {report.Loaded} tensors taken{(report.ToString() is { Length: > 0 } rest ? "; " + rest : "")}");
+        }
         Split split = Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit);
         CachedData data = new(source, arguments.CacheBytes);
         // Every image is read once before anything is written: a damaged file is found now, not in the third epoch.
@@ -43,7 +48,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
             return 0;
         });
 
-        using BatchLoader train = Loader(data, split.Train, shuffle: true), validation = Loader(data, split.Val, shuffle: false), test = Loader(data, split.Test, shuffle: false);
+        using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val), test = Loader(data, split.Test);
         TrainingPlan plan = arguments.Plan(train.Batches);
         Trainer trainer = new(model, train, validation, plan);
         RunFolder folder = new(output ?? RunFolder.NextFree(Path.Combine("runs", "train"), entry.Name), arguments);
@@ -57,7 +62,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         // Without a full epoch there is no best one yet: what was learned is the best there is, unless it is no numbers.
         if (failure is null && (stop.IsCancellationRequested || folder.Epochs.Count == 0)) folder.Save(model, _info, best: folder.Epochs.Count == 0);
 
-        Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, plan, stop);
+        Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, stop);
         bool interrupted = result is null && failure is null;
         folder.WriteText("summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, split, folder, trainer, result, watch.Elapsed, interrupted ? last : null));
         if (failure is not null) throw new TrainingException(failure);
@@ -67,7 +72,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
             return CommandLine.Interrupted;
         }
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"best epoch {trainer.BestEpoch}; on {result.Images} test images: Dice {result.Scores.DiceGlobal:F4} global, {result.Scores.DiceImage:F4} image, {result.Scores.DicePaper:F4} paper; IoU {result.Scores.IouGlobal:F4}, {result.Scores.IouImage:F4}, {result.Scores.IouPaper:F4}"));
+            $"best epoch {trainer.BestEpoch}; on {result.Images} test images: {ScoreReport.Line(result.Scores)}"));
         terminal.WriteLine($"{Summary.Duration(watch.Elapsed)}; see {folder.File("summary.md")}");
         return CommandLine.Success;
     }
@@ -103,9 +108,8 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
                     folder.Add(epoch);
                     folder.Save(model, _info, best: trainer.BestEpoch == epoch.Epoch);
                     folder.WriteText("curves.svg", Curves.Draw(entry.Name, folder.Epochs));
-                    Scores s = epoch.Validation.Scores;
                     terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                        $"epoch {epoch.Epoch,3}/{arguments.Epochs}  loss {epoch.TrainLoss:F4}  val loss {epoch.Validation.Loss:F4}  Dice {s.DiceGlobal:F4} global {s.DiceImage:F4} image {s.DicePaper:F4} paper  {epoch.ImagesPerSecond:F1} images/s  {epoch.Seconds:F1} s{(trainer.BestEpoch == epoch.Epoch ? "  *" : "")}"));
+                        $"epoch {epoch.Epoch,3}/{arguments.Epochs}  loss {epoch.TrainLoss:F4}  val loss {epoch.Validation.Loss:F4}  {ScoreReport.Line(epoch.Validation.Scores)}  {epoch.ImagesPerSecond:F1} images/s  {epoch.Seconds:F1} s{(trainer.BestEpoch == epoch.Epoch ? "  *" : "")}"));
                 }
                 return null;
             }
@@ -117,14 +121,15 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
     }
 
     /// <summary>Measures the best weights on the test images and draws some of them; null if it was stopped.</summary>
-    private Evaluation? Test(RunFolder folder, ISegmentationData data, BatchLoader test, TrainingPlan plan, CancellationToken stop)
+    private Evaluation? Test(RunFolder folder, CachedData data, BatchLoader test, CancellationToken stop)
     {
         (VisionModel best, _) = ModelFile.Load(folder.Best);
         try
         {
             Evaluation result = LiveProgress.Show(terminal, "testing", test.Samples,
-                report => Evaluator.Run(best, test, plan.Recipe.Loss, plan.Recipe.MetricBatch, report, stop));
-            DrawSamples(folder, data, test, best);
+                report => Evaluator.Run(best, test, _objective, report, stop));
+            SampleSheet.Draw(folder, data, test, best, _objective, _info.Normalization);
+            if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(entry.Name, scores) is { } picture) folder.WriteText("confusion.svg", picture);
             return result;
         }
         catch (OperationCanceledException)
@@ -133,34 +138,12 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         }
     }
 
-    private void DrawSamples(RunFolder folder, ISegmentationData data, BatchLoader test, VisionModel model)
-    {
-        int drawn = 0, height = arguments.Height, width = arguments.Width, channels = _info.Config.InputChannels;
-        foreach (Batch batch in test.Epoch(0))
-        {
-            using MemoryScope scope = new();
-            Tensor probabilities = model.Probabilities(model.Segment(batch.Images));
-            for (int i = 0; i < batch.Indices.Length && drawn < Samples; i++)
-            {
-                int pixels = height * width;
-                Image truth = Pictures.Mask(batch.Masks.Span.Slice(i * pixels, pixels), height, width);
-                if (!truth.Pixels.AsSpan().Contains((byte)255)) continue; // pictures of nothing tell little
-                Image image = Pictures.FromInput(batch.Images.Span.Slice(i * pixels * channels, pixels * channels), height, width, _info.Normalization);
-                Image prediction = Pictures.Mask(probabilities.Span.Slice(i * pixels, pixels), height, width);
-                folder.AddSample(data.Name(batch.Indices[i]), Pictures.SideBySide(
-                    Pictures.Plain(image), Pictures.Overlay(image, truth, Pictures.Truth), Pictures.Overlay(image, prediction, Pictures.Prediction)));
-                drawn++;
-            }
-            batch.Dispose();
-            if (drawn == Samples) return;
-        }
-    }
-
-    private BatchLoader Loader(ISegmentationData data, int[] indices, bool shuffle) => new(data, indices, _info.Input with
+    private BatchLoader Loader(CachedData data, int[] indices, bool training = false) => new(data, indices, _info.Input with
     {
         BatchSize = arguments.Batch,
         Seed = arguments.Seed,
-        Shuffle = shuffle,
-        Augment = shuffle && arguments.Augment ? new AugmentOptions { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f } : null,
+        Shuffle = training,
+        Augment = training ? arguments.Augmentation : null,
+
     });
 }

@@ -7,22 +7,25 @@ using OxyPlot.Series;
 
 namespace Mamba.Cli.Reports;
 
-/// <summary>The curves of a run: losses and Dice over epochs, as SVG.</summary>
+/// <summary>The curves of a run: losses and scores over epochs, as SVG.</summary>
 internal static class Curves
 {
     public static string Draw(string title, IReadOnlyList<EpochResult> epochs)
     {
-        const string LossAxis = "loss", DiceAxis = "dice";
+        const string LossAxis = "loss", ScoreAxis = "score";
+        OxyColor[] colours = [OxyColors.SeaGreen, OxyColors.MediumPurple, OxyColors.IndianRed];
         PlotModel plot = new() { Title = title, TitleFontSize = 15, Background = OxyColors.White, Culture = CultureInfo.InvariantCulture, DefaultFont = "Arial", Padding = new OxyThickness(10) };
         plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "epoch", Minimum = 0, Maximum = Math.Max(1, epochs.Count), MinimumMajorStep = 1, MinimumMinorStep = 1 });
         plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = "loss", AxisTitleDistance = 12, Key = LossAxis, Minimum = 0 });
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Right, Title = "validation Dice", AxisTitleDistance = 12, Key = DiceAxis, Minimum = 0, Maximum = 1 });
+        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Right, Title = "validation score", AxisTitleDistance = 12, Key = ScoreAxis, Minimum = 0, Maximum = 1 });
         plot.Legends.Add(new Legend { LegendPosition = LegendPosition.TopCenter, LegendPlacement = LegendPlacement.Outside, LegendOrientation = LegendOrientation.Horizontal, LegendItemSpacing = 36, LegendPadding = 12 });
         plot.Series.Add(Line("training loss", OxyColors.SteelBlue, LossAxis, epochs, e => e.TrainLoss));
         plot.Series.Add(Line("validation loss", OxyColors.DarkOrange, LossAxis, epochs, e => e.Validation.Loss));
-        plot.Series.Add(Line("Dice (global)", OxyColors.SeaGreen, DiceAxis, epochs, e => e.Validation.Scores.DiceGlobal));
-        plot.Series.Add(Line("Dice (image)", OxyColors.MediumPurple, DiceAxis, epochs, e => e.Validation.Scores.DiceImage));
-        plot.Series.Add(Line("Dice (paper)", OxyColors.IndianRed, DiceAxis, epochs, e => e.Validation.Scores.DicePaper));
+        for (int i = 0; i < colours.Length && epochs.Count > 0 && i < epochs[0].Validation.Scores.Values.Count; i++)
+        {
+            int measure = i;
+            plot.Series.Add(Line(epochs[0].Validation.Scores.Values[i].Name.Replace('_', ' '), colours[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
+        }
         // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
         return new SvgExporter { Width = 900, Height = 500, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart('\uFEFF');
     }

@@ -165,3 +165,16 @@ public sealed class LayerNorm(Scope scope, int channels)
     /// <returns>The shape of x.</returns>
     public Tensor Forward(Tensor x) => Ops.LayerNorm(x, _weight, _bias);
 }
+
+/// <summary>Root-mean-square normalisation with mamba_ssm's name: weight.</summary>
+/// <param name="scope">The layer's place.</param>
+/// <param name="channels">Extent of the last dimension.</param>
+public sealed class RmsNorm(Scope scope, int channels)
+{
+    private readonly Tensor _weight = scope.Parameter("weight", Init.Ones, channels);
+
+    /// <summary>Normalises.</summary>
+    /// <param name="x">(..., channels).</param>
+    /// <returns>The shape of x.</returns>
+    public Tensor Forward(Tensor x) => Ops.RmsNorm(x, _weight);
+}

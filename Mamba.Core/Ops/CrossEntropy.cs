@@ -15,23 +15,41 @@ public static unsafe partial class Ops
     {
         Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
         int batch = logits.Shape[0], classes = logits.Shape[1];
-        Check.That(batch > 0 && classes > 0 && target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
-        Check.That(labelSmoothing is >= 0f and <= 1f, "CrossEntropy", $"label smoothing {labelSmoothing}; expected 0 to 1");
+        Check.That(target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
         foreach (int t in target) Check.That((uint)t < (uint)classes, "CrossEntropy", $"target {t} is no class; expected 0 to {classes - 1}");
+        Tensor oneHot = Tensor.Zeros(batch, classes);
+        for (int b = 0; b < batch; b++) oneHot.Span[b * classes + target[b]] = 1f;
+        return CrossEntropy(logits, oneHot, labelSmoothing);
+    }
 
-        // The gradient, softmax minus target over B, comes almost for free with the loss; it is kept in place of the softmax.
+    /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes, as in PyTorch.</summary>
+    /// <param name="logits">(B, Classes).</param>
+    /// <param name="target">(B, Classes): a distribution a row, for instance of two mixed images. It gets no gradient.</param>
+    /// <param name="labelSmoothing">s, from 0 to 1.</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ, or the smoothing is out of range.</exception>
+    public static Tensor CrossEntropy(Tensor logits, Tensor target, float labelSmoothing = 0f)
+    {
+        Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
+        int batch = logits.Shape[0], classes = logits.Shape[1];
+        Check.That(batch > 0 && classes > 0 && target.Shape == logits.Shape, "CrossEntropy", $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes");
+        Check.That(labelSmoothing is >= 0f and <= 1f, "CrossEntropy", $"label smoothing {labelSmoothing}; expected 0 to 1");
+
+        // The gradient, softmax (times the sum of the target) minus target over B, comes almost for free with the loss; it is kept in place of the softmax.
         Tensor gradient = LogSoftmaxValues(logits);
-        Span<float> rows = gradient.Span;
         double loss = 0;
         float off = labelSmoothing / classes;
         for (int b = 0; b < batch; b++)
         {
-            Span<float> row = rows.Slice(b * classes, classes);
+            Span<float> row = gradient.Span.Slice(b * classes, classes);
+            ReadOnlySpan<float> truth = target.Span.Slice(b * classes, classes);
+            float mass = 0f;
+            foreach (float t in truth) mass += off + (1f - labelSmoothing) * t;
             for (int c = 0; c < classes; c++)
             {
-                float weight = off + (c == target[b] ? 1f - labelSmoothing : 0f);
-                loss -= (double)weight * row[c];
-                row[c] = (MathF.Exp(row[c]) - weight) / batch;
+                float weight = off + (1f - labelSmoothing) * truth[c];
+                if (weight != 0f) loss -= (double)weight * row[c]; // 0 times a probability that underflowed is 0, not NaN
+                row[c] = (mass * MathF.Exp(row[c]) - weight) / batch;
             }
         }
         Tensor result = Tensor.Full((float)(loss / batch));

@@ -2,8 +2,20 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Data;
 
-/// <summary>Random changes of the training pictures; none by default.</summary>
-public sealed record AugmentOptions
+/// <summary>Random changes of the training pictures.</summary>
+public interface IAugmentation
+{
+    /// <summary>Changes a sample as the arguments alone decide, whatever was drawn before.</summary>
+    /// <param name="sample">The sample; it stays as it is.</param>
+    /// <param name="seed">The seed of the run.</param>
+    /// <param name="epoch">The epoch.</param>
+    /// <param name="index">The sample's index in its data set.</param>
+    /// <returns>The changed sample.</returns>
+    Sample Apply(Sample sample, ulong seed, int epoch, int index);
+}
+
+/// <summary>Random changes of a picture together with its mask; none by default.</summary>
+public sealed record SegmentationAugment : IAugmentation
 {
     /// <summary>Mirror left to right and top to bottom, each in half of the cases.</summary>
     public bool Flips { get; init; }
@@ -16,32 +28,23 @@ public sealed record AugmentOptions
 
     /// <summary>Multiply the distance to the picture's mean by a factor from 1 - this to 1 + this.</summary>
     public float Contrast { get; init; }
-}
 
-/// <summary>Augmentation of a picture together with its mask.</summary>
-public static class Augment
-{
-    /// <summary>Changes a sample as (seed, epoch, index) alone decide, whatever was drawn before.</summary>
-    /// <param name="sample">The sample; it stays as it is.</param>
-    /// <param name="options">What may change.</param>
-    /// <param name="seed">The seed of the run.</param>
-    /// <param name="epoch">The epoch.</param>
-    /// <param name="index">The sample's index in its data set.</param>
-    /// <returns>The changed sample.</returns>
-    public static SegmentationSample Apply(SegmentationSample sample, AugmentOptions options, ulong seed, int epoch, int index)
+    /// <inheritdoc/>
+    public Sample Apply(Sample sample, ulong seed, int epoch, int index)
     {
+        Image mask = ((SegmentationSample)sample).Mask;
         RandomStream random = new(seed, $"augment/{epoch}/{index}");
         // All four are drawn always, so that one option does not change what another does.
         ulong bits = random.NextBits();
-        double brightness = random.NextDouble(1 - options.Brightness, 1 + options.Brightness);
-        double contrast = random.NextDouble(1 - options.Contrast, 1 + options.Contrast);
+        double brightness = random.NextDouble(1 - Brightness, 1 + Brightness);
+        double contrast = random.NextDouble(1 - Contrast, 1 + Contrast);
 
         Image image = sample.Image;
-        int turns = options.QuarterTurns ? (int)(bits & 3) : 0;
+        int turns = QuarterTurns ? (int)(bits & 3) : 0;
         if (image.Width != image.Height) turns &= 2;
         bool transpose = (turns & 1) != 0;
-        bool mirror = (turns is 1 or 2) ^ (options.Flips && (bits & 4) != 0), upend = (turns is 2 or 3) ^ (options.Flips && (bits & 8) != 0);
-        return new SegmentationSample(Recolour(Move(image, transpose, mirror, upend), brightness, contrast), Move(sample.Mask, transpose, mirror, upend));
+        bool mirror = (turns is 1 or 2) ^ (Flips && (bits & 4) != 0), upend = (turns is 2 or 3) ^ (Flips && (bits & 8) != 0);
+        return new SegmentationSample(Recolour(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
     }
 
     /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>

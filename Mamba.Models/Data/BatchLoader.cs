@@ -3,25 +3,9 @@ using System.Runtime.ExceptionServices;
 using CommunityToolkit.HighPerformance.Buffers;
 using Mamba.Core;
 using Mamba.Core.Nn;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Data;
-
-/// <summary>Scaling of the model's input: (x / 255 - mean) / std, a mean and a standard deviation a channel.</summary>
-/// <param name="Mean">The means.</param>
-/// <param name="Std">The standard deviations, positive.</param>
-public sealed record Normalization(float[] Mean, float[] Std)
-{
-    /// <summary>Values from 0 to 1: mean 0, standard deviation 1.</summary>
-    /// <param name="channels">The channels of the model's input.</param>
-    /// <returns>The scaling.</returns>
-    public static Normalization None(int channels) => new(new float[channels], [.. Enumerable.Repeat(1f, channels)]);
-
-    /// <summary>Whether it scales so many channels, by finite numbers and positive standard deviations.</summary>
-    /// <param name="channels">The channels of the model's input.</param>
-    /// <returns>True if it can be used.</returns>
-    public bool Fits(int channels) =>
-        Mean.Length == channels && Std.Length == channels && Mean.All(float.IsFinite) && Std.All(s => s > 0 && float.IsFinite(s));
-}
 
 /// <summary>How samples become batches.</summary>
 public sealed record BatchOptions
@@ -48,7 +32,13 @@ public sealed record BatchOptions
     public bool Shuffle { get; init; }
 
     /// <summary>Augmentation; null for none.</summary>
-    public AugmentOptions? Augment { get; init; }
+    public IAugmentation? Augment { get; init; }
+
+    /// <summary>
+    /// The alpha of MixUp (Zhang et al. 2018), for classes alone; null for none. As in timm, each picture and its target are mixed with those at the
+    /// mirrored place of their batch, all by one share, drawn from Beta(alpha, alpha).
+    /// </summary>
+    public double? MixUp { get; init; }
 
     /// <summary>Batches that are made ahead of the one in use.</summary>
     public int Ahead { get; init; } = 2;
@@ -56,15 +46,15 @@ public sealed record BatchOptions
 
 /// <summary>Samples ready for a model.</summary>
 /// <param name="Images">(B, H, W, C), scaled.</param>
-/// <param name="Masks">(B, H, W, 1), 0 or 1.</param>
+/// <param name="Targets">Masks, (B, H, W, 1) of 0 and 1; or probabilities of the classes, (B, Classes).</param>
 /// <param name="Indices">The samples' indices in their data set.</param>
-public sealed record Batch(Tensor Images, Tensor Masks, int[] Indices) : IDisposable
+public sealed record Batch(Tensor Images, Tensor Targets, int[] Indices) : IDisposable
 {
     /// <summary>Gives the tensors' memory back.</summary>
     public void Dispose()
     {
         Images.Dispose();
-        Masks.Dispose();
+        Targets.Dispose();
     }
 }
 
@@ -74,7 +64,7 @@ public sealed record Batch(Tensor Images, Tensor Masks, int[] Indices) : IDispos
 /// </summary>
 public sealed class BatchLoader : IDisposable
 {
-    private readonly ISegmentationData _data;
+    private readonly IImageData _data;
     private readonly int[] _indices;
     private readonly BatchOptions _options;
     private readonly BatchWriter _writer;
@@ -85,16 +75,21 @@ public sealed class BatchLoader : IDisposable
     /// <param name="indices">The samples to use, for instance a part of a <see cref="Split"/>.</param>
     /// <param name="options">Size, scaling, order.</param>
     /// <exception cref="ArgumentException">An option does not make sense.</exception>
-    public BatchLoader(ISegmentationData data, int[] indices, BatchOptions options)
+    public BatchLoader(IImageData data, int[] indices, BatchOptions options)
     {
         if (options.BatchSize < 1 || options.Ahead < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Ahead} batches ahead; expected at least 1 of each.");
         if ((long)Math.Min(options.BatchSize, indices.Length) * options.Height * options.Width * options.Channels > Array.MaxLength)
             throw new ArgumentException($"BatchLoader: {Math.Min(options.BatchSize, indices.Length)} samples of {options.Height} x {options.Width} x {options.Channels} in a batch; expected at most {Array.MaxLength} numbers.");
+        if (options.MixUp is { } alpha && (data.Task != ModelTask.Classification || alpha is not (>= 1e-3 and <= 1e3)))
+            throw new ArgumentException($"BatchLoader: MixUp with alpha {alpha} for {data.Task}; expected an alpha from 0.001 to 1000, and Classification.");
         (_data, _indices, _options, _writer) = (data, indices, options, new BatchWriter(options));
     }
 
     /// <summary>The samples in an epoch.</summary>
     public int Samples => _indices.Length;
+
+    /// <summary>The names of the data's classes.</summary>
+    public IReadOnlyList<string> Labels => _data.Labels;
 
     /// <summary>The batches in an epoch.</summary>
     public int Batches => (_indices.Length + _options.BatchSize - 1) / _options.BatchSize;
@@ -124,6 +119,8 @@ public sealed class BatchLoader : IDisposable
 
     /// <summary>Stops the epoch under way.</summary>
     public void Dispose() => _producer?.Dispose();
+
+    private int[] TargetShape(int count) => _data.Task == ModelTask.Segmentation ? [count, _options.Height, _options.Width, 1] : [count, _data.Labels.Count];
 
     /// <summary>The thread of one epoch, and the queue between it and the consumer. Tensors are made by the consumer, whose memory scope owns them.</summary>
     private sealed class Producer : IDisposable
@@ -158,7 +155,7 @@ public sealed class BatchLoader : IDisposable
             int count = ready.Indices.Length;
             return new Batch(
                 Tensor.From(ready.Images.Span, count, options.Height, options.Width, options.Channels),
-                Tensor.From(ready.Masks.Span, count, options.Height, options.Width, 1), ready.Indices);
+                Tensor.From(ready.Targets.Span, _loader.TargetShape(count)), ready.Indices);
         }
 
         public void Dispose()
@@ -192,27 +189,45 @@ public sealed class BatchLoader : IDisposable
         private Ready Make(int[] indices)
         {
             BatchOptions options = _loader._options;
-            int pixels = options.Height * options.Width;
-            Ready ready = new(indices, MemoryOwner<float>.Allocate(indices.Length * pixels * options.Channels), MemoryOwner<float>.Allocate(indices.Length * pixels));
+            int pixels = options.Height * options.Width * options.Channels, target = new Shape(_loader.TargetShape(1)).Count;
+            Ready ready = new(indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
             for (int i = 0; i < indices.Length; i++)
             {
                 _stop.Token.ThrowIfCancellationRequested();
-                SegmentationSample sample = _loader._data.Load(indices[i]);
-                if (options.Augment is { } augment) sample = Augment.Apply(sample, augment, options.Seed, _epoch, indices[i]);
-                _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels * options.Channels, pixels * options.Channels));
-                _loader._writer.Mask(sample.Mask, ready.Masks.Span.Slice(i * pixels, pixels));
+                Sample sample = _loader._data.Load(indices[i]);
+                if (options.Augment is { } augment) sample = augment.Apply(sample, options.Seed, _epoch, indices[i]);
+                _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
+                sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
+            }
+            if (options.MixUp is { } alpha)
+            {
+                float share = (float)new RandomStream(options.Seed, $"mixup/{_epoch}/{indices[0]}").NextBeta(alpha, alpha);
+                Mix(ready.Images.Span, pixels, share);
+                Mix(ready.Targets.Span, target, share);
             }
             return ready;
+        }
+
+        /// <summary>Mixes each sample with the one as far from the other end; one in the middle is mixed with itself.</summary>
+        private static void Mix(Span<float> batch, int size, float share)
+        {
+            int last = batch.Length - size;
+            for (int i = 0; i < last - i; i += size)
+            {
+                Span<float> one = batch.Slice(i, size), other = batch.Slice(last - i, size);
+                for (int k = 0; k < one.Length; k++)
+                    (one[k], other[k]) = (share * one[k] + (1 - share) * other[k], share * other[k] + (1 - share) * one[k]);
+            }
         }
     }
 
     /// <summary>A batch in pooled memory.</summary>
-    private sealed record Ready(int[] Indices, MemoryOwner<float> Images, MemoryOwner<float> Masks) : IDisposable
+    private sealed record Ready(int[] Indices, MemoryOwner<float> Images, MemoryOwner<float> Targets) : IDisposable
     {
         public void Dispose()
         {
             Images.Dispose();
-            Masks.Dispose();
+            Targets.Dispose();
         }
     }
 }

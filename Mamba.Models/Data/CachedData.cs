@@ -1,15 +1,23 @@
+using Mamba.Models.Zoo;
+
 namespace Mamba.Models.Data;
 
 /// <summary>A data set whose samples are decoded once, as long as they fit a budget of memory. Safe to read from several threads.</summary>
 /// <param name="source">The data set.</param>
 /// <param name="budget">Bytes of decoded samples that may stay.</param>
-public sealed class CachedData(ISegmentationData source, long budget) : ISegmentationData
+public sealed class CachedData(IImageData source, long budget) : IImageData
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<int, SegmentationSample> _samples = [];
+    private readonly Dictionary<int, Sample> _samples = [];
 
     /// <summary>Bytes of decoded samples in memory.</summary>
     public long Bytes { get; private set; }
+
+    /// <inheritdoc/>
+    public ModelTask Task => source.Task;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Labels => source.Labels;
 
     /// <inheritdoc/>
     public int Count => source.Count;
@@ -21,15 +29,17 @@ public sealed class CachedData(ISegmentationData source, long budget) : ISegment
     public string Patient(int index) => source.Patient(index);
 
     /// <inheritdoc/>
-    public SegmentationSample Load(int index)
+    public SplitPart? Part(int index) => source.Part(index);
+
+    /// <inheritdoc/>
+    public Sample Load(int index)
     {
         lock (_gate)
         {
-            if (_samples.TryGetValue(index, out SegmentationSample? sample)) return sample;
+            if (_samples.TryGetValue(index, out Sample? sample)) return sample;
             sample = source.Load(index);
-            long bytes = sample.Image.Pixels.LongLength + sample.Mask.Pixels.LongLength;
-            if (Bytes + bytes > budget) return sample;
-            Bytes += bytes;
+            if (Bytes + sample.Bytes > budget) return sample;
+            Bytes += sample.Bytes;
             _samples.Add(index, sample);
             return sample;
         }

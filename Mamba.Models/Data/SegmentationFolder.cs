@@ -1,10 +1,12 @@
+using Mamba.Models.Zoo;
+
 namespace Mamba.Models.Data;
 
 /// <summary>
 /// Pairs of files NAME.ext and NAME_mask.ext in a folder of any depth, the extensions mixed freely (see <see cref="ImageFile.Extensions"/>), in the
 /// ordinal order of their paths. A patient is the folder in which the files lie. Hidden files and folders are passed over.
 /// </summary>
-public sealed class SegmentationFolder : ISegmentationData
+public sealed class SegmentationFolder : IImageData
 {
     private const string MaskSuffix = "_mask";
 
@@ -18,7 +20,8 @@ public sealed class SegmentationFolder : ISegmentationData
     {
         _root = root;
         SortedDictionary<string, string> images = new(StringComparer.Ordinal), masks = new(StringComparer.Ordinal);
-        foreach (string path in List(root))
+        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
+        foreach (string path in DataFile.Pictures(root))
         {
             string name = Path.ChangeExtension(path, null);
             bool isMask = IsMask(path);
@@ -40,6 +43,12 @@ public sealed class SegmentationFolder : ISegmentationData
     public static bool IsMask(string path) => Path.GetFileNameWithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
 
     /// <inheritdoc/>
+    public ModelTask Task => ModelTask.Segmentation;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Labels { get; } = ["lesion"];
+
+    /// <inheritdoc/>
     public int Count => _pairs.Count;
 
     /// <inheritdoc/>
@@ -53,7 +62,9 @@ public sealed class SegmentationFolder : ISegmentationData
     /// <returns>Its path, which starts with the folder given at first.</returns>
     public string ImagePath(int index) => Path.Combine(_root, _pairs[index].Image);
 
-    /// <inheritdoc/>
+    Sample IImageData.Load(int index) => Load(index);
+
+    /// <inheritdoc cref="IImageData.Load"/>
     public SegmentationSample Load(int index)
     {
         string imagePath = ImagePath(index), maskPath = Path.Combine(_root, _pairs[index].Mask);
@@ -61,20 +72,6 @@ public sealed class SegmentationFolder : ISegmentationData
         if (image.Width != mask.Width || image.Height != mask.Height)
             throw new DatasetException($"{imagePath} is {image.Width} x {image.Height}, but {maskPath} {mask.Width} x {mask.Height}; expected equal sizes.");
         return new SegmentationSample(image, mask.ToMask());
-    }
-
-    /// <summary>The pictures' paths relative to the root, with '/' between folders on every system.</summary>
-    private static List<string> List(string root)
-    {
-        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
-        try
-        {
-            return [.. ImageFile.Find(root).Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
-        }
     }
 
     private void ThrowIfAlone(SortedDictionary<string, string> some, SortedDictionary<string, string> others, string what)

@@ -10,6 +10,12 @@ public enum SplitProtocol
 
     /// <summary>Whole patients: no patient on two sides.</summary>
     Patient,
+
+    /// <summary>The parts that the makers of the data gave. Where they gave no validation images the test images serve for that, too, as in the paper.</summary>
+    Official,
+
+    /// <summary>As <see cref="Official"/>, but a tenth of the training images is held out to validate, and the test images are seen once, at the end.</summary>
+    Holdout,
 }
 
 /// <summary>A part of a split data set.</summary>
@@ -29,8 +35,8 @@ public enum SplitPart
 }
 
 /// <summary>The indices of a data set's samples in three parts, each in ascending order.</summary>
-/// <param name="Train">Four fifths.</param>
-/// <param name="Val">A tenth.</param>
+/// <param name="Train">Where dealt, four fifths.</param>
+/// <param name="Val">Where dealt, a tenth.</param>
 /// <param name="Test">The rest.</param>
 public sealed record Split(int[] Train, int[] Val, int[] Test)
 {
@@ -53,9 +59,9 @@ public sealed record Split(int[] Train, int[] Val, int[] Test)
     /// <param name="seed">The seed.</param>
     /// <param name="limit">How many samples to choose at random before that; null for all.</param>
     /// <returns>Three parts, none of them empty.</returns>
-    /// <exception cref="DatasetException">There are fewer than three slices, or patients, to deal.</exception>
+    /// <exception cref="DatasetException">There are fewer than three slices, or patients, to deal, or a part that the makers of the data gave is empty.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The limit is not positive.</exception>
-    public static Split Of(ISegmentationData data, SplitProtocol protocol, ulong seed, int? limit = null)
+    public static Split Of(IImageData data, SplitProtocol protocol, ulong seed, int? limit = null)
     {
         if (limit is { } given) ArgumentOutOfRangeException.ThrowIfNegativeOrZero(given, nameof(limit));
         int[] samples = [.. Enumerable.Range(0, data.Count)];
@@ -64,6 +70,7 @@ public sealed record Split(int[] Train, int[] Val, int[] Test)
             new RandomStream(seed, "split/limit").Shuffle(samples.AsSpan());
             samples = [.. samples.Take(limit.Value).Order()];
         }
+        if (protocol is SplitProtocol.Official or SplitProtocol.Holdout) return Given(data, samples, protocol, seed);
         bool slices = protocol == SplitProtocol.Slice;
         int[][] dealt = slices ? [.. samples.Select(i => new[] { i })] : [.. samples.GroupBy(data.Patient).Select(patient => patient.ToArray())];
         int n = dealt.Length;
@@ -73,6 +80,26 @@ public sealed record Split(int[] Train, int[] Val, int[] Test)
         new RandomStream(seed, slices ? "split/slice" : "split/patient").Shuffle(dealt.AsSpan());
         int val = Math.Max(1, n / 10), train = Math.Min((int)(n * 8L / 10), n - val - 1);
         return new Split(Join(dealt[..train]), Join(dealt[train..(train + val)]), Join(dealt[(train + val)..]));
+    }
+
+    private static Split Given(IImageData data, int[] samples, SplitProtocol protocol, ulong seed)
+    {
+        ILookup<SplitPart?, int> parts = samples.ToLookup(data.Part);
+        int[] train = [.. parts[SplitPart.Train]], val = [.. parts[SplitPart.Val]], test = [.. parts[SplitPart.Test]];
+        if (test.Length == 0) test = val;
+        if (protocol == SplitProtocol.Holdout)
+        {
+            int[] dealt = [.. train.Concat(val == test ? [] : val)];
+            new RandomStream(seed, "split/holdout").Shuffle(dealt.AsSpan());
+            int held = Math.Min(dealt.Length, Math.Max(1, dealt.Length / 10));
+            train = [.. dealt[held..].Order()];
+            val = [.. dealt[..held].Order()];
+        }
+        else if (val.Length == 0) val = test;
+        return train.Length > 0 && val.Length > 0 && test.Length > 0
+            ? new Split(train, val, test)
+            : throw new DatasetException($"{samples.Length} images with {train.Length} to train, {val.Length} to validate and {test.Length} to test on by their makers: "
+                + $"expected some of each for a split that is {protocol.ToString().ToLowerInvariant()}.");
     }
 
     private static int[] Join(int[][] groups) => [.. groups.SelectMany(group => group).Order()];

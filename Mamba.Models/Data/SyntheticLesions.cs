@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using Mamba.Core.Nn;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Data;
 
@@ -11,7 +12,7 @@ namespace Mamba.Models.Data;
 /// plexus and the caps of the ventricles are bright too, and are not lesions.
 /// </summary>
 /// <remarks>A slice is a function of the seed, its index and its size alone. Distances are in units of the head's half axes: 1 is the skin.</remarks>
-public sealed class SyntheticLesions : ISegmentationData
+public sealed class SyntheticLesions : IImageData
 {
     /// <summary>Slices of one patient.</summary>
     public const int SlicesPerPatient = 20;
@@ -38,6 +39,12 @@ public sealed class SyntheticLesions : ISegmentationData
     }
 
     /// <inheritdoc/>
+    public ModelTask Task => ModelTask.Segmentation;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Labels { get; } = ["lesion"];
+
+    /// <inheritdoc/>
     public int Count { get; }
 
     /// <inheritdoc/>
@@ -46,7 +53,9 @@ public sealed class SyntheticLesions : ISegmentationData
     /// <inheritdoc/>
     public string Patient(int index) => $"patient_{index / SlicesPerPatient + 1:D4}";
 
-    /// <inheritdoc/>
+    Sample IImageData.Load(int index) => Load(index);
+
+    /// <inheritdoc cref="IImageData.Load"/>
     public SegmentationSample Load(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);

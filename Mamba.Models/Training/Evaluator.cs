@@ -9,7 +9,7 @@ namespace Mamba.Models.Training;
 /// <summary>What an evaluation found.</summary>
 /// <param name="Images">Images evaluated.</param>
 /// <param name="Loss">The loss, averaged over images.</param>
-/// <param name="Scores">Dice and IoU, three ways.</param>
+/// <param name="Scores">The task's measures.</param>
 /// <param name="MillisecondsPerImage">Time of the model alone, without decoding.</param>
 public sealed record Evaluation(int Images, double Loss, Scores Scores, double MillisecondsPerImage);
 
@@ -19,30 +19,29 @@ public static class Evaluator
     /// <summary>Evaluates a model on one pass over the data, in order.</summary>
     /// <param name="model">The model.</param>
     /// <param name="loader">The data.</param>
-    /// <param name="loss">The loss to report.</param>
-    /// <param name="metricBatch">Images that the paper's metric pools.</param>
+    /// <param name="objective">The loss and the metrics.</param>
     /// <param name="progress">Called with the images done so far, or null.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>The result.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Evaluation Run(
-        VisionModel model, BatchLoader loader, SegmentationLoss loss, int metricBatch, Action<int>? progress = null, CancellationToken cancellation = default)
+        VisionModel model, BatchLoader loader, Objective objective, Action<int>? progress = null, CancellationToken cancellation = default)
     {
         model.Parameters.Training = false;
-        SegmentationMetrics metrics = new(metricBatch);
+        IMetrics metrics = objective.NewMetrics(loader.Labels);
         double totalLoss = 0;
         Stopwatch watch = new();
         foreach (Batch batch in loader.Epoch(0))
         {
             cancellation.ThrowIfCancellationRequested();
             using MemoryScope scope = new();
-            int images = batch.Indices.Length, pixels = batch.Masks.Count / images;
+            int images = batch.Indices.Length, size = batch.Targets.Count / images;
             watch.Start();
-            Tensor y = model.Segment(batch.Images);
+            Tensor y = objective.Predict(model, batch.Images);
             Tensor probabilities = model.Probabilities(y);
             watch.Stop();
-            totalLoss += images * (double)TrainingRecipe.LossOf(loss, y, model.Output, batch.Masks).Item();
-            for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * pixels, pixels), batch.Masks.Span.Slice(i * pixels, pixels));
+            totalLoss += images * (double)objective.Loss(y, model.Output, batch.Targets, training: false).Item();
+            for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * size, size), batch.Targets.Span.Slice(i * size, size));
             batch.Dispose();
             progress?.Invoke(metrics.Images);
         }

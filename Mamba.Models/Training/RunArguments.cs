@@ -17,18 +17,34 @@ public enum ScheduleKind
 
     /// <summary>A short warm-up, then half a cosine to zero.</summary>
     Cosine,
+
+    /// <summary>A tenth each time that the validation loss has not fallen for more than five epochs.</summary>
+    Plateau,
+}
+
+/// <summary>How training images are changed.</summary>
+public enum AugmentKind
+{
+    /// <summary>Not at all.</summary>
+    None,
+
+    /// <summary>Slices: flipped, turned, changed in brightness and contrast. Images of classes: cropped at random from a border of 4 and flipped.</summary>
+    Basic,
+
+    /// <summary>Images of classes: cropped, flipped, and RandAugment(2, 9), as in the paper.</summary>
+    RandAugment,
 }
 
 /// <summary>Every option of a training run, as <c>args.json</c> holds them.</summary>
 public sealed record RunArguments
 {
-    /// <summary>The value of <see cref="Data"/> that stands for <see cref="SyntheticLesions"/>.</summary>
+    /// <summary>The value of <see cref="Data"/> that stands for drawn images.</summary>
     public const string Synthetic = "synthetic";
 
     /// <summary>The model's name.</summary>
     public required string Model { get; init; }
 
-    /// <summary>A folder of images and masks, or <see cref="Synthetic"/>.</summary>
+    /// <summary>A folder of images, or <see cref="Synthetic"/>.</summary>
     public required string Data { get; init; }
 
     /// <summary>How the data is split.</summary>
@@ -53,7 +69,16 @@ public sealed record RunArguments
     public required double WeightDecay { get; init; }
 
     /// <summary>The loss.</summary>
-    public required SegmentationLoss Loss { get; init; }
+    public required LossKind Loss { get; init; }
+
+    /// <summary>Label smoothing of a classifier's loss.</summary>
+    public double LabelSmoothing { get; init; }
+
+    /// <summary>MixUp's alpha; null for none.</summary>
+    public double? MixUp { get; init; }
+
+    /// <summary>The decay of the average of the weights; null for none.</summary>
+    public double? AverageDecay { get; init; }
 
     /// <summary>Bound of the gradients' norm; null for none.</summary>
     public double? ClipNorm { get; init; }
@@ -61,8 +86,11 @@ public sealed record RunArguments
     /// <summary>Epochs without improvement after which training stops; null for never.</summary>
     public int? Patience { get; init; }
 
-    /// <summary>Whether training images are flipped, turned and changed in brightness and contrast.</summary>
-    public bool Augment { get; init; }
+    /// <summary>How training images are changed.</summary>
+    public AugmentKind Augment { get; init; }
+
+    /// <summary>The scaling of the input.</summary>
+    public NormalizationKind Normalization { get; init; }
 
     /// <summary>The seed of split, initial weights, order and augmentation.</summary>
     public ulong Seed { get; init; }
@@ -76,11 +104,32 @@ public sealed record RunArguments
     /// <summary>Columns of the model's input.</summary>
     public required int Width { get; init; }
 
+    /// <summary>The sizes of the model: the number of classes apart, which the data decides, what it is built with.</summary>
+    public required ModelConfig Config { get; init; }
+
+    /// <summary>A weight file to start from; null for random weights.</summary>
+    public string? Init { get; init; }
+
     /// <summary>Images in all, before splitting; null for all there are.</summary>
     public int? Limit { get; init; }
 
     /// <summary>Bytes of decoded images that may stay in memory.</summary>
     public long CacheBytes { get; init; } = 2L << 30;
+
+    /// <summary>The loss and the metrics.</summary>
+    /// <exception cref="ArgumentException">They do not fit the model.</exception>
+    public Objective Objective => Objective.Of(Registry.Find(Model), Loss, LabelSmoothing);
+
+    /// <summary>What changes the training images; null for nothing.</summary>
+    /// <exception cref="ArgumentException">It is not for the model's task.</exception>
+    public IAugmentation? Augmentation => (Augment, Registry.Find(Model).Task) switch
+    {
+        (AugmentKind.None, _) => null,
+        (AugmentKind.Basic, ModelTask.Segmentation) => new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
+        (AugmentKind.Basic, ModelTask.Classification) => new ClassificationAugment(),
+        (AugmentKind.RandAugment, ModelTask.Classification) => new ClassificationAugment { RandAugment = new RandAugment() },
+        _ => throw new ArgumentException($"augmentation {Augment} is for classification; {Model} is for segmentation"),
+    };
 
     /// <summary>The plan of training that these make.</summary>
     /// <param name="stepsPerEpoch">Steps of an epoch, for the schedule.</param>
@@ -89,10 +138,12 @@ public sealed record RunArguments
     {
         long total = (long)stepsPerEpoch * Epochs;
         TrainingRecipe recipe = Registry.Find(Model).Recipe with { Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch };
-        return new TrainingPlan(recipe, LearningRate, Epochs)
+        return new TrainingPlan(recipe, Objective, LearningRate, Epochs)
         {
             Patience = Patience,
             MaxGradientNorm = ClipNorm,
+            AverageDecay = AverageDecay,
+            Plateau = Schedule == ScheduleKind.Plateau ? new Plateau() : null,
             Schedule = Schedule switch
             {
                 ScheduleKind.Step => Schedules.Step(Math.Max(1, (total + 2) / 3)),
@@ -102,7 +153,7 @@ public sealed record RunArguments
         };
     }
 
-    /// <summary>Writes them as JSON, named as on the command line.</summary>
+    /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>
     /// <param name="stream">Where to.</param>
     public void Write(Stream stream)
     {
@@ -118,12 +169,22 @@ public sealed record RunArguments
         w.WriteString("optimizer", Name(Optimizer));
         w.WriteNumber("weight-decay", WeightDecay);
         w.WriteString("loss", Name(Loss));
+        w.WriteNumber("label-smoothing", LabelSmoothing);
+        Optional("mixup", MixUp);
+        Optional("ema", AverageDecay);
+        w.WriteNumber("drop-path", Config.DropPath);
         Optional("clip-norm", ClipNorm);
         Optional("patience", Patience);
-        w.WriteBoolean("augment", Augment);
+        w.WriteString("augment", Name(Augment));
+        w.WriteString("normalize", Name(Normalization));
         w.WriteNumber("seed", Seed);
         w.WriteNumber("threads", Threads);
         w.WriteString("size", string.Create(CultureInfo.InvariantCulture, $"{Height}x{Width}"));
+        w.WriteNumber("channels", Config.InputChannels);
+        Optional("patch", Config.Patch);
+        Optional("width", Config.Width);
+        Optional("depth", Config.Depth);
+        w.WriteString("init", Init);
         Optional("limit", Limit);
         w.WriteNumber("cache-mb", CacheBytes >> 20);
         w.WriteEndObject();
@@ -135,10 +196,15 @@ public sealed record RunArguments
         }
     }
 
-    private static string Name<T>(T value) where T : struct, Enum => value switch
+    /// <summary>The word for a choice, on the command line and in files.</summary>
+    /// <param name="value">The choice.</param>
+    /// <returns>The word.</returns>
+    /// <typeparam name="T">An enumeration of options.</typeparam>
+    public static string Name<T>(T value) where T : struct, Enum => value switch
     {
-        SegmentationLoss.BceDice => "bce-dice",
-        SegmentationLoss.BceWithLogits => "bce",
+        LossKind.BceDice => "bce-dice",
+        LossKind.BceWithLogits => "bce",
+        LossKind.CrossEntropy => "cross-entropy",
         _ => value.ToString().ToLowerInvariant(),
     };
 }

@@ -13,8 +13,7 @@ namespace Mamba.Models.Training;
 public sealed class RunFolder
 {
     private const string Arguments = "args.json";
-    private const string Header = "epoch,train_loss,val_loss,dice_global,dice_image,dice_paper,iou_global,iou_image,iou_paper,lr,seconds,images_per_second";
-    private readonly StringBuilder _results = new(Header + "\n");
+    private readonly StringBuilder _results = new();
     private readonly List<EpochResult> _epochs = [];
 
     /// <summary>Makes the folder and writes the arguments.</summary>
@@ -35,7 +34,6 @@ public sealed class RunFolder
             throw new CheckpointException($"{path}: the run folder cannot be made: {e.Message}", e);
         }
         AtomicFile.Write(File(Arguments), arguments.Write);
-        WriteText("results.csv", _results.ToString());
     }
 
     /// <summary>The folder.</summary>
@@ -80,10 +78,12 @@ public sealed class RunFolder
     /// <param name="epoch">The epoch.</param>
     public void Add(EpochResult epoch)
     {
-        Scores s = epoch.Validation.Scores;
+        IReadOnlyList<(string Name, double Value)> scores = epoch.Validation.Scores.Values;
+        if (_epochs.Count == 0) _results.AppendLine($"epoch,train_loss,val_loss,{string.Join(',', scores.Select(s => s.Name))},lr,seconds,images_per_second");
         _epochs.Add(epoch);
-        _results.AppendLine(CultureInfo.InvariantCulture,
-            $"{epoch.Epoch},{epoch.TrainLoss:F6},{epoch.Validation.Loss:F6},{s.DiceGlobal:F6},{s.DiceImage:F6},{s.DicePaper:F6},{s.IouGlobal:F6},{s.IouImage:F6},{s.IouPaper:F6},{epoch.LearningRate:G6},{epoch.Seconds:F2},{epoch.ImagesPerSecond:F2}");
+        _results.Append(CultureInfo.InvariantCulture, $"{epoch.Epoch},{epoch.TrainLoss:F6},{epoch.Validation.Loss:F6},");
+        foreach ((_, double value) in scores) _results.Append(CultureInfo.InvariantCulture, $"{value:F6},");
+        _results.AppendLine(CultureInfo.InvariantCulture, $"{epoch.LearningRate:G6},{epoch.Seconds:F2},{epoch.ImagesPerSecond:F2}");
         WriteText("results.csv", _results.ToString());
     }
 

@@ -7,7 +7,15 @@ namespace Mamba.Models.Training;
 /// <param name="IouGlobal">Intersection over union of all pixels of the set together.</param>
 /// <param name="IouImage">Mean over images of their IoU.</param>
 /// <param name="IouPaper">Mean over batches of their IoU.</param>
-public sealed record Scores(double DiceGlobal, double DiceImage, double DicePaper, double IouGlobal, double IouImage, double IouPaper);
+public sealed record SegmentationScores(double DiceGlobal, double DiceImage, double DicePaper, double IouGlobal, double IouImage, double IouPaper) : Scores
+{
+    /// <inheritdoc/>
+    public override IReadOnlyList<(string Name, double Value)> Values =>
+    [
+        ("dice_global", DiceGlobal), ("dice_image", DiceImage), ("dice_paper", DicePaper),
+        ("iou_global", IouGlobal), ("iou_image", IouImage), ("iou_paper", IouPaper),
+    ];
+}
 
 /// <summary>
 /// Dice, 2 tp / (2 tp + fp + fn), and intersection over union, tp / (tp + fp + fn), from the pixels of each image. Images are added in file order.
@@ -22,7 +30,7 @@ public sealed record Scores(double DiceGlobal, double DiceImage, double DicePape
 /// a batch is left out of the mean of Dice, which changes no number that theirs defines, and a set of such batches alone scores 1.
 /// </para>
 /// </remarks>
-public sealed class SegmentationMetrics
+public sealed class SegmentationMetrics : IMetrics
 {
     private readonly int _metricBatch;
     private Counts _set, _batch;
@@ -39,21 +47,18 @@ public sealed class SegmentationMetrics
         _metricBatch = metricBatch;
     }
 
-    /// <summary>The number of images added.</summary>
+    /// <inheritdoc/>
     public int Images => _images;
 
-    /// <summary>Counts one image.</summary>
-    /// <param name="probabilities">What the model says, 0 to 1, a value a pixel.</param>
-    /// <param name="mask">What is true, 0 or 1, a value a pixel.</param>
-    /// <exception cref="ArgumentException">The numbers of pixels differ.</exception>
-    public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> mask)
+    /// <inheritdoc/>
+    public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target)
     {
-        if (probabilities.Length != mask.Length)
-            throw new ArgumentException($"SegmentationMetrics: {probabilities.Length} probabilities for {mask.Length} pixels of the mask; expected equal numbers.");
+        if (probabilities.Length != target.Length)
+            throw new ArgumentException($"SegmentationMetrics: {probabilities.Length} probabilities for {target.Length} pixels of the mask; expected equal numbers.");
         Counts image = default;
-        for (int i = 0; i < mask.Length; i++)
+        for (int i = 0; i < target.Length; i++)
         {
-            bool predicted = probabilities[i] >= 0.5f, real = mask[i] >= 0.5f;
+            bool predicted = probabilities[i] >= 0.5f, real = target[i] >= 0.5f;
             if (predicted && real) image.Both++;
             if (predicted) image.Predicted++;
             if (real) image.Real++;
@@ -68,15 +73,15 @@ public sealed class SegmentationMetrics
         _batch = default;
     }
 
-    /// <summary>The scores of the images added so far; more may follow.</summary>
-    /// <returns>The scores.</returns>
-    /// <exception cref="InvalidOperationException">No image was added.</exception>
-    public Scores Result()
+    Scores IMetrics.Result() => Result();
+
+    /// <inheritdoc cref="IMetrics.Result"/>
+    public SegmentationScores Result()
     {
         if (_images == 0) throw new InvalidOperationException("SegmentationMetrics: no image was added; there is nothing to score.");
         BatchMeans paper = _paper;
         if (_images % _metricBatch != 0) paper.Add(_batch);
-        return new Scores(_set.Dice ?? 1, _diceImage / _images, paper.Dice, _set.Iou ?? 1, _iouImage / _images, paper.Iou);
+        return new SegmentationScores(_set.Dice ?? 1, _diceImage / _images, paper.Dice, _set.Iou ?? 1, _iouImage / _images, paper.Iou);
     }
 
     /// <summary>Pixels of one or more images: in both the prediction and the truth, in the prediction, in the truth.</summary>

@@ -28,22 +28,32 @@ public sealed record EpochResult(int Epoch, double TrainLoss, Evaluation Validat
 public sealed record TrainingProgress(int Epoch, int Images, double Loss, double ImagesPerSecond, bool Validating);
 
 /// <summary>How long and how fast to learn.</summary>
-/// <param name="Recipe">Optimizer, decay and loss.</param>
+/// <param name="Recipe">Optimizer and decay.</param>
+/// <param name="Objective">The loss and the metrics.</param>
 /// <param name="LearningRate">The base learning rate.</param>
 /// <param name="Epochs">The most epochs.</param>
-public sealed record TrainingPlan(TrainingRecipe Recipe, double LearningRate, int Epochs)
+public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, double LearningRate, int Epochs)
 {
-    /// <summary>Epochs without a better validation Dice after which training stops; null for never.</summary>
+    /// <summary>Epochs without a better validation score after which training stops; null for never.</summary>
     public int? Patience { get; init; }
 
     /// <summary>The learning rate over the steps.</summary>
     public Schedule Schedule { get; init; } = Schedules.Constant;
 
+    /// <summary>Lowers the learning rate further when the validation loss stops falling; null for never.</summary>
+    public Plateau? Plateau { get; init; }
+
     /// <summary>Bound of the gradients' norm; null for none.</summary>
     public double? MaxGradientNorm { get; init; }
+
+    /// <summary>The decay of an average of the weights (<see cref="WeightAverage"/>) that is validated and kept in their place; null for none.</summary>
+    public double? AverageDecay { get; init; }
 }
 
-/// <summary>Trains a segmentation model: epochs of steps, each followed by validation. The caller keeps the weights, after each epoch.</summary>
+/// <summary>
+/// Trains a model: epochs of steps, each followed by validation. The caller keeps the weights, after each epoch: while a result is in its hands the model
+/// holds the weights that were validated.
+/// </summary>
 /// <param name="model">The model; trained in place.</param>
 /// <param name="train">The training data, shuffled by epoch.</param>
 /// <param name="validation">The validation data, in order.</param>
@@ -52,10 +62,12 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
 {
     private readonly Optimizer _optimizer = plan.Recipe.CreateOptimizer(model.Parameters, plan.LearningRate, plan.MaxGradientNorm);
 
-    /// <summary>The best validation Dice (global) so far; minus infinity before the first epoch.</summary>
-    public double BestDice { get; private set; } = double.NegativeInfinity;
+    private readonly WeightAverage? _average = plan.AverageDecay is { } decay ? new WeightAverage(model.Parameters, decay) : null;
 
-    /// <summary>The epoch of <see cref="BestDice"/>, from 1; 0 before the first.</summary>
+    /// <summary>The best validation score so far; minus infinity before the first epoch.</summary>
+    public double BestScore { get; private set; } = double.NegativeInfinity;
+
+    /// <summary>The epoch of <see cref="BestScore"/>, from 1; 0 before the first.</summary>
     public int BestEpoch { get; private set; }
 
     /// <summary>Training images of an epoch.</summary>
@@ -78,6 +90,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         {
             Stopwatch watch = Stopwatch.StartNew();
             double loss = TrainEpoch(epoch, watch, progress, cancellation);
+            _average?.Swap();
             if (cancellation.IsCancellationRequested) yield break;
             double rate = train.Samples / watch.Elapsed.TotalSeconds;
             progress?.Invoke(new TrainingProgress(epoch, train.Samples, loss, rate, Validating: true));
@@ -85,15 +98,17 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             Evaluation result;
             try
             {
-                result = Evaluator.Run(model, validation, plan.Recipe.Loss, plan.Recipe.MetricBatch, progress: null, cancellation);
+                result = Evaluator.Run(model, validation, plan.Objective, progress: null, cancellation);
             }
             catch (OperationCanceledException)
             {
                 yield break;
             }
-            if (result.Scores.DiceGlobal > BestDice) (BestDice, BestEpoch) = (result.Scores.DiceGlobal, epoch);
+            if (result.Scores.Headline > BestScore) (BestScore, BestEpoch) = (result.Scores.Headline, epoch);
+            plan.Plateau?.Observe(result.Loss);
             yield return new EpochResult(epoch, loss, result, _optimizer.LearningRate, watch.Elapsed.TotalSeconds, rate);
             if (epoch - BestEpoch >= plan.Patience) yield break;
+            _average?.Swap();
         }
     }
 
@@ -118,15 +133,17 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
 
     private double Step(Batch batch)
     {
+        model.Parameters.Step = _optimizer.Steps;
         model.Parameters.ZeroGrad();
         using Tape tape = new();
-        Tensor loss = TrainingRecipe.LossOf(plan.Recipe.Loss, model.Segment(batch.Images), model.Output, batch.Masks);
+        Tensor loss = plan.Objective.Loss(plan.Objective.Predict(model, batch.Images), model.Output, batch.Targets, training: true);
         double value = loss.Item();
         if (double.IsFinite(value))
         {
             tape.Backward(loss);
-            _optimizer.LearningRate = plan.LearningRate * plan.Schedule(_optimizer.Steps);
+            _optimizer.LearningRate = plan.LearningRate * plan.Schedule(_optimizer.Steps) * (plan.Plateau?.Scale ?? 1);
             _optimizer.Step();
+            _average?.Update();
         }
         batch.Dispose();
         return value;

@@ -1,22 +1,7 @@
-using Mamba.Core;
 using Mamba.Core.Nn;
 using Mamba.Core.Optim;
-using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
-
-/// <summary>The losses of the paper's recipes; all are 0 for a perfect prediction.</summary>
-public enum SegmentationLoss
-{
-    /// <summary>Binary cross-entropy and Dice by image on probabilities, added (UltraLight family).</summary>
-    BceDice,
-
-    /// <summary>Dice pooled over the batch, on logits, smooth 100 (U-Net, ResNets, UMambaBots).</summary>
-    Dice,
-
-    /// <summary>Binary cross-entropy on logits (SegFormer).</summary>
-    BceWithLogits,
-}
 
 /// <summary>The optimizers of the paper's recipes.</summary>
 public enum OptimizerKind
@@ -37,57 +22,32 @@ public enum OptimizerKind
 /// <param name="WeightDecay">The weight decay.</param>
 /// <param name="Loss">The loss.</param>
 /// <param name="Batch">Images a step.</param>
-/// <param name="MetricBatch">Images that the paper's metric pools before it averages.</param>
-public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate, double WeightDecay, SegmentationLoss Loss, int Batch, int MetricBatch)
+/// <param name="MetricBatch">Images that the paper's Dice pools before it averages; of no use to classifiers.</param>
+public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate, double WeightDecay, LossKind Loss, int Batch, int MetricBatch)
 {
     /// <summary>Epochs in the paper.</summary>
     public const int PaperEpochs = 100;
 
     /// <summary>The recipe of the UltraLight VM-UNet family.</summary>
-    public static TrainingRecipe UltraLight { get; } = new(OptimizerKind.AdamW, 3e-4, 1e-2, SegmentationLoss.BceDice, Batch: 2, MetricBatch: 16);
+    public static TrainingRecipe UltraLight { get; } = new(OptimizerKind.AdamW, 3e-4, 1e-2, LossKind.BceDice, Batch: 2, MetricBatch: 16);
 
     /// <summary>The recipe of U-Net; the paper's batch of 64 is cut to 8 here, see the project's README.</summary>
-    public static TrainingRecipe UNet { get; } = new(OptimizerKind.Adam, 3e-4, 0, SegmentationLoss.Dice, Batch: 8, MetricBatch: 64);
+    public static TrainingRecipe UNet { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 64);
 
     /// <summary>The recipe of the ResNet segmenters; the paper's batch of 64 is cut to 8 here, as U-Net's is.</summary>
-    public static TrainingRecipe ResNetSegmenter { get; } = new(OptimizerKind.Adam, 3e-4, 0, SegmentationLoss.Dice, Batch: 8, MetricBatch: 64);
+    public static TrainingRecipe ResNetSegmenter { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 64);
 
     /// <summary>The recipe of UMambaBot; the paper's batch of 32 is cut to 4 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
-    public static TrainingRecipe UMambaBot { get; } = new(OptimizerKind.Adam, 3e-4, 0, SegmentationLoss.Dice, Batch: 4, MetricBatch: 16);
+    public static TrainingRecipe UMambaBot { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 4, MetricBatch: 16);
 
     /// <summary>The recipe of UMambaBot-PP; the paper's batch of 64 is cut to 8 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
-    public static TrainingRecipe UMambaBotPyramid { get; } = new(OptimizerKind.Adam, 3e-4, 0, SegmentationLoss.Dice, Batch: 8, MetricBatch: 16);
+    public static TrainingRecipe UMambaBotPyramid { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 16);
 
     /// <summary>The recipe of SegFormer: the paper's batch of 16 images of 224 x 224.</summary>
-    public static TrainingRecipe SegFormer { get; } = new(OptimizerKind.AdamW, 1e-4, 5e-5, SegmentationLoss.BceWithLogits, Batch: 16, MetricBatch: 16);
+    public static TrainingRecipe SegFormer { get; } = new(OptimizerKind.AdamW, 1e-4, 5e-5, LossKind.BceWithLogits, Batch: 16, MetricBatch: 16);
 
-    /// <summary>The recipe of the classifiers. It has cross-entropy for its loss: <see cref="Loss"/> does not count.</summary>
-    public static TrainingRecipe Classification { get; } = new(OptimizerKind.Adam, 1e-3, 0, SegmentationLoss.BceWithLogits, Batch: 64, MetricBatch: 64);
-
-    /// <summary>The loss of a prediction.</summary>
-    /// <param name="loss">Which.</param>
-    /// <param name="prediction">(B, H, W, 1): logits or probabilities.</param>
-    /// <param name="output">Which of the two.</param>
-    /// <param name="mask">(B, H, W, 1) of 0 and 1.</param>
-    /// <returns>A scalar.</returns>
-    /// <exception cref="ArgumentException">The loss takes logits, and the model puts out probabilities.</exception>
-    public static Tensor LossOf(SegmentationLoss loss, Tensor prediction, ModelOutput output, Tensor mask) => (loss, output) switch
-    {
-        (SegmentationLoss.BceDice, ModelOutput.Probabilities) => Ops.BceDice(prediction, mask),
-        (SegmentationLoss.BceDice, ModelOutput.Logits) => Ops.BceDice(Ops.Sigmoid(prediction), mask),
-        (SegmentationLoss.Dice, ModelOutput.Logits) => Ops.DiceWithLogits(prediction, mask),
-        (SegmentationLoss.BceWithLogits, ModelOutput.Logits) => Ops.BinaryCrossEntropyWithLogits(prediction, mask),
-        _ => throw Unfit(loss),
-    };
-
-    /// <summary>Refuses a loss that cannot take what a model puts out, before any step is taken.</summary>
-    /// <param name="loss">The loss.</param>
-    /// <param name="output">What the model puts out.</param>
-    /// <exception cref="ArgumentException">The loss takes logits, and the model puts out probabilities.</exception>
-    public static void ThrowIfUnfit(SegmentationLoss loss, ModelOutput output)
-    {
-        if (loss != SegmentationLoss.BceDice && output != ModelOutput.Logits) throw Unfit(loss);
-    }
+    /// <summary>The recipe of the classifiers.</summary>
+    public static TrainingRecipe Classification { get; } = new(OptimizerKind.Adam, 1e-3, 0, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
 
     /// <summary>An optimizer of this recipe.</summary>
     /// <param name="parameters">What it trains.</param>
@@ -99,7 +59,4 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
         OptimizerKind.Sgd => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay) { MaxGradientNorm = maxGradientNorm },
         _ => new Adam(parameters.Parameters, learningRate, WeightDecay) { Decoupled = Optimizer == OptimizerKind.AdamW, MaxGradientNorm = maxGradientNorm },
     };
-
-    private static ArgumentException Unfit(SegmentationLoss loss) =>
-        new($"loss {loss} takes logits, and this model puts out probabilities; expected {SegmentationLoss.BceDice}");
 }

@@ -53,6 +53,10 @@ public static class ModelFile
         {
             w.WriteNumber("input_channels", info.Config.InputChannels);
             w.WriteNumber("classes", info.Config.Classes);
+            if (info.Config.ImageSize is { } size) w.WriteNumber("image_size", size);
+            if (info.Config.Patch is { } patch) w.WriteNumber("patch", patch);
+            if (info.Config.Width is { } width) w.WriteNumber("width", width);
+            if (info.Config.Depth is { } depth) w.WriteNumber("depth", depth);
         }),
         ["labels"] = Json(w => Strings(w, "labels", info.Labels)),
         ["normalization"] = Json(w =>
@@ -77,14 +81,14 @@ public static class ModelFile
     /// <exception cref="CheckpointException">The file cannot be read, is malformed, or does not describe a model of the zoo.</exception>
     public static (VisionModel Model, ModelInfo Info) Load(string path)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using WeightFile file = WeightFile.Open(path);
         ModelInfo info = Describe(file);
         VisionModel model = info.Entry.Create(info.Config);
-        model.Parameters.Load(file.Names, file.Shape, (name, values) => file.ReadFloats(name, values), path);
+        model.Parameters.Load(file);
         return (model, info);
     }
 
-    private static ModelInfo Describe(SafetensorsFile file)
+    private static ModelInfo Describe(WeightFile file)
     {
         try
         {
@@ -92,15 +96,21 @@ public static class ModelFile
             using JsonDocument config = JsonDocument.Parse(Entry(file, "config")), labels = JsonDocument.Parse(Entry(file, "labels"));
             using JsonDocument normalization = JsonDocument.Parse(Entry(file, "normalization")), data = JsonDocument.Parse(Entry(file, "data"));
             JsonElement c = config.RootElement, d = data.RootElement;
-            ModelConfig sizes = new(Between(c, "input_channels", 1, 64), Between(c, "classes", 1, 4096));
+            ModelConfig sizes = new(Between(c, "input_channels", 1, 64), Between(c, "classes", 1, 1 << 16))
+            {
+                ImageSize = Optional(c, "image_size", 1 << 15),
+                Patch = Optional(c, "patch", 1 << 15),
+                Width = Optional(c, "width", 1 << 15),
+                Depth = Optional(c, "depth", 1 << 10),
+            };
             Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
             if (!scaling.Fits(sizes.InputChannels))
                 throw new CheckpointException($"{file.Path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
                 Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
-                d.TryGetProperty("limit", out _) ? Between(d, "limit", 1, int.MaxValue) : null, Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15))
+                Optional(d, "limit", int.MaxValue), Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15))
             {
-                SyntheticImages = d.TryGetProperty("synthetic", out _) ? Between(d, "synthetic", 1, int.MaxValue) : null,
+                SyntheticImages = Optional(d, "synthetic", int.MaxValue),
             };
             if ((long)run.Height * run.Width > Image.MaxPixels)
                 throw new CheckpointException($"{file.Path}: metadata 'height' x 'width' is {run.Height} x {run.Width}, expected at most {Image.MaxPixels} pixels");
@@ -115,12 +125,14 @@ public static class ModelFile
         SplitProtocol Protocol(string? word) => Enum.GetValues<SplitProtocol>().Where(p => p.ToString().Equals(word, StringComparison.OrdinalIgnoreCase)).Select(p => (SplitProtocol?)p).FirstOrDefault()
             ?? throw new CheckpointException($"{file.Path}: metadata 'protocol' is '{word}', expected slice or patient");
 
+        int? Optional(JsonElement json, string key, int high) => json.TryGetProperty(key, out _) ? Between(json, key, 1, high) : null;
+
         int Between(JsonElement json, string key, int low, int high) => json.GetProperty(key).GetInt32() is var value && value >= low && value <= high
             ? value
             : throw new CheckpointException($"{file.Path}: metadata '{key}' is {value}, expected {low} to {high}");
     }
 
-    private static string Entry(SafetensorsFile file, string key) => file.Metadata.TryGetValue(key, out string? value)
+    private static string Entry(WeightFile file, string key) => file.Metadata.TryGetValue(key, out string? value)
         ? value
         : throw new CheckpointException($"{file.Path}: metadata lacks '{key}'; expected weights written by 'mamba train'");
 

@@ -48,6 +48,10 @@ public static class Registry
         ResNetClassifier("resnet18", ResNetVariant.ResNet18, classes: 1000, imageSize: 224),
         ResNetClassifier("resnet50", ResNetVariant.ResNet50, classes: 1000, imageSize: 224),
         ResNetClassifier("resnet20", ResNetVariant.ResNet20, classes: 10, imageSize: 32),
+        OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
+        OfTokens("vim-patch8-1000", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
+        OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4 }),
+        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8 }),
     ];
 
     /// <summary>The model of this name.</summary>
@@ -77,6 +81,10 @@ public static class Registry
             ImageSize = imageSize,
             Config = new(Classes: classes) { Width = variant.Width, Depth = variant.Cifar ? variant.Blocks.Sum() : null },
         };
+
+    /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>
+    private static ModelEntry OfTokens(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
+        new(name, ModelTask.Classification, TrainingRecipe.Classification, build) { ImageSize = 32, Config = config with { ImageSize = 32, Width = 168, Depth = 8 } };
 
     /// <summary>Levenshtein's edit distance.</summary>
     private static int Distance(string a, string b)

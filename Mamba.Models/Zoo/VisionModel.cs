@@ -16,7 +16,7 @@ public enum ModelTask
 /// <summary>What the numbers that a model puts out are.</summary>
 public enum ModelOutput
 {
-    /// <summary>Log-odds: a sigmoid (or softmax) turns them into probabilities.</summary>
+    /// <summary>Log-odds: a sigmoid (of masks) or a softmax (over classes) turns them into probabilities.</summary>
     Logits,
 
     /// <summary>Probabilities: the model ends in a sigmoid.</summary>
@@ -40,16 +40,21 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <summary>Height and width of the input must be multiples of this.</summary>
     public abstract int SizeMultiple { get; }
 
+    /// <summary>Height and width that the input must have; null where all multiples of <see cref="SizeMultiple"/> will do.</summary>
+    public virtual int? InputSize => null;
+
     /// <summary>Runs the model as its authors wrote it; a tape that is open records it.</summary>
-    /// <param name="images">(B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>.</param>
-    /// <returns>(B, H', W', classes): logits or probabilities, see <see cref="Output"/>.</returns>
+    /// <param name="images">(B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>, or equal to <see cref="InputSize"/>.</param>
+    /// <returns>(B, H', W', classes), or (B, classes) of a classifier: logits or probabilities, see <see cref="Output"/>.</returns>
     /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
     public Tensor Forward(Tensor images)
     {
         bool fits = images.Shape.Rank == 4 && images.Shape[3] == Config.InputChannels && images.Count > 0
-            && images.Shape[1] % SizeMultiple == 0 && images.Shape[2] % SizeMultiple == 0;
+            && (InputSize is { } size ? images.Shape[1] == size && images.Shape[2] == size : images.Shape[1] % SizeMultiple == 0 && images.Shape[2] % SizeMultiple == 0);
         if (!fits)
-            throw new ShapeException(GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W multiples of {SizeMultiple}");
+            throw new ShapeException(
+                GetType().Name,
+                $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {(InputSize is { } only ? $"equal to {only}" : $"multiples of {SizeMultiple}")}");
         return Run(images);
     }
 
@@ -70,14 +75,14 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         return paddedWidth == width ? y : Ops.Slice(y, 2, 0, width);
     }
 
-    /// <summary>The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>.</summary>
+    /// <summary>The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: those of a classifier's classes add up to 1.</summary>
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>
-    public Tensor Probabilities(Tensor result) => Output == ModelOutput.Logits ? Ops.Sigmoid(result) : result;
+    public Tensor Probabilities(Tensor result) => Output == ModelOutput.Probabilities ? result : result.Shape.Rank == 2 ? Ops.Softmax(result) : Ops.Sigmoid(result);
 
     /// <summary>The forward pass; sizes are checked.</summary>
     /// <param name="images">(B, H, W, input channels).</param>
-    /// <returns>(B, H', W', classes).</returns>
+    /// <returns>(B, H', W', classes), or (B, classes).</returns>
     protected abstract Tensor Run(Tensor images);
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>

@@ -1,6 +1,7 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Tests.Data;
 
@@ -18,11 +19,11 @@ internal sealed class BatchLoaderTests
         Assert.That((loader.Samples, loader.Batches), Is.EqualTo((3, 2)));
         Assert.That(batches.Select(b => b.Indices), Is.EqualTo(new[] { new[] { 3, 1 }, [7] }));
         Assert.That(batches[0].Images.Shape.ToArray(), Is.EqualTo(new[] { 2, 32, 40, 3 }));
-        Assert.That(batches[1].Masks.Shape.ToArray(), Is.EqualTo(new[] { 1, 32, 40, 1 }));
+        Assert.That(batches[1].Targets.Shape.ToArray(), Is.EqualTo(new[] { 1, 32, 40, 1 }));
         SegmentationSample second = data.Load(1);
         for (int i = 0; i < 32 * 40; i++)
         {
-            Assert.That(batches[0].Masks.Span[32 * 40 + i], Is.EqualTo(second.Mask.Pixels[i] / 255f));
+            Assert.That(batches[0].Targets.Span[32 * 40 + i], Is.EqualTo(second.Mask.Pixels[i] / 255f));
             for (int c = 0; c < 3; c++)
                 Assert.That(batches[0].Images.Span[(32 * 40 + i) * 3 + c], Is.EqualTo((second.Image.Pixels[3 * i + c] / 255f - scaling.Mean[c]) / scaling.Std[c]).Within(1e-5));
         }
@@ -69,7 +70,7 @@ internal sealed class BatchLoaderTests
     public void The_same_whatever_timing_and_cache([Values(0, 5000, 1 << 20)] int cacheBytes, [Values(1, 5)] int ahead)
     {
         SyntheticLesions data = new(2, 10, 32, 32);
-        BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new() { Flips = true, Brightness = 0.3f } };
+        BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new SegmentationAugment { Flips = true, Brightness = 0.3f } };
         using BatchLoader reference = new(data, s_ten, options), other = new(new CachedData(data, cacheBytes), s_ten, options with { Ahead = ahead });
         for (int epoch = 0; epoch < 3; epoch++)
         {
@@ -79,7 +80,7 @@ internal sealed class BatchLoaderTests
             {
                 Assert.That(batches[i].Indices, Is.EqualTo(expected[i].Indices));
                 Assert.That(batches[i].Images.Span.SequenceEqual(expected[i].Images.Span), $"epoch {epoch}, batch {i}");
-                Assert.That(batches[i].Masks.Span.SequenceEqual(expected[i].Masks.Span));
+                Assert.That(batches[i].Targets.Span.SequenceEqual(expected[i].Targets.Span));
             }
         }
     }
@@ -153,15 +154,44 @@ internal sealed class BatchLoaderTests
         foreach (BatchOptions options in new[]
         {
             new BatchOptions { BatchSize = 0 }, new() { Height = 0 }, new() { Channels = 2 }, new() { Ahead = 0 },
-            new() { Normalization = Normalization.None(1) }, new() { Normalization = new([0, 0, 0], [1, 0, 1]) },
+            new() { MixUp = 0.2 }, new() { Normalization = Normalization.None(1) }, new() { Normalization = new([0, 0, 0], [1, 0, 1]) },
         })
             Assert.That(() => new BatchLoader(new Counting(1), [0], options), Throws.ArgumentException, options.ToString());
+    }
+
+    [TestCase(4), TestCase(5), TestCase(1)]
+    public void MixUp_mixes_with_the_mirrored_place(int batchSize)
+    {
+        SyntheticShapes data = new(2, 10, 16, 16);
+        BatchOptions options = new() { BatchSize = batchSize, Height = 16, Width = 16, Seed = 3 };
+        using BatchLoader plain = new(data, s_ten, options), mixed = new(data, s_ten, options with { MixUp = 0.8 }), again = new(data, s_ten, options with { MixUp = 0.8 });
+        List<float> shares = [];
+        foreach ((Batch expected, Batch actual) in plain.Epoch(1).Zip(mixed.Epoch(1)))
+        {
+            int n = expected.Indices.Length;
+            float share = n == 1 ? 1 : actual.Targets.Span[actual.Indices[0] % 10];
+            shares.Add(share);
+            foreach ((Tensor from, Tensor to) in new[] { (expected.Images, actual.Images), (expected.Targets, actual.Targets) })
+            {
+                int size = from.Shape.Count / n;
+                for (int i = 0; i < from.Shape.Count; i++)
+                {
+                    float other = from.Span[(n - 1 - i / size) * size + i % size];
+                    Assert.That(to.Span[i], Is.EqualTo(share * from.Span[i] + (1 - share) * other).Within(1e-6), $"number {i}");
+                }
+            }
+        }
+        if (batchSize > 1) Assert.That(shares, Is.Unique.And.All.InRange(0f, 1f));
+        Assert.That(again.Epoch(1).Select(b => b.Targets.Span.ToArray()), Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
+        Assert.That(again.Epoch(2).Select(b => b.Targets.Span.ToArray()), batchSize == 1 ? Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())) : Is.Not.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
+        foreach (double alpha in new[] { 0, -1, double.NaN })
+            Assert.That(() => new BatchLoader(data, s_ten, options with { MixUp = alpha }), Throws.ArgumentException);
     }
 
     private static int[] Order(BatchLoader loader, int epoch) => [.. loader.Epoch(epoch).SelectMany(b => b.Indices)];
 
     /// <summary>Counts how often samples are loaded, and fails at one.</summary>
-    private sealed class Counting(int count) : ISegmentationData
+    private sealed class Counting(int count) : IImageData
     {
         private readonly SyntheticLesions _data = new(1, count, 16, 16);
 
@@ -171,13 +201,17 @@ internal sealed class BatchLoaderTests
 
         public Thread? LastThread { get; private set; }
 
+        public ModelTask Task => _data.Task;
+
+        public IReadOnlyList<string> Labels => _data.Labels;
+
         public int Count => _data.Count;
 
         public string Name(int index) => _data.Name(index);
 
         public string Patient(int index) => _data.Patient(index);
 
-        public SegmentationSample Load(int index)
+        public Sample Load(int index)
         {
             LastThread = Thread.CurrentThread;
             if (index == Damaged) throw new ImageException($"sample {index}");

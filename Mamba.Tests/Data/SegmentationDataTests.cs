@@ -139,13 +139,13 @@ internal sealed class SegmentationDataTests
     [Test]
     public void Augmentation_moves_picture_and_mask_together()
     {
-        AugmentOptions everything = new() { Flips = true, QuarterTurns = true };
+        SegmentationAugment everything = new() { Flips = true, QuarterTurns = true };
         Image mask = Pictures.Random(9, 9, 1);
         Image image = new(9, 9, 3, [.. mask.Pixels.SelectMany(v => new[] { v, (byte)(255 - v), v })]);
         HashSet<string> seen = [];
         for (int epoch = 0; epoch < 80; epoch++)
         {
-            SegmentationSample moved = Augment.Apply(new SegmentationSample(image, mask), everything, 1, epoch, 2);
+            var moved = (SegmentationSample)everything.Apply(new SegmentationSample(image, mask), 1, epoch, 2);
             for (int i = 0; i < 81; i++) Assert.That(moved.Image.Pixels[3 * i], Is.EqualTo(moved.Mask.Pixels[i]));
             Assert.That(moved.Mask.Pixels.Order(), Is.EqualTo(mask.Pixels.Order()));
             seen.Add(Convert.ToHexString(moved.Mask.Pixels));
@@ -158,7 +158,7 @@ internal sealed class SegmentationDataTests
     {
         // Turns alone give exactly these four.
         Image image = new(2, 2, 1, [1, 2, 3, 4]);
-        string[] turns = [.. Enumerable.Range(0, 60).Select(e => string.Concat(Augment.Apply(new(image, image), new() { QuarterTurns = true }, 1, e, 0).Image.Pixels)).Distinct().Order()];
+        string[] turns = [.. Enumerable.Range(0, 60).Select(e => string.Concat(new SegmentationAugment { QuarterTurns = true }.Apply(new SegmentationSample(image, image), 1, e, 0).Image.Pixels)).Distinct().Order()];
         Assert.That(turns, Is.EqualTo(new[] { "1234", "2413", "3142", "4321" }));
     }
 
@@ -169,7 +169,7 @@ internal sealed class SegmentationDataTests
         List<double> means = [], spreads = [];
         for (int epoch = 0; epoch < 200; epoch++)
         {
-            SegmentationSample changed = Augment.Apply(new SegmentationSample(image, mask), new() { Brightness = 0.2f, Contrast = 0.5f }, 1, epoch, 0);
+            var changed = (SegmentationSample)new SegmentationAugment { Brightness = 0.2f, Contrast = 0.5f }.Apply(new SegmentationSample(image, mask), 1, epoch, 0);
             Assert.That(changed.Mask.Pixels, Is.EqualTo(mask.Pixels));
             means.Add((changed.Image.Pixels[0] + changed.Image.Pixels[1]) / 2.0);
             spreads.Add((changed.Image.Pixels[1] - changed.Image.Pixels[0]) / means[^1]);

@@ -10,7 +10,7 @@ internal sealed class SegmentationMetricsTests
     public void One_image_by_hand()
     {
         // tp 2, fp 1, fn 1: a half is a prediction, as in the paper's code.
-        Scores scores = Score(16, ([0.9f, 0.5f, 0.7f, 0.4f, 0.1f], [1, 1, 0, 1, 0]));
+        SegmentationScores scores = Score(16, ([0.9f, 0.5f, 0.7f, 0.4f, 0.1f], [1, 1, 0, 1, 0]));
         foreach (double dice in new[] { scores.DiceGlobal, scores.DiceImage, scores.DicePaper }) Assert.That(dice, Is.EqualTo(4.0 / 6).Within(Exact));
         foreach (double iou in new[] { scores.IouGlobal, scores.IouImage, scores.IouPaper }) Assert.That(iou, Is.EqualTo(2.0 / 4).Within(Exact));
     }
@@ -19,7 +19,7 @@ internal sealed class SegmentationMetricsTests
     public void The_three_ways_differ()
     {
         // Batches of two: (tp 2, fp 0, fn 0 | tp 0, fp 1, fn 1), (tp 1, fp 0, fn 1).
-        Scores scores = Score(2, ([1, 1, 0], [1, 1, 0]), ([1, 0, 0], [0, 1, 0]), ([1, 0, 0], [1, 1, 0]));
+        SegmentationScores scores = Score(2, ([1, 1, 0], [1, 1, 0]), ([1, 0, 0], [0, 1, 0]), ([1, 0, 0], [1, 1, 0]));
         Assert.That(scores.DiceGlobal, Is.EqualTo(6.0 / 9).Within(Exact));
         Assert.That(scores.DiceImage, Is.EqualTo((1 + 0 + 2.0 / 3) / 3).Within(Exact));
         Assert.That(scores.DicePaper, Is.EqualTo((4.0 / 6 + 2.0 / 3) / 2).Within(Exact));
@@ -32,13 +32,13 @@ internal sealed class SegmentationMetricsTests
     public void Empty_images_and_batches()
     {
         // An empty image right and one wrong; then a batch of empty ones, all right, which the paper's Dice leaves out and its IoU counts as 0.
-        Scores scores = Score(2, ([0, 0], [0, 0]), ([1, 0], [0, 0]), ([0, 0], [0, 0]), ([0, 0], [0, 0]), ([1, 1], [1, 1]));
+        SegmentationScores scores = Score(2, ([0, 0], [0, 0]), ([1, 0], [0, 0]), ([0, 0], [0, 0]), ([0, 0], [0, 0]), ([1, 1], [1, 1]));
         Assert.That(scores.DiceImage, Is.EqualTo(4.0 / 5).Within(Exact));
         Assert.That(scores.IouImage, Is.EqualTo(4.0 / 5).Within(Exact));
         Assert.That(scores.DicePaper, Is.EqualTo((0 + 1) / 2.0).Within(Exact));
         Assert.That(scores.IouPaper, Is.EqualTo((0 + 0 + 1) / 3.0).Within(Exact));
         Assert.That(scores.DiceGlobal, Is.EqualTo(4.0 / 5).Within(Exact));
-        Assert.That(Score(2, ([0, 0], [0, 0])), Is.EqualTo(new Scores(1, 1, 1, 1, 1, 0)));
+        Assert.That(Score(2, ([0, 0], [0, 0])), Is.EqualTo(new SegmentationScores(1, 1, 1, 1, 1, 0)));
     }
 
     [Test]
@@ -61,7 +61,7 @@ internal sealed class SegmentationMetricsTests
         Assert.That(() => new SegmentationMetrics(1).Add([1, 0], [1]), Throws.TypeOf<ArgumentException>().With.Message.Contains("2 probabilities for 1"));
     }
 
-    private static Scores Score(int batch, params (float[] Probabilities, float[] Mask)[] images)
+    private static SegmentationScores Score(int batch, params (float[] Probabilities, float[] Mask)[] images)
     {
         SegmentationMetrics metrics = new(batch);
         foreach ((float[] probabilities, float[] mask) in images) metrics.Add(probabilities, mask);

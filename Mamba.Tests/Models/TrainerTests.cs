@@ -9,7 +9,7 @@ namespace Mamba.Tests.Models;
 internal sealed class TrainerTests
 {
     private const int Side = 32;
-    private static readonly TrainingPlan s_plan = new(TrainingRecipe.UltraLight, 2e-3, Epochs: 3);
+    private static readonly TrainingPlan s_plan = new(TrainingRecipe.UltraLight, Objective.Segmentation(LossKind.BceDice), 2e-3, Epochs: 3);
 
     [Test]
     public void Training_lowers_the_loss_and_the_thread_count_changes_no_bit()
@@ -39,11 +39,11 @@ internal sealed class TrainerTests
     }
 
     [Test]
-    public void A_model_with_logits_learns_by_each_loss([Values] SegmentationLoss loss)
+    public void A_model_with_logits_learns_by_each_loss([Values(LossKind.BceDice, LossKind.Dice, LossKind.BceWithLogits)] LossKind loss)
     {
         VisionModel model = Registry.Find("unet").Create();
         using BatchLoader train = Loader(8, shuffle: true), validation = Loader(4, shuffle: false);
-        TrainingPlan plan = new(TrainingRecipe.UNet with { Loss = loss }, 1e-3, Epochs: 2);
+        TrainingPlan plan = new(TrainingRecipe.UNet, Objective.Segmentation(loss), 1e-3, Epochs: 2);
         EpochResult[] epochs = [.. new Trainer(model, train, validation, plan).Run()];
         Assert.That(epochs[1].TrainLoss, Is.LessThan(epochs[0].TrainLoss));
     }
@@ -67,7 +67,7 @@ internal sealed class TrainerTests
     {
         using BatchLoader train = Loader(4, shuffle: true), validation = Loader(4, shuffle: false);
         // So small a learning rate leaves the predictions as they are.
-        TrainingPlan plan = new(TrainingRecipe.UltraLight, 1e-12, Epochs: 50) { Patience = 2 };
+        TrainingPlan plan = new(TrainingRecipe.UltraLight, Objective.Segmentation(LossKind.BceDice), 1e-12, Epochs: 50) { Patience = 2 };
         Trainer trainer = new(Registry.Find("ul-vm-unet").Create(), train, validation, plan);
         Assert.That(trainer.Run().Count(), Is.EqualTo(3));
         Assert.That(trainer.BestEpoch, Is.EqualTo(1));

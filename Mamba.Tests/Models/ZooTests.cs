@@ -25,6 +25,7 @@ internal sealed class ZooTests
     [TestCase("resnet18-seg", 13_930_497), TestCase("resnet50-seg", 42_909_633), TestCase("segformer", 17_782_913)]
     [TestCase("umambabot", 9_813_700), TestCase("umambabot-pp", 10_076_356)]
     [TestCase("resnet18", 11_689_512), TestCase("resnet50", 25_557_032), TestCase("resnet20", 269_722)]
+    [TestCase("vim", 1_791_226), TestCase("vim-patch8-1000", 1_974_664), TestCase("vit", 1_751_186), TestCase("vit-patch8", 1_767_602)]
     public void Has_as_many_parameters_as_the_paper_states(string name, long parameters) =>
         Assert.That(Registry.Find(name).Create().Parameters.ParameterCount, Is.EqualTo(parameters));
 

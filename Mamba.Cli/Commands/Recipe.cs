@@ -1,0 +1,90 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Text.Json;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>
+/// A file with the options of a training run, named as on the command line: {"model": "unet", "lr": 3e-4}. It is read as if they had been typed, so that the
+/// same checks hold; what is typed besides comes first. The recipes of the paper are built in, and found by the model's name.
+/// </summary>
+internal static class Recipe
+{
+    private const string Prefix = "Recipes.", Suffix = ".json", Note = "note";
+
+    /// <summary>The names of the built-in recipes.</summary>
+    public static IReadOnlyList<string> Names { get; } =
+        [.. typeof(Recipe).Assembly.GetManifestResourceNames().Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Select(n => n[Prefix.Length..^Suffix.Length]).Order(StringComparer.Ordinal)];
+
+    /// <summary>Reads a recipe and puts its options before those that were typed.</summary>
+    /// <param name="name">A file, or the name of a built-in recipe.</param>
+    /// <param name="typed">What was typed.</param>
+    /// <param name="terminal">Where a recipe's note goes.</param>
+    /// <returns>All options together.</returns>
+    /// <exception cref="ArgumentException">The recipe is malformed, or an option in it is.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static ParseResult Apply(string name, ParseResult typed, Terminal terminal)
+    {
+        Command command = typed.CommandResult.Command;
+        HashSet<string> given = [.. command.Options.Where(o => typed.GetResult(o) is { Implicit: false }).Select(o => o.Name)];
+        List<string> words = [command.Name];
+        string? note = null;
+        foreach ((string key, string? value) in Read(name))
+        {
+            if (key == Note) note = value;
+            else if (!command.Options.Any(o => o.Name == "--" + key)) throw new ArgumentException($"{name}: unknown option '{key}'; expected those of 'mamba train', without the dashes");
+            else if (value is not null && !given.Contains("--" + key)) words.AddRange(["--" + key, value]);
+        }
+        foreach (Token token in typed.Tokens.Skip(1)) words.Add(token.Value);
+        ParseResult all = command.Parse([.. words.Skip(1)]);
+        if (all.Errors.Count > 0) throw new ArgumentException($"{name}: {all.Errors[0].Message}");
+        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {note}");
+        return all;
+    }
+
+    private static IEnumerable<(string Key, string? Value)> Read(string name)
+    {
+        byte[] bytes = File.Exists(name) || !Names.Contains(name) ? Load(name) : BuiltIn(name);
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(bytes);
+        }
+        catch (JsonException e)
+        {
+            throw new ArgumentException($"{name}: no recipe: {e.Message}", e);
+        }
+        using (document)
+        {
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new ArgumentException($"{name}: no recipe: expected a JSON object of options");
+            HashSet<string> seen = [];
+            foreach (JsonProperty property in document.RootElement.EnumerateObject())
+            {
+                if (!seen.Add(property.Name)) throw new ArgumentException($"{name}: option '{property.Name}' stands there twice");
+                yield return (property.Name, property.Value.ValueKind switch
+                {
+                    JsonValueKind.Null => null,
+                    JsonValueKind.String => property.Value.GetString(),
+                    JsonValueKind.Number => property.Value.GetRawText(),
+                    _ => throw new ArgumentException($"{name}: option '{property.Name}' is {property.Value.ValueKind}; expected a number, a string or null"),
+                });
+            }
+        }
+    }
+
+    private static byte[] Load(string path)
+    {
+        const int Limit = 1 << 20;
+        FileInfo file = new(path);
+        if (!file.Exists) throw new FileNotFoundException($"{path}: no such recipe; expected a file, or one of {string.Join(", ", Names)}");
+        return file.Length <= Limit ? File.ReadAllBytes(path) : throw new ArgumentException($"{path}: no recipe: {file.Length} bytes, expected at most {Limit}");
+    }
+
+    private static byte[] BuiltIn(string name)
+    {
+        using Stream stream = typeof(Recipe).Assembly.GetManifestResourceStream(Prefix + name + Suffix)!;
+        using MemoryStream bytes = new();
+        stream.CopyTo(bytes);
+        return bytes.ToArray();
+    }
+}

@@ -1,0 +1,48 @@
+using System.Numerics.Tensors;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+
+namespace Mamba.Core.Optim;
+
+/// <summary>
+/// The exponential moving average of a model's weights and running statistics, which is often better than the weights of the last step (Polyak and
+/// Juditsky 1992). The decay of update t is min(decay, t / (t + 10)), so that the first weights are soon forgotten.
+/// </summary>
+public sealed class WeightAverage
+{
+    private readonly Tensor[] _weights, _average;
+    private readonly double _decay;
+    private long _updates;
+
+    /// <summary>Starts at the weights as they are.</summary>
+    /// <param name="parameters">The model's parameters and buffers.</param>
+    /// <param name="decay">The share of the old average in the new one, from 0 to 1, for instance 0.999.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The decay is not from 0 to 1.</exception>
+    public WeightAverage(ParameterStore parameters, double decay)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(decay);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(decay, 1);
+        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        _decay = decay;
+        _weights = [.. parameters.All.Select(p => p.Tensor)];
+        _average = Array.ConvertAll(_weights, w => Tensor.From(w.Span, w.Shape.ToArray()));
+    }
+
+    /// <summary>Takes the weights of a step into the average.</summary>
+    public void Update()
+    {
+        _updates++;
+        float share = 1f - (float)Math.Min(_decay, _updates / (_updates + 10.0));
+        for (int i = 0; i < _weights.Length; i++) TensorPrimitives.Lerp(_average[i].Span, _weights[i].Span, share, _average[i].Span);
+    }
+
+    /// <summary>Exchanges the model's weights and the average; a second call exchanges them back.</summary>
+    public void Swap()
+    {
+        for (int i = 0; i < _weights.Length; i++)
+        {
+            Span<float> weights = _weights[i].Span, average = _average[i].Span;
+            for (int k = 0; k < weights.Length; k++) (weights[k], average[k]) = (average[k], weights[k]);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using Mamba.Core;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>
+/// Stochastic depth (Huang et al. 2016): while the model trains, a branch is left out for some images of a batch, and counts for more in the others, so
+/// that its mean stays. Which ones follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a resumed run goes on as one that
+/// was never cut.
+/// </summary>
+public sealed class DropPath
+{
+    private readonly Scope _scope;
+    private readonly double _rate;
+
+    /// <summary>Declares no parameters.</summary>
+    /// <param name="scope">The branch's place.</param>
+    /// <param name="rate">The probability that an image goes without the branch, at least 0 and below 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
+    public DropPath(Scope scope, double rate)
+    {
+        if (!(rate is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
+        (_scope, _rate) = (scope, rate);
+    }
+
+    /// <summary>The rate of one of several branches: it grows linearly from 0 at the first to the full rate at the last.</summary>
+    /// <param name="rate">The full rate.</param>
+    /// <param name="index">Which branch, from 0.</param>
+    /// <param name="count">How many there are.</param>
+    /// <returns>The rate of that branch.</returns>
+    public static double Growing(double rate, int index, int count) => count == 1 ? 0 : rate * index / (count - 1);
+
+    /// <summary>Leaves the branch out where chance will have it.</summary>
+    /// <param name="x">(B, L, C), the branch's result.</param>
+    /// <returns>(B, L, C): zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
+    public Tensor Forward(Tensor x)
+    {
+        if (_rate == 0 || !_scope.Store.Training) return x;
+        Tensor weight = Tensor.Empty(x.Shape[0], 1, 1);
+        RandomStream random = new(_scope.Store.Seed, FormattableString.Invariant($"{_scope.Path}.drop_path.{_scope.Store.Step}"));
+        foreach (ref float value in weight.Span) value = random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
+        return Ops.Multiply(x, weight);
+    }
+}

@@ -1,0 +1,65 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>What a <see cref="TransformerBlock"/> is made of.</summary>
+/// <param name="Width">Channels of a token.</param>
+/// <param name="Heads">Heads of the attention.</param>
+/// <param name="HeadWidth">Channels of a head.</param>
+/// <param name="Hidden">Channels between the two layers of the perceptron.</param>
+public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int Hidden)
+{
+    /// <summary>The probability that an image goes without a branch in training.</summary>
+    public double DropPath { get; init; }
+}
+
+/// <summary>
+/// A transformer block (Vaswani et al. 2017; norms first): self-attention and a perceptron of two layers with GELU, each added to its input. Parameters
+/// carry the names of vit-pytorch.
+/// </summary>
+public sealed class TransformerBlock
+{
+    private readonly TransformerConfig _config;
+    private readonly LayerNorm _attentionNorm;
+    private readonly Linear _qkv;
+    private readonly Linear _out;
+    private readonly LayerNorm _perceptronNorm;
+    private readonly Linear _widen;
+    private readonly Linear _narrow;
+    private readonly DropPath _attentionPath;
+    private readonly DropPath _perceptronPath;
+
+    /// <summary>Declares <c>0.norm</c>, <c>0.to_qkv</c>, <c>0.to_out.0</c> and <c>1.net.0</c>, <c>1.net.1</c>, <c>1.net.4</c>.</summary>
+    /// <param name="scope">The block's place.</param>
+    /// <param name="config">Its sizes.</param>
+    public TransformerBlock(Scope scope, TransformerConfig config)
+    {
+        _config = config;
+        Scope attention = scope / 0, perceptron = scope / 1;
+        int inner = config.Heads * config.HeadWidth;
+        _attentionNorm = new LayerNorm(attention / "norm", config.Width);
+        _qkv = new Linear(attention / "to_qkv", config.Width, 3 * inner, bias: false);
+        _out = new Linear(attention / "to_out" / 0, inner, config.Width);
+        _attentionPath = new DropPath(attention, config.DropPath);
+        _perceptronNorm = new LayerNorm(perceptron / "net" / 0, config.Width);
+        _widen = new Linear(perceptron / "net" / 1, config.Width, config.Hidden);
+        _narrow = new Linear(perceptron / "net" / 4, config.Hidden, config.Width);
+        _perceptronPath = new DropPath(perceptron, config.DropPath);
+    }
+
+    /// <summary>Lets the tokens of each image attend to each other, then transforms each.</summary>
+    /// <param name="x">(B, L, width).</param>
+    /// <returns>(B, L, width).</returns>
+    public Tensor Forward(Tensor x)
+    {
+        using MemoryScope memory = new();
+        int inner = _config.Heads * _config.HeadWidth;
+        Tensor qkv = _qkv.Forward(_attentionNorm.Forward(x)); // (B, L, 3 inner)
+        Tensor mixed = Ops.Attention(Ops.Slice(qkv, 2, 0, inner), Ops.Slice(qkv, 2, inner, inner), Ops.Slice(qkv, 2, 2 * inner, inner), _config.Heads);
+        x = Ops.Add(_attentionPath.Forward(_out.Forward(mixed)), x);
+        Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
+        return memory.Return(Ops.Add(_perceptronPath.Forward(_narrow.Forward(hidden)), x));
+    }
+}

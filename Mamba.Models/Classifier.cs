@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Memory;
+using Mamba.Models.Data;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models;
+
+/// <summary>A class and how probable it is.</summary>
+/// <param name="Label">The name of the class.</param>
+/// <param name="Probability">From 0 to 1.</param>
+public readonly record struct ClassProbability(string Label, float Probability);
+
+/// <summary>What a <see cref="Classifier"/> says of a picture.</summary>
+/// <param name="Classes">All classes, the most probable first.</param>
+/// <param name="Milliseconds">Time of the model, without decoding.</param>
+public sealed record Classification(IReadOnlyList<ClassProbability> Classes, double Milliseconds);
+
+/// <summary>A trained classifier as other programs embed it: a picture in, classes out. Not thread-safe; one instance a thread.</summary>
+/// <example><code>
+/// Classifier classifier = Classifier.Load("best.safetensors");
+/// ClassProbability best = classifier.Classify(ImageFile.Load("frog.png")).Classes[0];
+/// </code></example>
+public sealed class Classifier
+{
+    private readonly VisionModel _model;
+    private readonly BatchWriter _writer;
+    private readonly float[] _pixels;
+
+    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="info">Its description.</param>
+    /// <exception cref="ArgumentException">It is no classifier.</exception>
+    public Classifier(VisionModel model, ModelInfo info)
+    {
+        if (info.Entry.Task != ModelTask.Classification) throw new ArgumentException($"Classifier: {info.Model} is a model for {info.Entry.Task}; expected one for classification.");
+        (_model, Info, _writer) = (model, info, new BatchWriter(info.Input));
+        _pixels = new float[info.Data.Height * info.Data.Width * info.Config.InputChannels];
+    }
+
+    /// <summary>What the weight file says about the model.</summary>
+    public ModelInfo Info { get; }
+
+    /// <summary>Reads a weight file.</summary>
+    /// <param name="path">A file that training wrote.</param>
+    /// <returns>The classifier.</returns>
+    /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
+    /// <exception cref="ArgumentException">It is no classifier.</exception>
+    public static Classifier Load(string path)
+    {
+        (VisionModel model, ModelInfo info) = ModelFile.Load(path);
+        return new Classifier(model, info);
+    }
+
+    /// <summary>Classifies a picture; one of another size than the model was trained on is resized, as in training.</summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <returns>The classes, the most probable first.</returns>
+    public Classification Classify(Image image)
+    {
+        RunData size = Info.Data;
+        _writer.Image(image, _pixels);
+        using MemoryScope scope = new();
+        long start = Stopwatch.GetTimestamp();
+        float[] probabilities = _model.Probabilities(_model.Forward(Tensor.From(_pixels, 1, size.Height, size.Width, Info.Config.InputChannels))).Span.ToArray();
+        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        return new Classification(
+            [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);
+    }
+}

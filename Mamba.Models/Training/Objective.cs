@@ -1,0 +1,138 @@
+using Mamba.Core;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models.Training;
+
+/// <summary>The losses of the paper's recipes.</summary>
+public enum LossKind
+{
+    /// <summary>Binary cross-entropy and Dice by image on probabilities, added (UltraLight family).</summary>
+    BceDice,
+
+    /// <summary>Dice pooled over the batch, on logits, smooth 100 (U-Net, ResNets, UMambaBots).</summary>
+    Dice,
+
+    /// <summary>Binary cross-entropy on logits (SegFormer).</summary>
+    BceWithLogits,
+
+    /// <summary>Cross-entropy over classes (classifiers).</summary>
+    CrossEntropy,
+}
+
+/// <summary>How good predictions are, by measures that the task has.</summary>
+public abstract record Scores
+{
+    /// <summary>The measures by name, as in results.csv and JSON. The first one decides which epoch is the best.</summary>
+    public abstract IReadOnlyList<(string Name, double Value)> Values { get; }
+
+    /// <summary>The measure that decides.</summary>
+    public double Headline => Values[0].Value;
+}
+
+/// <summary>Counts predictions as they come, in order, and scores them.</summary>
+public interface IMetrics
+{
+    /// <summary>The number of images added.</summary>
+    int Images { get; }
+
+    /// <summary>Counts one image.</summary>
+    /// <param name="probabilities">What the model says: a value a pixel, or a class.</param>
+    /// <param name="target">What is true: as many values.</param>
+    /// <exception cref="ArgumentException">The numbers of values differ.</exception>
+    void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target);
+
+    /// <summary>The scores of the images added so far; more may follow.</summary>
+    /// <returns>The scores.</returns>
+    /// <exception cref="InvalidOperationException">No image was added.</exception>
+    Scores Result();
+}
+
+/// <summary>What a task changes about training and evaluation: how a model is run, its loss and its metrics.</summary>
+public abstract class Objective
+{
+    /// <summary>The objective of a model's task.</summary>
+    /// <param name="entry">The model.</param>
+    /// <param name="loss">The loss.</param>
+    /// <param name="labelSmoothing">Label smoothing of a classifier's training loss, from 0 to 1.</param>
+    /// <returns>The objective.</returns>
+    /// <exception cref="ArgumentException">The loss is none of the task's.</exception>
+    public static Objective Of(ModelEntry entry, LossKind loss, double labelSmoothing = 0)
+    {
+        if (entry.Task == ModelTask.Classification != (loss == LossKind.CrossEntropy))
+            throw new ArgumentException($"loss {loss} does not fit {entry.Name}, a model for {entry.Task.ToString().ToLowerInvariant()}");
+        if (labelSmoothing != 0 && entry.Task != ModelTask.Classification)
+            throw new ArgumentException($"label smoothing is for classification; {entry.Name} is a model for {entry.Task.ToString().ToLowerInvariant()}");
+        return entry.Task == ModelTask.Classification ? Classification(labelSmoothing) : Segmentation(loss, entry.Recipe.MetricBatch);
+    }
+
+    /// <summary>A mask of one class: Dice and IoU.</summary>
+    /// <param name="loss">Any loss but cross-entropy.</param>
+    /// <param name="metricBatch">Images that the paper's Dice pools before it averages.</param>
+    /// <returns>The objective.</returns>
+    public static Objective Segmentation(LossKind loss, int metricBatch = 16) => new SegmentationObjective(loss, metricBatch);
+
+    /// <summary>A class an image: cross-entropy, macro F1 and accuracy.</summary>
+    /// <param name="labelSmoothing">Label smoothing of the training loss, from 0 to 1.</param>
+    /// <returns>The objective.</returns>
+    public static Objective Classification(double labelSmoothing = 0) => new ClassificationObjective((float)labelSmoothing);
+
+    /// <summary>Refuses a model whose output the loss cannot take, before any step is taken.</summary>
+    /// <param name="output">What the model puts out.</param>
+    /// <exception cref="ArgumentException">The loss takes logits, and the model puts out probabilities.</exception>
+    public virtual void ThrowIfUnfit(ModelOutput output)
+    {
+    }
+
+    /// <summary>Runs a model on a batch.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="images">(B, H, W, C), of any size for segmentation.</param>
+    /// <returns>Logits or probabilities, of the targets' shape.</returns>
+    public abstract Tensor Predict(VisionModel model, Tensor images);
+
+    /// <summary>The loss of a prediction.</summary>
+    /// <param name="prediction">What <see cref="Predict"/> returned.</param>
+    /// <param name="output">Whether that is logits or probabilities.</param>
+    /// <param name="target">Masks of 0 and 1, or probabilities of the classes.</param>
+    /// <param name="training">Whether to learn from it; else it is a measure.</param>
+    /// <returns>A scalar; 0 for a perfect prediction.</returns>
+    public abstract Tensor Loss(Tensor prediction, ModelOutput output, Tensor target, bool training);
+
+    /// <summary>Metrics that have seen nothing.</summary>
+    /// <param name="labels">The names of the classes.</param>
+    /// <returns>The metrics.</returns>
+    public abstract IMetrics NewMetrics(IReadOnlyList<string> labels);
+
+    private sealed class SegmentationObjective(LossKind loss, int metricBatch) : Objective
+    {
+        public override void ThrowIfUnfit(ModelOutput output)
+        {
+            if (loss != LossKind.BceDice && output != ModelOutput.Logits)
+                throw new ArgumentException($"loss {loss} takes logits, and this model puts out probabilities; expected {LossKind.BceDice}");
+        }
+
+        public override Tensor Predict(VisionModel model, Tensor images) => model.Segment(images);
+
+        public override Tensor Loss(Tensor prediction, ModelOutput output, Tensor target, bool training)
+        {
+            ThrowIfUnfit(output);
+            return loss switch
+            {
+                LossKind.BceDice => Ops.BceDice(output == ModelOutput.Logits ? Ops.Sigmoid(prediction) : prediction, target),
+                LossKind.Dice => Ops.DiceWithLogits(prediction, target),
+                _ => Ops.BinaryCrossEntropyWithLogits(prediction, target),
+            };
+        }
+
+        public override IMetrics NewMetrics(IReadOnlyList<string> labels) => new SegmentationMetrics(metricBatch);
+    }
+
+    private sealed class ClassificationObjective(float labelSmoothing) : Objective
+    {
+        public override Tensor Predict(VisionModel model, Tensor images) => model.Forward(images);
+
+        public override Tensor Loss(Tensor prediction, ModelOutput output, Tensor target, bool training) =>
+            Ops.CrossEntropy(prediction, target, training ? labelSmoothing : 0f);
+
+        public override IMetrics NewMetrics(IReadOnlyList<string> labels) => new ClassificationMetrics(labels);
+    }
+}
