@@ -176,7 +176,7 @@ public sealed record RunArguments
         w.WriteNumber("label-smoothing", LabelSmoothing);
         Optional("mixup", MixUp);
         Optional("ema", AverageDecay);
-        w.WriteNumber("drop-path", Config.DropPath);
+        Optional("drop-path", Config.DropPath);
         Optional("clip-norm", ClipNorm);
         Optional("patience", Patience);
         w.WriteString("augment", Name(Augment));

@@ -50,8 +50,8 @@ public static class Registry
         ResNetClassifier("resnet20", ResNetVariant.ResNet20, classes: 10, imageSize: 32),
         OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
         OfTokens("vim-patch8-1000", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
-        OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4 }),
-        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8 }),
+        OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0 }),
+        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8, DropPath = 0 }),
     ];
 
     /// <summary>The model of this name.</summary>
