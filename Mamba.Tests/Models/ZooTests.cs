@@ -48,6 +48,27 @@ internal sealed class ZooTests
         Assert.That(result.Span[^1], Is.EqualTo(expected.Span[(multiple - 4) * 2 * multiple + multiple + 4]));
     }
 
+    [TestCase("unet", 8, 2, null), TestCase("segformer", 16, null, null), TestCase("resnet18-seg", 16, null, null), TestCase("resnet50-seg", 8, null, null)]
+    [TestCase("umambabot", 8, null, null), TestCase("umambabot-pp", 8, null, null), TestCase("resnet18", 8, null, null), TestCase("resnet20", 8, 6, null)]
+    [TestCase("vim", 24, 2, 8), TestCase("vit", 24, 3, 16)]
+    public void Sizes_are_configuration_and_stand_in_the_weight_file(string name, int width, int? depth, int? patch)
+    {
+        ModelEntry entry = Registry.Find(name);
+        ModelConfig config = entry.Config with { InputChannels = 1, Classes = 2, Width = width };
+        if (depth is not null) config = config with { Depth = depth };
+        if (patch is not null) config = config with { Patch = patch };
+        VisionModel model = entry.Create(config, seed: 3);
+        Assert.That(model.Parameters.ParameterCount, Is.LessThan(entry.Create().Parameters.ParameterCount / 2));
+        Tensor image = Numbers.Uniform(1, 0f, 1f, 1, 32, 32, 1);
+        Tensor expected = model.Forward(image);
+        Assert.That(expected.Shape[-1], Is.EqualTo(2));
+
+        ModelFile.Save(_path, model, new ModelInfo(name, config, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Slice, 0, null, 32, 32)));
+        (VisionModel loaded, ModelInfo info) = ModelFile.Load(_path);
+        Assert.That(info.Config with { DropPath = config.DropPath }, Is.EqualTo(config));
+        Assert.That(loaded.Forward(image).Span.ToArray(), Is.EqualTo(expected.Span.ToArray()));
+    }
+
     [Test]
     public void A_residual_network_classifies_images_of_any_size([Values("resnet18", "resnet50", "resnet20")] string name, [Values(1, 28, 32, 45)] int size)
     {
