@@ -99,8 +99,8 @@ internal unsafe struct ScanBackward : IKernel
         // The dt of all tokens first: each is a long chain of its own, and chains of several tokens overlap.
         for (nint i = 0; i < stop - start; i++)
         {
-            Store(inputs.StepSize<V>((chunk.Batch * s.Length + start + i) * s.Channels + channel, channel, lanes, out V raw), chunk.Dt + i * n);
-            if (inputs.Softplus) Store(Sigmoid(raw), chunk.Slope + i * n);
+            Store(inputs.StepSize<V>((chunk.Batch * s.Length + start + i) * s.Channels + channel, channel, lanes, out V slope), chunk.Dt + i * n);
+            Store(slope, chunk.Slope + i * n);
         }
         for (nint i = 0; i < stop - start; i++, h += size, decay += size)
         {

@@ -17,13 +17,14 @@ internal unsafe struct ScanInputs
 
     public bool Softplus;
 
-    /// <summary>dt of one token, and the number before softplus.</summary>
+    /// <summary>dt of one token, and its derivative by the number before softplus, which is undefined where there is no softplus.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V StepSize<V>(nint offset, nint channel, nint lanes, out V raw) where V : unmanaged
+    public readonly V StepSize<V>(nint offset, nint channel, nint lanes, out V slope) where V : unmanaged
     {
-        raw = Load<V>(Delta + offset, lanes);
+        V raw = Load<V>(Delta + offset, lanes);
         if (DeltaBias != null) raw += Load<V>(DeltaBias + channel, lanes);
-        return Softplus ? VecMath.Softplus(raw) : raw;
+        slope = default;
+        return Softplus ? VecMath.Softplus(raw, out slope) : raw;
     }
 }
 

@@ -12,7 +12,7 @@ internal static class VecMath
     public const float Log2E = 1.44269504088896341f;
 
     /// <summary>
-    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through its Taylor series to degree 6 (remainder 1.2e-7).
+    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7 with rounding).
     /// The result saturates at 2^-126 and 2^127.5.
     /// </summary>
     [MethodImpl(Inline)]
@@ -21,12 +21,11 @@ internal static class VecMath
         x = Min(Broadcast<V>(127.4999f), Max(Broadcast<V>(-126f), x));
         V whole = Round(x);
         V f = x - whole;
-        V p = Broadcast<V>(1.5403530393381608e-4f);
-        p = Fma(p, f, Broadcast<V>(1.3333558146428443e-3f));
-        p = Fma(p, f, Broadcast<V>(9.6181291076284772e-3f));
-        p = Fma(p, f, Broadcast<V>(5.5504108664821580e-2f));
-        p = Fma(p, f, Broadcast<V>(2.4022650695910071e-1f));
-        p = Fma(p, f, Broadcast<V>(6.9314718055994531e-1f));
+        V p = Broadcast<V>(1.3264727198532883e-3f);
+        p = Fma(p, f, Broadcast<V>(9.6715126395530322e-3f));
+        p = Fma(p, f, Broadcast<V>(5.5507337432475524e-2f));
+        p = Fma(p, f, Broadcast<V>(2.4022242085377202e-1f));
+        p = Fma(p, f, Broadcast<V>(6.9314697759916699e-1f));
         p = Fma(p, f, Broadcast<V>(1f));
         return ScaleByPowerOf2(p, whole);
     }
@@ -56,23 +55,6 @@ internal static class VecMath
     public static V Log<V>(V x) where V : unmanaged
     {
         V m = SplitExponent(x, out V e) - Broadcast<V>(1f);
-        return LogOnePlus(m, e);
-    }
-
-    /// <summary>log(1 + x) for x &gt;= 0, keeping the low bits of a small x.</summary>
-    [MethodImpl(Inline)]
-    public static V Log1P<V>(V x) where V : unmanaged
-    {
-        // With u = fl(1 + x), log(1 + x) = log(u) + (x - (u - 1)) / u to first order in the rounding error.
-        V one = Broadcast<V>(1f);
-        V u = one + x;
-        V m = SplitExponent(u, out V e) - one;
-        return LogOnePlus(m, e) + (x - (u - one)) / u;
-    }
-
-    [MethodImpl(Inline)]
-    private static V LogOnePlus<V>(V m, V e) where V : unmanaged
-    {
         V p = Broadcast<V>(7.0376836292e-2f);
         p = Fma(p, m, Broadcast<V>(-1.1514610310e-1f));
         p = Fma(p, m, Broadcast<V>(1.1676998740e-1f));
@@ -89,6 +71,21 @@ internal static class VecMath
         return Fma(e, Broadcast<V>(0.693359375f), m + y);
     }
 
+    /// <summary>log(1 + x) for 0 &lt;= x &lt;= 1, keeping the low bits of a small x (minimax polynomial, relative error 3.0e-8; 1.8e-7 with rounding).</summary>
+    [MethodImpl(Inline)]
+    public static V Log1P<V>(V x) where V : unmanaged
+    {
+        V p = Broadcast<V>(5.232694302951e-3f);
+        p = Fma(p, x, Broadcast<V>(-2.950523893080e-2f));
+        p = Fma(p, x, Broadcast<V>(7.822595212348e-2f));
+        p = Fma(p, x, Broadcast<V>(-1.366324581494e-1f));
+        p = Fma(p, x, Broadcast<V>(1.910600676965e-1f));
+        p = Fma(p, x, Broadcast<V>(-2.484298221569e-1f));
+        p = Fma(p, x, Broadcast<V>(3.331909680774e-1f));
+        p = Fma(p, x, Broadcast<V>(-4.999949314048e-1f));
+        return x * Fma(p, x, Broadcast<V>(9.999999698796e-1f));
+    }
+
     /// <summary>1 / (1 + e^-x).</summary>
     [MethodImpl(Inline)]
     public static V Sigmoid<V>(V x) where V : unmanaged
@@ -99,7 +96,16 @@ internal static class VecMath
 
     /// <summary>log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which neither overflows nor cancels.</summary>
     [MethodImpl(Inline)]
-    public static V Softplus<V>(V x) where V : unmanaged => Max(default, x) + Log1P(Exp(-Abs(x)));
+    public static V Softplus<V>(V x) where V : unmanaged => Softplus(x, out _);
+
+    /// <summary>Softplus and its derivative, the sigmoid, from one exponential.</summary>
+    [MethodImpl(Inline)]
+    public static V Softplus<V>(V x, out V derivative) where V : unmanaged
+    {
+        V t = Exp(-Abs(x)), one = Broadcast<V>(1f);
+        derivative = Select(Greater(x, default), one, t) / (one + t);
+        return Max(default, x) + Log1P(t);
+    }
 
     /// <summary>Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere.</summary>
     [MethodImpl(Inline)]
