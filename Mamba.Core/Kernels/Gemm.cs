@@ -58,6 +58,25 @@ internal static unsafe class Gemm
         Launch.Run(kernel, blocks * kernel.Groups, 1, width);
     }
 
+    /// <summary>
+    /// C (+)= A B on the calling thread, for products inside a kernel: B is packed panel by panel into a buffer of <see cref="PanelSize{V}"/>.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add) where V : unmanaged
+    {
+        nint width = 2 * Count<V>();
+        PanelSource source = Columns(k, n, b);
+        TileShape tile = new() { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row };
+        for (nint column = 0; column < n; column += width)
+        {
+            PackPanels.Pack<V>(source, column, panel);
+            MatrixTile.Column<V>(tile, m, a.Pointer, panel, c.Pointer + column, Math.Min(width, n - column), null, add);
+        }
+    }
+
+    /// <summary>Floats of a panel.</summary>
+    public static nint PanelSize<V>(nint depth) where V : unmanaged => 2 * Count<V>() * depth;
+
     public static PanelSource Columns(nint k, nint n, Matrix b) =>
         new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, Step = b.Row, Columns = n, ColumnStep = b.Column };
 
@@ -66,7 +85,7 @@ internal static unsafe class Gemm
         nint parts = Math.Min(32, Launch.Chunks(k, SplitDepth)), depth = Launch.Chunks(k, parts);
         parts = Launch.Chunks(k, depth);
         VectorWidth width = Isa.For(n);
-        nint packed = PackPanels.Size(depth, n, width);
+        nint packed = PackPanels.Width(width) * depth;
         using Scratch results = new(parts * m * n), panels = new(parts * packed);
         Launch.Run(
             new SplitGemmKernel { M = m, N = n, K = k, Depth = depth, A = a, B = b, Panels = panels.Pointer, PackedSize = packed, Results = results.Pointer },
@@ -119,18 +138,10 @@ internal static unsafe class Gemm
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
-            nint width = 2 * Count<V>();
             for (nint part = begin; part < end; part++)
             {
                 nint start = part * Depth, depth = Math.Min(Depth, K - start);
-                float* panels = Panels + part * PackedSize, result = Results + part * M * N;
-                PanelSource source = Columns(depth, N, B.Offset(start * B.Row));
-                TileShape tile = new() { ARow = A.Row, AStep = A.Column, Outer = 1, Inner = 1, Length = depth, CRow = N };
-                for (nint column = 0; column < N; column += width)
-                {
-                    PackPanels.Pack<V>(source, column, panels);
-                    MatrixTile.Column<V>(tile, M, A.Pointer + start * A.Column, panels, result + column, Math.Min(width, N - column), null, false);
-                }
+                Serial<V>(M, N, depth, A.Offset(start * A.Column), B.Offset(start * B.Row), new Matrix(Results + part * M * N, N), Panels + part * PackedSize, add: false);
             }
         }
     }

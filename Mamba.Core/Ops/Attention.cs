@@ -33,51 +33,81 @@ public static unsafe partial class Ops
         bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0] && v.Shape[1] == k.Shape[1]
             && k.Shape[2] == q.Shape[2] && k.Count > 0 && heads > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
         Check.That(fits, "Attention", $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv)");
-        int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2], dh = width / heads, dv = widthV / heads;
-        float scale = 1f / MathF.Sqrt(dh);
-
-        bool record = Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad);
-        Tensor y = Tensor.Empty(batch, lq, widthV);
-        // For the backward pass all scores stay; otherwise one head's at a time.
-        Tensor? kept = record ? Tensor.Empty(batch, heads, lq, lk) : null;
-        using (Scratch scores = new((nint)lq * lk))
-        {
-            for (int b = 0; b < batch; b++)
-                for (int h = 0; h < heads; h++)
-                {
-                    float* p = kept is null ? scores.Pointer : kept.Pointer + ((nint)b * heads + h) * lq * lk;
-                    Gemm.Run(lq, lk, dh, Head(q, b, h, lq, width, dh), Head(k, b, h, lk, width, dh).Transposed, p, lk);
-                    Launch.Run(new SoftmaxForward { X = p, Y = p, Columns = lk, Scale = scale }, lq, Math.Max(1, SoftmaxElementsPerChunk / Math.Max(1, lk)));
-                    Gemm.Run(lq, dv, lk, new Matrix(p, lk), Head(v, b, h, lk, widthV, dv), Head(y, b, h, lq, widthV, dv).Pointer, widthV);
-                }
-        }
-        MultiplyAdds.Add((long)batch * heads * lq * lk * (dh + dv));
-
+        int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2];
+        AttentionShape s = new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV);
+        (Tensor y, Tensor? weights) = Attend(s, q.Pointer, k.Pointer, v.Pointer, Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad));
         if (Tape.Needs(q, k, v))
             Tape.Push(y, dy =>
             {
-                // Opened in the order in which the loop writes: q, k and v may be one tensor.
-                GradSlot? dvalue = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
-                using Scratch ds = new((nint)lq * lk);
-                for (int b = 0; b < batch; b++)
-                    for (int h = 0; h < heads; h++)
+                // Opened in the order in which the kernel writes: q, k and v may be one tensor.
+                GradSlot? dv = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
+                Launch.Run(
+                    new AttentionBackward
                     {
-                        float* p = kept!.Pointer + ((nint)b * heads + h) * lq * lk;
-                        Matrix g = Head(dy, b, h, lq, widthV, dv), s = new(ds.Pointer, lk);
-                        if (dvalue is { } gv)
-                            Gemm.Run(lk, dv, lq, new Matrix(p, lk).Transposed, g, Head(gv.Tensor, b, h, lk, widthV, dv).Pointer, widthV, add: gv.Accumulate);
-                        if (dq is null && dk is null) continue;
-                        Gemm.Run(lq, lk, dv, g, Head(v, b, h, lk, widthV, dv).Transposed, ds.Pointer, lk);
-                        Launch.Run(
-                            new SoftmaxBackward { Y = p, Dy = ds.Pointer, Dx = ds.Pointer, Columns = lk, Scale = scale }, lq,
-                            Math.Max(1, SoftmaxElementsPerChunk / Math.Max(1, lk)));
-                        if (dq is { } gq) Gemm.Run(lq, dh, lk, s, Head(k, b, h, lk, width, dh), Head(gq.Tensor, b, h, lq, width, dh).Pointer, width, add: gq.Accumulate);
-                        if (dk is { } gk) Gemm.Run(lk, dh, lq, s.Transposed, Head(q, b, h, lq, width, dh), Head(gk.Tensor, b, h, lk, width, dh).Pointer, width, add: gk.Accumulate);
-                    }
-            }, q, k, v, kept);
+                        Shape = s,
+                        Q = q.Pointer,
+                        K = k.Pointer,
+                        V = v.Pointer,
+                        P = weights!.Pointer,
+                        Dy = dy.Pointer,
+                        Dq = dq is { } slotQ ? slotQ.Pointer : null,
+                        Dk = dk is { } slotK ? slotK.Pointer : null,
+                        Dv = dv is { } slotV ? slotV.Pointer : null,
+                        AddQ = dq is { Accumulate: true },
+                        AddK = dk is { Accumulate: true },
+                        AddV = dv is { Accumulate: true },
+                    },
+                    s.Batch * s.Heads, 1);
+            }, q, k, v, weights);
         return y;
+    }
 
-        static Matrix Head(Tensor x, int b, int h, int length, int width, int dh) => new(x.Pointer + ((nint)b * length * width) + (nint)h * dh, width);
+    /// <summary>The attention of a sequence with itself, its queries, keys and values side by side as one projection makes them.</summary>
+    /// <param name="qkv">(B, L, 3 Heads Dh).</param>
+    /// <param name="heads">How many heads; three times it divides the width.</param>
+    /// <returns>(B, L, Heads Dh).</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    public static Tensor SelfAttention(Tensor qkv, int heads)
+    {
+        Check.Rank(qkv, 3, "SelfAttention", "(B, L, 3 Heads Dh)");
+        Check.That(heads > 0 && qkv.Shape[2] % (3 * heads) == 0 && qkv.Count > 0, "SelfAttention", $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
+        int length = qkv.Shape[1], row = qkv.Shape[2], inner = row / 3;
+        AttentionShape s = new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row);
+        (Tensor y, Tensor? weights) = Attend(s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, Tape.IsRecording && qkv.NeedsGrad);
+        if (Tape.Needs(qkv))
+            Tape.Push(y, dy =>
+            {
+                GradSlot slot = qkv.OpenGrad();
+                Launch.Run(
+                    new AttentionBackward
+                    {
+                        Shape = s,
+                        Q = qkv.Pointer,
+                        K = qkv.Pointer + inner,
+                        V = qkv.Pointer + 2 * inner,
+                        P = weights!.Pointer,
+                        Dy = dy.Pointer,
+                        Dq = slot.Pointer,
+                        Dk = slot.Pointer + inner,
+                        Dv = slot.Pointer + 2 * inner,
+                        AddQ = slot.Accumulate,
+                        AddK = slot.Accumulate,
+                        AddV = slot.Accumulate,
+                    },
+                    s.Batch * s.Heads, 1);
+            }, qkv, weights);
+        return y;
+    }
+
+    /// <summary>The result, and the weights (B, Heads, Queries, Keys) if the backward pass will want them.</summary>
+    private static (Tensor Y, Tensor? Weights) Attend(in AttentionShape s, float* q, float* k, float* v, bool record)
+    {
+        Tensor y = Tensor.Empty((int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth));
+        Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys) : null;
+        Launch.Run(
+            new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights is null ? null : weights.Pointer }, s.Batch * s.Heads * s.QueryBlocks, 1);
+        MultiplyAdds.Add((long)(s.Batch * s.Heads * s.Queries * s.Keys * (s.HeadWidth + s.ValueWidth)));
+        return (y, weights);
     }
 
     private static Tensor SoftmaxOf(Tensor x, bool logarithm)

@@ -55,9 +55,7 @@ public sealed class TransformerBlock
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        int inner = _config.Heads * _config.HeadWidth;
-        Tensor qkv = _qkv.Forward(_attentionNorm.Forward(x)); // (B, L, 3 inner)
-        Tensor mixed = Ops.Attention(Ops.Slice(qkv, 2, 0, inner), Ops.Slice(qkv, 2, inner, inner), Ops.Slice(qkv, 2, 2 * inner, inner), _config.Heads);
+        Tensor mixed = Ops.SelfAttention(_qkv.Forward(_attentionNorm.Forward(x)), _config.Heads); // (B, L, heads head width)
         x = Ops.Add(_attentionPath.Forward(_out.Forward(mixed)), x);
         Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
         return memory.Return(Ops.Add(_perceptronPath.Forward(_narrow.Forward(hidden)), x));

@@ -24,7 +24,7 @@ internal sealed class AttentionTests(VectorWidth width)
         Assert.That(Ops.LogSoftmax(x).Span[3], Is.EqualTo(-6e4f));
     }
 
-    [TestCase(1, 1, 1, 1, 1, 1), TestCase(3, 5, 7, 2, 3, 3), TestCase(1, 9, 4, 1, 17, 5), TestCase(1, 3, 33, 3, 8, 1), TestCase(3, 17, 17, 4, 6, 6)]
+    [TestCase(1, 1, 1, 1, 1, 1), TestCase(3, 5, 7, 2, 3, 3), TestCase(1, 9, 4, 1, 17, 5), TestCase(1, 3, 33, 3, 8, 1), TestCase(3, 17, 17, 4, 6, 6), TestCase(1, 400, 7, 2, 3, 2)]
     public void Attention_mixes_values_by_scores(int batch, int lq, int lk, int heads, int dh, int dv) => OperatorCheck.Run(
         width, i => Ops.Attention(i[0], i[1], i[2], heads), i => Naive.Attention(i[0], i[1], i[2], batch, lq, lk, heads, dh, dv),
         [Numbers.Random(1, batch, lq, heads * dh), Numbers.Random(2, batch, lk, heads * dh), Numbers.Random(3, batch, lk, heads * dv)]);
@@ -38,6 +38,10 @@ internal sealed class AttentionTests(VectorWidth width)
         width, i => Ops.Attention(i[0], i[1], i[2], 2), i => Naive.Attention(i[0], i[1], i[2], 1, 5, 4, 2, 3, 3),
         [Numbers.Random(1, 1, 5, 6), Numbers.Random(2, 1, 4, 6), Numbers.Random(3, 1, 4, 6)], 1e-5, frozen);
 
+    [TestCase(2, 5, 2, 3), TestCase(1, 19, 1, 20), TestCase(1, 200, 2, 2)]
+    public void Self_attention_reads_queries_keys_and_values_in_place(int batch, int length, int heads, int dh) => OperatorCheck.Run(
+        width, i => Ops.SelfAttention(i[0], heads), i => Naive.SelfAttention(i[0], batch, length, heads, dh), [Numbers.Random(1, batch, length, 3 * heads * dh)]);
+
     [Test]
     public void Bad_shapes_are_refused()
     {
@@ -50,6 +54,8 @@ internal sealed class AttentionTests(VectorWidth width)
         OperatorCheck.Refuses("Attention", () => Ops.Attention(q, Tensor.Zeros(2, 5, 4), q, 2));
         OperatorCheck.Refuses("Attention", () => Ops.Attention(q, Tensor.Zeros(1, 5, 6), Tensor.Zeros(1, 5, 6), 2));
         OperatorCheck.Refuses("Attention", () => Ops.Attention(Tensor.Zeros(5, 6), q, q, 2));
+        OperatorCheck.Refuses("SelfAttention", () => Ops.SelfAttention(q, 4));
+        OperatorCheck.Refuses("SelfAttention", () => Ops.SelfAttention(Tensor.Zeros(5, 6), 2));
         OperatorCheck.Refuses("Attention", () => Ops.Attention(q, Tensor.Zeros(2, 0, 6), Tensor.Zeros(2, 0, 6), 2));
     }
 }

@@ -85,6 +85,13 @@ internal static class Naive
         return y;
     }
 
+    /// <summary>Attention of q, k and v side by side: (B, L, 3 H Dh).</summary>
+    public static double[] SelfAttention(double[] qkv, int batch, int length, int heads, int dh)
+    {
+        double[] Part(int part) => [.. qkv.Chunk(3 * heads * dh).SelectMany(token => token.Skip(part * heads * dh).Take(heads * dh))];
+        return Attention(Part(0), Part(1), Part(2), batch, length, length, heads, dh, dh);
+    }
+
     /// <summary>Attention by heads: q (B, Lq, H Dh), k (B, Lk, H Dh), v (B, Lk, H Dv).</summary>
     public static double[] Attention(double[] q, double[] k, double[] v, int batch, int lq, int lk, int heads, int dh, int dv)
     {
