@@ -52,6 +52,11 @@ internal static unsafe class Conv
     /// <summary>y = x * weights + bias, the weights packed by <see cref="PackWeights"/> for <see cref="WidthFor"/>.</summary>
     public static void Forward(in ConvShape s, float* x, float* packed, float* bias, float* y, bool add, VectorWidth width)
     {
+        if (ConvColumns.Suits(s))
+        {
+            ConvColumns.Forward(s, x, packed, bias, y, add, width);
+            return;
+        }
         nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width));
         int rows = BandRows(s);
         nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
@@ -120,6 +125,13 @@ internal static unsafe class Conv
     /// </summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
+        if (ConvColumns.Suits(s))
+        {
+            using Scratch product = new((nint)s.Depth * s.Cout);
+            ConvColumns.WeightGradient(s, x, dy, product.Pointer);
+            Gather(s, product.Pointer, dw, parts: 1, size: 0, s.Cout, add);
+            return;
+        }
         VectorWidth width = WidthFor(s);
         nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width)), columns = panels * PackPanels.Width(width);
         nint size = s.Groups * s.Depth * columns;
@@ -148,10 +160,12 @@ internal static unsafe class Conv
                 Split = split,
             },
             parts * s.Groups * split, 1, width);
-        Launch.Run(
-            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
-            s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
+        Gather(s, sums.Pointer, dw, parts, size, columns, add);
     }
+
+    private static void Gather(in ConvShape s, float* sums, float* dw, nint parts, nint size, nint columns, bool add) => Launch.Run(
+        new GatherWeightGradient { Shape = s, Sums = sums, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
+        s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
 
     private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
 }

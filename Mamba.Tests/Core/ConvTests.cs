@@ -31,6 +31,10 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(3, 6, 7, 5, 10, 5, 2, 2, 1, 5)]
     [TestCase(1, 5, 230, 2, 3, 3, 1, 1, 1, 1)] // several bands an image, the last one lower
     [TestCase(3, 3, 500, 1, 2, 3, 2, 1, 1, 1)]
+    [TestCase(5, 2, 3, 17, 33, 3, 1, 1, 1, 1)] // images smaller than a tile: the batch is one matrix
+    [TestCase(4, 1, 1, 9, 130, 3, 1, 1, 1, 1)]
+    [TestCase(3, 4, 5, 7, 18, 3, 2, 1, 1, 1)]
+    [TestCase(2, 3, 3, 5, 6, 3, 1, 2, 2, 1)]
     [TestCase(1, 3, 3, 2, 130, 3, 1, 1, 1, 1)] // many output channels: panels are shared among threads
     [TestCase(2, 9, 37, 2, 1, 7, 1, 9, 3, 1)] // one or two output channels: pixels are the lanes
     [TestCase(1, 40, 41, 3, 2, 3, 1, 1, 1, 1)]
