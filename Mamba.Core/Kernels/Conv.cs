@@ -127,9 +127,7 @@ internal static unsafe class Conv
     {
         if (ConvColumns.Suits(s))
         {
-            using Scratch product = new((nint)s.Depth * s.Cout);
-            ConvColumns.WeightGradient(s, x, dy, product.Pointer);
-            Gather(s, product.Pointer, dw, parts: 1, size: 0, s.Cout, add);
+            ConvColumns.WeightGradient(s, x, dy, dw, add);
             return;
         }
         VectorWidth width = WidthFor(s);
@@ -160,12 +158,10 @@ internal static unsafe class Conv
                 Split = split,
             },
             parts * s.Groups * split, 1, width);
-        Gather(s, sums.Pointer, dw, parts, size, columns, add);
+        Launch.Run(
+            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
+            s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
-
-    private static void Gather(in ConvShape s, float* sums, float* dw, nint parts, nint size, nint columns, bool add) => Launch.Run(
-        new GatherWeightGradient { Shape = s, Sums = sums, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
-        s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
 
     private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
 }

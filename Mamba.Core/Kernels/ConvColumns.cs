@@ -24,45 +24,49 @@ internal static unsafe class ConvColumns
         Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, bias, add, width);
     }
 
-    /// <summary>The weight gradient as [tap, ci][co], (Depth, Cout).</summary>
-    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* sums)
+    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): with windows in that order it is the product itself.</summary>
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
-        using Scratch columns = Windows(s, x);
-        Gemm.Run(s.Depth, s.Cout, pixels, new Matrix(columns.Pointer, s.Depth).Transposed, new Matrix(dy, s.Cout), sums, s.Cout);
+        using Scratch columns = Windows(s, x, channelsFirst: true);
+        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth, add: add);
     }
 
-    private static Scratch Windows(in ConvShape s, float* x)
+    private static Scratch Windows(in ConvShape s, float* x, bool channelsFirst = false)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         Scratch columns = new(pixels * s.Depth);
-        Launch.Run(new ImageToColumns { Shape = s, X = x, Columns = columns.Pointer }, pixels, Math.Max(1, 8192 / s.Depth));
+        Launch.Run(new ImageToColumns { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst }, pixels, Math.Max(1, 8192 / s.Depth));
         return columns;
     }
 }
 
-/// <summary>One item: the window of an output pixel, in the order (ky, kx, ci), zero beyond the border.</summary>
+/// <summary>One item: the window of an output pixel, in the order (ky, kx, ci) or (ci, ky, kx), zero beyond the border.</summary>
 internal unsafe struct ImageToColumns : IKernel
 {
     public ConvShape Shape;
     public float* X, Columns;
+    public bool ChannelsFirst;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
+        nint taps = s.KernelHeight * s.KernelWidth;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / (s.OutHeight * s.OutWidth), oy = item / s.OutWidth % s.OutHeight, ox = item % s.OutWidth;
-            float* target = Columns + item * s.Depth;
-            for (nint ky = 0; ky < s.KernelHeight; ky++)
-                for (nint kx = 0; kx < s.KernelWidth; kx++, target += s.Cin)
-                {
-                    nint y = oy * s.StrideY - s.PaddingY + ky * s.DilationY, x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
-                    Span<float> tap = new(target, s.Cin);
-                    if (y < 0 || y >= s.Height || x < 0 || x >= s.Width) tap.Clear();
-                    else new ReadOnlySpan<float>(X + ((image * s.Height + y) * s.Width + x) * s.Cin, s.Cin).CopyTo(tap);
-                }
+            float* window = Columns + item * s.Depth;
+            for (nint tap = 0; tap < taps; tap++)
+            {
+                nint y = oy * s.StrideY - s.PaddingY + tap / s.KernelWidth * s.DilationY, x = ox * s.StrideX - s.PaddingX + tap % s.KernelWidth * s.DilationX;
+                bool inside = y >= 0 && y < s.Height && x >= 0 && x < s.Width;
+                float* pixel = X + ((image * s.Height + y) * s.Width + x) * s.Cin;
+                if (ChannelsFirst)
+                    for (nint c = 0; c < s.Cin; c++) window[c * taps + tap] = inside ? pixel[c] : 0f;
+                else if (inside) new ReadOnlySpan<float>(pixel, s.Cin).CopyTo(new Span<float>(window + tap * s.Cin, s.Cin));
+                else new Span<float>(window + tap * s.Cin, s.Cin).Clear();
+            }
         }
     }
 }
