@@ -29,7 +29,7 @@ internal static class CommandLine
             "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
         {
             TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
-            ModelsCommand.Create(terminal), VerifyCommand.Create(terminal, stop),
+            ModelsCommand.Create(terminal), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal),
         };
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         // A misspelt word leaves something else missing as well; the word is what the user can see.
@@ -66,7 +66,10 @@ internal static class CommandLine
 
     private static int Report(Terminal terminal, string message)
     {
-        terminal.Error.WriteLine($"mamba: {message.ReplaceLineEndings(" ")}");
+        terminal.Error.WriteLine($"mamba: {Printable(message.ReplaceLineEndings(" "))}");
         return BadInput;
     }
+
+    /// <summary>Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.</summary>
+    public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -67,8 +67,8 @@ public sealed unsafe class Tensor : IDisposable
         }
     }
 
-    /// <summary>Whether gradients flow into this tensor: a leaf that asked for them, or the result of a recorded operator.</summary>
-    internal bool NeedsGrad => _gradient is not null;
+    /// <summary>Whether gradients flow into this tensor: a leaf that asked for them, or the result of a recorded operator. A backward step asks before <see cref="OpenGrad"/>.</summary>
+    public bool NeedsGrad => _gradient is not null;
 
     internal GradientCell? GradientCell => _gradient;
 

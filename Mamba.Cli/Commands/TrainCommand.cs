@@ -91,11 +91,11 @@ internal static class TrainCommand
                 {
                     InputChannels = parsed.GetValue(channels) ?? (classifies ? images.Load(0).Image.Channels : entry.Config.InputChannels),
                     Classes = classifies ? images.Labels.Count : entry.Config.Classes,
-                    ImageSize = Chosen("--size", parsed.GetValue(size) is null ? null : rows, entry.Config.ImageSize, required: false),
+                    ImageSize = Chosen("--size", parsed.GetValue(size) is null ? null : (int?)rows, entry.Config.ImageSize, required: false),
                     Patch = Chosen("--patch", parsed.GetValue(patch), entry.Config.Patch),
                     Width = Chosen("--width", parsed.GetValue(width), entry.Config.Width),
                     Depth = Chosen("--depth", parsed.GetValue(depth), entry.Config.Depth),
-                    DropPath = parsed.GetValue(dropPath) ?? entry.Config.DropPath,
+                    DropPath = Chosen("--drop-path", parsed.GetValue(dropPath), entry.Config.DropPath),
                 },
                 Init = parsed.GetValue(init),
                 Limit = most,
@@ -106,7 +106,7 @@ internal static class TrainCommand
             return new TrainingRun(terminal, entry, arguments, images, parsed.GetValue(output)).Execute(stop);
 
             // A choice that the model does not have is refused, unless it means something else there, too.
-            int? Chosen(string option, int? value, int? own, bool required = true) => value is null || own is not null ? value ?? own
+            T? Chosen<T>(string option, T? value, T? own, bool required = true) where T : struct => value is null || own is not null ? value ?? own
                 : required ? throw new ArgumentException($"{option} cannot be chosen for {entry.Name}") : null;
         });
         return command;

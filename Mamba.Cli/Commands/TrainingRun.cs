@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Mamba.Cli.Reports;
-using Mamba.Core;
-using Mamba.Core.Memory;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
 using Mamba.Models.Data;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -27,6 +27,12 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         if (output is not null) RunFolder.ThrowIfTaken(output);
         VisionModel model = entry.Create(_info.Config, arguments.Seed);
         _objective.ThrowIfUnfit(model.Output);
+        if (arguments.Init is { } init)
+        {
+            using WeightFile weights = WeightFile.Open(init);
+            LoadReport report = model.Parameters.LoadMatching(weights);
+            terminal.WriteLine($"{init}: {report.Loaded} tensors taken{(report.ToString() is { Length: > 0 } rest ? "; " + rest : "")}");
+        }
         Split split = Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit);
         CachedData data = new(source, arguments.CacheBytes);
         // Every image is read once before anything is written: a damaged file is found now, not in the third epoch.

@@ -13,6 +13,9 @@ internal static unsafe class ChannelNorm
 {
     private const nint ElementsPerChunk = 16384;
 
+    /// <summary>Rows that are summed in float; longer sums are of such sums, in double. An error here is a shift of a whole channel.</summary>
+    private const nint RowsPerSum = 64;
+
     /// <summary>Mean and (biased) variance of each channel in each segment, in one pass over x.</summary>
     public static void Moments(float* x, nint segments, nint rows, nint channels, double* mean, double* variance)
     {
@@ -21,13 +24,16 @@ internal static unsafe class ChannelNorm
         for (nint s = 0; s < segments; s++)
             for (nint c = 0; c < channels; c++)
             {
-                // Deviations are from the segment's first row, which is as near to the mean as any element: no cancellation.
+                // Deviations are from one of the segment's elements, which is near enough to the mean: no cancellation.
                 (double sum, double squares) = partials.Total(s, c);
                 double shift = sum / rows;
-                mean[s * channels + c] = x[s * rows * channels + c] + shift;
+                mean[s * channels + c] = x[(s * rows + Pivot(rows)) * channels + c] + shift;
                 variance[s * channels + c] = Math.Max(0, squares / rows - shift * shift);
             }
     }
+
+    /// <summary>The row whose elements stand for the mean: not the first, which is a corner of the image, where padding makes outliers.</summary>
+    private static nint Pivot(nint rows) => rows * 2 / 3;
 
     /// <summary>y = (x - mean) scale + shift, the three given for each segment and channel; taking the mean off first cancels where it is harmless.</summary>
     public static void Apply(float* x, float* y, nint segments, nint rows, nint channels, float* mean, float* scale, float* shift) =>
@@ -55,7 +61,7 @@ internal static unsafe class ChannelNorm
     private interface IChannelSums
     {
         /// <summary>Adds up rows [begin, end) of one segment into first[c] and second[c].</summary>
-        void Sum<V>(nint begin, nint end, nint segment, nint firstRow, nint channels, float* first, float* second) where V : unmanaged;
+        void Sum<V>(nint begin, nint end, nint segment, nint firstRow, nint rows, nint channels, float* first, float* second) where V : unmanaged;
     }
 
     /// <summary>Two sums for each (segment, chunk of rows, channel), and their totals in double, in order.</summary>
@@ -67,14 +73,14 @@ internal static unsafe class ChannelNorm
         public Partials(nint segments, nint rows, nint channels)
         {
             (_segments, _rows, _channels) = (segments, rows, channels);
-            _perChunk = Math.Max(1, ElementsPerChunk / channels);
+            _perChunk = Math.Clamp(ElementsPerChunk / channels, 1, RowsPerSum);
             _chunks = Launch.Chunks(rows, _perChunk);
             _sums = new Scratch(segments * _chunks * 2 * channels);
         }
 
         public void Run<TSums>(TSums sums, nint channels) where TSums : unmanaged, IChannelSums => Launch.Run(
             new SumKernel<TSums> { Sums = sums, Rows = _rows, PerChunk = _perChunk, Chunks = _chunks, Channels = channels, Target = _sums.Pointer },
-            _segments * _chunks, 1, Isa.For(channels));
+            _segments * _chunks, Math.Max(1, ElementsPerChunk / (_perChunk * channels)), Isa.For(channels));
 
         public (double First, double Second) Total(nint segment, nint channel)
         {
@@ -104,7 +110,7 @@ internal static unsafe class ChannelNorm
             {
                 nint segment = item / Chunks, first = item % Chunks * PerChunk;
                 float* target = Target + item * 2 * Channels;
-                Sums.Sum<V>(segment * Rows + first, segment * Rows + Math.Min(Rows, first + PerChunk), segment, segment * Rows, Channels, target, target + Channels);
+                Sums.Sum<V>(segment * Rows + first, segment * Rows + Math.Min(Rows, first + PerChunk), segment, segment * Rows, Rows, Channels, target, target + Channels);
             }
         }
     }
@@ -114,13 +120,13 @@ internal static unsafe class ChannelNorm
         public float* X;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public readonly void Sum<V>(nint begin, nint end, nint segment, nint firstRow, nint channels, float* first, float* second) where V : unmanaged
+        public readonly void Sum<V>(nint begin, nint end, nint segment, nint firstRow, nint rows, nint channels, float* first, float* second) where V : unmanaged
         {
             nint n = Count<V>();
             for (nint c = 0; c < channels; c += n)
             {
                 nint lanes = Math.Min(n, channels - c);
-                V pivot = Load<V>(X + firstRow * channels + c, lanes), s0 = default, s1 = default, q0 = default, q1 = default;
+                V pivot = Load<V>(X + (firstRow + Pivot(rows)) * channels + c, lanes), s0 = default, s1 = default, q0 = default, q1 = default;
                 float* x = X + begin * channels + c;
                 nint r = begin;
                 if (lanes == n)
@@ -149,7 +155,7 @@ internal static unsafe class ChannelNorm
         public float* X, Dy, Mean;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public readonly void Sum<V>(nint begin, nint end, nint segment, nint firstRow, nint channels, float* first, float* second) where V : unmanaged
+        public readonly void Sum<V>(nint begin, nint end, nint segment, nint firstRow, nint rows, nint channels, float* first, float* second) where V : unmanaged
         {
             nint n = Count<V>();
             for (nint c = 0; c < channels; c += n)

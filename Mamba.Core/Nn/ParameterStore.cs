@@ -55,6 +55,11 @@ public sealed class ParameterStore(ulong seed = 0)
         foreach (Entry entry in _order) entry.Tensor.ZeroGrad();
     }
 
+    /// <summary>Takes the values of a file of weights: safetensors, or a state_dict that PyTorch saved.</summary>
+    /// <param name="file">The open file.</param>
+    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
+    public void Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
+
     /// <summary>
     /// Takes the values of a state_dict. A leading <c>module.</c> (PyTorch's DataParallel) falls away; <c>num_batches_tracked</c> counters are not used.
     /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
@@ -66,41 +71,47 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
     public void Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
     {
+        (List<Match> matches, LoadReport report) = MatchAll(names, shape);
+        if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
+            throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
+        foreach (Match match in matches) match.Take(read);
+    }
+
+    /// <summary>Takes what fits of a file of weights, to start training from: another model's head, say, is left as it was drawn.</summary>
+    /// <param name="file">The open file.</param>
+    /// <returns>What was loaded and what was not.</returns>
+    /// <exception cref="CheckpointException">Nothing fits.</exception>
+    public LoadReport LoadMatching(WeightFile file)
+    {
+        (List<Match> matches, LoadReport report) = MatchAll(file.Names, file.Shape);
+        if (matches.Count == 0) throw new CheckpointException($"{file.Path}: no tensor fits the model; {report}");
+        foreach (Match match in matches) match.Take(file.ReadFloats);
+        return report;
+    }
+
+    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> names, Func<string, int[]> shape)
+    {
         List<string> unexpected = [], misshapen = [];
         HashSet<string> seen = [];
-        Dictionary<Entry, string> found = [];
-        Dictionary<string, Refit> refits = [];
+        HashSet<Entry> named = [];
+        Dictionary<Entry, Match> found = [];
         foreach (string name in names)
         {
             string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
             if (key.EndsWith("num_batches_tracked", StringComparison.Ordinal)) continue;
-            Entry? entry = Find(key);
-            if (entry is null || !seen.Add(key)) unexpected.Add(name); // also the second of 'x' and 'module.x'
-            else
+            if (Find(key) is not { } entry || !seen.Add(key))
             {
-                int[] extents = shape(name);
-                bool fits = extents.AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray());
-                if (!fits && entry.Refits?.Invoke(extents) is { } refit) refits[name] = refit;
-                else if (!fits)
-                    misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
-                if (key == entry.Name) found[entry] = name;
-                else found.TryAdd(entry, name);
+                unexpected.Add(name); // also the second of 'x' and 'module.x'
+                continue;
             }
+            named.Add(entry);
+            int[] extents = shape(name);
+            bool fits = extents.AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray());
+            Refit? refit = fits ? null : entry.Refits?.Invoke(extents);
+            if (!fits && refit is null) misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
+            else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
         }
-        List<string> missing = [.. _order.Where(e => !found.ContainsKey(e)).Select(e => e.Name)];
-        if (missing.Count + unexpected.Count + misshapen.Count > 0)
-            throw new CheckpointException(
-                $"{source}: the weights do not fit the model" + List("missing", missing) + List("unexpected", unexpected) + List("misshapen", misshapen) + ".");
-        foreach ((Entry entry, string name) in found)
-            if (refits.TryGetValue(name, out Refit? refit))
-            {
-                float[] values = new float[shape(name).Aggregate(1, (product, extent) => checked(product * extent))];
-                read(name, values);
-                refit(values, entry.Tensor.Span);
-            }
-            else read(name, entry.Tensor.Span);
-
-        static string List(string what, List<string> items) => items.Count == 0 ? "" : $"; {what}: {string.Join(", ", items)}";
+        return ([.. found.Values], new LoadReport(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)], unexpected, misshapen));
     }
 
     /// <summary>Draws initial values again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
@@ -146,11 +157,40 @@ public sealed class ParameterStore(ulong seed = 0)
 
     internal void SetRefits(string name, Func<int[], Refit?> refits) => _entries[name].Refits = refits;
 
+    /// <summary>A tensor of a file and the entry that takes it, as it is or refitted.</summary>
+    private sealed record Match(Entry Entry, string Name, int[] Extents, Refit? Refit)
+    {
+        public void Take(Action<string, Span<float>> read)
+        {
+            if (Refit is null)
+            {
+                read(Name, Entry.Tensor.Span);
+                return;
+            }
+            float[] values = new float[Extents.Aggregate(1, (product, extent) => checked(product * extent))];
+            read(Name, values);
+            Refit(values, Entry.Tensor.Span);
+        }
+    }
+
     private sealed record Entry(string Name, Tensor Tensor, bool Trainable)
     {
         /// <summary>How other shapes are taken.</summary>
         public Func<int[], Refit?>? Refits { get; set; }
     }
+}
+
+/// <summary>How a file of weights met a model.</summary>
+/// <param name="Loaded">Tensors that fit.</param>
+/// <param name="Missing">Names that the model has and the file has not.</param>
+/// <param name="Unexpected">Names that the file has and the model has not.</param>
+/// <param name="Misshapen">Names of both whose shapes differ, with both shapes.</param>
+public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
+{
+    /// <summary>All names that did not fit.</summary>
+    /// <returns>A line.</returns>
+    public override string ToString() => string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
+        .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));
 }
 
 /// <summary>A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.</summary>

@@ -63,6 +63,33 @@ public struct RandomStream
         return u * factor;
     }
 
+    /// <summary>Beta distributed: x / (x + y) of two gamma distributed numbers x and y.</summary>
+    /// <param name="a">The shape of x, from 1e-100 to 1e100.</param>
+    /// <param name="b">The shape of y, likewise.</param>
+    /// <returns>A number from 0 to 1.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A shape is out of its range.</exception>
+    public double NextBeta(double a, double b)
+    {
+        double x = NextLogGamma(a), y = NextLogGamma(b);
+        return 1 / (1 + Math.Exp(y - x));
+    }
+
+    /// <summary>
+    /// The logarithm, since a small shape gives numbers below the least double. Marsaglia and Tsang's method (2000) draws for the shape plus one, and a
+    /// power of a uniform number takes the one off.
+    /// </summary>
+    private double NextLogGamma(double shape)
+    {
+        if (shape is not (>= 1e-100 and <= 1e100)) throw new ArgumentOutOfRangeException(nameof(shape), shape, "RandomStream: expected a shape from 1e-100 to 1e100.");
+        double d = shape + 2.0 / 3, c = 1 / Math.Sqrt(9 * d);
+        while (true)
+        {
+            double normal = NextNormal(), root = 1 + c * normal, v = root * root * root;
+            if (root > 0 && Math.Log(1 - NextDouble()) < 0.5 * normal * normal + d - d * v + d * Math.Log(v))
+                return Math.Log(d * v) + Math.Log(1 - NextDouble()) / shape;
+        }
+    }
+
     /// <summary>Puts a list into random order (Fisher and Yates).</summary>
     /// <param name="items">The list.</param>
     /// <typeparam name="T">Of anything.</typeparam>

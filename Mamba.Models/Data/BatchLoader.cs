@@ -34,6 +34,12 @@ public sealed record BatchOptions
     /// <summary>Augmentation; null for none.</summary>
     public IAugmentation? Augment { get; init; }
 
+    /// <summary>
+    /// The alpha of MixUp (Zhang et al. 2018), for classes alone; null for none. As in timm, each picture and its target are mixed with those at the
+    /// mirrored place of their batch, all by one share, drawn from Beta(alpha, alpha).
+    /// </summary>
+    public double? MixUp { get; init; }
+
     /// <summary>Batches that are made ahead of the one in use.</summary>
     public int Ahead { get; init; } = 2;
 }
@@ -74,6 +80,8 @@ public sealed class BatchLoader : IDisposable
         if (options.BatchSize < 1 || options.Ahead < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Ahead} batches ahead; expected at least 1 of each.");
         if ((long)Math.Min(options.BatchSize, indices.Length) * options.Height * options.Width * options.Channels > Array.MaxLength)
             throw new ArgumentException($"BatchLoader: {Math.Min(options.BatchSize, indices.Length)} samples of {options.Height} x {options.Width} x {options.Channels} in a batch; expected at most {Array.MaxLength} numbers.");
+        if (options.MixUp is { } alpha && (data.Task != ModelTask.Classification || alpha is not (>= 1e-3 and <= 1e3)))
+            throw new ArgumentException($"BatchLoader: MixUp with alpha {alpha} for {data.Task}; expected an alpha from 0.001 to 1000, and Classification.");
         (_data, _indices, _options, _writer) = (data, indices, options, new BatchWriter(options));
     }
 
@@ -191,7 +199,25 @@ public sealed class BatchLoader : IDisposable
                 _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
                 sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
             }
+            if (options.MixUp is { } alpha)
+            {
+                float share = (float)new RandomStream(options.Seed, $"mixup/{_epoch}/{indices[0]}").NextBeta(alpha, alpha);
+                Mix(ready.Images.Span, pixels, share);
+                Mix(ready.Targets.Span, target, share);
+            }
             return ready;
+        }
+
+        /// <summary>Mixes each sample with the one as far from the other end; one in the middle is mixed with itself.</summary>
+        private static void Mix(Span<float> batch, int size, float share)
+        {
+            int last = batch.Length - size;
+            for (int i = 0; i < last - i; i += size)
+            {
+                Span<float> one = batch.Slice(i, size), other = batch.Slice(last - i, size);
+                for (int k = 0; k < one.Length; k++)
+                    (one[k], other[k]) = (share * one[k] + (1 - share) * other[k], share * other[k] + (1 - share) * one[k]);
+            }
         }
     }
 

@@ -14,6 +14,20 @@ internal static class DataFile
     /// <summary>The first of the folders that holds one of these files; null if none does.</summary>
     public static string? Folder(string[] folders, string[] names) => folders.FirstOrDefault(folder => names.Any(name => File.Exists(Path.Combine(folder, name))));
 
+    /// <summary>The pictures in a folder of any depth: paths relative to it, with '/' between folders on every system, in ordinal order.</summary>
+    /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
+    public static List<string> Pictures(string root)
+    {
+        try
+        {
+            return [.. ImageFile.Find(root).Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
+        }
+    }
+
     /// <summary>Reads a file of known structure.</summary>
     /// <param name="path">The file.</param>
     /// <param name="headBytes">The bytes of its head.</param>

@@ -20,7 +20,8 @@ public sealed class SegmentationFolder : IImageData
     {
         _root = root;
         SortedDictionary<string, string> images = new(StringComparer.Ordinal), masks = new(StringComparer.Ordinal);
-        foreach (string path in List(root))
+        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
+        foreach (string path in DataFile.Pictures(root))
         {
             string name = Path.ChangeExtension(path, null);
             bool isMask = IsMask(path);
@@ -71,20 +72,6 @@ public sealed class SegmentationFolder : IImageData
         if (image.Width != mask.Width || image.Height != mask.Height)
             throw new DatasetException($"{imagePath} is {image.Width} x {image.Height}, but {maskPath} {mask.Width} x {mask.Height}; expected equal sizes.");
         return new SegmentationSample(image, mask.ToMask());
-    }
-
-    /// <summary>The pictures' paths relative to the root, with '/' between folders on every system.</summary>
-    private static List<string> List(string root)
-    {
-        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
-        try
-        {
-            return [.. ImageFile.Find(root).Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
-        }
     }
 
     private void ThrowIfAlone(SortedDictionary<string, string> some, SortedDictionary<string, string> others, string what)

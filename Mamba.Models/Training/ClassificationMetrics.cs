@@ -1,48 +1,64 @@
-using System.Numerics.Tensors;
-
 namespace Mamba.Models.Training;
 
-/// <summary>How well one class is found.</summary>
+/// <summary>How well one class is told from the others.</summary>
 /// <param name="Label">Its name.</param>
-/// <param name="Precision">Of the images taken for it, the share that are; 0 if there are none.</param>
-/// <param name="Recall">Of its images, the share that is taken for it; 0 if there are none.</param>
-/// <param name="F1">The harmonic mean of the two: 2 tp / (2 tp + fp + fn); 0 if all are 0.</param>
-/// <param name="Support">Its images.</param>
+/// <param name="Precision">Of the images taken for it, the share that is of it; 0 where there is none.</param>
+/// <param name="Recall">Of the images that are of it, the share taken for it; 0 where there is none.</param>
+/// <param name="F1">The harmonic mean of both, 2 tp / (2 tp + fp + fn); 0 where all three are 0.</param>
+/// <param name="Support">The number of images that are of it.</param>
 public sealed record ClassScores(string Label, double Precision, double Recall, double F1, long Support);
 
-/// <summary>How well a set of images is classified.</summary>
-/// <param name="Classes">Each class.</param>
-/// <param name="Confusion">Images by true class (row) and predicted class (column).</param>
-public sealed record ClassificationScores(IReadOnlyList<ClassScores> Classes, long[,] Confusion) : Scores
+/// <summary>How a set of images was classified; see <see cref="ClassificationMetrics"/>.</summary>
+/// <param name="Accuracy">The share of images whose class is the most probable one.</param>
+/// <param name="MacroF1">The mean F1 of the classes that are true or predicted anywhere, each with the same weight.</param>
+/// <param name="Top5">The share of images whose class is among the five most probable; null if there are no more than five.</param>
+/// <param name="Classes">The classes in their order.</param>
+/// <param name="Confusion">The number of images by true class (rows) and predicted class (columns).</param>
+public sealed record ClassificationScores(double Accuracy, double MacroF1, double? Top5, IReadOnlyList<ClassScores> Classes, long[,] Confusion) : Scores
 {
-    /// <summary>The mean of the classes' F1, over the classes that occur in truth or prediction, as scikit-learn's f1_score(average='macro').</summary>
-    public double MacroF1 { get; } = Classes.Where((c, i) => c.Support > 0 || Column(Confusion, i) > 0).Select(c => c.F1).DefaultIfEmpty(0).Average();
-
-    /// <summary>The share of images whose class is predicted.</summary>
-    public double Accuracy { get; } = Enumerable.Range(0, Classes.Count).Sum(i => Confusion[i, i]) / (double)Math.Max(1, Classes.Sum(c => c.Support));
-
     /// <inheritdoc/>
-    public override IReadOnlyList<(string Name, double Value)> Values => [("macro_f1", MacroF1), ("accuracy", Accuracy)];
-
-    internal static long Column(long[,] confusion, int column) => Enumerable.Range(0, confusion.GetLength(0)).Sum(row => confusion[row, column]);
+    public override IReadOnlyList<(string Name, double Value)> Values =>
+        Top5 is { } top ? [("macro_f1", MacroF1), ("accuracy", Accuracy), ("top5", top)] : [("macro_f1", MacroF1), ("accuracy", Accuracy)];
 }
 
-/// <summary>The confusion matrix of a classifier, and what follows from it. The predicted class is the first of the most probable ones.</summary>
-/// <param name="labels">The names of the classes.</param>
-public sealed class ClassificationMetrics(IReadOnlyList<string> labels) : IMetrics
+/// <summary>
+/// Accuracy, macro F1 and the confusion matrix, from what a model says of each image. The most probable class is predicted, the first of equals, as
+/// torch.max; the scores are those of scikit-learn with zero_division=0, whose macro F1 leaves out a class that is neither true nor predicted anywhere.
+/// </summary>
+public sealed class ClassificationMetrics : IMetrics
 {
-    private readonly long[,] _confusion = new long[labels.Count, labels.Count];
+    private const int Top = 5;
+
+    private readonly IReadOnlyList<string> _labels;
+    private readonly long[,] _confusion;
+    private int _images, _top;
+
+    /// <summary>Starts with no image.</summary>
+    /// <param name="labels">The names of the classes.</param>
+    /// <exception cref="ArgumentException">There are none.</exception>
+    public ClassificationMetrics(IReadOnlyList<string> labels)
+    {
+        if (labels.Count == 0) throw new ArgumentException("ClassificationMetrics: no classes; expected one at least.");
+        (_labels, _confusion) = (labels, new long[labels.Count, labels.Count]);
+    }
 
     /// <inheritdoc/>
-    public int Images { get; private set; }
+    public int Images => _images;
+
+    private int Count => _labels.Count;
 
     /// <inheritdoc/>
+    /// <remarks>The largest value of a target is at its class. A probability that is not a number counts as the least.</remarks>
     public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target)
     {
-        if (probabilities.Length != labels.Count || target.Length != labels.Count)
-            throw new ArgumentException($"ClassificationMetrics: {probabilities.Length} probabilities and {target.Length} true ones; expected {labels.Count} of each.");
-        _confusion[TensorPrimitives.IndexOfMax(target), TensorPrimitives.IndexOfMax(probabilities)]++;
-        Images++;
+        if (probabilities.Length != Count || target.Length != Count)
+            throw new ArgumentException($"ClassificationMetrics: {probabilities.Length} probabilities for {target.Length} values of the target; expected {Count} of each.");
+        int real = First(target), predicted = First(probabilities), ahead = 0;
+        _images++;
+        _confusion[real, predicted]++;
+        for (int c = 0; c < Count; c++)
+            if (Value(probabilities[c]) > Value(probabilities[real]) || (Value(probabilities[c]) == Value(probabilities[real]) && c < real)) ahead++;
+        if (ahead < Top) _top++;
     }
 
     Scores IMetrics.Result() => Result();
@@ -50,16 +66,33 @@ public sealed class ClassificationMetrics(IReadOnlyList<string> labels) : IMetri
     /// <inheritdoc cref="IMetrics.Result"/>
     public ClassificationScores Result()
     {
-        if (Images == 0) throw new InvalidOperationException("ClassificationMetrics: no image was added; there is nothing to score.");
-        ClassScores[] classes = new ClassScores[labels.Count];
-        for (int i = 0; i < classes.Length; i++)
+        if (_images == 0) throw new InvalidOperationException("ClassificationMetrics: no image was added; there is nothing to score.");
+        ClassScores[] classes = new ClassScores[Count];
+        long right = 0;
+        double sum = 0;
+        int present = 0;
+        for (int c = 0; c < Count; c++)
         {
-            long found = _confusion[i, i], predicted = ClassificationScores.Column(_confusion, i), support = 0;
-            for (int column = 0; column < classes.Length; column++) support += _confusion[i, column];
-            classes[i] = new ClassScores(labels[i], Ratio(found, predicted), Ratio(found, support), Ratio(2 * found, predicted + support), support);
+            long both = _confusion[c, c], real = 0, predicted = 0;
+            for (int other = 0; other < Count; other++) (real, predicted) = (real + _confusion[c, other], predicted + _confusion[other, c]);
+            classes[c] = new ClassScores(_labels[c], Share(both, predicted), Share(both, real), Share(2 * both, real + predicted), real);
+            right += both;
+            if (real + predicted == 0) continue;
+            present++;
+            sum += classes[c].F1;
         }
-        return new ClassificationScores(classes, (long[,])_confusion.Clone());
-
-        static double Ratio(long part, long whole) => whole == 0 ? 0 : (double)part / whole;
+        return new ClassificationScores((double)right / _images, sum / present, Count > Top ? (double)_top / _images : null, classes, (long[,])_confusion.Clone());
     }
+
+    private static double Share(long part, long whole) => whole == 0 ? 0 : (double)part / whole;
+
+    private static int First(ReadOnlySpan<float> values)
+    {
+        int first = 0;
+        for (int c = 1; c < values.Length; c++)
+            if (Value(values[c]) > Value(values[first])) first = c;
+        return first;
+    }
+
+    private static float Value(float value) => float.IsNaN(value) ? float.NegativeInfinity : value;
 }

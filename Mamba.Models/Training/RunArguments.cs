@@ -28,6 +28,9 @@ public enum AugmentKind
     /// <summary>Not at all.</summary>
     None,
 
+    /// <summary>Images of classes: cropped at random from a border of 4, and not flipped, which digits cannot bear.</summary>
+    Crop,
+
     /// <summary>Slices: flipped, turned, changed in brightness and contrast. Images of classes: cropped at random from a border of 4 and flipped.</summary>
     Basic,
 
@@ -126,6 +129,7 @@ public sealed record RunArguments
     {
         (AugmentKind.None, _) => null,
         (AugmentKind.Basic, ModelTask.Segmentation) => new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
+        (AugmentKind.Crop, ModelTask.Classification) => new ClassificationAugment { Flip = false },
         (AugmentKind.Basic, ModelTask.Classification) => new ClassificationAugment(),
         (AugmentKind.RandAugment, ModelTask.Classification) => new ClassificationAugment { RandAugment = new RandAugment() },
         _ => throw new ArgumentException($"augmentation {Augment} is for classification; {Model} is for segmentation"),
@@ -172,7 +176,7 @@ public sealed record RunArguments
         w.WriteNumber("label-smoothing", LabelSmoothing);
         Optional("mixup", MixUp);
         Optional("ema", AverageDecay);
-        w.WriteNumber("drop-path", Config.DropPath);
+        Optional("drop-path", Config.DropPath);
         Optional("clip-norm", ClipNorm);
         Optional("patience", Patience);
         w.WriteString("augment", Name(Augment));

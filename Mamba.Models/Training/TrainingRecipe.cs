@@ -37,8 +37,8 @@ public sealed record TrainingRecipe(OptimizerKind Optimizer, double LearningRate
     /// <summary>The recipe of the ResNet segmenters; the paper's batch of 64 is cut to 8 here, as U-Net's is.</summary>
     public static TrainingRecipe ResNetSegmenter { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 64);
 
-    /// <summary>The recipe of UMambaBot; the paper's batch of 32 is cut to 4 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
-    public static TrainingRecipe UMambaBot { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 4, MetricBatch: 16);
+    /// <summary>The recipe of UMambaBot; the paper's batch of 32 is cut to 8 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
+    public static TrainingRecipe UMambaBot { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 16);
 
     /// <summary>The recipe of UMambaBot-PP; the paper's batch of 64 is cut to 8 here so that a laptop's memory holds it, and its metric pooled 16 images.</summary>
     public static TrainingRecipe UMambaBotPyramid { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 16);

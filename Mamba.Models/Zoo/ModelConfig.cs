@@ -20,5 +20,5 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     public int? Depth { get; init; }
 
     /// <summary>The probability that the last block is left out for an image in training; it grows linearly from 0 at the first (stochastic depth).</summary>
-    public double DropPath { get; init; }
+    public double? DropPath { get; init; }
 }

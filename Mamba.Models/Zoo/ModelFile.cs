@@ -81,14 +81,14 @@ public static class ModelFile
     /// <exception cref="CheckpointException">The file cannot be read, is malformed, or does not describe a model of the zoo.</exception>
     public static (VisionModel Model, ModelInfo Info) Load(string path)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using WeightFile file = WeightFile.Open(path);
         ModelInfo info = Describe(file);
         VisionModel model = info.Entry.Create(info.Config);
-        model.Parameters.Load(file.Names, file.Shape, (name, values) => file.ReadFloats(name, values), path);
+        model.Parameters.Load(file);
         return (model, info);
     }
 
-    private static ModelInfo Describe(SafetensorsFile file)
+    private static ModelInfo Describe(WeightFile file)
     {
         try
         {
@@ -132,7 +132,7 @@ public static class ModelFile
             : throw new CheckpointException($"{file.Path}: metadata '{key}' is {value}, expected {low} to {high}");
     }
 
-    private static string Entry(SafetensorsFile file, string key) => file.Metadata.TryGetValue(key, out string? value)
+    private static string Entry(WeightFile file, string key) => file.Metadata.TryGetValue(key, out string? value)
         ? value
         : throw new CheckpointException($"{file.Path}: metadata lacks '{key}'; expected weights written by 'mamba train'");
 

@@ -39,10 +39,10 @@ public static class Registry
         UltraLight("ul-vm-unet-v4", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.EveryLayer)),
         UltraLight("ul-vm-unet-v5", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8)),
         UltraLight("ul-vm-unet-v6", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.Bottleneck)),
-        new("unet", ModelTask.Segmentation, TrainingRecipe.UNet, (scope, config) => new UNet(scope, config)),
+        new("unet", ModelTask.Segmentation, TrainingRecipe.UNet, (scope, config) => new UNet(scope, config)) { Config = new() { Width = UNet.DefaultWidth, Depth = UNet.DefaultDepth } },
         ResNetSegmentation("resnet18-seg", ResNetVariant.ResNet18),
         ResNetSegmentation("resnet50-seg", ResNetVariant.ResNet50),
-        new("segformer", ModelTask.Segmentation, TrainingRecipe.SegFormer, (scope, config) => new SegFormer(scope, config)) { ImageSize = 224 },
+        new("segformer", ModelTask.Segmentation, TrainingRecipe.SegFormer, (scope, config) => new SegFormer(scope, config)) { ImageSize = 224, Config = new() { Width = SegFormer.DefaultWidth } },
         UMamba("umambabot", TrainingRecipe.UMambaBot, pyramidPooling: false),
         UMamba("umambabot-pp", TrainingRecipe.UMambaBotPyramid, pyramidPooling: true),
         ResNetClassifier("resnet18", ResNetVariant.ResNet18, classes: 1000, imageSize: 224),
@@ -50,8 +50,8 @@ public static class Registry
         ResNetClassifier("resnet20", ResNetVariant.ResNet20, classes: 10, imageSize: 32),
         OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
         OfTokens("vim-patch8-1000", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
-        OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4 }),
-        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8 }),
+        OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0 }),
+        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8, DropPath = 0 }),
     ];
 
     /// <summary>The model of this name.</summary>
@@ -79,7 +79,7 @@ public static class Registry
         new(name, ModelTask.Classification, TrainingRecipe.Classification, (scope, config) => new ResNet(scope, config, variant))
         {
             ImageSize = imageSize,
-            Config = new(Classes: classes) { Width = variant.Width },
+            Config = new(Classes: classes) { Width = variant.Width, Depth = variant.Cifar ? variant.Blocks.Sum() : null },
         };
 
     /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>

@@ -23,7 +23,19 @@ public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = 
     /// <summary>Channels of the first stage in the paper of He et al.</summary>
     public int Width => Cifar ? 16 : 64;
 
-    internal ResNetEncoderConfig Encoder(ModelConfig config) => new(config.InputChannels, config.Width ?? Width, Blocks) { Bottleneck = Bottleneck, Cifar = Cifar };
+    /// <summary>The encoder of a configuration. The CIFAR form scales in depth: its stages have as many blocks each (ResNet-56 has 27 in all).</summary>
+    /// <exception cref="ArgumentException">The depth is given for another form, or is no multiple of the number of stages.</exception>
+    internal ResNetEncoderConfig Encoder(ModelConfig config)
+    {
+        IReadOnlyList<int> blocks = Blocks;
+        if (config.Depth is { } depth && depth != Blocks.Sum())
+        {
+            if (!Cifar || depth < 1 || depth % Blocks.Count != 0)
+                throw new ArgumentException($"ResNet: depth {depth}; expected {(Cifar ? $"a multiple of {Blocks.Count} blocks" : $"the {Blocks.Sum()} blocks of this form")}", nameof(config));
+            blocks = [.. Blocks.Select(_ => depth / Blocks.Count)];
+        }
+        return new(config.InputChannels, config.Width ?? Width, blocks) { Bottleneck = Bottleneck, Cifar = Cifar };
+    }
 }
 
 /// <summary>

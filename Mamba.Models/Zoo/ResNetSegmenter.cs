@@ -24,6 +24,9 @@ public sealed class ResNetSegmenter : VisionModel
     {
         ResNetEncoderConfig encoder = variant.Encoder(config) with { Numbered = true };
         _encoder = new ResNetEncoder(scope / "encoder", encoder);
+        // torchvision's names for the same layers, so that its pretrained weights can be taken as they are.
+        (string Name, int Index)[] parts = [("conv1", 0), ("bn1", 1), ("layer1", 4), ("layer2", 5), ("layer3", 6), ("layer4", 7)];
+        foreach ((string name, int index) in parts) scope.Alias(name, scope / "encoder" / index);
         int first = (variant.Bottleneck ? 8 : 4) * encoder.Width;
         int[] channels = [encoder.Outputs, first, first / 2, first / 4, config.Classes];
         _decoder = [.. channels[1..].Select((n, i) => new ConvTranspose2d(scope / "decoder" / (2 * i), new ConvConfig(channels[i], n, Kernel: 4, Stride: 2, Padding: 1)))];

@@ -13,13 +13,8 @@ public sealed class SegFormer : VisionModel
 {
     private const int DecoderChannels = 256;
 
-    private static readonly StageConfig[] s_stages =
-    [
-        new(Depth: 3, Patch: 7, Stride: 4, new SegFormerBlockConfig(Channels: 64, Heads: 1, Reduction: 8)),
-        new(Depth: 4, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 128, Heads: 2, Reduction: 4)),
-        new(Depth: 6, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 256, Heads: 4, Reduction: 2)),
-        new(Depth: 3, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 512, Heads: 8, Reduction: 1)),
-    ];
+    /// <summary>Channels of the first stage in the paper; the others have 2, 4 and 8 times as many.</summary>
+    public const int DefaultWidth = 64;
 
     private readonly Stage[] _encoder;
     private readonly Conv2d[] _decoder;
@@ -29,15 +24,23 @@ public sealed class SegFormer : VisionModel
 
     /// <summary>Declares the parameters.</summary>
     /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out.</param>
+    /// <param name="config">Channels in and out, and those of the first stage (Width).</param>
     public SegFormer(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
-        _encoder = [.. s_stages.Select((stage, i) => new Stage(scope / "encoder" / "stages" / i, i == 0 ? config.InputChannels : s_stages[i - 1].Block.Channels, stage))];
+        int width = config.Width ?? DefaultWidth;
+        StageConfig[] stages =
+        [
+            new(Depth: 3, Patch: 7, Stride: 4, new SegFormerBlockConfig(Channels: width, Heads: 1, Reduction: 8)),
+            new(Depth: 4, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 2 * width, Heads: 2, Reduction: 4)),
+            new(Depth: 6, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 4 * width, Heads: 4, Reduction: 2)),
+            new(Depth: 3, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 8 * width, Heads: 8, Reduction: 1)),
+        ];
+        _encoder = [.. stages.Select((stage, i) => new Stage(scope / "encoder" / "stages" / i, i == 0 ? config.InputChannels : stages[i - 1].Block.Channels, stage))];
         // Deepest first, as they are joined.
-        _decoder = [.. s_stages.Reverse().Select((stage, i) => new Conv2d(scope / "decoder" / "stages" / i / 1, new ConvConfig(stage.Block.Channels, DecoderChannels, Kernel: 1)))];
+        _decoder = [.. stages.Reverse().Select((stage, i) => new Conv2d(scope / "decoder" / "stages" / i / 1, new ConvConfig(stage.Block.Channels, DecoderChannels, Kernel: 1)))];
         Scope head = scope / "head";
-        _fuse = new Conv2d(head / "fuse" / 0, new ConvConfig(s_stages.Length * DecoderChannels, DecoderChannels, Kernel: 1, Bias: false));
+        _fuse = new Conv2d(head / "fuse" / 0, new ConvConfig(stages.Length * DecoderChannels, DecoderChannels, Kernel: 1, Bias: false));
         _fuseNorm = new BatchNorm2d(head / "fuse" / 2, DecoderChannels);
         _predict = new Conv2d(head / "predict", new ConvConfig(DecoderChannels, config.Classes, Kernel: 1));
     }

@@ -10,7 +10,12 @@ namespace Mamba.Models.Zoo;
 /// </summary>
 public sealed class UNet : VisionModel
 {
-    private static readonly int[] s_features = [32, 64, 128, 256, 512];
+    /// <summary>Channels of the first level in the paper; each further one has twice those of the one above.</summary>
+    public const int DefaultWidth = 32;
+
+    /// <summary>Levels above the bottleneck in the paper.</summary>
+    public const int DefaultDepth = 4;
+
     private readonly DoubleConv[] _encoders;
     private readonly DoubleConv[] _decoders;
     private readonly ConvTranspose2d[] _upconvs;
@@ -18,28 +23,29 @@ public sealed class UNet : VisionModel
 
     /// <summary>Declares the parameters.</summary>
     /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out.</param>
+    /// <param name="config">Channels in and out, channels of the first level (Width) and levels (Depth).</param>
     public UNet(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
-        int levels = s_features.Length - 1;
+        int levels = config.Depth ?? DefaultDepth;
+        int[] features = [.. Enumerable.Range(0, levels + 1).Select(i => checked((config.Width ?? DefaultWidth) << i))];
         _encoders = new DoubleConv[levels + 1];
         for (int i = 0; i <= levels; i++)
-            _encoders[i] = new DoubleConv(scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), i == 0 ? config.InputChannels : s_features[i - 1], s_features[i]);
+            _encoders[i] = new DoubleConv(scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), i == 0 ? config.InputChannels : features[i - 1], features[i]);
         (_upconvs, _decoders) = (new ConvTranspose2d[levels], new DoubleConv[levels]);
         for (int i = levels - 1; i >= 0; i--)
         {
-            _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(s_features[i + 1], s_features[i], Kernel: 2, Stride: 2));
-            _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", 2 * s_features[i], s_features[i]);
+            _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(features[i + 1], features[i], Kernel: 2, Stride: 2));
+            _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", 2 * features[i], features[i]);
         }
-        _conv = new Conv2d(scope / "conv", new ConvConfig(s_features[0], config.Classes, Kernel: 1));
+        _conv = new Conv2d(scope / "conv", new ConvConfig(features[0], config.Classes, Kernel: 1));
     }
 
     /// <inheritdoc/>
     public override ModelOutput Output => ModelOutput.Logits;
 
     /// <inheritdoc/>
-    public override int SizeMultiple => 1 << (s_features.Length - 1);
+    public override int SizeMultiple => 1 << _decoders.Length;
 
     /// <inheritdoc/>
     protected override Tensor Run(Tensor images)

@@ -34,7 +34,7 @@ public sealed class VisionMamba : VisionModel
             scope / "patch_embed" / "proj",
             new ConvConfig(config.InputChannels, width, _grid.Patch, Stride: _grid.Patch) { WeightInit = Lecun(fan), BiasInit = Init.Zeros });
         _head = new Linear(scope / "head", width, config.Classes, weightInit: Init.TruncatedNormal(0.02), biasInit: Init.Zeros);
-        _blocks = [.. Enumerable.Range(0, _grid.Depth).Select(i => new Block(scope / "layers" / i, width, DropPath.Growing(config.DropPath, i, _grid.Depth)))];
+        _blocks = [.. Enumerable.Range(0, _grid.Depth).Select(i => new Block(scope / "layers" / i, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth)))];
         _norm = new RmsNorm(scope / "norm_f", width);
         scope.Store.Reinitialize(InitialValues);
     }

@@ -40,7 +40,7 @@ public sealed class VisionTransformer : VisionModel
         _embeddingNorm = new LayerNorm(embedding / 3, width);
         _norm = new LayerNorm(transformer / "norm", width);
         _blocks = [.. Enumerable.Range(0, _grid.Depth).Select(i => new TransformerBlock(
-            transformer / "layers" / i, new TransformerConfig(width, Heads, HeadWidth, Hidden) { DropPath = DropPath.Growing(config.DropPath, i, _grid.Depth) }))];
+            transformer / "layers" / i, new TransformerConfig(width, Heads, HeadWidth, Hidden) { DropPath = DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth) }))];
         _head = new Linear(scope / "mlp_head", width, config.Classes);
     }
 

@@ -1,33 +1,13 @@
 using System.Text.Json;
-using Mamba.Cli;
 using Mamba.Cli.Reports;
-using Mamba.Core;
 using Mamba.Models.Data;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cli;
 
-/// <summary>The commands as a user types them, in this process.</summary>
 [NonParallelizable]
-internal sealed class CommandLineTests
+internal sealed class CommandLineTests : CliTest
 {
-    private string _folder = null!;
-    private int _threads;
-
-    [SetUp]
-    public void NewFolder()
-    {
-        _threads = Workers.Count;
-        _folder = Directory.CreateTempSubdirectory("mamba-").FullName;
-    }
-
-    [TearDown]
-    public void RemoveFolder()
-    {
-        Workers.Count = _threads;
-        Directory.Delete(_folder, recursive: true);
-    }
-
     [Test]
     public void Train_eval_and_infer_on_a_folder_of_images()
     {
@@ -228,16 +208,6 @@ internal sealed class CommandLineTests
     [TestCase("train"), TestCase("eval"), TestCase("infer"), TestCase("models"), TestCase("verify")]
     public void Help_has_an_example(string verb) => Assert.That(Mamba(verb, "--help").Out, Does.Contain($"Example: mamba {verb}"));
 
-    private static Result Mamba(params string[] arguments) => Mamba(arguments, CancellationToken.None, _ => { });
-
-    private static Result Mamba(string[] arguments, CancellationToken stop, Action<string> onLine)
-    {
-        using WatchedWriter output = new(onLine);
-        using StringWriter error = new();
-        int code = CommandLine.Run(arguments, new Terminal(output, error), stop);
-        return new Result(code, output.ToString(), error.ToString());
-    }
-
     /// <summary>Slices of 40 x 32 with a bright square, and its mask.</summary>
     private static void WriteData(string folder, int count)
     {
@@ -254,19 +224,6 @@ internal sealed class CommandLineTests
                 }
             ImageFile.SavePng(Path.Combine(folder, $"slice{i}.png"), image);
             ImageFile.SavePng(Path.Combine(folder, $"slice{i}_mask.png"), mask);
-        }
-    }
-
-    private string In(string name) => Path.Combine(_folder, name);
-
-    private sealed record Result(int Code, string Out, string Error);
-
-    private sealed class WatchedWriter(Action<string> onLine) : StringWriter
-    {
-        public override void WriteLine(string? value)
-        {
-            base.WriteLine(value);
-            onLine(value ?? "");
         }
     }
 }

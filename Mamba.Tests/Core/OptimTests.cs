@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Nn;
 using Mamba.Core.Optim;
 using Mamba.Core.Simd;
 using Mamba.Tests.Support;
@@ -30,6 +31,44 @@ internal sealed class OptimTests(VectorWidth width) : WidthFixture(width)
             }
         }
         GradCheck.Close(x, w.Span, 1e-6, "weights");
+    }
+
+    [Test]
+    public void A_plateau_lowers_the_rate_after_more_than_its_patience()
+    {
+        // By hand from ReduceLROnPlateau's rule: 0.9 and 0.8 are lower, 0.79999 is not lower enough; two epochs are let pass.
+        Plateau plateau = new(factor: 0.1, patience: 2);
+        double[] losses = [0.9, 0.8, 0.79999, 0.85, double.NaN, 0.81, 0.7, 0.75, 0.75, 0.75];
+        double[] scales = [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.01];
+        for (int i = 0; i < losses.Length; i++)
+        {
+            plateau.Observe(losses[i]);
+            Assert.That(plateau.Scale, Is.EqualTo(scales[i]).Within(1e-12), $"epoch {i}");
+        }
+    }
+
+    [Test]
+    public void The_average_of_weights_follows_its_definition_and_can_be_exchanged()
+    {
+        ParameterStore store = new(3);
+        Tensor w = new Scope(store).Parameter("w", Init.Uniform(1), Count), statistic = new Scope(store).Buffer("s", Init.Zeros, 2);
+        double[] average = w.ToDouble();
+        WeightAverage ema = new(store, 0.3);
+        for (int t = 1; t <= Steps; t++)
+        {
+            foreach (ref float x in w.Span) x += 0.25f * t;
+            statistic.Span.Fill(t);
+            ema.Update();
+            double decay = Math.Min(0.3, t / (t + 10.0));
+            for (int i = 0; i < Count; i++) average[i] = decay * average[i] + (1 - decay) * w.Span[i];
+        }
+        float[] last = w.Span.ToArray();
+        ema.Swap();
+        GradCheck.Close(average, w.Span, 1e-6, "average");
+        Assert.That(statistic.Span[1], Is.InRange(3.5f, 4.99f), "running statistics are averaged, too");
+        ema.Swap();
+        Assert.That(w.Span.ToArray(), Is.EqualTo(last));
+        Assert.That(() => new WeightAverage(store, 1.1), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
     [Test]

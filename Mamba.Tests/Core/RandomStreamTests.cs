@@ -47,6 +47,19 @@ internal sealed class RandomStreamTests
         Assert.That(values.Zip(values.Skip(1), (a, b) => a * b).Average(), Is.Zero.Within(0.03), "neighbours are independent");
     }
 
+    [TestCase(0.2, 0.2), TestCase(1, 1), TestCase(0.8, 3), TestCase(40, 10), TestCase(0.001, 0.001)]
+    public void Betas_have_the_moments_of_their_distribution(double a, double b)
+    {
+        RandomStream random = new(1, "beta");
+        double[] values = Draw(() => random.NextBeta(a, b));
+        double sum = a + b, mean = a / sum, variance = mean * (1 - mean) / (sum + 1), third = mean * (a + 1) / (sum + 1) * (a + 2) / (sum + 2);
+        Assert.That(values, Is.All.InRange(0.0, 1.0));
+        Moments(values, mean, variance);
+        Assert.That(values.Average(v => v * v * v), Is.EqualTo(third).Within(0.015));
+        Assert.That(() => random.NextBeta(a, 0), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => random.NextBeta(double.NaN, b), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
     [Test]
     public void Shuffle_gives_every_order()
     {

@@ -154,9 +154,38 @@ internal sealed class BatchLoaderTests
         foreach (BatchOptions options in new[]
         {
             new BatchOptions { BatchSize = 0 }, new() { Height = 0 }, new() { Channels = 2 }, new() { Ahead = 0 },
-            new() { Normalization = Normalization.None(1) }, new() { Normalization = new([0, 0, 0], [1, 0, 1]) },
+            new() { MixUp = 0.2 }, new() { Normalization = Normalization.None(1) }, new() { Normalization = new([0, 0, 0], [1, 0, 1]) },
         })
             Assert.That(() => new BatchLoader(new Counting(1), [0], options), Throws.ArgumentException, options.ToString());
+    }
+
+    [TestCase(4), TestCase(5), TestCase(1)]
+    public void MixUp_mixes_with_the_mirrored_place(int batchSize)
+    {
+        SyntheticShapes data = new(2, 10, 16, 16);
+        BatchOptions options = new() { BatchSize = batchSize, Height = 16, Width = 16, Seed = 3 };
+        using BatchLoader plain = new(data, s_ten, options), mixed = new(data, s_ten, options with { MixUp = 0.8 }), again = new(data, s_ten, options with { MixUp = 0.8 });
+        List<float> shares = [];
+        foreach ((Batch expected, Batch actual) in plain.Epoch(1).Zip(mixed.Epoch(1)))
+        {
+            int n = expected.Indices.Length;
+            float share = n == 1 ? 1 : actual.Targets.Span[actual.Indices[0] % 10];
+            shares.Add(share);
+            foreach ((Tensor from, Tensor to) in new[] { (expected.Images, actual.Images), (expected.Targets, actual.Targets) })
+            {
+                int size = from.Shape.Count / n;
+                for (int i = 0; i < from.Shape.Count; i++)
+                {
+                    float other = from.Span[(n - 1 - i / size) * size + i % size];
+                    Assert.That(to.Span[i], Is.EqualTo(share * from.Span[i] + (1 - share) * other).Within(1e-6), $"number {i}");
+                }
+            }
+        }
+        if (batchSize > 1) Assert.That(shares, Is.Unique.And.All.InRange(0f, 1f));
+        Assert.That(again.Epoch(1).Select(b => b.Targets.Span.ToArray()), Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
+        Assert.That(again.Epoch(2).Select(b => b.Targets.Span.ToArray()), batchSize == 1 ? Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())) : Is.Not.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
+        foreach (double alpha in new[] { 0, -1, double.NaN })
+            Assert.That(() => new BatchLoader(data, s_ten, options with { MixUp = alpha }), Throws.ArgumentException);
     }
 
     private static int[] Order(BatchLoader loader, int epoch) => [.. loader.Epoch(epoch).SelectMany(b => b.Indices)];

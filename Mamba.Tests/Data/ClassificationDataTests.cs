@@ -137,6 +137,103 @@ internal sealed class ClassificationDataTests
         Assert.That(image.Pixels.Average(v => v / 255.0), Is.EqualTo(0.1377).Within(0.0001));
     }
 
+    [Test]
+    public void Folders_are_classes()
+    {
+        Image picture = Pictures.Random(4, 3, 3);
+        foreach (string name in new[] { "dog/b.png", "dog/a.png", "Cat/deep/x.png", "dog-2/y.png", "train/z.png", ".git/w.png" }) _folder.Write(name, picture);
+        _folder.Write("dog/notes.txt", [1]);
+        _folder.Write("dog/a.tif", Pictures.PaddedTiff(new Image(2, 2, 1), 2));
+        ClassFolder data = new(_folder.Root);
+        Assert.That((data.Task, data.Count), Is.EqualTo((ModelTask.Classification, 6)));
+        Assert.That(data.Labels, Is.EqualTo(new[] { "Cat", "dog", "dog-2", "train" }));
+        Assert.That(Enumerable.Range(0, 6).Select(data.Name), Is.EqualTo(new[] { "Cat/deep/x", "dog-2/y", "dog/a.png", "dog/a.tif", "dog/b", "train/z" }));
+        Assert.That(Enumerable.Range(0, 6).Select(i => data.Load(i).Label), Is.EqualTo(new[] { 0, 2, 1, 1, 1, 3 }));
+        Assert.That(Enumerable.Range(0, 6).Select(data.Part), Is.All.Null);
+        Assert.That(data.Load(0).Image.Pixels, Is.EqualTo(picture.Pixels));
+    }
+
+    [TestCase("val"), TestCase("valid"), TestCase("VAL")]
+    public void Parts_are_those_of_the_folders(string val)
+    {
+        foreach (string part in new[] { "train", "test", val })
+            foreach (string name in new[] { "dog/1", "cat/2", "cat/in/3" }) _folder.Write($"{part}/{name}.png", new Image(2, 2, 1));
+        ClassFolder data = new(_folder.Root);
+        Assert.That((data.Count, string.Join(' ', data.Labels)), Is.EqualTo((9, "cat dog")));
+        Split split = Split.Of(data, SplitProtocol.Official, 1);
+        foreach ((int[] part, string folder) in new[] { (split.Train, "train"), (split.Val, val), (split.Test, "test") })
+        {
+            Assert.That(part.Select(data.Name), Is.EqualTo(new[] { $"{folder}/cat/2", $"{folder}/cat/in/3", $"{folder}/dog/1" }));
+            Assert.That(part.Select(i => data.Load(i).Label), Is.EqualTo(new[] { 0, 0, 1 }));
+        }
+    }
+
+    [Test]
+    public void Folders_that_are_no_classes_are_refused()
+    {
+        Image picture = new(2, 2, 1);
+        Refuses(() => new ClassFolder(Path.Combine(_folder.Root, "none")), "cannot be listed");
+        Refuses(() => new ClassFolder(_folder.Root), "0 pictures of 0 classes");
+        _folder.Write("cat/1.png", picture);
+        Refuses(() => new ClassFolder(_folder.Root), "1 pictures of 1 classes");
+        _folder.Write("dog/1.png", picture);
+        foreach (char name in "abcd") _folder.Write($"{name}.png", picture);
+        Refuses(() => new ClassFolder(_folder.Root), "4 pictures outside of any class: a.png, b.png, c.png, ...");
+        foreach (char name in "abcd") File.Delete(Path.Combine(_folder.Root, $"{name}.png"));
+        _folder.Write("train/cat/1.png", picture);
+        Refuses(() => new ClassFolder(_folder.Root), "2 pictures outside of the parts: cat/1.png, dog/1.png");
+        Directory.Delete(Path.Combine(_folder.Root, "cat"), true);
+        Directory.Delete(Path.Combine(_folder.Root, "dog"), true);
+        _folder.Write("train/dog/1.png", picture);
+        _folder.Write("test/1.png", picture);
+        Refuses(() => new ClassFolder(_folder.Root), "1 pictures of a part outside of any class: test/1.png");
+        File.Delete(Path.Combine(_folder.Root, "test/1.png"));
+        _folder.Write("test/dog/1.png", picture);
+        Refuses(() => new ClassFolder(_folder.Root), "no pictures in test of 1 of the 2 classes: cat;");
+        _folder.Write("test/cow/1.png", picture);
+        Refuses(() => new ClassFolder(_folder.Root), "no pictures in test of 1 of the 3 classes: cat;");
+        _folder.Write("test/cat/1.png", "no picture"u8.ToArray());
+        _folder.Write("train/cow/1.png", picture);
+        Assert.That(() => new ClassFolder(_folder.Root).Load(0), Throws.TypeOf<ImageException>().With.Message.Contains("cat/1.png"));
+    }
+
+    [Test]
+    public void A_folder_is_opened_as_what_it_holds()
+    {
+        Image picture = new(2, 2, 1);
+        Refuses(() => ImageDataSource.Open(Path.Combine(_folder.Root, "none")), "no such folder; expected pairs NAME.ext and NAME_mask.ext");
+        Refuses(() => ImageDataSource.Open(_folder.Write("file.txt", [1])), "no such folder");
+        Refuses(() => ImageDataSource.Open(_folder.Root), "0 pictures, none of them in a folder of its class");
+        _folder.Write("flat/a.png", picture);
+        Refuses(() => ImageDataSource.Open(Path.Combine(_folder.Root, "flat")), "1 pictures, none of them in a folder of its class");
+        _folder.Write("pairs/p/a.png", picture);
+        _folder.Write("pairs/p/a_mask.png", picture);
+        _folder.Write("classes/cat/a.png", picture);
+        _folder.Write("classes/dog/a.png", picture);
+        foreach (string name in s_cifar) _folder.Write("cifar/cifar-10-batches-bin/" + name, CifarRecord(1));
+        WriteMnist("mnist/", false, true, Idx(0x803, [1, 2, 2], new byte[4]), Idx(0x801, [1], [7]), Idx(0x803, [1, 2, 2], new byte[4]), Idx(0x801, [1], [7]));
+        foreach ((string name, Type type) in new[] { ("pairs", typeof(SegmentationFolder)), ("classes", typeof(ClassFolder)), ("cifar", typeof(Cifar10)), ("mnist", typeof(Mnist)) })
+            Assert.That(ImageDataSource.Open(Path.Combine(_folder.Root, name)), Is.TypeOf(type));
+        File.Delete(Path.Combine(_folder.Root, "cifar/cifar-10-batches-bin/test_batch.bin"));
+        Refuses(() => ImageDataSource.Open(Path.Combine(_folder.Root, "cifar")), "test_batch.bin: no such file");
+    }
+
+    [Test]
+    public void Shapes_are_a_function_of_seed_index_and_size()
+    {
+        SyntheticShapes data = new(3, 50, 24, 40), again = new(3, 500, 24, 40), other = new(4, 50, 24, 40);
+        data.Load(12);
+        ClassificationSample sample = data.Load(7);
+        Assert.That((sample.Image.Width, sample.Image.Height, sample.Image.Channels, sample.Label), Is.EqualTo((40, 24, 3, 7)));
+        Assert.That(again.Load(7).Image.Pixels, Is.EqualTo(sample.Image.Pixels));
+        Assert.That(other.Load(7).Image.Pixels, Is.Not.EqualTo(sample.Image.Pixels));
+        Assert.That(Enumerable.Range(0, 50).CountBy(i => data.Load(i).Label).Select(c => c.Value), Is.All.EqualTo(5));
+        Assert.That((data.Labels.Count, data.Labels.Distinct().Count(), data.Name(49)), Is.EqualTo((10, 10, "shape_00050")));
+        Assert.That(Split.Of(data, SplitProtocol.Slice, 1).Train, Has.Length.EqualTo(40));
+        Assert.That(() => data.Load(50), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new SyntheticShapes(3, 5, 15, 40), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
     private void WriteMnist(string inside, bool dotted, bool packed, params byte[][] files)
     {
         string[] names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];

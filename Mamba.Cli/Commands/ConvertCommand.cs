@@ -1,0 +1,42 @@
+using System.CommandLine;
+using System.Globalization;
+using Mamba.Core.Checkpoints;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary><c>mamba convert</c>: weights of any form to safetensors.</summary>
+internal static class ConvertCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        Argument<string> input = new("IN") { Description = "A PyTorch checkpoint (.pth, .pt, .bin, .th) or safetensors." };
+        Argument<string> output = new("OUT") { Description = "The safetensors file to write; one that exists is replaced." };
+        Command command = new(
+            "convert",
+            "Convert weights to safetensors. The state_dict is found, also under state_dict, model_state_dict or model; names and types stay.\n\n" +
+            "Example: mamba convert resnet20.th resnet20.safetensors")
+        {
+            input, output,
+        };
+        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)));
+        return command;
+    }
+
+    private static int Run(Terminal terminal, string input, string output)
+    {
+        using WeightFile file = WeightFile.Open(input);
+        if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
+        Safetensors.Write(output, file, new Dictionary<string, string>(file.Metadata) { ["format"] = "pt" }); // what PyTorch's own loader asks for
+        terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
+        return CommandLine.Success;
+    }
+
+    /// <summary>The path without links, so that a file is known under all its names.</summary>
+    private static string RealPath(string path)
+    {
+        path = Path.GetFullPath(path);
+        if (Path.GetDirectoryName(path) is not { } parent) return path;
+        path = Path.Combine(RealPath(parent), Path.GetFileName(path));
+        return (Directory.Exists(path) ? Directory.ResolveLinkTarget(path, returnFinalTarget: true) : File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true) : null)?.FullName ?? path;
+    }
+}

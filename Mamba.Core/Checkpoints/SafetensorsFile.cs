@@ -1,0 +1,144 @@
+using System.Buffers.Binary;
+using System.Text;
+using System.Text.Json;
+
+namespace Mamba.Core.Checkpoints;
+
+/// <summary>
+/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the numbers. Everything
+/// is checked when the file is opened, before anything is allocated by what it claims; tensors are read one by one.
+/// </summary>
+public sealed class SafetensorsFile : WeightFile
+{
+    /// <summary>The longest header that is accepted, as in the format's reference implementation.</summary>
+    public const int MaxHeaderBytes = 100_000_000;
+
+    private readonly long _dataStart;
+
+    internal SafetensorsFile(string path, FileStream stream)
+        : base(path, stream)
+    {
+        long fileLength = stream.Length;
+        if (fileLength < 8) throw Bad($"{fileLength} bytes, expected at least 8 of header length");
+        Span<byte> prefix = stackalloc byte[8];
+        stream.ReadExactly(prefix);
+        ulong headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (headerLength > MaxHeaderBytes) throw Bad($"header of {headerLength} bytes, at most {MaxHeaderBytes} are accepted: neither safetensors nor a PyTorch checkpoint");
+        if (headerLength > (ulong)fileLength - 8) throw Bad($"header of {headerLength} bytes in a file of {fileLength}");
+        byte[] header = new byte[(int)headerLength];
+        stream.ReadExactly(header);
+        _dataStart = 8 + (long)headerLength;
+        Parse(header);
+        CheckLayout(fileLength);
+    }
+
+    /// <inheritdoc/>
+    public override string Form => "safetensors";
+
+    /// <summary>Opens a file and checks it.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="CheckpointException">It cannot be opened or is malformed.</exception>
+    public static new SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
+
+    private void Parse(byte[] header)
+    {
+        try
+        {
+            // Throws on bytes that are no UTF-8, which the JSON reader would let pass inside strings.
+            _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetCharCount(header);
+            Utf8JsonReader json = new(header, new JsonReaderOptions { MaxDepth = 8 });
+            json.Read();
+            if (json.TokenType != JsonTokenType.StartObject) throw Bad("the header is no JSON object");
+            Dictionary<string, string>? metadata = null;
+            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            {
+                string name = json.GetString()!;
+                json.Read();
+                if (name == "__metadata__") metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
+                else if (!TryAdd(name, ParseEntry(ref json, name))) throw Bad($"tensor '{name}' stands twice in the header");
+            }
+            Metadata = metadata ?? [];
+            while (json.Read()) { } // nothing but white space may follow
+        }
+        catch (Exception e) when (e is JsonException or DecoderFallbackException or InvalidOperationException or FormatException)
+        {
+            throw Bad($"the header is not valid JSON: {e.Message}");
+        }
+    }
+
+    private Dictionary<string, string> ParseMetadata(ref Utf8JsonReader json)
+    {
+        Dictionary<string, string> metadata = [];
+        if (json.TokenType != JsonTokenType.StartObject) throw Bad("__metadata__ is no object");
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            string key = json.GetString()!;
+            json.Read();
+            if (json.TokenType != JsonTokenType.String) throw Bad($"__metadata__ '{key}' is no string");
+            if (!metadata.TryAdd(key, json.GetString()!)) throw Bad($"__metadata__ '{key}' stands twice");
+        }
+        return metadata;
+    }
+
+    private WeightEntry ParseEntry(ref Utf8JsonReader json, string name)
+    {
+        if (json.TokenType != JsonTokenType.StartObject) throw Bad($"tensor '{name}' is no object");
+        string? type = null;
+        int[]? shape = null;
+        long begin = -1, end = -1;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            string key = json.GetString()!;
+            json.Read();
+            switch (key)
+            {
+                case "dtype" when type is null:
+                    type = json.GetString()!;
+                    if (ElementTypes.SizeOf(type) == 0) throw Bad($"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, an integer type or BOOL");
+                    break;
+                case "shape" when shape is null:
+                    shape = CheckedShape($"tensor '{name}'", Numbers(ref json, name));
+                    break;
+                case "data_offsets" when begin < 0:
+                    List<long> offsets = Numbers(ref json, name);
+                    if (offsets.Count != 2 || offsets[0] < 0 || offsets[1] < offsets[0]) throw Bad($"tensor '{name}' has offsets [{string.Join(", ", offsets)}]");
+                    (begin, end) = (offsets[0], offsets[1]);
+                    break;
+                default:
+                    throw Bad($"tensor '{name}' has an unexpected or repeated key '{key}'");
+            }
+        }
+        if (type is null || shape is null || begin < 0) throw Bad($"tensor '{name}' lacks dtype, shape or data_offsets");
+
+        WeightEntry entry = new(type, shape, _dataStart + begin);
+        return end - begin == entry.Bytes
+            ? entry
+            : throw Bad($"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, its offsets give {end - begin}");
+    }
+
+    private List<long> Numbers(ref Utf8JsonReader json, string name)
+    {
+        List<long> numbers = [];
+        if (json.TokenType != JsonTokenType.StartArray) throw Bad($"tensor '{name}': expected an array of numbers");
+        while (json.Read() && json.TokenType == JsonTokenType.Number)
+        {
+            if (!json.TryGetInt64(out long number)) throw Bad($"tensor '{name}': a number is no 64-bit integer");
+            numbers.Add(number);
+        }
+        if (json.TokenType != JsonTokenType.EndArray) throw Bad($"tensor '{name}': expected an array of numbers");
+        return numbers;
+    }
+
+    /// <summary>The tensors must cover the data without gap or overlap, to its last byte.</summary>
+    private void CheckLayout(long fileLength)
+    {
+        long position = _dataStart;
+        foreach ((string name, WeightEntry entry) in Entries.OrderBy(e => e.Value.Position).ThenBy(e => e.Value.Bytes))
+        {
+            if (entry.Position != position) throw Bad($"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: the data has a gap or an overlap");
+            position += entry.Bytes;
+        }
+        if (position != fileLength) throw Bad($"the tensors take {position - _dataStart} bytes, the file has {fileLength - _dataStart} after its header");
+    }
+}

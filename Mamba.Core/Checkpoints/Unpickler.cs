@@ -1,0 +1,242 @@
+using System.Numerics;
+using System.Text;
+
+namespace Mamba.Core.Checkpoints;
+
+/// <summary>A dictionary, ordered or not, as its pairs in the order of writing: what has to be found by name is looked up by who needs it.</summary>
+internal sealed class PickledDictionary
+{
+    public List<(object? Key, object? Value)> Pairs { get; } = [];
+}
+
+/// <summary>A class or function that a pickle names. To name one is to look it up among those that are known; nothing else happens.</summary>
+internal sealed record PickledGlobal(string Name);
+
+/// <summary>What a pickle may name and call, and what its persistent ids stand for.</summary>
+internal interface IPickleVocabulary
+{
+    /// <summary>Whether this class or function is known: <c>collections.OrderedDict</c>.</summary>
+    bool Knows(string global);
+
+    /// <summary>Calls a known global. Throws <see cref="FormatException"/> for arguments that do not fit.</summary>
+    object? Call(string global, object?[] arguments);
+
+    /// <summary>What a persistent id stands for. Throws <see cref="FormatException"/> if it stands for nothing.</summary>
+    object Load(object? id);
+}
+
+/// <summary>
+/// Reads Python's pickle format, protocols 2 to 5, as far as plain values and a vocabulary go: a stack machine without recursion that creates
+/// None, numbers, strings, bytes, lists (sets come as lists), tuples (as arrays) and dictionaries, and refuses every other opcode and global by name.
+/// </summary>
+/// <remarks>
+/// Memory is bounded: an opcode takes at least one byte and makes at most one object, their number has a limit, and strings are as long as their bytes in
+/// the file. Nothing is hashed, so that no choice of keys makes it slow; values may refer to each other in circles, so whoever walks them must not recurse.
+/// </remarks>
+internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary)
+{
+    /// <summary>The most opcodes of one pickle; a checkpoint has about 40 for a tensor.</summary>
+    public const int MaxOpcodes = 4_000_000;
+
+    private const int MaxIntegerBytes = 256;
+    private const int MaxNameBytes = 1024;
+    private static readonly UTF8Encoding s_utf8 = new(false, throwOnInvalidBytes: true);
+    private readonly List<object?> _stack = [];
+    private readonly List<int> _marks = [];
+    private readonly List<object?> _memo = [];
+
+    /// <summary>Reads one pickle, up to its end.</summary>
+    /// <returns>The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or what the vocabulary made.</returns>
+    /// <exception cref="CheckpointException">It is malformed, or asks for what is not allowed.</exception>
+    public object? Read()
+    {
+        (int begin, int version) = (reader.Byte(), reader.Byte());
+        if (begin != 0x80 || version is < 2 or > 5) throw reader.Bad($"no pickle of protocol 2 to 5 begins with {begin:x2} {version:x2}");
+        for (int count = 0; ; count++)
+        {
+            if (count == MaxOpcodes) throw reader.Bad($"a pickle of more than {MaxOpcodes} opcodes");
+            byte opcode = reader.Byte();
+            try
+            {
+                if (opcode == '.')
+                {
+                    object? result = Pop();
+                    if (_stack.Count + _marks.Count > 0) throw new FormatException("the pickle ends with values left on its stack");
+                    return result;
+                }
+                Execute(opcode);
+            }
+            catch (FormatException e)
+            {
+                throw reader.Bad(e.Message);
+            }
+            catch (DecoderFallbackException)
+            {
+                throw reader.Bad("a string is no UTF-8");
+            }
+        }
+    }
+
+    private void Execute(byte opcode)
+    {
+        switch (opcode)
+        {
+            case 0x80: // PROTO
+            case 0x95: // FRAME
+                reader.Skip(opcode == 0x80 ? 1u : 8u);
+                break;
+            case (byte)'N': Push(null); break; // NONE
+            case 0x88: Push(true); break; // NEWTRUE
+            case 0x89: Push(false); break; // NEWFALSE
+            case (byte)'K': Push((long)reader.Byte()); break; // BININT1
+            case (byte)'M': Push((long)reader.UInt16()); break; // BININT2
+            case (byte)'J': Push((long)reader.Int32()); break; // BININT
+            case 0x8a: Push(Integer(reader.Byte())); break; // LONG1
+            case 0x8b: Push(Integer(reader.UInt32())); break; // LONG4
+            case (byte)'G': Push(reader.DoubleBigEndian()); break; // BINFLOAT
+            case 0x8c: // SHORT_BINUNICODE
+            case (byte)'U': Push(Text(reader.Byte())); break; // SHORT_BINSTRING: a string of Python 2
+            case (byte)'X': // BINUNICODE
+            case (byte)'T': Push(Text(reader.UInt32())); break; // BINSTRING
+            case 0x8d: Push(Text(reader.UInt64())); break; // BINUNICODE8
+            case (byte)'C': Push(reader.Bytes(reader.Byte())); break; // SHORT_BINBYTES
+            case (byte)'B': Push(reader.Bytes(reader.UInt32())); break; // BINBYTES
+            case 0x8e: Push(reader.Bytes(reader.UInt64())); break; // BINBYTES8
+            case (byte)']': // EMPTY_LIST
+            case 0x8f: Push(new List<object?>()); break; // EMPTY_SET
+            case (byte)'}': Push(new PickledDictionary()); break; // EMPTY_DICT
+            case (byte)')': Push(Array.Empty<object?>()); break; // EMPTY_TUPLE
+            case 0x85 or 0x86 or 0x87: Push(Take(opcode - 0x84)); break; // TUPLE1, TUPLE2, TUPLE3
+            case (byte)'(': _marks.Add(_stack.Count); break; // MARK
+            case (byte)'t': Push(TakeToMark()); break; // TUPLE
+            case (byte)'a': Append(Take(1)); break; // APPEND
+            case (byte)'e': // APPENDS
+            case 0x90: Append(TakeToMark()); break; // ADDITEMS
+            case (byte)'s': SetItems(Take(2)); break; // SETITEM
+            case (byte)'u': SetItems(TakeToMark()); break; // SETITEMS
+            case (byte)'0': Pop(); break; // POP
+            case (byte)'q': Memoize(reader.Byte()); break; // BINPUT
+            case (byte)'r': Memoize(reader.UInt32()); break; // LONG_BINPUT
+            case 0x94: Memoize((uint)_memo.Count); break; // MEMOIZE
+            case (byte)'h': Recall(reader.Byte()); break; // BINGET
+            case (byte)'j': Recall(reader.UInt32()); break; // LONG_BINGET
+            case (byte)'c': Push(Global(Name(), Name())); break; // GLOBAL
+            case 0x93: // STACK_GLOBAL
+                object?[] names = Take(2);
+                Push(names is [string module, string name] ? Global(module, name) : throw new FormatException("STACK_GLOBAL: expected two strings"));
+                break;
+            case (byte)'Q': Push(vocabulary.Load(Pop())); break; // BINPERSID
+            case (byte)'R': // REDUCE
+                object?[] call = Take(2);
+                Push(call is [PickledGlobal global, object?[] arguments]
+                    ? vocabulary.Call(global.Name, arguments)
+                    : throw new FormatException("REDUCE: expected a global and a tuple"));
+                break;
+            case (byte)'b': // BUILD
+                // An ordered dictionary may carry attributes (state_dict's _metadata: versions of modules); they are not used.
+                if (Take(1)[0] is not PickledDictionary || Peek() is not PickledDictionary) throw new FormatException("opcode BUILD is refused on anything but an ordered dictionary");
+                break;
+            default:
+                throw new FormatException($"opcode {OpcodeName(opcode)} is refused");
+        }
+    }
+
+    private void Push(object? value) => _stack.Add(value);
+
+    private object? Pop() => Take(1)[0];
+
+    private object? Peek() => _stack.Count > Floor ? _stack[^1] : throw new FormatException("the stack is empty");
+
+    /// <summary>What lies below the last mark is out of reach.</summary>
+    private int Floor => _marks.Count == 0 ? 0 : _marks[^1];
+
+    private object?[] Take(int count)
+    {
+        if (_stack.Count - count < Floor) throw new FormatException("the stack is empty");
+        object?[] values = [.. _stack[^count..]];
+        _stack.RemoveRange(_stack.Count - count, count);
+        return values;
+    }
+
+    private object?[] TakeToMark()
+    {
+        if (_marks.Count == 0) throw new FormatException("no mark on the stack");
+        object?[] values = Take(_stack.Count - Floor);
+        _marks.RemoveAt(_marks.Count - 1);
+        return values;
+    }
+
+    private void Append(object?[] values)
+    {
+        if (Peek() is not List<object?> list) throw new FormatException("elements are added to what is no list");
+        list.AddRange(values);
+    }
+
+    private void SetItems(object?[] values)
+    {
+        if (Peek() is not PickledDictionary dictionary || values.Length % 2 != 0) throw new FormatException("pairs are added to what is no dictionary");
+        for (int i = 0; i < values.Length; i += 2) dictionary.Pairs.Add((values[i], values[i + 1]));
+    }
+
+    /// <summary>Python numbers the memo from 0 without gaps, its version 2 from 1; other numbers could make it as large as they are.</summary>
+    private void Memoize(uint index)
+    {
+        if (index > _memo.Count + 1L) throw new FormatException($"memo {index} is written where {_memo.Count} are in use");
+        while (_memo.Count <= index) _memo.Add(Unset.Value);
+        _memo[(int)index] = Peek();
+    }
+
+    private void Recall(uint index) =>
+        Push(index < _memo.Count && _memo[(int)index] is not Unset ? _memo[(int)index] : throw new FormatException($"memo {index} was never written"));
+
+    private PickledGlobal Global(string module, string name)
+    {
+        string global = $"{module}.{name}";
+        return vocabulary.Knows(global) ? new PickledGlobal(global) : throw new FormatException($"global '{global}' is refused: a checkpoint may hold tensors and plain values only");
+    }
+
+    private string Name() => s_utf8.GetString(reader.Line(MaxNameBytes));
+
+    private string Text(ulong length) => s_utf8.GetString(reader.Bytes(length));
+
+    private object Integer(uint bytes)
+    {
+        if (bytes > MaxIntegerBytes) throw new FormatException($"an integer of {bytes} bytes, at most {MaxIntegerBytes} are accepted");
+        BigInteger value = new(reader.Bytes(bytes));
+        return value >= long.MinValue && value <= long.MaxValue ? (object)(long)value : value;
+    }
+
+    private static string OpcodeName(byte opcode) => opcode switch
+    {
+        (byte)'P' => "PERSID",
+        (byte)'I' => "INT",
+        (byte)'L' => "LONG",
+        (byte)'F' => "FLOAT",
+        (byte)'S' => "STRING",
+        (byte)'V' => "UNICODE",
+        (byte)'i' => "INST",
+        (byte)'o' => "OBJ",
+        (byte)'l' => "LIST",
+        (byte)'d' => "DICT",
+        (byte)'p' => "PUT",
+        (byte)'g' => "GET",
+        (byte)'1' => "POP_MARK",
+        (byte)'2' => "DUP",
+        0x81 => "NEWOBJ",
+        0x82 => "EXT1",
+        0x83 => "EXT2",
+        0x84 => "EXT4",
+        0x91 => "FROZENSET",
+        0x92 => "NEWOBJ_EX",
+        0x96 => "BYTEARRAY8",
+        0x97 => "NEXT_BUFFER",
+        0x98 => "READONLY_BUFFER",
+        _ => $"0x{opcode:x2}",
+    };
+
+    /// <summary>A place of the memo that nothing was written to.</summary>
+    private sealed class Unset
+    {
+        public static Unset Value { get; } = new();
+    }
+}

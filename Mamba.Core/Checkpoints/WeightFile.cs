@@ -1,0 +1,245 @@
+using System.Runtime.InteropServices;
+
+namespace Mamba.Core.Checkpoints;
+
+/// <summary>
+/// A file of named tensors open for reading, whatever its form: safetensors, or either form of <c>torch.save</c>. Everything that the file claims is
+/// checked when it is opened; the numbers are read tensor by tensor.
+/// </summary>
+/// <example><code>
+/// using WeightFile file = WeightFile.Open("resnet20.pth");
+/// model.Parameters.Load(file);
+/// </code></example>
+public abstract class WeightFile : IDisposable
+{
+    private const int MaxRank = 16;
+    private const int ChunkBytes = 1 << 16;
+    private readonly FileStream _stream;
+    private readonly Dictionary<string, WeightEntry> _entries = [];
+    private readonly List<string> _names = [];
+
+    private protected WeightFile(string path, FileStream stream)
+    {
+        Path = path;
+        _stream = stream;
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>What the file is, in words: <c>safetensors</c>, <c>torch zip</c> or <c>torch stream</c>.</summary>
+    public abstract string Form { get; }
+
+    /// <summary>
+    /// What stands beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch checkpoint, such
+    /// as <c>epoch</c>. Empty if there is none.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; private protected set; } = new Dictionary<string, string>();
+
+    /// <summary>The names of the tensors, in the order of the file.</summary>
+    public IReadOnlyList<string> Names => _names;
+
+    private protected IEnumerable<KeyValuePair<string, WeightEntry>> Entries => _entries;
+
+    /// <summary>Opens a file, in the form that its first bytes tell, and checks it.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed.</exception>
+    public static WeightFile Open(string path) => Open<WeightFile>(path, (p, stream) =>
+    {
+        Span<byte> head = stackalloc byte[9];
+        head = head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
+        stream.Position = 0;
+        // A safetensors header is JSON, behind eight bytes of its length; a pickle states its protocol.
+        if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(p, stream, zip: true);
+        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{']) return new TorchFile(p, stream, zip: false);
+        return new SafetensorsFile(p, stream);
+    });
+
+    /// <summary>Whether there is a tensor of this name.</summary>
+    /// <param name="name">The name.</param>
+    /// <returns>True if there is.</returns>
+    public bool Contains(string name) => _entries.ContainsKey(name);
+
+    /// <summary>The extents of a tensor.</summary>
+    /// <param name="name">The name.</param>
+    /// <returns>A new array.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor.</exception>
+    public int[] Shape(string name) => [.. Find(name).Shape];
+
+    /// <summary>The element type of a tensor, as safetensors spells it: F32, I64, ...</summary>
+    /// <param name="name">The name.</param>
+    /// <returns>The type.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor.</exception>
+    public string DType(string name) => Find(name).Type;
+
+    /// <summary>The number of elements of a tensor.</summary>
+    /// <param name="name">The name.</param>
+    /// <returns>1 for a scalar.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor.</exception>
+    public int Count(string name) => Find(name).Count;
+
+    /// <summary>The number of bytes that the elements of a tensor take in its own type.</summary>
+    /// <param name="name">The name.</param>
+    /// <returns>Elements times their size.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor.</exception>
+    public long ByteCount(string name) => Find(name).Bytes;
+
+    /// <summary>The elements of a tensor, converted to float32.</summary>
+    /// <param name="name">The name.</param>
+    /// <returns>A new array in row-major order.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor.</exception>
+    public float[] ReadFloats(string name)
+    {
+        float[] values = new float[Count(name)];
+        ReadFloats(name, values);
+        return values;
+    }
+
+    /// <summary>Writes the elements of a tensor, converted to float32.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="values">As long as the tensor has elements.</param>
+    /// <exception cref="CheckpointException">There is no such tensor, or the length differs.</exception>
+    public void ReadFloats(string name, Span<float> values)
+    {
+        WeightEntry entry = Find(name);
+        if (values.Length != entry.Count) throw Bad($"tensor '{name}' has {entry.Count} elements, asked for {values.Length}");
+        if (entry is { Type: "F32", Strides: null } && BitConverter.IsLittleEndian)
+        {
+            _stream.Position = entry.Position;
+            _stream.ReadExactly(MemoryMarshal.AsBytes(values));
+            return;
+        }
+        byte[] chunk = new byte[ChunkBytes];
+        ElementReader reader = new(this, entry);
+        for (int done = 0; done < values.Length;)
+        {
+            int count = reader.Read(chunk);
+            ElementTypes.ToFloats(entry.Type, chunk, values.Slice(done, count));
+            done += count;
+        }
+    }
+
+    /// <summary>Copies the elements of a tensor as they are: its own type, little-endian, row-major.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="destination">Where they go.</param>
+    /// <exception cref="CheckpointException">There is no such tensor.</exception>
+    public void CopyTo(string name, Stream destination)
+    {
+        WeightEntry entry = Find(name);
+        byte[] chunk = new byte[ChunkBytes];
+        ElementReader reader = new(this, entry);
+        for (int done = 0; done < entry.Count;)
+        {
+            int count = reader.Read(chunk);
+            destination.Write(chunk, 0, count * entry.ElementSize);
+            done += count;
+        }
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose()
+    {
+        _stream.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    private protected static T Open<T>(string path, Func<string, FileStream, T> parse)
+    {
+        FileStream? stream = null;
+        try
+        {
+            stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            return parse(path, stream);
+        }
+        catch (Exception e) when (e is not CheckpointException && e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            stream?.Dispose();
+            throw new CheckpointException($"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
+        }
+        catch
+        {
+            stream?.Dispose();
+            throw;
+        }
+    }
+
+    private protected bool TryAdd(string name, WeightEntry entry)
+    {
+        if (!_entries.TryAdd(name, entry)) return false;
+        _names.Add(name);
+        return true;
+    }
+
+    /// <summary>Refuses a shape whose elements could not be held.</summary>
+    private protected int[] CheckedShape(string name, IReadOnlyCollection<long> extents)
+    {
+        if (extents.Count > MaxRank) throw Bad($"{name} has {extents.Count} dimensions, at most {MaxRank} are accepted");
+        long count = 1;
+        foreach (long extent in extents)
+        {
+            if (extent is < 0 or > int.MaxValue) throw Bad($"{name} has extent {extent}");
+            if (extent != 0 && count > int.MaxValue / extent) throw Bad($"{name} of shape ({string.Join(", ", extents)}) has too many elements");
+            count *= extent;
+        }
+        return [.. extents.Select(e => (int)e)];
+    }
+
+    private protected CheckpointException Bad(string problem) => new($"{Path}: {problem}");
+
+    private WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry) ? entry : throw Bad($"no tensor '{name}'");
+
+    /// <summary>Hands out the elements of a tensor in row-major order, a chunk at a time.</summary>
+    private sealed class ElementReader
+    {
+        private readonly WeightFile _file;
+        private readonly WeightEntry _entry;
+        private readonly byte[] _span = []; // of a strided tensor: all bytes from its first element to its last
+        private readonly int[] _index;
+        private int _left;
+
+        public ElementReader(WeightFile file, WeightEntry entry)
+        {
+            (_file, _entry, _left, _index) = (file, entry, entry.Count, new int[entry.Shape.Length]);
+            file._stream.Position = entry.Position;
+            if (entry.Strides is null || entry.Count == 0) return;
+            _span = new byte[entry.SpanBytes];
+            file._stream.ReadExactly(_span);
+        }
+
+        /// <summary>Fills a chunk as far as elements last.</summary>
+        /// <returns>How many elements were written.</returns>
+        public int Read(Span<byte> chunk)
+        {
+            int size = _entry.ElementSize, count = Math.Min(_left, chunk.Length / size);
+            _left -= count;
+            if (_entry.Strides is null) _file._stream.ReadExactly(chunk[..(count * size)]);
+            else
+                for (int i = 0; i < count; i++)
+                {
+                    long offset = 0;
+                    for (int d = 0; d < _index.Length; d++) offset += _index[d] * _entry.Strides[d];
+                    _span.AsSpan((int)(offset * size), size).CopyTo(chunk[(i * size)..]);
+                    for (int d = _index.Length - 1; d >= 0 && ++_index[d] == _entry.Shape[d]; d--) _index[d] = 0;
+                }
+            return count;
+        }
+    }
+}
+
+/// <summary>Where the elements of a tensor lie in its file.</summary>
+/// <param name="Type">The element type.</param>
+/// <param name="Shape">The extents; their product fits an int.</param>
+/// <param name="Position">The place of the first element, in bytes from the start of the file.</param>
+/// <param name="Strides">Elements from one index to the next, by dimension; null if the elements lie one after the other.</param>
+internal sealed record WeightEntry(string Type, int[] Shape, long Position, long[]? Strides = null)
+{
+    public int ElementSize { get; } = ElementTypes.SizeOf(Type);
+
+    public int Count { get; } = Shape.Aggregate(1, (product, extent) => product * extent);
+
+    public long Bytes => (long)Count * ElementSize;
+
+    /// <summary>Bytes from the first element to the end of the last.</summary>
+    public long SpanBytes => Count == 0 ? 0 : Strides is null ? Bytes : (1 + Shape.Zip(Strides, (extent, stride) => (extent - 1) * stride).Sum()) * ElementSize;
+}
