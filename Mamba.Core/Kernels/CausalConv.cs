@@ -52,9 +52,12 @@ internal static unsafe class CausalConv
     }
 }
 
-/// <summary>Sizes of a causal convolution.</summary>
-internal readonly record struct SequenceShape(nint Batch, nint Length, nint Channels, nint Taps)
+/// <summary>Sizes of a causal convolution; in reverse, a token sees those that come after it instead of those before.</summary>
+internal readonly record struct SequenceShape(nint Batch, nint Length, nint Channels, nint Taps, bool Reverse)
 {
+    /// <summary>How many tokens in memory the next one is on.</summary>
+    public nint Step => Reverse ? -1 : 1;
+
     public nint Tokens => Batch * Length;
 
     public nint Grain => Math.Max(1, Launch.ElementGrain / Math.Max(1, Channels));
@@ -69,17 +72,18 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Shape.Channels, taps = Shape.Taps;
+        nint n = Count<V>(), channels = Shape.Channels, taps = Shape.Taps, step = Shape.Step * channels;
         for (nint token = begin; token < end; token++)
         {
-            nint first = Math.Max(0, taps - 1 - token % Shape.Length); // taps before it lie before the sequence
-            float* x = X + (token - (taps - 1)) * channels, y = Y + token * channels;
+            nint position = token % Shape.Length, behind = Shape.Reverse ? Shape.Length - 1 - position : position;
+            nint first = Math.Max(0, taps - 1 - behind); // taps before it lie before the sequence
+            float* x = X + token * channels - (taps - 1) * step, y = Y + token * channels;
             for (nint c = 0; c < channels; c += n)
             {
                 nint lanes = Math.Min(n, channels - c);
                 V sum = Bias == null ? default : Load<V>(Bias + c, lanes);
                 for (nint tap = first; tap < taps; tap++)
-                    sum = Fma(Load<V>(x + tap * channels + c, lanes), Load<V>(Taps + tap * channels + c, lanes), sum);
+                    sum = Fma(Load<V>(x + tap * step + c, lanes), Load<V>(Taps + tap * channels + c, lanes), sum);
                 Store(TActivation.Apply(sum), y + c, lanes);
             }
         }
@@ -96,17 +100,18 @@ internal unsafe struct CausalConvInputGradient : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Shape.Channels, taps = Shape.Taps;
+        nint n = Count<V>(), channels = Shape.Channels, taps = Shape.Taps, step = Shape.Step * channels;
         for (nint token = begin; token < end; token++)
         {
-            nint first = Math.Max(0, taps - (Shape.Length - token % Shape.Length)); // taps before it would read past the sequence
-            float* dy = Dy + (token + taps - 1) * channels, dx = Dx + token * channels;
+            nint position = token % Shape.Length, ahead = Shape.Reverse ? position : Shape.Length - 1 - position;
+            nint first = Math.Max(0, taps - 1 - ahead); // taps before it would read past the sequence
+            float* dy = Dy + token * channels + (taps - 1) * step, dx = Dx + token * channels;
             for (nint c = 0; c < channels; c += n)
             {
                 nint lanes = Math.Min(n, channels - c);
                 V sum = Add ? Load<V>(dx + c, lanes) : default;
                 for (nint tap = first; tap < taps; tap++)
-                    sum = Fma(Load<V>(dy - tap * channels + c, lanes), Load<V>(Taps + tap * channels + c, lanes), sum);
+                    sum = Fma(Load<V>(dy - tap * step + c, lanes), Load<V>(Taps + tap * channels + c, lanes), sum);
                 Store(sum, dx + c, lanes);
             }
         }
@@ -128,14 +133,15 @@ internal unsafe struct CausalConvWeightGradient : IKernel
         for (nint tap = 0; tap < taps; tap++)
             for (nint c = 0; c < channels; c += n)
             {
-                nint lanes = Math.Min(n, channels - c), back = taps - 1 - tap;
+                nint lanes = Math.Min(n, channels - c), back = taps - 1 - tap, from = Shape.Step * back;
                 V sum = default;
                 for (nint start = begin; start < end;)
                 {
-                    // Sequence by sequence, from the first token that this tap does not reach out of.
-                    nint position = start % Shape.Length, stop = Math.Min(end, start - position + Shape.Length);
-                    for (nint token = start + Math.Max(0, back - position); token < stop; token++)
-                        sum = Fma(Load<V>(X + (token - back) * channels + c, lanes), Load<V>(Dy + token * channels + c, lanes), sum);
+                    // Sequence by sequence, the tokens that this tap does not reach out of.
+                    nint position = start % Shape.Length, sequence = start - position, stop = Math.Min(end, sequence + Shape.Length);
+                    nint low = Shape.Reverse ? start : Math.Max(start, sequence + back), high = Shape.Reverse ? Math.Min(stop, sequence + Shape.Length - back) : stop;
+                    for (nint token = low; token < high; token++)
+                        sum = Fma(Load<V>(X + (token - from) * channels + c, lanes), Load<V>(Dy + token * channels + c, lanes), sum);
                     start = stop;
                 }
                 Store(sum, sums + tap * channels + c, lanes);

@@ -14,9 +14,14 @@ namespace Mamba.Core.Kernels;
 /// <param name="Groups">G: channels of a group share B and C.</param>
 /// <param name="Segments">Parts of the sequence scanned at once; 1 in the sequential schedule.</param>
 /// <param name="Width">The vector width, the same forwards and backwards, since kept states are laid out by it.</param>
-internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels, nint States, nint Groups, nint Segments, VectorWidth Width)
+/// <param name="Reverse">Whether the scan starts at the last token; all positions in time below count in the order of the scan.</param>
+internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels, nint States, nint Groups, nint Segments, VectorWidth Width, bool Reverse)
 {
+    /// <summary>States that the recurrence takes side by side: four chains of exponentials, with A and h in registers over all tokens of a chunk.</summary>
+    public const int StatesAtOnce = 4;
+
     private const nint ItemsWanted = 32;
+    private const nint UpdatesPerGrain = 1 << 18;
 
     public nint Lanes => Isa.Lanes(Width);
 
@@ -41,8 +46,17 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
 
     public nint ItemsPerGroup => Launch.Chunks(BlocksPerGroup, BlocksPerItem);
 
-    /// <summary>Floats of the states of one block.</summary>
-    public nint StateSize => States * Lanes;
+    /// <summary>Floats of the states of one block: N rows of a vector, and rows of zeros up to a multiple of <see cref="StatesAtOnce"/>.</summary>
+    public nint StateSize => Launch.Chunks(States, StatesAtOnce) * StatesAtOnce * Lanes;
+
+    /// <summary>Blocks of a segment that a thread takes at once: enough to pay for its scratch.</summary>
+    public nint Grain => Math.Max(1, UpdatesPerGrain / (Launch.Chunks(Length, Segments) * StateSize));
+
+    /// <summary>How many tokens in memory the scan steps on by.</summary>
+    public nint Step => Reverse ? -1 : 1;
+
+    /// <summary>The place in memory of a token of a sequence.</summary>
+    public nint Token(nint batch, nint time) => batch * Length + (Reverse ? Length - 1 - time : time);
 
     /// <summary>The first channel of a block, and how many of its lanes are channels.</summary>
     public nint ChannelOf(nint block, out nint lanes)

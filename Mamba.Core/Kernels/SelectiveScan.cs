@@ -59,7 +59,7 @@ internal static unsafe class SelectiveScan
                     MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment, 0));
         }
         Launch.Run(
-            new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Batch * s.Segments * s.Blocks, 1, s.Width);
+            new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Batch * s.Segments * s.Blocks, s.Grain, s.Width);
     }
 
     /// <summary>Runs the scan backwards. Gradients that are summed over batch or time come out in parts, see <see cref="ScanGradients"/>.</summary>
@@ -86,15 +86,16 @@ internal static unsafe class SelectiveScan
             s.Batch * s.Segments * s.Groups * s.ItemsPerGroup, 1, s.Width);
     }
 
-    /// <summary>(items, D, N) to (items, Blocks, N, Lanes) times a factor; lanes beyond the channels are zero.</summary>
+    /// <summary>(items, D, N) to (items, Blocks, N, Lanes) times a factor; lanes beyond the channels and rows beyond the states are zero.</summary>
     public static void PackStates(in ScanShape s, float* states, nint items, float factor, float* packed)
     {
-        for (nint block = 0; block < items * s.Blocks; block++)
+        nint size = s.StateSize, blocks = s.Blocks, vector = s.Lanes;
+        for (nint block = 0; block < items * blocks; block++)
         {
-            nint channel = s.ChannelOf(block % s.Blocks, out nint lanes) + block / s.Blocks * s.Channels;
-            for (nint k = 0; k < s.States; k++)
-                for (nint lane = 0; lane < s.Lanes; lane++)
-                    packed[block * s.StateSize + k * s.Lanes + lane] = lane < lanes ? states[(channel + lane) * s.States + k] * factor : 0f;
+            nint channel = s.ChannelOf(block % blocks, out nint lanes) + block / blocks * s.Channels;
+            for (nint k = 0; k * vector < size; k++)
+                for (nint lane = 0; lane < vector; lane++)
+                    packed[block * size + k * vector + lane] = lane < lanes && k < s.States ? states[(channel + lane) * s.States + k] * factor : 0f;
         }
     }
 
@@ -115,6 +116,29 @@ internal static unsafe class SelectiveScan
             }
     }
 
+    /// <summary>e^(dt A) of four states for each token of a chunk: (count, 4, Lanes).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Decays<V>(nint count, float* dt, float* a, float* decays) where V : unmanaged
+    {
+        nint n = Count<V>();
+        for (; count > 0; count--, dt += n, decays += 4 * n)
+        {
+            V d = Load<V>(dt), e0 = d * Load<V>(a), e1 = d * Load<V>(a + n), e2 = d * Load<V>(a + 2 * n), e3 = d * Load<V>(a + 3 * n);
+            Exp2(ref e0, ref e1, ref e2, ref e3);
+            Store(e0, decays);
+            Store(e1, decays + n);
+            Store(e2, decays + 2 * n);
+            Store(e3, decays + 3 * n);
+        }
+    }
+
+    /// <summary>Columns that are fewer than <see cref="ScanShape.StatesAtOnce"/>, filled up with zeros.</summary>
+    public static void CopyTail(float* from, nint row, nint count, nint columns, float* to)
+    {
+        for (nint i = 0; i < count; i++, from += row, to += ScanShape.StatesAtOnce)
+            for (nint k = 0; k < ScanShape.StatesAtOnce; k++) to[k] = k < columns ? from[k] : 0f;
+    }
+
     /// <summary>Adds decay * from to the states of all blocks.</summary>
     private static void MultiplyAdd(in ScanShape s, float* decay, float* from, float* to)
     {
@@ -133,62 +157,91 @@ internal unsafe struct ScanForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ScanShape s = Shape;
-        ScanInputs inputs = Inputs;
-        nint n = Count<V>(), states = s.States, chunkLength = s.ChunkLength;
-        using Scratch state = new(s.StateSize), steps = new(chunkLength * n);
-        float* h = state.Pointer;
+        nint n = Count<V>(), states = s.States, size = s.StateSize, blocks = s.Blocks, chunkLength = s.ChunkLength, row = s.Step * s.Groups * states;
+        using Scratch state = new(size), tokens = new(3 * chunkLength * n), tails = new(2 * chunkLength * ScanShape.StatesAtOnce);
+        using Scratch decays = new(chunkLength * ScanShape.StatesAtOnce * n);
+        float* h = state.Pointer, dt = tokens.Pointer, dtu = dt + chunkLength * n, y = dtu + chunkLength * n;
         for (nint item = begin; item < end; item++)
         {
-            nint block = item % s.Blocks, sequence = item / s.Blocks, segment = sequence % s.Segments, b = sequence / s.Segments;
+            nint block = item % blocks, sequence = item / blocks, segment = sequence % s.Segments, b = sequence / s.Segments;
             nint channel = s.ChannelOf(block, out nint lanes), group = block / s.BlocksPerGroup;
             (nint first, nint stop) = s.Tokens(segment);
-            float* a = inputs.A + block * s.StateSize;
-            V skip = inputs.D == null ? default : Load<V>(inputs.D + channel, lanes);
-            Copy(Starts + s.StateOffset(sequence, block), h, s.StateSize);
+            float* a = Inputs.A + block * size;
+            Copy(Starts + (sequence * blocks + block) * size, h, size);
             for (nint t = first, count; t < stop; t += count)
             {
-                // Chunk by chunk, all dt first and all gates last: each is a long chain of its own, and chains of several tokens overlap.
                 count = Math.Min(stop - t, chunkLength);
-                if (Kept != null) Copy(h, Kept + s.StateOffset(b * s.Chunks + t / chunkLength, block), s.StateSize);
-                nint start = b * s.Length + t;
-                for (nint i = 0; i < count; i++) Store(inputs.StepSize<V>((start + i) * s.Channels + channel, channel, lanes, out _), steps.Pointer + i * n);
-                for (nint i = 0; i < count; i++)
+                if (Kept != null) Copy(h, Kept + s.StateOffset(b * s.Chunks + t / chunkLength, block), size);
+                nint token = s.Token(b, t);
+                Prepare<V>(token, count, channel, lanes, dt, dtu, y);
+                for (nint k = 0; k < states; k += ScanShape.StatesAtOnce)
                 {
-                    nint token = start + i, offset = token * s.Channels + channel;
-                    float* bt = inputs.B + (token * s.Groups + group) * states, ct = inputs.C + (token * s.Groups + group) * states;
-                    V dt = Load<V>(steps.Pointer + i * n), u = Load<V>(inputs.U + offset, lanes), dtu = dt * u;
-                    V y = u * skip, y2 = default;
-                    nint k = 0;
-                    for (; k < states - 1; k += 2)
+                    nint bc = (token * s.Groups + group) * states + k, left = states - k;
+                    SelectiveScan.Decays<V>(count, dt, a + k * n, decays.Pointer);
+                    if (left >= ScanShape.StatesAtOnce) Scan<V>(count, dtu, y, decays.Pointer, h + k * n, Inputs.B + bc, Inputs.C + bc, row);
+                    else
                     {
-                        // Two chains of sums, so that the products with C do not wait for each other.
-                        float* hk = h + k * n;
-                        V h0 = Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(hk), dtu * Broadcast<V>(bt[k]));
-                        V h1 = Fma(Exp2(dt * Load<V>(a + k * n + n)), Load<V>(hk + n), dtu * Broadcast<V>(bt[k + 1]));
-                        Store(h0, hk);
-                        Store(h1, hk + n);
-                        y = Fma(h0, Broadcast<V>(ct[k]), y);
-                        y2 = Fma(h1, Broadcast<V>(ct[k + 1]), y2);
+                        float* tailB = tails.Pointer, tailC = tailB + chunkLength * ScanShape.StatesAtOnce;
+                        SelectiveScan.CopyTail(Inputs.B + bc, row, count, left, tailB);
+                        SelectiveScan.CopyTail(Inputs.C + bc, row, count, left, tailC);
+                        Scan<V>(count, dtu, y, decays.Pointer, h + k * n, tailB, tailC, ScanShape.StatesAtOnce);
                     }
-                    if (k < states)
-                    {
-                        V h0 = Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k]));
-                        Store(h0, h + k * n);
-                        y = Fma(h0, Broadcast<V>(ct[k]), y);
-                    }
-                    Store(y + y2, Y + offset, lanes);
                 }
-                for (nint i = 0; inputs.Z != null && i < count; i++)
-                {
-                    nint offset = (start + i) * s.Channels + channel;
-                    Store(Load<V>(Y + offset, lanes) * Silu.Apply(Load<V>(inputs.Z + offset, lanes)), Y + offset, lanes);
-                }
+                Gate<V>(token, count, channel, lanes, y);
             }
-            if (segment == s.Segments - 1) Copy(h, Last + s.StateOffset(b, block), s.StateSize);
+            if (segment == s.Segments - 1) Copy(h, Last + s.StateOffset(b, block), size);
         }
     }
 
     internal static void Copy(float* from, float* to, nint count) => new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
+
+    /// <summary>What a token takes once for all states: dt, dt u and D u. Chains of several tokens overlap.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, float* dt, float* dtu, float* y) where V : unmanaged
+    {
+        nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
+        V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
+        for (nint i = 0; i < count; i++, offset += step)
+        {
+            V d = Inputs.StepSize<V>(offset, channel, lanes, out _), u = Load<V>(Inputs.U + offset, lanes);
+            Store(d, dt + i * n);
+            Store(d * u, dtu + i * n);
+            Store(u * skip, y + i * n);
+        }
+    }
+
+    /// <summary>Four states through all tokens of a chunk, in registers; y gets their part of C h.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Scan<V>(nint count, float* dtu, float* y, float* decays, float* h, float* b, float* c, nint row) where V : unmanaged
+    {
+        nint n = Count<V>();
+        V h0 = Load<V>(h), h1 = Load<V>(h + n), h2 = Load<V>(h + 2 * n), h3 = Load<V>(h + 3 * n);
+        for (; count > 0; count--, dtu += n, y += n, decays += 4 * n, b += row, c += row)
+        {
+            V x = Load<V>(dtu);
+            h0 = Fma(Load<V>(decays), h0, x * Broadcast<V>(b[0]));
+            h1 = Fma(Load<V>(decays + n), h1, x * Broadcast<V>(b[1]));
+            h2 = Fma(Load<V>(decays + 2 * n), h2, x * Broadcast<V>(b[2]));
+            h3 = Fma(Load<V>(decays + 3 * n), h3, x * Broadcast<V>(b[3]));
+            V even = Fma(h0, Broadcast<V>(c[0]), Load<V>(y)), odd = h1 * Broadcast<V>(c[1]);
+            Store(Fma(h2, Broadcast<V>(c[2]), even) + Fma(h3, Broadcast<V>(c[3]), odd), y);
+        }
+        Store(h0, h);
+        Store(h1, h + n);
+        Store(h2, h + 2 * n);
+        Store(h3, h + 3 * n);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Gate<V>(nint token, nint count, nint channel, nint lanes, float* y) where V : unmanaged
+    {
+        nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
+        for (nint i = 0; i < count; i++, offset += step)
+        {
+            V v = Load<V>(y + i * n);
+            Store(Inputs.Z == null ? v : v * Silu.Apply(Load<V>(Inputs.Z + offset, lanes)), Y + offset, lanes);
+        }
+    }
 }
 
 /// <summary>
@@ -219,7 +272,7 @@ internal unsafe struct ScanCarry : IKernel
             V total = default;
             for (nint i = 0; i < stop - first; i++)
             {
-                nint token = b * s.Length + (backward ? stop - 1 - i : first + i), offset = token * s.Channels + channel;
+                nint token = s.Token(b, backward ? stop - 1 - i : first + i), offset = token * s.Channels + channel;
                 V dt = inputs.StepSize<V>(offset, channel, lanes, out _);
                 total += dt;
                 if (backward)
@@ -237,7 +290,7 @@ internal unsafe struct ScanCarry : IKernel
                 }
             }
             float* decay = Decays + s.StateOffset(b * s.Segments + segment, block);
-            for (nint k = 0; k < states; k++) Store(Exp2(total * Load<V>(a + k * n)), decay + k * n);
+            for (nint k = 0; k * n < s.StateSize; k++) Store(Exp2(total * Load<V>(a + k * n)), decay + k * n);
         }
     }
 }

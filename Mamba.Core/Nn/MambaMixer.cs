@@ -63,11 +63,11 @@ public sealed class MambaMixer
     {
         _config = config;
         // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
-        (Tensor aLog, Tensor d) = Direction.Bare(scope, config, "");
-        (Tensor ALog, Tensor D)? back = config.Bidirectional ? Direction.Bare(scope, config, "_b") : null;
+        (Tensor aLog, Tensor d) = Direction.Bare(scope, config);
+        (Tensor ALog, Tensor D)? back = config.Bidirectional ? Direction.Bare(scope, config, reverse: true) : null;
         _inProj = new Linear(scope / "in_proj", config.DModel, 2 * config.DInner, bias: false);
-        _forward = new Direction(scope, config, aLog, d, "");
-        if (back is { } b) _backward = new Direction(scope, config, b.ALog, b.D, "_b");
+        _forward = new Direction(scope, config, aLog, d);
+        if (back is { } b) _backward = new Direction(scope, config, b.ALog, b.D, reverse: true);
         _outProj = new Linear(scope / "out_proj", config.DInner, config.DModel, bias: false);
     }
 
@@ -76,15 +76,11 @@ public sealed class MambaMixer
     /// <returns>(B, L, d_model).</returns>
     public Tensor Forward(Tensor x)
     {
-        Tensor xz = _inProj.Forward(x); // (B, L, 2 D)
-        Tensor u = Ops.Slice(xz, 2, 0, _config.DInner), z = Ops.Slice(xz, 2, _config.DInner, _config.DInner);
-        Tensor y = _forward.Scan(u, z);
-        if (_backward is not null)
-        {
-            y = Ops.Add(y, Ops.Flip(_backward.Scan(Ops.Flip(u, 1), Ops.Flip(z, 1)), 1));
-            if (_config.DivideOut) y = Ops.Scale(y, 0.5f);
-        }
-        return _outProj.Forward(y);
+        Tensor[] xz = Ops.Split(_inProj.Forward(x), _config.DInner, _config.DInner); // u and the gate z, (B, L, D)
+        Tensor y = _forward.Scan(xz[0], xz[1]);
+        if (_backward is not null) y = Ops.Add(y, _backward.Scan(xz[0], xz[1]));
+        y = _outProj.Forward(y);
+        return _config.DivideOut ? Ops.Scale(y, 0.5f) : y; // behind a projection without bias, where there is less to halve
     }
 
     /// <summary>Mixes one token; the results of all steps together equal <see cref="Forward"/>. No gradient crosses from step to step.</summary>
@@ -98,25 +94,26 @@ public sealed class MambaMixer
         if (_backward is not null) throw new InvalidOperationException("MambaMixer.Step: a bidirectional block needs the whole sequence.");
         Check.Rank(x, 2, "MambaMixer.Step", "(B, d_model)");
         int inner = _config.DInner;
-        Tensor xz = _inProj.Forward(x).Reshape(-1, 1, 2 * inner);
-        Tensor y = _forward.Step(Ops.Slice(xz, 2, 0, inner), Ops.Slice(xz, 2, inner, inner), state);
+        Tensor[] xz = Ops.Split(_inProj.Forward(x).Reshape(-1, 1, 2 * inner), inner, inner);
+        Tensor y = _forward.Step(xz[0], xz[1], state);
         return _outProj.Forward(y.Reshape(-1, inner));
     }
 
     /// <summary>One direction of scanning with its weights.</summary>
-    private sealed class Direction(Scope scope, MambaConfig c, Tensor aLog, Tensor d, string suffix)
+    private sealed class Direction(Scope scope, MambaConfig c, Tensor aLog, Tensor d, bool reverse = false)
     {
-        private readonly Tensor _convWeight = (scope / $"conv1d{suffix}").Parameter("weight", Init.KaimingUniform(c.DConv), c.DInner, 1, c.DConv);
-        private readonly Tensor _convBias = (scope / $"conv1d{suffix}").Parameter("bias", Init.KaimingUniform(c.DConv), c.DInner);
-        private readonly Linear _xProj = new(scope / $"x_proj{suffix}", c.DInner, c.DtRank + 2 * c.DState, bias: false);
+        private readonly Tensor _convWeight = (scope / Name("conv1d", reverse)).Parameter("weight", Init.KaimingUniform(c.DConv), c.DInner, 1, c.DConv);
+        private readonly Tensor _convBias = (scope / Name("conv1d", reverse)).Parameter("bias", Init.KaimingUniform(c.DConv), c.DInner);
+        private readonly Linear _xProj = new(scope / Name("x_proj", reverse), c.DInner, c.DtRank + 2 * c.DState, bias: false);
         private readonly Linear _dtProj = new(
-            scope / $"dt_proj{suffix}", c.DtRank, c.DInner, weightInit: Init.Uniform(1 / Math.Sqrt(c.DtRank)), biasInit: Init.InverseSoftplusOfLogUniform(1e-3, 0.1, floor: 1e-4));
+            scope / Name("dt_proj", reverse), c.DtRank, c.DInner, weightInit: Init.Uniform(1 / Math.Sqrt(c.DtRank)),
+            biasInit: Init.InverseSoftplusOfLogUniform(1e-3, 0.1, floor: 1e-4));
 
         /// <summary>A_log and D, declared before the modules.</summary>
-        public static (Tensor ALog, Tensor D) Bare(Scope scope, MambaConfig c, string suffix) =>
-            (scope.Parameter(suffix.Length == 0 ? "A_log" : $"A{suffix}_log", Init.LogOfIndex(c.DState), c.DInner, c.DState), scope.Parameter($"D{suffix}", Init.Ones, c.DInner));
+        public static (Tensor ALog, Tensor D) Bare(Scope scope, MambaConfig c, bool reverse = false) =>
+            (scope.Parameter(Name("A", reverse) + "_log", Init.LogOfIndex(c.DState), c.DInner, c.DState), scope.Parameter(Name("D", reverse), Init.Ones, c.DInner));
 
-        public Tensor Scan(Tensor u, Tensor z) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, silu: true), z, null).Output;
+        public Tensor Scan(Tensor u, Tensor z) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, silu: true, reverse), z, null).Output;
 
         public Tensor Step(Tensor u, Tensor z, MambaState state)
         {
@@ -129,13 +126,14 @@ public sealed class MambaMixer
             return y;
         }
 
+        private static string Name(string name, bool reverse) => reverse ? name + "_b" : name;
+
         private (Tensor Output, Tensor LastState) SelectiveScan(Tensor x, Tensor z, Tensor? initialState)
         {
-            Tensor projected = _xProj.Forward(x); // (B, L, dt_rank + 2 N): dt, B, C
-            Tensor delta = Ops.Linear(Ops.Slice(projected, 2, 0, c.DtRank), _dtProj.Weight); // its bias is added inside the scan
-            Tensor b = Ops.Slice(projected, 2, c.DtRank, c.DState), cc = Ops.Slice(projected, 2, c.DtRank + c.DState, c.DState);
+            Tensor[] projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
+            Tensor delta = Ops.Linear(projected[0], _dtProj.Weight); // its bias is added inside the scan
             Tensor a = Ops.Scale(Ops.Exp(aLog), -1f);
-            return Ops.SelectiveScan(x, delta, a, b, cc, d, z, _dtProj.Bias, deltaSoftplus: true, initialState);
+            return Ops.SelectiveScan(x, delta, a, projected[1], projected[2], d, z, _dtProj.Bias, deltaSoftplus: true, initialState, reverse: reverse);
         }
     }
 }

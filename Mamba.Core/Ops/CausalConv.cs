@@ -12,16 +12,17 @@ public static unsafe partial class Ops
     /// <param name="weight">(C, 1, K).</param>
     /// <param name="bias">(C), or null.</param>
     /// <param name="silu">Whether the result passes through SiLU, as in the Mamba block.</param>
+    /// <param name="reverse">Whether a token sees those after it instead: x[t + K - 1 - j], as over the sequence turned round.</param>
     /// <returns>(B, L, C).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, bool silu = false)
+    public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, bool silu = false, bool reverse = false)
     {
         Check.Rank(x, 3, "CausalConv1d", "(B, L, C)");
         Check.That(
             weight.Shape.Rank == 3 && weight.Shape[0] == x.Shape[2] && weight.Shape[1] == 1 && weight.Shape[2] > 0, "CausalConv1d",
             $"input {x.Shape} and weight {weight.Shape}; expected (B, L, C) and (C, 1, K)");
         Check.Extents(bias, "CausalConv1d", "bias", x.Shape[2]);
-        SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2]);
+        SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2], reverse);
 
         Tensor y = Tensor.Empty(x.Shape);
         float* b = bias is null ? null : bias.Pointer;

@@ -81,6 +81,39 @@ public static unsafe partial class Ops
         return y;
     }
 
+    /// <summary>Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.</summary>
+    /// <param name="x">(..., sum of the extents).</param>
+    /// <param name="extents">The last extents of the parts.</param>
+    /// <returns>(..., extent) for each.</returns>
+    /// <exception cref="ShapeException">The extents do not add up to x's last.</exception>
+    public static Tensor[] Split(Tensor x, params ReadOnlySpan<int> extents)
+    {
+        int row = Axis(x.Shape, -1, "Split") is var last ? x.Shape[last] : 0, sum = 0;
+        foreach (int extent in extents) sum += extent;
+        Check.That(sum == row && extents.Length > 0 && !extents.ContainsAnyInRange(int.MinValue, 0), "Split", $"{x.Shape} into ({string.Join(", ", extents.ToArray())}); expected positive extents that add up to the last");
+        int rows = x.Count / row;
+        Tensor[] parts = new Tensor[extents.Length];
+        for (int i = 0, from = 0; i < parts.Length; from += extents[i++])
+        {
+            parts[i] = Tensor.Empty(x.Shape.With(-1, extents[i]));
+            CopyRows.Run(x.Pointer + from, row, parts[i].Pointer, extents[i], extents[i], rows);
+        }
+        if (Tape.Needs(x))
+            Tape.Push(parts, () =>
+            {
+                GradSlot dx = x.OpenGrad();
+                if (!dx.Accumulate && Array.Exists(parts, p => p.Grad is null)) dx.Span.Clear();
+                int from = 0;
+                foreach (Tensor part in parts)
+                {
+                    int extent = part.Shape[-1];
+                    if (part.Grad is { } dy) CopyRows.Run(dy.Pointer, extent, dx.Pointer + from, row, extent, rows, dx.Accumulate);
+                    from += extent;
+                }
+            });
+        return parts;
+    }
+
     /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="order">A permutation of 0 to Rank - 1.</param>

@@ -37,13 +37,14 @@ public static unsafe partial class Ops
     /// <param name="deltaSoftplus">Whether dt = softplus(delta + deltaBias), or just the sum.</param>
     /// <param name="initialState">(B, D, N), the state before the first token; zero if null. With the last state of the piece before, a sequence is scanned in pieces.</param>
     /// <param name="schedule">How the work is spread; the results agree to rounding.</param>
+    /// <param name="reverse">Whether the scan starts at the last token and goes back to the first, as over the sequence turned round; so with the states.</param>
     /// <returns>y (B, L, D), and the state after the last token (B, D, N). Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static (Tensor Output, Tensor LastState) SelectiveScan(
         Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d = null, Tensor? z = null, Tensor? deltaBias = null, bool deltaSoftplus = false,
-        Tensor? initialState = null, ScanSchedule schedule = ScanSchedule.Auto)
+        Tensor? initialState = null, ScanSchedule schedule = ScanSchedule.Auto, bool reverse = false)
     {
-        ScanShape s = CheckScan(u, delta, a, b, c, schedule);
+        ScanShape s = CheckScan(u, delta, a, b, c, schedule) with { Reverse = reverse };
         Check.Extents(d, "SelectiveScan", "D", u.Shape[2]);
         Check.Extents(z, "SelectiveScan", "z", u.Shape.ToArray());
         Check.Extents(deltaBias, "SelectiveScan", "delta bias", u.Shape[2]);
@@ -133,7 +134,7 @@ public static unsafe partial class Ops
         bool fits = b.Shape.Rank is 3 or 4 && b.Shape[0] == batch && b.Shape[1] == length && b.Shape[-1] == a.Shape[1] && groups > 0 && channels % groups == 0;
         Check.That(fits && c.Shape == b.Shape, "SelectiveScan", $"u {u.Shape}, A {a.Shape}, B {b.Shape}, C {c.Shape}; expected B and C (B, L, N), or (B, L, G, N) with G dividing D");
 
-        ScanShape s = new(batch, length, channels, a.Shape[1], groups, 1, Isa.For(channels / groups));
+        ScanShape s = new(batch, length, channels, a.Shape[1], groups, 1, Isa.For(channels / groups), Reverse: false);
         // Cutting costs a second pass over the exponentials, so it pays only where a lone block would leave the other threads idle.
         bool cut = schedule == ScanSchedule.Chunked || (schedule == ScanSchedule.Auto && batch * s.Blocks == 1 && length >= ShortestLengthToCut);
         return cut ? s with { Segments = Math.Max(1, Math.Min(MaxSegments, s.Chunks / 2)) } : s;

@@ -10,17 +10,12 @@ internal static unsafe class RowSums
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>target[k] (+)= the sum of row k, a vector.</summary>
+    /// <summary>target[0 .. 3] (+)= the sums of the lanes of a, b, c and d.</summary>
     [MethodImpl(Inline)]
-    public static void Run<V>(float* rows, nint count, float* target, bool add) where V : unmanaged
+    public static void Run<V>(V a, V b, V c, V d, float* target, bool add) where V : unmanaged
     {
-        nint n = Count<V>(), k = 0;
-        for (; k <= count - 4; k += 4, rows += 4 * n)
-        {
-            Vector128<float> sums = Sum4(Load<V>(rows), Load<V>(rows + n), Load<V>(rows + 2 * n), Load<V>(rows + 3 * n));
-            Store(add ? sums + Load<Vector128<float>>(target + k) : sums, target + k);
-        }
-        for (; k < count; k++, rows += n) target[k] = (add ? target[k] : 0f) + Sum(Load<V>(rows));
+        Vector128<float> sums = Sum4(a, b, c, d);
+        Store(add ? sums + Load<Vector128<float>>(target) : sums, target);
     }
 
     /// <summary>The sums of the lanes of four vectors, in a fixed tree.</summary>

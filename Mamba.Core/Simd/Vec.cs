@@ -320,6 +320,17 @@ internal static unsafe class Vec
         return Cast<V, int>(mask) != 0 ? a : b;
     }
 
+    /// <summary>a with the last bits of the number t added to its exponent.</summary>
+    [MethodImpl(Inline)]
+    public static V AddToExponent<V>(V a, V t) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Cast<V, Vector512<int>>(t) << 23));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Cast<V, Vector256<int>>(t) << 23));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Cast<V, Vector128<int>>(t) << 23));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Cast<V, Vector<int>>(t) << 23));
+        return Cast<int, V>(Cast<V, int>(a) + (Cast<V, int>(t) << 23));
+    }
+
     /// <summary>a 2^e for whole e in [-126, 127]: e is added to the exponent bits.</summary>
     [MethodImpl(Inline)]
     public static V ScaleByPowerOf2<V>(V a, V e) where V : unmanaged

@@ -8,7 +8,7 @@ internal static class VecMath
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2"/>.</summary>
+    /// <summary>log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2{V}(V)"/>.</summary>
     public const float Log2E = 1.44269504088896341f;
 
     /// <summary>
@@ -28,6 +28,47 @@ internal static class VecMath
         p = Fma(p, f, Broadcast<V>(6.9314697759916699e-1f));
         p = Fma(p, f, Broadcast<V>(1f));
         return ScaleByPowerOf2(p, whole);
+    }
+
+    /// <summary>
+    /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a processor holds too
+    /// few of them at once (a third faster so on Zen 3). Adding 1.5 2^23 rounds and leaves the whole part in the last bits.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
+    {
+        V low = Broadcast<V>(-126f), high = Broadcast<V>(127.4999f), rounder = Broadcast<V>(12582912f);
+        V a = Min(high, Max(low, x0)), b = Min(high, Max(low, x1)), c = Min(high, Max(low, x2)), d = Min(high, Max(low, x3));
+        x0 = a + rounder;
+        x1 = b + rounder;
+        x2 = c + rounder;
+        x3 = d + rounder;
+        a -= x0 - rounder;
+        b -= x1 - rounder;
+        c -= x2 - rounder;
+        d -= x3 - rounder;
+        V k = Broadcast<V>(1.3264727198532883e-3f), l = Broadcast<V>(9.6715126395530322e-3f);
+        V p = Fma(k, a, l), q = Fma(k, b, l), r = Fma(k, c, l), s = Fma(k, d, l);
+        k = Broadcast<V>(5.5507337432475524e-2f);
+        p = Fma(p, a, k);
+        q = Fma(q, b, k);
+        r = Fma(r, c, k);
+        s = Fma(s, d, k);
+        k = Broadcast<V>(2.4022242085377202e-1f);
+        p = Fma(p, a, k);
+        q = Fma(q, b, k);
+        r = Fma(r, c, k);
+        s = Fma(s, d, k);
+        k = Broadcast<V>(6.9314697759916699e-1f);
+        p = Fma(p, a, k);
+        q = Fma(q, b, k);
+        r = Fma(r, c, k);
+        s = Fma(s, d, k);
+        k = Broadcast<V>(1f);
+        x0 = AddToExponent(Fma(p, a, k), x0);
+        x1 = AddToExponent(Fma(q, b, k), x1);
+        x2 = AddToExponent(Fma(r, c, k), x2);
+        x3 = AddToExponent(Fma(s, d, k), x3);
     }
 
     /// <summary>e^x, saturating at the smallest normal and the largest finite number.</summary>

@@ -80,6 +80,14 @@ internal sealed class LayoutTests(VectorWidth width)
         Assert.That(Ops.Concat(Tensor.Zeros(2, 0), Tensor.Full(1f, 2, 1)).Span.ToArray(), Is.EqualTo(new[] { 1f, 1f }));
     }
 
+    [TestCase(0), TestCase(1), TestCase(2)]
+    public void Split_cuts_the_last_dimension(int part) => OperatorCheck.Run(
+        width, i => Ops.Split(i[0], 11, 1, 5)[part], i => [.. i[0].Where((_, e) => part switch { 0 => e % 17 < 11, 1 => e % 17 == 11, _ => e % 17 > 11 })], [Numbers.Random(1, 3, 4, 17)]);
+
+    [Test]
+    public void Parts_of_a_split_add_up_again() => OperatorCheck.Run(
+        width, i => Ops.Concat(Ops.Split(i[0], 2, 9)), i => i[0], [Numbers.Random(1, 5, 11)]);
+
     [Test]
     public void Bad_shapes_are_refused()
     {
@@ -88,6 +96,10 @@ internal sealed class LayoutTests(VectorWidth width)
         OperatorCheck.Refuses("Concat", () => Ops.Concat(x, Tensor.Zeros(3, 3)));
         OperatorCheck.Refuses("Concat", () => Ops.Concat(x, Tensor.Zeros(2, 3, 1)));
         OperatorCheck.Refuses("Concat", () => Ops.ConcatAxis(2, x, x));
+        OperatorCheck.Refuses("Split", () => Ops.Split(x, 1, 1)[0]);
+        OperatorCheck.Refuses("Split", () => Ops.Split(x)[0]);
+        OperatorCheck.Refuses("Split", () => Ops.Split(x, x.Shape[-1] + 1, -1)[0]);
+        OperatorCheck.Refuses("Split", () => Ops.Split(Tensor.Zeros(2, 0), 0)[0]);
         OperatorCheck.Refuses("Slice", () => Ops.Slice(x, 1, 2, 2));
         OperatorCheck.Refuses("Slice", () => Ops.Slice(x, 1, -1, 2));
         OperatorCheck.Refuses("Slice", () => Ops.Slice(x, 1, int.MaxValue, int.MaxValue));

@@ -24,6 +24,31 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
                     x => lastState ? Naive(s, x).Last : Naive(s, x).Output, s.Inputs(), tolerance: 2e-5);
     }
 
+    [TestCase(2, 19, 9, 6, 1), TestCase(1, 40, 4, 4, 2)]
+    public void In_reverse_it_is_the_scan_of_the_sequence_turned_round(int batch, int length, int channels, int states, int groups)
+    {
+        Size s = new(batch, length, channels, states, groups);
+        int[] sequences = [0, 1, 3, 4, 6];
+        foreach (ScanSchedule schedule in new[] { ScanSchedule.Sequential, ScanSchedule.Chunked })
+        {
+            Tensor[] x = s.Inputs(), turned = [.. s.Inputs().Select((t, i) => sequences.Contains(i) ? Ops.Flip(t, 1) : t)];
+            Tensor dy = Numbers.Random(94, batch, length, channels), dlast = Numbers.Random(95, batch, channels, states);
+            float[] y = Differentiate(x, dy, reverse: true), expected = Differentiate(turned, Ops.Flip(dy, 1), reverse: false);
+            GradCheck.Close(Ops.Flip(Tensor.From(expected, batch, length, channels), 1).ToDouble(), y, 1e-6, "output");
+            for (int i = 0; i < x.Length; i++)
+                GradCheck.Close((sequences.Contains(i) ? Ops.Flip(turned[i].Grad!, 1) : turned[i].Grad!).ToDouble(), x[i].Grad!.Span, 1e-6, $"gradient of input {i}");
+
+            float[] Differentiate(Tensor[] inputs, Tensor cotangent, bool reverse)
+            {
+                foreach (Tensor input in inputs) input.RequiresGrad = true;
+                using Tape tape = new();
+                (Tensor y, Tensor last) = Run(inputs, schedule, reverse);
+                tape.Backward([y, last], [cotangent, dlast]);
+                return y.Span.ToArray();
+            }
+        }
+    }
+
     [Test]
     public void Schedules_agree_on_a_long_sequence([Values(1, 2)] int groups)
     {
@@ -112,9 +137,9 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
     [TestCase(1, 1, 1, 1), TestCase(2, 7, 5, 4), TestCase(3, 3, 17, 6), TestCase(1, 40, 33, 2)]
     public void Causal_convolution_matches_the_formula(int batch, int length, int channels, int taps)
     {
-        foreach (bool silu in new[] { false, true })
+        foreach ((bool silu, bool reverse) in new[] { (false, false), (true, false), (true, true) })
             GradCheck.Check(
-                x => Ops.CausalConv1d(x[0], x[1], x[2], silu),
+                x => Ops.CausalConv1d(x[0], x[1], x[2], silu, reverse),
                 x =>
                 {
                     double[] y = new double[batch * length * channels];
@@ -124,7 +149,10 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
                             {
                                 double sum = x[2][c];
                                 for (int k = 0; k < taps; k++)
-                                    if (t - taps + 1 + k >= 0) sum += x[1][c * taps + k] * x[0][(b * length + t - taps + 1 + k) * channels + c];
+                                {
+                                    int other = reverse ? t + taps - 1 - k : t - taps + 1 + k;
+                                    if (other >= 0 && other < length) sum += x[1][c * taps + k] * x[0][(b * length + other) * channels + c];
+                                }
                                 y[(b * length + t) * channels + c] = silu ? sum / (1 + Math.Exp(-sum)) : sum;
                             }
                     return y;
@@ -158,8 +186,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Assert.That(() => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)), Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
     }
 
-    private static (Tensor Output, Tensor LastState) Run(Tensor[] x, ScanSchedule schedule) =>
-        Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, x[8], schedule);
+    private static (Tensor Output, Tensor LastState) Run(Tensor[] x, ScanSchedule schedule, bool reverse = false) =>
+        Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, x[8], schedule, reverse);
 
     /// <summary>The recurrence, written down.</summary>
     private static (double[] Output, double[] Last) Naive(Size s, double[][] x)
