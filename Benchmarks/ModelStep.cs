@@ -37,7 +37,7 @@ internal sealed class ModelStep
 
     public void Infer()
     {
-        _model.Parameters.Training = false;
+        _model.Parameters.Freeze();
         using MemoryScope scope = new();
         _objective.Predict(_model, _images);
     }

@@ -19,6 +19,7 @@ public sealed unsafe class Tensor : IDisposable
     private int _references = 1;
     private bool _disposed;
     private GradientCell? _gradient;
+    private PackedForms? _forms;
 
     private Tensor(Shape shape, Storage storage, int offset)
     {
@@ -71,6 +72,9 @@ public sealed unsafe class Tensor : IDisposable
     public bool NeedsGrad => _gradient is not null;
 
     internal GradientCell? GradientCell => _gradient;
+
+    /// <summary>Where kernels keep this weight, and views of it, in the form they read; null unless it is frozen.</summary>
+    internal PackedForms? Forms => _forms;
 
     /// <summary>A tensor whose elements are undefined: the caller writes them all.</summary>
     /// <param name="shape">The extents.</param>
@@ -208,6 +212,12 @@ public sealed unsafe class Tensor : IDisposable
         return true;
     }
 
+    /// <summary>From now on the values stay as they are, so that kernels may keep them in the form they read.</summary>
+    internal void Freeze() => _forms = new PackedForms();
+
+    /// <summary>From now on the values may change again; what kernels kept is dropped.</summary>
+    internal void Thaw() => _forms = null;
+
     /// <summary>Marks this as the result of a recorded step.</summary>
     internal void ExpectGrad() => _gradient ??= new GradientCell(Shape);
 
@@ -226,7 +236,7 @@ public sealed unsafe class Tensor : IDisposable
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
     {
         ThrowIfReleased();
-        return new Tensor(shape, _storage.Retain(), _offset + offset) { _gradient = gradient };
+        return new Tensor(shape, _storage.Retain(), _offset + offset) { _gradient = gradient, _forms = _forms };
     }
 
     private void ThrowIfReleased()

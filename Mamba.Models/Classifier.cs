@@ -28,7 +28,7 @@ public sealed class Classifier
     private readonly BatchWriter _writer;
     private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no classifier.</exception>
@@ -36,6 +36,7 @@ public sealed class Classifier
     {
         if (info.Entry.Task != ModelTask.Classification) throw new ArgumentException($"Classifier: {info.Model} is a model for {info.Entry.Task}; expected one for classification.");
         (_model, Info, _writer) = (model, info, new BatchWriter(info.Input));
+        model.Parameters.Freeze();
         _pixels = new float[info.Data.Height * info.Data.Width * info.Config.InputChannels];
     }
 

@@ -24,7 +24,7 @@ public sealed class Segmenter
     private readonly BatchWriter _writer;
     private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no segmentation model.</exception>
@@ -32,6 +32,7 @@ public sealed class Segmenter
     {
         if (info.Entry.Task != ModelTask.Segmentation) throw new ArgumentException($"Segmenter: {info.Model} is a model for {info.Entry.Task}; expected one for segmentation.");
         (_model, Info) = (model, info);
+        model.Parameters.Freeze();
         (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
         _writer = new BatchWriter(info.Input);
         _pixels = new float[height * width * channels];

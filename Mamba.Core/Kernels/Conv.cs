@@ -20,6 +20,9 @@ internal readonly record struct ConvShape(
     /// <summary>Taps times input channels of one output channel.</summary>
     public int Depth => KernelHeight * KernelWidth * CinGroup;
 
+    /// <summary>Whether each output pixel is a product of the one input pixel in its place: the convolution is a matrix product as it stands.</summary>
+    public bool IsPointwise => KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
+
     public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
 
     public long MultiplyAdds => (long)Batch * OutHeight * OutWidth * Cout * Depth;
@@ -49,12 +52,18 @@ internal static unsafe class Conv
     private const int BandPixels = 384;
     private const int WantedItems = 8;
 
-    /// <summary>y = x * weights + bias, the weights packed by <see cref="PackWeights"/> for <see cref="WidthFor"/>.</summary>
-    public static void Forward(in ConvShape s, float* x, float* packed, float* bias, float* y, bool add, VectorWidth width)
+    /// <summary>y = x * weights, the weights packed by <see cref="ConvPacking"/>.</summary>
+    public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue)
     {
+        VectorWidth width = WidthFor(s);
+        if (s.IsPointwise)
+        {
+            Gemm.RunPacked((nint)s.Batch * s.Height * s.Width, s.Cout, s.Cin, new Matrix(x, s.Cin), packed, y, s.Cout, epilogue, width);
+            return;
+        }
         if (ConvColumns.Suits(s))
         {
-            ConvColumns.Forward(s, x, packed, bias, y, add, width);
+            ConvColumns.Forward(s, x, packed, y, epilogue, width);
             return;
         }
         nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width));
@@ -65,59 +74,12 @@ internal static unsafe class Conv
         nint perItem = Launch.Chunks(panels, split);
         split = Launch.Chunks(panels, perItem);
         Launch.Run(
-            new ConvForward { Shape = s, X = x, Packed = packed, Bias = bias, Y = y, Add = add, Rows = rows, PanelsPerItem = perItem, Split = split },
+            new ConvForward { Shape = s, X = x, Packed = packed, Y = y, Epilogue = epilogue, Rows = rows, PanelsPerItem = perItem, Split = split },
             bands * s.Groups * split, 1, width);
     }
 
     /// <summary>The width that holds the output channels of a group with least waste.</summary>
     public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
-
-    /// <summary>Packs PyTorch's weight (Cout, Cin / groups, Kh, Kw) for <see cref="Forward"/>.</summary>
-    public static void PackWeights(in ConvShape s, float* weight, float* packed, VectorWidth width)
-    {
-        nint taps = s.KernelHeight * s.KernelWidth;
-        nint size = PackPanels.Size(s.Depth, s.CoutGroup, width);
-        for (nint g = 0; g < s.Groups; g++)
-            PackPanels.Run(
-                new PanelSource
-                {
-                    Base = weight + g * s.CoutGroup * s.Depth,
-                    Outer = s.KernelHeight,
-                    OuterStep = s.KernelWidth,
-                    Inner = s.KernelWidth,
-                    InnerStep = 1,
-                    Length = s.CinGroup,
-                    Step = taps,
-                    Columns = s.CoutGroup,
-                    ColumnStep = s.Depth,
-                },
-                packed + g * size, width);
-    }
-
-    /// <summary>
-    /// Packs the same weight for the input gradient, a convolution of the shape <paramref name="gradient"/> = <see cref="ConvShape.InputGradient"/>:
-    /// taps turned by half a turn, input and output channels exchanged.
-    /// </summary>
-    public static void PackFlippedWeights(in ConvShape gradient, float* weight, float* packed, VectorWidth width)
-    {
-        nint taps = gradient.KernelHeight * gradient.KernelWidth, columns = gradient.CoutGroup;
-        nint size = PackPanels.Size(gradient.Depth, columns, width);
-        for (nint g = 0; g < gradient.Groups; g++)
-            PackPanels.Run(
-                new PanelSource
-                {
-                    Base = weight + g * gradient.CinGroup * columns * taps + taps - 1,
-                    Outer = gradient.KernelHeight,
-                    OuterStep = -gradient.KernelWidth,
-                    Inner = gradient.KernelWidth,
-                    InnerStep = -1,
-                    Length = gradient.CinGroup,
-                    Step = columns * taps,
-                    Columns = columns,
-                    ColumnStep = taps,
-                },
-                packed + g * size, width);
-    }
 
     /// <summary>
     /// The weight gradient in PyTorch's layout: for each tap and input channel a row of products with all output channels, summed over pixels.
@@ -125,6 +87,11 @@ internal static unsafe class Conv
     /// </summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
+        if (s.IsPointwise)
+        {
+            Gemm.Run(s.Cout, s.Cin, (nint)s.Batch * s.Height * s.Width, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
+            return;
+        }
         if (ConvColumns.Suits(s))
         {
             ConvColumns.WeightGradient(s, x, dy, dw, add);
@@ -170,10 +137,10 @@ internal static unsafe class Conv
 internal unsafe struct ConvForward : IKernel
 {
     public ConvShape Shape;
-    public float* X, Packed, Bias, Y;
+    public float* X, Packed, Y;
+    public Epilogue Epilogue;
     public nint PanelsPerItem, Split;
     public int Rows;
-    public bool Add;
 
     public override readonly string ToString() => $"ConvForward {Shape}";
 
@@ -204,13 +171,12 @@ internal unsafe struct ConvForward : IKernel
             int row = (int)(index % bandsPerImage) * Rows, rows = Math.Min(Rows, s.OutHeight - row);
             band.Fill(X, image, group, row, rows);
             float* y = Y + ((image * s.OutHeight + row) * s.OutWidth * s.Cout) + group * s.CoutGroup;
-            float* bias = Bias == null ? null : Bias + group * s.CoutGroup;
             nint first = part * PanelsPerItem * width, last = Math.Min(s.CoutGroup, first + PanelsPerItem * width);
             for (nint c = first; c < last; c += width)
                 for (nint r = 0; r < rows; r++)
                     MatrixTile.Column<V>(
                         tile, s.OutWidth, band.Pointer + r * s.StrideY * band.RowStride, Packed + group * groupSize + c * s.Depth,
-                        y + (r * s.OutWidth * s.Cout) + c, Math.Min(width, s.CoutGroup - c), bias == null ? null : bias + c, Add);
+                        y + (r * s.OutWidth * s.Cout) + c, Math.Min(width, s.CoutGroup - c), Epilogue.At(group * s.CoutGroup + c));
         }
     }
 }
@@ -273,7 +239,7 @@ internal unsafe struct ConvWeightGradient : IKernel
                         for (nint j = 0; j < runs; j++)
                             MatrixTile.Column<V>(
                                 tile, run, band.Pointer + ky * s.DilationY * band.RowStride + j * s.DilationX * s.CinGroup, panel.Pointer,
-                                sums + ((ky * runs + j) * run * Columns) + c, width, null, index > firstBand);
+                                sums + ((ky * runs + j) * run * Columns) + c, width, new Epilogue(add: index > firstBand));
                 }
             }
         }

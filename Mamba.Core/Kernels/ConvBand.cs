@@ -5,6 +5,9 @@ namespace Mamba.Core.Kernels;
 /// <summary>The input rows under a band of output rows, copied with their border.</summary>
 internal readonly unsafe ref struct Band
 {
+    // Whole vectors may be read from the last pixel on, whatever its channels.
+    private const int Slack = 16;
+
     /// <summary>Floats between neighbouring rows of the copy.</summary>
     public readonly nint RowStride;
     private readonly Scratch _scratch;
@@ -14,7 +17,7 @@ internal readonly unsafe ref struct Band
     {
         _shape = s;
         RowStride = (nint)((s.OutWidth - 1) * s.StrideX + (s.KernelWidth - 1) * s.DilationX + 1) * s.CinGroup;
-        _scratch = new Scratch(RowStride * ((rows - 1) * s.StrideY + (s.KernelHeight - 1) * s.DilationY + 1));
+        _scratch = new Scratch(RowStride * ((rows - 1) * s.StrideY + (s.KernelHeight - 1) * s.DilationY + 1) + Slack);
     }
 
     public float* Pointer => _scratch.Pointer;

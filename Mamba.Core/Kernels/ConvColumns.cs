@@ -16,12 +16,12 @@ internal static unsafe class ConvColumns
     /// <summary>Whether this is the way to go, by shape alone.</summary>
     public static bool Suits(in ConvShape s) => s.Groups == 1 && s.Batch > 1 && s.OutHeight * s.OutWidth < TileRows;
 
-    /// <summary>y (+)= x * weights + bias, the weights packed as for <see cref="Conv.Forward"/>.</summary>
-    public static void Forward(in ConvShape s, float* x, float* packed, float* bias, float* y, bool add, VectorWidth width)
+    /// <summary>y = x * weights, the weights packed as for <see cref="Conv.Forward"/>.</summary>
+    public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue, VectorWidth width)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         using Scratch columns = Windows(s, x);
-        Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, bias, add, width);
+        Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, epilogue, width);
     }
 
     /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): with windows in that order it is the product itself.</summary>
@@ -29,7 +29,7 @@ internal static unsafe class ConvColumns
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         using Scratch columns = Windows(s, x, channelsFirst: true);
-        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth, add: add);
+        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth, new Epilogue(add: add));
     }
 
     private static Scratch Windows(in ConvShape s, float* x, bool channelsFirst = false)

@@ -30,26 +30,25 @@ internal static unsafe class Gemm
     private const nint SplitDepth = 512;
     private const nint SplitLargestResult = 1 << 16;
 
-    /// <summary>C (M x N, rows CRow apart) (+)= A (M x K) B (K x N) + bias (N), over several threads.</summary>
-    public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, float* bias = null, bool add = false)
+    /// <summary>C (M x N, rows CRow apart) = A (M x K) B (K x N), over several threads.</summary>
+    public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, in Epilogue epilogue = default)
     {
         if (m == 0 || n == 0) return;
         if (k >= 4 * SplitDepth && m * n <= SplitLargestResult)
         {
-            RunSplit(m, n, k, a, b, c, cRow, bias, add);
+            RunSplit(m, n, k, a, b, c, cRow, epilogue);
             return;
         }
         VectorWidth width = Isa.For(n);
         using Scratch panels = new(PackPanels.Size(k, n, width));
         PackPanels.Run(Columns(k, n, b), panels.Pointer, width);
-        RunPacked(m, n, k, a, panels.Pointer, c, cRow, bias, add, width);
+        RunPacked(m, n, k, a, panels.Pointer, c, cRow, epilogue, width);
     }
 
     /// <summary>The same with B packed before, at <paramref name="width"/>.</summary>
-    public static void RunPacked(
-        nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, float* bias, bool add, VectorWidth width)
+    public static void RunPacked(nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width)
     {
-        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Bias = bias, Add = add };
+        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
         // Few rows and many columns: share the columns, too. By shape alone.
         nint blocks = Launch.Chunks(m, RowBlock), groups = Launch.Chunks(n, PackPanels.Width(width));
         kernel.RowBlock = RowBlock;
@@ -70,7 +69,7 @@ internal static unsafe class Gemm
         for (nint column = 0; column < n; column += width)
         {
             PackPanels.Pack<V>(source, column, panel);
-            MatrixTile.Column<V>(tile, m, a.Pointer, panel, c.Pointer + column, Math.Min(width, n - column), null, add);
+            MatrixTile.Column<V>(tile, m, a.Pointer, panel, c.Pointer + column, Math.Min(width, n - column), new Epilogue(add: add));
         }
     }
 
@@ -80,7 +79,7 @@ internal static unsafe class Gemm
     public static PanelSource Columns(nint k, nint n, Matrix b) =>
         new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, Step = b.Row, Columns = n, ColumnStep = b.Column };
 
-    private static void RunSplit(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, float* bias, bool add)
+    private static void RunSplit(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, in Epilogue epilogue)
     {
         nint parts = Math.Min(32, Launch.Chunks(k, SplitDepth)), depth = Launch.Chunks(k, parts);
         parts = Launch.Chunks(k, depth);
@@ -93,9 +92,10 @@ internal static unsafe class Gemm
         for (nint i = 0; i < m; i++)
             for (nint j = 0; j < n; j++)
             {
-                float sum = bias == null ? 0f : bias[j];
+                float sum = epilogue.Bias == null ? 0f : epilogue.Bias[j];
                 for (nint p = 0; p < parts; p++) sum += results.Pointer[(p * m + i) * n + j];
-                c[i * cRow + j] = add ? c[i * cRow + j] + sum : sum;
+                if (epilogue.Add) sum += c[i * cRow + j];
+                c[i * cRow + j] = epilogue.Relu ? Math.Max(0f, sum) : sum;
             }
     }
 
@@ -104,8 +104,8 @@ internal static unsafe class Gemm
     {
         public nint M, N, K, CRow, RowBlock, PanelsPerItem, Groups;
         public Matrix A;
-        public float* Panels, C, Bias;
-        public bool Add;
+        public float* Panels, C;
+        public Epilogue Epilogue;
 
         public override readonly string ToString() => $"GemmKernel {M}x{K} {K}x{N}";
 
@@ -120,8 +120,7 @@ internal static unsafe class Gemm
                 nint first = item % Groups * PanelsPerItem * width, last = Math.Min(N, first + PanelsPerItem * width);
                 for (nint column = first; column < last; column += width)
                     MatrixTile.Column<V>(
-                        tile, rows, A.Pointer + row * A.Row, Panels + column * K, C + row * CRow + column, Math.Min(width, N - column),
-                        Bias == null ? null : Bias + column, Add);
+                        tile, rows, A.Pointer + row * A.Row, Panels + column * K, C + row * CRow + column, Math.Min(width, N - column), Epilogue.At(column));
             }
         }
     }

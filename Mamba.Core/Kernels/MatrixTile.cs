@@ -18,6 +18,19 @@ internal struct TileShape
     public nint ARow, AStep, Outer, OuterStep, Inner, InnerStep, Length, CRow;
 }
 
+/// <summary>What a result is when it is written: relu(product + bias + C), each part where it is asked for.</summary>
+/// <param name="bias">Added to each row, or null.</param>
+/// <param name="add">Whether to add to what C holds.</param>
+/// <param name="relu">Whether what is negative becomes zero.</param>
+internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false)
+{
+    public readonly float* Bias = bias;
+    public readonly bool Add = add, Relu = relu;
+
+    /// <summary>That of the columns from this one on.</summary>
+    public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu);
+}
+
 /// <summary>
 /// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
 /// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
@@ -27,7 +40,9 @@ internal static unsafe class MatrixTile
 {
     // Blocks of 288 rather than 96 leave errors a third larger (deviations of a U-Mamba encoder from double precision), and are no faster.
     private const nint LongestSum = 96;
-    private const int MostRows = 12;
+    /// <summary>Rows of the largest tile.</summary>
+    public const int MostRows = 12;
+
 
     /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
     private static readonly nint s_rows = Isa.HasManyRegisters ? MostRows : 6;
@@ -39,14 +54,13 @@ internal static unsafe class MatrixTile
     /// <param name="b">The packed panel.</param>
     /// <param name="c">The first result of row 0.</param>
     /// <param name="lanes">Columns to store, at most two vectors.</param>
-    /// <param name="bias">Added to each row, or null.</param>
-    /// <param name="add">Whether to add to what C holds.</param>
+    /// <param name="epilogue">What is done to the results; its bias is that of these columns.</param>
     /// <remarks>
     /// Long sums are cut into blocks that are added up in C: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512
     /// channels adds 4,608 products), and a block of the panel stays in the first-level cache while all rows pass over it.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Column<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
+    public static void Column<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         // A block is some whole outer runs, or some inner runs of one, or a part of a run.
         TileShape block = t;
@@ -59,10 +73,10 @@ internal static unsafe class MatrixTile
                 for (nint k = 0; k < t.Length; k += length)
                 {
                     (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
-                    Block<V>(block, rows, a + i * t.OuterStep + j * t.InnerStep + k * t.AStep, b, c, lanes, bias, add);
+                    bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
+                    Epilogue part = new(first ? epilogue.Bias : null, !first || epilogue.Add, last && epilogue.Relu);
+                    Block<V>(block, rows, a + i * t.OuterStep + j * t.InnerStep + k * t.AStep, b, c, lanes, part);
                     b += block.Outer * block.Inner * block.Length * 2 * Count<V>();
-                    bias = null;
-                    add = true;
                 }
     }
 
@@ -71,7 +85,7 @@ internal static unsafe class MatrixTile
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    private static void Block<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, float* bias, bool add) where V : unmanaged
+    private static void Block<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         // Tiles write whole vectors: those of a panel's last, partly filled ones go through a buffer.
         float* edge = stackalloc float[MostRows * 2 * 16];
@@ -80,11 +94,11 @@ internal static unsafe class MatrixTile
         for (nint r = 0; r < rows; r += height, a += height * t.ARow, c += height * t.CRow)
         {
             height = Height(rows - r, narrow ? MostRows : s_rows);
-            if (whole) Tile<V>(height, narrow, t, a, b, c, t.CRow, bias, add);
+            if (whole) Tile<V>(height, narrow, t, a, b, c, t.CRow, epilogue);
             else
             {
-                Tile<V>(height, narrow, t, a, b, edge, width, null, false);
-                WriteEdge<V>(height, edge, width, c, t.CRow, lanes, bias, add);
+                Tile<V>(height, narrow, t, a, b, edge, width, default);
+                WriteEdge<V>(height, edge, width, c, t.CRow, lanes, epilogue);
             }
         }
     }
@@ -100,40 +114,41 @@ internal static unsafe class MatrixTile
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<V>(nint height, bool narrow, in TileShape t, float* a, float* b, float* c, nint cRow, float* bias, bool add) where V : unmanaged
+    private static void Tile<V>(nint height, bool narrow, in TileShape t, float* a, float* b, float* c, nint cRow, in Epilogue epilogue) where V : unmanaged
     {
         switch (height)
         {
-            case 12 when narrow: Tile<V, Size12, Size1>(t, a, b, c, cRow, bias, add); break;
-            case 6 when narrow: Tile<V, Size6, Size1>(t, a, b, c, cRow, bias, add); break;
-            case 4 when narrow: Tile<V, Size4, Size1>(t, a, b, c, cRow, bias, add); break;
-            case 3 when narrow: Tile<V, Size3, Size1>(t, a, b, c, cRow, bias, add); break;
-            case 2 when narrow: Tile<V, Size2, Size1>(t, a, b, c, cRow, bias, add); break;
-            case 1 when narrow: Tile<V, Size1, Size1>(t, a, b, c, cRow, bias, add); break;
-            case 12: Tile<V, Size12, Size2>(t, a, b, c, cRow, bias, add); break;
-            case 6: Tile<V, Size6, Size2>(t, a, b, c, cRow, bias, add); break;
-            case 4: Tile<V, Size4, Size2>(t, a, b, c, cRow, bias, add); break;
-            case 3: Tile<V, Size3, Size2>(t, a, b, c, cRow, bias, add); break;
-            case 2: Tile<V, Size2, Size2>(t, a, b, c, cRow, bias, add); break;
-            default: Tile<V, Size1, Size2>(t, a, b, c, cRow, bias, add); break;
+            case 12 when narrow: Tile<V, Size12, Size1>(t, a, b, c, cRow, epilogue); break;
+            case 6 when narrow: Tile<V, Size6, Size1>(t, a, b, c, cRow, epilogue); break;
+            case 4 when narrow: Tile<V, Size4, Size1>(t, a, b, c, cRow, epilogue); break;
+            case 3 when narrow: Tile<V, Size3, Size1>(t, a, b, c, cRow, epilogue); break;
+            case 2 when narrow: Tile<V, Size2, Size1>(t, a, b, c, cRow, epilogue); break;
+            case 1 when narrow: Tile<V, Size1, Size1>(t, a, b, c, cRow, epilogue); break;
+            case 12: Tile<V, Size12, Size2>(t, a, b, c, cRow, epilogue); break;
+            case 6: Tile<V, Size6, Size2>(t, a, b, c, cRow, epilogue); break;
+            case 4: Tile<V, Size4, Size2>(t, a, b, c, cRow, epilogue); break;
+            case 3: Tile<V, Size3, Size2>(t, a, b, c, cRow, epilogue); break;
+            case 2: Tile<V, Size2, Size2>(t, a, b, c, cRow, epilogue); break;
+            default: Tile<V, Size1, Size2>(t, a, b, c, cRow, epilogue); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WriteEdge<V>(nint rows, float* edge, nint edgeRow, float* c, nint cRow, nint lanes, float* bias, bool add) where V : unmanaged
+    private static void WriteEdge<V>(nint rows, float* edge, nint edgeRow, float* c, nint cRow, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         for (nint r = 0; r < rows; r++, edge += edgeRow, c += cRow)
             for (nint i = 0; i < lanes; i += Count<V>())
             {
                 nint count = Math.Min(Count<V>(), lanes - i);
                 V v = Load<V>(edge + i);
-                if (bias != null) v += Load<V>(bias + i, count);
-                Store(add ? v + Load<V>(c + i, count) : v, c + i, count);
+                if (epilogue.Bias != null) v += Load<V>(epilogue.Bias + i, count);
+                if (epilogue.Add) v += Load<V>(c + i, count);
+                Store(epilogue.Relu ? Max(default, v) : v, c + i, count);
             }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<V, W>(V c0, V c1, float* c, float* bias, bool add) where V : unmanaged where W : unmanaged
+    private static void Write<V, W>(V c0, V c1, float* c, float* bias, bool add, bool relu) where V : unmanaged where W : unmanaged
     {
         nint n = Count<V>();
         if (bias != null)
@@ -141,8 +156,18 @@ internal static unsafe class MatrixTile
             c0 += Load<V>(bias);
             if (sizeof(W) == 2) c1 += Load<V>(bias + n);
         }
-        Store(add ? c0 + Load<V>(c) : c0, c);
-        if (sizeof(W) == 2) Store(add ? c1 + Load<V>(c + n) : c1, c + n);
+        if (add)
+        {
+            c0 += Load<V>(c);
+            if (sizeof(W) == 2) c1 += Load<V>(c + n);
+        }
+        if (relu)
+        {
+            c0 = Max(default, c0);
+            if (sizeof(W) == 2) c1 = Max(default, c1);
+        }
+        Store(c0, c);
+        if (sizeof(W) == 2) Store(c1, c + n);
     }
 
     /// <summary>
@@ -150,7 +175,7 @@ internal static unsafe class MatrixTile
     /// not have. Nothing is called, so that none of them is spilled.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile<V, R, W>(in TileShape t, float* a, float* b, float* c, nint cRow, float* bias, bool add)
+    private static void Tile<V, R, W>(in TileShape t, float* a, float* b, float* c, nint cRow, in Epilogue epilogue)
         where V : unmanaged where R : unmanaged where W : unmanaged
     {
         V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
@@ -244,18 +269,20 @@ internal static unsafe class MatrixTile
                 }
             }
         }
-        Write<V, W>(c00, c01, c, bias, add);
-        if (sizeof(R) > 1) Write<V, W>(c10, c11, c + cRow, bias, add);
-        if (sizeof(R) > 2) Write<V, W>(c20, c21, c + 2 * cRow, bias, add);
-        if (sizeof(R) > 3) Write<V, W>(c30, c31, c + 3 * cRow, bias, add);
-        if (sizeof(R) > 4) Write<V, W>(c40, c41, c + 4 * cRow, bias, add);
-        if (sizeof(R) > 5) Write<V, W>(c50, c51, c + 5 * cRow, bias, add);
-        if (sizeof(R) > 6) Write<V, W>(c60, c61, c + 6 * cRow, bias, add);
-        if (sizeof(R) > 7) Write<V, W>(c70, c71, c + 7 * cRow, bias, add);
-        if (sizeof(R) > 8) Write<V, W>(c80, c81, c + 8 * cRow, bias, add);
-        if (sizeof(R) > 9) Write<V, W>(c90, c91, c + 9 * cRow, bias, add);
-        if (sizeof(R) > 10) Write<V, W>(c100, c101, c + 10 * cRow, bias, add);
-        if (sizeof(R) > 11) Write<V, W>(c110, c111, c + 11 * cRow, bias, add);
+        float* bias = epilogue.Bias;
+        bool add = epilogue.Add, relu = epilogue.Relu;
+        Write<V, W>(c00, c01, c, bias, add, relu);
+        if (sizeof(R) > 1) Write<V, W>(c10, c11, c + cRow, bias, add, relu);
+        if (sizeof(R) > 2) Write<V, W>(c20, c21, c + 2 * cRow, bias, add, relu);
+        if (sizeof(R) > 3) Write<V, W>(c30, c31, c + 3 * cRow, bias, add, relu);
+        if (sizeof(R) > 4) Write<V, W>(c40, c41, c + 4 * cRow, bias, add, relu);
+        if (sizeof(R) > 5) Write<V, W>(c50, c51, c + 5 * cRow, bias, add, relu);
+        if (sizeof(R) > 6) Write<V, W>(c60, c61, c + 6 * cRow, bias, add, relu);
+        if (sizeof(R) > 7) Write<V, W>(c70, c71, c + 7 * cRow, bias, add, relu);
+        if (sizeof(R) > 8) Write<V, W>(c80, c81, c + 8 * cRow, bias, add, relu);
+        if (sizeof(R) > 9) Write<V, W>(c90, c91, c + 9 * cRow, bias, add, relu);
+        if (sizeof(R) > 10) Write<V, W>(c100, c101, c + 10 * cRow, bias, add, relu);
+        if (sizeof(R) > 11) Write<V, W>(c110, c111, c + 11 * cRow, bias, add, relu);
     }
 
     [StructLayout(LayoutKind.Sequential, Size = 1)]

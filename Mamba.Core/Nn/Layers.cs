@@ -54,8 +54,6 @@ public sealed record ConvConfig(int Inputs, int Outputs, int Kernel, int Stride 
 public sealed class Conv2d
 {
     private readonly ConvConfig _config;
-    private readonly Tensor _weight;
-    private readonly Tensor? _bias;
 
     /// <summary>Declares <c>weight</c> and, if asked, <c>bias</c>.</summary>
     /// <param name="scope">The layer's place.</param>
@@ -64,13 +62,23 @@ public sealed class Conv2d
     {
         _config = config;
         int fanIn = config.Inputs / config.Groups * config.Kernel * config.Kernel;
-        (_weight, _bias) = config.Declare(scope, fanIn, config.Outputs, config.Inputs / config.Groups, config.Kernel, config.Kernel);
+        (Weight, Bias) = config.Declare(scope, fanIn, config.Outputs, config.Inputs / config.Groups, config.Kernel, config.Kernel);
     }
+
+    /// <summary>(outputs, inputs / groups, K, K).</summary>
+    public Tensor Weight { get; }
+
+    /// <summary>(outputs), or null.</summary>
+    public Tensor? Bias { get; }
 
     /// <summary>Convolves.</summary>
     /// <param name="x">(B, H, W, inputs).</param>
     /// <returns>(B, H', W', outputs).</returns>
-    public Tensor Forward(Tensor x) => Ops.Conv2d(x, _weight, _bias, _config.Stride, _config.Padding, _config.Dilation, _config.Groups);
+    public Tensor Forward(Tensor x) => Forward(x, Weight, Bias, relu: false);
+
+    /// <summary>Convolves with other values in place of this layer's.</summary>
+    internal Tensor Forward(Tensor x, Tensor weight, Tensor? bias, bool relu) =>
+        Ops.Conv2d(x, weight, bias, _config.Stride, _config.Padding, _config.Dilation, _config.Groups, relu);
 }
 
 /// <summary>A one-dimensional convolution with PyTorch's names and default initialisation.</summary>
@@ -130,6 +138,13 @@ public sealed class BatchNorm2d(Scope scope, int channels)
     private readonly Tensor _runningMean = scope.Buffer("running_mean", Init.Zeros, channels);
     private readonly Tensor _runningVar = scope.Buffer("running_var", Init.Ones, channels);
     private readonly ParameterStore _store = scope.Store;
+
+    /// <summary>What normalisation by the running statistics multiplies a channel by, and then adds.</summary>
+    internal (double Scale, double Shift) Affine(int channel)
+    {
+        double scale = _weight.Span[channel] / Math.Sqrt(_runningVar.Span[channel] + (double)Ops.NormEps);
+        return (scale, _bias.Span[channel] - _runningMean.Span[channel] * scale);
+    }
 
     /// <summary>Normalises by the batch's statistics while the model trains, by the running ones otherwise.</summary>
     /// <param name="x">(B, H, W, channels).</param>

@@ -19,8 +19,19 @@ public sealed class ParameterStore(ulong seed = 0)
     private readonly List<Entry> _order = [];
     private readonly List<(string Place, string Original)> _aliases = [];
 
-    /// <summary>Whether the model trains: batch statistics are learned, dropout is on.</summary>
-    public bool Training { get; set; }
+    /// <summary>Whether the model trains: batch statistics are learned, dropout is on. A frozen model thaws when it is set.</summary>
+    public bool Training
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value) Thaw();
+        }
+    }
+
+    /// <summary>Whether <see cref="Freeze"/> was called and <see cref="Thaw"/> was not.</summary>
+    public bool IsFrozen { get; private set; }
 
     /// <summary>
     /// The number of the training step, set by who trains: what a layer leaves to chance follows from <see cref="Seed"/>, its own name and this number.
@@ -55,6 +66,26 @@ public sealed class ParameterStore(ulong seed = 0)
         foreach (Entry entry in _order) entry.Tensor.ZeroGrad();
     }
 
+    /// <summary>
+    /// Declares that the values stay as they are, for inference: kernels keep weights in the form they read, and layers fold into one another what is
+    /// linear, each once. From then on any number of threads may run the model. Until <see cref="Thaw"/> values must not be written.
+    /// </summary>
+    public void Freeze()
+    {
+        Training = false;
+        if (IsFrozen) return;
+        foreach (Entry entry in _order) entry.Tensor.Freeze();
+        IsFrozen = true;
+    }
+
+    /// <summary>Ends <see cref="Freeze"/>: values may change again. Loading weights and training do so by themselves.</summary>
+    public void Thaw()
+    {
+        if (!IsFrozen) return;
+        foreach (Entry entry in _order) entry.Tensor.Thaw();
+        IsFrozen = false;
+    }
+
     /// <summary>Takes the values of a file of weights: safetensors, or a state_dict that PyTorch saved.</summary>
     /// <param name="file">The open file.</param>
     /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
@@ -74,6 +105,7 @@ public sealed class ParameterStore(ulong seed = 0)
         (List<Match> matches, LoadReport report) = MatchAll(names, shape);
         if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
             throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
+        Thaw();
         foreach (Match match in matches) match.Take(read);
     }
 
@@ -85,6 +117,7 @@ public sealed class ParameterStore(ulong seed = 0)
     {
         (List<Match> matches, LoadReport report) = MatchAll(file.Names, file.Shape);
         if (matches.Count == 0) throw new CheckpointException($"{file.Path}: no tensor fits the model; {report}");
+        Thaw();
         foreach (Match match in matches) match.Take(file.ReadFloats);
         return report;
     }
@@ -118,6 +151,7 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <param name="rule">The initialisation of a trainable parameter by name and shape; null leaves it as it is.</param>
     public void Reinitialize(Func<string, Shape, Initializer?> rule)
     {
+        Thaw();
         foreach (Entry entry in _order)
             if (entry.Trainable && rule(entry.Name, entry.Tensor.Shape) is { } initializer)
                 initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));

@@ -14,13 +14,15 @@ public static unsafe partial class Ops
     /// <param name="padding">Zeros on every side.</param>
     /// <param name="dilation">Distance of the taps.</param>
     /// <param name="groups">Groups of channels that do not mix; Cin makes the convolution depthwise.</param>
+    /// <param name="relu">Whether what is negative in the result becomes zero.</param>
     /// <returns>(B, (H + 2 padding - dilation (Kh - 1) - 1) / stride + 1, ..., Cout).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or the window does not fit into the padded image.</exception>
-    public static Tensor Conv2d(Tensor x, Tensor weight, Tensor? bias = null, int stride = 1, int padding = 0, int dilation = 1, int groups = 1)
+    public static Tensor Conv2d(
+        Tensor x, Tensor weight, Tensor? bias = null, int stride = 1, int padding = 0, int dilation = 1, int groups = 1, bool relu = false)
     {
         Check.Rank(x, 4, "Conv2d", "(B, H, W, Cin)");
         Check.Rank(weight, 4, "Conv2d", "weight (Cout, Cin / groups, Kh, Kw)");
-        return Convolve("Conv2d", x, weight, bias, stride, stride, padding, padding, dilation, dilation, groups);
+        return Convolve("Conv2d", x, weight, bias, stride, stride, padding, padding, dilation, dilation, groups, relu);
     }
 
     /// <summary>One-dimensional convolution (cross-correlation) with zero padding.</summary>
@@ -68,7 +70,7 @@ public static unsafe partial class Ops
         // Seen from the other side: a convolution whose input is this output.
         ConvShape s = new(x.Shape[0], height, width, w[1], x.Shape[1], x.Shape[2], w[0], w[2], w[3], stride, stride, padding, padding, 1, 1, 1);
         Tensor y = Tensor.Empty(s.Batch, height, width, w[1]);
-        SpreadColumns(s, x.Pointer, weight.Pointer, bias is null ? null : bias.Pointer, y.Pointer, add: false);
+        SpreadColumns(s, x.Pointer, weight, bias is null ? null : bias.Pointer, y.Pointer, add: false);
         MultiplyAdds.Add(s.MultiplyAdds);
 
         if (Tape.Needs(x, weight, bias))
@@ -77,8 +79,7 @@ public static unsafe partial class Ops
                 if (x.NeedsGrad)
                 {
                     GradSlot dx = x.OpenGrad();
-                    using PackedConv packed = new(s, weight.Pointer, flipped: false);
-                    Conv.Forward(s, dy.Pointer, packed.Pointer, null, dx.Pointer, dx.Accumulate, packed.Width);
+                    Correlate(s, dy.Pointer, weight, flipped: false, dx.Pointer, new Epilogue(add: dx.Accumulate));
                 }
                 if (weight.NeedsGrad)
                 {
@@ -91,7 +92,8 @@ public static unsafe partial class Ops
     }
 
     private static Tensor Convolve(
-        string name, Tensor x, Tensor weight, Tensor? bias, int strideY, int strideX, int paddingY, int paddingX, int dilationY, int dilationX, int groups)
+        string name, Tensor x, Tensor weight, Tensor? bias, int strideY, int strideX, int paddingY, int paddingX, int dilationY, int dilationX, int groups,
+        bool relu = false)
     {
         Shape w = weight.Shape;
         Check.That(
@@ -111,21 +113,24 @@ public static unsafe partial class Ops
         bool depthwise = groups == s.Cin && groups > 1;
         if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (PlanarConv.Suits(s)) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer, add: false);
-        else
-        {
-            using PackedConv packed = new(s, weight.Pointer, flipped: false);
-            Conv.Forward(s, x.Pointer, packed.Pointer, b, y.Pointer, add: false, packed.Width);
-        }
+        else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu));
+        if (relu && (depthwise || PlanarConv.Suits(s))) Launch.Run(new ActivationForward<Relu> { X = y.Pointer, Y = y.Pointer }, y.Count, Launch.ElementGrain);
         MultiplyAdds.Add(s.MultiplyAdds);
 
         if (Tape.Needs(x, weight, bias))
             Tape.Push(y, dy =>
             {
+                if (relu)
+                {
+                    Tensor through = Tensor.Empty(y.Shape);
+                    Launch.Run(new ActivationBackward<Relu> { XOrY = y.Pointer, Dy = dy.Pointer, Dx = through.Pointer }, y.Count, Launch.ElementGrain);
+                    dy = through;
+                }
                 if (x.NeedsGrad)
                 {
                     GradSlot dx = x.OpenGrad();
                     if (depthwise) DepthwiseConv.InputGradient(s, dy.Pointer, weight.Pointer, dx.Pointer, dx.Accumulate);
-                    else InputGradient(s, dy.Pointer, weight.Pointer, dx.Pointer, dx.Accumulate);
+                    else InputGradient(s, dy.Pointer, weight, dx.Pointer, dx.Accumulate);
                 }
                 if (weight.NeedsGrad)
                 {
@@ -135,11 +140,25 @@ public static unsafe partial class Ops
                     else Conv.WeightGradient(s, x.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
                 }
                 BiasGradient(bias, dy, s.Cout);
-            }, x, weight);
+            }, x, weight, relu ? y : null);
         return y;
     }
 
-    private static void InputGradient(in ConvShape s, float* dy, float* weight, float* dx, bool add)
+    /// <summary>y = x * weight, by the kernel that suits the shape; flipped, s is the convolution that is the input gradient of one with this weight.</summary>
+    private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue)
+    {
+        ConvPacking packing = new(s, flipped);
+        if (Winograd.Suits(s))
+        {
+            using PackedWeight points = PackedWeight.Of(weight, new WinogradPacking(packing));
+            Winograd.Forward(s, x, points.Pointer, y, epilogue);
+            return;
+        }
+        using PackedWeight packed = PackedWeight.Of(weight, packing);
+        Conv.Forward(s, x, packed.Pointer, y, epilogue);
+    }
+
+    private static void InputGradient(in ConvShape s, float* dy, Tensor weight, float* dx, bool add)
     {
         if (s.StrideX == 1 && s.StrideY == 1)
         {
@@ -147,38 +166,33 @@ public static unsafe partial class Ops
             if (PlanarConv.Suits(gradient))
             {
                 using Scratch turned = new((nint)gradient.Cout * gradient.Depth);
-                PlanarConv.Flip(gradient, weight, turned.Pointer);
+                PlanarConv.Flip(gradient, weight.Pointer, turned.Pointer);
                 PlanarConv.Forward(gradient, dy, turned.Pointer, null, dx, add);
                 return;
             }
-            using PackedConv packed = new(gradient, weight, flipped: true);
-            Conv.Forward(gradient, dy, packed.Pointer, null, dx, add, packed.Width);
+            Correlate(gradient, dy, weight, flipped: true, dx, new Epilogue(add: add));
         }
         else if (s.Groups == 1) SpreadColumns(s, dy, weight, null, dx, add);
         else
         {
             // Strided and grouped at once is rare: the plain convolution of the group-free gradient, over weights with zeros between the groups.
-            using Scratch dense = new((nint)s.Cout * s.Cin * s.KernelHeight * s.KernelWidth);
             int taps = s.KernelHeight * s.KernelWidth;
-            new Span<float>(dense.Pointer, s.Cout * s.Cin * taps).Clear();
+            Tensor dense = Tensor.Zeros(s.Cout, s.Cin, taps);
             for (int co = 0; co < s.Cout; co++)
-                new ReadOnlySpan<float>(weight + co * s.Depth, s.Depth).CopyTo(
-                    new Span<float>(dense.Pointer + (co * s.Cin + co / s.CoutGroup * s.CinGroup) * taps, s.Depth));
-            SpreadColumns(s with { Groups = 1 }, dy, dense.Pointer, null, dx, add);
+                weight.Span.Slice(co * s.Depth, s.Depth).CopyTo(dense.Span[((co * s.Cin + co / s.CoutGroup * s.CinGroup) * taps)..]);
+            SpreadColumns(s with { Groups = 1 }, dy, dense, null, dx, add);
         }
     }
 
     /// <summary>large = columns to image of (small weight): the small image is the output side of the convolution s.</summary>
-    private static void SpreadColumns(in ConvShape s, float* small, float* weight, float* bias, float* large, bool add)
+    private static void SpreadColumns(in ConvShape s, float* small, Tensor weight, float* bias, float* large, bool add)
     {
-        nint taps = s.KernelHeight * s.KernelWidth, columns = taps * s.Cin, pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
-        // (Cout, Cin, taps) to (Cout, taps, Cin), so that the channels of a tap are adjacent in a column row.
-        using Scratch reordered = new(s.Cout * columns), rows = new(pixels * columns);
-        for (nint co = 0; co < s.Cout; co++)
-            for (nint ci = 0; ci < s.Cin; ci++)
-                for (nint tap = 0; tap < taps; tap++)
-                    reordered.Pointer[co * columns + tap * s.Cin + ci] = weight[(co * s.Cin + ci) * taps + tap];
-        Gemm.Run(pixels, columns, s.Cout, new Matrix(small, s.Cout), new Matrix(reordered.Pointer, columns), rows.Pointer, columns);
+        int taps = s.KernelHeight * s.KernelWidth;
+        nint columns = (nint)taps * s.Cin, pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
+        VectorWidth width = Isa.For(columns);
+        using Scratch rows = new(pixels * columns);
+        using PackedWeight packed = PackedWeight.Of(weight, new SpreadPacking(s.Cout, s.Cin, taps, width));
+        Gemm.RunPacked(pixels, columns, s.Cout, new Matrix(small, s.Cout), packed.Pointer, rows.Pointer, columns, default, width);
         Launch.Run(
             new ColumnsToImage { Shape = s, Columns = rows.Pointer, Bias = bias, Image = large, Add = add }, (nint)s.Batch * s.Height,
             Math.Max(1, 4096 / Math.Max(1, s.Width * s.Cin)));
@@ -189,25 +203,5 @@ public static unsafe partial class Ops
         if (bias is not { NeedsGrad: true }) return;
         GradSlot db = bias.OpenGrad();
         ColumnSums.Run(dy.Pointer, dy.Count / channels, channels, channels, db.Pointer, db.Accumulate);
-    }
-
-    /// <summary>The packed weights of one call.</summary>
-    private readonly ref struct PackedConv
-    {
-        private readonly Scratch _scratch;
-
-        public PackedConv(in ConvShape s, float* weight, bool flipped)
-        {
-            Width = Conv.WidthFor(s);
-            _scratch = new Scratch(s.Groups * PackPanels.Size(s.Depth, s.CoutGroup, Width));
-            if (flipped) Conv.PackFlippedWeights(s, weight, _scratch.Pointer, Width);
-            else Conv.PackWeights(s, weight, _scratch.Pointer, Width);
-        }
-
-        public VectorWidth Width { get; }
-
-        public float* Pointer => _scratch.Pointer;
-
-        public void Dispose() => _scratch.Dispose();
     }
 }

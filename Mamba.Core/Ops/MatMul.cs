@@ -1,4 +1,6 @@
 using Mamba.Core.Kernels;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
@@ -19,7 +21,9 @@ public static unsafe partial class Ops
         Check.Extents(bias, "Linear", "bias", outputs);
 
         Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
-        Gemm.Run(rows, outputs, inputs, new Matrix(x.Pointer, inputs), new Matrix(weight.Pointer, inputs).Transposed, y.Pointer, outputs, bias is null ? null : bias.Pointer);
+        VectorWidth width = Isa.For(outputs);
+        using (PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width)))
+            Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, new Epilogue(bias is null ? null : bias.Pointer), width);
         MultiplyAdds.Add((long)rows * outputs * inputs);
 
         if (Tape.Needs(x, weight, bias))
@@ -29,12 +33,12 @@ public static unsafe partial class Ops
                 if (x.NeedsGrad)
                 {
                     GradSlot dx = x.OpenGrad();
-                    Gemm.Run(rows, inputs, outputs, g, new Matrix(weight.Pointer, inputs), dx.Pointer, inputs, add: dx.Accumulate);
+                    Gemm.Run(rows, inputs, outputs, g, new Matrix(weight.Pointer, inputs), dx.Pointer, inputs, new Epilogue(add: dx.Accumulate));
                 }
                 if (weight.NeedsGrad)
                 {
                     GradSlot dw = weight.OpenGrad();
-                    Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, add: dw.Accumulate);
+                    Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, new Epilogue(add: dw.Accumulate));
                 }
                 if (bias is { NeedsGrad: true })
                 {
@@ -79,8 +83,8 @@ public static unsafe partial class Ops
                     {
                         Matrix g = new(dc.Pointer + (nint)i * m * n, n);
                         float* target = da.Pointer + (nint)i * m * k;
-                        if (transposeA) Gemm.Run(k, m, n, B(i), g.Transposed, target, m, add: da.Accumulate);
-                        else Gemm.Run(m, k, n, g, B(i).Transposed, target, k, add: da.Accumulate);
+                        if (transposeA) Gemm.Run(k, m, n, B(i), g.Transposed, target, m, new Epilogue(add: da.Accumulate));
+                        else Gemm.Run(m, k, n, g, B(i).Transposed, target, k, new Epilogue(add: da.Accumulate));
                     }
                 }
                 if (b.NeedsGrad)
@@ -90,8 +94,8 @@ public static unsafe partial class Ops
                     {
                         Matrix g = new(dc.Pointer + (nint)i * m * n, n);
                         float* target = db.Pointer + (nint)i * k * n;
-                        if (transposeB) Gemm.Run(n, k, m, g.Transposed, A(i), target, k, add: db.Accumulate);
-                        else Gemm.Run(k, n, m, A(i).Transposed, g, target, n, add: db.Accumulate);
+                        if (transposeB) Gemm.Run(n, k, m, g.Transposed, A(i), target, k, new Epilogue(add: db.Accumulate));
+                        else Gemm.Run(k, n, m, A(i).Transposed, g, target, n, new Epilogue(add: db.Accumulate));
                     }
                 }
             }, a, b);

@@ -6,6 +6,9 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
+    /// <summary>What PyTorch adds to a variance by default.</summary>
+    internal const float NormEps = 1e-5f;
+
     /// <summary>
     /// Batch normalisation (Ioffe and Szegedy 2015): each channel by its mean and variance over all other dimensions. In training these are the
     /// batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise the running statistics are used.
@@ -21,7 +24,7 @@ public static unsafe partial class Ops
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or there is one value a channel to take statistics of.</exception>
     public static Tensor BatchNorm(
-        Tensor x, Tensor weight, Tensor bias, Tensor runningMean, Tensor runningVar, bool training, float momentum = 0.1f, float eps = 1e-5f)
+        Tensor x, Tensor weight, Tensor bias, Tensor runningMean, Tensor runningVar, bool training, float momentum = 0.1f, float eps = NormEps)
     {
         (int channels, int rows) = Channels(x, "BatchNorm");
         Check.Extents(weight, "BatchNorm", "weight", channels);
@@ -55,7 +58,7 @@ public static unsafe partial class Ops
     /// <param name="eps">Added to the variance.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor GroupNorm(Tensor x, int groups, Tensor? weight = null, Tensor? bias = null, float eps = 1e-5f) =>
+    public static Tensor GroupNorm(Tensor x, int groups, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
         NormalizeImages("GroupNorm", x, groups, weight, bias, eps);
 
     /// <summary>Instance normalisation (Ulyanov et al. 2016): each channel of each image by its own mean and variance.</summary>
@@ -65,7 +68,7 @@ public static unsafe partial class Ops
     /// <param name="eps">Added to the variance.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor InstanceNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = 1e-5f) =>
+    public static Tensor InstanceNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
         NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? x.Shape[-1] : 0, weight, bias, eps);
 
     /// <summary>Layer normalisation (Ba et al. 2016): each row by its mean and variance over the last dimension.</summary>
@@ -75,7 +78,7 @@ public static unsafe partial class Ops
     /// <param name="eps">Added to the variance.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor LayerNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = 1e-5f) =>
+    public static Tensor LayerNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
         NormalizeRows("LayerNorm", x, weight, bias, eps, center: true);
 
     /// <summary>Root-mean-square normalisation (Zhang and Sennrich 2019): x weight / sqrt(mean(x^2) + eps) over the last dimension.</summary>
@@ -84,7 +87,7 @@ public static unsafe partial class Ops
     /// <param name="eps">Added to the mean square.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor RmsNorm(Tensor x, Tensor weight, float eps = 1e-5f) => NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
+    public static Tensor RmsNorm(Tensor x, Tensor weight, float eps = NormEps) => NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
 
     private static Tensor NormalizeImages(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps)
     {

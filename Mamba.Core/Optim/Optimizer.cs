@@ -19,12 +19,17 @@ public abstract class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parame
     public long Steps { get; private set; }
 
     /// <summary>Applies the gradients; a parameter without one stays as it is.</summary>
+    /// <exception cref="InvalidOperationException">A parameter is frozen.</exception>
     public void Step()
     {
         Steps++;
         float scale = ClippingFactor();
         for (int i = 0; i < _parameters.Length; i++)
-            if (_parameters[i].Grad is { } gradient) Update(i, _parameters[i], gradient, scale);
+        {
+            if (_parameters[i].Grad is not { } gradient) continue;
+            if (_parameters[i].Forms is not null) throw new InvalidOperationException($"Optimizer.Step: a parameter {_parameters[i].Shape} is frozen; thaw the model to train it.");
+            Update(i, _parameters[i], gradient, scale);
+        }
     }
 
     /// <summary>Applies one gradient.</summary>

@@ -33,8 +33,7 @@ public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<in
 public sealed class ResNetEncoder
 {
     private readonly ResNetEncoderConfig _config;
-    private readonly Conv2d _conv;
-    private readonly BatchNorm2d _norm;
+    private readonly ConvBatchNorm _stem;
     private readonly ResidualBlock[] _blocks;
 
     /// <summary>Declares the stem and the stages.</summary>
@@ -43,8 +42,9 @@ public sealed class ResNetEncoder
     public ResNetEncoder(Scope scope, ResNetEncoderConfig config)
     {
         _config = config;
-        _conv = Convolution(config.Numbered ? scope / 0 : scope / "conv1", config.Cifar, config.Inputs, config.Width, config.Cifar ? 3 : 7, config.Cifar ? 1 : 2);
-        _norm = new BatchNorm2d(config.Numbered ? scope / 1 : scope / "bn1", config.Width);
+        _stem = new ConvBatchNorm(
+            config.Numbered ? scope / 0 : scope / "conv1", config.Numbered ? scope / 1 : scope / "bn1",
+            Convolution(config.Cifar, config.Inputs, config.Width, config.Cifar ? 3 : 7, config.Cifar ? 1 : 2), relu: true);
         List<ResidualBlock> blocks = [];
         int channels = config.Width;
         for (int stage = 0; stage < config.Blocks.Count; stage++)
@@ -66,39 +66,38 @@ public sealed class ResNetEncoder
     public Tensor Forward(Tensor images)
     {
         using MemoryScope memory = new();
-        Tensor x = Ops.Relu(_norm.Forward(_conv.Forward(images)));
+        Tensor x = _stem.Forward(images);
         if (!_config.Cifar) x = Ops.MaxPool2d(x, kernel: 3, stride: 2, padding: 1);
         foreach (ResidualBlock block in _blocks) x = block.Forward(x);
         return memory.Return(x);
     }
 
-    private static Conv2d Convolution(Scope scope, bool fanIn, int inputs, int outputs, int kernel, int stride = 1) => new(
-        scope, new ConvConfig(inputs, outputs, kernel, stride, Padding: kernel / 2, Bias: false) { WeightInit = Init.KaimingNormal((fanIn ? inputs : outputs) * kernel * kernel) });
+    private static ConvConfig Convolution(bool fanIn, int inputs, int outputs, int kernel, int stride = 1) =>
+        new(inputs, outputs, kernel, stride, Padding: kernel / 2, Bias: false) { WeightInit = Init.KaimingNormal((fanIn ? inputs : outputs) * kernel * kernel) };
 
     /// <summary>Convolutions with batch norm, ReLU between them, and once more after the shortcut is added.</summary>
     private sealed class ResidualBlock
     {
-        private readonly (Conv2d Conv, BatchNorm2d Norm)[] _layers;
+        private readonly ConvBatchNorm[] _layers;
         private readonly Func<Tensor, Tensor>? _shortcut;
 
         public ResidualBlock(Scope scope, ResNetEncoderConfig config, int inputs, int width, int stride)
         {
             Outputs = width * (config.Bottleneck ? 4 : 1);
             (int Outputs, int Kernel, int Stride)[] layers = config.Bottleneck ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)] : [(width, 3, stride), (width, 3, 1)];
-            _layers = new (Conv2d, BatchNorm2d)[layers.Length];
+            _layers = new ConvBatchNorm[layers.Length];
             for (int i = 0, channels = inputs; i < layers.Length; channels = layers[i++].Outputs)
-                _layers[i] = (
-                    Convolution(scope / $"conv{i + 1}", config.Cifar, channels, layers[i].Outputs, layers[i].Kernel, layers[i].Stride),
-                    new BatchNorm2d(scope / $"bn{i + 1}", layers[i].Outputs));
+                _layers[i] = new ConvBatchNorm(
+                    scope / $"conv{i + 1}", scope / $"bn{i + 1}", Convolution(config.Cifar, channels, layers[i].Outputs, layers[i].Kernel, layers[i].Stride),
+                    relu: i < layers.Length - 1);
             if (stride == 1 && inputs == Outputs) return;
             if (config.Cifar)
             {
                 _shortcut = x => PadChannels(Ops.MaxPool2d(x, kernel: 1, stride), Outputs); // a window of one pixel: every other one is kept
                 return;
             }
-            Conv2d project = Convolution(scope / "downsample" / 0, fanIn: false, inputs, Outputs, kernel: 1, stride);
-            BatchNorm2d norm = new(scope / "downsample" / 1, Outputs);
-            _shortcut = x => norm.Forward(project.Forward(x));
+            ConvBatchNorm project = new(scope / "downsample" / 0, scope / "downsample" / 1, Convolution(fanIn: false, inputs, Outputs, kernel: 1, stride), relu: false);
+            _shortcut = project.Forward;
         }
 
         public int Outputs { get; }
@@ -107,11 +106,7 @@ public sealed class ResNetEncoder
         {
             using MemoryScope memory = new();
             Tensor h = x;
-            for (int i = 0; i < _layers.Length; i++)
-            {
-                if (i > 0) h = Ops.Relu(h);
-                h = _layers[i].Norm.Forward(_layers[i].Conv.Forward(h));
-            }
+            foreach (ConvBatchNorm layer in _layers) h = layer.Forward(h);
             return memory.Return(Ops.Relu(Ops.Add(h, _shortcut is null ? x : _shortcut(x))));
         }
 

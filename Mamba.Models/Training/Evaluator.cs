@@ -27,23 +27,31 @@ public static class Evaluator
     public static Evaluation Run(
         VisionModel model, BatchLoader loader, Objective objective, Action<int>? progress = null, CancellationToken cancellation = default)
     {
-        model.Parameters.Training = false;
+        bool thaw = !model.Parameters.IsFrozen;
+        model.Parameters.Freeze();
         IMetrics metrics = objective.NewMetrics(loader.Labels);
         double totalLoss = 0;
         Stopwatch watch = new();
-        foreach (Batch batch in loader.Epoch(0))
+        try
         {
-            cancellation.ThrowIfCancellationRequested();
-            using MemoryScope scope = new();
-            int images = batch.Indices.Length, size = batch.Targets.Count / images;
-            watch.Start();
-            Tensor y = objective.Predict(model, batch.Images);
-            Tensor probabilities = model.Probabilities(y);
-            watch.Stop();
-            totalLoss += images * (double)objective.Loss(y, model.Output, batch.Targets, training: false).Item();
-            for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * size, size), batch.Targets.Span.Slice(i * size, size));
-            batch.Dispose();
-            progress?.Invoke(metrics.Images);
+            foreach (Batch batch in loader.Epoch(0))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                using MemoryScope scope = new();
+                int images = batch.Indices.Length, size = batch.Targets.Count / images;
+                watch.Start();
+                Tensor y = objective.Predict(model, batch.Images);
+                Tensor probabilities = model.Probabilities(y);
+                watch.Stop();
+                totalLoss += images * (double)objective.Loss(y, model.Output, batch.Targets, training: false).Item();
+                for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * size, size), batch.Targets.Span.Slice(i * size, size));
+                batch.Dispose();
+                progress?.Invoke(metrics.Images);
+            }
+        }
+        finally
+        {
+            if (thaw) model.Parameters.Thaw();
         }
         return new Evaluation(metrics.Images, totalLoss / metrics.Images, metrics.Result(), watch.Elapsed.TotalMilliseconds / metrics.Images);
     }

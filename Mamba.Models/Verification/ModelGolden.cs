@@ -78,6 +78,13 @@ public static class ModelGolden
 
     private static void Evaluate(VisionModel model, Tensor images, JsonElement golden, Errors errors)
     {
+        if (!model.Parameters.Training) // as it is, and frozen
+        {
+            using MemoryScope scope = new();
+            model.Parameters.Freeze();
+            errors.Compare("output", "output, frozen", new Digest(golden.GetProperty("output")), ChannelsFirst(model.Forward(images)), largestRms: 0);
+            model.Parameters.Thaw();
+        }
         images.RequiresGrad = true;
         using Tape tape = new();
         Tensor y = model.Forward(images), output = ChannelsFirst(y);

@@ -77,7 +77,7 @@ public static class ModelFile
 
     /// <summary>Reads a model and its weights.</summary>
     /// <param name="path">A file that <see cref="Save"/> wrote.</param>
-    /// <returns>The model, ready for inference, and its description.</returns>
+    /// <returns>The model, frozen for inference (<see cref="ParameterStore.Freeze"/>), and its description.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, is malformed, or does not describe a model of the zoo.</exception>
     public static (VisionModel Model, ModelInfo Info) Load(string path)
     {
@@ -85,6 +85,7 @@ public static class ModelFile
         ModelInfo info = Describe(file);
         VisionModel model = info.Entry.Create(info.Config);
         model.Parameters.Load(file);
+        model.Parameters.Freeze();
         return (model, info);
     }
 

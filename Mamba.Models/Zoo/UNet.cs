@@ -66,16 +66,13 @@ public sealed class UNet : VisionModel
     /// <summary>Convolution, batch norm, ReLU, twice; numbered as in PyTorch's Sequential.</summary>
     private sealed class DoubleConv(Scope scope, int inputs, int outputs)
     {
-        private readonly Conv2d _conv1 = new(scope / 0, new ConvConfig(inputs, outputs, Kernel: 3, Padding: 1));
-        private readonly BatchNorm2d _norm1 = new(scope / 1, outputs);
-        private readonly Conv2d _conv2 = new(scope / 3, new ConvConfig(outputs, outputs, Kernel: 3, Padding: 1));
-        private readonly BatchNorm2d _norm2 = new(scope / 4, outputs);
+        private readonly ConvBatchNorm _first = new(scope / 0, scope / 1, new ConvConfig(inputs, outputs, Kernel: 3, Padding: 1), relu: true);
+        private readonly ConvBatchNorm _second = new(scope / 3, scope / 4, new ConvConfig(outputs, outputs, Kernel: 3, Padding: 1), relu: true);
 
         public Tensor Forward(Tensor x)
         {
             using MemoryScope memory = new();
-            Tensor h = Ops.Relu(_norm1.Forward(_conv1.Forward(x)));
-            return memory.Return(Ops.Relu(_norm2.Forward(_conv2.Forward(h))));
+            return memory.Return(_second.Forward(_first.Forward(x)));
         }
     }
 }

@@ -41,6 +41,11 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 5, 6, 1, 2, 5, 1, 0, 1, 1)]
     [TestCase(1, 2, 2, 2, 1, 3, 1, 5, 1, 1)]
     [TestCase(1, 4, 5, 70, 9, 5, 1, 4, 2, 1)] // dilated runs of channels are summed some at a time
+    [TestCase(1, 16, 12, 16, 16, 3, 1, 1, 1, 1)] // minimal filtering: tiles of 4x4
+    [TestCase(2, 13, 11, 17, 35, 3, 1, 1, 1, 1)] // tiles that reach beyond the image, channels that fill no vector
+    [TestCase(1, 15, 14, 33, 16, 3, 1, 0, 1, 1)]
+    [TestCase(13, 4, 3, 16, 130, 3, 1, 2, 1, 1)] // a tile an image, output channels shared among threads
+    [TestCase(1, 5, 230, 16, 17, 3, 1, 1, 1, 1)] // more tiles in a row than a block has
     public void Conv2d_is_the_sum_over_taps(
         int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
     {
