@@ -113,7 +113,7 @@ public static unsafe partial class Ops
         bool depthwise = groups == s.Cin && groups > 1;
         if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (PlanarConv.Suits(s)) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer, add: false);
-        else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu));
+        else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu), exact: Tape.Needs(x, weight, bias));
         if (relu && (depthwise || PlanarConv.Suits(s))) Launch.Run(new ActivationForward<Relu> { X = y.Pointer, Y = y.Pointer }, y.Count, Launch.ElementGrain);
         MultiplyAdds.Add(s.MultiplyAdds);
 
@@ -144,11 +144,15 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>y = x * weight, by the kernel that suits the shape; flipped, s is the convolution that is the input gradient of one with this weight.</summary>
-    private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue)
+    /// <summary>
+    /// y = x * weight, by the kernel that suits the shape; flipped, s is the convolution that is the input gradient of one with this weight. Exact
+    /// is what a recorded forward pass is: minimal filtering, with five times the rounding, would take more of a ReLU's inputs across its kink, and a
+    /// gradient jumps there. What is linear, inference and the gradients themselves, bears it.
+    /// </summary>
+    private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue, bool exact = false)
     {
         ConvPacking packing = new(s, flipped);
-        if (Winograd.Suits(s))
+        if (!exact && Winograd.Suits(s))
         {
             using PackedWeight points = PackedWeight.Of(weight, new WinogradPacking(packing));
             Winograd.Forward(s, x, points.Pointer, y, epilogue);
