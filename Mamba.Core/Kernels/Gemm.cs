@@ -26,6 +26,10 @@ internal static unsafe class Gemm
     // Rows of a work item: enough tiles to pay for fetching a panel, few enough to share the work of small products.
     private const nint RowBlock = 96;
 
+    // From so many panels on the rows of an item are copied first: streamed once, instead of fetched line by line from twelve rows at a time, and an odd
+    // number of cache lines apart, since rows a power of two apart fall into the same few places of the first-level cache.
+    private const nint FewestPanelsToCopy = 3;
+
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
     private const nint SplitDepth = 512;
     private const nint SplitLargestResult = 1 << 16;
@@ -114,13 +118,23 @@ internal static unsafe class Gemm
         {
             nint width = 2 * Count<V>();
             TileShape tile = new() { ARow = A.Row, AStep = A.Column, Outer = 1, Inner = 1, Length = K, CRow = CRow };
+            bool copy = A.Column == 1 && PanelsPerItem >= FewestPanelsToCopy;
+            nint copyRow = Launch.Chunks(K, 16) / 2 * 32 + 16;
+            using Scratch copied = new(copy ? RowBlock * copyRow : 0);
             for (nint item = begin; item < end; item++)
             {
                 nint row = item / Groups * RowBlock, rows = Math.Min(RowBlock, M - row);
+                float* a = A.Pointer + row * A.Row;
+                if (copy)
+                {
+                    for (nint r = 0; r < rows; r++) new ReadOnlySpan<float>(a + r * A.Row, (int)K).CopyTo(new Span<float>(copied.Pointer + r * copyRow, (int)K));
+                    a = copied.Pointer;
+                    tile.ARow = copyRow;
+                }
                 nint first = item % Groups * PanelsPerItem * width, last = Math.Min(N, first + PanelsPerItem * width);
                 for (nint column = first; column < last; column += width)
                     MatrixTile.Column<V>(
-                        tile, rows, A.Pointer + row * A.Row, Panels + column * K, C + row * CRow + column, Math.Min(width, N - column), Epilogue.At(column));
+                        tile, rows, a, Panels + column * K, C + row * CRow + column, Math.Min(width, N - column), Epilogue.At(column));
             }
         }
     }

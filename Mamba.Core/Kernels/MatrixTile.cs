@@ -31,6 +31,18 @@ internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, b
     public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu);
 }
 
+/// <summary>Where tiles write, and what they add: rows of whole vectors.</summary>
+internal unsafe struct TileOutput
+{
+    /// <summary>The result of row 0 and column 0, and what is added to it: both have rows of their own length. Null adds nothing.</summary>
+    public float* To, From;
+    public nint ToRow, FromRow;
+
+    /// <summary>Added to each row, or null.</summary>
+    public float* Bias;
+    public bool Relu;
+}
+
 /// <summary>
 /// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
 /// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
@@ -40,9 +52,12 @@ internal static unsafe class MatrixTile
 {
     // Blocks of 288 rather than 96 leave errors a third larger (deviations of a U-Mamba encoder from double precision), and are no faster.
     private const nint LongestSum = 96;
+
+    // Sums of so many rows by two vectors take 12 KiB at most.
+    private const int MostSums = 96;
+
     /// <summary>Rows of the largest tile.</summary>
     public const int MostRows = 12;
-
 
     /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
     private static readonly nint s_rows = Isa.HasManyRegisters ? MostRows : 6;
@@ -56,10 +71,12 @@ internal static unsafe class MatrixTile
     /// <param name="lanes">Columns to store, at most two vectors.</param>
     /// <param name="epilogue">What is done to the results; its bias is that of these columns.</param>
     /// <remarks>
-    /// Long sums are cut into blocks that are added up in C: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512
-    /// channels adds 4,608 products), and a block of the panel stays in the first-level cache while all rows pass over it.
+    /// Long sums are cut into blocks: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512 channels adds 4,608
+    /// products), and a block of the panel stays in the first-level cache while all rows pass over it. The blocks are added up in a buffer and not in
+    /// C, whose rows lie far apart, where they are a power of two apart in the same few places of the cache.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
     public static void Column<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         // A block is some whole outer runs, or some inner runs of one, or a part of a run.
@@ -68,38 +85,65 @@ internal static unsafe class MatrixTile
         if (t.Inner * t.Length <= LongestSum) (outer, inner) = (Even(t.Outer, LongestSum / Math.Max(1, t.Inner * t.Length)), t.Inner);
         else if (t.Length <= LongestSum) inner = Even(t.Inner, LongestSum / t.Length);
         else length = Even(t.Length, LongestSum);
-        for (nint i = 0; i < t.Outer; i += outer)
-            for (nint j = 0; j < t.Inner; j += inner)
-                for (nint k = 0; k < t.Length; k += length)
-                {
-                    (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
-                    bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
-                    Epilogue part = new(first ? epilogue.Bias : null, !first || epilogue.Add, last && epilogue.Relu);
-                    Block<V>(block, rows, a + i * t.OuterStep + j * t.InnerStep + k * t.AStep, b, c, lanes, part);
-                    b += block.Outer * block.Inner * block.Length * 2 * Count<V>();
-                }
+        nint n = Count<V>(), width = lanes <= n ? n : 2 * n;
+        bool narrow = width == n, whole = lanes == width;
+        if (whole && outer >= t.Outer && inner >= t.Inner && length >= t.Length)
+        {
+            Block<V>(t, rows, narrow, a, b, new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
+            return;
+        }
+        // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
+        float* sums = stackalloc float[MostSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
+        if (!whole && bias != null)
+        {
+            new Span<float>(padded, (int)width).Clear();
+            new ReadOnlySpan<float>(bias, (int)lanes).CopyTo(new Span<float>(padded, (int)width));
+            bias = padded;
+        }
+        TileOutput partial = new() { To = sums, ToRow = width, From = sums, FromRow = width };
+        for (nint r = 0, count; r < rows; r += count)
+        {
+            count = Math.Min(MostSums, rows - r);
+            float* panel = b, target = c + r * t.CRow;
+            for (nint i = 0; i < t.Outer; i += outer)
+                for (nint j = 0; j < t.Inner; j += inner)
+                    for (nint k = 0; k < t.Length; k += length)
+                    {
+                        (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
+                        TileOutput output = partial;
+                        bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
+                        if (first)
+                        {
+                            output.From = whole && epilogue.Add ? target : null;
+                            output.FromRow = t.CRow;
+                            output.Bias = bias;
+                        }
+                        if (last && whole)
+                        {
+                            output.To = target;
+                            output.ToRow = t.CRow;
+                            output.Relu = epilogue.Relu;
+                        }
+                        Block<V>(block, count, narrow, a + r * t.ARow + i * t.OuterStep + j * t.InnerStep + k * t.AStep, panel, output);
+                        panel += block.Outer * block.Inner * block.Length * 2 * n;
+                    }
+            if (!whole) WriteSums<V>(count, sums, width, target, t.CRow, lanes, epilogue.Add, epilogue.Relu);
+        }
     }
 
     /// <summary>The size of parts of equal size, at most <paramref name="largest"/>.</summary>
     private static nint Even(nint count, nint largest) => Launch.Chunks(count, Launch.Chunks(count, Math.Max(1, Math.Min(count, largest))));
 
+    /// <summary>Rows of tiles over one block of the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    [SkipLocalsInit]
-    private static void Block<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
+    private static void Block<V>(in TileShape t, nint rows, bool narrow, float* a, float* b, TileOutput output) where V : unmanaged
     {
-        // Tiles write whole vectors: those of a panel's last, partly filled ones go through a buffer.
-        float* edge = stackalloc float[MostRows * 2 * 16];
-        nint n = Count<V>(), width = lanes <= n ? n : 2 * n, height;
-        bool narrow = width == n, whole = lanes == width;
-        for (nint r = 0; r < rows; r += height, a += height * t.ARow, c += height * t.CRow)
+        nint height;
+        for (nint r = 0; r < rows; r += height, a += height * t.ARow, output.To += height * output.ToRow)
         {
             height = Height(rows - r, narrow ? MostRows : s_rows);
-            if (whole) Tile<V>(height, narrow, t, a, b, c, t.CRow, epilogue);
-            else
-            {
-                Tile<V>(height, narrow, t, a, b, edge, width, default);
-                WriteEdge<V>(height, edge, width, c, t.CRow, lanes, epilogue);
-            }
+            Tile<V>(height, narrow, t, a, b, output);
+            if (output.From != null) output.From += height * output.FromRow;
         }
     }
 
@@ -114,60 +158,61 @@ internal static unsafe class MatrixTile
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<V>(nint height, bool narrow, in TileShape t, float* a, float* b, float* c, nint cRow, in Epilogue epilogue) where V : unmanaged
+    private static void Tile<V>(nint height, bool narrow, in TileShape t, float* a, float* b, in TileOutput output) where V : unmanaged
     {
         switch (height)
         {
-            case 12 when narrow: Tile<V, Size12, Size1>(t, a, b, c, cRow, epilogue); break;
-            case 6 when narrow: Tile<V, Size6, Size1>(t, a, b, c, cRow, epilogue); break;
-            case 4 when narrow: Tile<V, Size4, Size1>(t, a, b, c, cRow, epilogue); break;
-            case 3 when narrow: Tile<V, Size3, Size1>(t, a, b, c, cRow, epilogue); break;
-            case 2 when narrow: Tile<V, Size2, Size1>(t, a, b, c, cRow, epilogue); break;
-            case 1 when narrow: Tile<V, Size1, Size1>(t, a, b, c, cRow, epilogue); break;
-            case 12: Tile<V, Size12, Size2>(t, a, b, c, cRow, epilogue); break;
-            case 6: Tile<V, Size6, Size2>(t, a, b, c, cRow, epilogue); break;
-            case 4: Tile<V, Size4, Size2>(t, a, b, c, cRow, epilogue); break;
-            case 3: Tile<V, Size3, Size2>(t, a, b, c, cRow, epilogue); break;
-            case 2: Tile<V, Size2, Size2>(t, a, b, c, cRow, epilogue); break;
-            default: Tile<V, Size1, Size2>(t, a, b, c, cRow, epilogue); break;
+            case 12 when narrow: Tile<V, Size12, Size1>(t, a, b, output); break;
+            case 6 when narrow: Tile<V, Size6, Size1>(t, a, b, output); break;
+            case 4 when narrow: Tile<V, Size4, Size1>(t, a, b, output); break;
+            case 3 when narrow: Tile<V, Size3, Size1>(t, a, b, output); break;
+            case 2 when narrow: Tile<V, Size2, Size1>(t, a, b, output); break;
+            case 1 when narrow: Tile<V, Size1, Size1>(t, a, b, output); break;
+            case 12: Tile<V, Size12, Size2>(t, a, b, output); break;
+            case 6: Tile<V, Size6, Size2>(t, a, b, output); break;
+            case 4: Tile<V, Size4, Size2>(t, a, b, output); break;
+            case 3: Tile<V, Size3, Size2>(t, a, b, output); break;
+            case 2: Tile<V, Size2, Size2>(t, a, b, output); break;
+            default: Tile<V, Size1, Size2>(t, a, b, output); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WriteEdge<V>(nint rows, float* edge, nint edgeRow, float* c, nint cRow, nint lanes, in Epilogue epilogue) where V : unmanaged
+    private static void WriteSums<V>(nint rows, float* sums, nint sumRow, float* c, nint cRow, nint lanes, bool add, bool relu) where V : unmanaged
     {
-        for (nint r = 0; r < rows; r++, edge += edgeRow, c += cRow)
+        for (nint r = 0; r < rows; r++, sums += sumRow, c += cRow)
             for (nint i = 0; i < lanes; i += Count<V>())
             {
                 nint count = Math.Min(Count<V>(), lanes - i);
-                V v = Load<V>(edge + i);
-                if (epilogue.Bias != null) v += Load<V>(epilogue.Bias + i, count);
-                if (epilogue.Add) v += Load<V>(c + i, count);
-                Store(epilogue.Relu ? Max(default, v) : v, c + i, count);
+                V v = Load<V>(sums + i);
+                if (add) v += Load<V>(c + i, count);
+                Store(relu ? Max(default, v) : v, c + i, count);
             }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<V, W>(V c0, V c1, float* c, float* bias, bool add, bool relu) where V : unmanaged where W : unmanaged
+    private static void Write<V, W>(V c0, V c1, nint row, in TileOutput output) where V : unmanaged where W : unmanaged
     {
         nint n = Count<V>();
-        if (bias != null)
+        float* to = output.To + row * output.ToRow;
+        if (output.Bias != null)
         {
-            c0 += Load<V>(bias);
-            if (sizeof(W) == 2) c1 += Load<V>(bias + n);
+            c0 += Load<V>(output.Bias);
+            if (sizeof(W) == 2) c1 += Load<V>(output.Bias + n);
         }
-        if (add)
+        if (output.From != null)
         {
-            c0 += Load<V>(c);
-            if (sizeof(W) == 2) c1 += Load<V>(c + n);
+            float* from = output.From + row * output.FromRow;
+            c0 += Load<V>(from);
+            if (sizeof(W) == 2) c1 += Load<V>(from + n);
         }
-        if (relu)
+        if (output.Relu)
         {
             c0 = Max(default, c0);
             if (sizeof(W) == 2) c1 = Max(default, c1);
         }
-        Store(c0, c);
-        if (sizeof(W) == 2) Store(c1, c + n);
+        Store(c0, to);
+        if (sizeof(W) == 2) Store(c1, to + n);
     }
 
     /// <summary>
@@ -175,7 +220,7 @@ internal static unsafe class MatrixTile
     /// not have. Nothing is called, so that none of them is spilled.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile<V, R, W>(in TileShape t, float* a, float* b, float* c, nint cRow, in Epilogue epilogue)
+    private static void Tile<V, R, W>(in TileShape t, float* a, float* b, in TileOutput output)
         where V : unmanaged where R : unmanaged where W : unmanaged
     {
         V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
@@ -269,20 +314,18 @@ internal static unsafe class MatrixTile
                 }
             }
         }
-        float* bias = epilogue.Bias;
-        bool add = epilogue.Add, relu = epilogue.Relu;
-        Write<V, W>(c00, c01, c, bias, add, relu);
-        if (sizeof(R) > 1) Write<V, W>(c10, c11, c + cRow, bias, add, relu);
-        if (sizeof(R) > 2) Write<V, W>(c20, c21, c + 2 * cRow, bias, add, relu);
-        if (sizeof(R) > 3) Write<V, W>(c30, c31, c + 3 * cRow, bias, add, relu);
-        if (sizeof(R) > 4) Write<V, W>(c40, c41, c + 4 * cRow, bias, add, relu);
-        if (sizeof(R) > 5) Write<V, W>(c50, c51, c + 5 * cRow, bias, add, relu);
-        if (sizeof(R) > 6) Write<V, W>(c60, c61, c + 6 * cRow, bias, add, relu);
-        if (sizeof(R) > 7) Write<V, W>(c70, c71, c + 7 * cRow, bias, add, relu);
-        if (sizeof(R) > 8) Write<V, W>(c80, c81, c + 8 * cRow, bias, add, relu);
-        if (sizeof(R) > 9) Write<V, W>(c90, c91, c + 9 * cRow, bias, add, relu);
-        if (sizeof(R) > 10) Write<V, W>(c100, c101, c + 10 * cRow, bias, add, relu);
-        if (sizeof(R) > 11) Write<V, W>(c110, c111, c + 11 * cRow, bias, add, relu);
+        Write<V, W>(c00, c01, 0, output);
+        if (sizeof(R) > 1) Write<V, W>(c10, c11, 1, output);
+        if (sizeof(R) > 2) Write<V, W>(c20, c21, 2, output);
+        if (sizeof(R) > 3) Write<V, W>(c30, c31, 3, output);
+        if (sizeof(R) > 4) Write<V, W>(c40, c41, 4, output);
+        if (sizeof(R) > 5) Write<V, W>(c50, c51, 5, output);
+        if (sizeof(R) > 6) Write<V, W>(c60, c61, 6, output);
+        if (sizeof(R) > 7) Write<V, W>(c70, c71, 7, output);
+        if (sizeof(R) > 8) Write<V, W>(c80, c81, 8, output);
+        if (sizeof(R) > 9) Write<V, W>(c90, c91, 9, output);
+        if (sizeof(R) > 10) Write<V, W>(c100, c101, 10, output);
+        if (sizeof(R) > 11) Write<V, W>(c110, c111, 11, output);
     }
 
     [StructLayout(LayoutKind.Sequential, Size = 1)]

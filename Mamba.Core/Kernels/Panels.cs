@@ -21,6 +21,8 @@ internal unsafe struct PanelSource
 /// </summary>
 internal unsafe struct PackPanels : IKernel
 {
+    private const nint RunBlock = 16;
+
     public PanelSource Source;
     public float* Target;
 
@@ -47,28 +49,40 @@ internal unsafe struct PackPanels : IKernel
     public static void Pack<V>(in PanelSource s, nint column, float* target) where V : unmanaged
     {
         nint n = Count<V>(), width = 2 * n, columns = Math.Min(width, s.Columns - column);
-        for (nint i = 0; i < s.Outer; i++)
+        float* from = s.Base + column * s.ColumnStep;
+        if (s.ColumnStep == 1)
         {
-            for (nint j = 0; j < s.Inner; j++)
-            {
-                float* from = s.Base + i * s.OuterStep + j * s.InnerStep + column * s.ColumnStep;
-                if (s.ColumnStep == 1)
+            nint first = Math.Min(n, columns), second = columns - first;
+            for (nint i = 0; i < s.Outer; i++)
+                for (nint j = 0; j < s.Inner; j++)
                 {
-                    nint first = Math.Min(n, columns), second = columns - first;
-                    for (nint l = 0; l < s.Length; l++, from += s.Step, target += width)
+                    float* row = from + i * s.OuterStep + j * s.InnerStep;
+                    for (nint l = 0; l < s.Length; l++, row += s.Step, target += width)
                     {
-                        Store(Load<V>(from, first), target);
-                        Store(second > 0 ? Load<V>(from + n, second) : default, target + n);
+                        Store(Load<V>(row, first), target);
+                        Store(second > 0 ? Load<V>(row + n, second) : default, target + n);
                     }
-                    continue;
                 }
-                for (nint l = 0; l < s.Length; l++, from += s.Step, target += width)
+            return;
+        }
+        // A block of a run at a time through all of its neighbours: in the weights of a convolution the taps lie between the channels, and so are read
+        // while they are in the first-level cache.
+        for (nint begin = 0; begin < s.Length; begin += RunBlock)
+        {
+            nint end = Math.Min(s.Length, begin + RunBlock);
+            for (nint i = 0; i < s.Outer; i++)
+                for (nint j = 0; j < s.Inner; j++)
                 {
-                    nint c = 0;
-                    for (; c < columns; c++) target[c] = from[c * s.ColumnStep];
-                    for (; c < width; c++) target[c] = 0f;
+                    float* run = from + i * s.OuterStep + j * s.InnerStep, to = target + (i * s.Inner + j) * s.Length * width;
+                    for (nint c = 0; c < width; c++)
+                    {
+                        float* x = run + c * s.ColumnStep;
+                        if (c < columns)
+                            for (nint l = begin; l < end; l++) to[l * width + c] = x[l * s.Step];
+                        else
+                            for (nint l = begin; l < end; l++) to[l * width + c] = 0f;
+                    }
                 }
-            }
         }
     }
 }
