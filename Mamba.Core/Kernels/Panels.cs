@@ -74,14 +74,18 @@ internal unsafe struct PackPanels : IKernel
                 for (nint j = 0; j < s.Inner; j++)
                 {
                     float* run = from + i * s.OuterStep + j * s.InnerStep, to = target + (i * s.Inner + j) * s.Length * width;
-                    for (nint c = 0; c < width; c++)
+                    nint c = 0, whole = s.Step == 1 ? begin + (end - begin) / Transpose.Side * Transpose.Side : begin;
+                    for (; whole > begin && c <= columns - Transpose.Side; c += Transpose.Side)
                     {
                         float* x = run + c * s.ColumnStep;
-                        if (c < columns)
-                            for (nint l = begin; l < end; l++) to[l * width + c] = x[l * s.Step];
-                        else
-                            for (nint l = begin; l < end; l++) to[l * width + c] = 0f;
+                        for (nint l = begin; l < whole; l += Transpose.Side) Transpose.Block(x + l, s.ColumnStep, to + l * width + c, width);
+                        for (nint l = whole; l < end; l++)
+                            for (nint k = 0; k < Transpose.Side; k++) to[l * width + c + k] = x[k * s.ColumnStep + l];
                     }
+                    for (; c < columns; c++)
+                        for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStep + l * s.Step];
+                    for (; c < width; c++)
+                        for (nint l = begin; l < end; l++) to[l * width + c] = 0f;
                 }
         }
     }

@@ -1,0 +1,42 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>Turning small blocks of a matrix in registers. Numbers are moved, not computed, so the width of the kernel does not matter.</summary>
+internal static unsafe class Transpose
+{
+    /// <summary>Rows and columns of a block.</summary>
+    public const int Side = 4;
+
+    /// <summary>to[j toRow + i] = from[i fromRow + j] for i, j from 0 to 3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Block(float* from, nint fromRow, float* to, nint toRow)
+    {
+        Vector128<float> r0 = Vector128.Load(from), r1 = Vector128.Load(from + fromRow), r2 = Vector128.Load(from + 2 * fromRow), r3 = Vector128.Load(from + 3 * fromRow);
+        // Pairs of rows are interleaved, then pairs of pairs.
+        Vector128<float> low01 = Low(r0, r1), low23 = Low(r2, r3), high01 = High(r0, r1), high23 = High(r2, r3);
+        LowHalves(low01, low23).Store(to);
+        HighHalves(low01, low23).Store(to + toRow);
+        LowHalves(high01, high23).Store(to + 2 * toRow);
+        HighHalves(high01, high23).Store(to + 3 * toRow);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Low(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackLow(a, b)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b) : Vector128.Create(a[0], b[0], a[1], b[1]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> High(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackHigh(a, b)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a, b) : Vector128.Create(a[2], b[2], a[3], b[3]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> LowHalves(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.MoveLowToHigh(a, b)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a.AsDouble(), b.AsDouble()).AsSingle() : Vector128.Create(a[0], a[1], b[0], b[1]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> HighHalves(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.MoveHighToLow(b, a)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a.AsDouble(), b.AsDouble()).AsSingle() : Vector128.Create(a[2], a[3], b[2], b[3]);
+}
