@@ -92,7 +92,7 @@ internal static class Pictures
     public static byte[] Tiff(int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row)
     {
         MemoryStream file = new();
-        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
+        using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
         {
             tiff.SetField(TiffTag.IMAGEWIDTH, width);
             tiff.SetField(TiffTag.IMAGELENGTH, height);
