@@ -24,7 +24,7 @@ public sealed class Segmenter
     private readonly BatchWriter _writer;
     private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no segmentation model.</exception>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
@@ -82,8 +83,23 @@ public static class ModelFile
     public static (VisionModel Model, ModelInfo Info) Load(string path)
     {
         using WeightFile file = WeightFile.Open(path);
+        return Load(file);
+    }
+
+    /// <summary>As <see cref="Load(string)"/>, of an open file.</summary>
+    internal static (VisionModel Model, ModelInfo Info) Load(WeightFile file)
+    {
         ModelInfo info = Describe(file);
-        VisionModel model = info.Entry.Create(info.Config);
+        VisionModel model;
+        try
+        {
+            // Sizes that the file makes up must not fill memory before its tensors are held against them.
+            model = info.Entry.Build(new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
+        }
+        catch (Exception e) when (e is ArgumentException or ShapeException)
+        {
+            throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
+        }
         model.Parameters.Load(file);
         return (model, info);
     }
