@@ -84,6 +84,9 @@ internal static class Options
 
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
 
+    public static Option<OnBadImage?> OnBadImage() =>
+        Choice<OnBadImage>("--on-bad-image", "An image that cannot be read, or whose mask does not fit, ends the command (fail) or is passed over and counted (skip). Default: fail.");
+
     public static Option<int?> Threads() => Integer("--threads", "Threads; results do not depend on it. Default: all processors.", 1, 1024);
 
     public static Option<string> Weights() => new("--weights") { Description = "Weights that 'mamba train' wrote.", HelpName = "FILE", Required = true };

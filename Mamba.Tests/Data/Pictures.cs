@@ -112,7 +112,7 @@ internal static class Pictures
     public static byte[] SpecialTiff(Image image, bool tiled)
     {
         MemoryStream file = new();
-        using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "wb", file, new TiffStream()))
+        using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
         {
             tiff.SetField(TiffTag.IMAGEWIDTH, image.Width);
             tiff.SetField(TiffTag.IMAGELENGTH, image.Height);

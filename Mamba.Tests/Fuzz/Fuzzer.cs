@@ -27,7 +27,7 @@ public sealed class Fuzzer
     private long _since;
 
     /// <summary>Prepares a reader.</summary>
-    /// <param name="reader">Its name, one of <see cref="Reader.Names"/>.</param>
+    /// <param name="reader">Its name, one of <see cref="Readers"/>.</param>
     /// <param name="seed">Where chance begins.</param>
     public Fuzzer(string reader, int seed)
     {
@@ -35,6 +35,9 @@ public sealed class Fuzzer
         (_random, _seeds) = (new Random(seed), [.. _reader.Seeds]);
         _mutator = new Mutator(_random, _reader.Format);
     }
+
+    /// <summary>The names of all readers.</summary>
+    public static IReadOnlyList<string> Readers => Reader.Names;
 
     /// <summary>The name of the reader.</summary>
     public string Name => _reader.Name;
@@ -82,7 +85,11 @@ public sealed class Fuzzer
             string? problem = Try(file, out bool accepted);
             if (accepted) Read++;
             if (problem is not null) yield return new Finding(Name, problem, file);
-            else if (_outcomes.Count > known && _seeds.Count < MostSeeds && file.Length > 0) _seeds.Add(file);
+            else if (_outcomes.Count > known && file.Length > 0)
+            {
+                if (_seeds.Count < MostSeeds) _seeds.Add(file);
+                else _seeds[_random.Next(MostSeeds)] = file;
+            }
         }
     }
 
@@ -117,15 +124,15 @@ public sealed class Fuzzer
         return problem;
     }
 
-    /// <summary>What was said without its numbers and without what is quoted from the file.</summary>
+    /// <summary>What was said: its begin, without what is quoted from the file and without all but small letters, so that no number makes it new.</summary>
     private static string Shape(string outcome)
     {
         StringBuilder shape = new();
         bool quoted = false;
-        foreach (char c in outcome.AsSpan(0, Math.Min(outcome.Length, 200)))
+        foreach (char c in outcome.AsSpan(0, Math.Min(outcome.Length, 100)))
         {
             if (c == '\'') quoted = !quoted;
-            else if (!quoted && !char.IsDigit(c)) shape.Append(c);
+            else if (!quoted && char.IsAsciiLetterLower(c)) shape.Append(c);
         }
         return shape.ToString();
     }

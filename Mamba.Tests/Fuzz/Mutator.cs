@@ -9,7 +9,7 @@ namespace Mamba.Fuzz;
 /// <param name="format">What is known of the files: their parts, the words they are made of.</param>
 internal sealed class Mutator(Random random, Format format)
 {
-    private const int LongestFile = 1 << 14;
+    private const int LongestFile = 1 << 15;
 
     private static readonly long[] s_boundaries =
     [
@@ -23,7 +23,7 @@ internal sealed class Mutator(Random random, Format format)
     public byte[] Spoil(byte[] file, byte[] other)
     {
         List<byte> bytes = [.. file];
-        int changes = 1 + random.Next(4);
+        int changes = random.Next(2) == 0 ? 1 : 1 + random.Next(4);
         if (random.Next(16) == 0) changes += random.Next(32);
         for (int i = 0; i < changes; i++) Change(bytes, other);
         if (bytes.Count > LongestFile) bytes.RemoveRange(LongestFile, bytes.Count - LongestFile);

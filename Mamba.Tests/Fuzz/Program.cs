@@ -9,7 +9,7 @@ for (int i = 0; i < args.Length; i += 2)
     if (i + 1 < args.Length && args[i].StartsWith("--", StringComparison.Ordinal) && options.ContainsKey(args[i][2..])) options[args[i][2..]] = args[i + 1];
     else
     {
-        Console.Error.WriteLine($"unknown option '{args[i]}', or one without a value; expected --reader {string.Join('|', Reader.Names)}|all, --inputs N, --seconds N (in place of it), --seed N, --threads N, --out DIR");
+        Console.Error.WriteLine($"unknown option '{args[i]}', or one without a value; expected --reader {string.Join('|', Fuzzer.Readers)}|all, --inputs N, --seconds N (in place of it), --seed N, --threads N, --out DIR");
         return 2;
     }
 }
@@ -18,7 +18,7 @@ double seconds = options["seconds"].Length > 0 ? double.Parse(options["seconds"]
 int seed = int.Parse(options["seed"], CultureInfo.InvariantCulture), threads = int.Parse(options["threads"], CultureInfo.InvariantCulture);
 Lock gate = new();
 HashSet<string> found = [];
-foreach (string name in options["reader"] == "all" ? Reader.Names : [options["reader"]]) Fuzz(name);
+foreach (string name in options["reader"] == "all" ? Fuzzer.Readers : [options["reader"]]) Fuzz(name);
 return found.Count == 0 ? 0 : 1;
 
 void Fuzz(string name)

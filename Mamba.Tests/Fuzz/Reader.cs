@@ -191,15 +191,21 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
 
     private static IEnumerable<byte[]> Models()
     {
-        foreach (string name in new[] { "vit", "vim", "resnet20", "ul-vm-unet", "unet", "segformer", "umambabot" })
+        string path = Path.GetTempFileName();
+        try
         {
-            ModelConfig small = Registry.Find(name).Config with { InputChannels = 1, Classes = 2, Depth = 1, Width = 8, Patch = 16, ImageSize = 16 };
-            string metadata = string.Join(',', new (string, string)[]
+            foreach (ModelEntry entry in new[] { "vim", "resnet20", "unet" }.Select(Registry.Find))
             {
-                ("model", name), ("config", $$"""{"input_channels":1,"classes":2,"image_size":{{small.ImageSize}},"patch":16,"width":8,"depth":1}"""), ("labels", """{"labels":["a","b"]}"""),
-                ("normalization", """{"mean":[0],"std":[1]}"""), ("data", """{"protocol":"slice","seed":0,"height":16,"width":16}"""),
-            }.Select(entry => $"\"{entry.Item1}\":\"{entry.Item2.Replace("\"", "\\\"")}\""));
-            yield return Prefixed($$$$"""{"__metadata__":{{{{{metadata}}}}},"a":{"dtype":"U8","shape":[3000],"data_offsets":[0,3000]}}""", 3000);
+                bool tokens = entry.Config.ImageSize is not null;
+                ModelConfig small = entry.Config with { InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2, Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null };
+                ModelInfo info = new(entry.Name, small, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Slice, 0, null, 8, 8));
+                ModelFile.Save(path, entry.Create(small), info);
+                yield return File.ReadAllBytes(path);
+            }
+        }
+        finally
+        {
+            File.Delete(path);
         }
     }
 
