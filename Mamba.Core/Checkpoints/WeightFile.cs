@@ -112,7 +112,7 @@ public abstract class WeightFile : IDisposable
         if (entry is { Type: "F32", Strides: null } && BitConverter.IsLittleEndian)
         {
             _stream.Position = entry.Position;
-            _stream.ReadExactly(MemoryMarshal.AsBytes(values));
+            ReadExactly(MemoryMarshal.AsBytes(values));
             return;
         }
         byte[] chunk = new byte[Math.Min(ChunkBytes, entry.Bytes)];
@@ -192,6 +192,18 @@ public abstract class WeightFile : IDisposable
 
     private protected CheckpointException Bad(string problem) => new($"{Path}: {problem}");
 
+    private void ReadExactly(Span<byte> bytes)
+    {
+        try
+        {
+            _stream.ReadExactly(bytes);
+        }
+        catch (IOException e)
+        {
+            throw new CheckpointException($"{Path}: cannot be read: {e.Message}", e); // cut short since it was opened, or the disk fails
+        }
+    }
+
     private WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry) ? entry : throw Bad($"no tensor '{name}'");
 
     /// <summary>Hands out the elements of a tensor in row-major order, a chunk at a time.</summary>
@@ -209,7 +221,7 @@ public abstract class WeightFile : IDisposable
             file._stream.Position = entry.Position;
             if (entry.Strides is null || entry.Count == 0) return;
             _span = new byte[entry.SpanBytes];
-            file._stream.ReadExactly(_span);
+            file.ReadExactly(_span);
         }
 
         /// <summary>Fills a chunk as far as elements last.</summary>
@@ -218,7 +230,7 @@ public abstract class WeightFile : IDisposable
         {
             int size = _entry.ElementSize, count = Math.Min(_left, chunk.Length / size);
             _left -= count;
-            if (_entry.Strides is null) _file._stream.ReadExactly(chunk[..(count * size)]);
+            if (_entry.Strides is null) _file.ReadExactly(chunk[..(count * size)]);
             else
                 for (int i = 0; i < count; i++)
                 {

@@ -9,11 +9,11 @@ namespace Mamba.Models.Data;
 /// </summary>
 internal sealed class Jpeg
 {
-    /// <summary>The most scans: each may visit every block of the picture.</summary>
-    public const int MaxScans = 100;
-
     /// <summary>The most blocks of 8 x 8 samples for a byte of the file. Each takes a bit at least, but those that pad a picture to whole MCUs may be left out.</summary>
     public const int MaxBlocksPerByte = 16;
+
+    /// <summary>The most blocks that all scans together visit for a byte of the file. A run of blocks without coefficients costs a scan next to nothing in the file.</summary>
+    public const int MaxVisitsPerByte = 256;
 
     private static readonly float[] s_cosines = Cosines();
 
@@ -21,7 +21,8 @@ internal sealed class Jpeg
     private readonly ushort[]?[] _quantization = new ushort[]?[4]; // in zigzag order
     private readonly JpegCode?[] _dcCodes = new JpegCode?[4], _acCodes = new JpegCode?[4];
     private JpegComponent[] _components = [];
-    private int _width, _height, _columns, _rows, _restartInterval, _scans;
+    private int _width, _height, _columns, _rows, _restartInterval;
+    private long _visits;
     private bool _progressive, _rgb;
 
     private Jpeg(byte[] file) => _file = file;
@@ -122,7 +123,6 @@ internal sealed class Jpeg
     /// <summary>Reads a scan; returns where its data ends.</summary>
     private int ReadScan(ReadOnlySpan<byte> body, int data)
     {
-        if (++_scans > MaxScans) throw new InvalidDataException($"JPEG with more than {MaxScans} scans.");
         int count = body.Length > 0 ? body[0] : 0;
         if (count < 1 || count > _components.Length || body.Length != 4 + 2 * count) throw new InvalidDataException($"JPEG scan of {count} components in {body.Length} bytes, of a frame of {_components.Length}.");
         (int from, int to, int high, int low) = _progressive ? (body[^3], body[^2], body[^1] >> 4, body[^1] & 15) : (0, 63, 0, 0);
@@ -136,9 +136,11 @@ internal sealed class Jpeg
             if (Array.Exists(parts[..i], p => p.Component == component)) throw new InvalidDataException($"JPEG scan with component {id} twice.");
             if (from > 0 && !component.Seen) throw new InvalidDataException($"JPEG scan of component {id} before its mean values.");
             component.Seen = true;
+            _visits += component.Coefficients.Length / 64;
             bool means = from == 0 && high == 0, others = to > 0;
             parts[i] = (component, means ? Code(_dcCodes, dc) : null, others ? Code(_acCodes, ac) : null);
         }
+        if (_visits > (long)MaxVisitsPerByte * _file.Length) throw new InvalidDataException($"JPEG with scans of {_visits} blocks in {_file.Length} bytes; expected at most {MaxVisitsPerByte} blocks for a byte.");
         JpegBits bits = new(_file, data);
         new JpegScan(bits, _progressive, parts, from, to, high > 0, low).Read(_columns, _rows, _restartInterval);
         return bits.Position;
@@ -172,36 +174,51 @@ internal sealed class Jpeg
     /// <summary>A component's samples, whole blocks of them: coefficients times their quantization, through the inverse cosine transform.</summary>
     private byte[] Samples(JpegComponent component)
     {
-        ushort[] scale = _quantization[component.Table] ?? throw new InvalidDataException($"JPEG without quantization table {component.Table}.");
+        ushort[] table = _quantization[component.Table] ?? throw new InvalidDataException($"JPEG without quantization table {component.Table}.");
+        Span<float> scale = stackalloc float[64], columns = stackalloc float[64], block = stackalloc float[64];
+        for (int k = 0; k < 64; k++) scale[JpegScan.ZigZag[k]] = table[k];
         int stride = 8 * component.Stride;
         byte[] samples = new byte[component.Coefficients.Length];
-        Span<float> block = stackalloc float[64], columns = stackalloc float[64];
         for (int at = 0; at < samples.Length; at += 64)
         {
             ReadOnlySpan<short> coefficients = component.Coefficients.AsSpan(at, 64);
-            for (int k = 0; k < 64; k++) block[JpegScan.ZigZag[k]] = coefficients[JpegScan.ZigZag[k]] * scale[k];
-            // Frequencies of zero, most of them as a rule, are passed over: down the columns first, then along the rows.
+            int index = at / 64, corner = index / component.Stride * 8 * stride + index % component.Stride * 8;
+            if (!coefficients[1..].ContainsAnyExcept((short)0)) // one colour, as much of a scan's background is
+            {
+                byte mean = Sample(coefficients[0] * scale[0] * s_cosines[0] * s_cosines[0]);
+                for (int y = 0; y < 8; y++) samples.AsSpan(corner + y * stride, 8).Fill(mean);
+                continue;
+            }
+            // Down the columns first, then along the rows; frequencies of zero, most of them as a rule, are passed over.
             columns.Clear();
-            for (int v = 0; v < 8; v++)
-                for (int u = 0; u < 8; u++)
-                {
-                    float value = block[8 * v + u];
-                    if (value == 0) continue;
-                    for (int y = 0; y < 8; y++) columns[8 * u + y] += value * s_cosines[8 * v + y];
-                }
             block.Clear();
+            int used = 0;
+            for (int i = 0; i < 64; i++)
+            {
+                if (coefficients[i] == 0) continue;
+                float value = coefficients[i] * scale[i];
+                Span<float> column = columns.Slice(i % 8 * 8, 8);
+                ReadOnlySpan<float> cosines = s_cosines.AsSpan(i / 8 * 8, 8);
+                for (int y = 0; y < 8; y++) column[y] += value * cosines[y];
+                used |= 1 << (i % 8);
+            }
             for (int u = 0; u < 8; u++)
             {
-                ReadOnlySpan<float> cosines = s_cosines.AsSpan(8 * u, 8), column = columns.Slice(8 * u, 8);
-                if (!column.ContainsAnyExcept(0f)) continue;
+                if ((used >> u & 1) == 0) continue;
+                ReadOnlySpan<float> cosines = s_cosines.AsSpan(8 * u, 8);
                 for (int y = 0; y < 8; y++)
-                    for (int x = 0; x < 8; x++) block[8 * y + x] += column[y] * cosines[x];
+                {
+                    float value = columns[8 * u + y];
+                    Span<float> row = block.Slice(8 * y, 8);
+                    for (int x = 0; x < 8; x++) row[x] += value * cosines[x];
+                }
             }
-            int index = at / 64, corner = index / component.Stride * 8 * stride + index % component.Stride * 8;
             for (int y = 0; y < 8; y++)
-                for (int x = 0; x < 8; x++) samples[corner + y * stride + x] = (byte)Math.Clamp(MathF.Round(block[8 * y + x]) + 128, 0, 255);
+                for (int x = 0; x < 8; x++) samples[corner + y * stride + x] = Sample(block[8 * y + x]);
         }
         return samples;
+
+        static byte Sample(float value) => (byte)Math.Clamp(MathF.Round(value) + 128, 0, 255);
     }
 
     /// <summary>YCbCr to RGB as JFIF defines it (ITU-T T.871), in 16-bit fixed point.</summary>

