@@ -7,7 +7,7 @@ public sealed class Image
 
     /// <summary>
     /// The most pixels that a picture file may have: a header that promises more is refused before anything is allocated. 2^26 unless it is set; a reader
-    /// takes at most 20 bytes a pixel. Set it before reading, for the whole process.
+    /// takes about 12 bytes for each. Set it before reading, for the whole process.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not from 1 to 2^28.</exception>
     public static int MaxPixels

@@ -51,14 +51,19 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
     private static Reader Weights(string name, Format format, IEnumerable<byte[]> seeds) => new(name, [.. seeds], format, bytes =>
     {
         using WeightFile file = WeightFile.Read("file", new MemoryStream(bytes, writable: false));
-        long elements = 0;
-        foreach (string tensor in file.Names)
+        try
         {
-            float[] values = file.ReadFloats(tensor);
-            elements += values.Length;
-            using CountingStream copy = new();
-            file.CopyTo(tensor, copy);
-            Check(values.Length == new Shape(file.Shape(tensor)).Count && copy.Length == file.ByteCount(tensor), "values differ from the shape");
+            foreach (string tensor in file.Names)
+            {
+                float[] values = file.ReadFloats(tensor);
+                using CountingStream copy = new();
+                file.CopyTo(tensor, copy);
+                Check(values.Length == new Shape(file.Shape(tensor)).Count && copy.Length == file.ByteCount(tensor), "values differ from the shape");
+            }
+        }
+        catch (CheckpointException e)
+        {
+            throw new InvalidOperationException("opened, and thus checked, but not to be read: " + e.Message, e);
         }
         return $"{file.Form} {Math.Min(file.Names.Count, 4)} tensors {Math.Min(file.Metadata.Count, 4)} entries";
     }, e => e is CheckpointException, 300);
