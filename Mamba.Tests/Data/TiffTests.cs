@@ -24,6 +24,7 @@ internal sealed class TiffTests
         Bad("2 samples of RGB", Entry(277, Value: 2), "8, 8, 8 bits"),
         Bad("1 sample of RGB", Entry(277, Value: 1), "8, 8, 8 bits"),
         Bad("3 samples of grey", Entry(262, Value: 1), "colours 1 in 3 samples"),
+        Bad("rows for columns", Entry(278, Tag: 274, Value: 6), "274 (Orientation) is 6"),
         Bad("fax", Entry(259, Value: 4), "259 (Compression) is 4"),
         Bad("JPEG inside", Entry(259, Value: 7), "259 (Compression) is 7"),
         Bad("CIE colours", Entry(262, Value: 8), "262 (Photometric) is 8"),
@@ -72,12 +73,11 @@ internal sealed class TiffTests
     [TestCase(1), TestCase(2), TestCase(3), TestCase(4)]
     public void A_turned_picture_is_set_right(int orientation)
     {
-        byte[] file = Entry(277, Tag: 274, Value: orientation); // in the place of the samples, of which grey has one without a word
+        // In the place of the number of samples, of which grey has one without a word.
         Image grey = Pictures.Smooth(24, 20, 1), read = ImageFile.Decode("x", EntryOf(Pictures.PaddedTiff(grey, 11), 277, Tag: 274, Value: orientation));
         for (int y = 0; y < 20; y++)
             for (int x = 0; x < 24; x++)
                 Assert.That(read.Pixels[y * 24 + x], Is.EqualTo(grey.Pixels[(orientation is 3 or 4 ? 19 - y : y) * 24 + (orientation is 2 or 3 ? 23 - x : x)]));
-        Assert.That(() => ImageFile.Decode("x", file), Throws.TypeOf<ImageException>().With.Message.Contains("colours 2 in 1 samples").Or.Message.Contains("8, 8, 8"));
     }
 
     [TestCaseSource(nameof(Hostile))]

@@ -137,6 +137,24 @@ internal sealed class DataSetTests : CliTest
         AssertRefused(Mamba("train", "--recipe", In("recipe.json"), "--out", In("run")), problem.Replace("@secret", "@" + In("secret")));
     }
 
+    [Test]
+    public void A_recipes_note_cannot_steer_the_terminal()
+    {
+        File.WriteAllText(In("recipe.json"), """{"note": "\u001b[2Jgone", "size": "32", "limit": 10, "epochs": 1}""");
+        Result train = Mamba("train", "--recipe", In("recipe.json"), "--out", In("run"));
+        Assert.That(train.Code, Is.Zero, train.Error);
+        Assert.That(train.Out, Does.Contain("note: ?[2Jgone").And.Not.Contain("\u001b"));
+    }
+
+    [Test]
+    public void A_segmenter_takes_one_class()
+    {
+        ModelEntry unet = Registry.Find("unet");
+        ModelConfig two = unet.Config with { Width = 4, Depth = 1, Classes = 2 };
+        ModelInfo info = new("unet", two, ["a", "b"], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32));
+        Assert.That(() => new global::Mamba.Models.Segmenter(unet.Create(two), info), Throws.ArgumentException.With.Message.Contains("2 classes"));
+    }
+
     private static Dictionary<string, string> Metadata(ModelEntry entry, ModelConfig config)
     {
         string path = Path.GetTempFileName();
