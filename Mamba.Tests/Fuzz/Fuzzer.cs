@@ -24,7 +24,8 @@ public sealed class Fuzzer
     private readonly List<byte[]> _seeds;
     private readonly HashSet<string> _outcomes = [];
     private volatile byte[] _current = [];
-    private long _since;
+    private long _since, _watched;
+    private TimeSpan _watchedFrom;
 
     /// <summary>Prepares a reader.</summary>
     /// <param name="reader">Its name, one of <see cref="Readers"/>.</param>
@@ -51,13 +52,18 @@ public sealed class Fuzzer
     /// <summary>Different things that the reader said, numbers aside.</summary>
     public int Outcomes => _outcomes.Count;
 
-    /// <summary>The file that is being read, if it takes longer than this; null otherwise. Asked from another thread.</summary>
-    /// <param name="seconds">The longest time.</param>
+    /// <summary>
+    /// The file that is being read, if it has been since this was asked before and this process has worked longer than so on it; null otherwise. Asked
+    /// again and again from one other thread. Time that other programs take does not count.
+    /// </summary>
+    /// <param name="seconds">The longest time of the processor.</param>
     /// <returns>A finding.</returns>
     public Finding? Hanging(double seconds)
     {
         long since = Interlocked.Read(ref _since);
-        return since != 0 && Stopwatch.GetElapsedTime(since).TotalSeconds > seconds ? new Finding(Name, $"takes longer than {seconds} s", _current) : null;
+        TimeSpan now = Environment.CpuUsage.TotalTime;
+        if (since != _watched) (_watched, _watchedFrom) = (since, now);
+        return since != 0 && (now - _watchedFrom).TotalSeconds > seconds ? new Finding(Name, $"takes longer than {seconds} s", _current) : null;
     }
 
     /// <summary>Reads the valid files, which must all be accepted.</summary>

@@ -38,7 +38,7 @@ void Fuzz(string name)
     {
         // A reader that does not come back cannot be stopped: its file is kept, and the run is over.
         foreach (Fuzzer fuzzer in fuzzers)
-            if (fuzzer.Hanging(10) is { } hanging)
+            if (fuzzer.Hanging(10 * threads) is { } hanging)
             {
                 Keep(hanging);
                 Environment.Exit(1);
