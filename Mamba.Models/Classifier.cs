@@ -28,7 +28,7 @@ public sealed class Classifier
     private readonly BatchWriter _writer;
     private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it, and freezes it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no classifier.</exception>

@@ -24,13 +24,14 @@ public sealed class Segmenter
     private readonly BatchWriter _writer;
     private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load"/> returns it, and freezes it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
-    /// <exception cref="ArgumentException">It is no segmentation model.</exception>
+    /// <exception cref="ArgumentException">It is no segmentation model, or one of several classes.</exception>
     public Segmenter(VisionModel model, ModelInfo info)
     {
         if (info.Entry.Task != ModelTask.Segmentation) throw new ArgumentException($"Segmenter: {info.Model} is a model for {info.Entry.Task}; expected one for segmentation.");
+        if (info.Config.Classes != 1) throw new ArgumentException($"Segmenter: {info.Model} of {info.Config.Classes} classes; expected 1, which is there or is not.");
         (_model, Info) = (model, info);
         model.Parameters.Freeze();
         (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
@@ -45,7 +46,7 @@ public sealed class Segmenter
     /// <param name="path">A file that training wrote.</param>
     /// <returns>The segmenter.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
-    /// <exception cref="ArgumentException">It is no segmentation model.</exception>
+    /// <exception cref="ArgumentException">It is no segmentation model, or one of several classes.</exception>
     public static Segmenter Load(string path)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(path);

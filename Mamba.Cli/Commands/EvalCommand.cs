@@ -13,26 +13,29 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba eval</c>: the scores of trained weights.</summary>
 internal static class EvalCommand
 {
+    private const long CacheBytes = 2L << 30;
+
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Option<string> weights = Options.Weights();
         Option<string> data = new("--data") { Description = "A folder of images with masks or of classes, CIFAR-10 or MNIST files, or 'synthetic'.", HelpName = "DIR", Required = true };
         Option<SplitPart?> split = Options.Choice<SplitPart>("--split", "The part of the training's split; all: every image. Default: test.");
+        Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<bool> json = Options.Flag("--json", "Print JSON.");
         Option<int?> threads = Options.Threads();
         Command command = new("eval", "Measure trained weights on images with masks or classes.\n\nExample: mamba eval --weights runs/train/ul-vm-unet/weights/best.safetensors --data synthetic")
         {
-            weights, data, split, json, threads,
+            weights, data, split, onBadImage, json, threads,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(data), parsed.GetValue(split) ?? SplitPart.Test, parsed.GetValue(json), stop);
+            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(data), parsed.GetValue(split) ?? SplitPart.Test, parsed.GetValue(onBadImage) ?? OnBadImage.Fail, parsed.GetValue(json), stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, string weights, string dataName, SplitPart part, bool json, CancellationToken stop)
+    private static int Run(Terminal terminal, string weights, string dataName, SplitPart part, OnBadImage onBadImage, bool json, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
         RunData run = info.Data;
@@ -41,6 +44,14 @@ internal static class EvalCommand
             throw new ArgumentException($"{dataName} has the classes {string.Join(", ", data.Labels)}; {weights} was trained on {string.Join(", ", info.Labels)}");
         // All: the images that are there, whatever the training chose among its own.
         int[] indices = part == SplitPart.All ? [.. Enumerable.Range(0, data.Count)] : Split.Of(data, run.Protocol, run.Seed, run.Limit)[part];
+        IReadOnlyList<BadImage> bad = [];
+        if (onBadImage == OnBadImage.Skip)
+        {
+            IImageData images = data = new CachedData(data, CacheBytes); // so that none is decoded twice
+            bad = LiveProgress.Show(terminal, "reading", indices.Length, report => BadImage.Find(images, indices, onBadImage, report, stop));
+            if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {CommandLine.Printable(BadImage.Describe(bad, indices.Length))}");
+            indices = [.. indices.Except(bad.Select(image => image.Index))];
+        }
         TrainingRecipe recipe = info.Entry.Recipe;
         Objective objective = Objective.Of(info.Entry, recipe.Loss);
         using BatchLoader loader = new(data, indices, info.Input with { BatchSize = recipe.Batch });
@@ -48,7 +59,7 @@ internal static class EvalCommand
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, run.Height, run.Width, info.Config.InputChannels));
         Evaluation result = LiveProgress.Show(terminal, $"{part.ToString().ToLowerInvariant()}", loader.Samples,
             report => Evaluator.Run(model, loader, objective, report, stop));
-        if (json) JsonReport.Write(terminal.Out, w => Write(w, result));
+        if (json) JsonReport.Write(terminal.Out, w => Write(w, result, bad.Count));
         else
         {
             terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{info.Model} on {result.Images} images ({part.ToString().ToLowerInvariant()}, split {run.Protocol.ToString().ToLowerInvariant()}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms an image"));
@@ -57,10 +68,11 @@ internal static class EvalCommand
         return CommandLine.Success;
     }
 
-    private static void Write(Utf8JsonWriter w, Evaluation result)
+    private static void Write(Utf8JsonWriter w, Evaluation result, int skipped)
     {
         w.WriteStartObject();
         w.WriteNumber("images", result.Images);
+        w.WriteNumber("skipped", skipped);
         JsonReport.Number(w, "loss", result.Loss);
         ScoreReport.Json(w, result.Scores);
         JsonReport.Number(w, "ms_per_image", result.MillisecondsPerImage);

@@ -72,10 +72,10 @@ internal static class Options
     {
         Description = description,
         HelpName = "HxW",
-        CustomParser = result => Parse<(int, int)?>(result, "--size", "HxW, as 256x256, each from 16 to 4096", text =>
+        CustomParser = result => Parse<(int, int)?>(result, "--size", $"HxW, as 256x256, each from 16 to {RunData.MaxSide}", text =>
         {
             string[] parts = text.Split('x', 'X');
-            int[] sides = [.. parts.Select(p => int.TryParse(p, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is >= 16 and <= 4096 ? n : 0)];
+            int[] sides = [.. parts.Select(p => int.TryParse(p, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is >= 16 and <= RunData.MaxSide ? n : 0)];
             return parts.Length is 1 or 2 && sides.All(n => n > 0) ? (sides[0], sides[^1]) : null;
         }),
     };
@@ -83,6 +83,9 @@ internal static class Options
     public static Option<string?> Text(string name, string help, string description) => new(name) { Description = description, HelpName = help };
 
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
+
+    public static Option<OnBadImage?> OnBadImage() =>
+        Choice<OnBadImage>("--on-bad-image", "An image that cannot be read, or whose mask does not fit, ends the command (fail) or is passed over and counted (skip). Default: fail.");
 
     public static Option<int?> Threads() => Integer("--threads", "Threads; results do not depend on it. Default: all processors.", 1, 1024);
 

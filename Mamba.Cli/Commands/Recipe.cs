@@ -23,52 +23,59 @@ internal static class Recipe
     /// <returns>All options together.</returns>
     /// <exception cref="ArgumentException">The recipe is malformed, or an option in it is.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static ParseResult Apply(string name, ParseResult typed, Terminal terminal)
+    public static ParseResult Apply(string name, ParseResult typed, Terminal terminal) =>
+        Apply(name, File.Exists(name) || !Names.Contains(name) ? Load(name) : BuiltIn(name), typed, terminal);
+
+    /// <summary>As <see cref="Apply(string, ParseResult, Terminal)"/>, of the bytes of a recipe; the name is what errors call it.</summary>
+    internal static ParseResult Apply(string name, byte[] bytes, ParseResult typed, Terminal terminal)
     {
         Command command = typed.CommandResult.Command;
         HashSet<string> given = [.. command.Options.Where(o => typed.GetResult(o) is { Implicit: false }).Select(o => o.Name)];
         List<string> words = [command.Name];
         string? note = null;
-        foreach ((string key, string? value) in Read(name))
+        foreach ((string key, string? value) in Parse(name, bytes))
         {
             if (key == Note) note = value;
             else if (!command.Options.Any(o => o.Name == "--" + key)) throw new ArgumentException($"{name}: unknown option '{key}'; expected those of 'mamba train', without the dashes");
-            else if (value is not null && !given.Contains("--" + key)) words.AddRange(["--" + key, value]);
+            else if (value is not null && !given.Contains("--" + key)) words.Add($"--{key}={value}"); // in one word, so that no value is taken for another option
         }
         foreach (Token token in typed.Tokens.Skip(1)) words.Add(token.Value);
-        ParseResult all = command.Parse([.. words.Skip(1)]);
+        // Words of a file are words: none stands for a further file of them, as '@FILE' does when it is typed.
+        ParseResult all = command.Parse([.. words.Skip(1)], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (all.Errors.Count > 0) throw new ArgumentException($"{name}: {all.Errors[0].Message}");
-        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {note}");
+        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {CommandLine.Printable(note)}");
         return all;
     }
 
-    private static IEnumerable<(string Key, string? Value)> Read(string name)
+    /// <summary>The options of a recipe.</summary>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="bytes">The whole file.</param>
+    /// <returns>Names without dashes, in the order of the file, and what they are set to; null for what is left to its default.</returns>
+    /// <exception cref="ArgumentException">The recipe is malformed.</exception>
+    private static List<(string Key, string? Value)> Parse(string name, byte[] bytes)
     {
-        byte[] bytes = File.Exists(name) || !Names.Contains(name) ? Load(name) : BuiltIn(name);
-        JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(bytes);
-        }
-        catch (JsonException e)
-        {
-            throw new ArgumentException($"{name}: no recipe: {e.Message}", e);
-        }
-        using (document)
-        {
+            using JsonDocument document = JsonDocument.Parse(bytes);
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new ArgumentException($"{name}: no recipe: expected a JSON object of options");
+            List<(string Key, string? Value)> options = [];
             HashSet<string> seen = [];
             foreach (JsonProperty property in document.RootElement.EnumerateObject())
             {
                 if (!seen.Add(property.Name)) throw new ArgumentException($"{name}: option '{property.Name}' stands there twice");
-                yield return (property.Name, property.Value.ValueKind switch
+                options.Add((property.Name, property.Value.ValueKind switch
                 {
                     JsonValueKind.Null => null,
                     JsonValueKind.String => property.Value.GetString(),
                     JsonValueKind.Number => property.Value.GetRawText(),
                     _ => throw new ArgumentException($"{name}: option '{property.Name}' is {property.Value.ValueKind}; expected a number, a string or null"),
-                });
+                }));
             }
+            return options;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for text that is no UTF-8, or half a surrogate pair
+        {
+            throw new ArgumentException($"{name}: no recipe: {e.Message}", e);
         }
     }
 

@@ -41,6 +41,7 @@ internal static class TrainCommand
         Option<string?> init = Options.Text("--init", "FILE", "Weights to start from, safetensors or PyTorch's: what fits by name and shape is taken, the rest is drawn. Default: all drawn.");
         Option<int?> limit = Options.Integer("--limit", $"Images in all, chosen at random before splitting. Default: all; {TrainDefaults.SyntheticImages} of synthetic data.", 1);
         Option<int?> cache = Options.Integer("--cache-mb", "Memory for decoded images, in MiB. Default: 2048.", 0, 1 << 20);
+        Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<int?> threads = Options.Threads();
         Option<string?> output = Options.Text("--out", "DIR", "The run folder. Default: runs/train/MODEL[-n].");
         Command command = new(
@@ -50,7 +51,7 @@ internal static class TrainCommand
             "         mamba train --recipe vim --data cifar-10-batches-bin")
         {
             recipe, model, data, protocol, epochs, batch, rate, schedule, optimizer, decay, loss, smoothing, mixUp, average, dropPath, clip, patience, augment, normalize,
-            seed, size, channels, patch, width, depth, init, limit, cache, threads, output,
+            seed, size, channels, patch, width, depth, init, limit, cache, onBadImage, threads, output,
         };
         command.SetAction(typed =>
         {
@@ -64,6 +65,7 @@ internal static class TrainCommand
             (int rows, int columns) = parsed.GetValue(size) ?? (entry.ImageSize, entry.ImageSize);
             int? most = parsed.GetValue(limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
             IImageData images = Options.OpenData(name, entry.Task, seedValue, most, rows, columns);
+            OnBadImage badImage = parsed.GetValue(onBadImage) ?? OnBadImage.Fail;
             RunArguments arguments = new()
             {
                 Model = entry.Name,
@@ -89,7 +91,7 @@ internal static class TrainCommand
                 Width = columns,
                 Config = entry.Config with
                 {
-                    InputChannels = parsed.GetValue(channels) ?? (classifies ? images.Load(0).Image.Channels : entry.Config.InputChannels),
+                    InputChannels = parsed.GetValue(channels) ?? (classifies ? BadImage.FirstReadable(images, badImage).Image.Channels : entry.Config.InputChannels),
                     Classes = classifies ? images.Labels.Count : entry.Config.Classes,
                     ImageSize = Chosen("--size", parsed.GetValue(size) is null ? null : (int?)rows, entry.Config.ImageSize, required: false),
                     Patch = Chosen("--patch", parsed.GetValue(patch), entry.Config.Patch),
@@ -99,6 +101,7 @@ internal static class TrainCommand
                 },
                 Init = parsed.GetValue(init),
                 Limit = most,
+                OnBadImage = badImage,
                 CacheBytes = (parsed.GetValue(cache) ?? 2048L) << 20,
             };
             if (arguments.Config.ImageSize is not null && rows != columns) throw new ArgumentException($"--size is {rows}x{columns}; {entry.Name} takes square images");

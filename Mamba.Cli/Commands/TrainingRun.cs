@@ -37,16 +37,9 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         CachedData data = new(source, arguments.CacheBytes);
         // Every image is read once before anything is written: a damaged file is found now, not in the third epoch.
         int[] all = split[SplitPart.All];
-        LiveProgress.Show(terminal, "reading", all.Length, report =>
-        {
-            for (int i = 0; i < all.Length; i++)
-            {
-                stop.ThrowIfCancellationRequested();
-                data.Load(all[i]);
-                report(i + 1);
-            }
-            return 0;
-        });
+        IReadOnlyList<BadImage> bad = LiveProgress.Show(terminal, "reading", all.Length, report => BadImage.Find(data, all, arguments.OnBadImage, report, stop));
+        if (bad.Count > 0) terminal.WriteLine(CommandLine.Printable(BadImage.Describe(bad, all.Length)));
+        split = split.Without(bad.Select(image => image.Index));
 
         using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val), test = Loader(data, split.Test);
         TrainingPlan plan = arguments.Plan(train.Batches);

@@ -6,11 +6,11 @@ namespace Mamba.Core.Checkpoints;
 internal sealed class BoundedReader
 {
     private readonly string _path;
-    private readonly FileStream _stream;
+    private readonly Stream _stream;
     private readonly byte[] _number = new byte[8];
 
     /// <summary>Begins to read; the stream is moved to the start.</summary>
-    public BoundedReader(string path, FileStream stream, long start, long length)
+    public BoundedReader(string path, Stream stream, long start, long length)
     {
         (_path, _stream, Position, Remaining) = (path, stream, start, length);
         stream.Position = start;

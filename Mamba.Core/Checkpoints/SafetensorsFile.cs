@@ -15,7 +15,7 @@ public sealed class SafetensorsFile : WeightFile
 
     private readonly long _dataStart;
 
-    internal SafetensorsFile(string path, FileStream stream)
+    internal SafetensorsFile(string path, Stream stream)
         : base(path, stream)
     {
         long fileLength = stream.Length;
@@ -45,11 +45,11 @@ public sealed class SafetensorsFile : WeightFile
     {
         try
         {
+            if (header is not [(byte)'{', ..]) throw Bad("the header is no JSON object: it does not begin with '{'");
             // Throws on bytes that are no UTF-8, which the JSON reader would let pass inside strings.
             _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetCharCount(header);
             Utf8JsonReader json = new(header, new JsonReaderOptions { MaxDepth = 8 });
             json.Read();
-            if (json.TokenType != JsonTokenType.StartObject) throw Bad("the header is no JSON object");
             Dictionary<string, string>? metadata = null;
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {

@@ -23,7 +23,7 @@ public sealed class TorchFile : WeightFile
     private static readonly string[] s_wrappers = ["state_dict", "model_state_dict", "model"];
     private readonly bool _zip;
 
-    internal TorchFile(string path, FileStream stream, bool zip)
+    internal TorchFile(string path, Stream stream, bool zip)
         : base(path, stream)
     {
         _zip = zip;
@@ -48,7 +48,7 @@ public sealed class TorchFile : WeightFile
     /// <exception cref="CheckpointException">It cannot be opened, is malformed, or asks for what a checkpoint may not.</exception>
     public static new TorchFile Open(string path) => Open(path, (p, stream) => new TorchFile(p, stream, zip: stream.ReadByte() == 'P'));
 
-    private object? ReadZip(FileStream stream, TorchVocabulary vocabulary)
+    private object? ReadZip(Stream stream, TorchVocabulary vocabulary)
     {
         Dictionary<string, (long Start, long Length)> entries = ZipDirectory.Read(Path, stream);
         string[] pickles = [.. entries.Keys.Where(n => n.EndsWith("/data.pkl", StringComparison.Ordinal))];
@@ -70,7 +70,7 @@ public sealed class TorchFile : WeightFile
         return root;
     }
 
-    private object? ReadStream(FileStream stream, TorchVocabulary vocabulary)
+    private object? ReadStream(Stream stream, TorchVocabulary vocabulary)
     {
         BoundedReader reader = new(Path, stream, 0, stream.Length);
         if (Next() is not BigInteger magic || magic != s_magic) throw Bad("a pickle, but without the magic number of torch.save");

@@ -40,13 +40,13 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         ("torch._utils._rebuild_parameter", [TorchTensor tensor, bool, _]) => tensor,
         ("__builtin__.set" or "builtins.set", [List<object?> elements]) => elements,
         ("__builtin__.bytes" or "builtins.bytes", []) => Array.Empty<byte>(),
-        ("_codecs.encode", [string text, "latin1"]) => System.Text.Encoding.Latin1.GetBytes(text), // bytes, in protocol 2
+        ("_codecs.encode", [string, "latin1"]) => Array.Empty<byte>(), // bytes, in protocol 2: nobody asks for them, and one text could be encoded again and again
         _ => throw new FormatException($"'{global}' is called with arguments that it does not take"),
     };
 
     public object Load(object? id)
     {
-        if (id is not object?[] parts) throw new FormatException("a persistent id is no tuple");
+        if (id is not object?[] { Length: <= 6 } parts) throw new FormatException("a persistent id is no tuple of up to 6");
         if (parts is [string kind, ..] && kind != "storage") throw new FormatException($"a persistent id of kind '{kind}' is refused");
         if (parts is not [_, PickledGlobal { Name: string type }, string key, string, long count, ..]) throw new FormatException("a persistent id describes no storage");
         string element = StorageType(type) ?? throw new FormatException($"'{type}' is no type of storage");
@@ -73,13 +73,15 @@ internal sealed class TorchVocabulary : IPickleVocabulary
                 object?[] and [var key, var value] => (key, value),
                 _ => throw new FormatException("an ordered dictionary is made of what are no pairs"),
             });
+        pairs.Clear(); // used up: one list could be made into dictionaries without end
         return dictionary;
     }
 
     private static TorchTensor Tensor(Slice view, long offset, object?[] shape, object?[] strides)
     {
+        if (shape.Length > WeightFile.MaxRank || shape.Length != strides.Length || offset < 0)
+            throw new FormatException($"a tensor of {shape.Length} dimensions has {strides.Length} strides, offset {offset}; at most {WeightFile.MaxRank} dimensions are accepted");
         long[] extents = Longs(shape), steps = Longs(strides);
-        if (extents.Length != steps.Length || offset < 0) throw new FormatException($"a tensor of {extents.Length} dimensions has {steps.Length} strides, offset {offset}");
         Int128 last = offset;
         bool empty = extents.Contains(0);
         for (int d = 0; d < extents.Length; d++)

@@ -30,8 +30,8 @@ internal interface IPickleVocabulary
 /// None, numbers, strings, bytes, lists (sets come as lists), tuples (as arrays) and dictionaries, and refuses every other opcode and global by name.
 /// </summary>
 /// <remarks>
-/// Memory is bounded: an opcode takes at least one byte and makes at most one object, their number has a limit, and strings are as long as their bytes in
-/// the file. Nothing is hashed, so that no choice of keys makes it slow; values may refer to each other in circles, so whoever walks them must not recurse.
+/// Memory is bounded: an opcode takes at least one byte and makes at most one object, whose size follows from the bytes of the opcode and from what it takes
+/// off the stack, never from what the memo repeats; their number has a limit. Nothing is hashed, so that no choice of keys makes it slow; values may refer to each other in circles, so whoever walks them must not recurse.
 /// </remarks>
 internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary)
 {

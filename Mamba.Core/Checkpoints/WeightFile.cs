@@ -12,13 +12,15 @@ namespace Mamba.Core.Checkpoints;
 /// </code></example>
 public abstract class WeightFile : IDisposable
 {
-    private const int MaxRank = 16;
+    /// <summary>The most dimensions that a tensor may have.</summary>
+    public const int MaxRank = 16;
+
     private const int ChunkBytes = 1 << 16;
-    private readonly FileStream _stream;
+    private readonly Stream _stream;
     private readonly Dictionary<string, WeightEntry> _entries = [];
     private readonly List<string> _names = [];
 
-    private protected WeightFile(string path, FileStream stream)
+    private protected WeightFile(string path, Stream stream)
     {
         Path = path;
         _stream = stream;
@@ -45,16 +47,19 @@ public abstract class WeightFile : IDisposable
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed.</exception>
-    public static WeightFile Open(string path) => Open<WeightFile>(path, (p, stream) =>
+    public static WeightFile Open(string path) => Open(path, Read);
+
+    /// <summary>As <see cref="Open(string)"/>, of a stream that can be sought; the file that is returned closes it.</summary>
+    internal static WeightFile Read(string path, Stream stream)
     {
         Span<byte> head = stackalloc byte[9];
         head = head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
         stream.Position = 0;
         // A safetensors header is JSON, behind eight bytes of its length; a pickle states its protocol.
-        if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(p, stream, zip: true);
-        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{']) return new TorchFile(p, stream, zip: false);
-        return new SafetensorsFile(p, stream);
-    });
+        if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(path, stream, zip: true);
+        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{']) return new TorchFile(path, stream, zip: false);
+        return new SafetensorsFile(path, stream);
+    }
 
     /// <summary>Whether there is a tensor of this name.</summary>
     /// <param name="name">The name.</param>
@@ -107,10 +112,10 @@ public abstract class WeightFile : IDisposable
         if (entry is { Type: "F32", Strides: null } && BitConverter.IsLittleEndian)
         {
             _stream.Position = entry.Position;
-            _stream.ReadExactly(MemoryMarshal.AsBytes(values));
+            ReadExactly(MemoryMarshal.AsBytes(values));
             return;
         }
-        byte[] chunk = new byte[ChunkBytes];
+        byte[] chunk = new byte[Math.Min(ChunkBytes, entry.Bytes)];
         ElementReader reader = new(this, entry);
         for (int done = 0; done < values.Length;)
         {
@@ -127,7 +132,7 @@ public abstract class WeightFile : IDisposable
     public void CopyTo(string name, Stream destination)
     {
         WeightEntry entry = Find(name);
-        byte[] chunk = new byte[ChunkBytes];
+        byte[] chunk = new byte[Math.Min(ChunkBytes, entry.Bytes)];
         ElementReader reader = new(this, entry);
         for (int done = 0; done < entry.Count;)
         {
@@ -144,15 +149,15 @@ public abstract class WeightFile : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    private protected static T Open<T>(string path, Func<string, FileStream, T> parse)
+    private protected static T Open<T>(string path, Func<string, Stream, T> parse)
     {
-        FileStream? stream = null;
+        Stream? stream = null;
         try
         {
             stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             return parse(path, stream);
         }
-        catch (Exception e) when (e is not CheckpointException && e is IOException or UnauthorizedAccessException or NotSupportedException)
+        catch (Exception e) when (e is (IOException and not CheckpointException) or UnauthorizedAccessException or NotSupportedException)
         {
             stream?.Dispose();
             throw new CheckpointException($"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
@@ -187,6 +192,18 @@ public abstract class WeightFile : IDisposable
 
     private protected CheckpointException Bad(string problem) => new($"{Path}: {problem}");
 
+    private void ReadExactly(Span<byte> bytes)
+    {
+        try
+        {
+            _stream.ReadExactly(bytes);
+        }
+        catch (IOException e)
+        {
+            throw new CheckpointException($"{Path}: cannot be read: {e.Message}", e); // cut short since it was opened, or the disk fails
+        }
+    }
+
     private WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry) ? entry : throw Bad($"no tensor '{name}'");
 
     /// <summary>Hands out the elements of a tensor in row-major order, a chunk at a time.</summary>
@@ -204,7 +221,7 @@ public abstract class WeightFile : IDisposable
             file._stream.Position = entry.Position;
             if (entry.Strides is null || entry.Count == 0) return;
             _span = new byte[entry.SpanBytes];
-            file._stream.ReadExactly(_span);
+            file.ReadExactly(_span);
         }
 
         /// <summary>Fills a chunk as far as elements last.</summary>
@@ -213,7 +230,7 @@ public abstract class WeightFile : IDisposable
         {
             int size = _entry.ElementSize, count = Math.Min(_left, chunk.Length / size);
             _left -= count;
-            if (_entry.Strides is null) _file._stream.ReadExactly(chunk[..(count * size)]);
+            if (_entry.Strides is null) _file.ReadExactly(chunk[..(count * size)]);
             else
                 for (int i = 0; i < count; i++)
                 {

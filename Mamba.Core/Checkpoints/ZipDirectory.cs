@@ -16,7 +16,7 @@ internal static class ZipDirectory
     /// <summary>Reads and checks the directory.</summary>
     /// <returns>The place of each entry's bytes by its name.</returns>
     /// <exception cref="CheckpointException">The archive is malformed or uses what torch.save does not.</exception>
-    public static Dictionary<string, (long Start, long Length)> Read(string path, FileStream stream)
+    public static Dictionary<string, (long Start, long Length)> Read(string path, Stream stream)
     {
         (long start, long length) = FindCentralDirectory(path, stream);
         List<Header> headers = [];
@@ -35,7 +35,7 @@ internal static class ZipDirectory
         return entries;
     }
 
-    private static (long Start, long Length) FindCentralDirectory(string path, FileStream stream)
+    private static (long Start, long Length) FindCentralDirectory(string path, Stream stream)
     {
         long fileLength = stream.Length;
         int tailLength = (int)Math.Min(fileLength, EndSize + ushort.MaxValue);
@@ -117,7 +117,7 @@ internal static class ZipDirectory
 
     /// <summary>Holds an entry's own header against the directory.</summary>
     /// <returns>Where its bytes begin.</returns>
-    private static long CheckLocal(string path, FileStream stream, Header header, long directory)
+    private static long CheckLocal(string path, Stream stream, Header header, long directory)
     {
         if (header.Offset > directory - LocalSize) throw Outside();
         BoundedReader local = new(path, stream, header.Offset, directory - header.Offset);

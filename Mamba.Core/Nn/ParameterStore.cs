@@ -18,6 +18,10 @@ public sealed class ParameterStore(ulong seed = 0)
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<Entry> _order = [];
     private readonly List<(string Place, string Original)> _aliases = [];
+    private long _count;
+
+    /// <summary>The most numbers that may be declared in all. A model whose sizes stand in a file has no more of them than the file.</summary>
+    public long MaxCount { get; init; } = long.MaxValue;
 
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on. A frozen model thaws when it is set.</summary>
     public bool Training
@@ -160,6 +164,8 @@ public sealed class ParameterStore(ulong seed = 0)
     internal Tensor Add(string name, Initializer initializer, bool trainable, ReadOnlySpan<int> shape)
     {
         if (_entries.ContainsKey(name)) throw new ArgumentException($"Parameter '{name}' is declared twice.", nameof(name));
+        _count += new Shape(shape).Count;
+        if (_count > MaxCount) throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
         using MemoryScope.Suspension _ = MemoryScope.Suspend();
         Tensor tensor = Tensor.Empty(shape);
         initializer(tensor.Span, new RandomStream(seed, name));

@@ -12,6 +12,7 @@ public sealed class Cifar10 : IImageData
     public const int Side = 32;
 
     private const int Plane = Side * Side, Record = 1 + 3 * Plane;
+    private const int MaxLabelBytes = 1 << 16;
     private const string LabelFile = "batches.meta.txt";
 
     private static readonly string[] s_files = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"];
@@ -75,10 +76,16 @@ public sealed class Cifar10 : IImageData
     private static byte[] ReadRecords(string path)
     {
         if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(", ", s_files)} in one folder.");
-        long length = new FileInfo(path).Length;
+        using FileStream file = DataFile.Open(path);
+        return ReadRecords(path, file);
+    }
+
+    internal static byte[] ReadRecords(string path, Stream file)
+    {
+        long length = file.Length;
         if (length == 0 || length % Record != 0)
             throw new DatasetException($"{path}: {length} bytes, the last record from byte {length / Record * Record} cut short; expected one or more records of {Record} bytes.");
-        byte[] bytes = DataFile.Read(path, 0, _ => length);
+        byte[] bytes = DataFile.Read(path, file, 0, _ => length);
         for (int at = 0; at < bytes.Length; at += Record)
             if (bytes[at] >= s_labels.Length) throw new DatasetException($"{path}: label {bytes[at]} at byte {at}; expected 0 to {s_labels.Length - 1}.");
         return bytes;
@@ -87,7 +94,8 @@ public sealed class Cifar10 : IImageData
     private static string[] ReadLabels(string path)
     {
         if (!File.Exists(path)) return s_labels;
-        byte[] bytes = DataFile.Read(path, 0, _ => new FileInfo(path).Length);
+        using FileStream file = DataFile.Open(path);
+        byte[] bytes = DataFile.Read(path, file, 0, _ => file.Length <= MaxLabelBytes ? file.Length : throw new DatasetException($"{path}: {file.Length} bytes of names of classes; expected at most {MaxLabelBytes}."));
         string[] labels = System.Text.Encoding.UTF8.GetString(bytes).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         return labels.Length == s_labels.Length ? labels : throw new DatasetException($"{path}: {labels.Length} names of classes; expected {s_labels.Length}.");
     }

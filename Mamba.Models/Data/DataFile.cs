@@ -28,18 +28,32 @@ internal static class DataFile
         }
     }
 
+    /// <summary>Opens a file to read.</summary>
+    /// <exception cref="DatasetException">It cannot be opened.</exception>
+    public static FileStream Open(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DatasetException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
     /// <summary>Reads a file of known structure.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">What errors call it.</param>
+    /// <param name="file">The file, at its begin.</param>
     /// <param name="headBytes">The bytes of its head.</param>
     /// <param name="bodyBytes">How many bytes the head promises after it; it throws where the head is wrong.</param>
     /// <param name="gzip">Whether it may be packed by gzip; its first bytes tell.</param>
     /// <returns>Head and body.</returns>
     /// <exception cref="DatasetException">The file cannot be read, is damaged, or is shorter or longer than its head says.</exception>
-    public static byte[] Read(string path, int headBytes, Func<byte[], long> bodyBytes, bool gzip = false)
+    public static byte[] Read(string path, Stream file, int headBytes, Func<byte[], long> bodyBytes, bool gzip = false)
     {
         try
         {
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             bool packed = gzip && file.ReadByte() == 0x1F && file.ReadByte() == 0x8B;
             file.Position = 0;
             using GZipStream? unpacked = packed ? new(file, CompressionMode.Decompress) : null;
@@ -57,7 +71,7 @@ internal static class DataFile
             if (stream.ReadByte() >= 0) throw new DatasetException($"{path}: goes on after byte {size}{(packed ? " unpacked" : "")}; expected its end there.");
             return bytes;
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException && e is not DatasetException)
+        catch (Exception e) when (e is InvalidDataException or (IOException and not DatasetException))
         {
             throw new DatasetException($"{path}: cannot be read: {e.Message}", e);
         }

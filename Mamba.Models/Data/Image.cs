@@ -3,8 +3,23 @@ namespace Mamba.Models.Data;
 /// <summary>A decoded picture: 8 bits a sample, rows from the top, the channels of a pixel side by side.</summary>
 public sealed class Image
 {
-    /// <summary>The most pixels that a picture may have: a header that promises more is refused before anything is allocated.</summary>
-    public const int MaxPixels = 1 << 26;
+    private static int s_maxPixels = 1 << 26;
+
+    /// <summary>
+    /// The most pixels that a picture file may have: a header that promises more is refused before anything is allocated. 2^26 unless it is set; a reader
+    /// takes about 12 bytes for each. Set it before reading, for the whole process.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 1 to 2^28.</exception>
+    public static int MaxPixels
+    {
+        get => s_maxPixels;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 1 << 28);
+            s_maxPixels = value;
+        }
+    }
 
     /// <summary>Wraps samples that were decoded or drawn.</summary>
     /// <param name="width">Columns.</param>

@@ -68,8 +68,9 @@ public sealed class Mnist : IImageData
     private static Files ReadFiles(string folder, string imageName, string labelName)
     {
         string imagePath = PathOf(folder, imageName), labelPath = PathOf(folder, labelName);
-        (ReadOnlyMemory<byte> pixels, int[] sizes) = ReadIdx(imagePath, ImageMagic, 3);
-        (ReadOnlyMemory<byte> labels, int[] count) = ReadIdx(labelPath, LabelMagic, 1);
+        using FileStream imageFile = DataFile.Open(imagePath), labelFile = DataFile.Open(labelPath);
+        (ReadOnlyMemory<byte> pixels, int[] sizes) = ReadIdx(imagePath, imageFile, ImageMagic, 3);
+        (ReadOnlyMemory<byte> labels, int[] count) = ReadIdx(labelPath, labelFile, LabelMagic, 1);
         if (sizes[0] != count[0]) throw new DatasetException($"{imagePath} has {sizes[0]} images, but {labelPath} {count[0]} labels; expected as many.");
         int wrong = labels.Span.IndexOfAnyExceptInRange((byte)0, (byte)(Classes - 1));
         if (wrong >= 0) throw new DatasetException($"{labelPath}: label {labels.Span[wrong]} at byte {8 + wrong}; expected 0 to {Classes - 1}.");
@@ -80,11 +81,11 @@ public sealed class Mnist : IImageData
         ?? throw new DatasetException($"{folder}: no {name}; expected it beside the other idx files, plain or with .gz.");
 
     /// <summary>An array of bytes: a magic number that says so and how many dimensions it has, their sizes, all big-endian; then the bytes.</summary>
-    private static (ReadOnlyMemory<byte> Values, int[] Sizes) ReadIdx(string path, uint magic, int dimensions)
+    internal static (ReadOnlyMemory<byte> Values, int[] Sizes) ReadIdx(string path, Stream file, uint magic, int dimensions)
     {
         int head = 4 + 4 * dimensions;
         int[] sizes = new int[dimensions];
-        byte[] bytes = DataFile.Read(path, head, Promise, gzip: true);
+        byte[] bytes = DataFile.Read(path, file, head, Promise, gzip: true);
         return (bytes.AsMemory(head), sizes);
 
         long Promise(byte[] head)

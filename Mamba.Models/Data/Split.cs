@@ -82,6 +82,21 @@ public sealed record Split(int[] Train, int[] Val, int[] Test)
         return new Split(Join(dealt[..train]), Join(dealt[train..(train + val)]), Join(dealt[(train + val)..]));
     }
 
+    /// <summary>The same parts without some samples.</summary>
+    /// <param name="samples">Those that are left out.</param>
+    /// <returns>Three parts, none of them empty.</returns>
+    /// <exception cref="DatasetException">Nothing is left of a part.</exception>
+    public Split Without(IEnumerable<int> samples)
+    {
+        HashSet<int> left = [.. samples];
+        if (left.Count == 0) return this;
+        Split rest = new(Rest(Train), Rest(Val), Rest(Test));
+        return rest.Train.Length > 0 && rest.Val.Length > 0 && rest.Test.Length > 0 ? rest
+            : throw new DatasetException($"without {left.Count} images {rest.Train.Length} are left to train, {rest.Val.Length} to validate and {rest.Test.Length} to test on; expected some of each.");
+
+        int[] Rest(int[] part) => [.. part.Where(i => !left.Contains(i))];
+    }
+
     private static Split Given(IImageData data, int[] samples, SplitProtocol protocol, ulong seed)
     {
         ILookup<SplitPart?, int> parts = samples.ToLookup(data.Part);

@@ -116,6 +116,9 @@ public sealed record RunArguments
     /// <summary>Images in all, before splitting; null for all there are.</summary>
     public int? Limit { get; init; }
 
+    /// <summary>What becomes of images that cannot be read.</summary>
+    public OnBadImage OnBadImage { get; init; }
+
     /// <summary>Bytes of decoded images that may stay in memory.</summary>
     public long CacheBytes { get; init; } = 2L << 30;
 
@@ -190,6 +193,7 @@ public sealed record RunArguments
         Optional("depth", Config.Depth);
         w.WriteString("init", Init);
         Optional("limit", Limit);
+        w.WriteString("on-bad-image", Name(OnBadImage));
         w.WriteNumber("cache-mb", CacheBytes >> 20);
         w.WriteEndObject();
 

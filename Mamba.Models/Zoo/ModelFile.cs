@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
@@ -14,6 +15,9 @@ namespace Mamba.Models.Zoo;
 /// <param name="Width">Columns of the model's input.</param>
 public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int Height, int Width)
 {
+    /// <summary>The most rows or columns of a model's input, when it is trained and when a weight file says so.</summary>
+    public const int MaxSide = 4096;
+
     /// <summary>How many slices were drawn, where the data was synthetic; null for a folder of images.</summary>
     public int? SyntheticImages { get; init; }
 }
@@ -82,8 +86,23 @@ public static class ModelFile
     public static (VisionModel Model, ModelInfo Info) Load(string path)
     {
         using WeightFile file = WeightFile.Open(path);
+        return Load(file);
+    }
+
+    /// <summary>As <see cref="Load(string)"/>, of an open file.</summary>
+    internal static (VisionModel Model, ModelInfo Info) Load(WeightFile file)
+    {
         ModelInfo info = Describe(file);
-        VisionModel model = info.Entry.Create(info.Config);
+        VisionModel model;
+        try
+        {
+            // Sizes that the file makes up must not fill memory before its tensors are held against them.
+            model = info.Entry.Build(new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
+        }
+        catch (Exception e) when (e is ArgumentException or ShapeException)
+        {
+            throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
+        }
         model.Parameters.Load(file);
         model.Parameters.Freeze();
         return (model, info);
@@ -109,13 +128,13 @@ public static class ModelFile
                 throw new CheckpointException($"{file.Path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
                 Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
-                Optional(d, "limit", int.MaxValue), Between(d, "height", 1, 1 << 15), Between(d, "width", 1, 1 << 15))
+                Optional(d, "limit", int.MaxValue), Between(d, "height", 1, RunData.MaxSide), Between(d, "width", 1, RunData.MaxSide))
             {
                 SyntheticImages = Optional(d, "synthetic", int.MaxValue),
             };
-            if ((long)run.Height * run.Width > Image.MaxPixels)
-                throw new CheckpointException($"{file.Path}: metadata 'height' x 'width' is {run.Height} x {run.Width}, expected at most {Image.MaxPixels} pixels");
-            return new ModelInfo(Registry.Find(name).Name, sizes, [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString()!)], scaling, run);
+            string?[] names = [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString())];
+            if (names.Length != sizes.Classes || names.Contains(null)) throw new CheckpointException($"{file.Path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
+            return new ModelInfo(Registry.Find(name).Name, sizes, names!, scaling, run);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {

@@ -28,7 +28,7 @@ internal sealed class ClassificationTests : CliTest
         Assert.That(eval.Code, Is.Zero, eval.Error);
         using (JsonDocument json = JsonDocument.Parse(eval.Out))
         {
-            Assert.That(json.RootElement.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "images", "loss", "accuracy", "macro_f1", "ms_per_image" }));
+            Assert.That(json.RootElement.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "images", "skipped", "loss", "accuracy", "macro_f1", "ms_per_image" }));
             Assert.That(json.RootElement.GetProperty("images").GetInt32(), Is.EqualTo(40));
             Assert.That(json.RootElement.GetProperty("accuracy").GetDouble(), Is.GreaterThan(0.95), "stripes across and stripes along are easy to tell");
         }

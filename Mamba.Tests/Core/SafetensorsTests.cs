@@ -33,7 +33,7 @@ internal sealed class SafetensorsTests
         Hostile("not an object", "[]", 0, "no JSON object"),
         Hostile("not JSON", "{\"a\":", 0, "not valid JSON"),
         Hostile("something after it", OneFloat + "{}", 4, "not valid JSON"),
-        Hostile("nothing", "", 0, "not valid JSON"),
+        Hostile("nothing", "", 0, "does not begin with '{'"),
         Hostile("overlap", Two("[0,4]", "[2,6]"), 6, "gap or an overlap"),
         Hostile("the same place twice", Two("[0,4]", "[0,4]"), 4, "gap or an overlap"),
         Hostile("gap", Two("[0,4]", "[8,12]"), 12, "gap or an overlap"),
@@ -65,6 +65,40 @@ internal sealed class SafetensorsTests
         Hostile("half a surrogate pair", """{"\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "not valid JSON"),
         Hostile("deep nesting", """{"a":{"dtype":[[[[[[[[[[[]]]]]]]]]]]}}""", 0, "not valid JSON"),
     ];
+
+    /// <summary>The invalid files that the format's own project tests its reader with, and those that its list of attacks describes.</summary>
+    public static IEnumerable<TestCaseData> ReferenceCases =>
+    [
+        Raw("no bytes", [], "0 bytes, expected at least 8"),
+        Raw("less than a length", new byte[7], "7 bytes, expected at least 8"),
+        Raw("a length and no header", Length(60), "header of 60 bytes in a file of 8"),
+        Raw("a length that is negative as a signed number", Length(unchecked((ulong)-1L)), "header of 18446744073709551615 bytes"),
+        Raw("a length above the limit", [.. Length(0xFFFFFF_00_0000003CUL), .. FourInts, .. new byte[16]], "at most 100000000"),
+        Raw("a length just above the limit", Length(SafetensorsFile.MaxHeaderBytes + 1), "at most 100000000"),
+        Raw("a header of no length", Length(0), "does not begin with '{'"),
+        Raw("a header that is no UTF-8", [.. Length(1), 0xFF], "does not begin with '{'"),
+        Raw("a name that is no UTF-8", [.. Length(4), .. "{\""u8, 0xFF, 0xFE], "not valid JSON"),
+        Raw("a header that is no JSON", [.. Length(1), (byte)'{'], "not valid JSON"),
+        Raw("white space in front of the header", [.. Length(6), .. "\t\n{}\r "u8], "does not begin with '{'"),
+        Raw("a byte order mark", [.. Length(5), 0xEF, 0xBB, 0xBF, .. "{}"u8], "does not begin with '{'"),
+        Raw("zeros behind the header", [.. Length(4), .. "{}\0\0"u8], "not valid JSON"),
+        Raw("bytes behind the data, as of a file in a file", [.. Length(60), .. FourInts, .. new byte[16], .. "extra bogus data"u8], "the file has 32"),
+        Raw("two bytes of the data missing", [.. Length(60), .. FourInts, .. new byte[14]], "the file has 14"),
+        Raw("offsets that do not fit the shape", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[0, 4]}}""", 4), "takes 16 bytes, its offsets give 4"),
+        Raw("an extent near the largest number", Whole("""{"test":{"dtype":"I32","shape":[2,18446744073709551614],"data_offsets":[0,16]}}""", 16), "no 64-bit integer"),
+        Raw("elements that overflow in bytes", Whole("""{"test":{"dtype":"I32","shape":[2,9223372036854775807],"data_offsets":[0,16]}}""", 16), "extent 9223372036854775807"),
+        Raw("offsets beyond all", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[9223372036854775791,9223372036854775807]}}""", 16), "gap or an overlap"),
+        Raw("offsets that are no numbers", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":["0","16"]}}""", 16), "array of numbers"),
+        Raw("many tensors in one place", Whole("{" + string.Join(',', Enumerable.Range(0, 10).Select(i => $"\"weight_{i}\":" + """{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}""")) + "}", 16), "gap or an overlap"),
+        Raw("a hole between tensors", Whole(Two("[0,4]", "[5,9]"), 9), "gap or an overlap"),
+        Raw("a type that is null", Whole("""{"test":{"dtype":null,"shape":[2,2],"data_offsets":[0,16]}}""", 16), "type ''"),
+        Raw("metadata that is null", Whole("""{"__metadata__":null}""", 0), "no object"),
+        Raw("metadata in metadata", Whole("""{"__metadata__":{"a":{"b":"c"}}}""", 0), "no string"),
+        Raw("a comment", Whole("""{}//""", 0), "not valid JSON"),
+        Raw("a comma too many", Whole("""{"__metadata__":{},}""", 0), "not valid JSON"),
+    ];
+
+    private static ReadOnlySpan<byte> FourInts => """{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[0,16]}}"""u8;
 
     [SetUp]
     public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("mamba-tests").FullName;
@@ -117,6 +151,25 @@ internal sealed class SafetensorsTests
         string path = Write(header, new byte[dataBytes]);
         Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
         File.Delete(path); // nothing holds the file open
+    }
+
+    [TestCaseSource(nameof(ReferenceCases))]
+    public void The_invalid_files_of_the_formats_own_project_are_refused(byte[] content, string problem)
+    {
+        string path = Path.Combine(_folder, "file");
+        File.WriteAllBytes(path, content);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1 << 20));
+    }
+
+    [TestCase("{}\r \t\n", 0, TestName = "White space behind the header"), TestCase("""{"test":{"dtype":"I32","shape":[2,0],"data_offsets":[0, 0]}}""", 0, TestName = "A tensor of no elements")]
+    [TestCase("""{"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}""", 4, TestName = "A tensor of no elements behind the last")]
+    [TestCase("""{"a":{"dtype":"F32","shape":[0,2147483647,2147483647],"data_offsets":[0,0]}}""", 0, TestName = "Large extents of a tensor of no elements")]
+    public void What_its_project_accepts_is_accepted(string header, int data)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(Write(header, new byte[data]));
+        foreach (string name in file.Names) Assert.That(file.ReadFloats(name), Has.Length.EqualTo(file.Count(name)));
     }
 
     [Test]
@@ -185,6 +238,16 @@ internal sealed class SafetensorsTests
     {
         string path = Path.Combine(_folder, "none", "file");
         Assert.That(() => AtomicFile.Write(path, _ => { }), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path));
+    }
+
+    private static TestCaseData Raw(string name, byte[] content, string problem) => new TestCaseData(content, problem).SetArgDisplayNames(name);
+
+    private static byte[] Length(ulong length) => BitConverter.GetBytes(length);
+
+    private static byte[] Whole(string header, int data)
+    {
+        byte[] text = Encoding.UTF8.GetBytes(header);
+        return [.. Length((ulong)text.Length), .. text, .. new byte[data]];
     }
 
     private static TestCaseData Element(string type, byte[] bytes, float value) => new TestCaseData(type, bytes, value).SetArgDisplayNames(type);

@@ -191,6 +191,25 @@ internal sealed class ImageFileTests
         Assert.That(() => ImageFile.Load(_folder.Root), Throws.TypeOf<ImageException>());
     }
 
+    [Test, NonParallelizable]
+    public void The_most_pixels_can_be_set()
+    {
+        byte[] large = Pictures.Png(8192, 8192, 8, 0, 0, []); // as many pixels as are accepted, but no data
+        AssertRefused("large.png", large, "expected more image data");
+        int usual = Image.MaxPixels;
+        try
+        {
+            Image.MaxPixels = usual - 1;
+            AssertRefused("large.png", large, $"at most {usual - 1} pixels");
+        }
+        finally
+        {
+            Image.MaxPixels = usual;
+        }
+        foreach (int impossible in new[] { 0, -1, (1 << 28) + 1 }) Assert.That(() => Image.MaxPixels = impossible, Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(Image.MaxPixels, Is.EqualTo(usual));
+    }
+
     /// <summary>Damaged in any place, a file is read or refused; nothing else is thrown, and nothing is written to standard error.</summary>
     [Test]
     public void Damaged_files_are_read_or_refused([Values("png", "bmp", "tif", "lzw.tif", "jpg", "420.jpg")] string kind)

@@ -25,14 +25,14 @@ internal static class Pictures
     public static Image Random(int width, int height, int channels) =>
         new(width, height, channels, Array.ConvertAll(Numbers.Uniform(width * height * channels, 7, 0f, 256f), v => (byte)v));
 
-    public static byte[] Png(int width, int height, int depth, int colourType, int interlace, byte[] rows, byte[]? palette = null)
+    public static byte[] Png(int width, int height, int depth, int colourType, int interlace, byte[] rows, byte[]? palette = null, CompressionLevel level = CompressionLevel.Fastest)
     {
         byte[] header = new byte[13];
         BinaryPrimitives.WriteInt32BigEndian(header, width);
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
         (header[8], header[9], header[12]) = ((byte)depth, (byte)colourType, (byte)interlace);
         MemoryStream packed = new();
-        using (ZLibStream zlib = new(packed, CompressionLevel.Fastest, leaveOpen: true)) zlib.Write(rows);
+        using (ZLibStream zlib = new(packed, level, leaveOpen: true)) zlib.Write(rows);
         byte[] signature = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
         byte[] plte = palette is null ? [] : Chunk("PLTE"u8, palette);
         return [.. signature, .. Chunk("IHDR"u8, header), .. plte, .. Chunk("IDAT"u8, packed.ToArray()), .. Chunk("IEND"u8, [])];
@@ -92,7 +92,7 @@ internal static class Pictures
     public static byte[] Tiff(int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row)
     {
         MemoryStream file = new();
-        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
+        using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
         {
             tiff.SetField(TiffTag.IMAGEWIDTH, width);
             tiff.SetField(TiffTag.IMAGELENGTH, height);
@@ -106,6 +106,44 @@ internal static class Pictures
             for (int y = 0; y < height; y++) tiff.WriteScanline(row(y), y);
         }
         return file.ToArray();
+    }
+
+    /// <summary>A colour TIFF by LibTiff as few write it: 16 bits, differences by LZW, the samples in planes; or tiles with a palette of four bits.</summary>
+    public static byte[] SpecialTiff(Image image, bool tiled)
+    {
+        MemoryStream file = new();
+        using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
+        {
+            tiff.SetField(TiffTag.IMAGEWIDTH, image.Width);
+            tiff.SetField(TiffTag.IMAGELENGTH, image.Height);
+            tiff.SetField(TiffTag.COMPRESSION, tiled ? Compression.ADOBE_DEFLATE : Compression.LZW);
+            tiff.SetField(TiffTag.SAMPLESPERPIXEL, tiled ? 1 : 3);
+            tiff.SetField(TiffTag.BITSPERSAMPLE, tiled ? 4 : 16);
+            tiff.SetField(TiffTag.PHOTOMETRIC, tiled ? Photometric.PALETTE : Photometric.RGB);
+            tiff.SetField(TiffTag.PLANARCONFIG, tiled ? PlanarConfig.CONTIG : PlanarConfig.SEPARATE);
+            if (tiled)
+            {
+                ushort[] ramp = [.. Enumerable.Range(0, 16).Select(i => (ushort)(i * 0x1111))];
+                tiff.SetField(TiffTag.COLORMAP, ramp, (ushort[])[.. ramp.Reverse()], ramp);
+                tiff.SetField(TiffTag.TILEWIDTH, 16);
+                tiff.SetField(TiffTag.TILELENGTH, 16);
+                for (int y = 0; y < image.Height; y += 16)
+                    for (int x = 0; x < image.Width; x += 16) tiff.WriteTile([.. Enumerable.Range(0, 128).Select(i => Nibbles(x + i % 8 * 2, y + i / 8))], x, y, 0, 0);
+            }
+            else
+            {
+                tiff.SetField(TiffTag.PREDICTOR, Predictor.HORIZONTAL);
+                tiff.SetField(TiffTag.ROWSPERSTRIP, 5);
+                for (short c = 0; c < 3; c++)
+                    for (int y = 0; y < image.Height; y++)
+                        tiff.WriteScanline([.. Enumerable.Range(0, image.Width).SelectMany(x => BitConverter.GetBytes((ushort)(257 * Sample(x, y, c))))], y, c);
+            }
+        }
+        return file.ToArray();
+
+        byte Sample(int x, int y, int c) => x < image.Width && y < image.Height ? image.Pixels[(y * image.Width + x) * 3 + c] : (byte)0;
+
+        byte Nibbles(int x, int y) => (byte)(Sample(x, y, 0) & 0xF0 | Sample(x + 1, y, 0) >> 4);
     }
 
     /// <summary>A baseline JPEG of quality 95; the planes are taken as Y, Cb, Cr.</summary>

@@ -1,0 +1,251 @@
+using System.CommandLine;
+using System.IO.Compression;
+using System.Text;
+using BitMiracle.LibTiff.Classic;
+using Mamba.Cli;
+using Mamba.Cli.Commands;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Models.Data;
+using Mamba.Models.Zoo;
+using Mamba.Tests.Core;
+using Mamba.Tests.Data;
+
+namespace Mamba.Fuzz;
+
+/// <summary>A reader of files under test.</summary>
+/// <param name="Name">Its name on the command line.</param>
+/// <param name="Seeds">Valid files.</param>
+/// <param name="Format">What the mutations know of them.</param>
+/// <param name="Read">Reads a file whole, checks what is promised of the result, and says in a few words what it found.</param>
+/// <param name="Expects">Whether an exception is the reader's own.</param>
+/// <param name="Factor">How many times the file's bytes it may allocate, beside <see cref="Constant"/>.</param>
+internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format Format, Func<byte[], string> Read, Func<Exception, bool> Expects, long Factor)
+{
+    /// <summary>The bytes that any reader may allocate whatever the file's length: messages, stack traces, tables.</summary>
+    public const long Constant = 1 << 20;
+
+    /// <summary>The names of all readers.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "model"];
+
+    /// <summary>The reader of this name.</summary>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    public static Reader Find(string name) => name switch
+    {
+        "safetensors" => Weights(name, new JsonFormat(prefixed: true) { Text = true, Words = Words("\"F16\"", "\"BF16\"", "\"F64\"", "\"__metadata__\":", "[", "]", "{", "}", ",", ":", "null", "-1", "\\ud800", "\"a\"", "\"\"") }, Safetensors()),
+        "torch" => Weights(name, new TorchFormat { Words = TorchWords() }, Torch()),
+        "png" => Pictures(name, new PngFormat(), 10_000, Png()),
+        "jpeg" => Pictures(name, new JpegFormat(), 5_000, Jpeg()),
+        "tiff" => Pictures(name, new TiffFormat(), 40_000, Tiff()),
+        "bmp" => Pictures(name, new Format(), 100, Bmp()),
+        "idx" => new(name, [Idx(3, 2, 5, 4), Idx(3, 1, 28, 28), Idx(1, 20)], new IdxFormat(), ReadIdx, e => e is DatasetException, 1100),
+        "cifar" => new(name, [new byte[3073], new byte[2 * 3073]], new Format(), ReadCifar, e => e is DatasetException, 4),
+        "recipe" => Recipes(name),
+        "model" => new(name, [.. Models()], new JsonFormat(prefixed: true) { Text = true, Words = Words("\\\"", "null", "[", "]", "{", "}", "32768", "1024", "1e39", "vit", "resnet20", "unet", "official") }, ReadModel, e => e is CheckpointException, 2000),
+        _ => throw new ArgumentException($"no reader '{name}'; expected {string.Join(", ", Names)}"),
+    };
+
+    private static byte[][] Words(params string[] words) => [.. words.Select(Encoding.UTF8.GetBytes)];
+
+    private static Reader Weights(string name, Format format, IEnumerable<byte[]> seeds) => new(name, [.. seeds], format, bytes =>
+    {
+        using WeightFile file = WeightFile.Read("file", new MemoryStream(bytes, writable: false));
+        try
+        {
+            foreach (string tensor in file.Names)
+            {
+                float[] values = file.ReadFloats(tensor);
+                using CountingStream copy = new();
+                file.CopyTo(tensor, copy);
+                Check(values.Length == new Shape(file.Shape(tensor)).Count && copy.Length == file.ByteCount(tensor), "values differ from the shape");
+            }
+        }
+        catch (CheckpointException e)
+        {
+            throw new InvalidOperationException("opened, and thus checked, but not to be read: " + e.Message, e);
+        }
+        return $"{file.Form} {Math.Min(file.Names.Count, 4)} tensors {Math.Min(file.Metadata.Count, 4)} entries";
+    }, e => e is CheckpointException, 300);
+
+    private static Reader Pictures(string name, Format format, long factor, IEnumerable<byte[]> seeds) => new(name, [.. seeds], format, bytes =>
+    {
+        Image image = ImageFile.Decode("file", bytes);
+        Check(image.Pixels.Length == (long)image.Width * image.Height * image.Channels && (long)image.Width * image.Height <= Image.MaxPixels, "pixels differ from the size");
+        return $"{image.Channels} channels";
+    }, e => e is ImageException, factor);
+
+    private static void Check(bool holds, string otherwise)
+    {
+        if (!holds) throw new InvalidOperationException(otherwise);
+    }
+
+    private static IEnumerable<byte[]> Safetensors()
+    {
+        yield return Prefixed("""{"__metadata__":{"format":"pt","k":"v"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"I16","shape":[],"data_offsets":[24,26]}}""", 26);
+        yield return Prefixed("""{"x.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[4,12]},"x.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"e":{"dtype":"U8","shape":[0,7],"data_offsets":[0,0]}}  """, 12);
+        yield return Prefixed("""{"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"u":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}""", 11);
+        yield return Prefixed("{}", 0);
+    }
+
+    private static byte[] Prefixed(string header, int data)
+    {
+        byte[] text = Encoding.UTF8.GetBytes(header);
+        return [.. BitConverter.GetBytes((long)text.Length), .. text, .. new byte[data]];
+    }
+
+    private static IEnumerable<byte[]> Torch()
+    {
+        string tensors = CheckpointsBytes.Pairs(
+            CheckpointsBytes.OrderedDictionary, ("w", CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [3, 2], [1, 3])), ("v", CheckpointsBytes.Tensor("HalfStorage", "1", 2, 1, [], [])));
+        string whole = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("epoch", "K\u0001"), ("lr", "G?\u00f0\0\0\0\0\0\0"), ("state_dict", tensors));
+        yield return CheckpointsBytes.Zip(whole, ("0", new byte[24]), ("1", new byte[4]));
+        yield return CheckpointsBytes.Stream(whole, ("0", 6, new byte[24]), ("1", 2, new byte[4]));
+        string one = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("a", CheckpointsBytes.Tensor("LongStorage", "0", 1, 0, [1], [1])));
+        yield return CheckpointsBytes.Zip(one, ("0", new byte[8]));
+        yield return CheckpointsBytes.Stream(one, ("0", 1, new byte[8]));
+        string python2 = "ccollections\nOrderedDict\n(](](" + CheckpointsBytes.Text("w") + CheckpointsBytes.Tensor("ByteStorage", "0", 4, 0, [4], [1]) + "eetR";
+        yield return CheckpointsBytes.Zip(python2, ("0", new byte[4]));
+    }
+
+    private static byte[][] TorchWords() =>
+    [
+        .. new[]
+        {
+            "N", "\u0088", "\u0089", "K\u0001", "]", "}", ")", "(", "t", "a", "e", "s", "u", "0", "q\0", "q\u0001", "h\0", "h\u0001", "\u0094", "R", "b", "Q", "\u0085", "\u0086", "\u0087", ".", "\u0093",
+            "ccollections\nOrderedDict\n", "ctorch._utils\n_rebuild_tensor_v2\n", "ctorch\nFloatStorage\n", "c_codecs\nencode\n", "cbuiltins\nset\n", "cbuiltins\nbytes\n", "ctorch._utils\n_rebuild_parameter\n",
+            CheckpointsBytes.Text("storage"), CheckpointsBytes.Text("state_dict"), CheckpointsBytes.Text("latin1"), CheckpointsBytes.Integer(0), CheckpointsBytes.Integer(long.MaxValue), CheckpointsBytes.Tuple(1, 2),
+            CheckpointsBytes.PersistentId("FloatStorage", "0", 6), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [2], [3]), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [1 << 20], [0]),
+        }.Select(Encoding.Latin1.GetBytes), "PK\x03\x04"u8.ToArray(), "PK\x01\x02"u8.ToArray(), "PK\x05\x06"u8.ToArray(), "PK\x06\x06"u8.ToArray(), "PK\x06\x07"u8.ToArray(),
+    ];
+
+    private static IEnumerable<byte[]> Png()
+    {
+        foreach ((int depth, int type, int samples) in new[] { (1, 0, 1), (2, 3, 1), (4, 0, 1), (8, 0, 1), (8, 2, 3), (8, 3, 1), (16, 0, 1), (8, 6, 4), (16, 4, 2) })
+            foreach (int interlaced in new[] { 0, 1 })
+            {
+                // Filters of all kinds, stored as they are so that they can be spoiled.
+                byte[] rows = new byte[interlaced == 0 ? 5 * (1 + (7 * samples * depth + 7) / 8) : 400];
+                for (int i = 0; i < 5 && interlaced == 0; i++) rows[i * (rows.Length / 5)] = (byte)i;
+                byte[]? palette = type == 3 ? [.. Enumerable.Range(0, 12).Select(v => (byte)(20 * v))] : null;
+                if (type == 3 && depth == 2) Array.Clear(rows);
+                yield return Tests.Data.Pictures.Png(7, 5, depth, type, interlaced, rows, palette, interlaced == 0 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
+            }
+    }
+
+    private static IEnumerable<byte[]> Jpeg()
+    {
+        yield return Tests.Data.Pictures.Jpeg(Tests.Data.Pictures.Smooth(11, 9, 1), 1);
+        yield return Tests.Data.Pictures.Jpeg(Tests.Data.Pictures.Smooth(20, 17, 3), 2);
+        foreach (byte[] sample in JpegSamples.All) yield return sample;
+    }
+
+    private static IEnumerable<byte[]> Tiff()
+    {
+        Image grey = Tests.Data.Pictures.Smooth(9, 7, 1), colour = Tests.Data.Pictures.Smooth(9, 7, 3);
+        yield return Tests.Data.Pictures.PaddedTiff(colour, 3);
+        yield return Tests.Data.Pictures.PaddedTiff(grey, 7);
+        foreach (Compression compression in new[] { Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.ADOBE_DEFLATE })
+        {
+            yield return Tests.Data.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => colour.Pixels[(27 * y)..(27 * y + 27)]);
+            yield return Tests.Data.Pictures.Tiff(9, 7, 1, 1, Photometric.MINISWHITE, compression, y => [(byte)(0x35 << (y % 3)), 0x80]);
+        }
+        yield return Tests.Data.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y => [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
+        foreach (bool tiled in new[] { false, true }) yield return Tests.Data.Pictures.SpecialTiff(colour, tiled);
+    }
+
+    private static IEnumerable<byte[]> Bmp()
+    {
+        foreach (int bits in new[] { 1, 4, 8, 24, 32 })
+            yield return Tests.Data.Pictures.Bmp(7, 5, bits, bits == 8, bits > 8 ? [] : [.. Enumerable.Range(0, 4 << bits).Select(i => (byte)i)], (y, stride) => [.. Enumerable.Range(0, stride).Select(i => (byte)(i * y))]);
+    }
+
+    private static byte[] Idx(byte dimensions, params int[] sizes) =>
+        [0, 0, 8, dimensions, .. sizes.SelectMany(size => BitConverter.GetBytes(size).Reverse()), .. new byte[sizes.Aggregate(1, (product, size) => product * size)]];
+
+    private static string ReadIdx(byte[] bytes)
+    {
+        int dimensions = bytes.Length > 3 && bytes[3] == 1 ? 1 : 3;
+        (ReadOnlyMemory<byte> values, int[] sizes) = Mnist.ReadIdx("file", new MemoryStream(bytes, writable: false), 0x800u + (uint)dimensions, dimensions);
+        Check(values.Length == sizes.Aggregate(1L, (product, size) => product * size), "values differ from the sizes");
+        return $"{dimensions} dimensions";
+    }
+
+    private static string ReadCifar(byte[] bytes)
+    {
+        byte[] records = Cifar10.ReadRecords("file", new MemoryStream(bytes, writable: false));
+        Check(records.Length == bytes.Length && records.Length % 3073 == 0, "records of another size");
+        return "records";
+    }
+
+    private static Reader Recipes(string name)
+    {
+        Terminal silent = new(TextWriter.Null, TextWriter.Null);
+        Command train = TrainCommand.Create(silent, CancellationToken.None);
+        System.CommandLine.ParseResult typed = train.Parse([]);
+        return new Reader(name,
+        [
+            .. Recipe.Names.Select(recipe => Encoding.UTF8.GetBytes($$"""{"note":"of {{recipe}}","model":"{{recipe}}","epochs":3,"lr":1e-4,"optimizer":"adam","size":"64x64","init":null}""")),
+            """{"augment":"","seed":18446744073709551615,"data":"@file","mixup":0.5,"out":"--help","label-smoothing":0}"""u8.ToArray(),
+        ], new JsonFormat(prefixed: false) { Text = true, Words = Words("@file", "--help", "--", "-", "=", "\"\"", "\\ud800", "null", "true", "[", "{", "}", "\\u0000", "\"batch\":", "\"depth\":", "\"schedule\":\"step\",") }, bytes =>
+        {
+            System.CommandLine.ParseResult all = Recipe.Apply("file", bytes, typed, silent);
+            return $"{all.CommandResult.Children.Count()} options";
+        }, e => e is ArgumentException, 2000);
+    }
+
+    private static IEnumerable<byte[]> Models()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            foreach (ModelEntry entry in new[] { "vim", "resnet20", "unet" }.Select(Registry.Find))
+            {
+                bool tokens = entry.Config.ImageSize is not null;
+                ModelConfig small = entry.Config with { InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2, Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null };
+                ModelInfo info = new(entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Slice, 0, null, 8, 8));
+                ModelFile.Save(path, entry.Create(small), info);
+                yield return File.ReadAllBytes(path);
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    private static string ReadModel(byte[] bytes)
+    {
+        using WeightFile file = WeightFile.Read("file", new MemoryStream(bytes, writable: false));
+        ModelFile.Load(file);
+        return "model";
+    }
+
+    /// <summary>Counts what is written to it.</summary>
+    private sealed class CountingStream : Stream
+    {
+        private long _length;
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => _length;
+
+        public override long Position { get => _length; set => throw new NotSupportedException(); }
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => _length += count;
+    }
+}
