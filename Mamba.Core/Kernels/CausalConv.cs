@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
@@ -7,12 +8,10 @@ namespace Mamba.Core.Kernels;
 
 /// <summary>
 /// Depthwise convolution along a sequence that sees the present and the K - 1 tokens before it; lanes are channels. Work items are tokens of the
-/// whole batch, so that one long sequence is shared by all threads.
+/// whole batch, or parts of sequences, so that one long sequence is shared by all threads.
 /// </summary>
 internal static unsafe class CausalConv
 {
-    private const nint TokensPerSum = 512;
-
     /// <summary>y = f(bias + sum_j taps[j] x[t - K + 1 + j]).</summary>
     public static void Forward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* y) where TActivation : unmanaged, IActivation
     {
@@ -21,25 +20,22 @@ internal static unsafe class CausalConv
             new CausalConvForward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y }, s.Tokens, s.Grain, Isa.For(s.Channels));
     }
 
-    public static void InputGradient(in SequenceShape s, float* dy, float* weight, float* dx, bool add)
+    /// <summary>The gradients of x, weight and bias from that of y; null for what is not wanted.</summary>
+    public static void Backward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* dy, in CausalConvGradients gradients) where TActivation : unmanaged, IActivation
     {
-        using Scratch taps = TapsFirst(s, weight);
-        Launch.Run(new CausalConvInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx, Add = add }, s.Tokens, s.Grain, Isa.For(s.Channels));
-    }
-
-    public static void WeightGradient(in SequenceShape s, float* x, float* dy, float* dw, bool add)
-    {
-        nint parts = Launch.Chunks(s.Tokens, TokensPerSum), size = s.Taps * s.Channels;
-        using Scratch sums = new(parts * size);
-        Launch.Run(new CausalConvWeightGradient { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, PerPart = TokensPerSum }, s.Tokens, TokensPerSum, Isa.For(s.Channels));
+        nint items = s.Batch * s.Parts, size = (s.Taps + 1) * s.Channels;
+        using Scratch taps = TapsFirst(s, weight), sums = new(items * size);
+        Launch.Run(
+            new CausalConvBackward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Dy = dy, Dx = gradients.X, Add = gradients.AddX, Sums = sums.Pointer }, items, 1, Isa.For(s.Channels));
+        Span<float> sum = new(sums.Pointer, (int)size);
+        for (nint i = 1; i < items; i++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + i * size, (int)size), sum);
         for (nint c = 0; c < s.Channels; c++)
-            for (nint tap = 0; tap < s.Taps; tap++)
-            {
-                float sum = 0f;
-                for (nint p = 0; p < parts; p++) sum += sums.Pointer[p * size + tap * s.Channels + c];
-                nint i = c * s.Taps + tap;
-                dw[i] = add ? dw[i] + sum : sum;
-            }
+        {
+            for (nint tap = 0; gradients.Weight != null && tap < s.Taps; tap++) Put(sums.Pointer[tap * s.Channels + c], gradients.Weight + c * s.Taps + tap, gradients.AddWeight);
+            if (gradients.Bias != null) Put(sums.Pointer[s.Taps * s.Channels + c], gradients.Bias + c, gradients.AddBias);
+        }
+
+        static void Put(float value, float* target, bool add) => *target = add ? *target + value : value;
     }
 
     /// <summary>(C, 1, K) to (K, C).</summary>
@@ -52,11 +48,28 @@ internal static unsafe class CausalConv
     }
 }
 
+/// <summary>Where the backward pass of a causal convolution writes, or adds; null for what is not wanted.</summary>
+internal unsafe struct CausalConvGradients
+{
+    public float* X, Weight, Bias;
+    public bool AddX, AddWeight, AddBias;
+}
+
 /// <summary>Sizes of a causal convolution; in reverse, a token sees those that come after it instead of those before.</summary>
 internal readonly record struct SequenceShape(nint Batch, nint Length, nint Channels, nint Taps, bool Reverse)
 {
+    private const nint LongestPart = 128;
+
     /// <summary>How many tokens in memory the next one is on.</summary>
     public nint Step => Reverse ? -1 : 1;
+
+    /// <summary>Parts of a sequence that the backward pass takes by themselves.</summary>
+    public nint Parts => Launch.Chunks(Length, LongestPart);
+
+    public nint PartLength => Launch.Chunks(Length, Math.Max(1, Parts));
+
+    /// <summary>The place in memory of a token; positions count in the order in which tokens see those before them.</summary>
+    public nint Token(nint batch, nint position) => batch * Length + (Reverse ? Length - 1 - position : position);
 
     public nint Tokens => Batch * Length;
 
@@ -90,61 +103,78 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
     }
 }
 
-/// <summary>dx[t] (+)= sum_j taps[j] dy[t + K - 1 - j]; one item is a token.</summary>
-internal unsafe struct CausalConvInputGradient : IKernel
+/// <summary>
+/// One item: part of a sequence, vector by vector of its channels. With s = bias + sum_j taps[j] x[t - K + 1 + j], formed again, and g = f'(s) dy:
+/// dx[t] (+)= sum_j taps[j] g[t + K - 1 - j], for which g is also found of the K - 1 tokens after the part; dtaps[j] = sum_t g[t] x[t - K + 1 + j];
+/// dbias = sum_t g[t]. What the sums run over stands in the first-level cache.
+/// </summary>
+internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {
     public SequenceShape Shape;
-    public float* Dy, Taps, Dx;
+    public float* X, Taps, Bias, Dy, Dx;
     public bool Add;
+
+    /// <summary>(items, K + 1, C): the gradients of the taps, then of the bias.</summary>
+    public float* Sums;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Shape.Channels, taps = Shape.Taps, step = Shape.Step * channels;
-        for (nint token = begin; token < end; token++)
+        SequenceShape s = Shape;
+        nint n = Count<V>(), channels = s.Channels, taps = s.Taps, reach = taps - 1, length = s.PartLength, step = s.Step * channels;
+        using Scratch buffer = new((2 * length + 3 * reach) * n);
+        float* x = buffer.Pointer, g = x + (length + 2 * reach) * n; // from K - 1 tokens before the part; from its first token on
+        for (nint item = begin; item < end; item++)
         {
-            nint position = token % Shape.Length, ahead = Shape.Reverse ? position : Shape.Length - 1 - position;
-            nint first = Math.Max(0, taps - 1 - ahead); // taps before it would read past the sequence
-            float* dy = Dy + token * channels + (taps - 1) * step, dx = Dx + token * channels;
-            for (nint c = 0; c < channels; c += n)
+            nint b = item / s.Parts, first = item % s.Parts * length, count = Math.Min(length, s.Length - first), known = Math.Min(count + reach, s.Length - first);
+            nint offset = s.Token(b, first) * channels, before = Math.Min(reach, first);
+            for (nint c = 0; c < channels; c += n, offset += n)
             {
                 nint lanes = Math.Min(n, channels - c);
-                V sum = Add ? Load<V>(dx + c, lanes) : default;
-                for (nint tap = first; tap < taps; tap++)
-                    sum = Fma(Load<V>(dy - tap * step + c, lanes), Load<V>(Taps + tap * channels + c, lanes), sum);
-                Store(sum, dx + c, lanes);
+                V bias = Bias == null ? default : Load<V>(Bias + c, lanes);
+                float* sums = Sums + item * (taps + 1) * channels + c;
+                for (nint t = -reach; t < known; t++) Store(t < -before ? default : Load<V>(X + offset + t * step, lanes), x + (t + reach) * n);
+                for (nint t = 0; t < known; t++)
+                {
+                    V sum = bias;
+                    for (nint tap = 0; tap < taps; tap++) sum = Fma(Load<V>(x + (t + tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
+                    V slope = TActivation.Derivative(TActivation.DerivativeFromOutput ? TActivation.Apply(sum) : sum);
+                    Store(slope * Load<V>(Dy + offset + t * step, lanes), g + t * n);
+                }
+                for (nint t = known; t < count + reach; t++) Store(default(V), g + t * n);
+                for (nint t = 0; Dx != null && t < count; t++)
+                {
+                    float* dx = Dx + offset + t * step;
+                    V sum = Add ? Load<V>(dx, lanes) : default;
+                    for (nint tap = 0; tap < taps; tap++) sum = Fma(Load<V>(g + (t + reach - tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
+                    Store(sum, dx, lanes);
+                }
+                for (nint tap = 0; tap < taps; tap++) Store(Dot<V>(x + tap * n, g, count), sums + tap * channels, lanes);
+                Store(Total<V>(g, count), sums + taps * channels, lanes);
             }
         }
     }
-}
 
-/// <summary>dtaps[j] = sum_t dy[t] x[t - K + 1 + j] per part of the tokens.</summary>
-internal unsafe struct CausalConvWeightGradient : IKernel
-{
-    public SequenceShape Shape;
-    public float* X, Dy, Sums;
-    public nint PerPart;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    /// <summary>The sum of a[t] b[t] over some tokens, in two chains that overlap.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Dot<V>(float* a, float* b, nint count) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Shape.Channels, taps = Shape.Taps;
-        float* sums = Sums + begin / PerPart * taps * channels;
-        for (nint tap = 0; tap < taps; tap++)
-            for (nint c = 0; c < channels; c += n)
-            {
-                nint lanes = Math.Min(n, channels - c), back = taps - 1 - tap, from = Shape.Step * back;
-                V sum = default;
-                for (nint start = begin; start < end;)
-                {
-                    // Sequence by sequence, the tokens that this tap does not reach out of.
-                    nint position = start % Shape.Length, sequence = start - position, stop = Math.Min(end, sequence + Shape.Length);
-                    nint low = Shape.Reverse ? start : Math.Max(start, sequence + back), high = Shape.Reverse ? Math.Min(stop, sequence + Shape.Length - back) : stop;
-                    for (nint token = low; token < high; token++)
-                        sum = Fma(Load<V>(X + (token - from) * channels + c, lanes), Load<V>(Dy + token * channels + c, lanes), sum);
-                    start = stop;
-                }
-                Store(sum, sums + tap * channels + c, lanes);
-            }
+        nint n = Count<V>(), t = 0;
+        V even = default, odd = default;
+        for (; t < count - 1; t += 2)
+        {
+            even = Fma(Load<V>(a + t * n), Load<V>(b + t * n), even);
+            odd = Fma(Load<V>(a + (t + 1) * n), Load<V>(b + (t + 1) * n), odd);
+        }
+        if (t < count) even = Fma(Load<V>(a + t * n), Load<V>(b + t * n), even);
+        return even + odd;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Total<V>(float* a, nint count) where V : unmanaged
+    {
+        V sum = default;
+        for (nint t = 0; t < count; t++) sum += Load<V>(a + t * Count<V>());
+        return sum;
     }
 }

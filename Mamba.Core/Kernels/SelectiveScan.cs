@@ -59,7 +59,7 @@ internal static unsafe class SelectiveScan
                     MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment, 0));
         }
         Launch.Run(
-            new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Batch * s.Segments * s.Blocks, s.Grain, s.Width);
+            new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Items, s.Grain, s.Width);
     }
 
     /// <summary>Runs the scan backwards. Gradients that are summed over batch or time come out in parts, see <see cref="ScanGradients"/>.</summary>
@@ -83,7 +83,7 @@ internal static unsafe class SelectiveScan
         }
         Launch.Run(
             new ScanBackward { Shape = s, Inputs = inputs, Kept = kept, Dy = dy, Carries = carries, Gradients = gradients },
-            s.Batch * s.Segments * s.Groups * s.ItemsPerGroup, 1, s.Width);
+            s.Items, 1, s.Width);
     }
 
     /// <summary>(items, D, N) to (items, Blocks, N, Lanes) times a factor; lanes beyond the channels and rows beyond the states are zero.</summary>
@@ -116,27 +116,91 @@ internal static unsafe class SelectiveScan
             }
     }
 
-    /// <summary>e^(dt A) of four states for each token of a chunk: (count, 4, Lanes).</summary>
+    /// <summary>
+    /// B or C of a group from a token on, a row apart from token to token in the order of the scan: in place where N is a multiple of four, else
+    /// a copy (count, FullStates) with zeros beyond the states.
+    /// </summary>
+    public static float* Factors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
+    {
+        nint states = s.States, full = s.FullStates, step = s.Step * s.Groups * states;
+        float* from = all + (token * s.Groups + group) * states;
+        row = states == full ? step : full;
+        if (states == full) return from;
+        for (nint i = 0; i < count; i++)
+            for (nint k = 0; k < full; k++) room[i * full + k] = k < states ? from[i * step + k] : 0f;
+        return room;
+    }
+
+    /// <summary>
+    /// Takes four states through all tokens of a chunk, in registers; y gets their part of C h. Where there are registers enough, the exponentials stand in
+    /// the same loop, and fill the time that the recurrence waits; elsewhere they come first and go through memory.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Decays<V>(nint count, float* dt, float* a, float* decays) where V : unmanaged
+    public static void Scan<V>(in ScanChunk chunk) where V : unmanaged
+    {
+        if (!Isa.HasManyRegisters) Decays<V>(chunk);
+        nint n = Count<V>(), row = chunk.Row;
+        float* dt = chunk.Dt, dtu = chunk.DtU, y = chunk.Y, a = chunk.A, b = chunk.B, c = chunk.C, decays = chunk.Decays, kept = chunk.Kept;
+        V h0 = Load<V>(chunk.State), h1 = Load<V>(chunk.State + n), h2 = Load<V>(chunk.State + 2 * n), h3 = Load<V>(chunk.State + 3 * n);
+        for (nint i = chunk.Count; i > 0; i--, dt += n, dtu += n, y += n, decays += 4 * n, b += row, c += row)
+        {
+            V e0, e1, e2, e3;
+            if (Isa.HasManyRegisters)
+            {
+                V d = Load<V>(dt);
+                e0 = d * Load<V>(a);
+                e1 = d * Load<V>(a + n);
+                e2 = d * Load<V>(a + 2 * n);
+                e3 = d * Load<V>(a + 3 * n);
+                Exp2(ref e0, ref e1, ref e2, ref e3);
+            }
+            else
+            {
+                e0 = Load<V>(decays);
+                e1 = Load<V>(decays + n);
+                e2 = Load<V>(decays + 2 * n);
+                e3 = Load<V>(decays + 3 * n);
+            }
+            if (kept != null)
+            {
+                if (Isa.HasManyRegisters) Store4(e0, e1, e2, e3, decays);
+                Store4(h0, h1, h2, h3, kept);
+                kept += 4 * n;
+            }
+            V x = Load<V>(dtu);
+            h0 = Fma(e0, h0, x * Broadcast<V>(b[0]));
+            h1 = Fma(e1, h1, x * Broadcast<V>(b[1]));
+            h2 = Fma(e2, h2, x * Broadcast<V>(b[2]));
+            h3 = Fma(e3, h3, x * Broadcast<V>(b[3]));
+            V even = Fma(h0, Broadcast<V>(c[0]), Load<V>(y)), odd = h1 * Broadcast<V>(c[1]);
+            Store(Fma(h2, Broadcast<V>(c[2]), even) + Fma(h3, Broadcast<V>(c[3]), odd), y);
+        }
+        Store4(h0, h1, h2, h3, kept != null ? kept : chunk.State);
+    }
+
+    /// <summary>e^(dt A) of four states for each token of a chunk.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Decays<V>(in ScanChunk chunk) where V : unmanaged
     {
         nint n = Count<V>();
-        for (; count > 0; count--, dt += n, decays += 4 * n)
+        float* dt = chunk.Dt, a = chunk.A, decays = chunk.Decays;
+        for (nint i = chunk.Count; i > 0; i--, dt += n, decays += 4 * n)
         {
             V d = Load<V>(dt), e0 = d * Load<V>(a), e1 = d * Load<V>(a + n), e2 = d * Load<V>(a + 2 * n), e3 = d * Load<V>(a + 3 * n);
             Exp2(ref e0, ref e1, ref e2, ref e3);
-            Store(e0, decays);
-            Store(e1, decays + n);
-            Store(e2, decays + 2 * n);
-            Store(e3, decays + 3 * n);
+            Store4(e0, e1, e2, e3, decays);
         }
     }
 
-    /// <summary>Columns that are fewer than <see cref="ScanShape.StatesAtOnce"/>, filled up with zeros.</summary>
-    public static void CopyTail(float* from, nint row, nint count, nint columns, float* to)
+    /// <summary>Stores four vectors, one after the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store4<V>(V a, V b, V c, V d, float* to) where V : unmanaged
     {
-        for (nint i = 0; i < count; i++, from += row, to += ScanShape.StatesAtOnce)
-            for (nint k = 0; k < ScanShape.StatesAtOnce; k++) to[k] = k < columns ? from[k] : 0f;
+        nint n = Count<V>();
+        Store(a, to);
+        Store(b, to + n);
+        Store(c, to + 2 * n);
+        Store(d, to + 3 * n);
     }
 
     /// <summary>Adds decay * from to the states of all blocks.</summary>
@@ -146,7 +210,23 @@ internal static unsafe class SelectiveScan
     }
 }
 
-/// <summary>One item: a block of channels over one segment of one sequence.</summary>
+/// <summary>Four states of a block of channels over a chunk: arrays of tokens are (Count, Lanes), B and C lie a row apart.</summary>
+internal unsafe struct ScanChunk
+{
+    public nint Count, Row;
+    public float* Dt, DtU, Y, A, B, C;
+
+    /// <summary>(4, Lanes): the state before the chunk; gets that after it, unless <see cref="Kept"/>.</summary>
+    public float* State;
+
+    /// <summary>(Count, 4, Lanes): room for the decays e^(dt A), written down where Kept is.</summary>
+    public float* Decays;
+
+    /// <summary>(Count + 1, 4, Lanes): gets the state before each token and after the last, or null.</summary>
+    public float* Kept;
+}
+
+/// <summary>One item: some blocks of channels over one segment of one sequence, chunk by chunk.</summary>
 internal unsafe struct ScanForward : IKernel
 {
     public ScanShape Shape;
@@ -157,39 +237,39 @@ internal unsafe struct ScanForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ScanShape s = Shape;
-        nint n = Count<V>(), states = s.States, size = s.StateSize, blocks = s.Blocks, chunkLength = s.ChunkLength, row = s.Step * s.Groups * states;
-        using Scratch state = new(size), tokens = new(3 * chunkLength * n), tails = new(2 * chunkLength * ScanShape.StatesAtOnce);
-        using Scratch decays = new(chunkLength * ScanShape.StatesAtOnce * n);
-        float* h = state.Pointer, dt = tokens.Pointer, dtu = dt + chunkLength * n, y = dtu + chunkLength * n;
-        for (nint item = begin; item < end; item++)
+        nint n = Count<V>(), size = s.StateSize, full = s.FullStates, length = s.ChunkLength;
+        using Scratch states = new(s.BlocksPerItem * size), tokens = new(3 * length * n), factors = new(2 * length * full), decays = new(length * ScanShape.StatesAtOnce * n);
+        float* dt = tokens.Pointer, dtu = dt + length * n, y = dtu + length * n;
+        ScanChunk chunk = new() { Dt = dt, DtU = dtu, Y = y, Decays = decays.Pointer };
+        for (nint index = begin; index < end; index++)
         {
-            nint block = item % blocks, sequence = item / blocks, segment = sequence % s.Segments, b = sequence / s.Segments;
-            nint channel = s.ChannelOf(block, out nint lanes), group = block / s.BlocksPerGroup;
-            (nint first, nint stop) = s.Tokens(segment);
-            float* a = Inputs.A + block * size;
-            Copy(Starts + (sequence * blocks + block) * size, h, size);
-            for (nint t = first, count; t < stop; t += count)
+            ScanItem item = s.Item(index);
+            nint allStates = (item.EndBlock - item.FirstBlock) * size;
+            Copy(Starts + s.StateOffset(item.Sequence, item.FirstBlock), states.Pointer, allStates);
+            (nint first, nint stop) = s.Tokens(item.Segment);
+            for (nint t = first; t < stop; t += length)
             {
-                count = Math.Min(stop - t, chunkLength);
-                if (Kept != null) Copy(h, Kept + s.StateOffset(b * s.Chunks + t / chunkLength, block), size);
-                nint token = s.Token(b, t);
-                Prepare<V>(token, count, channel, lanes, dt, dtu, y);
-                for (nint k = 0; k < states; k += ScanShape.StatesAtOnce)
+                nint token = s.Token(item.Batch, t);
+                chunk.Count = Math.Min(stop - t, length);
+                if (Kept != null) Copy(states.Pointer, Kept + s.StateOffset(item.Batch * s.Chunks + t / length, item.FirstBlock), allStates);
+                float* b = SelectiveScan.Factors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.Row);
+                float* c = SelectiveScan.Factors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.Row);
+                for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
-                    nint bc = (token * s.Groups + group) * states + k, left = states - k;
-                    SelectiveScan.Decays<V>(count, dt, a + k * n, decays.Pointer);
-                    if (left >= ScanShape.StatesAtOnce) Scan<V>(count, dtu, y, decays.Pointer, h + k * n, Inputs.B + bc, Inputs.C + bc, row);
-                    else
+                    nint channel = s.ChannelOf(block, out nint lanes);
+                    Prepare<V>(token, chunk.Count, channel, lanes, dt, dtu, y);
+                    for (nint k = 0; k < full; k += ScanShape.StatesAtOnce)
                     {
-                        float* tailB = tails.Pointer, tailC = tailB + chunkLength * ScanShape.StatesAtOnce;
-                        SelectiveScan.CopyTail(Inputs.B + bc, row, count, left, tailB);
-                        SelectiveScan.CopyTail(Inputs.C + bc, row, count, left, tailC);
-                        Scan<V>(count, dtu, y, decays.Pointer, h + k * n, tailB, tailC, ScanShape.StatesAtOnce);
+                        chunk.A = Inputs.A + block * size + k * n;
+                        chunk.State = states.Pointer + (block - item.FirstBlock) * size + k * n;
+                        chunk.B = b + k;
+                        chunk.C = c + k;
+                        SelectiveScan.Scan<V>(chunk);
                     }
+                    Gate<V>(token, chunk.Count, channel, lanes, y);
                 }
-                Gate<V>(token, count, channel, lanes, y);
             }
-            if (segment == s.Segments - 1) Copy(h, Last + s.StateOffset(b, block), size);
+            if (item.Segment == s.Segments - 1) Copy(states.Pointer, Last + s.StateOffset(item.Batch, item.FirstBlock), allStates);
         }
     }
 
@@ -208,28 +288,6 @@ internal unsafe struct ScanForward : IKernel
             Store(d * u, dtu + i * n);
             Store(u * skip, y + i * n);
         }
-    }
-
-    /// <summary>Four states through all tokens of a chunk, in registers; y gets their part of C h.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Scan<V>(nint count, float* dtu, float* y, float* decays, float* h, float* b, float* c, nint row) where V : unmanaged
-    {
-        nint n = Count<V>();
-        V h0 = Load<V>(h), h1 = Load<V>(h + n), h2 = Load<V>(h + 2 * n), h3 = Load<V>(h + 3 * n);
-        for (; count > 0; count--, dtu += n, y += n, decays += 4 * n, b += row, c += row)
-        {
-            V x = Load<V>(dtu);
-            h0 = Fma(Load<V>(decays), h0, x * Broadcast<V>(b[0]));
-            h1 = Fma(Load<V>(decays + n), h1, x * Broadcast<V>(b[1]));
-            h2 = Fma(Load<V>(decays + 2 * n), h2, x * Broadcast<V>(b[2]));
-            h3 = Fma(Load<V>(decays + 3 * n), h3, x * Broadcast<V>(b[3]));
-            V even = Fma(h0, Broadcast<V>(c[0]), Load<V>(y)), odd = h1 * Broadcast<V>(c[1]);
-            Store(Fma(h2, Broadcast<V>(c[2]), even) + Fma(h3, Broadcast<V>(c[3]), odd), y);
-        }
-        Store(h0, h);
-        Store(h1, h + n);
-        Store(h2, h + 2 * n);
-        Store(h3, h + 3 * n);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -25,34 +25,29 @@ public static unsafe partial class Ops
         SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2], reverse);
 
         Tensor y = Tensor.Empty(x.Shape);
-        float* b = bias is null ? null : bias.Pointer;
-        if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, b, y.Pointer);
-        else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, b, y.Pointer);
+        if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, BiasPointer(), y.Pointer);
+        else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, BiasPointer(), y.Pointer);
         MultiplyAdds.Add(x.Count * (long)s.Taps);
 
         if (Tape.Needs(x, weight, bias))
             Tape.Push(y, dy =>
             {
-                Tensor inner = dy; // the gradient before the SiLU
-                if (silu)
+                // Convolving again costs K multiply-adds an element, less than keeping what goes into the SiLU until now.
+                GradSlot? dx = Open(x), dw = Open(weight), db = Open(bias);
+                CausalConvGradients gradients = new()
                 {
-                    // Convolving again costs K multiply-adds an element, less than keeping a copy until now.
-                    inner = Tensor.Empty(x.Shape);
-                    CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, bias is null ? null : bias.Pointer, inner.Pointer);
-                    Launch.Run(new ActivationBackward<Silu> { XOrY = inner.Pointer, Dy = dy.Pointer, Dx = inner.Pointer }, x.Count, Launch.ElementGrain);
-                }
-                if (x.NeedsGrad)
-                {
-                    GradSlot dx = x.OpenGrad();
-                    CausalConv.InputGradient(s, inner.Pointer, weight.Pointer, dx.Pointer, dx.Accumulate);
-                }
-                if (weight.NeedsGrad)
-                {
-                    GradSlot dw = weight.OpenGrad();
-                    CausalConv.WeightGradient(s, x.Pointer, inner.Pointer, dw.Pointer, dw.Accumulate);
-                }
-                BiasGradient(bias, inner, x.Shape[2]);
+                    X = dx is { } slotX ? slotX.Pointer : null,
+                    AddX = dx is { Accumulate: true },
+                    Weight = dw is { } slotW ? slotW.Pointer : null,
+                    AddWeight = dw is { Accumulate: true },
+                    Bias = db is { } slotB ? slotB.Pointer : null,
+                    AddBias = db is { Accumulate: true },
+                };
+                if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, BiasPointer(), dy.Pointer, gradients);
+                else CausalConv.Backward<Identity>(s, x.Pointer, weight.Pointer, BiasPointer(), dy.Pointer, gradients);
             }, x, weight, bias);
         return y;
+
+        float* BiasPointer() => bias is null ? null : bias.Pointer;
     }
 }

@@ -120,9 +120,9 @@ public static unsafe partial class Ops
             Z = z is null ? null : z.Pointer,
             DeltaBias = deltaBias is null ? null : deltaBias.Pointer,
         };
-
-        static GradSlot? Open(Tensor? x) => x is { NeedsGrad: true } ? x.OpenGrad() : null;
     }
+
+    private static GradSlot? Open(Tensor? x) => x is { NeedsGrad: true } ? x.OpenGrad() : null;
 
     private static ScanShape CheckScan(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, ScanSchedule schedule)
     {

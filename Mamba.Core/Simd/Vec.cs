@@ -320,18 +320,25 @@ internal static unsafe class Vec
         return Cast<V, int>(mask) != 0 ? a : b;
     }
 
-    /// <summary>a with the last bits of the number t added to its exponent.</summary>
+    /// <summary>
+    /// x less the nearest whole number, which goes to <paramref name="whole"/> and may be an argument of <see cref="ScaleByPowerOf2"/>: with AVX-512 that takes
+    /// any, infinity too (where the rest is 0); elsewhere x is first clamped to [-126, 127.5).
+    /// </summary>
     [MethodImpl(Inline)]
-    public static V AddToExponent<V>(V a, V t) where V : unmanaged
+    public static V Fraction<V>(V x, out V whole) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Cast<V, Vector512<int>>(t) << 23));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Cast<V, Vector256<int>>(t) << 23));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Cast<V, Vector128<int>>(t) << 23));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Cast<V, Vector<int>>(t) << 23));
-        return Cast<int, V>(Cast<V, int>(a) + (Cast<V, int>(t) << 23));
+        if (typeof(V) == typeof(Vector512<float>) && Avx512DQ.IsSupported)
+        {
+            V rest = Cast<Vector512<float>, V>(Avx512DQ.Reduce(Cast<V, Vector512<float>>(x), 0));
+            whole = x - rest;
+            return rest;
+        }
+        x = Min(Broadcast<V>(127.4999f), Max(Broadcast<V>(-126f), x));
+        whole = Round(x);
+        return x - whole;
     }
 
-    /// <summary>a 2^e for whole e in [-126, 127]: e is added to the exponent bits.</summary>
+    /// <summary>a 2^e for whole e in [-126, 127], added to the exponent bits; with AVX-512 for any whole e, saturating at 0 and infinity.</summary>
     [MethodImpl(Inline)]
     public static V ScaleByPowerOf2<V>(V a, V e) where V : unmanaged
     {

@@ -13,14 +13,12 @@ internal static class VecMath
 
     /// <summary>
     /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7 with rounding).
-    /// The result saturates at 2^-126 and 2^127.5.
+    /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp2<V>(V x) where V : unmanaged
     {
-        x = Min(Broadcast<V>(127.4999f), Max(Broadcast<V>(-126f), x));
-        V whole = Round(x);
-        V f = x - whole;
+        V f = Fraction(x, out V whole);
         V p = Broadcast<V>(1.3264727198532883e-3f);
         p = Fma(p, f, Broadcast<V>(9.6715126395530322e-3f));
         p = Fma(p, f, Broadcast<V>(5.5507337432475524e-2f));
@@ -32,21 +30,12 @@ internal static class VecMath
 
     /// <summary>
     /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a processor holds too
-    /// few of them at once (a third faster so on Zen 3). Adding 1.5 2^23 rounds and leaves the whole part in the last bits.
+    /// few of them at once (a third faster so on Zen 3).
     /// </summary>
     [MethodImpl(Inline)]
     public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
     {
-        V low = Broadcast<V>(-126f), high = Broadcast<V>(127.4999f), rounder = Broadcast<V>(12582912f);
-        V a = Min(high, Max(low, x0)), b = Min(high, Max(low, x1)), c = Min(high, Max(low, x2)), d = Min(high, Max(low, x3));
-        x0 = a + rounder;
-        x1 = b + rounder;
-        x2 = c + rounder;
-        x3 = d + rounder;
-        a -= x0 - rounder;
-        b -= x1 - rounder;
-        c -= x2 - rounder;
-        d -= x3 - rounder;
+        V a = Fraction(x0, out x0), b = Fraction(x1, out x1), c = Fraction(x2, out x2), d = Fraction(x3, out x3);
         V k = Broadcast<V>(1.3264727198532883e-3f), l = Broadcast<V>(9.6715126395530322e-3f);
         V p = Fma(k, a, l), q = Fma(k, b, l), r = Fma(k, c, l), s = Fma(k, d, l);
         k = Broadcast<V>(5.5507337432475524e-2f);
@@ -65,13 +54,13 @@ internal static class VecMath
         r = Fma(r, c, k);
         s = Fma(s, d, k);
         k = Broadcast<V>(1f);
-        x0 = AddToExponent(Fma(p, a, k), x0);
-        x1 = AddToExponent(Fma(q, b, k), x1);
-        x2 = AddToExponent(Fma(r, c, k), x2);
-        x3 = AddToExponent(Fma(s, d, k), x3);
+        x0 = ScaleByPowerOf2(Fma(p, a, k), x0);
+        x1 = ScaleByPowerOf2(Fma(q, b, k), x1);
+        x2 = ScaleByPowerOf2(Fma(r, c, k), x2);
+        x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
     }
 
-    /// <summary>e^x, saturating at the smallest normal and the largest finite number.</summary>
+    /// <summary>e^x, saturating at the smallest normal and the largest finite number; the polynomial is that of <see cref="Exp2{V}(V)"/> in r = f ln 2.</summary>
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
     {
@@ -80,13 +69,11 @@ internal static class VecMath
         V whole = Round(x * Broadcast<V>(Log2E));
         V r = Fma(whole, Broadcast<V>(-0.693359375f), x);
         r = Fma(whole, Broadcast<V>(2.12194440e-4f), r);
-        V p = Broadcast<V>(1f / 5040f);
-        p = Fma(p, r, Broadcast<V>(1f / 720f));
-        p = Fma(p, r, Broadcast<V>(1f / 120f));
-        p = Fma(p, r, Broadcast<V>(1f / 24f));
-        p = Fma(p, r, Broadcast<V>(1f / 6f));
-        p = Fma(p, r, Broadcast<V>(0.5f));
-        p = Fma(p, r, Broadcast<V>(1f));
+        V p = Broadcast<V>(8.2903147162347434e-3f);
+        p = Fma(p, r, Broadcast<V>(4.1897929296363087e-2f));
+        p = Fma(p, r, Broadcast<V>(1.6667636194788585e-1f));
+        p = Fma(p, r, Broadcast<V>(4.9999149530711579e-1f));
+        p = Fma(p, r, Broadcast<V>(9.9999970718949160e-1f));
         p = Fma(p, r, Broadcast<V>(1f));
         return ScaleByPowerOf2(p, whole);
     }

@@ -90,6 +90,32 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
     }
 
     [Test]
+    public void Stays_exact_over_a_long_sequence_with_steps_of_all_sizes()
+    {
+        Size s = new(1, 10_000, 3, 5, 1);
+        Tensor[] x = s.Inputs();
+        for (int i = 0; i < x[1].Count; i++) x[1].Span[i] = x[1].Span[i] * 20f + (i % 97 == 0 ? 500f : 0f); // dt from 1e-9 to 500
+        (double[] expected, double[] expectedLast) = Naive(s, [.. x.Select(t => t.ToDouble())]);
+        foreach (ScanSchedule schedule in new[] { ScanSchedule.Sequential, ScanSchedule.Chunked })
+        {
+            (Tensor y, Tensor last) = Run(x, schedule);
+            GradCheck.Close(expected, y.Span, 1e-5, $"output, {schedule}");
+            GradCheck.Close(expectedLast, last.Span, 1e-5, $"last state, {schedule}");
+        }
+    }
+
+    [Test]
+    public void Decays_saturate()
+    {
+        float[] rates = [-2e38f, -1e6f, -200f, 200f, 1e6f, 2e38f];
+        Tensor zero = Tensor.Zeros(1, 2, rates.Length), a = Tensor.From(rates, rates.Length, 1), delta = Tensor.Zeros(1, 2, rates.Length);
+        delta.Span[..rates.Length].Fill(2f); // dt A overflows; then a step of length 0, which takes nothing away
+        (Tensor y, _) = Ops.SelectiveScan(zero, delta, a, Tensor.Zeros(1, 2, 1), Tensor.From([1f, 1f], 1, 2, 1), initialState: Tensor.From([1f, 1f, 1f, 1f, 1f, 1f], 1, 6, 1));
+        for (int i = 0; i < y.Count; i++)
+            Assert.That(y.Span[i], rates[i % rates.Length] < 0 ? Is.InRange(0f, 2e-38f) : Is.GreaterThan(1e38f), $"element {i}");
+    }
+
+    [Test]
     public void Thread_count_changes_no_bit([Values] ScanSchedule schedule)
     {
         Size s = new(3, 200, 37, 16, 1);
