@@ -63,6 +63,22 @@ internal sealed class ConvTests(VectorWidth width)
             width, i => Ops.Conv2d(i[0], i[1], padding: 1), i => Naive.Conv2d(i[0], i[1], null, s), [Numbers.Random(1, 2, 6, 7, 3), Numbers.Random(2, 5, 3, 2, 4)]);
     }
 
+    // One for each kernel: direct, pointwise, small images, minimal filtering, depthwise, few outputs.
+    [TestCase(1, 9, 14, 3, 35, 3, 1)]
+    [TestCase(2, 5, 6, 9, 33, 1, 1)]
+    [TestCase(5, 2, 3, 7, 33, 3, 1)]
+    [TestCase(1, 14, 15, 16, 18, 3, 1)]
+    [TestCase(1, 6, 7, 17, 17, 3, 17)]
+    [TestCase(1, 8, 9, 3, 2, 3, 1)]
+    public void Conv2d_with_relu_is_relu_of_Conv2d(int batch, int height, int wide, int inputs, int outputs, int kernel, int groups)
+    {
+        Naive.Convolution s = new(batch, height, wide, inputs, outputs, kernel, kernel, 1, 1, kernel / 2, kernel / 2, 1, 1, groups);
+        Tensor x = Numbers.Random(1, batch, height, wide, inputs), bias = Numbers.Random(3, outputs), weight = Numbers.Random(2, outputs, inputs / groups, kernel, kernel);
+        OperatorCheck.Run(
+            width, i => Ops.Conv2d(i[0], i[1], i[2], padding: kernel / 2, groups: groups, relu: true),
+            i => Array.ConvertAll(Naive.Conv2d(i[0], i[1], i[2], s), y => Math.Max(0, y)), [x, weight, bias]);
+    }
+
     // batch, length, inputs, outputs, kernel, stride, padding, dilation, groups
     [TestCase(3, 13, 3, 17, 3, 1, 1, 1, 1)]
     [TestCase(1, 13, 1, 1, 3, 1, 1, 1, 1)]
