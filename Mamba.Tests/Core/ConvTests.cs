@@ -72,11 +72,26 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 8, 9, 3, 2, 3, 1)]
     public void Conv2d_with_relu_is_relu_of_Conv2d(int batch, int height, int wide, int inputs, int outputs, int kernel, int groups)
     {
-        Naive.Convolution s = new(batch, height, wide, inputs, outputs, kernel, kernel, 1, 1, kernel / 2, kernel / 2, 1, 1, groups);
-        Tensor x = Numbers.Random(1, batch, height, wide, inputs), bias = Numbers.Random(3, outputs), weight = Numbers.Random(2, outputs, inputs / groups, kernel, kernel);
-        OperatorCheck.Run(
-            width, i => Ops.Conv2d(i[0], i[1], i[2], padding: kernel / 2, groups: groups, relu: true),
-            i => Array.ConvertAll(Naive.Conv2d(i[0], i[1], i[2], s), y => Math.Max(0, y)), [x, weight, bias]);
+        using IDisposable _ = Isa.Use(width);
+        Tensor[] operands = [Numbers.Random(1, batch, height, wide, inputs), Numbers.Random(2, outputs, inputs / groups, kernel, kernel), Numbers.Random(3, outputs)];
+        Assert.That(Run(recorded: true, fused: true), Is.EqualTo(Run(recorded: true, fused: false)));
+        Assert.That(Run(recorded: false, fused: true), Is.EqualTo(Run(recorded: false, fused: false)));
+
+        // The output, and where it is recorded the gradients.
+        float[][] Run(bool recorded, bool fused)
+        {
+            foreach (Tensor operand in operands)
+            {
+                operand.RequiresGrad = recorded;
+                operand.ZeroGrad();
+            }
+            using Tape tape = new();
+            Tensor y = Ops.Conv2d(operands[0], operands[1], operands[2], padding: kernel / 2, groups: groups, relu: fused);
+            if (!fused) y = Ops.Relu(y);
+            if (!recorded) return [y.Span.ToArray()];
+            tape.Backward(y, Numbers.Random(4, y.Shape.ToArray()));
+            return [y.Span.ToArray(), .. operands.Select(o => o.Grad!.Span.ToArray())];
+        }
     }
 
     // batch, length, inputs, outputs, kernel, stride, padding, dilation, groups
