@@ -37,10 +37,10 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     /// <summary>Between them: convolutions with running statistics, scans, attention; each optimizer; every part that has a state of its own.</summary>
     private static readonly string[] s_trainings =
     [
-        "--model ul-vm-unet --size 32 --limit 60 --epochs 12 --ema 0.9 --augment --clip-norm 1",
-        "--model vit --width 24 --depth 1 --size 16 --patch 8 --batch 8 --limit 300 --epochs 12 --optimizer adamw --schedule plateau --mixup 0.2 --ema 0.99",
-        "--model unet --width 4 --depth 2 --size 32 --batch 4 --limit 60 --epochs 12 --optimizer sgd --lr 0.01 --schedule step",
-        "--model vim --width 16 --depth 2 --size 16 --patch 4 --batch 8 --limit 200 --epochs 8 --drop-path 0.2 --patience 6",
+        "--model ul-vm-unet --size 32 --limit 60 --epochs 15 --ema 0.9 --augment --clip-norm 1",
+        "--model vit --width 24 --depth 1 --size 16 --patch 8 --batch 8 --limit 300 --epochs 40 --optimizer adamw --schedule plateau --mixup 0.2 --ema 0.99",
+        "--model unet --width 4 --depth 2 --size 32 --batch 4 --limit 60 --epochs 40 --optimizer sgd --lr 0.01 --schedule step",
+        "--model vim --width 16 --depth 2 --size 16 --patch 4 --batch 8 --limit 200 --epochs 30 --drop-path 0.2 --patience 25",
     ];
 
     private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
