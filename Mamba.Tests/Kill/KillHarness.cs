@@ -43,6 +43,9 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         "--model vim --width 16 --depth 2 --size 16 --patch 4 --batch 8 --limit 200 --epochs 30 --drop-path 0.2 --patience 25",
     ];
 
+    /// <summary>After so many kills a run may end, so that all trainings and intervals have their share of kills.</summary>
+    private const int KillsOfRun = 12;
+
     private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
     private readonly Dictionary<string, string> _expected = [];
     private readonly RandomStream _random = new(seed, "kills");
@@ -72,7 +75,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             {
                 string[] arguments = File.Exists(Path.Combine(killed, "args.json")) ? ["--resume", killed] : first;
                 using TrainProcess process = new(arguments);
-                if (_report.Kills >= kills || !Kill(process))
+                if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process))
                 {
                     Finish(process);
                     break;
