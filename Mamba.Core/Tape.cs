@@ -25,6 +25,9 @@ public sealed class Tape : IDisposable
     /// <summary>Starts recording on this thread. The tape is a <see cref="MemoryScope"/> as well: it owns what is made while it is open.</summary>
     public Tape() => s_current = this;
 
+    /// <summary>Looks at every result and gradient; null, for speed, unless the place of a number that is not finite is looked for.</summary>
+    public NumericsCheck? Numerics { get; init; }
+
     /// <summary>Whether a tape is open on this thread.</summary>
     public static bool IsRecording => s_current is not null;
 
@@ -48,7 +51,7 @@ public sealed class Tape : IDisposable
     /// <param name="backward">Gets the gradient of the output and adds to those of the inputs that need one (<see cref="Tensor.OpenGrad"/>).</param>
     /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
     public static void Push(Tensor output, Action<Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
-        Push([output], () => backward(output.Grad!), saved);
+        Record([output], () => backward(output.Grad!), backward, saved);
 
     /// <summary>
     /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/> of the
@@ -58,15 +61,18 @@ public sealed class Tape : IDisposable
     /// <param name="backward">Reads the gradients of the outputs and adds to those of the inputs.</param>
     /// <param name="saved">The tensors whose values the backward pass reads.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
-    public static void Push(ReadOnlySpan<Tensor> outputs, Action backward, params ReadOnlySpan<Tensor?> saved)
+    public static void Push(ReadOnlySpan<Tensor> outputs, Action backward, params ReadOnlySpan<Tensor?> saved) => Record(outputs, backward, backward, saved);
+
+    private static void Record(ReadOnlySpan<Tensor> outputs, Action backward, Delegate origin, ReadOnlySpan<Tensor?> saved)
     {
         Tape tape = s_current ?? throw new InvalidOperationException("No tape is open on this thread.");
         foreach (Tensor output in outputs) output.ExpectGrad();
+        string place = tape.Numerics?.Results(origin, outputs, saved) ?? "";
         Tensor[] kept = new Tensor[Count(saved)];
         int n = 0;
         foreach (Tensor? tensor in saved)
             if (tensor is not null) kept[n++] = tensor.Retain();
-        tape._steps.Add(new Step(outputs.ToArray(), backward, kept));
+        tape._steps.Add(new Step(outputs.ToArray(), backward, kept, place));
     }
 
     /// <summary>Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.</summary>
@@ -111,6 +117,7 @@ public sealed class Tape : IDisposable
                 Step step = _steps[^1];
                 if (step.HasGradient)
                 {
+                    if (Numerics is not null) NumericsCheck.Gradients(step.Place, step.Outputs);
                     using MemoryScope scratch = new();
                     step.Backward();
                 }
@@ -143,7 +150,7 @@ public sealed class Tape : IDisposable
         return n;
     }
 
-    private readonly record struct Step(Tensor[] Outputs, Action Backward, Tensor[] Saved)
+    private readonly record struct Step(Tensor[] Outputs, Action Backward, Tensor[] Saved, string Place)
     {
         public bool HasGradient
         {

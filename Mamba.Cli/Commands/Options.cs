@@ -80,6 +80,14 @@ internal static class Options
         }),
     };
 
+    /// <summary>How often a checkpoint is written; null where it is not given.</summary>
+    public static Option<CheckpointInterval?> Interval(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        CustomParser = result => Parse(result, name, "a time such as 30s, 5m or 1h, or epoch", CheckpointInterval.Parse),
+    };
+
     public static Option<string?> Text(string name, string help, string description) => new(name) { Description = description, HelpName = help };
 
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };

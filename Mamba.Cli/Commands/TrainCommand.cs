@@ -10,6 +10,7 @@ internal static class TrainCommand
 {
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
+        Option<string?> resume = Options.Text("--resume", "DIR", "Go on with the run in this folder, from its newest checkpoint and with its own options, to the same weights as if it had not been interrupted.");
         Option<string?> recipe = Options.Text("--recipe", "FILE", $"Options from a file: args.json of any run, or one of the paper's: {string.Join(", ", Recipe.Names)}. What is typed comes first.");
         Option<string?> model = Options.Text("--model", "NAME", "The model, see 'mamba models'. Default: ul-vm-unet.");
         Option<string?> data = Options.Text("--data", "DIR",
@@ -42,20 +43,35 @@ internal static class TrainCommand
         Option<int?> limit = Options.Integer("--limit", $"Images in all, chosen at random before splitting. Default: all; {TrainDefaults.SyntheticImages} of synthetic data.", 1);
         Option<int?> cache = Options.Integer("--cache-mb", "Memory for decoded images, in MiB. Default: 2048.", 0, 1 << 20);
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
+        Option<CheckpointInterval?> every = Options.Interval("--checkpoint-every", "Write a checkpoint after each epoch and, within an epoch, after this time: 30s, 5m, 1h; or 'epoch', for after epochs alone. Default: 5m.");
+        Option<int?> keep = Options.Integer("--keep", "Checkpoints that are kept, beside the best weights. Default: 2.", 1, 1000);
+        Option<NonFiniteAction?> onNonFinite = Options.Choice<NonFiniteAction>("--on-nonfinite", "When a loss or a gradient is infinite or no number, stop before the step, or skip it. Default: stop.");
+        Option<bool> checkNumerics = Options.Flag("--check-numerics", "Look at the result of every operator, and name the first that is infinite or no number. Slower.");
         Option<int?> threads = Options.Threads();
         Option<string?> output = Options.Text("--out", "DIR", "The run folder. Default: runs/train/MODEL[-n].");
         Command command = new(
             "train",
-            "Train a model. Writes args.json, results.csv, curves.svg, weights/, samples/ and summary.md. Ctrl-C stops after the running step and saves.\n\n" +
+            "Train a model. Writes args.json, results.csv, curves.svg, weights/, samples/ and summary.md. Ctrl-C stops after the running step and saves; --resume goes on from there.\n\n" +
             "Example: mamba train --data lgg-mri --protocol patient --epochs 20\n" +
-            "         mamba train --recipe vim --data cifar-10-batches-bin")
+            "         mamba train --recipe vim --data cifar-10-batches-bin\n" +
+            "         mamba train --resume runs/train/vim")
         {
-            recipe, model, data, protocol, epochs, batch, rate, schedule, optimizer, decay, loss, smoothing, mixUp, average, dropPath, clip, patience, augment, normalize,
-            seed, size, channels, patch, width, depth, init, limit, cache, onBadImage, threads, output,
+            resume, recipe, model, data, protocol, epochs, batch, rate, schedule, optimizer, decay, loss, smoothing, mixUp, average, dropPath, clip, patience, augment, normalize,
+            seed, size, channels, patch, width, depth, init, limit, cache, onBadImage,
+            every, keep, onNonFinite, checkNumerics, threads, output,
         };
         command.SetAction(typed =>
         {
-            System.CommandLine.ParseResult parsed = typed.GetValue(recipe) is { } file ? Recipe.Apply(file, typed, terminal) : typed;
+            string? folder = typed.GetValue(resume);
+            if (folder is not null) ResumedRun.ThrowIfMixed(typed, resume, threads, checkNumerics);
+            using ResumedRun? resumed = folder is null ? null : new ResumedRun(folder, terminal);
+            if (resumed is { State: { Finished: true } end })
+            {
+                terminal.WriteLine($"{folder}: the run is finished, after {end.Epochs.Count} epochs; nothing is changed");
+                return CommandLine.Success;
+            }
+            string? file = folder is null ? typed.GetValue(recipe) : RunFolder.ArgumentsOf(folder);
+            ParseResult parsed = file is null ? typed : Recipe.Apply(file, typed, terminal);
             ModelEntry entry = Registry.Find(parsed.GetValue(model) ?? "ul-vm-unet");
             TrainingRecipe defaults = entry.Recipe;
             bool classifies = entry.Task == ModelTask.Classification;
@@ -69,7 +85,7 @@ internal static class TrainCommand
             RunArguments arguments = new()
             {
                 Model = entry.Name,
-                Data = name,
+                Data = synthetic ? name : Path.GetFullPath(name), // so that the run can go on from any folder
                 Protocol = parsed.GetValue(protocol) ?? (images.Part(0) is null ? SplitProtocol.Slice : SplitProtocol.Official),
                 Epochs = parsed.GetValue(epochs) ?? (synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs),
                 Batch = parsed.GetValue(batch) ?? defaults.Batch,
@@ -99,14 +115,17 @@ internal static class TrainCommand
                     Depth = Chosen("--depth", parsed.GetValue(depth), entry.Config.Depth),
                     DropPath = Chosen("--drop-path", parsed.GetValue(dropPath), entry.Config.DropPath),
                 },
-                Init = parsed.GetValue(init),
+                Init = parsed.GetValue(init) is { } weights ? Path.GetFullPath(weights) : null,
                 Limit = most,
                 OnBadImage = badImage,
                 CacheBytes = (parsed.GetValue(cache) ?? 2048L) << 20,
+                CheckpointEvery = parsed.GetValue(every) ?? TrainDefaults.CheckpointEvery,
+                Keep = parsed.GetValue(keep) ?? 2,
+                OnNonFinite = parsed.GetValue(onNonFinite) ?? NonFiniteAction.Stop,
             };
             if (arguments.Config.ImageSize is not null && rows != columns) throw new ArgumentException($"--size is {rows}x{columns}; {entry.Name} takes square images");
             if (arguments.MixUp is not null && !classifies) throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
-            return new TrainingRun(terminal, entry, arguments, images, parsed.GetValue(output)).Execute(stop);
+            return new TrainingRun(terminal, arguments, images) { Output = parsed.GetValue(output), Resumed = resumed, CheckNumerics = parsed.GetValue(checkNumerics) }.Execute(stop);
 
             // A choice that the model does not have is refused, unless it means something else there, too.
             T? Chosen<T>(string option, T? value, T? own, bool required = true) where T : struct => value is null || own is not null ? value ?? own

@@ -1,8 +1,13 @@
+using Mamba.Models.Training;
+
 namespace Mamba.Cli.Commands;
 
-/// <summary>What <c>mamba train</c> does on synthetic data when it is told nothing: about two minutes on two cores.</summary>
+/// <summary>What <c>mamba train</c> does when it is told nothing: on synthetic data, about two minutes on two cores.</summary>
 internal static class TrainDefaults
 {
+    /// <summary>How much work a process that is killed may lose.</summary>
+    public static readonly CheckpointInterval CheckpointEvery = new(TimeSpan.FromMinutes(5));
+
     public const int SyntheticImages = 400;
     public const int SyntheticEpochs = 12;
     public const double SyntheticLearningRate = 2e-3;

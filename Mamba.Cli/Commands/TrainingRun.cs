@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
 using Mamba.Cli.Reports;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
@@ -10,24 +11,38 @@ using Spectre.Console;
 
 namespace Mamba.Cli.Commands;
 
-/// <summary>One training run, from reading the data to the summary.</summary>
-internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArguments arguments, IImageData source, string? output)
+/// <summary>One training run, from reading the data to the summary; or the rest of one.</summary>
+/// <param name="terminal">Where results go.</param>
+/// <param name="arguments">The options.</param>
+/// <param name="source">The images.</param>
+internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IImageData source)
 {
+    private readonly ModelEntry _entry = Registry.Find(arguments.Model);
+
     private readonly Objective _objective = arguments.Objective;
 
     private readonly ModelInfo _info = new(
-        entry.Name, arguments.Config, source.Labels, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels),
+        arguments.Model, arguments.Config, source.Labels, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels),
         // The number of drawn images says nothing about a folder that the weights may be measured on later, so it is no limit there.
         arguments.Data == RunArguments.Synthetic
             ? new RunData(arguments.Protocol, arguments.Seed, null, arguments.Height, arguments.Width) { SyntheticImages = arguments.Limit }
             : new RunData(arguments.Protocol, arguments.Seed, arguments.Limit, arguments.Height, arguments.Width));
 
+    /// <summary>The folder of a new run; null for the next free one.</summary>
+    public string? Output { get; init; }
+
+    /// <summary>The run that goes on; null for a new one.</summary>
+    public ResumedRun? Resumed { get; init; }
+
+    /// <summary>Whether every operator is looked at for numbers that are not finite.</summary>
+    public bool CheckNumerics { get; init; }
+
     public int Execute(CancellationToken stop)
     {
-        if (output is not null) RunFolder.ThrowIfTaken(output);
-        VisionModel model = entry.Create(_info.Config, arguments.Seed);
+        if (Output is not null) RunFolder.ThrowIfTaken(Output);
+        VisionModel model = _entry.Create(_info.Config, arguments.Seed);
         _objective.ThrowIfUnfit(model.Output);
-        if (arguments.Init is { } init)
+        if (arguments.Init is { } init && Resumed?.State is null)
         {
             using WeightFile weights = WeightFile.Open(init);
             LoadReport report = model.Parameters.LoadMatching(weights);
@@ -42,36 +57,48 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         split = split.Without(bad.Select(image => image.Index));
 
         using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val), test = Loader(data, split.Test);
-        TrainingPlan plan = arguments.Plan(train.Batches);
-        Trainer trainer = new(model, train, validation, plan);
-        RunFolder folder = new(output ?? RunFolder.NextFree(Path.Combine("runs", "train"), entry.Name), arguments);
+        Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics });
+        string identity = arguments.Identity(source, split);
+        Resumed?.Restore(trainer, identity);
+        using RunFolder folder = Resumed?.Folder ?? RunFolder.Create(Output ?? RunFolder.NextFree(Path.Combine("runs", "train"), _entry.Name), arguments);
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{entry.Name}: {model.Parameters.ParameterCount:N0} parameters; {split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images of {arguments.Height} x {arguments.Width}; {arguments.Threads} threads"));
+            $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters; {split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images of {arguments.Height} x {arguments.Width}; {arguments.Threads} threads"));
         terminal.WriteLine($"run folder {folder.Path}");
+        if (trainer.Epochs.Count > 0) WriteEpochs(folder, trainer); // the process may have been killed between the checkpoint and these
 
-        Stopwatch watch = Stopwatch.StartNew();
-        TrainingProgress last = new(0, 0, double.NaN, 0, false);
-        string? failure = Train(model, trainer, folder, progress => last = progress, stop);
-        // Without a full epoch there is no best one yet: what was learned is the best there is, unless it is no numbers.
-        if (failure is null && (stop.IsCancellationRequested || folder.Epochs.Count == 0)) folder.Save(model, _info, best: folder.Epochs.Count == 0);
+        TrainingState begun = trainer.State;
+        TrainingProgress last = new(begun.Epoch, begun.Images, double.NaN, 0, false);
+        Action<bool> checkpoint = finished => folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
+        string? failure = Train(model, trainer, folder, () => checkpoint(false), progress => last = progress, stop);
+        if (stop.IsCancellationRequested && failure is null && !trainer.Done)
+        {
+            // Without a full epoch there is no best one yet: what was learned is the best there is.
+            folder.Save(model, _info, best: trainer.Epochs.Count == 0);
+            checkpoint(false);
+        }
 
         Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, stop);
         bool interrupted = result is null && failure is null;
-        folder.WriteText("summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, split, folder, trainer, result, watch.Elapsed, interrupted ? last : null));
-        if (failure is not null) throw new TrainingException(failure);
+        string? hash = trainer.Done ? Hash(folder.Last) : null;
+        folder.WriteText("summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, split, trainer, result, hash, interrupted ? last : null));
+        if (failure is not null)
+            throw new TrainingException($"{failure}; the state before that step is kept{(CheckNumerics ? "" : $", and 'mamba train --resume {folder.Path} --check-numerics' names the operator")}");
         if (result is null)
         {
-            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stopped in epoch {last.Epoch} after {last.Images} images; weights are in {folder.File("weights")}"));
+            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"stopped in epoch {last.Epoch} after {last.Images} images; weights are in {folder.File("weights")}; 'mamba train --resume {folder.Path}' goes on"));
             return CommandLine.Interrupted;
         }
+        checkpoint(true);
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"best epoch {trainer.BestEpoch}; on {result.Images} test images: {ScoreReport.Line(result.Scores)}"));
-        terminal.WriteLine($"{Summary.Duration(watch.Elapsed)}; see {folder.File("summary.md")}");
+        terminal.WriteLine($"sha256 {hash} of {folder.Last}");
+        terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
         return CommandLine.Success;
     }
 
     /// <summary>Trains with live progress; returns why it failed, or null.</summary>
-    private string? Train(VisionModel model, Trainer trainer, RunFolder folder, Action<TrainingProgress> seen, CancellationToken stop)
+    private string? Train(VisionModel model, Trainer trainer, RunFolder folder, Action checkpoint, Action<TrainingProgress> seen, CancellationToken stop)
     {
         if (!terminal.Progress.Profile.Capabilities.Interactive) return Epochs(seen);
         string? failure = null;
@@ -94,13 +121,15 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
 
         string? Epochs(Action<TrainingProgress> progress)
         {
+            Stopwatch sinceCheckpoint = Stopwatch.StartNew();
             try
             {
-                foreach (EpochResult epoch in trainer.Run(progress, stop))
+                foreach (EpochResult epoch in trainer.Run(Step, stop))
                 {
-                    folder.Add(epoch);
+                    // The checkpoint comes after the weights, which a run that goes on from it does not write again, and before what it can write again.
                     folder.Save(model, _info, best: trainer.BestEpoch == epoch.Epoch);
-                    folder.WriteText("curves.svg", Curves.Draw(entry.Name, folder.Epochs));
+                    Checkpoint();
+                    WriteEpochs(folder, trainer);
                     terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
                         $"epoch {epoch.Epoch,3}/{arguments.Epochs}  loss {epoch.TrainLoss:F4}  val loss {epoch.Validation.Loss:F4}  {ScoreReport.Line(epoch.Validation.Scores)}  {epoch.ImagesPerSecond:F1} images/s  {epoch.Seconds:F1} s{(trainer.BestEpoch == epoch.Epoch ? "  *" : "")}"));
                 }
@@ -108,9 +137,35 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
             }
             catch (TrainingException e)
             {
+                Checkpoint();
                 return e.Message;
             }
+
+            void Step(TrainingProgress step)
+            {
+                progress(step);
+                if (step.Skipped is { } reason) terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"skipped a step of epoch {step.Epoch}, at {step.Images} images: {reason}"));
+                if (!step.Validating && sinceCheckpoint.Elapsed >= arguments.CheckpointEvery.Every) Checkpoint();
+            }
+
+            void Checkpoint()
+            {
+                checkpoint();
+                sinceCheckpoint.Restart();
+            }
         }
+    }
+
+    private void WriteEpochs(RunFolder folder, Trainer trainer)
+    {
+        folder.WriteResults(trainer.Epochs);
+        folder.WriteText("curves.svg", Curves.Draw(_entry.Name, trainer.Epochs));
+    }
+
+    private static string Hash(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(file));
     }
 
     /// <summary>Measures the best weights on the test images and draws some of them; null if it was stopped.</summary>
@@ -122,7 +177,7 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
             Evaluation result = LiveProgress.Show(terminal, "testing", test.Samples,
                 report => Evaluator.Run(best, test, _objective, report, stop));
             SampleSheet.Draw(folder, data, test, best, _objective, _info.Normalization);
-            if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(entry.Name, scores) is { } picture) folder.WriteText("confusion.svg", picture);
+            if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(_entry.Name, scores) is { } picture) folder.WriteText("confusion.svg", picture);
             return result;
         }
         catch (OperationCanceledException)
@@ -137,6 +192,6 @@ internal sealed class TrainingRun(Terminal terminal, ModelEntry entry, RunArgume
         Seed = arguments.Seed,
         Shuffle = training,
         Augment = training ? arguments.Augmentation : null,
-
+        MixUp = training ? arguments.MixUp : null,
     });
 }

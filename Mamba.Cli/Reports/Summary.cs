@@ -12,7 +12,7 @@ internal static class Summary
     public static string Duration(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours:00}:{time:mm\\:ss}");
 
     public static string Write(
-        RunArguments run, long parameters, Split split, RunFolder folder, Trainer trainer, Evaluation? test, TimeSpan time, TrainingProgress? stoppedAt)
+        RunArguments run, long parameters, Split split, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt)
     {
         StringBuilder text = new();
         Line($"# {run.Model}");
@@ -24,9 +24,10 @@ internal static class Summary
         Line($"| data | {run.Data}, {split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images, dealt by {run.Protocol.ToString().ToLowerInvariant()}, seed {run.Seed} |");
         Line($"| input | {run.Height} x {run.Width} |");
         Line($"| recipe | {run.Optimizer}, learning rate {run.LearningRate:G4} ({run.Schedule.ToString().ToLowerInvariant()}), weight decay {run.WeightDecay:G4}, loss {run.Loss}, batch {run.Batch} |");
-        Line($"| epochs | {folder.Epochs.Count} of {run.Epochs}{(trainer.BestEpoch > 0 ? string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {folder.Epochs[trainer.BestEpoch - 1].Validation.Scores.Values[0].Name.Replace('_', ' ')} {trainer.BestScore:F4}") : "")} |");
-        if (folder.Epochs.Count > 0) Line($"| speed | {folder.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s on {run.Threads} threads |");
-        Line($"| time | {Duration(time)} |");
+        Line($"| epochs | {trainer.Epochs.Count} of {run.Epochs}{(trainer.BestEpoch > 0 ? string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {trainer.Epochs[trainer.BestEpoch - 1].Validation.Scores.Values[0].Name.Replace('_', ' ')} {trainer.BestScore:F4}") : "")} |");
+        if (trainer.Epochs.Count > 0) Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s on {run.Threads} threads |");
+        Line($"| time | {Duration(TimeSpan.FromSeconds(trainer.Seconds))} |");
+        if (hash is not null) Line($"| last.safetensors | SHA-256 `{hash}` |");
         if (test is null) return text.ToString();
         Line($"");
         Line($"Test set, best weights: {test.Images} images, loss {test.Loss:F4}, {test.MillisecondsPerImage:F1} ms an image.");

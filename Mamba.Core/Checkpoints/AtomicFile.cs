@@ -3,13 +3,31 @@ namespace Mamba.Core.Checkpoints;
 /// <summary>Files that appear whole or not at all.</summary>
 public static class AtomicFile
 {
+    private const string Temporary = ".tmp";
+
+    /// <summary>Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.</summary>
+    /// <param name="folder">The folder; those in it are swept, too.</param>
+    /// <exception cref="CheckpointException">One cannot be removed.</exception>
+    public static void Sweep(string folder)
+    {
+        try
+        {
+            foreach (string path in Directory.EnumerateFiles(folder, "*" + Temporary, SearchOption.AllDirectories))
+                if (Path.GetExtension(path[..^Temporary.Length]) is [_, .. var id] && id.All(char.IsAsciiDigit)) File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{folder}: cannot be swept of temporary files: {e.Message}", e);
+        }
+    }
+
     /// <summary>Writes to a temporary file beside the target, flushes it to disk and renames it over the target.</summary>
     /// <param name="path">The target; one that exists is replaced.</param>
     /// <param name="write">Writes the content.</param>
     /// <exception cref="CheckpointException">The file cannot be written; the target is as it was, and no temporary file stays.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        string temporary = $"{path}.{Environment.ProcessId}.tmp";
+        string temporary = $"{path}.{Environment.ProcessId}{Temporary}";
         try
         {
             using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))

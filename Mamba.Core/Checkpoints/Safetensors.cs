@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Mamba.Core.Checkpoints;
@@ -7,6 +8,9 @@ namespace Mamba.Core.Checkpoints;
 /// <summary>Writes safetensors files.</summary>
 public static class Safetensors
 {
+    /// <summary>The name of the seal's tensor.</summary>
+    internal const string Seal = "sha256";
+
     /// <summary>
     /// Writes float32 tensors in the given order. The file appears whole or not at all: it is written under another name, flushed to disk and renamed.
     /// </summary>
@@ -15,7 +19,27 @@ public static class Safetensors
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata) =>
-        Write(path, [.. tensors.Select(t => new Item(t.Name, "F32", t.Tensor.Shape.ToArray(), (long)t.Tensor.Count * sizeof(float), stream => Write(stream, t.Tensor)))], metadata);
+        Write(path, [.. tensors.Select(Float32)], metadata);
+
+    /// <summary>
+    /// Writes float32 tensors as <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string})"/> does, and after them
+    /// a seal: a tensor of 32 bytes, named <c>sha256</c>, that is the SHA-256 of all bytes before it. <see cref="SafetensorsFile.OpenSealed"/> verifies it.
+    /// </summary>
+    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <param name="tensors">Names and tensors.</param>
+    /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        Item[] items = [.. tensors.Select(Float32)];
+        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [SHA256.HashSizeInBytes], SHA256.HashSizeInBytes, _ => { })], metadata);
+        AtomicFile.Write(path, stream =>
+        {
+            using SHA256 hash = SHA256.Create();
+            using (CryptoStream hashed = new(stream, hash, CryptoStreamMode.Write, leaveOpen: true)) Write(hashed, header, items);
+            stream.Write(hash.Hash!);
+        });
+    }
 
     /// <summary>Writes the tensors of another file under their names and in their types; the file appears whole or not at all.</summary>
     /// <param name="path">The file; one that exists is replaced.</param>
@@ -27,18 +51,24 @@ public static class Safetensors
 
     private static void Write(string path, Item[] items, IReadOnlyDictionary<string, string> metadata)
     {
-        // Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.
-        Item[] stored = [.. items.OrderByDescending(i => ElementTypes.SizeOf(i.Type))];
-        byte[] header = Header(path, items, stored, metadata);
-        AtomicFile.Write(path, stream =>
-        {
-            Span<byte> prefix = stackalloc byte[8];
-            BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
-            stream.Write(prefix);
-            stream.Write(header);
-            foreach (Item item in stored) item.Write(stream);
-        });
+        byte[] header = Header(path, items, metadata);
+        AtomicFile.Write(path, stream => Write(stream, header, items));
     }
+
+    private static void Write(Stream stream, byte[] header, Item[] items)
+    {
+        Span<byte> prefix = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
+        stream.Write(prefix);
+        stream.Write(header);
+        foreach (Item item in Stored(items)) item.Write(stream);
+    }
+
+    /// <summary>Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.</summary>
+    private static IEnumerable<Item> Stored(Item[] items) => items.OrderByDescending(i => ElementTypes.SizeOf(i.Type));
+
+    private static Item Float32((string Name, Tensor Tensor) t) =>
+        new(t.Name, "F32", t.Tensor.Shape.ToArray(), (long)t.Tensor.Count * sizeof(float), stream => Write(stream, t.Tensor));
 
     private static void Write(Stream stream, Tensor tensor)
     {
@@ -55,11 +85,11 @@ public static class Safetensors
         }
     }
 
-    private static byte[] Header(string path, Item[] items, Item[] stored, IReadOnlyDictionary<string, string> metadata)
+    private static byte[] Header(string path, Item[] items, IReadOnlyDictionary<string, string> metadata)
     {
         Dictionary<string, long> begins = [];
         long offset = 0;
-        foreach (Item item in stored)
+        foreach (Item item in Stored(items))
         {
             if (item.Name == "__metadata__" || !begins.TryAdd(item.Name, offset)) throw new CheckpointException($"{path}: cannot be written: tensor '{item.Name}' has a name that is taken");
             offset += item.Bytes;

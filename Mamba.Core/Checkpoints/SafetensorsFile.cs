@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
@@ -40,6 +41,28 @@ public sealed class SafetensorsFile : WeightFile
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened or is malformed.</exception>
     public static new SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
+
+    /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after all of it has been held against its seal.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="CheckpointException">It cannot be opened, its seal does not fit, or it is malformed.</exception>
+    public static SafetensorsFile OpenSealed(string path) => Open(path, (p, stream) =>
+    {
+        byte[] chunk = new byte[1 << 16], seal = new byte[SHA256.HashSizeInBytes];
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long left = stream.Length - seal.Length;
+        if (left < 0) throw new CheckpointException($"{p}: {stream.Length} bytes, expected at least the {seal.Length} of a checksum");
+        for (; left > 0; left -= Math.Min(left, chunk.Length))
+        {
+            Span<byte> part = chunk.AsSpan(0, (int)Math.Min(left, chunk.Length));
+            stream.ReadExactly(part);
+            hash.AppendData(part);
+        }
+        stream.ReadExactly(seal);
+        if (!hash.GetHashAndReset().AsSpan().SequenceEqual(seal)) throw new CheckpointException($"{p}: damaged: the checksum at its end is not that of its content");
+        stream.Position = 0;
+        return new SafetensorsFile(p, stream);
+    });
 
     private void Parse(byte[] header)
     {

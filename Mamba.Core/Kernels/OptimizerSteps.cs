@@ -49,3 +49,28 @@ internal unsafe struct SgdStep : IKernel
         }
     }
 }
+
+/// <summary>The sum of squares of each chunk of numbers. It is finite only if all of them are; the reverse holds as long as no square overflows.</summary>
+internal unsafe struct SquareSums : IKernel
+{
+    public float* Values, Sums;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), i = begin;
+        float* values = Values;
+        V s0 = default, s1 = default, s2 = default, s3 = default; // four sums hide the latency of the FMA
+        for (; i <= end - 4 * n; i += 4 * n)
+        {
+            V a = Load<V>(values + i), b = Load<V>(values + i + n), c = Load<V>(values + i + 2 * n), d = Load<V>(values + i + 3 * n);
+            (s0, s1, s2, s3) = (Fma(a, a, s0), Fma(b, b, s1), Fma(c, c, s2), Fma(d, d, s3));
+        }
+        for (; i < end; i += n)
+        {
+            V a = Load<V>(values + i, Math.Min(n, end - i));
+            s0 = Fma(a, a, s0);
+        }
+        Sums[begin / Launch.ElementGrain] = Sum(s0 + s1 + (s2 + s3));
+    }
+}

@@ -47,6 +47,9 @@ public sealed unsafe class Adam : Optimizer
     public double Eps { get; init; } = 1e-8;
 
     /// <inheritdoc/>
+    public override IEnumerable<(string Name, Tensor Tensor)> State => [.. Named("mean", _means), .. Named("square", _squares)];
+
+    /// <inheritdoc/>
     private protected override void Update(int index, Tensor parameter, Tensor gradient, float gradientScale) => Launch.Run(
         new AdamStep
         {

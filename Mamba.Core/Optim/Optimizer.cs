@@ -1,13 +1,15 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Memory;
+using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;
 
 /// <summary>Changes parameters by their gradients.</summary>
 /// <param name="parameters">The parameters, each with <see cref="Tensor.RequiresGrad"/>.</param>
 /// <param name="learningRate">The learning rate of the first steps.</param>
-public abstract class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate)
+public abstract unsafe class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate)
 {
-    private readonly Tensor[] _parameters = [.. parameters.Select(p => p.Tensor)];
+    private readonly (string Name, Tensor Tensor)[] _parameters = [.. parameters];
 
     /// <summary>The learning rate of the next step; a <see cref="Schedule"/> changes it.</summary>
     public double LearningRate { get; set; } = learningRate;
@@ -15,20 +17,25 @@ public abstract class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parame
     /// <summary>Gradients are scaled down together so that their Euclidean norm is at most this; null leaves them.</summary>
     public double? MaxGradientNorm { get; init; }
 
-    /// <summary>Steps taken.</summary>
-    public long Steps { get; private set; }
+    /// <summary>Steps taken; set where a run goes on from a checkpoint.</summary>
+    public long Steps { get; set; }
+
+    /// <summary>What the optimizer remembers of earlier gradients, by name: with <see cref="Steps"/> and the parameters, all that a checkpoint needs.</summary>
+    public abstract IEnumerable<(string Name, Tensor Tensor)> State { get; }
 
     /// <summary>Applies the gradients; a parameter without one stays as it is.</summary>
     /// <exception cref="InvalidOperationException">A parameter is frozen.</exception>
+    /// <exception cref="NonFiniteException">A gradient is not finite: the message names the first parameter. Nothing was changed.</exception>
     public void Step()
     {
-        Steps++;
         float scale = ClippingFactor();
+        Steps++;
         for (int i = 0; i < _parameters.Length; i++)
         {
-            if (_parameters[i].Grad is not { } gradient) continue;
-            if (_parameters[i].Forms is not null) throw new InvalidOperationException($"Optimizer.Step: a parameter {_parameters[i].Shape} is frozen; thaw the model to train it.");
-            Update(i, _parameters[i], gradient, scale);
+            (_, Tensor parameter) = _parameters[i];
+            if (parameter.Grad is not { } gradient) continue;
+            if (parameter.Forms is not null) throw new InvalidOperationException($"Optimizer.Step: the parameter '{_parameters[i].Name}' is frozen; thaw the model to train it.");
+            Update(i, parameter, gradient, scale);
         }
     }
 
@@ -43,17 +50,43 @@ public abstract class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parame
     private protected Tensor[] NewState()
     {
         using MemoryScope.Suspension _ = MemoryScope.Suspend();
-        return Array.ConvertAll(_parameters, p => Tensor.Zeros(p.Shape.ToArray()));
+        return Array.ConvertAll(_parameters, p => Tensor.Zeros(p.Tensor.Shape.ToArray()));
     }
 
+    /// <summary>The tensors of a state under the names of their parameters.</summary>
+    private protected IEnumerable<(string Name, Tensor Tensor)> Named(string prefix, Tensor[] state) => _parameters.Zip(state, (p, s) => ($"{prefix}.{p.Name}", s));
+
+    /// <summary>The factor that clips; the norm also tells whether all gradients are finite, so one pass over them does both.</summary>
     private float ClippingFactor()
     {
-        if (MaxGradientNorm is not { } bound) return 1f;
         double squares = 0;
-        foreach (Tensor parameter in _parameters)
-            if (parameter.Grad is { } gradient)
-                foreach (float g in gradient.Span) squares += (double)g * g;
+        foreach ((string name, Tensor parameter) in _parameters)
+        {
+            if (parameter.Grad is not { } gradient) continue;
+            double sum = SumOfSquares(gradient);
+            if (!double.IsFinite(sum)) throw new NonFiniteException($"the gradient of '{name}'", gradient);
+            squares += sum;
+        }
+        if (MaxGradientNorm is not { } bound) return 1f;
         double norm = Math.Sqrt(squares);
         return norm > bound ? (float)(bound / (norm + 1e-6)) : 1f; // the small number is that of PyTorch's clip_grad_norm_
+    }
+
+    private static double SumOfSquares(Tensor gradient)
+    {
+        nint chunks = Launch.Chunks(gradient.Count, Launch.ElementGrain);
+        using Scratch sums = new((int)chunks);
+        Launch.Run(new SquareSums { Values = gradient.Pointer, Sums = sums.Pointer }, gradient.Count, Launch.ElementGrain);
+        double total = 0;
+        for (nint i = 0; i < chunks; i++) total += float.IsFinite(sums.Pointer[i]) ? sums.Pointer[i] : InDouble(gradient, (int)(i * Launch.ElementGrain));
+        return total;
+    }
+
+    /// <summary>A chunk once more: the squares of large numbers overflow in float, those of infinities everywhere.</summary>
+    private static double InDouble(Tensor gradient, int begin)
+    {
+        double sum = 0;
+        foreach (float g in gradient.Span.Slice(begin, Math.Min((int)Launch.ElementGrain, gradient.Count - begin))) sum += (double)g * g;
+        return sum;
     }
 }

@@ -7,21 +7,17 @@ namespace Mamba.Core.Optim;
 /// <param name="patience">Epochs without a lower loss that are let pass.</param>
 public sealed class Plateau(double factor = 0.1, int patience = 5)
 {
-    private double _lowest = double.PositiveInfinity;
-    private int _waited;
-
     /// <summary>The factor on the base learning rate; 1 at first.</summary>
-    public double Scale { get; private set; } = 1;
+    public double Scale => State.Scale;
+
+    /// <summary>What it has seen: the lowest loss, the epochs since then, and the factor. Set where a run goes on from a checkpoint.</summary>
+    public (double Lowest, int Waited, double Scale) State { get; set; } = (double.PositiveInfinity, 0, 1);
 
     /// <summary>Takes note of an epoch.</summary>
     /// <param name="loss">Its validation loss; one that is no number is not lower.</param>
     public void Observe(double loss)
     {
-        if (loss < _lowest * (1 - 1e-4)) (_lowest, _waited) = (loss, 0);
-        else if (++_waited > patience)
-        {
-            Scale *= factor;
-            _waited = 0;
-        }
+        (double lowest, int waited, double scale) = State;
+        State = loss < lowest * (1 - 1e-4) ? (loss, 0, scale) : waited < patience ? (lowest, waited + 1, scale) : (lowest, 0, scale * factor);
     }
 }

@@ -23,6 +23,9 @@ public sealed unsafe class Sgd : Optimizer
     }
 
     /// <inheritdoc/>
+    public override IEnumerable<(string Name, Tensor Tensor)> State => Named("velocity", _velocities);
+
+    /// <inheritdoc/>
     private protected override void Update(int index, Tensor parameter, Tensor gradient, float gradientScale) => Launch.Run(
         new SgdStep
         {

@@ -10,9 +10,10 @@ namespace Mamba.Core.Optim;
 /// </summary>
 public sealed class WeightAverage
 {
+    private readonly string[] _names;
     private readonly Tensor[] _weights, _average;
     private readonly double _decay;
-    private long _updates;
+    private bool _swapped;
 
     /// <summary>Starts at the weights as they are.</summary>
     /// <param name="parameters">The model's parameters and buffers.</param>
@@ -24,21 +25,32 @@ public sealed class WeightAverage
         ArgumentOutOfRangeException.ThrowIfGreaterThan(decay, 1);
         using MemoryScope.Suspension _ = MemoryScope.Suspend();
         _decay = decay;
+        _names = [.. parameters.All.Select(p => p.Name)];
         _weights = [.. parameters.All.Select(p => p.Tensor)];
         _average = Array.ConvertAll(_weights, w => Tensor.From(w.Span, w.Shape.ToArray()));
     }
 
+    /// <summary>Steps taken in; set where a run goes on from a checkpoint.</summary>
+    public long Updates { get; set; }
+
+    /// <summary>The weights of the last step by name, wherever they are at the moment.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> Weights => _names.Zip(_swapped ? _average : _weights);
+
+    /// <summary>The average by name, wherever it is at the moment.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> Average => _names.Zip(_swapped ? _weights : _average);
+
     /// <summary>Takes the weights of a step into the average.</summary>
     public void Update()
     {
-        _updates++;
-        float share = 1f - (float)Math.Min(_decay, _updates / (_updates + 10.0));
+        Updates++;
+        float share = 1f - (float)Math.Min(_decay, Updates / (Updates + 10.0));
         for (int i = 0; i < _weights.Length; i++) TensorPrimitives.Lerp(_average[i].Span, _weights[i].Span, share, _average[i].Span);
     }
 
     /// <summary>Exchanges the model's weights and the average; a second call exchanges them back.</summary>
     public void Swap()
     {
+        _swapped = !_swapped;
         for (int i = 0; i < _weights.Length; i++)
         {
             Span<float> weights = _weights[i].Span, average = _average[i].Span;

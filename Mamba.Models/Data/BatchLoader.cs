@@ -96,14 +96,15 @@ public sealed class BatchLoader : IDisposable
 
     /// <summary>One pass over the samples. Dispose each batch, or let the <see cref="Core.Memory.MemoryScope"/> that is open when it is fetched do so.</summary>
     /// <param name="epoch">The number of the pass; with the seed it decides order and augmentation.</param>
+    /// <param name="firstBatch">The batch to begin with, from 0: those before it are not made, and those from it on are what they would be after them.</param>
     /// <returns>The batches in order; what a sample's loading throws is thrown where its batch would come.</returns>
     /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>
-    public IEnumerable<Batch> Epoch(int epoch)
+    public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0)
     {
         if (_producer is not null) throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
         int[] order = [.. _indices];
         if (_options.Shuffle) new RandomStream(_options.Seed, $"shuffle/{epoch}").Shuffle(order.AsSpan());
-        using Producer producer = _producer = new Producer(this, order, epoch);
+        using Producer producer = _producer = new Producer(this, order, epoch, firstBatch);
         try
         {
             while (producer.Next() is { } ready)
@@ -127,16 +128,16 @@ public sealed class BatchLoader : IDisposable
     {
         private readonly BatchLoader _loader;
         private readonly int[] _order;
-        private readonly int _epoch;
+        private readonly int _epoch, _firstBatch;
         private readonly BlockingCollection<Ready> _queue;
         private readonly CancellationTokenSource _stop = new();
         private readonly Thread _thread;
         private ExceptionDispatchInfo? _failure;
         private bool _disposed;
 
-        public Producer(BatchLoader loader, int[] order, int epoch)
+        public Producer(BatchLoader loader, int[] order, int epoch, int firstBatch)
         {
-            (_loader, _order, _epoch, _queue) = (loader, order, epoch, new BlockingCollection<Ready>(loader._options.Ahead));
+            (_loader, _order, _epoch, _firstBatch, _queue) = (loader, order, epoch, firstBatch, new BlockingCollection<Ready>(loader._options.Ahead));
             _thread = new Thread(Run) { IsBackground = true, Name = "batch loader" };
             _thread.Start();
         }
@@ -173,7 +174,7 @@ public sealed class BatchLoader : IDisposable
         {
             try
             {
-                foreach (int[] indices in _order.Chunk(_loader._options.BatchSize)) _queue.Add(Make(indices), _stop.Token);
+                foreach (int[] indices in _order.Chunk(_loader._options.BatchSize).Skip(_firstBatch)) _queue.Add(Make(indices), _stop.Token);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {

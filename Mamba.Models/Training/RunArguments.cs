@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Mamba.Core.Optim;
 using Mamba.Models.Data;
@@ -122,6 +124,15 @@ public sealed record RunArguments
     /// <summary>Bytes of decoded images that may stay in memory.</summary>
     public long CacheBytes { get; init; } = 2L << 30;
 
+    /// <summary>How often a checkpoint is written.</summary>
+    public CheckpointInterval CheckpointEvery { get; init; }
+
+    /// <summary>How many checkpoints are kept.</summary>
+    public int Keep { get; init; } = 2;
+
+    /// <summary>What happens when a loss or a gradient is not finite.</summary>
+    public NonFiniteAction OnNonFinite { get; init; }
+
     /// <summary>The loss and the metrics.</summary>
     /// <exception cref="ArgumentException">They do not fit the model.</exception>
     public Objective Objective => Objective.Of(Registry.Find(Model), Loss, LabelSmoothing);
@@ -150,6 +161,7 @@ public sealed record RunArguments
             Patience = Patience,
             MaxGradientNorm = ClipNorm,
             AverageDecay = AverageDecay,
+            OnNonFinite = OnNonFinite,
             Plateau = Schedule == ScheduleKind.Plateau ? new Plateau() : null,
             Schedule = Schedule switch
             {
@@ -158,6 +170,22 @@ public sealed record RunArguments
                 _ => Schedules.Constant,
             },
         };
+    }
+
+    /// <summary>
+    /// A hash of what decides the results of a run: the options, save those that change speed alone or say where files lie, and the images of each part of
+    /// the split. A checkpoint holds it, so that a run does not go on with other options or images.
+    /// </summary>
+    /// <param name="data">The data set.</param>
+    /// <param name="split">Its parts.</param>
+    /// <returns>64 hexadecimal digits.</returns>
+    public string Identity(IImageData data, Split split)
+    {
+        using MemoryStream text = new();
+        (this with { Data = "", Init = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch }).Write(text);
+        foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
+            text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
+        return Convert.ToHexStringLower(SHA256.HashData(text.ToArray()));
     }
 
     /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>
@@ -195,6 +223,9 @@ public sealed record RunArguments
         Optional("limit", Limit);
         w.WriteString("on-bad-image", Name(OnBadImage));
         w.WriteNumber("cache-mb", CacheBytes >> 20);
+        w.WriteString("checkpoint-every", CheckpointEvery.ToString());
+        w.WriteNumber("keep", Keep);
+        w.WriteString("on-nonfinite", Name(OnNonFinite));
         w.WriteEndObject();
 
         void Optional(string key, double? value)

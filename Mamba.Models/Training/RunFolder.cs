@@ -8,45 +8,94 @@ namespace Mamba.Models.Training;
 
 /// <summary>
 /// The folder of one training run, in the form known from Ultralytics: args.json, results.csv, weights/best.safetensors, weights/last.safetensors,
-/// samples/*.png, summary.md. Each file appears whole or not at all.
+/// samples/*.png, summary.md; and checkpoints/, from which the run can go on. Each file appears whole or not at all. While this object lives no other
+/// process can open the folder: the operating system holds the lock, and lets it go when the process ends in whatever way.
 /// </summary>
-public sealed class RunFolder
+public sealed class RunFolder : IDisposable
 {
-    private const string Arguments = "args.json";
-    private readonly StringBuilder _results = new();
-    private readonly List<EpochResult> _epochs = [];
+    private const string Arguments = "args.json", Results = "results.csv", Checkpoints = "checkpoints", Extension = ".safetensors";
+    private readonly FileStream _lock;
 
-    /// <summary>Makes the folder and writes the arguments.</summary>
-    /// <param name="path">The folder.</param>
-    /// <param name="arguments">The options of the run.</param>
-    /// <exception cref="CheckpointException">It already holds a run, or cannot be written.</exception>
-    public RunFolder(string path, RunArguments arguments)
+    private RunFolder(string path)
     {
         Path = path;
-        ThrowIfTaken(path);
         try
         {
-            Directory.CreateDirectory(System.IO.Path.Combine(path, "weights"));
-            Directory.CreateDirectory(System.IO.Path.Combine(path, "samples"));
+            _lock = new FileStream(File("lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e) when ((e.HResult & 0xFFFF) is 32 or 11 or 35) // a sharing violation of Windows; EWOULDBLOCK of Linux and of macOS
+        {
+            throw new CheckpointException($"{path}: another process is training in this folder", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CheckpointException($"{path}: the run folder cannot be made: {e.Message}", e);
+            throw new CheckpointException($"{path}: the run folder cannot be written: {e.Message}", e);
         }
-        AtomicFile.Write(File(Arguments), arguments.Write);
     }
 
     /// <summary>The folder.</summary>
     public string Path { get; }
 
-    /// <summary>The epochs so far.</summary>
-    public IReadOnlyList<EpochResult> Epochs => _epochs;
-
     /// <summary>The weights of the best epoch.</summary>
-    public string Best => File("weights", "best.safetensors");
+    public string Best => File("weights", "best" + Extension);
 
     /// <summary>The weights after the last step.</summary>
-    public string Last => File("weights", "last.safetensors");
+    public string Last => File("weights", "last" + Extension);
+
+    /// <summary>Makes the folder and writes the arguments.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="arguments">The options of the run.</param>
+    /// <returns>The folder, locked.</returns>
+    /// <exception cref="CheckpointException">It already holds a run, or cannot be written, or another process has it.</exception>
+    public static RunFolder Create(string path, RunArguments arguments)
+    {
+        ThrowIfTaken(path);
+        MakeFolder(path);
+        RunFolder folder = new(path);
+        try
+        {
+            ThrowIfTaken(path); // by a process that had the lock meanwhile
+            AtomicFile.Write(folder.File(Arguments), arguments.Write);
+            folder.MakeFolders();
+            return folder;
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the folder of a run that goes on, and removes what a killed process left half written.</summary>
+    /// <param name="path">The folder.</param>
+    /// <returns>The folder, locked.</returns>
+    /// <exception cref="CheckpointException">It holds no run, or cannot be written, or another process has it.</exception>
+    public static RunFolder Open(string path)
+    {
+        _ = ArgumentsOf(path);
+        RunFolder folder = new(path);
+        try
+        {
+            AtomicFile.Sweep(path);
+            folder.MakeFolders();
+            return folder;
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file with the options of a run.</summary>
+    /// <param name="path">The folder of the run.</param>
+    /// <returns>The path.</returns>
+    /// <exception cref="CheckpointException">It holds no run.</exception>
+    public static string ArgumentsOf(string path)
+    {
+        string file = System.IO.Path.Combine(path, Arguments);
+        return System.IO.File.Exists(file) ? file : throw new CheckpointException($"{path}: holds no run: there is no {Arguments}");
+    }
 
     /// <summary>The first of parent/name, parent/name-2, parent/name-3, ... that does not exist.</summary>
     /// <param name="parent">The folder of folders.</param>
@@ -74,17 +123,19 @@ public sealed class RunFolder
     /// <returns>The path.</returns>
     public string File(params string[] parts) => System.IO.Path.Combine([Path, .. parts]);
 
-    /// <summary>Adds a line to results.csv.</summary>
-    /// <param name="epoch">The epoch.</param>
-    public void Add(EpochResult epoch)
+    /// <summary>Writes results.csv, a line an epoch.</summary>
+    /// <param name="epochs">The epochs; one at least.</param>
+    public void WriteResults(IReadOnlyList<EpochResult> epochs)
     {
-        IReadOnlyList<(string Name, double Value)> scores = epoch.Validation.Scores.Values;
-        if (_epochs.Count == 0) _results.AppendLine($"epoch,train_loss,val_loss,{string.Join(',', scores.Select(s => s.Name))},lr,seconds,images_per_second");
-        _epochs.Add(epoch);
-        _results.Append(CultureInfo.InvariantCulture, $"{epoch.Epoch},{epoch.TrainLoss:F6},{epoch.Validation.Loss:F6},");
-        foreach ((_, double value) in scores) _results.Append(CultureInfo.InvariantCulture, $"{value:F6},");
-        _results.AppendLine(CultureInfo.InvariantCulture, $"{epoch.LearningRate:G6},{epoch.Seconds:F2},{epoch.ImagesPerSecond:F2}");
-        WriteText("results.csv", _results.ToString());
+        StringBuilder text = new();
+        text.AppendLine($"epoch,train_loss,val_loss,{string.Join(',', epochs[0].Validation.Scores.Values.Select(s => s.Name))},lr,seconds,images_per_second");
+        foreach (EpochResult epoch in epochs)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{epoch.Epoch},{epoch.TrainLoss:F6},{epoch.Validation.Loss:F6},");
+            foreach ((_, double value) in epoch.Validation.Scores.Values) text.Append(CultureInfo.InvariantCulture, $"{value:F6},");
+            text.AppendLine(CultureInfo.InvariantCulture, $"{epoch.LearningRate:G6},{epoch.Seconds:F2},{epoch.ImagesPerSecond:F2}");
+        }
+        WriteText(Results, text.ToString());
     }
 
     /// <summary>Saves the weights as the last, and as the best if they are.</summary>
@@ -97,6 +148,43 @@ public sealed class RunFolder
         if (best) ModelFile.Save(Best, model, info);
     }
 
+    /// <summary>Writes a checkpoint, and then removes all but the newest ones.</summary>
+    /// <param name="trainer">The training.</param>
+    /// <param name="state">Its state, with what the run adds to it.</param>
+    /// <param name="keep">How many to keep; at least 1.</param>
+    /// <exception cref="CheckpointException">It cannot be written; those before it are still there.</exception>
+    public void SaveCheckpoint(Trainer trainer, TrainingState state, int keep)
+    {
+        // The order of the names is the order of the states.
+        trainer.Save(File(Checkpoints, string.Create(CultureInfo.InvariantCulture, $"epoch{state.Epoch:D7}-batch{state.Batch:D7}{Extension}")), state);
+        foreach (string old in CheckpointFiles().Skip(keep)) System.IO.File.Delete(old);
+    }
+
+    /// <summary>
+    /// Opens the newest checkpoint that can be read. A newer one that cannot is damaged: it is reported, and set aside under another name.
+    /// </summary>
+    /// <param name="damaged">Told of each damaged one: what is wrong with it.</param>
+    /// <returns>The file, to be disposed; null if the run had not come to its first checkpoint.</returns>
+    /// <exception cref="CheckpointException">There is none although there should be, or none can be read.</exception>
+    public SafetensorsFile? OpenCheckpoint(Action<string> damaged)
+    {
+        string[] files = [.. CheckpointFiles()];
+        if (files.Length == 0 && System.IO.File.Exists(File(Results))) throw new CheckpointException($"{Path}: holds results, but no checkpoint from which the run could go on");
+        foreach (string file in files)
+        {
+            try
+            {
+                return SafetensorsFile.OpenSealed(file);
+            }
+            catch (CheckpointException e) when (file != files[^1])
+            {
+                System.IO.File.Move(file, file + ".damaged", overwrite: true);
+                damaged(e.Message);
+            }
+        }
+        return null;
+    }
+
     /// <summary>Saves a picture under samples/.</summary>
     /// <param name="name">Its name; folders in it become part of the file's name.</param>
     /// <param name="picture">The picture.</param>
@@ -106,4 +194,27 @@ public sealed class RunFolder
     /// <param name="name">Its name.</param>
     /// <param name="text">What it holds.</param>
     public void WriteText(string name, string text) => AtomicFile.Write(File(name), stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>Lets other processes have the folder.</summary>
+    public void Dispose() => _lock.Dispose();
+
+    private static void MakeFolder(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path}: the run folder cannot be made: {e.Message}", e);
+        }
+    }
+
+    private void MakeFolders()
+    {
+        foreach (string name in new[] { "weights", "samples", Checkpoints }) MakeFolder(File(name));
+    }
+
+    /// <summary>The checkpoints, newest first.</summary>
+    private IEnumerable<string> CheckpointFiles() => Directory.GetFiles(File(Checkpoints), "*" + Extension).OrderDescending(StringComparer.Ordinal);
 }

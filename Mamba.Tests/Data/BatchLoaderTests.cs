@@ -188,6 +188,21 @@ internal sealed class BatchLoaderTests
             Assert.That(() => new BatchLoader(data, s_ten, options with { MixUp = alpha }), Throws.ArgumentException);
     }
 
+    [Test]
+    public void An_epoch_can_begin_at_any_batch_without_the_work_before_it([Values(0, 1, 3, 4)] int first, [Values] bool classes)
+    {
+        BatchOptions options = new() { BatchSize = 3, Height = 16, Width = 16, Seed = 3, Shuffle = true, MixUp = classes ? 0.8 : null, Augment = classes ? new ClassificationAugment() : null };
+        Counting counting = new(10);
+        IImageData data = classes ? new SyntheticShapes(2, 10, 16, 16) : counting;
+        using BatchLoader loader = new(data, s_ten, options), other = new(data, s_ten, options);
+        Batch[] rest = [.. other.Epoch(5, first)];
+        Assert.That(classes ? 0 : counting.Loads, Is.EqualTo(classes ? 0 : Math.Max(0, 10 - 3 * first)));
+        Batch[] expected = [.. loader.Epoch(5).Skip(first)];
+        Assert.That(rest.Select(b => b.Indices), Is.EqualTo(expected.Select(b => b.Indices)));
+        Assert.That(rest.Select(b => b.Images.Span.ToArray()), Is.EqualTo(expected.Select(b => b.Images.Span.ToArray())));
+        Assert.That(rest.Select(b => b.Targets.Span.ToArray()), Is.EqualTo(expected.Select(b => b.Targets.Span.ToArray())));
+    }
+
     private static int[] Order(BatchLoader loader, int epoch) => [.. loader.Epoch(epoch).SelectMany(b => b.Indices)];
 
     /// <summary>Counts how often samples are loaded, and fails at one.</summary>

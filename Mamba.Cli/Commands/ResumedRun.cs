@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.Globalization;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Simd;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>A run that goes on: its folder, locked, and the state that it goes on from.</summary>
+internal sealed class ResumedRun : IDisposable
+{
+    private readonly SafetensorsFile? _checkpoint;
+    private readonly Terminal _terminal;
+
+    /// <summary>Locks the folder of a run and opens its newest checkpoint that is whole.</summary>
+    /// <exception cref="CheckpointException">It holds no run, another process has it, or no checkpoint can be read.</exception>
+    public ResumedRun(string path, Terminal terminal)
+    {
+        _terminal = terminal;
+        Folder = RunFolder.Open(path);
+        try
+        {
+            _checkpoint = Folder.OpenCheckpoint(damage => terminal.WriteLine($"{damage}; set aside, the checkpoint before it is taken"));
+            State = _checkpoint is null ? null : TrainingState.Read(_checkpoint);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public RunFolder Folder { get; }
+
+    /// <summary>Where the run goes on; null if it was killed before its first checkpoint and starts again.</summary>
+    public TrainingState? State { get; }
+
+    /// <summary>Refuses options beside --resume that could change the run.</summary>
+    /// <exception cref="ArgumentException">There is one.</exception>
+    public static void ThrowIfMixed(ParseResult typed, params Option[] allowed)
+    {
+        foreach (Option option in typed.CommandResult.Command.Options)
+            if (!allowed.Contains(option) && typed.GetResult(option) is { Implicit: false })
+                throw new ArgumentException($"{option.Name} cannot be given with --resume, which takes the options of the run's args.json; {string.Join(" and ", allowed.Skip(1).Select(o => o.Name))} can");
+    }
+
+    /// <summary>Puts a trainer where the run stands.</summary>
+    /// <param name="trainer">A trainer of the same model, data and plan.</param>
+    /// <param name="identity">What the run is, by its options and images as they are now.</param>
+    /// <exception cref="CheckpointException">The checkpoint is of another run.</exception>
+    public void Restore(Trainer trainer, string identity)
+    {
+        if (State is null)
+        {
+            _terminal.WriteLine($"{Folder.Path}: no checkpoint yet; the run starts again");
+            return;
+        }
+        if (State.Run != identity) throw new CheckpointException($"{_checkpoint!.Path}: the options or the images of the run are no longer those of its checkpoint");
+        using (_checkpoint) trainer.Restore(_checkpoint!, State); // closed, so that it can be removed when newer ones are there
+        _terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Folder.Path}: goes on in epoch {State.Epoch} after {State.Images} of its images"));
+        if (State.Width != Isa.Current.ToString()) _terminal.WriteLine($"note: the run began with vector width {State.Width} and goes on with {Isa.Current}: its numbers will differ in their last bits from those of a run that was not interrupted");
+    }
+
+    public void Dispose()
+    {
+        _checkpoint?.Dispose();
+        Folder.Dispose();
+    }
+}

@@ -1,0 +1,33 @@
+namespace Mamba.Core;
+
+/// <summary>A number that training depends on is infinite or no number: the message names where it stands.</summary>
+/// <param name="what">What holds it: the loss, the gradient of a parameter, the result of an operator.</param>
+/// <param name="values">The numbers, one of them at least not finite.</param>
+public sealed class NonFiniteException(string what, Tensor values) : ArithmeticException(Describe(what, values))
+{
+    /// <summary>What holds the number.</summary>
+    public string What { get; } = what;
+
+    /// <summary>Throws unless all numbers are finite.</summary>
+    /// <param name="what">What holds them.</param>
+    /// <param name="values">The numbers.</param>
+    /// <exception cref="NonFiniteException">One is not.</exception>
+    public static void ThrowIfAny(string what, Tensor values)
+    {
+        if (First(values) >= 0) throw new NonFiniteException(what, values);
+    }
+
+    private static int First(Tensor values)
+    {
+        ReadOnlySpan<float> span = values.Span;
+        for (int i = 0; i < span.Length; i++)
+            if (!float.IsFinite(span[i])) return i;
+        return -1;
+    }
+
+    private static string Describe(string what, Tensor values)
+    {
+        int first = First(values);
+        return FormattableString.Invariant($"{what} is {values.Span[first]}{(values.Count == 1 ? "" : $" at element {first} of {values.Shape}")}");
+    }
+}

@@ -1,0 +1,16 @@
+using Mamba.Kill;
+
+namespace Mamba.Tests.Cli;
+
+/// <summary>A short run of the harness in Mamba.Tests/Kill, which takes 200 kills when it is run by itself.</summary>
+[NonParallelizable]
+internal sealed class KillTests : CliTest
+{
+    [Test]
+    public void Killed_trainings_go_on_to_the_same_weights()
+    {
+        KillReport report = new KillHarness(Directory.CreateDirectory(In("kills")).FullName, seed: 3, _ => { }).Run(kills: 3);
+        Assert.That(report.Kills, Is.EqualTo(3));
+        Assert.That(report.Verified, Is.GreaterThan(0));
+    }
+}

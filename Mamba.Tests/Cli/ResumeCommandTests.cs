@@ -1,0 +1,292 @@
+using System.Diagnostics;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Training;
+
+namespace Mamba.Tests.Cli;
+
+/// <summary><c>mamba train --resume</c> and what can go wrong around it.</summary>
+[NonParallelizable]
+internal sealed class ResumeCommandTests : CliTest
+{
+    private static readonly string[] s_small = ["train", "--limit", "20", "--size", "32", "--epochs", "3", "--ema", "0.9", "--checkpoint-every", "1ms", "--threads", "1"];
+
+    private string Run => In("run");
+
+    [Test]
+    public void A_stopped_run_goes_on_from_its_step_and_ends_as_one_that_was_not([Values("run folder", "epoch   1", "epoch   2")] string at)
+    {
+        Finish(In("whole"));
+        Stop(at);
+        string stopped = Path.GetFileName(Checkpoints()[^1]);
+        int epoch = at[^1] is var digit && char.IsDigit(digit) ? digit - '0' + 1 : 1;
+        Assert.That(stopped, Does.StartWith($"epoch000000{epoch}-batch0000001"), "one more step is taken, and kept");
+        Result rest = Mamba("train", "--resume", Run);
+        Assert.That(rest.Code, Is.Zero, rest.Error);
+        Assert.That(rest.Out, Does.Contain($"goes on in epoch {epoch} after 2 of its images"));
+        AssertSame(In("whole"), Run);
+        Assert.That(rest.Out, Does.Contain($"sha256 {Hash(Path.Combine(Run, "weights", "last.safetensors"))} of "));
+        Assert.That(File.ReadAllText(Path.Combine(Run, "summary.md")), Does.Contain($"`{Hash(Path.Combine(Run, "weights", "last.safetensors"))}`").And.Not.Contain("Stopped"));
+        Assert.That(Checkpoints(), Has.Length.EqualTo(2), "as many as --keep says");
+    }
+
+    [Test]
+    public void A_run_killed_before_its_first_checkpoint_starts_again()
+    {
+        Finish(In("whole"));
+        Directory.CreateDirectory(Run);
+        File.Copy(Path.Combine(In("whole"), "args.json"), Path.Combine(Run, "args.json"));
+        Result rest = Mamba("train", "--resume", Run);
+        Assert.That(rest.Code, Is.Zero, rest.Error);
+        Assert.That(rest.Out, Does.Contain("no checkpoint yet; the run starts again"));
+        AssertSame(In("whole"), Run);
+    }
+
+    [Test]
+    public void A_run_killed_before_its_summary_is_tested_again()
+    {
+        Finish(Run);
+        Dictionary<string, byte[]> before = Contents();
+        File.Delete(Path.Combine(Run, "summary.md"));
+        using (SafetensorsFile file = SafetensorsFile.OpenSealed(Checkpoints()[^1]))
+        {
+            Dictionary<string, string> metadata = (TrainingState.Read(file) with { Finished = false }).ToMetadata();
+            Safetensors.WriteSealed(Checkpoints()[^1], file.Names.SkipLast(1).Select(n => (n, Tensor.From(file.ReadFloats(n), file.Shape(n)))), metadata);
+        }
+        Assert.That(Mamba("train", "--resume", Run).Code, Is.Zero);
+        Assert.That(File.ReadAllText(Path.Combine(Run, "summary.md")), Does.Contain("Test set, best weights"));
+        foreach (string weights in new[] { "best", "last" })
+            Assert.That(File.ReadAllBytes(Path.Combine(Run, "weights", weights + ".safetensors")), Is.EqualTo(before[Path.Combine(Run, "weights", weights + ".safetensors")]));
+    }
+
+    [Test]
+    public void A_finished_run_is_left_as_it_is()
+    {
+        Finish(Run);
+        Dictionary<string, byte[]> before = Contents();
+        Result again = Mamba("train", "--resume", Run);
+        Assert.That(again.Code, Is.Zero);
+        Assert.That(again.Out.Trim(), Is.EqualTo($"{Run}: the run is finished, after 3 epochs; nothing is changed"));
+        Assert.That(Contents(), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void A_damaged_checkpoint_gives_way_to_the_one_before_it()
+    {
+        Finish(In("whole"));
+        Stop("epoch   1");
+        string[] checkpoints = Checkpoints();
+        byte[] bytes = File.ReadAllBytes(checkpoints[^1]);
+        bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(checkpoints[^1], bytes);
+        Result rest = Mamba("train", "--resume", Run);
+        Assert.That(rest.Code, Is.Zero, rest.Error);
+        Assert.That(rest.Out, Does.StartWith($"{checkpoints[^1]}: damaged").And.Contain("the checkpoint before it is taken").And.Contain("goes on in epoch 2 after 0 of its images"));
+        Assert.That(checkpoints[^1] + ".damaged", Does.Exist);
+        AssertSame(In("whole"), Run);
+    }
+
+    [Test]
+    public void Without_any_checkpoint_that_can_be_read_nothing_is_touched([Values] bool removed)
+    {
+        Stop("epoch   1");
+        foreach (string checkpoint in Checkpoints())
+            if (removed) File.Delete(checkpoint);
+            else File.WriteAllText(checkpoint, "no checkpoint at all, but longer than a checksum");
+        string results = File.ReadAllText(Path.Combine(Run, "results.csv"));
+        Result rest = Mamba("train", "--resume", Run);
+        Assert.That(rest.Code, Is.EqualTo(2));
+        Assert.That(rest.Error, Does.Contain(removed ? "holds results, but no checkpoint" : "damaged"));
+        Assert.That(File.ReadAllText(Path.Combine(Run, "results.csv")), Is.EqualTo(results));
+    }
+
+    [Test]
+    public void Temporary_files_of_a_killed_process_are_swept()
+    {
+        Stop("epoch   1");
+        string[] stale = [Path.Combine(Run, "weights", "last.safetensors.4711.tmp"), Checkpoints()[0] + ".4711.tmp"];
+        foreach (string path in stale) File.WriteAllText(path, "half a file");
+        Assert.That(Mamba("train", "--resume", Run).Code, Is.Zero);
+        foreach (string path in stale) Assert.That(path, Does.Not.Exist);
+    }
+
+    [Test]
+    public void A_second_process_is_refused_and_a_dead_one_leaves_no_lock()
+    {
+        Stop("epoch   1");
+        using (new FileStream(Path.Combine(Run, "lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+        {
+            Result second = Mamba("train", "--resume", Run);
+            Assert.That(second.Code, Is.EqualTo(2));
+            Assert.That(second.Error.Trim(), Is.EqualTo($"mamba: {Run}: another process is training in this folder"));
+        }
+        Assert.That(Path.Combine(Run, "lock"), Does.Exist);
+        Assert.That(Mamba("train", "--resume", Run).Code, Is.Zero);
+    }
+
+    [Test]
+    public void While_a_run_trains_its_folder_is_locked()
+    {
+        Result? second = null;
+        Result first = Mamba([.. s_small, "--out", Run], CancellationToken.None, line =>
+        {
+            if (line.StartsWith("epoch   2", StringComparison.Ordinal)) second = Mamba("train", "--resume", Run);
+        });
+        Assert.That(first.Code, Is.Zero, first.Error);
+        Assert.That(second!.Code, Is.EqualTo(2));
+        Assert.That(second.Error, Does.Contain("another process is training"));
+    }
+
+    [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"), TestCase("--keep", "3"), TestCase("--data", "synthetic")]
+    public void Other_options_are_refused_beside_resume(string option, string value)
+    {
+        Result result = Mamba("train", "--resume", Run, option, value);
+        Assert.That(result.Code, Is.EqualTo(2));
+        Assert.That(result.Error.Trim(), Is.EqualTo($"mamba: {option} cannot be given with --resume, which takes the options of the run's args.json; --threads and --check-numerics can"));
+    }
+
+    [Test]
+    public void A_folder_that_is_no_run_is_refused()
+    {
+        Directory.CreateDirectory(Run);
+        foreach (string path in new[] { Run, In("nowhere") })
+        {
+            Result result = Mamba("train", "--resume", path);
+            Assert.That(result.Code, Is.EqualTo(2));
+            Assert.That(result.Error.Trim(), Is.EqualTo($"mamba: {path}: holds no run: there is no args.json"));
+        }
+        Assert.That(Directory.GetFileSystemEntries(Run), Is.Empty);
+    }
+
+    [Test]
+    public void A_run_does_not_go_on_with_other_options_or_images()
+    {
+        Stop("epoch   1");
+        string arguments = Path.Combine(Run, "args.json");
+        File.WriteAllText(arguments, File.ReadAllText(arguments).Replace("\"weight-decay\": 0.01", "\"weight-decay\": 0.02", StringComparison.Ordinal));
+        Result rest = Mamba("train", "--resume", Run);
+        Assert.That(rest.Code, Is.EqualTo(2));
+        Assert.That(rest.Error, Does.Contain("no longer those of its checkpoint"));
+    }
+
+    [Test]
+    public void A_loss_that_is_no_number_keeps_the_state_before_it_and_can_be_looked_into()
+    {
+        Result train = Mamba("train", "--limit", "20", "--size", "32", "--epochs", "1", "--lr", "1e30", "--out", Run);
+        Assert.That(train.Code, Is.EqualTo(2));
+        Assert.That(train.Error, Does.Match(@"^mamba: the (loss|gradient of '.+') is .+ in step \d+ of epoch 1, .*the state before that step is kept, and 'mamba train --resume .+ --check-numerics' names the operator\s*$"));
+        using (SafetensorsFile file = SafetensorsFile.OpenSealed(Checkpoints().Single()))
+            foreach (string name in file.Names) Assert.That(file.ReadFloats(name), Is.All.Matches<float>(float.IsFinite), name);
+        Result again = Mamba("train", "--resume", Run, "--check-numerics");
+        Assert.That(again.Code, Is.EqualTo(2));
+        Assert.That(again.Error, Does.Match(@"^mamba: the (result|gradient of the result) of \w+ (with|after) '.+' is "));
+    }
+
+    [Test]
+    public void A_full_disk_is_one_line_and_loses_no_checkpoint()
+    {
+        string disk = Mount("size=1500k");
+        try
+        {
+            // Each checkpoint takes 600 kB: the third, beside the two that are kept, finds no room; nor do the weights of the last epoch.
+            string run = Path.Combine(disk, "run");
+            Result full = Mamba([.. s_small[..7], "--checkpoint-every", "1ms", "--keep", "2", "--out", run]);
+            Assert.That(full.Code, Is.EqualTo(2));
+            Assert.That(full.Error.Trim().Split('\n'), Has.Length.EqualTo(1), full.Error);
+            Assert.That(full.Error, Does.Contain("cannot be written").And.Contain("No space left"));
+            Assert.That(Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories), Is.Empty);
+            string[] checkpoints = Checkpoints(run);
+            Assert.That(checkpoints, Is.Not.Empty);
+            foreach (string checkpoint in checkpoints) Assert.That(() => SafetensorsFile.OpenSealed(checkpoint).Dispose(), Throws.Nothing);
+
+            // With room again the run goes on from there.
+            Assert.That(Command("mount", "-o", "remount,size=20m", disk), Is.Zero);
+            Result rest = Mamba("train", "--resume", run);
+            Assert.That(rest.Code, Is.Zero, rest.Error);
+            Assert.That(Mamba([.. s_small[..7], "--out", In("whole")]).Code, Is.Zero);
+            AssertSame(In("whole"), run);
+        }
+        finally
+        {
+            Command("umount", disk);
+        }
+    }
+
+    [Test]
+    public void A_read_only_folder_is_one_line()
+    {
+        string disk = Mount("size=20m"), run = Path.Combine(disk, "run");
+        try
+        {
+            Stop("epoch   1", run);
+            Assert.That(Command("mount", "-o", "remount,ro", disk), Is.Zero);
+            foreach (string[] arguments in new[] { ["train", "--resume", run], s_small.Append("--out").Append(Path.Combine(disk, "other")).ToArray() })
+            {
+                Result result = Mamba(arguments);
+                Assert.That(result.Code, Is.EqualTo(2));
+                Assert.That(result.Error.Trim().Split('\n'), Has.Length.EqualTo(1), result.Error);
+                Assert.That(result.Error, Does.Contain("Read-only file system").And.Contain(disk));
+            }
+        }
+        finally
+        {
+            Command("umount", disk);
+        }
+    }
+
+    [Test]
+    public void MixUp_changes_what_is_learned()
+    {
+        string[] classify = ["train", "--model", "vit", "--width", "24", "--depth", "1", "--size", "16", "--patch", "8", "--batch", "8", "--limit", "40", "--epochs", "1"];
+        Assert.That(Mamba([.. classify, "--out", In("plain")]).Code, Is.Zero);
+        Assert.That(Mamba([.. classify, "--mixup", "0.4", "--out", In("mixed")]).Code, Is.Zero);
+        Assert.That(Hash(In("mixed", "weights", "last.safetensors")), Is.Not.EqualTo(Hash(In("plain", "weights", "last.safetensors"))));
+    }
+
+    private static void Finish(string run) => Assert.That(Mamba([.. s_small, "--out", run]).Code, Is.Zero);
+
+    /// <summary>A run that is asked to stop when a line comes that begins so; one more step is taken.</summary>
+    private void Stop(string at, string? run = null)
+    {
+        using CancellationTokenSource stop = new();
+        Result result = Mamba([.. s_small, "--out", run ?? Run], stop.Token, line =>
+        {
+            if (line.StartsWith(at, StringComparison.Ordinal)) stop.Cancel();
+        });
+        Assert.That(result.Code, Is.EqualTo(130), result.Error);
+        Assert.That(result.Out, Does.Contain($"'mamba train --resume {run ?? Run}' goes on"));
+    }
+
+    private string[] Checkpoints(string? run = null) => [.. Directory.GetFiles(Path.Combine(run ?? Run, "checkpoints"), "*.safetensors").Order(StringComparer.Ordinal)];
+
+    private Dictionary<string, byte[]> Contents() => Directory.GetFiles(Run, "*", SearchOption.AllDirectories).ToDictionary(path => path, File.ReadAllBytes);
+
+    private static string Hash(string path) => Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(path)));
+
+    private static void AssertSame(string expected, string actual)
+    {
+        foreach (string name in new[] { "best", "last" })
+            Assert.That(Hash(Path.Combine(actual, "weights", name + ".safetensors")), Is.EqualTo(Hash(Path.Combine(expected, "weights", name + ".safetensors"))), name);
+        Assert.That(Results(actual), Is.EqualTo(Results(expected)));
+
+        static string[] Results(string run) => [.. File.ReadLines(Path.Combine(run, "results.csv")).Select(line => string.Join(',', line.Split(',')[..^2]))]; // without times
+    }
+
+    /// <summary>A small file system in memory; where it cannot be mounted the running test is skipped.</summary>
+    private string Mount(string options)
+    {
+        string disk = Directory.CreateDirectory(In("disk")).FullName;
+        if (!OperatingSystem.IsLinux() || Environment.UserName != "root" || Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", disk) != 0)
+            Assert.Ignore("a file system of its own cannot be mounted here; that takes Linux and root");
+        return disk;
+    }
+
+    private static int Command(string name, params string[] arguments)
+    {
+        ProcessStartInfo start = new(name, arguments) { RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
+        process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+}

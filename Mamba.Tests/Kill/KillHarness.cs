@@ -1,0 +1,152 @@
+using System.Security.Cryptography;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Models.Training;
+
+namespace Mamba.Kill;
+
+/// <summary>A promise was broken: the message says which.</summary>
+/// <param name="message">What happened.</param>
+public sealed class KillException(string message) : Exception(message);
+
+/// <summary>What a harness has seen.</summary>
+/// <param name="Kills">Processes killed.</param>
+/// <param name="Runs">Runs that ended as those that were never killed.</param>
+/// <param name="WhileWriting">Kills that left a temporary file behind.</param>
+/// <param name="BeforeCheckpoint">Kills before the run's first checkpoint.</param>
+/// <param name="Verified">Checkpoints read and held against their seals after a kill.</param>
+/// <param name="InEpoch">Kills after which the newest checkpoint stood inside an epoch.</param>
+public sealed record KillReport(int Kills, int Runs, int WhileWriting, int BeforeCheckpoint, int Verified, int InEpoch)
+{
+    /// <summary>The figures in words.</summary>
+    /// <returns>A line.</returns>
+    public override string ToString() =>
+        $"{Kills} kills over {Runs} runs ({WhileWriting} while a file was written, {BeforeCheckpoint} before the first checkpoint, {InEpoch} resumed inside an epoch); " +
+        $"{Verified} checkpoints verified, none unreadable; no epoch lost; every run ended with the weights and results of one never interrupted";
+}
+
+/// <summary>
+/// Starts trainings of small models, kills them with SIGKILL at random moments, lets them go on, again and again, and holds what remains after each kill
+/// and at the end of each run against what is promised.
+/// </summary>
+/// <param name="folder">An empty folder for the runs.</param>
+/// <param name="seed">The seed of the moments.</param>
+/// <param name="log">Told of each run.</param>
+public sealed class KillHarness(string folder, ulong seed, Action<string> log)
+{
+    /// <summary>Between them: convolutions with running statistics, scans, attention; each optimizer; every part that has a state of its own.</summary>
+    private static readonly string[] s_trainings =
+    [
+        "--model ul-vm-unet --size 32 --limit 60 --epochs 15 --ema 0.9 --augment --clip-norm 1",
+        "--model vit --width 24 --depth 1 --size 16 --patch 8 --batch 8 --limit 300 --epochs 40 --optimizer adamw --schedule plateau --mixup 0.2 --ema 0.99",
+        "--model unet --width 4 --depth 2 --size 32 --batch 4 --limit 60 --epochs 40 --optimizer sgd --lr 0.01 --schedule step",
+        "--model vim --width 16 --depth 2 --size 16 --patch 4 --batch 8 --limit 200 --epochs 30 --drop-path 0.2 --patience 25",
+    ];
+
+    /// <summary>After so many kills a run may end, so that all trainings and intervals have their share of kills.</summary>
+    private const int KillsOfRun = 12;
+
+    private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
+    private readonly Dictionary<string, string> _expected = [];
+    private readonly RandomStream _random = new(seed, "kills");
+    private KillReport _report = new(0, 0, 0, 0, 0, 0);
+
+    /// <summary>Kills until it has killed so often, and lets the last run end.</summary>
+    /// <param name="kills">How often.</param>
+    /// <returns>The figures.</returns>
+    /// <exception cref="KillException">A promise was broken.</exception>
+    public KillReport Run(int kills)
+    {
+        for (int run = 0; _report.Kills < kills; run++)
+        {
+            string training = s_trainings[run % s_trainings.Length], interval = s_intervals[run / s_trainings.Length % s_intervals.Length];
+            if (!_expected.TryGetValue(training, out string? expected))
+            {
+                string path = Path.Combine(folder, $"whole{_expected.Count}");
+                using TrainProcess whole = new([.. training.Split(' '), "--threads", "1", "--out", path]);
+                Finish(whole);
+                _expected[training] = expected = Outcome(path);
+            }
+            int before = _report.Kills;
+            string killed = Path.Combine(folder, $"run{run}");
+            string[] first = [.. training.Split(' '), "--threads", "2", "--checkpoint-every", interval, "--out", killed];
+            (int Epoch, int Batch) reached = default;
+            while (true)
+            {
+                string[] arguments = File.Exists(Path.Combine(killed, "args.json")) ? ["--resume", killed] : first;
+                using TrainProcess process = new(arguments);
+                if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process))
+                {
+                    Finish(process);
+                    break;
+                }
+                reached = Inspect(killed, process.Lines, reached);
+            }
+            string outcome = Outcome(killed);
+            if (outcome != expected) throw new KillException($"{killed} ended with\n{outcome}\nand one never interrupted with\n{expected}");
+            _report = _report with { Runs = _report.Runs + 1 };
+            log($"run {run}: {_report.Kills - before} kills, checkpoints every {interval}, {training}");
+            Directory.Delete(killed, recursive: true);
+        }
+        return _report;
+    }
+
+    /// <summary>Kills at a random moment: mostly in the second and a half after training begins, sometimes before.</summary>
+    private bool Kill(TrainProcess process)
+    {
+        if (_random.NextInt(5) > 0) process.WaitForTraining();
+        if (!process.KillAfter(TimeSpan.FromSeconds(_random.NextDouble(0, 1.5)))) return false;
+        _report = _report with { Kills = _report.Kills + 1 };
+        return true;
+    }
+
+    /// <summary>After a kill: every file that counts is whole, and no epoch that was reported is lost.</summary>
+    private (int Epoch, int Batch) Inspect(string run, string[] lines, (int Epoch, int Batch) before)
+    {
+        if (lines.FirstOrDefault(l => l.StartsWith("mamba:", StringComparison.Ordinal) || l.Contains("set aside", StringComparison.Ordinal)) is { } complaint) throw new KillException($"{run}: {complaint}");
+        if (!Directory.Exists(run)) return before;
+        if (Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories).Length > 0) _report = _report with { WhileWriting = _report.WhileWriting + 1 };
+        (int Epoch, int Batch) newest = default;
+        foreach (string path in Directory.GetFiles(run, "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                bool weights = Path.GetFileName(Path.GetDirectoryName(path)) == "weights";
+                using SafetensorsFile file = weights ? SafetensorsFile.Open(path) : SafetensorsFile.OpenSealed(path);
+                if (weights) continue;
+                TrainingState state = TrainingState.Read(file);
+                newest = (state.Epoch, state.Batch);
+                _report = _report with { Verified = _report.Verified + 1 };
+            }
+            catch (CheckpointException e)
+            {
+                throw new KillException($"after a kill: {e.Message}");
+            }
+        }
+        if (newest.CompareTo(before) < 0) throw new KillException($"{run}: the newest checkpoint stands at {newest}, after {before} before the kill");
+        int reported = lines.Count(l => l.StartsWith("epoch ", StringComparison.Ordinal)) + (before.Epoch == 0 ? 0 : before.Epoch - 1);
+        if (newest.Epoch <= reported && reported > 0) throw new KillException($"{run}: the newest checkpoint stands at {newest}, and {reported} epochs were reported as done");
+        _report = newest switch
+        {
+            (0, _) => _report with { BeforeCheckpoint = _report.BeforeCheckpoint + 1 },
+            (_, > 0) => _report with { InEpoch = _report.InEpoch + 1 },
+            _ => _report,
+        };
+        return newest;
+    }
+
+    private static void Finish(TrainProcess process)
+    {
+        process.WaitForExit();
+        if (process.ExitCode != 0) throw new KillException($"training ended with exit code {process.ExitCode}: {string.Join(" | ", process.Lines)}");
+    }
+
+    /// <summary>All of a run that must be the same: hashes of the weights, and the results without their two columns of time.</summary>
+    private static string Outcome(string run)
+    {
+        if (Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories) is [var left, ..]) throw new KillException($"{left} was left behind");
+        IEnumerable<string> hashes = new[] { "last", "best" }.Select(name => $"{name} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(run, "weights", name + ".safetensors"))))}");
+        IEnumerable<string> results = File.ReadLines(Path.Combine(run, "results.csv")).Select(line => string.Join(',', line.Split(',')[..^2]));
+        return string.Join('\n', hashes.Concat(results));
+    }
+}

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+
+namespace Mamba.Kill;
+
+/// <summary>A <c>mamba train</c> in a process of its own, whose lines are heard.</summary>
+internal sealed class TrainProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly ManualResetEventSlim _training = new();
+    private readonly List<string> _lines = [];
+    private readonly Lock _gate = new();
+
+    public TrainProcess(IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "mamba.dll"), "train" }.Concat(arguments)) start.ArgumentList.Add(argument);
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += Hear;
+        _process.ErrorDataReceived += Hear;
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>What it has said so far.</summary>
+    public string[] Lines
+    {
+        get
+        {
+            lock (_gate) return [.. _lines];
+        }
+    }
+
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Waits until training begins, or the process has ended.</summary>
+    public void WaitForTraining()
+    {
+        while (!_training.Wait(10) && !_process.HasExited) { }
+    }
+
+    /// <summary>Waits for the end.</summary>
+    public void WaitForExit() => _process.WaitForExit();
+
+    /// <summary>Kills the process after a while, with SIGKILL.</summary>
+    /// <returns>False if it ended by itself before.</returns>
+    public bool KillAfter(TimeSpan delay)
+    {
+        if (_process.WaitForExit(delay))
+        {
+            _process.WaitForExit();
+            return false;
+        }
+        _process.Kill();
+        _process.WaitForExit();
+        return _process.ExitCode != 0;
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) _process.Kill();
+        _process.Dispose();
+        _training.Dispose();
+    }
+
+    private void Hear(object sender, DataReceivedEventArgs e)
+    {
+        if (e.Data is not { } line) return;
+        lock (_gate) _lines.Add(line);
+        if (line.StartsWith("run folder", StringComparison.Ordinal)) _training.Set();
+    }
+}
