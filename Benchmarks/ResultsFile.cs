@@ -34,7 +34,7 @@ internal static partial class ResultsFile
             foreach (string section in File.ReadAllText(path).Split("\n## ")[1..])
                 sections[section[..section.IndexOf('\n')]] = section[(section.IndexOf('\n') + 1)..].Trim();
         sections[title] = markdown.Trim();
-        StringBuilder text = new($"# {Processor.Name}\n\nA cell is the median time of a call and its share of the peak: that of the FMA where operations are counted, else of copying in memory.\n");
+        StringBuilder text = new($"# {Processor.Name}\n\nA cell is the median time of a call and its share of the peak: that of the FMA where operations are counted, else of copying in memory. A column is a vector width and a number of threads.\n");
         foreach ((string name, string body) in sections) text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n{body}\n");
         Directory.CreateDirectory(Folder());
         File.WriteAllText(path, text.ToString());
@@ -46,20 +46,21 @@ internal static partial class ResultsFile
         var cells = summary.Reports.Where(r => r.ResultStatistics is not null)
             .Select(r => (Report: r, KernelBench.Of(r.BenchmarkCase).Bench, Yardstick: KernelBench.Of(r.BenchmarkCase).Yardstick!))
             .ToArray();
-        var columns = cells.Select(c => (c.Bench.Width, c.Bench.Threads)).Distinct().ToArray();
+        var columns = cells.Select(c => (c.Bench.Width, c.Bench.Threads)).Distinct().OrderBy(c => c.Threads).ThenByDescending(c => c.Width).ToArray();
         StringBuilder text = new();
-        foreach (var (width, threads) in columns)
+        text.Append("Peaks, GFLOP/s and GB/s: ");
+        text.AppendJoin("; ", columns.Select(column =>
         {
-            Yardstick[] yardsticks = [.. cells.Where(c => (c.Bench.Width, c.Bench.Threads) == (width, threads)).Select(c => c.Yardstick)];
-            text.Append(CultureInfo.InvariantCulture, $"{(text.Length > 0 ? "; " : "")}{Column(width, threads)}: FMA {Median(yardsticks, y => y.FmaPeak):F0} GFLOP/s, copy {Median(yardsticks, y => y.CopyBandwidth):F0} GB/s");
-        }
-        text.Append(CultureInfo.InvariantCulture, $".\n\n| | work | {string.Join(" | ", columns.Select(c => Column(c.Width, c.Threads)))} | bytes allocated |\n|---|---|{string.Concat(columns.Select(_ => "---|"))}---|\n");
+            Yardstick[] yardsticks = [.. cells.Where(c => (c.Bench.Width, c.Bench.Threads) == column).Select(c => c.Yardstick)];
+            return string.Create(CultureInfo.InvariantCulture, $"{Column(column)} {Median(yardsticks, y => y.FmaPeak):F0} and {Median(yardsticks, y => y.CopyBandwidth):F1}");
+        }));
+        text.Append(CultureInfo.InvariantCulture, $".\n\n| | work | {string.Join(" | ", columns.Select(Column))} | bytes allocated |\n|---|---|{string.Concat(columns.Select(_ => "---|"))}---|\n");
         foreach (var row in cells.GroupBy(c => c.Bench.Label))
         {
             text.Append(CultureInfo.InvariantCulture, $"| {row.Key} | {Amount(row.First().Yardstick)} |");
-            foreach (var (width, threads) in columns)
+            foreach (var column in columns)
             {
-                var cell = row.FirstOrDefault(c => (c.Bench.Width, c.Bench.Threads) == (width, threads));
+                var cell = row.FirstOrDefault(c => (c.Bench.Width, c.Bench.Threads) == column);
                 text.Append(cell.Report is null ? " |" : $" {Cell(cell.Yardstick, cell.Report.ResultStatistics!.Median)} |");
             }
             text.Append(CultureInfo.InvariantCulture, $" {row.Max(c => c.Report.GcStats.GetBytesAllocatedPerOperation(c.Report.BenchmarkCase) ?? 0)} |\n");
@@ -72,7 +73,7 @@ internal static partial class ResultsFile
 
     private static string Amount(Yardstick y) => string.Create(CultureInfo.InvariantCulture, $"{(y.Operations > 0 ? y.Operations : y.Bytes) / 1e6:G3} {(y.Operations > 0 ? "MFLOP" : "MB")}");
 
-    private static string Column(VectorWidth width, int threads) => $"{width}, {threads} thread{(threads == 1 ? "" : "s")}";
+    private static string Column((VectorWidth Width, int Threads) c) => $"{c.Width} x {c.Threads}";
 
     private static double Median(Yardstick[] yardsticks, Func<Yardstick, double> value) => yardsticks.Select(value).Order().ElementAt(yardsticks.Length / 2);
 

@@ -1,11 +1,15 @@
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Exporters;
 using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using BenchmarkDotNet.Validators;
 using Perfolizer.Horology;
+using Perfolizer.Mathematics.OutlierDetection;
 
 namespace Mamba.Benchmarks;
 
@@ -29,24 +33,28 @@ internal sealed class RooflineColumn(string name, string legend, Func<Yardstick,
     public UnitType UnitType => UnitType.Dimensionless;
 
     /// <summary>
-    /// Short runs inside this process: so the peaks are measured where the benchmarks ran, and a case takes less than a second. Medians, allocations, and the
-    /// two columns of the roofline.
+    /// Short runs inside this process: so the peaks are measured where the benchmarks ran, and a case takes less than a second. No outlier is dropped, for the
+    /// medians do not heed them, and none of the default hints, which ask for long runs.
     /// </summary>
-    public static IConfig Config => DefaultConfig.Instance
+    public static IConfig Config => ManualConfig.CreateEmpty()
         .AddJob(Job.Default
-            .WithToolchain(InProcessNoEmitToolchain.Default)
+            .WithToolchain(InProcessNoEmitToolchain.Instance)
             .WithEvaluateOverhead(false)
             .WithIterationTime(TimeInterval.FromMilliseconds(20))
             .WithWarmupCount(2)
-            .WithIterationCount(7))
+            .WithIterationCount(7)
+            .WithOutlierMode(OutlierMode.DontRemove))
+        .AddLogger(ConsoleLogger.Default)
+        .AddValidator(JitOptimizationsValidator.FailOnError)
+        .AddColumnProvider(DefaultColumnProviders.Params, DefaultColumnProviders.Metrics)
         .AddColumn(
             StatisticColumn.Median,
             new RooflineColumn("Rate", "Operations or least bytes a second", (y, t) => FormattableString.Invariant($"{y.Rate(t):F1} {y.Unit}")),
             new RooflineColumn(
                 "Of peak", "Share of the FMA peak (GFLOP/s), or of the bandwidth of copying in memory (GB/s), at this width and on these threads",
                 (y, t) => FormattableString.Invariant($"{100 * y.Share(t):F0} %")))
-        .HideColumns(Column.Method, Column.Mean, Column.Error, Column.StdDev)
         .AddDiagnoser(new MemoryDiagnoser(new MemoryDiagnoserConfig(displayGenColumns: false)))
+        .AddExporter(MarkdownExporter.GitHub)
         .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80));
 
     public bool IsAvailable(Summary summary) => true;
