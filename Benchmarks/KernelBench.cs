@@ -3,6 +3,7 @@ using BenchmarkDotNet.Parameters;
 using BenchmarkDotNet.Running;
 using Mamba.Core;
 using Mamba.Core.Measurement;
+using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 
 namespace Mamba.Benchmarks;
@@ -55,6 +56,8 @@ public abstract class KernelBench
     [GlobalSetup]
     public void Setup()
     {
+        // What other benchmarks left in the pool would count against what this one may keep there: it would allocate on every call.
+        MemoryScope.Trim();
         _forced = Isa.Use(Width);
         Workers.Count = Threads;
         _work = Prepare();
