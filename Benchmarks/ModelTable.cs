@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Mamba.Core;
 using Mamba.Core.Measurement;
 using Mamba.Core.Simd;
@@ -15,24 +14,20 @@ internal static class ModelTable
     private const double Seconds = 5;
     private static readonly int[] s_threads = [1, 2];
 
-    public static string Markdown()
+    /// <summary>The lines of the table in Markdown, each as soon as it is measured.</summary>
+    public static IEnumerable<string> Lines()
     {
-        Dictionary<int, double> peaks = s_threads.ToDictionary(n => n, n => OnThreads(n, () => Roofline.FmaPeak()));
-        StringBuilder text = new();
-        Line($"{Processor.Name}, {Isa.Current}, FMA peak {string.Join(", ", s_threads.Select(n => string.Create(CultureInfo.InvariantCulture, $"{peaks[n]:F0} GFLOP/s ({Threads(n)})")))}. Median ms a step (share of the FMA peak, measured between the steps).");
-        Line($"");
-        Line($"| model | input | {string.Join(" | ", s_threads.Select(n => $"inference, {Threads(n)}"))} | training batch | {string.Join(" | ", s_threads.Select(n => $"training step, {Threads(n)}"))} |");
-        Line($"|---|---|{string.Concat(Enumerable.Repeat("---|", 2 * s_threads.Length + 1))}");
+        string[] peaks = Array.ConvertAll(s_threads, n => string.Create(CultureInfo.InvariantCulture, $"{OnThreads(n, () => Roofline.FmaPeak()):F0} GFLOP/s on {Threads(n)}"));
+        yield return $"{Processor.Name}, {Isa.Current}; FMA peak {string.Join(", ", peaks)}. Median ms a step, and its share of the FMA peak between the steps.";
+        yield return "";
+        yield return $"| model | input | {string.Join(" | ", s_threads.Select(n => $"inference, {Threads(n)}"))} | training batch | {string.Join(" | ", s_threads.Select(n => $"training step, {Threads(n)}"))} |";
+        yield return $"|---|---|{string.Concat(Enumerable.Repeat("---|", 2 * s_threads.Length + 1))}";
         foreach (string name in ModelBench.Headline)
         {
             ModelEntry entry = Registry.Find(name);
             StepConfig inference = StepConfig.Of(entry, training: false), training = StepConfig.Of(entry, training: true);
-            Line($"| `{name}` | {inference.Height} x {inference.Width} | {Cells(inference)} | {training.Batch} | {Cells(training)} |");
-            Console.Error.WriteLine($"{name} measured");
+            yield return $"| `{name}` | {inference.Height} x {inference.Width} | {Cells(inference)} | {training.Batch} | {Cells(training)} |";
         }
-        return text.ToString();
-
-        void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
     }
 
     private static string Cells(StepConfig step) => string.Join(" | ", s_threads.Select(n => OnThreads(n, () => Cell(ModelMeasurement.Of(step, Seconds)))));

@@ -28,9 +28,13 @@ switch (args)
         Profile.Run(model, args.Length > 2 ? int.Parse(args[2]) : null, args.Length > 3 ? int.Parse(args[3]) : null);
         break;
     case ["--table"]:
-        string table = ModelTable.Markdown();
-        Console.WriteLine(table);
-        if (results) ResultsFile.Put("Models", table);
+        List<string> table = [];
+        foreach (string line in ModelTable.Lines())
+        {
+            Console.WriteLine(line);
+            table.Add(line);
+        }
+        if (results) ResultsFile.Put("Models", string.Join('\n', table));
         break;
     default:
         Summary[] summaries = [.. BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, RooflineColumn.Config)];
