@@ -1,37 +1,34 @@
 using BenchmarkDotNet.Attributes;
-using Mamba.Core;
+using Mamba.Core.Simd;
+using Mamba.Models.Measurement;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Whole models at 256x256: inference of one image, and a training step (forward, loss, backward, optimizer) of two.</summary>
-public class ModelBench : ICounted
+/// <summary>
+/// Whole models at their own sizes: inference of one image, and a training step of two, or of 64 small ones. At the width of the process alone (MAMBA_ISA
+/// chooses it): U-Net takes seconds without vectors.
+/// </summary>
+public class ModelBench : KernelBench
 {
-    private ModelStep? _step;
+    /// <summary>The models of the project's table.</summary>
+    public static readonly string[] Headline = ["ul-vm-unet", "unet", "resnet18-seg", "umambabot", "segformer", "vim", "vit"];
 
-    [Params("ul-vm-unet", "unet")]
+    public override IEnumerable<VectorWidth> Widths => [Isa.Current];
+
+    public IEnumerable<string> Models => Headline;
+
+    [ParamsSource(nameof(Models))]
     public string Model { get; set; } = "";
-
-    [Params(1, 2)]
-    public int Threads { get; set; }
 
     [Params(false, true)]
     public bool Training { get; set; }
 
-    double ICounted.Flops => (Training ? 3 : 1) * Step().ForwardFlops;
+    internal override string Label => $"{Model}, {(Training ? "training" : "inference")}";
 
-    [GlobalSetup]
-    public void Setup()
+    protected override Work Prepare()
     {
-        Workers.Count = Threads;
-        _step = Step();
+        ModelStep step = new(StepConfig.Of(Registry.Find(Model), Training));
+        return new Work(step.Run, step.Operations, 0);
     }
-
-    [Benchmark]
-    public void Pass()
-    {
-        if (Training) _step!.Train();
-        else _step!.Infer();
-    }
-
-    private ModelStep Step() => new(Model, 256, Training ? 2 : 1);
 }

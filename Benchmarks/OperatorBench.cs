@@ -4,52 +4,92 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>What the benchmarks of operators share: made-up inputs, and a forward or a forward-and-backward pass.</summary>
-public abstract class OperatorBench : ICounted
+/// <summary>What runs of an operator.</summary>
+public enum OperatorPass
 {
-    private Tensor[] _inputs = [];
-    private Tensor _cotangent = Tensor.Zeros();
-    private Func<Tensor[], Tensor> _operator = x => x[0];
+    /// <summary>The operator, nothing recorded.</summary>
+    Forward,
 
-    /// <summary>Floating-point operations of the forward pass; 0 where counting them says nothing.</summary>
-    protected abstract double ForwardFlops { get; }
+    /// <summary>The gradient of its first input alone.</summary>
+    InputGradient,
 
-    /// <summary>Whether the backward pass runs as well.</summary>
-    [Params(false, true)]
-    public bool Backward { get; set; }
+    /// <summary>The gradient of its second input alone: the weights.</summary>
+    WeightGradient,
 
-    double ICounted.Flops => Backward ? 3 * ForwardFlops : ForwardFlops;
+    /// <summary>The gradients of all its inputs.</summary>
+    Backward,
+}
 
-    /// <summary>One pass.</summary>
-    [Benchmark]
-    public void Pass()
-    {
-        if (!Backward)
-        {
-            using MemoryScope scope = new();
-            _operator(_inputs);
-            return;
-        }
-        foreach (Tensor input in _inputs) input.ZeroGrad();
-        using Tape tape = new();
-        tape.Backward(_operator(_inputs), _cotangent);
-    }
+/// <summary>An operator with inputs as a model of the zoo has them.</summary>
+/// <param name="Name">Where it stands, and its sizes.</param>
+/// <param name="Operator">The operator.</param>
+/// <param name="Shapes">The shapes of its inputs: the data first, then the weights.</param>
+public sealed record OperatorCase(string Name, Func<Tensor[], Tensor> Operator, params int[][] Shapes)
+{
+    public override string ToString() => Name;
+}
 
-    /// <summary>Sets what runs.</summary>
-    protected void Prepare(Func<Tensor[], Tensor> op, params Tensor[] inputs)
-    {
-        (_operator, _inputs) = (op, inputs);
-        using (MemoryScope scope = new())
-            _cotangent = scope.Return(op(inputs).Clone());
-        foreach (Tensor input in inputs) input.RequiresGrad = Backward;
-    }
+/// <summary>Benchmarks of operators over the shapes of the zoo: a forward pass, or gradients alone.</summary>
+public abstract class OperatorBench : KernelBench
+{
+    private Tape? _tape;
 
-    /// <summary>Numbers in [-1/2, 1/2).</summary>
-    protected static Tensor Noise(params ReadOnlySpan<int> shape)
+    /// <summary>The operators and shapes.</summary>
+    public abstract IEnumerable<OperatorCase> Cases { get; }
+
+    /// <summary>The passes that differ.</summary>
+    public virtual IEnumerable<OperatorPass> Passes => [OperatorPass.Forward, OperatorPass.Backward];
+
+    [ParamsSource(nameof(Cases))]
+    public OperatorCase Case { get; set; } = null!;
+
+    [ParamsSource(nameof(Passes))]
+    public OperatorPass Pass { get; set; }
+
+    internal override string Label => $"{Case}, {Pass}";
+
+    /// <summary>An input: numbers in [-1/2, 1/2).</summary>
+    protected virtual Tensor Input(int index, int[] shape)
     {
         Tensor tensor = Tensor.Empty(shape);
-        Random random = new(1);
+        Random random = new(index);
         foreach (ref float x in tensor.Span) x = random.NextSingle() - 0.5f;
         return tensor;
     }
+
+    protected override Work Prepare()
+    {
+        Tensor[] inputs = [.. Case.Shapes.Select((shape, i) => Input(i, shape))];
+        Tensor[] wanted = Pass switch
+        {
+            OperatorPass.Forward => [],
+            OperatorPass.InputGradient => [inputs[0]],
+            OperatorPass.WeightGradient => [inputs[1]],
+            _ => inputs,
+        };
+        foreach (Tensor input in wanted) input.RequiresGrad = true;
+
+        using MultiplyAdds counter = new();
+        _tape = new Tape();
+        Tensor output = Case.Operator(inputs);
+        double numbers = inputs.Sum(x => (double)x.Count) + output.Count + wanted.Sum(x => (double)x.Count);
+        double operations = 2.0 * counter.Count * (Pass == OperatorPass.Backward ? 2 : 1); // as many again for inputs and for weights
+        if (Pass == OperatorPass.Forward) return new Work(Forward, operations, sizeof(float) * numbers);
+        Input(inputs.Length, output.Shape.ToArray()).Span.CopyTo(output.OpenGrad().Span);
+        return new Work(Gradients, operations, sizeof(float) * numbers);
+
+        void Forward()
+        {
+            using MemoryScope scope = new();
+            Case.Operator(inputs);
+        }
+
+        void Gradients()
+        {
+            foreach (Tensor input in wanted) input.ZeroGrad();
+            _tape.RepeatLastStep();
+        }
+    }
+
+    protected override void Release() => _tape?.Dispose();
 }

@@ -1,7 +1,11 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.RegularExpressions;
 using Mamba.Core;
+using Mamba.Core.Measurement;
 using Mamba.Core.Simd;
+using Mamba.Models.Measurement;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Benchmarks;
 
@@ -10,36 +14,24 @@ internal static partial class Profile
 {
     private const int Passes = 15;
 
-    public static void Run(string model, int size, int batch)
+    public static void Run(string model, int? size, int? batch)
     {
-        Console.WriteLine($"{model} {size}x{size}, {Workers.Count} threads, {Isa.Current}");
-        ModelStep inference = new(model, size, 1), training = new(model, size, batch);
-        Report("inference, 1 image", inference.Infer, 1, inference.ForwardFlops);
-        Report($"training, {batch} images", training.Train, batch, 3 * training.ForwardFlops);
-    }
-
-    private static void Report(string name, Action pass, int images, double flops)
-    {
-        long warm = Stopwatch.GetTimestamp();
-        for (int i = 0; i < 5 || Stopwatch.GetElapsedTime(warm).TotalSeconds < 2; i++) pass(); // until the runtime has compiled everything for good
-        // The peak is measured between the passes: what slows the machine down slows both.
-        double[] milliseconds = new double[Passes], peaks = new double[Passes];
-        long allocated = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < Passes; i++)
+        ModelEntry entry = Registry.Find(model);
+        foreach (bool training in new[] { false, true })
         {
-            long start = Stopwatch.GetTimestamp();
-            pass();
-            milliseconds[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            peaks[i] = Roofline.FmaPeak(rounds: 40_000, runs: 1);
+            StepConfig config = StepConfig.Of(entry, training, size is { } side ? (side, side) : null, training ? batch : null);
+            ModelStep step = new(config);
+            PassTimes times = PassTimes.Measure(step.Run, seconds: 3);
+            long allocated = GC.GetAllocatedBytesForCurrentThread();
+            step.Run();
+            allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+            double rate = step.Operations / times.Median / 1e6, best = step.Operations / times.Min / 1e6;
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{model} {config.Height}x{config.Width}, {(training ? "training" : "inference")}, batch {config.Batch}, {Workers.Count} threads, {Isa.Current}: {times.Median:F2} ms (best {times.Min:F2}), "
+                + $"{config.Batch * 1e3 / times.Median:F1} images/s, {rate:F1} GFLOP/s = {100 * rate / times.MedianPeak:F0} % of the median FMA peak {times.MedianPeak:F0}; "
+                + $"best of best {100 * best / times.BestPeak:F0} % of {times.BestPeak:F0}; {allocated} bytes allocated a pass"));
+            Kernels(step.Run, times.Min);
         }
-        allocated = (GC.GetAllocatedBytesForCurrentThread() - allocated) / Passes;
-        Array.Sort(milliseconds);
-        Array.Sort(peaks);
-        double median = milliseconds[Passes / 2], peak = peaks[Passes / 2];
-        Console.WriteLine(
-            $"{name}: {median:F2} ms (best {milliseconds[0]:F2}), {images * 1e3 / median:F1} images/s, {flops / median / 1e6:F1} GFLOP/s = {flops / median / 1e6 / peak:P0} of the median FMA peak {peak:F0}; best of best {flops / milliseconds[0] / 1e6 / peaks[^1]:P0} of {peaks[^1]:F0}; "
-            + $"{allocated} bytes allocated a pass");
-        Kernels(pass, milliseconds[0]);
     }
 
     private static void Kernels(Action pass, double whole)

@@ -1,9 +1,13 @@
+using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using Mamba.Benchmarks;
 using Mamba.Core;
+using Mamba.Core.Measurement;
 using Mamba.Core.Simd;
 
-// --threads first: Workers.Count of the modes below (BenchmarkDotNet's processes take all).
+// First --results: the tables go to Results/<cpu>.md as well. Then --threads: Workers.Count of the roofline and the profile; all else sets its own.
+bool results = args is ["--results", ..];
+if (results) args = args[1..];
 if (args is ["--threads", string threads, ..])
 {
     Workers.Count = int.Parse(threads);
@@ -21,9 +25,19 @@ switch (args)
         Console.WriteLine($"copy {Roofline.CopyBandwidth():F1} GB/s on {Workers.Count} threads");
         break;
     case ["--profile", string model, ..]:
-        Profile.Run(model, args.Length > 2 ? int.Parse(args[2]) : 256, args.Length > 3 ? int.Parse(args[3]) : 2);
+        Profile.Run(model, args.Length > 2 ? int.Parse(args[2]) : null, args.Length > 3 ? int.Parse(args[3]) : null);
+        break;
+    case ["--table"]:
+        List<string> table = [];
+        foreach (string line in ModelTable.Lines())
+        {
+            Console.WriteLine(line);
+            table.Add(line);
+        }
+        if (results) ResultsFile.Put("Models", string.Join('\n', table));
         break;
     default:
-        BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, RooflineColumn.Config);
+        Summary[] summaries = [.. BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, RooflineColumn.Config)];
+        if (results) ResultsFile.Add(summaries);
         break;
 }

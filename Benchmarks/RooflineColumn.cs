@@ -1,31 +1,26 @@
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Exporters;
 using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
-using Mamba.Core.Simd;
+using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using BenchmarkDotNet.Validators;
+using Perfolizer.Horology;
+using Perfolizer.Mathematics.OutlierDetection;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>A benchmark whose operations can be counted.</summary>
-internal interface ICounted
+/// <summary>A column about a benchmark's median time, in nanoseconds, and its yardstick.</summary>
+internal sealed class RooflineColumn(string name, string legend, Func<Yardstick, double, string> text) : IColumn
 {
-    /// <summary>Floating-point operations of one call, a multiply-add as two.</summary>
-    double Flops { get; }
-}
+    public string Id => $"{nameof(RooflineColumn)}.{name}";
 
-/// <summary>
-/// GFLOP/s of the median and its share of the FMA peak. The peak is measured once, by the process that prints the table, right after the benchmarks.
-/// </summary>
-internal sealed class RooflineColumn : IColumn
-{
-    private readonly Lazy<double> _peak = new(() => Roofline.FmaPeak());
+    public string ColumnName => name;
 
-    public string Id => nameof(RooflineColumn);
-
-    public string ColumnName => "GFLOP/s (of peak)";
-
-    public string Legend => "Operations a second, of the FMA peak on all threads";
+    public string Legend => legend;
 
     public bool AlwaysShow => true;
 
@@ -33,30 +28,41 @@ internal sealed class RooflineColumn : IColumn
 
     public int PriorityInCategory => 0;
 
-    public bool IsNumeric => false;
+    public bool IsNumeric => true;
 
     public UnitType UnitType => UnitType.Dimensionless;
+
+    /// <summary>
+    /// Short runs inside this process: so the peaks are measured where the benchmarks ran, and a case takes less than a second. No outlier is dropped, for the
+    /// medians do not heed them, and none of the default hints, which ask for long runs.
+    /// </summary>
+    public static IConfig Config => ManualConfig.CreateEmpty()
+        .AddJob(Job.Default
+            .WithToolchain(InProcessNoEmitToolchain.Instance)
+            .WithEvaluateOverhead(false)
+            .WithIterationTime(TimeInterval.FromMilliseconds(20))
+            .WithWarmupCount(2)
+            .WithIterationCount(7)
+            .WithOutlierMode(OutlierMode.DontRemove))
+        .AddLogger(ConsoleLogger.Default)
+        .AddValidator(JitOptimizationsValidator.FailOnError)
+        .AddColumnProvider(DefaultColumnProviders.Params, DefaultColumnProviders.Metrics)
+        .AddColumn(
+            StatisticColumn.Median,
+            new RooflineColumn("Rate", "Operations or least bytes a second", (y, t) => FormattableString.Invariant($"{y.Rate(t):F1} {y.Unit}")),
+            new RooflineColumn(
+                "Of peak", "Share of the FMA peak (GFLOP/s), or of the bandwidth of copying in memory (GB/s), at this width and on these threads",
+                (y, t) => FormattableString.Invariant($"{100 * y.Share(t):F0} %")))
+        .AddDiagnoser(new MemoryDiagnoser(new MemoryDiagnoserConfig(displayGenColumns: false)))
+        .AddExporter(MarkdownExporter.GitHub)
+        .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80));
 
     public bool IsAvailable(Summary summary) => true;
 
     public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
 
-    public string GetValue(Summary summary, BenchmarkCase benchmarkCase)
-    {
-        if (summary[benchmarkCase]?.ResultStatistics is not { } times) return "-";
-        if (Activator.CreateInstance(benchmarkCase.Descriptor.Type) is not ICounted counted) return "-";
-        foreach (BenchmarkDotNet.Parameters.ParameterInstance parameter in benchmarkCase.Parameters.Items)
-            benchmarkCase.Descriptor.Type.GetProperty(parameter.Name)?.SetValue(counted, parameter.Value);
-        double rate = counted.Flops / times.Median;
-        return rate > 0 ? FormattableString.Invariant($"{rate:F1} ({rate / _peak.Value:P0})") : "-";
-    }
+    public string GetValue(Summary summary, BenchmarkCase benchmarkCase) =>
+        summary[benchmarkCase]?.ResultStatistics is { } times && KernelBench.Of(benchmarkCase).Yardstick is { } yardstick ? text(yardstick, times.Median) : "-";
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style) => GetValue(summary, benchmarkCase);
-
-    /// <summary>Short runs in this process's own configuration: medians, allocations and the roofline.</summary>
-    public static IConfig Config => DefaultConfig.Instance
-        .AddJob(Job.ShortRun.WithIterationCount(9))
-        .AddColumn(StatisticColumn.Median, new RooflineColumn())
-        .AddDiagnoser(BenchmarkDotNet.Diagnosers.MemoryDiagnoser.Default)
-        .AddLogicalGroupRules(BenchmarkLogicalGroupRule.ByMethod);
 }

@@ -1,33 +1,32 @@
-using BenchmarkDotNet.Attributes;
 using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Selective scans in both schedules, N = 16: VMamba-sized, U-Mamba-sized, and ul-vm-unet's four narrow sequences. Counted: three multiply-adds a state update.</summary>
+/// <summary>Selective scans of the zoo and one of VMamba's size, 16 states, in both schedules. Counted: three multiply-adds a state update.</summary>
 public class ScanBench : OperatorBench
 {
     private const int States = 16;
+    private const int IndexOfA = 2;
 
-    // Batch, length, channels.
-    [Params("1 512 1024", "1 1024 336", "4 1024 24")]
-    public string Size { get; set; } = "1 1 1";
+    public override IEnumerable<OperatorCase> Cases =>
+        from schedule in new[] { ScanSchedule.Sequential, ScanSchedule.Chunked }
+        from scan in new[]
+        {
+            Scan("ul-vm-unet", 4, 1024, 12, schedule), Scan("ul-vm-unet encoder6", 4, 64, 24, schedule), Scan("umambabot", 1, 256, 1024, schedule), Scan("vim", 1, 65, 336, schedule),
+            Scan("vim backwards, 64 images", 64, 65, 336, schedule, reverse: true), Scan("vmamba", 1, 1024, 336, schedule), Scan("a lone block", 1, 4096, 16, schedule),
+        }
+        select scan;
 
-    [Params(ScanSchedule.Sequential, ScanSchedule.Chunked)]
-    public ScanSchedule Schedule { get; set; }
-
-    protected override double ForwardFlops => 6.0 * Number(0) * Number(1) * Number(2) * States;
-
-    [GlobalSetup]
-    public void Setup()
+    /// <summary>A is negative.</summary>
+    protected override Tensor Input(int index, int[] shape)
     {
-        (int batch, int length, int channels) = (Number(0), Number(1), Number(2));
-        Tensor a = Noise(channels, States);
-        foreach (ref float x in a.Span) x = -1f - x;
-        Prepare(
-            x => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, schedule: Schedule).Output,
-            Noise(batch, length, channels), Noise(batch, length, channels), a, Noise(batch, length, States), Noise(batch, length, States), Noise(channels),
-            Noise(batch, length, channels), Noise(channels));
+        Tensor tensor = base.Input(index, shape);
+        if (index == IndexOfA) foreach (ref float x in tensor.Span) x -= 1f;
+        return tensor;
     }
 
-    private int Number(int i) => int.Parse(Size.Split(' ')[i]);
+    private static OperatorCase Scan(string name, int batch, int length, int channels, ScanSchedule schedule, bool reverse = false) => new(
+        $"{name}: {batch} x {length} x {channels}, {schedule.ToString().ToLowerInvariant()}",
+        x => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, schedule: schedule, reverse: reverse).Output,
+        [batch, length, channels], [batch, length, channels], [channels, States], [batch, length, States], [batch, length, States], [channels], [batch, length, channels], [channels]);
 }

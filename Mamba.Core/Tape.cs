@@ -115,12 +115,8 @@ public sealed class Tape : IDisposable
             while (_steps.Count > 0)
             {
                 Step step = _steps[^1];
-                if (step.HasGradient)
-                {
-                    if (Numerics is not null) NumericsCheck.Gradients(step.Place, step.Outputs);
-                    using MemoryScope scratch = new();
-                    step.Backward();
-                }
+                if (Numerics is not null) NumericsCheck.Gradients(step.Place, step.Outputs);
+                step.Run();
                 step.Release();
                 _steps.RemoveAt(_steps.Count - 1);
             }
@@ -129,6 +125,17 @@ public sealed class Tape : IDisposable
         {
             s_current = this;
         }
+    }
+
+    /// <summary>
+    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The gradient of
+    /// its result must be there.
+    /// </summary>
+    internal void RepeatLastStep()
+    {
+        s_current = null;
+        _steps[^1].Run();
+        s_current = this;
     }
 
     /// <summary>Stops recording and gives back everything the tape still holds.</summary>
@@ -152,14 +159,12 @@ public sealed class Tape : IDisposable
 
     private readonly record struct Step(Tensor[] Outputs, Action Backward, Tensor[] Saved, string Place)
     {
-        public bool HasGradient
+        /// <summary>Runs the backward pass if one of the results has a gradient.</summary>
+        public void Run()
         {
-            get
-            {
-                foreach (Tensor output in Outputs)
-                    if (output.Grad is not null) return true;
-                return false;
-            }
+            if (!Array.Exists(Outputs, output => output.Grad is not null)) return;
+            using MemoryScope scratch = new();
+            Backward();
         }
 
         public void Release()

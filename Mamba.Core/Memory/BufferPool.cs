@@ -62,6 +62,16 @@ internal static class BufferPool
         }
     }
 
+    /// <summary>Leaves all buffers that wait to the garbage collector.</summary>
+    public static void Clear()
+    {
+        lock (s_gate)
+        {
+            s_free.Clear();
+            s_pooled = 0;
+        }
+    }
+
     private static int ClassOf(int length)
     {
         if (length <= Smallest) return Smallest;

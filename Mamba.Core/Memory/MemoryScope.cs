@@ -45,6 +45,16 @@ public sealed class MemoryScope : IDisposable
         _tensors.Clear();
     }
 
+    /// <summary>
+    /// Gives memory that waits to be used again back to the system, and that of tensors which nobody holds any more: for a program that goes on after
+    /// its largest work.
+    /// </summary>
+    public static void Trim()
+    {
+        BufferPool.Clear();
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
+    }
+
     /// <summary>Makes the innermost scope of this thread, if there is one, the owner of a new tensor.</summary>
     internal static void Own(Tensor tensor) => s_current?._tensors.Add(tensor);
 

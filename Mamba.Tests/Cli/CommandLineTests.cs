@@ -205,7 +205,7 @@ internal sealed class CommandLineTests : CliTest
     [TestCase(0, "00:00:00"), TestCase(3_661, "01:01:01"), TestCase(100_000, "27:46:40")]
     public void A_duration_may_be_longer_than_a_day(int seconds, string text) => Assert.That(Summary.Duration(TimeSpan.FromSeconds(seconds)), Is.EqualTo(text));
 
-    [TestCase("train"), TestCase("eval"), TestCase("infer"), TestCase("models"), TestCase("verify")]
+    [TestCase("train"), TestCase("eval"), TestCase("infer"), TestCase("models"), TestCase("bench"), TestCase("verify")]
     public void Help_has_an_example(string verb) => Assert.That(Mamba(verb, "--help").Out, Does.Contain($"Example: mamba {verb}"));
 
     /// <summary>Slices of 40 x 32 with a bright square, and its mask.</summary>

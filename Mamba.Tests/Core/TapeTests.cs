@@ -80,4 +80,22 @@ internal sealed class TapeTests
         Assert.That(() => x.Item(), Throws.TypeOf<ShapeException>());
         Assert.That(() => new Shape(1 << 20, 1 << 20), Throws.TypeOf<ShapeException>());
     }
+
+    [Test]
+    public void The_last_step_can_be_walked_back_again_and_again()
+    {
+        using Tape tape = new();
+        using Tensor x = Tensor.From([1f, 2f], 2), w = Tensor.From([3f, 5f], 2);
+        x.RequiresGrad = true;
+        Tensor y = Ops.Multiply(x, w);
+        y.OpenGrad().Span.Fill(2f);
+        for (int i = 0; i < 3; i++)
+        {
+            x.ZeroGrad();
+            tape.RepeatLastStep();
+            Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new[] { 6f, 10f }));
+        }
+        tape.RepeatLastStep();
+        Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
+    }
 }

@@ -1,17 +1,19 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using Mamba.Core;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 
-namespace Mamba.Benchmarks;
+namespace Mamba.Core.Measurement;
 
 /// <summary>
 /// What this machine can do at most, measured in this process: the yardstick of every figure, because it slows down together with what it measures.
 /// </summary>
-internal static unsafe class Roofline
+public static unsafe class Roofline
 {
-    /// <summary>Peak of fused multiply-adds at the current width, by as many threads as <see cref="Workers.Count"/>, in GFLOP/s.</summary>
+    /// <summary>Peak of fused multiply-adds at the current width, by as many threads as <see cref="Workers.Count"/>.</summary>
+    /// <param name="rounds">Rounds of twelve multiply-adds a thread and run.</param>
+    /// <param name="runs">Runs, of which the best counts.</param>
+    /// <returns>GFLOP/s, a multiply-add as two operations.</returns>
     public static double FmaPeak(int rounds = 400_000, int runs = 9)
     {
         int threads = Workers.Count;
@@ -20,7 +22,8 @@ internal static unsafe class Roofline
         return Best(() => Launch.Run(new FmaChains { Rounds = rounds, Sink = sink }, threads, 1), flops, runs);
     }
 
-    /// <summary>Copy bandwidth (bytes read plus bytes written) of arrays far larger than the caches, in GB/s.</summary>
+    /// <summary>Copy bandwidth of arrays far larger than the caches, by as many threads as <see cref="Workers.Count"/>.</summary>
+    /// <returns>Bytes read plus bytes written, in GB/s.</returns>
     public static double CopyBandwidth()
     {
         const int Count = 1 << 25;
@@ -29,7 +32,7 @@ internal static unsafe class Roofline
     }
 
     /// <summary>The best of several runs, in units of 1e9 a second.</summary>
-    public static double Best(Action action, double work, int runs = 9)
+    private static double Best(Action action, double work, int runs = 9)
     {
         action();
         double best = double.MaxValue;

@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using System.Runtime;
+
+namespace Mamba.Core.Measurement;
+
+/// <summary>
+/// What a pass takes that is repeated, with the FMA peak measured between the repetitions: what slows the machine down slows both, so that their ratio
+/// stands where either alone does not.
+/// </summary>
+public sealed class PassTimes
+{
+    private const int WantedRepetitions = 5;
+    private const double PatienceFactor = 4;
+    private const double QuietSeconds = 0.5;
+
+    private readonly double[] _milliseconds;
+    private readonly double[] _peaks;
+
+    private PassTimes(List<double> milliseconds, List<double> peaks, long peakMemory)
+    {
+        (_milliseconds, _peaks, PeakMemory) = ([.. milliseconds.Order()], [.. peaks.Order()], peakMemory);
+    }
+
+    /// <summary>How often the pass ran.</summary>
+    public int Repetitions => _milliseconds.Length;
+
+    /// <summary>The median, in milliseconds.</summary>
+    public double Median => _milliseconds[_milliseconds.Length / 2];
+
+    /// <summary>The shortest, in milliseconds.</summary>
+    public double Min => _milliseconds[0];
+
+    /// <summary>The median of the FMA peaks, in GFLOP/s.</summary>
+    public double MedianPeak => _peaks[_peaks.Length / 2];
+
+    /// <summary>The highest of the FMA peaks, in GFLOP/s.</summary>
+    public double BestPeak => _peaks[^1];
+
+    /// <summary>
+    /// The largest resident memory of the process after a pass, in bytes. Buffers go back to their pool, not to the system, so that this is what the
+    /// pass needed at once, with the runtime and all else that lives.
+    /// </summary>
+    public long PeakMemory { get; }
+
+    /// <summary>
+    /// Repeats a pass for a time, after a warm-up of at most half of it. A slow pass has up to four times as long to reach five repetitions; a very slow
+    /// one ends with fewer.
+    /// </summary>
+    /// <param name="pass">What to measure.</param>
+    /// <param name="seconds">How long to repeat it.</param>
+    /// <param name="stop">Ends it between two passes.</param>
+    /// <returns>The times of at least one pass.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static PassTimes Measure(Action pass, double seconds, CancellationToken stop = default)
+    {
+        WarmUp(pass, seconds / 2, stop);
+        List<double> milliseconds = [], peaks = [];
+        long memory = 0, start = Stopwatch.GetTimestamp();
+        double elapsed;
+        do
+        {
+            stop.ThrowIfCancellationRequested();
+            long begin = Stopwatch.GetTimestamp();
+            pass();
+            milliseconds.Add(Stopwatch.GetElapsedTime(begin).TotalMilliseconds);
+            peaks.Add(Roofline.FmaPeak(rounds: 40_000, runs: 1));
+            memory = Math.Max(memory, Environment.WorkingSet);
+            elapsed = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        }
+        while (elapsed < seconds || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
+        return new PassTimes(milliseconds, peaks, memory);
+    }
+
+    /// <summary>
+    /// Until the runtime has compiled everything for good: it compiles what is called often again, in the background, a tenth of a second after the last
+    /// method came new. So half a second without a compiled method is the end of it.
+    /// </summary>
+    private static void WarmUp(Action pass, double most, CancellationToken stop)
+    {
+        long start = Stopwatch.GetTimestamp(), quiet = start, compiled = -1;
+        do
+        {
+            stop.ThrowIfCancellationRequested();
+            pass();
+            long now = JitInfo.GetCompiledMethodCount();
+            if (now != compiled) (compiled, quiet) = (now, Stopwatch.GetTimestamp());
+        }
+        while (Stopwatch.GetElapsedTime(start).TotalSeconds < most && Stopwatch.GetElapsedTime(quiet).TotalSeconds < QuietSeconds);
+    }
+}

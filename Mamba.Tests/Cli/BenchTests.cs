@@ -1,0 +1,109 @@
+using System.Text.Json;
+using Mamba.Core;
+using Mamba.Core.Measurement;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using Mamba.Models.Measurement;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Tests.Cli;
+
+[NonParallelizable]
+internal sealed class BenchTests : CliTest
+{
+    private static readonly string[] s_fields =
+    [
+        "model", "mode", "batch", "threads", "isa", "ms_median", "ms_min", "images_per_second", "gflops", "peak_gflops", "peak_share", "peak_rss_mb",
+    ];
+
+    [TestCase("infer", 1), TestCase("train", 3)]
+    public void The_figures_of_a_model_agree_with_each_other(string mode, int forwardPasses)
+    {
+        const int Batch = 2;
+        string[] arguments = ["bench", "--model", "resnet20", "--size", "16", "--batch", "2", "--threads", "1", "--seconds", "0.05", "--json"];
+        Result bench = Mamba(mode == "train" ? [.. arguments, "--train"] : arguments);
+        Assert.That(bench.Code, Is.Zero, bench.Error);
+        using JsonDocument json = JsonDocument.Parse(bench.Out);
+        JsonElement only = json.RootElement.EnumerateArray().Single();
+        Assert.That(only.EnumerateObject().Select(p => p.Name), Is.EqualTo(s_fields));
+        Assert.That(only.GetProperty("model").GetString(), Is.EqualTo("resnet20"));
+        Assert.That(only.GetProperty("mode").GetString(), Is.EqualTo(mode));
+        Assert.That(only.GetProperty("isa").GetString(), Is.EqualTo(Isa.Current.ToString()).IgnoreCase);
+        Assert.That((Number("batch"), Number("threads")), Is.EqualTo(((double)Batch, 1.0)));
+        foreach (string field in s_fields[5..]) Assert.That(Number(field), Is.Positive, field);
+        Assert.That(Number("ms_min"), Is.LessThanOrEqualTo(Number("ms_median")));
+        Assert.That(Number("images_per_second") * Number("ms_median"), Is.EqualTo(1e3 * Batch).Within(1e-9).Percent);
+        Assert.That(Number("peak_share") * Number("peak_gflops"), Is.EqualTo(Number("gflops")).Within(1e-9).Percent);
+
+        using MemoryScope scope = new();
+        using MultiplyAdds count = new();
+        Registry.Find("resnet20").Create().Forward(Tensor.Zeros(Batch, 16, 16, 3));
+        Assert.That(Number("gflops") * Number("ms_median") * 1e6, Is.EqualTo(2.0 * forwardPasses * count.Count).Within(1e-9).Percent);
+
+        double Number(string field) => only.GetProperty(field).GetDouble();
+    }
+
+    [Test]
+    public void The_table_names_the_machine_and_the_model()
+    {
+        Result bench = Mamba("bench", "--model", "vim-patch8-1000", "--seconds", "0.05", "--threads", "2");
+        Assert.That(bench.Code, Is.Zero, bench.Error);
+        string[] lines = bench.Out.TrimEnd().Split(Environment.NewLine);
+        Assert.That(lines, Has.Length.EqualTo(3));
+        Assert.That(lines[0], Does.StartWith(Processor.Name).And.Contain("threads: 2").And.Match(@"FMA peak: \d+ GFLOP/s"));
+        Assert.That(lines[2], Does.Match(@"^vim-patch8-1000 +1 +\d+\.\d\d "));
+    }
+
+    [TestCase("vim", false, 1, 32), TestCase("vim", true, 64, 32), TestCase("unet", true, 2, 256), TestCase("resnet18", true, 2, 224), TestCase("segformer", false, 1, 224)]
+    public void Without_options_a_step_is_of_the_models_size_and_a_batch_that_takes_no_minutes(string name, bool training, int batch, int size)
+    {
+        StepConfig step = StepConfig.Of(Registry.Find(name), training);
+        Assert.That((step.Batch, step.Height, step.Width), Is.EqualTo((batch, size, size)));
+    }
+
+    [TestCase("did you mean 'unet'", "--model", "unt"), TestCase("square", "--model", "vim", "--size", "32x48"), TestCase("multiples of 4; the size is 30x30", "--model", "vit", "--size", "30")]
+    [TestCase("multiples of 8", "--size", "36"), TestCase("--batch is '0'", "--batch", "0"), TestCase("--threads is 'two'", "--threads", "two")]
+    [TestCase("--size is '8'", "--size", "8"), TestCase("--seconds is '0'", "--seconds", "0"), TestCase("'extra'", "extra")]
+    public void Bad_input_is_one_line_before_anything_runs(string expected, params string[] arguments)
+    {
+        Result bench = Mamba(["bench", .. arguments]);
+        Assert.That(bench.Code, Is.EqualTo(2));
+        Assert.That(bench.Out, Is.Empty);
+        Assert.That(bench.Error.TrimEnd().Split(Environment.NewLine), Has.Length.EqualTo(1));
+        Assert.That(bench.Error, Does.Contain(expected));
+    }
+
+    [Test]
+    public void It_ends_when_it_is_asked_to()
+    {
+        Result bench = Mamba(["bench", "--model", "resnet20", "--json"], new CancellationToken(canceled: true), _ => { });
+        Assert.That(bench.Code, Is.EqualTo(130));
+        Assert.That(bench.Out, Is.Empty);
+    }
+
+    [Test]
+    public void A_very_slow_pass_ends_with_fewer_repetitions()
+    {
+        int passes = 0;
+        PassTimes times = PassTimes.Measure(() =>
+        {
+            passes++;
+            Thread.Sleep(50); // more than the four times 10 ms that it has
+        }, seconds: 0.01);
+        Assert.That(times.Repetitions, Is.EqualTo(1));
+        Assert.That(passes, Is.EqualTo(2), "one to warm up");
+        Assert.That(times.Min, Is.EqualTo(times.Median).And.AtLeast(49));
+    }
+
+    [Test]
+    public void Memory_that_waits_to_be_used_goes_back()
+    {
+        const int Floats = 1 << 24;
+        using Tensor kept = Tensor.Full(1f, 5);
+        Tensor.Zeros(Floats).Dispose();
+        long before = GC.GetTotalMemory(forceFullCollection: false);
+        MemoryScope.Trim();
+        Assert.That(GC.GetTotalMemory(forceFullCollection: false), Is.LessThan(before - Floats * (long)sizeof(float) / 2));
+        Assert.That(kept.Span.ToArray(), Is.All.EqualTo(1f));
+    }
+}
