@@ -39,8 +39,9 @@ internal sealed class ModelGoldenTests
 
     private static void Check(string name)
     {
+        string path = ReferenceData.Path($"goldens/models/{name}.json"); // before the scope, in which no test can be skipped
         using (Assert.EnterMultipleScope())
-            foreach (VerificationResult result in ModelGolden.Run(ReferenceData.Path($"goldens/models/{name}.json")))
+            foreach (VerificationResult result in ModelGolden.Run(path))
                 Assert.That(result.Passed, $"{result.Case}: {result.Message}");
     }
 }
