@@ -75,7 +75,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             {
                 string[] arguments = File.Exists(Path.Combine(killed, "args.json")) ? ["--resume", killed] : first;
                 using TrainProcess process = new(arguments);
-                if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process))
+                if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process, killed))
                 {
                     Finish(process);
                     break;
@@ -91,11 +91,18 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         return _report;
     }
 
-    /// <summary>Kills at a random moment: mostly in the second and a half after training begins, sometimes before.</summary>
-    private bool Kill(TrainProcess process)
+    /// <summary>
+    /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint: on a busy machine, too,
+    /// most kills then leave the run further on than they found it.
+    /// </summary>
+    private bool Kill(TrainProcess process, string run)
     {
-        if (_random.NextInt(5) > 0) process.WaitForTraining();
-        if (!process.KillAfter(TimeSpan.FromSeconds(_random.NextDouble(0, 1.5)))) return false;
+        int from = _random.NextInt(5);
+        double seconds = _random.NextDouble(0, 1);
+        string[] there = Checkpoints(run);
+        if (from > 0) process.WaitUntil(() => process.IsTraining);
+        if (from > 1) process.WaitUntil(() => Checkpoints(run).Except(there).Any());
+        if (!process.KillAfter(TimeSpan.FromSeconds(seconds))) return false;
         _report = _report with { Kills = _report.Kills + 1 };
         return true;
     }
@@ -134,6 +141,8 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         };
         return newest;
     }
+
+    private static string[] Checkpoints(string run) => Directory.Exists(Path.Combine(run, "checkpoints")) ? Directory.GetFiles(Path.Combine(run, "checkpoints"), "*.safetensors") : [];
 
     private static void Finish(TrainProcess process)
     {

@@ -6,9 +6,9 @@ namespace Mamba.Kill;
 internal sealed class TrainProcess : IDisposable
 {
     private readonly Process _process;
-    private readonly ManualResetEventSlim _training = new();
     private readonly List<string> _lines = [];
     private readonly Lock _gate = new();
+    private bool _training;
 
     public TrainProcess(IEnumerable<string> arguments)
     {
@@ -33,10 +33,13 @@ internal sealed class TrainProcess : IDisposable
 
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>Waits until training begins, or the process has ended.</summary>
-    public void WaitForTraining()
+    /// <summary>Whether training has begun.</summary>
+    public bool IsTraining => Volatile.Read(ref _training);
+
+    /// <summary>Waits until something has happened, or the process has ended.</summary>
+    public void WaitUntil(Func<bool> happened)
     {
-        while (!_training.Wait(10) && !_process.HasExited) { }
+        while (!_process.HasExited && !happened()) Thread.Sleep(2);
     }
 
     /// <summary>Waits for the end.</summary>
@@ -60,13 +63,12 @@ internal sealed class TrainProcess : IDisposable
     {
         if (!_process.HasExited) _process.Kill();
         _process.Dispose();
-        _training.Dispose();
     }
 
     private void Hear(object sender, DataReceivedEventArgs e)
     {
         if (e.Data is not { } line) return;
         lock (_gate) _lines.Add(line);
-        if (line.StartsWith("run folder", StringComparison.Ordinal)) _training.Set();
+        if (line.StartsWith("run folder", StringComparison.Ordinal)) Volatile.Write(ref _training, true);
     }
 }
