@@ -11,6 +11,8 @@ internal sealed class KillTests : CliTest
     {
         KillReport report = new KillHarness(Directory.CreateDirectory(In("kills")).FullName, seed: 3, _ => { }).Run(kills: 3);
         Assert.That(report.Kills, Is.EqualTo(3));
-        Assert.That(report.Runs, Is.GreaterThan(0));
+        Assert.That(report.Moments, Is.EqualTo(3));
+        Assert.That(report.Further, Is.GreaterThan(0), "one kill at least is counted from a new checkpoint");
+        Assert.That(report.Verified, Is.GreaterThan(0));
     }
 }

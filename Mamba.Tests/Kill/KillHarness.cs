@@ -16,12 +16,14 @@ public sealed class KillException(string message) : Exception(message);
 /// <param name="BeforeCheckpoint">Kills before the run's first checkpoint.</param>
 /// <param name="Verified">Checkpoints read and held against their seals after a kill.</param>
 /// <param name="InEpoch">Kills after which the newest checkpoint stood inside an epoch.</param>
-public sealed record KillReport(int Kills, int Runs, int WhileWriting, int BeforeCheckpoint, int Verified, int InEpoch)
+/// <param name="Further">Kills after which the newest checkpoint was another than before.</param>
+/// <param name="Moments">Different moments at which was killed.</param>
+public sealed record KillReport(int Kills, int Runs, int WhileWriting, int BeforeCheckpoint, int Verified, int InEpoch, int Further, int Moments)
 {
     /// <summary>The figures in words.</summary>
     /// <returns>A line.</returns>
     public override string ToString() =>
-        $"{Kills} kills over {Runs} runs ({WhileWriting} while a file was written, {BeforeCheckpoint} before the first checkpoint, {InEpoch} resumed inside an epoch); " +
+        $"{Kills} kills over {Runs} runs, at {Moments} moments ({WhileWriting} while a file was written, {BeforeCheckpoint} before the first checkpoint, {Further} with a new checkpoint, {InEpoch} resumed inside an epoch); " +
         $"{Verified} checkpoints verified, none unreadable; no epoch lost; every run ended with the weights and results of one never interrupted";
 }
 
@@ -48,8 +50,9 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
 
     private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
     private readonly Dictionary<string, string> _expected = [];
-    private readonly RandomStream _random = new(seed, "kills");
-    private KillReport _report = new(0, 0, 0, 0, 0, 0);
+    private RandomStream _random = new(seed, "kills"); // a value that changes: readonly, it would be drawn from as a copy, the same number each time
+    private readonly HashSet<double> _moments = [];
+    private KillReport _report = new(0, 0, 0, 0, 0, 0, 0, 0);
 
     /// <summary>Kills until it has killed so often, and lets the last run end.</summary>
     /// <param name="kills">How often.</param>
@@ -75,12 +78,15 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             {
                 string[] arguments = File.Exists(Path.Combine(killed, "args.json")) ? ["--resume", killed] : first;
                 using TrainProcess process = new(arguments);
-                if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process, killed))
+                if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process, killed, out bool checkpointSeen))
                 {
                     Finish(process);
                     break;
                 }
-                reached = Inspect(killed, process.Lines, reached);
+                (int Epoch, int Batch) newest = Inspect(killed, process.Lines, reached);
+                if (newest != reached) _report = _report with { Further = _report.Further + 1 };
+                else if (checkpointSeen) throw new KillException($"{killed}: a checkpoint was seen before the kill, and the newest one still stands at {newest}");
+                reached = newest;
             }
             string outcome = Outcome(killed);
             if (outcome != expected) throw new KillException($"{killed} ended with\n{outcome}\nand one never interrupted with\n{expected}");
@@ -88,21 +94,23 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             log($"run {run}: {_report.Kills - before} kills, checkpoints every {interval}, {training}");
             Directory.Delete(killed, recursive: true);
         }
-        return _report;
+        return _report with { Moments = _moments.Count };
     }
 
     /// <summary>
     /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint: on a busy machine, too,
     /// most kills then leave the run further on than they found it.
     /// </summary>
-    private bool Kill(TrainProcess process, string run)
+    private bool Kill(TrainProcess process, string run, out bool checkpointSeen)
     {
         int from = _random.NextInt(5);
         double seconds = _random.NextDouble(0, 1);
         string[] there = Checkpoints(run);
         if (from > 0) process.WaitUntil(() => process.IsTraining);
         if (from > 1) process.WaitUntil(() => Checkpoints(run).Except(there).Any());
+        checkpointSeen = from > 1;
         if (!process.KillAfter(TimeSpan.FromSeconds(seconds))) return false;
+        _moments.Add(from + seconds);
         _report = _report with { Kills = _report.Kills + 1 };
         return true;
     }
@@ -111,10 +119,10 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     private (int Epoch, int Batch) Inspect(string run, string[] lines, (int Epoch, int Batch) before)
     {
         if (lines.FirstOrDefault(l => l.StartsWith("mamba:", StringComparison.Ordinal) || l.Contains("set aside", StringComparison.Ordinal)) is { } complaint) throw new KillException($"{run}: {complaint}");
-        if (!Directory.Exists(run)) return before;
-        if (Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories).Length > 0) _report = _report with { WhileWriting = _report.WhileWriting + 1 };
+        string[] files = Directory.Exists(run) ? Directory.GetFiles(run, "*", SearchOption.AllDirectories) : [];
+        if (files.Any(path => path.EndsWith(".tmp", StringComparison.Ordinal))) _report = _report with { WhileWriting = _report.WhileWriting + 1 };
         (int Epoch, int Batch) newest = default;
-        foreach (string path in Directory.GetFiles(run, "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        foreach (string path in files.Where(path => path.EndsWith(".safetensors", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
             try
             {
