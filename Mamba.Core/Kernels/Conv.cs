@@ -153,7 +153,7 @@ internal unsafe struct ConvForward : IKernel
         using Band band = new(s, Rows);
         // Neighbouring taps are neighbours in the band unless dilated: then every tap is a run of its own.
         bool adjacent = s.DilationX == 1;
-        TileShape tile = new()
+        TileShape tile = new TileShape
         {
             ARow = (nint)s.StrideX * s.CinGroup,
             AStep = 1,
@@ -163,7 +163,7 @@ internal unsafe struct ConvForward : IKernel
             Inner = adjacent ? 1 : s.KernelWidth,
             InnerStep = (nint)s.DilationX * s.CinGroup,
             Length = adjacent ? (nint)s.KernelWidth * s.CinGroup : s.CinGroup,
-        };
+        }.Cut<V>();
         for (nint item = begin; item < end; item++)
         {
             nint part = item % Split, group = item / Split % s.Groups, index = item / Split / s.Groups;
@@ -222,7 +222,7 @@ internal unsafe struct ConvWeightGradient : IKernel
                     Columns = s.CoutGroup,
                     ColumnStep = 1,
                 };
-                TileShape tile = new()
+                TileShape tile = new TileShape
                 {
                     ARow = 1,
                     AStep = (nint)s.StrideX * s.CinGroup,
@@ -231,7 +231,7 @@ internal unsafe struct ConvWeightGradient : IKernel
                     OuterStep = s.StrideY * band.RowStride,
                     Inner = 1,
                     Length = s.OutWidth,
-                };
+                }.Cut<V>();
                 for (nint c = first; c < last; c += width)
                 {
                     PackPanels.Pack<V>(source, c, panel.Pointer);

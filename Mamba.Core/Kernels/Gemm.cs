@@ -17,32 +17,32 @@ internal readonly unsafe struct Matrix(float* pointer, nint row, nint column = 1
 }
 
 /// <summary>
-/// C (+)= A B (+ bias): B is packed once into panels of two vectors of columns, A is read where it lies, one broadcast a multiply-add. The inner
-/// dimension is not blocked: a panel of the depths that occur (up to some 4,600) stays in the second-level cache, from which one load feeds
-/// twelve multiply-adds.
+/// C (+)= A B (+ bias). B is packed once into panels of two vectors of columns. A tile of twelve rows goes through as many panels as stay in the
+/// second-level cache, from which one load feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile, unless they
+/// are far apart in memory: then a block of them is copied first.
 /// </summary>
 internal static unsafe class Gemm
 {
-    // Rows of a work item: enough tiles to pay for fetching a panel, few enough to share the work of small products.
+    // Rows of a work item: enough tiles to pay for fetching panels, few enough to share the work of small products.
     private const nint RowBlock = 96;
 
-    // From so many panels on the rows of an item are copied first: streamed once, instead of fetched line by line from twelve rows at a time, and an odd
-    // number of cache lines apart, since rows a power of two apart fall into the same few places of the first-level cache.
-    private const nint FewestPanelsToCopy = 3;
+    // Panels of half a megabyte, and rows copied to this depth, stay in the second-level cache.
+    private const nint PanelFloats = 1 << 17;
+    private const nint DepthBlock = 512;
+
+    // Lines this many floats apart, or a multiple of it, fall into so few places of the first-level cache that they push each other out: the twelve rows of a
+    // tile, or the columns of a transposed matrix along a sum.
+    private const nint ConflictingRows = 512;
+    private const nint ConflictingColumns = 64;
 
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
-    private const nint SplitDepth = 512;
     private const nint SplitLargestResult = 1 << 16;
+    private const nint MostParts = 32;
 
     /// <summary>C (M x N, rows CRow apart) = A (M x K) B (K x N), over several threads.</summary>
     public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, in Epilogue epilogue = default)
     {
         if (m == 0 || n == 0) return;
-        if (k >= 4 * SplitDepth && m * n <= SplitLargestResult)
-        {
-            RunSplit(m, n, k, a, b, c, cRow, epilogue);
-            return;
-        }
         VectorWidth width = Isa.For(n);
         using Scratch panels = new(PackPanels.Size(k, n, width));
         PackPanels.Run(Columns(k, n, b), panels.Pointer, width);
@@ -52,13 +52,29 @@ internal static unsafe class Gemm
     /// <summary>The same with B packed before, at <paramref name="width"/>.</summary>
     public static void RunPacked(nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width)
     {
-        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
+        if (m == 0 || n == 0) return;
+        nint panel = PackPanels.Width(width), groups = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, RowBlock), parts = 1;
+        if (k >= 4 * DepthBlock && m * n <= SplitLargestResult) parts = Launch.Chunks(k, Launch.Chunks(k, Math.Min(MostParts, Launch.Chunks(k, DepthBlock))));
+        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue, RowBlock = RowBlock };
+        kernel.PartDepth = Launch.Chunks(k, parts);
+        bool transposed = a.Row == 1 && a.Column != 1;
+        kernel.Copy = transposed ? a.Column % ConflictingColumns == 0 : a.Row % ConflictingRows == 0;
+        nint block = TileShape.Block(kernel.PartDepth);
+        kernel.Depth = Math.Max(1, transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth);
         // Few rows and many columns: share the columns, too. By shape alone.
-        nint blocks = Launch.Chunks(m, RowBlock), groups = Launch.Chunks(n, PackPanels.Width(width));
-        kernel.RowBlock = RowBlock;
-        kernel.PanelsPerItem = blocks >= 8 ? groups : Math.Max(1, groups * blocks / 8);
+        nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
+        kernel.PanelsPerItem = blocks >= 8 ? Math.Min(groups, fit) : Math.Clamp(groups * blocks / 8, 1, fit);
         kernel.Groups = Launch.Chunks(groups, kernel.PanelsPerItem);
-        Launch.Run(kernel, blocks * kernel.Groups, 1, width);
+        if (parts == 1)
+        {
+            Launch.Run(kernel, blocks * kernel.Groups, 1, width);
+            return;
+        }
+        using Scratch results = new(parts * m * n);
+        kernel.C = results.Pointer;
+        (kernel.CRow, kernel.PartResult, kernel.Epilogue) = (n, m * n, default);
+        Launch.Run(kernel, blocks * kernel.Groups * parts, 1, width);
+        Launch.Run(new AddParts { Parts = parts, Columns = n, Results = results.Pointer, ResultRow = n, PartResult = m * n, C = c, CRow = cRow, Epilogue = epilogue }, m, RowBlock, width);
     }
 
     /// <summary>
@@ -69,7 +85,7 @@ internal static unsafe class Gemm
     {
         nint width = 2 * Count<V>();
         PanelSource source = Columns(k, n, b);
-        TileShape tile = new() { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row };
+        TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>();
         for (nint column = 0; column < n; column += width)
         {
             PackPanels.Pack<V>(source, column, panel);
@@ -83,79 +99,97 @@ internal static unsafe class Gemm
     public static PanelSource Columns(nint k, nint n, Matrix b) =>
         new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, Step = b.Row, Columns = n, ColumnStep = b.Column };
 
-    private static void RunSplit(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, in Epilogue epilogue)
-    {
-        nint parts = Math.Min(32, Launch.Chunks(k, SplitDepth)), depth = Launch.Chunks(k, parts);
-        parts = Launch.Chunks(k, depth);
-        VectorWidth width = Isa.For(n);
-        nint packed = PackPanels.Width(width) * depth;
-        using Scratch results = new(parts * m * n), panels = new(parts * packed);
-        Launch.Run(
-            new SplitGemmKernel { M = m, N = n, K = k, Depth = depth, A = a, B = b, Panels = panels.Pointer, PackedSize = packed, Results = results.Pointer },
-            parts, 1, width);
-        for (nint i = 0; i < m; i++)
-            for (nint j = 0; j < n; j++)
-            {
-                float sum = epilogue.Bias == null ? 0f : epilogue.Bias[j];
-                for (nint p = 0; p < parts; p++) sum += results.Pointer[(p * m + i) * n + j];
-                if (epilogue.Add) sum += c[i * cRow + j];
-                c[i * cRow + j] = epilogue.Relu ? Math.Max(0f, sum) : sum;
-            }
-    }
-
-    /// <summary>One item: a block of rows times a group of panels.</summary>
+    /// <summary>One item: a block of rows times a group of panels, over a part of the inner dimension.</summary>
     private struct GemmKernel : IKernel
     {
-        public nint M, N, K, CRow, RowBlock, PanelsPerItem, Groups;
+        public nint M, N, K, CRow, RowBlock, PanelsPerItem, Groups, Depth, PartDepth, PartResult;
         public Matrix A;
         public float* Panels, C;
         public Epilogue Epilogue;
+
+        /// <summary>Whether A is copied first, because its lines conflict in the cache.</summary>
+        public bool Copy;
 
         public override readonly string ToString() => $"GemmKernel {M}x{K} {K}x{N}";
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
-            nint width = 2 * Count<V>();
-            TileShape tile = new() { ARow = A.Row, AStep = A.Column, Outer = 1, Inner = 1, Length = K, CRow = CRow };
-            bool copy = A.Column == 1 && PanelsPerItem >= FewestPanelsToCopy;
-            nint copyRow = Launch.Chunks(K, 16) / 2 * 32 + 16;
-            using Scratch copied = new(copy ? RowBlock * copyRow : 0);
+            nint width = 2 * Count<V>(), blocks = Launch.Chunks(M, RowBlock), sumRow = OddLines(PanelsPerItem * width);
+            bool inOneGo = Depth >= PartDepth;
+            using Scratch copied = new(Copy ? Math.Max(RowBlock * OddLines(Depth), Depth * OddLines(RowBlock)) : 0), sums = new(inOneGo ? 0 : RowBlock * sumRow);
             for (nint item = begin; item < end; item++)
             {
-                nint row = item / Groups * RowBlock, rows = Math.Min(RowBlock, M - row);
-                float* a = A.Pointer + row * A.Row;
-                if (copy)
+                nint row = item % blocks * RowBlock, rows = Math.Min(RowBlock, M - row), group = item / blocks % Groups, part = item / blocks / Groups;
+                nint first = group * PanelsPerItem * width, columns = Math.Min(N - first, PanelsPerItem * width);
+                nint start = part * PartDepth, stop = Math.Min(K, start + PartDepth);
+                float* result = C + part * PartResult + row * CRow + first;
+                Matrix c = inOneGo ? new(result, CRow) : new(sums.Pointer, sumRow);
+                Epilogue epilogue = inOneGo ? Epilogue.At(first) : default;
+                for (nint k = start; k == start || k < stop; k += Depth)
                 {
-                    for (nint r = 0; r < rows; r++) new ReadOnlySpan<float>(a + r * A.Row, (int)K).CopyTo(new Span<float>(copied.Pointer + r * copyRow, (int)K));
-                    a = copied.Pointer;
-                    tile.ARow = copyRow;
+                    nint depth = Math.Min(Depth, stop - k);
+                    Matrix a = A.Offset(row * A.Row + k * A.Column);
+                    if (Copy) a = CopyLines<V>(a, rows, depth, copied.Pointer);
+                    TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>();
+                    if (k > start) epilogue = new Epilogue(add: true);
+                    for (nint r = 0; r < rows; r += MatrixTile.MostRows)
+                    {
+                        if (!Copy && a.Row == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
+                        else if (a.Row == depth) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows * depth, MatrixTile.MostRows);
+                        for (nint column = 0; column < columns; column += width)
+                        {
+                            MatrixTile.Column<V>(
+                                tile, Math.Min(MatrixTile.MostRows, rows - r), a.Pointer + r * a.Row, Panels + (first + column) * K + k * width,
+                                c.Pointer + r * c.Row + column, Math.Min(width, columns - column), epilogue.At(column));
+                            (tile.Ahead, tile.AheadStep) = (0, 0);
+                        }
+                    }
                 }
-                nint first = item % Groups * PanelsPerItem * width, last = Math.Min(N, first + PanelsPerItem * width);
-                for (nint column = first; column < last; column += width)
-                    MatrixTile.Column<V>(
-                        tile, rows, a, Panels + column * K, C + row * CRow + column, Math.Min(width, N - column), Epilogue.At(column));
+                if (!inOneGo)
+                    new AddParts { Parts = 1, Columns = columns, Results = c.Pointer, ResultRow = c.Row, C = result, CRow = CRow, Epilogue = Epilogue.At(first) }.Run<V>(0, rows);
             }
         }
+
+        /// <summary>Rows, or the columns of a transposed matrix, go to where they are an odd number of cache lines apart.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static Matrix CopyLines<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
+        {
+            bool transposed = a.Row == 1;
+            (nint lines, nint length, nint apart) = transposed ? (depth, rows, a.Column) : (rows, depth, a.Row);
+            nint n = Count<V>(), copiedApart = OddLines(length);
+            for (nint line = 0; line < lines; line++)
+            {
+                float* from = a.Pointer + line * apart, target = to + line * copiedApart;
+                for (nint i = 0; i < length; i += n) Store(Load<V>(from + i, Math.Min(n, length - i)), target + i, Math.Min(n, length - i));
+            }
+            return transposed ? new Matrix(to, 1, copiedApart) : new Matrix(to, copiedApart);
+        }
+
+        private static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
     }
 
-    /// <summary>One item: a part of the inner dimension, packed and multiplied into a result of its own.</summary>
-    private struct SplitGemmKernel : IKernel
+    /// <summary>C (+)= the sum of the results of parts of the inner dimension; one item is a row.</summary>
+    private struct AddParts : IKernel
     {
-        public nint M, N, K, Depth, PackedSize;
-        public Matrix A, B;
-        public float* Panels, Results;
-
-        public override readonly string ToString() => $"SplitGemmKernel {M}x{K} {K}x{N}";
+        public nint Parts, Columns, ResultRow, PartResult, CRow;
+        public float* Results, C;
+        public Epilogue Epilogue;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
-            for (nint part = begin; part < end; part++)
-            {
-                nint start = part * Depth, depth = Math.Min(Depth, K - start);
-                Serial<V>(M, N, depth, A.Offset(start * A.Column), B.Offset(start * B.Row), new Matrix(Results + part * M * N, N), Panels + part * PackedSize, add: false);
-            }
+            nint n = Count<V>();
+            for (nint row = begin; row < end; row++)
+                for (nint column = 0; column < Columns; column += n)
+                {
+                    nint lanes = Math.Min(n, Columns - column);
+                    float* to = C + row * CRow + column;
+                    V sum = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + column, lanes);
+                    for (nint part = 0; part < Parts; part++) sum += Load<V>(Results + part * PartResult + row * ResultRow + column, lanes);
+                    if (Epilogue.Add) sum += Load<V>(to, lanes);
+                    Store(Epilogue.Relu ? Max(default, sum) : sum, to, lanes);
+                }
         }
     }
 }

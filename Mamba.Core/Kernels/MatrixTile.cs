@@ -15,7 +15,36 @@ namespace Mamba.Core.Kernels;
 /// </remarks>
 internal struct TileShape
 {
-    public nint ARow, AStep, Outer, OuterStep, Inner, InnerStep, Length, CRow;
+    // Blocks of 288 rather than 96 leave errors a third larger (deviations of a U-Mamba encoder from double precision), and are no faster.
+    private const nint LongestSum = 96;
+
+    public nint ARow, AStep, BStep, Outer, OuterStep, Inner, InnerStep, Length, CRow;
+
+    /// <summary>
+    /// Floats from which the rows of the next tile are asked for, step by step, while this one is at work: right where A is contiguous. 0 for an A that is
+    /// in the cache already.
+    /// </summary>
+    public nint Ahead, AheadStep;
+
+    /// <summary>The block after which a sum is put aside: some whole outer runs, or some inner runs of one, or a part of a run.</summary>
+    public nint OuterBlock, InnerBlock, LengthBlock;
+
+    /// <summary>This shape for panels of two vectors V, its sums cut into blocks.</summary>
+    public readonly TileShape Cut<V>() where V : unmanaged
+    {
+        TileShape t = this;
+        t.BStep = 2 * Count<V>();
+        (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Block(Length));
+        if (Inner * Length <= LongestSum) (t.OuterBlock, t.InnerBlock) = (Even(Outer, LongestSum / Math.Max(1, Inner * Length)), Inner);
+        else if (Length <= LongestSum) t.InnerBlock = Even(Inner, LongestSum / Length);
+        return t;
+    }
+
+    /// <summary>The blocks of a single run.</summary>
+    public static nint Block(nint length) => Even(length, LongestSum);
+
+    /// <summary>The size of parts of equal size, at most <paramref name="largest"/>.</summary>
+    private static nint Even(nint count, nint largest) => Launch.Chunks(count, Launch.Chunks(count, Math.Max(1, Math.Min(count, largest))));
 }
 
 /// <summary>What a result is when it is written: relu(product + bias + C), each part where it is asked for.</summary>
@@ -50,9 +79,6 @@ internal unsafe struct TileOutput
 /// </summary>
 internal static unsafe class MatrixTile
 {
-    // Blocks of 288 rather than 96 leave errors a third larger (deviations of a U-Mamba encoder from double precision), and are no faster.
-    private const nint LongestSum = 96;
-
     // Sums of so many rows by two vectors take 12 KiB at most.
     private const int MostSums = 96;
 
@@ -63,7 +89,7 @@ internal static unsafe class MatrixTile
     private static readonly nint s_rows = Isa.HasManyRegisters ? MostRows : 6;
 
     /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
-    /// <param name="t">Strides and run lengths.</param>
+    /// <param name="t">Strides and run lengths, <see cref="TileShape.Cut"/>.</param>
     /// <param name="rows">How many rows of A and C.</param>
     /// <param name="a">The first scalar of row 0.</param>
     /// <param name="b">The packed panel.</param>
@@ -75,21 +101,25 @@ internal static unsafe class MatrixTile
     /// products), and a block of the panel stays in the first-level cache while all rows pass over it. The blocks are added up in a buffer and not in
     /// C, whose rows lie far apart, where they are a power of two apart in the same few places of the cache.
     /// </remarks>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Column<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
-        // A block is some whole outer runs, or some inner runs of one, or a part of a run.
-        TileShape block = t;
-        nint outer = 1, inner = 1, length = t.Length;
-        if (t.Inner * t.Length <= LongestSum) (outer, inner) = (Even(t.Outer, LongestSum / Math.Max(1, t.Inner * t.Length)), t.Inner);
-        else if (t.Length <= LongestSum) inner = Even(t.Inner, LongestSum / t.Length);
-        else length = Even(t.Length, LongestSum);
-        nint n = Count<V>(), width = lanes <= n ? n : 2 * n;
+        // A few last columns: half a vector takes half the time where the processor splits vectors, and as long where it does not.
+        if (2 * lanes <= Count<V>()) Launch.RunHalved<TileColumn, V>(new TileColumn { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
+        else Tiles<V>(t, rows, a, b, c, lanes, epilogue);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static void Tiles<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
+    {
+        nint n = Count<V>(), width = lanes <= n ? n : 2 * n, outer = t.OuterBlock, inner = t.InnerBlock, length = t.LengthBlock;
         bool narrow = width == n, whole = lanes == width;
         if (whole && outer >= t.Outer && inner >= t.Inner && length >= t.Length)
         {
-            Block<V>(t, rows, narrow, a, b, new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
+            Block<V>(
+                t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, Ahead = t.Ahead }, rows, narrow, a, b,
+                new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
             return;
         }
         // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
@@ -100,6 +130,7 @@ internal static unsafe class MatrixTile
             new ReadOnlySpan<float>(bias, (int)lanes).CopyTo(new Span<float>(padded, (int)width));
             bias = padded;
         }
+        BlockShape block = default;
         TileOutput partial = new() { To = sums, ToRow = width, From = sums, FromRow = width };
         for (nint r = 0, count; r < rows; r += count)
         {
@@ -110,6 +141,7 @@ internal static unsafe class MatrixTile
                     for (nint k = 0; k < t.Length; k += length)
                     {
                         (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
+                        block.Ahead = t.AheadStep == 0 ? 0 : t.Ahead + k * (t.AheadStep - t.AStep);
                         TileOutput output = partial;
                         bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
                         if (first)
@@ -124,25 +156,22 @@ internal static unsafe class MatrixTile
                             output.ToRow = t.CRow;
                             output.Relu = epilogue.Relu;
                         }
-                        Block<V>(block, count, narrow, a + r * t.ARow + i * t.OuterStep + j * t.InnerStep + k * t.AStep, panel, output);
-                        panel += block.Outer * block.Inner * block.Length * 2 * n;
+                        Block<V>(t, block, count, narrow, a + r * t.ARow + i * t.OuterStep + j * t.InnerStep + k * t.AStep, panel, output);
+                        panel += block.Outer * block.Inner * block.Length * t.BStep;
                     }
             if (!whole) WriteSums<V>(count, sums, width, target, t.CRow, lanes, epilogue.Add, epilogue.Relu);
         }
     }
 
-    /// <summary>The size of parts of equal size, at most <paramref name="largest"/>.</summary>
-    private static nint Even(nint count, nint largest) => Launch.Chunks(count, Launch.Chunks(count, Math.Max(1, Math.Min(count, largest))));
-
     /// <summary>Rows of tiles over one block of the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block<V>(in TileShape t, nint rows, bool narrow, float* a, float* b, TileOutput output) where V : unmanaged
+    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output) where V : unmanaged
     {
         nint height;
         for (nint r = 0; r < rows; r += height, a += height * t.ARow, output.To += height * output.ToRow)
         {
             height = Height(rows - r, narrow ? MostRows : s_rows);
-            Tile<V>(height, narrow, t, a, b, output);
+            Tile<V>(height, narrow, t, block, a, b, output);
             if (output.From != null) output.From += height * output.FromRow;
         }
     }
@@ -158,22 +187,22 @@ internal static unsafe class MatrixTile
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<V>(nint height, bool narrow, in TileShape t, float* a, float* b, in TileOutput output) where V : unmanaged
+    private static void Tile<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output) where V : unmanaged
     {
         switch (height)
         {
-            case 12 when narrow: Tile<V, Size12, Size1>(t, a, b, output); break;
-            case 6 when narrow: Tile<V, Size6, Size1>(t, a, b, output); break;
-            case 4 when narrow: Tile<V, Size4, Size1>(t, a, b, output); break;
-            case 3 when narrow: Tile<V, Size3, Size1>(t, a, b, output); break;
-            case 2 when narrow: Tile<V, Size2, Size1>(t, a, b, output); break;
-            case 1 when narrow: Tile<V, Size1, Size1>(t, a, b, output); break;
-            case 12: Tile<V, Size12, Size2>(t, a, b, output); break;
-            case 6: Tile<V, Size6, Size2>(t, a, b, output); break;
-            case 4: Tile<V, Size4, Size2>(t, a, b, output); break;
-            case 3: Tile<V, Size3, Size2>(t, a, b, output); break;
-            case 2: Tile<V, Size2, Size2>(t, a, b, output); break;
-            default: Tile<V, Size1, Size2>(t, a, b, output); break;
+            case 12 when narrow: Tile<V, Size12, Size1>(t, block, a, b, output); break;
+            case 6 when narrow: Tile<V, Size6, Size1>(t, block, a, b, output); break;
+            case 4 when narrow: Tile<V, Size4, Size1>(t, block, a, b, output); break;
+            case 3 when narrow: Tile<V, Size3, Size1>(t, block, a, b, output); break;
+            case 2 when narrow: Tile<V, Size2, Size1>(t, block, a, b, output); break;
+            case 1 when narrow: Tile<V, Size1, Size1>(t, block, a, b, output); break;
+            case 12: Tile<V, Size12, Size2>(t, block, a, b, output); break;
+            case 6: Tile<V, Size6, Size2>(t, block, a, b, output); break;
+            case 4: Tile<V, Size4, Size2>(t, block, a, b, output); break;
+            case 3: Tile<V, Size3, Size2>(t, block, a, b, output); break;
+            case 2: Tile<V, Size2, Size2>(t, block, a, b, output); break;
+            default: Tile<V, Size1, Size2>(t, block, a, b, output); break;
         }
     }
 
@@ -191,28 +220,24 @@ internal static unsafe class MatrixTile
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<V, W>(V c0, V c1, nint row, in TileOutput output) where V : unmanaged where W : unmanaged
+    private static void Prefetch<V, W>(float* to) where V : unmanaged where W : unmanaged
     {
-        nint n = Count<V>();
-        float* to = output.To + row * output.ToRow;
-        if (output.Bias != null)
-        {
-            c0 += Load<V>(output.Bias);
-            if (sizeof(W) == 2) c1 += Load<V>(output.Bias + n);
-        }
-        if (output.From != null)
-        {
-            float* from = output.From + row * output.FromRow;
-            c0 += Load<V>(from);
-            if (sizeof(W) == 2) c1 += Load<V>(from + n);
-        }
-        if (output.Relu)
-        {
-            c0 = Max(default, c0);
-            if (sizeof(W) == 2) c1 = Max(default, c1);
-        }
+        Vec.Prefetch(to);
+        if (sizeof(W) == 2) Vec.Prefetch(to + Count<V>());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write<V, W>(V c0, V c1, float* to) where V : unmanaged where W : unmanaged
+    {
         Store(c0, to);
-        if (sizeof(W) == 2) Store(c1, to + n);
+        if (sizeof(W) == 2) Store(c1, to + Count<V>());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add<V, W>(ref V c0, ref V c1, float* from) where V : unmanaged where W : unmanaged
+    {
+        c0 += Load<V>(from);
+        if (sizeof(W) == 2) c1 += Load<V>(from + Count<V>());
     }
 
     /// <summary>
@@ -220,24 +245,43 @@ internal static unsafe class MatrixTile
     /// not have. Nothing is called, so that none of them is spilled.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile<V, R, W>(in TileShape t, float* a, float* b, in TileOutput output)
+    private static void Tile<V, R, W>(in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
         where V : unmanaged where R : unmanaged where W : unmanaged
     {
         V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         V c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
         V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
-        nint n = Count<V>(), row = t.ARow, step = t.AStep, row3 = 3 * row;
-        for (nint i = 0; i < t.Outer; i++)
+        nint n = Count<V>(), row = t.ARow, step = t.AStep, row3 = 3 * row, bStep = t.BStep;
+        // The results' lines come while the products are summed, or the stores at the end would wait for memory.
+        nint toRow = output.ToRow, toRow3 = 3 * toRow;
+        float* to0 = output.To, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
+        Prefetch<V, W>(to0);
+        if (sizeof(R) > 1) Prefetch<V, W>(to0 + toRow);
+        if (sizeof(R) > 2) Prefetch<V, W>(to0 + 2 * toRow);
+        if (sizeof(R) > 3) Prefetch<V, W>(to0 + toRow3);
+        if (sizeof(R) > 4) Prefetch<V, W>(to4);
+        if (sizeof(R) > 5) Prefetch<V, W>(to4 + toRow);
+        if (sizeof(R) > 6) Prefetch<V, W>(to4 + 2 * toRow);
+        if (sizeof(R) > 7) Prefetch<V, W>(to4 + toRow3);
+        if (sizeof(R) > 8) Prefetch<V, W>(to8);
+        if (sizeof(R) > 9) Prefetch<V, W>(to8 + toRow);
+        if (sizeof(R) > 10) Prefetch<V, W>(to8 + 2 * toRow);
+        if (sizeof(R) > 11) Prefetch<V, W>(to8 + toRow3);
+        float* ahead = a + block.Ahead;
+        nint aheadStep = t.AheadStep;
+        for (nint i = 0; i < block.Outer; i++)
         {
-            for (nint j = 0; j < t.Inner; j++)
+            for (nint j = 0; j < block.Inner; j++)
             {
                 float* p0 = a + i * t.OuterStep + j * t.InnerStep;
                 float* p4 = p0 + 4 * row;
                 float* p8 = p4 + 4 * row;
-                for (nint k = t.Length; k > 0; k--)
+                for (nint k = block.Length; k > 0; k--)
                 {
                     V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
+                    Vec.Prefetch(ahead);
+                    ahead += aheadStep;
                     x = Broadcast<V>(p0[0]);
                     c00 = Fma(x, b0, c00);
                     if (sizeof(W) == 2) c01 = Fma(x, b1, c01);
@@ -310,22 +354,111 @@ internal static unsafe class MatrixTile
                     p0 += step;
                     if (sizeof(R) > 4) p4 += step;
                     if (sizeof(R) > 8) p8 += step;
-                    b += 2 * n;
+                    b += bStep;
                 }
             }
         }
-        Write<V, W>(c00, c01, 0, output);
-        if (sizeof(R) > 1) Write<V, W>(c10, c11, 1, output);
-        if (sizeof(R) > 2) Write<V, W>(c20, c21, 2, output);
-        if (sizeof(R) > 3) Write<V, W>(c30, c31, 3, output);
-        if (sizeof(R) > 4) Write<V, W>(c40, c41, 4, output);
-        if (sizeof(R) > 5) Write<V, W>(c50, c51, 5, output);
-        if (sizeof(R) > 6) Write<V, W>(c60, c61, 6, output);
-        if (sizeof(R) > 7) Write<V, W>(c70, c71, 7, output);
-        if (sizeof(R) > 8) Write<V, W>(c80, c81, 8, output);
-        if (sizeof(R) > 9) Write<V, W>(c90, c91, 9, output);
-        if (sizeof(R) > 10) Write<V, W>(c100, c101, 10, output);
-        if (sizeof(R) > 11) Write<V, W>(c110, c111, 11, output);
+        if (output.Bias != null)
+        {
+            V b0 = Load<V>(output.Bias), b1 = sizeof(W) == 2 ? Load<V>(output.Bias + n) : default;
+            c00 += b0;
+            c01 += b1;
+            c10 += b0;
+            c11 += b1;
+            c20 += b0;
+            c21 += b1;
+            c30 += b0;
+            c31 += b1;
+            c40 += b0;
+            c41 += b1;
+            c50 += b0;
+            c51 += b1;
+            c60 += b0;
+            c61 += b1;
+            c70 += b0;
+            c71 += b1;
+            c80 += b0;
+            c81 += b1;
+            c90 += b0;
+            c91 += b1;
+            c100 += b0;
+            c101 += b1;
+            c110 += b0;
+            c111 += b1;
+        }
+        if (output.From != null)
+        {
+            nint fromRow = output.FromRow, fromRow3 = 3 * fromRow;
+            float* from0 = output.From, from4 = from0 + 4 * fromRow, from8 = from4 + 4 * fromRow;
+            Add<V, W>(ref c00, ref c01, from0);
+            if (sizeof(R) > 1) Add<V, W>(ref c10, ref c11, from0 + fromRow);
+            if (sizeof(R) > 2) Add<V, W>(ref c20, ref c21, from0 + 2 * fromRow);
+            if (sizeof(R) > 3) Add<V, W>(ref c30, ref c31, from0 + fromRow3);
+            if (sizeof(R) > 4) Add<V, W>(ref c40, ref c41, from4);
+            if (sizeof(R) > 5) Add<V, W>(ref c50, ref c51, from4 + fromRow);
+            if (sizeof(R) > 6) Add<V, W>(ref c60, ref c61, from4 + 2 * fromRow);
+            if (sizeof(R) > 7) Add<V, W>(ref c70, ref c71, from4 + fromRow3);
+            if (sizeof(R) > 8) Add<V, W>(ref c80, ref c81, from8);
+            if (sizeof(R) > 9) Add<V, W>(ref c90, ref c91, from8 + fromRow);
+            if (sizeof(R) > 10) Add<V, W>(ref c100, ref c101, from8 + 2 * fromRow);
+            if (sizeof(R) > 11) Add<V, W>(ref c110, ref c111, from8 + fromRow3);
+        }
+        if (output.Relu)
+        {
+            c00 = Max(default, c00);
+            c01 = Max(default, c01);
+            c10 = Max(default, c10);
+            c11 = Max(default, c11);
+            c20 = Max(default, c20);
+            c21 = Max(default, c21);
+            c30 = Max(default, c30);
+            c31 = Max(default, c31);
+            c40 = Max(default, c40);
+            c41 = Max(default, c41);
+            c50 = Max(default, c50);
+            c51 = Max(default, c51);
+            c60 = Max(default, c60);
+            c61 = Max(default, c61);
+            c70 = Max(default, c70);
+            c71 = Max(default, c71);
+            c80 = Max(default, c80);
+            c81 = Max(default, c81);
+            c90 = Max(default, c90);
+            c91 = Max(default, c91);
+            c100 = Max(default, c100);
+            c101 = Max(default, c101);
+            c110 = Max(default, c110);
+            c111 = Max(default, c111);
+        }
+        Write<V, W>(c00, c01, to0);
+        if (sizeof(R) > 1) Write<V, W>(c10, c11, to0 + toRow);
+        if (sizeof(R) > 2) Write<V, W>(c20, c21, to0 + 2 * toRow);
+        if (sizeof(R) > 3) Write<V, W>(c30, c31, to0 + toRow3);
+        if (sizeof(R) > 4) Write<V, W>(c40, c41, to4);
+        if (sizeof(R) > 5) Write<V, W>(c50, c51, to4 + toRow);
+        if (sizeof(R) > 6) Write<V, W>(c60, c61, to4 + 2 * toRow);
+        if (sizeof(R) > 7) Write<V, W>(c70, c71, to4 + toRow3);
+        if (sizeof(R) > 8) Write<V, W>(c80, c81, to8);
+        if (sizeof(R) > 9) Write<V, W>(c90, c91, to8 + toRow);
+        if (sizeof(R) > 10) Write<V, W>(c100, c101, to8 + 2 * toRow);
+        if (sizeof(R) > 11) Write<V, W>(c110, c111, to8 + toRow3);
+    }
+
+    /// <summary>How much of the runs a block has, and <see cref="TileShape.Ahead"/> as seen from its first factor.</summary>
+    private struct BlockShape
+    {
+        public nint Outer, Inner, Length, Ahead;
+    }
+
+    /// <summary>What <see cref="Column"/> does, at the vector width that suits its columns.</summary>
+    private struct TileColumn : IKernel
+    {
+        public TileShape Shape;
+        public float* A, B, C;
+        public nint Lanes;
+        public Epilogue Epilogue;
+
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged => Tiles<V>(Shape, end, A, B, C, Lanes, Epilogue);
     }
 
     [StructLayout(LayoutKind.Sequential, Size = 1)]

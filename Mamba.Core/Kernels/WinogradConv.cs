@@ -26,7 +26,7 @@ internal unsafe struct WinogradConv : IKernel
         nint n = Count<V>(), width = 2 * n, channels = Launch.Chunks(s.Cin, n) * n;
         using Band band = new(s with { OutWidth = (int)Across * Winograd.Outputs }, (int)TileRows * Winograd.Outputs);
         using Scratch inputs = new(Winograd.Points * Block * channels), results = new(PanelsPerItem * Winograd.Points * Block * width), work = new(Winograd.Points * n);
-        TileShape product = new() { ARow = channels, AStep = 1, Outer = 1, Inner = 1, Length = s.Cin, CRow = width };
+        TileShape product = new TileShape { ARow = channels, AStep = 1, Outer = 1, Inner = 1, Length = s.Cin, CRow = width }.Cut<V>();
         nint inputPoint = Block * channels, resultPoint = Block * width, weightPoint = s.Cin * width;
         for (nint item = begin; item < end; item++)
         {

@@ -52,6 +52,13 @@ internal static unsafe class Launch
         observer(copy.ToString()!, Stopwatch.GetTimestamp() - start);
     }
 
+    /// <summary>Runs work items [0, count) on the calling thread at half the width of V, if that is a width for which registers are split.</summary>
+    public static void RunHalved<K, V>(in K kernel, nint count) where K : unmanaged, IKernel where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) kernel.Run<Vector256<float>>(0, count);
+        else kernel.Run<V>(0, count);
+    }
+
     /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
     public static nint Chunks(nint count, nint grain) => (count + grain - 1) / grain;
 

@@ -158,6 +158,13 @@ internal static unsafe class Vec
         for (nint i = 0; i < n; i++) p[i] = ((float*)&v)[i];
     }
 
+    /// <summary>Asks for the cache line at an address, where the processor takes such hints.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(float* address)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(address);
+    }
+
     /// <summary>x in every lane.</summary>
     [MethodImpl(Inline)]
     public static V Broadcast<V>(float x) where V : unmanaged
