@@ -18,22 +18,19 @@ internal readonly unsafe struct Matrix(float* pointer, nint row, nint column = 1
 
 /// <summary>
 /// C (+)= A B (+ bias). B is packed once into panels of two vectors of columns. A tile of twelve rows goes through as many panels as stay in the
-/// second-level cache, from which one load feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile, unless they
-/// are far apart in memory: then a block of them is copied first.
+/// second-level cache, from which one load feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile.
 /// </summary>
 internal static unsafe class Gemm
 {
     // Rows of a work item: enough tiles to pay for fetching panels, few enough to share the work of small products.
     private const nint RowBlock = 96;
 
-    // Panels of half a megabyte, and rows copied to this depth, stay in the second-level cache.
+    // Panels of half a megabyte, and a block of rows to this depth, stay in the second-level cache.
     private const nint PanelFloats = 1 << 17;
     private const nint DepthBlock = 512;
 
-    // Lines this many floats apart, or a multiple of it, fall into so few places of the first-level cache that they push each other out: the twelve rows of a
-    // tile, or the columns of a transposed matrix along a sum.
+    // Rows this many floats apart, or a multiple of it, fall into the same two places of the first-level cache, where the twelve of a tile push each other out.
     private const nint ConflictingRows = 512;
-    private const nint ConflictingColumns = 64;
 
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
     private const nint SplitLargestResult = 1 << 16;
@@ -58,7 +55,7 @@ internal static unsafe class Gemm
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue, RowBlock = RowBlock };
         kernel.PartDepth = Launch.Chunks(k, parts);
         bool transposed = a.Row == 1 && a.Column != 1;
-        kernel.Copy = transposed ? a.Column % ConflictingColumns == 0 : a.Row % ConflictingRows == 0;
+        kernel.Copy = !transposed && a.Row % ConflictingRows == 0;
         nint block = TileShape.Block(kernel.PartDepth);
         kernel.Depth = Math.Max(1, transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth);
         // Few rows and many columns: share the columns, too. By shape alone.
@@ -107,7 +104,7 @@ internal static unsafe class Gemm
         public float* Panels, C;
         public Epilogue Epilogue;
 
-        /// <summary>Whether A is copied first, because its lines conflict in the cache.</summary>
+        /// <summary>Whether A is copied first, because its rows conflict in the cache.</summary>
         public bool Copy;
 
         public override readonly string ToString() => $"GemmKernel {M}x{K} {K}x{N}";
@@ -117,7 +114,7 @@ internal static unsafe class Gemm
         {
             nint width = 2 * Count<V>(), blocks = Launch.Chunks(M, RowBlock), sumRow = OddLines(PanelsPerItem * width);
             bool inOneGo = Depth >= PartDepth;
-            using Scratch copied = new(Copy ? Math.Max(RowBlock * OddLines(Depth), Depth * OddLines(RowBlock)) : 0), sums = new(inOneGo ? 0 : RowBlock * sumRow);
+            using Scratch copied = new(Copy ? RowBlock * OddLines(Depth) : 0), sums = new(inOneGo ? 0 : RowBlock * sumRow);
             for (nint item = begin; item < end; item++)
             {
                 nint row = item % blocks * RowBlock, rows = Math.Min(RowBlock, M - row), group = item / blocks % Groups, part = item / blocks / Groups;
@@ -130,12 +127,12 @@ internal static unsafe class Gemm
                 {
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
-                    if (Copy) a = CopyLines<V>(a, rows, depth, copied.Pointer);
+                    if (Copy) a = CopyRows<V>(a, rows, depth, copied.Pointer);
                     TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>();
                     if (k > start) epilogue = new Epilogue(add: true);
                     for (nint r = 0; r < rows; r += MatrixTile.MostRows)
                     {
-                        if (!Copy && a.Row == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
+                        if (a.Row == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
                         else if (a.Row == depth) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows * depth, MatrixTile.MostRows);
                         for (nint column = 0; column < columns; column += width)
                         {
@@ -151,19 +148,17 @@ internal static unsafe class Gemm
             }
         }
 
-        /// <summary>Rows, or the columns of a transposed matrix, go to where they are an odd number of cache lines apart.</summary>
+        /// <summary>Rows go to where they are an odd number of cache lines apart.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static Matrix CopyLines<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
+        private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
         {
-            bool transposed = a.Row == 1;
-            (nint lines, nint length, nint apart) = transposed ? (depth, rows, a.Column) : (rows, depth, a.Row);
-            nint n = Count<V>(), copiedApart = OddLines(length);
-            for (nint line = 0; line < lines; line++)
+            nint n = Count<V>(), row = OddLines(depth);
+            for (nint r = 0; r < rows; r++)
             {
-                float* from = a.Pointer + line * apart, target = to + line * copiedApart;
-                for (nint i = 0; i < length; i += n) Store(Load<V>(from + i, Math.Min(n, length - i)), target + i, Math.Min(n, length - i));
+                float* from = a.Pointer + r * a.Row, target = to + r * row;
+                for (nint k = 0; k < depth; k += n) Store(Load<V>(from + k, Math.Min(n, depth - k)), target + k, Math.Min(n, depth - k));
             }
-            return transposed ? new Matrix(to, 1, copiedApart) : new Matrix(to, copiedApart);
+            return new Matrix(to, row);
         }
 
         private static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
