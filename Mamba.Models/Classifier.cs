@@ -17,7 +17,10 @@ public readonly record struct ClassProbability(string Label, float Probability);
 /// <param name="Milliseconds">Time of the model, without decoding.</param>
 public sealed record Classification(IReadOnlyList<ClassProbability> Classes, double Milliseconds);
 
-/// <summary>A trained classifier as other programs embed it: a picture in, classes out. Not thread-safe; one instance a thread.</summary>
+/// <summary>
+/// A trained classifier as other programs embed it: a picture in, classes out. Any number of threads may call one instance at once: the model is frozen,
+/// and each call has memory of its own.
+/// </summary>
 /// <example><code>
 /// Classifier classifier = Classifier.Load("best.safetensors");
 /// ClassProbability best = classifier.Classify(ImageFile.Load("frog.png")).Classes[0];
@@ -26,7 +29,6 @@ public sealed class Classifier
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
-    private readonly float[] _pixels;
 
     /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
@@ -37,7 +39,6 @@ public sealed class Classifier
         if (info.Entry.Task != ModelTask.Classification) throw new ArgumentException($"Classifier: {info.Model} is a model for {info.Entry.Task}; expected one for classification.");
         (_model, Info, _writer) = (model, info, new BatchWriter(info.Input));
         model.Parameters.Freeze();
-        _pixels = new float[info.Data.Height * info.Data.Width * info.Config.InputChannels];
     }
 
     /// <summary>What the weight file says about the model.</summary>
@@ -60,10 +61,11 @@ public sealed class Classifier
     public Classification Classify(Image image)
     {
         RunData size = Info.Data;
-        _writer.Image(image, _pixels);
         using MemoryScope scope = new();
+        Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
+        _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
-        float[] probabilities = _model.Probabilities(_model.Forward(Tensor.From(_pixels, 1, size.Height, size.Width, Info.Config.InputChannels))).Span.ToArray();
+        float[] probabilities = _model.Probabilities(_model.Forward(x)).Span.ToArray();
         double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         return new Classification(
             [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);

@@ -13,7 +13,10 @@ namespace Mamba.Models;
 /// <param name="Milliseconds">Time of the model, without decoding.</param>
 public sealed record Segmentation(Image Mask, int Area, double Milliseconds);
 
-/// <summary>A trained segmentation model as other programs embed it: a picture in, a mask out. Not thread-safe; one instance a thread.</summary>
+/// <summary>
+/// A trained segmentation model as other programs embed it: a picture in, a mask out. Any number of threads may call one instance at once: the model is
+/// frozen, and each call has memory of its own.
+/// </summary>
 /// <example><code>
 /// Segmenter segmenter = Segmenter.Load("best.safetensors");
 /// Segmentation result = segmenter.Segment(ImageFile.Load("slice.tif"));
@@ -22,7 +25,6 @@ public sealed class Segmenter
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
-    private readonly float[] _pixels;
 
     /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
@@ -34,9 +36,7 @@ public sealed class Segmenter
         if (info.Config.Classes != 1) throw new ArgumentException($"Segmenter: {info.Model} of {info.Config.Classes} classes; expected 1, which is there or is not.");
         (_model, Info) = (model, info);
         model.Parameters.Freeze();
-        (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
         _writer = new BatchWriter(info.Input);
-        _pixels = new float[height * width * channels];
     }
 
     /// <summary>What the weight file says about the model.</summary>
@@ -62,10 +62,11 @@ public sealed class Segmenter
     public Segmentation Segment(Image image)
     {
         RunData size = Info.Data;
-        _writer.Image(image, _pixels);
         using MemoryScope scope = new();
+        Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
+        _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
-        Tensor y = _model.Probabilities(_model.Segment(Tensor.From(_pixels, 1, size.Height, size.Width, Info.Config.InputChannels)));
+        Tensor y = _model.Probabilities(_model.Segment(x));
         double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
         Image mask = Pictures.Mask(y.Span, image.Height, image.Width);
