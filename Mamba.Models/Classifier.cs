@@ -22,15 +22,15 @@ public sealed record Classification(IReadOnlyList<ClassProbability> Classes, dou
 /// and each call has memory of its own.
 /// </summary>
 /// <example><code>
-/// Classifier classifier = Classifier.Load("best.safetensors");
+/// using Classifier classifier = Classifier.Load("best.safetensors");
 /// ClassProbability best = classifier.Classify(ImageFile.Load("frog.png")).Classes[0];
 /// </code></example>
-public sealed class Classifier
+public sealed class Classifier : IDisposable
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, freezes it, and disposes it when it is disposed.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no classifier.</exception>
@@ -46,12 +46,14 @@ public sealed class Classifier
 
     /// <summary>Reads a weight file.</summary>
     /// <param name="path">A file that training wrote.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
     /// <returns>The classifier.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
     /// <exception cref="ArgumentException">It is no classifier.</exception>
-    public static Classifier Load(string path)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Classifier Load(string path, CancellationToken cancellation = default)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(path);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(path, cancellation);
         return new Classifier(model, info);
     }
 
@@ -70,4 +72,7 @@ public sealed class Classifier
         return new Classification(
             [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);
     }
+
+    /// <summary>Gives the memory of the model back; no call may be under way.</summary>
+    public void Dispose() => _model.Dispose();
 }

@@ -18,15 +18,15 @@ public sealed record Segmentation(Image Mask, int Area, double Milliseconds);
 /// frozen, and each call has memory of its own.
 /// </summary>
 /// <example><code>
-/// Segmenter segmenter = Segmenter.Load("best.safetensors");
+/// using Segmenter segmenter = Segmenter.Load("best.safetensors");
 /// Segmentation result = segmenter.Segment(ImageFile.Load("slice.tif"));
 /// </code></example>
-public sealed class Segmenter
+public sealed class Segmenter : IDisposable
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, freezes it, and disposes it when it is disposed.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no segmentation model, or one of several classes.</exception>
@@ -44,12 +44,14 @@ public sealed class Segmenter
 
     /// <summary>Reads a weight file.</summary>
     /// <param name="path">A file that training wrote.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
     /// <returns>The segmenter.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
     /// <exception cref="ArgumentException">It is no segmentation model, or one of several classes.</exception>
-    public static Segmenter Load(string path)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Segmenter Load(string path, CancellationToken cancellation = default)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(path);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(path, cancellation);
         return new Segmenter(model, info);
     }
 
@@ -72,4 +74,7 @@ public sealed class Segmenter
         Image mask = Pictures.Mask(y.Span, image.Height, image.Width);
         return new Segmentation(mask, mask.Pixels.AsSpan().Count((byte)255), milliseconds);
     }
+
+    /// <summary>Gives the memory of the model back; no call may be under way.</summary>
+    public void Dispose() => _model.Dispose();
 }

@@ -37,9 +37,9 @@ internal static class EvalCommand
 
     private static int Run(Terminal terminal, string weights, string dataName, SplitPart part, OnBadImage onBadImage, bool json, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
         RunData run = info.Data;
-        IImageData data = Options.OpenData(dataName, info.Entry.Task, run.Seed, run.SyntheticImages, run.Height, run.Width);
+        IImageData data = Options.OpenData(dataName, info.Entry.Task, run.Seed, run.SyntheticImages, run.Height, run.Width, stop);
         if (data.Labels.Count != info.Labels.Count || (info.Entry.Task == ModelTask.Classification && !data.Labels.SequenceEqual(info.Labels)))
             throw new ArgumentException($"{dataName} has the classes {string.Join(", ", data.Labels)}; {weights} was trained on {string.Join(", ", info.Labels)}");
         // All: the images that are there, whatever the training chose among its own.

@@ -34,8 +34,8 @@ internal static class InferCommand
 
     private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
-        (string Path, string Name)[] images = Named(Find(inputs));
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
+        (string Path, string Name)[] images = Named(Find(inputs, stop));
         foreach ((string path, _) in images)
         {
             stop.ThrowIfCancellationRequested();
@@ -44,8 +44,16 @@ internal static class InferCommand
         output ??= RunFolder.NextFree("runs", "infer");
         if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
         Directory.CreateDirectory(output);
-        if (info.Entry.Task == ModelTask.Classification) Classify(terminal, new Classifier(model, info), images, top, output, stop);
-        else Segment(terminal, new Segmenter(model, info), images, output, stop);
+        if (info.Entry.Task == ModelTask.Classification)
+        {
+            using Classifier classifier = new(model, info);
+            Classify(terminal, classifier, images, top, output, stop);
+        }
+        else
+        {
+            using Segmenter segmenter = new(model, info);
+            Segment(terminal, segmenter, images, output, stop);
+        }
         terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
         return CommandLine.Success;
     }
@@ -84,7 +92,7 @@ internal static class InferCommand
     /// <summary>A field of a CSV file (RFC 4180).</summary>
     private static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"")}\"";
 
-    private static List<string> Find(string[] inputs)
+    private static List<string> Find(string[] inputs, CancellationToken stop)
     {
         List<string> images = [];
         foreach (string input in inputs)
@@ -93,7 +101,7 @@ internal static class InferCommand
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
             else
             {
-                string[] found = [.. ImageFile.Find(input).Where(p => !SegmentationFolder.IsMask(p))];
+                string[] found = [.. ImageFile.Find(input, stop).Where(p => !SegmentationFolder.IsMask(p))];
                 if (found.Length == 0) throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
                 images.AddRange(found);
             }

@@ -116,9 +116,9 @@ internal static class Options
 
     /// <summary>Opens the data that a name stands for; of drawn images, as many as the limit says.</summary>
     /// <exception cref="ArgumentException">It is for another task.</exception>
-    public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width)
+    public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width, CancellationToken stop)
     {
-        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data)
+        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data, stop)
             : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
             : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
         return opened.Task == task ? opened

@@ -80,7 +80,7 @@ internal static class TrainCommand
             ulong seedValue = parsed.GetValue(seed) ?? 0;
             (int rows, int columns) = parsed.GetValue(size) ?? (entry.ImageSize, entry.ImageSize);
             int? most = parsed.GetValue(limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
-            IImageData images = Options.OpenData(name, entry.Task, seedValue, most, rows, columns);
+            IImageData images = Options.OpenData(name, entry.Task, seedValue, most, rows, columns, stop);
             OnBadImage badImage = parsed.GetValue(onBadImage) ?? OnBadImage.Fail;
             RunArguments arguments = new()
             {
@@ -107,7 +107,7 @@ internal static class TrainCommand
                 Width = columns,
                 Config = entry.Config with
                 {
-                    InputChannels = parsed.GetValue(channels) ?? (classifies ? BadImage.FirstReadable(images, badImage).Image.Channels : entry.Config.InputChannels),
+                    InputChannels = parsed.GetValue(channels) ?? (classifies ? BadImage.FirstReadable(images, badImage, stop).Image.Channels : entry.Config.InputChannels),
                     Classes = classifies ? images.Labels.Count : entry.Config.Classes,
                     ImageSize = Chosen("--size", parsed.GetValue(size) is null ? null : (int?)rows, entry.Config.ImageSize, required: false),
                     Patch = Chosen("--patch", parsed.GetValue(patch), entry.Config.Patch),

@@ -34,9 +34,8 @@ public static class Evaluator
         Stopwatch watch = new();
         try
         {
-            foreach (Batch batch in loader.Epoch(0))
+            foreach (Batch batch in loader.Epoch(0, cancellation: cancellation))
             {
-                cancellation.ThrowIfCancellationRequested();
                 using MemoryScope scope = new();
                 int images = batch.Indices.Length, size = batch.Targets.Count / images;
                 watch.Start();
