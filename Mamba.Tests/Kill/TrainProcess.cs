@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Mamba.Kill;
 
@@ -57,6 +58,14 @@ internal sealed class TrainProcess : IDisposable
         _process.Kill();
         _process.WaitForExit();
         return _process.ExitCode != 0;
+    }
+
+    /// <summary>Sends a signal, as a terminal does for Ctrl-C, and waits for the end.</summary>
+    /// <param name="signal">Its name: INT, TERM.</param>
+    public void Signal(string signal)
+    {
+        using (Process kill = Process.Start("/bin/kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)])) kill.WaitForExit();
+        _process.WaitForExit();
     }
 
     public void Dispose()
