@@ -50,7 +50,7 @@ internal static class CommandLine
             terminal.Error.WriteLine("mamba: interrupted");
             return Interrupted;
         }
-        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
+        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
         {
             return Report(terminal, e.Message);
         }

@@ -41,6 +41,12 @@ public sealed class Classifier : IDisposable
         model.Parameters.Freeze();
     }
 
+    /// <summary>
+    /// Whether the result of every operator is looked at; the first number that is not finite is then a <see cref="NonFiniteException"/> that names the operator
+    /// and its place. For diagnosis: it takes more time and memory.
+    /// </summary>
+    public bool CheckNumerics { get; init; }
+
     /// <summary>What the weight file says about the model.</summary>
     public ModelInfo Info { get; }
 
@@ -64,6 +70,7 @@ public sealed class Classifier : IDisposable
     {
         RunData size = Info.Data;
         using MemoryScope scope = new();
+        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
         Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
         _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();

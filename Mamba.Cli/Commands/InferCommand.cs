@@ -18,21 +18,22 @@ internal static class InferCommand
         Option<string> weights = Options.Weights();
         Option<int?> top = Options.Integer("--top", "Classes to print an image. Default: 5.", 1);
         Option<string?> output = Options.Text("--out", "DIR", "Where the results go. Default: runs/infer[-n].");
+        Option<bool> checkNumerics = Options.CheckNumerics();
         Option<int?> threads = Options.Threads();
         Command command = new(
             "infer", "Run trained weights on images. A segmentation model writes NAME_pred.png and NAME_overlay.png for each; a classifier prints the most probable classes and writes predictions.csv.\n\nExample: mamba infer --weights best.safetensors scans/ --out masks")
         {
-            inputs, weights, top, output, threads,
+            inputs, weights, top, output, checkNumerics, threads,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(top) ?? 5, parsed.GetValue(output), stop);
+            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(top) ?? 5, parsed.GetValue(output), parsed.GetValue(checkNumerics), stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, CancellationToken stop)
+    private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, bool checkNumerics, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
         (string Path, string Name)[] images = Named(Find(inputs, stop));
@@ -46,12 +47,12 @@ internal static class InferCommand
         Directory.CreateDirectory(output);
         if (info.Entry.Task == ModelTask.Classification)
         {
-            using Classifier classifier = new(model, info);
+            using Classifier classifier = new(model, info) { CheckNumerics = checkNumerics };
             Classify(terminal, classifier, images, top, output, stop);
         }
         else
         {
-            using Segmenter segmenter = new(model, info);
+            using Segmenter segmenter = new(model, info) { CheckNumerics = checkNumerics };
             Segment(terminal, segmenter, images, output, stop);
         }
         terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");

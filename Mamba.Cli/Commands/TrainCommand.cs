@@ -46,7 +46,7 @@ internal static class TrainCommand
         Option<CheckpointInterval?> every = Options.Interval("--checkpoint-every", "Write a checkpoint after each epoch and, within an epoch, after this time: 30s, 5m, 1h; or 'epoch', for after epochs alone. Default: 5m.");
         Option<int?> keep = Options.Integer("--keep", "Checkpoints that are kept, beside the best weights. Default: 2.", 1, 1000);
         Option<NonFiniteAction?> onNonFinite = Options.Choice<NonFiniteAction>("--on-nonfinite", "When a loss or a gradient is infinite or no number, stop before the step, or skip it. Default: stop.");
-        Option<bool> checkNumerics = Options.Flag("--check-numerics", "Look at the result of every operator, and name the first that is infinite or no number. Slower.");
+        Option<bool> checkNumerics = Options.CheckNumerics();
         Option<int?> threads = Options.Threads();
         Option<string?> output = Options.Text("--out", "DIR", "The run folder. Default: runs/train/MODEL[-n].");
         Command command = new(

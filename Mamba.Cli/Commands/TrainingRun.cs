@@ -175,7 +175,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         try
         {
             Evaluation result = LiveProgress.Show(terminal, "testing", test.Samples,
-                report => Evaluator.Run(best, test, _objective, report, stop));
+                report => Evaluator.Run(best, test, _objective, report, cancellation: stop));
             SampleSheet.Draw(folder, data, test, best, _objective, _info.Normalization, stop);
             if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(_entry.Name, scores) is { } picture) folder.WriteText("confusion.svg", picture);
             return result;

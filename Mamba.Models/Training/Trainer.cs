@@ -193,7 +193,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             Evaluation result;
             try
             {
-                result = Evaluator.Run(model, validation, plan.Objective, progress: null, cancellation);
+                result = Evaluator.Run(model, validation, plan.Objective, cancellation: cancellation);
             }
             catch (OperationCanceledException)
             {

@@ -148,7 +148,7 @@ internal sealed class CancellationTests
             stop.Cancel();
         }
 
-        Assert.That(() => Evaluator.Run(model, loader, Objective.Segmentation(LossKind.Dice), Progress, stop.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => Evaluator.Run(model, loader, Objective.Segmentation(LossKind.Dice), Progress, cancellation: stop.Token), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(seen, Is.EqualTo(new[] { 2 }));
         Assert.That(model.Parameters.IsFrozen, Is.False, "as it was before");
         Assert.That(loader.Epoch(0).Count(), Is.EqualTo(4), "the loader can be used again");
