@@ -17,13 +17,10 @@ internal sealed class KillTests : CliTest
     }
 
     [Test, Platform("Unix", Reason = "signals are sent by /bin/kill")]
-    public void A_training_that_a_signal_ends_says_so_in_one_line_and_goes_on_to_the_same_weights() =>
-        Assert.That(
-            () =>
-            {
-                KillHarness harness = new(Directory.CreateDirectory(In("signals")).FullName, seed: 3, _ => { });
-                harness.Interrupt("INT"); // as Ctrl-C sends it
-                harness.Interrupt("TERM");
-            },
-            Throws.Nothing);
+    public void A_training_that_a_signal_ends_says_so_in_one_line_and_goes_on_to_the_same_weights([Values("INT", "TERM")] string signal)
+    {
+        bool seen = true;
+        Assert.That(() => seen = new KillHarness(Directory.CreateDirectory(In("signals")).FullName, seed: 3, _ => { }).Interrupt(signal), Throws.Nothing);
+        if (!seen) Assert.Ignore($"these tests were started with SIG{signal} ignored, as by nohup, and so would be what they start");
+    }
 }

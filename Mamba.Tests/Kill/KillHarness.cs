@@ -96,14 +96,16 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     /// end of the run against what is promised.
     /// </summary>
     /// <param name="signal">INT or TERM.</param>
+    /// <returns>False if nothing could be seen: whoever started this program has it ignore the signal, and a training started by it does so, too.</returns>
     /// <exception cref="KillException">A promise was broken.</exception>
-    public void Interrupt(string signal)
+    public bool Interrupt(string signal)
     {
         const int Interrupted = 130;
         string training = s_trainings[0], expected = Whole(training), run = Path.Combine(folder, signal);
         using (TrainProcess process = new([.. training.Split(' '), "--threads", "2", "--checkpoint-every", "50ms", "--out", run]))
         {
             process.WaitUntil(() => Checkpoints(run).Length > 0);
+            if (process.Ignores(signal == "INT" ? 2 : 15)) return false;
             process.Signal(signal);
             string[] lines = process.Lines;
             if (process.ExitCode != Interrupted) throw new KillException($"ended by SIG{signal} with exit code {process.ExitCode}, expected {Interrupted}: {string.Join(" | ", lines)}");
@@ -115,6 +117,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         }
         using (TrainProcess rest = new(["--resume", run])) Finish(rest);
         if (Outcome(run) is var outcome && outcome != expected) throw new KillException($"{run} ended with\n{outcome}\nand one never interrupted with\n{expected}");
+        return true;
     }
 
     /// <summary>What a training ends with that is never interrupted.</summary>
