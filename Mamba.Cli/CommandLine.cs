@@ -29,7 +29,7 @@ internal static class CommandLine
             "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
         {
             TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
-            ModelsCommand.Create(terminal), BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal),
+            ModelsCommand.Create(terminal, stop), BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
         };
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         // A misspelt word leaves something else missing as well; the word is what the user can see.
@@ -50,7 +50,7 @@ internal static class CommandLine
             terminal.Error.WriteLine("mamba: interrupted");
             return Interrupted;
         }
-        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
+        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
         {
             return Report(terminal, e.Message);
         }

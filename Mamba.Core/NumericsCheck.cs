@@ -34,5 +34,17 @@ public sealed class NumericsCheck(ParameterStore parameters)
 
     /// <summary>The method that made a backward step, which is the operator: the compiler names the lambda &lt;Method&gt;b__0.</summary>
     private static string Operator(Delegate backward) =>
-        DiagnosticMethodInfo.Create(backward)?.Name is { } name ? name.Split('<', '>') is [_, var method, ..] ? method : name : "an operator";
+        DiagnosticMethodInfo.Create(backward)?.Name is { } name ? Term(name.Split('<', '>') is [_, var method, ..] ? method : name) : "an operator";
+
+    /// <summary>What the field calls a method to which several operators lead; an operator's own method has its name.</summary>
+    private static string Term(string method) => method switch
+    {
+        "Activate" => "activation",
+        "Convolve" => "convolution",
+        "Normalize" or "NormalizeRows" => "normalization",
+        "ReduceLast" => "reduction",
+        "SoftmaxOf" => "softmax",
+        "MaskLoss" => "loss",
+        _ => method,
+    };
 }

@@ -17,18 +17,20 @@ public readonly record struct ClassProbability(string Label, float Probability);
 /// <param name="Milliseconds">Time of the model, without decoding.</param>
 public sealed record Classification(IReadOnlyList<ClassProbability> Classes, double Milliseconds);
 
-/// <summary>A trained classifier as other programs embed it: a picture in, classes out. Not thread-safe; one instance a thread.</summary>
+/// <summary>
+/// A trained classifier as other programs embed it: a picture in, classes out. Any number of threads may call one instance at once: the model is frozen,
+/// and each call has memory of its own.
+/// </summary>
 /// <example><code>
-/// Classifier classifier = Classifier.Load("best.safetensors");
+/// using Classifier classifier = Classifier.Load("best.safetensors");
 /// ClassProbability best = classifier.Classify(ImageFile.Load("frog.png")).Classes[0];
 /// </code></example>
-public sealed class Classifier
+public sealed class Classifier : IDisposable
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
-    private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, freezes it, and disposes it when it is disposed.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no classifier.</exception>
@@ -37,20 +39,27 @@ public sealed class Classifier
         if (info.Entry.Task != ModelTask.Classification) throw new ArgumentException($"Classifier: {info.Model} is a model for {info.Entry.Task}; expected one for classification.");
         (_model, Info, _writer) = (model, info, new BatchWriter(info.Input));
         model.Parameters.Freeze();
-        _pixels = new float[info.Data.Height * info.Data.Width * info.Config.InputChannels];
     }
+
+    /// <summary>
+    /// Whether the result of every operator is looked at; the first number that is not finite is then a <see cref="NonFiniteException"/> that names the operator
+    /// and its place. For diagnosis: it takes more time and memory.
+    /// </summary>
+    public bool CheckNumerics { get; init; }
 
     /// <summary>What the weight file says about the model.</summary>
     public ModelInfo Info { get; }
 
     /// <summary>Reads a weight file.</summary>
     /// <param name="path">A file that training wrote.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
     /// <returns>The classifier.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
     /// <exception cref="ArgumentException">It is no classifier.</exception>
-    public static Classifier Load(string path)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Classifier Load(string path, CancellationToken cancellation = default)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(path);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(path, cancellation);
         return new Classifier(model, info);
     }
 
@@ -60,12 +69,17 @@ public sealed class Classifier
     public Classification Classify(Image image)
     {
         RunData size = Info.Data;
-        _writer.Image(image, _pixels);
         using MemoryScope scope = new();
+        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
+        Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
+        _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
-        float[] probabilities = _model.Probabilities(_model.Forward(Tensor.From(_pixels, 1, size.Height, size.Width, Info.Config.InputChannels))).Span.ToArray();
+        float[] probabilities = _model.Probabilities(_model.Forward(x)).Span.ToArray();
         double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         return new Classification(
             [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);
     }
+
+    /// <summary>Gives the memory of the model back; no call may be under way.</summary>
+    public void Dispose() => _model.Dispose();
 }

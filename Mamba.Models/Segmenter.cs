@@ -13,18 +13,20 @@ namespace Mamba.Models;
 /// <param name="Milliseconds">Time of the model, without decoding.</param>
 public sealed record Segmentation(Image Mask, int Area, double Milliseconds);
 
-/// <summary>A trained segmentation model as other programs embed it: a picture in, a mask out. Not thread-safe; one instance a thread.</summary>
+/// <summary>
+/// A trained segmentation model as other programs embed it: a picture in, a mask out. Any number of threads may call one instance at once: the model is
+/// frozen, and each call has memory of its own.
+/// </summary>
 /// <example><code>
-/// Segmenter segmenter = Segmenter.Load("best.safetensors");
+/// using Segmenter segmenter = Segmenter.Load("best.safetensors");
 /// Segmentation result = segmenter.Segment(ImageFile.Load("slice.tif"));
 /// </code></example>
-public sealed class Segmenter
+public sealed class Segmenter : IDisposable
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
-    private readonly float[] _pixels;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load(string)"/> returns it, and freezes it.</summary>
+    /// <summary>Takes a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, freezes it, and disposes it when it is disposed.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no segmentation model, or one of several classes.</exception>
@@ -34,22 +36,28 @@ public sealed class Segmenter
         if (info.Config.Classes != 1) throw new ArgumentException($"Segmenter: {info.Model} of {info.Config.Classes} classes; expected 1, which is there or is not.");
         (_model, Info) = (model, info);
         model.Parameters.Freeze();
-        (int height, int width, int channels) = (info.Data.Height, info.Data.Width, info.Config.InputChannels);
         _writer = new BatchWriter(info.Input);
-        _pixels = new float[height * width * channels];
     }
+
+    /// <summary>
+    /// Whether the result of every operator is looked at; the first number that is not finite is then a <see cref="NonFiniteException"/> that names the operator
+    /// and its place. For diagnosis: it takes more time and memory.
+    /// </summary>
+    public bool CheckNumerics { get; init; }
 
     /// <summary>What the weight file says about the model.</summary>
     public ModelInfo Info { get; }
 
     /// <summary>Reads a weight file.</summary>
     /// <param name="path">A file that training wrote.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
     /// <returns>The segmenter.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is malformed.</exception>
     /// <exception cref="ArgumentException">It is no segmentation model, or one of several classes.</exception>
-    public static Segmenter Load(string path)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Segmenter Load(string path, CancellationToken cancellation = default)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(path);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(path, cancellation);
         return new Segmenter(model, info);
     }
 
@@ -62,13 +70,18 @@ public sealed class Segmenter
     public Segmentation Segment(Image image)
     {
         RunData size = Info.Data;
-        _writer.Image(image, _pixels);
         using MemoryScope scope = new();
+        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
+        Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
+        _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
-        Tensor y = _model.Probabilities(_model.Segment(Tensor.From(_pixels, 1, size.Height, size.Width, Info.Config.InputChannels)));
+        Tensor y = _model.Probabilities(_model.Segment(x));
         double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
         Image mask = Pictures.Mask(y.Span, image.Height, image.Width);
         return new Segmentation(mask, mask.Pixels.AsSpan().Count((byte)255), milliseconds);
     }
+
+    /// <summary>Gives the memory of the model back; no call may be under way.</summary>
+    public void Dispose() => _model.Dispose();
 }

@@ -7,7 +7,7 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba convert</c>: weights of any form to safetensors.</summary>
 internal static class ConvertCommand
 {
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Argument<string> input = new("IN") { Description = "A PyTorch checkpoint (.pth, .pt, .bin, .th) or safetensors." };
         Argument<string> output = new("OUT") { Description = "The safetensors file to write; one that exists is replaced." };
@@ -18,15 +18,15 @@ internal static class ConvertCommand
         {
             input, output,
         };
-        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)));
+        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), stop));
         return command;
     }
 
-    private static int Run(Terminal terminal, string input, string output)
+    private static int Run(Terminal terminal, string input, string output, CancellationToken stop)
     {
         using WeightFile file = WeightFile.Open(input);
         if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
-        Safetensors.Write(output, file, new Dictionary<string, string>(file.Metadata) { ["format"] = "pt" }); // what PyTorch's own loader asks for
+        Safetensors.Write(output, file, new Dictionary<string, string>(file.Metadata) { ["format"] = "pt" }, stop); // what PyTorch's own loader asks for
         terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
         return CommandLine.Success;
     }

@@ -21,25 +21,26 @@ internal static class EvalCommand
         Option<string> data = new("--data") { Description = "A folder of images with masks or of classes, CIFAR-10 or MNIST files, or 'synthetic'.", HelpName = "DIR", Required = true };
         Option<SplitPart?> split = Options.Choice<SplitPart>("--split", "The part of the training's split; all: every image. Default: test.");
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
+        Option<bool> checkNumerics = Options.CheckNumerics();
         Option<bool> json = Options.Flag("--json", "Print JSON.");
         Option<int?> threads = Options.Threads();
         Command command = new("eval", "Measure trained weights on images with masks or classes.\n\nExample: mamba eval --weights runs/train/ul-vm-unet/weights/best.safetensors --data synthetic")
         {
-            weights, data, split, onBadImage, json, threads,
+            weights, data, split, onBadImage, checkNumerics, json, threads,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(data), parsed.GetValue(split) ?? SplitPart.Test, parsed.GetValue(onBadImage) ?? OnBadImage.Fail, parsed.GetValue(json), stop);
+            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(data), parsed.GetValue(split) ?? SplitPart.Test, parsed.GetValue(onBadImage) ?? OnBadImage.Fail, parsed.GetValue(checkNumerics), parsed.GetValue(json), stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, string weights, string dataName, SplitPart part, OnBadImage onBadImage, bool json, CancellationToken stop)
+    private static int Run(Terminal terminal, string weights, string dataName, SplitPart part, OnBadImage onBadImage, bool checkNumerics, bool json, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
         RunData run = info.Data;
-        IImageData data = Options.OpenData(dataName, info.Entry.Task, run.Seed, run.SyntheticImages, run.Height, run.Width);
+        IImageData data = Options.OpenData(dataName, info.Entry.Task, run.Seed, run.SyntheticImages, run.Height, run.Width, stop);
         if (data.Labels.Count != info.Labels.Count || (info.Entry.Task == ModelTask.Classification && !data.Labels.SequenceEqual(info.Labels)))
             throw new ArgumentException($"{dataName} has the classes {string.Join(", ", data.Labels)}; {weights} was trained on {string.Join(", ", info.Labels)}");
         // All: the images that are there, whatever the training chose among its own.
@@ -58,7 +59,7 @@ internal static class EvalCommand
         // The first pass compiles the kernels, which is not what ms_per_image is about.
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, run.Height, run.Width, info.Config.InputChannels));
         Evaluation result = LiveProgress.Show(terminal, $"{part.ToString().ToLowerInvariant()}", loader.Samples,
-            report => Evaluator.Run(model, loader, objective, report, stop));
+            report => Evaluator.Run(model, loader, objective, report, checkNumerics ? new NumericsCheck(model.Parameters) : null, stop));
         if (json) JsonReport.Write(terminal.Out, w => Write(w, result, bad.Count));
         else
         {

@@ -18,24 +18,25 @@ internal static class InferCommand
         Option<string> weights = Options.Weights();
         Option<int?> top = Options.Integer("--top", "Classes to print an image. Default: 5.", 1);
         Option<string?> output = Options.Text("--out", "DIR", "Where the results go. Default: runs/infer[-n].");
+        Option<bool> checkNumerics = Options.CheckNumerics();
         Option<int?> threads = Options.Threads();
         Command command = new(
             "infer", "Run trained weights on images. A segmentation model writes NAME_pred.png and NAME_overlay.png for each; a classifier prints the most probable classes and writes predictions.csv.\n\nExample: mamba infer --weights best.safetensors scans/ --out masks")
         {
-            inputs, weights, top, output, threads,
+            inputs, weights, top, output, checkNumerics, threads,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(top) ?? 5, parsed.GetValue(output), stop);
+            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(top) ?? 5, parsed.GetValue(output), parsed.GetValue(checkNumerics), stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, CancellationToken stop)
+    private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, bool checkNumerics, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(weights);
-        (string Path, string Name)[] images = Named(Find(inputs));
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
+        (string Path, string Name)[] images = Named(Find(inputs, stop));
         foreach ((string path, _) in images)
         {
             stop.ThrowIfCancellationRequested();
@@ -44,8 +45,16 @@ internal static class InferCommand
         output ??= RunFolder.NextFree("runs", "infer");
         if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
         Directory.CreateDirectory(output);
-        if (info.Entry.Task == ModelTask.Classification) Classify(terminal, new Classifier(model, info), images, top, output, stop);
-        else Segment(terminal, new Segmenter(model, info), images, output, stop);
+        if (info.Entry.Task == ModelTask.Classification)
+        {
+            using Classifier classifier = new(model, info) { CheckNumerics = checkNumerics };
+            Classify(terminal, classifier, images, top, output, stop);
+        }
+        else
+        {
+            using Segmenter segmenter = new(model, info) { CheckNumerics = checkNumerics };
+            Segment(terminal, segmenter, images, output, stop);
+        }
         terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
         return CommandLine.Success;
     }
@@ -84,7 +93,7 @@ internal static class InferCommand
     /// <summary>A field of a CSV file (RFC 4180).</summary>
     private static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"")}\"";
 
-    private static List<string> Find(string[] inputs)
+    private static List<string> Find(string[] inputs, CancellationToken stop)
     {
         List<string> images = [];
         foreach (string input in inputs)
@@ -93,7 +102,7 @@ internal static class InferCommand
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
             else
             {
-                string[] found = [.. ImageFile.Find(input).Where(p => !SegmentationFolder.IsMask(p))];
+                string[] found = [.. ImageFile.Find(input, stop).Where(p => !SegmentationFolder.IsMask(p))];
                 if (found.Length == 0) throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
                 images.AddRange(found);
             }

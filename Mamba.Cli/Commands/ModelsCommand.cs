@@ -11,17 +11,17 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba models</c>: what is in the zoo.</summary>
 internal static class ModelsCommand
 {
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Option<bool> json = Options.Flag("--json", "Print JSON.");
         Command command = new("models", "List the models with their parameters and multiply-adds.\n\nExample: mamba models --json") { json };
-        command.SetAction(parsed => Run(terminal, parsed.GetValue(json)));
+        command.SetAction(parsed => Run(terminal, parsed.GetValue(json), stop));
         return command;
     }
 
-    private static int Run(Terminal terminal, bool json)
+    private static int Run(Terminal terminal, bool json, CancellationToken stop)
     {
-        Row[] rows = [.. Registry.Models.Select(Describe)];
+        Row[] rows = [.. Registry.Models.Select(entry => Describe(entry, stop))];
         if (json)
             JsonReport.Write(terminal.Out, w =>
             {
@@ -38,8 +38,9 @@ internal static class ModelsCommand
         return CommandLine.Success;
     }
 
-    private static Row Describe(ModelEntry entry)
+    private static Row Describe(ModelEntry entry, CancellationToken stop)
     {
+        stop.ThrowIfCancellationRequested();
         VisionModel model = entry.Create();
         using MemoryScope scope = new();
         using MultiplyAdds count = new();

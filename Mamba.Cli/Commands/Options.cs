@@ -95,6 +95,8 @@ internal static class Options
     public static Option<OnBadImage?> OnBadImage() =>
         Choice<OnBadImage>("--on-bad-image", "An image that cannot be read, or whose mask does not fit, ends the command (fail) or is passed over and counted (skip). Default: fail.");
 
+    public static Option<bool> CheckNumerics() => Flag("--check-numerics", "Look at the result of every operator, and name the first that is infinite or no number. Slower.");
+
     public static Option<int?> Threads() => Integer("--threads", "Threads; results do not depend on it. Default: all processors.", 1, 1024);
 
     public static Option<string> Weights() => new("--weights") { Description = "Weights that 'mamba train' wrote.", HelpName = "FILE", Required = true };
@@ -116,9 +118,9 @@ internal static class Options
 
     /// <summary>Opens the data that a name stands for; of drawn images, as many as the limit says.</summary>
     /// <exception cref="ArgumentException">It is for another task.</exception>
-    public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width)
+    public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width, CancellationToken stop)
     {
-        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data)
+        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data, stop)
             : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
             : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
         return opened.Task == task ? opened

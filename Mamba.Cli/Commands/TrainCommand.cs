@@ -46,7 +46,7 @@ internal static class TrainCommand
         Option<CheckpointInterval?> every = Options.Interval("--checkpoint-every", "Write a checkpoint after each epoch and, within an epoch, after this time: 30s, 5m, 1h; or 'epoch', for after epochs alone. Default: 5m.");
         Option<int?> keep = Options.Integer("--keep", "Checkpoints that are kept, beside the best weights. Default: 2.", 1, 1000);
         Option<NonFiniteAction?> onNonFinite = Options.Choice<NonFiniteAction>("--on-nonfinite", "When a loss or a gradient is infinite or no number, stop before the step, or skip it. Default: stop.");
-        Option<bool> checkNumerics = Options.Flag("--check-numerics", "Look at the result of every operator, and name the first that is infinite or no number. Slower.");
+        Option<bool> checkNumerics = Options.CheckNumerics();
         Option<int?> threads = Options.Threads();
         Option<string?> output = Options.Text("--out", "DIR", "The run folder. Default: runs/train/MODEL[-n].");
         Command command = new(
@@ -80,7 +80,7 @@ internal static class TrainCommand
             ulong seedValue = parsed.GetValue(seed) ?? 0;
             (int rows, int columns) = parsed.GetValue(size) ?? (entry.ImageSize, entry.ImageSize);
             int? most = parsed.GetValue(limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
-            IImageData images = Options.OpenData(name, entry.Task, seedValue, most, rows, columns);
+            IImageData images = Options.OpenData(name, entry.Task, seedValue, most, rows, columns, stop);
             OnBadImage badImage = parsed.GetValue(onBadImage) ?? OnBadImage.Fail;
             RunArguments arguments = new()
             {
@@ -107,7 +107,7 @@ internal static class TrainCommand
                 Width = columns,
                 Config = entry.Config with
                 {
-                    InputChannels = parsed.GetValue(channels) ?? (classifies ? BadImage.FirstReadable(images, badImage).Image.Channels : entry.Config.InputChannels),
+                    InputChannels = parsed.GetValue(channels) ?? (classifies ? BadImage.FirstReadable(images, badImage, stop).Image.Channels : entry.Config.InputChannels),
                     Classes = classifies ? images.Labels.Count : entry.Config.Classes,
                     ImageSize = Chosen("--size", parsed.GetValue(size) is null ? null : (int?)rows, entry.Config.ImageSize, required: false),
                     Patch = Chosen("--patch", parsed.GetValue(patch), entry.Config.Patch),

@@ -60,7 +60,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics });
         string identity = arguments.Identity(source, split);
         Resumed?.Restore(trainer, identity);
-        using RunFolder folder = Resumed?.Folder ?? RunFolder.Create(Output ?? RunFolder.NextFree(Path.Combine("runs", "train"), _entry.Name), arguments);
+        using RunFolder folder = Resumed?.Folder ?? (Output is { } path ? RunFolder.Create(path, arguments) : RunFolder.CreateNext(Path.Combine("runs", "train"), _entry.Name, arguments));
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters; {split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images of {arguments.Height} x {arguments.Width}; {arguments.Threads} threads"));
         terminal.WriteLine($"run folder {folder.Path}");
@@ -175,8 +175,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         try
         {
             Evaluation result = LiveProgress.Show(terminal, "testing", test.Samples,
-                report => Evaluator.Run(best, test, _objective, report, stop));
-            SampleSheet.Draw(folder, data, test, best, _objective, _info.Normalization);
+                report => Evaluator.Run(best, test, _objective, report, cancellation: stop));
+            SampleSheet.Draw(folder, data, test, best, _objective, _info.Normalization, stop);
             if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(_entry.Name, scores) is { } picture) folder.WriteText("confusion.svg", picture);
             return result;
         }

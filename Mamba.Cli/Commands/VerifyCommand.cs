@@ -28,10 +28,9 @@ internal static class VerifyCommand
     private static int Run(Terminal terminal, string[] paths, bool json, CancellationToken stop)
     {
         List<VerificationResult> results = [];
-        foreach (string file in Verifier.Find(paths))
+        foreach (string file in Verifier.Find(paths, stop))
         {
-            stop.ThrowIfCancellationRequested();
-            IReadOnlyList<VerificationResult> cases = Verifier.Run(file);
+            IReadOnlyList<VerificationResult> cases = Verifier.Run(file, stop);
             results.AddRange(cases);
             if (json) continue;
             foreach (VerificationResult r in cases)

@@ -13,10 +13,10 @@ internal static class SampleSheet
     private const int Segmentations = 8, Mistakes = 16;
 
     /// <summary>Draws them into the run folder.</summary>
-    public static void Draw(RunFolder folder, IImageData data, BatchLoader test, VisionModel model, Objective objective, Normalization scaling)
+    public static void Draw(RunFolder folder, IImageData data, BatchLoader test, VisionModel model, Objective objective, Normalization scaling, CancellationToken stop)
     {
         int drawn = 0, most = data.Task == ModelTask.Segmentation ? Segmentations : Mistakes;
-        foreach (Batch batch in test.Epoch(0))
+        foreach (Batch batch in test.Epoch(0, cancellation: stop))
         {
             using MemoryScope scope = new();
             Tensor probabilities = model.Probabilities(objective.Predict(model, batch.Images));

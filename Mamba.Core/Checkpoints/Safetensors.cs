@@ -11,32 +11,38 @@ public static class Safetensors
     /// <summary>The name of the seal's tensor.</summary>
     internal const string Seal = "sha256";
 
+    private const int PieceOfTensor = 1 << 20;
+
     /// <summary>
     /// Writes float32 tensors in the given order. The file appears whole or not at all: it is written under another name, flushed to disk and renamed.
     /// </summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
+    /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata) =>
-        Write(path, [.. tensors.Select(Float32)], metadata);
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
+        Write(path, [.. tensors.Select(Float32)], metadata, cancellation);
 
     /// <summary>
-    /// Writes float32 tensors as <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string})"/> does, and after them
+    /// Writes float32 tensors as <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/> does, and after them
     /// a seal: a tensor of 32 bytes, named <c>sha256</c>, that is the SHA-256 of all bytes before it. <see cref="SafetensorsFile.OpenSealed"/> verifies it.
     /// </summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
+    /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
         Item[] items = [.. tensors.Select(Float32)];
-        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [SHA256.HashSizeInBytes], SHA256.HashSizeInBytes, _ => { })], metadata);
+        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [SHA256.HashSizeInBytes], SHA256.HashSizeInBytes, (_, _) => { })], metadata);
         AtomicFile.Write(path, stream =>
         {
             using SHA256 hash = SHA256.Create();
-            using (CryptoStream hashed = new(stream, hash, CryptoStreamMode.Write, leaveOpen: true)) Write(hashed, header, items);
+            using (CryptoStream hashed = new(stream, hash, CryptoStreamMode.Write, leaveOpen: true)) Write(hashed, header, items, cancellation);
             stream.Write(hash.Hash!);
         });
     }
@@ -45,40 +51,48 @@ public static class Safetensors
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="source">Where the tensors come from.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
+    /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written, or the source cannot be read.</exception>
-    public static void Write(string path, WeightFile source, IReadOnlyDictionary<string, string> metadata) =>
-        Write(path, [.. source.Names.Select(n => new Item(n, source.DType(n), source.Shape(n), source.ByteCount(n), stream => source.CopyTo(n, stream)))], metadata);
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void Write(string path, WeightFile source, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
+        Write(path, [.. source.Names.Select(n => new Item(n, source.DType(n), source.Shape(n), source.ByteCount(n), (stream, stop) => source.CopyTo(n, stream, stop)))], metadata, cancellation);
 
-    private static void Write(string path, Item[] items, IReadOnlyDictionary<string, string> metadata)
+    private static void Write(string path, Item[] items, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation)
     {
         byte[] header = Header(path, items, metadata);
-        AtomicFile.Write(path, stream => Write(stream, header, items));
+        AtomicFile.Write(path, stream => Write(stream, header, items, cancellation));
     }
 
-    private static void Write(Stream stream, byte[] header, Item[] items)
+    private static void Write(Stream stream, byte[] header, Item[] items, CancellationToken cancellation)
     {
         Span<byte> prefix = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
         stream.Write(prefix);
         stream.Write(header);
-        foreach (Item item in Stored(items)) item.Write(stream);
+        foreach (Item item in Stored(items)) item.Write(stream, cancellation);
     }
 
     /// <summary>Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.</summary>
     private static IEnumerable<Item> Stored(Item[] items) => items.OrderByDescending(i => ElementTypes.SizeOf(i.Type));
 
     private static Item Float32((string Name, Tensor Tensor) t) =>
-        new(t.Name, "F32", t.Tensor.Shape.ToArray(), (long)t.Tensor.Count * sizeof(float), stream => Write(stream, t.Tensor));
+        new(t.Name, "F32", t.Tensor.Shape.ToArray(), (long)t.Tensor.Count * sizeof(float), (stream, stop) => Write(stream, t.Tensor, stop));
 
-    private static void Write(Stream stream, Tensor tensor)
+    private static void Write(Stream stream, Tensor tensor, CancellationToken cancellation)
     {
-        if (BitConverter.IsLittleEndian)
+        for (int at = 0; at < tensor.Count; at += PieceOfTensor)
         {
-            stream.Write(MemoryMarshal.AsBytes(tensor.Span));
-            return;
+            cancellation.ThrowIfCancellationRequested();
+            ReadOnlySpan<float> values = tensor.Span.Slice(at, Math.Min(PieceOfTensor, tensor.Count - at));
+            if (BitConverter.IsLittleEndian) stream.Write(MemoryMarshal.AsBytes(values));
+            else WriteSwapped(stream, values);
         }
+    }
+
+    private static void WriteSwapped(Stream stream, ReadOnlySpan<float> values)
+    {
         Span<byte> bytes = stackalloc byte[sizeof(float)];
-        foreach (float value in tensor.Span)
+        foreach (float value in values)
         {
             BinaryPrimitives.WriteSingleLittleEndian(bytes, value);
             stream.Write(bytes);
@@ -120,5 +134,5 @@ public static class Safetensors
         return buffer.ToArray();
     }
 
-    private sealed record Item(string Name, string Type, int[] Shape, long Bytes, Action<Stream> Write);
+    private sealed record Item(string Name, string Type, int[] Shape, long Bytes, Action<Stream, CancellationToken> Write);
 }

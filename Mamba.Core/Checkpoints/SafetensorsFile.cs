@@ -44,9 +44,11 @@ public sealed class SafetensorsFile : WeightFile
 
     /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after all of it has been held against its seal.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="cancellation">Stops between pieces of the file.</param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened, its seal does not fit, or it is malformed.</exception>
-    public static SafetensorsFile OpenSealed(string path) => Open(path, (p, stream) =>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static SafetensorsFile OpenSealed(string path, CancellationToken cancellation = default) => Open(path, (p, stream) =>
     {
         byte[] chunk = new byte[1 << 16], seal = new byte[SHA256.HashSizeInBytes];
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -54,6 +56,7 @@ public sealed class SafetensorsFile : WeightFile
         if (left < 0) throw new CheckpointException($"{p}: {stream.Length} bytes, expected at least the {seal.Length} of a checksum");
         for (; left > 0; left -= Math.Min(left, chunk.Length))
         {
+            cancellation.ThrowIfCancellationRequested();
             Span<byte> part = chunk.AsSpan(0, (int)Math.Min(left, chunk.Length));
             stream.ReadExactly(part);
             hash.AppendData(part);

@@ -128,14 +128,17 @@ public abstract class WeightFile : IDisposable
     /// <summary>Copies the elements of a tensor as they are: its own type, little-endian, row-major.</summary>
     /// <param name="name">The name.</param>
     /// <param name="destination">Where they go.</param>
+    /// <param name="cancellation">Stops between pieces of the tensor.</param>
     /// <exception cref="CheckpointException">There is no such tensor.</exception>
-    public void CopyTo(string name, Stream destination)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public void CopyTo(string name, Stream destination, CancellationToken cancellation = default)
     {
         WeightEntry entry = Find(name);
         byte[] chunk = new byte[Math.Min(ChunkBytes, entry.Bytes)];
         ElementReader reader = new(this, entry);
         for (int done = 0; done < entry.Count;)
         {
+            cancellation.ThrowIfCancellationRequested();
             int count = reader.Read(chunk);
             destination.Write(chunk, 0, count * entry.ElementSize);
             done += count;

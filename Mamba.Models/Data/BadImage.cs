@@ -47,13 +47,16 @@ public sealed record BadImage(int Index, string Problem)
     /// <summary>The first sample that can be read.</summary>
     /// <param name="data">The data set.</param>
     /// <param name="choice">Whether one before it is an error.</param>
+    /// <param name="cancellation">Stops between samples.</param>
     /// <returns>The sample.</returns>
     /// <exception cref="ImageException">An image cannot be read, and that is an error, or none can.</exception>
     /// <exception cref="DatasetException">So is a mask that does not fit.</exception>
-    public static Sample FirstReadable(IImageData data, OnBadImage choice)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Sample FirstReadable(IImageData data, OnBadImage choice, CancellationToken cancellation = default)
     {
         for (int i = 0; ; i++)
         {
+            cancellation.ThrowIfCancellationRequested();
             try
             {
                 return data.Load(i);

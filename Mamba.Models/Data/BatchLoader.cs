@@ -97,9 +97,11 @@ public sealed class BatchLoader : IDisposable
     /// <summary>One pass over the samples. Dispose each batch, or let the <see cref="Core.Memory.MemoryScope"/> that is open when it is fetched do so.</summary>
     /// <param name="epoch">The number of the pass; with the seed it decides order and augmentation.</param>
     /// <param name="firstBatch">The batch to begin with, from 0: those before it are not made, and those from it on are what they would be after them.</param>
+    /// <param name="cancellation">Ends the pass, also while a batch is waited for; the sample that is being read is read to its end.</param>
     /// <returns>The batches in order; what a sample's loading throws is thrown where its batch would come.</returns>
     /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>
-    public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default)
     {
         if (_producer is not null) throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
         int[] order = [.. _indices];
@@ -107,7 +109,7 @@ public sealed class BatchLoader : IDisposable
         using Producer producer = _producer = new Producer(this, order, epoch, firstBatch);
         try
         {
-            while (producer.Next() is { } ready)
+            while (producer.Next(cancellation) is { } ready)
             {
                 yield return ready;
             }
@@ -143,10 +145,10 @@ public sealed class BatchLoader : IDisposable
         }
 
         /// <summary>The next batch; null after the last.</summary>
-        public Batch? Next()
+        public Batch? Next(CancellationToken cancellation)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(BatchLoader));
-            if (!_queue.TryTake(out Ready? ready, Timeout.Infinite))
+            if (!_queue.TryTake(out Ready? ready, Timeout.Infinite, cancellation))
             {
                 _failure?.Throw();
                 return null;

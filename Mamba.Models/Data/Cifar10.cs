@@ -23,11 +23,13 @@ public sealed class Cifar10 : IImageData
 
     /// <summary>Reads the six files; the pictures are unpacked as they are asked for.</summary>
     /// <param name="root">Their folder, or one in which they lie in cifar-10-batches-bin/.</param>
+    /// <param name="cancellation">Stops between pieces of the files.</param>
     /// <exception cref="DatasetException">A file is not there, cannot be read, or holds anything but records.</exception>
-    public Cifar10(string root)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public Cifar10(string root, CancellationToken cancellation = default)
     {
         string folder = Find(root) ?? throw new DatasetException($"{root}: no binary version of CIFAR-10; expected {string.Join(", ", s_files)}.");
-        _files = [.. s_files.Select(name => ReadRecords(Path.Combine(folder, name)))];
+        _files = [.. s_files.Select(name => ReadRecords(Path.Combine(folder, name), cancellation))];
         _train = _files[..^1].Sum(file => file.Length / Record);
         Count = _files.Sum(file => file.Length / Record);
         Labels = ReadLabels(Path.Combine(folder, LabelFile));
@@ -73,19 +75,19 @@ public sealed class Cifar10 : IImageData
         return _files[file].AsSpan(index * Record, Record);
     }
 
-    private static byte[] ReadRecords(string path)
+    private static byte[] ReadRecords(string path, CancellationToken cancellation)
     {
         if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(", ", s_files)} in one folder.");
         using FileStream file = DataFile.Open(path);
-        return ReadRecords(path, file);
+        return ReadRecords(path, file, cancellation);
     }
 
-    internal static byte[] ReadRecords(string path, Stream file)
+    internal static byte[] ReadRecords(string path, Stream file, CancellationToken cancellation = default)
     {
         long length = file.Length;
         if (length == 0 || length % Record != 0)
             throw new DatasetException($"{path}: {length} bytes, the last record from byte {length / Record * Record} cut short; expected one or more records of {Record} bytes.");
-        byte[] bytes = DataFile.Read(path, file, 0, _ => length);
+        byte[] bytes = DataFile.Read(path, file, 0, _ => length, gzip: false, cancellation);
         for (int at = 0; at < bytes.Length; at += Record)
             if (bytes[at] >= s_labels.Length) throw new DatasetException($"{path}: label {bytes[at]} at byte {at}; expected 0 to {s_labels.Length - 1}.");
         return bytes;

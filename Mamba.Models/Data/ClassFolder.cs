@@ -16,13 +16,15 @@ public sealed class ClassFolder : IImageData
 
     /// <summary>Finds the pictures; none is opened yet.</summary>
     /// <param name="root">The folder.</param>
+    /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">
     /// The folder does not exist or cannot be listed, holds fewer than two classes, a picture that is in none, or parts with different classes.
     /// </exception>
-    public ClassFolder(string root)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public ClassFolder(string root, CancellationToken cancellation = default)
     {
         _root = root;
-        string[][] paths = [.. DataFile.Pictures(root).Select(path => path.Split('/'))];
+        string[][] paths = [.. DataFile.Pictures(root, cancellation).Select(path => path.Split('/'))];
         ThrowIfAny(paths, path => path.Length < 2, "pictures outside of any class");
         // A class may be called train, too; its pictures then lie right in it, and other classes beside it.
         bool parts = paths.Any(path => PartOf(path[0]) is not null && path.Length > 2) || (paths.Length > 0 && paths.All(path => PartOf(path[0]) is not null));

@@ -11,16 +11,18 @@ internal static class DataFile
     // Deflate makes at most 1032 bytes of one.
     private const long MaxInflation = 1032;
 
+    private const int PieceBytes = 1 << 20;
+
     /// <summary>The first of the folders that holds one of these files; null if none does.</summary>
     public static string? Folder(string[] folders, string[] names) => folders.FirstOrDefault(folder => names.Any(name => File.Exists(Path.Combine(folder, name))));
 
     /// <summary>The pictures in a folder of any depth: paths relative to it, with '/' between folders on every system, in ordinal order.</summary>
     /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
-    public static List<string> Pictures(string root)
+    public static List<string> Pictures(string root, CancellationToken cancellation)
     {
         try
         {
-            return [.. ImageFile.Find(root).Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
+            return [.. ImageFile.Find(root, cancellation).Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -48,9 +50,10 @@ internal static class DataFile
     /// <param name="headBytes">The bytes of its head.</param>
     /// <param name="bodyBytes">How many bytes the head promises after it; it throws where the head is wrong.</param>
     /// <param name="gzip">Whether it may be packed by gzip; its first bytes tell.</param>
+    /// <param name="cancellation">Stops between pieces of the file.</param>
     /// <returns>Head and body.</returns>
     /// <exception cref="DatasetException">The file cannot be read, is damaged, or is shorter or longer than its head says.</exception>
-    public static byte[] Read(string path, Stream file, int headBytes, Func<byte[], long> bodyBytes, bool gzip = false)
+    public static byte[] Read(string path, Stream file, int headBytes, Func<byte[], long> bodyBytes, bool gzip = false, CancellationToken cancellation = default)
     {
         try
         {
@@ -66,7 +69,7 @@ internal static class DataFile
             if (size > most) throw new DatasetException($"{path}: a head that promises {size} bytes{(packed ? " unpacked" : "")}, of a file of {file.Length}; expected at most {most}.");
             byte[] bytes = new byte[size];
             head.CopyTo(bytes, 0);
-            read = headBytes + stream.ReadAtLeast(bytes.AsSpan(headBytes), (int)size - headBytes, throwOnEndOfStream: false);
+            for (int piece; read < size && (piece = stream.Read(bytes, read, (int)Math.Min(PieceBytes, size - read))) > 0; read += piece) cancellation.ThrowIfCancellationRequested();
             if (read < size) throw new DatasetException($"{path}: ends at byte {read}{(packed ? " unpacked" : "")}; expected {size} bytes.");
             if (stream.ReadByte() >= 0) throw new DatasetException($"{path}: goes on after byte {size}{(packed ? " unpacked" : "")}; expected its end there.");
             return bytes;

@@ -19,15 +19,21 @@ public static class ImageFile
     /// links to a folder that holds the link.
     /// </summary>
     /// <param name="folder">The folder.</param>
+    /// <param name="cancellation">Stops between files.</param>
     /// <returns>Paths that start with the folder as it is given.</returns>
     /// <exception cref="IOException">The folder does not exist, or cannot be listed.</exception>
     /// <exception cref="UnauthorizedAccessException">So may this say.</exception>
-    public static IReadOnlyList<string> Find(string folder) =>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<string> Find(string folder, CancellationToken cancellation = default) =>
     [
         .. new FileSystemEnumerable<string>(
             folder, (ref entry) => entry.ToSpecifiedFullPath(), new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = false })
         {
-            ShouldIncludePredicate = (ref entry) => !entry.IsDirectory && Extensions.Contains(Path.GetExtension(entry.FileName).ToString().ToLowerInvariant()),
+            ShouldIncludePredicate = (ref entry) =>
+            {
+                cancellation.ThrowIfCancellationRequested();
+                return !entry.IsDirectory && Extensions.Contains(Path.GetExtension(entry.FileName).ToString().ToLowerInvariant());
+            },
             ShouldRecursePredicate = (ref entry) => !LeadsBack(entry.ToFullPath(), entry.Attributes),
         }.Order(StringComparer.Ordinal),
     ];

@@ -19,11 +19,13 @@ public sealed class Mnist : IImageData
 
     /// <summary>Reads the four files.</summary>
     /// <param name="root">Their folder, or one in which they lie in raw/ or MNIST/raw/.</param>
+    /// <param name="cancellation">Stops between pieces of the files.</param>
     /// <exception cref="DatasetException">A file is not there, cannot be read, is damaged, or does not fit its other.</exception>
-    public Mnist(string root)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public Mnist(string root, CancellationToken cancellation = default)
     {
         string folder = Find(root) ?? throw new DatasetException($"{root}: no idx files; expected {string.Join(", ", s_names)}, each plain or with .gz.");
-        (_train, _test) = (ReadFiles(folder, s_names[0], s_names[1]), ReadFiles(folder, s_names[2], s_names[3]));
+        (_train, _test) = (ReadFiles(folder, s_names[0], s_names[1], cancellation), ReadFiles(folder, s_names[2], s_names[3], cancellation));
     }
 
     /// <summary>The folder of the files: the root itself, or one that downloaders put into it; null if no file is there.</summary>
@@ -65,12 +67,12 @@ public sealed class Mnist : IImageData
         return [name, name + ".gz", dotted, dotted + ".gz"];
     }
 
-    private static Files ReadFiles(string folder, string imageName, string labelName)
+    private static Files ReadFiles(string folder, string imageName, string labelName, CancellationToken cancellation)
     {
         string imagePath = PathOf(folder, imageName), labelPath = PathOf(folder, labelName);
         using FileStream imageFile = DataFile.Open(imagePath), labelFile = DataFile.Open(labelPath);
-        (ReadOnlyMemory<byte> pixels, int[] sizes) = ReadIdx(imagePath, imageFile, ImageMagic, 3);
-        (ReadOnlyMemory<byte> labels, int[] count) = ReadIdx(labelPath, labelFile, LabelMagic, 1);
+        (ReadOnlyMemory<byte> pixels, int[] sizes) = ReadIdx(imagePath, imageFile, ImageMagic, 3, cancellation);
+        (ReadOnlyMemory<byte> labels, int[] count) = ReadIdx(labelPath, labelFile, LabelMagic, 1, cancellation);
         if (sizes[0] != count[0]) throw new DatasetException($"{imagePath} has {sizes[0]} images, but {labelPath} {count[0]} labels; expected as many.");
         int wrong = labels.Span.IndexOfAnyExceptInRange((byte)0, (byte)(Classes - 1));
         if (wrong >= 0) throw new DatasetException($"{labelPath}: label {labels.Span[wrong]} at byte {8 + wrong}; expected 0 to {Classes - 1}.");
@@ -81,11 +83,11 @@ public sealed class Mnist : IImageData
         ?? throw new DatasetException($"{folder}: no {name}; expected it beside the other idx files, plain or with .gz.");
 
     /// <summary>An array of bytes: a magic number that says so and how many dimensions it has, their sizes, all big-endian; then the bytes.</summary>
-    internal static (ReadOnlyMemory<byte> Values, int[] Sizes) ReadIdx(string path, Stream file, uint magic, int dimensions)
+    internal static (ReadOnlyMemory<byte> Values, int[] Sizes) ReadIdx(string path, Stream file, uint magic, int dimensions, CancellationToken cancellation = default)
     {
         int head = 4 + 4 * dimensions;
         int[] sizes = new int[dimensions];
-        byte[] bytes = DataFile.Read(path, file, head, Promise, gzip: true);
+        byte[] bytes = DataFile.Read(path, file, head, Promise, gzip: true, cancellation);
         return (bytes.AsMemory(head), sizes);
 
         long Promise(byte[] head)

@@ -15,13 +15,15 @@ public sealed class SegmentationFolder : IImageData
 
     /// <summary>Finds the pairs; no picture is opened yet.</summary>
     /// <param name="root">The folder.</param>
+    /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">The folder does not exist or cannot be read, holds no pair, or a picture or mask is alone or there twice.</exception>
-    public SegmentationFolder(string root)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public SegmentationFolder(string root, CancellationToken cancellation = default)
     {
         _root = root;
         SortedDictionary<string, string> images = new(StringComparer.Ordinal), masks = new(StringComparer.Ordinal);
         if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext.");
-        foreach (string path in DataFile.Pictures(root))
+        foreach (string path in DataFile.Pictures(root, cancellation))
         {
             string name = Path.ChangeExtension(path, null);
             bool isMask = IsMask(path);

@@ -21,11 +21,13 @@ public static class Evaluator
     /// <param name="loader">The data.</param>
     /// <param name="objective">The loss and the metrics.</param>
     /// <param name="progress">Called with the images done so far, or null.</param>
+    /// <param name="numerics">Looks at the result of every operator; null, for speed, unless the place of a number that is not finite is looked for.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>The result.</returns>
+    /// <exception cref="NonFiniteException">The result of an operator is not finite, where they are looked at.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Evaluation Run(
-        VisionModel model, BatchLoader loader, Objective objective, Action<int>? progress = null, CancellationToken cancellation = default)
+        VisionModel model, BatchLoader loader, Objective objective, Action<int>? progress = null, NumericsCheck? numerics = null, CancellationToken cancellation = default)
     {
         bool thaw = !model.Parameters.IsFrozen;
         model.Parameters.Freeze();
@@ -34,10 +36,10 @@ public static class Evaluator
         Stopwatch watch = new();
         try
         {
-            foreach (Batch batch in loader.Epoch(0))
+            foreach (Batch batch in loader.Epoch(0, cancellation: cancellation))
             {
-                cancellation.ThrowIfCancellationRequested();
                 using MemoryScope scope = new();
+                using Tape? tape = numerics is null ? null : new Tape { Numerics = numerics }; // what is recorded is looked at
                 int images = batch.Indices.Length, size = batch.Targets.Count / images;
                 watch.Start();
                 Tensor y = objective.Predict(model, batch.Images);

@@ -16,22 +16,7 @@ public sealed class RunFolder : IDisposable
     private const string Arguments = "args.json", Results = "results.csv", Checkpoints = "checkpoints", Extension = ".safetensors";
     private readonly FileStream _lock;
 
-    private RunFolder(string path)
-    {
-        Path = path;
-        try
-        {
-            _lock = new FileStream(File("lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e) when ((e.HResult & 0xFFFF) is 32 or 11 or 35) // a sharing violation of Windows; EWOULDBLOCK of Linux and of macOS
-        {
-            throw new CheckpointException($"{path}: another process is training in this folder", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new CheckpointException($"{path}: the run folder cannot be written: {e.Message}", e);
-        }
-    }
+    private RunFolder(string path, FileStream held) => (Path, _lock) = (path, held);
 
     /// <summary>The folder.</summary>
     public string Path { get; }
@@ -51,18 +36,34 @@ public sealed class RunFolder : IDisposable
     {
         ThrowIfTaken(path);
         MakeFolder(path);
-        RunFolder folder = new(path);
+        RunFolder folder = Hold(path);
         try
         {
             ThrowIfTaken(path); // by a process that had the lock meanwhile
-            AtomicFile.Write(folder.File(Arguments), arguments.Write);
-            folder.MakeFolders();
-            return folder;
         }
         catch
         {
             folder.Dispose();
             throw;
+        }
+        return folder.Begin(arguments);
+    }
+
+    /// <summary>Makes the folder of the first free name of parent/name, parent/name-2, ...: runs that start at the same time get one each.</summary>
+    /// <param name="parent">The folder of folders.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="arguments">The options of the run.</param>
+    /// <returns>The folder, locked.</returns>
+    /// <exception cref="CheckpointException">It cannot be written.</exception>
+    public static RunFolder CreateNext(string parent, string name, RunArguments arguments)
+    {
+        while (true)
+        {
+            string path = NextFree(parent, name);
+            MakeFolder(path);
+            if (TryHold(path) is not { } folder) continue; // another process was faster, and has the name
+            if (!IsTaken(path)) return folder.Begin(arguments);
+            folder.Dispose(); // or had it
         }
     }
 
@@ -73,7 +74,7 @@ public sealed class RunFolder : IDisposable
     public static RunFolder Open(string path)
     {
         _ = ArgumentsOf(path);
-        RunFolder folder = new(path);
+        RunFolder folder = Hold(path);
         try
         {
             AtomicFile.Sweep(path);
@@ -114,8 +115,7 @@ public sealed class RunFolder : IDisposable
     public static void ThrowIfTaken(string path)
     {
         if (System.IO.File.Exists(path)) throw new CheckpointException($"{path}: is a file; expected a new folder for the run");
-        if (System.IO.File.Exists(System.IO.Path.Combine(path, Arguments)) || Directory.Exists(System.IO.Path.Combine(path, "weights")))
-            throw new CheckpointException($"{path}: already holds a run; expected a new folder");
+        if (IsTaken(path)) throw new CheckpointException($"{path}: already holds a run; expected a new folder");
     }
 
     /// <summary>A file of this run.</summary>
@@ -197,6 +197,45 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Lets other processes have the folder.</summary>
     public void Dispose() => _lock.Dispose();
+
+    private static bool IsTaken(string path) => System.IO.File.Exists(System.IO.Path.Combine(path, Arguments)) || Directory.Exists(System.IO.Path.Combine(path, "weights"));
+
+    /// <summary>Locks a folder.</summary>
+    /// <exception cref="CheckpointException">Another process has it, or it cannot be written.</exception>
+    private static RunFolder Hold(string path) => TryHold(path) ?? throw new CheckpointException($"{path}: another process is training in this folder");
+
+    /// <summary>As <see cref="Hold"/>; null if another process has it.</summary>
+    private static RunFolder? TryHold(string path)
+    {
+        try
+        {
+            return new RunFolder(path, new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+        }
+        catch (IOException e) when ((e.HResult & 0xFFFF) is 32 or 11 or 35) // a sharing violation of Windows; EWOULDBLOCK of Linux and of macOS
+        {
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path}: the run folder cannot be written: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Writes what a new run begins with.</summary>
+    private RunFolder Begin(RunArguments arguments)
+    {
+        try
+        {
+            AtomicFile.Write(File(Arguments), arguments.Write);
+            MakeFolders();
+            return this;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
 
     private static void MakeFolder(string path)
     {

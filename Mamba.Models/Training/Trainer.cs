@@ -143,8 +143,10 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     /// <summary>Writes a checkpoint.</summary>
     /// <param name="path">The file; it appears whole or not at all.</param>
     /// <param name="state"><see cref="State"/>, with what the run adds to it.</param>
+    /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public void Save(string path, TrainingState state) => Safetensors.WriteSealed(path, Tensors, state.ToMetadata());
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public void Save(string path, TrainingState state, CancellationToken cancellation = default) => Safetensors.WriteSealed(path, Tensors, state.ToMetadata(), cancellation);
 
     /// <summary>Takes the place at which a checkpoint was written. To be called before <see cref="Run"/>.</summary>
     /// <param name="file">The checkpoint, opened with its seal.</param>
@@ -169,8 +171,8 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     }
 
     /// <summary>
-    /// Runs the epochs one by one as they are asked for. When <paramref name="cancellation"/> is requested, it ends after the step that is running; the
-    /// epoch then gives no result, and the model holds what it has learned so far.
+    /// Runs the epochs one by one as they are asked for. When <paramref name="cancellation"/> is requested, it ends after the step that is running, without
+    /// an exception: the epoch gives no result, and the model holds what it has learned so far, to be saved and to go on from.
     /// </summary>
     /// <param name="progress">Called after each step, or null.</param>
     /// <param name="cancellation">Asks to stop.</param>
@@ -191,7 +193,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             Evaluation result;
             try
             {
-                result = Evaluator.Run(model, validation, plan.Objective, progress: null, cancellation);
+                result = Evaluator.Run(model, validation, plan.Objective, cancellation: cancellation);
             }
             catch (OperationCanceledException)
             {

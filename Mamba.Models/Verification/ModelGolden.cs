@@ -1,9 +1,7 @@
-using System.Text.Json;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 using Mamba.Core.Optim;
-using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Verification;
@@ -13,156 +11,137 @@ public static class ModelGolden
 {
     /// <summary>Runs all cases of one file.</summary>
     /// <param name="path">A JSON file of the format that the goldens' README describes.</param>
+    /// <param name="cancellation">Stops between cases, and between the steps of one.</param>
     /// <returns>A verdict a case; a model that the zoo lacks is one failure with a message.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is no golden file of a model.</exception>
-    public static IReadOnlyList<VerificationResult> Run(string path)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<VerificationResult> Run(string path, CancellationToken cancellation = default)
     {
-        try
-        {
-            using FileStream stream = File.OpenRead(path);
-            using JsonDocument document = JsonDocument.Parse(stream);
-            JsonElement root = document.RootElement;
-            string name = root.GetProperty("model").GetString()!;
-            if (!Registry.Models.Any(m => m.Name == name)) return [Failure(path, name, $"the zoo has no model '{name}'")];
-            List<VerificationResult> results = [CheckTensors(path, root, name)];
-            if (!results[0].Passed) return results;
-            Dictionary<string, int> seen = [];
-            foreach (JsonElement golden in root.GetProperty("cases").EnumerateArray())
-            {
-                string mode = golden.GetProperty("mode").GetString()!;
-                int repeat = seen[mode] = seen.GetValueOrDefault(mode) + 1;
-                results.Add(RunCase(path, repeat == 1 ? mode : $"{mode}-{repeat}", mode, root, golden, name));
-            }
-            return results;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException)
-        {
-            throw new CheckpointException($"{path}: no golden file of a model: {e.Message}", e);
-        }
+        ModelGoldenFile file = ModelGoldenFile.Open(path);
+        if (!Registry.Models.Any(m => m.Name == file.Model)) return [Failure(path, file.Model, $"the zoo has no model '{file.Model}'")];
+        List<VerificationResult> results = [CheckTensors(path, file)];
+        foreach (ModelGoldenCase golden in results[0].Passed ? file.Cases : []) results.Add(RunCase(path, file, golden, cancellation));
+        return results;
     }
 
     /// <summary>Names, shapes, order and number of the parameters.</summary>
-    private static VerificationResult CheckTensors(string path, JsonElement root, string name)
+    private static VerificationResult CheckTensors(string path, ModelGoldenFile file)
     {
-        VisionModel model = Create(name);
-        string[] expected = [.. Tensors(root).Select(t => $"{t.GetProperty("name").GetString()} {new Shape(Extents(t))}")];
+        using VisionModel model = Create(file.Model);
+        string[] expected = [.. file.Tensors.Select(t => $"{t.Name} {t.Shape}")];
         string[] actual = [.. model.Parameters.All.Select(p => $"{p.Name} {p.Tensor.Shape}")];
-        long count = root.GetProperty("parameters").GetInt64();
-        string? problem = model.Parameters.ParameterCount != count ? $"{model.Parameters.ParameterCount} parameters, expected {count}"
+        string? problem = model.Parameters.ParameterCount != file.Parameters ? $"{model.Parameters.ParameterCount} parameters, expected {file.Parameters}"
             : !expected.SequenceEqual(actual) ? $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; expected {expected.Except(actual).FirstOrDefault() ?? "the same"}"
-            : SecondNames(root).FirstOrDefault(n => !model.Parameters.Contains(n.Alias) || model.Parameters[n.Alias] != model.Parameters[n.Original]) is { Alias: { } alias } second ? $"{alias} is not another name of {second.Original}"
+            : file.SecondNames.FirstOrDefault(n => !model.Parameters.Contains(n.Alias) || !model.Parameters.Contains(n.Original) || model.Parameters[n.Alias] != model.Parameters[n.Original]) is { Alias: { } alias } second ? $"{alias} is not another name of {second.Original}"
             : null;
         return new VerificationResult(path, "parameters", problem is null, null, null, problem);
     }
 
-    private static VerificationResult RunCase(string path, string title, string mode, JsonElement root, JsonElement golden, string name)
+    private static VerificationResult RunCase(string path, ModelGoldenFile file, ModelGoldenCase golden, CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
         using MemoryScope scope = new();
-        VisionModel model = Create(name);
-        foreach (JsonElement tensor in Tensors(root)) Fill(tensor, model.Parameters[tensor.GetProperty("name").GetString()!].Span);
-        model.Parameters.Training = mode != "eval";
-        Tensor images = ChannelsLast(Filled(golden.GetProperty("input")));
-        Errors errors = new(golden.GetProperty("tolerance"));
+        using VisionModel model = Create(file.Model);
+        foreach (FilledTensor tensor in file.Tensors) tensor.Fill(model.Parameters[tensor.Name].Span);
+        model.Parameters.Training = golden.Mode != "eval";
+        Errors errors = new(golden.Tolerances);
         try
         {
-            if (mode == "optimize") Optimize(model, images, golden, errors);
-            else if (mode is "eval" or "train") Evaluate(model, images, golden, errors);
-            else return Failure(path, title, $"unknown mode '{mode}'");
+            Tensor images = ChannelsLast(golden.Input.Make());
+            if (golden.Training is { } training) Optimize(model, images, training, errors, cancellation);
+            else if (golden.Output is { } output) Evaluate(model, images, golden, output, errors, cancellation);
+            else return Failure(path, golden.Title, $"unknown mode '{golden.Mode}'");
         }
-        catch (Exception e) when (e is ShapeException or UnsupportedCaseException)
+        catch (Exception e) when (e is ArgumentException or UnsupportedCaseException) // operators and optimizers refuse what does not fit
         {
-            return Failure(path, title, e.Message);
+            return Failure(path, golden.Title, e.Message);
         }
-        return new VerificationResult(path, title, errors.Problem is null, errors.Output, errors.Gradient, errors.Problem);
+        return new VerificationResult(path, golden.Title, errors.Problem is null, errors.Output, errors.Gradient, errors.Problem);
     }
 
-    private static void Evaluate(VisionModel model, Tensor images, JsonElement golden, Errors errors)
+    private static void Evaluate(VisionModel model, Tensor images, ModelGoldenCase golden, Digest expected, Errors errors, CancellationToken cancellation)
     {
         if (!model.Parameters.Training) // as it is, and frozen
         {
             using MemoryScope scope = new();
             model.Parameters.Freeze();
-            errors.Compare("output", "output, frozen", new Digest(golden.GetProperty("output")), ChannelsFirst(model.Forward(images)), largestRms: 0);
+            errors.Compare("output", "output, frozen", expected, ChannelsFirst(model.Forward(images)), largestRms: 0);
             model.Parameters.Thaw();
+            cancellation.ThrowIfCancellationRequested();
         }
         images.RequiresGrad = true;
         using Tape tape = new();
         Tensor y = model.Forward(images), output = ChannelsFirst(y);
-        errors.Compare("output", "output", new Digest(golden.GetProperty("output")), output, largestRms: 0);
-        if (golden.TryGetProperty("buffers_after", out JsonElement buffers)) CompareAll("buffers", buffers, n => model.Parameters[n], errors);
-        if (!golden.TryGetProperty("cotangent", out JsonElement cotangent)) return;
+        errors.Compare("output", "output", expected, output, largestRms: 0);
+        CompareAll("buffers", golden.Buffers, n => Find(model, n), errors);
+        if (golden.Cotangent is null) return;
 
-        Tensor weights = Filled(cotangent);
+        cancellation.ThrowIfCancellationRequested();
+        Tensor weights = golden.Cotangent.Make();
         float[] scaled = Array.ConvertAll(weights.Span.ToArray(), w => w / weights.Count); // loss = sum(output * cotangent) / numel(output)
         tape.Backward(output, Tensor.From(scaled, weights.Shape.ToArray()));
-        CompareAll("grads", golden.GetProperty("grads"), n => model.Parameters[n].Grad, errors);
-        if (golden.TryGetProperty("input_grad", out JsonElement inputGradient))
-            errors.Compare("input_grad", "input_grad", new Digest(inputGradient), ChannelsFirst(images.Grad!), largestRms: 0);
+        CompareAll("grads", golden.Gradients, n => Find(model, n).Grad, errors);
+        if (golden.InputGradient is { } inputGradient) errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!), largestRms: 0);
     }
 
-    private static void CompareAll(string kind, JsonElement expected, Func<string, Tensor?> actual, Errors errors)
+    private static Tensor Find(VisionModel model, string name) =>
+        model.Parameters.Contains(name) ? model.Parameters[name] : throw new UnsupportedCaseException($"the model has no parameter '{name}'");
+
+    private static void CompareAll(string kind, IReadOnlyList<(string Name, Digest? Digest)> expected, Func<string, Tensor?> actual, Errors errors)
     {
-        Dictionary<string, Digest> digests = [];
-        foreach (JsonProperty property in expected.EnumerateObject())
-            if (property.Value.ValueKind == JsonValueKind.Null)
-            {
-                if (actual(property.Name) is not null) throw new UnsupportedCaseException($"{property.Name} has a gradient, expected none");
-            }
-            else digests[property.Name] = new Digest(property.Value);
-        double largest = digests.Values.Select(d => d.Rms).DefaultIfEmpty(0).Max();
-        foreach ((string name, Digest digest) in digests)
-            errors.Compare(kind, name, digest, actual(name) ?? throw new UnsupportedCaseException($"{name} has no gradient"), 0.01 * largest);
+        double largest = expected.Select(e => e.Digest?.Rms ?? 0).DefaultIfEmpty(0).Max();
+        foreach ((string name, Digest? digest) in expected)
+            if (digest is not null) errors.Compare(kind, name, digest, actual(name) ?? throw new UnsupportedCaseException($"{name} has no gradient"), 0.01 * largest);
+            else if (actual(name) is not null) throw new UnsupportedCaseException($"{name} has a gradient, expected none");
     }
 
-    private static void Optimize(VisionModel model, Tensor images, JsonElement golden, Errors errors)
+    private static void Optimize(VisionModel model, Tensor images, GoldenTraining golden, Errors errors, CancellationToken cancellation)
     {
         Func<Tensor, Tensor> loss = LossOf(golden, model.Output);
-        Optimizer optimizer = OptimizerOf(golden.GetProperty("optimizer"), model);
-        foreach (JsonElement expected in golden.GetProperty("losses").EnumerateArray())
+        Optimizer optimizer = OptimizerOf(golden.Optimizer, model);
+        foreach (double expected in golden.Losses)
         {
+            cancellation.ThrowIfCancellationRequested();
             model.Parameters.ZeroGrad();
             using Tape tape = new();
             Tensor value = loss(model.Forward(images));
-            errors.Add("losses", "loss", Math.Abs(value.Item() - expected.GetDouble()) / Math.Abs(expected.GetDouble()));
+            errors.Add("losses", "loss", Math.Abs(value.Item() - expected) / Math.Abs(expected));
             tape.Backward(value);
             optimizer.Step();
         }
     }
 
     /// <summary>The loss of a prediction with respect to the case's target: a mask, or a class an image.</summary>
-    private static Func<Tensor, Tensor> LossOf(JsonElement golden, ModelOutput output)
+    private static Func<Tensor, Tensor> LossOf(GoldenTraining golden, ModelOutput output)
     {
-        JsonElement target = golden.GetProperty("target");
-        Tensor filled = Filled(target);
-        string? name = golden.GetProperty("loss").GetString(), then = target.GetProperty("then").GetString();
-        if (name == "cross_entropy")
+        Tensor filled = golden.Target.Make();
+        if (golden.Loss == "cross_entropy")
         {
-            if (then != "floor") throw new UnsupportedCaseException($"unknown target '{then}'");
+            if (golden.Then != "floor") throw new UnsupportedCaseException($"unknown target '{golden.Then}'");
             int[] classes = Array.ConvertAll(filled.Span.ToArray(), x => (int)x);
             return y => Ops.CrossEntropy(y, classes);
         }
-        if (then != "ge 0.75") throw new UnsupportedCaseException($"unknown target '{then}'");
+        if (golden.Then != "ge 0.75") throw new UnsupportedCaseException($"unknown target '{golden.Then}'");
         Tensor mask = ChannelsLast(filled);
         foreach (ref float value in mask.Span) value = value >= 0.75f ? 1f : 0f;
-        return name switch
+        return golden.Loss switch
         {
             "bce_dice" => y => Ops.BceDice(output == ModelOutput.Logits ? Ops.Sigmoid(y) : y, mask),
             "dice" => y => Ops.DiceWithLogits(y, mask),
             "bce_with_logits" => y => Ops.BinaryCrossEntropyWithLogits(y, mask),
-            _ => throw new UnsupportedCaseException($"unknown loss '{name}'"),
+            _ => throw new UnsupportedCaseException($"unknown loss '{golden.Loss}'"),
         };
     }
 
-    private static Optimizer OptimizerOf(JsonElement o, VisionModel model)
+    private static Optimizer OptimizerOf(GoldenOptimizer golden, VisionModel model)
     {
-        double rate = o.GetProperty("lr").GetDouble(), decay = o.GetProperty("weight_decay").GetDouble();
-        if (o.GetProperty("name").GetString() is not ("adam" or "adamw")) throw new UnsupportedCaseException($"unknown optimizer {o.GetProperty("name")}");
-        return new Adam(model.Parameters.Parameters, rate, decay)
+        if (golden.Name is not ("adam" or "adamw")) throw new UnsupportedCaseException($"unknown optimizer '{golden.Name}'");
+        return new Adam(model.Parameters.Parameters, golden.LearningRate, golden.WeightDecay)
         {
-            Decoupled = o.GetProperty("name").GetString() == "adamw",
-            Eps = o.GetProperty("eps").GetDouble(),
-            Beta1 = o.GetProperty("betas")[0].GetDouble(),
-            Beta2 = o.GetProperty("betas")[1].GetDouble(),
+            Decoupled = golden.Name == "adamw",
+            Eps = golden.Eps,
+            Beta1 = golden.Beta1,
+            Beta2 = golden.Beta2,
         };
     }
 
@@ -173,50 +152,14 @@ public static class ModelGolden
         return entry.Create(entry.Config with { DropPath = 0 });
     }
 
-    /// <summary>The tensors of the state_dict that are stored: a second name of one is left out.</summary>
-    private static IEnumerable<JsonElement> Tensors(JsonElement root) => root.GetProperty("tensors").EnumerateArray().Where(t => !t.TryGetProperty("alias_of", out _));
-
-    /// <summary>The entries of the state_dict that are an earlier one under a second name.</summary>
-    private static IEnumerable<(string Alias, string Original)> SecondNames(JsonElement root) => root.GetProperty("tensors").EnumerateArray()
-        .Where(t => t.TryGetProperty("alias_of", out _)).Select(t => (t.GetProperty("name").GetString()!, t.GetProperty("alias_of").GetString()!));
-
-    private static int[] Extents(JsonElement tensor) => [.. tensor.GetProperty("shape").EnumerateArray().Select(e => e.GetInt32())];
-
-    private static Tensor Filled(JsonElement tensor)
-    {
-        Tensor filled = Tensor.Empty(Extents(tensor));
-        Fill(tensor, filled.Span);
-        return filled;
-    }
-
-    private static void Fill(JsonElement tensor, Span<float> values) =>
-        GoldenFill.Fill(tensor.GetProperty("name").GetString()!, tensor.GetProperty("low").GetDouble(), tensor.GetProperty("high").GetDouble(), values);
-
     private static Tensor ChannelsLast(Tensor x) => Ops.Permute(x, 0, 2, 3, 1);
 
     private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank == 4 ? Ops.Permute(x, 0, 3, 1, 2) : x;
 
     private static VerificationResult Failure(string path, string title, string message) => new(path, title, false, null, null, message);
 
-    /// <summary>What a file keeps of a tensor: its shape, its norm and some of its elements.</summary>
-    private sealed class Digest
-    {
-        public Digest(JsonElement json)
-        {
-            Shape = new Shape(Extents(json));
-            Rms = json.GetProperty("l2").GetDouble() / Math.Sqrt(Math.Max(1, Shape.Count));
-            Samples = [.. json.GetProperty("samples").EnumerateArray().Select(s => (s[0].GetInt32(), s[1].GetDouble()))];
-        }
-
-        public Shape Shape { get; }
-
-        public double Rms { get; }
-
-        public (int Index, double Value)[] Samples { get; }
-    }
-
     /// <summary>The worst error of each kind, held against its tolerance.</summary>
-    private sealed class Errors(JsonElement tolerances)
+    private sealed class Errors(ILookup<string, double> tolerances)
     {
         public double? Output { get; private set; }
 
@@ -241,7 +184,8 @@ public static class ModelGolden
         {
             if (kind is "output" or "losses") Output = Math.Max(Output ?? 0, error);
             else Gradient = Math.Max(Gradient ?? 0, error);
-            double allowed = tolerances.GetProperty(kind).GetDouble();
+            if (!tolerances.Contains(kind)) throw new UnsupportedCaseException($"no tolerance of {kind} is given");
+            double allowed = tolerances[kind].First();
             if (!(error <= allowed)) Problem ??= FormattableString.Invariant($"{kind}: {name} has error {error:0.0e+00}, allowed {allowed:0.0e+00}");
         }
     }

@@ -5,9 +5,11 @@ public static class Verifier
 {
     /// <summary>The golden files under the given paths: files as they stand, folders searched to any depth in ordinal order.</summary>
     /// <param name="paths">Files or folders.</param>
+    /// <param name="cancellation">Stops between files.</param>
     /// <returns>The files.</returns>
     /// <exception cref="FileNotFoundException">A path does not exist, is no golden file, or a folder holds none.</exception>
-    public static IReadOnlyList<string> Find(IEnumerable<string> paths)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<string> Find(IEnumerable<string> paths, CancellationToken cancellation = default)
     {
         List<string> files = [];
         foreach (string path in paths)
@@ -17,7 +19,7 @@ public static class Verifier
             else
             {
                 int before = files.Count;
-                files.AddRange(Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(IsGolden).Order(StringComparer.Ordinal));
+                files.AddRange(Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(found => IsGolden(found, cancellation)).Order(StringComparer.Ordinal));
                 if (files.Count == before) throw new FileNotFoundException($"{path}: no .safetensors or .json file in it", path);
             }
         }
@@ -26,9 +28,21 @@ public static class Verifier
 
     /// <summary>Runs the cases of one file.</summary>
     /// <param name="file">A golden file.</param>
+    /// <param name="cancellation">Stops between cases, and between the steps of one.</param>
     /// <returns>A verdict a case.</returns>
     /// <exception cref="Core.Checkpoints.CheckpointException">The file is malformed.</exception>
-    public static IReadOnlyList<VerificationResult> Run(string file) => file.EndsWith(".json", StringComparison.Ordinal) ? ModelGolden.Run(file) : [OperatorGolden.Run(file)];
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<VerificationResult> Run(string file, CancellationToken cancellation = default)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return file.EndsWith(".json", StringComparison.Ordinal) ? ModelGolden.Run(file, cancellation) : [OperatorGolden.Run(file)];
+    }
+
+    private static bool IsGolden(string path, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return IsGolden(path);
+    }
 
     private static bool IsGolden(string path) => path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".json", StringComparison.Ordinal);
 }

@@ -24,9 +24,10 @@ public enum ModelOutput
 }
 
 /// <summary>A model of the zoo: parameters under PyTorch's names, and a forward pass.</summary>
+/// <remarks>Disposing gives the memory of its parameters back to be used again at once; without it the garbage collector takes it in time.</remarks>
 /// <param name="parameters">Where its parameters are.</param>
 /// <param name="config">Its configuration.</param>
-public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
+public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IDisposable
 {
     /// <summary>The model's configuration.</summary>
     public ModelConfig Config { get; } = config;
@@ -79,6 +80,17 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>
     public Tensor Probabilities(Tensor result) => Output == ModelOutput.Probabilities ? result : result.Shape.Rank == 2 ? Ops.Softmax(result) : Ops.Sigmoid(result);
+
+    /// <summary>Gives the memory of the parameters back; no call may be under way.</summary>
+    public void Dispose()
+    {
+        foreach ((_, Tensor tensor) in Parameters.All)
+        {
+            tensor.Grad?.Dispose();
+            tensor.Dispose();
+        }
+        GC.SuppressFinalize(this);
+    }
 
     /// <summary>The forward pass; sizes are checked.</summary>
     /// <param name="images">(B, H, W, input channels).</param>

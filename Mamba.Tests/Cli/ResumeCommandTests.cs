@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Training;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Tests.Cli;
 
@@ -135,6 +136,43 @@ internal sealed class ResumeCommandTests : CliTest
         Assert.That(first.Code, Is.Zero, first.Error);
         Assert.That(second!.Code, Is.EqualTo(2));
         Assert.That(second.Error, Does.Contain("another process is training"));
+    }
+
+    [Test]
+    public void Runs_that_start_at_once_get_a_folder_each()
+    {
+        const int Runs = 12;
+        ModelEntry entry = Registry.Find("unet");
+        RunArguments arguments = new()
+        {
+            Model = entry.Name,
+            Data = RunArguments.Synthetic,
+            Epochs = 1,
+            Batch = 2,
+            LearningRate = 1e-3,
+            Optimizer = entry.Recipe.Optimizer,
+            WeightDecay = 0,
+            Loss = entry.Recipe.Loss,
+            Seed = 0,
+            Threads = 1,
+            Height = 32,
+            Width = 32,
+            Config = entry.Config,
+            CacheBytes = 0,
+            CheckpointEvery = CheckpointInterval.Epoch,
+            Keep = 1,
+        };
+        using Barrier start = new(Runs);
+        RunFolder[] folders = new RunFolder[Runs];
+        Thread[] threads = [.. Enumerable.Range(0, Runs).Select(i => new Thread(() =>
+        {
+            start.SignalAndWait();
+            folders[i] = RunFolder.CreateNext(In("runs"), "unet", arguments);
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        Assert.That(folders.Select(f => Path.GetFileName(f.Path)), Is.EquivalentTo(Enumerable.Range(1, Runs).Select(n => n == 1 ? "unet" : $"unet-{n}")));
+        foreach (RunFolder folder in folders) folder.Dispose();
     }
 
     [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"), TestCase("--keep", "3"), TestCase("--data", "synthetic")]

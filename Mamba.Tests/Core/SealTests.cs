@@ -21,7 +21,7 @@ internal sealed class SealTests
     public void A_sealed_file_gives_back_what_was_written_and_is_safetensors()
     {
         Tensor[] tensors = Write();
-        foreach (Func<string, SafetensorsFile> open in new Func<string, SafetensorsFile>[] { SafetensorsFile.OpenSealed, SafetensorsFile.Open })
+        foreach (Func<string, SafetensorsFile> open in new Func<string, SafetensorsFile>[] { path => SafetensorsFile.OpenSealed(path), SafetensorsFile.Open })
         {
             using SafetensorsFile file = open(Sealed);
             Assert.That(file.Names, Is.EqualTo(new[] { "a", "b", "sha256" }));

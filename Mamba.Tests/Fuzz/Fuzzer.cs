@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 
 namespace Mamba.Fuzz;
 
@@ -130,16 +129,15 @@ public sealed class Fuzzer
         return problem;
     }
 
-    /// <summary>What was said: its begin, without what is quoted from the file and without all but small letters, so that no number makes it new.</summary>
+    /// <summary>
+    /// What was said: its begin, without what comes from the file (between the first and the last quote, or the path at which a JSON text is wrong) and without
+    /// all but small letters, so that no number and no name makes it new.
+    /// </summary>
     private static string Shape(string outcome)
     {
-        StringBuilder shape = new();
-        bool quoted = false;
-        foreach (char c in outcome.AsSpan(0, Math.Min(outcome.Length, 100)))
-        {
-            if (c == '\'') quoted = !quoted;
-            else if (!quoted && char.IsAsciiLetterLower(c)) shape.Append(c);
-        }
-        return shape.ToString();
+        int open = outcome.IndexOf('\''), close = outcome.LastIndexOf('\'');
+        string said = open < 0 ? outcome : outcome[..open] + outcome[close..];
+        int path = said.IndexOf(" Path: ", StringComparison.Ordinal);
+        return string.Concat((path < 0 ? said : said[..path]).Where(char.IsAsciiLetterLower).Take(100));
     }
 }

@@ -8,6 +8,7 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
+using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Core;
 using Mamba.Tests.Data;
@@ -26,8 +27,10 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
     /// <summary>The bytes that any reader may allocate whatever the file's length: messages, stack traces, tables.</summary>
     public const long Constant = 1 << 20;
 
+    private static readonly string[] s_metadata = ["model", "config", "labels", "normalization", "data"];
+
     /// <summary>The names of all readers.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "model"];
+    public static IReadOnlyList<string> Names { get; } = ["safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "metadata", "model", "golden"];
 
     /// <summary>The reader of this name.</summary>
     /// <exception cref="ArgumentException">There is none.</exception>
@@ -42,6 +45,10 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         "idx" => new(name, [Idx(3, 2, 5, 4), Idx(3, 1, 28, 28), Idx(1, 20)], new IdxFormat(), ReadIdx, e => e is DatasetException, 1100),
         "cifar" => new(name, [new byte[3073], new byte[2 * 3073]], new Format(), ReadCifar, e => e is DatasetException, 4),
         "recipe" => Recipes(name),
+        "metadata" => new(
+            name, [.. Models().Select(Metadata)], new JsonFormat(prefixed: false) { Text = true, Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "|", "32768", "1e39", "1e400", "vit", "\\ud800", "\"official\"") }, ReadMetadata, e => e is CheckpointException, 2000),
+        "golden" => new(
+            name, [.. Goldens()], new JsonFormat(prefixed: false) { Text = true, Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "1e400", "\"cases\":", "\"shape\":[", "\"samples\":[[", "\"alias_of\":\"", "\"mode\":\"train\"", "\\ud800") }, ReadGolden, e => e is CheckpointException, 300),
         "model" => new(name, [.. Models()], new JsonFormat(prefixed: true) { Text = true, Words = Words("\\\"", "null", "[", "]", "{", "}", "32768", "1024", "1e39", "vit", "resnet20", "unet", "official") }, ReadModel, e => e is CheckpointException, 2000),
         _ => throw new ArgumentException($"no reader '{name}'; expected {string.Join(", ", Names)}"),
     };
@@ -219,6 +226,45 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         using WeightFile file = WeightFile.Read("file", new MemoryStream(bytes, writable: false));
         ModelFile.Load(file);
         return "model";
+    }
+
+    /// <summary>The texts that describe a model, apart from its weights: they are read without a model being made, and so at speed.</summary>
+    private static byte[] Metadata(byte[] file)
+    {
+        using WeightFile weights = WeightFile.Read("file", new MemoryStream(file, writable: false));
+        return Encoding.UTF8.GetBytes(string.Join('|', s_metadata.Select(key => weights.Metadata[key])));
+    }
+
+    private static string ReadMetadata(byte[] bytes)
+    {
+        string[] texts = Encoding.UTF8.GetString(bytes).Split('|');
+        ModelInfo info = ModelFile.Describe("file", s_metadata.Zip(texts).ToDictionary(entry => entry.First, entry => entry.Second));
+        Check(info.Labels.Count == info.Config.Classes && info.Normalization.Fits(info.Config.InputChannels) && info.Data is { Height: >= 1 and <= RunData.MaxSide, Width: >= 1 and <= RunData.MaxSide }, "a description that contradicts itself");
+        return $"{info.Config.ImageSize is null} {info.Config.Patch is null} {info.Config.Width is null} {info.Config.Depth is null}";
+    }
+
+    private static IEnumerable<byte[]> Goldens()
+    {
+        const string Digest = """{"shape":[1,1,4],"mean":0.5,"l2":2.0,"samples":[[0,0.25],[3,-1e-3]]}""";
+        const string Head = """{"model":"unet","config":{"classes":1},"parameters":12,"tensors":[{"name":"a.weight","shape":[3,4],"low":-0.5,"high":0.5,"kind":"parameter"},{"name":"b.weight","shape":[3,4],"alias_of":"a.weight"}],"cases":[""";
+        const string Evaluate = """{"mode":"eval","input":{"name":"input.0","shape":[1,3,4,4],"low":0.0,"high":1.0},"output":""" + Digest + ""","tolerance":{"output":0.0001}}""";
+        const string Train = """{"mode":"train","input":{"name":"input.t","shape":[2,3,4,4],"low":0,"high":1},"output":""" + Digest + ""","cotangent":{"name":"c","shape":[1,1,4],"low":-1,"high":1},"loss":1e-3,"input_grad":"""
+            + Digest + ""","grads":{"a.weight":""" + Digest + ""","x":null},"buffers_after":{"m":""" + Digest + """},"tolerance":{"output":1e-4,"grads":0.01,"input_grad":1e-3,"buffers":1e-4}}""";
+        const string Optimize = """{"mode":"optimize","input":{"name":"input.o","shape":[2,3,4,4],"low":0,"high":1},"target":{"name":"t","shape":[2,1,4,4],"low":0,"high":1,"then":"ge 0.75"},"loss":"dice","optimizer":{"name":"adam","lr":3e-4,"betas":[0.9,0.999],"eps":1e-08,"weight_decay":0.0},"losses":[0.64,0.61],"tolerance":{"losses":0.0015}}""";
+        foreach (string cases in new[] { "", Evaluate, Evaluate + "," + Evaluate, Train, Optimize }) yield return Encoding.UTF8.GetBytes(Head + cases + "]}");
+    }
+
+    private static string ReadGolden(byte[] bytes)
+    {
+        ModelGoldenFile file = ModelGoldenFile.Read("file", bytes);
+        foreach (ModelGoldenCase golden in file.Cases)
+        {
+            IEnumerable<Digest?> digests = [golden.Output, golden.InputGradient, .. golden.Buffers.Select(b => b.Digest), .. golden.Gradients.Select(g => g.Digest)];
+            Check(digests.All(digest => digest is null || digest.Samples.All(sample => sample.Index >= 0 && sample.Index < digest.Shape.Count)), "a sample outside of its tensor");
+            FilledTensor?[] made = [golden.Input, golden.Cotangent, golden.Training?.Target];
+            Check(made.All(tensor => tensor is null || tensor.Shape.Count <= ModelGoldenFile.MaxInput), "a tensor above its limit");
+        }
+        return $"{Math.Min(file.Tensors.Count, 4)} tensors {string.Join(' ', file.Cases.Select(golden => golden.Mode is "eval" or "train" or "optimize" ? golden.Mode : "other").Distinct())}";
     }
 
     /// <summary>Counts what is written to it.</summary>

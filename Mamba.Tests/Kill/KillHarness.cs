@@ -63,13 +63,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         for (int run = 0; _report.Kills < kills; run++)
         {
             string training = s_trainings[run % s_trainings.Length], interval = s_intervals[run / s_trainings.Length % s_intervals.Length];
-            if (!_expected.TryGetValue(training, out string? expected))
-            {
-                string path = Path.Combine(folder, $"whole{_expected.Count}");
-                using TrainProcess whole = new([.. training.Split(' '), "--threads", "1", "--out", path]);
-                Finish(whole);
-                _expected[training] = expected = Outcome(path);
-            }
+            string expected = Whole(training);
             int before = _report.Kills;
             string killed = Path.Combine(folder, $"run{run}");
             string[] first = [.. training.Split(' '), "--threads", "2", "--checkpoint-every", interval, "--out", killed];
@@ -95,6 +89,45 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             Directory.Delete(killed, recursive: true);
         }
         return _report with { Moments = _moments.Count };
+    }
+
+    /// <summary>
+    /// Sends a signal that asks to end, as Ctrl-C is one, to a training that is under way, lets the run go on, and holds the checkpoint, what was said and the
+    /// end of the run against what is promised.
+    /// </summary>
+    /// <param name="signal">INT or TERM.</param>
+    /// <returns>False if nothing could be seen: whoever started this program has it ignore the signal, and a training started by it does so, too.</returns>
+    /// <exception cref="KillException">A promise was broken.</exception>
+    public bool Interrupt(string signal)
+    {
+        const int Interrupted = 130;
+        string training = s_trainings[0], expected = Whole(training), run = Path.Combine(folder, signal);
+        using (TrainProcess process = new([.. training.Split(' '), "--threads", "2", "--checkpoint-every", "50ms", "--out", run]))
+        {
+            process.WaitUntil(() => Checkpoints(run).Length > 0);
+            if (process.Ignores(signal == "INT" ? 2 : 15)) return false;
+            process.Signal(signal);
+            string[] lines = process.Lines;
+            if (process.ExitCode != Interrupted) throw new KillException($"ended by SIG{signal} with exit code {process.ExitCode}, expected {Interrupted}: {string.Join(" | ", lines)}");
+            (int Epoch, int Batch) newest = Inspect(run, lines, default);
+            // One line, after those of the epochs, says where it stopped: the place of the checkpoint that it left.
+            string[] said = [.. lines.SkipWhile(l => !l.StartsWith("run folder", StringComparison.Ordinal)).Skip(1).Where(l => !l.StartsWith("epoch ", StringComparison.Ordinal))];
+            if (said is not [var line] || !line.StartsWith($"stopped in epoch {newest.Epoch} after {2 * newest.Batch} images;", StringComparison.Ordinal) || !line.EndsWith($"'mamba train --resume {run}' goes on", StringComparison.Ordinal))
+                throw new KillException($"ended by SIG{signal} at {newest}, it said: {string.Join(" | ", said)}");
+        }
+        using (TrainProcess rest = new(["--resume", run])) Finish(rest);
+        if (Outcome(run) is var outcome && outcome != expected) throw new KillException($"{run} ended with\n{outcome}\nand one never interrupted with\n{expected}");
+        return true;
+    }
+
+    /// <summary>What a training ends with that is never interrupted.</summary>
+    private string Whole(string training)
+    {
+        if (_expected.TryGetValue(training, out string? expected)) return expected;
+        string path = Path.Combine(folder, $"whole{_expected.Count}");
+        using TrainProcess whole = new([.. training.Split(' '), "--threads", "1", "--out", path]);
+        Finish(whole);
+        return _expected[training] = Outcome(path);
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Mamba.Kill;
 
@@ -57,6 +58,24 @@ internal sealed class TrainProcess : IDisposable
         _process.Kill();
         _process.WaitForExit();
         return _process.ExitCode != 0;
+    }
+
+    /// <summary>Whether the process ignores a signal because whoever started it does: a program in the background of a shell, or under nohup, ignores SIGINT.</summary>
+    /// <param name="number">The signal's number.</param>
+    public bool Ignores(int number)
+    {
+        const string Field = "SigIgn:";
+        string status = $"/proc/{_process.Id}/status";
+        string? line = File.Exists(status) ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(Field, StringComparison.Ordinal)) : null;
+        return line is not null && (ulong.Parse(line[Field.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (number - 1) & 1) != 0;
+    }
+
+    /// <summary>Sends a signal, as a terminal does for Ctrl-C, and waits for the end.</summary>
+    /// <param name="signal">Its name: INT, TERM.</param>
+    public void Signal(string signal)
+    {
+        using (Process kill = Process.Start("/bin/kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)])) kill.WaitForExit();
+        _process.WaitForExit();
     }
 
     public void Dispose()

@@ -134,7 +134,7 @@ internal sealed class ResumeTests
     {
         Training training = new(everything: false) { Plan = p => p with { CheckNumerics = true } };
         training.Model.Parameters["encoder2.0.weight"].Span[0] = float.NaN;
-        Assert.That(() => training.Trainer.Run().Count(), Throws.TypeOf<TrainingException>().With.Message.StartsWith("the result of Convolve with 'encoder2.0.weight' is NaN at element "));
+        Assert.That(() => training.Trainer.Run().Count(), Throws.TypeOf<TrainingException>().With.Message.StartsWith("the result of convolution with 'encoder2.0.weight' is NaN at element "));
     }
 
     [TestCase("30s", 30), TestCase("5m", 300), TestCase("1h", 3600), TestCase("90m", 5400), TestCase("epoch", null)]

@@ -146,6 +146,25 @@ internal sealed class DataSetTests : CliTest
         Assert.That(train.Out, Does.Contain("note: ?[2Jgone").And.Not.Contain("\u001b"));
     }
 
+    [TestCase("ul-vm-unet", "encoder1.0.weight", "convolution"), TestCase("vit", "transformer.layers.0.1.net.1.weight", "Linear")]
+    public void Weights_that_are_no_numbers_are_found_by_check_numerics(string name, string weight, string operation)
+    {
+        ModelEntry entry = Registry.Find(name);
+        IImageData data = name == "vit" ? new SyntheticShapes(0, 20, 32, 32) : new SyntheticLesions(0, 20, 32, 32);
+        ModelConfig config = name == "vit" ? entry.Config with { Width = 24, Depth = 1, Classes = data.Labels.Count } : entry.Config;
+        VisionModel model = entry.Create(config);
+        model.Parameters[weight].Span[3] = float.NaN;
+        ModelInfo info = new(name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32) { SyntheticImages = 20 });
+        ModelFile.Save(In("spoiled"), model, info);
+        ImageFile.SavePng(In("picture.png"), Pictures.Smooth(32, 32, 3));
+        foreach (string[] command in new string[][] { ["eval", "--data", "synthetic"], ["infer", In("picture.png"), "--out", In("masks")] })
+        {
+            string[] arguments = [.. command, "--weights", In("spoiled")];
+            Assert.That(Mamba(arguments).Code, Is.Zero, "nobody looks unless asked to");
+            AssertRefused(Mamba([.. arguments, "--check-numerics"]), $"the result of {operation} with '{weight}' is NaN");
+        }
+    }
+
     [Test]
     public void A_segmenter_takes_one_class()
     {
