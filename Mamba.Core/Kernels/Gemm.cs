@@ -75,7 +75,7 @@ internal static unsafe class Gemm
     }
 
     /// <summary>
-    /// C (+)= A B on the calling thread, for products inside a kernel: B is packed panel by panel into a buffer of <see cref="PanelSize{V}"/>.
+    /// C (+)= A B on the calling thread, for products inside a kernel: panels of B that cannot be read in place go to a buffer of <see cref="PanelSize{V}"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add) where V : unmanaged
@@ -85,8 +85,12 @@ internal static unsafe class Gemm
         TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>();
         for (nint column = 0; column < n; column += width)
         {
-            PackPanels.Pack<V>(source, column, panel);
-            MatrixTile.Column<V>(tile, m, a.Pointer, panel, c.Pointer + column, Math.Min(width, n - column), new Epilogue(add: add));
+            nint lanes = Math.Min(width, n - column);
+            // Whole vectors of contiguous rows are a panel as they are.
+            bool inPlace = b.Column == 1 && lanes % Count<V>() == 0;
+            if (!inPlace) PackPanels.Pack<V>(source, column, panel);
+            tile.BStep = inPlace ? b.Row : width;
+            MatrixTile.Column<V>(tile, m, a.Pointer, inPlace ? b.Pointer + column : panel, c.Pointer + column, lanes, new Epilogue(add: add));
         }
     }
 

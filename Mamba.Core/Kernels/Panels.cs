@@ -65,6 +65,7 @@ internal unsafe struct PackPanels : IKernel
                 }
             return;
         }
+        if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
         // A block of a run at a time through all of its neighbours: in the weights of a convolution the taps lie between the channels, and so are read
         // while they are in the first-level cache.
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
@@ -84,8 +85,6 @@ internal unsafe struct PackPanels : IKernel
                     }
                     for (; c < columns; c++)
                         for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStep + l * s.Step];
-                    for (; c < width; c++)
-                        for (nint l = begin; l < end; l++) to[l * width + c] = 0f;
                 }
         }
     }
