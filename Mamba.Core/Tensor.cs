@@ -14,17 +14,17 @@ namespace Mamba.Core;
 /// </remarks>
 public sealed unsafe class Tensor : IDisposable
 {
-    private readonly Storage _storage;
+    private readonly Buffer _buffer;
     private readonly int _offset;
     private int _references = 1;
     private bool _disposed;
     private GradientCell? _gradient;
     private PackedForms? _forms;
 
-    private Tensor(Shape shape, Storage storage, int offset)
+    private Tensor(Shape shape, Buffer buffer, int offset)
     {
         Shape = shape;
-        _storage = storage;
+        _buffer = buffer;
         _offset = offset;
         MemoryScope.Own(this);
     }
@@ -42,7 +42,7 @@ public sealed unsafe class Tensor : IDisposable
         get
         {
             ThrowIfReleased();
-            return _storage.Buffer.Memory.Span.Slice(_offset, Count);
+            return _buffer.Memory.Span.Slice(_offset, Count);
         }
     }
 
@@ -64,7 +64,7 @@ public sealed unsafe class Tensor : IDisposable
         get
         {
             ThrowIfReleased();
-            return _storage.Buffer.Pointer + _offset;
+            return _buffer.Pointer + _offset;
         }
     }
 
@@ -79,7 +79,7 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>A tensor whose elements are undefined: the caller writes them all.</summary>
     /// <param name="shape">The extents.</param>
     /// <returns>A new tensor.</returns>
-    public static Tensor Empty(Shape shape) => new(shape, new Storage(BufferPool.Rent(shape.Count)), 0);
+    public static Tensor Empty(Shape shape) => new(shape, BufferPool.Rent(shape.Count), 0);
 
     /// <inheritdoc cref="Empty(Shape)"/>
     public static Tensor Empty(params ReadOnlySpan<int> shape) => Empty(new Shape(shape));
@@ -191,7 +191,7 @@ public sealed unsafe class Tensor : IDisposable
         GradientCell cell = _gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.");
         if (cell.Value is null)
         {
-            using MemoryScope.Suspension _ = MemoryScope.Suspend();
+            using MemoryScope _ = MemoryScope.Suspend();
             cell.Value = Empty(cell.Shape);
         }
         bool accumulate = cell.HasValue;
@@ -230,13 +230,13 @@ public sealed unsafe class Tensor : IDisposable
 
     internal void Release()
     {
-        if (Interlocked.Decrement(ref _references) == 0) _storage.Release();
+        if (Interlocked.Decrement(ref _references) == 0) _buffer.Release();
     }
 
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
     {
         ThrowIfReleased();
-        return new Tensor(shape, _storage.Retain(), _offset + offset) { _gradient = gradient, _forms = _forms };
+        return new Tensor(shape, _buffer.Share(), _offset + offset) { _gradient = gradient, _forms = _forms };
     }
 
     private void ThrowIfReleased()
@@ -246,25 +246,6 @@ public sealed unsafe class Tensor : IDisposable
 
     [DoesNotReturn]
     private void ThrowReleased() => throw new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
-
-    /// <summary>A pooled buffer, shared by the tensors that view it.</summary>
-    private sealed class Storage(Buffer buffer)
-    {
-        private int _views = 1;
-
-        public Buffer Buffer { get; } = buffer;
-
-        public Storage Retain()
-        {
-            Interlocked.Increment(ref _views);
-            return this;
-        }
-
-        public void Release()
-        {
-            if (Interlocked.Decrement(ref _views) == 0) BufferPool.Return(Buffer);
-        }
-    }
 }
 
 /// <summary>The gradient of a tensor and of all its reshapes.</summary>

@@ -4,14 +4,15 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, aligned to 64 bytes. The memory is a pinned managed array: nothing leaks when a buffer is forgotten, no finaliser
-/// runs, and no native allocator is needed.
+/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing leaks when a
+/// buffer is forgotten, no finaliser runs, and no native allocator is needed.
 /// </summary>
 internal sealed unsafe class Buffer
 {
     private const int AlignmentBytes = 64;
     private readonly float[] _array;
     private readonly int _offset;
+    private int _views = 1;
 
     public Buffer(int capacity)
     {
@@ -28,4 +29,19 @@ internal sealed unsafe class Buffer
     public int Capacity { get; }
 
     public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
+
+    /// <summary>Adds a view.</summary>
+    public Buffer Share()
+    {
+        Interlocked.Increment(ref _views);
+        return this;
+    }
+
+    /// <summary>Takes a view away; the pool has the buffer back when the last one goes.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _views) > 0) return;
+        _views = 1; // for whoever rents it next
+        BufferPool.Return(this);
+    }
 }

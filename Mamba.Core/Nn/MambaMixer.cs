@@ -32,7 +32,7 @@ public sealed class MambaState
     /// <param name="config">The mixer's configuration.</param>
     public MambaState(int batch, MambaConfig config)
     {
-        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        using MemoryScope _ = MemoryScope.Suspend();
         Conv = Tensor.Zeros(batch, config.DConv - 1, config.DInner);
         Ssm = Tensor.Zeros(batch, config.DInner, config.DState);
     }
