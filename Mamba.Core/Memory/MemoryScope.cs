@@ -97,8 +97,8 @@ public readonly struct MemoryScope : IDisposable
         {
             Span<Scope> scopes = CollectionsMarshal.AsSpan(_scopes);
             int first = scopes[depth - 1].First, end = depth < scopes.Length ? scopes[depth].First : _tensors.Count;
-            int index = end == first ? -1 : _tensors.LastIndexOf(tensor, end - 1, end - first);
-            if (index < 0) return;
+            int index = first + CollectionsMarshal.AsSpan(_tensors)[first..end].LastIndexOf(tensor);
+            if (index < first) return;
             if (depth > 1 && scopes[depth - 2].Owns)
             {
                 // The enclosing scope's tensors end where this one's begin.

@@ -97,7 +97,7 @@ public static class ModelGolden
         tape.Backward(output, Tensor.From(scaled, weights.Shape.ToArray()));
         CompareAll("grads", golden.GetProperty("grads"), n => model.Parameters[n].Grad, errors);
         if (golden.TryGetProperty("input_grad", out JsonElement inputGradient))
-            errors.Compare("input_grad", "input_grad", new Digest(inputGradient), ChannelsFirst(images.Grad!), largestRms: 0);
+            errors.Compare("input_grad", "input_grad", new Digest(inputGradient), ChannelsFirst(images.Grad!.Value), largestRms: 0);
     }
 
     private static void CompareAll(string kind, JsonElement expected, Func<string, Tensor?> actual, Errors errors)

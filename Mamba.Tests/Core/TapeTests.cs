@@ -51,8 +51,8 @@ internal sealed class TapeTests
             Assert.That(y.Shape, Is.EqualTo(new Shape(8, 3)));
             tape.Backward(y.Reshape(24), Tensor.Full(1f, 24));
         }
-        Assert.That(x.Grad!.Shape, Is.EqualTo(x.Shape));
-        Assert.That(x.Grad.Span[5], Is.EqualTo(MathF.Exp(x.Span[5])).Within(1e-6f));
+        Assert.That(x.Grad!.Value.Shape, Is.EqualTo(x.Shape));
+        Assert.That(x.Grad!.Value.Span[5], Is.EqualTo(MathF.Exp(x.Span[5])).Within(1e-6f));
     }
 
     [Test]
@@ -93,9 +93,9 @@ internal sealed class TapeTests
         {
             x.ZeroGrad();
             tape.RepeatLastStep();
-            Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new[] { 6f, 10f }));
+            Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new[] { 6f, 10f }));
         }
         tape.RepeatLastStep();
-        Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
+        Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
     }
 }
