@@ -35,22 +35,28 @@ internal static class BufferPool
     public static Buffer Rent(int length)
     {
         int capacity = ClassOf(length);
+        Buffer? buffer = null;
         lock (s_gate)
         {
             s_rented += capacity;
             s_peak = Math.Max(s_peak, s_rented);
-            if (s_free.TryGetValue(capacity, out Stack<Buffer>? stack) && stack.TryPop(out Buffer? buffer))
-            {
-                s_pooled -= capacity;
-                return buffer;
-            }
+            if (s_free.TryGetValue(capacity, out Stack<Buffer>? stack) && stack.TryPop(out buffer)) s_pooled -= capacity;
         }
-        return new Buffer(capacity);
+        buffer ??= new Buffer(capacity);
+        buffer.IsRented = true;
+        return buffer;
+    }
+
+    /// <summary>Counts a rented buffer no longer, which the garbage collector has taken.</summary>
+    public static void Forget(int capacity)
+    {
+        lock (s_gate) s_rented -= capacity;
     }
 
     public static void Return(Buffer buffer)
     {
         if (Poison) buffer.Memory.Span.Fill(float.NaN);
+        buffer.IsRented = false;
         lock (s_gate)
         {
             s_rented -= buffer.Capacity;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Tests.Support;
@@ -13,7 +14,7 @@ internal sealed class TapeTests
         Tensor x = Numbers.Random(1, 1000);
         x.RequiresGrad = true;
         Step(x); // the first step allocates the leaf's gradient, which stays
-        long before = BufferPool.Rented;
+        long before = RentedByTheLiving();
         Step(x);
         Assert.That(BufferPool.Rented, Is.EqualTo(before));
 
@@ -23,6 +24,22 @@ internal sealed class TapeTests
             using Tape tape = new();
             Tensor y = Ops.Silu(Ops.Sigmoid(x).Reshape(10, 100));
             tape.Backward(y, Tensor.Full(1f, 10, 100));
+        }
+    }
+
+    [Test]
+    public void Memory_that_is_left_to_the_collector_is_no_longer_counted()
+    {
+        long held = Forget();
+        Assert.That(RentedByTheLiving(), Is.LessThanOrEqualTo(held - 12345));
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static long Forget()
+        {
+            Tensor x = Tensor.Full(1f, 12345);
+            long held = BufferPool.Rented;
+            GC.KeepAlive(x);
+            return held;
         }
     }
 
@@ -97,5 +114,13 @@ internal sealed class TapeTests
         }
         tape.RepeatLastStep();
         Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
+    }
+
+    /// <summary>What is rented when the collector has taken all that earlier tests forgot.</summary>
+    private static long RentedByTheLiving()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return BufferPool.Rented;
     }
 }
