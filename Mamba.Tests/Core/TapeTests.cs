@@ -44,6 +44,22 @@ internal sealed class TapeTests
     }
 
     [Test]
+    public void Sizes_that_are_not_used_any_more_make_way_in_the_pool()
+    {
+        MemoryScope.Trim();
+        RentedByTheLiving();
+        BufferPool.ResetPeak();
+        for (int size = 100_000; size < 4_000_000; size += size / 4) Tensor.Full(0f, size).Dispose(); // the pool is full of sizes that come once
+        long before = 0;
+        for (int pass = 0; pass < 3; pass++)
+        {
+            before = GC.GetAllocatedBytesForCurrentThread();
+            Tensor.Full(0f, 77_777).Dispose();
+        }
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+
+    [Test]
     public void A_scope_keeps_what_it_returns()
     {
         Tensor x = Numbers.Random(2, 64);
