@@ -32,7 +32,7 @@ public sealed record OperatorCase(string Name, Func<Tensor[], Tensor> Operator, 
 /// <summary>Benchmarks of operators over the shapes of the zoo: a forward pass, or gradients alone.</summary>
 public abstract class OperatorBench : KernelBench
 {
-    private Tape? _tape;
+    private Tape _tape;
 
     /// <summary>The operators and shapes.</summary>
     public abstract IEnumerable<OperatorCase> Cases { get; }
@@ -91,5 +91,5 @@ public abstract class OperatorBench : KernelBench
         }
     }
 
-    protected override void Release() => _tape?.Dispose();
+    protected override void Release() => _tape.Dispose();
 }

@@ -24,9 +24,8 @@ internal static class Check
     /// <summary>A parameter of exactly these extents, or none at all.</summary>
     public static void Extents(Tensor? parameter, string operatorName, string name, params ReadOnlySpan<int> extents)
     {
-        if (parameter is null) return;
-        Shape expected = new(extents);
-        if (parameter.Shape != expected) throw new ShapeException(operatorName, $"{name} is {parameter.Shape}, expected {expected}");
+        if (parameter is { } present && present.Shape != new Shape(extents))
+            throw new ShapeException(operatorName, $"{name} is {present.Shape}, expected {new Shape(extents)}");
     }
 
     /// <summary>Text that is formatted only when the check has failed.</summary>

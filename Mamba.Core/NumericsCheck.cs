@@ -19,7 +19,7 @@ public sealed class NumericsCheck(ParameterStore parameters)
     {
         string? own = null;
         foreach (Tensor? tensor in saved)
-            if (tensor is not null && _names.TryGetValue(tensor, out string? name)) own = _nearest = name;
+            if (tensor is { } present && _names.TryGetValue(present, out string? name)) own = _nearest = name;
         string place = own is not null ? $"{Operator(backward)} with '{own}'" : _nearest is not null ? $"{Operator(backward)} after '{_nearest}'" : $"{Operator(backward)} on the input";
         foreach (Tensor output in outputs) NonFiniteException.ThrowIfAny($"the result of {place}", output);
         return place;

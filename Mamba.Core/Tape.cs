@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Mamba.Core.Memory;
 
 namespace Mamba.Core;
@@ -12,24 +13,34 @@ namespace Mamba.Core;
 /// tape.Backward(loss);
 /// optimizer.Step();
 /// </code></example>
-public sealed class Tape : IDisposable
+public readonly struct Tape : IDisposable
 {
     [ThreadStatic]
-    private static Tape? s_current;
+    private static Recording? s_current;
 
-    private readonly Tape? _outer = s_current;
-    private readonly MemoryScope _scope = new();
-    private readonly List<Step> _steps = [];
-    private bool _disposed;
+    private readonly Recording _recording;
+    private readonly long _serial;
 
     /// <summary>Starts recording on this thread. The tape is a <see cref="MemoryScope"/> as well: it owns what is made while it is open.</summary>
-    public Tape() => s_current = this;
+    public Tape()
+    {
+        s_current = _recording = Recording.Open(s_current);
+        _serial = _recording.Serial;
+    }
 
     /// <summary>Looks at every result and gradient; null, for speed, unless the place of a number that is not finite is looked for.</summary>
-    public NumericsCheck? Numerics { get; init; }
+    public NumericsCheck? Numerics
+    {
+        get => Live.Numerics;
+        init => _recording.Numerics = value;
+    }
 
     /// <summary>Whether a tape is open on this thread.</summary>
     public static bool IsRecording => s_current is not null;
+
+    private bool IsOpen => _recording is not null && _recording.Serial == _serial;
+
+    private Recording Live => IsOpen ? _recording : throw new ObjectDisposedException(nameof(Tape));
 
     /// <summary>
     /// Whether the operator that calls this must record a step: a tape is open and a gradient flows into one of its inputs.
@@ -46,33 +57,46 @@ public sealed class Tape : IDisposable
         return any && s_current is not null;
     }
 
+    /// <inheritdoc cref="Needs(ReadOnlySpan{Tensor?})"/>
+    internal static bool Needs(ReadOnlySpan<Tensor> inputs)
+    {
+        bool any = false;
+        foreach (Tensor input in inputs) any |= input.NeedsGrad;
+        return any && s_current is not null;
+    }
+
     /// <summary>Records the step that made <paramref name="output"/>.</summary>
+    /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="output">The operator's result.</param>
-    /// <param name="backward">Gets the gradient of the output and adds to those of the inputs that need one (<see cref="Tensor.OpenGrad"/>).</param>
+    /// <param name="context">What the backward pass reads. With a static lambda there is nothing else, and so a step allocates nothing.</param>
+    /// <param name="backward">
+    /// Gets the context and the gradient of the output, and adds to the gradients of those inputs that need one (<see cref="Tensor.OpenGrad"/>).
+    /// </param>
     /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
-    public static void Push(Tensor output, Action<Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
-        Record([output], () => backward(output.Grad!), backward, saved);
+    /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
+    public static void Push<TContext>(Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
+        Record([output], context, backward, saved);
 
     /// <summary>
     /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/> of the
     /// others is null.
     /// </summary>
+    /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="outputs">The operator's results.</param>
-    /// <param name="backward">Reads the gradients of the outputs and adds to those of the inputs.</param>
+    /// <param name="context">What the backward pass reads.</param>
+    /// <param name="backward">Gets the context and the outputs, reads their gradients and adds to those of the inputs.</param>
     /// <param name="saved">The tensors whose values the backward pass reads.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
-    public static void Push(ReadOnlySpan<Tensor> outputs, Action backward, params ReadOnlySpan<Tensor?> saved) => Record(outputs, backward, backward, saved);
+    public static void Push<TContext>(
+        ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward, params ReadOnlySpan<Tensor?> saved) =>
+        Record(outputs, context, backward, saved);
 
-    private static void Record(ReadOnlySpan<Tensor> outputs, Action backward, Delegate origin, ReadOnlySpan<Tensor?> saved)
+    private static void Record<TContext>(ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, ReadOnlySpan<Tensor?> saved)
     {
-        Tape tape = s_current ?? throw new InvalidOperationException("No tape is open on this thread.");
+        Recording recording = s_current ?? throw new InvalidOperationException("No tape is open on this thread.");
         foreach (Tensor output in outputs) output.ExpectGrad();
-        string place = tape.Numerics?.Results(origin, outputs, saved) ?? "";
-        Tensor[] kept = new Tensor[Count(saved)];
-        int n = 0;
-        foreach (Tensor? tensor in saved)
-            if (tensor is not null) kept[n++] = tensor.Retain();
-        tape._steps.Add(new Step(outputs.ToArray(), backward, kept, place));
+        string place = recording.Numerics?.Results(backward, outputs, saved) ?? "";
+        recording.Add(BackwardStep<TContext>.Of(context, backward), outputs, saved, place);
     }
 
     /// <summary>Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.</summary>
@@ -81,7 +105,7 @@ public sealed class Tape : IDisposable
     public void Backward(Tensor loss)
     {
         Check.That(loss.Count == 1, "Tape.Backward", $"loss is {loss.Shape}, expected one element; for others give a cotangent");
-        Backward(loss, Tensor.Full(1f, loss.Shape.ToArray()));
+        Backward(loss, Tensor.Full(1f, loss.Shape));
     }
 
     /// <summary>Differentiates sum(output * cotangent) with respect to every leaf that it depends on.</summary>
@@ -98,7 +122,7 @@ public sealed class Tape : IDisposable
     /// <exception cref="InvalidOperationException">An output does not depend on any leaf that requires a gradient.</exception>
     public void Backward(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        Recording recording = Live;
         Check.That(outputs.Length == cotangents.Length, "Tape.Backward", $"{outputs.Length} outputs and {cotangents.Length} cotangents");
         for (int i = 0; i < outputs.Length; i++)
         {
@@ -112,18 +136,11 @@ public sealed class Tape : IDisposable
         s_current = null; // what backward passes compute is not recorded
         try
         {
-            while (_steps.Count > 0)
-            {
-                Step step = _steps[^1];
-                if (Numerics is not null) NumericsCheck.Gradients(step.Place, step.Outputs);
-                step.Run();
-                step.Release();
-                _steps.RemoveAt(_steps.Count - 1);
-            }
+            recording.WalkBack();
         }
         finally
         {
-            s_current = this;
+            s_current = recording;
         }
     }
 
@@ -133,44 +150,102 @@ public sealed class Tape : IDisposable
     /// </summary>
     internal void RepeatLastStep()
     {
+        Recording recording = Live;
         s_current = null;
-        _steps[^1].Run();
-        s_current = this;
+        recording.RunLast();
+        s_current = recording;
     }
 
     /// <summary>Stops recording and gives back everything the tape still holds.</summary>
+    /// <exception cref="InvalidOperationException">A <see cref="MemoryScope"/> or tape that was opened later, or on another thread, is still open.</exception>
     public void Dispose()
     {
-        if (_disposed) return;
-        _disposed = true;
-        s_current = _outer;
-        foreach (Step step in _steps) step.Release();
-        _steps.Clear();
-        _scope.Dispose();
+        if (IsOpen) s_current = _recording.Close();
     }
 
-    private static int Count(ReadOnlySpan<Tensor?> tensors)
+    /// <summary>The steps of an open tape. Closed ones are used again, so that opening a tape allocates nothing.</summary>
+    private sealed class Recording
     {
-        int n = 0;
-        foreach (Tensor? tensor in tensors)
-            if (tensor is not null) n++;
-        return n;
-    }
+        [ThreadStatic]
+        private static Stack<Recording>? s_spare;
 
-    private readonly record struct Step(Tensor[] Outputs, Action Backward, Tensor[] Saved, string Place)
-    {
-        /// <summary>Runs the backward pass if one of the results has a gradient.</summary>
-        public void Run()
+        private readonly List<Step> _steps = [];
+
+        // Step by step, its outputs and then what it saved.
+        private readonly List<Tensor> _tensors = [];
+        private Recording? _outer;
+        private MemoryScope _scope;
+
+        public NumericsCheck? Numerics { get; set; }
+
+        /// <summary>The number of this use; it grows when the tape is closed.</summary>
+        public long Serial { get; private set; }
+
+        public static Recording Open(Recording? outer)
         {
-            if (!Array.Exists(Outputs, output => output.Grad is not null)) return;
+            if (s_spare is null || !s_spare.TryPop(out Recording? recording)) recording = new Recording();
+            (recording._outer, recording._scope) = (outer, new MemoryScope());
+            TensorBody.Defer();
+            return recording;
+        }
+
+        /// <summary>Gives everything back.</summary>
+        /// <returns>The tape around it.</returns>
+        public Recording? Close()
+        {
+            _scope.Dispose();
+            Serial++;
+            while (_steps.Count > 0) ReleaseLast();
+            Recording? outer = _outer;
+            (_outer, Numerics) = (null, null);
+            TensorBody.Resume();
+            (s_spare ??= []).Push(this);
+            return outer;
+        }
+
+        public void Add(BackwardStep backward, ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor?> saved, string place)
+        {
+            int first = _tensors.Count;
+            _tensors.AddRange(outputs);
+            foreach (Tensor? tensor in saved)
+                if (tensor is { } present) _tensors.Add(present.Retain());
+            _steps.Add(new Step(backward, first, first + outputs.Length, place));
+        }
+
+        public void WalkBack()
+        {
+            while (_steps.Count > 0)
+            {
+                if (Numerics is not null) NumericsCheck.Gradients(_steps[^1].Place, Outputs(_steps[^1]));
+                RunLast();
+                ReleaseLast();
+            }
+        }
+
+        /// <summary>Runs the backward pass of the last step if one of its results has a gradient.</summary>
+        public void RunLast()
+        {
+            Step step = _steps[^1];
+            bool any = false;
+            foreach (Tensor output in Outputs(step)) any |= output.Grad is not null;
+            if (!any) return;
             using MemoryScope scratch = new();
-            Backward();
+            step.Backward.Run(Outputs(step));
         }
 
-        public void Release()
+        private void ReleaseLast()
         {
-            foreach (Tensor output in Outputs) output.GradientCell?.Drop();
-            foreach (Tensor tensor in Saved) tensor.Release();
+            Step step = _steps[^1];
+            foreach (Tensor output in Outputs(step)) output.GradientCell?.Drop();
+            foreach (Tensor tensor in CollectionsMarshal.AsSpan(_tensors)[step.Saved..]) tensor.Release();
+            step.Backward.Release();
+            _tensors.RemoveRange(step.First, _tensors.Count - step.First);
+            _steps.RemoveAt(_steps.Count - 1);
         }
+
+        private ReadOnlySpan<Tensor> Outputs(in Step step) => CollectionsMarshal.AsSpan(_tensors)[step.First..step.Saved];
+
+        /// <summary>A backward pass; its outputs are the tensors [First, Saved), and what it saved follows them.</summary>
+        private readonly record struct Step(BackwardStep Backward, int First, int Saved, string Place);
     }
 }

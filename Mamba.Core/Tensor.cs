@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Mamba.Core.Memory;
 using Buffer = Mamba.Core.Memory.Buffer;
 
@@ -9,77 +8,56 @@ namespace Mamba.Core;
 /// becomes a sequence by a free <see cref="Reshape(ReadOnlySpan{int})"/>. Not thread-safe while it is written to; reading from several threads is safe.
 /// </summary>
 /// <remarks>
-/// A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes; one made outside is the caller's, to be disposed or left
-/// to the garbage collector.
+/// A handle: copies of it are the same tensor. A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes, and whatever is asked
+/// of it afterwards throws an <see cref="ObjectDisposedException"/>; one made outside is the caller's, to be disposed or left to the garbage collector.
 /// </remarks>
-public sealed unsafe class Tensor : IDisposable
+public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 {
-    private readonly Storage _storage;
-    private readonly int _offset;
-    private int _references = 1;
-    private bool _disposed;
-    private GradientCell? _gradient;
-    private PackedForms? _forms;
+    private readonly TensorBody? _body;
+    private readonly int _lease;
 
-    private Tensor(Shape shape, Storage storage, int offset)
-    {
-        Shape = shape;
-        _storage = storage;
-        _offset = offset;
-        MemoryScope.Own(this);
-    }
+    private Tensor(TensorBody body) => (_body, _lease) = (body, body.Lease);
 
     /// <summary>The extents, outermost first.</summary>
-    public Shape Shape { get; }
+    /// <exception cref="ObjectDisposedException">The tensor was given back.</exception>
+    public Shape Shape => Body.Shape;
 
     /// <summary>The number of elements.</summary>
-    public int Count => Shape.Count;
+    public int Count => Body.Shape.Count;
 
     /// <summary>The elements in row-major order.</summary>
     /// <exception cref="ObjectDisposedException">The memory was given back.</exception>
-    public Span<float> Span
-    {
-        get
-        {
-            ThrowIfReleased();
-            return _storage.Buffer.Memory.Span.Slice(_offset, Count);
-        }
-    }
+    public Span<float> Span => Body.Buffer.Memory.Span.Slice(Body.Offset, Count);
 
     /// <summary>
     /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is wanted.
     /// </summary>
     public bool RequiresGrad
     {
-        get => _gradient is { IsLeaf: true };
-        set => _gradient = value ? _gradient ?? new GradientCell(Shape) { IsLeaf = true } : null;
+        get => Body.Gradient is { IsLeaf: true };
+        set => Body.Gradient = value ? Body.Gradient ?? GradientCell.OfLeaf(Shape) : null;
     }
 
     /// <summary>The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf; null before, and after <see cref="ZeroGrad"/>.</summary>
-    public Tensor? Grad => _gradient is { HasValue: true } cell ? cell.Value : null;
+    public Tensor? Grad => Body.Gradient is { HasValue: true } cell ? cell.Value : null;
 
-    /// <summary>The address of the first element. It stays valid while this object is reachable and not released.</summary>
-    internal float* Pointer
-    {
-        get
-        {
-            ThrowIfReleased();
-            return _storage.Buffer.Pointer + _offset;
-        }
-    }
+    /// <summary>The address of the first element. It stays valid while the tensor is reachable and not released.</summary>
+    internal float* Pointer => Body.Buffer.Pointer + Body.Offset;
 
     /// <summary>Whether gradients flow into this tensor: a leaf that asked for them, or the result of a recorded operator. A backward step asks before <see cref="OpenGrad"/>.</summary>
-    public bool NeedsGrad => _gradient is not null;
+    public bool NeedsGrad => Body.Gradient is not null;
 
-    internal GradientCell? GradientCell => _gradient;
+    internal GradientCell? GradientCell => Body.Gradient;
 
     /// <summary>Where kernels keep this weight, and views of it, in the form they read; null unless it is frozen.</summary>
-    internal PackedForms? Forms => _forms;
+    internal PackedForms? Forms => Body.Forms;
+
+    private TensorBody Body => _body is { } body && body.Lease == _lease ? body : throw new ObjectDisposedException(nameof(Tensor), "This tensor was given back.");
 
     /// <summary>A tensor whose elements are undefined: the caller writes them all.</summary>
     /// <param name="shape">The extents.</param>
     /// <returns>A new tensor.</returns>
-    public static Tensor Empty(Shape shape) => new(shape, new Storage(BufferPool.Rent(shape.Count)), 0);
+    public static Tensor Empty(Shape shape) => Make(shape, BufferPool.Rent(shape.Count), 0);
 
     /// <inheritdoc cref="Empty(Shape)"/>
     public static Tensor Empty(params ReadOnlySpan<int> shape) => Empty(new Shape(shape));
@@ -87,13 +65,19 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>A tensor of zeros.</summary>
     /// <param name="shape">The extents.</param>
     /// <returns>A new tensor.</returns>
-    public static Tensor Zeros(params ReadOnlySpan<int> shape) => Full(0f, shape);
+    public static Tensor Zeros(Shape shape) => Full(0f, shape);
+
+    /// <inheritdoc cref="Zeros(Shape)"/>
+    public static Tensor Zeros(params ReadOnlySpan<int> shape) => Full(0f, new Shape(shape));
 
     /// <summary>A tensor with the same value everywhere.</summary>
     /// <param name="value">The value.</param>
     /// <param name="shape">The extents; none for a scalar.</param>
     /// <returns>A new tensor.</returns>
-    public static Tensor Full(float value, params ReadOnlySpan<int> shape)
+    public static Tensor Full(float value, params ReadOnlySpan<int> shape) => Full(value, new Shape(shape));
+
+    /// <inheritdoc cref="Full(float, ReadOnlySpan{int})"/>
+    public static Tensor Full(float value, Shape shape)
     {
         Tensor tensor = Empty(shape);
         tensor.Span.Fill(value);
@@ -140,13 +124,15 @@ public sealed unsafe class Tensor : IDisposable
             int known = new Shape(extents).Count;
             extents[unknown] = known == 0 ? 0 : Count / known;
         }
-        Shape target = new(extents);
-        Check.That(target.Count == Count, "Tensor.Reshape", $"{Shape} has {Count} elements, {target} has {target.Count}");
-        return View(target, 0, _gradient);
+        return Reshape(new Shape(extents));
     }
 
     /// <inheritdoc cref="Reshape(ReadOnlySpan{int})"/>
-    public Tensor Reshape(Shape shape) => Reshape(shape.ToArray());
+    public Tensor Reshape(Shape shape)
+    {
+        Check.That(shape.Count == Count, "Tensor.Reshape", $"{Shape} has {Count} elements, {shape} has {shape.Count}");
+        return View(shape, 0, Body.Gradient);
+    }
 
     /// <summary>Elements [start, start + count) of dimension 0, in the same memory. No gradient flows through it.</summary>
     /// <param name="start">The first index.</param>
@@ -172,31 +158,46 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>Forgets the gradient of a leaf; its memory is kept for the next one.</summary>
     public void ZeroGrad()
     {
-        if (_gradient is not null) _gradient.HasValue = false;
+        if (Body.Gradient is { } cell) cell.HasValue = false;
     }
 
     /// <summary>Gives the memory back. A tensor that a scope owns need not be disposed.</summary>
     public void Dispose()
     {
-        if (_disposed) return;
-        _disposed = true;
-        Release();
+        if (_body is { } body && body.Lease == _lease) body.Dispose();
     }
+
+    /// <summary>Whether both are handles of the same tensor.</summary>
+    /// <param name="other">The other handle.</param>
+    /// <returns>True if they are.</returns>
+    public bool Equals(Tensor other) => _body == other._body && _lease == other._lease;
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => obj is Tensor other && Equals(other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(_body, _lease);
+
+    /// <summary>Whether both are handles of the same tensor.</summary>
+    public static bool operator ==(Tensor left, Tensor right) => left.Equals(right);
+
+    /// <summary>Whether the handles are of different tensors.</summary>
+    public static bool operator !=(Tensor left, Tensor right) => !left.Equals(right);
 
     /// <summary>The place to which a backward pass writes its contribution to this tensor's gradient.</summary>
     /// <returns>The memory, and whether to add to it or to overwrite it.</returns>
     /// <exception cref="InvalidOperationException">No gradient flows into this tensor.</exception>
     public GradSlot OpenGrad()
     {
-        GradientCell cell = _gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.");
-        if (cell.Value is null)
+        GradientCell cell = Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.");
+        if (cell.Value is not { } gradient)
         {
-            using MemoryScope.Suspension _ = MemoryScope.Suspend();
-            cell.Value = Empty(cell.Shape);
+            using MemoryScope _ = MemoryScope.Suspend();
+            cell.Value = gradient = Empty(cell.Shape);
         }
         bool accumulate = cell.HasValue;
         cell.HasValue = true;
-        return new GradSlot(cell.Value, accumulate);
+        return new GradSlot(gradient, accumulate);
     }
 
     /// <summary>
@@ -206,87 +207,52 @@ public sealed unsafe class Tensor : IDisposable
     /// <returns>False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.</returns>
     internal bool TryTakeGrad(Tensor gradient)
     {
-        if (_gradient is not { IsLeaf: false, HasValue: false, Value: null } cell) return false;
+        if (Body.Gradient is not { IsLeaf: false, HasValue: false, Value: null } cell) return false;
         cell.Value = gradient.Retain();
         cell.HasValue = true;
         return true;
     }
 
     /// <summary>From now on the values stay as they are, so that kernels may keep them in the form they read.</summary>
-    internal void Freeze() => _forms = new PackedForms();
+    internal void Freeze() => Body.Forms = new PackedForms();
 
     /// <summary>From now on the values may change again; what kernels kept is dropped.</summary>
-    internal void Thaw() => _forms = null;
+    internal void Thaw() => Body.Forms = null;
 
     /// <summary>Marks this as the result of a recorded step.</summary>
-    internal void ExpectGrad() => _gradient ??= new GradientCell(Shape);
+    internal void ExpectGrad() => Body.Gradient ??= GradientCell.OfResult(Shape);
 
     internal Tensor Retain()
     {
-        ThrowIfReleased();
-        Interlocked.Increment(ref _references);
+        Body.Retain();
         return this;
     }
 
-    internal void Release()
-    {
-        if (Interlocked.Decrement(ref _references) == 0) _storage.Release();
-    }
+    internal void Release() => Body.Release();
 
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
     {
-        ThrowIfReleased();
-        return new Tensor(shape, _storage.Retain(), _offset + offset) { _gradient = gradient, _forms = _forms };
+        TensorBody body = Body;
+        Tensor view = Make(shape, body.Buffer.Share(), body.Offset + offset);
+        (view.Body.Gradient, view.Body.Forms) = (gradient, body.Forms);
+        return view;
     }
 
-    private void ThrowIfReleased()
+    private static Tensor Make(Shape shape, Buffer buffer, int offset)
     {
-        if (_references <= 0) ThrowReleased();
-    }
-
-    [DoesNotReturn]
-    private void ThrowReleased() => throw new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
-
-    /// <summary>A pooled buffer, shared by the tensors that view it.</summary>
-    private sealed class Storage(Buffer buffer)
-    {
-        private int _views = 1;
-
-        public Buffer Buffer { get; } = buffer;
-
-        public Storage Retain()
-        {
-            Interlocked.Increment(ref _views);
-            return this;
-        }
-
-        public void Release()
-        {
-            if (Interlocked.Decrement(ref _views) == 0) BufferPool.Return(Buffer);
-        }
+        Tensor tensor = new(TensorBody.Rent(shape, buffer, offset));
+        MemoryScope.Own(tensor);
+        return tensor;
     }
 }
 
-/// <summary>The gradient of a tensor and of all its reshapes.</summary>
-internal sealed class GradientCell(Shape shape)
+/// <summary>What kernels ask of tensors that may be absent.</summary>
+internal static unsafe class OptionalTensor
 {
-    /// <summary>The shape of the tensor that was there before its reshapes.</summary>
-    public Shape Shape { get; } = shape;
-
-    public bool IsLeaf { get; init; }
-
-    public Tensor? Value { get; set; }
-
-    /// <summary>Whether <see cref="Value"/> holds a sum of contributions; if not, its elements are undefined.</summary>
-    public bool HasValue { get; set; }
-
-    /// <summary>Gives the gradient of an inner tensor back, once the step that made the tensor has used it.</summary>
-    public void Drop()
+    extension(Tensor? tensor)
     {
-        if (IsLeaf) return;
-        Value?.Release();
-        Value = null;
-        HasValue = false;
+        /// <summary>The address of the first element; null for an absent tensor.</summary>
+        public float* Pointer => tensor is { } present ? present.Pointer : null;
     }
 }
 

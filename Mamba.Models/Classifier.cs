@@ -68,16 +68,34 @@ public sealed class Classifier : IDisposable
     /// <returns>The classes, the most probable first.</returns>
     public Classification Classify(Image image)
     {
+        float[] probabilities = new float[Info.Labels.Count];
+        Classify(image, probabilities, out double milliseconds);
+        return new Classification(
+            [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);
+    }
+
+    /// <summary>
+    /// As <see cref="Classify(Image)"/>, into the caller's memory. After the first pictures of a size it allocates nothing: keep the image, and write the
+    /// next picture to its <see cref="Image.Pixels"/>.
+    /// </summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <param name="probabilities">Of each class, in the order of <see cref="ModelInfo.Labels"/>.</param>
+    /// <exception cref="ArgumentException">There is not one probability a class.</exception>
+    public void Classify(Image image, Span<float> probabilities) => Classify(image, probabilities, out _);
+
+    private void Classify(Image image, Span<float> probabilities, out double milliseconds)
+    {
+        if (probabilities.Length != Info.Labels.Count)
+            throw new ArgumentException($"Classifier: room for {probabilities.Length} probabilities; expected one for each of {Info.Labels.Count} classes.");
         RunData size = Info.Data;
         using MemoryScope scope = new();
         using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
         Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
         _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
-        float[] probabilities = _model.Probabilities(_model.Forward(x)).Span.ToArray();
-        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-        return new Classification(
-            [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);
+        Tensor y = _model.Probabilities(_model.Forward(x));
+        milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        y.Span.CopyTo(probabilities);
     }
 
     /// <summary>Gives the memory of the model back; no call may be under way.</summary>

@@ -69,6 +69,25 @@ public sealed class Segmenter : IDisposable
     /// <returns>The mask, of the picture's size.</returns>
     public Segmentation Segment(Image image)
     {
+        Image mask = new(image.Width, image.Height, channels: 1);
+        int area = Segment(image, mask.Pixels, out double milliseconds);
+        return new Segmentation(mask, area, milliseconds);
+    }
+
+    /// <summary>
+    /// As <see cref="Segment(Image)"/>, into the caller's memory. After the first pictures of a size it allocates nothing: keep the image, and write the
+    /// next picture to its <see cref="Image.Pixels"/>.
+    /// </summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <param name="mask">A byte a pixel of the picture: 255 where the probability is at least one half, 0 elsewhere.</param>
+    /// <returns>Pixels of the mask that are 255.</returns>
+    /// <exception cref="ArgumentException">The mask has another number of pixels than the picture.</exception>
+    public int Segment(Image image, Span<byte> mask) => Segment(image, mask, out _);
+
+    private int Segment(Image image, Span<byte> mask, out double milliseconds)
+    {
+        if (mask.Length != image.Width * image.Height)
+            throw new ArgumentException($"Segmenter: a mask of {mask.Length} pixels for a picture of {image.Width} x {image.Height}; expected {image.Width * image.Height}.");
         RunData size = Info.Data;
         using MemoryScope scope = new();
         using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
@@ -76,10 +95,10 @@ public sealed class Segmenter : IDisposable
         _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
         Tensor y = _model.Probabilities(_model.Segment(x));
-        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
-        Image mask = Pictures.Mask(y.Span, image.Height, image.Width);
-        return new Segmentation(mask, mask.Pixels.AsSpan().Count((byte)255), milliseconds);
+        Pictures.Mask(y.Span, mask);
+        return mask.Count((byte)255);
     }
 
     /// <summary>Gives the memory of the model back; no call may be under way.</summary>

@@ -263,22 +263,22 @@ internal unsafe struct GatherWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.Chunks(channels, ChannelsPerItem);
-        using Scratch turned = new(n * ChannelsPerItem * taps);
+        using Scratch summed = new(n * ChannelsPerItem * taps), turned = new(n * ChannelsPerItem * taps);
         for (nint item = begin; item < end; item++)
         {
             nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first), run = count * taps;
             for (nint co = 0; co < Shape.CoutGroup; co += n)
             {
                 nint lanes = Math.Min(n, Shape.CoutGroup - co);
-                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = turned.Pointer;
+                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer;
                 for (nint ci = 0; ci < count; ci++, sums += Columns)
-                    for (nint tap = 0; tap < taps; tap++, target++)
+                    for (nint tap = 0; tap < taps; tap++, target += n)
                     {
                         V sum = default;
                         for (nint p = 0; p < Parts; p++) sum += Load<V>(sums + p * Size + tap * channels * Columns, lanes);
-                        float* results = (float*)&sum;
-                        for (nint lane = 0; lane < lanes; lane++) target[lane * run] = results[lane];
+                        Store(sum, target);
                     }
+                Transpose.Run(summed.Pointer, n, run, lanes, turned.Pointer, run);
                 for (nint lane = 0; lane < lanes; lane++)
                 {
                     float* source = turned.Pointer + lane * run, dw = Dw + (group * Shape.CoutGroup + co + lane) * Shape.Depth + first * taps;

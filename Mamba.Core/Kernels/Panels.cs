@@ -22,6 +22,7 @@ internal unsafe struct PanelSource
 internal unsafe struct PackPanels : IKernel
 {
     private const nint RunBlock = 16;
+    private const nint MostTaps = 9;
 
     public PanelSource Source;
     public float* Target;
@@ -66,6 +67,11 @@ internal unsafe struct PackPanels : IKernel
             return;
         }
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
+        if (s is { InnerStep: 1, Step: > 1 and <= MostTaps } && s.OuterStep == s.Inner && s.Step == s.Outer * s.Inner)
+        {
+            PackTaps<V>(s, from, columns, target);
+            return;
+        }
         // A block of a run at a time through all of its neighbours: in the weights of a convolution the taps lie between the channels, and so are read
         // while they are in the first-level cache.
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
@@ -85,6 +91,31 @@ internal unsafe struct PackPanels : IKernel
                     }
                     for (; c < columns; c++)
                         for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStep + l * s.Step];
+                }
+        }
+    }
+
+    /// <summary>
+    /// Packs the weights of a convolution: of each column a block of channels with all their taps, which is contiguous, is turned in a buffer, from where whole
+    /// rows go to their places.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static void PackTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n, taps = s.Step;
+        float* turned = stackalloc float[(int)(RunBlock * MostTaps * 2 * 16)];
+        for (nint begin = 0; begin < s.Length; begin += RunBlock)
+        {
+            nint channels = Math.Min(RunBlock, s.Length - begin), rows = channels * taps;
+            if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
+            Transpose.Run(from + begin * taps, s.ColumnStep, columns, rows, turned, width);
+            for (nint tap = 0; tap < taps; tap++)
+                for (nint l = 0; l < channels; l++)
+                {
+                    float* row = turned + (l * taps + tap) * width, to = target + (tap * s.Length + begin + l) * width;
+                    Store(Load<V>(row), to);
+                    Store(Load<V>(row + n), to + n);
                 }
         }
     }

@@ -9,25 +9,34 @@ namespace Mamba.Core.Kernels;
 /// Bilinear interpolation along one axis: output i is (1 - w) x[low] + w x[high]. The source position is i (In - 1) / (Out - 1) where corners are
 /// aligned, else (i + 1/2) In / Out - 1/2, not below 0 (PyTorch's convention).
 /// </summary>
-internal readonly struct ResizeAxis
+internal readonly unsafe ref struct ResizeAxis
 {
+    private readonly Scratch _scratch;
+
+    /// <summary>For each output the two inputs that it mixes, and the weight of the second.</summary>
+    public readonly int* Low, High;
+    public readonly float* Weight;
+
+    /// <summary>For each input the range [First, End) of outputs that read it.</summary>
+    public readonly int* First, End;
+
     public ResizeAxis(int input, int output, bool alignCorners)
     {
-        Low = new int[output];
-        High = new int[output];
-        Weight = new float[output];
-        First = new int[input];
-        End = new int[input];
-        Array.Fill(First, output);
+        _scratch = new Scratch(3 * (nint)output + 2 * (nint)input);
+        Low = (int*)_scratch.Pointer;
+        High = Low + output;
+        Weight = (float*)(High + output);
+        First = (int*)(Weight + output);
+        End = First + input;
+        new Span<int>(First, input).Fill(output);
+        new Span<int>(End, input).Clear();
         double scale = alignCorners ? (output > 1 ? (double)(input - 1) / (output - 1) : 0) : (double)input / output;
         for (int i = 0; i < output; i++)
         {
             double source = alignCorners ? i * scale : Math.Max(0, (i + 0.5) * scale - 0.5);
-            int low = Math.Min((int)source, input - 1);
-            Low[i] = low;
-            High[i] = Math.Min(low + 1, input - 1);
-            Weight[i] = (float)(source - low);
-            foreach (int x in (ReadOnlySpan<int>)[low, High[i]])
+            int low = Math.Min((int)source, input - 1), high = Math.Min(low + 1, input - 1);
+            (Low[i], High[i], Weight[i]) = (low, high, (float)(source - low));
+            for (int x = low; x <= high; x++)
             {
                 First[x] = Math.Min(First[x], i);
                 End[x] = Math.Max(End[x], i + 1);
@@ -35,16 +44,7 @@ internal readonly struct ResizeAxis
         }
     }
 
-    public int[] Low { get; }
-
-    public int[] High { get; }
-
-    public float[] Weight { get; }
-
-    /// <summary>For each input position the range [First, End) of outputs that read it.</summary>
-    public int[] First { get; }
-
-    public int[] End { get; }
+    public void Dispose() => _scratch.Dispose();
 }
 
 /// <summary>y = the bilinear resize of x: two rows are mixed first, whole vectors along, then the pixels of the mix. Items are output rows.</summary>

@@ -4,14 +4,16 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, aligned to 64 bytes. The memory is a pinned managed array: nothing leaks when a buffer is forgotten, no finaliser
-/// runs, and no native allocator is needed.
+/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing leaks when a
+/// buffer is forgotten, and no native allocator is needed.
 /// </summary>
 internal sealed unsafe class Buffer
 {
     private const int AlignmentBytes = 64;
     private readonly float[] _array;
     private readonly int _offset;
+    private readonly Tally _tally;
+    private int _views = 1;
 
     public Buffer(int capacity)
     {
@@ -20,6 +22,7 @@ internal sealed unsafe class Buffer
         _offset = (int)(-address & (AlignmentBytes - 1)) / sizeof(float);
         Pointer = (float*)(address + _offset * sizeof(float));
         Capacity = capacity;
+        _tally = new Tally(capacity);
     }
 
     /// <summary>The first float; valid as long as this object is reachable.</summary>
@@ -27,5 +30,37 @@ internal sealed unsafe class Buffer
 
     public int Capacity { get; }
 
+    /// <summary>Whether the pool counts this as rented.</summary>
+    public bool IsRented { set => _tally.IsRented = value; }
+
     public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
+
+    /// <summary>Adds a view.</summary>
+    public Buffer Share()
+    {
+        Interlocked.Increment(ref _views);
+        return this;
+    }
+
+    /// <summary>Takes a view away; the pool has the buffer back when the last one goes.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _views) > 0) return;
+        _views = 1; // for whoever rents it next
+        BufferPool.Return(this);
+    }
+
+    /// <summary>
+    /// Tells the pool of a rented buffer that was forgotten. It stands apart from the buffer, whose memory does not wait for a finaliser that way; and as
+    /// buffers are used again and again, there are few of them, and seldom one to finalise.
+    /// </summary>
+    private sealed class Tally(int capacity)
+    {
+        public bool IsRented { get; set; }
+
+        ~Tally()
+        {
+            if (IsRented) BufferPool.Forget(capacity);
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 
 namespace Mamba.Core.Memory;
@@ -12,7 +13,8 @@ internal static class BufferPool
     private const int ClassesPerOctave = 8;
 
     private static readonly Lock s_gate = new();
-    private static readonly Dictionary<int, Stack<Buffer>> s_free = [];
+    private static readonly Dictionary<int, Shelf> s_free = [];
+    private static long s_uses;
     private static long s_rented;
     private static long s_pooled;
     private static long s_peak;
@@ -35,30 +37,37 @@ internal static class BufferPool
     public static Buffer Rent(int length)
     {
         int capacity = ClassOf(length);
+        Buffer? buffer = null;
         lock (s_gate)
         {
             s_rented += capacity;
             s_peak = Math.Max(s_peak, s_rented);
-            if (s_free.TryGetValue(capacity, out Stack<Buffer>? stack) && stack.TryPop(out Buffer? buffer))
-            {
-                s_pooled -= capacity;
-                return buffer;
-            }
+            if (s_free.TryGetValue(capacity, out Shelf? shelf) && shelf.Take(++s_uses, out buffer)) s_pooled -= capacity;
         }
-        return new Buffer(capacity);
+        buffer ??= new Buffer(capacity);
+        buffer.IsRented = true;
+        return buffer;
+    }
+
+    /// <summary>Counts a rented buffer no longer, which the garbage collector has taken.</summary>
+    public static void Forget(int capacity)
+    {
+        lock (s_gate) s_rented -= capacity;
     }
 
     public static void Return(Buffer buffer)
     {
         if (Poison) buffer.Memory.Span.Fill(float.NaN);
+        buffer.IsRented = false;
         lock (s_gate)
         {
             s_rented -= buffer.Capacity;
-            // Shapes that come once (images of many sizes) must not pile up: keep no more than what was in use at once, and half of that.
-            if (s_pooled + s_rented + buffer.Capacity > s_peak + s_peak / 2) return;
+            if (!s_free.TryGetValue(buffer.Capacity, out Shelf? shelf)) s_free[buffer.Capacity] = shelf = new Shelf();
+            shelf.Put(++s_uses, buffer);
             s_pooled += buffer.Capacity;
-            if (!s_free.TryGetValue(buffer.Capacity, out Stack<Buffer>? stack)) s_free[buffer.Capacity] = stack = new Stack<Buffer>();
-            stack.Push(buffer);
+            // Shapes that come once (images of many sizes) must not pile up, nor keep those in use now from being pooled: what waits has room for as much as
+            // was in use at once, and half of that, and sizes that nobody has asked for the longest make way.
+            while (s_pooled + s_rented > s_peak + s_peak / 2) s_pooled -= DropStalest();
         }
     }
 
@@ -72,10 +81,44 @@ internal static class BufferPool
         }
     }
 
+    private static int DropStalest()
+    {
+        Shelf? stalest = null;
+        foreach ((_, Shelf shelf) in s_free)
+            if (shelf.Count > 0 && (stalest is null || shelf.LastUse < stalest.LastUse)) stalest = shelf;
+        return stalest!.Drop();
+    }
+
     private static int ClassOf(int length)
     {
         if (length <= Smallest) return Smallest;
         int step = Math.Max(Smallest, (1 << BitOperations.Log2((uint)length)) / ClassesPerOctave);
         return (int)Math.Min(Array.MaxLength - Smallest, ((long)length + step - 1) / step * step);
+    }
+
+    /// <summary>The buffers of one size that wait.</summary>
+    private sealed class Shelf
+    {
+        private readonly Stack<Buffer> _buffers = [];
+
+        public int Count => _buffers.Count;
+
+        /// <summary>When one was taken or put back last, counted in uses of the pool.</summary>
+        public long LastUse { get; private set; }
+
+        public bool Take(long use, [NotNullWhen(true)] out Buffer? buffer)
+        {
+            LastUse = use;
+            return _buffers.TryPop(out buffer);
+        }
+
+        public void Put(long use, Buffer buffer)
+        {
+            LastUse = use;
+            _buffers.Push(buffer);
+        }
+
+        /// <summary>Leaves one to the garbage collector.</summary>
+        public int Drop() => _buffers.Pop().Capacity;
     }
 }

@@ -1,35 +1,44 @@
+using System.Runtime.InteropServices;
+
 namespace Mamba.Core.Memory;
 
 /// <summary>
 /// Owns the tensors that this thread creates until it is disposed, and then gives their memory back, save for those that were returned to the
 /// enclosing scope and those that a <see cref="Tape"/> has kept for its backward pass. A block of a model opens one around its temporaries.
 /// </summary>
+/// <remarks>It is a place in a list that the thread keeps, so that opening one allocates nothing.</remarks>
 /// <example><code>
 /// using MemoryScope scope = new();
 /// Tensor h = Ops.Silu(Ops.Linear(x, weight));
 /// return scope.Return(Ops.Linear(h, weight2));
 /// </code></example>
-public sealed class MemoryScope : IDisposable
+public readonly struct MemoryScope : IDisposable
 {
     [ThreadStatic]
-    private static MemoryScope? s_current;
+    private static Ownership? s_current;
 
-    private readonly MemoryScope? _outer = s_current;
-    private readonly List<Tensor> _tensors = [];
-    private bool _disposed;
+    private readonly Ownership _ownership;
+    private readonly int _depth;
+    private readonly long _serial;
 
     /// <summary>Opens a scope on this thread, inside the one that is open.</summary>
-    public MemoryScope() => s_current = this;
+    public MemoryScope()
+        : this(owns: true)
+    {
+    }
+
+    private MemoryScope(bool owns)
+    {
+        _ownership = s_current ??= new Ownership();
+        (_depth, _serial) = _ownership.Open(owns);
+    }
 
     /// <summary>Hands a tensor of this scope to the enclosing one, or to the garbage collector where there is none.</summary>
     /// <param name="tensor">The block's result; one that this scope does not own is passed through.</param>
     /// <returns>The same tensor.</returns>
     public Tensor Return(Tensor tensor)
     {
-        int index = _tensors.LastIndexOf(tensor);
-        if (index < 0) return tensor;
-        _tensors.RemoveAt(index);
-        _outer?._tensors.Add(tensor);
+        if (IsOpen) _ownership.Return(_depth, tensor);
         return tensor;
     }
 
@@ -37,12 +46,10 @@ public sealed class MemoryScope : IDisposable
     /// <exception cref="InvalidOperationException">A scope opened later, or on another thread, is still open.</exception>
     public void Dispose()
     {
-        if (_disposed) return;
-        if (s_current != this) throw new InvalidOperationException("MemoryScope: scopes close in the reverse of the order in which they were opened, on their own thread.");
-        _disposed = true;
-        s_current = _outer;
-        foreach (Tensor tensor in _tensors) tensor.Dispose();
-        _tensors.Clear();
+        if (!IsOpen) return;
+        if (_ownership != s_current || _depth != _ownership.Depth)
+            throw new InvalidOperationException("MemoryScope: scopes close in the reverse of the order in which they were opened, on their own thread.");
+        _ownership.Close();
     }
 
     /// <summary>
@@ -56,17 +63,70 @@ public sealed class MemoryScope : IDisposable
     }
 
     /// <summary>Makes the innermost scope of this thread, if there is one, the owner of a new tensor.</summary>
-    internal static void Own(Tensor tensor) => s_current?._tensors.Add(tensor);
+    internal static void Own(Tensor tensor) => s_current?.Own(tensor);
 
     /// <summary>Until disposed, new tensors of this thread belong to no scope: parameters, caches, saved state.</summary>
-    internal static Suspension Suspend() => new();
+    internal static MemoryScope Suspend() => new(owns: false);
 
-    internal readonly ref struct Suspension
+    private bool IsOpen => _ownership is not null && _ownership.IsOpen(_depth, _serial);
+
+    /// <summary>The scopes that are open on a thread, outermost first, and their tensors in the same order.</summary>
+    private sealed class Ownership
     {
-        private readonly MemoryScope? _suspended = s_current;
+        private readonly List<Scope> _scopes = [];
+        private readonly List<Tensor> _tensors = [];
+        private long _opened;
 
-        public Suspension() => s_current = null;
+        public int Depth => _scopes.Count;
 
-        public void Dispose() => s_current = _suspended;
+        public (int Depth, long Serial) Open(bool owns)
+        {
+            _scopes.Add(new Scope(++_opened, _tensors.Count, owns));
+            return (_scopes.Count, _opened);
+        }
+
+        /// <summary>Whether the scope that was opened at this depth is the one of this number, and not one after it.</summary>
+        public bool IsOpen(int depth, long serial) => depth <= _scopes.Count && _scopes[depth - 1].Serial == serial;
+
+        public void Own(Tensor tensor)
+        {
+            if (_scopes.Count > 0 && _scopes[^1].Owns) _tensors.Add(tensor);
+        }
+
+        public void Return(int depth, Tensor tensor)
+        {
+            Span<Scope> scopes = CollectionsMarshal.AsSpan(_scopes);
+            int first = scopes[depth - 1].First, end = depth < scopes.Length ? scopes[depth].First : _tensors.Count;
+            int index = first + CollectionsMarshal.AsSpan(_tensors)[first..end].LastIndexOf(tensor);
+            if (index < first) return;
+            if (depth > 1 && scopes[depth - 2].Owns)
+            {
+                // The enclosing scope's tensors end where this one's begin.
+                (_tensors[first], _tensors[index]) = (_tensors[index], _tensors[first]);
+                scopes[depth - 1].First++;
+                return;
+            }
+            _tensors.RemoveAt(index);
+            foreach (ref Scope inner in scopes[depth..]) inner.First--;
+        }
+
+        public void Close()
+        {
+            int first = _scopes[^1].First;
+            _scopes.RemoveAt(_scopes.Count - 1);
+            for (int i = first; i < _tensors.Count; i++) _tensors[i].Dispose();
+            _tensors.RemoveRange(first, _tensors.Count - first);
+        }
+
+        private struct Scope(long serial, int first, bool owns)
+        {
+            public readonly long Serial = serial;
+
+            /// <summary>Where its tensors begin.</summary>
+            public int First = first;
+
+            /// <summary>Whether it owns what is made in it, or leaves it to the caller.</summary>
+            public readonly bool Owns = owns;
+        }
     }
 }

@@ -42,7 +42,7 @@ public sealed class ConvBatchNorm
 
     private Folded Fold(PackedForms frozen)
     {
-        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        using MemoryScope _ = MemoryScope.Suspend();
         Tensor weight = _conv.Weight.Clone(), bias = Tensor.Zeros(weight.Shape[0]);
         int perChannel = weight.Count / weight.Shape[0];
         for (int c = 0; c < bias.Count; c++)

@@ -32,7 +32,7 @@ public sealed class MambaState
     /// <param name="config">The mixer's configuration.</param>
     public MambaState(int batch, MambaConfig config)
     {
-        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        using MemoryScope _ = MemoryScope.Suspend();
         Conv = Tensor.Zeros(batch, config.DConv - 1, config.DInner);
         Ssm = Tensor.Zeros(batch, config.DInner, config.DState);
     }
@@ -76,7 +76,7 @@ public sealed class MambaMixer
     /// <returns>(B, L, d_model).</returns>
     public Tensor Forward(Tensor x)
     {
-        Tensor[] xz = Ops.Split(_inProj.Forward(x), _config.DInner, _config.DInner); // u and the gate z, (B, L, D)
+        TensorList xz = Ops.Split(_inProj.Forward(x), _config.DInner, _config.DInner); // u and the gate z, (B, L, D)
         Tensor y = _forward.Scan(xz[0], xz[1]);
         if (_backward is not null) y = Ops.Add(y, _backward.Scan(xz[0], xz[1]));
         y = _outProj.Forward(y);
@@ -94,7 +94,7 @@ public sealed class MambaMixer
         if (_backward is not null) throw new InvalidOperationException("MambaMixer.Step: a bidirectional block needs the whole sequence.");
         Check.Rank(x, 2, "MambaMixer.Step", "(B, d_model)");
         int inner = _config.DInner;
-        Tensor[] xz = Ops.Split(_inProj.Forward(x).Reshape(-1, 1, 2 * inner), inner, inner);
+        TensorList xz = Ops.Split(_inProj.Forward(x).Reshape(-1, 1, 2 * inner), inner, inner);
         Tensor y = _forward.Step(xz[0], xz[1], state);
         return _outProj.Forward(y.Reshape(-1, inner));
     }
@@ -130,7 +130,7 @@ public sealed class MambaMixer
 
         private (Tensor Output, Tensor LastState) SelectiveScan(Tensor x, Tensor z, Tensor? initialState)
         {
-            Tensor[] projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
+            TensorList projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
             Tensor delta = Ops.Linear(projected[0], _dtProj.Weight); // its bias is added inside the scan
             Tensor a = Ops.Scale(Ops.Exp(aLog), -1f);
             return Ops.SelectiveScan(x, delta, a, projected[1], projected[2], d, z, _dtProj.Bias, deltaSoftplus: true, initialState, reverse: reverse);

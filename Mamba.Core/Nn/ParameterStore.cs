@@ -166,7 +166,7 @@ public sealed class ParameterStore(ulong seed = 0)
         if (_entries.ContainsKey(name)) throw new ArgumentException($"Parameter '{name}' is declared twice.", nameof(name));
         _count += new Shape(shape).Count;
         if (_count > MaxCount) throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
-        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        using MemoryScope _ = MemoryScope.Suspend();
         Tensor tensor = Tensor.Empty(shape);
         initializer(tensor.Span, new RandomStream(seed, name));
         tensor.RequiresGrad = trainable;

@@ -14,10 +14,12 @@ public struct RandomStream
     /// <summary>A stream of its own for each (seed, name).</summary>
     /// <param name="seed">The seed of the run.</param>
     /// <param name="name">What the numbers are for.</param>
-    public RandomStream(ulong seed, string name)
+    public RandomStream(ulong seed, ReadOnlySpan<char> name)
     {
         ulong hash = 0xCBF29CE484222325;
-        foreach (byte b in Encoding.UTF8.GetBytes(name)) hash = (hash ^ b) * 0x100000001B3;
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (Rune rune in name.EnumerateRunes())
+            foreach (byte b in utf8[..rune.EncodeToUtf8(utf8)]) hash = (hash ^ b) * 0x100000001B3;
         _state = Mix(seed + 0x9E3779B97F4A7C15) ^ hash;
         _spare = null;
     }

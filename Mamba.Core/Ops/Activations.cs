@@ -53,8 +53,9 @@ public static unsafe partial class Ops
         if (Tape.Needs(x))
         {
             Tensor kept = TActivation.DerivativeFromOutput ? y : x;
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, kept), static (context, dy) =>
             {
+                (Tensor x, Tensor kept) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
                     new ActivationBackward<TActivation> { XOrY = kept.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Accumulate = dx.Accumulate },

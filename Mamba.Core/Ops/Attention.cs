@@ -37,8 +37,9 @@ public static unsafe partial class Ops
         AttentionShape s = new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV);
         (Tensor y, Tensor? weights) = Attend(s, q.Pointer, k.Pointer, v.Pointer, Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad));
         if (Tape.Needs(q, k, v))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (q, k, v, weights, s), static (context, dy) =>
             {
+                (Tensor q, Tensor k, Tensor v, Tensor? weights, AttentionShape s) = context;
                 // Opened in the order in which the kernel writes: q, k and v may be one tensor.
                 GradSlot? dv = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
                 Launch.Run(
@@ -75,8 +76,9 @@ public static unsafe partial class Ops
         AttentionShape s = new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row);
         (Tensor y, Tensor? weights) = Attend(s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, Tape.IsRecording && qkv.NeedsGrad);
         if (Tape.Needs(qkv))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (qkv, weights, s, inner), static (context, dy) =>
             {
+                (Tensor qkv, Tensor? weights, AttentionShape s, int inner) = context;
                 GradSlot slot = qkv.OpenGrad();
                 Launch.Run(
                     new AttentionBackward
@@ -118,8 +120,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         Launch.Run(new SoftmaxForward { X = x.Pointer, Y = y.Pointer, Columns = columns, Scale = 1f, Logarithm = logarithm }, rows, grain);
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, y, columns, rows, grain, logarithm), static (context, dy) =>
             {
+                (Tensor x, Tensor y, int columns, nint rows, nint grain, bool logarithm) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
                     new SoftmaxBackward

@@ -25,13 +25,14 @@ public static unsafe partial class Ops
         SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2], reverse);
 
         Tensor y = Tensor.Empty(x.Shape);
-        if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, BiasPointer(), y.Pointer);
-        else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, BiasPointer(), y.Pointer);
+        if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, y.Pointer);
+        else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, y.Pointer);
         MultiplyAdds.Add(x.Count * (long)s.Taps);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, weight, bias, s, silu), static (context, dy) =>
             {
+                (Tensor x, Tensor weight, Tensor? bias, SequenceShape s, bool silu) = context;
                 // Convolving again costs K multiply-adds an element, less than keeping what goes into the SiLU until now.
                 GradSlot? dx = Open(x), dw = Open(weight), db = Open(bias);
                 CausalConvGradients gradients = new()
@@ -43,11 +44,9 @@ public static unsafe partial class Ops
                     Bias = db is { } slotB ? slotB.Pointer : null,
                     AddBias = db is { Accumulate: true },
                 };
-                if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, BiasPointer(), dy.Pointer, gradients);
-                else CausalConv.Backward<Identity>(s, x.Pointer, weight.Pointer, BiasPointer(), dy.Pointer, gradients);
+                if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
+                else CausalConv.Backward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
             }, x, weight, bias);
         return y;
-
-        float* BiasPointer() => bias is null ? null : bias.Pointer;
     }
 }

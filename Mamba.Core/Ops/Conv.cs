@@ -74,8 +74,9 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(s.MultiplyAdds);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, weight, bias, s), static (context, dy) =>
             {
+                (Tensor x, Tensor weight, Tensor? bias, ConvShape s) = context;
                 if (x.NeedsGrad)
                 {
                     GradSlot dx = x.OpenGrad();
@@ -118,8 +119,9 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(s.MultiplyAdds);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, weight, bias, y, s, depthwise, relu), static (context, dy) =>
             {
+                (Tensor x, Tensor weight, Tensor? bias, Tensor y, ConvShape s, bool depthwise, bool relu) = context;
                 if (relu)
                 {
                     Tensor through = Tensor.Empty(y.Shape);
@@ -204,8 +206,7 @@ public static unsafe partial class Ops
 
     private static void BiasGradient(Tensor? bias, Tensor dy, int channels)
     {
-        if (bias is not { NeedsGrad: true }) return;
-        GradSlot db = bias.OpenGrad();
+        if (Open(bias) is not { } db) return;
         ColumnSums.Run(dy.Pointer, dy.Count / channels, channels, channels, db.Pointer, db.Accumulate);
     }
 }

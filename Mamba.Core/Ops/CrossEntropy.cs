@@ -55,8 +55,9 @@ public static unsafe partial class Ops
         Tensor result = Tensor.Full((float)(loss / batch));
 
         if (Tape.Needs(logits))
-            Tape.Push(result, dy =>
+            Tape.Push(result, (logits, gradient), static (context, dy) =>
             {
+                (Tensor logits, Tensor gradient) = context;
                 GradSlot dx = logits.OpenGrad();
                 float scale = dy.Item();
                 ReadOnlySpan<float> g = gradient.Span;

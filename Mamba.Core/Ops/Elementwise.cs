@@ -14,10 +14,11 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<Sum2>("Add", a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                bool taken = PassOn(a, y.Shape, dy, 1f, mayTake: true);
-                PassOn(b, y.Shape, dy, 1f, mayTake: !taken); // later contributions to one must not reach the other
+                (Tensor a, Tensor b, Shape shape) = context;
+                bool taken = PassOn(a, shape, dy, 1f, mayTake: true);
+                PassOn(b, shape, dy, 1f, mayTake: !taken); // later contributions to one must not reach the other
             });
         return y;
     }
@@ -28,10 +29,11 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<Difference>("Subtract", a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                PassOn(b, y.Shape, dy, -1f, mayTake: false);
-                PassOn(a, y.Shape, dy, 1f, mayTake: true);
+                (Tensor a, Tensor b, Shape shape) = context;
+                PassOn(b, shape, dy, -1f, mayTake: false);
+                PassOn(a, shape, dy, 1f, mayTake: true);
             });
         return y;
     }
@@ -42,10 +44,11 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<Product>("Multiply", a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                if (a.NeedsGrad) Contribute(a, y.Shape, dy, b);
-                if (b.NeedsGrad) Contribute(b, y.Shape, dy, a);
+                (Tensor a, Tensor b, Shape shape) = context;
+                if (a.NeedsGrad) Contribute(a, shape, dy, b);
+                if (b.NeedsGrad) Contribute(b, shape, dy, a);
             }, a.NeedsGrad ? b : null, b.NeedsGrad ? a : null);
         return y;
     }
@@ -59,8 +62,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         TensorPrimitives.Multiply(x.Span, factor, y.Span);
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, factor), static (context, dy) =>
             {
+                (Tensor x, float factor) = context;
                 GradSlot dx = x.OpenGrad();
                 if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
                 else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);

@@ -19,10 +19,9 @@ public static unsafe partial class Ops
     public static Tensor ConcatAxis(int axis, params ReadOnlySpan<Tensor> parts)
     {
         Check.That(parts.Length > 0, "Concat", $"no tensors given");
-        Tensor[] inputs = parts.ToArray();
-        Shape first = inputs[0].Shape;
+        Shape first = parts[0].Shape;
         int dimension = Axis(first, axis, "Concat"), total = 0;
-        foreach (Tensor part in inputs)
+        foreach (Tensor part in parts)
         {
             Check.That(
                 part.Shape.Rank == first.Rank && part.Shape.With(dimension, 1) == first.With(dimension, 1), "Concat",
@@ -32,17 +31,18 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(first.With(dimension, total));
         (nint outer, nint inner) = Around(first, dimension);
         nint row = total * inner, offset = 0;
-        foreach (Tensor part in inputs)
+        foreach (Tensor part in parts)
         {
             nint length = part.Shape[dimension] * inner;
             CopyRows.Run(part.Pointer, length, y.Pointer + offset, row, length, outer);
             offset += length;
         }
-        if (Tape.Needs(inputs))
-            Tape.Push(y, dy =>
+        if (Tape.Needs(parts))
+            Tape.Push(y, (inputs: new TensorList(parts), dimension, row, outer, inner), static (context, dy) =>
             {
+                (TensorList inputs, int dimension, nint row, nint outer, nint inner) = context;
                 nint from = 0;
-                foreach (Tensor part in inputs)
+                foreach (Tensor part in inputs.AsSpan())
                 {
                     nint length = part.Shape[dimension] * inner;
                     if (part.NeedsGrad)
@@ -72,8 +72,9 @@ public static unsafe partial class Ops
         nint row = extent * inner, length = count * inner, offset = start * inner;
         CopyRows.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, row, length, offset, outer), static (context, dy) =>
             {
+                (Tensor x, nint row, nint length, nint offset, nint outer) = context;
                 GradSlot dx = x.OpenGrad();
                 if (!dx.Accumulate) dx.Span.Clear();
                 CopyRows.Run(dy.Pointer, length, dx.Pointer + offset, row, length, outer, add: true);
@@ -86,23 +87,27 @@ public static unsafe partial class Ops
     /// <param name="extents">The last extents of the parts.</param>
     /// <returns>(..., extent) for each.</returns>
     /// <exception cref="ShapeException">The extents do not add up to x's last.</exception>
-    public static Tensor[] Split(Tensor x, params ReadOnlySpan<int> extents)
+    public static TensorList Split(Tensor x, params ReadOnlySpan<int> extents)
     {
         int row = Axis(x.Shape, -1, "Split") is var last ? x.Shape[last] : 0, sum = 0;
         foreach (int extent in extents) sum += extent;
         Check.That(sum == row && extents.Length > 0 && !extents.ContainsAnyInRange(int.MinValue, 0), "Split", $"{x.Shape} into ({string.Join(", ", extents.ToArray())}); expected positive extents that add up to the last");
         int rows = x.Count / row;
-        Tensor[] parts = new Tensor[extents.Length];
-        for (int i = 0, from = 0; i < parts.Length; from += extents[i++])
+        TensorList parts = new();
+        for (int i = 0, from = 0; i < extents.Length; from += extents[i++])
         {
-            parts[i] = Tensor.Empty(x.Shape.With(-1, extents[i]));
-            CopyRows.Run(x.Pointer + from, row, parts[i].Pointer, extents[i], extents[i], rows);
+            Tensor part = Tensor.Empty(x.Shape.With(-1, extents[i]));
+            CopyRows.Run(x.Pointer + from, row, part.Pointer, extents[i], extents[i], rows);
+            parts.Add(part);
         }
         if (Tape.Needs(x))
-            Tape.Push(parts, () =>
+            Tape.Push(parts.AsSpan(), (x, row, rows), static (context, parts) =>
             {
+                (Tensor x, int row, int rows) = context;
                 GradSlot dx = x.OpenGrad();
-                if (!dx.Accumulate && Array.Exists(parts, p => p.Grad is null)) dx.Span.Clear();
+                bool all = true;
+                foreach (Tensor part in parts) all &= part.Grad is not null;
+                if (!dx.Accumulate && !all) dx.Span.Clear();
                 int from = 0;
                 foreach (Tensor part in parts)
                 {
@@ -121,23 +126,25 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The order is no permutation of x's dimensions.</exception>
     public static Tensor Permute(Tensor x, params ReadOnlySpan<int> order)
     {
-        int rank = x.Shape.Rank;
-        int[] forward = order.ToArray(), inverse = new int[rank];
-        Array.Fill(inverse, -1);
-        bool valid = forward.Length == rank && rank > 0;
+        Shape from = x.Shape;
+        int rank = from.Rank;
+        Span<int> inverse = stackalloc int[rank], extents = stackalloc int[rank];
+        inverse.Fill(-1);
+        bool valid = order.Length == rank && rank > 0;
         for (int i = 0; valid && i < rank; i++)
         {
-            valid = (uint)forward[i] < (uint)rank && inverse[forward[i]] < 0;
-            if (valid) inverse[forward[i]] = i;
+            valid = (uint)order[i] < (uint)rank && inverse[order[i]] < 0;
+            if (valid) (inverse[order[i]], extents[i]) = (i, from[order[i]]);
         }
-        Check.That(valid, "Permute", $"order ({string.Join(", ", forward)}) for {x.Shape}; expected a permutation of its dimensions");
-        Tensor y = Tensor.Empty(new Shape(Array.ConvertAll(forward, d => x.Shape[d])));
-        RunPermute(x.Shape, forward, x.Pointer, y.Pointer, add: false);
+        Check.That(valid, "Permute", $"order ({string.Join(", ", order.ToArray())}) for {from}; expected a permutation of its dimensions");
+        Tensor y = Tensor.Empty(extents);
+        RunPermute(Permutation(from, order), x, y, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, back: Permutation(y.Shape, inverse)), static (context, dy) =>
             {
+                (Tensor x, PermuteRows back) = context;
                 GradSlot dx = x.OpenGrad();
-                RunPermute(y.Shape, inverse, dy.Pointer, dx.Pointer, dx.Accumulate);
+                RunPermute(back, dy, dx.Tensor, dx.Accumulate);
             });
         return y;
     }
@@ -153,8 +160,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         RunFlip(x.Shape, dimension, x.Pointer, y.Pointer, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, dimension), static (context, dy) =>
             {
+                (Tensor x, int dimension) = context;
                 GradSlot dx = x.OpenGrad();
                 RunFlip(x.Shape, dimension, dy.Pointer, dx.Pointer, dx.Accumulate);
             });
@@ -169,9 +177,9 @@ public static unsafe partial class Ops
             CopyRows.Run(from + o * block + (extent - 1) * inner, -inner, to + o * block, inner, inner, extent, add);
     }
 
-    private static void RunPermute(Shape from, int[] order, float* x, float* y, bool add)
+    private static PermuteRows Permutation(Shape from, ReadOnlySpan<int> order)
     {
-        PermuteRows kernel = new() { X = x, Y = y, Rank = order.Length, Add = add };
+        PermuteRows kernel = new() { Rank = order.Length };
         Span<int> strides = stackalloc int[order.Length];
         for (int i = order.Length - 1, stride = 1; i >= 0; stride *= from[i--]) strides[i] = stride;
         for (int i = 0; i < order.Length; i++)
@@ -179,8 +187,16 @@ public static unsafe partial class Ops
             kernel.Extent[i] = from[order[i]];
             kernel.Stride[i] = strides[order[i]];
         }
-        nint inner = from[order[^1]];
-        if (from.Count > 0) Launch.Run(kernel, from.Count / inner, Math.Max(1, Launch.ElementGrain / inner));
+        return kernel;
+    }
+
+    private static void RunPermute(PermuteRows kernel, Tensor x, Tensor y, bool add)
+    {
+        kernel.X = x.Pointer;
+        kernel.Y = y.Pointer;
+        kernel.Add = add;
+        nint inner = kernel.Extent[kernel.Rank - 1];
+        if (x.Count > 0) Launch.Run(kernel, x.Count / inner, Math.Max(1, Launch.ElementGrain / inner));
     }
 
     private static int Axis(Shape shape, int axis, string name)

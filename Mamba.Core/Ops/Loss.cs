@@ -56,7 +56,8 @@ public static unsafe partial class Ops
         nint chunks = Launch.Chunks(perImage, MaskSums.Grain);
 
         // Of each image: the loss, and by how much it grows with p: Constant + Slope t.
-        float[] constant = new float[images], slope = new float[images];
+        Tensor factors = Tensor.Zeros(2, images);
+        Span<float> constant = factors.Span[..images], slope = factors.Span[images..];
         double loss = 0;
         using (Scratch sums = new(images * chunks * MaskSums.Count))
         {
@@ -92,27 +93,28 @@ public static unsafe partial class Ops
         Tensor result = Tensor.Full((float)loss);
 
         if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
-            Tape.Push(result, dy =>
+            Tape.Push(result, (prediction, target, factors, cross, count, perImage, logits), static (context, dy) =>
             {
+                (Tensor prediction, Tensor target, Tensor factors, float cross, int count, int perImage, bool logits) = context;
                 GradSlot dx = prediction.OpenGrad();
                 float g = dy.Item();
-                float[] scaledConstant = Array.ConvertAll(constant, c => c * g), scaledSlope = Array.ConvertAll(slope, c => c * g);
-                fixed (float* c = scaledConstant, s = scaledSlope)
-                    Launch.Run(
-                        new MaskGradient
-                        {
-                            Prediction = prediction.Pointer,
-                            Target = target.Pointer,
-                            Dx = dx.Pointer,
-                            Constant = c,
-                            Slope = s,
-                            Cross = cross * g / count,
-                            PerImage = perImage,
-                            Logits = logits,
-                            Add = dx.Accumulate,
-                        },
-                        count, Launch.ElementGrain);
-            }, prediction, target);
+                using Scratch scaled = new(factors.Count);
+                for (int i = 0; i < factors.Count; i++) scaled.Pointer[i] = factors.Pointer[i] * g;
+                Launch.Run(
+                    new MaskGradient
+                    {
+                        Prediction = prediction.Pointer,
+                        Target = target.Pointer,
+                        Dx = dx.Pointer,
+                        Constant = scaled.Pointer,
+                        Slope = scaled.Pointer + factors.Shape[1],
+                        Cross = cross * g / count,
+                        PerImage = perImage,
+                        Logits = logits,
+                        Add = dx.Accumulate,
+                    },
+                    count, Launch.ElementGrain);
+            }, prediction, target, factors);
         return result;
     }
 }

@@ -27,8 +27,9 @@ public static unsafe partial class Ops
         MultiplyAdds.Add((long)rows * outputs * inputs);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, weight, bias, rows, outputs, inputs), static (context, dy) =>
             {
+                (Tensor x, Tensor weight, Tensor? bias, int rows, int outputs, int inputs) = context;
                 Matrix g = new(dy.Pointer, outputs);
                 if (x.NeedsGrad)
                 {
@@ -40,11 +41,7 @@ public static unsafe partial class Ops
                     GradSlot dw = weight.OpenGrad();
                     Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, new Epilogue(add: dw.Accumulate));
                 }
-                if (bias is { NeedsGrad: true })
-                {
-                    GradSlot db = bias.OpenGrad();
-                    ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Pointer, db.Accumulate);
-                }
+                if (Open(bias) is { } db) ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Pointer, db.Accumulate);
             }, x, weight);
         return y;
     }
@@ -69,12 +66,13 @@ public static unsafe partial class Ops
         Tensor c = Tensor.Empty(a.Shape.With(-2, m).With(-1, n));
         int batch = m * n == 0 ? 0 : c.Count / (m * n);
         for (int i = 0; i < batch; i++)
-            Gemm.Run(m, n, k, A(i), B(i), c.Pointer + (nint)i * m * n, n);
+            Gemm.Run(m, n, k, Operand(a, i, transposeA), Operand(b, i, transposeB), c.Pointer + (nint)i * m * n, n);
         MultiplyAdds.Add((long)batch * m * n * k);
 
         if (Tape.Needs(a, b))
-            Tape.Push(c, dc =>
+            Tape.Push(c, (a, b, transposeA, transposeB, batch, m, n, k), static (context, dc) =>
             {
+                (Tensor a, Tensor b, bool transposeA, bool transposeB, int batch, int m, int n, int k) = context;
                 // dA = dC B^T and dB = A^T dC; where the operand was transposed, so is its gradient.
                 if (a.NeedsGrad)
                 {
@@ -83,8 +81,8 @@ public static unsafe partial class Ops
                     {
                         Matrix g = new(dc.Pointer + (nint)i * m * n, n);
                         float* target = da.Pointer + (nint)i * m * k;
-                        if (transposeA) Gemm.Run(k, m, n, B(i), g.Transposed, target, m, new Epilogue(add: da.Accumulate));
-                        else Gemm.Run(m, k, n, g, B(i).Transposed, target, k, new Epilogue(add: da.Accumulate));
+                        if (transposeA) Gemm.Run(k, m, n, Operand(b, i, transposeB), g.Transposed, target, m, new Epilogue(add: da.Accumulate));
+                        else Gemm.Run(m, k, n, g, Operand(b, i, transposeB).Transposed, target, k, new Epilogue(add: da.Accumulate));
                     }
                 }
                 if (b.NeedsGrad)
@@ -94,15 +92,18 @@ public static unsafe partial class Ops
                     {
                         Matrix g = new(dc.Pointer + (nint)i * m * n, n);
                         float* target = db.Pointer + (nint)i * k * n;
-                        if (transposeB) Gemm.Run(n, k, m, g.Transposed, A(i), target, k, new Epilogue(add: db.Accumulate));
-                        else Gemm.Run(k, n, m, A(i).Transposed, g, target, n, new Epilogue(add: db.Accumulate));
+                        if (transposeB) Gemm.Run(n, k, m, g.Transposed, Operand(a, i, transposeA), target, k, new Epilogue(add: db.Accumulate));
+                        else Gemm.Run(k, n, m, Operand(a, i, transposeA).Transposed, g, target, n, new Epilogue(add: db.Accumulate));
                     }
                 }
             }, a, b);
         return c;
 
-        Matrix A(int i) => Oriented(a.Pointer + (nint)i * m * k, columnsA, transposeA);
-        Matrix B(int i) => Oriented(b.Pointer + (nint)i * k * n, columnsB, transposeB);
-        static Matrix Oriented(float* pointer, int columns, bool transposed) => transposed ? new Matrix(pointer, columns).Transposed : new Matrix(pointer, columns);
+        static Matrix Operand(Tensor x, int i, bool transposed)
+        {
+            int columns = x.Shape[-1];
+            Matrix stored = new(x.Pointer + (nint)i * x.Shape[-2] * columns, columns);
+            return transposed ? stored.Transposed : stored;
+        }
     }
 }

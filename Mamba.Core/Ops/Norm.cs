@@ -33,10 +33,11 @@ public static unsafe partial class Ops
         Check.Extents(runningVar, "BatchNorm", "running variance", channels);
         Check.That(!training || rows > 1, "BatchNorm", $"input {x.Shape} has one value a channel; training needs more");
 
-        double[] mean = new double[channels], variance = new double[channels];
+        using Scratch moments = Scratch.OfDoubles(2 * (nint)channels);
+        double* mean = moments.Doubles, variance = mean + channels;
         if (training)
         {
-            fixed (double* m = mean, v = variance) ChannelNorm.Moments(x.Pointer, 1, rows, channels, m, v);
+            ChannelNorm.Moments(x.Pointer, 1, rows, channels, mean, variance);
             for (int c = 0; c < channels; c++)
             {
                 runningMean.Span[c] = (float)((1 - momentum) * (double)runningMean.Span[c] + momentum * mean[c]);
@@ -98,9 +99,11 @@ public static unsafe partial class Ops
         Check.Extents(bias, name, "bias", channels);
         int images = x.Shape[0], perGroup = channels / groups;
 
-        double[] mean = new double[images * channels], variance = new double[images * channels];
-        fixed (double* m = mean, v = variance) ChannelNorm.Moments(x.Pointer, images, rows / images, channels, m, v);
-        for (int first = 0; first < mean.Length; first += perGroup)
+        int count = images * channels;
+        using Scratch moments = Scratch.OfDoubles(2 * (nint)count);
+        double* mean = moments.Doubles, variance = mean + count;
+        ChannelNorm.Moments(x.Pointer, images, rows / images, channels, mean, variance);
+        for (int first = 0; first < count; first += perGroup)
         {
             // The variance of a group is the mean of its channels' variances plus the variance of their means.
             double groupMean = 0, groupVariance = 0;
@@ -113,36 +116,39 @@ public static unsafe partial class Ops
 
     /// <summary>The common part of the norms whose statistics are a mean and a variance for each segment and channel.</summary>
     private static Tensor Normalize(
-        Tensor x, Tensor? weight, Tensor? bias, int segments, int rows, int channels, int groups, double[] mean, double[] variance, float eps, bool constantStatistics)
+        Tensor x, Tensor? weight, Tensor? bias, int segments, int rows, int channels, int groups, double* mean, double* variance, float eps, bool constantStatistics)
     {
         int count = segments * channels;
         Tensor y = Tensor.Empty(x.Shape);
         Tensor statistics = Tensor.Empty(2, count); // mean and 1 / sqrt(variance + eps)
         using (Scratch coefficients = new(2 * count))
         {
-            float* scale = coefficients.Pointer, shift = scale + count, m = statistics.Pointer, r = m + count;
+            float* scale = coefficients.Pointer, shift = scale + count, m = statistics.Pointer, r = m + count, gain = weight.Pointer, offset = bias.Pointer;
             for (int i = 0; i < count; i++)
             {
                 int c = i % channels;
-                double rstd = 1 / Math.Sqrt(variance[i] + eps), w = weight is null ? 1 : weight.Span[c];
+                double rstd = 1 / Math.Sqrt(variance[i] + eps), w = gain == null ? 1 : gain[c];
                 m[i] = (float)mean[i];
                 r[i] = (float)rstd;
                 scale[i] = (float)(w * rstd);
                 // What rounding took off the mean is put back here.
-                shift[i] = (float)((bias is null ? 0 : bias.Span[c]) - (mean[i] - m[i]) * w * rstd);
+                shift[i] = (float)((offset == null ? 0 : offset[c]) - (mean[i] - m[i]) * w * rstd);
             }
             ChannelNorm.Apply(x.Pointer, y.Pointer, segments, rows, channels, m, scale, shift);
         }
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, weight, bias, statistics, segments, rows, channels, groups, constantStatistics), static (context, dy) =>
             {
-                float* m = statistics.Pointer, r = m + count;
-                double[] sumDy = new double[count], sumDyX = new double[count];
-                fixed (double* s = sumDy, t = sumDyX) ChannelNorm.GradientSums(x.Pointer, dy.Pointer, segments, rows, channels, m, s, t);
+                (Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, int segments, int rows, int channels, int groups, bool constantStatistics) = context;
+                int count = segments * channels;
+                float* m = statistics.Pointer, r = m + count, w = weight.Pointer;
+                using Scratch sums = Scratch.OfDoubles(2 * (nint)count);
+                double* sumDy = sums.Doubles, sumDyX = sumDy + count;
+                ChannelNorm.GradientSums(x.Pointer, dy.Pointer, segments, rows, channels, m, sumDy, sumDyX);
                 for (int i = 0; i < count; i++) sumDyX[i] *= r[i];
-                AddPerChannel(weight, sumDyX, channels);
-                AddPerChannel(bias, sumDy, channels);
+                AddPerChannel(weight, new Span<double>(sumDyX, count), channels);
+                AddPerChannel(bias, new Span<double>(sumDy, count), channels);
                 if (!x.NeedsGrad) return;
 
                 // dx = r (w dy - mean(w dy) - x^ mean(w dy x^)), the means over the elements that share a mean and a variance.
@@ -154,13 +160,13 @@ public static unsafe partial class Ops
                     double a = 0, b = 0, n = (double)rows * perGroup;
                     for (int i = first; i < first + perGroup; i++)
                     {
-                        double w = weight is null ? 1 : weight.Span[i % channels];
-                        a += w * sumDy[i];
-                        b += w * sumDyX[i];
+                        double factor = w == null ? 1 : w[i % channels];
+                        a += factor * sumDy[i];
+                        b += factor * sumDyX[i];
                     }
                     for (int i = first; i < first + perGroup; i++)
                     {
-                        alpha[i] = r[i] * (weight is null ? 1f : weight.Span[i % channels]);
+                        alpha[i] = r[i] * (w == null ? 1f : w[i % channels]);
                         beta[i] = constantStatistics ? 0f : (float)(-b / n * r[i] * r[i]);
                         gamma[i] = constantStatistics ? 0f : (float)(-a / n * r[i]);
                     }
@@ -172,10 +178,9 @@ public static unsafe partial class Ops
     }
 
     /// <summary>Adds sums given for each segment and channel to the gradient of a parameter (C).</summary>
-    private static void AddPerChannel(Tensor? parameter, double[] sums, int channels)
+    private static void AddPerChannel(Tensor? parameter, ReadOnlySpan<double> sums, int channels)
     {
-        if (parameter is not { NeedsGrad: true }) return;
-        GradSlot slot = parameter.OpenGrad();
+        if (Open(parameter) is not { } slot) return;
         Span<float> gradient = slot.Span;
         for (int c = 0; c < channels; c++)
         {
@@ -208,8 +213,9 @@ public static unsafe partial class Ops
             rows, grain);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, weight, bias, statistics, columns, rows, grain, center), static (context, dy) =>
             {
+                (Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, int columns, int rows, nint grain, bool center) = context;
                 nint parts = Launch.Chunks(rows, grain);
                 using Scratch partial = new(parts * 2 * columns);
                 GradSlot? dx = x.NeedsGrad ? x.OpenGrad() : null;
@@ -229,7 +235,9 @@ public static unsafe partial class Ops
                         Accumulate = dx is { Accumulate: true },
                     },
                     rows, grain);
-                double[] sums = new double[2 * columns];
+                using Scratch total = Scratch.OfDoubles(2 * (nint)columns);
+                Span<double> sums = new(total.Doubles, 2 * columns);
+                sums.Clear();
                 for (nint p = 0; p < parts; p++)
                     for (int i = 0; i < sums.Length; i++) sums[i] += partial.Pointer[p * sums.Length + i];
                 AddPerChannel(weight, sums[..columns], columns);

@@ -27,12 +27,13 @@ public static unsafe partial class Ops
             new MaxPoolForward { Shape = s, X = x.Pointer, Y = y.Pointer, Taps = taps is null ? null : taps.Pointer }, (nint)s.Batch * s.OutHeight,
             PoolGrain(s.OutWidth * kernel * kernel, s.Channels), Isa.For(s.Channels));
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, taps, s), static (context, dy) =>
             {
+                (Tensor x, Tensor? taps, PoolShape s) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
                     new MaxPoolBackward { Shape = s, Taps = taps!.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)s.Batch * s.Height,
-                    PoolGrain(s.Width * kernel, s.Channels), Isa.For(s.Channels));
+                    PoolGrain(s.Width * s.Kernel, s.Channels), Isa.For(s.Channels));
             }, taps);
         return y;
     }
@@ -51,8 +52,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(s.Batch, height, width, s.Channels);
         Launch.Run(new AdaptivePoolForward { Shape = s, X = x.Pointer, Y = y.Pointer }, (nint)s.Batch * height, 1, Isa.For(s.Channels));
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, s), static (context, dy) =>
             {
+                (Tensor x, PoolShape s) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
                     new AdaptivePoolBackward { Shape = s, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)s.Batch * s.Height,

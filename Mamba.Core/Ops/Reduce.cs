@@ -35,8 +35,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape.With(-1, 1));
         Launch.Run(new RowReduce { X = x.Pointer, Y = y.Pointer, Columns = columns, Maximum = maximum }, rows, grain, Isa.For(columns));
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, y, columns, rows, grain, maximum), static (context, dy) =>
             {
+                (Tensor x, Tensor y, int columns, nint rows, nint grain, bool maximum) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
                     new RowReduceBackward

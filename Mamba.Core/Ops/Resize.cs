@@ -17,21 +17,19 @@ public static unsafe partial class Ops
         Check.Rank(x, 4, "ResizeBilinear", "(B, H, W, C)");
         Check.That(height > 0 && width > 0 && x.Count > 0, "ResizeBilinear", $"{x.Shape} to {height} x {width}; expected a positive size and an image that is not empty");
         int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
-        ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners);
         Tensor y = Tensor.Empty(batch, height, width, channels);
-        fixed (int* lowY = vertical.Low, highY = vertical.High, lowX = horizontal.Low, highX = horizontal.High)
-        fixed (float* weightY = vertical.Weight, weightX = horizontal.Weight)
+        using (ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners))
             Launch.Run(
                 new ResizeForward
                 {
                     X = x.Pointer,
                     Y = y.Pointer,
-                    LowY = lowY,
-                    HighY = highY,
-                    WeightY = weightY,
-                    LowX = lowX,
-                    HighX = highX,
-                    WeightX = weightX,
+                    LowY = vertical.Low,
+                    HighY = vertical.High,
+                    WeightY = vertical.Weight,
+                    LowX = horizontal.Low,
+                    HighX = horizontal.High,
+                    WeightX = horizontal.Weight,
                     Height = inHeight,
                     Width = inWidth,
                     Channels = channels,
@@ -41,32 +39,33 @@ public static unsafe partial class Ops
                 (nint)batch * height, PoolGrain(width, channels), Isa.For(channels));
 
         if (Tape.Needs(x))
-            Tape.Push(y, dy =>
+            Tape.Push(y, (x, height, width, alignCorners), static (context, dy) =>
             {
+                (Tensor x, int height, int width, bool alignCorners) = context;
+                int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
                 GradSlot dx = x.OpenGrad();
-                fixed (int* lowY = vertical.Low, highY = vertical.High, lowX = horizontal.Low, highX = horizontal.High, firstY = vertical.First, endY = vertical.End)
-                fixed (float* weightY = vertical.Weight, weightX = horizontal.Weight)
-                    Launch.Run(
-                        new ResizeBackward
-                        {
-                            Dy = dy.Pointer,
-                            Dx = dx.Pointer,
-                            LowY = lowY,
-                            HighY = highY,
-                            WeightY = weightY,
-                            LowX = lowX,
-                            HighX = highX,
-                            WeightX = weightX,
-                            FirstY = firstY,
-                            EndY = endY,
-                            Height = inHeight,
-                            Width = inWidth,
-                            Channels = channels,
-                            OutHeight = height,
-                            OutWidth = width,
-                            Add = dx.Accumulate,
-                        },
-                        (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));
+                using ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners);
+                Launch.Run(
+                    new ResizeBackward
+                    {
+                        Dy = dy.Pointer,
+                        Dx = dx.Pointer,
+                        LowY = vertical.Low,
+                        HighY = vertical.High,
+                        WeightY = vertical.Weight,
+                        LowX = horizontal.Low,
+                        HighX = horizontal.High,
+                        WeightX = horizontal.Weight,
+                        FirstY = vertical.First,
+                        EndY = vertical.End,
+                        Height = inHeight,
+                        Width = inWidth,
+                        Channels = channels,
+                        OutHeight = height,
+                        OutWidth = width,
+                        Add = dx.Accumulate,
+                    },
+                    (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));
             });
         return y;
     }

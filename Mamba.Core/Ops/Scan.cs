@@ -46,7 +46,7 @@ public static unsafe partial class Ops
     {
         ScanShape s = CheckScan(u, delta, a, b, c, schedule) with { Reverse = reverse };
         Check.Extents(d, "SelectiveScan", "D", u.Shape[2]);
-        Check.Extents(z, "SelectiveScan", "z", u.Shape.ToArray());
+        if (z is { } gate) Check.SameShape(u, gate, "SelectiveScan");
         Check.Extents(deltaBias, "SelectiveScan", "delta bias", u.Shape[2]);
         Check.Extents(initialState, "SelectiveScan", "initial state", u.Shape[0], u.Shape[2], a.Shape[1]);
 
@@ -56,22 +56,37 @@ public static unsafe partial class Ops
         Tensor packedA = Tensor.Empty((int)state);
         Tensor? kept = record ? Tensor.Empty(checked((int)(s.Batch * s.Chunks * state))) : null;
         Kernels.SelectiveScan.PackStates(s, a.Pointer, 1, VecMath.Log2E, packedA.Pointer);
+        ScanInputs inputs = new()
+        {
+            U = u.Pointer,
+            Delta = delta.Pointer,
+            A = packedA.Pointer,
+            B = b.Pointer,
+            C = c.Pointer,
+            Softplus = deltaSoftplus,
+            D = d.Pointer,
+            Z = z.Pointer,
+            DeltaBias = deltaBias.Pointer,
+        };
         using (Scratch starts = new(s.Batch * s.Segments * state), lasts = new(s.Batch * state))
         {
             for (nint i = 0; i < s.Batch; i++)
                 if (initialState is null) new Span<float>(starts.Pointer + i * s.Segments * state, (int)state).Clear();
                 else Kernels.SelectiveScan.PackStates(s, initialState.Pointer + i * s.Channels * s.States, 1, 1f, starts.Pointer + i * s.Segments * state);
-            Kernels.SelectiveScan.Forward(s, Inputs(), starts.Pointer, y.Pointer, lasts.Pointer, kept is null ? null : kept.Pointer);
+            Kernels.SelectiveScan.Forward(s, inputs, starts.Pointer, y.Pointer, lasts.Pointer, kept.Pointer);
             Kernels.SelectiveScan.UnpackStates(s, lasts.Pointer, state, s.Batch, last.Pointer, add: false);
         }
         MultiplyAdds.Add(3 * (long)(s.Batch * s.Length * s.Channels * s.States));
 
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState))
-            Tape.Push([y, last], () =>
+            Tape.Push([y, last], (u, delta, a, b, c, d, z, deltaBias, initialState, kept, inputs, s), static (context, outputs) =>
             {
+                (Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? deltaBias, Tensor? initialState, Tensor? kept, ScanInputs inputs, ScanShape s) = context;
+                Tensor y = outputs[0], last = outputs[1];
+                nint state = s.Blocks * s.StateSize;
                 GradSlot? du = Open(u), ddelta = Open(delta), da = Open(a), db = Open(b), dc = Open(c), dd = Open(d), dz = Open(z), dbias = Open(deltaBias), dinitial = Open(initialState);
-                Tensor dy = y.Grad ?? Tensor.Zeros(y.Shape.ToArray());
+                Tensor dy = y.Grad ?? Tensor.Zeros(y.Shape);
                 nint sequences = s.Batch * s.Segments, vectors = s.Blocks * s.Lanes, bc = s.ItemsPerGroup * b.Count;
                 using Scratch carries = new(sequences * state), sumA = new(sequences * state), sumD = new(sequences * vectors), sumBias = new(sequences * vectors);
                 using Scratch sumB = new(db is null ? 0 : bc), sumC = new(dc is null ? 0 : bc);
@@ -93,7 +108,7 @@ public static unsafe partial class Ops
                     B = db is null ? null : sumB.Pointer,
                     C = dc is null ? null : sumC.Pointer,
                 };
-                Kernels.SelectiveScan.Backward(s, Inputs(), kept!.Pointer, dy.Pointer, carries.Pointer, gradients);
+                Kernels.SelectiveScan.Backward(s, inputs, kept.Pointer, dy.Pointer, carries.Pointer, gradients);
 
                 if (da is { } ga)
                 {
@@ -107,22 +122,9 @@ public static unsafe partial class Ops
                 if (dinitial is { } gi) Kernels.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
             }, u, delta, a, b, c, d, z, deltaBias, packedA, kept);
         return (y, last);
-
-        ScanInputs Inputs() => new()
-        {
-            U = u.Pointer,
-            Delta = delta.Pointer,
-            A = packedA.Pointer,
-            B = b.Pointer,
-            C = c.Pointer,
-            Softplus = deltaSoftplus,
-            D = d is null ? null : d.Pointer,
-            Z = z is null ? null : z.Pointer,
-            DeltaBias = deltaBias is null ? null : deltaBias.Pointer,
-        };
     }
 
-    private static GradSlot? Open(Tensor? x) => x is { NeedsGrad: true } ? x.OpenGrad() : null;
+    private static GradSlot? Open(Tensor? x) => x is { NeedsGrad: true } open ? open.OpenGrad() : null;
 
     private static ScanShape CheckScan(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, ScanSchedule schedule)
     {

@@ -49,7 +49,7 @@ public abstract unsafe class Optimizer(IEnumerable<(string Name, Tensor Tensor)>
     /// <summary>Zeros in the shape of each parameter.</summary>
     private protected Tensor[] NewState()
     {
-        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        using MemoryScope _ = MemoryScope.Suspend();
         return Array.ConvertAll(_parameters, p => Tensor.Zeros(p.Tensor.Shape.ToArray()));
     }
 

@@ -23,7 +23,7 @@ public sealed class WeightAverage
     {
         ArgumentOutOfRangeException.ThrowIfNegative(decay);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(decay, 1);
-        using MemoryScope.Suspension _ = MemoryScope.Suspend();
+        using MemoryScope _ = MemoryScope.Suspend();
         _decay = decay;
         _names = [.. parameters.All.Select(p => p.Name)];
         _weights = [.. parameters.All.Select(p => p.Tensor)];

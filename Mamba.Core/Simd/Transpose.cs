@@ -11,6 +11,22 @@ internal static unsafe class Transpose
     /// <summary>Rows and columns of a block.</summary>
     public const int Side = 4;
 
+    /// <summary>to[j toRow + i] = from[i fromRow + j] for i below <paramref name="rows"/> and j below <paramref name="columns"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run(float* from, nint fromRow, nint rows, nint columns, float* to, nint toRow)
+    {
+        nint i = 0;
+        for (; i <= rows - Side; i += Side)
+        {
+            nint j = 0;
+            for (; j <= columns - Side; j += Side) Block(from + i * fromRow + j, fromRow, to + j * toRow + i, toRow);
+            for (; j < columns; j++)
+                for (nint k = i; k < i + Side; k++) to[j * toRow + k] = from[k * fromRow + j];
+        }
+        for (; i < rows; i++)
+            for (nint j = 0; j < columns; j++) to[j * toRow + i] = from[i * fromRow + j];
+    }
+
     /// <summary>to[j toRow + i] = from[i fromRow + j] for i, j from 0 to 3.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Block(float* from, nint fromRow, float* to, nint toRow)

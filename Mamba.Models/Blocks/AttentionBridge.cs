@@ -29,23 +29,23 @@ public sealed class AttentionBridge
     /// <summary>Weighs the levels.</summary>
     /// <param name="levels">(B, H / 2^i, W / 2^i, channels of level i) each.</param>
     /// <returns>The same shapes.</returns>
-    public Tensor[] Forward(IReadOnlyList<Tensor> levels)
+    public TensorList Forward(TensorList levels)
     {
         int batch = levels[0].Shape[0], count = levels.Count;
-        Tensor[] weighted = new Tensor[count], residual = new Tensor[count], pooled = new Tensor[count], result = new Tensor[count];
+        TensorList weighted = new(), residual = new(), pooled = new(), result = new();
         for (int i = 0; i < count; i++)
         {
             Tensor t = levels[i], summary = Ops.Concat(Ops.MeanLast(t), Ops.MaxLast(t)); // (B, H, W, 2)
-            weighted[i] = Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary)));
-            residual[i] = Ops.Add(weighted[i], t);
-            pooled[i] = Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]);
+            weighted.Add(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
+            residual.Add(Ops.Add(weighted[i], t));
+            pooled.Add(Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]));
         }
         // One convolution runs along the channels of all levels.
-        Tensor all = _getAllAtt.Forward(Ops.Concat(pooled).Reshape(batch, -1, 1)).Reshape(batch, -1); // (B, sum of channels)
+        Tensor all = _getAllAtt.Forward(Ops.Concat(pooled.AsSpan()).Reshape(batch, -1, 1)).Reshape(batch, -1); // (B, sum of channels)
         for (int i = 0; i < count; i++)
         {
             Tensor attention = Ops.Sigmoid(_att[i].Forward(all)).Reshape(batch, 1, 1, _channels[i]);
-            result[i] = Ops.Add(Ops.Multiply(residual[i], attention), weighted[i]);
+            result.Add(Ops.Add(Ops.Multiply(residual[i], attention), weighted[i]));
         }
         return result;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mamba.Core;
 using Mamba.Core.Nn;
 
@@ -10,7 +11,8 @@ namespace Mamba.Models.Blocks;
 /// </summary>
 public sealed class DropPath
 {
-    private readonly Scope _scope;
+    private readonly ParameterStore _store;
+    private readonly string _name;
     private readonly double _rate;
 
     /// <summary>Declares no parameters.</summary>
@@ -20,7 +22,7 @@ public sealed class DropPath
     public DropPath(Scope scope, double rate)
     {
         if (!(rate is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
-        (_scope, _rate) = (scope, rate);
+        (_store, _name, _rate) = (scope.Store, $"{scope.Path}.drop_path.", rate);
     }
 
     /// <summary>The rate of one of several branches: it grows linearly from 0 at the first to the full rate at the last.</summary>
@@ -35,9 +37,12 @@ public sealed class DropPath
     /// <returns>(B, L, C): zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
     public Tensor Forward(Tensor x)
     {
-        if (_rate == 0 || !_scope.Store.Training) return x;
+        if (_rate == 0 || !_store.Training) return x;
         Tensor weight = Tensor.Empty(x.Shape[0], 1, 1);
-        RandomStream random = new(_scope.Store.Seed, FormattableString.Invariant($"{_scope.Path}.drop_path.{_scope.Store.Step}"));
+        Span<char> name = stackalloc char[_name.Length + 20]; // the longest number
+        _name.CopyTo(name);
+        _store.Step.TryFormat(name[_name.Length..], out int digits, provider: CultureInfo.InvariantCulture);
+        RandomStream random = new(_store.Seed, name[..(_name.Length + digits)]);
         foreach (ref float value in weight.Span) value = random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
         return Ops.Multiply(x, weight);
     }

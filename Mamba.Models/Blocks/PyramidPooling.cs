@@ -26,12 +26,12 @@ public sealed class PyramidPooling
     /// <returns>(B, H, W, C).</returns>
     public Tensor Forward(Tensor x)
     {
-        Tensor[] parts = new Tensor[s_bins.Length];
-        for (int i = 0; i < parts.Length; i++)
+        TensorList parts = new();
+        for (int i = 0; i < s_bins.Length; i++)
         {
             Tensor cells = Ops.Relu(_convs[i].Forward(Ops.AdaptiveAvgPool2d(x, s_bins[i], s_bins[i]))); // (B, bins, bins, C / k)
-            parts[i] = Ops.ResizeBilinear(cells, x.Shape[1], x.Shape[2], alignCorners: true);
+            parts.Add(Ops.ResizeBilinear(cells, x.Shape[1], x.Shape[2], alignCorners: true));
         }
-        return Ops.Concat(parts);
+        return Ops.Concat(parts.AsSpan());
     }
 }

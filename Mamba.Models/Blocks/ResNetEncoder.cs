@@ -114,7 +114,7 @@ public sealed class ResNetEncoder
         private static Tensor PadChannels(Tensor x, int channels)
         {
             int before = (channels - x.Shape[3]) / 2;
-            Tensor Zeros(int count) => Tensor.Zeros(x.Shape.With(3, count).ToArray());
+            Tensor Zeros(int count) => Tensor.Zeros(x.Shape.With(3, count));
             return Ops.Concat(Zeros(before), x, Zeros(channels - x.Shape[3] - before));
         }
     }

@@ -63,7 +63,7 @@ public sealed class SegFormerBlock
     {
         Tensor tokens = Tokens(x), reduced = Tokens(_reducerNorm.Forward(_reducer.Forward(x))); // (B, H W, C) and (B, H W / reduction^2, C)
         Tensor mixed = Ops.Attention(Project(tokens, 0), Project(reduced, 1), Project(reduced, 2), _config.Heads);
-        return _outProj.Forward(mixed).Reshape(x.Shape.ToArray());
+        return _outProj.Forward(mixed).Reshape(x.Shape);
     }
 
     /// <summary>Query, key or value: a third of the rows of in_proj, as PyTorch's MultiheadAttention packs them.</summary>

@@ -1,3 +1,5 @@
+using CommunityToolkit.HighPerformance.Buffers;
+
 namespace Mamba.Models.Data;
 
 /// <summary>
@@ -70,8 +72,8 @@ public sealed class BatchWriter
 
     private void Resize(Image image, Span<float> to)
     {
-        (int Low, int High, float Weight)[] columns = Axis(image.Width, _width);
-        (int Low, int High, float Weight)[] rows = Axis(image.Height, _height);
+        using SpanOwner<(int Low, int High, float Weight)> across = Axis(image.Width, _width), down = Axis(image.Height, _height);
+        ReadOnlySpan<(int Low, int High, float Weight)> columns = across.Span, rows = down.Span;
         int channels = image.Channels;
         ReadOnlySpan<byte> pixels = image.Pixels;
         Span<float> colour = stackalloc float[3];
@@ -96,15 +98,16 @@ public sealed class BatchWriter
     }
 
     /// <summary>The two source pixels between which each pixel's centre lies, and the weight of the second.</summary>
-    private static (int Low, int High, float Weight)[] Axis(int sourceSize, int size)
+    private static SpanOwner<(int Low, int High, float Weight)> Axis(int sourceSize, int size)
     {
-        var axis = new (int, int, float)[size];
+        SpanOwner<(int, int, float)> owner = SpanOwner<(int, int, float)>.Allocate(size);
+        Span<(int, int, float)> axis = owner.Span;
         for (int i = 0; i < size; i++)
         {
             double source = Math.Max(0, (i + 0.5) * sourceSize / size - 0.5);
             int low = (int)source;
             axis[i] = (low, Math.Min(low + 1, sourceSize - 1), (float)(source - low));
         }
-        return axis;
+        return owner;
     }
 }

@@ -35,8 +35,16 @@ public static class Pictures
     public static Image Mask(ReadOnlySpan<float> probabilities, int height, int width)
     {
         Image mask = new(width, height, 1);
-        for (int i = 0; i < probabilities.Length; i++) mask.Pixels[i] = probabilities[i] >= 0.5f ? (byte)255 : (byte)0;
+        Mask(probabilities, mask.Pixels);
         return mask;
+    }
+
+    /// <summary>255 where a probability is at least one half, 0 elsewhere.</summary>
+    /// <param name="probabilities">A value a pixel.</param>
+    /// <param name="mask">As many pixels.</param>
+    internal static void Mask(ReadOnlySpan<float> probabilities, Span<byte> mask)
+    {
+        for (int i = 0; i < probabilities.Length; i++) mask[i] = probabilities[i] >= 0.5f ? (byte)255 : (byte)0;
     }
 
     /// <summary>The picture with three channels.</summary>

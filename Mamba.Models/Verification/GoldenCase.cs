@@ -54,7 +54,7 @@ internal sealed class GoldenCase
     /// <exception cref="CheckpointException">There is none.</exception>
     public Tensor In(string name)
     {
-        if (_inputs.TryGetValue(name, out Tensor? known)) return known;
+        if (_inputs.TryGetValue(name, out Tensor known)) return known;
         Tensor input = Tensor(InputPrefix + name);
         input.RequiresGrad = _file.Contains(GradientPrefix + name);
         return _inputs[name] = input;

@@ -179,7 +179,7 @@ internal static class GoldenOperators
 
         Tensor Source(string name) => c.Optional(name) ?? c.Optional("kv") ?? query;
         Tensor Project(Tensor x, int part) =>
-            Ops.Linear(x, Ops.Slice(weight, 0, part * width, width), bias is null ? null : Ops.Slice(bias, 0, part * width, width));
+            Ops.Linear(x, Ops.Slice(weight, 0, part * width, width), bias is { } all ? Ops.Slice(all, 0, part * width, width) : null);
     }
 
     private static Tensor[] SelectiveScan(GoldenCase c)
@@ -190,7 +190,7 @@ internal static class GoldenOperators
         Tensor? z = c.Optional("z");
         (Tensor y, Tensor state) = Ops.SelectiveScan(
             ChannelsLast(c.In("u")), ChannelsLast(c.In("delta")), c.In("A"), TokensFirst(b), TokensFirst(matrix), c.Optional("D"),
-            z is null ? null : ChannelsLast(z), c.Optional("delta_bias"), c.Bool("delta_softplus"), c.Optional("initial_state"));
+            z is { } gate ? ChannelsLast(gate) : null, c.Optional("delta_bias"), c.Bool("delta_softplus"), c.Optional("initial_state"));
         return [ChannelsFirst(y), state];
     }
 

@@ -81,7 +81,7 @@ public static class ModelGolden
         float[] scaled = Array.ConvertAll(weights.Span.ToArray(), w => w / weights.Count); // loss = sum(output * cotangent) / numel(output)
         tape.Backward(output, Tensor.From(scaled, weights.Shape.ToArray()));
         CompareAll("grads", golden.Gradients, n => Find(model, n).Grad, errors);
-        if (golden.InputGradient is { } inputGradient) errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!), largestRms: 0);
+        if (golden.InputGradient is { } inputGradient) errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!.Value), largestRms: 0);
     }
 
     private static Tensor Find(VisionModel model, string name) =>

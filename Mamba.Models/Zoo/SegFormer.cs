@@ -57,15 +57,15 @@ public sealed class SegFormer : VisionModel
         using MemoryScope scope = new();
         Tensor x = images;
         int last = _encoder.Length - 1, height = images.Shape[1] / 4, width = images.Shape[2] / 4;
-        Tensor[] levels = new Tensor[_encoder.Length];
+        TensorList levels = new();
         for (int i = 0; i <= last; i++)
         {
             x = _encoder[i].Forward(x); // (B, H / 2^(i + 2), W / 2^(i + 2), channels)
             // The authors resize first. A resize and a pointwise convolution commute, and the small image is up to 64 times cheaper to convolve.
             Tensor level = _decoder[last - i].Forward(x);
-            levels[last - i] = i == 0 ? level : Ops.ResizeBilinear(level, height, width, alignCorners: true);
+            levels.Add(i == 0 ? level : Ops.ResizeBilinear(level, height, width, alignCorners: true));
         }
-        Tensor fused = _fuseNorm.Forward(Ops.Relu(_fuse.Forward(Ops.Concat(levels)))); // (B, H / 4, W / 4, 256)
+        Tensor fused = _fuseNorm.Forward(Ops.Relu(_fuse.Forward(Ops.Concat(levels[3], levels[2], levels[1], levels[0])))); // (B, H / 4, W / 4, 256)
         return scope.Return(_predict.Forward(fused));
     }
 

@@ -58,9 +58,9 @@ public sealed class UMambaBot : VisionModel
     protected override Tensor Run(Tensor images)
     {
         using MemoryScope scope = new();
-        Tensor[] features = new Tensor[Stages];
+        TensorList features = new();
         Tensor x = _stem.Forward(images);
-        for (int i = 0; i < Stages; i++) features[i] = x = _encoder[i].Forward(x); // (B, H / 2^i, W / 2^i, width 2^i)
+        for (int i = 0; i < Stages; i++) features.Add(x = _encoder[i].Forward(x)); // (B, H / 2^i, W / 2^i, width 2^i)
         x = Mix(x);
         for (int i = 0; i < _decoder.Length; i++) x = _decoder[i].Forward(Ops.Concat(_upconvs[i].Forward(x), features[Stages - 2 - i]));
         return scope.Return(_head.Forward(x));
@@ -71,6 +71,6 @@ public sealed class UMambaBot : VisionModel
         using MemoryScope scope = new();
         if (_ppm is not null) x = _ppm.Forward(x);
         Tensor tokens = x.Reshape(x.Shape[0], -1, x.Shape[3]); // (B, L, C)
-        return scope.Return(_mamba.Forward(_norm.Forward(tokens)).Reshape(x.Shape.ToArray()));
+        return scope.Return(_mamba.Forward(_norm.Forward(tokens)).Reshape(x.Shape));
     }
 }

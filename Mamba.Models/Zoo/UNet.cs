@@ -52,14 +52,14 @@ public sealed class UNet : VisionModel
     {
         using MemoryScope scope = new();
         Tensor x = images;
-        Tensor[] skips = new Tensor[_decoders.Length];
-        for (int i = 0; i < skips.Length; i++)
+        TensorList skips = new();
+        for (int i = 0; i < _decoders.Length; i++)
         {
-            skips[i] = _encoders[i].Forward(x); // (B, H / 2^i, W / 2^i, features[i])
+            skips.Add(_encoders[i].Forward(x)); // (B, H / 2^i, W / 2^i, features[i])
             x = Ops.MaxPool2d(skips[i], kernel: 2, stride: 2);
         }
         x = _encoders[^1].Forward(x);
-        for (int i = skips.Length - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat(_upconvs[i].Forward(x), skips[i]));
+        for (int i = skips.Count - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat(_upconvs[i].Forward(x), skips[i]));
         return scope.Return(_conv.Forward(x));
     }
 

@@ -77,16 +77,16 @@ public sealed class UltraLightVmUnet : VisionModel
     {
         using MemoryScope scope = new();
         Tensor x = images;
-        Tensor[] skips = new Tensor[_encoderNorms.Length];
-        for (int i = 0; i < skips.Length; i++)
-            skips[i] = x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2)); // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+        TensorList skips = new();
+        for (int i = 0; i < _encoderNorms.Length; i++)
+            skips.Add(x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2))); // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
         skips = _bridge.Forward(skips);
         x = Ops.Gelu(_encoders[^1](x));
         for (int i = 0; i < _decoders.Length; i++)
         {
             x = _decoderNorms[i].Forward(_decoders[i](x));
             if (i > 0) x = Double(x);
-            x = Ops.Add(Ops.Gelu(x), skips[skips.Length - 1 - i]);
+            x = Ops.Add(Ops.Gelu(x), skips[skips.Count - 1 - i]);
         }
         return scope.Return(Ops.Sigmoid(Double(_final.Forward(x))));
     }

@@ -29,6 +29,8 @@ public enum ModelOutput
 /// <param name="config">Its configuration.</param>
 public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IDisposable
 {
+    private bool _disposed;
+
     /// <summary>The model's configuration.</summary>
     public ModelConfig Config { get; } = config;
 
@@ -84,6 +86,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <summary>Gives the memory of the parameters back; no call may be under way.</summary>
     public void Dispose()
     {
+        if (_disposed) return;
+        _disposed = true;
         foreach ((_, Tensor tensor) in Parameters.All)
         {
             tensor.Grad?.Dispose();
@@ -98,7 +102,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     protected abstract Tensor Run(Tensor images);
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>
-        amount == 0 ? x : Ops.ConcatAxis(axis, x, Tensor.Zeros(x.Shape.With(axis, amount).ToArray()));
+        amount == 0 ? x : Ops.ConcatAxis(axis, x, Tensor.Zeros(x.Shape.With(axis, amount)));
 
     private int RoundUp(int size) => (size + SizeMultiple - 1) / SizeMultiple * SizeMultiple;
 }

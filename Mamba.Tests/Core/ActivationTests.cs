@@ -39,7 +39,7 @@ internal sealed class ActivationTests(VectorWidth width) : WidthFixture(width)
             Tensor y = Ops.Relu(x), z = Ops.Relu(x);
             tape.Backward([y, z], [Tensor.Full(1f, 40), Tensor.Full(2f, 40)]);
         }
-        for (int i = 0; i < 40; i++) Assert.That(x.Grad!.Span[i], Is.EqualTo(x.Span[i] > 0 ? 3f : 0f));
+        for (int i = 0; i < 40; i++) Assert.That(x.Grad!.Value.Span[i], Is.EqualTo(x.Span[i] > 0 ? 3f : 0f));
     }
 
     [TestCase(200f), TestCase(-200f)]

@@ -90,7 +90,7 @@ internal sealed class ConvTests(VectorWidth width)
             if (!fused) y = Ops.Relu(y);
             if (!recorded) return [y.Span.ToArray()];
             tape.Backward(y, Numbers.Random(4, y.Shape.ToArray()));
-            return [y.Span.ToArray(), .. operands.Select(o => o.Grad!.Span.ToArray())];
+            return [y.Span.ToArray(), .. operands.Select(o => o.Grad!.Value.Span.ToArray())];
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class NumericsTests(VectorWidth width) : WidthFixture(width)
     {
         Tensor first = Leaf(1), second = Leaf(2);
         (float[] a, float[] b) = (first.Span.ToArray(), second.Span.ToArray());
-        second.Grad!.Span[at] = value;
+        second.Grad!.Value.Span[at] = value;
         (string, Tensor)[] parameters = [("first.weight", first), ("second.weight", second)];
         Optimizer optimizer = adam ? new Adam(parameters, 0.1) : new Sgd(parameters, 0.1);
         Assert.That(optimizer.Step, Throws.TypeOf<NonFiniteException>().With.Message.Contains("gradient of 'second.weight'").And.Message.Contains($"element {at} of ({Count})"));
@@ -33,8 +33,8 @@ internal sealed class NumericsTests(VectorWidth width) : WidthFixture(width)
     {
         Tensor w = Leaf(3);
         double[] expected = w.ToDouble();
-        foreach (ref float g in w.Grad!.Span) g *= 1e30f;
-        double[] gradient = w.Grad.ToDouble();
+        foreach (ref float g in w.Grad!.Value.Span) g *= 1e30f;
+        double[] gradient = w.Grad!.Value.ToDouble();
         double norm = Math.Sqrt(gradient.Sum(g => g * g));
         for (int i = 0; i < Count; i++) expected[i] -= gradient[i] / norm;
         new Sgd([("w", w)], 1, momentum: 0) { MaxGradientNorm = 1 }.Step();

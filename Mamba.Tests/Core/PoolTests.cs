@@ -31,8 +31,8 @@ internal sealed class PoolTests(VectorWidth width)
         x.RequiresGrad = row.RequiresGrad = true;
         using Tape tape = new();
         tape.Backward([Ops.MaxPool2d(x, 2, 2), Ops.MaxLast(row)], [Tensor.Full(1f, 1, 1, 1, 3), Tensor.Full(1f, 1)]);
-        Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new float[] { 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
-        Assert.That(row.Grad!.Span.ToArray(), Is.EqualTo(new float[] { 1, 0, 0, 0, 0 }));
+        Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new float[] { 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
+        Assert.That(row.Grad!.Value.Span.ToArray(), Is.EqualTo(new float[] { 1, 0, 0, 0, 0 }));
     }
 
     // batch, height, width, channels, out height, out width

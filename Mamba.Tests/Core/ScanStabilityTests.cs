@@ -77,6 +77,6 @@ internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width
         (Tensor y, Tensor last) = Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], softplus, x[8], schedule);
         (float[] output, float[] state) = (y.Span.ToArray(), last.Span.ToArray());
         tape.Backward(y, Tensor.From(cotangent, 1, length, channels));
-        return (output, state, [.. x.Select(input => input.Grad!.Span.ToArray())]);
+        return (output, state, [.. x.Select(input => input.Grad!.Value.Span.ToArray())]);
     }
 }

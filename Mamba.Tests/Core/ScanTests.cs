@@ -36,7 +36,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
             float[] y = Differentiate(x, dy, reverse: true), expected = Differentiate(turned, Ops.Flip(dy, 1), reverse: false);
             GradCheck.Close(Ops.Flip(Tensor.From(expected, batch, length, channels), 1).ToDouble(), y, 1e-6, "output");
             for (int i = 0; i < x.Length; i++)
-                GradCheck.Close((sequences.Contains(i) ? Ops.Flip(turned[i].Grad!, 1) : turned[i].Grad!).ToDouble(), x[i].Grad!.Span, 1e-6, $"gradient of input {i}");
+                GradCheck.Close((sequences.Contains(i) ? Ops.Flip(turned[i].Grad!.Value, 1) : turned[i].Grad!.Value).ToDouble(), x[i].Grad!.Value.Span, 1e-6, $"gradient of input {i}");
 
             float[] Differentiate(Tensor[] inputs, Tensor cotangent, bool reverse)
             {
@@ -57,7 +57,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Tensor dy = Numbers.Random(90, 2, 700, 20), dlast = Numbers.Random(91, 2, 20, 16);
         float[] a = Differentiate(sequential, ScanSchedule.Sequential), b = Differentiate(chunked, ScanSchedule.Chunked);
         GradCheck.Close(Array.ConvertAll(a, x => (double)x), b, 1e-5, "output");
-        for (int i = 0; i < sequential.Length; i++) GradCheck.Close(sequential[i].Grad!.ToDouble(), chunked[i].Grad!.Span, 2e-5, $"gradient of input {i}");
+        for (int i = 0; i < sequential.Length; i++) GradCheck.Close(sequential[i].Grad!.Value.ToDouble(), chunked[i].Grad!.Value.Span, 2e-5, $"gradient of input {i}");
 
         float[] Differentiate(Tensor[] inputs, ScanSchedule schedule)
         {
@@ -138,7 +138,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
             using Tape tape = new();
             (Tensor y, _) = ScanTests.Run(inputs, schedule);
             tape.Backward(y, Numbers.Random(92, y.Shape.ToArray()));
-            return [y.Span.ToArray(), .. inputs.Select(x => x.Grad!.Span.ToArray())];
+            return [y.Span.ToArray(), .. inputs.Select(x => x.Grad!.Value.Span.ToArray())];
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Tests.Support;
@@ -13,7 +14,7 @@ internal sealed class TapeTests
         Tensor x = Numbers.Random(1, 1000);
         x.RequiresGrad = true;
         Step(x); // the first step allocates the leaf's gradient, which stays
-        long before = BufferPool.Rented;
+        long before = RentedByTheLiving();
         Step(x);
         Assert.That(BufferPool.Rented, Is.EqualTo(before));
 
@@ -24,6 +25,38 @@ internal sealed class TapeTests
             Tensor y = Ops.Silu(Ops.Sigmoid(x).Reshape(10, 100));
             tape.Backward(y, Tensor.Full(1f, 10, 100));
         }
+    }
+
+    [Test]
+    public void Memory_that_is_left_to_the_collector_is_no_longer_counted()
+    {
+        long held = Forget();
+        Assert.That(RentedByTheLiving(), Is.LessThanOrEqualTo(held - 12345));
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static long Forget()
+        {
+            Tensor x = Tensor.Full(1f, 12345);
+            long held = BufferPool.Rented;
+            GC.KeepAlive(x);
+            return held;
+        }
+    }
+
+    [Test]
+    public void Sizes_that_are_not_used_any_more_make_way_in_the_pool()
+    {
+        MemoryScope.Trim();
+        RentedByTheLiving();
+        BufferPool.ResetPeak();
+        for (int size = 100_000; size < 4_000_000; size += size / 4) Tensor.Full(0f, size).Dispose(); // the pool is full of sizes that come once
+        long before = 0;
+        for (int pass = 0; pass < 3; pass++)
+        {
+            before = GC.GetAllocatedBytesForCurrentThread();
+            Tensor.Full(0f, 77_777).Dispose();
+        }
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 
     [Test]
@@ -51,8 +84,8 @@ internal sealed class TapeTests
             Assert.That(y.Shape, Is.EqualTo(new Shape(8, 3)));
             tape.Backward(y.Reshape(24), Tensor.Full(1f, 24));
         }
-        Assert.That(x.Grad!.Shape, Is.EqualTo(x.Shape));
-        Assert.That(x.Grad.Span[5], Is.EqualTo(MathF.Exp(x.Span[5])).Within(1e-6f));
+        Assert.That(x.Grad!.Value.Shape, Is.EqualTo(x.Shape));
+        Assert.That(x.Grad!.Value.Span[5], Is.EqualTo(MathF.Exp(x.Span[5])).Within(1e-6f));
     }
 
     [Test]
@@ -93,9 +126,17 @@ internal sealed class TapeTests
         {
             x.ZeroGrad();
             tape.RepeatLastStep();
-            Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new[] { 6f, 10f }));
+            Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new[] { 6f, 10f }));
         }
         tape.RepeatLastStep();
-        Assert.That(x.Grad!.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
+        Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
+    }
+
+    /// <summary>What is rented when the collector has taken all that earlier tests forgot.</summary>
+    private static long RentedByTheLiving()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return BufferPool.Rented;
     }
 }

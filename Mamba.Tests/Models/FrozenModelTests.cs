@@ -73,7 +73,7 @@ internal sealed class FrozenModelTests
             using Tape tape = new();
             Tensor y = model.Forward(images);
             tape.Backward(y, Tensor.Full(1f, y.Shape.ToArray()));
-            return model.Parameters["conv1.weight"].Grad!.Span.ToArray();
+            return model.Parameters["conv1.weight"].Grad!.Value.Span.ToArray();
         }
     }
 

@@ -46,7 +46,7 @@ internal static class GradCheck
             for (int probe = 0; probe < probes; probe++)
             {
                 int j = probes == 1 ? 0 : (int)((long)probe * (values[i].Length - 1) / (probes - 1));
-                actual[probe] = inputs[i].Grad!.Span[j];
+                actual[probe] = inputs[i].Grad!.Value.Span[j];
                 double x = values[i][j];
                 values[i][j] = x + Step;
                 double above = Dot(naive(values), weights);

@@ -53,6 +53,6 @@ internal static class OperatorCheck
         float[] output = outputs[0].Span.ToArray();
         Tensor cotangent = Tensor.From(Numbers.Uniform(output.Length, seed: 991), outputs[0].Shape.ToArray());
         tape.Backward(outputs, [.. Enumerable.Repeat(cotangent, uses)]);
-        return [output, .. inputs.Where(i => i.RequiresGrad).Select(i => i.Grad!.Span.ToArray())];
+        return [output, .. inputs.Where(i => i.RequiresGrad).Select(i => i.Grad!.Value.Span.ToArray())];
     }
 }

@@ -17,7 +17,7 @@ public sealed class Swish(Scope scope)
         ReadOnlySpan<float> input = x.Span;
         Span<float> output = y.Span;
         for (int i = 0; i < input.Length; i++) output[i] = input[i] * Sigmoid(b * input[i]);
-        if (Tape.Needs(x, beta)) Tape.Push(y, dy => Backward(x, beta, dy), x, beta);
+        if (Tape.Needs(x, beta)) Tape.Push(y, (x, beta), static (context, dy) => Backward(context.x, context.beta, dy), x, beta);
         return y;
     }
 

@@ -1,0 +1,103 @@
+namespace Mamba.Core.Memory;
+
+/// <summary>
+/// What a <see cref="Tensor"/> stands for: shape, memory, gradient. Bodies are used again by later tensors, so that making one allocates nothing. Each
+/// use is a lease with a number of its own; a handle of an earlier one no longer fits, and is refused instead of reading another tensor's numbers.
+/// </summary>
+internal sealed class TensorBody
+{
+    // More than any model's training step makes; it bounds what gathers on a thread that only disposes of what others make.
+    private const int MostSpare = 1 << 16;
+
+    [ThreadStatic]
+    private static Recycling? s_recycling;
+
+    private Buffer? _buffer;
+    private int _references;
+    private bool _disposed;
+
+    /// <summary>The number of this use; it grows when the body goes back.</summary>
+    public int Lease { get; private set; }
+
+    public Shape Shape { get; private set; }
+
+    /// <summary>Where the elements begin in <see cref="Buffer"/>.</summary>
+    public int Offset { get; private set; }
+
+    public Buffer Buffer => _references > 0 ? _buffer! : throw new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
+
+    public GradientCell? Gradient
+    {
+        get;
+        set
+        {
+            value?.Hold();
+            field?.LetGo();
+            field = value;
+        }
+    }
+
+    public PackedForms? Forms { get; set; }
+
+    /// <summary>A body for a tensor of this thread.</summary>
+    public static TensorBody Rent(Shape shape, Buffer buffer, int offset)
+    {
+        if (s_recycling is not { } recycling || !recycling.Spare.TryPop(out TensorBody? body)) body = new TensorBody();
+        (body.Shape, body._buffer, body.Offset) = (shape, buffer, offset);
+        (body._references, body._disposed) = (1, false);
+        return body;
+    }
+
+    /// <summary>
+    /// Until <see cref="Resume"/> bodies that are given back on this thread keep their lease: the steps of a tape ask tensors for shape and gradient
+    /// whose memory is gone.
+    /// </summary>
+    public static void Defer() => (s_recycling ??= new Recycling()).Deferrals++;
+
+    /// <summary>Ends one <see cref="Defer"/>; with the last one the bodies that waited are free for other tensors.</summary>
+    public static void Resume()
+    {
+        Recycling recycling = s_recycling!;
+        if (--recycling.Deferrals > 0) return;
+        foreach (TensorBody body in recycling.Waiting) body.Recycle(recycling);
+        recycling.Waiting.Clear();
+    }
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        Release();
+    }
+
+    public void Retain()
+    {
+        _ = Buffer; // throws where it is gone
+        Interlocked.Increment(ref _references);
+    }
+
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _references) > 0) return;
+        _buffer!.Release();
+        _buffer = null;
+        Recycling recycling = s_recycling ??= new Recycling();
+        if (recycling.Deferrals > 0) recycling.Waiting.Add(this);
+        else Recycle(recycling);
+    }
+
+    private void Recycle(Recycling recycling)
+    {
+        Lease++;
+        (Gradient, Forms) = (null, null);
+        if (recycling.Spare.Count < MostSpare) recycling.Spare.Push(this);
+    }
+
+    /// <summary>A thread's bodies that are free, and those that will be when no tape is open.</summary>
+    private sealed class Recycling
+    {
+        public readonly Stack<TensorBody> Spare = [];
+        public readonly List<TensorBody> Waiting = [];
+        public int Deferrals;
+    }
+}
