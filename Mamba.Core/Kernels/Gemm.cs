@@ -50,6 +50,12 @@ internal static unsafe class Gemm
     public static void RunPacked(nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width)
     {
         if (m == 0 || n == 0) return;
+        AddParts adding = new() { Columns = n, ResultRow = n, PartResult = m * n, C = c, CRow = cRow, Epilogue = epilogue };
+        if (k == 0)
+        {
+            Launch.Run(adding, m, RowBlock, width);
+            return;
+        }
         nint panel = PackPanels.Width(width), groups = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, RowBlock), parts = 1;
         if (k >= 4 * DepthBlock && m * n <= SplitLargestResult) parts = Launch.Chunks(k, Launch.Chunks(k, Math.Min(MostParts, Launch.Chunks(k, DepthBlock))));
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue, RowBlock = RowBlock };
@@ -57,7 +63,7 @@ internal static unsafe class Gemm
         bool transposed = a.Row == 1 && a.Column != 1;
         kernel.Copy = !transposed && a.Row % ConflictingRows == 0;
         nint block = TileShape.Block(kernel.PartDepth);
-        kernel.Depth = Math.Max(1, transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth);
+        kernel.Depth = transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth;
         // Few rows and many columns: share the columns, too. By shape alone.
         nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
         kernel.PanelsPerItem = blocks >= 8 ? Math.Min(groups, fit) : Math.Clamp(groups * blocks / 8, 1, fit);
@@ -71,7 +77,9 @@ internal static unsafe class Gemm
         kernel.C = results.Pointer;
         (kernel.CRow, kernel.PartResult, kernel.Epilogue) = (n, m * n, default);
         Launch.Run(kernel, blocks * kernel.Groups * parts, 1, width);
-        Launch.Run(new AddParts { Parts = parts, Columns = n, Results = results.Pointer, ResultRow = n, PartResult = m * n, C = c, CRow = cRow, Epilogue = epilogue }, m, RowBlock, width);
+        adding.Parts = parts;
+        adding.Results = results.Pointer;
+        Launch.Run(adding, m, RowBlock, width);
     }
 
     /// <summary>
@@ -127,21 +135,23 @@ internal static unsafe class Gemm
                 float* result = C + part * PartResult + row * CRow + first;
                 Matrix c = inOneGo ? new(result, CRow) : new(sums.Pointer, sumRow);
                 Epilogue epilogue = inOneGo ? Epilogue.At(first) : default;
-                for (nint k = start; k == start || k < stop; k += Depth)
+                for (nint k = start; k < stop; k += Depth)
                 {
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
                     if (Copy) a = CopyRows<V>(a, rows, depth, copied.Pointer);
                     TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>();
                     if (k > start) epilogue = new Epilogue(add: true);
-                    for (nint r = 0; r < rows; r += MatrixTile.MostRows)
+                    // Rows of sums that are not cut go down a panel in one go.
+                    nint height = tile.LengthBlock == depth ? rows : MatrixTile.MostRows;
+                    for (nint r = 0; r < rows; r += height)
                     {
                         if (a.Row == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
                         else if (a.Row == depth) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows * depth, MatrixTile.MostRows);
                         for (nint column = 0; column < columns; column += width)
                         {
                             MatrixTile.Column<V>(
-                                tile, Math.Min(MatrixTile.MostRows, rows - r), a.Pointer + r * a.Row, Panels + (first + column) * K + k * width,
+                                tile, Math.Min(height, rows - r), a.Pointer + r * a.Row, Panels + (first + column) * K + k * width,
                                 c.Pointer + r * c.Row + column, Math.Min(width, columns - column), epilogue.At(column));
                             (tile.Ahead, tile.AheadStep) = (0, 0);
                         }

@@ -6,73 +6,6 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels;
 
 /// <summary>
-/// Where a tile finds its factors. Row r of the tile and step k of run (i, j) read the scalar a[r ARow + k AStep + i OuterStep + j InnerStep];
-/// the panel b holds two vectors for each k, in the order in which the runs are walked.
-/// </summary>
-/// <remarks>
-/// A matrix product is one run over its inner dimension. A convolution has a run for each kernel row, or for each tap where the taps are not
-/// adjacent; its weight gradient has a run for each row of pixels.
-/// </remarks>
-internal struct TileShape
-{
-    // Blocks of 288 rather than 96 leave errors a third larger (deviations of a U-Mamba encoder from double precision), and are no faster.
-    private const nint LongestSum = 96;
-
-    public nint ARow, AStep, BStep, Outer, OuterStep, Inner, InnerStep, Length, CRow;
-
-    /// <summary>
-    /// Floats from which the rows of the next tile are asked for, step by step, while this one is at work: right where A is contiguous. 0 for an A that is
-    /// in the cache already.
-    /// </summary>
-    public nint Ahead, AheadStep;
-
-    /// <summary>The block after which a sum is put aside: some whole outer runs, or some inner runs of one, or a part of a run.</summary>
-    public nint OuterBlock, InnerBlock, LengthBlock;
-
-    /// <summary>This shape for panels of two vectors V, its sums cut into blocks.</summary>
-    public readonly TileShape Cut<V>() where V : unmanaged
-    {
-        TileShape t = this;
-        t.BStep = 2 * Count<V>();
-        (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Block(Length));
-        if (Inner * Length <= LongestSum) (t.OuterBlock, t.InnerBlock) = (Even(Outer, LongestSum / Math.Max(1, Inner * Length)), Inner);
-        else if (Length <= LongestSum) t.InnerBlock = Even(Inner, LongestSum / Length);
-        return t;
-    }
-
-    /// <summary>The blocks of a single run.</summary>
-    public static nint Block(nint length) => Even(length, LongestSum);
-
-    /// <summary>The size of parts of equal size, at most <paramref name="largest"/>.</summary>
-    private static nint Even(nint count, nint largest) => Launch.Chunks(count, Launch.Chunks(count, Math.Max(1, Math.Min(count, largest))));
-}
-
-/// <summary>What a result is when it is written: relu(product + bias + C), each part where it is asked for.</summary>
-/// <param name="bias">Added to each row, or null.</param>
-/// <param name="add">Whether to add to what C holds.</param>
-/// <param name="relu">Whether what is negative becomes zero.</param>
-internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false)
-{
-    public readonly float* Bias = bias;
-    public readonly bool Add = add, Relu = relu;
-
-    /// <summary>That of the columns from this one on.</summary>
-    public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu);
-}
-
-/// <summary>Where tiles write, and what they add: rows of whole vectors.</summary>
-internal unsafe struct TileOutput
-{
-    /// <summary>The result of row 0 and column 0, and what is added to it: both have rows of their own length. Null adds nothing.</summary>
-    public float* To, From;
-    public nint ToRow, FromRow;
-
-    /// <summary>Added to each row, or null.</summary>
-    public float* Bias;
-    public bool Relu;
-}
-
-/// <summary>
 /// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
 /// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
 /// six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
@@ -280,8 +213,11 @@ internal static unsafe class MatrixTile
                 for (nint k = block.Length; k > 0; k--)
                 {
                     V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
-                    Vec.Prefetch(ahead);
-                    ahead += aheadStep;
+                    if (sizeof(W) == 2 || n >= 16) // in narrower tiles the ports that load are the limit
+                    {
+                        Vec.Prefetch(ahead);
+                        ahead += aheadStep;
+                    }
                     x = Broadcast<V>(p0[0]);
                     c00 = Fma(x, b0, c00);
                     if (sizeof(W) == 2) c01 = Fma(x, b1, c01);

@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Kernels;
 using Mamba.Core.Simd;
 using Mamba.Tests.Support;
 
@@ -38,6 +39,30 @@ internal sealed class MatMulTests(VectorWidth width)
     [Test]
     public void MatMul_of_a_matrix_with_itself() =>
         OperatorCheck.Run(width, i => Ops.MatMul(i[0], i[0]), i => Naive.MatMul(i[0], i[0], 1, 5, 5, 5, false, false), [Numbers.Random(1, 5, 5)]);
+
+    // Nothing to add up; rows in conflict with each other; sums in one block, in several, and in several parts; a few last columns; more columns than a cache holds.
+    [TestCase(5, 7, 0), TestCase(30, 43, 512), TestCase(110, 40, 96), TestCase(25, 168, 336), TestCase(270, 250, 1100), TestCase(20, 11, 2200), TestCase(13, 1200, 600)]
+    public unsafe void Products_agree_with_double_precision(int m, int n, int k)
+    {
+        using IDisposable _ = Isa.Use(width);
+        float[] bias = Numbers.Uniform(n, 4), before = Numbers.Uniform(m * n, 5);
+        foreach (bool transposed in new[] { false, true })
+        {
+            using Tensor a = Numbers.Random(1, m, k), b = Numbers.Random(2, k, n), c = Tensor.From(before, m, n), d = Tensor.From(bias, n);
+            float* p = a.Pointer, q = b.Pointer;
+            Matrix left = transposed ? new Matrix(p, m).Transposed : new Matrix(p, k);
+            Gemm.Run(m, n, k, left, new Matrix(q, n), c.Pointer, n, new Epilogue(d.Pointer, add: true, relu: true));
+            double worst = 0;
+            for (int i = 0; i < m; i++)
+                for (int j = 0; j < n; j++)
+                {
+                    double sum = bias[j] + before[i * n + j];
+                    for (int l = 0; l < k; l++) sum += (double)left.Pointer[i * left.Row + l * left.Column] * q[l * n + j];
+                    worst = Math.Max(worst, Math.Abs(c.Span[i * n + j] - Math.Max(0, sum)));
+                }
+            Assert.That(worst, Is.LessThan(1e-5 * (1 + Math.Sqrt(k) / 10)), transposed ? "transposed" : "as it is");
+        }
+    }
 
     [Test]
     public void Bad_shapes_are_refused()
