@@ -1,16 +1,19 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>Pooled, uninitialised numbers for the time of one operator.</summary>
+/// <summary>Pooled, uninitialised numbers for the time of one operator. No numbers have no memory, and a null pointer.</summary>
 internal readonly unsafe ref struct Scratch(nint length)
 {
-    private readonly Buffer _buffer = BufferPool.Rent(checked((int)length));
+    private readonly Buffer? _buffer = length > 0 ? BufferPool.Rent(checked((int)length)) : null;
 
-    public float* Pointer => _buffer.Pointer;
+    public float* Pointer => _buffer is { } buffer ? buffer.Pointer : null;
 
-    public double* Doubles => (double*)_buffer.Pointer;
+    public double* Doubles => (double*)Pointer;
 
     /// <summary>Room for so many doubles.</summary>
     public static Scratch OfDoubles(nint length) => new(2 * length);
 
-    public void Dispose() => BufferPool.Return(_buffer);
+    public void Dispose()
+    {
+        if (_buffer is { } buffer) BufferPool.Return(buffer);
+    }
 }
