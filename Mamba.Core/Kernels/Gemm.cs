@@ -58,7 +58,7 @@ internal static unsafe class Gemm
         }
         nint panel = PackPanels.Width(width), groups = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, RowBlock), parts = 1;
         if (k >= 4 * DepthBlock && m * n <= SplitLargestResult) parts = Launch.Chunks(k, Launch.Chunks(k, Math.Min(MostParts, Launch.Chunks(k, DepthBlock))));
-        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue, RowBlock = RowBlock };
+        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
         kernel.PartDepth = Launch.Chunks(k, parts);
         bool transposed = a.Row == 1 && a.Column != 1;
         kernel.Copy = !transposed && a.Row % ConflictingRows == 0;
@@ -111,7 +111,7 @@ internal static unsafe class Gemm
     /// <summary>One item: a block of rows times a group of panels, over a part of the inner dimension.</summary>
     private struct GemmKernel : IKernel
     {
-        public nint M, N, K, CRow, RowBlock, PanelsPerItem, Groups, Depth, PartDepth, PartResult;
+        public nint M, N, K, CRow, PanelsPerItem, Groups, Depth, PartDepth, PartResult;
         public Matrix A;
         public float* Panels, C;
         public Epilogue Epilogue;

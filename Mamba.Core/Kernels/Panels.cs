@@ -66,12 +66,12 @@ internal unsafe struct PackPanels : IKernel
                 }
             return;
         }
-        if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
         if (s is { InnerStep: 1, Step: > 1 and <= MostTaps } && s.OuterStep == s.Inner && s.Step == s.Outer * s.Inner)
         {
             PackTaps<V>(s, from, columns, target);
             return;
         }
+        if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
         // A block of a run at a time through all of its neighbours: in the weights of a convolution the taps lie between the channels, and so are read
         // while they are in the first-level cache.
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
@@ -81,16 +81,10 @@ internal unsafe struct PackPanels : IKernel
                 for (nint j = 0; j < s.Inner; j++)
                 {
                     float* run = from + i * s.OuterStep + j * s.InnerStep, to = target + (i * s.Inner + j) * s.Length * width;
-                    nint c = 0, whole = s.Step == 1 ? begin + (end - begin) / Transpose.Side * Transpose.Side : begin;
-                    for (; whole > begin && c <= columns - Transpose.Side; c += Transpose.Side)
-                    {
-                        float* x = run + c * s.ColumnStep;
-                        for (nint l = begin; l < whole; l += Transpose.Side) Transpose.Block(x + l, s.ColumnStep, to + l * width + c, width);
-                        for (nint l = whole; l < end; l++)
-                            for (nint k = 0; k < Transpose.Side; k++) to[l * width + c + k] = x[k * s.ColumnStep + l];
-                    }
-                    for (; c < columns; c++)
-                        for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStep + l * s.Step];
+                    if (s.Step == 1) Transpose.Run(run + begin, s.ColumnStep, columns, end - begin, to + begin * width, width);
+                    else
+                        for (nint c = 0; c < columns; c++)
+                            for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStep + l * s.Step];
                 }
         }
     }
