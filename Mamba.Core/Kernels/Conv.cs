@@ -97,6 +97,11 @@ internal static unsafe class Conv
             ConvColumns.WeightGradient(s, x, dy, dw, add);
             return;
         }
+        if (Winograd.Suits(s))
+        {
+            WinogradGradient.Run(s, x, dy, dw, add);
+            return;
+        }
         VectorWidth width = WidthFor(s);
         nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width)), columns = panels * PackPanels.Width(width);
         nint size = s.Groups * s.Depth * columns;
@@ -278,15 +283,22 @@ internal unsafe struct GatherWeightGradient : IKernel
                         for (nint p = 0; p < Parts; p++) sum += Load<V>(sums + p * Size + tap * channels * Columns, lanes);
                         Store(sum, target);
                     }
-                Transpose.Run(summed.Pointer, n, run, lanes, turned.Pointer, run);
-                for (nint lane = 0; lane < lanes; lane++)
-                {
-                    float* source = turned.Pointer + lane * run, dw = Dw + (group * Shape.CoutGroup + co + lane) * Shape.Depth + first * taps;
-                    nint i = 0;
-                    for (; i <= run - n; i += n) Store(Add ? Load<V>(dw + i) + Load<V>(source + i) : Load<V>(source + i), dw + i);
-                    for (; i < run; i++) dw[i] = Add ? dw[i] + source[i] : source[i];
-                }
+                Write<V>(summed.Pointer, lanes, run, turned.Pointer, Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps, Shape.Depth, Add);
             }
+        }
+    }
+
+    /// <summary>Turns (run, a vector of output channels) in a buffer and adds it to, or puts it in, the weights of each of the channels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Write<V>(float* sums, nint lanes, nint run, float* turned, float* dw, nint dwRow, bool add) where V : unmanaged
+    {
+        nint n = Count<V>();
+        Transpose.Run(sums, n, run, lanes, turned, run);
+        for (nint lane = 0; lane < lanes; lane++, turned += run, dw += dwRow)
+        {
+            nint i = 0;
+            for (; i <= run - n; i += n) Store(add ? Load<V>(dw + i) + Load<V>(turned + i) : Load<V>(turned + i), dw + i);
+            for (; i < run; i++) dw[i] = add ? dw[i] + turned[i] : turned[i];
         }
     }
 }

@@ -69,22 +69,16 @@ internal static unsafe class Winograd
             items * split, 1, width);
     }
 
-    /// <summary>B^T d. This and the two below read and write vectors a step apart.</summary>
+    /// <summary>A vector of channels of a tile at the points: columns first, then rows. Values at the points lie <paramref name="point"/> apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformInput<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
+    public static void Evaluate<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work) where V : unmanaged where T : ITileTransform
     {
-        V half = Broadcast<V>(0.5f), threeHalves = Broadcast<V>(1.5f), fiveHalves = Broadcast<V>(2.5f);
-        V d1 = Load<V>(d + step), d2 = Load<V>(d + 2 * step), d3 = Load<V>(d + 3 * step), d4 = Load<V>(d + 4 * step);
-        V a = d4 - d2, b = d3 - d1;
-        Store(Fma(threeHalves, b, Load<V>(d) - d2 + a), to);
-        Store(Fma(fiveHalves, d3, Fma(half, d2, d4 - d1)), to + toStep);
-        Store(Fma(-fiveHalves, d2, Fma(half, d3, d4 + d1)), to + 2 * toStep);
-        Store(b + b + a, to + 3 * toStep);
-        Store(Fma(-half, b, a), to + 4 * toStep);
-        Store(Fma(threeHalves, a, Load<V>(d + 5 * step) - d3 - b), to + 5 * toStep);
+        nint n = Count<V>();
+        for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
+        for (nint y = 0; y < Inputs; y++) T.Run<V>(work + y * T.Size * n, n, to + y * Inputs * point, point);
     }
 
-    /// <summary>G g.</summary>
+    /// <summary>G g. This and those below read and write vectors a step apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
@@ -97,6 +91,17 @@ internal static unsafe class Winograd
         Store(g2, to + 5 * toStep);
     }
 
+    /// <summary>G^T m.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void TransformWindow<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
+        V difference = m1 - m2;
+        Store(Fma(Broadcast<V>(-16f / 15), m3, Fma(Broadcast<V>(1f / 15), m4, Load<V>(m) + difference)), to);
+        Store(Fma(Broadcast<V>(-8f / 15), m3, Fma(Broadcast<V>(-2f / 15), m4, m1 + m2)), to + toStep);
+        Store(Fma(Broadcast<V>(-4f / 15), m3, Fma(Broadcast<V>(4f / 15), m4, Load<V>(m + 5 * step) + difference)), to + 2 * toStep);
+    }
+
     /// <summary>A^T m.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformOutput<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
@@ -107,6 +112,55 @@ internal static unsafe class Winograd
         Store(Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference)), to + toStep);
         Store(Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum)), to + 2 * toStep);
         Store(Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step))), to + 3 * toStep);
+    }
+}
+
+/// <summary>What takes one direction of a tile of pixels to the points.</summary>
+internal unsafe interface ITileTransform
+{
+    /// <summary>Pixels of a tile in one direction.</summary>
+    static abstract int Size { get; }
+
+    /// <summary>Reads <see cref="Size"/> vectors and writes one for each point, each a step apart.</summary>
+    static abstract void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged;
+}
+
+/// <summary>B^T d, of a tile of inputs.</summary>
+internal readonly unsafe struct InputTile : ITileTransform
+{
+    public static int Size => Winograd.Inputs;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V half = Broadcast<V>(0.5f), threeHalves = Broadcast<V>(1.5f), fiveHalves = Broadcast<V>(2.5f);
+        V d1 = Load<V>(d + step), d2 = Load<V>(d + 2 * step), d3 = Load<V>(d + 3 * step), d4 = Load<V>(d + 4 * step);
+        V a = d4 - d2, b = d3 - d1;
+        Store(Fma(threeHalves, b, Load<V>(d) - d2 + a), to);
+        Store(Fma(fiveHalves, d3, Fma(half, d2, d4 - d1)), to + toStep);
+        Store(Fma(-fiveHalves, d2, Fma(half, d3, d4 + d1)), to + 2 * toStep);
+        Store(b + b + a, to + 3 * toStep);
+        Store(Fma(-half, b, a), to + 4 * toStep);
+        Store(Fma(threeHalves, a, Load<V>(d + 5 * step) - d3 - b), to + 5 * toStep);
+    }
+}
+
+/// <summary>A dY, of a tile of the results' gradient.</summary>
+internal readonly unsafe struct GradientTile : ITileTransform
+{
+    public static int Size => Winograd.Outputs;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V d0 = Load<V>(d), d1 = Load<V>(d + step), d2 = Load<V>(d + 2 * step), d3 = Load<V>(d + 3 * step);
+        V even = d0 + d2, odd = d1 + d3;
+        Store(d0, to);
+        Store(even + odd, to + toStep);
+        Store(even - odd, to + 2 * toStep);
+        Store(Fma(Broadcast<V>(0.125f), d3, Fma(Broadcast<V>(0.25f), d2, Fma(Broadcast<V>(0.5f), d1, d0))), to + 3 * toStep);
+        Store(Fma(Broadcast<V>(-8f), d3, Fma(Broadcast<V>(4f), d2, Fma(Broadcast<V>(-2f), d1, d0))), to + 4 * toStep);
+        Store(d3, to + 5 * toStep);
     }
 }
 

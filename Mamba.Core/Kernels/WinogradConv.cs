@@ -41,7 +41,9 @@ internal unsafe struct WinogradConv : IKernel
                 for (nint t = 0; t < count; t++)
                 {
                     float* corner = band.Pointer + ((start + t) / Across * band.RowStride + (start + t) % Across * s.Cin) * Winograd.Outputs;
-                    Evaluate<V>(corner, band.RowStride, s.Cin, inputs.Pointer + t * channels, inputPoint, work.Pointer);
+                    // The last vector may reach into the next pixel; what its surplus lanes hold is never read.
+                    for (nint c = 0; c < s.Cin; c += n)
+                        Winograd.Evaluate<V, InputTile>(corner + c, band.RowStride, s.Cin, inputs.Pointer + t * channels + c, inputPoint, work.Pointer);
                 }
                 for (nint point = 0; point < Winograd.Points; point++)
                     for (nint panel = first; panel < last; panel++)
@@ -62,19 +64,6 @@ internal unsafe struct WinogradConv : IKernel
 
     /// <summary>Columns of a panel that hold output channels, in whole vectors.</summary>
     private readonly nint Columns(nint channel, nint width) => Shape.Cout - channel <= width / 2 ? width / 2 : width;
-
-    /// <summary>All channels of a tile at the points: columns first, then rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Evaluate<V>(float* tile, nint row, nint channels, float* to, nint point, float* work) where V : unmanaged
-    {
-        nint n = Count<V>();
-        // The last vector may reach into the next pixel; what its surplus lanes hold is never read.
-        for (nint c = 0; c < channels; c += n)
-        {
-            for (nint x = 0; x < Winograd.Inputs; x++) Winograd.TransformInput<V>(tile + c + x * channels, row, work + x * n, Winograd.Inputs * n);
-            for (nint y = 0; y < Winograd.Inputs; y++) Winograd.TransformInput<V>(work + y * Winograd.Inputs * n, n, to + c + y * Winograd.Inputs * point, point);
-        }
-    }
 
     /// <summary>A vector of output channels of a tile, from its values at the points; what lies beyond the image is not written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
