@@ -97,7 +97,7 @@ internal static unsafe class Conv
             ConvColumns.WeightGradient(s, x, dy, dw, add);
             return;
         }
-        if (Winograd.Suits(s))
+        if (WinogradGradient.Suits(s))
         {
             WinogradGradient.Run(s, x, dy, dw, add);
             return;

@@ -18,6 +18,15 @@ internal static unsafe class WinogradGradient
     private const nint PartFloats = 1 << 22;
     private const int WantedItems = 8;
 
+    // Products go with Cin Cout, transforms with Cin + Cout: half the harmonic mean of the two has to be so large.
+    private const int FewestChannels = 20;
+    private const int FewestPixels = 96;
+
+    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    public static bool Suits(in ConvShape s) =>
+        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
+        && (long)s.Cin * s.Cout >= FewestChannels * ((long)s.Cin + s.Cout) && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
+
     /// <summary>dw (+)= the gradient, (Cout, Cin, 3, 3).</summary>
     public static void Run(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
