@@ -14,8 +14,8 @@ internal static unsafe class WinogradGradient
     /// <summary>Input channels side by side at a point: whole vectors of each width, and whole tiles of rows.</summary>
     public const int Block = 48;
 
-    // Tiles of both sides at the points, of one part of the sum: they are written once and read once or twice, from the third-level cache where it is large.
-    private const nint PartFloats = 1 << 22;
+    // Tiles of both sides at the points, of one part of the sum: 8 MiB, which the third-level cache holds while they are written and read.
+    private const nint PartFloats = 1 << 21;
     private const int WantedItems = 8;
 
     // Products go with Cin Cout, transforms with Cin + Cout: half the harmonic mean of the two has to be so large.

@@ -46,6 +46,9 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 15, 14, 33, 16, 3, 1, 0, 1, 1)]
     [TestCase(13, 4, 3, 16, 130, 3, 1, 2, 1, 1)] // a tile an image, output channels shared among threads
     [TestCase(1, 5, 230, 16, 17, 3, 1, 1, 1, 1)] // more tiles in a row than a block has
+    [TestCase(1, 12, 8, 40, 40, 3, 1, 1, 1, 1)] // the weight gradient, too, by minimal filtering
+    [TestCase(2, 9, 7, 49, 35, 3, 1, 1, 1, 1)] // its channels fill no block, its tiles reach beyond the image
+    [TestCase(9, 4, 3, 33, 67, 3, 1, 2, 1, 1)]
     public void Conv2d_is_the_sum_over_taps(
         int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
     {
@@ -53,6 +56,33 @@ internal sealed class ConvTests(VectorWidth width)
         Tensor x = Numbers.Random(1, batch, height, wide, inputs), bias = Numbers.Random(3, outputs);
         Tensor weight = Numbers.Random(2, outputs, inputs / groups, kernel, kernel);
         OperatorCheck.Run(width, i => Ops.Conv2d(i[0], i[1], i[2], stride, padding, dilation, groups), i => Naive.Conv2d(i[0], i[1], i[2], s), [x, weight, bias]);
+    }
+
+    // Direct, a batch as one matrix, minimal filtering in one part and in several.
+    [TestCase(40, 16, 8)]
+    [TestCase(3, 2, 24)]
+    [TestCase(8, 12, 40)]
+    [TestCase(64, 60, 40)]
+    public void A_weight_gradient_is_the_sum_over_images(int height, int wide, int channels)
+    {
+        using IDisposable _ = Isa.Use(width);
+        const int Batch = 3;
+        Tensor x = Numbers.Random(1, Batch, height, wide, channels), dy = Numbers.Random(2, Batch, height, wide, channels), weight = Numbers.Random(3, channels, channels, 3, 3);
+        weight.RequiresGrad = true;
+        float[] whole = Gradient(0, Batch), sum = new float[whole.Length];
+        for (int image = 0; image < Batch; image++)
+            foreach ((int i, float part) in Gradient(image, 1).Index()) sum[i] += part;
+        float largest = whole.Max(MathF.Abs);
+        Assert.That(whole, Is.EqualTo(sum).Within(1e-5f * largest));
+
+        float[] Gradient(int first, int count)
+        {
+            weight.ZeroGrad();
+            using Tape tape = new();
+            Tensor images = Ops.Slice(x, 0, first, count);
+            tape.Backward(Ops.Conv2d(images, weight, padding: 1), Ops.Slice(dy, 0, first, count));
+            return weight.Grad!.Value.Span.ToArray();
+        }
     }
 
     [Test]
