@@ -46,9 +46,8 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 15, 14, 33, 16, 3, 1, 0, 1, 1)]
     [TestCase(13, 4, 3, 16, 130, 3, 1, 2, 1, 1)] // a tile an image, output channels shared among threads
     [TestCase(1, 5, 230, 16, 17, 3, 1, 1, 1, 1)] // more tiles in a row than a block has
-    [TestCase(1, 12, 8, 40, 40, 3, 1, 1, 1, 1)] // the weight gradient, too, by minimal filtering
-    [TestCase(2, 9, 7, 49, 35, 3, 1, 1, 1, 1)] // its channels fill no block, its tiles reach beyond the image
-    [TestCase(9, 4, 3, 33, 67, 3, 1, 2, 1, 1)]
+    [TestCase(1, 11, 9, 49, 35, 3, 1, 1, 1, 1)] // the weight gradient, too, by minimal filtering: channels that fill no block, tiles beyond the image
+    [TestCase(4, 4, 3, 33, 67, 3, 1, 2, 1, 1)]
     public void Conv2d_is_the_sum_over_taps(
         int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
     {
