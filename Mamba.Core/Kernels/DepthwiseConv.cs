@@ -22,8 +22,8 @@ internal static unsafe class DepthwiseConv
             return;
         }
         using Scratch taps = TapsFirst(s, weight);
-        if (IsByFour(s)) RunWindow<LanesByFour, LaneEach>(s, x, taps.Pointer, s.Cout, bias, y, add: false);
-        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s, x, taps.Pointer, s.Cout, bias, y, add: false);
+        if (IsByFour(s)) RunWindow<LanesByFour, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else
             Launch.Run(
                 new DepthwiseForward { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y },
@@ -48,8 +48,8 @@ internal static unsafe class DepthwiseConv
         using Scratch taps = TapsFirst(s, weight);
         // Without stride it is the convolution of dy with the taps backwards.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
-        if (IsByFour(s)) RunWindow<LaneEach, LanesByFour>(s.InputGradient, dy, last, -s.Cout, null, dx, add);
-        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s.InputGradient, dy, last, -s.Cout, null, dx, add);
+        if (IsByFour(s)) RunWindow<LaneEach, LanesByFour>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
         else
             Launch.Run(
                 new DepthwiseInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx, Add = add },
@@ -102,14 +102,13 @@ internal static unsafe class DepthwiseConv
     /// <summary>With a multiplier, a power of two that divides the channels leaves no vector in part.</summary>
     private static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup == 1 ? s.Cout : s.Cout & -s.Cout);
 
-    private static void RunWindow<TIn, TOut>(in ConvShape s, float* x, float* taps, nint tapStep, float* bias, float* y, bool add)
+    private static void RunWindow<TIn, TOut>(in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStep, float* bias, float* y, bool add)
         where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
     {
         using Scratch outside = RowOfZeros(s);
-        nint channels = Math.Max(s.Cin, s.Cout);
         Launch.Run(
             new DepthwiseWindow<TIn, TOut> { Shape = s, X = x, Taps = taps, TapStep = tapStep, Bias = bias, Y = y, Outside = outside.Pointer, Add = add },
-            (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, (int)channels), WidthFor(s));
+            (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, Math.Max(s.Cin, s.Cout)), width);
     }
 
     private static nint RowsPerItem(int width, int channels) => Math.Max(1, 8192 / Math.Max(1, width * channels));
