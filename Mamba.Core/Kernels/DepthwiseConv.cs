@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
@@ -6,82 +7,127 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels;
 
 /// <summary>
-/// Convolution in which every input channel has its own kernels (groups = Cin): the lanes are output channels. With a multiplier m = Cout / Cin
-/// above 1 the input is first repeated m times a channel, so that the lanes stay in step.
+/// Convolution in which every input channel has its own kernels (groups = Cin): the lanes are output channels. The usual window, 3x3 without stride, has
+/// kernels of its own (<see cref="DepthwiseWindow{TIn, TOut}"/>), in which four output channels may share an input channel. With any other multiplier
+/// m = Cout / Cin above 1 the input is first repeated m times a channel, so that the lanes stay in step.
 /// </summary>
 internal static unsafe class DepthwiseConv
 {
     public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y)
     {
-        using Scratch taps = new((nint)s.Cout * s.KernelHeight * s.KernelWidth);
-        LanesLast(s, weight, taps.Pointer);
-        nint grain = RowsPerItem(s.OutWidth, s.Cout);
-        if (s.CoutGroup == 1)
+        if (IsRepeated(s))
         {
-            Launch.Run(new DepthwiseForward { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y }, (nint)s.Batch * s.OutHeight, grain, Isa.For(s.Cout));
+            using Scratch repeated = Repeat(s, x);
+            Forward(Widened(s), repeated.Pointer, weight, bias, y);
             return;
         }
-        using Scratch repeated = Repeat(s, x);
-        Launch.Run(
-            new DepthwiseForward { Shape = s with { Cin = s.Cout, Groups = s.Cout }, X = repeated.Pointer, Taps = taps.Pointer, Bias = bias, Y = y },
-            (nint)s.Batch * s.OutHeight, grain, Isa.For(s.Cout));
+        using Scratch taps = TapsFirst(s, weight);
+        if (IsByFour(s)) RunWindow<LanesByFour, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+        else
+            Launch.Run(
+                new DepthwiseForward { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y },
+                (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, s.Cout), WidthFor(s));
     }
 
     public static void InputGradient(in ConvShape s, float* dy, float* weight, float* dx, bool add)
     {
-        using Scratch taps = new((nint)s.Cout * s.KernelHeight * s.KernelWidth);
-        LanesLast(s, weight, taps.Pointer);
-        ConvShape wide = s with { Cin = s.Cout, Groups = s.Cout };
-        nint items = (nint)s.Batch * s.Height, grain = RowsPerItem(s.Width, s.Cout);
-        if (s.CoutGroup == 1)
+        if (IsRepeated(s))
         {
-            Launch.Run(new DepthwiseInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx, Add = add }, items, grain, Isa.For(s.Cout));
+            nint count = (nint)s.Batch * s.Height * s.Width * s.Cin, m = s.CoutGroup;
+            using Scratch repeated = new(count * m);
+            InputGradient(Widened(s), dy, weight, repeated.Pointer, add: false);
+            for (nint i = 0; i < count; i++)
+            {
+                float sum = 0f;
+                for (nint j = 0; j < m; j++) sum += repeated.Pointer[i * m + j];
+                dx[i] = add ? dx[i] + sum : sum;
+            }
             return;
         }
-        nint pixels = (nint)s.Batch * s.Height * s.Width, m = s.CoutGroup;
-        using Scratch gradient = new(pixels * s.Cout);
-        Launch.Run(new DepthwiseInputGradient { Shape = wide, Dy = dy, Taps = taps.Pointer, Dx = gradient.Pointer }, items, grain, Isa.For(s.Cout));
-        for (nint i = 0; i < pixels * s.Cin; i++)
-        {
-            float sum = 0f;
-            for (nint j = 0; j < m; j++) sum += gradient.Pointer[i * m + j];
-            dx[i] = add ? dx[i] + sum : sum;
-        }
+        using Scratch taps = TapsFirst(s, weight);
+        // Without stride it is the convolution of dy with the taps backwards.
+        float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
+        if (IsByFour(s)) RunWindow<LaneEach, LanesByFour>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+        else
+            Launch.Run(
+                new DepthwiseInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx, Add = add },
+                (nint)s.Batch * s.Height, RowsPerItem(s.Width, s.Cout), WidthFor(s));
     }
 
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
-        const int WantedParts = 16;
-        nint rows = (nint)s.Batch * s.OutHeight, perPart = Launch.Chunks(rows, WantedParts), parts = Launch.Chunks(rows, perPart);
-        nint taps = s.KernelHeight * s.KernelWidth, size = taps * s.Cout;
-        using Scratch sums = new(parts * size), repeated = s.CoutGroup == 1 ? new Scratch(1) : Repeat(s, x);
+        if (IsRepeated(s))
+        {
+            using Scratch repeated = Repeat(s, x);
+            WeightGradient(Widened(s), repeated.Pointer, dy, dw, add);
+            return;
+        }
+        const int WantedItems = 16;
+        nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight, blocks = Launch.Chunks(s.Cout, DepthwiseSums.Block);
+        nint perPart = Launch.Chunks(rows, Launch.Chunks(WantedItems, blocks)), parts = Launch.Chunks(rows, perPart);
+        int size = checked((int)(taps * s.Cout));
+        using Scratch sums = new(parts * size), turned = new(add ? size : 0), outside = RowOfZeros(s);
+        DepthwiseSums all = new() { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Parts = parts, RowsPerPart = perPart };
+        if (IsByFour(s)) Launch.Run(new DepthwiseWindowWeights<LanesByFour> { All = all, Outside = outside.Pointer }, parts * blocks, 1, WidthFor(s));
+        else if (IsWindow(s)) Launch.Run(new DepthwiseWindowWeights<LaneEach> { All = all, Outside = outside.Pointer }, parts * blocks, 1, WidthFor(s));
+        else Launch.Run(new DepthwiseWeightGradient { All = all }, parts * blocks, 1, WidthFor(s));
+
+        Span<float> sum = new(sums.Pointer, size);
+        for (nint p = 1; p < parts; p++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + p * size, size), sum);
+        Transpose.Run(sums.Pointer, s.Cout, taps, s.Cout, add ? turned.Pointer : dw, taps);
+        Span<float> gradient = new(dw, size);
+        if (add) TensorPrimitives.Add(gradient, new ReadOnlySpan<float>(turned.Pointer, size), gradient);
+    }
+
+    /// <summary>A row of an image; what lies above and below is <paramref name="outside"/>.</summary>
+    public static float* Row(in ConvShape s, float* x, nint image, nint y, float* outside) =>
+        (nuint)y < (nuint)s.Height ? x + (image * s.Height + y) * s.Width * s.Cin : outside;
+
+    private static bool IsRepeated(in ConvShape s) => s.CoutGroup > 1 && !IsByFour(s);
+
+    /// <summary>The shape as it is when the input has each channel once for every output channel.</summary>
+    private static ConvShape Widened(in ConvShape s) => s with { Cin = s.Cout, Groups = s.Cout };
+
+    private static bool IsWindow(in ConvShape s) =>
+        s is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, PaddingY: <= 2, PaddingX: <= 2 };
+
+    private static bool IsByFour(in ConvShape s)
+    {
+        nint lanes = Isa.Lanes(WidthFor(s));
+        return IsWindow(s) && s.CoutGroup == Quads.Lanes && lanes % Quads.Lanes == 0 && s.Cout % lanes == 0;
+    }
+
+    /// <summary>With a multiplier, a power of two that divides the channels leaves no vector in part.</summary>
+    private static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup == 1 ? s.Cout : s.Cout & -s.Cout);
+
+    private static void RunWindow<TIn, TOut>(in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStep, float* bias, float* y, bool add)
+        where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
+    {
+        using Scratch outside = RowOfZeros(s);
         Launch.Run(
-            new DepthwiseWeightGradient
-            {
-                Shape = s with { Cin = s.Cout, Groups = s.Cout },
-                X = s.CoutGroup == 1 ? x : repeated.Pointer,
-                Dy = dy,
-                Sums = sums.Pointer,
-                RowsPerPart = perPart,
-            },
-            rows, perPart, Isa.For(s.Cout));
-        for (nint c = 0; c < s.Cout; c++)
-            for (nint tap = 0; tap < taps; tap++)
-            {
-                float sum = 0f;
-                for (nint p = 0; p < parts; p++) sum += sums.Pointer[p * size + tap * s.Cout + c];
-                dw[c * taps + tap] = add ? dw[c * taps + tap] + sum : sum;
-            }
+            new DepthwiseWindow<TIn, TOut> { Shape = s, X = x, Taps = taps, TapStep = tapStep, Bias = bias, Y = y, Outside = outside.Pointer, Add = add },
+            (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, Math.Max(s.Cin, s.Cout)), width);
     }
 
     private static nint RowsPerItem(int width, int channels) => Math.Max(1, 8192 / Math.Max(1, width * channels));
 
+    private static Scratch RowOfZeros(in ConvShape s)
+    {
+        int count = s.Width * s.Cin;
+        Scratch zeros = new(count);
+        new Span<float>(zeros.Pointer, count).Clear();
+        return zeros;
+    }
+
     /// <summary>(Cout, 1, Kh, Kw) to (Kh, Kw, Cout).</summary>
-    private static void LanesLast(in ConvShape s, float* weight, float* taps)
+    private static Scratch TapsFirst(in ConvShape s, float* weight)
     {
         int count = s.KernelHeight * s.KernelWidth;
-        for (int c = 0; c < s.Cout; c++)
-            for (int tap = 0; tap < count; tap++) taps[tap * s.Cout + c] = weight[c * count + tap];
+        Scratch taps = new((nint)count * s.Cout);
+        Transpose.Run(weight, count, s.Cout, count, taps.Pointer, s.Cout);
+        return taps;
     }
 
     private static Scratch Repeat(in ConvShape s, float* x)
@@ -175,38 +221,63 @@ internal unsafe struct DepthwiseInputGradient : IKernel
     }
 }
 
-/// <summary>Items are output rows; each chunk of them sums into a place of its own.</summary>
-internal unsafe struct DepthwiseWeightGradient : IKernel
+/// <summary>
+/// What the kernels of the weight gradient share. One item is a block of channels in a part of the output rows; a part sums into a place of its own,
+/// [part][tap][channel].
+/// </summary>
+internal unsafe struct DepthwiseSums
 {
+    /// <summary>Channels of a block: whole vectors of every width.</summary>
+    public const nint Block = 128;
+
     public ConvShape Shape;
     public float* X, Dy, Sums;
-    public nint RowsPerPart;
+    public nint Parts, RowsPerPart;
+
+    public readonly DepthwiseItem Item(nint item)
+    {
+        nint part = item % Parts, channel = item / Parts * Block, row = part * RowsPerPart;
+        return new DepthwiseItem(part, row, Math.Min((nint)Shape.Batch * Shape.OutHeight, row + RowsPerPart), channel, Math.Min(Shape.Cout, channel + Block));
+    }
+}
+
+/// <summary>A part's index, rows (of the whole batch) and channels.</summary>
+internal readonly record struct DepthwiseItem(nint Index, nint Row, nint RowEnd, nint Channel, nint ChannelEnd);
+
+/// <summary>The weight gradient, with any window.</summary>
+internal unsafe struct DepthwiseWeightGradient : IKernel
+{
+    public DepthwiseSums All;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        ConvShape s = Shape;
+        ConvShape s = All.Shape;
         nint n = Count<V>(), channels = s.Cout;
-        float* sums = Sums + (begin / RowsPerPart * s.KernelHeight * s.KernelWidth * channels);
-        for (nint ky = 0; ky < s.KernelHeight; ky++)
-            for (nint kx = 0; kx < s.KernelWidth; kx++)
-                for (nint c = 0; c < channels; c += n)
-                {
-                    nint lanes = Math.Min(n, channels - c);
-                    V sum = default;
-                    for (nint item = begin; item < end; item++)
+        for (nint item = begin; item < end; item++)
+        {
+            DepthwiseItem part = All.Item(item);
+            float* sums = All.Sums + part.Index * s.KernelHeight * s.KernelWidth * channels;
+            for (nint ky = 0; ky < s.KernelHeight; ky++)
+                for (nint kx = 0; kx < s.KernelWidth; kx++)
+                    for (nint c = part.Channel; c < part.ChannelEnd; c += n)
                     {
-                        nint image = item / s.OutHeight, y = item % s.OutHeight * s.StrideY - s.PaddingY + ky * s.DilationY;
-                        if ((nuint)y >= (nuint)s.Height) continue;
-                        float* row = X + ((image * s.Height + y) * s.Width * channels) + c, dy = Dy + (item * s.OutWidth * channels) + c;
-                        for (nint ox = 0; ox < s.OutWidth; ox++)
+                        nint lanes = Math.Min(n, channels - c);
+                        V sum = default;
+                        for (nint r = part.Row; r < part.RowEnd; r++)
                         {
-                            nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
-                            if ((nuint)x >= (nuint)s.Width) continue;
-                            sum = Fma(Load<V>(row + x * channels, lanes), Load<V>(dy + ox * channels, lanes), sum);
+                            nint image = r / s.OutHeight, y = r % s.OutHeight * s.StrideY - s.PaddingY + ky * s.DilationY;
+                            if ((nuint)y >= (nuint)s.Height) continue;
+                            float* row = All.X + ((image * s.Height + y) * s.Width * channels) + c, dy = All.Dy + (r * s.OutWidth * channels) + c;
+                            for (nint ox = 0; ox < s.OutWidth; ox++)
+                            {
+                                nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
+                                if ((nuint)x >= (nuint)s.Width) continue;
+                                sum = Fma(Load<V>(row + x * channels, lanes), Load<V>(dy + ox * channels, lanes), sum);
+                            }
                         }
+                        Store(sum, sums + (ky * s.KernelWidth + kx) * channels + c, lanes);
                     }
-                    Store(sum, sums + (ky * s.KernelWidth + kx) * channels + c, lanes);
-                }
+        }
     }
 }

@@ -56,7 +56,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Elements [start, start + count) of a dimension, copied.</summary>
+    /// <summary>Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="start">The first index.</param>
@@ -67,10 +67,10 @@ public static unsafe partial class Ops
     {
         int dimension = Axis(x.Shape, axis, "Slice"), extent = x.Shape[dimension];
         Check.That(start >= 0 && count >= 0 && start <= extent - count, "Slice", $"[{start}, {start + count}) of dimension {dimension} of {x.Shape}");
-        Tensor y = Tensor.Empty(x.Shape.With(dimension, count));
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint row = extent * inner, length = count * inner, offset = start * inner;
-        CopyRows.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
+        Tensor y = dimension == 0 ? x.Rows(start, count) : Tensor.Empty(x.Shape.With(dimension, count));
+        if (dimension > 0) CopyRows.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
         if (Tape.Needs(x))
             Tape.Push(y, (x, row, length, offset, outer), static (context, dy) =>
             {

@@ -57,15 +57,17 @@ public sealed class SegFormer : VisionModel
         using MemoryScope scope = new();
         Tensor x = images;
         int last = _encoder.Length - 1, height = images.Shape[1] / 4, width = images.Shape[2] / 4;
-        TensorList levels = new();
+        // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize and a pointwise convolution
+        // commute: a small image is up to 64 times cheaper to convolve, and nothing needs joining.
+        TensorList parts = Ops.Split(_fuse.Weight.Reshape(DecoderChannels, -1), [.. Enumerable.Repeat(DecoderChannels, _encoder.Length)]);
+        Tensor? sum = null;
         for (int i = 0; i <= last; i++)
         {
             x = _encoder[i].Forward(x); // (B, H / 2^(i + 2), W / 2^(i + 2), channels)
-            // The authors resize first. A resize and a pointwise convolution commute, and the small image is up to 64 times cheaper to convolve.
-            Tensor level = _decoder[last - i].Forward(x);
-            levels.Add(i == 0 ? level : Ops.ResizeBilinear(level, height, width, alignCorners: true));
+            Tensor level = Ops.Linear(_decoder[last - i].Forward(x), parts[last - i]);
+            sum = sum is { } larger ? Ops.Add(larger, Ops.ResizeBilinear(level, height, width, alignCorners: true)) : level;
         }
-        Tensor fused = _fuseNorm.Forward(Ops.Relu(_fuse.Forward(Ops.Concat(levels[3], levels[2], levels[1], levels[0])))); // (B, H / 4, W / 4, 256)
+        Tensor fused = _fuseNorm.Forward(Ops.Relu(sum!.Value)); // (B, H / 4, W / 4, 256)
         return scope.Return(_predict.Forward(fused));
     }
 

@@ -29,6 +29,22 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 9, 8, 3, 3, 3, 1, 2, 2, 3)]
     [TestCase(1, 5, 6, 3, 12, 3, 1, 1, 1, 3)]
     [TestCase(3, 6, 7, 5, 10, 5, 2, 2, 1, 5)]
+    [TestCase(2, 5, 6, 20, 20, 3, 1, 1, 1, 20)] // depthwise with a window: every padding, images narrower and lower than it
+    [TestCase(1, 3, 3, 5, 5, 3, 1, 0, 1, 5)]
+    [TestCase(2, 4, 5, 33, 33, 3, 1, 0, 1, 33)]
+    [TestCase(1, 1, 1, 17, 17, 3, 1, 1, 1, 17)]
+    [TestCase(2, 1, 2, 9, 9, 3, 1, 1, 1, 9)]
+    [TestCase(2, 2, 1, 16, 16, 3, 1, 2, 1, 16)]
+    [TestCase(1, 3, 4, 7, 7, 3, 1, 2, 1, 7)]
+    [TestCase(1, 2, 3, 6, 6, 3, 1, 3, 1, 6)] // more padding than the window
+    [TestCase(3, 4, 3, 8, 32, 3, 1, 1, 1, 8)] // four output channels an input channel, at each width that divides them
+    [TestCase(1, 5, 4, 6, 24, 3, 1, 0, 1, 6)]
+    [TestCase(2, 1, 1, 4, 16, 3, 1, 1, 1, 4)]
+    [TestCase(1, 2, 3, 7, 28, 3, 1, 2, 1, 7)]
+    [TestCase(1, 4, 5, 4, 16, 3, 2, 1, 1, 4)]
+    [TestCase(1, 4, 5, 3, 9, 3, 1, 1, 1, 3)]
+    [TestCase(1, 3, 4, 130, 130, 3, 1, 1, 1, 130)] // more channels than a block of the weight gradient
+    [TestCase(2, 9, 2, 36, 144, 3, 1, 1, 1, 36)] // and parts of several rows, the last one with fewer
     [TestCase(1, 5, 230, 2, 3, 3, 1, 1, 1, 1)] // several bands an image, the last one lower
     [TestCase(3, 3, 500, 1, 2, 3, 2, 1, 1, 1)]
     [TestCase(5, 2, 3, 17, 33, 3, 1, 1, 1, 1)] // images smaller than a tile: the batch is one matrix
@@ -98,6 +114,7 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(5, 2, 3, 7, 33, 3, 1)]
     [TestCase(1, 14, 15, 16, 18, 3, 1)]
     [TestCase(1, 6, 7, 17, 17, 3, 17)]
+    [TestCase(1, 6, 7, 8, 32, 3, 8)]
     [TestCase(1, 8, 9, 3, 2, 3, 1)]
     public void Conv2d_with_relu_is_relu_of_Conv2d(int batch, int height, int wide, int inputs, int outputs, int kernel, int groups)
     {
