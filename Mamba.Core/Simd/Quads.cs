@@ -10,6 +10,7 @@ internal static unsafe class Quads
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
+    /// <summary>Lanes that share a number.</summary>
     public const int Lanes = 4;
 
     /// <summary>Each of the first Count / 4 numbers from p on in four lanes; nothing past them is read.</summary>

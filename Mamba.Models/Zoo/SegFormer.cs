@@ -59,7 +59,7 @@ public sealed class SegFormer : VisionModel
         int last = _encoder.Length - 1, height = images.Shape[1] / 4, width = images.Shape[2] / 4;
         // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize and a pointwise convolution
         // commute: a small image is up to 64 times cheaper to convolve, and nothing needs joining.
-        TensorList parts = Ops.Split(_fuse.Weight.Reshape(DecoderChannels, -1), [.. Enumerable.Repeat(DecoderChannels, _encoder.Length)]);
+        TensorList parts = Ops.Split(_fuse.Weight.Reshape(DecoderChannels, -1), DecoderChannels, DecoderChannels, DecoderChannels, DecoderChannels);
         Tensor? sum = null;
         for (int i = 0; i <= last; i++)
         {

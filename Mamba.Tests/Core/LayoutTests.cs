@@ -25,7 +25,7 @@ internal sealed class LayoutTests(VectorWidth width)
         [Numbers.Random(1, 3, 1), Numbers.Random(2, 3, 2)]);
 
     [Test]
-    public void Slice_copies_a_range([Values(0, 1, 2, -1)] int axis, [Values(0, 2)] int start, [Values(0, 1, 3)] int count)
+    public void Slice_is_a_range([Values(0, 1, 2, -1)] int axis, [Values(0, 2)] int start, [Values(0, 1, 3)] int count)
     {
         int[] shape = [5, 6, 17];
         int dimension = axis < 0 ? 2 : axis;
