@@ -36,6 +36,10 @@ internal static unsafe class Gemm
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
 
+    // Columns past the last whole panel that are taken as dot products, and rows of these at once.
+    private const nint MostDots = 2;
+    private const int DotRows = 4;
+
     /// <summary>C (M x N, rows CRow apart) = A (M x K) B (K x N), over several threads.</summary>
     public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, in Epilogue epilogue = default)
     {
@@ -91,9 +95,12 @@ internal static unsafe class Gemm
         nint width = 2 * Count<V>();
         PanelSource source = Columns(k, n, b);
         TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>();
-        for (nint column = 0; column < n; column += width)
+        // A panel for one column or two would cost the tiles as much as for half a vector of them.
+        nint dots = a.Column == 1 && b.Row == 1 && k >= Count<V>() && n % width <= MostDots ? n % width : 0;
+        if (dots > 0) Dots<V>(m, dots, k, a, b.Offset((n - dots) * b.Column), c.Offset(n - dots), add);
+        for (nint column = 0; column < n - dots; column += width)
         {
-            nint lanes = Math.Min(width, n - column);
+            nint lanes = Math.Min(width, n - dots - column);
             // Whole vectors of contiguous rows are a panel as they are.
             bool inPlace = b.Column == 1 && lanes % Count<V>() == 0;
             if (!inPlace) PackPanels.Pack<V>(source, column, panel);
@@ -101,6 +108,39 @@ internal static unsafe class Gemm
             MatrixTile.Column<V>(tile, m, a.Pointer, inPlace ? b.Pointer + column : panel, c.Pointer + column, lanes, new Epilogue(add: add));
         }
     }
+
+    /// <summary>C (+)= A B column by column, where the rows of A and the columns of B are contiguous.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Dots<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, bool add) where V : unmanaged
+    {
+        float* sums = stackalloc float[DotRows];
+        for (nint column = 0; column < n; column++)
+        {
+            float* right = b.Pointer + column * b.Column;
+            for (nint row = 0; row < m; row += DotRows)
+            {
+                // Past the last row it is taken again.
+                nint rows = Math.Min(DotRows, m - row), step = a.Row;
+                float* a0 = a.Pointer + row * step, a1 = a0 + Math.Min(1, rows - 1) * step, a2 = a0 + Math.Min(2, rows - 1) * step, a3 = a0 + (rows - 1) * step;
+                V s0 = default, s1 = default, s2 = default, s3 = default;
+                for (nint i = 0; i < k; i += Count<V>())
+                {
+                    nint lanes = Math.Min(Count<V>(), k - i);
+                    V x = Load<V>(right + i, lanes);
+                    s0 = Fma(x, Load<V>(a0 + i, lanes), s0);
+                    s1 = Fma(x, Load<V>(a1 + i, lanes), s1);
+                    s2 = Fma(x, Load<V>(a2 + i, lanes), s2);
+                    s3 = Fma(x, Load<V>(a3 + i, lanes), s3);
+                }
+                RowSums.Run(s0, s1, s2, s3, sums, add: false);
+                float* to = c.Pointer + row * c.Row + column;
+                for (nint r = 0; r < rows; r++) to[r * c.Row] = add ? to[r * c.Row] + sums[r] : sums[r];
+            }
+        }
+    }
+
+    /// <summary>A length of at least this, an odd number of cache lines.</summary>
+    public static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
 
     /// <summary>Floats of a panel.</summary>
     public static nint PanelSize<V>(nint depth) where V : unmanaged => 2 * Count<V>() * depth;
@@ -174,8 +214,6 @@ internal static unsafe class Gemm
             }
             return new Matrix(to, row);
         }
-
-        private static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
     }
 
     /// <summary>C (+)= the sum of the results of parts of the inner dimension; one item is a row.</summary>
