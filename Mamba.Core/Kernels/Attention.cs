@@ -24,6 +24,13 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     /// <summary>The largest scratch that one of the products below packs its right side into.</summary>
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
 
+    /// <summary>
+    /// A head's share of the next image's rows of an operand with a row a query: pieces of a row a head wide, thousands of bytes apart, are no stream that
+    /// a processor foresees. An image of many blocks of queries would not stay in the cache until then.
+    /// </summary>
+    public readonly unsafe Lookahead NextImage(float* x, nint row, nint item) =>
+        QueryBlocks > 1 || item >= (Batch - 1) * Heads ? default : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
+
     /// <summary>Head h of image b, from a token on, of an operand whose heads are <paramref name="width"/> columns each.</summary>
     public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) => new(x + (image * tokens + token) * row + head * width, row);
 }
@@ -50,7 +57,7 @@ internal unsafe struct AttentionForward : IKernel
             Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth);
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false);
+            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
             new SoftmaxForward { X = p, Y = p, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
             Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRow), v, y, panel.Pointer, add: false);
         }
@@ -84,13 +91,13 @@ internal unsafe struct AttentionBackward : IKernel
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0);
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0, s.NextImage(P, s.Heads * s.ScoreRow, item));
                 if (Dq == null && Dk == null) continue;
-                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false);
+                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
                 new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ);
+                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ, s.NextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
                         s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),

@@ -16,6 +16,18 @@ internal readonly unsafe struct Matrix(float* pointer, nint row, nint column = 1
     public Matrix Offset(nint elements) => new(Pointer + elements, Row, Column);
 }
 
+/// <summary>A stretch of memory that the steps of a product ask for, a cache line each, so that it is there when the work after it comes.</summary>
+internal readonly unsafe struct Lookahead(float* pointer, nint length)
+{
+    /// <summary>Floats of a cache line.</summary>
+    public const nint Line = 16;
+
+    public readonly float* Pointer = pointer;
+    public readonly nint Length = length;
+
+    public Lookahead After(nint floats) => floats < Length ? new(Pointer + floats, Length - floats) : default;
+}
+
 /// <summary>
 /// C (+)= A B (+ bias). B is packed once into panels of two vectors of columns. A tile of twelve rows goes through as many panels as stay in the
 /// second-level cache, from which one load feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile.
@@ -35,6 +47,9 @@ internal static unsafe class Gemm
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
+
+    // Rows of one tile: what it asks for moves with its first row.
+    private static readonly nint s_tileRows = Isa.HasManyRegisters ? MatrixTile.MostRows : MatrixTile.MostRows / 2;
 
     // Columns past the last whole panel that are taken as dot products, and rows of these at once.
     private const nint MostDots = 2;
@@ -88,9 +103,10 @@ internal static unsafe class Gemm
 
     /// <summary>
     /// C (+)= A B on the calling thread, for products inside a kernel: panels of B that cannot be read in place go to a buffer of <see cref="PanelSize{V}"/>.
+    /// A tile takes <paramref name="ahead"/> on by as many lines as it has steps.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add) where V : unmanaged
+    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add, Lookahead ahead = default) where V : unmanaged
     {
         nint width = 2 * Count<V>();
         PanelSource source = Columns(k, n, b);
@@ -105,7 +121,14 @@ internal static unsafe class Gemm
             bool inPlace = b.Column == 1 && lanes % Count<V>() == 0;
             if (!inPlace) PackPanels.Pack<V>(source, column, panel);
             tile.BStep = inPlace ? b.Row : width;
-            MatrixTile.Column<V>(tile, m, a.Pointer, inPlace ? b.Pointer + column : panel, c.Pointer + column, lanes, new Epilogue(add: add));
+            for (nint row = 0, rows; row < m; row += rows)
+            {
+                rows = ahead.Length > 0 ? Math.Min(s_tileRows, m - row) : m - row;
+                float* rowOfA = a.Pointer + row * a.Row;
+                (tile.Ahead, tile.AheadStep) = ahead.Length > 0 ? ((nint)(ahead.Pointer - rowOfA), Lookahead.Line) : (0, 0);
+                ahead = ahead.After(k * Lookahead.Line);
+                MatrixTile.Column<V>(tile, rows, rowOfA, inPlace ? b.Pointer + column : panel, c.Pointer + row * c.Row + column, lanes, new Epilogue(add: add));
+            }
         }
     }
 
