@@ -162,9 +162,6 @@ internal static unsafe class Gemm
         }
     }
 
-    /// <summary>A length of at least this, an odd number of cache lines.</summary>
-    public static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
-
     /// <summary>Floats of a panel.</summary>
     public static nint PanelSize<V>(nint depth) where V : unmanaged => 2 * Count<V>() * depth;
 
@@ -237,6 +234,8 @@ internal static unsafe class Gemm
             }
             return new Matrix(to, row);
         }
+
+        private static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
     }
 
     /// <summary>C (+)= the sum of the results of parts of the inner dimension; one item is a row.</summary>
