@@ -16,6 +16,18 @@ internal readonly unsafe struct Matrix(float* pointer, nint row, nint column = 1
     public Matrix Offset(nint elements) => new(Pointer + elements, Row, Column);
 }
 
+/// <summary>A stretch of memory that the steps of a product ask for, a cache line each, so that it is there when the work after it comes.</summary>
+internal readonly unsafe struct Lookahead(float* pointer, nint length)
+{
+    /// <summary>Floats of a cache line.</summary>
+    public const nint Line = 16;
+
+    public readonly float* Pointer = pointer;
+    public readonly nint Length = length;
+
+    public Lookahead After(nint floats) => floats < Length ? new(Pointer + floats, Length - floats) : default;
+}
+
 /// <summary>
 /// C (+)= A B (+ bias). B is packed once into panels of two vectors of columns. A tile of twelve rows goes through as many panels as stay in the
 /// second-level cache, from which one load feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile.
@@ -35,6 +47,13 @@ internal static unsafe class Gemm
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
+
+    // Rows of one tile: what it asks for moves with its first row.
+    private static readonly nint s_tileRows = Isa.HasManyRegisters ? MatrixTile.MostRows : MatrixTile.MostRows / 2;
+
+    // Columns past the last whole panel that are taken as dot products, and rows of these at once.
+    private const nint MostDots = 2;
+    private const int DotRows = 4;
 
     /// <summary>C (M x N, rows CRow apart) = A (M x K) B (K x N), over several threads.</summary>
     public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRow, in Epilogue epilogue = default)
@@ -84,21 +103,62 @@ internal static unsafe class Gemm
 
     /// <summary>
     /// C (+)= A B on the calling thread, for products inside a kernel: panels of B that cannot be read in place go to a buffer of <see cref="PanelSize{V}"/>.
+    /// A tile takes <paramref name="ahead"/> on by as many lines as it has steps.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add) where V : unmanaged
+    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add, Lookahead ahead = default) where V : unmanaged
     {
         nint width = 2 * Count<V>();
         PanelSource source = Columns(k, n, b);
         TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>();
-        for (nint column = 0; column < n; column += width)
+        // A panel for one column or two would cost the tiles as much as for half a vector of them.
+        nint dots = a.Column == 1 && b.Row == 1 && k >= Count<V>() && n % width <= MostDots ? n % width : 0;
+        if (dots > 0) Dots<V>(m, dots, k, a, b.Offset((n - dots) * b.Column), c.Offset(n - dots), add);
+        for (nint column = 0; column < n - dots; column += width)
         {
-            nint lanes = Math.Min(width, n - column);
+            nint lanes = Math.Min(width, n - dots - column);
             // Whole vectors of contiguous rows are a panel as they are.
             bool inPlace = b.Column == 1 && lanes % Count<V>() == 0;
             if (!inPlace) PackPanels.Pack<V>(source, column, panel);
             tile.BStep = inPlace ? b.Row : width;
-            MatrixTile.Column<V>(tile, m, a.Pointer, inPlace ? b.Pointer + column : panel, c.Pointer + column, lanes, new Epilogue(add: add));
+            for (nint row = 0, rows; row < m; row += rows)
+            {
+                rows = ahead.Length > 0 ? Math.Min(s_tileRows, m - row) : m - row;
+                float* rowOfA = a.Pointer + row * a.Row;
+                (tile.Ahead, tile.AheadStep) = ahead.Length > 0 ? ((nint)(ahead.Pointer - rowOfA), Lookahead.Line) : (0, 0);
+                ahead = ahead.After(k * Lookahead.Line);
+                MatrixTile.Column<V>(tile, rows, rowOfA, inPlace ? b.Pointer + column : panel, c.Pointer + row * c.Row + column, lanes, new Epilogue(add: add));
+            }
+        }
+    }
+
+    /// <summary>C (+)= A B column by column, where the rows of A and the columns of B are contiguous.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Dots<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, bool add) where V : unmanaged
+    {
+        float* sums = stackalloc float[DotRows];
+        for (nint column = 0; column < n; column++)
+        {
+            float* right = b.Pointer + column * b.Column;
+            for (nint row = 0; row < m; row += DotRows)
+            {
+                // Past the last row it is taken again.
+                nint rows = Math.Min(DotRows, m - row), step = a.Row;
+                float* a0 = a.Pointer + row * step, a1 = a0 + Math.Min(1, rows - 1) * step, a2 = a0 + Math.Min(2, rows - 1) * step, a3 = a0 + (rows - 1) * step;
+                V s0 = default, s1 = default, s2 = default, s3 = default;
+                for (nint i = 0; i < k; i += Count<V>())
+                {
+                    nint lanes = Math.Min(Count<V>(), k - i);
+                    V x = Load<V>(right + i, lanes);
+                    s0 = Fma(x, Load<V>(a0 + i, lanes), s0);
+                    s1 = Fma(x, Load<V>(a1 + i, lanes), s1);
+                    s2 = Fma(x, Load<V>(a2 + i, lanes), s2);
+                    s3 = Fma(x, Load<V>(a3 + i, lanes), s3);
+                }
+                RowSums.Run(s0, s1, s2, s3, sums, add: false);
+                float* to = c.Pointer + row * c.Row + column;
+                for (nint r = 0; r < rows; r++) to[r * c.Row] = add ? to[r * c.Row] + sums[r] : sums[r];
+            }
         }
     }
 

@@ -97,7 +97,19 @@ internal static unsafe class Vec
             return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Vector512<float>.Zero));
         if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Cast<Vector256<float>, V>(Avx.MaskLoad(p, FirstLanes256(n)));
         if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Cast<Vector128<float>, V>(Avx.MaskLoad(p, FirstLanes128(n)));
-        return LoadLanes<V>(p, n);
+        return LoadLanes<V>(p, n, default);
+    }
+
+    /// <summary>The same with the lanes of <paramref name="rest"/> in the others.</summary>
+    [MethodImpl(Inline)]
+    public static V Load<V>(float* p, nint n, V rest) where V : unmanaged
+    {
+        if (n == Count<V>()) return Load<V>(p);
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
+            return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Cast<V, Vector512<float>>(rest)));
+        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Select(Cast<Vector256<float>, V>(FirstLanes256(n)), Load<V>(p, n), rest);
+        if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Select(Cast<Vector128<float>, V>(FirstLanes128(n)), Load<V>(p, n), rest);
+        return LoadLanes(p, n, rest);
     }
 
     /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) to p on; nothing past them is written.</summary>
@@ -145,11 +157,10 @@ internal static unsafe class Vec
 
     // Out of line, so that the spilled vector below costs nothing in the loops that call the masked forms above.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static V LoadLanes<V>(float* p, nint n) where V : unmanaged
+    private static V LoadLanes<V>(float* p, nint n, V rest) where V : unmanaged
     {
-        V v = default;
-        for (nint i = 0; i < n; i++) ((float*)&v)[i] = p[i];
-        return v;
+        for (nint i = 0; i < n; i++) ((float*)&rest)[i] = p[i];
+        return rest;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
