@@ -89,13 +89,15 @@ internal unsafe struct AttentionBackward : IKernel
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0, s.NextImage(P, s.Heads * s.ScoreRow, item));
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        s.NextImage(P, s.Heads * s.ScoreRow, item));
                 if (Dq == null && Dk == null) continue;
                 Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
                 new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ, s.NextImage(Dy, s.Heads * s.ValueWidth, item));
+                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        s.NextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
                         s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
