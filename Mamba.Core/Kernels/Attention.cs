@@ -7,10 +7,10 @@ namespace Mamba.Core.Kernels;
 /// <summary>Sizes of an attention by heads, and how far apart the tokens of each operand lie.</summary>
 internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRow, nint KRow, nint VRow)
 {
-    // Queries whose scores are in hand at once: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
-    private const nint LargestBlock = 192;
+    // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
+    private const nint LargestBlock = 256;
 
-    public readonly nint QueryBlock => Math.Clamp(Queries, 1, LargestBlock);
+    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Chunks(Queries, Launch.Chunks(Queries, LargestBlock));
 
     public readonly nint QueryBlocks => Launch.Chunks(Queries, QueryBlock);
 
