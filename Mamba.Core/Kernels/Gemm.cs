@@ -48,9 +48,6 @@ internal static unsafe class Gemm
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
 
-    // Rows of one tile: what it asks for moves with its first row.
-    private static readonly nint s_tileRows = Isa.HasManyRegisters ? MatrixTile.MostRows : MatrixTile.MostRows / 2;
-
     // Columns past the last whole panel that are taken as dot products, and rows of these at once.
     private const nint MostDots = 2;
     private const int DotRows = 4;
@@ -123,7 +120,8 @@ internal static unsafe class Gemm
             tile.BStep = inPlace ? b.Row : width;
             for (nint row = 0, rows; row < m; row += rows)
             {
-                rows = ahead.Length > 0 ? Math.Min(s_tileRows, m - row) : m - row;
+                // What a tile asks for moves with its first row.
+                rows = ahead.Length > 0 ? Math.Min(MatrixTile.Rows, m - row) : m - row;
                 float* rowOfA = a.Pointer + row * a.Row;
                 (tile.Ahead, tile.AheadStep) = ahead.Length > 0 ? ((nint)(ahead.Pointer - rowOfA), Lookahead.Line) : (0, 0);
                 ahead = ahead.After(k * Lookahead.Line);

@@ -19,7 +19,7 @@ internal static unsafe class MatrixTile
     public const int MostRows = 12;
 
     /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
-    private static readonly nint s_rows = Isa.HasManyRegisters ? MostRows : 6;
+    public static readonly nint Rows = Isa.HasManyRegisters ? MostRows : MostRows / 2;
 
     /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
     /// <param name="t">Strides and run lengths, <see cref="TileShape.Cut"/>.</param>
@@ -103,7 +103,7 @@ internal static unsafe class MatrixTile
         nint height;
         for (nint r = 0; r < rows; r += height, a += height * t.ARow, output.To += height * output.ToRow)
         {
-            height = Height(rows - r, narrow ? MostRows : s_rows);
+            height = Height(rows - r, narrow ? MostRows : Rows);
             Tile<V>(height, narrow, t, block, a, b, output);
             if (output.From != null) output.From += height * output.FromRow;
         }
