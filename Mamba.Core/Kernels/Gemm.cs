@@ -160,6 +160,9 @@ internal static unsafe class Gemm
         }
     }
 
+    /// <summary>A length of an odd number of cache lines, at least this one: rows so far apart do not fall into the same places of the cache.</summary>
+    public static nint OddLines(nint length) => Launch.Chunks(length, Lookahead.Line) / 2 * (2 * Lookahead.Line) + Lookahead.Line;
+
     /// <summary>Floats of a panel.</summary>
     public static nint PanelSize<V>(nint depth) where V : unmanaged => 2 * Count<V>() * depth;
 
@@ -232,8 +235,6 @@ internal static unsafe class Gemm
             }
             return new Matrix(to, row);
         }
-
-        private static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
     }
 
     /// <summary>C (+)= the sum of the results of parts of the inner dimension; one item is a row.</summary>

@@ -36,7 +36,7 @@ internal static unsafe class WinogradGradient
         nint inputRow = across * blocks * Block, gradientRow = across * panels * panel;
         nint perPart = Math.Clamp(PartFloats / (Winograd.Points * (inputRow + gradientRow)), 1, rows);
         perPart = Launch.Chunks(rows, Launch.Chunks(rows, perPart));
-        nint inputPoint = OddLines(perPart * inputRow), gradientPoint = OddLines(perPart * gradientRow);
+        nint inputPoint = Gemm.OddLines(perPart * inputRow), gradientPoint = Gemm.OddLines(perPart * gradientRow);
         using Scratch inputs = new(Winograd.Points * inputPoint), gradients = new(Winograd.Points * gradientPoint);
         ConvShape wide = s with { OutWidth = (int)across * Winograd.Outputs };
         WinogradTiles<InputTile> inputTiles = new() { Shape = wide, X = x, To = inputs.Pointer, Across = across, Down = down, Block = Block, Point = inputPoint };
@@ -73,9 +73,6 @@ internal static unsafe class WinogradGradient
             Launch.Run(sum, sum.Items, 1, width);
         }
     }
-
-    /// <summary>So many lines apart, the values of a tile at the points do not fall into the same places of the cache.</summary>
-    private static nint OddLines(nint length) => Launch.Chunks(length, 16) / 2 * 32 + 16;
 }
 
 /// <summary>One item: a row of tiles at the points, for each point and block of channels a matrix (tiles, block).</summary>
