@@ -7,6 +7,10 @@ internal abstract class BackwardStep
     /// <param name="outputs">The results of the step, one of which at least has a gradient.</param>
     public abstract void Run(ReadOnlySpan<Tensor> outputs);
 
+    /// <summary>Computes the values of its only result again, from what the step has saved.</summary>
+    /// <param name="output">The result, whose elements are undefined.</param>
+    public abstract void Recompute(Tensor output);
+
     /// <summary>Lets go of what it refers to; it may be used again.</summary>
     public abstract void Release();
 }
@@ -19,13 +23,15 @@ internal sealed class BackwardStep<TContext> : BackwardStep
 
     private TContext _context = default!;
     private Delegate? _backward;
+    private Action<TContext, Tensor>? _recompute;
 
     /// <param name="context">The values.</param>
     /// <param name="backward">An Action of context and gradient of the only result, or of context and all results.</param>
-    public static BackwardStep<TContext> Of(TContext context, Delegate backward)
+    /// <param name="recompute">What computes the only result again, or null.</param>
+    public static BackwardStep<TContext> Of(TContext context, Delegate backward, Action<TContext, Tensor>? recompute)
     {
         if (s_spare is null || !s_spare.TryPop(out BackwardStep<TContext>? step)) step = new BackwardStep<TContext>();
-        (step._context, step._backward) = (context, backward);
+        (step._context, step._backward, step._recompute) = (context, backward, recompute);
         return step;
     }
 
@@ -35,9 +41,11 @@ internal sealed class BackwardStep<TContext> : BackwardStep
         else ((Action<TContext, ReadOnlySpan<Tensor>>)_backward!)(_context, outputs);
     }
 
+    public override void Recompute(Tensor output) => _recompute!(_context, output);
+
     public override void Release()
     {
-        (_context, _backward) = (default!, null);
+        (_context, _backward, _recompute) = (default!, null, null);
         (s_spare ??= []).Push(this);
     }
 }

@@ -75,7 +75,24 @@ public readonly struct Tape : IDisposable
     /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
     public static void Push<TContext>(Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
-        Record([output], context, backward, saved);
+        Record([output], context, backward, null, saved);
+
+    /// <summary>
+    /// Records a step whose result can be computed again from what it has saved: later steps that save the result do not keep its memory, and have it
+    /// computed again when their backward pass comes. For a cheap function of tensors that are kept in any case.
+    /// </summary>
+    /// <typeparam name="TContext">A tuple, usually.</typeparam>
+    /// <param name="output">The operator's result.</param>
+    /// <param name="context">What the backward pass and <paramref name="recompute"/> read.</param>
+    /// <param name="backward">Gets the context and the gradient of the output.</param>
+    /// <param name="recompute">Gets the context and the output, and writes the same values to it as before.</param>
+    /// <param name="saved">The tensors whose values both read.</param>
+    internal static void PushRecomputable<TContext>(
+        Tensor output, TContext context, Action<TContext, Tensor> backward, Action<TContext, Tensor> recompute, params ReadOnlySpan<Tensor?> saved) =>
+        output.Source = Record([output], context, backward, recompute, saved);
+
+    /// <summary>Lets the step that was recorded last save one more tensor.</summary>
+    internal static void Keep(Tensor saved) => s_current!.Keep(saved);
 
     /// <summary>
     /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/> of the
@@ -89,14 +106,17 @@ public readonly struct Tape : IDisposable
     /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
     public static void Push<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward, params ReadOnlySpan<Tensor?> saved) =>
-        Record(outputs, context, backward, saved);
+        Record(outputs, context, backward, null, saved);
 
-    private static void Record<TContext>(ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, ReadOnlySpan<Tensor?> saved)
+    private static BackwardStep<TContext> Record<TContext>(
+        ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, Action<TContext, Tensor>? recompute, ReadOnlySpan<Tensor?> saved)
     {
         Recording recording = s_current ?? throw new InvalidOperationException("No tape is open on this thread.");
         foreach (Tensor output in outputs) output.ExpectGrad();
         string place = recording.Numerics?.Results(backward, outputs, saved) ?? "";
-        recording.Add(BackwardStep<TContext>.Of(context, backward), outputs, saved, place);
+        BackwardStep<TContext> step = BackwardStep<TContext>.Of(context, backward, recompute);
+        recording.Add(step, outputs, saved, place);
+        return step;
     }
 
     /// <summary>Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.</summary>
@@ -208,9 +228,12 @@ public readonly struct Tape : IDisposable
             int first = _tensors.Count;
             _tensors.AddRange(outputs);
             foreach (Tensor? tensor in saved)
-                if (tensor is { } present) _tensors.Add(present.Retain());
+                if (tensor is { } present) Keep(present);
             _steps.Add(new Step(backward, first, first + outputs.Length, place));
         }
+
+        /// <summary>Puts a tensor at the end of what the last step saved; where the memory can be had again, it is not kept.</summary>
+        public void Keep(Tensor saved) => _tensors.Add(saved.Source is null ? saved.Retain() : saved);
 
         public void WalkBack()
         {
@@ -230,18 +253,30 @@ public readonly struct Tape : IDisposable
             foreach (Tensor output in Outputs(step)) any |= output.Grad is not null;
             if (!any) return;
             using MemoryScope scratch = new();
+            foreach (Tensor tensor in Saved(step))
+                if (tensor.Source is not null) tensor.Recompute();
             step.Backward.Run(Outputs(step));
+            foreach (Tensor tensor in Saved(step))
+                if (tensor.Source is not null) tensor.Release();
         }
 
         private void ReleaseLast()
         {
             Step step = _steps[^1];
-            foreach (Tensor output in Outputs(step)) output.GradientCell?.Drop();
-            foreach (Tensor tensor in CollectionsMarshal.AsSpan(_tensors)[step.Saved..]) tensor.Release();
+            foreach (Tensor tensor in Saved(step))
+                if (tensor.Source is null) tensor.Release();
+            foreach (Tensor output in Outputs(step))
+            {
+                output.GradientCell?.Drop();
+                output.Source = null;
+            }
             step.Backward.Release();
             _tensors.RemoveRange(step.First, _tensors.Count - step.First);
             _steps.RemoveAt(_steps.Count - 1);
         }
+
+        /// <summary>What the last step saved.</summary>
+        private ReadOnlySpan<Tensor> Saved(in Step last) => CollectionsMarshal.AsSpan(_tensors)[last.Saved..];
 
         private ReadOnlySpan<Tensor> Outputs(in Step step) => CollectionsMarshal.AsSpan(_tensors)[step.First..step.Saved];
 

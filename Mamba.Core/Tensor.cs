@@ -230,6 +230,16 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     internal void Release() => Body.Release();
 
+    /// <summary>The recorded step that can compute the values again, so that nobody who needs them later must keep their memory; null for most tensors.</summary>
+    internal BackwardStep? Source
+    {
+        get => Body.Source;
+        set => Body.Source = value;
+    }
+
+    /// <summary>Retains the memory; if it had been given back, the values are computed again by the <see cref="Source"/>.</summary>
+    internal void Recompute() => Body.Recompute(this);
+
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
     {
         TensorBody body = Body;

@@ -20,6 +20,14 @@ internal interface IActivation
     static abstract V Derivative<V>(V xOrY) where V : unmanaged;
 }
 
+internal static class Activations
+{
+    /// <summary>f'(x), given x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Slope<TActivation, V>(V x) where TActivation : struct, IActivation where V : unmanaged =>
+        TActivation.Derivative(TActivation.DerivativeFromOutput ? TActivation.Apply(x) : x);
+}
+
 /// <summary>y = x: for kernels that may or may not fuse an activation.</summary>
 internal readonly struct Identity : IActivation
 {

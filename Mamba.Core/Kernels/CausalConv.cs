@@ -133,13 +133,17 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
                 nint lanes = Math.Min(n, channels - c);
                 V bias = Bias == null ? default : Load<V>(Bias + c, lanes);
                 float* sums = Sums + item * (taps + 1) * channels + c;
+                if (taps == 4)
+                {
+                    FourTaps<V>(offset, step, lanes, before, count, known, Taps + c, bias, sums);
+                    continue;
+                }
                 for (nint t = -reach; t < known; t++) Store(t < -before ? default : Load<V>(X + offset + t * step, lanes), x + (t + reach) * n);
                 for (nint t = 0; t < known; t++)
                 {
                     V sum = bias;
                     for (nint tap = 0; tap < taps; tap++) sum = Fma(Load<V>(x + (t + tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
-                    V slope = TActivation.Derivative(TActivation.DerivativeFromOutput ? TActivation.Apply(sum) : sum);
-                    Store(slope * Load<V>(Dy + offset + t * step, lanes), g + t * n);
+                    Store(Activations.Slope<TActivation, V>(sum) * Load<V>(Dy + offset + t * step, lanes), g + t * n);
                 }
                 for (nint t = known; t < count + reach; t++) Store(default(V), g + t * n);
                 for (nint t = 0; Dx != null && t < count; t++)
@@ -153,6 +157,49 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
                 Store(Total<V>(g, count), sums + taps * channels, lanes);
             }
         }
+    }
+
+    /// <summary>What Mamba always has, in one pass: the windows of x and of g, taps and sums are registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void FourTaps<V>(nint offset, nint step, nint lanes, nint before, nint count, nint known, float* taps, V bias, float* sums) where V : unmanaged
+    {
+        nint channels = Shape.Channels;
+        float* x = X + offset, dy = Dy + offset, dx = Dx + offset;
+        bool wanted = Dx != null, add = Add;
+        V w0 = Load<V>(taps, lanes), w1 = Load<V>(taps + channels, lanes), w2 = Load<V>(taps + 2 * channels, lanes), w3 = Load<V>(taps + 3 * channels, lanes);
+        V x0 = before < 3 ? default : Load<V>(x - 3 * step, lanes), x1 = before < 2 ? default : Load<V>(x - 2 * step, lanes), x2 = before < 1 ? default : Load<V>(x - step, lanes);
+        V g0 = default, g1 = default, g2 = default, dw0 = default, dw1 = default, dw2 = default, dw3 = default, total = default;
+        for (nint t = 0; t < count + 3; t++)
+        {
+            V g3 = default; // past the sequence
+            if (t < known)
+            {
+                V x3 = Load<V>(x + t * step, lanes);
+                V slope = Activations.Slope<TActivation, V>(Fma(x3, w3, Fma(x2, w2, Fma(x1, w1, Fma(x0, w0, bias)))));
+                g3 = slope * Load<V>(dy + t * step, lanes);
+                if (t < count)
+                {
+                    dw0 = Fma(x0, g3, dw0);
+                    dw1 = Fma(x1, g3, dw1);
+                    dw2 = Fma(x2, g3, dw2);
+                    dw3 = Fma(x3, g3, dw3);
+                    total += g3;
+                }
+                (x0, x1, x2) = (x1, x2, x3);
+            }
+            if (wanted && t >= 3)
+            {
+                float* to = dx + (t - 3) * step;
+                V sum = add ? Load<V>(to, lanes) : default;
+                Store(Fma(g0, w3, Fma(g1, w2, Fma(g2, w1, Fma(g3, w0, sum)))), to, lanes);
+            }
+            (g0, g1, g2) = (g1, g2, g3);
+        }
+        Store(dw0, sums, lanes);
+        Store(dw1, sums + channels, lanes);
+        Store(dw2, sums + 2 * channels, lanes);
+        Store(dw3, sums + 3 * channels, lanes);
+        Store(total, sums + 4 * channels, lanes);
     }
 
     /// <summary>The sum of a[t] b[t] over some tokens, in two chains that overlap.</summary>

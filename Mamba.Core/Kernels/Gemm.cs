@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
@@ -41,7 +42,8 @@ internal static unsafe class Gemm
     private const nint PanelFloats = 1 << 17;
     private const nint DepthBlock = 512;
 
-    // Rows this many floats apart, or a multiple of it, fall into the same two places of the first-level cache, where the twelve of a tile push each other out.
+    // Rows this many floats apart, or a multiple of it, fall into the same two places of the first-level cache, where the twelve of a tile push each other out;
+    // so do the steps of a transposed A.
     private const nint ConflictingRows = 512;
 
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
@@ -77,8 +79,8 @@ internal static unsafe class Gemm
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
         kernel.PartDepth = Launch.Chunks(k, parts);
         bool transposed = a.Row == 1 && a.Column != 1;
-        kernel.Copy = !transposed && a.Row % ConflictingRows == 0;
         nint block = TileShape.Block(kernel.PartDepth);
+        kernel.Copy = (transposed ? a.Column : a.Row) % ConflictingRows == 0;
         kernel.Depth = transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth;
         // Few rows and many columns: share the columns, too. By shape alone.
         nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
@@ -177,7 +179,7 @@ internal static unsafe class Gemm
         public float* Panels, C;
         public Epilogue Epilogue;
 
-        /// <summary>Whether A is copied first, because its rows conflict in the cache.</summary>
+        /// <summary>Whether A is copied first, because its rows, or the steps of a transposed one, conflict in the cache.</summary>
         public bool Copy;
 
         public override readonly string ToString() => $"GemmKernel {M}x{K} {K}x{N}";
@@ -186,7 +188,7 @@ internal static unsafe class Gemm
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
             nint width = 2 * Count<V>(), blocks = Launch.Chunks(M, RowBlock), sumRow = OddLines(PanelsPerItem * width);
-            bool inOneGo = Depth >= PartDepth;
+            bool inOneGo = Depth >= PartDepth, transposed = A.Row == 1;
             using Scratch copied = new(Copy ? RowBlock * OddLines(Depth) : 0), sums = new(inOneGo ? 0 : RowBlock * sumRow);
             for (nint item = begin; item < end; item++)
             {
@@ -200,19 +202,20 @@ internal static unsafe class Gemm
                 {
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
-                    if (Copy) a = CopyRows<V>(a, rows, depth, copied.Pointer);
+                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyRows<V>(a, rows, depth, copied.Pointer);
                     TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>();
                     if (k > start) epilogue = new Epilogue(add: true);
                     // Rows of sums that are not cut go down a panel in one go.
-                    nint height = tile.LengthBlock == depth ? rows : MatrixTile.MostRows;
+                    bool gathered = Copy && transposed;
+                    nint height = tile.LengthBlock == depth && !gathered ? rows : MatrixTile.MostRows;
                     for (nint r = 0; r < rows; r += height)
                     {
-                        if (a.Row == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
+                        if (transposed && !gathered) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
                         else if (a.Row == depth) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows * depth, MatrixTile.MostRows);
                         for (nint column = 0; column < columns; column += width)
                         {
                             MatrixTile.Column<V>(
-                                tile, Math.Min(height, rows - r), a.Pointer + r * a.Row, Panels + (first + column) * K + k * width,
+                                tile, Math.Min(height, rows - r), a.Pointer + r * (gathered ? depth : a.Row), Panels + (first + column) * K + k * width,
                                 c.Pointer + r * c.Row + column, Math.Min(width, columns - column), epilogue.At(column));
                             (tile.Ahead, tile.AheadStep) = (0, 0);
                         }
@@ -234,6 +237,28 @@ internal static unsafe class Gemm
                 for (nint k = 0; k < depth; k += n) Store(Load<V>(from + k, Math.Min(n, depth - k)), target + k, Math.Min(n, depth - k));
             }
             return new Matrix(to, row);
+        }
+
+        /// <summary>The columns of a transposed A go to where those of a tile follow each other, step by step.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to)
+        {
+            const int Height = MatrixTile.MostRows, StepsAhead = 8;
+            float* from = a.Pointer;
+            for (nint k = 0; k < depth; k++, from += a.Column, to += Height)
+            {
+                for (nint i = 0; k < depth - StepsAhead && i < rows; i += Lookahead.Line) Prefetch(from + StepsAhead * a.Column + i);
+                nint r = 0;
+                for (; r <= rows - Height; r += Height)
+                {
+                    Vector128<float> first = Load<Vector128<float>>(from + r), second = Load<Vector128<float>>(from + r + 4), third = Load<Vector128<float>>(from + r + 8);
+                    Store(first, to + r * depth);
+                    Store(second, to + r * depth + 4);
+                    Store(third, to + r * depth + 8);
+                }
+                for (nint i = r; i < rows; i++) to[r * depth + i - r] = from[i];
+            }
+            return new Matrix(to - depth * Height, 1, Height);
         }
     }
 
@@ -288,24 +313,26 @@ internal unsafe struct ColumnSums : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>();
-        float* sums = _partial + begin / RowsPerChunk * _columns;
-        for (nint c = 0; c < _columns; c += n)
+        nint n = Count<V>(), columns = _columns, row = _row, c = 0;
+        float* sums = _partial + begin / RowsPerChunk * columns, x = _x;
+        nint from = begin * row, to = end * row;
+        for (; c <= columns - 2 * n; c += 2 * n)
         {
-            nint lanes = Math.Min(n, _columns - c);
-            V sum = default, sum2 = default;
-            float* x = _x + begin * _row + c;
-            nint r = begin;
-            if (lanes == n)
+            V sum0 = default, sum1 = default;
+            for (nint i = from + c; i < to; i += row)
             {
-                for (; r < end - 1; r += 2, x += 2 * _row)
-                {
-                    sum += Load<V>(x);
-                    sum2 += Load<V>(x + _row);
-                }
+                sum0 += Load<V>(x + i);
+                sum1 += Load<V>(x + i + n);
             }
-            for (; r < end; r++, x += _row) sum += Load<V>(x, lanes);
-            Store(sum + sum2, sums + c, lanes);
+            Store(sum0, sums + c);
+            Store(sum1, sums + c + n);
+        }
+        for (; c < columns; c += n)
+        {
+            nint lanes = Math.Min(n, columns - c);
+            V sum = default;
+            for (nint i = from + c; i < to; i += row) sum += Load<V>(x + i, lanes);
+            Store(sum, sums + c, lanes);
         }
     }
 }

@@ -15,6 +15,7 @@ internal sealed class TensorBody
     private Buffer? _buffer;
     private int _references;
     private bool _disposed;
+    private bool _waits;
 
     /// <summary>The number of this use; it grows when the body goes back.</summary>
     public int Lease { get; private set; }
@@ -38,6 +39,9 @@ internal sealed class TensorBody
     }
 
     public PackedForms? Forms { get; set; }
+
+    /// <summary>The recorded step that can compute the values again; null unless there is one. It is its <see cref="Tape"/> that sets it, and clears it in time.</summary>
+    public BackwardStep? Source { get; set; }
 
     /// <summary>A body for a tensor of this thread.</summary>
     public static TensorBody Rent(Shape shape, Buffer buffer, int offset)
@@ -76,20 +80,38 @@ internal sealed class TensorBody
         Interlocked.Increment(ref _references);
     }
 
+    /// <summary>Retains the memory, with the values computed again if it had been given back.</summary>
+    public void Recompute(Tensor self)
+    {
+        if (_references > 0)
+        {
+            Retain();
+            return;
+        }
+        (_buffer, Offset, _references) = (BufferPool.Rent(Shape.Count), 0, 1);
+        Source!.Recompute(self);
+    }
+
     public void Release()
     {
         if (Interlocked.Decrement(ref _references) > 0) return;
         _buffer!.Release();
         _buffer = null;
+        if (_waits) return; // since the memory was given back for the first time
         Recycling recycling = s_recycling ??= new Recycling();
-        if (recycling.Deferrals > 0) recycling.Waiting.Add(this);
+        if (recycling.Deferrals > 0)
+        {
+            _waits = true;
+            recycling.Waiting.Add(this);
+        }
         else Recycle(recycling);
     }
 
     private void Recycle(Recycling recycling)
     {
         Lease++;
-        (Gradient, Forms) = (null, null);
+        _waits = false;
+        (Gradient, Forms, Source) = (null, null, null);
         if (recycling.Spare.Count < MostSpare) recycling.Spare.Push(this);
     }
 

@@ -36,8 +36,7 @@ public sealed class ConvBatchNorm
             Folded folded = _folded is { } ready && ready.Of == frozen ? ready : _folded = Fold(frozen);
             return _conv.Forward(x, folded.Weight, folded.Bias, _relu);
         }
-        Tensor h = _norm.Forward(_conv.Forward(x));
-        return _relu ? Ops.Relu(h) : h;
+        return _norm.Forward(_conv.Forward(x), _relu ? Activation.Relu : Activation.None);
     }
 
     private Folded Fold(PackedForms frozen)

@@ -148,8 +148,10 @@ public sealed class BatchNorm2d(Scope scope, int channels)
 
     /// <summary>Normalises by the batch's statistics while the model trains, by the running ones otherwise.</summary>
     /// <param name="x">(B, H, W, channels).</param>
+    /// <param name="activation">What is applied to the result.</param>
     /// <returns>The shape of x.</returns>
-    public Tensor Forward(Tensor x) => Ops.BatchNorm(x, _weight, _bias, _runningMean, _runningVar, _store.Training);
+    public Tensor Forward(Tensor x, Activation activation = Activation.None) =>
+        Ops.BatchNorm(x, _weight, _bias, _runningMean, _runningVar, _store.Training, activation: activation);
 }
 
 /// <summary>Group normalisation with PyTorch's names.</summary>

@@ -76,9 +76,9 @@ public sealed class MambaMixer
     /// <returns>(B, L, d_model).</returns>
     public Tensor Forward(Tensor x)
     {
-        TensorList xz = Ops.Split(_inProj.Forward(x), _config.DInner, _config.DInner); // u and the gate z, (B, L, D)
-        Tensor y = _forward.Scan(xz[0], xz[1]);
-        if (_backward is not null) y = Ops.Add(y, _backward.Scan(xz[0], xz[1]));
+        (Tensor u, Tensor z) = Project(x);
+        Tensor y = _forward.Scan(u, z);
+        if (_backward is not null) y = Ops.Add(y, _backward.Scan(u, z));
         y = _outProj.Forward(y);
         return _config.DivideOut ? Ops.Scale(y, 0.5f) : y; // behind a projection without bias, where there is less to halve
     }
@@ -93,10 +93,17 @@ public sealed class MambaMixer
     {
         if (_backward is not null) throw new InvalidOperationException("MambaMixer.Step: a bidirectional block needs the whole sequence.");
         Check.Rank(x, 2, "MambaMixer.Step", "(B, d_model)");
+        (Tensor u, Tensor z) = Project(x.Reshape(-1, 1, _config.DModel));
+        Tensor y = _forward.Step(u, z, state);
+        return _outProj.Forward(y.Reshape(-1, _config.DInner));
+    }
+
+    /// <summary>u and the gate z, (B, L, D): by the rows of in_proj that belong to each, which are a view, where their result would have to be taken apart.</summary>
+    private (Tensor U, Tensor Z) Project(Tensor x)
+    {
         int inner = _config.DInner;
-        TensorList xz = Ops.Split(_inProj.Forward(x).Reshape(-1, 1, 2 * inner), inner, inner);
-        Tensor y = _forward.Step(xz[0], xz[1], state);
-        return _outProj.Forward(y.Reshape(-1, inner));
+        Tensor weight = _inProj.Weight;
+        return (Ops.Linear(x, Ops.Slice(weight, 0, 0, inner)), Ops.Linear(x, Ops.Slice(weight, 0, inner, inner)));
     }
 
     /// <summary>One direction of scanning with its weights.</summary>

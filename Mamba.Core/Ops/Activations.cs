@@ -3,6 +3,19 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
+/// <summary>The activations that operators can apply to their results as they write them.</summary>
+public enum Activation
+{
+    /// <summary>None: y = x.</summary>
+    None,
+
+    /// <summary>max(x, 0).</summary>
+    Relu,
+
+    /// <summary>x for x &gt; 0, 0.01 x elsewhere.</summary>
+    LeakyRelu,
+}
+
 /// <summary>
 /// The operators. Each checks its arguments, allocates its result, runs its kernels and, where a <see cref="Tape"/> is open and a gradient flows
 /// into an input, records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and layout.

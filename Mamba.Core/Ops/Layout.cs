@@ -30,30 +30,58 @@ public static unsafe partial class Ops
         }
         Tensor y = Tensor.Empty(first.With(dimension, total));
         (nint outer, nint inner) = Around(first, dimension);
-        nint row = total * inner, offset = 0;
-        foreach (Tensor part in parts)
+        JoinStep join = new(new TensorList(parts), dimension, outer, inner, total * inner);
+        join.Forward(y);
+        if (!Tape.Needs(parts)) return y;
+        bool recomputable = false;
+        foreach (Tensor part in parts) recomputable |= part.Source is not null;
+        if (!recomputable)
         {
-            nint length = part.Shape[dimension] * inner;
-            CopyRows.Run(part.Pointer, length, y.Pointer + offset, row, length, outer);
-            offset += length;
+            Tape.Push(y, join, static (join, dy) => join.Backward(dy));
+            return y;
         }
-        if (Tape.Needs(parts))
-            Tape.Push(y, (inputs: new TensorList(parts), dimension, row, outer, inner), static (context, dy) =>
-            {
-                (TensorList inputs, int dimension, nint row, nint outer, nint inner) = context;
-                nint from = 0;
-                foreach (Tensor part in inputs.AsSpan())
-                {
-                    nint length = part.Shape[dimension] * inner;
-                    if (part.NeedsGrad)
-                    {
-                        GradSlot dx = part.OpenGrad();
-                        CopyRows.Run(dy.Pointer + from, row, dx.Pointer, length, length, outer, dx.Accumulate);
-                    }
-                    from += length;
-                }
-            });
+        // A copy of what is kept, or computed again, in any case: a skip connection.
+        Tape.PushRecomputable(y, join, static (join, dy) => join.Backward(dy), static (join, y) => join.Recompute(y));
+        foreach (Tensor part in parts)
+            if (part.Source is null) Tape.Keep(part);
         return y;
+    }
+
+    /// <summary>Tensors joined along a dimension: for each index of the outer dimensions a row, in which those of the parts follow each other.</summary>
+    private readonly record struct JoinStep(TensorList Parts, int Dimension, nint Outer, nint Inner, nint Row)
+    {
+        public void Forward(Tensor y)
+        {
+            nint offset = 0;
+            foreach (Tensor part in Parts.AsSpan())
+            {
+                nint length = part.Shape[Dimension] * Inner;
+                CopyRows.Run(part.Pointer, length, y.Pointer + offset, Row, length, Outer);
+                offset += length;
+            }
+        }
+
+        public void Recompute(Tensor y)
+        {
+            foreach (Tensor part in Parts.AsSpan()) part.Recompute();
+            Forward(y);
+            foreach (Tensor part in Parts.AsSpan()) part.Release();
+        }
+
+        public void Backward(Tensor dy)
+        {
+            nint offset = 0;
+            foreach (Tensor part in Parts.AsSpan())
+            {
+                nint length = part.Shape[Dimension] * Inner;
+                if (part.NeedsGrad)
+                {
+                    GradSlot dx = part.OpenGrad();
+                    CopyRows.Run(dy.Pointer + offset, Row, dx.Pointer, length, length, Outer, dx.Accumulate);
+                }
+                offset += length;
+            }
+        }
     }
 
     /// <summary>Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied.</summary>

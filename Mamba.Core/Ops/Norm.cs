@@ -21,10 +21,12 @@ public static unsafe partial class Ops
     /// <param name="training">Whether to use, and learn from, the statistics of this batch.</param>
     /// <param name="momentum">The weight of this batch in the running statistics.</param>
     /// <param name="eps">Added to the variance.</param>
+    /// <param name="activation">What is applied to the result. It is computed again for a backward pass that needs it, so that x alone is kept.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or there is one value a channel to take statistics of.</exception>
     public static Tensor BatchNorm(
-        Tensor x, Tensor weight, Tensor bias, Tensor runningMean, Tensor runningVar, bool training, float momentum = 0.1f, float eps = NormEps)
+        Tensor x, Tensor weight, Tensor bias, Tensor runningMean, Tensor runningVar, bool training, float momentum = 0.1f, float eps = NormEps,
+        Activation activation = Activation.None)
     {
         (int channels, int rows) = Channels(x, "BatchNorm");
         Check.Extents(weight, "BatchNorm", "weight", channels);
@@ -48,7 +50,7 @@ public static unsafe partial class Ops
         {
             for (int c = 0; c < channels; c++) (mean[c], variance[c]) = (runningMean.Span[c], runningVar.Span[c]);
         }
-        return Normalize(x, weight, bias, 1, rows, channels, channels, mean, variance, eps, constantStatistics: !training);
+        return Normalize(x, weight, bias, 1, rows, channels, channels, mean, variance, eps, activation, constantStatistics: !training);
     }
 
     /// <summary>Group normalisation (Wu and He 2018): each group of channels of each image by its own mean and variance.</summary>
@@ -60,17 +62,18 @@ public static unsafe partial class Ops
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor GroupNorm(Tensor x, int groups, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
-        NormalizeImages("GroupNorm", x, groups, weight, bias, eps);
+        NormalizeImages("GroupNorm", x, groups, weight, bias, eps, Activation.None);
 
     /// <summary>Instance normalisation (Ulyanov et al. 2016): each channel of each image by its own mean and variance.</summary>
     /// <param name="x">(B, ..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>
     /// <param name="bias">(C), or null for 0.</param>
     /// <param name="eps">Added to the variance.</param>
+    /// <param name="activation">What is applied to the result; as in <see cref="BatchNorm"/>.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor InstanceNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
-        NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? x.Shape[-1] : 0, weight, bias, eps);
+    public static Tensor InstanceNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps, Activation activation = Activation.None) =>
+        NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? x.Shape[-1] : 0, weight, bias, eps, activation);
 
     /// <summary>Layer normalisation (Ba et al. 2016): each row by its mean and variance over the last dimension.</summary>
     /// <param name="x">(..., C).</param>
@@ -90,7 +93,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor RmsNorm(Tensor x, Tensor weight, float eps = NormEps) => NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
 
-    private static Tensor NormalizeImages(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps)
+    private static Tensor NormalizeImages(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps, Activation activation)
     {
         Check.That(x.Shape.Rank >= 2 && x.Shape[0] > 0, name, $"input {x.Shape}; expected (B, ..., C)");
         (int channels, int rows) = Channels(x, name);
@@ -111,70 +114,89 @@ public static unsafe partial class Ops
             for (int c = first; c < first + perGroup; c++) groupVariance += (variance[c] + (mean[c] - groupMean) * (mean[c] - groupMean)) / perGroup;
             for (int c = first; c < first + perGroup; c++) (mean[c], variance[c]) = (groupMean, groupVariance);
         }
-        return Normalize(x, weight, bias, images, rows / images, channels, groups, mean, variance, eps, constantStatistics: false);
+        return Normalize(x, weight, bias, images, rows / images, channels, groups, mean, variance, eps, activation, constantStatistics: false);
     }
 
     /// <summary>The common part of the norms whose statistics are a mean and a variance for each segment and channel.</summary>
     private static Tensor Normalize(
-        Tensor x, Tensor? weight, Tensor? bias, int segments, int rows, int channels, int groups, double* mean, double* variance, float eps, bool constantStatistics)
+        Tensor x, Tensor? weight, Tensor? bias, int segments, int rows, int channels, int groups, double* mean, double* variance, float eps, Activation activation,
+        bool constantStatistics)
     {
         int count = segments * channels;
-        Tensor y = Tensor.Empty(x.Shape);
-        Tensor statistics = Tensor.Empty(2, count); // mean and 1 / sqrt(variance + eps)
-        using (Scratch coefficients = new(2 * count))
+        Tensor statistics = Tensor.Empty(4, count); // a ChannelAffine, then 1 / sqrt(variance + eps)
+        ChannelAffine affine = new(statistics.Pointer, count);
+        float* r = statistics.Pointer + 3 * count, gain = weight.Pointer, offset = bias.Pointer;
+        for (int i = 0; i < count; i++)
         {
-            float* scale = coefficients.Pointer, shift = scale + count, m = statistics.Pointer, r = m + count, gain = weight.Pointer, offset = bias.Pointer;
-            for (int i = 0; i < count; i++)
-            {
-                int c = i % channels;
-                double rstd = 1 / Math.Sqrt(variance[i] + eps), w = gain == null ? 1 : gain[c];
-                m[i] = (float)mean[i];
-                r[i] = (float)rstd;
-                scale[i] = (float)(w * rstd);
-                // What rounding took off the mean is put back here.
-                shift[i] = (float)((offset == null ? 0 : offset[c]) - (mean[i] - m[i]) * w * rstd);
-            }
-            ChannelNorm.Apply(x.Pointer, y.Pointer, segments, rows, channels, m, scale, shift);
+            int c = i % channels;
+            double rstd = 1 / Math.Sqrt(variance[i] + eps), w = gain == null ? 1 : gain[c];
+            affine.Mean[i] = (float)mean[i];
+            affine.Scale[i] = (float)(w * rstd);
+            // What rounding took off the mean is put back here.
+            affine.Shift[i] = (float)((offset == null ? 0 : offset[c]) - (mean[i] - affine.Mean[i]) * w * rstd);
+            r[i] = (float)rstd;
         }
+        NormStep step = new(x, weight, bias, statistics, segments, rows, channels, groups, constantStatistics);
+        return activation switch
+        {
+            Activation.Relu => Normalize<Relu>(step),
+            Activation.LeakyRelu => Normalize<LeakyRelu>(step),
+            _ => Normalize<Identity>(step),
+        };
+    }
 
-        if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, (x, weight, bias, statistics, segments, rows, channels, groups, constantStatistics), static (context, dy) =>
-            {
-                (Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, int segments, int rows, int channels, int groups, bool constantStatistics) = context;
-                int count = segments * channels;
-                float* m = statistics.Pointer, r = m + count, w = weight.Pointer;
-                using Scratch sums = Scratch.OfDoubles(2 * (nint)count);
-                double* sumDy = sums.Doubles, sumDyX = sumDy + count;
-                ChannelNorm.GradientSums(x.Pointer, dy.Pointer, segments, rows, channels, m, sumDy, sumDyX);
-                for (int i = 0; i < count; i++) sumDyX[i] *= r[i];
-                AddPerChannel(weight, new Span<double>(sumDyX, count), channels);
-                AddPerChannel(bias, new Span<double>(sumDy, count), channels);
-                if (!x.NeedsGrad) return;
-
-                // dx = r (w dy - mean(w dy) - x^ mean(w dy x^)), the means over the elements that share a mean and a variance.
-                using Scratch coefficients = new(3 * count);
-                float* alpha = coefficients.Pointer, beta = alpha + count, gamma = beta + count;
-                int perGroup = channels / groups;
-                for (int first = 0; first < count; first += perGroup)
-                {
-                    double a = 0, b = 0, n = (double)rows * perGroup;
-                    for (int i = first; i < first + perGroup; i++)
-                    {
-                        double factor = w == null ? 1 : w[i % channels];
-                        a += factor * sumDy[i];
-                        b += factor * sumDyX[i];
-                    }
-                    for (int i = first; i < first + perGroup; i++)
-                    {
-                        alpha[i] = r[i] * (w == null ? 1f : w[i % channels]);
-                        beta[i] = constantStatistics ? 0f : (float)(-b / n * r[i] * r[i]);
-                        gamma[i] = constantStatistics ? 0f : (float)(-a / n * r[i]);
-                    }
-                }
-                GradSlot dx = x.OpenGrad();
-                ChannelNorm.GradientApply(x.Pointer, dy.Pointer, dx.Pointer, segments, rows, channels, m, alpha, beta, gamma, dx.Accumulate);
-            }, x, weight, statistics);
+    private static Tensor Normalize<TActivation>(in NormStep step) where TActivation : unmanaged, IActivation
+    {
+        Tensor y = Tensor.Empty(step.X.Shape);
+        step.Forward<TActivation>(y);
+        if (!Tape.Needs(step.X, step.Weight, step.Bias)) return y;
+        if (typeof(TActivation) == typeof(Identity)) Tape.Push(y, step, static (step, dy) => step.Backward<TActivation>(dy), step.X, step.Weight, step.Statistics);
+        else
+            Tape.PushRecomputable(
+                y, step, static (step, dy) => step.Backward<TActivation>(dy), static (step, y) => step.Forward<TActivation>(y), step.X, step.Weight, step.Statistics);
         return y;
+    }
+
+    /// <summary>A normalisation by statistics of segments and channels; groups of channels that share them are neighbours.</summary>
+    private readonly record struct NormStep(
+        Tensor X, Tensor? Weight, Tensor? Bias, Tensor Statistics, int Segments, int Rows, int Channels, int Groups, bool ConstantStatistics)
+    {
+        private int Count => Segments * Channels;
+
+        private ChannelAffine Affine => new(Statistics.Pointer, Count);
+
+        public void Forward<TActivation>(Tensor y) where TActivation : unmanaged, IActivation =>
+            ChannelNorm.Apply<TActivation>(X.Pointer, y.Pointer, Segments, Rows, Channels, Affine);
+
+        public void Backward<TActivation>(Tensor dy) where TActivation : unmanaged, IActivation
+        {
+            float* r = Statistics.Pointer + 3 * Count, w = Weight.Pointer;
+            using Scratch sums = Scratch.OfDoubles(2 * (nint)Count);
+            double* sumG = sums.Doubles, sumGX = sumG + Count;
+            ChannelNorm.GradientSums<TActivation>(X.Pointer, dy.Pointer, Segments, Rows, Channels, Affine, sumG, sumGX);
+            for (int i = 0; i < Count; i++) sumGX[i] *= r[i];
+            AddPerChannel(Weight, new Span<double>(sumGX, Count), Channels);
+            AddPerChannel(Bias, new Span<double>(sumG, Count), Channels);
+            if (!X.NeedsGrad) return;
+
+            // dx = r (w g - mean(w g) - x^ mean(w g x^)), the means over the elements that share a mean and a variance.
+            using Scratch coefficients = new(2 * Count);
+            float* beta = coefficients.Pointer, gamma = beta + Count;
+            int perGroup = Channels / Groups;
+            for (int first = 0; first < Count; first += perGroup)
+            {
+                double a = 0, b = 0, n = (double)Rows * perGroup;
+                for (int i = first; i < first + perGroup && !ConstantStatistics; i++)
+                {
+                    double factor = w == null ? 1 : w[i % Channels];
+                    a += factor * sumG[i];
+                    b += factor * sumGX[i];
+                }
+                for (int i = first; i < first + perGroup; i++) (beta[i], gamma[i]) = ((float)(-b / n * r[i] * r[i]), (float)(-a / n * r[i]));
+            }
+            GradSlot dx = X.OpenGrad();
+            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, dx.Pointer, Segments, Rows, Channels, Affine, beta, gamma, dx.Accumulate);
+        }
     }
 
     /// <summary>Adds sums given for each segment and channel to the gradient of a parameter (C).</summary>

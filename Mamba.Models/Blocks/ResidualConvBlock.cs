@@ -30,8 +30,7 @@ public sealed class ConvInstanceNorm
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        Tensor h = Ops.InstanceNorm(_conv.Forward(x));
-        return memory.Return(_activate ? Ops.LeakyRelu(h) : h);
+        return memory.Return(Ops.InstanceNorm(_conv.Forward(x), activation: _activate ? Activation.LeakyRelu : Activation.None));
     }
 }
 

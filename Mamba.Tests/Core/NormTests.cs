@@ -23,6 +23,19 @@ internal sealed class NormTests(VectorWidth width)
             Numbers.Uniform(5, 0.5f, 2f, channels),
         ], 1e-5, 3, 4);
 
+    [TestCase(3, 4, 5, 1), TestCase(1, 5, 5, 3), TestCase(3, 3, 4, 17), TestCase(1, 4, 5, 40)]
+    [TestCase(1, 10, 14, 3)] // several chunks of rows
+    public void BatchNorm_with_ReLU_is_one_operator(int batch, int height, int wide, int channels) => OperatorCheck.Run(
+        width, i => Ops.BatchNorm(i[0], i[1], i[2], Tensor.Zeros(channels), Tensor.Full(1f, channels), training: true, activation: Activation.Relu),
+        i => [.. Naive.Normalize(i[0], e => e % channels, i[1], i[2], channels).Select(y => Math.Max(0, y))],
+        [Numbers.Uniform(1, -1f, 3f, batch, height, wide, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
+
+    [TestCase(1, 1), TestCase(3, 3), TestCase(1, 17), TestCase(3, 33)]
+    public void InstanceNorm_with_leaky_ReLU_is_one_operator(int batch, int channels) => OperatorCheck.Run(
+        width, i => Ops.InstanceNorm(i[0], eps: 1e-4f, activation: Activation.LeakyRelu),
+        i => [.. Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4).Select(y => Math.Max(0.01 * y, y))],
+        [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels)]);
+
     [Test]
     public void BatchNorm_learns_the_running_statistics()
     {

@@ -74,6 +74,52 @@ internal sealed class TapeTests
     }
 
     [Test]
+    public void What_can_be_computed_again_is_not_kept()
+    {
+        Tensor x = Numbers.Random(2, 4, 8, 8, 16), weight = Numbers.Random(3, 16, 32, 3, 3);
+        (long Held, float[] Input, float[] Weight) Train(bool fused)
+        {
+            Tensor input = x.Clone(), kernel = weight.Clone();
+            (input.RequiresGrad, kernel.RequiresGrad) = (true, true);
+            long before = RentedByTheLiving();
+            using Tape tape = new();
+            Tensor y;
+            using (MemoryScope scope = new())
+            {
+                Tensor skip = fused ? Ops.InstanceNorm(input, activation: Activation.Relu) : Ops.Relu(Ops.InstanceNorm(input));
+                y = scope.Return(Ops.Conv2d(Ops.Concat(Ops.Exp(skip), skip), kernel, padding: 1));
+            }
+            long held = BufferPool.Rented - before;
+            for (int i = 0; i < 3; i++) Tensor.Full(float.NaN, x.Shape).Dispose(); // what was given back has other numbers
+            tape.Backward(y, Tensor.Full(1f, y.Shape));
+            return (held, input.Grad!.Value.Span.ToArray(), kernel.Grad!.Value.Span.ToArray());
+        }
+
+        (long Held, float[] Input, float[] Weight) plain = Train(fused: false), fused = Train(fused: true);
+        // Without: result, skip, its exponential, both joined. With: result and exponential.
+        Assert.That(plain.Held - fused.Held, Is.GreaterThanOrEqualTo(3 * x.Count));
+        GradCheck.Close(plain.Input.Select(g => (double)g).ToArray(), fused.Input, 1e-6, "gradient of the input");
+        Assert.That(fused.Weight, Is.EqualTo(plain.Weight));
+    }
+
+    [Test]
+    public void A_result_outlives_the_step_that_could_compute_it_again()
+    {
+        Tensor x = Numbers.Random(2, 2, 3, 4), weight = Numbers.Random(3, 2, 4, 5);
+        (x.RequiresGrad, weight.RequiresGrad) = (true, true);
+        using Tape first = new();
+        Tensor y = Ops.InstanceNorm(x, activation: Activation.Relu);
+        first.Backward(y, Tensor.Full(1f, y.Shape));
+
+        using Tape second = new();
+        Tensor z = Ops.MatMul(y, weight); // nobody computes y again any more
+        float expected = y.Span[0] + y.Span[4] + y.Span[8];
+        y.Dispose();
+        second.Backward(z, Tensor.Full(1f, z.Shape));
+        Assert.That(weight.Grad!.Value.Span[0], Is.EqualTo(expected).Within(1e-6f));
+    }
+
+    [Test]
     public void A_reshape_shares_its_gradient()
     {
         Tensor x = Numbers.Random(3, 6, 4);

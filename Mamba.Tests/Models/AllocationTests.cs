@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Memory;
 using Mamba.Models;
 using Mamba.Models.Data;
 using Mamba.Models.Measurement;
@@ -25,6 +26,25 @@ internal sealed class AllocationTests
     public void A_step_allocates_nothing(ModelEntry entry, bool training)
     {
         AssertAllocatesNothing(Small(entry, training).Run);
+    }
+
+    /// <summary>At the paper's batch of 64, that and what a step works with besides fit into 24 GiB.</summary>
+    [Test]
+    public void A_unet_saves_at_most_100_MB_an_image()
+    {
+        ModelConfig config = new(InputChannels: 3, Classes: 1);
+        VisionModel model = Registry.Find("unet").Create(config);
+        long[] held = new long[2];
+        for (int i = 0; i < 2; i++)
+        {
+            Tensor images = Tensor.Zeros(i + 1, 256, 256, 3);
+            model.Parameters.Training = true;
+            long before = BufferPool.Rented;
+            using Tape tape = new();
+            _ = model.Forward(images);
+            held[i] = BufferPool.Rented - before;
+        }
+        Assert.That((held[1] - held[0]) * sizeof(float), Is.InRange(50e6, 100e6));
     }
 
     [TestCase("ul-vm-unet")]
