@@ -79,13 +79,14 @@ internal static unsafe class Gemm
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
         kernel.PartDepth = Launch.Chunks(k, parts);
         bool transposed = a.Row == 1 && a.Column != 1;
-        nint block = TileShape.Block(kernel.PartDepth);
+        nint block = TileShape.ProductBlock(kernel.PartDepth);
         kernel.Copy = (transposed ? a.Column : a.Row) % ConflictingRows == 0;
         kernel.Depth = transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth;
         // Few rows and many columns: share the columns, too. By shape alone.
         nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
         kernel.PanelsPerItem = blocks >= 8 ? Math.Min(groups, fit) : Math.Clamp(groups * blocks / 8, 1, fit);
         kernel.Groups = Launch.Chunks(groups, kernel.PanelsPerItem);
+        kernel.PanelsPerItem = Launch.Chunks(groups, kernel.Groups); // even groups: the rows are read again for each
         if (parts == 1)
         {
             Launch.Run(kernel, blocks * kernel.Groups, 1, width);
@@ -109,7 +110,7 @@ internal static unsafe class Gemm
     {
         nint width = 2 * Count<V>();
         PanelSource source = Columns(k, n, b);
-        TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>();
+        TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>(TileShape.LongestProduct);
         // A panel for one column or two would cost the tiles as much as for half a vector of them.
         nint dots = a.Column == 1 && b.Row == 1 && k >= Count<V>() && n % width <= MostDots ? n % width : 0;
         if (dots > 0) Dots<V>(m, dots, k, a, b.Offset((n - dots) * b.Column), c.Offset(n - dots), add);
@@ -203,7 +204,7 @@ internal static unsafe class Gemm
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
                     if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyRows<V>(a, rows, depth, copied.Pointer);
-                    TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>();
+                    TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>(TileShape.LongestProduct);
                     if (k > start) epilogue = new Epilogue(add: true);
                     // Rows of sums that are not cut go down a panel in one go.
                     bool gathered = Copy && transposed;
