@@ -62,10 +62,20 @@ internal readonly record struct SpreadPacking(int Cout, int Cin, int Taps, Vecto
     {
         nint columns = (nint)Taps * Cin;
         using Scratch reordered = new(Cout * columns);
-        for (nint co = 0; co < Cout; co++)
-            for (nint ci = 0; ci < Cin; ci++)
-                for (nint tap = 0; tap < Taps; tap++)
-                    reordered.Pointer[co * columns + tap * Cin + ci] = weight[(co * Cin + ci) * Taps + tap];
+        Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
         PackPanels.Run(Gemm.Columns(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
+    }
+}
+
+/// <summary>(Cin, taps) to (taps, Cin); one item is an output channel.</summary>
+internal unsafe struct TapsOutermost : IKernel
+{
+    public float* Weight, Reordered;
+    public nint Cin, Taps;
+
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint size = Cin * Taps;
+        for (nint co = begin; co < end; co++) Transpose.Run(Weight + co * size, Taps, Cin, Taps, Reordered + co * size, Cin);
     }
 }

@@ -24,6 +24,9 @@ internal unsafe struct PackPanels : IKernel
     private const nint RunBlock = 16;
     private const nint MostTaps = 9;
 
+    // Flipped weights lie a whole output channel apart from step to step: so many are on their way.
+    private const nint StepsAhead = 4;
+
     public PanelSource Source;
     public float* Target;
 
@@ -71,6 +74,11 @@ internal unsafe struct PackPanels : IKernel
             PackTaps<V>(s, from, columns, target);
             return;
         }
+        if (s is { InnerStep: -1, ColumnStep: > 1 and <= MostTaps } && s.OuterStep == -s.Inner && s.ColumnStep == s.Outer * s.Inner)
+        {
+            PackFlippedTaps<V>(s, from, columns, target);
+            return;
+        }
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
         // A block of a run at a time through all of its neighbours: in the weights of a convolution the taps lie between the channels, and so are read
         // while they are in the first-level cache.
@@ -101,7 +109,9 @@ internal unsafe struct PackPanels : IKernel
         float* turned = stackalloc float[(int)(RunBlock * MostTaps * 2 * 16)];
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
         {
-            nint channels = Math.Min(RunBlock, s.Length - begin), rows = channels * taps;
+            nint channels = Math.Min(RunBlock, s.Length - begin), rows = channels * taps, next = Math.Min(RunBlock, s.Length - begin - channels) * taps;
+            for (nint c = 0; c < columns; c++)
+                for (nint i = 0; i < next; i += Lookahead.Line) Prefetch(from + c * s.ColumnStep + begin * taps + rows + i);
             if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
             Transpose.Run(from + begin * taps, s.ColumnStep, columns, rows, turned, width);
             for (nint tap = 0; tap < taps; tap++)
@@ -111,6 +121,27 @@ internal unsafe struct PackPanels : IKernel
                     Store(Load<V>(row), to);
                     Store(Load<V>(row + n), to + n);
                 }
+        }
+    }
+
+    /// <summary>Packs the weights of an input gradient: at each step the columns with all their taps are contiguous, and are turned in a buffer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static void PackFlippedTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n, taps = s.ColumnStep;
+        float* turned = stackalloc float[(int)(MostTaps * 2 * 16)], block = from - (taps - 1);
+        if (columns < width) new Span<float>(turned, (int)(taps * width)).Clear();
+        for (nint l = 0; l < s.Length; l++, block += s.Step)
+        {
+            for (nint i = 0; l < s.Length - StepsAhead && i < columns * taps; i += Lookahead.Line) Prefetch(block + StepsAhead * s.Step + i);
+            Transpose.Run(block, taps, columns, taps, turned, width);
+            for (nint tap = 0; tap < taps; tap++)
+            {
+                float* row = turned + (taps - 1 - tap) * width, to = target + (tap * s.Length + l) * width;
+                Store(Load<V>(row), to);
+                Store(Load<V>(row + n), to + n);
+            }
         }
     }
 }
