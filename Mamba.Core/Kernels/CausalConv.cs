@@ -42,8 +42,7 @@ internal static unsafe class CausalConv
     private static Scratch TapsFirst(in SequenceShape s, float* weight)
     {
         Scratch taps = new(s.Taps * s.Channels);
-        for (nint c = 0; c < s.Channels; c++)
-            for (nint tap = 0; tap < s.Taps; tap++) taps.Pointer[tap * s.Channels + c] = weight[c * s.Taps + tap];
+        Transpose.Run(weight, s.Taps, s.Channels, s.Taps, taps.Pointer, s.Channels);
         return taps;
     }
 }

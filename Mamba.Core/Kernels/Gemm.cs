@@ -50,6 +50,9 @@ internal static unsafe class Gemm
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
 
+    // A product of fewer multiply-adds takes one thread less time than a second one needs to join.
+    private const nint WorthSharing = 1 << 18;
+
     // Columns past the last whole panel that are taken as dot products, and rows of these at once.
     private const nint MostDots = 2;
     private const int DotRows = 4;
@@ -89,7 +92,8 @@ internal static unsafe class Gemm
         kernel.PanelsPerItem = Launch.Chunks(groups, kernel.Groups); // even groups: the rows are read again for each
         if (parts == 1)
         {
-            Launch.Run(kernel, blocks * kernel.Groups, 1, width);
+            nint items = blocks * kernel.Groups;
+            Launch.Run(kernel, items, m * n * k <= WorthSharing ? items : 1, width);
             return;
         }
         using Scratch results = new(parts * m * n);

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
@@ -90,29 +91,30 @@ internal static unsafe class SelectiveScan
     public static void PackStates(in ScanShape s, float* states, nint items, float factor, float* packed)
     {
         nint size = s.StateSize, blocks = s.Blocks, vector = s.Lanes;
+        Span<float> all = new(packed, checked((int)(items * blocks * size)));
+        if (s.BlocksPerGroup * vector > s.GroupChannels || s.FullStates > s.States) all.Clear();
         for (nint block = 0; block < items * blocks; block++)
         {
             nint channel = s.ChannelOf(block % blocks, out nint lanes) + block / blocks * s.Channels;
-            for (nint k = 0; k * vector < size; k++)
-                for (nint lane = 0; lane < vector; lane++)
-                    packed[block * size + k * vector + lane] = lane < lanes && k < s.States ? states[(channel + lane) * s.States + k] * factor : 0f;
+            Transpose.Run(states + channel * s.States, s.States, lanes, s.States, packed + block * size, vector);
         }
+        if (factor != 1f) TensorPrimitives.Multiply(all, factor, all);
     }
 
     /// <summary>states (+)= (items, Blocks, N, Lanes) as (items, D, N); items of the packed array may lie further apart.</summary>
     public static void UnpackStates(in ScanShape s, float* packed, nint itemStep, nint items, float* states, bool add)
     {
+        nint blocks = s.Blocks, size = s.StateSize, vector = s.Lanes;
+        using Scratch turned = new(add ? vector * s.States : 0);
         for (nint item = 0; item < items; item++)
-            for (nint block = 0; block < s.Blocks; block++)
+            for (nint block = 0; block < blocks; block++)
             {
                 nint channel = s.ChannelOf(block, out nint lanes) + item * s.Channels;
-                float* source = packed + item * itemStep + block * s.StateSize;
-                for (nint lane = 0; lane < lanes; lane++)
-                    for (nint k = 0; k < s.States; k++)
-                    {
-                        float* target = states + (channel + lane) * s.States + k;
-                        *target = (add ? *target : 0f) + source[k * s.Lanes + lane];
-                    }
+                float* source = packed + item * itemStep + block * size, target = states + channel * s.States;
+                Transpose.Run(source, vector, s.States, lanes, add ? turned.Pointer : target, s.States);
+                if (!add) continue;
+                Span<float> sum = new(target, (int)(lanes * s.States));
+                TensorPrimitives.Add(sum, new ReadOnlySpan<float>(turned.Pointer, sum.Length), sum);
             }
     }
 
