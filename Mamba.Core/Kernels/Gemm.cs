@@ -235,10 +235,12 @@ internal static unsafe class Gemm
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
         {
+            const int RowsAhead = 2;
             nint n = Count<V>(), row = OddLines(depth);
             for (nint r = 0; r < rows; r++)
             {
                 float* from = a.Pointer + r * a.Row, target = to + r * row;
+                for (nint k = 0; r < rows - RowsAhead && k < depth; k += Lookahead.Line) Prefetch(from + RowsAhead * a.Row + k);
                 for (nint k = 0; k < depth; k += n) Store(Load<V>(from + k, Math.Min(n, depth - k)), target + k, Math.Min(n, depth - k));
             }
             return new Matrix(to, row);
