@@ -63,7 +63,7 @@ internal static partial class ResultsFile
                 var cell = row.FirstOrDefault(c => (c.Bench.Width, c.Bench.Threads) == column);
                 text.Append(cell.Report is null ? " |" : $" {Cell(cell.Yardstick, cell.Report.ResultStatistics!.Median)} |");
             }
-            text.Append(CultureInfo.InvariantCulture, $" {row.Max(c => c.Report.GcStats.GetBytesAllocatedPerOperation(c.Report.BenchmarkCase) ?? 0)} |\n");
+            text.Append(CultureInfo.InvariantCulture, $" {row.Max(c => c.Yardstick.Allocated)} |\n");
         }
         return text.ToString();
     }

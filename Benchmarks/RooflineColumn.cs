@@ -1,6 +1,5 @@
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
-using BenchmarkDotNet.Diagnosers;
 using BenchmarkDotNet.Exporters;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
@@ -52,8 +51,8 @@ internal sealed class RooflineColumn(string name, string legend, Func<Yardstick,
             new RooflineColumn("Rate", "Operations or least bytes a second", (y, t) => FormattableString.Invariant($"{y.Rate(t):F1} {y.Unit}")),
             new RooflineColumn(
                 "Of peak", "Share of the FMA peak (GFLOP/s), or of the bandwidth of copying in memory (GB/s), at this width and on these threads",
-                (y, t) => FormattableString.Invariant($"{100 * y.Share(t):F0} %")))
-        .AddDiagnoser(new MemoryDiagnoser(new MemoryDiagnoserConfig(displayGenColumns: false)))
+                (y, t) => FormattableString.Invariant($"{100 * y.Share(t):F0} %")),
+            new RooflineColumn("Allocated", "Managed bytes that a call allocates, on all threads", (y, _) => FormattableString.Invariant($"{y.Allocated} B")))
         .AddExporter(MarkdownExporter.GitHub)
         .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80));
 
