@@ -150,7 +150,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Tensor[] inputs = s.Inputs();
         foreach (Tensor input in inputs) input.RequiresGrad = true;
         BufferPool.ResetPeak();
-        long before = BufferPool.Rented;
+        long before = RentedMemory.OfTheLiving();
         using (Tape tape = new())
         {
             (Tensor y, _) = Run(inputs, ScanSchedule.Sequential);

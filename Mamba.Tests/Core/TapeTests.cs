@@ -14,7 +14,7 @@ internal sealed class TapeTests
         Tensor x = Numbers.Random(1, 1000);
         x.RequiresGrad = true;
         Step(x); // the first step allocates the leaf's gradient, which stays
-        long before = RentedByTheLiving();
+        long before = RentedMemory.OfTheLiving();
         Step(x);
         Assert.That(BufferPool.Rented, Is.EqualTo(before));
 
@@ -31,7 +31,7 @@ internal sealed class TapeTests
     public void Memory_that_is_left_to_the_collector_is_no_longer_counted()
     {
         long held = Forget();
-        Assert.That(RentedByTheLiving(), Is.LessThanOrEqualTo(held - 12345));
+        Assert.That(RentedMemory.OfTheLiving(), Is.LessThanOrEqualTo(held - 12345));
 
         [MethodImpl(MethodImplOptions.NoInlining)]
         static long Forget()
@@ -47,7 +47,7 @@ internal sealed class TapeTests
     public void Sizes_that_are_not_used_any_more_make_way_in_the_pool()
     {
         MemoryScope.Trim();
-        RentedByTheLiving();
+        RentedMemory.OfTheLiving();
         BufferPool.ResetPeak();
         for (int size = 100_000; size < 4_000_000; size += size / 4) Tensor.Full(0f, size).Dispose(); // the pool is full of sizes that come once
         long before = 0;
@@ -81,7 +81,7 @@ internal sealed class TapeTests
         {
             Tensor input = x.Clone(), kernel = weight.Clone();
             (input.RequiresGrad, kernel.RequiresGrad) = (true, true);
-            long before = RentedByTheLiving();
+            long before = RentedMemory.OfTheLiving();
             using Tape tape = new();
             Tensor y;
             using (MemoryScope scope = new())
@@ -176,13 +176,5 @@ internal sealed class TapeTests
         }
         tape.RepeatLastStep();
         Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new[] { 12f, 20f }), "without ZeroGrad gradients add up");
-    }
-
-    /// <summary>What is rented when the collector has taken all that earlier tests forgot.</summary>
-    private static long RentedByTheLiving()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        return BufferPool.Rented;
     }
 }

@@ -4,6 +4,7 @@ using Mamba.Models;
 using Mamba.Models.Data;
 using Mamba.Models.Measurement;
 using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Models;
 
@@ -37,11 +38,11 @@ internal sealed class AllocationTests
         long[] held = new long[2];
         for (int i = 0; i < 2; i++)
         {
-            Tensor images = Tensor.Zeros(i + 1, 256, 256, 3);
+            using Tensor images = Tensor.Zeros(i + 1, 256, 256, 3);
             model.Parameters.Training = true;
-            long before = BufferPool.Rented;
+            long before = RentedMemory.OfTheLiving();
             using Tape tape = new();
-            _ = model.Forward(images);
+            using Tensor result = model.Forward(images);
             held[i] = BufferPool.Rented - before;
         }
         Assert.That((held[1] - held[0]) * sizeof(float), Is.InRange(50e6, 100e6));

@@ -176,7 +176,7 @@ internal sealed class CancellationTests
     [Test]
     public void What_is_disposed_gives_its_memory_back_and_is_not_used_again()
     {
-        long before = BufferPool.Rented;
+        long before = RentedMemory.OfTheLiving();
         Segmenter segmenter = new(Small("unet"), Info("unet"));
         Classifier classifier = new(Small("vit"), Info("vit"));
         Assert.That(BufferPool.Rented, Is.GreaterThan(before));
