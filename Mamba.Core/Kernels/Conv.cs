@@ -179,7 +179,7 @@ internal unsafe struct ConvForward : IKernel
             nint first = part * PanelsPerItem * width, last = Math.Min(s.CoutGroup, first + PanelsPerItem * width);
             for (nint c = first; c < last; c += width)
                 for (nint r = 0; r < rows; r++)
-                    MatrixTile.Column<V>(
+                    TileColumn.Run<V>(
                         tile, s.OutWidth, band.Pointer + r * s.StrideY * band.RowStride, Packed + group * groupSize + c * s.Depth,
                         y + (r * s.OutWidth * s.Cout) + c, Math.Min(width, s.CoutGroup - c), Epilogue.At(group * s.CoutGroup + c));
         }
@@ -242,7 +242,7 @@ internal unsafe struct ConvWeightGradient : IKernel
                     PackPanels.Pack<V>(source, c, panel.Pointer);
                     for (nint ky = 0; ky < s.KernelHeight; ky++)
                         for (nint j = 0; j < runs; j++)
-                            MatrixTile.Column<V>(
+                            TileColumn.Run<V>(
                                 tile, run, band.Pointer + ky * s.DilationY * band.RowStride + j * s.DilationX * s.CinGroup, panel.Pointer,
                                 sums + ((ky * runs + j) * run * Columns) + c, width, new Epilogue(add: index > firstBand));
                 }

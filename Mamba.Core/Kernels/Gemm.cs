@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
@@ -38,15 +37,22 @@ internal static unsafe class Gemm
     // Rows of a work item: enough tiles to pay for fetching panels, few enough to share the work of small products.
     private const nint RowBlock = 96;
 
-    // Panels of half a megabyte, and a block of rows to this depth, stay in the second-level cache.
+    // Enough for the threads to end at about the same time.
+    private const nint FewestItems = 16;
+
+    // Every block of rows reads B once. One of so many floats comes from behind a cache that others use, too: blocks twice as high read it half as often.
+    private const nint LargeFactor = 1 << 21;
+
+    // Panels of half a megabyte, and a copied block of rows, stay in the second-level cache.
     private const nint PanelFloats = 1 << 17;
-    private const nint DepthBlock = 512;
+    private const nint CopiedFloats = RowBlock * 1024;
 
     // Rows this many floats apart, or a multiple of it, fall into the same two places of the first-level cache, where the twelve of a tile push each other out;
     // so do the steps of a transposed A.
     private const nint ConflictingRows = 512;
 
     // A long inner dimension with a small result (weight gradients) is split into parts, each with a result of its own.
+    private const nint LongestPart = 512;
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
 
@@ -77,29 +83,28 @@ internal static unsafe class Gemm
             Launch.Run(adding, m, RowBlock, width);
             return;
         }
-        nint panel = PackPanels.Width(width), groups = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, RowBlock), parts = 1;
-        if (k >= 4 * DepthBlock && m * n <= SplitLargestResult) parts = Launch.Chunks(k, Launch.Chunks(k, Math.Min(MostParts, Launch.Chunks(k, DepthBlock))));
+        bool transposed = a.Row == 1 && a.Column != 1, split = k >= 4 * LongestPart && m * n <= SplitLargestResult;
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
-        kernel.PartDepth = Launch.Chunks(k, parts);
-        bool transposed = a.Row == 1 && a.Column != 1;
-        nint block = TileShape.ProductBlock(kernel.PartDepth);
         kernel.Copy = (transposed ? a.Column : a.Row) % ConflictingRows == 0;
-        kernel.Depth = transposed || kernel.Copy ? Math.Min(kernel.PartDepth, DepthBlock / block * block) : kernel.PartDepth;
-        // Few rows and many columns: share the columns, too. By shape alone.
-        nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
-        kernel.PanelsPerItem = blocks >= 8 ? Math.Min(groups, fit) : Math.Clamp(groups * blocks / 8, 1, fit);
-        kernel.Groups = Launch.Chunks(groups, kernel.PanelsPerItem);
-        kernel.PanelsPerItem = Launch.Chunks(groups, kernel.Groups); // even groups: the rows are read again for each
+        kernel.Rows = kernel.Copy && k * n >= LargeFactor && m >= 16 * RowBlock ? 2 * RowBlock : RowBlock;
+        kernel.PartDepth = split ? Launch.Even(k, Math.Max(LongestPart, Launch.Chunks(k, MostParts))) : k;
+        kernel.Depth = transposed ? TileShape.ProductBlock(kernel.PartDepth) : kernel.Copy ? Launch.Even(kernel.PartDepth, CopiedFloats / kernel.Rows) : kernel.PartDepth;
+        // Few rows and many columns: share the columns, too. By shape alone. A copy serves all columns of an item.
+        nint panel = PackPanels.Width(width), panelCount = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, kernel.Rows), parts = Launch.Chunks(k, kernel.PartDepth);
+        nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel)), wanted = Math.Max(1, panelCount * Math.Min(blocks, FewestItems) / FewestItems);
+        kernel.PanelsPerItem = Launch.Even(panelCount, kernel.Copy ? wanted : Math.Min(wanted, fit));
+        kernel.PanelsPerGroup = Launch.Even(kernel.PanelsPerItem, fit);
+        kernel.Shares = Launch.Chunks(panelCount, kernel.PanelsPerItem);
+        nint items = blocks * kernel.Shares * parts;
         if (parts == 1)
         {
-            nint items = blocks * kernel.Groups;
             Launch.Run(kernel, items, m * n * k <= WorthSharing ? items : 1, width);
             return;
         }
         using Scratch results = new(parts * m * n);
         kernel.C = results.Pointer;
         (kernel.CRow, kernel.PartResult, kernel.Epilogue) = (n, m * n, default);
-        Launch.Run(kernel, blocks * kernel.Groups * parts, 1, width);
+        Launch.Run(kernel, items, 1, width);
         adding.Parts = parts;
         adding.Results = results.Pointer;
         Launch.Run(adding, m, RowBlock, width);
@@ -132,7 +137,7 @@ internal static unsafe class Gemm
                 float* rowOfA = a.Pointer + row * a.Row;
                 (tile.Ahead, tile.AheadStep) = ahead.Length > 0 ? ((nint)(ahead.Pointer - rowOfA), Lookahead.Line) : (0, 0);
                 ahead = ahead.After(k * Lookahead.Line);
-                MatrixTile.Column<V>(tile, rows, rowOfA, inPlace ? b.Pointer + column : panel, c.Pointer + row * c.Row + column, lanes, new Epilogue(add: add));
+                TileColumn.Run<V>(tile, rows, rowOfA, inPlace ? b.Pointer + column : panel, c.Pointer + row * c.Row + column, lanes, new Epilogue(add: add));
             }
         }
     }
@@ -176,13 +181,16 @@ internal static unsafe class Gemm
     public static PanelSource Columns(nint k, nint n, Matrix b) =>
         new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, Step = b.Row, Columns = n, ColumnStep = b.Column };
 
-    /// <summary>One item: a block of rows times a group of panels, over a part of the inner dimension.</summary>
+    /// <summary>One item: a block of rows times some groups of panels, over a part of the inner dimension.</summary>
     private struct GemmKernel : IKernel
     {
-        public nint M, N, K, CRow, PanelsPerItem, Groups, Depth, PartDepth, PartResult;
+        public nint M, N, K, CRow, Rows, PanelsPerItem, PanelsPerGroup, Shares, PartDepth, PartResult;
         public Matrix A;
         public float* Panels, C;
         public Epilogue Epilogue;
+
+        /// <summary>How much of the inner dimension is taken at a time.</summary>
+        public nint Depth;
 
         /// <summary>Whether A is copied first, because its rows, or the steps of a transposed one, conflict in the cache.</summary>
         public bool Copy;
@@ -192,51 +200,56 @@ internal static unsafe class Gemm
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
-            nint width = 2 * Count<V>(), blocks = Launch.Chunks(M, RowBlock), sumRow = OddLines(PanelsPerItem * width);
-            bool inOneGo = Depth >= PartDepth, transposed = A.Row == 1;
-            using Scratch copied = new(Copy ? RowBlock * OddLines(Depth) : 0), sums = new(inOneGo ? 0 : RowBlock * sumRow);
+            nint width = 2 * Count<V>(), blocks = Launch.Chunks(M, Rows), group = PanelsPerGroup * width;
+            bool transposed = A.Row == 1;
+            using Scratch copied = new(Copy ? Rows * OddLines(Depth) : 0);
             for (nint item = begin; item < end; item++)
             {
-                nint row = item % blocks * RowBlock, rows = Math.Min(RowBlock, M - row), group = item / blocks % Groups, part = item / blocks / Groups;
-                nint first = group * PanelsPerItem * width, columns = Math.Min(N - first, PanelsPerItem * width);
+                nint row = item % blocks * Rows, rows = Math.Min(Rows, M - row), share = item / blocks % Shares, part = item / blocks / Shares;
                 nint start = part * PartDepth, stop = Math.Min(K, start + PartDepth);
-                float* result = C + part * PartResult + row * CRow + first;
-                Matrix c = inOneGo ? new(result, CRow) : new(sums.Pointer, sumRow);
-                Epilogue epilogue = inOneGo ? Epilogue.At(first) : default;
+                nint left = share * PanelsPerItem * width, right = Math.Min(N, left + PanelsPerItem * width);
+                float* c = C + part * PartResult + row * CRow;
                 for (nint k = start; k < stop; k += Depth)
                 {
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
-                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyRows<V>(a, rows, depth, copied.Pointer);
-                    TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = c.Row }.Cut<V>(TileShape.LongestProduct);
-                    if (k > start) epilogue = new Epilogue(add: true);
-                    // Rows of sums that are not cut go down a panel in one go.
-                    bool gathered = Copy && transposed;
-                    nint height = tile.LengthBlock == depth && !gathered ? rows : MatrixTile.MostRows;
-                    for (nint r = 0; r < rows; r += height)
-                    {
-                        if (transposed && !gathered) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
-                        else if (a.Row == depth) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows * depth, MatrixTile.MostRows);
-                        for (nint column = 0; column < columns; column += width)
-                        {
-                            MatrixTile.Column<V>(
-                                tile, Math.Min(height, rows - r), a.Pointer + r * (gathered ? depth : a.Row), Panels + (first + column) * K + k * width,
-                                c.Pointer + r * c.Row + column, Math.Min(width, columns - column), epilogue.At(column));
-                            (tile.Ahead, tile.AheadStep) = (0, 0);
-                        }
-                    }
+                    nint next = a.Row;
+                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer, out next) : CopyRows<V>(a, rows, depth, copied.Pointer, out next);
+                    bool first = k == start, last = k + depth >= stop;
+                    Epilogue epilogue = new(first ? Epilogue.Bias : null, Epilogue.Add || !first, Epilogue.Relu && last);
+                    for (nint from = left; from < right; from += group)
+                        Group<V>(a, next, rows, depth, Panels + from * K + k * width, c + from, Math.Min(group, right - from), epilogue.At(from));
                 }
-                if (!inOneGo)
-                    new AddParts { Parts = 1, Columns = columns, Results = c.Pointer, ResultRow = c.Row, C = result, CRow = CRow, Epilogue = Epilogue.At(first) }.Run<V>(0, rows);
             }
         }
 
-        /// <summary>Rows go to where they are an odd number of cache lines apart.</summary>
+        /// <summary>C (+)= A B for rows of A, the next of which is <paramref name="next"/> floats on, and adjacent panels.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
+        private readonly void Group<V>(Matrix a, nint next, nint rows, nint depth, float* panels, float* c, nint columns, in Epilogue epilogue) where V : unmanaged
+        {
+            TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = CRow }.Cut<V>(TileShape.LongestProduct);
+            // Rows of sums that are not cut go down a panel in one go.
+            nint width = 2 * Count<V>(), height = tile.LengthBlock == depth && next == a.Row ? rows : MatrixTile.MostRows;
+            for (nint r = 0; r < rows; r += height)
+            {
+                if (a.Row == 1 && next == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
+                else if (a.Row == depth) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows * depth, MatrixTile.MostRows);
+                for (nint column = 0; column < columns; column += width)
+                {
+                    TileColumn.Run<V>(
+                        tile, Math.Min(height, rows - r), a.Pointer + r * next, panels + column * K, c + r * CRow + column, Math.Min(width, columns - column),
+                        epilogue.At(column));
+                    (tile.Ahead, tile.AheadStep) = (0, 0);
+                }
+            }
+        }
+
+        /// <summary>Rows go to where the next one is an odd number of cache lines on.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to, out nint next) where V : unmanaged
         {
             const int RowsAhead = 2;
-            nint n = Count<V>(), row = OddLines(depth);
+            nint n = Count<V>(), row = next = OddLines(depth);
             for (nint r = 0; r < rows; r++)
             {
                 float* from = a.Pointer + r * a.Row, target = to + r * row;
@@ -248,7 +261,7 @@ internal static unsafe class Gemm
 
         /// <summary>The columns of a transposed A go to where those of a tile follow each other, step by step.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to)
+        private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to, out nint next)
         {
             const int Height = MatrixTile.MostRows, StepsAhead = 8;
             float* from = a.Pointer;
@@ -256,15 +269,10 @@ internal static unsafe class Gemm
             {
                 for (nint i = 0; k < depth - StepsAhead && i < rows; i += Lookahead.Line) Prefetch(from + StepsAhead * a.Column + i);
                 nint r = 0;
-                for (; r <= rows - Height; r += Height)
-                {
-                    Vector128<float> first = Load<Vector128<float>>(from + r), second = Load<Vector128<float>>(from + r + 4), third = Load<Vector128<float>>(from + r + 8);
-                    Store(first, to + r * depth);
-                    Store(second, to + r * depth + 4);
-                    Store(third, to + r * depth + 8);
-                }
+                for (; r <= rows - Height; r += Height) CopyTwelve(from + r, to + r * depth);
                 for (nint i = r; i < rows; i++) to[r * depth + i - r] = from[i];
             }
+            next = depth;
             return new Matrix(to - depth * Height, 1, Height);
         }
     }

@@ -35,17 +35,20 @@ internal struct TileShape
     {
         TileShape t = this;
         t.BStep = 2 * Count<V>();
-        (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Even(Length, longest));
-        if (Inner * Length <= longest) (t.OuterBlock, t.InnerBlock) = (Even(Outer, longest / Math.Max(1, Inner * Length)), Inner);
-        else if (Length <= longest) t.InnerBlock = Even(Inner, longest / Length);
+        (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Launch.Even(Length, longest));
+        if (Inner * Length <= longest) (t.OuterBlock, t.InnerBlock) = (Launch.Even(Outer, longest / Math.Max(1, Inner * Length)), Inner);
+        else if (Length <= longest) t.InnerBlock = Launch.Even(Inner, longest / Length);
         return t;
     }
 
     /// <summary>The blocks of the inner dimension of a product.</summary>
-    public static nint ProductBlock(nint length) => Even(length, LongestProduct);
+    public static nint ProductBlock(nint length) => Launch.Even(length, LongestProduct);
+}
 
-    /// <summary>The size of parts of equal size, at most <paramref name="largest"/>.</summary>
-    private static nint Even(nint count, nint largest) => Launch.Chunks(count, Launch.Chunks(count, Math.Max(1, Math.Min(count, largest))));
+/// <summary>How much of the runs a block has, and <see cref="TileShape.Ahead"/> as seen from its first factor.</summary>
+internal struct BlockShape
+{
+    public nint Outer, Inner, Length, Ahead;
 }
 
 /// <summary>What a result is when it is written: relu(product + bias + C), each part where it is asked for.</summary>

@@ -47,7 +47,7 @@ internal unsafe struct WinogradConv : IKernel
                 }
                 for (nint point = 0; point < Winograd.Points; point++)
                     for (nint panel = first; panel < last; panel++)
-                        MatrixTile.Column<V>(
+                        TileColumn.Run<V>(
                             product, count, inputs.Pointer + point * inputPoint, Packed + (panel * Winograd.Points + point) * weightPoint,
                             results.Pointer + ((panel - first) * Winograd.Points + point) * resultPoint, Columns(panel * width, width), default);
                 for (nint panel = first; panel < last; panel++)

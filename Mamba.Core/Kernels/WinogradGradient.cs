@@ -140,7 +140,7 @@ internal unsafe struct WinogradWeightGradient : IKernel
             float* inputs = Inputs + firstRow / WinogradGradient.Block * WinogradGradient.Block * Tiles + firstRow % WinogradGradient.Block;
             for (nint p = 0; p < Winograd.Points; p++)
                 for (nint c = first; c < last; c += width)
-                    MatrixTile.Column<V>(
+                    TileColumn.Run<V>(
                         product, rows, inputs + p * InputPoint, Gradients + p * GradientPoint + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
             for (nint c = first; c < last; c += n)
             {

@@ -62,6 +62,9 @@ internal static unsafe class Launch
     /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
     public static nint Chunks(nint count, nint grain) => (count + grain - 1) / grain;
 
+    /// <summary>The size of the fewest parts of even size that are at most <paramref name="largest"/>.</summary>
+    public static nint Even(nint count, nint largest) => Chunks(count, Chunks(count, Math.Max(1, Math.Min(count, largest))));
+
     private static void Invoke<K, V>(void* kernel, nint begin, nint end) where K : unmanaged, IKernel where V : unmanaged =>
         Unsafe.AsRef<K>(kernel).Run<V>(begin, end);
 }

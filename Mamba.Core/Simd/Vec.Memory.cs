@@ -1,0 +1,120 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Mamba.Core.Simd;
+
+// How vectors come from memory and go there, whole or in part.
+internal static unsafe partial class Vec
+{
+    /// <summary>The number of lanes of V.</summary>
+    [MethodImpl(Inline)]
+    public static nint Count<V>() where V : unmanaged => sizeof(V) / sizeof(float);
+
+    /// <summary>All lanes from p on; p need not be aligned.</summary>
+    [MethodImpl(Inline)]
+    public static V Load<V>(float* p) where V : unmanaged => Unsafe.ReadUnaligned<V>(p);
+
+    /// <summary>All lanes to p on; p need not be aligned.</summary>
+    [MethodImpl(Inline)]
+    public static void Store<V>(V v, float* p) where V : unmanaged => Unsafe.WriteUnaligned(p, v);
+
+    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) from p on, zero in the others; nothing past them is read.</summary>
+    [MethodImpl(Inline)]
+    public static V Load<V>(float* p, nint n) where V : unmanaged
+    {
+        if (n == Count<V>()) return Load<V>(p); // mostly so, and well predicted
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
+            return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Vector512<float>.Zero));
+        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Cast<Vector256<float>, V>(Avx.MaskLoad(p, FirstLanes256(n)));
+        if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Cast<Vector128<float>, V>(Avx.MaskLoad(p, FirstLanes128(n)));
+        return LoadLanes<V>(p, n, default);
+    }
+
+    /// <summary>The same with the lanes of <paramref name="rest"/> in the others.</summary>
+    [MethodImpl(Inline)]
+    public static V Load<V>(float* p, nint n, V rest) where V : unmanaged
+    {
+        if (n == Count<V>()) return Load<V>(p);
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
+            return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Cast<V, Vector512<float>>(rest)));
+        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Select(Cast<Vector256<float>, V>(FirstLanes256(n)), Load<V>(p, n), rest);
+        if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Select(Cast<Vector128<float>, V>(FirstLanes128(n)), Load<V>(p, n), rest);
+        return LoadLanes(p, n, rest);
+    }
+
+    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) to p on; nothing past them is written.</summary>
+    [MethodImpl(Inline)]
+    public static void Store<V>(V v, float* p, nint n) where V : unmanaged
+    {
+        if (n == Count<V>()) Store(v, p);
+        else if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) Avx512F.MaskStore(p, FirstLanes512(n), Cast<V, Vector512<float>>(v));
+        else if (typeof(V) == typeof(Vector256<float>))
+        {
+            // By halves: AVX's masked store takes tens of micro-operations on AMD's processors.
+            Vector128<float> part = Cast<V, Vector256<float>>(v).GetLower();
+            if (n >= 4)
+            {
+                part.Store(p);
+                p += 4;
+                part = Cast<V, Vector256<float>>(v).GetUpper();
+            }
+            StoreBelow4(part, p, n & 3);
+        }
+        else if (typeof(V) == typeof(Vector128<float>)) StoreBelow4(Cast<V, Vector128<float>>(v), p, n);
+        else StoreLanes(v, p, n);
+    }
+
+    [MethodImpl(Inline)]
+    private static void StoreBelow4(Vector128<float> v, float* p, nint n)
+    {
+        if ((n & 2) != 0)
+        {
+            Unsafe.WriteUnaligned(p, v.AsDouble().ToScalar());
+            p += 2;
+            v = Vector128.Shuffle(v, Vector128.Create(2, 3, 2, 3));
+        }
+        if ((n & 1) != 0) *p = v.ToScalar();
+    }
+
+    [MethodImpl(Inline)]
+    private static Vector512<float> FirstLanes512(nint n) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create((int)n)).AsSingle();
+
+    [MethodImpl(Inline)]
+    private static Vector256<float> FirstLanes256(nint n) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create((int)n)).AsSingle();
+
+    [MethodImpl(Inline)]
+    private static Vector128<float> FirstLanes128(nint n) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create((int)n)).AsSingle();
+
+    // Out of line, so that the spilled vector below costs nothing in the loops that call the masked forms above.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static V LoadLanes<V>(float* p, nint n, V rest) where V : unmanaged
+    {
+        for (nint i = 0; i < n; i++) ((float*)&rest)[i] = p[i];
+        return rest;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void StoreLanes<V>(V v, float* p, nint n) where V : unmanaged
+    {
+        for (nint i = 0; i < n; i++) p[i] = ((float*)&v)[i];
+    }
+
+    /// <summary>Asks for the cache line at an address, where the processor takes such hints.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(float* address)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(address);
+    }
+
+    /// <summary>Twelve floats from one place to another.</summary>
+    [MethodImpl(Inline)]
+    public static void CopyTwelve(float* from, float* to)
+    {
+        Vector128<float> first = Vector128.Load(from), second = Vector128.Load(from + 4), third = Vector128.Load(from + 8);
+        first.Store(to);
+        second.Store(to + 4);
+        third.Store(to + 8);
+    }
+}
