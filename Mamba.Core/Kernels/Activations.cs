@@ -20,6 +20,7 @@ internal interface IActivation
     static abstract V Derivative<V>(V xOrY) where V : unmanaged;
 }
 
+/// <summary>What follows from an <see cref="IActivation"/>.</summary>
 internal static class Activations
 {
     /// <summary>f'(x), given x.</summary>

@@ -15,7 +15,7 @@ internal static unsafe class CausalConv
     /// <summary>y = f(bias + sum_j taps[j] x[t - K + 1 + j]).</summary>
     public static void Forward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* y) where TActivation : unmanaged, IActivation
     {
-        using Scratch taps = TapsFirst(s, weight);
+        using DepthwiseTaps taps = new(weight, s.Channels, s.Taps);
         Launch.Run(
             new CausalConvForward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y }, s.Tokens, s.Grain, Isa.For(s.Channels));
     }
@@ -24,26 +24,14 @@ internal static unsafe class CausalConv
     public static void Backward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* dy, in CausalConvGradients gradients) where TActivation : unmanaged, IActivation
     {
         nint items = s.Batch * s.Parts, size = (s.Taps + 1) * s.Channels;
-        using Scratch taps = TapsFirst(s, weight), sums = new(items * size);
+        using DepthwiseTaps taps = new(weight, s.Channels, s.Taps);
+        using Scratch sums = new(items * size);
         Launch.Run(
             new CausalConvBackward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Dy = dy, Dx = gradients.X, Add = gradients.AddX, Sums = sums.Pointer }, items, 1, Isa.For(s.Channels));
         Span<float> sum = new(sums.Pointer, (int)size);
         for (nint i = 1; i < items; i++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + i * size, (int)size), sum);
-        for (nint c = 0; c < s.Channels; c++)
-        {
-            for (nint tap = 0; gradients.Weight != null && tap < s.Taps; tap++) Put(sums.Pointer[tap * s.Channels + c], gradients.Weight + c * s.Taps + tap, gradients.AddWeight);
-            if (gradients.Bias != null) Put(sums.Pointer[s.Taps * s.Channels + c], gradients.Bias + c, gradients.AddBias);
-        }
-
-        static void Put(float value, float* target, bool add) => *target = add ? *target + value : value;
-    }
-
-    /// <summary>(C, 1, K) to (K, C).</summary>
-    private static Scratch TapsFirst(in SequenceShape s, float* weight)
-    {
-        Scratch taps = new(s.Taps * s.Channels);
-        Transpose.Run(weight, s.Taps, s.Channels, s.Taps, taps.Pointer, s.Channels);
-        return taps;
+        if (gradients.Weight != null) Transpose.Run(sums.Pointer, s.Channels, s.Taps, s.Channels, gradients.Weight, gradients.AddWeight);
+        if (gradients.Bias != null) Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, gradients.Bias, gradients.AddBias);
     }
 }
 

@@ -79,3 +79,20 @@ internal unsafe struct TapsOutermost : IKernel
         for (nint co = begin; co < end; co++) Transpose.Run(Weight + co * size, Taps, Cin, Taps, Reordered + co * size, Cin);
     }
 }
+
+/// <summary>The weight (C, 1, K) of a depthwise convolution as (K, C), so that lanes are channels.</summary>
+internal readonly unsafe ref struct DepthwiseTaps(float* weight, nint channels, nint taps)
+{
+    private readonly Scratch _taps = Turned(weight, channels, taps);
+
+    public float* Pointer => _taps.Pointer;
+
+    public void Dispose() => _taps.Dispose();
+
+    private static Scratch Turned(float* weight, nint channels, nint taps)
+    {
+        Scratch turned = new(taps * channels);
+        Transpose.Run(weight, taps, channels, taps, turned.Pointer, channels);
+        return turned;
+    }
+}

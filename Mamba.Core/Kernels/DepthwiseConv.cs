@@ -21,7 +21,7 @@ internal static unsafe class DepthwiseConv
             Forward(Widened(s), repeated.Pointer, weight, bias, y);
             return;
         }
-        using Scratch taps = TapsFirst(s, weight);
+        using DepthwiseTaps taps = new(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         if (IsByFour(s)) RunWindow<LanesByFour, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else
@@ -45,7 +45,7 @@ internal static unsafe class DepthwiseConv
             }
             return;
         }
-        using Scratch taps = TapsFirst(s, weight);
+        using DepthwiseTaps taps = new(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         // Without stride it is the convolution of dy with the taps backwards.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
         if (IsByFour(s)) RunWindow<LaneEach, LanesByFour>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
@@ -68,7 +68,7 @@ internal static unsafe class DepthwiseConv
         nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight, blocks = Launch.Chunks(s.Cout, DepthwiseSums.Block);
         nint perPart = Launch.Chunks(rows, Launch.Chunks(WantedItems, blocks)), parts = Launch.Chunks(rows, perPart);
         int size = checked((int)(taps * s.Cout));
-        using Scratch sums = new(parts * size), turned = new(add ? size : 0), outside = RowOfZeros(s);
+        using Scratch sums = new(parts * size), outside = RowOfZeros(s);
         DepthwiseSums all = new() { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Parts = parts, RowsPerPart = perPart };
         if (IsByFour(s)) Launch.Run(new DepthwiseWindowWeights<LanesByFour> { All = all, Outside = outside.Pointer }, parts * blocks, 1, WidthFor(s));
         else if (IsWindow(s)) Launch.Run(new DepthwiseWindowWeights<LaneEach> { All = all, Outside = outside.Pointer }, parts * blocks, 1, WidthFor(s));
@@ -76,14 +76,8 @@ internal static unsafe class DepthwiseConv
 
         Span<float> sum = new(sums.Pointer, size);
         for (nint p = 1; p < parts; p++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + p * size, size), sum);
-        Transpose.Run(sums.Pointer, s.Cout, taps, s.Cout, add ? turned.Pointer : dw, taps);
-        Span<float> gradient = new(dw, size);
-        if (add) TensorPrimitives.Add(gradient, new ReadOnlySpan<float>(turned.Pointer, size), gradient);
+        Transpose.Run(sums.Pointer, s.Cout, taps, s.Cout, dw, add);
     }
-
-    /// <summary>A row of an image; what lies above and below is <paramref name="outside"/>.</summary>
-    public static float* Row(in ConvShape s, float* x, nint image, nint y, float* outside) =>
-        (nuint)y < (nuint)s.Height ? x + (image * s.Height + y) * s.Width * s.Cin : outside;
 
     private static bool IsRepeated(in ConvShape s) => s.CoutGroup > 1 && !IsByFour(s);
 
@@ -119,15 +113,6 @@ internal static unsafe class DepthwiseConv
         Scratch zeros = new(count);
         new Span<float>(zeros.Pointer, count).Clear();
         return zeros;
-    }
-
-    /// <summary>(Cout, 1, Kh, Kw) to (Kh, Kw, Cout).</summary>
-    private static Scratch TapsFirst(in ConvShape s, float* weight)
-    {
-        int count = s.KernelHeight * s.KernelWidth;
-        Scratch taps = new((nint)count * s.Cout);
-        Transpose.Run(weight, count, s.Cout, count, taps.Pointer, s.Cout);
-        return taps;
     }
 
     private static Scratch Repeat(in ConvShape s, float* x)

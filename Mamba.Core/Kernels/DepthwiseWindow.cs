@@ -39,6 +39,23 @@ internal readonly unsafe struct LanesByFour : IChannelLanes
     public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => Quads.Fold(v, p, add);
 }
 
+/// <summary>Three rows of an image below each other; what lies above and below the image is a row of zeros.</summary>
+internal readonly unsafe struct WindowRows(float* above, float* level, float* below)
+{
+    public readonly float* Above = above, Level = level, Below = below;
+
+    public WindowRows(in ConvShape s, float* x, nint image, nint top, float* outside)
+        : this(Row(s, x, image, top, outside), Row(s, x, image, top + 1, outside), Row(s, x, image, top + 2, outside))
+    {
+    }
+
+    /// <summary>The rows from a channel on.</summary>
+    public WindowRows From(nint channel) => new(Above + channel, Level + channel, Below + channel);
+
+    private static float* Row(in ConvShape s, float* x, nint image, nint y, float* outside) =>
+        (nuint)y < (nuint)s.Height ? x + (image * s.Height + y) * s.Width * s.Cin : outside;
+}
+
 /// <summary>
 /// The depthwise convolution with 3x3 taps and no stride. For a vector of channels a row is walked along: each column of three pixels is read once and goes
 /// to the three sums it belongs to, so that registers hold nine taps, three sums and a pixel, and no more. One item: an output row.
@@ -64,20 +81,17 @@ internal unsafe struct DepthwiseWindow<TIn, TOut> : IKernel where TIn : struct, 
         for (nint item = begin; item < end; item++)
         {
             nint image = item / Shape.OutHeight, top = item % Shape.OutHeight - Shape.PaddingY;
-            float* above = DepthwiseConv.Row(Shape, X, image, top, Outside), level = DepthwiseConv.Row(Shape, X, image, top + 1, Outside);
-            float* below = DepthwiseConv.Row(Shape, X, image, top + 2, Outside), y = Y + item * Shape.OutWidth * Shape.Cout;
-            for (nint c = 0; c < channels; c += n)
-            {
-                nint from = c / TIn.Share;
-                Walk<V>(above + from, level + from, below + from, y + c / TOut.Share, c, Math.Min(n, channels - c));
-            }
+            WindowRows rows = new(Shape, X, image, top, Outside);
+            float* y = Y + item * Shape.OutWidth * Shape.Cout;
+            for (nint c = 0; c < channels; c += n) Walk<V>(rows.From(c / TIn.Share), y + c / TOut.Share, c, Math.Min(n, channels - c));
         }
     }
 
     /// <summary>An output row in the channels from c on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Walk<V>(float* above, float* level, float* below, float* y, nint c, nint lanes) where V : unmanaged
+    private readonly void Walk<V>(WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
     {
+        float* above = rows.Above, level = rows.Level, below = rows.Below;
         nint tap = TapStep;
         float* taps = Taps + c;
         V t00 = Load<V>(taps, lanes), t01 = Load<V>(taps + tap, lanes), t02 = Load<V>(taps + 2 * tap, lanes);
@@ -140,21 +154,18 @@ internal unsafe struct DepthwiseWindowWeights<TIn> : IKernel where TIn : struct,
             for (nint row = part.Row; row < part.RowEnd; row++)
             {
                 nint image = row / s.OutHeight, top = row % s.OutHeight - s.PaddingY;
-                float* above = DepthwiseConv.Row(s, All.X, image, top, Outside), level = DepthwiseConv.Row(s, All.X, image, top + 1, Outside);
-                float* below = DepthwiseConv.Row(s, All.X, image, top + 2, Outside), dy = All.Dy + row * s.OutWidth * channels;
-                for (nint c = part.Channel; c < part.ChannelEnd; c += n)
-                {
-                    nint from = c / TIn.Share;
-                    Walk<V>(above + from, level + from, below + from, dy + c, sums + c, Math.Min(n, channels - c));
-                }
+                WindowRows rows = new(s, All.X, image, top, Outside);
+                float* dy = All.Dy + row * s.OutWidth * channels;
+                for (nint c = part.Channel; c < part.ChannelEnd; c += n) Walk<V>(rows.From(c / TIn.Share), dy + c, sums + c, Math.Min(n, channels - c));
             }
         }
     }
 
     /// <summary>Adds a row to the sums in some channels.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Walk<V>(float* above, float* level, float* below, float* dy, float* sums, nint lanes) where V : unmanaged
+    private readonly void Walk<V>(WindowRows rows, float* dy, float* sums, nint lanes) where V : unmanaged
     {
+        float* above = rows.Above, level = rows.Level, below = rows.Below;
         nint step = All.Shape.Cout, column = All.Shape.Cin, width = All.Shape.Width, padding = All.Shape.PaddingX, within = All.Shape.OutWidth - padding;
         V s00 = Load<V>(sums, lanes), s01 = Load<V>(sums + step, lanes), s02 = Load<V>(sums + 2 * step, lanes);
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);

@@ -105,7 +105,7 @@ internal unsafe struct PackPanels : IKernel
     [SkipLocalsInit]
     private static void PackTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, taps = s.Step;
+        nint width = 2 * Count<V>(), taps = s.Step;
         float* turned = stackalloc float[(int)(RunBlock * MostTaps * 2 * 16)];
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
         {
@@ -116,11 +116,7 @@ internal unsafe struct PackPanels : IKernel
             Transpose.Run(from + begin * taps, s.ColumnStep, columns, rows, turned, width);
             for (nint tap = 0; tap < taps; tap++)
                 for (nint l = 0; l < channels; l++)
-                {
-                    float* row = turned + (l * taps + tap) * width, to = target + (tap * s.Length + begin + l) * width;
-                    Store(Load<V>(row), to);
-                    Store(Load<V>(row + n), to + n);
-                }
+                    CopyRow<V>(turned + (l * taps + tap) * width, target + (tap * s.Length + begin + l) * width);
         }
     }
 
@@ -129,19 +125,21 @@ internal unsafe struct PackPanels : IKernel
     [SkipLocalsInit]
     private static void PackFlippedTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, taps = s.ColumnStep;
+        nint width = 2 * Count<V>(), taps = s.ColumnStep;
         float* turned = stackalloc float[(int)(MostTaps * 2 * 16)], block = from - (taps - 1);
         if (columns < width) new Span<float>(turned, (int)(taps * width)).Clear();
         for (nint l = 0; l < s.Length; l++, block += s.Step)
         {
             for (nint i = 0; l < s.Length - StepsAhead && i < columns * taps; i += Lookahead.Line) Prefetch(block + StepsAhead * s.Step + i);
             Transpose.Run(block, taps, columns, taps, turned, width);
-            for (nint tap = 0; tap < taps; tap++)
-            {
-                float* row = turned + (taps - 1 - tap) * width, to = target + (tap * s.Length + l) * width;
-                Store(Load<V>(row), to);
-                Store(Load<V>(row + n), to + n);
-            }
+            for (nint tap = 0; tap < taps; tap++) CopyRow<V>(turned + (taps - 1 - tap) * width, target + (tap * s.Length + l) * width);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyRow<V>(float* from, float* to) where V : unmanaged
+    {
+        Store(Load<V>(from), to);
+        Store(Load<V>(from + Count<V>()), to + Count<V>());
     }
 }

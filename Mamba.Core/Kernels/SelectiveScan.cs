@@ -105,16 +105,11 @@ internal static unsafe class SelectiveScan
     public static void UnpackStates(in ScanShape s, float* packed, nint itemStep, nint items, float* states, bool add)
     {
         nint blocks = s.Blocks, size = s.StateSize, vector = s.Lanes;
-        using Scratch turned = new(add ? vector * s.States : 0);
         for (nint item = 0; item < items; item++)
             for (nint block = 0; block < blocks; block++)
             {
                 nint channel = s.ChannelOf(block, out nint lanes) + item * s.Channels;
-                float* source = packed + item * itemStep + block * size, target = states + channel * s.States;
-                Transpose.Run(source, vector, s.States, lanes, add ? turned.Pointer : target, s.States);
-                if (!add) continue;
-                Span<float> sum = new(target, (int)(lanes * s.States));
-                TensorPrimitives.Add(sum, new ReadOnlySpan<float>(turned.Pointer, sum.Length), sum);
+                Transpose.Run(packed + item * itemStep + block * size, vector, s.States, lanes, states + channel * s.States, add);
             }
     }
 

@@ -27,6 +27,18 @@ internal static unsafe class Transpose
             for (nint j = 0; j < columns; j++) to[j * toRow + i] = from[i * fromRow + j];
     }
 
+    /// <summary>to[j rows + i] (+)= from[i fromRow + j].</summary>
+    public static void Run(float* from, nint fromRow, nint rows, nint columns, float* to, bool add)
+    {
+        if (!add)
+        {
+            Run(from, fromRow, rows, columns, to, rows);
+            return;
+        }
+        for (nint j = 0; j < columns; j++)
+            for (nint i = 0; i < rows; i++) to[j * rows + i] += from[i * fromRow + j];
+    }
+
     /// <summary>to[j toRow + i] = from[i fromRow + j] for i, j from 0 to 3.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Block(float* from, nint fromRow, float* to, nint toRow)
