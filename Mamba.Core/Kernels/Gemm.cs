@@ -37,8 +37,8 @@ internal static unsafe class Gemm
     // Rows of a work item: enough tiles to pay for fetching panels, few enough to share the work of small products.
     private const nint RowBlock = 96;
 
-    // Enough for the threads to end at about the same time.
-    private const nint FewestItems = 16;
+    // Enough for the threads to end at about the same time; more where an item is large, because its copy serves all columns.
+    private const nint FewestItems = 8, FewestCopyingItems = 16;
 
     // Every block of rows reads B once. One of so many floats comes from behind a cache that others use, too: blocks twice as high read it half as often.
     private const nint LargeFactor = 1 << 21;
@@ -91,7 +91,8 @@ internal static unsafe class Gemm
         kernel.Depth = transposed ? TileShape.ProductBlock(kernel.PartDepth) : kernel.Copy ? Launch.Even(kernel.PartDepth, CopiedFloats / kernel.Rows) : kernel.PartDepth;
         // Few rows and many columns: share the columns, too. By shape alone. A copy serves all columns of an item.
         nint panel = PackPanels.Width(width), panelCount = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, kernel.Rows), parts = Launch.Chunks(k, kernel.PartDepth);
-        nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel)), wanted = Math.Max(1, panelCount * Math.Min(blocks, FewestItems) / FewestItems);
+        nint fewest = kernel.Copy ? FewestCopyingItems : FewestItems, wanted = Math.Max(1, panelCount * Math.Min(blocks, fewest) / fewest);
+        nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
         kernel.PanelsPerItem = Launch.Even(panelCount, kernel.Copy ? wanted : Math.Min(wanted, fit));
         kernel.PanelsPerGroup = Launch.Even(kernel.PanelsPerItem, fit);
         kernel.Shares = Launch.Chunks(panelCount, kernel.PanelsPerItem);
