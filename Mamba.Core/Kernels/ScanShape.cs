@@ -21,7 +21,7 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
     public const int StatesAtOnce = 4;
 
     private const nint ItemsWanted = 32;
-    private const nint UpdatesPerGrain = 1 << 18;
+    private const nint UpdatesPerGrain = 3 << 14;
     private const nint FloatsOfChunk = 384; // of one array over the tokens of a chunk; some twenty such arrays share the first-level cache
 
     public nint Lanes => Isa.Lanes(Width);
