@@ -56,7 +56,7 @@ internal static unsafe class Gemm
     private const nint SplitLargestResult = 1 << 16;
     private const nint MostParts = 32;
 
-    // A product of fewer multiply-adds takes one thread less time than a second one needs to join.
+    // A product of fewer multiply-adds, those of unused lanes among them, takes one thread less time than a second one needs to join.
     private const nint WorthSharing = 1 << 18;
 
     // Columns past the last whole panel that are taken as dot products, and rows of these at once.
@@ -99,7 +99,7 @@ internal static unsafe class Gemm
         nint items = blocks * kernel.Shares * parts;
         if (parts == 1)
         {
-            Launch.Run(kernel, items, m * n * k <= WorthSharing ? items : 1, width);
+            Launch.Run(kernel, items, m * panelCount * panel * k <= WorthSharing ? items : 1, width);
             return;
         }
         using Scratch results = new(parts * m * n);

@@ -149,8 +149,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Size s = new(1, Length, Channels, States, 1);
         Tensor[] inputs = s.Inputs();
         foreach (Tensor input in inputs) input.RequiresGrad = true;
-        BufferPool.ResetPeak();
         long before = RentedMemory.OfTheLiving();
+        BufferPool.ResetPeak();
         using (Tape tape = new())
         {
             (Tensor y, _) = Run(inputs, ScanSchedule.Sequential);
