@@ -86,12 +86,14 @@ internal static unsafe class Gemm
         bool transposed = a.Row == 1 && a.Column != 1, split = k >= 4 * LongestPart && m * n <= SplitLargestResult;
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
         kernel.Copy = (transposed ? a.Column : a.Row) % ConflictingRows == 0;
-        kernel.Rows = kernel.Copy && k * n >= LargeFactor && m >= 16 * RowBlock ? 2 * RowBlock : RowBlock;
         kernel.PartDepth = split ? Launch.Even(k, Math.Max(LongestPart, Launch.Chunks(k, MostParts))) : k;
+        // By shape alone, as all of the cutting. Few rows and columns: lower blocks, so that there is work for every thread.
+        nint panel = PackPanels.Width(width), panelCount = Launch.Chunks(n, panel), parts = Launch.Chunks(k, kernel.PartDepth);
+        nint highest = kernel.Copy && k * n >= LargeFactor && m >= 16 * RowBlock ? 2 * RowBlock : RowBlock;
+        kernel.Rows = Math.Min(highest, MatrixTile.MostRows * Launch.Chunks(m * panelCount * parts, FewestItems * MatrixTile.MostRows));
         kernel.Depth = transposed ? TileShape.ProductBlock(kernel.PartDepth) : kernel.Copy ? Launch.Even(kernel.PartDepth, CopiedFloats / kernel.Rows) : kernel.PartDepth;
-        // Few rows and many columns: share the columns, too. By shape alone. A copy serves all columns of an item.
-        nint panel = PackPanels.Width(width), panelCount = Launch.Chunks(n, panel), blocks = Launch.Chunks(m, kernel.Rows), parts = Launch.Chunks(k, kernel.PartDepth);
-        nint fewest = kernel.Copy ? FewestCopyingItems : FewestItems, wanted = Math.Max(1, panelCount * Math.Min(blocks, fewest) / fewest);
+        // Few rows and many columns: share the columns, too. A copy serves all columns of an item.
+        nint blocks = Launch.Chunks(m, kernel.Rows), fewest = kernel.Copy ? FewestCopyingItems : FewestItems, wanted = Math.Max(1, panelCount * Math.Min(blocks, fewest) / fewest);
         nint fit = Math.Max(1, PanelFloats / (kernel.Depth * panel));
         kernel.PanelsPerItem = Launch.Even(panelCount, kernel.Copy ? wanted : Math.Min(wanted, fit));
         kernel.PanelsPerGroup = Launch.Even(kernel.PanelsPerItem, fit);
