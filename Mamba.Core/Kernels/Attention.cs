@@ -10,7 +10,7 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
     private const nint LargestBlock = 256;
 
-    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Chunks(Queries, Launch.Chunks(Queries, LargestBlock));
+    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Even(Queries, LargestBlock);
 
     public readonly nint QueryBlocks => Launch.Chunks(Queries, QueryBlock);
 

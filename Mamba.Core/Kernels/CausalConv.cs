@@ -15,7 +15,7 @@ internal static unsafe class CausalConv
     /// <summary>y = f(bias + sum_j taps[j] x[t - K + 1 + j]).</summary>
     public static void Forward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* y) where TActivation : unmanaged, IActivation
     {
-        using DepthwiseTaps taps = new(weight, s.Channels, s.Taps);
+        using Scratch taps = DepthwiseTaps.Of(weight, s.Channels, s.Taps);
         Launch.Run(
             new CausalConvForward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y }, s.Tokens, s.Grain, Isa.For(s.Channels));
     }
@@ -24,8 +24,7 @@ internal static unsafe class CausalConv
     public static void Backward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* dy, in CausalConvGradients gradients) where TActivation : unmanaged, IActivation
     {
         nint items = s.Batch * s.Parts, size = (s.Taps + 1) * s.Channels;
-        using DepthwiseTaps taps = new(weight, s.Channels, s.Taps);
-        using Scratch sums = new(items * size);
+        using Scratch taps = DepthwiseTaps.Of(weight, s.Channels, s.Taps), sums = new(items * size);
         Launch.Run(
             new CausalConvBackward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Dy = dy, Dx = gradients.X, Add = gradients.AddX, Sums = sums.Pointer }, items, 1, Isa.For(s.Channels));
         Span<float> sum = new(sums.Pointer, (int)size);
@@ -53,7 +52,7 @@ internal readonly record struct SequenceShape(nint Batch, nint Length, nint Chan
     /// <summary>Parts of a sequence that the backward pass takes by themselves.</summary>
     public nint Parts => Launch.Chunks(Length, LongestPart);
 
-    public nint PartLength => Launch.Chunks(Length, Math.Max(1, Parts));
+    public nint PartLength => Launch.Even(Length, LongestPart);
 
     /// <summary>The place in memory of a token; positions count in the order in which tokens see those before them.</summary>
     public nint Token(nint batch, nint position) => batch * Length + (Reverse ? Length - 1 - position : position);

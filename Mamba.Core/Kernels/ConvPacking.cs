@@ -80,16 +80,11 @@ internal unsafe struct TapsOutermost : IKernel
     }
 }
 
-/// <summary>The weight (C, 1, K) of a depthwise convolution as (K, C), so that lanes are channels.</summary>
-internal readonly unsafe ref struct DepthwiseTaps(float* weight, nint channels, nint taps)
+/// <summary>The taps of a depthwise convolution.</summary>
+internal static unsafe class DepthwiseTaps
 {
-    private readonly Scratch _taps = Turned(weight, channels, taps);
-
-    public float* Pointer => _taps.Pointer;
-
-    public void Dispose() => _taps.Dispose();
-
-    private static Scratch Turned(float* weight, nint channels, nint taps)
+    /// <summary>The weight (C, 1, K) as (K, C), so that lanes are channels.</summary>
+    public static Scratch Of(float* weight, nint channels, nint taps)
     {
         Scratch turned = new(taps * channels);
         Transpose.Run(weight, taps, channels, taps, turned.Pointer, channels);

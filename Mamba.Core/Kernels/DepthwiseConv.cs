@@ -21,7 +21,7 @@ internal static unsafe class DepthwiseConv
             Forward(Widened(s), repeated.Pointer, weight, bias, y);
             return;
         }
-        using DepthwiseTaps taps = new(weight, s.Cout, s.KernelHeight * s.KernelWidth);
+        using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         if (IsByFour(s)) RunWindow<LanesByFour, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else
@@ -45,7 +45,7 @@ internal static unsafe class DepthwiseConv
             }
             return;
         }
-        using DepthwiseTaps taps = new(weight, s.Cout, s.KernelHeight * s.KernelWidth);
+        using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         // Without stride it is the convolution of dy with the taps backwards.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
         if (IsByFour(s)) RunWindow<LaneEach, LanesByFour>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);

@@ -77,7 +77,7 @@ internal static unsafe class Gemm
     public static void RunPacked(nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width)
     {
         if (m == 0 || n == 0) return;
-        AddParts adding = new() { Columns = n, ResultRow = n, PartResult = m * n, C = c, CRow = cRow, Epilogue = epilogue };
+        AddParts adding = new() { Columns = n, PartResult = m * n, C = c, CRow = cRow, Epilogue = epilogue };
         if (k == 0)
         {
             Launch.Run(adding, m, RowBlock, width);
@@ -216,8 +216,8 @@ internal static unsafe class Gemm
                 {
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
-                    nint next = a.Row;
-                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer, out next) : CopyRows<V>(a, rows, depth, copied.Pointer, out next);
+                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyRows<V>(a, rows, depth, copied.Pointer);
+                    nint next = Copy && transposed ? depth : a.Row; // twelve gathered rows take twelve times the depth
                     bool first = k == start, last = k + depth >= stop;
                     Epilogue epilogue = new(first ? Epilogue.Bias : null, Epilogue.Add || !first, Epilogue.Relu && last);
                     for (nint from = left; from < right; from += group)
@@ -249,10 +249,10 @@ internal static unsafe class Gemm
 
         /// <summary>Rows go to where the next one is an odd number of cache lines on.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to, out nint next) where V : unmanaged
+        private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
         {
             const int RowsAhead = 2;
-            nint n = Count<V>(), row = next = OddLines(depth);
+            nint n = Count<V>(), row = OddLines(depth);
             for (nint r = 0; r < rows; r++)
             {
                 float* from = a.Pointer + r * a.Row, target = to + r * row;
@@ -264,7 +264,7 @@ internal static unsafe class Gemm
 
         /// <summary>The columns of a transposed A go to where those of a tile follow each other, step by step.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to, out nint next)
+        private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to)
         {
             const int Height = MatrixTile.MostRows, StepsAhead = 8;
             float* from = a.Pointer;
@@ -275,7 +275,6 @@ internal static unsafe class Gemm
                 for (; r <= rows - Height; r += Height) CopyTwelve(from + r, to + r * depth);
                 for (nint i = r; i < rows; i++) to[r * depth + i - r] = from[i];
             }
-            next = depth;
             return new Matrix(to - depth * Height, 1, Height);
         }
     }
@@ -283,7 +282,7 @@ internal static unsafe class Gemm
     /// <summary>C (+)= the sum of the results of parts of the inner dimension; one item is a row.</summary>
     private struct AddParts : IKernel
     {
-        public nint Parts, Columns, ResultRow, PartResult, CRow;
+        public nint Parts, Columns, PartResult, CRow;
         public float* Results, C;
         public Epilogue Epilogue;
 
@@ -297,7 +296,7 @@ internal static unsafe class Gemm
                     nint lanes = Math.Min(n, Columns - column);
                     float* to = C + row * CRow + column;
                     V sum = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + column, lanes);
-                    for (nint part = 0; part < Parts; part++) sum += Load<V>(Results + part * PartResult + row * ResultRow + column, lanes);
+                    for (nint part = 0; part < Parts; part++) sum += Load<V>(Results + part * PartResult + row * Columns + column, lanes);
                     if (Epilogue.Add) sum += Load<V>(to, lanes);
                     Store(Epilogue.Relu ? Max(default, sum) : sum, to, lanes);
                 }

@@ -34,8 +34,7 @@ internal static unsafe class WinogradGradient
         nint panel = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panel), blocks = Launch.Chunks(s.Cin, Block);
         nint across = Launch.Chunks(s.OutWidth, Winograd.Outputs), down = Launch.Chunks(s.OutHeight, Winograd.Outputs), rows = s.Batch * down;
         nint inputRow = across * blocks * Block, gradientRow = across * panels * panel;
-        nint perPart = Math.Clamp(PartFloats / (Winograd.Points * (inputRow + gradientRow)), 1, rows);
-        perPart = Launch.Chunks(rows, Launch.Chunks(rows, perPart));
+        nint perPart = Launch.Even(rows, PartFloats / (Winograd.Points * (inputRow + gradientRow)));
         nint inputPoint = Gemm.OddLines(perPart * inputRow), gradientPoint = Gemm.OddLines(perPart * gradientRow);
         using Scratch inputs = new(Winograd.Points * inputPoint), gradients = new(Winograd.Points * gradientPoint);
         ConvShape wide = s with { OutWidth = (int)across * Winograd.Outputs };
