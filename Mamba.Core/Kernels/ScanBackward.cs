@@ -94,6 +94,13 @@ internal unsafe struct ScanBackward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
+            Prefetch(Inputs.Delta + offset + n);
+            Prefetch(Inputs.U + offset + n);
+            Prefetch(Dy + offset + n);
+            if (Inputs.Z != null) Prefetch(Inputs.Z + offset + n);
+            if (Gradients.U != null) Prefetch(Gradients.U + offset);
+            if (Gradients.Delta != null) Prefetch(Gradients.Delta + offset);
+            if (Gradients.Z != null) Prefetch(Gradients.Z + offset);
             V dt = Inputs.StepSize<V>(offset, channel, lanes, out V slope), u = Load<V>(Inputs.U + offset, lanes), gy = Load<V>(Dy + offset, lanes);
             if (Inputs.Z != null)
             {

@@ -280,6 +280,10 @@ internal unsafe struct ScanForward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count; i++, offset += step)
         {
+            Prefetch(Inputs.Delta + offset + n);
+            Prefetch(Inputs.U + offset + n);
+            if (Inputs.Z != null) Prefetch(Inputs.Z + offset);
+            Prefetch(Y + offset);
             V d = Inputs.StepSize<V>(offset, channel, lanes, out _), u = Load<V>(Inputs.U + offset, lanes);
             Store(d, dt + i * n);
             Store(d * u, dtu + i * n);
