@@ -29,9 +29,8 @@ internal static unsafe class Winograd
     private const int FewestChannels = 16;
     private const int FewestPixels = 192;
 
-    // What a block of tiles takes at the points, inputs and results, leaves room for weights in the second-level cache.
-    private const nint BlockFloats = 160 * 1024;
-    private const nint LargestBlock = 48;
+    // Tiles that go through the products together. All weights are read once for so many, from behind the second-level cache where there are many channels.
+    private const nint MostTiles = 48;
     private const int WantedItems = 8;
     private const int MostColumns = 128;
 
@@ -46,10 +45,10 @@ internal static unsafe class Winograd
         VectorWidth width = Conv.WidthFor(s);
         nint panelWidth = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panelWidth);
         nint across = Launch.Chunks(s.OutWidth, Outputs), down = Launch.Chunks(s.OutHeight, Outputs);
-        nint bands = Launch.Chunks(down, Math.Clamp(LargestBlock / across, 1, down)), items = s.Batch * bands;
+        nint perBand = Launch.Even(down, Math.Max(1, MostTiles / across)), bands = Launch.Chunks(down, perBand), items = s.Batch * bands;
         // Few bands and many output channels (deep layers): share the channels, too.
         nint split = Math.Min(panels, Math.Max(Launch.Chunks(s.Cout, MostColumns), items >= WantedItems ? 1 : Launch.Chunks(WantedItems, items)));
-        nint perItem = Launch.Chunks(panels, split), channels = Launch.Chunks(s.Cin, Isa.Lanes(width)) * Isa.Lanes(width);
+        nint perItem = Launch.Chunks(panels, split);
         split = Launch.Chunks(panels, perItem);
         Launch.Run(
             new WinogradConv
@@ -60,9 +59,10 @@ internal static unsafe class Winograd
                 Y = y,
                 Epilogue = epilogue,
                 Across = across,
-                TileRows = Launch.Chunks(down, bands),
+                Down = down,
+                RowsPerBand = perBand,
                 Bands = bands,
-                Block = Math.Clamp(BlockFloats / (Points * (channels + perItem * panelWidth)), MatrixTile.MostRows, LargestBlock),
+                Block = Math.Min(MostTiles, perBand * across),
                 PanelsPerItem = perItem,
                 Split = split,
             },
@@ -104,14 +104,13 @@ internal static unsafe class Winograd
 
     /// <summary>A^T m.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformOutput<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformOutput<V>(V m0, V m1, V m2, V m3, V m4, V m5, out V y0, out V y1, out V y2, out V y3) where V : unmanaged
     {
-        V m1 = Load<V>(m + step), m2 = Load<V>(m + 2 * step), m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
         V sum = m1 + m2, difference = m1 - m2;
-        Store(Load<V>(m) + sum + (m3 + m4), to);
-        Store(Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference)), to + toStep);
-        Store(Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum)), to + 2 * toStep);
-        Store(Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step))), to + 3 * toStep);
+        y0 = m0 + sum + (m3 + m4);
+        y1 = Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference));
+        y2 = Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum));
+        y3 = Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + m5));
     }
 }
 

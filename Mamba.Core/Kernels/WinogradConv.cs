@@ -12,8 +12,8 @@ internal unsafe struct WinogradConv : IKernel
     public float* X, Packed, Y;
     public Epilogue Epilogue;
 
-    /// <summary>Tiles in a row, rows of tiles in a band, bands in an image, tiles in a block.</summary>
-    public nint Across, TileRows, Bands, Block;
+    /// <summary>Tiles in a row, rows of tiles in an image and in a band, bands in an image, tiles in a block.</summary>
+    public nint Across, Down, RowsPerBand, Bands, Block;
 
     public nint PanelsPerItem, Split;
 
@@ -24,26 +24,26 @@ internal unsafe struct WinogradConv : IKernel
     {
         ConvShape s = Shape;
         nint n = Count<V>(), width = 2 * n, channels = Launch.Chunks(s.Cin, n) * n;
-        using Band band = new(s with { OutWidth = (int)Across * Winograd.Outputs }, (int)TileRows * Winograd.Outputs);
-        using Scratch inputs = new(Winograd.Points * Block * channels), results = new(PanelsPerItem * Winograd.Points * Block * width), work = new(Winograd.Points * n);
+        using Band band = new(s with { OutWidth = (int)Across * Winograd.Outputs }, (int)RowsPerBand * Winograd.Outputs);
+        // The values of a tile at the points are written, and read, side by side: a multiple of 4 KiB apart they would share a place in the first-level cache.
+        nint inputPoint = Gemm.OddLines(Block * channels), resultPoint = Gemm.OddLines(Block * width), weightPoint = s.Cin * width;
+        using Scratch inputs = new(Winograd.Points * inputPoint), results = new(PanelsPerItem * Winograd.Points * resultPoint), work = new(Winograd.Points * n);
         TileShape product = new TileShape { ARow = channels, AStep = 1, Outer = 1, Inner = 1, Length = s.Cin, CRow = width }.Cut<V>();
-        nint inputPoint = Block * channels, resultPoint = Block * width, weightPoint = s.Cin * width;
         for (nint item = begin; item < end; item++)
         {
-            nint part = item % Split, image = item / Split / Bands, row = item / Split % Bands * TileRows * Winograd.Outputs;
-            nint tileRows = Math.Min(TileRows, Launch.Chunks(s.OutHeight - row, Winograd.Outputs)), tiles = tileRows * Across;
-            if (tiles <= 0) continue;
+            nint part = item % Split, image = item / Split / Bands, row = item / Split % Bands * RowsPerBand, rows = Math.Min(RowsPerBand, Down - row);
             nint first = part * PanelsPerItem, last = Math.Min(Launch.Chunks(s.Cout, width), first + PanelsPerItem);
-            band.Fill(X, image, 0, (int)row, (int)tileRows * Winograd.Outputs);
-            for (nint start = 0, count; start < tiles; start += count)
+            band.Fill(X, image, 0, (int)(row * Winograd.Outputs), (int)rows * Winograd.Outputs);
+            for (nint start = 0, count; start < rows * Across; start += count)
             {
-                count = Math.Min(Block, tiles - start);
+                count = Math.Min(Block, rows * Across - start);
                 for (nint t = 0; t < count; t++)
                 {
-                    float* corner = band.Pointer + ((start + t) / Across * band.RowStride + (start + t) % Across * s.Cin) * Winograd.Outputs;
+                    float* tile = band.Pointer + ((start + t) / Across * band.RowStride + (start + t) % Across * s.Cin) * Winograd.Outputs;
+                    AskFor(PlaceOf(image, row, start + t), first * width, Math.Min(s.Cout, last * width));
                     // The last vector may reach into the next pixel; what its surplus lanes hold is never read.
                     for (nint c = 0; c < s.Cin; c += n)
-                        Winograd.Evaluate<V, InputTile>(corner + c, band.RowStride, s.Cin, inputs.Pointer + t * channels + c, inputPoint, work.Pointer);
+                        Winograd.Evaluate<V, InputTile>(tile + c, band.RowStride, s.Cin, inputs.Pointer + t * channels + c, inputPoint, work.Pointer);
                 }
                 for (nint point = 0; point < Winograd.Points; point++)
                     for (nint panel = first; panel < last; panel++)
@@ -53,13 +53,31 @@ internal unsafe struct WinogradConv : IKernel
                 for (nint panel = first; panel < last; panel++)
                     for (nint t = 0; t < count; t++)
                     {
-                        nint y = row + (start + t) / Across * Winograd.Outputs, x = (start + t) % Across * Winograd.Outputs;
-                        for (nint half = 0; half < Columns(panel * width, width); half += n)
-                            Interpolate<V>(
-                                results.Pointer + (panel - first) * Winograd.Points * resultPoint + t * width + half, resultPoint, image, y, x, panel * width + half, work.Pointer);
+                        Place at = PlaceOf(image, row, start + t);
+                        float* result = results.Pointer + (panel - first) * Winograd.Points * resultPoint + t * width;
+                        for (nint half = 0; half < Columns(panel * width, width); half += n) Interpolate<V>(result + half, resultPoint, at, panel * width + half);
                     }
             }
         }
+    }
+
+    /// <summary>The first result of a tile, counted from a row of tiles on.</summary>
+    private readonly Place PlaceOf(nint image, nint row, nint tile) => new(image, (row + tile / Across) * Winograd.Outputs, tile % Across * Winograd.Outputs);
+
+    /// <summary>Results of the tile at a place that lie within the image, in one direction and the other.</summary>
+    private readonly (nint Rows, nint Columns) Inside(Place at) => (Math.Min(Winograd.Outputs, Shape.OutHeight - at.Y), Math.Min(Winograd.Outputs, Shape.OutWidth - at.X));
+
+    private readonly float* Result(Place at) => Y + ((at.Image * Shape.OutHeight + at.Y) * Shape.OutWidth + at.X) * Shape.Cout;
+
+    /// <summary>The lines of a tile's results come from memory while the products are summed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void AskFor(Place at, nint first, nint last)
+    {
+        (nint rows, nint columns) = Inside(at);
+        float* result = Result(at);
+        for (nint i = 0; i < rows; i++)
+            for (nint j = 0; j < columns; j++)
+                for (nint c = first; c < last; c += Lookahead.Line) Prefetch(result + (i * Shape.OutWidth + j) * Shape.Cout + c);
     }
 
     /// <summary>Columns of a panel that hold output channels, in whole vectors.</summary>
@@ -67,23 +85,48 @@ internal unsafe struct WinogradConv : IKernel
 
     /// <summary>A vector of output channels of a tile, from its values at the points; what lies beyond the image is not written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Interpolate<V>(float* m, nint point, nint image, nint y, nint x, nint channel, float* work) where V : unmanaged
+    private readonly void Interpolate<V>(float* m, nint point, Place at, nint channel) where V : unmanaged
     {
         nint n = Count<V>(), lanes = Math.Min(n, Shape.Cout - channel);
-        nint rows = Math.Min(Winograd.Outputs, Shape.OutHeight - y), columns = Math.Min(Winograd.Outputs, Shape.OutWidth - x);
-        for (nint i = 0; i < Winograd.Inputs; i++) Winograd.TransformOutput<V>(m + i * point, Winograd.Inputs * point, work + i * n, Winograd.Inputs * n);
+        (nint rows, nint columns) = Inside(at);
         V bias = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + channel, lanes);
         bool add = Epilogue.Add, relu = Epilogue.Relu;
-        for (nint i = 0; i < rows; i++)
-        {
-            float* line = work + i * Winograd.Inputs * n, target = Y + ((image * Shape.OutHeight + y + i) * Shape.OutWidth + x) * Shape.Cout + channel;
-            Winograd.TransformOutput<V>(line, n, line, n);
-            for (nint j = 0; j < columns; j++, target += Shape.Cout)
-            {
-                V value = Load<V>(line + j * n) + bias;
-                if (add) value += Load<V>(target, lanes);
-                Store(relu ? Max(default, value) : value, target, lanes);
-            }
-        }
+        // Columns first: four rows of six, which registers hold where there are 32.
+        Column(m, Winograd.Inputs * point, out V a0, out V b0, out V c0, out V d0);
+        Column(m + point, Winograd.Inputs * point, out V a1, out V b1, out V c1, out V d1);
+        Column(m + 2 * point, Winograd.Inputs * point, out V a2, out V b2, out V c2, out V d2);
+        Column(m + 3 * point, Winograd.Inputs * point, out V a3, out V b3, out V c3, out V d3);
+        Column(m + 4 * point, Winograd.Inputs * point, out V a4, out V b4, out V c4, out V d4);
+        Column(m + 5 * point, Winograd.Inputs * point, out V a5, out V b5, out V c5, out V d5);
+        float* target = Result(at) + channel;
+        nint line = Shape.OutWidth * Shape.Cout;
+        Row(a0, a1, a2, a3, a4, a5, bias, add, relu, target, columns, lanes);
+        if (rows > 1) Row(b0, b1, b2, b3, b4, b5, bias, add, relu, target + line, columns, lanes);
+        if (rows > 2) Row(c0, c1, c2, c3, c4, c5, bias, add, relu, target + 2 * line, columns, lanes);
+        if (rows > 3) Row(d0, d1, d2, d3, d4, d5, bias, add, relu, target + 3 * line, columns, lanes);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Column<V>(float* m, nint step, out V y0, out V y1, out V y2, out V y3) where V : unmanaged =>
+        Winograd.TransformOutput(Load<V>(m), Load<V>(m + step), Load<V>(m + 2 * step), Load<V>(m + 3 * step), Load<V>(m + 4 * step), Load<V>(m + 5 * step), out y0, out y1, out y2, out y3);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void Row<V>(V m0, V m1, V m2, V m3, V m4, V m5, V bias, bool add, bool relu, float* target, nint columns, nint lanes) where V : unmanaged
+    {
+        Winograd.TransformOutput(m0, m1, m2, m3, m4, m5, out V y0, out V y1, out V y2, out V y3);
+        nint pixel = Shape.Cout;
+        Write(y0 + bias, add, relu, target, lanes);
+        if (columns > 1) Write(y1 + bias, add, relu, target + pixel, lanes);
+        if (columns > 2) Write(y2 + bias, add, relu, target + 2 * pixel, lanes);
+        if (columns > 3) Write(y3 + bias, add, relu, target + 3 * pixel, lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write<V>(V value, bool add, bool relu, float* target, nint lanes) where V : unmanaged
+    {
+        if (add) value += Load<V>(target, lanes);
+        Store(relu ? Max(default, value) : value, target, lanes);
+    }
+
+    private readonly record struct Place(nint Image, nint Y, nint X);
 }
