@@ -220,15 +220,17 @@ internal static unsafe class Gemm
                     nint next = Copy && transposed ? depth : a.Row; // twelve gathered rows take twelve times the depth
                     bool first = k == start, last = k + depth >= stop;
                     Epilogue epilogue = new(first ? Epilogue.Bias : null, Epilogue.Add || !first, Epilogue.Relu && last);
+                    // What comes after this: the rows below, or more of these.
+                    nint beyond = last && row + Rows < M ? Rows * A.Row + (start - k) * A.Column : depth * A.Column;
                     for (nint from = left; from < right; from += group)
-                        Group<V>(a, next, rows, depth, Panels + from * K + k * width, c + from, Math.Min(group, right - from), epilogue.At(from));
+                        Group<V>(a, next, beyond, rows, depth, Panels + from * K + k * width, c + from, Math.Min(group, right - from), epilogue.At(from));
                 }
             }
         }
 
         /// <summary>C (+)= A B for rows of A, the next of which is <paramref name="next"/> floats on, and adjacent panels.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Group<V>(Matrix a, nint next, nint rows, nint depth, float* panels, float* c, nint columns, in Epilogue epilogue) where V : unmanaged
+        private readonly void Group<V>(Matrix a, nint next, nint beyond, nint rows, nint depth, float* panels, float* c, nint columns, in Epilogue epilogue) where V : unmanaged
         {
             TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = CRow }.Cut<V>(TileShape.LongestProduct);
             // Rows of sums that are not cut go down a panel in one go.
@@ -242,7 +244,7 @@ internal static unsafe class Gemm
                     TileColumn.Run<V>(
                         tile, Math.Min(height, rows - r), a.Pointer + r * next, panels + column * K, c + r * CRow + column, Math.Min(width, columns - column),
                         epilogue.At(column));
-                    (tile.Ahead, tile.AheadStep) = (0, 0);
+                    (tile.Ahead, tile.AheadStep) = column == 0 && a.Row == 1 && next == 1 ? (beyond, a.Column) : (0, 0);
                 }
             }
         }
