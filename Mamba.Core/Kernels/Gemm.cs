@@ -85,7 +85,15 @@ internal static unsafe class Gemm
         }
         bool transposed = a.Row == 1 && a.Column != 1, split = k >= 4 * LongestPart && m * n <= SplitLargestResult;
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
-        kernel.Copy = (transposed ? a.Column : a.Row) % ConflictingRows == 0;
+        // Rows that conflict are copied: at once where there are few, else by each work item for itself.
+        bool conflicts = (transposed ? a.Column : a.Row) % ConflictingRows == 0, atOnce = conflicts && !transposed && m < FewestCopyingItems * RowBlock;
+        using Scratch copied = new(atOnce ? m * OddLines(k) : 0);
+        if (atOnce)
+        {
+            kernel.A = new Matrix(copied.Pointer, OddLines(k));
+            CopyRows.Run(a.Pointer, a.Row, copied.Pointer, kernel.A.Row, k, m);
+        }
+        kernel.Copy = conflicts && !atOnce;
         kernel.PartDepth = split ? Launch.Even(k, Math.Max(LongestPart, Launch.Chunks(k, MostParts))) : k;
         // By shape alone, as all of the cutting. Few rows and columns: lower blocks, so that there is work for every thread.
         nint panel = PackPanels.Width(width), panelCount = Launch.Chunks(n, panel), parts = Launch.Chunks(k, kernel.PartDepth);
@@ -216,7 +224,7 @@ internal static unsafe class Gemm
                 {
                     nint depth = Math.Min(Depth, stop - k);
                     Matrix a = A.Offset(row * A.Row + k * A.Column);
-                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyRows<V>(a, rows, depth, copied.Pointer);
+                    if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyBlock<V>(a, rows, depth, copied.Pointer);
                     nint next = Copy && transposed ? depth : a.Row; // twelve gathered rows take twelve times the depth
                     bool first = k == start, last = k + depth >= stop;
                     Epilogue epilogue = new(first ? Epilogue.Bias : null, Epilogue.Add || !first, Epilogue.Relu && last);
@@ -251,7 +259,7 @@ internal static unsafe class Gemm
 
         /// <summary>Rows go to where the next one is an odd number of cache lines on.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static Matrix CopyRows<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
+        private static Matrix CopyBlock<V>(Matrix a, nint rows, nint depth, float* to) where V : unmanaged
         {
             const int RowsAhead = 2;
             nint n = Count<V>(), row = OddLines(depth);

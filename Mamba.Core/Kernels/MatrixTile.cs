@@ -25,12 +25,14 @@ internal static unsafe class MatrixTile
         switch (height)
         {
             case 12 when narrow: Tile<V, Size12, Size1>(t, block, a, b, output); break;
+            case 8 when narrow: Tile<V, Size8, Size1>(t, block, a, b, output); break;
             case 6 when narrow: Tile<V, Size6, Size1>(t, block, a, b, output); break;
             case 4 when narrow: Tile<V, Size4, Size1>(t, block, a, b, output); break;
             case 3 when narrow: Tile<V, Size3, Size1>(t, block, a, b, output); break;
             case 2 when narrow: Tile<V, Size2, Size1>(t, block, a, b, output); break;
             case 1 when narrow: Tile<V, Size1, Size1>(t, block, a, b, output); break;
             case 12: Tile<V, Size12, Size2>(t, block, a, b, output); break;
+            case 8: Tile<V, Size8, Size2>(t, block, a, b, output); break;
             case 6: Tile<V, Size6, Size2>(t, block, a, b, output); break;
             case 4: Tile<V, Size4, Size2>(t, block, a, b, output); break;
             case 3: Tile<V, Size3, Size2>(t, block, a, b, output); break;
@@ -281,6 +283,9 @@ internal static unsafe class MatrixTile
 
     [StructLayout(LayoutKind.Sequential, Size = 6)]
     private struct Size6;
+
+    [StructLayout(LayoutKind.Sequential, Size = 8)]
+    private struct Size8;
 
     [StructLayout(LayoutKind.Sequential, Size = 12)]
     private struct Size12;

@@ -101,6 +101,7 @@ internal static unsafe class TileColumn
     /// <summary>The rows of the next tile: the largest, unless that leaves a rest whose few chains of FMAs would wait for each other.</summary>
     private static nint Height(nint left, nint largest) => left switch
     {
+        8 or 16 or 20 when largest == 12 => 8,
         >= 12 when largest == 12 => 12,
         7 or 8 or 11 => 4,
         >= 6 => 6,
