@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 
@@ -60,10 +61,30 @@ internal readonly record struct SpreadPacking(int Cout, int Cin, int Taps, Vecto
 
     public unsafe void Pack(float* weight, float* packed)
     {
+        if (Cin % PackPanels.Width(Width) == 0 && Taps <= PackPanels.TurnedRows)
+        {
+            Launch.Run(new PackSpread { Weight = weight, Packed = packed, Cout = Cout, Cin = Cin, Taps = Taps }, Cin / PackPanels.Width(Width), 1, Width);
+            return;
+        }
         nint columns = (nint)Taps * Cin;
         using Scratch reordered = new(Cout * columns);
         Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
         PackPanels.Run(Gemm.Columns(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
+    }
+}
+
+/// <summary>One item: the panels of all taps of as many input channels as a panel has columns.</summary>
+internal unsafe struct PackSpread : IKernel
+{
+    public float* Weight, Packed;
+    public nint Cout, Cin, Taps;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint width = 2 * Vec.Count<V>();
+        for (nint item = begin; item < end; item++)
+            PackPanels.PackColumnsOfTaps<V>(Weight + item * width * Taps, Cin * Taps, Cout, width, Taps, Packed + item * width * Cout, Cin * Cout);
     }
 }
 

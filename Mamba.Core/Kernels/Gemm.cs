@@ -59,6 +59,9 @@ internal static unsafe class Gemm
     // A product of fewer multiply-adds, those of unused lanes among them, takes one thread less time than a second one needs to join.
     private const nint WorthSharing = 1 << 18;
 
+    // Rows of a product for which packing B does not pay.
+    private const nint MostRowsInPlace = 9 * MatrixTile.MostRows;
+
     // Columns past the last whole panel that are taken as dot products, and rows of these at once.
     private const nint MostDots = 2;
     private const int DotRows = 4;
@@ -68,13 +71,22 @@ internal static unsafe class Gemm
     {
         if (m == 0 || n == 0) return;
         VectorWidth width = Isa.For(n);
+        // Contiguous rows of whole vectors are panels as they are, only spread out: good enough for a few tiles.
+        if (b.Column == 1 && n % Isa.Lanes(width) == 0 && m <= MostRowsInPlace)
+        {
+            Run(m, n, k, a, new Panels(b.Pointer, b.Row, PackPanels.Width(width)), c, cRow, epilogue, width);
+            return;
+        }
         using Scratch panels = new(PackPanels.Size(k, n, width));
         PackPanels.Run(Columns(k, n, b), panels.Pointer, width);
         RunPacked(m, n, k, a, panels.Pointer, c, cRow, epilogue, width);
     }
 
     /// <summary>The same with B packed before, at <paramref name="width"/>.</summary>
-    public static void RunPacked(nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width)
+    public static void RunPacked(nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width) =>
+        Run(m, n, k, a, new Panels(panels, PackPanels.Width(width), k * PackPanels.Width(width)), c, cRow, epilogue, width);
+
+    private static void Run(nint m, nint n, nint k, Matrix a, Panels panels, float* c, nint cRow, in Epilogue epilogue, VectorWidth width)
     {
         if (m == 0 || n == 0) return;
         AddParts adding = new() { Columns = n, PartResult = m * n, C = c, CRow = cRow, Epilogue = epilogue };
@@ -84,7 +96,7 @@ internal static unsafe class Gemm
             return;
         }
         bool transposed = a.Row == 1 && a.Column != 1, split = k >= 4 * LongestPart && m * n <= SplitLargestResult;
-        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, Panels = panels, C = c, CRow = cRow, Epilogue = epilogue };
+        GemmKernel kernel = new() { M = m, N = n, K = k, A = a, B = panels, C = c, CRow = cRow, Epilogue = epilogue };
         // Rows that conflict are copied: at once where there are few, else by each work item for itself.
         bool conflicts = (transposed ? a.Column : a.Row) % ConflictingRows == 0, atOnce = conflicts && !transposed && m < FewestCopyingItems * RowBlock;
         using Scratch copied = new(atOnce ? m * OddLines(k) : 0);
@@ -192,12 +204,21 @@ internal static unsafe class Gemm
     public static PanelSource Columns(nint k, nint n, Matrix b) =>
         new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, Step = b.Row, Columns = n, ColumnStep = b.Column };
 
+    /// <summary>B by panels of two vectors of columns: steps of the inner dimension, and panels, lie so far apart.</summary>
+    private readonly struct Panels(float* pointer, nint step, nint apart)
+    {
+        public readonly nint Step = step, Apart = apart;
+
+        public float* At(nint k, nint panel) => pointer + k * Step + panel * Apart;
+    }
+
     /// <summary>One item: a block of rows times some groups of panels, over a part of the inner dimension.</summary>
     private struct GemmKernel : IKernel
     {
         public nint M, N, K, CRow, Rows, PanelsPerItem, PanelsPerGroup, Shares, PartDepth, PartResult;
         public Matrix A;
-        public float* Panels, C;
+        public Panels B;
+        public float* C;
         public Epilogue Epilogue;
 
         /// <summary>How much of the inner dimension is taken at a time.</summary>
@@ -231,7 +252,7 @@ internal static unsafe class Gemm
                     // What comes after this: the rows below, or more of these.
                     nint beyond = last && row + Rows < M ? Rows * A.Row + (start - k) * A.Column : depth * A.Column;
                     for (nint from = left; from < right; from += group)
-                        Group<V>(a, next, beyond, rows, depth, Panels + from * K + k * width, c + from, Math.Min(group, right - from), epilogue.At(from));
+                        Group<V>(a, next, beyond, rows, depth, B.At(k, from / width), c + from, Math.Min(group, right - from), epilogue.At(from));
                 }
             }
         }
@@ -241,8 +262,9 @@ internal static unsafe class Gemm
         private readonly void Group<V>(Matrix a, nint next, nint beyond, nint rows, nint depth, float* panels, float* c, nint columns, in Epilogue epilogue) where V : unmanaged
         {
             TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = depth, CRow = CRow }.Cut<V>(TileShape.LongestProduct);
-            // Rows of sums that are not cut go down a panel in one go.
-            nint width = 2 * Count<V>(), height = tile.LengthBlock == depth && next == a.Row ? rows : MatrixTile.MostRows;
+            tile.BStep = B.Step;
+            // Rows go down a panel in one go, so that it stays in the first-level cache.
+            nint width = 2 * Count<V>(), height = next == a.Row ? rows : MatrixTile.MostRows;
             for (nint r = 0; r < rows; r += height)
             {
                 if (a.Row == 1 && next == 1) (tile.Ahead, tile.AheadStep) = (MatrixTile.MostRows, a.Column);
@@ -250,7 +272,7 @@ internal static unsafe class Gemm
                 for (nint column = 0; column < columns; column += width)
                 {
                     TileColumn.Run<V>(
-                        tile, Math.Min(height, rows - r), a.Pointer + r * next, panels + column * K, c + r * CRow + column, Math.Min(width, columns - column),
+                        tile, Math.Min(height, rows - r), a.Pointer + r * next, panels + column / width * B.Apart, c + r * CRow + column, Math.Min(width, columns - column),
                         epilogue.At(column));
                     (tile.Ahead, tile.AheadStep) = column == 0 && a.Row == 1 && next == 1 ? (beyond, a.Column) : (0, 0);
                 }

@@ -22,7 +22,9 @@ internal unsafe struct PanelSource
 internal unsafe struct PackPanels : IKernel
 {
     private const nint RunBlock = 16;
-    private const nint MostTaps = 9;
+
+    /// <summary>Taps that are turned in a buffer, those of a block of channels: 18 KiB.</summary>
+    public const nint TurnedRows = 144;
 
     // Flipped weights lie a whole output channel apart from step to step: so many are on their way.
     private const nint StepsAhead = 4;
@@ -69,14 +71,15 @@ internal unsafe struct PackPanels : IKernel
                 }
             return;
         }
-        if (s is { InnerStep: 1, Step: > 1 and <= MostTaps } && s.OuterStep == s.Inner && s.Step == s.Outer * s.Inner)
+        if (s is { InnerStep: 1, Step: > 1 and <= TurnedRows } && s.OuterStep == s.Inner && s.Step == s.Outer * s.Inner)
         {
             PackTaps<V>(s, from, columns, target);
             return;
         }
-        if (s is { InnerStep: -1, ColumnStep: > 1 and <= MostTaps } && s.OuterStep == -s.Inner && s.ColumnStep == s.Outer * s.Inner)
+        if (s is { InnerStep: -1, ColumnStep: > 1 and <= TurnedRows } && s.OuterStep == -s.Inner && s.ColumnStep == s.Outer * s.Inner)
         {
-            PackFlippedTaps<V>(s, from, columns, target);
+            nint taps = s.ColumnStep, tap = s.Length * width;
+            PackColumnsOfTaps<V>(from - (taps - 1), s.Step, s.Length, columns, taps, target + (taps - 1) * tap, -tap);
             return;
         }
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
@@ -105,11 +108,11 @@ internal unsafe struct PackPanels : IKernel
     [SkipLocalsInit]
     private static void PackTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
     {
-        nint width = 2 * Count<V>(), taps = s.Step;
-        float* turned = stackalloc float[(int)(RunBlock * MostTaps * 2 * 16)];
-        for (nint begin = 0; begin < s.Length; begin += RunBlock)
+        nint width = 2 * Count<V>(), taps = s.Step, block = TurnedRows / taps;
+        float* turned = stackalloc float[(int)(TurnedRows * 2 * 16)];
+        for (nint begin = 0; begin < s.Length; begin += block)
         {
-            nint channels = Math.Min(RunBlock, s.Length - begin), rows = channels * taps, next = Math.Min(RunBlock, s.Length - begin - channels) * taps;
+            nint channels = Math.Min(block, s.Length - begin), rows = channels * taps, next = Math.Min(block, s.Length - begin - channels) * taps;
             for (nint c = 0; c < columns; c++)
                 for (nint i = 0; i < next; i += Lookahead.Line) Prefetch(from + c * s.ColumnStep + begin * taps + rows + i);
             if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
@@ -120,19 +123,22 @@ internal unsafe struct PackPanels : IKernel
         }
     }
 
-    /// <summary>Packs the weights of an input gradient: at each step the columns with all their taps are contiguous, and are turned in a buffer.</summary>
+    /// <summary>
+    /// Packs weights of which at each step the columns, at most a panel of them, with all their taps are contiguous: they are turned in a buffer, and those
+    /// of a tap go to a place of its own, <paramref name="apart"/> from that of the tap before.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    private static void PackFlippedTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
+    public static void PackColumnsOfTaps<V>(float* weights, nint step, nint steps, nint columns, nint taps, float* target, nint apart) where V : unmanaged
     {
-        nint width = 2 * Count<V>(), taps = s.ColumnStep;
-        float* turned = stackalloc float[(int)(MostTaps * 2 * 16)], block = from - (taps - 1);
+        nint width = 2 * Count<V>();
+        float* turned = stackalloc float[(int)(TurnedRows * 2 * 16)];
         if (columns < width) new Span<float>(turned, (int)(taps * width)).Clear();
-        for (nint l = 0; l < s.Length; l++, block += s.Step)
+        for (nint l = 0; l < steps; l++, weights += step, target += width)
         {
-            for (nint i = 0; l < s.Length - StepsAhead && i < columns * taps; i += Lookahead.Line) Prefetch(block + StepsAhead * s.Step + i);
-            Transpose.Run(block, taps, columns, taps, turned, width);
-            for (nint tap = 0; tap < taps; tap++) CopyRow<V>(turned + (taps - 1 - tap) * width, target + (tap * s.Length + l) * width);
+            for (nint i = 0; l < steps - StepsAhead && i < columns * taps; i += Lookahead.Line) Prefetch(weights + StepsAhead * step + i);
+            Transpose.Run(weights, taps, columns, taps, turned, width);
+            for (nint tap = 0; tap < taps; tap++) CopyRow<V>(turned + tap * width, target + tap * apart);
         }
     }
 
