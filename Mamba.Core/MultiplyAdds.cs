@@ -14,6 +14,9 @@ public sealed class MultiplyAdds : IDisposable
     /// <summary>Starts counting.</summary>
     public MultiplyAdds() => s_current = this;
 
+    /// <summary>Whether the operators of this thread are counted.</summary>
+    public static bool IsCounting => s_current is not null;
+
     /// <summary>The multiply-adds so far.</summary>
     public long Count { get; private set; }
 

@@ -1,4 +1,7 @@
+using System.Buffers;
 using Mamba.Core;
+using Mamba.Core.Measurement;
+using Mamba.Core.Memory;
 using Mamba.Core.Nn;
 
 namespace Mamba.Models.Zoo;
@@ -29,6 +32,10 @@ public enum ModelOutput
 /// <param name="config">Its configuration.</param>
 public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IDisposable
 {
+    // Weights that the third-level cache holds: with larger ones, images share what is read of them.
+    private const long LargestSmall = 4 << 20;
+
+    private bool? _small;
     private bool _disposed;
 
     /// <summary>The model's configuration.</summary>
@@ -58,7 +65,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
             throw new ShapeException(
                 GetType().Name,
                 $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {(InputSize is { } only ? $"equal to {only}" : $"multiples of {SizeMultiple}")}");
-        return Run(images);
+        bool watched = Tape.IsRecording || MultiplyAdds.IsCounting; // these see the operators of their own thread alone
+        return images.Shape[0] > 1 && Parameters.IsFrozen && !watched && (_small ??= Parameters.ParameterCount <= LargestSmall) ? RunEach(images) : Run(images);
     }
 
     /// <summary>
@@ -94,6 +102,34 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
             tensor.Dispose();
         }
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>
+    /// Image by image: as many at once as there are threads, one on each, and those left over with all threads on one. What comes out does not depend on
+    /// the threads, nor on the batch in which an image stands.
+    /// </summary>
+    private Tensor RunEach(Tensor images)
+    {
+        int batch = images.Shape[0], together = batch - batch % Workers.Count;
+        using MemoryScope memory = new();
+        Tensor[] results = ArrayPool<Tensor>.Shared.Rent(batch);
+        Workers.ForEach(together, (Model: this, images, results), static (s, i) => s.results[i] = s.Model.RunOne(s.images, i));
+        for (int i = together; i < batch; i++) results[i] = RunOne(images, i);
+        Tensor y = Tensor.Empty(results[0].Shape.With(0, batch));
+        int size = y.Count / batch;
+        for (int i = 0; i < batch; i++)
+        {
+            results[i].Span.CopyTo(y.Span.Slice(i * size, size));
+            results[i].Dispose(); // those of other threads belong to no scope
+        }
+        ArrayPool<Tensor>.Shared.Return(results, clearArray: true);
+        return memory.Return(y);
+    }
+
+    private Tensor RunOne(Tensor images, int i)
+    {
+        using MemoryScope memory = new();
+        return memory.Return(Run(images.Rows(i, 1)));
     }
 
     /// <summary>The forward pass; sizes are checked.</summary>

@@ -32,6 +32,34 @@ internal sealed unsafe class WorkersTests
         Every_item_is_done_once(2);
     }
 
+    [TestCase(1), TestCase(2), TestCase(5)]
+    public void For_each_calls_once_for_each_and_operators_run_inside(int threads)
+    {
+        int before = Workers.Count;
+        Workers.Count = threads;
+        try
+        {
+            float[] sums = new float[37];
+            for (int round = 0; round < 20; round++)
+                Workers.ForEach(sums.Length, sums, static (sums, i) =>
+                {
+                    using Tensor x = Tensor.Full(i, 300, 70), y = Ops.Add(x, x);
+                    sums[i] += y.Span[i];
+                });
+            Assert.That(sums, Is.EqualTo(Enumerable.Range(0, sums.Length).Select(i => 40f * i)));
+        }
+        finally
+        {
+            Workers.Count = before;
+        }
+        Assert.That(
+            () => Workers.ForEach(100, 42, static (bad, i) =>
+            {
+                if (i == bad) throw new InvalidTimeZoneException();
+            }), Throws.TypeOf<InvalidTimeZoneException>());
+        Assert.That(() => Workers.ForEach(-1, 0, static (_, _) => { }), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
     private struct CountHits : IKernel
     {
         public int* Hits;

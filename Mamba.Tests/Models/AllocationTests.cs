@@ -29,6 +29,14 @@ internal sealed class AllocationTests
         AssertAllocatesNothing(Small(entry, training).Run);
     }
 
+    /// <summary>Images of a small model that run side by side.</summary>
+    [TestCase("ul-vm-unet"), TestCase("vim")]
+    public void A_batch_allocates_nothing(string name)
+    {
+        ModelEntry entry = Registry.Find(name);
+        AssertAllocatesNothing(new ModelStep(StepConfig.Of(entry, training: false, entry.Config.ImageSize is { } size ? (size, size) : (32, 32), batch: 9)).Run);
+    }
+
     /// <summary>At the paper's batch of 64, that and what a step works with besides fit into 24 GiB.</summary>
     [Test]
     public void A_unet_saves_at_most_100_MB_an_image()

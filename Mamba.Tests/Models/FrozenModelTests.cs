@@ -46,6 +46,30 @@ internal sealed class FrozenModelTests
         Assert.That(optimizer.Step, Throws.InvalidOperationException.With.Message.Contains("frozen"));
     }
 
+    /// <summary>Images of small models go side by side, one a thread: what an image gives depends neither on its batch nor on the threads.</summary>
+    [NonParallelizable] // the number of threads is everybody's
+    [TestCase("ul-vm-unet"), TestCase("vim"), TestCase("resnet20")]
+    public void An_image_gives_alone_what_it_gives_in_a_batch(string name)
+    {
+        const int Batch = 5;
+        (VisionModel model, Tensor images) = Create(name, Batch);
+        model.Parameters.Freeze();
+        float[] alone = [.. Enumerable.Range(0, Batch).SelectMany(i => Run(model, images.Rows(i, 1)))];
+        int before = Workers.Count;
+        try
+        {
+            foreach (int threads in new[] { 1, 2, 3, 8 })
+            {
+                Workers.Count = threads;
+                Assert.That(Run(model, images), Is.EqualTo(alone), $"{threads} threads");
+            }
+        }
+        finally
+        {
+            Workers.Count = before;
+        }
+    }
+
     [Test]
     public void A_frozen_model_runs_on_several_threads_at_once()
     {
@@ -77,7 +101,7 @@ internal sealed class FrozenModelTests
         }
     }
 
-    private static (VisionModel Model, Tensor Images) Create(string name)
+    private static (VisionModel Model, Tensor Images) Create(string name, int batch = 2)
     {
         ModelEntry entry = Registry.Find(name);
         VisionModel model = entry.Create(entry.Config, seed: 3);
@@ -85,7 +109,7 @@ internal sealed class FrozenModelTests
         foreach ((string key, Tensor tensor) in model.Parameters.All)
             if (key.EndsWith("running_mean", StringComparison.Ordinal)) Numbers.Uniform(tensor.Count, seed: 5).CopyTo(tensor.Span);
             else if (key.EndsWith("running_var", StringComparison.Ordinal)) Array.ConvertAll(Numbers.Uniform(tensor.Count, seed: 6), x => 1f + 0.5f * x).CopyTo(tensor.Span);
-        return (model, Numbers.Uniform(1, 0f, 1f, 2, 32, 32, 3));
+        return (model, Numbers.Uniform(1, 0f, 1f, batch, 32, 32, 3));
     }
 
     private static float[] Run(VisionModel model, Tensor images)
