@@ -95,6 +95,15 @@ internal static unsafe class Gemm
             Launch.Run(adding, m, RowBlock, width);
             return;
         }
+        if (n == 1 && a.Column == 1)
+        {
+            // A tile would be empty but for one of its lanes.
+            using Scratch column = new(k);
+            for (nint i = 0; i < k; i++) column.Pointer[i] = panels.At(i, 0)[0];
+            Launch.Run(
+                new ColumnProduct { K = k, A = a, B = column.Pointer, C = c, CRow = cRow, Epilogue = epilogue }, m, Launch.Chunks(WorthSharing / 8, k), Isa.For(k));
+            return;
+        }
         bool transposed = a.Row == 1 && a.Column != 1, split = k >= 4 * LongestPart && m * n <= SplitLargestResult;
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, B = panels, C = c, CRow = cRow, Epilogue = epilogue };
         // Rows that conflict are copied: at once where there are few, else by each work item for itself.
@@ -308,6 +317,27 @@ internal static unsafe class Gemm
                 for (nint i = r; i < rows; i++) to[r * depth + i - r] = from[i];
             }
             return new Matrix(to - depth * Height, 1, Height);
+        }
+    }
+
+    /// <summary>A times a single column; one item is a row.</summary>
+    private struct ColumnProduct : IKernel
+    {
+        public nint K, CRow;
+        public Matrix A;
+        public float* B, C;
+        public Epilogue Epilogue;
+
+        public override readonly string ToString() => $"ColumnProduct x{K}";
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            float* c = C + begin * CRow;
+            Dots<V>(end - begin, 1, K, A.Offset(begin * A.Row), new Matrix(B, 1), new Matrix(c, CRow), Epilogue.Add);
+            if (Epilogue.Bias == null && !Epilogue.Relu) return;
+            float bias = Epilogue.Bias == null ? 0f : *Epilogue.Bias;
+            for (nint row = begin; row < end; row++, c += CRow) *c = Epilogue.Relu ? MathF.Max(0f, *c + bias) : *c + bias;
         }
     }
 
