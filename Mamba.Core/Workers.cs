@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Mamba.Core;
 
@@ -11,7 +13,7 @@ namespace Mamba.Core;
 public static unsafe class Workers
 {
     // Long enough to bridge the gap between two operators of a model, short enough to give the core back soon.
-    private const int SpinsBeforeSleep = 2000;
+    private const int LooksBeforeSleep = 8000;
 
     private static readonly Lock s_gate = new();
     private static readonly List<Worker> s_workers = [];
@@ -88,6 +90,18 @@ public static unsafe class Workers
         }
     }
 
+    /// <summary>
+    /// Some tens of nanoseconds, whatever else happens. How long Thread.SpinWait takes comes from a measurement made once a process: where that was disturbed,
+    /// whoever waits by it would miss kernels of a few microseconds for good.
+    /// </summary>
+    private static void Pause()
+    {
+        for (int i = 0; i < 4; i++)
+            if (X86Base.IsSupported) X86Base.Pause();
+            else if (ArmBase.IsSupported) ArmBase.Yield();
+            else Thread.SpinWait(1);
+    }
+
     private sealed class Job
     {
         private const int Closed = int.MinValue;
@@ -147,8 +161,10 @@ public static unsafe class Workers
         /// </summary>
         public void Close()
         {
-            SpinWait spin = default;
-            while (Interlocked.CompareExchange(ref _helpers, Closed, 0) != 0) spin.SpinOnce(sleep1Threshold: -1);
+            SpinWait patience = default;
+            for (int looks = 0; Interlocked.CompareExchange(ref _helpers, Closed, 0) != 0; looks++)
+                if (looks < LooksBeforeSleep) Pause();
+                else patience.SpinOnce(sleep1Threshold: -1);
             _failure?.Throw();
         }
     }
@@ -179,18 +195,18 @@ public static unsafe class Workers
 
         private Job Next()
         {
-            for (int spin = 0; ; spin++)
+            for (int looks = 0; ; looks++)
             {
                 if (Volatile.Read(ref _job) is not null && Interlocked.Exchange(ref _job, null) is { } job) return job;
-                if (spin < SpinsBeforeSleep)
+                if (looks < LooksBeforeSleep)
                 {
-                    Thread.SpinWait(8);
+                    Pause();
                     continue;
                 }
                 Interlocked.Exchange(ref _sleeping, 1);
                 if (Volatile.Read(ref _job) is null) _wake.Wait();
                 else if (Interlocked.Exchange(ref _sleeping, 0) == 0) _wake.Wait(); // Begin saw us asleep: take its token
-                spin = 0;
+                looks = 0;
             }
         }
     }
