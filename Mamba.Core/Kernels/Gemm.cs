@@ -29,8 +29,8 @@ internal readonly unsafe struct Lookahead(float* pointer, nint length)
 }
 
 /// <summary>
-/// C (+)= A B (+ bias). B is packed once into panels of two vectors of columns. A tile of twelve rows goes through as many panels as stay in the
-/// second-level cache, from which one load feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile.
+/// C (+)= A B (+ bias). B is packed once into panels of two vectors of columns, as many at a time as stay in the second-level cache. Tiles of twelve rows go
+/// down a panel, so that one load from it feeds twelve multiply-adds; A is read in place, the rows of the next tile on their way meanwhile.
 /// </summary>
 internal static unsafe class Gemm
 {
@@ -71,8 +71,8 @@ internal static unsafe class Gemm
     {
         if (m == 0 || n == 0) return;
         VectorWidth width = Isa.For(n);
-        // Contiguous rows of whole vectors are panels as they are, only spread out: good enough for a few tiles.
-        if (b.Column == 1 && n % Isa.Lanes(width) == 0 && m <= MostRowsInPlace)
+        // Contiguous rows of whole vectors are panels as they are, only spread out: good enough for a few tiles. So is a single column for its dot products.
+        if (n == 1 ? a.Column == 1 : b.Column == 1 && n % Isa.Lanes(width) == 0 && m <= MostRowsInPlace)
         {
             Run(m, n, k, a, new Panels(b.Pointer, b.Row, PackPanels.Width(width)), c, cRow, epilogue, width);
             return;
@@ -266,7 +266,10 @@ internal static unsafe class Gemm
             }
         }
 
-        /// <summary>C (+)= A B for rows of A, the next of which is <paramref name="next"/> floats on, and adjacent panels.</summary>
+        /// <summary>
+        /// C (+)= A B for rows of A, the next of which is <paramref name="next"/> floats on, and adjacent panels. What is <paramref name="beyond"/> these rows
+        /// of a transposed A is asked for meanwhile.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Group<V>(Matrix a, nint next, nint beyond, nint rows, nint depth, float* panels, float* c, nint columns, in Epilogue epilogue) where V : unmanaged
         {
@@ -362,56 +365,6 @@ internal static unsafe class Gemm
                     if (Epilogue.Add) sum += Load<V>(to, lanes);
                     Store(Epilogue.Relu ? Max(default, sum) : sum, to, lanes);
                 }
-        }
-    }
-}
-
-/// <summary>Column sums of a matrix of contiguous rows, per chunk of rows: the gradient of a bias.</summary>
-internal unsafe struct ColumnSums : IKernel
-{
-    private const nint RowsPerChunk = 1024;
-
-    private float* _x;
-    private float* _partial;
-    private nint _columns, _row;
-
-    /// <summary>sums (+)= the sum over <paramref name="rows"/> rows, <paramref name="row"/> apart, of each of the columns.</summary>
-    public static void Run(float* x, nint rows, nint columns, nint row, float* sums, bool add)
-    {
-        nint chunks = Launch.Chunks(rows, RowsPerChunk);
-        using Scratch partial = new(chunks * columns);
-        Launch.Run(new ColumnSums { _x = x, _partial = partial.Pointer, _columns = columns, _row = row }, rows, RowsPerChunk);
-        for (nint c = 0; c < columns; c++)
-        {
-            float sum = 0f;
-            for (nint i = 0; i < chunks; i++) sum += partial.Pointer[i * columns + c];
-            sums[c] = add ? sums[c] + sum : sum;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
-    {
-        nint n = Count<V>(), columns = _columns, row = _row, c = 0;
-        float* sums = _partial + begin / RowsPerChunk * columns, x = _x;
-        nint from = begin * row, to = end * row;
-        for (; c <= columns - 2 * n; c += 2 * n)
-        {
-            V sum0 = default, sum1 = default;
-            for (nint i = from + c; i < to; i += row)
-            {
-                sum0 += Load<V>(x + i);
-                sum1 += Load<V>(x + i + n);
-            }
-            Store(sum0, sums + c);
-            Store(sum1, sums + c + n);
-        }
-        for (; c < columns; c += n)
-        {
-            nint lanes = Math.Min(n, columns - c);
-            V sum = default;
-            for (nint i = from + c; i < to; i += row) sum += Load<V>(x + i, lanes);
-            Store(sum, sums + c, lanes);
         }
     }
 }

@@ -94,6 +94,7 @@ internal unsafe struct ScanBackward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
+            // What the next block prepares, and this one finishes, as forwards.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             Prefetch(Dy + offset + n);

@@ -280,6 +280,7 @@ internal unsafe struct ScanForward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count; i++, offset += step)
         {
+            // What the next block prepares, and this one gates: tokens lie a row apart, more streams than a processor foresees.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             if (Inputs.Z != null) Prefetch(Inputs.Z + offset);

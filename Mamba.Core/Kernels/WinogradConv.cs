@@ -55,7 +55,7 @@ internal unsafe struct WinogradConv : IKernel
                     {
                         Place at = PlaceOf(image, row, start + t);
                         float* result = results.Pointer + (panel - first) * Winograd.Points * resultPoint + t * width;
-                        for (nint half = 0; half < Columns(panel * width, width); half += n) Interpolate<V>(result + half, resultPoint, at, panel * width + half);
+                        for (nint half = 0; half < Columns(panel * width, width); half += n) Interpolate<V>(result + half, resultPoint, at, panel * width + half, work.Pointer);
                     }
             }
         }
@@ -85,47 +85,24 @@ internal unsafe struct WinogradConv : IKernel
 
     /// <summary>A vector of output channels of a tile, from its values at the points; what lies beyond the image is not written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Interpolate<V>(float* m, nint point, Place at, nint channel) where V : unmanaged
+    private readonly void Interpolate<V>(float* m, nint point, Place at, nint channel, float* work) where V : unmanaged
     {
         nint n = Count<V>(), lanes = Math.Min(n, Shape.Cout - channel);
         (nint rows, nint columns) = Inside(at);
         V bias = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + channel, lanes);
         bool add = Epilogue.Add, relu = Epilogue.Relu;
-        // Columns first: four rows of six, which registers hold where there are 32.
-        Column(m, Winograd.Inputs * point, out V a0, out V b0, out V c0, out V d0);
-        Column(m + point, Winograd.Inputs * point, out V a1, out V b1, out V c1, out V d1);
-        Column(m + 2 * point, Winograd.Inputs * point, out V a2, out V b2, out V c2, out V d2);
-        Column(m + 3 * point, Winograd.Inputs * point, out V a3, out V b3, out V c3, out V d3);
-        Column(m + 4 * point, Winograd.Inputs * point, out V a4, out V b4, out V c4, out V d4);
-        Column(m + 5 * point, Winograd.Inputs * point, out V a5, out V b5, out V c5, out V d5);
-        float* target = Result(at) + channel;
-        nint line = Shape.OutWidth * Shape.Cout;
-        Row(a0, a1, a2, a3, a4, a5, bias, add, relu, target, columns, lanes);
-        if (rows > 1) Row(b0, b1, b2, b3, b4, b5, bias, add, relu, target + line, columns, lanes);
-        if (rows > 2) Row(c0, c1, c2, c3, c4, c5, bias, add, relu, target + 2 * line, columns, lanes);
-        if (rows > 3) Row(d0, d1, d2, d3, d4, d5, bias, add, relu, target + 3 * line, columns, lanes);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Column<V>(float* m, nint step, out V y0, out V y1, out V y2, out V y3) where V : unmanaged =>
-        Winograd.TransformOutput(Load<V>(m), Load<V>(m + step), Load<V>(m + 2 * step), Load<V>(m + 3 * step), Load<V>(m + 4 * step), Load<V>(m + 5 * step), out y0, out y1, out y2, out y3);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly void Row<V>(V m0, V m1, V m2, V m3, V m4, V m5, V bias, bool add, bool relu, float* target, nint columns, nint lanes) where V : unmanaged
-    {
-        Winograd.TransformOutput(m0, m1, m2, m3, m4, m5, out V y0, out V y1, out V y2, out V y3);
-        nint pixel = Shape.Cout;
-        Write(y0 + bias, add, relu, target, lanes);
-        if (columns > 1) Write(y1 + bias, add, relu, target + pixel, lanes);
-        if (columns > 2) Write(y2 + bias, add, relu, target + 2 * pixel, lanes);
-        if (columns > 3) Write(y3 + bias, add, relu, target + 3 * pixel, lanes);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<V>(V value, bool add, bool relu, float* target, nint lanes) where V : unmanaged
-    {
-        if (add) value += Load<V>(target, lanes);
-        Store(relu ? Max(default, value) : value, target, lanes);
+        for (nint i = 0; i < Winograd.Inputs; i++) Winograd.TransformOutput<V>(m + i * point, Winograd.Inputs * point, work + i * n, Winograd.Inputs * n);
+        for (nint i = 0; i < rows; i++)
+        {
+            float* line = work + i * Winograd.Inputs * n, target = Result(at) + i * Shape.OutWidth * Shape.Cout + channel;
+            Winograd.TransformOutput<V>(line, n, line, n);
+            for (nint j = 0; j < columns; j++, target += Shape.Cout)
+            {
+                V value = Load<V>(line + j * n) + bias;
+                if (add) value += Load<V>(target, lanes);
+                Store(relu ? Max(default, value) : value, target, lanes);
+            }
+        }
     }
 
     private readonly record struct Place(nint Image, nint Y, nint X);

@@ -119,20 +119,12 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
     public void Thread_count_changes_no_bit([Values] ScanSchedule schedule)
     {
         Size s = new(3, 200, 37, 16, 1);
-        int before = Workers.Count;
-        try
-        {
-            float[][] one = Run(1), four = Run(4);
-            for (int i = 0; i < one.Length; i++) Assert.That(four[i], Is.EqualTo(one[i]), $"result {i}");
-        }
-        finally
-        {
-            Workers.Count = before;
-        }
+        float[][] one = Run(1), four = Run(4);
+        for (int i = 0; i < one.Length; i++) Assert.That(four[i], Is.EqualTo(one[i]), $"result {i}");
 
         float[][] Run(int threads)
         {
-            Workers.Count = threads;
+            using ThreadCount count = new(threads);
             Tensor[] inputs = s.Inputs();
             foreach (Tensor input in inputs) input.RequiresGrad = true;
             using Tape tape = new();

@@ -1,5 +1,6 @@
 using Mamba.Core;
 using Mamba.Core.Simd;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
 
@@ -9,20 +10,12 @@ internal sealed unsafe class WorkersTests
     [TestCase(1), TestCase(2), TestCase(5)]
     public void Every_item_is_done_once(int threads)
     {
-        int before = Workers.Count;
-        Workers.Count = threads;
-        try
-        {
-            int[] hits = new int[10_007];
-            for (int round = 0; round < 50; round++)
-                fixed (int* p = hits)
-                    Launch.Run(new CountHits { Hits = p }, hits.Length, 1 + round * 7);
-            Assert.That(hits, Is.All.EqualTo(50));
-        }
-        finally
-        {
-            Workers.Count = before;
-        }
+        using ThreadCount _ = new(threads);
+        int[] hits = new int[10_007];
+        for (int round = 0; round < 50; round++)
+            fixed (int* p = hits)
+                Launch.Run(new CountHits { Hits = p }, hits.Length, 1 + round * 7);
+        Assert.That(hits, Is.All.EqualTo(50));
     }
 
     [Test]
@@ -35,23 +28,15 @@ internal sealed unsafe class WorkersTests
     [TestCase(1), TestCase(2), TestCase(5)]
     public void For_each_calls_once_for_each_and_operators_run_inside(int threads)
     {
-        int before = Workers.Count;
-        Workers.Count = threads;
-        try
-        {
-            float[] sums = new float[37];
-            for (int round = 0; round < 20; round++)
-                Workers.ForEach(sums.Length, sums, static (sums, i) =>
-                {
-                    using Tensor x = Tensor.Full(i, 300, 70), y = Ops.Add(x, x);
-                    sums[i] += y.Span[i];
-                });
-            Assert.That(sums, Is.EqualTo(Enumerable.Range(0, sums.Length).Select(i => 40f * i)));
-        }
-        finally
-        {
-            Workers.Count = before;
-        }
+        using ThreadCount _ = new(threads);
+        float[] sums = new float[37];
+        for (int round = 0; round < 20; round++)
+            Workers.ForEach(sums.Length, sums, static (sums, i) =>
+            {
+                using Tensor x = Tensor.Full(i, 300, 70), y = Ops.Add(x, x);
+                sums[i] += y.Span[i];
+            });
+        Assert.That(sums, Is.EqualTo(Enumerable.Range(0, sums.Length).Select(i => 40f * i)));
         Assert.That(
             () => Workers.ForEach(100, 42, static (bad, i) =>
             {

@@ -2,6 +2,7 @@ using Mamba.Core;
 using Mamba.Models;
 using Mamba.Models.Data;
 using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
 using Pictures = Mamba.Tests.Data.Pictures;
 
 namespace Mamba.Tests.Models;
@@ -39,29 +40,21 @@ internal sealed class ConcurrentInferenceTests
     {
         T[][] expected = Array.ConvertAll(s_pictures, picture => run(picture));
         Assert.That(expected.Select(e => string.Join(' ', e)).Distinct().Count(), Is.EqualTo(expected.Length), "the pictures have different results");
-        int before = Workers.Count;
-        Workers.Count = 2;
-        try
+        using ThreadCount _ = new(2);
+        using Barrier start = new(Threads);
+        bool[] same = new bool[Threads * Calls];
+        Thread[] threads = [.. Enumerable.Range(0, Threads).Select(t => new Thread(() =>
         {
-            using Barrier start = new(Threads);
-            bool[] same = new bool[Threads * Calls];
-            Thread[] threads = [.. Enumerable.Range(0, Threads).Select(t => new Thread(() =>
+            start.SignalAndWait();
+            for (int call = 0; call < Calls; call++)
             {
-                start.SignalAndWait();
-                for (int call = 0; call < Calls; call++)
-                {
-                    int picture = (t + call) % s_pictures.Length;
-                    same[t * Calls + call] = run(s_pictures[picture]).AsSpan().SequenceEqual(expected[picture]);
-                }
-            }))];
-            foreach (Thread thread in threads) thread.Start();
-            foreach (Thread thread in threads) thread.Join();
-            Assert.That(same, Is.All.True);
-        }
-        finally
-        {
-            Workers.Count = before;
-        }
+                int picture = (t + call) % s_pictures.Length;
+                same[t * Calls + call] = run(s_pictures[picture]).AsSpan().SequenceEqual(expected[picture]);
+            }
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        Assert.That(same, Is.All.True);
     }
 
     private static ModelInfo Info(string name, ModelConfig config, params string[] labels) =>

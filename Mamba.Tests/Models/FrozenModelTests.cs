@@ -55,18 +55,10 @@ internal sealed class FrozenModelTests
         (VisionModel model, Tensor images) = Create(name, Batch);
         model.Parameters.Freeze();
         float[] alone = [.. Enumerable.Range(0, Batch).SelectMany(i => Run(model, images.Rows(i, 1)))];
-        int before = Workers.Count;
-        try
+        foreach (int threads in new[] { 1, 2, 3, 8 })
         {
-            foreach (int threads in new[] { 1, 2, 3, 8 })
-            {
-                Workers.Count = threads;
-                Assert.That(Run(model, images), Is.EqualTo(alone), $"{threads} threads");
-            }
-        }
-        finally
-        {
-            Workers.Count = before;
+            using ThreadCount _ = new(threads);
+            Assert.That(Run(model, images), Is.EqualTo(alone), $"{threads} threads");
         }
     }
 

@@ -2,6 +2,7 @@ using Mamba.Core;
 using Mamba.Models.Data;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Models;
 
@@ -14,23 +15,15 @@ internal sealed class TrainerTests
     [Test]
     public void Training_lowers_the_loss_and_the_thread_count_changes_no_bit()
     {
-        int before = Workers.Count;
-        try
-        {
-            (double[] losses, float[] weights) = Train(threads: 1);
-            (double[] again, float[] same) = Train(threads: 3);
-            Assert.That(losses[^1], Is.LessThan(losses[0] * 0.8));
-            Assert.That(again, Is.EqualTo(losses));
-            Assert.That(same, Is.EqualTo(weights));
-        }
-        finally
-        {
-            Workers.Count = before;
-        }
+        (double[] losses, float[] weights) = Train(threads: 1);
+        (double[] again, float[] same) = Train(threads: 3);
+        Assert.That(losses[^1], Is.LessThan(losses[0] * 0.8));
+        Assert.That(again, Is.EqualTo(losses));
+        Assert.That(same, Is.EqualTo(weights));
 
         static (double[] Losses, float[] Weights) Train(int threads)
         {
-            Workers.Count = threads;
+            using ThreadCount _ = new(threads);
             VisionModel model = Registry.Find("ul-vm-unet").Create(seed: 1);
             using BatchLoader train = Loader(24, shuffle: true), validation = Loader(6, shuffle: false);
             double[] losses = [.. new Trainer(model, train, validation, s_plan).Run().Select(e => e.TrainLoss)];

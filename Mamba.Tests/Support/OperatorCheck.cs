@@ -27,16 +27,8 @@ internal static class OperatorCheck
 
         float[][] WithThreads(int threads)
         {
-            int before = Workers.Count;
-            Workers.Count = threads;
-            try
-            {
-                return Gradients(op, inputs, uses: 1);
-            }
-            finally
-            {
-                Workers.Count = before;
-            }
+            using ThreadCount _ = new(threads);
+            return Gradients(op, inputs, uses: 1);
         }
     }
 
