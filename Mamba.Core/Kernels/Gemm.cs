@@ -106,8 +106,9 @@ internal static unsafe class Gemm
         }
         bool transposed = a.Row == 1 && a.Column != 1, split = k >= 4 * LongestPart && m * n <= SplitLargestResult;
         GemmKernel kernel = new() { M = m, N = n, K = k, A = a, B = panels, C = c, CRow = cRow, Epilogue = epilogue };
-        // Rows that conflict are copied: at once where there are few, else by each work item for itself.
-        bool conflicts = (transposed ? a.Column : a.Row) % ConflictingRows == 0, atOnce = conflicts && !transposed && m < FewestCopyingItems * RowBlock;
+        // Rows that conflict are copied: at once where they are few, or many columns need them, else by each work item for itself.
+        bool conflicts = (transposed ? a.Column : a.Row) % ConflictingRows == 0, large = k * n >= LargeFactor;
+        bool atOnce = conflicts && !transposed && (large || m < FewestCopyingItems * RowBlock);
         using Scratch copied = new(atOnce ? m * OddLines(k) : 0);
         if (atOnce)
         {
@@ -118,7 +119,7 @@ internal static unsafe class Gemm
         kernel.PartDepth = split ? Launch.Even(k, Math.Max(LongestPart, Launch.Chunks(k, MostParts))) : k;
         // By shape alone, as all of the cutting. Few rows and columns: lower blocks, so that there is work for every thread.
         nint panel = PackPanels.Width(width), panelCount = Launch.Chunks(n, panel), parts = Launch.Chunks(k, kernel.PartDepth);
-        nint highest = kernel.Copy && k * n >= LargeFactor && m >= 16 * RowBlock ? 2 * RowBlock : RowBlock;
+        nint highest = kernel.Copy && large && m >= 16 * RowBlock ? 2 * RowBlock : RowBlock;
         kernel.Rows = Math.Min(highest, MatrixTile.MostRows * Launch.Chunks(m * panelCount * parts, FewestItems * MatrixTile.MostRows));
         kernel.Depth = transposed ? TileShape.ProductBlock(kernel.PartDepth) : kernel.Copy ? Launch.Even(kernel.PartDepth, CopiedFloats / kernel.Rows) : kernel.PartDepth;
         // Few rows and many columns: share the columns, too. A copy serves all columns of an item.
