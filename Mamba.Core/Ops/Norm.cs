@@ -9,6 +9,9 @@ public static unsafe partial class Ops
     /// <summary>What PyTorch adds to a variance by default.</summary>
     internal const float NormEps = 1e-5f;
 
+    // Chunks of rows whose sums for weight and bias are added up at the end, on one thread.
+    private const int MostRowNormParts = 32;
+
     /// <summary>
     /// Batch normalisation (Ioffe and Szegedy 2015): each channel by its mean and variance over all other dimensions. In training these are the
     /// batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise the running statistics are used.
@@ -217,7 +220,7 @@ public static unsafe partial class Ops
         (int columns, int rows) = Channels(x, name);
         Check.Extents(weight, name, "weight", columns);
         Check.Extents(bias, name, "bias", columns);
-        nint grain = Math.Max(1, Launch.ElementGrain / columns);
+        nint grain = RowNorm.Together * Math.Max(1, Launch.ElementGrain / (RowNorm.Together * columns));
         Tensor y = Tensor.Empty(x.Shape), statistics = Tensor.Empty(2, rows);
         Launch.Run(
             new RowNormForward
@@ -238,6 +241,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, weight, bias, statistics, columns, rows, grain, center), static (context, dy) =>
             {
                 (Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, int columns, int rows, nint grain, bool center) = context;
+                grain = Math.Max(grain, RowNorm.Together * Launch.Chunks(rows, RowNorm.Together * MostRowNormParts));
                 nint parts = Launch.Chunks(rows, grain);
                 using Scratch partial = new(parts * 2 * columns);
                 GradSlot? dx = x.NeedsGrad ? x.OpenGrad() : null;
