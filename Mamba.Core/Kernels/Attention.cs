@@ -15,7 +15,7 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     public readonly nint QueryBlocks => Launch.Chunks(Queries, QueryBlock);
 
     /// <summary>Floats from a query's scores to the next one's: rows start where cache lines do.</summary>
-    public readonly nint ScoreRow => Launch.Chunks(Keys, Lookahead.Line) * Lookahead.Line;
+    public readonly nint ScoreRow => Launch.Chunks(Keys, Vec.CacheLine) * Vec.CacheLine;
 
     public readonly float Scale => 1f / MathF.Sqrt(HeadWidth);
 

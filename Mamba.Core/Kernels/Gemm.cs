@@ -19,9 +19,6 @@ internal readonly unsafe struct Matrix(float* pointer, nint row, nint column = 1
 /// <summary>A stretch of memory that the steps of a product ask for, a cache line each, so that it is there when the work after it comes.</summary>
 internal readonly unsafe struct Lookahead(float* pointer, nint length)
 {
-    /// <summary>Floats of a cache line.</summary>
-    public const nint Line = 16;
-
     public readonly float* Pointer = pointer;
     public readonly nint Length = length;
 
@@ -168,8 +165,8 @@ internal static unsafe class Gemm
                 // What a tile asks for moves with its first row.
                 rows = ahead.Length > 0 ? Math.Min(MatrixTile.Rows, m - row) : m - row;
                 float* rowOfA = a.Pointer + row * a.Row;
-                (tile.Ahead, tile.AheadStep) = ahead.Length > 0 ? ((nint)(ahead.Pointer - rowOfA), Lookahead.Line) : (0, 0);
-                ahead = ahead.After(k * Lookahead.Line);
+                (tile.Ahead, tile.AheadStep) = ahead.Length > 0 ? ((nint)(ahead.Pointer - rowOfA), CacheLine) : (0, 0);
+                ahead = ahead.After(k * CacheLine);
                 TileColumn.Run<V>(tile, rows, rowOfA, inPlace ? b.Pointer + column : panel, c.Pointer + row * c.Row + column, lanes, new Epilogue(add: add));
             }
         }
@@ -206,7 +203,7 @@ internal static unsafe class Gemm
     }
 
     /// <summary>A length of an odd number of cache lines, at least this one: rows so far apart do not fall into the same places of the cache.</summary>
-    public static nint OddLines(nint length) => Launch.Chunks(length, Lookahead.Line) / 2 * (2 * Lookahead.Line) + Lookahead.Line;
+    public static nint OddLines(nint length) => Launch.Chunks(length, CacheLine) / 2 * (2 * CacheLine) + CacheLine;
 
     /// <summary>Floats of a panel.</summary>
     public static nint PanelSize<V>(nint depth) where V : unmanaged => 2 * Count<V>() * depth;
@@ -301,7 +298,7 @@ internal static unsafe class Gemm
             for (nint r = 0; r < rows; r++)
             {
                 float* from = a.Pointer + r * a.Row, target = to + r * row;
-                for (nint k = 0; r < rows - RowsAhead && k < depth; k += Lookahead.Line) Prefetch(from + RowsAhead * a.Row + k);
+                if (r < rows - RowsAhead) Prefetch(from + RowsAhead * a.Row, depth);
                 for (nint k = 0; k < depth; k += n) Store(Load<V>(from + k, Math.Min(n, depth - k)), target + k, Math.Min(n, depth - k));
             }
             return new Matrix(to, row);
@@ -315,7 +312,7 @@ internal static unsafe class Gemm
             float* from = a.Pointer;
             for (nint k = 0; k < depth; k++, from += a.Column, to += Height)
             {
-                for (nint i = 0; k < depth - StepsAhead && i < rows; i += Lookahead.Line) Prefetch(from + StepsAhead * a.Column + i);
+                if (k < depth - StepsAhead) Prefetch(from + StepsAhead * a.Column, rows);
                 nint r = 0;
                 for (; r <= rows - Height; r += Height) CopyTwelve(from + r, to + r * depth);
                 for (nint i = r; i < rows; i++) to[r * depth + i - r] = from[i];

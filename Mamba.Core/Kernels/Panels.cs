@@ -23,6 +23,8 @@ internal unsafe struct PackPanels : IKernel
 {
     private const nint RunBlock = 16;
 
+    private const nint RowsPerChunk = 128;
+
     /// <summary>Taps that are turned in a buffer, those of a block of channels: 18 KiB.</summary>
     public const nint TurnedRows = 144;
 
@@ -39,8 +41,11 @@ internal unsafe struct PackPanels : IKernel
     public static nint Size(nint depth, nint columns, VectorWidth width) => Launch.Chunks(columns, Width(width)) * Width(width) * depth;
 
     /// <summary>Packs all panels, in parallel.</summary>
-    public static void Run(in PanelSource source, float* target, VectorWidth width) =>
-        Launch.Run(new PackPanels { Source = source, Target = target }, Launch.Chunks(source.Columns, Width(width)), 1, width);
+    public static void Run(in PanelSource source, float* target, VectorWidth width)
+    {
+        if (source is { ColumnStep: 1, Outer: 1, Inner: 1 } && source.Columns > Width(width)) Launch.Run(new PackRows { Source = source, Target = target }, source.Length, RowsPerChunk, width);
+        else Launch.Run(new PackPanels { Source = source, Target = target }, Launch.Chunks(source.Columns, Width(width)), 1, width);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -113,10 +118,15 @@ internal unsafe struct PackPanels : IKernel
         for (nint begin = 0; begin < s.Length; begin += block)
         {
             nint channels = Math.Min(block, s.Length - begin), rows = channels * taps, next = Math.Min(block, s.Length - begin - channels) * taps;
-            for (nint c = 0; c < columns; c++)
-                for (nint i = 0; i < next; i += Lookahead.Line) Prefetch(from + c * s.ColumnStep + begin * taps + rows + i);
             if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
-            Transpose.Run(from + begin * taps, s.ColumnStep, columns, rows, turned, width);
+            for (nint c = 0, count; c < columns; c += count)
+            {
+                // On their way meanwhile: the next block of these columns, and a share of the taps that this block goes to.
+                count = Math.Min(Transpose.Side, columns - c);
+                for (nint k = c; k < c + count; k++) Prefetch(from + k * s.ColumnStep + begin * taps + rows, next);
+                for (nint tap = taps * c / columns; tap < taps * (c + count) / columns; tap++) Prefetch(target + (tap * s.Length + begin) * width, channels * width);
+                Transpose.Run(from + c * s.ColumnStep + begin * taps, s.ColumnStep, count, rows, turned + c, width);
+            }
             for (nint tap = 0; tap < taps; tap++)
                 for (nint l = 0; l < channels; l++)
                     CopyRow<V>(turned + (l * taps + tap) * width, target + (tap * s.Length + begin + l) * width);
@@ -136,9 +146,14 @@ internal unsafe struct PackPanels : IKernel
         if (columns < width) new Span<float>(turned, (int)(taps * width)).Clear();
         for (nint l = 0; l < steps; l++, weights += step, target += width)
         {
-            for (nint i = 0; l < steps - StepsAhead && i < columns * taps; i += Lookahead.Line) Prefetch(weights + StepsAhead * step + i);
+            if (l < steps - StepsAhead) Prefetch(weights + StepsAhead * step, columns * taps);
             Transpose.Run(weights, taps, columns, taps, turned, width);
-            for (nint tap = 0; tap < taps; tap++) CopyRow<V>(turned + tap * width, target + tap * apart);
+            for (nint tap = 0; tap < taps; tap++)
+            {
+                float* to = target + tap * apart;
+                Prefetch(to + StepsAhead * width, width);
+                CopyRow<V>(turned + tap * width, to);
+            }
         }
     }
 
@@ -147,5 +162,35 @@ internal unsafe struct PackPanels : IKernel
     {
         Store(Load<V>(from), to);
         Store(Load<V>(from + Count<V>()), to + Count<V>());
+    }
+}
+
+/// <summary>The same for a matrix of contiguous rows that are wider than a panel: some rows go to all panels together, so that it is read as it lies. An item is a row.</summary>
+internal unsafe struct PackRows : IKernel
+{
+    private const nint Together = 8;
+
+    public PanelSource Source;
+    public float* Target;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n, columns = Source.Columns, step = Source.Step;
+        for (nint row = begin, next; row < end; row = next)
+        {
+            next = Math.Min(end, row + Together);
+            for (nint column = 0; column < columns; column += width)
+            {
+                nint first = Math.Min(n, columns - column), second = Math.Min(n, columns - column - first);
+                float* from = Source.Base + row * step + column, to = Target + column * Source.Length + row * width;
+                for (nint r = row; r < next; r++, from += step, to += width)
+                {
+                    Prefetch(from + Together * step, width);
+                    Store(Load<V>(from, first), to);
+                    Store(second > 0 ? Load<V>(from + n, second) : default, to + n);
+                }
+            }
+        }
     }
 }

@@ -168,35 +168,62 @@ internal readonly unsafe struct GradientTile : ITileTransform
 /// <param name="Direct">Their form for direct convolution.</param>
 internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPacking
 {
-    public nint Size => Direct.Size / 9 * Winograd.Points;
+    public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Points;
 
     public unsafe void Pack(float* weight, float* packed)
     {
-        using Scratch direct = new(Direct.Size);
-        Direct.Pack(weight, direct.Pointer);
-        nint panels = Launch.Chunks(Direct.Cout, PackPanels.Width(Direct.Width));
-        Launch.Run(new WinogradWeights { Direct = direct.Pointer, Packed = packed, Inputs = Direct.Cin }, panels * Direct.Cin, 16, Direct.Width);
+        WinogradWeights kernel = new() { Weight = weight, Packed = packed, Cin = Direct.Cin, Cout = Direct.Cout, Flipped = Direct.Flipped };
+        Launch.Run(kernel, Launch.Chunks(Direct.Cout, PackPanels.Width(Direct.Width)) * kernel.Blocks, 4, Direct.Width);
     }
 }
 
-/// <summary>One item: the windows of one input channel and one panel of output channels.</summary>
+/// <summary>One item: the windows of a block of input channels and one panel of output channels, turned, taken to the points, and put where they belong.</summary>
 internal unsafe struct WinogradWeights : IKernel
 {
-    public float* Direct, Packed;
-    public nint Inputs;
+    public const int Taps = 9;
+
+    // As many turned windows as the first-level cache holds. At a point their values are written together: those of one channel lie, at 36 places, a power of
+    // two apart.
+    private const nint Block = PackPanels.TurnedRows / Taps;
+
+    /// <summary>(Cout, Cin, 3, 3), or flipped (Cin, Cout, 3, 3).</summary>
+    public float* Weight;
+
+    public float* Packed;
+    public nint Cin, Cout;
+    public bool Flipped;
+
+    public readonly nint Blocks => Launch.Chunks(Cin, Block);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), tap = 2 * n * Inputs;
-        using Scratch columns = new(Winograd.Inputs * 3 * n);
+        nint n = Count<V>(), width = 2 * n, point = Gemm.OddLines(Block * width), tap = Flipped ? -width : width;
+        using Scratch windows = new(PackPanels.TurnedRows * width), values = new(Winograd.Points * point), work = new(Winograd.Inputs * 3 * n);
         for (nint item = begin; item < end; item++)
-            for (nint half = 0; half < 2 * n; half += n)
+        {
+            nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first), columns = Math.Min(width, Cout - panel * width);
+            float* target = Packed + (panel * Winograd.Points * Cin + first) * width;
+            if (columns < width) new Span<float>(windows.Pointer, (int)(count * Taps * width)).Clear();
+            if (Flipped)
+                for (nint c = 0; c < count; c++)
+                    Transpose.Run(Weight + ((first + c) * Cout + panel * width) * Taps, Taps, columns, Taps, windows.Pointer + c * Taps * width, width);
+            else Transpose.Run(Weight + (panel * width * Cin + first) * Taps, Cin * Taps, columns, count * Taps, windows.Pointer, width);
+            for (nint c = 0; c < count; c++)
             {
-                nint panel = item / Inputs, offset = item % Inputs * 2 * n + half;
-                float* g = Direct + panel * 9 * tap + offset, u = Packed + panel * Winograd.Points * tap + offset, c = columns.Pointer;
-                for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, c + x * n, 3 * n);
-                for (nint y = 0; y < Winograd.Inputs; y++) Winograd.TransformWeight<V>(c + y * 3 * n, n, u + y * Winograd.Inputs * tap, tap);
+                // On its way meanwhile: what of the next block is turned in the same share of the time.
+                if (Flipped) Prefetch(Weight + ((first + Block + c) * Cout + panel * width) * Taps, columns * Taps);
+                else
+                    for (nint k = columns * c / count; k < columns * (c + 1) / count; k++) Prefetch(Weight + ((panel * width + k) * Cin + first + Block) * Taps, Block * Taps);
+                for (nint half = 0; half < width; half += n)
+                {
+                    float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half, u = values.Pointer + c * width + half;
+                    for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
+                    for (nint y = 0; y < Winograd.Inputs; y++) Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.Inputs * point, point);
+                }
             }
+            for (nint p = 0; p < Winograd.Points; p++)
+                for (nint i = 0; i < count * width; i += n) Store(Load<V>(values.Pointer + p * point + i), target + p * Cin * width + i);
+        }
     }
 }

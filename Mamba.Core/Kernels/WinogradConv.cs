@@ -77,7 +77,7 @@ internal unsafe struct WinogradConv : IKernel
         float* result = Result(at);
         for (nint i = 0; i < rows; i++)
             for (nint j = 0; j < columns; j++)
-                for (nint c = first; c < last; c += Lookahead.Line) Prefetch(result + (i * Shape.OutWidth + j) * Shape.Cout + c);
+                Prefetch(result + (i * Shape.OutWidth + j) * Shape.Cout + first, last - first);
     }
 
     /// <summary>Columns of a panel that hold output channels, in whole vectors.</summary>

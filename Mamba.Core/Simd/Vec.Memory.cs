@@ -12,6 +12,9 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static nint Count<V>() where V : unmanaged => sizeof(V) / sizeof(float);
 
+    /// <summary>Floats of a cache line.</summary>
+    public const nint CacheLine = 16;
+
     /// <summary>All lanes from p on; p need not be aligned.</summary>
     [MethodImpl(Inline)]
     public static V Load<V>(float* p) where V : unmanaged => Unsafe.ReadUnaligned<V>(p);
@@ -106,6 +109,13 @@ internal static unsafe partial class Vec
     public static void Prefetch(float* address)
     {
         if (Sse.IsSupported) Sse.Prefetch0(address);
+    }
+
+    /// <summary>Asks for the cache lines of so many floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(float* from, nint floats)
+    {
+        for (nint i = 0; i < floats; i += CacheLine) Prefetch(from + i);
     }
 
     /// <summary>Twelve floats from one place to another.</summary>
