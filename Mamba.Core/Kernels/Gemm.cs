@@ -152,7 +152,7 @@ internal static unsafe class Gemm
         TileShape tile = new TileShape { ARow = a.Row, AStep = a.Column, Outer = 1, Inner = 1, Length = k, CRow = c.Row }.Cut<V>(TileShape.LongestProduct);
         // A panel for one column or two would cost the tiles as much as for half a vector of them.
         nint dots = a.Column == 1 && b.Row == 1 && k >= Count<V>() && n % width <= MostDots ? n % width : 0;
-        if (dots > 0) Dots<V>(m, dots, k, a, b.Offset((n - dots) * b.Column), c.Offset(n - dots), add);
+        if (dots > 0) Dots<V>(m, dots, k, a, b.Offset((n - dots) * b.Column), c.Offset(n - dots), new Epilogue(add: add));
         for (nint column = 0; column < n - dots; column += width)
         {
             nint lanes = Math.Min(width, n - dots - column);
@@ -172,9 +172,9 @@ internal static unsafe class Gemm
         }
     }
 
-    /// <summary>C (+)= A B column by column, where the rows of A and the columns of B are contiguous.</summary>
+    /// <summary>C = A B, or what the epilogue adds and A B, column by column, where the rows of A and the columns of B are contiguous.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Dots<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, bool add) where V : unmanaged
+    private static void Dots<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, in Epilogue epilogue) where V : unmanaged
     {
         float* sums = stackalloc float[DotRows];
         for (nint column = 0; column < n; column++)
@@ -197,7 +197,7 @@ internal static unsafe class Gemm
                 }
                 RowSums.Run(s0, s1, s2, s3, sums, add: false);
                 float* to = c.Pointer + row * c.Row + column;
-                for (nint r = 0; r < rows; r++) to[r * c.Row] = add ? to[r * c.Row] + sums[r] : sums[r];
+                for (nint r = 0; r < rows; r++) to[r * c.Row] = epilogue.Add ? to[r * c.Row + epilogue.Apart] + sums[r] : sums[r];
             }
         }
     }
@@ -255,7 +255,7 @@ internal static unsafe class Gemm
                     if (Copy) a = transposed ? GatherTiles(a, rows, depth, copied.Pointer) : CopyBlock<V>(a, rows, depth, copied.Pointer);
                     nint next = Copy && transposed ? depth : a.Row; // twelve gathered rows take twelve times the depth
                     bool first = k == start, last = k + depth >= stop;
-                    Epilogue epilogue = new(first ? Epilogue.Bias : null, Epilogue.Add || !first, Epilogue.Relu && last);
+                    Epilogue epilogue = new(first ? Epilogue.Bias : null, Epilogue.Add || !first, Epilogue.Relu && last, first ? Epilogue.Apart : 0);
                     // What comes after this: the rows below, or more of these.
                     nint beyond = last && row + Rows < M ? Rows * A.Row + (start - k) * A.Column : depth * A.Column;
                     for (nint from = left; from < right; from += group)
@@ -335,7 +335,7 @@ internal static unsafe class Gemm
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
             float* c = C + begin * CRow;
-            Dots<V>(end - begin, 1, K, A.Offset(begin * A.Row), new Matrix(B, 1), new Matrix(c, CRow), Epilogue.Add);
+            Dots<V>(end - begin, 1, K, A.Offset(begin * A.Row), new Matrix(B, 1), new Matrix(c, CRow), Epilogue);
             if (Epilogue.Bias == null && !Epilogue.Relu) return;
             float bias = Epilogue.Bias == null ? 0f : *Epilogue.Bias;
             for (nint row = begin; row < end; row++, c += CRow) *c = Epilogue.Relu ? MathF.Max(0f, *c + bias) : *c + bias;
@@ -360,7 +360,7 @@ internal static unsafe class Gemm
                     float* to = C + row * CRow + column;
                     V sum = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + column, lanes);
                     for (nint part = 0; part < Parts; part++) sum += Load<V>(Results + part * PartResult + row * Columns + column, lanes);
-                    if (Epilogue.Add) sum += Load<V>(to, lanes);
+                    if (Epilogue.Add) sum += Load<V>(to + Epilogue.Apart, lanes);
                     Store(Epilogue.Relu ? Max(default, sum) : sum, to, lanes);
                 }
         }

@@ -45,7 +45,9 @@ internal static unsafe class MatrixTile
     private static void Prefetch<V, W>(float* to) where V : unmanaged where W : unmanaged
     {
         Vec.Prefetch(to);
-        if (sizeof(W) == 2) Vec.Prefetch(to + Count<V>());
+        if (sizeof(W) != 2) return;
+        Vec.Prefetch(to + Count<V>());
+        Vec.Prefetch(to + 2 * Count<V>() - 1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -75,7 +77,7 @@ internal static unsafe class MatrixTile
         V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
         nint n = Count<V>(), row = t.ARow, step = t.AStep, row3 = 3 * row, bStep = t.BStep;
-        // The results' lines come while the products are summed, or the stores at the end would wait for memory.
+        // The results' lines, and what is added, come while the products are summed, or the end would wait for memory.
         nint toRow = output.ToRow, toRow3 = 3 * toRow;
         float* to0 = output.To, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
         Prefetch<V, W>(to0);
@@ -90,6 +92,8 @@ internal static unsafe class MatrixTile
         if (sizeof(R) > 9) Prefetch<V, W>(to8 + toRow);
         if (sizeof(R) > 10) Prefetch<V, W>(to8 + 2 * toRow);
         if (sizeof(R) > 11) Prefetch<V, W>(to8 + toRow3);
+        if (output.From != null && output.From != output.To)
+            for (nint r = 0; r < sizeof(R); r++) Prefetch<V, W>(output.From + r * output.FromRow);
         float* ahead = a + block.Ahead;
         nint aheadStep = t.AheadStep;
         for (nint i = 0; i < block.Outer; i++)

@@ -41,7 +41,7 @@ internal static unsafe class TileColumn
         {
             Block<V>(
                 t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, Ahead = t.Ahead }, rows, narrow, a, b,
-                new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
+                new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c + epilogue.Apart : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
             return;
         }
         // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
@@ -68,7 +68,7 @@ internal static unsafe class TileColumn
                         bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
                         if (first)
                         {
-                            output.From = whole && epilogue.Add ? target : null;
+                            output.From = whole && epilogue.Add ? target + epilogue.Apart : null;
                             output.FromRow = t.CRow;
                             output.Bias = bias;
                         }
@@ -81,7 +81,7 @@ internal static unsafe class TileColumn
                         Block<V>(t, block, count, narrow, a + r * t.ARow + i * t.OuterStep + j * t.InnerStep + k * t.AStep, panel, output);
                         panel += block.Outer * block.Inner * block.Length * t.BStep;
                     }
-            if (!whole) WriteSums<V>(count, sums, width, target, t.CRow, lanes, epilogue.Add, epilogue.Relu);
+            if (!whole) WriteSums<V>(count, sums, width, target, t.CRow, lanes, epilogue);
         }
     }
 
@@ -110,15 +110,15 @@ internal static unsafe class TileColumn
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WriteSums<V>(nint rows, float* sums, nint sumRow, float* c, nint cRow, nint lanes, bool add, bool relu) where V : unmanaged
+    private static void WriteSums<V>(nint rows, float* sums, nint sumRow, float* c, nint cRow, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         for (nint r = 0; r < rows; r++, sums += sumRow, c += cRow)
             for (nint i = 0; i < lanes; i += Count<V>())
             {
                 nint count = Math.Min(Count<V>(), lanes - i);
                 V v = Load<V>(sums + i);
-                if (add) v += Load<V>(c + i, count);
-                Store(relu ? Max(default, v) : v, c + i, count);
+                if (epilogue.Add) v += Load<V>(c + epilogue.Apart + i, count);
+                Store(epilogue.Relu ? Max(default, v) : v, c + i, count);
             }
     }
 

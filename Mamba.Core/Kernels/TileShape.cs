@@ -51,17 +51,19 @@ internal struct BlockShape
     public nint Outer, Inner, Length, Ahead;
 }
 
-/// <summary>What a result is when it is written: relu(product + bias + C), each part where it is asked for.</summary>
+/// <summary>What a result is when it is written: relu(product + bias + D), each part where it is asked for.</summary>
 /// <param name="bias">Added to each row, or null.</param>
-/// <param name="add">Whether to add to what C holds.</param>
+/// <param name="add">Whether to add D: what C holds, or a matrix of the same rows elsewhere.</param>
 /// <param name="relu">Whether what is negative becomes zero.</param>
-internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false)
+/// <param name="apart">Floats from an element of C to that of D.</param>
+internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false, nint apart = 0)
 {
     public readonly float* Bias = bias;
     public readonly bool Add = add, Relu = relu;
+    public readonly nint Apart = apart;
 
     /// <summary>That of the columns from this one on.</summary>
-    public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu);
+    public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu, Apart);
 }
 
 /// <summary>Where tiles write, and what they add: rows of whole vectors.</summary>

@@ -24,8 +24,9 @@ public sealed class Linear
 
     /// <summary>Applies the layer to the last dimension.</summary>
     /// <param name="x">(..., inputs).</param>
+    /// <param name="residual">(..., outputs), added to the result; or null.</param>
     /// <returns>(..., outputs).</returns>
-    public Tensor Forward(Tensor x) => Ops.Linear(x, Weight, Bias);
+    public Tensor Forward(Tensor x, Tensor? residual = null) => Ops.Linear(x, Weight, Bias, residual);
 }
 
 /// <summary>What a <see cref="Conv2d"/> is made of.</summary>

@@ -6,13 +6,14 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>y = x weight^T + bias over the last dimension.</summary>
+    /// <summary>y = x weight^T + bias + residual over the last dimension.</summary>
     /// <param name="x">(..., In).</param>
     /// <param name="weight">(Out, In), as in PyTorch.</param>
     /// <param name="bias">(Out), or null.</param>
+    /// <param name="residual">(..., Out), what the layer's branch is added to, in the same pass; or null.</param>
     /// <returns>(..., Out).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
+    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null, Tensor? residual = null)
     {
         Check.That(
             weight.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape[-1] == weight.Shape[1], "Linear",
@@ -21,15 +22,17 @@ public static unsafe partial class Ops
         Check.Extents(bias, "Linear", "bias", outputs);
 
         Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
+        Check.That((residual?.Shape ?? y.Shape) == y.Shape, "Linear", $"residual {residual?.Shape}; expected {y.Shape}");
         VectorWidth width = Isa.For(outputs);
+        Epilogue epilogue = new(bias is null ? null : bias.Pointer, add: residual is not null, apart: residual is { } d ? (nint)(d.Pointer - y.Pointer) : 0);
         using (PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width)))
-            Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, new Epilogue(bias is null ? null : bias.Pointer), width);
+            Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, epilogue, width);
         MultiplyAdds.Add((long)rows * outputs * inputs);
 
-        if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, (x, weight, bias, rows, outputs, inputs), static (context, dy) =>
+        if (Tape.Needs(x, weight, bias, residual))
+            Tape.Push(y, (x, weight, bias, residual, rows, outputs, inputs), static (context, dy) =>
             {
-                (Tensor x, Tensor weight, Tensor? bias, int rows, int outputs, int inputs) = context;
+                (Tensor x, Tensor weight, Tensor? bias, Tensor? residual, int rows, int outputs, int inputs) = context;
                 Matrix g = new(dy.Pointer, outputs);
                 if (x.NeedsGrad)
                 {
@@ -42,6 +45,7 @@ public static unsafe partial class Ops
                     Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, new Epilogue(add: dw.Accumulate));
                 }
                 if (Open(bias) is { } db) ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Pointer, db.Accumulate);
+                if (residual is { } d) PassOn(d, d.Shape, dy, 1f, mayTake: true);
             }, x, weight);
         return y;
     }

@@ -32,12 +32,15 @@ public sealed class DropPath
     /// <returns>The rate of that branch.</returns>
     public static double Growing(double rate, int index, int count) => count == 1 ? 0 : rate * index / (count - 1);
 
+    /// <summary>Whether <see cref="Forward"/> does anything: a branch that is never left out may be added where it is computed.</summary>
+    public bool Drops => _rate > 0 && _store.Training;
+
     /// <summary>Leaves the branch out where chance will have it.</summary>
     /// <param name="x">(B, L, C), the branch's result.</param>
     /// <returns>(B, L, C): zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
     public Tensor Forward(Tensor x)
     {
-        if (_rate == 0 || !_store.Training) return x;
+        if (!Drops) return x;
         Tensor weight = Tensor.Empty(x.Shape[0], 1, 1);
         Span<char> name = stackalloc char[_name.Length + 20]; // the longest number
         _name.CopyTo(name);

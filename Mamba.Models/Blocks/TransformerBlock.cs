@@ -56,8 +56,12 @@ public sealed class TransformerBlock
     {
         using MemoryScope memory = new();
         Tensor mixed = Ops.SelfAttention(_qkv.Forward(_attentionNorm.Forward(x)), _config.Heads); // (B, L, heads head width)
-        x = Ops.Add(_attentionPath.Forward(_out.Forward(mixed)), x);
+        x = Join(_attentionPath, _out, mixed, x);
         Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
-        return memory.Return(Ops.Add(_perceptronPath.Forward(_narrow.Forward(hidden)), x));
+        return memory.Return(Join(_perceptronPath, _narrow, hidden, x));
     }
+
+    /// <summary>x and the branch that ends with a layer.</summary>
+    private static Tensor Join(DropPath path, Linear last, Tensor branch, Tensor x) =>
+        path.Drops ? Ops.Add(path.Forward(last.Forward(branch)), x) : last.Forward(branch, x);
 }
