@@ -10,8 +10,8 @@ namespace Mamba.Core.Kernels;
 /// <summary>What a selective scan reads; absent inputs are null.</summary>
 internal unsafe struct ScanInputs
 {
-    /// <summary>u, delta, z: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
-    public float* U, Delta, Z, B, C, D, DeltaBias;
+    /// <summary>u, delta, z, and what is added to y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
+    public float* U, Delta, Z, Residual, B, C, D, DeltaBias;
 
     /// <summary>A by blocks (Blocks, N, Lanes), times log2 e: e^(dt A) is then one Exp2.</summary>
     public float* A;
@@ -207,6 +207,16 @@ internal static unsafe class SelectiveScan
     }
 }
 
+/// <summary>A (D, N) as <see cref="ScanInputs.A"/>.</summary>
+internal readonly record struct RatePacking(nint Channels, nint States, nint Groups, VectorWidth Width) : IWeightPacking
+{
+    public nint Size => Shape.Blocks * Shape.StateSize;
+
+    private ScanShape Shape => new(1, 1, Channels, States, Groups, 1, Width, Reverse: false);
+
+    public unsafe void Pack(float* weight, float* packed) => SelectiveScan.PackStates(Shape, weight, 1, Log2E, packed);
+}
+
 /// <summary>Four states of a block of channels over a chunk: arrays of tokens are (Count, Lanes), B and C lie a row apart.</summary>
 internal unsafe struct ScanChunk
 {
@@ -284,6 +294,7 @@ internal unsafe struct ScanForward : IKernel
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             if (Inputs.Z != null) Prefetch(Inputs.Z + offset);
+            if (Inputs.Residual != null) Prefetch(Inputs.Residual + offset);
             Prefetch(Y + offset);
             V d = Inputs.StepSize<V>(offset, channel, lanes, out _), u = Load<V>(Inputs.U + offset, lanes);
             Store(d, dt + i * n);
@@ -299,7 +310,9 @@ internal unsafe struct ScanForward : IKernel
         for (nint i = 0; i < count; i++, offset += step)
         {
             V v = Load<V>(y + i * n);
-            Store(Inputs.Z == null ? v : v * Silu.Apply(Load<V>(Inputs.Z + offset, lanes)), Y + offset, lanes);
+            if (Inputs.Z != null) v *= Silu.Apply(Load<V>(Inputs.Z + offset, lanes));
+            if (Inputs.Residual != null) v += Load<V>(Inputs.Residual + offset, lanes);
+            Store(v, Y + offset, lanes);
         }
     }
 }

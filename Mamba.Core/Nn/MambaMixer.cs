@@ -53,6 +53,7 @@ public sealed class MambaMixer
     private readonly MambaConfig _config;
     private readonly Linear _inProj;
     private readonly Linear _outProj;
+    private readonly DerivedWeight _halfOutProj;
     private readonly Direction _forward;
     private readonly Direction? _backward;
 
@@ -69,18 +70,20 @@ public sealed class MambaMixer
         _forward = new Direction(scope, config, aLog, d);
         if (back is { } b) _backward = new Direction(scope, config, b.ALog, b.D, reverse: true);
         _outProj = new Linear(scope / "out_proj", config.DInner, config.DModel, bias: false);
+        _halfOutProj = new DerivedWeight(_outProj.Weight, static weight => Ops.Scale(weight, 0.5f));
     }
 
     /// <summary>Mixes a whole sequence.</summary>
     /// <param name="x">(B, L, d_model).</param>
+    /// <param name="residual">(B, L, d_model), added to the result; or null.</param>
     /// <returns>(B, L, d_model).</returns>
-    public Tensor Forward(Tensor x)
+    public Tensor Forward(Tensor x, Tensor? residual = null)
     {
         (Tensor u, Tensor z) = Project(x);
         Tensor y = _forward.Scan(u, z);
-        if (_backward is not null) y = Ops.Add(y, _backward.Scan(u, z));
-        y = _outProj.Forward(y);
-        return _config.DivideOut ? Ops.Scale(y, 0.5f) : y; // behind a projection without bias, where there is less to halve
+        if (_backward is not null) y = _backward.Scan(u, z, y);
+        // Half of the sum is the sum by half of the weight, to the last bit.
+        return _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual);
     }
 
     /// <summary>Mixes one token; the results of all steps together equal <see cref="Forward"/>. No gradient crosses from step to step.</summary>
@@ -116,11 +119,14 @@ public sealed class MambaMixer
             scope / Name("dt_proj", reverse), c.DtRank, c.DInner, weightInit: Init.Uniform(1 / Math.Sqrt(c.DtRank)),
             biasInit: Init.InverseSoftplusOfLogUniform(1e-3, 0.1, floor: 1e-4));
 
+        private readonly DerivedWeight _a = new(aLog, static logarithm => Ops.Scale(Ops.Exp(logarithm), -1f));
+
         /// <summary>A_log and D, declared before the modules.</summary>
         public static (Tensor ALog, Tensor D) Bare(Scope scope, MambaConfig c, bool reverse = false) =>
             (scope.Parameter(Name("A", reverse) + "_log", Init.LogOfIndex(c.DState), c.DInner, c.DState), scope.Parameter(Name("D", reverse), Init.Ones, c.DInner));
 
-        public Tensor Scan(Tensor u, Tensor z) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, silu: true, reverse), z, null).Output;
+        /// <summary>One direction's output, and that of the other where it is given.</summary>
+        public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, silu: true, reverse), z, null, other).Output;
 
         public Tensor Step(Tensor u, Tensor z, MambaState state)
         {
@@ -135,12 +141,11 @@ public sealed class MambaMixer
 
         private static string Name(string name, bool reverse) => reverse ? name + "_b" : name;
 
-        private (Tensor Output, Tensor LastState) SelectiveScan(Tensor x, Tensor z, Tensor? initialState)
+        private (Tensor Output, Tensor LastState) SelectiveScan(Tensor x, Tensor z, Tensor? initialState, Tensor? residual = null)
         {
             TensorList projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
             Tensor delta = Ops.Linear(projected[0], _dtProj.Weight); // its bias is added inside the scan
-            Tensor a = Ops.Scale(Ops.Exp(aLog), -1f);
-            return Ops.SelectiveScan(x, delta, a, projected[1], projected[2], d, z, _dtProj.Bias, deltaSoftplus: true, initialState, reverse: reverse);
+            return Ops.SelectiveScan(x, delta, _a.Value, projected[1], projected[2], d, z, _dtProj.Bias, deltaSoftplus: true, initialState, reverse: reverse, residual: residual);
         }
     }
 }

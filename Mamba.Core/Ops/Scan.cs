@@ -37,35 +37,41 @@ public static unsafe partial class Ops
     /// <param name="deltaSoftplus">Whether dt = softplus(delta + deltaBias), or just the sum.</param>
     /// <param name="initialState">(B, D, N), the state before the first token; zero if null. With the last state of the piece before, a sequence is scanned in pieces.</param>
     /// <param name="schedule">How the work is spread; the results agree to rounding.</param>
+    /// <param name="residual">(B, L, D), added to y; or null.</param>
     /// <param name="reverse">Whether the scan starts at the last token and goes back to the first, as over the sequence turned round; so with the states.</param>
     /// <returns>y (B, L, D), and the state after the last token (B, D, N). Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static (Tensor Output, Tensor LastState) SelectiveScan(
         Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d = null, Tensor? z = null, Tensor? deltaBias = null, bool deltaSoftplus = false,
-        Tensor? initialState = null, ScanSchedule schedule = ScanSchedule.Auto, bool reverse = false)
+        Tensor? initialState = null, ScanSchedule schedule = ScanSchedule.Auto, bool reverse = false, Tensor? residual = null)
     {
         ScanShape s = CheckScan(u, delta, a, b, c, schedule) with { Reverse = reverse };
         Check.Extents(d, "SelectiveScan", "D", u.Shape[2]);
         if (z is { } gate) Check.SameShape(u, gate, "SelectiveScan");
+        if (residual is { } added) Check.SameShape(u, added, "SelectiveScan");
         Check.Extents(deltaBias, "SelectiveScan", "delta bias", u.Shape[2]);
         Check.Extents(initialState, "SelectiveScan", "initial state", u.Shape[0], u.Shape[2], a.Shape[1]);
 
         nint state = s.Blocks * s.StateSize;
         Tensor y = Tensor.Empty(u.Shape), last = Tensor.Empty(u.Shape[0], u.Shape[2], a.Shape[1]);
-        bool record = Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState);
-        Tensor packedA = Tensor.Empty((int)state);
+        bool record = Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState, residual);
         Tensor? kept = record ? Tensor.Empty(checked((int)(s.Batch * s.Chunks * state))) : null;
-        Kernels.SelectiveScan.PackStates(s, a.Pointer, 1, VecMath.Log2E, packedA.Pointer);
+        // The backward pass reads the packed A, too.
+        RatePacking packing = new(s.Channels, s.States, s.Groups, s.Width);
+        Tensor? keptA = record ? Tensor.Empty((int)state) : null;
+        if (keptA is { } forBackward) packing.Pack(a.Pointer, forBackward.Pointer);
+        using PackedWeight rates = record ? default : PackedWeight.Of(a, packing);
         ScanInputs inputs = new()
         {
             U = u.Pointer,
             Delta = delta.Pointer,
-            A = packedA.Pointer,
+            A = keptA is { } packed ? packed.Pointer : rates.Pointer,
             B = b.Pointer,
             C = c.Pointer,
             Softplus = deltaSoftplus,
             D = d.Pointer,
             Z = z.Pointer,
+            Residual = residual.Pointer,
             DeltaBias = deltaBias.Pointer,
         };
         using (Scratch starts = new(s.Batch * s.Segments * state), lasts = new(s.Batch * state))
@@ -79,10 +85,10 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(3 * (long)(s.Batch * s.Length * s.Channels * s.States));
 
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
-        if (Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState))
-            Tape.Push([y, last], (u, delta, a, b, c, d, z, deltaBias, initialState, kept, inputs, s), static (context, outputs) =>
+        if (Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState, residual))
+            Tape.Push([y, last], (u, delta, a, b, c, d, z, deltaBias, initialState, residual, kept, inputs, s), static (context, outputs) =>
             {
-                (Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? deltaBias, Tensor? initialState, Tensor? kept, ScanInputs inputs, ScanShape s) = context;
+                (Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? deltaBias, Tensor? initialState, Tensor? residual, Tensor? kept, ScanInputs inputs, ScanShape s) = context;
                 Tensor y = outputs[0], last = outputs[1];
                 nint state = s.Blocks * s.StateSize;
                 GradSlot? du = Open(u), ddelta = Open(delta), da = Open(a), db = Open(b), dc = Open(c), dd = Open(d), dz = Open(z), dbias = Open(deltaBias), dinitial = Open(initialState);
@@ -120,7 +126,8 @@ public static unsafe partial class Ops
                 AddParts(sumB.Pointer, s.ItemsPerGroup, db);
                 AddParts(sumC.Pointer, s.ItemsPerGroup, dc);
                 if (dinitial is { } gi) Kernels.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
-            }, u, delta, a, b, c, d, z, deltaBias, packedA, kept);
+                if (residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
+            }, u, delta, a, b, c, d, z, deltaBias, keptA, kept);
         return (y, last);
     }
 

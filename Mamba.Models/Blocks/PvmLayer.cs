@@ -46,7 +46,7 @@ public sealed class PvmLayer
         Tensor h = _norm.Forward(x.Reshape(batch, tokens, _config.Inputs)); // (B, L, C)
         // The chunks share their weights, so they are sequences of one batch.
         Tensor sequences = Ops.Permute(h.Reshape(batch, tokens, _config.Chunks, chunk), 0, 2, 1, 3).Reshape(batch * _config.Chunks, tokens, chunk);
-        Tensor mixed = Ops.Add(_mamba.Forward(sequences), Ops.Multiply(sequences, _skipScale));
+        Tensor mixed = _mamba.Forward(sequences, Ops.Multiply(sequences, _skipScale));
         Tensor joined = Ops.Permute(mixed.Reshape(batch, _config.Chunks, tokens, chunk), 0, 2, 1, 3).Reshape(batch, tokens, _config.Inputs);
         return _proj.Forward(_norm.Forward(joined)).Reshape(batch, height, width, _config.Outputs);
     }

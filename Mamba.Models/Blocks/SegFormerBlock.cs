@@ -55,15 +55,15 @@ public sealed class SegFormerBlock
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        Tensor h = Ops.Add(x, Attend(_attentionNorm.Forward(x)));
+        Tensor h = Attend(_attentionNorm.Forward(x), x);
         return memory.Return(Ops.Add(h, _mixOut.Forward(Ops.Gelu(_mixDepthwise.Forward(_mixIn.Forward(_mixNorm.Forward(h)))))));
     }
 
-    private Tensor Attend(Tensor x)
+    private Tensor Attend(Tensor x, Tensor residual)
     {
         Tensor tokens = Tokens(x), reduced = Tokens(_reducerNorm.Forward(_reducer.Forward(x))); // (B, H W, C) and (B, H W / reduction^2, C)
         Tensor mixed = Ops.Attention(Project(tokens, 0), Project(reduced, 1), Project(reduced, 2), _config.Heads);
-        return _outProj.Forward(mixed).Reshape(x.Shape);
+        return _outProj.Forward(mixed, Tokens(residual)).Reshape(x.Shape);
     }
 
     /// <summary>Query, key or value: a third of the rows of in_proj, as PyTorch's MultiheadAttention packs them.</summary>

@@ -81,7 +81,8 @@ public sealed class VisionMamba : VisionModel
         public Tensor Forward(Tensor x)
         {
             using MemoryScope memory = new();
-            return memory.Return(Ops.Add(_path.Forward(_mixer.Forward(_norm.Forward(x))), x));
+            Tensor normed = _norm.Forward(x);
+            return memory.Return(_path.Drops ? Ops.Add(_path.Forward(_mixer.Forward(normed)), x) : _mixer.Forward(normed, x));
         }
     }
 }

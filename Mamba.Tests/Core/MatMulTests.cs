@@ -17,6 +17,17 @@ internal sealed class MatMulTests(VectorWidth width)
         OperatorCheck.Run(width, i => Ops.Linear(i[0], i[1]), i => Naive.Linear(i[0], i[1], null, inputs, outputs), [x, weight]);
     }
 
+    // The sum is written whole, in the lanes of a part of a vector, over several blocks, from several parts, and from dot products.
+    [TestCase(3, 17, 32), TestCase(25, 6, 41), TestCase(14, 800, 33), TestCase(2, 2100, 3), TestCase(13, 33, 1)]
+    public void Linear_adds_a_residual(int rows, int inputs, int outputs) => OperatorCheck.Run(
+        width, i => Ops.Linear(i[0], i[1], i[2], i[3]), i => [.. Naive.Linear(i[0], i[1], i[2], inputs, outputs).Zip(i[3], (y, r) => y + r)],
+        [Numbers.Random(1, rows, inputs), Numbers.Random(2, outputs, inputs), Numbers.Random(3, outputs), Numbers.Random(4, rows, outputs)]);
+
+    [Test]
+    public void Linear_adds_to_its_own_input() => OperatorCheck.Run(
+        width, i => Ops.Linear(i[0], i[1], residual: i[0]), i => [.. Naive.Linear(i[0], i[1], null, 7, 7).Zip(i[0], (y, r) => y + r)],
+        [Numbers.Random(1, 5, 7), Numbers.Random(2, 7, 7)]);
+
     [Test]
     public void Linear_keeps_leading_dimensions()
     {
@@ -64,9 +75,22 @@ internal sealed class MatMulTests(VectorWidth width)
         }
     }
 
+    // Few rows, many rows, and many rows of a large product: copied at once, by each work item, and at once.
+    [TestCase(40, 40, 512), TestCase(1600, 40, 512), TestCase(1600, 2080, 1024)]
+    public unsafe void Rows_in_conflict_with_each_other_change_no_bit(int m, int n, int k)
+    {
+        using IDisposable _ = Isa.Use(width);
+        using Tensor a = Numbers.Random(1, m, k), apart = Tensor.Zeros(m, k + 16), b = Numbers.Random(2, k, n), expected = Tensor.Empty(m, n), c = Tensor.Empty(m, n);
+        for (int i = 0; i < m; i++) a.Span.Slice(i * k, k).CopyTo(apart.Span[(i * (k + 16))..]);
+        Gemm.Run(m, n, k, new Matrix(apart.Pointer, k + 16), new Matrix(b.Pointer, n), expected.Pointer, n);
+        Gemm.Run(m, n, k, new Matrix(a.Pointer, k), new Matrix(b.Pointer, n), c.Pointer, n);
+        Assert.That(c.Span.SequenceEqual(expected.Span));
+    }
+
     [Test]
     public void Bad_shapes_are_refused()
     {
+        OperatorCheck.Refuses("Linear", () => Ops.Linear(Tensor.Zeros(2, 3), Tensor.Zeros(4, 3), residual: Tensor.Zeros(2, 3)));
         OperatorCheck.Refuses("Linear", () => Ops.Linear(Tensor.Zeros(2, 3), Tensor.Zeros(4, 2)));
         OperatorCheck.Refuses("Linear", () => Ops.Linear(Tensor.Zeros(2, 3), Tensor.Zeros(4, 3), Tensor.Zeros(3)));
         OperatorCheck.Refuses("Linear", () => Ops.Linear(Tensor.Zeros(), Tensor.Zeros(4, 3)));

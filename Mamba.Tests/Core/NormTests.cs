@@ -62,7 +62,7 @@ internal sealed class NormTests(VectorWidth width)
         width, i => Ops.InstanceNorm(i[0], eps: 1e-4f), i => Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4),
         [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels)]);
 
-    [TestCase(1, 3), TestCase(3, 17), TestCase(5, 33), TestCase(600, 33)]
+    [TestCase(1, 3), TestCase(2, 65), TestCase(3, 17), TestCase(5, 33), TestCase(600, 33), TestCase(7, 2100)]
     public void LayerNorm_normalises_rows(int rows, int channels)
     {
         Tensor x = Numbers.Uniform(1, -1f, 3f, rows, channels);

@@ -24,6 +24,22 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
                     x => lastState ? Naive(s, x).Last : Naive(s, x).Output, s.Inputs(), tolerance: 2e-5);
     }
 
+    [Test]
+    public void Adds_a_residual([Values] bool reverse)
+    {
+        Size s = new(2, 19, 9, 6, 1);
+        Tensor[] x = s.Inputs();
+        Tensor residual = Numbers.Random(96, 2, 19, 9), dy = Numbers.Random(97, 2, 19, 9);
+        float[] expected = Ops.Add(Run(x, ScanSchedule.Auto, reverse).Output, residual).Span.ToArray();
+        residual.RequiresGrad = true;
+        x[0].RequiresGrad = true;
+        using Tape tape = new();
+        Tensor y = Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, x[8], reverse: reverse, residual: residual).Output;
+        tape.Backward(y, dy);
+        Assert.That(y.Span.SequenceEqual(expected));
+        Assert.That(residual.Grad!.Value.Span.SequenceEqual(dy.Span));
+    }
+
     [TestCase(2, 19, 9, 6, 1), TestCase(1, 40, 4, 4, 2)]
     public void In_reverse_it_is_the_scan_of_the_sequence_turned_round(int batch, int length, int channels, int states, int groups)
     {
@@ -199,6 +215,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], Numbers.Random(1, 2, 5, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("SelectiveScan").And.Message.Contains("(2, 5, 3)"));
         Assert.That(() => Ops.SelectiveScan(x[0], Numbers.Random(1, 2, 4, 6), x[2], x[3], x[4]), Throws.TypeOf<ShapeException>());
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], initialState: Numbers.Random(1, 2, 6, 3)), Throws.TypeOf<ShapeException>());
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], residual: Numbers.Random(1, 2, 4, 6)), Throws.TypeOf<ShapeException>());
         Tensor grouped = Numbers.Random(1, 2, 5, 4, 4);
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], grouped, grouped), Throws.TypeOf<ShapeException>());
         Assert.That(() => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)), Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
