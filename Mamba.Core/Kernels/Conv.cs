@@ -275,15 +275,19 @@ internal unsafe struct GatherWeightGradient : IKernel
             for (nint co = 0; co < Shape.CoutGroup; co += n)
             {
                 nint lanes = Math.Min(n, Shape.CoutGroup - co);
-                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer;
+                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer, dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
                 for (nint ci = 0; ci < count; ci++, sums += Columns)
+                {
+                    // On its way meanwhile: a share of the weights' gradient.
+                    for (nint lane = lanes * ci / count; lane < lanes * (ci + 1) / count; lane++) Prefetch(dw + lane * Shape.Depth, run);
                     for (nint tap = 0; tap < taps; tap++, target += n)
                     {
                         V sum = default;
                         for (nint p = 0; p < Parts; p++) sum += Load<V>(sums + p * Size + tap * channels * Columns, lanes);
                         Store(sum, target);
                     }
-                Write<V>(summed.Pointer, lanes, run, turned.Pointer, Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps, Shape.Depth, Add);
+                }
+                Write<V>(summed.Pointer, lanes, run, turned.Pointer, dw, Shape.Depth, Add);
             }
         }
     }

@@ -143,13 +143,16 @@ internal unsafe struct WinogradWeightGradient : IKernel
                         product, rows, inputs + p * InputPoint, Gradients + p * GradientPoint + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
             for (nint c = first; c < last; c += n)
             {
-                float* m = sums.Pointer + c - first, window = windows.Pointer;
+                nint lanes = Math.Min(n, last - c);
+                float* m = sums.Pointer + c - first, window = windows.Pointer, dw = Dw + (c * Shape.Cin + firstRow) * Taps;
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
+                    // On its way meanwhile: a share of the weights' gradient.
+                    for (nint lane = lanes * r / rows; lane < lanes * (r + 1) / rows; lane++) Prefetch(dw + lane * Shape.Cin * Taps, rows * Taps);
                     for (nint x = 0; x < Winograd.Inputs; x++) Winograd.TransformWindow<V>(m + x * point, Winograd.Inputs * point, work.Pointer + x * n, Winograd.Inputs * n);
                     for (nint y = 0; y < 3; y++) Winograd.TransformWindow<V>(work.Pointer + y * Winograd.Inputs * n, n, window + y * 3 * n, n);
                 }
-                GatherWeightGradient.Write<V>(windows.Pointer, Math.Min(n, last - c), rows * Taps, turned.Pointer, Dw + (c * Shape.Cin + firstRow) * Taps, Shape.Cin * Taps, Add);
+                GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, turned.Pointer, dw, Shape.Cin * Taps, Add);
             }
         }
     }
