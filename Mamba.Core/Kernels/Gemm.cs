@@ -172,7 +172,7 @@ internal static unsafe class Gemm
         }
     }
 
-    /// <summary>C = A B, or what the epilogue adds and A B, column by column, where the rows of A and the columns of B are contiguous.</summary>
+    /// <summary>C = A B, to which the epilogue may add, column by column, where the rows of A and the columns of B are contiguous.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Dots<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, in Epilogue epilogue) where V : unmanaged
     {

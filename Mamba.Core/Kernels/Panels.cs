@@ -43,7 +43,8 @@ internal unsafe struct PackPanels : IKernel
     /// <summary>Packs all panels, in parallel.</summary>
     public static void Run(in PanelSource source, float* target, VectorWidth width)
     {
-        if (source is { ColumnStep: 1, Outer: 1, Inner: 1 } && source.Columns > Width(width)) Launch.Run(new PackRows { Source = source, Target = target }, source.Length, RowsPerChunk, width);
+        if (source is { ColumnStep: 1, Outer: 1, Inner: 1 } && source.Columns > Width(width))
+            Launch.Run(new PackRows { Source = source, Target = target }, source.Length, RowsPerChunk, width);
         else Launch.Run(new PackPanels { Source = source, Target = target }, Launch.Chunks(source.Columns, Width(width)), 1, width);
     }
 
@@ -165,7 +166,9 @@ internal unsafe struct PackPanels : IKernel
     }
 }
 
-/// <summary>The same for a matrix of contiguous rows that are wider than a panel: some rows go to all panels together, so that it is read as it lies. An item is a row.</summary>
+/// <summary>
+/// The same for a matrix whose contiguous rows are wider than a panel: some rows go to all panels together, so that it is read as it lies. One item is a row.
+/// </summary>
 internal unsafe struct PackRows : IKernel
 {
     private const nint Together = 8;
