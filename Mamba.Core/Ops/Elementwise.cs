@@ -88,6 +88,11 @@ public static unsafe partial class Ops
         if (mayTake && x.Count == result.Count && x.TryTakeGrad(dy)) return true;
         GradSlot dx = x.OpenGrad();
         if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Pointer, dx.Accumulate);
+        else if (factor == 1f && x.Count > 0)
+        {
+            int columns = x.Shape.Rank == 0 ? 1 : x.Shape[-1];
+            CopyRows.Run(dy.Pointer, columns, dx.Pointer, columns, columns, x.Count / columns, dx.Accumulate);
+        }
         else if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
         else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);
         return false;

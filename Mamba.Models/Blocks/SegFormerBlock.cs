@@ -56,7 +56,9 @@ public sealed class SegFormerBlock
     {
         using MemoryScope memory = new();
         Tensor h = Attend(_attentionNorm.Forward(x), x);
-        return memory.Return(Ops.Add(h, _mixOut.Forward(Ops.Gelu(_mixDepthwise.Forward(_mixIn.Forward(_mixNorm.Forward(h)))))));
+        Tensor mixed = Ops.Gelu(_mixDepthwise.Forward(_mixIn.Forward(_mixNorm.Forward(h)))); // (B, H, W, expansion C)
+        // A 1x1 convolution is a linear layer.
+        return memory.Return(Ops.Linear(mixed, _mixOut.Weight.Reshape(_config.Channels, -1), _mixOut.Bias, h));
     }
 
     private Tensor Attend(Tensor x, Tensor residual)
