@@ -80,7 +80,7 @@ public static unsafe class Workers
             job.Open(count, grain, body, context);
             for (int i = 0; i < helpers; i++) s_workers[i].Begin(job);
             s_inside = true;
-            job.Work();
+            job.Work(caller: true);
             s_inside = false;
             job.Close();
         }
@@ -110,7 +110,7 @@ public static unsafe class Workers
         private long _grain;
         private delegate*<void*, nint, nint, void> _body;
         private void* _context;
-        private long _next;
+        private long _chunks, _taken, _atFront, _atBack;
         private int _helpers = Closed;
         private ExceptionDispatchInfo? _failure;
 
@@ -120,23 +120,30 @@ public static unsafe class Workers
             _grain = grain;
             _body = body;
             _context = context;
-            _next = 0;
+            _chunks = (count + grain - 1) / grain;
+            (_taken, _atFront, _atBack) = (0, 0, 0);
             _failure = null;
             Volatile.Write(ref _helpers, 0);
         }
 
-        /// <summary>What the caller does, and what each helper does that comes in time.</summary>
-        public void Work()
+        /// <summary>
+        /// What the caller does, and what each helper does that comes in time. The caller takes chunks from the front and the helpers from the back, so that
+        /// in one kernel after the other a core has those parts of a tensor that it wrote itself. Nobody takes more than there are: the two never meet.
+        /// </summary>
+        public void Work(bool caller)
         {
             try
             {
-                for (long end; (end = Interlocked.Add(ref _next, _grain)) - _grain < _count;)
-                    _body(_context, (nint)(end - _grain), (nint)Math.Min(_count, end));
+                while (Interlocked.Increment(ref _taken) <= _chunks)
+                {
+                    long chunk = caller ? _atFront++ : _chunks - Interlocked.Increment(ref _atBack);
+                    _body(_context, (nint)(chunk * _grain), (nint)Math.Min(_count, (chunk + 1) * _grain));
+                }
             }
             catch (Exception e)
             {
                 _failure = ExceptionDispatchInfo.Capture(e);
-                Interlocked.Exchange(ref _next, _count);
+                Interlocked.Exchange(ref _taken, _chunks);
             }
         }
 
@@ -150,7 +157,7 @@ public static unsafe class Workers
                     seen = before;
                     continue;
                 }
-                Work();
+                Work(caller: false);
                 Interlocked.Decrement(ref _helpers);
                 return;
             }
