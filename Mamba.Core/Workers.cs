@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
@@ -74,10 +75,11 @@ public static unsafe class Workers
         }
         try
         {
-            int helpers = (int)Math.Min(s_count, (count + grain - 1) / grain) - 1;
+            nint chunks = Launch.Chunks(count, grain);
+            int helpers = (int)Math.Min(s_count, chunks) - 1;
             while (s_workers.Count < helpers) s_workers.Add(new Worker());
             Job job = s_job ??= new Job();
-            job.Open(count, grain, body, context);
+            job.Open(count, grain, chunks, body, context);
             for (int i = 0; i < helpers; i++) s_workers[i].Begin(job);
             s_inside = true;
             job.Work(caller: true);
@@ -114,13 +116,13 @@ public static unsafe class Workers
         private int _helpers = Closed;
         private ExceptionDispatchInfo? _failure;
 
-        public void Open(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context)
+        public void Open(nint count, nint grain, nint chunks, delegate*<void*, nint, nint, void> body, void* context)
         {
             _count = count;
             _grain = grain;
             _body = body;
             _context = context;
-            _chunks = (count + grain - 1) / grain;
+            _chunks = chunks;
             (_taken, _atFront, _atBack) = (0, 0, 0);
             _failure = null;
             Volatile.Write(ref _helpers, 0);

@@ -278,8 +278,7 @@ internal unsafe struct GatherWeightGradient : IKernel
                 float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer, dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
                 for (nint ci = 0; ci < count; ci++, sums += Columns)
                 {
-                    // On its way meanwhile: a share of the weights' gradient.
-                    for (nint lane = lanes * ci / count; lane < lanes * (ci + 1) / count; lane++) Prefetch(dw + lane * Shape.Depth, run);
+                    PrefetchShare(dw, Shape.Depth, lanes, run, ci, count);
                     for (nint tap = 0; tap < taps; tap++, target += n)
                     {
                         V sum = default;

@@ -120,13 +120,15 @@ internal unsafe struct PackPanels : IKernel
         {
             nint channels = Math.Min(block, s.Length - begin), rows = channels * taps, next = Math.Min(block, s.Length - begin - channels) * taps;
             if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
-            for (nint c = 0, count; c < columns; c += count)
+            float* these = from + begin * taps;
+            nint shares = Launch.Chunks(columns, Transpose.Side);
+            for (nint share = 0; share < shares; share++)
             {
-                // On their way meanwhile: the next block of these columns, and a share of the taps that this block goes to.
-                count = Math.Min(Transpose.Side, columns - c);
-                for (nint k = c; k < c + count; k++) Prefetch(from + k * s.ColumnStep + begin * taps + rows, next);
-                for (nint tap = taps * c / columns; tap < taps * (c + count) / columns; tap++) Prefetch(target + (tap * s.Length + begin) * width, channels * width);
-                Transpose.Run(from + c * s.ColumnStep + begin * taps, s.ColumnStep, count, rows, turned + c, width);
+                // The next block of all columns, and the places of all taps that this one goes to.
+                PrefetchShare(these + rows, s.ColumnStep, columns, next, share, shares);
+                PrefetchShare(target + begin * width, s.Length * width, taps, channels * width, share, shares);
+                nint c = share * Transpose.Side;
+                Transpose.Run(these + c * s.ColumnStep, s.ColumnStep, Math.Min(Transpose.Side, columns - c), rows, turned + c, width);
             }
             for (nint tap = 0; tap < taps; tap++)
                 for (nint l = 0; l < channels; l++)
@@ -179,20 +181,16 @@ internal unsafe struct PackRows : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, columns = Source.Columns, step = Source.Step;
-        for (nint row = begin, next; row < end; row = next)
+        nint width = 2 * Count<V>(), columns = Source.Columns, step = Source.Step;
+        PanelSource rows = Source;
+        for (nint row = begin; row < end; row += rows.Length)
         {
-            next = Math.Min(end, row + Together);
+            rows.Base = Source.Base + row * step;
+            rows.Length = Math.Min(Together, end - row);
             for (nint column = 0; column < columns; column += width)
             {
-                nint first = Math.Min(n, columns - column), second = Math.Min(n, columns - column - first);
-                float* from = Source.Base + row * step + column, to = Target + column * Source.Length + row * width;
-                for (nint r = row; r < next; r++, from += step, to += width)
-                {
-                    Prefetch(from + Together * step, width);
-                    Store(Load<V>(from, first), to);
-                    Store(second > 0 ? Load<V>(from + n, second) : default, to + n);
-                }
+                PrefetchShare(rows.Base + Together * step + column, step, Together, width, 0, 1);
+                PackPanels.Pack<V>(rows, column, Target + column * Source.Length + row * width);
             }
         }
     }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
@@ -43,7 +42,8 @@ internal unsafe struct RowNormForward : IKernel
     {
         nint n = Count<V>(), columns = Columns;
         float* weight = Weight, bias = Bias;
-        float* sums = stackalloc float[4];
+        float* sums = stackalloc float[RowNorm.Together], mean = stackalloc float[RowNorm.Together], rstd = stackalloc float[RowNorm.Together];
+        new Span<float>(mean, RowNorm.Together).Clear();
         for (nint row = begin, rows; row < end; row += rows)
         {
             // Past the last row it is taken again.
@@ -52,7 +52,6 @@ internal unsafe struct RowNormForward : IKernel
             float* x0 = X + row * columns, x1 = x0 + second, x2 = x0 + third, x3 = x0 + fourth;
             float* y0 = Y + row * columns, y1 = y0 + second, y2 = y0 + third, y3 = y0 + fourth;
             V s0 = default, s1 = default, s2 = default, s3 = default;
-            Vector128<float> mean = default;
             if (Center)
             {
                 for (nint i = 0; i < columns; i += n)
@@ -64,7 +63,7 @@ internal unsafe struct RowNormForward : IKernel
                     s3 += Load<V>(x3 + i, lanes);
                 }
                 RowSums.Run(s0, s1, s2, s3, sums, add: false);
-                mean = Vector128.Load(sums) / columns;
+                for (nint r = 0; r < RowNorm.Together; r++) mean[r] = sums[r] / columns;
             }
             V m0 = Broadcast<V>(mean[0]), m1 = Broadcast<V>(mean[1]), m2 = Broadcast<V>(mean[2]), m3 = Broadcast<V>(mean[3]);
             (s0, s1, s2, s3) = (default, default, default, default);
@@ -81,7 +80,7 @@ internal unsafe struct RowNormForward : IKernel
                 s3 = Fma(d3, d3, s3);
             }
             RowSums.Run(s0, s1, s2, s3, sums, add: false);
-            Vector128<float> rstd = Vector128<float>.One / Vector128.Sqrt(Vector128.Load(sums) / columns + Vector128.Create(Eps));
+            for (nint r = 0; r < RowNorm.Together; r++) rstd[r] = 1f / MathF.Sqrt(sums[r] / columns + Eps);
             V r0 = Broadcast<V>(rstd[0]), r1 = Broadcast<V>(rstd[1]), r2 = Broadcast<V>(rstd[2]), r3 = Broadcast<V>(rstd[3]);
             for (nint i = 0; i < columns; i += n)
             {
@@ -92,7 +91,7 @@ internal unsafe struct RowNormForward : IKernel
                 Store((Load<V>(x2 + i, lanes) - m2) * r2 * w + b, y2 + i, lanes);
                 Store((Load<V>(x3 + i, lanes) - m3) * r3 * w + b, y3 + i, lanes);
             }
-            for (int r = 0; r < rows; r++) (Mean[row + r], Rstd[row + r]) = (mean[r], rstd[r]);
+            for (nint r = 0; r < rows; r++) (Mean[row + r], Rstd[row + r]) = (mean[r], rstd[r]);
         }
     }
 }
@@ -116,7 +115,7 @@ internal unsafe struct RowNormBackward : IKernel
         // What a row past the last one is: no gradient comes, and where it goes nobody reads.
         using Scratch absent = new(2 * columns);
         new Span<float>(absent.Pointer, (int)(2 * columns)).Clear();
-        float* sums = stackalloc float[4], dots = stackalloc float[4];
+        float* a = stackalloc float[RowNorm.Together], b = stackalloc float[RowNorm.Together];
         for (nint row = begin, rows; row < end; row += rows)
         {
             rows = Math.Min(RowNorm.Together, end - row);
@@ -143,9 +142,9 @@ internal unsafe struct RowNormBackward : IKernel
             if (Dx == null) continue;
             float* dx0 = Dx + row * columns, nowhere = absent.Pointer + columns;
             float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere, dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
-            RowSums.Run(sum0, sum1, sum2, sum3, sums, add: false);
-            RowSums.Run(dot0, dot1, dot2, dot3, dots, add: false);
-            Vector128<float> a = Center ? Vector128.Load(sums) / columns : default, b = Vector128.Load(dots) / columns;
+            RowSums.Run(sum0, sum1, sum2, sum3, a, add: false);
+            RowSums.Run(dot0, dot1, dot2, dot3, b, add: false);
+            for (nint r = 0; r < RowNorm.Together; r++) (a[r], b[r]) = (Center ? a[r] / columns : 0f, b[r] / columns);
             V a0 = Broadcast<V>(a[0]), a1 = Broadcast<V>(a[1]), a2 = Broadcast<V>(a[2]), a3 = Broadcast<V>(a[3]);
             V b0 = Broadcast<V>(b[0]), b1 = Broadcast<V>(b[1]), b2 = Broadcast<V>(b[2]), b3 = Broadcast<V>(b[3]);
             for (nint i = 0; i < columns; i += n)

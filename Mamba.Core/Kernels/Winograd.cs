@@ -211,10 +211,9 @@ internal unsafe struct WinogradWeights : IKernel
             else Transpose.Run(Weight + (panel * width * Cin + first) * Taps, Cin * Taps, columns, count * Taps, windows.Pointer, width);
             for (nint c = 0; c < count; c++)
             {
-                // On its way meanwhile: what of the next block is turned in the same share of the time.
+                // The next block, in the order in which it is turned.
                 if (Flipped) Prefetch(Weight + ((first + Block + c) * Cout + panel * width) * Taps, columns * Taps);
-                else
-                    for (nint k = columns * c / count; k < columns * (c + 1) / count; k++) Prefetch(Weight + ((panel * width + k) * Cin + first + Block) * Taps, Block * Taps);
+                else PrefetchShare(Weight + (panel * width * Cin + first + Block) * Taps, Cin * Taps, columns, Block * Taps, c, count);
                 for (nint half = 0; half < width; half += n)
                 {
                     float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half, u = values.Pointer + c * width + half;

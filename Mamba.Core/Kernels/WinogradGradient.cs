@@ -147,8 +147,7 @@ internal unsafe struct WinogradWeightGradient : IKernel
                 float* m = sums.Pointer + c - first, window = windows.Pointer, dw = Dw + (c * Shape.Cin + firstRow) * Taps;
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
-                    // On its way meanwhile: a share of the weights' gradient.
-                    for (nint lane = lanes * r / rows; lane < lanes * (r + 1) / rows; lane++) Prefetch(dw + lane * Shape.Cin * Taps, rows * Taps);
+                    PrefetchShare(dw, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
                     for (nint x = 0; x < Winograd.Inputs; x++) Winograd.TransformWindow<V>(m + x * point, Winograd.Inputs * point, work.Pointer + x * n, Winograd.Inputs * n);
                     for (nint y = 0; y < 3; y++) Winograd.TransformWindow<V>(work.Pointer + y * Winograd.Inputs * n, n, window + y * 3 * n, n);
                 }

@@ -1,5 +1,3 @@
-using Mamba.Core.Memory;
-
 namespace Mamba.Core.Nn;
 
 /// <summary>
@@ -12,7 +10,7 @@ public sealed class ConvBatchNorm
     private readonly Conv2d _conv;
     private readonly BatchNorm2d _norm;
     private readonly bool _relu;
-    private Folded? _folded;
+    private readonly WhileFrozen<(Tensor Weight, Tensor Bias)> _folded;
 
     /// <summary>Declares the parameters of the convolution and then those of the norm.</summary>
     /// <param name="conv">The convolution's place.</param>
@@ -24,24 +22,18 @@ public sealed class ConvBatchNorm
         _conv = new Conv2d(conv, config);
         _norm = new BatchNorm2d(norm, config.Outputs);
         _relu = relu;
+        _folded = new WhileFrozen<(Tensor Weight, Tensor Bias)>(_conv.Weight, Fold);
     }
 
     /// <summary>Applies the layer.</summary>
     /// <param name="x">(B, H, W, inputs).</param>
     /// <returns>(B, H', W', outputs).</returns>
-    public Tensor Forward(Tensor x)
-    {
-        if (_conv.Weight.Forms is { } frozen && !Tape.IsRecording)
-        {
-            Folded folded = _folded is { } ready && ready.Of == frozen ? ready : _folded = Fold(frozen);
-            return _conv.Forward(x, folded.Weight, folded.Bias, _relu);
-        }
-        return _norm.Forward(_conv.Forward(x), _relu ? Activation.Relu : Activation.None);
-    }
+    public Tensor Forward(Tensor x) => _folded.TryGet(out (Tensor Weight, Tensor Bias) folded)
+        ? _conv.Forward(x, folded.Weight, folded.Bias, _relu)
+        : _norm.Forward(_conv.Forward(x), _relu ? Activation.Relu : Activation.None);
 
-    private Folded Fold(PackedForms frozen)
+    private (Tensor Weight, Tensor Bias) Fold()
     {
-        using MemoryScope _ = MemoryScope.Suspend();
         Tensor weight = _conv.Weight.Clone(), bias = Tensor.Zeros(weight.Shape[0]);
         int perChannel = weight.Count / weight.Shape[0];
         for (int c = 0; c < bias.Count; c++)
@@ -51,9 +43,6 @@ public sealed class ConvBatchNorm
             bias.Span[c] = (float)((_conv.Bias?.Span[c] ?? 0.0) * scale + shift);
         }
         weight.Freeze();
-        return new Folded(frozen, weight, bias);
+        return (weight, bias);
     }
-
-    /// <summary>Weight and bias as they are while the weight they come from is frozen as it was.</summary>
-    private sealed record Folded(PackedForms Of, Tensor Weight, Tensor Bias);
 }

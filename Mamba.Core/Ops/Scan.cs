@@ -37,8 +37,8 @@ public static unsafe partial class Ops
     /// <param name="deltaSoftplus">Whether dt = softplus(delta + deltaBias), or just the sum.</param>
     /// <param name="initialState">(B, D, N), the state before the first token; zero if null. With the last state of the piece before, a sequence is scanned in pieces.</param>
     /// <param name="schedule">How the work is spread; the results agree to rounding.</param>
-    /// <param name="residual">(B, L, D), added to y; or null.</param>
     /// <param name="reverse">Whether the scan starts at the last token and goes back to the first, as over the sequence turned round; so with the states.</param>
+    /// <param name="residual">(B, L, D), added to y; or null.</param>
     /// <returns>y (B, L, D), and the state after the last token (B, D, N). Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static (Tensor Output, Tensor LastState) SelectiveScan(

@@ -118,6 +118,13 @@ internal static unsafe partial class Vec
         for (nint i = 0; i < floats; i += CacheLine) Prefetch(from + i);
     }
 
+    /// <summary>Asks for one share of many of some rows of so many floats each: the next work's memory is on its way, share by share, while this is done.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PrefetchShare(float* from, nint apart, nint rows, nint floats, nint share, nint shares)
+    {
+        for (nint row = rows * share / shares; row < rows * (share + 1) / shares; row++) Prefetch(from + row * apart, floats);
+    }
+
     /// <summary>Twelve floats from one place to another.</summary>
     [MethodImpl(Inline)]
     public static void CopyTwelve(float* from, float* to)

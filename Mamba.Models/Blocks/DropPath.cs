@@ -32,8 +32,7 @@ public sealed class DropPath
     /// <returns>The rate of that branch.</returns>
     public static double Growing(double rate, int index, int count) => count == 1 ? 0 : rate * index / (count - 1);
 
-    /// <summary>Whether <see cref="Forward"/> does anything: a branch that is never left out may be added where it is computed.</summary>
-    public bool Drops => _rate > 0 && _store.Training;
+    private bool Drops => _rate > 0 && _store.Training;
 
     /// <summary>Leaves the branch out where chance will have it.</summary>
     /// <param name="x">(B, L, C), the branch's result.</param>
@@ -49,4 +48,15 @@ public sealed class DropPath
         foreach (ref float value in weight.Span) value = random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
         return Ops.Multiply(x, weight);
     }
+
+    /// <summary>What the last layer of the branch adds to its result: x, unless images may go without the branch. Then <see cref="Join"/> adds it.</summary>
+    /// <param name="x">(B, L, C), what the branch is added to.</param>
+    /// <returns>x or null.</returns>
+    public Tensor? Residual(Tensor x) => Drops ? null : x;
+
+    /// <summary>The sum of x and a branch whose last layer was given <see cref="Residual"/>.</summary>
+    /// <param name="branch">(B, L, C), the branch's result.</param>
+    /// <param name="x">(B, L, C).</param>
+    /// <returns>(B, L, C).</returns>
+    public Tensor Join(Tensor branch, Tensor x) => Drops ? Ops.Add(Forward(branch), x) : branch;
 }

@@ -56,12 +56,8 @@ public sealed class TransformerBlock
     {
         using MemoryScope memory = new();
         Tensor mixed = Ops.SelfAttention(_qkv.Forward(_attentionNorm.Forward(x)), _config.Heads); // (B, L, heads head width)
-        x = Join(_attentionPath, _out, mixed, x);
+        x = _attentionPath.Join(_out.Forward(mixed, _attentionPath.Residual(x)), x);
         Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
-        return memory.Return(Join(_perceptronPath, _narrow, hidden, x));
+        return memory.Return(_perceptronPath.Join(_narrow.Forward(hidden, _perceptronPath.Residual(x)), x));
     }
-
-    /// <summary>x and the branch that ends with a layer.</summary>
-    private static Tensor Join(DropPath path, Linear last, Tensor branch, Tensor x) =>
-        path.Drops ? Ops.Add(path.Forward(last.Forward(branch)), x) : last.Forward(branch, x);
 }

@@ -81,8 +81,7 @@ public sealed class VisionMamba : VisionModel
         public Tensor Forward(Tensor x)
         {
             using MemoryScope memory = new();
-            Tensor normed = _norm.Forward(x);
-            return memory.Return(_path.Drops ? Ops.Add(_path.Forward(_mixer.Forward(normed)), x) : _mixer.Forward(normed, x));
+            return memory.Return(_path.Join(_mixer.Forward(_norm.Forward(x), _path.Residual(x)), x));
         }
     }
 }
