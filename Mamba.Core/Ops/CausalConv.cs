@@ -1,4 +1,5 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Convolution;
+using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core;

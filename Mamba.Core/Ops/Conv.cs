@@ -1,4 +1,6 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Convolution;
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Kernels.Products;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 

@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Kernels.Layout;
 
 namespace Mamba.Core;
 

@@ -1,4 +1,4 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Losses;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 

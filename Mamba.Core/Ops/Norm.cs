@@ -1,4 +1,5 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Kernels.Norms;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 

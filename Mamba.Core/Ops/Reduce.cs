@@ -1,4 +1,4 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Reductions;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core;

@@ -1,4 +1,4 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Scan;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 
@@ -78,9 +78,9 @@ public static unsafe partial class Ops
         {
             for (nint i = 0; i < s.Batch; i++)
                 if (initialState is null) new Span<float>(starts.Pointer + i * s.Segments * state, (int)state).Clear();
-                else Kernels.SelectiveScan.PackStates(s, initialState.Pointer + i * s.Channels * s.States, 1, 1f, starts.Pointer + i * s.Segments * state);
-            Kernels.SelectiveScan.Forward(s, inputs, starts.Pointer, y.Pointer, lasts.Pointer, kept.Pointer);
-            Kernels.SelectiveScan.UnpackStates(s, lasts.Pointer, state, s.Batch, last.Pointer, add: false);
+                else Kernels.Scan.SelectiveScan.PackStates(s, initialState.Pointer + i * s.Channels * s.States, 1, 1f, starts.Pointer + i * s.Segments * state);
+            Kernels.Scan.SelectiveScan.Forward(s, inputs, starts.Pointer, y.Pointer, lasts.Pointer, kept.Pointer);
+            Kernels.Scan.SelectiveScan.UnpackStates(s, lasts.Pointer, state, s.Batch, last.Pointer, add: false);
         }
         MultiplyAdds.Add(3 * (long)(s.Batch * s.Length * s.Channels * s.States));
 
@@ -99,7 +99,7 @@ public static unsafe partial class Ops
                 new Span<float>(carries.Pointer, (int)(sequences * state)).Clear();
                 if (last.Grad is { } dlast)
                     for (nint i = 0; i < s.Batch; i++)
-                        Kernels.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, carries.Pointer + ((i + 1) * s.Segments - 1) * state);
+                        Kernels.Scan.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, carries.Pointer + ((i + 1) * s.Segments - 1) * state);
                 ScanGradients gradients = new()
                 {
                     U = du is { } slotU ? slotU.Pointer : null,
@@ -114,18 +114,18 @@ public static unsafe partial class Ops
                     B = db is null ? null : sumB.Pointer,
                     C = dc is null ? null : sumC.Pointer,
                 };
-                Kernels.SelectiveScan.Backward(s, inputs, kept.Pointer, dy.Pointer, carries.Pointer, gradients);
+                Kernels.Scan.SelectiveScan.Backward(s, inputs, kept.Pointer, dy.Pointer, carries.Pointer, gradients);
 
                 if (da is { } ga)
                 {
                     AddUp(sumA.Pointer, sequences, state);
-                    Kernels.SelectiveScan.UnpackStates(s, sumA.Pointer, state, 1, ga.Pointer, ga.Accumulate);
+                    Kernels.Scan.SelectiveScan.UnpackStates(s, sumA.Pointer, state, 1, ga.Pointer, ga.Accumulate);
                 }
                 UnpackChannels(s, sumD.Pointer, sequences, dd);
                 UnpackChannels(s, sumBias.Pointer, sequences, dbias);
                 AddParts(sumB.Pointer, s.ItemsPerGroup, db);
                 AddParts(sumC.Pointer, s.ItemsPerGroup, dc);
-                if (dinitial is { } gi) Kernels.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
+                if (dinitial is { } gi) Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
                 if (residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
             }, u, delta, a, b, c, d, z, deltaBias, keptA, kept);
         return (y, last);

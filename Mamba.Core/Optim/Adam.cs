@@ -1,4 +1,4 @@
-using Mamba.Core.Kernels;
+using Mamba.Core.Kernels.Optimizers;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;

@@ -1,0 +1,110 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Attention;
+
+/// <summary>Softmax, or its logarithm, of scaled rows (scale &gt; 0), less their maximum, so that nothing overflows.</summary>
+internal unsafe struct SoftmaxForward : IKernel
+{
+    public float* X, Y;
+
+    /// <summary>Floats from one row to the next, and how many of them are its columns.</summary>
+    public nint Row, Columns;
+    public float Scale;
+    public bool Logarithm;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), columns = Columns;
+        V lowest = Broadcast<V>(float.NegativeInfinity), scale = Broadcast<V>(Scale * VecMath.Log2E);
+        for (nint row = begin; row < end; row++)
+        {
+            float* x = X + row * Row, y = Y + row * Row;
+            V largest = lowest;
+            for (nint i = 0; i < columns; i += n) largest = Max(largest, Load(x + i, Math.Min(n, columns - i), lowest));
+            V shift = Broadcast<V>(MaxLane(largest)), sum = default, sum2 = default;
+
+            nint k = 0;
+            for (; k <= columns - 4 * n; k += 4 * n)
+            {
+                V a = Load<V>(x + k) - shift, b = Load<V>(x + k + n) - shift, c = Load<V>(x + k + 2 * n) - shift, d = Load<V>(x + k + 3 * n) - shift;
+                if (Logarithm) Store4(a, b, c, d, y + k);
+                a *= scale;
+                b *= scale;
+                c *= scale;
+                d *= scale;
+                VecMath.Exp2(ref a, ref b, ref c, ref d);
+                if (!Logarithm) Store4(a, b, c, d, y + k);
+                sum += a + b;
+                sum2 += c + d;
+            }
+            for (; k < columns; k += n)
+            {
+                nint lanes = Math.Min(n, columns - k);
+                V d = Load(x + k, lanes, lowest) - shift, e = VecMath.Exp2(d * scale); // past the end nothing is added
+                Store(Logarithm ? d : e, y + k, lanes);
+                sum += e;
+            }
+            float total = Sum(sum + sum2);
+            if (Logarithm) Rescale(y, columns, Broadcast<V>(Scale), Broadcast<V>(-MathF.Log(total)));
+            else Rescale(y, columns, Broadcast<V>(1f / total), default);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store4<V>(V a, V b, V c, V d, float* to) where V : unmanaged
+    {
+        Store(a, to);
+        Store(b, to + Count<V>());
+        Store(c, to + 2 * Count<V>());
+        Store(d, to + 3 * Count<V>());
+    }
+
+    /// <summary>y factor + term, in place.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Rescale<V>(float* y, nint columns, V factor, V term) where V : unmanaged
+    {
+        nint n = Count<V>(), i = 0;
+        for (; i <= columns - n; i += n) Store(Fma(Load<V>(y + i), factor, term), y + i);
+        if (i < columns) Store(Fma(Load<V>(y + i, columns - i), factor, term), y + i, columns - i);
+    }
+}
+
+/// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = dy - e^y sum(dy).</summary>
+internal unsafe struct SoftmaxBackward : IKernel
+{
+    public float* Y, Dy, Dx;
+
+    /// <inheritdoc cref="SoftmaxForward.Row"/>
+    public nint Row, Columns;
+    public float Scale;
+    public bool Logarithm, Accumulate;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), columns = Columns;
+        V scale = Broadcast<V>(Scale);
+        for (nint row = begin; row < end; row++)
+        {
+            float* y = Y + row * Row, dy = Dy + row * Row, dx = Dx + row * Row;
+            V partial = default;
+            for (nint i = 0; i < columns; i += n)
+            {
+                nint lanes = Math.Min(n, columns - i);
+                V g = Load<V>(dy + i, lanes);
+                partial = Logarithm ? partial + g : Fma(Load<V>(y + i, lanes), g, partial);
+            }
+            V sum = Broadcast<V>(Sum(partial));
+            for (nint i = 0; i < columns; i += n)
+            {
+                nint lanes = Math.Min(n, columns - i);
+                V v = Load<V>(y + i, lanes), g = Load<V>(dy + i, lanes);
+                V d = Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum) * scale;
+                Store(Accumulate ? Load<V>(dx + i, lanes) + d : d, dx + i, lanes);
+            }
+        }
+    }
+}

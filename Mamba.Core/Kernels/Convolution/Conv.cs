@@ -1,0 +1,358 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Products;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Convolution;
+
+/// <summary>
+/// The sizes of a two-dimensional convolution over channels-last images. Input pixel (y Stride + ky Dilation - Padding, ...) meets tap (ky, kx) at
+/// output pixel (y, ...); group g maps CinGroup input channels to CoutGroup output channels.
+/// </summary>
+internal readonly record struct ConvShape(
+    int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,
+    int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX, int Groups)
+{
+    public int CinGroup => Cin / Groups;
+
+    public int CoutGroup => Cout / Groups;
+
+    /// <summary>Taps times input channels of one output channel.</summary>
+    public int Depth => KernelHeight * KernelWidth * CinGroup;
+
+    /// <summary>Whether each output pixel is a product of the one input pixel in its place: the convolution is a matrix product as it stands.</summary>
+    public bool IsPointwise => KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
+
+    public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
+
+    public long MultiplyAdds => (long)Batch * OutHeight * OutWidth * Cout * Depth;
+
+    /// <summary>The stride-1 convolution that turns the gradient of the output into that of the input (stride 1 only).</summary>
+    public ConvShape InputGradient => this with
+    {
+        Height = OutHeight,
+        Width = OutWidth,
+        Cin = Cout,
+        OutHeight = Height,
+        OutWidth = Width,
+        Cout = Cin,
+        PaddingY = DilationY * (KernelHeight - 1) - PaddingY,
+        PaddingX = DilationX * (KernelWidth - 1) - PaddingX,
+    };
+}
+
+/// <summary>
+/// Direct convolution as an implicit matrix product: the input under a band of output rows is copied, with its border of zeros, to scratch that
+/// stays in cache; there the factors of an output pixel are a run of (kx, ci) for each ky, which a tile of twelve pixels broadcasts against the
+/// packed weights. Nothing like im2col is ever stored.
+/// </summary>
+internal static unsafe class Conv
+{
+    // Output pixels of a band: enough tiles to pay for fetching a weight panel, few enough to keep the band in the second-level cache.
+    private const int BandPixels = 384;
+    private const int WantedItems = 8;
+
+    /// <summary>y = x * weights, the weights packed by <see cref="ConvPacking"/>.</summary>
+    public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue)
+    {
+        VectorWidth width = WidthFor(s);
+        if (s.IsPointwise)
+        {
+            Gemm.RunPacked((nint)s.Batch * s.Height * s.Width, s.Cout, s.Cin, new Matrix(x, s.Cin), packed, y, s.Cout, epilogue, width);
+            return;
+        }
+        if (ConvColumns.Suits(s))
+        {
+            ConvColumns.Forward(s, x, packed, y, epilogue, width);
+            return;
+        }
+        nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width));
+        int rows = BandRows(s);
+        nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
+        // Few bands and many output channels (deep layers): share the channels, too.
+        nint split = bands * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, bands * s.Groups));
+        nint perItem = Launch.Chunks(panels, split);
+        split = Launch.Chunks(panels, perItem);
+        Launch.Run(
+            new ConvForward { Shape = s, X = x, Packed = packed, Y = y, Epilogue = epilogue, Rows = rows, PanelsPerItem = perItem, Split = split },
+            bands * s.Groups * split, 1, width);
+    }
+
+    /// <summary>The width that holds the output channels of a group with least waste.</summary>
+    public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
+
+    /// <summary>
+    /// The weight gradient in PyTorch's layout: for each tap and input channel a row of products with all output channels, summed over pixels.
+    /// Bands of pixels are summed in parts of their own, which are added up in order.
+    /// </summary>
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    {
+        if (s.IsPointwise)
+        {
+            Gemm.Run(s.Cout, s.Cin, (nint)s.Batch * s.Height * s.Width, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
+            return;
+        }
+        if (ConvColumns.Suits(s))
+        {
+            ConvColumns.WeightGradient(s, x, dy, dw, add);
+            return;
+        }
+        if (WinogradGradient.Suits(s))
+        {
+            WinogradGradient.Run(s, x, dy, dw, add);
+            return;
+        }
+        VectorWidth width = WidthFor(s);
+        nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width)), columns = panels * PackPanels.Width(width);
+        nint size = s.Groups * s.Depth * columns;
+        int rows = BandRows(s);
+        nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
+        // Parts cost memory and a pass over it: few for large weights, whose panels are shared among threads in their place.
+        nint parts = Math.Clamp((1 << 20) / Math.Max(1, size), 1, Math.Min(16, bands));
+        nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, parts * s.Groups));
+        nint perItem = Launch.Chunks(panels, split);
+        split = Launch.Chunks(panels, perItem);
+        nint bandsPerPart = Launch.Chunks(bands, parts);
+        parts = Launch.Chunks(bands, bandsPerPart);
+        using Scratch sums = new(parts * size);
+        Launch.Run(
+            new ConvWeightGradient
+            {
+                Shape = s,
+                X = x,
+                Dy = dy,
+                Sums = sums.Pointer,
+                Rows = rows,
+                Bands = bands,
+                BandsPerPart = bandsPerPart,
+                Columns = columns,
+                PanelsPerItem = perItem,
+                Split = split,
+            },
+            parts * s.Groups * split, 1, width);
+        Launch.Run(
+            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
+            s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
+    }
+
+    private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
+}
+
+/// <summary>One item: a band of output rows of one image and group, times a range of weight panels.</summary>
+internal unsafe struct ConvForward : IKernel
+{
+    public ConvShape Shape;
+    public float* X, Packed, Y;
+    public Epilogue Epilogue;
+    public nint PanelsPerItem, Split;
+    public int Rows;
+
+    public override readonly string ToString() => $"ConvForward {Shape}";
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ConvShape s = Shape;
+        nint width = 2 * Count<V>(), bandsPerImage = Launch.Chunks(s.OutHeight, Rows);
+        nint groupSize = Launch.Chunks(s.CoutGroup, width) * width * s.Depth;
+        using Band band = new(s, Rows);
+        // Neighbouring taps are neighbours in the band unless dilated: then every tap is a run of its own.
+        bool adjacent = s.DilationX == 1;
+        TileShape tile = new TileShape
+        {
+            ARow = (nint)s.StrideX * s.CinGroup,
+            AStep = 1,
+            CRow = s.Cout,
+            Outer = s.KernelHeight,
+            OuterStep = s.DilationY * band.RowStride,
+            Inner = adjacent ? 1 : s.KernelWidth,
+            InnerStep = (nint)s.DilationX * s.CinGroup,
+            Length = adjacent ? (nint)s.KernelWidth * s.CinGroup : s.CinGroup,
+        }.Cut<V>();
+        for (nint item = begin; item < end; item++)
+        {
+            nint part = item % Split, group = item / Split % s.Groups, index = item / Split / s.Groups;
+            nint image = index / bandsPerImage;
+            int row = (int)(index % bandsPerImage) * Rows, rows = Math.Min(Rows, s.OutHeight - row);
+            band.Fill(X, image, group, row, rows);
+            float* y = Y + ((image * s.OutHeight + row) * s.OutWidth * s.Cout) + group * s.CoutGroup;
+            nint first = part * PanelsPerItem * width, last = Math.Min(s.CoutGroup, first + PanelsPerItem * width);
+            for (nint c = first; c < last; c += width)
+                for (nint r = 0; r < rows; r++)
+                    TileColumn.Run<V>(
+                        tile, s.OutWidth, band.Pointer + r * s.StrideY * band.RowStride, Packed + group * groupSize + c * s.Depth,
+                        y + (r * s.OutWidth * s.Cout) + c, Math.Min(width, s.CoutGroup - c), Epilogue.At(group * s.CoutGroup + c));
+        }
+    }
+}
+
+/// <summary>One item: the sum over a part of the bands, for one group and a range of panels, laid out [tap, ci][co].</summary>
+internal unsafe struct ConvWeightGradient : IKernel
+{
+    public ConvShape Shape;
+    public float* X, Dy, Sums;
+    public nint Bands, BandsPerPart, Columns, PanelsPerItem, Split;
+    public int Rows;
+
+    public override readonly string ToString() => $"ConvWeightGradient {Shape}";
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ConvShape s = Shape;
+        nint width = 2 * Count<V>(), bandsPerImage = Launch.Chunks(s.OutHeight, Rows);
+        using Band band = new(s, Rows);
+        using Scratch panel = new(width * Rows * s.OutWidth);
+        // The tile's rows are the adjacent factors (kx, ci) of a tap row, or the channels of one tap where dilation separates the taps.
+        bool adjacent = s.DilationX == 1;
+        nint runs = adjacent ? 1 : s.KernelWidth, run = adjacent ? (nint)s.KernelWidth * s.CinGroup : s.CinGroup;
+        for (nint item = begin; item < end; item++)
+        {
+            nint part = item % Split, group = item / Split % s.Groups, chunk = item / Split / s.Groups;
+            float* sums = Sums + ((chunk * s.Groups + group) * s.Depth * Columns);
+            nint first = part * PanelsPerItem * width, last = Math.Min(Columns, first + PanelsPerItem * width);
+            nint firstBand = chunk * BandsPerPart, lastBand = Math.Min(Bands, firstBand + BandsPerPart);
+            for (nint index = firstBand; index < lastBand; index++)
+            {
+                nint image = index / bandsPerImage;
+                int row = (int)(index % bandsPerImage) * Rows, rows = Math.Min(Rows, s.OutHeight - row);
+                band.Fill(X, image, group, row, rows);
+                PanelSource source = new()
+                {
+                    Base = Dy + ((image * s.OutHeight + row) * s.OutWidth * s.Cout) + group * s.CoutGroup,
+                    Outer = 1,
+                    Inner = 1,
+                    Length = (nint)rows * s.OutWidth,
+                    Step = s.Cout,
+                    Columns = s.CoutGroup,
+                    ColumnStep = 1,
+                };
+                TileShape tile = new TileShape
+                {
+                    ARow = 1,
+                    AStep = (nint)s.StrideX * s.CinGroup,
+                    CRow = Columns,
+                    Outer = rows,
+                    OuterStep = s.StrideY * band.RowStride,
+                    Inner = 1,
+                    Length = s.OutWidth,
+                }.Cut<V>();
+                for (nint c = first; c < last; c += width)
+                {
+                    PackPanels.Pack<V>(source, c, panel.Pointer);
+                    for (nint ky = 0; ky < s.KernelHeight; ky++)
+                        for (nint j = 0; j < runs; j++)
+                            TileColumn.Run<V>(
+                                tile, run, band.Pointer + ky * s.DilationY * band.RowStride + j * s.DilationX * s.CinGroup, panel.Pointer,
+                                sums + ((ky * runs + j) * run * Columns) + c, width, new Epilogue(add: index > firstBand));
+                }
+            }
+        }
+    }
+}
+
+/// <summary>
+/// Adds the parts of a weight gradient up and turns [group][tap, ci][co] into PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a block of input
+/// channels: a vector of output channels at a time is turned in a buffer, so that both sides are walked along.
+/// </summary>
+internal unsafe struct GatherWeightGradient : IKernel
+{
+    public const nint ChannelsPerItem = 16;
+
+    public ConvShape Shape;
+    public float* Sums, Dw;
+    public nint Parts, Size, Columns;
+    public bool Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.Chunks(channels, ChannelsPerItem);
+        using Scratch summed = new(n * ChannelsPerItem * taps), turned = new(n * ChannelsPerItem * taps);
+        for (nint item = begin; item < end; item++)
+        {
+            nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first), run = count * taps;
+            for (nint co = 0; co < Shape.CoutGroup; co += n)
+            {
+                nint lanes = Math.Min(n, Shape.CoutGroup - co);
+                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer, dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
+                for (nint ci = 0; ci < count; ci++, sums += Columns)
+                {
+                    PrefetchShare(dw, Shape.Depth, lanes, run, ci, count);
+                    for (nint tap = 0; tap < taps; tap++, target += n)
+                    {
+                        V sum = default;
+                        for (nint p = 0; p < Parts; p++) sum += Load<V>(sums + p * Size + tap * channels * Columns, lanes);
+                        Store(sum, target);
+                    }
+                }
+                Write<V>(summed.Pointer, lanes, run, turned.Pointer, dw, Shape.Depth, Add);
+            }
+        }
+    }
+
+    /// <summary>Turns (run, a vector of output channels) in a buffer and adds it to, or puts it in, the weights of each of the channels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Write<V>(float* sums, nint lanes, nint run, float* turned, float* dw, nint dwRow, bool add) where V : unmanaged
+    {
+        nint n = Count<V>();
+        Transpose.Run(sums, n, run, lanes, turned, run);
+        for (nint lane = 0; lane < lanes; lane++, turned += run, dw += dwRow)
+        {
+            nint i = 0;
+            for (; i <= run - n; i += n) Store(add ? Load<V>(dw + i) + Load<V>(turned + i) : Load<V>(turned + i), dw + i);
+            for (; i < run; i++) dw[i] = add ? dw[i] + turned[i] : turned[i];
+        }
+    }
+}
+
+/// <summary>
+/// Adds columns, one (ky, kx, c) row for each pixel of a small image, to the large image they came from: the last step of a transposed convolution,
+/// and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the taps.
+/// </summary>
+internal unsafe struct ColumnsToImage : IKernel
+{
+    /// <summary>The convolution whose input is the large image and whose output is the small one.</summary>
+    public ConvShape Shape;
+    public float* Columns, Bias, Image;
+    public bool Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ConvShape s = Shape;
+        nint n = Count<V>(), channels = s.Cin, depth = (nint)s.KernelHeight * s.KernelWidth * channels;
+        for (nint item = begin; item < end; item++)
+        {
+            nint image = item / s.Height, y = item % s.Height;
+            float* row = Image + item * s.Width * channels;
+            if (!Add)
+                for (nint x = 0; x < s.Width; x++)
+                {
+                    Span<float> pixel = new(row + x * channels, (int)channels);
+                    if (Bias == null) pixel.Clear();
+                    else new ReadOnlySpan<float>(Bias, (int)channels).CopyTo(pixel);
+                }
+            for (nint ky = 0; ky < s.KernelHeight; ky++)
+            {
+                nint up = y + s.PaddingY - ky * s.DilationY;
+                if (up < 0 || up % s.StrideY != 0 || up / s.StrideY >= s.OutHeight) continue;
+                float* from = Columns + (image * s.OutHeight + up / s.StrideY) * s.OutWidth * depth;
+                for (nint kx = 0; kx < s.KernelWidth; kx++)
+                {
+                    float* tap = from + (ky * s.KernelWidth + kx) * channels;
+                    for (nint ox = 0; ox < s.OutWidth; ox++)
+                    {
+                        nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
+                        if (x < 0 || x >= s.Width) continue;
+                        float* source = tap + ox * depth, target = row + x * channels;
+                        nint c = 0;
+                        for (; c <= channels - n; c += n) Store(Load<V>(target + c) + Load<V>(source + c), target + c);
+                        if (c < channels) Store(Load<V>(target + c, channels - c) + Load<V>(source + c, channels - c), target + c, channels - c);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Products;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core.Kernels.Convolution;
+
+/// <summary>
+/// Convolution of images that are smaller than a tile, as deep layers have them: the windows of the whole batch become the rows of one matrix (im2col),
+/// so that tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images are.
+/// </summary>
+internal static unsafe class ConvColumns
+{
+    // Rows of the largest tile: fewer output pixels than that leave part of each tile empty.
+    private const int TileRows = 12;
+
+    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    public static bool Suits(in ConvShape s) => s.Groups == 1 && s.Batch > 1 && s.OutHeight * s.OutWidth < TileRows;
+
+    /// <summary>y = x * weights, the weights packed as for <see cref="Conv.Forward"/>.</summary>
+    public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue, VectorWidth width)
+    {
+        nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
+        using Scratch columns = Windows(s, x);
+        Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, epilogue, width);
+    }
+
+    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): with windows in that order it is the product itself.</summary>
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    {
+        nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
+        using Scratch columns = Windows(s, x, channelsFirst: true);
+        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth, new Epilogue(add: add));
+    }
+
+    private static Scratch Windows(in ConvShape s, float* x, bool channelsFirst = false)
+    {
+        nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
+        Scratch columns = new(pixels * s.Depth);
+        Launch.Run(new ImageToColumns { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst }, pixels, Math.Max(1, 8192 / s.Depth));
+        return columns;
+    }
+}
+
+/// <summary>One item: the window of an output pixel, in the order (ky, kx, ci) or (ci, ky, kx), zero beyond the border.</summary>
+internal unsafe struct ImageToColumns : IKernel
+{
+    public ConvShape Shape;
+    public float* X, Columns;
+    public bool ChannelsFirst;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ConvShape s = Shape;
+        nint taps = s.KernelHeight * s.KernelWidth;
+        for (nint item = begin; item < end; item++)
+        {
+            nint image = item / (s.OutHeight * s.OutWidth), oy = item / s.OutWidth % s.OutHeight, ox = item % s.OutWidth;
+            float* window = Columns + item * s.Depth;
+            for (nint tap = 0; tap < taps; tap++)
+            {
+                nint y = oy * s.StrideY - s.PaddingY + tap / s.KernelWidth * s.DilationY, x = ox * s.StrideX - s.PaddingX + tap % s.KernelWidth * s.DilationX;
+                bool inside = y >= 0 && y < s.Height && x >= 0 && x < s.Width;
+                float* pixel = X + ((image * s.Height + y) * s.Width + x) * s.Cin;
+                if (ChannelsFirst)
+                    for (nint c = 0; c < s.Cin; c++) window[c * taps + tap] = inside ? pixel[c] : 0f;
+                else if (inside) new ReadOnlySpan<float>(pixel, s.Cin).CopyTo(new Span<float>(window + tap * s.Cin, s.Cin));
+                else new Span<float>(window + tap * s.Cin, s.Cin).Clear();
+            }
+        }
+    }
+}

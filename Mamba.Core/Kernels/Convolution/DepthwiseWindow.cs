@@ -1,0 +1,209 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Convolution;
+
+/// <summary>How the lanes of a kernel, which are channels, meet the channels in memory.</summary>
+internal unsafe interface IChannelLanes
+{
+    /// <summary>Lanes that share a channel in memory.</summary>
+    static abstract int Share { get; }
+
+    static abstract V Load<V>(float* p, nint lanes) where V : unmanaged;
+
+    static abstract void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged;
+}
+
+/// <summary>A lane is a channel.</summary>
+internal readonly unsafe struct LaneEach : IChannelLanes
+{
+    public static int Share => 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Load<V>(float* p, nint lanes) where V : unmanaged => Vec.Load<V>(p, lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => Vec.Store(add ? v + Vec.Load<V>(p, lanes) : v, p, lanes);
+}
+
+/// <summary>Four lanes read one channel, and add up to one. All vectors are full.</summary>
+internal readonly unsafe struct LanesByFour : IChannelLanes
+{
+    public static int Share => Quads.Lanes;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Load<V>(float* p, nint lanes) where V : unmanaged => Quads.Repeat<V>(p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => Quads.Fold(v, p, add);
+}
+
+/// <summary>Three rows of an image below each other; what lies above and below the image is a row of zeros.</summary>
+internal readonly unsafe struct WindowRows(float* above, float* level, float* below)
+{
+    public readonly float* Above = above, Level = level, Below = below;
+
+    public WindowRows(in ConvShape s, float* x, nint image, nint top, float* outside)
+        : this(Row(s, x, image, top, outside), Row(s, x, image, top + 1, outside), Row(s, x, image, top + 2, outside))
+    {
+    }
+
+    /// <summary>The rows from a channel on.</summary>
+    public WindowRows From(nint channel) => new(Above + channel, Level + channel, Below + channel);
+
+    private static float* Row(in ConvShape s, float* x, nint image, nint y, float* outside) =>
+        (nuint)y < (nuint)s.Height ? x + (image * s.Height + y) * s.Width * s.Cin : outside;
+}
+
+/// <summary>
+/// The depthwise convolution with 3x3 taps and no stride. For a vector of channels a row is walked along: each column of three pixels is read once and goes
+/// to the three sums it belongs to, so that registers hold nine taps, three sums and a pixel, and no more. One item: an output row.
+/// </summary>
+internal unsafe struct DepthwiseWindow<TIn, TOut> : IKernel where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
+{
+    /// <summary>Of the convolution, or of the one that is its input gradient; padding at most 2.</summary>
+    public ConvShape Shape;
+    public float* X, Bias, Y;
+
+    /// <summary>The nine taps in their order, so far apart; each has a number for every lane.</summary>
+    public float* Taps;
+    public nint TapStep;
+
+    /// <summary>A row of zeros, which lies above and below the image.</summary>
+    public float* Outside;
+    public bool Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), channels = (nint)TIn.Share * Shape.Cin;
+        for (nint item = begin; item < end; item++)
+        {
+            nint image = item / Shape.OutHeight, top = item % Shape.OutHeight - Shape.PaddingY;
+            WindowRows rows = new(Shape, X, image, top, Outside);
+            float* y = Y + item * Shape.OutWidth * Shape.Cout;
+            for (nint c = 0; c < channels; c += n) Walk<V>(rows.From(c / TIn.Share), y + c / TOut.Share, c, Math.Min(n, channels - c));
+        }
+    }
+
+    /// <summary>An output row in the channels from c on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Walk<V>(WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
+    {
+        float* above = rows.Above, level = rows.Level, below = rows.Below;
+        nint tap = TapStep;
+        float* taps = Taps + c;
+        V t00 = Load<V>(taps, lanes), t01 = Load<V>(taps + tap, lanes), t02 = Load<V>(taps + 2 * tap, lanes);
+        V t10 = Load<V>(taps + 3 * tap, lanes), t11 = Load<V>(taps + 4 * tap, lanes), t12 = Load<V>(taps + 5 * tap, lanes);
+        V t20 = Load<V>(taps + 6 * tap, lanes), t21 = Load<V>(taps + 7 * tap, lanes), t22 = Load<V>(taps + 8 * tap, lanes);
+        V bias = Bias == null ? default : Load<V>(Bias + c, lanes);
+
+        // Column x ends the sum of output x + padding - 2, which may lie before the row, and goes on with those of the next two.
+        V next = bias, later = bias;
+        nint padding = Shape.PaddingX, before = 2 - padding, width = Shape.Width, column = Shape.Cin, step = Shape.Cout;
+        y -= before * step;
+        for (nint x = 0; x < width; x++)
+        {
+            V pixel = TIn.Load<V>(above, lanes);
+            V sum = Fma(pixel, t02, next);
+            next = Fma(pixel, t01, later);
+            later = Fma(pixel, t00, bias);
+            pixel = TIn.Load<V>(level, lanes);
+            sum = Fma(pixel, t12, sum);
+            next = Fma(pixel, t11, next);
+            later = Fma(pixel, t10, later);
+            pixel = TIn.Load<V>(below, lanes);
+            sum = Fma(pixel, t22, sum);
+            next = Fma(pixel, t21, next);
+            later = Fma(pixel, t20, later);
+            if (x >= before) TOut.Store(sum, y, lanes, Add);
+            above += column;
+            level += column;
+            below += column;
+            y += step;
+        }
+        if (padding > 0) TOut.Store(next, y, lanes, Add);
+        if (padding > 1) TOut.Store(later, y + step, lanes, Add);
+    }
+}
+
+/// <summary>
+/// The weight gradient of the same convolution: each column of three pixels meets the gradients of the three outputs it belongs to, and a row's nine sums
+/// stay in registers.
+/// </summary>
+internal unsafe struct DepthwiseWindowWeights<TIn> : IKernel where TIn : struct, IChannelLanes
+{
+    private const nint Taps = 9;
+
+    public DepthwiseSums All;
+
+    /// <summary>A row of zeros, which lies above and below the image.</summary>
+    public float* Outside;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ConvShape s = All.Shape;
+        nint n = Count<V>(), channels = s.Cout;
+        for (nint item = begin; item < end; item++)
+        {
+            DepthwiseItem part = All.Item(item);
+            float* sums = All.Sums + part.Index * Taps * channels;
+            for (nint tap = 0; tap < Taps; tap++) new Span<float>(sums + tap * channels + part.Channel, (int)(part.ChannelEnd - part.Channel)).Clear();
+            for (nint row = part.Row; row < part.RowEnd; row++)
+            {
+                nint image = row / s.OutHeight, top = row % s.OutHeight - s.PaddingY;
+                WindowRows rows = new(s, All.X, image, top, Outside);
+                float* dy = All.Dy + row * s.OutWidth * channels;
+                for (nint c = part.Channel; c < part.ChannelEnd; c += n) Walk<V>(rows.From(c / TIn.Share), dy + c, sums + c, Math.Min(n, channels - c));
+            }
+        }
+    }
+
+    /// <summary>Adds a row to the sums in some channels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Walk<V>(WindowRows rows, float* dy, float* sums, nint lanes) where V : unmanaged
+    {
+        float* above = rows.Above, level = rows.Level, below = rows.Below;
+        nint step = All.Shape.Cout, column = All.Shape.Cin, width = All.Shape.Width, padding = All.Shape.PaddingX, within = All.Shape.OutWidth - padding;
+        V s00 = Load<V>(sums, lanes), s01 = Load<V>(sums + step, lanes), s02 = Load<V>(sums + 2 * step, lanes);
+        V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
+        V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);
+
+        // Column x is the left one of output x + padding, the middle one of the output before that, the right one of the output before that.
+        dy += padding * step;
+        V left = padding > 0 ? Load<V>(dy - step, lanes) : default, middle = padding > 1 ? Load<V>(dy - 2 * step, lanes) : default;
+        for (nint x = 0; x < width; x++)
+        {
+            V right = middle;
+            middle = left;
+            left = x < within ? Load<V>(dy, lanes) : default;
+            V pixel = TIn.Load<V>(above, lanes);
+            s00 = Fma(pixel, left, s00);
+            s01 = Fma(pixel, middle, s01);
+            s02 = Fma(pixel, right, s02);
+            pixel = TIn.Load<V>(level, lanes);
+            s10 = Fma(pixel, left, s10);
+            s11 = Fma(pixel, middle, s11);
+            s12 = Fma(pixel, right, s12);
+            pixel = TIn.Load<V>(below, lanes);
+            s20 = Fma(pixel, left, s20);
+            s21 = Fma(pixel, middle, s21);
+            s22 = Fma(pixel, right, s22);
+            above += column;
+            level += column;
+            below += column;
+            dy += step;
+        }
+        Store(s00, sums, lanes);
+        Store(s01, sums + step, lanes);
+        Store(s02, sums + 2 * step, lanes);
+        Store(s10, sums + 3 * step, lanes);
+        Store(s11, sums + 4 * step, lanes);
+        Store(s12, sums + 5 * step, lanes);
+        Store(s20, sums + 6 * step, lanes);
+        Store(s21, sums + 7 * step, lanes);
+        Store(s22, sums + 8 * step, lanes);
+    }
+}

@@ -1,0 +1,229 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Products;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Convolution;
+
+/// <summary>
+/// 3x3 convolution of stride 1 by minimal filtering, F(4x4, 3x3) (Winograd 1980; Lavin and Gray 2016): 4x4 results of a channel take 36 products instead
+/// of 144. Tiles of 6x6 inputs, which overlap by two pixels, and windows are evaluated at six points in each direction,
+/// Y = A^T [(G g G^T) (B^T d B)] A; what is a sum over channels is then a matrix product for each of the 36 pairs of points.
+/// </summary>
+/// <remarks>
+/// The points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 need a few operations less, but their error is half as large again (root mean
+/// square 1.6e-6 of the results against 1.1e-6; 64 channels, uniform inputs).
+/// </remarks>
+internal static unsafe class Winograd
+{
+    /// <summary>Results of a tile in one direction.</summary>
+    public const int Outputs = 4;
+
+    /// <summary>Inputs of a tile in one direction, and points.</summary>
+    public const int Inputs = 6;
+
+    /// <summary>Pairs of points.</summary>
+    public const int Points = Inputs * Inputs;
+
+    // Fewer channels do not pay for the transforms, nor do fewer pixels for that of the weights.
+    private const int FewestChannels = 16;
+    private const int FewestPixels = 192;
+
+    // Tiles that go through the products together. All weights are read once for so many, from behind the second-level cache where there are many channels.
+    private const nint MostTiles = 48;
+    private const int WantedItems = 8;
+    private const int MostColumns = 128;
+
+    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    public static bool Suits(in ConvShape s) =>
+        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1, Cin: >= FewestChannels, Cout: >= FewestChannels }
+        && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
+
+    /// <summary>y = x * weights, the weights packed by <see cref="WinogradPacking"/>.</summary>
+    public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue)
+    {
+        VectorWidth width = Conv.WidthFor(s);
+        nint panelWidth = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panelWidth);
+        nint across = Launch.Chunks(s.OutWidth, Outputs), down = Launch.Chunks(s.OutHeight, Outputs);
+        nint perBand = Launch.Even(down, Math.Max(1, MostTiles / across)), bands = Launch.Chunks(down, perBand), items = s.Batch * bands;
+        // Few bands and many output channels (deep layers): share the channels, too.
+        nint split = Math.Min(panels, Math.Max(Launch.Chunks(s.Cout, MostColumns), items >= WantedItems ? 1 : Launch.Chunks(WantedItems, items)));
+        nint perItem = Launch.Chunks(panels, split);
+        split = Launch.Chunks(panels, perItem);
+        Launch.Run(
+            new WinogradConv
+            {
+                Shape = s,
+                X = x,
+                Packed = packed,
+                Y = y,
+                Epilogue = epilogue,
+                Across = across,
+                Down = down,
+                RowsPerBand = perBand,
+                Bands = bands,
+                Block = Math.Min(MostTiles, perBand * across),
+                PanelsPerItem = perItem,
+                Split = split,
+            },
+            items * split, 1, width);
+    }
+
+    /// <summary>A vector of channels of a tile at the points: columns first, then rows. Values at the points lie <paramref name="point"/> apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Evaluate<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work) where V : unmanaged where T : ITileTransform
+    {
+        nint n = Count<V>();
+        for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
+        for (nint y = 0; y < Inputs; y++) T.Run<V>(work + y * T.Size * n, n, to + y * Inputs * point, point);
+    }
+
+    /// <summary>G g. This and those below read and write vectors a step apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third, middle = g1 * third;
+        Store(g0, to);
+        Store(ends + middle, to + toStep);
+        Store(middle - ends, to + 2 * toStep);
+        Store(Fma(g0, Broadcast<V>(-16f / 15), Fma(g1, Broadcast<V>(-8f / 15), g2 * Broadcast<V>(-4f / 15))), to + 3 * toStep);
+        Store(Fma(g0, Broadcast<V>(1f / 15), Fma(g1, Broadcast<V>(-2f / 15), g2 * Broadcast<V>(4f / 15))), to + 4 * toStep);
+        Store(g2, to + 5 * toStep);
+    }
+
+    /// <summary>G^T m.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void TransformWindow<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
+        V difference = m1 - m2;
+        Store(Fma(Broadcast<V>(-16f / 15), m3, Fma(Broadcast<V>(1f / 15), m4, Load<V>(m) + difference)), to);
+        Store(Fma(Broadcast<V>(-8f / 15), m3, Fma(Broadcast<V>(-2f / 15), m4, m1 + m2)), to + toStep);
+        Store(Fma(Broadcast<V>(-4f / 15), m3, Fma(Broadcast<V>(4f / 15), m4, Load<V>(m + 5 * step) + difference)), to + 2 * toStep);
+    }
+
+    /// <summary>A^T m.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void TransformOutput<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V m1 = Load<V>(m + step), m2 = Load<V>(m + 2 * step), m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
+        V sum = m1 + m2, difference = m1 - m2;
+        Store(Load<V>(m) + sum + (m3 + m4), to);
+        Store(Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference)), to + toStep);
+        Store(Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum)), to + 2 * toStep);
+        Store(Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step))), to + 3 * toStep);
+    }
+}
+
+/// <summary>What takes one direction of a tile of pixels to the points.</summary>
+internal unsafe interface ITileTransform
+{
+    /// <summary>Pixels of a tile in one direction.</summary>
+    static abstract int Size { get; }
+
+    /// <summary>Reads <see cref="Size"/> vectors and writes one for each point, each a step apart.</summary>
+    static abstract void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged;
+}
+
+/// <summary>B^T d, of a tile of inputs.</summary>
+internal readonly unsafe struct InputTile : ITileTransform
+{
+    public static int Size => Winograd.Inputs;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V half = Broadcast<V>(0.5f), threeHalves = Broadcast<V>(1.5f), fiveHalves = Broadcast<V>(2.5f);
+        V d1 = Load<V>(d + step), d2 = Load<V>(d + 2 * step), d3 = Load<V>(d + 3 * step), d4 = Load<V>(d + 4 * step);
+        V a = d4 - d2, b = d3 - d1;
+        Store(Fma(threeHalves, b, Load<V>(d) - d2 + a), to);
+        Store(Fma(fiveHalves, d3, Fma(half, d2, d4 - d1)), to + toStep);
+        Store(Fma(-fiveHalves, d2, Fma(half, d3, d4 + d1)), to + 2 * toStep);
+        Store(b + b + a, to + 3 * toStep);
+        Store(Fma(-half, b, a), to + 4 * toStep);
+        Store(Fma(threeHalves, a, Load<V>(d + 5 * step) - d3 - b), to + 5 * toStep);
+    }
+}
+
+/// <summary>A dY, of a tile of the results' gradient.</summary>
+internal readonly unsafe struct GradientTile : ITileTransform
+{
+    public static int Size => Winograd.Outputs;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
+    {
+        V d0 = Load<V>(d), d1 = Load<V>(d + step), d2 = Load<V>(d + 2 * step), d3 = Load<V>(d + 3 * step);
+        V even = d0 + d2, odd = d1 + d3;
+        Store(d0, to);
+        Store(even + odd, to + toStep);
+        Store(even - odd, to + 2 * toStep);
+        Store(Fma(Broadcast<V>(0.125f), d3, Fma(Broadcast<V>(0.25f), d2, Fma(Broadcast<V>(0.5f), d1, d0))), to + 3 * toStep);
+        Store(Fma(Broadcast<V>(-8f), d3, Fma(Broadcast<V>(4f), d2, Fma(Broadcast<V>(-2f), d1, d0))), to + 4 * toStep);
+        Store(d3, to + 5 * toStep);
+    }
+}
+
+/// <summary>The weights of a 3x3 convolution at the points: for each panel of output channels and each point a matrix (Cin, panel).</summary>
+/// <param name="Direct">Their form for direct convolution.</param>
+internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPacking
+{
+    public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Points;
+
+    public unsafe void Pack(float* weight, float* packed)
+    {
+        WinogradWeights kernel = new() { Weight = weight, Packed = packed, Cin = Direct.Cin, Cout = Direct.Cout, Flipped = Direct.Flipped };
+        Launch.Run(kernel, Launch.Chunks(Direct.Cout, PackPanels.Width(Direct.Width)) * kernel.Blocks, 4, Direct.Width);
+    }
+}
+
+/// <summary>One item: the windows of a block of input channels and one panel of output channels, turned, taken to the points, and put where they belong.</summary>
+internal unsafe struct WinogradWeights : IKernel
+{
+    public const int Taps = 9;
+
+    // As many turned windows as the first-level cache holds. At a point their values are written together: those of one channel lie, at 36 places, a power of
+    // two apart.
+    private const nint Block = PackPanels.TurnedRows / Taps;
+
+    /// <summary>(Cout, Cin, 3, 3), or flipped (Cin, Cout, 3, 3).</summary>
+    public float* Weight;
+
+    public float* Packed;
+    public nint Cin, Cout;
+    public bool Flipped;
+
+    public readonly nint Blocks => Launch.Chunks(Cin, Block);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n, point = Gemm.OddLines(Block * width), tap = Flipped ? -width : width;
+        using Scratch windows = new(PackPanels.TurnedRows * width), values = new(Winograd.Points * point), work = new(Winograd.Inputs * 3 * n);
+        for (nint item = begin; item < end; item++)
+        {
+            nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first), columns = Math.Min(width, Cout - panel * width);
+            float* target = Packed + (panel * Winograd.Points * Cin + first) * width;
+            if (columns < width) new Span<float>(windows.Pointer, (int)(count * Taps * width)).Clear();
+            if (Flipped)
+                for (nint c = 0; c < count; c++)
+                    Transpose.Run(Weight + ((first + c) * Cout + panel * width) * Taps, Taps, columns, Taps, windows.Pointer + c * Taps * width, width);
+            else Transpose.Run(Weight + (panel * width * Cin + first) * Taps, Cin * Taps, columns, count * Taps, windows.Pointer, width);
+            for (nint c = 0; c < count; c++)
+            {
+                // The next block, in the order in which it is turned.
+                if (Flipped) Prefetch(Weight + ((first + Block + c) * Cout + panel * width) * Taps, columns * Taps);
+                else PrefetchShare(Weight + (panel * width * Cin + first + Block) * Taps, Cin * Taps, columns, Block * Taps, c, count);
+                for (nint half = 0; half < width; half += n)
+                {
+                    float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half, u = values.Pointer + c * width + half;
+                    for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
+                    for (nint y = 0; y < Winograd.Inputs; y++) Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.Inputs * point, point);
+                }
+            }
+            for (nint p = 0; p < Winograd.Points; p++)
+                for (nint i = 0; i < count * width; i += n) Store(Load<V>(values.Pointer + p * point + i), target + p * Cin * width + i);
+        }
+    }
+}

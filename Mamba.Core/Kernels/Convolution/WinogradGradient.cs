@@ -1,0 +1,159 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Products;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Convolution;
+
+/// <summary>
+/// The weight gradient of what <see cref="Winograd"/> computes, its way back: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product
+/// of two matrices of tiles for each of the 36 pairs of points, so that it, too, takes a quarter of the direct sum's products.
+/// </summary>
+internal static unsafe class WinogradGradient
+{
+    /// <summary>Input channels side by side at a point: whole vectors of each width, and whole tiles of rows.</summary>
+    public const int Block = 48;
+
+    // Tiles of both sides at the points, of one part of the sum: 8 MiB, which the third-level cache holds while they are written and read.
+    private const nint PartFloats = 1 << 21;
+    private const int WantedItems = 8;
+
+    // Products go with Cin Cout, transforms with Cin + Cout: half the harmonic mean of the two has to be so large.
+    private const int FewestChannels = 20;
+    private const int FewestPixels = 96;
+
+    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    public static bool Suits(in ConvShape s) =>
+        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
+        && (long)s.Cin * s.Cout >= FewestChannels * ((long)s.Cin + s.Cout) && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
+
+    /// <summary>dw (+)= the gradient, (Cout, Cin, 3, 3).</summary>
+    public static void Run(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    {
+        VectorWidth width = Conv.WidthFor(s);
+        nint panel = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panel), blocks = Launch.Chunks(s.Cin, Block);
+        nint across = Launch.Chunks(s.OutWidth, Winograd.Outputs), down = Launch.Chunks(s.OutHeight, Winograd.Outputs), rows = s.Batch * down;
+        nint inputRow = across * blocks * Block, gradientRow = across * panels * panel;
+        nint perPart = Launch.Even(rows, PartFloats / (Winograd.Points * (inputRow + gradientRow)));
+        nint inputPoint = Gemm.OddLines(perPart * inputRow), gradientPoint = Gemm.OddLines(perPart * gradientRow);
+        using Scratch inputs = new(Winograd.Points * inputPoint), gradients = new(Winograd.Points * gradientPoint);
+        ConvShape wide = s with { OutWidth = (int)across * Winograd.Outputs };
+        WinogradTiles<InputTile> inputTiles = new() { Shape = wide, X = x, To = inputs.Pointer, Across = across, Down = down, Block = Block, Point = inputPoint };
+        WinogradTiles<GradientTile> gradientTiles = new()
+        {
+            Shape = wide with { Height = s.OutHeight, Width = s.OutWidth, Cin = s.Cout, KernelHeight = 1, KernelWidth = 1, PaddingX = 0, PaddingY = 0 },
+            X = dy,
+            To = gradients.Pointer,
+            Across = across,
+            Down = down,
+            Block = panel,
+            Point = gradientPoint,
+        };
+        WinogradWeightGradient sum = new()
+        {
+            Shape = s,
+            Inputs = inputs.Pointer,
+            Gradients = gradients.Pointer,
+            InputPoint = inputPoint,
+            GradientPoint = gradientPoint,
+            Dw = dw,
+            RowsPerItem = Block,
+            PanelsPerItem = Math.Min(2, panels),
+        };
+        if (sum.Items < WantedItems) sum.PanelsPerItem = 1;
+        while (sum.Items < WantedItems && sum.RowsPerItem > MatrixTile.MostRows) sum.RowsPerItem /= 2;
+        for (nint first = 0; first < rows; first += perPart)
+        {
+            nint count = Math.Min(perPart, rows - first);
+            (inputTiles.First, inputTiles.Tiles, gradientTiles.First, gradientTiles.Tiles, sum.Tiles) = (first, count * across, first, count * across, count * across);
+            sum.Add = add || first > 0;
+            Launch.Run(inputTiles, count, 1, width);
+            Launch.Run(gradientTiles, count, 1, width);
+            Launch.Run(sum, sum.Items, 1, width);
+        }
+    }
+}
+
+/// <summary>One item: a row of tiles at the points, for each point and block of channels a matrix (tiles, block).</summary>
+internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
+{
+    /// <summary>A convolution whose window over a tile of results is a tile of T.</summary>
+    public ConvShape Shape;
+    public float* X, To;
+
+    /// <summary>The first row of tiles, tiles in a row, rows of tiles in an image, tiles in all rows at hand, channels of a block, floats of a point.</summary>
+    public nint First, Across, Down, Tiles, Block, Point;
+
+    public override readonly string ToString() => $"WinogradTiles[{typeof(T).Name}] {Shape}";
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), channels = Shape.Cin, block = Block, point = Point;
+        using Band band = new(Shape, Winograd.Outputs);
+        using Scratch work = new(Winograd.Points * n);
+        for (nint item = begin; item < end; item++)
+        {
+            nint row = First + item;
+            band.Fill(X, row / Down, 0, (int)(row % Down) * Winograd.Outputs, Winograd.Outputs);
+            for (nint t = 0; t < Across; t++)
+            {
+                float* tile = band.Pointer + t * Winograd.Outputs * channels;
+                // The last vector may reach into the next pixel; what its surplus lanes hold ends in sums that are never stored.
+                for (nint first = 0; first < channels; first += block)
+                {
+                    float* to = To + first * Tiles + (item * Across + t) * block;
+                    for (nint c = 0; c < Math.Min(block, channels - first); c += n)
+                        Winograd.Evaluate<V, T>(tile + first + c, band.RowStride, channels, to + c, point, work.Pointer);
+                }
+            }
+        }
+    }
+}
+
+/// <summary>One item: the windows of some input channels and panels of output channels, summed over the tiles at each point and taken back to taps.</summary>
+internal unsafe struct WinogradWeightGradient : IKernel
+{
+    public ConvShape Shape;
+    public float* Inputs, Gradients, Dw;
+    public nint Tiles, InputPoint, GradientPoint, RowsPerItem, PanelsPerItem;
+    public bool Add;
+
+    public readonly nint Items => Launch.Chunks(Shape.Cin, RowsPerItem) * Launch.Chunks(Panels, PanelsPerItem);
+
+    private readonly nint Panels => Launch.Chunks(Shape.Cout, PackPanels.Width(Conv.WidthFor(Shape)));
+
+    public override readonly string ToString() => $"WinogradWeightGradient {Shape}";
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        const int Taps = 9;
+        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n, ranges = Launch.Chunks(Shape.Cin, RowsPerItem);
+        using Scratch sums = new(Winograd.Points * point), work = new(3 * Winograd.Inputs * n), windows = new(RowsPerItem * Taps * n), turned = new(RowsPerItem * Taps * n);
+        TileShape product = new TileShape { ARow = 1, AStep = WinogradGradient.Block, Outer = 1, Inner = 1, Length = Tiles, CRow = columns }.Cut<V>();
+        for (nint item = begin; item < end; item++)
+        {
+            nint firstRow = item % ranges * RowsPerItem, rows = Math.Min(RowsPerItem, Shape.Cin - firstRow);
+            nint first = item / ranges * columns, last = Math.Min(Shape.Cout, first + columns);
+            float* inputs = Inputs + firstRow / WinogradGradient.Block * WinogradGradient.Block * Tiles + firstRow % WinogradGradient.Block;
+            for (nint p = 0; p < Winograd.Points; p++)
+                for (nint c = first; c < last; c += width)
+                    TileColumn.Run<V>(
+                        product, rows, inputs + p * InputPoint, Gradients + p * GradientPoint + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
+            for (nint c = first; c < last; c += n)
+            {
+                nint lanes = Math.Min(n, last - c);
+                float* m = sums.Pointer + c - first, window = windows.Pointer, dw = Dw + (c * Shape.Cin + firstRow) * Taps;
+                for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
+                {
+                    PrefetchShare(dw, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
+                    for (nint x = 0; x < Winograd.Inputs; x++) Winograd.TransformWindow<V>(m + x * point, Winograd.Inputs * point, work.Pointer + x * n, Winograd.Inputs * n);
+                    for (nint y = 0; y < 3; y++) Winograd.TransformWindow<V>(work.Pointer + y * Winograd.Inputs * n, n, window + y * 3 * n, n);
+                }
+                GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, turned.Pointer, dw, Shape.Cin * Taps, Add);
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+using static Mamba.Core.Simd.VecMath;
+
+namespace Mamba.Core.Kernels.Elementwise;
+
+/// <summary>
+/// A function of one variable: a stateless struct, passed to kernels as a type argument, so that any kernel can fuse any activation.
+/// </summary>
+internal interface IActivation
+{
+    /// <summary>Whether the derivative is a function of the result, so that the input need not be kept.</summary>
+    static abstract bool DerivativeFromOutput { get; }
+
+    /// <summary>f(x).</summary>
+    static abstract V Apply<V>(V x) where V : unmanaged;
+
+    /// <summary>f'(x), given x, or given y = f(x) where <see cref="DerivativeFromOutput"/>.</summary>
+    static abstract V Derivative<V>(V xOrY) where V : unmanaged;
+}
+
+/// <summary>What follows from an <see cref="IActivation"/>.</summary>
+internal static class Activations
+{
+    /// <summary>f'(x), given x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Slope<TActivation, V>(V x) where TActivation : struct, IActivation where V : unmanaged =>
+        TActivation.Derivative(TActivation.DerivativeFromOutput ? TActivation.Apply(x) : x);
+}
+
+/// <summary>y = x: for kernels that may or may not fuse an activation.</summary>
+internal readonly struct Identity : IActivation
+{
+    public static bool DerivativeFromOutput => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => x;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V y) where V : unmanaged => Broadcast<V>(1f);
+}
+
+internal readonly struct Exponential : IActivation
+{
+    public static bool DerivativeFromOutput => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => Exp(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V y) where V : unmanaged => y;
+}
+
+/// <summary>max(x, 0).</summary>
+internal readonly struct Relu : IActivation
+{
+    public static bool DerivativeFromOutput => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => Max(default, x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V y) where V : unmanaged => Select(Greater(y, default), Broadcast<V>(1f), default);
+}
+
+/// <summary>x for x &gt; 0, 0.01 x elsewhere (PyTorch's default slope).</summary>
+internal readonly struct LeakyRelu : IActivation
+{
+    private const float Slope = 0.01f;
+
+    public static bool DerivativeFromOutput => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => Max(x * Broadcast<V>(Slope), x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V y) where V : unmanaged => Select(Greater(y, default), Broadcast<V>(1f), Broadcast<V>(Slope));
+}
+
+/// <summary>1 / (1 + e^-x).</summary>
+internal readonly struct Logistic : IActivation
+{
+    public static bool DerivativeFromOutput => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => Sigmoid(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V y) where V : unmanaged => y - y * y;
+}
+
+internal readonly struct HyperbolicTangent : IActivation
+{
+    public static bool DerivativeFromOutput => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => Tanh(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V y) where V : unmanaged => Broadcast<V>(1f) - y * y;
+}
+
+/// <summary>x sigmoid(x), also called swish.</summary>
+internal readonly struct Silu : IActivation
+{
+    public static bool DerivativeFromOutput => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => x / (Broadcast<V>(1f) + Exp(-x));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V x) where V : unmanaged
+    {
+        V one = Broadcast<V>(1f);
+        V s = Sigmoid(x);
+        return s * Fma(x, one - s, one);
+    }
+}
+
+/// <summary>log(1 + e^x).</summary>
+internal readonly struct SoftplusActivation : IActivation
+{
+    public static bool DerivativeFromOutput => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => Softplus(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V x) where V : unmanaged => Sigmoid(x);
+}
+
+/// <summary>x Phi(x) with the exact normal distribution function (Hendrycks and Gimpel 2016).</summary>
+internal readonly struct Gelu : IActivation
+{
+    private const float InverseSqrt2 = 0.70710678118654752f;
+    private const float InverseSqrt2Pi = 0.39894228040143268f;
+
+    public static bool DerivativeFromOutput => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged => x * NormalCdf(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V x) where V : unmanaged =>
+        Fma(x * Broadcast<V>(InverseSqrt2Pi), Exp(x * x * Broadcast<V>(-0.5f)), NormalCdf(x));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V NormalCdf<V>(V x) where V : unmanaged
+    {
+        V half = Broadcast<V>(0.5f);
+        return Fma(Erf(x * Broadcast<V>(InverseSqrt2)), half, half);
+    }
+}
+
+/// <summary>x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the approximation of <see cref="Gelu"/>.</summary>
+internal readonly struct GeluTanh : IActivation
+{
+    private const float Sqrt2OverPi = 0.79788456080286536f;
+    private const float Cubic = 0.044715f;
+
+    public static bool DerivativeFromOutput => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V x) where V : unmanaged
+    {
+        V half = Broadcast<V>(0.5f);
+        return x * Fma(Tanh(Inner(x)), half, half);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Derivative<V>(V x) where V : unmanaged
+    {
+        V one = Broadcast<V>(1f), half = Broadcast<V>(0.5f);
+        V t = Tanh(Inner(x));
+        V innerSlope = Broadcast<V>(Sqrt2OverPi) * Fma(x * x, Broadcast<V>(3f * Cubic), one);
+        return Fma(half * x * (one - t * t), innerSlope, Fma(t, half, half));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Inner<V>(V x) where V : unmanaged => Broadcast<V>(Sqrt2OverPi) * x * Fma(x * x, Broadcast<V>(Cubic), Broadcast<V>(1f));
+}
+
+/// <summary>y = f(x).</summary>
+internal unsafe struct ActivationForward<TActivation> : IKernel where TActivation : struct, IActivation
+{
+    public float* X, Y;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        float* x = X, y = Y;
+        nint i = begin, lanes = Count<V>();
+        for (; i <= end - lanes; i += lanes) Store(TActivation.Apply(Load<V>(x + i)), y + i);
+        if (i < end) Store(TActivation.Apply(Load<V>(x + i, end - i)), y + i, end - i);
+    }
+}
+
+/// <summary>dx (+)= f'(x) dy.</summary>
+internal unsafe struct ActivationBackward<TActivation> : IKernel where TActivation : struct, IActivation
+{
+    public float* XOrY, Dy, Dx;
+    public bool Accumulate;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        float* x = XOrY, dy = Dy, dx = Dx;
+        bool accumulate = Accumulate;
+        nint i = begin, lanes = Count<V>();
+        for (; i <= end - lanes; i += lanes)
+        {
+            V g = TActivation.Derivative(Load<V>(x + i)) * Load<V>(dy + i);
+            Store(accumulate ? Load<V>(dx + i) + g : g, dx + i);
+        }
+        if (i < end)
+        {
+            nint n = end - i;
+            V g = TActivation.Derivative(Load<V>(x + i, n)) * Load<V>(dy + i, n);
+            Store(accumulate ? Load<V>(dx + i, n) + g : g, dx + i, n);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Elementwise;
+
+/// <summary>A function of two variables, passed to kernels as a type argument.</summary>
+internal interface IBinary
+{
+    static abstract V Apply<V>(V a, V b) where V : unmanaged;
+}
+
+internal readonly struct Sum2 : IBinary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V a, V b) where V : unmanaged => a + b;
+}
+
+internal readonly struct Difference : IBinary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V a, V b) where V : unmanaged => a - b;
+}
+
+internal readonly struct Product : IBinary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Apply<V>(V a, V b) where V : unmanaged => a * b;
+}
+
+/// <summary>
+/// Two operands walked together under NumPy's broadcasting: dimensions of extent 1 repeat (stride 0). Neighbouring dimensions that both operands
+/// walk alike are merged, so that most cases are one or two loops.
+/// </summary>
+internal unsafe struct BroadcastWalk
+{
+    public int Rank;
+    public fixed int Extent[Core.Shape.MaxRank];
+    public fixed int StrideA[Core.Shape.MaxRank];
+    public fixed int StrideB[Core.Shape.MaxRank];
+
+    /// <summary>The shape of the result; false if the operands do not broadcast.</summary>
+    public static bool TryShape(Shape a, Shape b, out Shape result)
+    {
+        Span<int> extents = stackalloc int[Math.Max(a.Rank, b.Rank)];
+        for (int i = 1; i <= extents.Length; i++)
+        {
+            int x = i <= a.Rank ? a[^i] : 1, y = i <= b.Rank ? b[^i] : 1;
+            extents[^i] = x == 1 ? y : x;
+            if (x != y && x != 1 && y != 1)
+            {
+                result = default;
+                return false;
+            }
+        }
+        result = new Shape(extents);
+        return true;
+    }
+
+    public BroadcastWalk(Shape result, Shape a, Shape b)
+    {
+        // From the innermost dimension out, merging into the one inside it where both strides allow.
+        Span<int> extent = stackalloc int[Core.Shape.MaxRank], strideA = stackalloc int[Core.Shape.MaxRank], strideB = stackalloc int[Core.Shape.MaxRank];
+        int rank = 0, sizeA = 1, sizeB = 1;
+        for (int i = 1; i <= result.Rank; i++)
+        {
+            int n = result[^i];
+            int sa = i <= a.Rank && a[^i] != 1 ? sizeA : 0, sb = i <= b.Rank && b[^i] != 1 ? sizeB : 0;
+            if (i <= a.Rank) sizeA *= a[^i];
+            if (i <= b.Rank) sizeB *= b[^i];
+            if (n == 1) continue;
+            if (rank > 0 && sa == strideA[rank - 1] * extent[rank - 1] && sb == strideB[rank - 1] * extent[rank - 1]) extent[rank - 1] *= n;
+            else
+            {
+                (extent[rank], strideA[rank], strideB[rank]) = (n, sa, sb);
+                rank++;
+            }
+        }
+        if (rank == 0) (extent[rank], strideA[rank], strideB[rank++]) = (1, 0, 0);
+        Rank = rank;
+        for (int i = 0; i < rank; i++)
+        {
+            Extent[i] = extent[rank - 1 - i];
+            StrideA[i] = strideA[rank - 1 - i];
+            StrideB[i] = strideB[rank - 1 - i];
+        }
+    }
+
+    /// <summary>The extent of the innermost loop.</summary>
+    public readonly nint Inner => Extent[Rank - 1];
+
+    /// <summary>Where row <paramref name="row"/> (an index over all but the innermost dimension) starts in both operands.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Offsets(nint row, out nint a, out nint b)
+    {
+        a = b = 0;
+        for (int i = Rank - 2; i > 0; i--)
+        {
+            nint index = row % Extent[i];
+            row /= Extent[i];
+            a += index * StrideA[i];
+            b += index * StrideB[i];
+        }
+        if (Rank > 1)
+        {
+            a += row * StrideA[0];
+            b += row * StrideB[0];
+        }
+    }
+}
+
+/// <summary>y = f(a, b) under broadcasting. Items are rows, or elements where there is one row only.</summary>
+internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struct, IBinary
+{
+    public BroadcastWalk Walk;
+    public float* A, B, Y;
+
+    public static void Run(Shape result, Shape shapeA, Shape shapeB, float* a, float* b, float* y)
+    {
+        if (result.Count == 0) return;
+        BroadcastWalk walk = new(result, shapeA, shapeB);
+        BroadcastForward<TBinary> kernel = new() { Walk = walk, A = a, B = b, Y = y };
+        if (walk.Rank == 1) Launch.Run(kernel, walk.Inner, Launch.ElementGrain);
+        else Launch.Run(kernel, result.Count / walk.Inner, Math.Max(1, Launch.ElementGrain / walk.Inner));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        int last = Walk.Rank - 1;
+        nint inner = Walk.Inner, stepA = Walk.StrideA[last], stepB = Walk.StrideB[last];
+        if (last == 0)
+        {
+            Row<V>(A + begin * stepA, B + begin * stepB, Y + begin, end - begin, stepA, stepB);
+            return;
+        }
+        for (nint row = begin; row < end; row++)
+        {
+            Walk.Offsets(row, out nint a, out nint b);
+            Row<V>(A + a, B + b, Y + row * inner, inner, stepA, stepB);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Row<V>(float* a, float* b, float* y, nint count, nint stepA, nint stepB) where V : unmanaged
+    {
+        nint n = Count<V>(), i = 0;
+        V a0 = Broadcast<V>(*a), b0 = Broadcast<V>(*b);
+        for (; i <= count - n; i += n) Store(TBinary.Apply(stepA == 0 ? a0 : Load<V>(a + i), stepB == 0 ? b0 : Load<V>(b + i)), y + i);
+        if (i < count)
+            Store(TBinary.Apply(stepA == 0 ? a0 : Load<V>(a + i, count - i), stepB == 0 ? b0 : Load<V>(b + i, count - i)), y + i, count - i);
+    }
+}
+
+/// <summary>
+/// The gradient of a broadcast operand: target (+)= factor times the sum over the repeated dimensions of dy, or of dy times the other operand.
+/// Walk.A is the target, Walk.B the other operand.
+/// </summary>
+internal unsafe struct BroadcastGradient : IKernel
+{
+    private const nint MaxParts = 16;
+    private const nint SumBlock = 256;
+
+    private BroadcastWalk _walk;
+    private float* _dy, _other, _sums;
+    private float _factor;
+    private nint _perPart, _partSize;
+
+    public static void Run(Shape result, Shape shape, float* dy, float* other, Shape otherShape, float factor, float* target, bool add)
+    {
+        if (result.Count == 0)
+        {
+            if (!add) new Span<float>(target, shape.Count).Clear();
+            return;
+        }
+        BroadcastWalk walk = new(result, shape, otherShape);
+        nint rows = result.Count / walk.Inner, count = shape.Count;
+        BroadcastGradient kernel = new() { _walk = walk, _dy = dy, _other = other, _factor = factor };
+        // Where the outermost loop moves through the target, blocks of it write to separate places; elsewhere each part sums into its own copy.
+        bool separate = walk.Rank > 1 && walk.StrideA[0] != 0;
+        nint unit = separate ? rows / walk.Extent[0] : 1;
+        nint perPart = unit * Math.Max(1, Math.Max(Launch.Chunks(rows / unit, MaxParts), Launch.ElementGrain / Math.Max(1, unit * walk.Inner)));
+        nint parts = Launch.Chunks(rows, perPart);
+        kernel._perPart = perPart;
+        using Scratch sums = new(separate ? count : parts * count);
+        new Span<float>(sums.Pointer, (int)(separate ? count : parts * count)).Clear();
+        kernel._sums = sums.Pointer;
+        kernel._partSize = separate ? 0 : count;
+        Launch.Run(kernel, rows, perPart);
+        nint copies = separate ? 1 : parts;
+        for (nint i = 0; i < count; i++)
+        {
+            float sum = 0f;
+            for (nint p = 0; p < copies; p++) sum += sums.Pointer[p * count + i];
+            target[i] = add ? target[i] + sum : sum;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        int last = _walk.Rank - 1;
+        nint n = Count<V>(), inner = _walk.Inner, stepTarget = _walk.StrideA[last], stepOther = _walk.StrideB[last];
+        float* sums = _sums + begin / _perPart * _partSize;
+        V factor = Broadcast<V>(_factor);
+        for (nint row = begin; row < end; row++)
+        {
+            _walk.Offsets(row, out nint a, out nint b);
+            float* dy = _dy + row * inner, target = sums + a, other = _other + b;
+            V other0 = _other == null ? factor : factor * Broadcast<V>(*other);
+            for (nint from = 0; from < inner; from += SumBlock)
+            {
+                V sum = default; // block by block, so that a long row does not lose low bits
+                nint to = Math.Min(inner, from + SumBlock);
+                for (nint i = from; i < to; i += n)
+                {
+                    nint lanes = Math.Min(n, to - i);
+                    V g = Load<V>(dy + i, lanes) * (_other == null || stepOther == 0 ? other0 : factor * Load<V>(other + i, lanes));
+                    if (stepTarget == 0) sum += g;
+                    else Store(Load<V>(target + i, lanes) + g, target + i, lanes);
+                }
+                if (stepTarget == 0) *target += Sum(sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Layout;
+
+/// <summary>
+/// Copies, or adds, blocks of contiguous floats between two strided places: rows [0, Rows) of Length floats each, SourceRow and TargetRow apart.
+/// A negative stride walks backwards.
+/// </summary>
+internal unsafe struct CopyRows : IKernel
+{
+    public float* Source, Target;
+    public nint SourceRow, TargetRow, Length;
+    public bool Add;
+
+    public static void Run(float* source, nint sourceRow, float* target, nint targetRow, nint length, nint rows, bool add = false) =>
+        Launch.Run(
+            new CopyRows { Source = source, Target = target, SourceRow = sourceRow, TargetRow = targetRow, Length = length, Add = add }, rows,
+            Math.Max(1, Launch.ElementGrain / Math.Max(1, length)));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), length = Length;
+        if (length == 1)
+        {
+            for (nint row = begin; row < end; row++) Target[row * TargetRow] = Add ? Target[row * TargetRow] + Source[row * SourceRow] : Source[row * SourceRow];
+            return;
+        }
+        for (nint row = begin; row < end; row++)
+        {
+            float* source = Source + row * SourceRow, target = Target + row * TargetRow;
+            nint i = 0;
+            if (Add)
+            {
+                for (; i <= length - n; i += n) Store(Load<V>(target + i) + Load<V>(source + i), target + i);
+                if (i < length) Store(Load<V>(target + i, length - i) + Load<V>(source + i, length - i), target + i, length - i);
+            }
+            else
+            {
+                for (; i <= length - n; i += n) Store(Load<V>(source + i), target + i);
+                if (i < length) Store(Load<V>(source + i, length - i), target + i, length - i);
+            }
+        }
+    }
+}
+
+/// <summary>y[i] (+)= x[permuted i]: items are the rows of y, whose last dimension walks x with a stride.</summary>
+internal unsafe struct PermuteRows : IKernel
+{
+    public float* X, Y;
+    public int Rank;
+    public fixed int Extent[Core.Shape.MaxRank];
+    public fixed int Stride[Core.Shape.MaxRank];
+    public bool Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>(), inner = Extent[Rank - 1], stride = Stride[Rank - 1], offset = 0;
+        // Where the rows stand in x: the indices are found once and then counted on, which spares a division a dimension and row.
+        nint* index = stackalloc nint[Core.Shape.MaxRank];
+        for (nint d = Rank - 2, rest = begin; d >= 0; rest /= Extent[d], d--)
+        {
+            index[d] = rest % Extent[d];
+            offset += index[d] * Stride[d];
+        }
+        for (nint row = begin; row < end; row++)
+        {
+            float* x = X + offset, y = Y + row * inner;
+            if (stride == 1)
+                for (nint i = 0; i < inner; i += n)
+                {
+                    nint lanes = Math.Min(n, inner - i);
+                    V v = Load<V>(x + i, lanes);
+                    Store(Add ? Load<V>(y + i, lanes) + v : v, y + i, lanes);
+                }
+            else
+                for (nint i = 0; i < inner; i++) y[i] = Add ? y[i] + x[i * stride] : x[i * stride];
+            for (nint d = Rank - 2; d >= 0; d--)
+            {
+                offset += Stride[d];
+                if (++index[d] < Extent[d]) break;
+                offset -= index[d] * Stride[d];
+                index[d] = 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Products;
+
+/// <summary>
+/// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
+/// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
+/// six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
+/// </summary>
+internal static unsafe class MatrixTile
+{
+    /// <summary>Rows of the largest tile.</summary>
+    public const int MostRows = 12;
+
+    /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
+    public static readonly nint Rows = Isa.HasManyRegisters ? MostRows : MostRows / 2;
+
+    /// <summary>One tile of a height that there is, of one vector or two, over a block of its sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output) where V : unmanaged
+    {
+        switch (height)
+        {
+            case 12 when narrow: Tile<V, Size12, Size1>(t, block, a, b, output); break;
+            case 8 when narrow: Tile<V, Size8, Size1>(t, block, a, b, output); break;
+            case 6 when narrow: Tile<V, Size6, Size1>(t, block, a, b, output); break;
+            case 4 when narrow: Tile<V, Size4, Size1>(t, block, a, b, output); break;
+            case 3 when narrow: Tile<V, Size3, Size1>(t, block, a, b, output); break;
+            case 2 when narrow: Tile<V, Size2, Size1>(t, block, a, b, output); break;
+            case 1 when narrow: Tile<V, Size1, Size1>(t, block, a, b, output); break;
+            case 12: Tile<V, Size12, Size2>(t, block, a, b, output); break;
+            case 8: Tile<V, Size8, Size2>(t, block, a, b, output); break;
+            case 6: Tile<V, Size6, Size2>(t, block, a, b, output); break;
+            case 4: Tile<V, Size4, Size2>(t, block, a, b, output); break;
+            case 3: Tile<V, Size3, Size2>(t, block, a, b, output); break;
+            case 2: Tile<V, Size2, Size2>(t, block, a, b, output); break;
+            default: Tile<V, Size1, Size2>(t, block, a, b, output); break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch<V, W>(float* to) where V : unmanaged where W : unmanaged
+    {
+        Vec.Prefetch(to);
+        if (sizeof(W) != 2) return;
+        Vec.Prefetch(to + Count<V>());
+        Vec.Prefetch(to + 2 * Count<V>() - 1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write<V, W>(V c0, V c1, float* to) where V : unmanaged where W : unmanaged
+    {
+        Store(c0, to);
+        if (sizeof(W) == 2) Store(c1, to + Count<V>());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add<V, W>(ref V c0, ref V c1, float* from) where V : unmanaged where W : unmanaged
+    {
+        c0 += Load<V>(from);
+        if (sizeof(W) == 2) c1 += Load<V>(from + Count<V>());
+    }
+
+    /// <summary>
+    /// One tile of sizeof(R) rows by sizeof(W) vectors: the sizes are constants to the compiler, which drops the accumulators that a smaller tile does
+    /// not have. Nothing is called, so that none of them is spilled.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Tile<V, R, W>(in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
+        where V : unmanaged where R : unmanaged where W : unmanaged
+    {
+        V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
+        V c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
+        V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
+        V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
+        nint n = Count<V>(), row = t.ARow, step = t.AStep, row3 = 3 * row, bStep = t.BStep;
+        // The results' lines, and what is added, come while the products are summed, or the end would wait for memory.
+        nint toRow = output.ToRow, toRow3 = 3 * toRow;
+        float* to0 = output.To, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
+        Prefetch<V, W>(to0);
+        if (sizeof(R) > 1) Prefetch<V, W>(to0 + toRow);
+        if (sizeof(R) > 2) Prefetch<V, W>(to0 + 2 * toRow);
+        if (sizeof(R) > 3) Prefetch<V, W>(to0 + toRow3);
+        if (sizeof(R) > 4) Prefetch<V, W>(to4);
+        if (sizeof(R) > 5) Prefetch<V, W>(to4 + toRow);
+        if (sizeof(R) > 6) Prefetch<V, W>(to4 + 2 * toRow);
+        if (sizeof(R) > 7) Prefetch<V, W>(to4 + toRow3);
+        if (sizeof(R) > 8) Prefetch<V, W>(to8);
+        if (sizeof(R) > 9) Prefetch<V, W>(to8 + toRow);
+        if (sizeof(R) > 10) Prefetch<V, W>(to8 + 2 * toRow);
+        if (sizeof(R) > 11) Prefetch<V, W>(to8 + toRow3);
+        if (output.From != null && output.From != output.To)
+            for (nint r = 0; r < sizeof(R); r++) Prefetch<V, W>(output.From + r * output.FromRow);
+        float* ahead = a + block.Ahead;
+        nint aheadStep = t.AheadStep;
+        for (nint i = 0; i < block.Outer; i++)
+        {
+            for (nint j = 0; j < block.Inner; j++)
+            {
+                float* p0 = a + i * t.OuterStep + j * t.InnerStep;
+                float* p4 = p0 + 4 * row;
+                float* p8 = p4 + 4 * row;
+                for (nint k = block.Length; k > 0; k--)
+                {
+                    V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
+                    if (sizeof(W) == 2 || n >= 16) // in narrower tiles the ports that load are the limit
+                    {
+                        Vec.Prefetch(ahead);
+                        ahead += aheadStep;
+                    }
+                    x = Broadcast<V>(p0[0]);
+                    c00 = Fma(x, b0, c00);
+                    if (sizeof(W) == 2) c01 = Fma(x, b1, c01);
+                    if (sizeof(R) > 1)
+                    {
+                        x = Broadcast<V>(p0[row]);
+                        c10 = Fma(x, b0, c10);
+                        if (sizeof(W) == 2) c11 = Fma(x, b1, c11);
+                    }
+                    if (sizeof(R) > 2)
+                    {
+                        x = Broadcast<V>(p0[2 * row]);
+                        c20 = Fma(x, b0, c20);
+                        if (sizeof(W) == 2) c21 = Fma(x, b1, c21);
+                    }
+                    if (sizeof(R) > 3)
+                    {
+                        x = Broadcast<V>(p0[row3]);
+                        c30 = Fma(x, b0, c30);
+                        if (sizeof(W) == 2) c31 = Fma(x, b1, c31);
+                    }
+                    if (sizeof(R) > 4)
+                    {
+                        x = Broadcast<V>(p4[0]);
+                        c40 = Fma(x, b0, c40);
+                        if (sizeof(W) == 2) c41 = Fma(x, b1, c41);
+                    }
+                    if (sizeof(R) > 5)
+                    {
+                        x = Broadcast<V>(p4[row]);
+                        c50 = Fma(x, b0, c50);
+                        if (sizeof(W) == 2) c51 = Fma(x, b1, c51);
+                    }
+                    if (sizeof(R) > 6)
+                    {
+                        x = Broadcast<V>(p4[2 * row]);
+                        c60 = Fma(x, b0, c60);
+                        if (sizeof(W) == 2) c61 = Fma(x, b1, c61);
+                    }
+                    if (sizeof(R) > 7)
+                    {
+                        x = Broadcast<V>(p4[row3]);
+                        c70 = Fma(x, b0, c70);
+                        if (sizeof(W) == 2) c71 = Fma(x, b1, c71);
+                    }
+                    if (sizeof(R) > 8)
+                    {
+                        x = Broadcast<V>(p8[0]);
+                        c80 = Fma(x, b0, c80);
+                        if (sizeof(W) == 2) c81 = Fma(x, b1, c81);
+                    }
+                    if (sizeof(R) > 9)
+                    {
+                        x = Broadcast<V>(p8[row]);
+                        c90 = Fma(x, b0, c90);
+                        if (sizeof(W) == 2) c91 = Fma(x, b1, c91);
+                    }
+                    if (sizeof(R) > 10)
+                    {
+                        x = Broadcast<V>(p8[2 * row]);
+                        c100 = Fma(x, b0, c100);
+                        if (sizeof(W) == 2) c101 = Fma(x, b1, c101);
+                    }
+                    if (sizeof(R) > 11)
+                    {
+                        x = Broadcast<V>(p8[row3]);
+                        c110 = Fma(x, b0, c110);
+                        if (sizeof(W) == 2) c111 = Fma(x, b1, c111);
+                    }
+                    p0 += step;
+                    if (sizeof(R) > 4) p4 += step;
+                    if (sizeof(R) > 8) p8 += step;
+                    b += bStep;
+                }
+            }
+        }
+        if (output.Bias != null)
+        {
+            V b0 = Load<V>(output.Bias), b1 = sizeof(W) == 2 ? Load<V>(output.Bias + n) : default;
+            c00 += b0;
+            c01 += b1;
+            c10 += b0;
+            c11 += b1;
+            c20 += b0;
+            c21 += b1;
+            c30 += b0;
+            c31 += b1;
+            c40 += b0;
+            c41 += b1;
+            c50 += b0;
+            c51 += b1;
+            c60 += b0;
+            c61 += b1;
+            c70 += b0;
+            c71 += b1;
+            c80 += b0;
+            c81 += b1;
+            c90 += b0;
+            c91 += b1;
+            c100 += b0;
+            c101 += b1;
+            c110 += b0;
+            c111 += b1;
+        }
+        if (output.From != null)
+        {
+            nint fromRow = output.FromRow, fromRow3 = 3 * fromRow;
+            float* from0 = output.From, from4 = from0 + 4 * fromRow, from8 = from4 + 4 * fromRow;
+            Add<V, W>(ref c00, ref c01, from0);
+            if (sizeof(R) > 1) Add<V, W>(ref c10, ref c11, from0 + fromRow);
+            if (sizeof(R) > 2) Add<V, W>(ref c20, ref c21, from0 + 2 * fromRow);
+            if (sizeof(R) > 3) Add<V, W>(ref c30, ref c31, from0 + fromRow3);
+            if (sizeof(R) > 4) Add<V, W>(ref c40, ref c41, from4);
+            if (sizeof(R) > 5) Add<V, W>(ref c50, ref c51, from4 + fromRow);
+            if (sizeof(R) > 6) Add<V, W>(ref c60, ref c61, from4 + 2 * fromRow);
+            if (sizeof(R) > 7) Add<V, W>(ref c70, ref c71, from4 + fromRow3);
+            if (sizeof(R) > 8) Add<V, W>(ref c80, ref c81, from8);
+            if (sizeof(R) > 9) Add<V, W>(ref c90, ref c91, from8 + fromRow);
+            if (sizeof(R) > 10) Add<V, W>(ref c100, ref c101, from8 + 2 * fromRow);
+            if (sizeof(R) > 11) Add<V, W>(ref c110, ref c111, from8 + fromRow3);
+        }
+        if (output.Relu)
+        {
+            c00 = Max(default, c00);
+            c01 = Max(default, c01);
+            c10 = Max(default, c10);
+            c11 = Max(default, c11);
+            c20 = Max(default, c20);
+            c21 = Max(default, c21);
+            c30 = Max(default, c30);
+            c31 = Max(default, c31);
+            c40 = Max(default, c40);
+            c41 = Max(default, c41);
+            c50 = Max(default, c50);
+            c51 = Max(default, c51);
+            c60 = Max(default, c60);
+            c61 = Max(default, c61);
+            c70 = Max(default, c70);
+            c71 = Max(default, c71);
+            c80 = Max(default, c80);
+            c81 = Max(default, c81);
+            c90 = Max(default, c90);
+            c91 = Max(default, c91);
+            c100 = Max(default, c100);
+            c101 = Max(default, c101);
+            c110 = Max(default, c110);
+            c111 = Max(default, c111);
+        }
+        Write<V, W>(c00, c01, to0);
+        if (sizeof(R) > 1) Write<V, W>(c10, c11, to0 + toRow);
+        if (sizeof(R) > 2) Write<V, W>(c20, c21, to0 + 2 * toRow);
+        if (sizeof(R) > 3) Write<V, W>(c30, c31, to0 + toRow3);
+        if (sizeof(R) > 4) Write<V, W>(c40, c41, to4);
+        if (sizeof(R) > 5) Write<V, W>(c50, c51, to4 + toRow);
+        if (sizeof(R) > 6) Write<V, W>(c60, c61, to4 + 2 * toRow);
+        if (sizeof(R) > 7) Write<V, W>(c70, c71, to4 + toRow3);
+        if (sizeof(R) > 8) Write<V, W>(c80, c81, to8);
+        if (sizeof(R) > 9) Write<V, W>(c90, c91, to8 + toRow);
+        if (sizeof(R) > 10) Write<V, W>(c100, c101, to8 + 2 * toRow);
+        if (sizeof(R) > 11) Write<V, W>(c110, c111, to8 + toRow3);
+    }
+
+    [StructLayout(LayoutKind.Sequential, Size = 1)]
+    private struct Size1;
+
+    [StructLayout(LayoutKind.Sequential, Size = 2)]
+    private struct Size2;
+
+    [StructLayout(LayoutKind.Sequential, Size = 3)]
+    private struct Size3;
+
+    [StructLayout(LayoutKind.Sequential, Size = 4)]
+    private struct Size4;
+
+    [StructLayout(LayoutKind.Sequential, Size = 6)]
+    private struct Size6;
+
+    [StructLayout(LayoutKind.Sequential, Size = 8)]
+    private struct Size8;
+
+    [StructLayout(LayoutKind.Sequential, Size = 12)]
+    private struct Size12;
+}

@@ -1,0 +1,136 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Products;
+
+/// <summary>C (+)= A B for one panel of B: tiles of rows go down it, block by block of their sums.</summary>
+internal static unsafe class TileColumn
+{
+    // Sums of so many rows by two vectors take 12 KiB at most.
+    private const int MostSums = 96;
+
+    /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
+    /// <param name="t">Strides and run lengths, <see cref="TileShape.Cut"/>.</param>
+    /// <param name="rows">How many rows of A and C.</param>
+    /// <param name="a">The first scalar of row 0.</param>
+    /// <param name="b">The packed panel.</param>
+    /// <param name="c">The first result of row 0.</param>
+    /// <param name="lanes">Columns to store, at most two vectors.</param>
+    /// <param name="epilogue">What is done to the results; its bias is that of these columns.</param>
+    /// <remarks>
+    /// Long sums are cut into blocks: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512 channels adds 4,608
+    /// products), and a block of the panel stays in the first-level cache while all rows pass over it. The blocks are added up in a buffer and not in
+    /// C, whose rows lie far apart, where they are a power of two apart in the same few places of the cache.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
+    {
+        // A few last columns: half a vector takes half the time where the processor splits vectors, and as long where it does not.
+        if (2 * lanes <= Count<V>()) Launch.RunHalved<HalfColumn, V>(new HalfColumn { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
+        else Tiles<V>(t, rows, a, b, c, lanes, epilogue);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static void Tiles<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
+    {
+        nint n = Count<V>(), width = lanes <= n ? n : 2 * n, outer = t.OuterBlock, inner = t.InnerBlock, length = t.LengthBlock;
+        bool narrow = width == n, whole = lanes == width;
+        if (whole && outer >= t.Outer && inner >= t.Inner && length >= t.Length)
+        {
+            Block<V>(
+                t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, Ahead = t.Ahead }, rows, narrow, a, b,
+                new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c + epilogue.Apart : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
+            return;
+        }
+        // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
+        float* sums = stackalloc float[MostSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
+        if (!whole && bias != null)
+        {
+            new Span<float>(padded, (int)width).Clear();
+            new ReadOnlySpan<float>(bias, (int)lanes).CopyTo(new Span<float>(padded, (int)width));
+            bias = padded;
+        }
+        BlockShape block = default;
+        TileOutput partial = new() { To = sums, ToRow = width, From = sums, FromRow = width };
+        for (nint r = 0, count; r < rows; r += count)
+        {
+            count = Math.Min(MostSums, rows - r);
+            float* panel = b, target = c + r * t.CRow;
+            for (nint i = 0; i < t.Outer; i += outer)
+                for (nint j = 0; j < t.Inner; j += inner)
+                    for (nint k = 0; k < t.Length; k += length)
+                    {
+                        (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
+                        block.Ahead = t.AheadStep == 0 ? 0 : t.Ahead + k * (t.AheadStep - t.AStep);
+                        TileOutput output = partial;
+                        bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
+                        if (first)
+                        {
+                            output.From = whole && epilogue.Add ? target + epilogue.Apart : null;
+                            output.FromRow = t.CRow;
+                            output.Bias = bias;
+                        }
+                        if (last && whole)
+                        {
+                            output.To = target;
+                            output.ToRow = t.CRow;
+                            output.Relu = epilogue.Relu;
+                        }
+                        Block<V>(t, block, count, narrow, a + r * t.ARow + i * t.OuterStep + j * t.InnerStep + k * t.AStep, panel, output);
+                        panel += block.Outer * block.Inner * block.Length * t.BStep;
+                    }
+            if (!whole) WriteSums<V>(count, sums, width, target, t.CRow, lanes, epilogue);
+        }
+    }
+
+    /// <summary>Rows of tiles over one block of the sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output) where V : unmanaged
+    {
+        nint height;
+        for (nint r = 0; r < rows; r += height, a += height * t.ARow, output.To += height * output.ToRow)
+        {
+            height = Height(rows - r, narrow ? MatrixTile.MostRows : MatrixTile.Rows);
+            MatrixTile.Run<V>(height, narrow, t, block, a, b, output);
+            if (output.From != null) output.From += height * output.FromRow;
+        }
+    }
+
+    /// <summary>The rows of the next tile: the largest, unless that leaves a rest whose few chains of FMAs would wait for each other.</summary>
+    private static nint Height(nint left, nint largest) => left switch
+    {
+        8 or 16 or 20 when largest == 12 => 8,
+        >= 12 when largest == 12 => 12,
+        7 or 8 or 11 => 4,
+        >= 6 => 6,
+        5 => 3,
+        _ => left,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WriteSums<V>(nint rows, float* sums, nint sumRow, float* c, nint cRow, nint lanes, in Epilogue epilogue) where V : unmanaged
+    {
+        for (nint r = 0; r < rows; r++, sums += sumRow, c += cRow)
+            for (nint i = 0; i < lanes; i += Count<V>())
+            {
+                nint count = Math.Min(Count<V>(), lanes - i);
+                V v = Load<V>(sums + i);
+                if (epilogue.Add) v += Load<V>(c + epilogue.Apart + i, count);
+                Store(epilogue.Relu ? Max(default, v) : v, c + i, count);
+            }
+    }
+
+    /// <summary>What <see cref="Run"/> does, at the vector width that suits its columns.</summary>
+    private struct HalfColumn : IKernel
+    {
+        public TileShape Shape;
+        public float* A, B, C;
+        public nint Lanes;
+        public Epilogue Epilogue;
+
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged => Tiles<V>(Shape, end, A, B, C, Lanes, Epilogue);
+    }
+}
