@@ -5,7 +5,10 @@ using Mamba.Core.Checkpoints;
 namespace Mamba.Models.Verification;
 
 /// <summary>A case asks for something that is not implemented: its message says what.</summary>
-internal sealed class UnsupportedCaseException(string message) : Exception(message);
+internal class UnsupportedCaseException(string message) : Exception(message);
+
+/// <summary>There is no such operator yet.</summary>
+internal sealed class UnsupportedOperatorException(string name) : UnsupportedCaseException($"unknown operator '{name}'");
 
 /// <summary>
 /// The inputs and attributes of an operator's golden file, handed out by name. What nobody asked for is remembered, so that an option which an
@@ -36,6 +39,16 @@ internal sealed class GoldenCase
             throw new CheckpointException($"{file.Path}: attrs: {e.Message}", e);
         }
         if (_attributes.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{file.Path}: attrs is no JSON object");
+        if (!file.Metadata.TryGetValue("tolerance", out string? tolerance)) return;
+        try
+        {
+            using JsonDocument both = JsonDocument.Parse(tolerance);
+            Tolerance = (Allowed(both.RootElement, "out"), Allowed(both.RootElement, "grad"));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new CheckpointException($"{file.Path}: tolerance: expected {{\"out\": number, \"grad\": number}}", e);
+        }
     }
 
     /// <summary>The operator's name.</summary>
@@ -43,6 +56,9 @@ internal sealed class GoldenCase
 
     /// <summary>The case's name.</summary>
     public string Name { get; }
+
+    /// <summary>The largest error allowed of an output and of a gradient, relative to the largest magnitude expected; null where the file names none.</summary>
+    public (double Output, double Gradient)? Tolerance { get; }
 
     /// <summary>The inputs read so far for which the file gives a gradient.</summary>
     public IEnumerable<(string Name, Tensor Input)> Differentiated => _inputs.Where(i => i.Value.RequiresGrad).Select(i => (i.Key, i.Value));
@@ -123,6 +139,13 @@ internal sealed class GoldenCase
         foreach (string tensor in _file.Names)
             if (tensor.StartsWith(InputPrefix, StringComparison.Ordinal) && !_inputs.ContainsKey(tensor[InputPrefix.Length..]))
                 throw new UnsupportedCaseException($"{Operator}: unknown input '{tensor}'");
+    }
+
+    /// <summary>A tolerance of the file; one that would let anything pass is refused.</summary>
+    private double Allowed(JsonElement both, string name)
+    {
+        double allowed = both.GetProperty(name).GetDouble();
+        return allowed is > 0 and <= 1e-3 ? allowed : throw new CheckpointException($"{_file.Path}: tolerance {name} = {allowed}: expected more than 0 and at most 1e-3");
     }
 
     private string Metadata(string key) => _file.Metadata.TryGetValue(key, out string? value)

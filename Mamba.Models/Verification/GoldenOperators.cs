@@ -7,9 +7,9 @@ namespace Mamba.Models.Verification;
 /// The operators by the names that golden files use. Inputs come, and results go, in PyTorch's layout; what lies between is channels last, and the
 /// exchange is a recorded <see cref="Ops.Permute"/>, so that gradients come back in PyTorch's layout by themselves.
 /// </summary>
-internal static class GoldenOperators
+internal static partial class GoldenOperators
 {
-    private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_operators = new()
+    private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_base = new()
     {
         ["activation"] = c => [Activation(c)(c.In("x"))],
         ["softmax"] = c => [AlongLast(c, Ops.Softmax)],
@@ -48,7 +48,7 @@ internal static class GoldenOperators
         ["tanh"] = Ops.Tanh,
     };
 
-    private static readonly Dictionary<string, Func<GoldenCase, Tensor, Tensor, Tensor>> s_losses = new()
+    private static readonly Dictionary<string, Func<GoldenCase, Tensor, Tensor, Tensor>> s_maskLosses = new()
     {
         ["bce"] = (c, prediction, target) =>
         {
@@ -80,10 +80,18 @@ internal static class GoldenOperators
     /// <exception cref="ShapeException">The operator refuses its inputs.</exception>
     public static Tensor[] Run(GoldenCase c)
     {
-        if (!s_operators.TryGetValue(c.Operator, out Func<GoldenCase, Tensor[]>? run)) throw new UnsupportedCaseException($"unknown operator '{c.Operator}'");
+        Func<GoldenCase, Tensor[]> run = Find(c.Operator) ?? throw new UnsupportedOperatorException(c.Operator);
         Tensor[] outputs = run(c);
         c.RequireAllRead();
         return outputs;
+    }
+
+    private static Func<GoldenCase, Tensor[]>? Find(string name)
+    {
+        foreach (Dictionary<string, Func<GoldenCase, Tensor[]>> family in (ReadOnlySpan<Dictionary<string, Func<GoldenCase, Tensor[]>>>)
+            [s_images, s_elementwise, s_reductions, s_products, s_losses, s_training, s_base])
+            if (family.TryGetValue(name, out Func<GoldenCase, Tensor[]>? run)) return run;
+        return null;
     }
 
     private static Func<Tensor, Tensor> Activation(GoldenCase c)
@@ -158,7 +166,7 @@ internal static class GoldenOperators
         return Image(c, x => Ops.MaxPool2d(x, kernel, c.Int("stride", kernel), c.Int("padding", 0)));
     }
 
-    private static Tensor Loss(GoldenCase c) => s_losses[c.StartOfName(s_losses.Keys)](c, c.In("pred"), c.In("target"));
+    private static Tensor Loss(GoldenCase c) => s_maskLosses[c.StartOfName(s_maskLosses.Keys)](c, c.In("pred"), c.In("target"));
 
     private static Tensor CrossEntropy(GoldenCase c)
     {

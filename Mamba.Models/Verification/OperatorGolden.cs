@@ -51,7 +51,8 @@ public static class OperatorGolden
                 worstGradient.Compare("grad." + name, golden.Tensor("grad." + name), input.Grad ?? throw new UnsupportedCaseException($"no gradient reached '{name}'"));
 
             bool longScan = golden.Operator == "selective_scan" && golden.In("u").Shape[-1] > LongScan;
-            string? problem = worstOutput.Problem(Tolerance) ?? worstGradient.Problem(longScan ? LongScanTolerance : Tolerance);
+            (double output, double gradient) = golden.Tolerance ?? (Tolerance, longScan ? LongScanTolerance : Tolerance);
+            string? problem = worstOutput.Problem(output) ?? worstGradient.Problem(gradient);
             return new VerificationResult(path, golden.Name, problem is null, worstOutput.Error, worstGradient.Error, problem);
         }
         catch (Exception e) when (e is UnsupportedCaseException or ShapeException)

@@ -20,7 +20,10 @@ internal static class ReferenceData
     }
 
     /// <summary>The reference files that match a pattern, relative to the root: a test source.</summary>
-    public static IEnumerable<string> Files(string folder, string pattern) =>
-        Directory.EnumerateFiles(System.IO.Path.Combine(s_root ?? s_fixtures, folder), pattern).Order(StringComparer.Ordinal)
-            .Select(f => System.IO.Path.GetRelativePath(s_root ?? s_fixtures, f));
+    public static IEnumerable<string> Files(string folder, string pattern)
+    {
+        string path = System.IO.Path.Combine(s_root ?? s_fixtures, folder);
+        if (!Directory.Exists(path)) return [];
+        return Directory.EnumerateFiles(path, pattern).Order(StringComparer.Ordinal).Select(f => System.IO.Path.GetRelativePath(s_root ?? s_fixtures, f));
+    }
 }
