@@ -75,7 +75,7 @@ public static unsafe class Workers
         }
         try
         {
-            nint chunks = Launch.Chunks(count, grain);
+            nint chunks = Launch.CeilDiv(count, grain);
             int helpers = (int)Math.Min(s_count, chunks) - 1;
             while (s_workers.Count < helpers) s_workers.Add(new Worker());
             Job job = s_job ??= new Job();

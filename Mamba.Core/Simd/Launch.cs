@@ -53,17 +53,17 @@ internal static unsafe class Launch
     }
 
     /// <summary>Runs work items [0, count) on the calling thread at half the width of V, if that is a width for which registers are split.</summary>
-    public static void RunHalved<K, V>(in K kernel, nint count) where K : unmanaged, IKernel where V : unmanaged
+    public static void RunAtHalfWidth<K, V>(in K kernel, nint count) where K : unmanaged, IKernel where V : unmanaged
     {
         if (typeof(V) == typeof(Vector512<float>)) kernel.Run<Vector256<float>>(0, count);
         else kernel.Run<V>(0, count);
     }
 
     /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
-    public static nint Chunks(nint count, nint grain) => (count + grain - 1) / grain;
+    public static nint CeilDiv(nint count, nint grain) => (count + grain - 1) / grain;
 
     /// <summary>The size of the fewest parts of even size that are at most <paramref name="largest"/>.</summary>
-    public static nint Even(nint count, nint largest) => Chunks(count, Chunks(count, Math.Max(1, Math.Min(count, largest))));
+    public static nint BalancedSize(nint count, nint largest) => CeilDiv(count, CeilDiv(count, Math.Max(1, Math.Min(count, largest))));
 
     private static void Invoke<K, V>(void* kernel, nint begin, nint end) where K : unmanaged, IKernel where V : unmanaged =>
         Unsafe.AsRef<K>(kernel).Run<V>(begin, end);

@@ -120,9 +120,9 @@ internal static unsafe partial class Vec
 
     /// <summary>Asks for one share of many of some rows of so many floats each: the next work's memory is on its way, share by share, while this is done.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void PrefetchShare(float* from, nint apart, nint rows, nint floats, nint share, nint shares)
+    public static void PrefetchShare(float* from, nint rowStride, nint rows, nint floats, nint share, nint shares)
     {
-        for (nint row = rows * share / shares; row < rows * (share + 1) / shares; row++) Prefetch(from + row * apart, floats);
+        for (nint row = rows * share / shares; row < rows * (share + 1) / shares; row++) Prefetch(from + row * rowStride, floats);
     }
 
     /// <summary>Twelve floats from one place to another.</summary>

@@ -6,17 +6,17 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>Sizes of an attention by heads, and how far apart the tokens of each operand lie.</summary>
-internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRow, nint KRow, nint VRow)
+internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRowStride, nint KRowStride, nint VRowStride)
 {
     // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
-    private const nint LargestBlock = 256;
+    private const nint MaxQueryBlock = 256;
 
-    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Even(Queries, LargestBlock);
+    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.BalancedSize(Queries, MaxQueryBlock);
 
-    public readonly nint QueryBlocks => Launch.Chunks(Queries, QueryBlock);
+    public readonly nint QueryBlocks => Launch.CeilDiv(Queries, QueryBlock);
 
     /// <summary>Floats from a query's scores to the next one's: rows start where cache lines do.</summary>
-    public readonly nint ScoreRow => Launch.Chunks(Keys, Vec.CacheLine) * Vec.CacheLine;
+    public readonly nint ScoreRowStride => Launch.CeilDiv(Keys, Vec.CacheLine) * Vec.CacheLine;
 
     public readonly float Scale => 1f / MathF.Sqrt(HeadWidth);
 
@@ -27,7 +27,7 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     /// A head's share of the next image's rows of an operand with a row a query: pieces of a row a head wide, thousands of bytes apart, are no stream that
     /// a processor foresees. An image of many blocks of queries would not stay in the cache until then.
     /// </summary>
-    public readonly unsafe Lookahead NextImage(float* x, nint row, nint item) =>
+    public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item) =>
         QueryBlocks > 1 || item >= (Batch - 1) * Heads ? default : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
 
     /// <summary>Head h of image b, from a token on, of an operand whose heads are <paramref name="width"/> columns each.</summary>
@@ -40,25 +40,25 @@ internal unsafe struct AttentionForward : IKernel
     public AttentionShape Shape;
     public float* Q, K, V, Y;
 
-    /// <summary>(B, Heads, Queries, Keys), rows <see cref="AttentionShape.ScoreRow"/> apart: gets the weights of the values, or null.</summary>
+    /// <summary>(B, Heads, Queries, Keys), rows <see cref="AttentionShape.ScoreRowStride"/> apart: gets the weights of the values, or null.</summary>
     public float* P;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
     {
         AttentionShape s = Shape;
-        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(P == null ? s.QueryBlock * s.ScoreRow : 0);
+        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(P == null ? s.QueryBlock * s.ScoreRowStride : 0);
         for (nint item = begin; item < end; item++)
         {
             nint first = item % s.QueryBlocks * s.QueryBlock, rest = item / s.QueryBlocks, head = rest % s.Heads, image = rest / s.Heads;
             nint queries = Math.Min(s.QueryBlock, s.Queries - first);
-            float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRow;
-            Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth);
-            Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
+            float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRowStride;
+            Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
+            Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-            new SoftmaxForward { X = p, Y = p, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
-            Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRow), v, y, panel.Pointer, add: false);
+            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false, s.PrefetchNextImage(Q, s.QRowStride, item));
+            new SoftmaxForward { X = p, Y = p, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
+            Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false);
         }
     }
 }
@@ -77,32 +77,32 @@ internal unsafe struct AttentionBackward : IKernel
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
     {
         AttentionShape s = Shape;
-        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(s.QueryBlock * s.ScoreRow);
+        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(s.QueryBlock * s.ScoreRowStride);
         for (nint item = begin; item < end; item++)
         {
             nint head = item % s.Heads, image = item / s.Heads;
-            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth), v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
+            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             for (nint first = 0; first < s.Queries; first += s.QueryBlock)
             {
                 nint queries = Math.Min(s.QueryBlock, s.Queries - first);
-                Matrix p = new(P + (item * s.Queries + first) * s.ScoreRow, s.ScoreRow), ds = new(scores.Pointer, s.ScoreRow);
+                Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride), ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
-                        s.NextImage(P, s.Heads * s.ScoreRow, item));
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
                 if (Dq == null && Dk == null) continue;
-                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-                new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
+                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.PrefetchNextImage(Q, s.QRowStride, item));
+                new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
-                        s.NextImage(Dy, s.Heads * s.ValueWidth, item));
+                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
-                        AttentionShape.Head(Dk, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
+                        s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
+                        AttentionShape.Head(Dk, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
             }
         }
     }

@@ -51,9 +51,9 @@ internal readonly record struct SequenceShape(nint Batch, nint Length, nint Chan
     public nint Step => Reverse ? -1 : 1;
 
     /// <summary>Parts of a sequence that the backward pass takes by themselves.</summary>
-    public nint Parts => Launch.Chunks(Length, LongestPart);
+    public nint Parts => Launch.CeilDiv(Length, LongestPart);
 
-    public nint PartLength => Launch.Even(Length, LongestPart);
+    public nint PartLength => Launch.BalancedSize(Length, LongestPart);
 
     /// <summary>The place in memory of a token; positions count in the order in which tokens see those before them.</summary>
     public nint Token(nint batch, nint position) => batch * Length + (Reverse ? Length - 1 - position : position);

@@ -62,18 +62,18 @@ internal static unsafe class Conv
             Gemm.RunPacked((nint)s.Batch * s.Height * s.Width, s.Cout, s.Cin, new Matrix(x, s.Cin), packed, y, s.Cout, epilogue, width);
             return;
         }
-        if (ConvColumns.Suits(s))
+        if (Im2Col.Suits(s))
         {
-            ConvColumns.Forward(s, x, packed, y, epilogue, width);
+            Im2Col.Forward(s, x, packed, y, epilogue, width);
             return;
         }
-        nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width));
+        nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width));
         int rows = BandRows(s);
-        nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
+        nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = bands * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, bands * s.Groups));
-        nint perItem = Launch.Chunks(panels, split);
-        split = Launch.Chunks(panels, perItem);
+        nint split = bands * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.CeilDiv(WantedItems, bands * s.Groups));
+        nint perItem = Launch.CeilDiv(panels, split);
+        split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
             new ConvForward { Shape = s, X = x, Packed = packed, Y = y, Epilogue = epilogue, Rows = rows, PanelsPerItem = perItem, Split = split },
             bands * s.Groups * split, 1, width);
@@ -93,9 +93,9 @@ internal static unsafe class Conv
             Gemm.Run(s.Cout, s.Cin, (nint)s.Batch * s.Height * s.Width, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
             return;
         }
-        if (ConvColumns.Suits(s))
+        if (Im2Col.Suits(s))
         {
-            ConvColumns.WeightGradient(s, x, dy, dw, add);
+            Im2Col.WeightGradient(s, x, dy, dw, add);
             return;
         }
         if (WinogradGradient.Suits(s))
@@ -104,17 +104,17 @@ internal static unsafe class Conv
             return;
         }
         VectorWidth width = WidthFor(s);
-        nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width)), columns = panels * PackPanels.Width(width);
+        nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width)), columns = panels * PackedPanels.Width(width);
         nint size = s.Groups * s.Depth * columns;
         int rows = BandRows(s);
-        nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
+        nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Parts cost memory and a pass over it: few for large weights, whose panels are shared among threads in their place.
         nint parts = Math.Clamp((1 << 20) / Math.Max(1, size), 1, Math.Min(16, bands));
-        nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, parts * s.Groups));
-        nint perItem = Launch.Chunks(panels, split);
-        split = Launch.Chunks(panels, perItem);
-        nint bandsPerPart = Launch.Chunks(bands, parts);
-        parts = Launch.Chunks(bands, bandsPerPart);
+        nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.CeilDiv(WantedItems, parts * s.Groups));
+        nint perItem = Launch.CeilDiv(panels, split);
+        split = Launch.CeilDiv(panels, perItem);
+        nint bandsPerPart = Launch.CeilDiv(bands, parts);
+        parts = Launch.CeilDiv(bands, bandsPerPart);
         using Scratch sums = new(parts * size);
         Launch.Run(
             new ConvWeightGradient
@@ -133,7 +133,7 @@ internal static unsafe class Conv
             parts * s.Groups * split, 1, width);
         Launch.Run(
             new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
-            s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
+            s.Groups * Launch.CeilDiv(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
 
     private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
@@ -154,22 +154,22 @@ internal unsafe struct ConvForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint width = 2 * Count<V>(), bandsPerImage = Launch.Chunks(s.OutHeight, Rows);
-        nint groupSize = Launch.Chunks(s.CoutGroup, width) * width * s.Depth;
-        using Band band = new(s, Rows);
+        nint width = 2 * Count<V>(), bandsPerImage = Launch.CeilDiv(s.OutHeight, Rows);
+        nint groupSize = Launch.CeilDiv(s.CoutGroup, width) * width * s.Depth;
+        using PaddedBand band = new(s, Rows);
         // Neighbouring taps are neighbours in the band unless dilated: then every tap is a run of its own.
         bool adjacent = s.DilationX == 1;
         TileShape tile = new TileShape
         {
-            ARow = (nint)s.StrideX * s.CinGroup,
-            AStep = 1,
-            CRow = s.Cout,
+            ARowStride = (nint)s.StrideX * s.CinGroup,
+            AColumnStride = 1,
+            CRowStride = s.Cout,
             Outer = s.KernelHeight,
-            OuterStep = s.DilationY * band.RowStride,
+            OuterStride = s.DilationY * band.RowStride,
             Inner = adjacent ? 1 : s.KernelWidth,
-            InnerStep = (nint)s.DilationX * s.CinGroup,
+            InnerStride = (nint)s.DilationX * s.CinGroup,
             Length = adjacent ? (nint)s.KernelWidth * s.CinGroup : s.CinGroup,
-        }.Cut<V>();
+        }.InBlocks<V>();
         for (nint item = begin; item < end; item++)
         {
             nint part = item % Split, group = item / Split % s.Groups, index = item / Split / s.Groups;
@@ -180,7 +180,7 @@ internal unsafe struct ConvForward : IKernel
             nint first = part * PanelsPerItem * width, last = Math.Min(s.CoutGroup, first + PanelsPerItem * width);
             for (nint c = first; c < last; c += width)
                 for (nint r = 0; r < rows; r++)
-                    TileColumn.Run<V>(
+                    PanelProduct.Run<V>(
                         tile, s.OutWidth, band.Pointer + r * s.StrideY * band.RowStride, Packed + group * groupSize + c * s.Depth,
                         y + (r * s.OutWidth * s.Cout) + c, Math.Min(width, s.CoutGroup - c), Epilogue.At(group * s.CoutGroup + c));
         }
@@ -201,8 +201,8 @@ internal unsafe struct ConvWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint width = 2 * Count<V>(), bandsPerImage = Launch.Chunks(s.OutHeight, Rows);
-        using Band band = new(s, Rows);
+        nint width = 2 * Count<V>(), bandsPerImage = Launch.CeilDiv(s.OutHeight, Rows);
+        using PaddedBand band = new(s, Rows);
         using Scratch panel = new(width * Rows * s.OutWidth);
         // The tile's rows are the adjacent factors (kx, ci) of a tap row, or the channels of one tap where dilation separates the taps.
         bool adjacent = s.DilationX == 1;
@@ -224,26 +224,26 @@ internal unsafe struct ConvWeightGradient : IKernel
                     Outer = 1,
                     Inner = 1,
                     Length = (nint)rows * s.OutWidth,
-                    Step = s.Cout,
+                    RowStride = s.Cout,
                     Columns = s.CoutGroup,
-                    ColumnStep = 1,
+                    ColumnStride = 1,
                 };
                 TileShape tile = new TileShape
                 {
-                    ARow = 1,
-                    AStep = (nint)s.StrideX * s.CinGroup,
-                    CRow = Columns,
+                    ARowStride = 1,
+                    AColumnStride = (nint)s.StrideX * s.CinGroup,
+                    CRowStride = Columns,
                     Outer = rows,
-                    OuterStep = s.StrideY * band.RowStride,
+                    OuterStride = s.StrideY * band.RowStride,
                     Inner = 1,
                     Length = s.OutWidth,
-                }.Cut<V>();
+                }.InBlocks<V>();
                 for (nint c = first; c < last; c += width)
                 {
-                    PackPanels.Pack<V>(source, c, panel.Pointer);
+                    PackedPanels.Pack<V>(source, c, panel.Pointer);
                     for (nint ky = 0; ky < s.KernelHeight; ky++)
                         for (nint j = 0; j < runs; j++)
-                            TileColumn.Run<V>(
+                            PanelProduct.Run<V>(
                                 tile, run, band.Pointer + ky * s.DilationY * band.RowStride + j * s.DilationX * s.CinGroup, panel.Pointer,
                                 sums + ((ky * runs + j) * run * Columns) + c, width, new Epilogue(add: index > firstBand));
                 }
@@ -268,7 +268,7 @@ internal unsafe struct GatherWeightGradient : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.Chunks(channels, ChannelsPerItem);
+        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.CeilDiv(channels, ChannelsPerItem);
         using Scratch summed = new(n * ChannelsPerItem * taps), turned = new(n * ChannelsPerItem * taps);
         for (nint item = begin; item < end; item++)
         {
@@ -311,7 +311,7 @@ internal unsafe struct GatherWeightGradient : IKernel
 /// Adds columns, one (ky, kx, c) row for each pixel of a small image, to the large image they came from: the last step of a transposed convolution,
 /// and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the taps.
 /// </summary>
-internal unsafe struct ColumnsToImage : IKernel
+internal unsafe struct Col2Im : IKernel
 {
     /// <summary>The convolution whose input is the large image and whose output is the small one.</summary>
     public ConvShape Shape;

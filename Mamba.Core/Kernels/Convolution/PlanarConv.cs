@@ -27,7 +27,7 @@ internal static unsafe class PlanarConv
     public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y, bool add)
     {
         int rows = BandRows(s);
-        Launch.Run(new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add }, s.Batch * Launch.Chunks(s.OutHeight, rows), 1);
+        Launch.Run(new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add }, s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
     }
 
     /// <summary>The weight of the input gradient: turned by half a turn, input and output channels exchanged.</summary>
@@ -43,7 +43,7 @@ internal static unsafe class PlanarConv
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         int rows = BandRows(s), size = s.Cout * s.Depth;
-        nint bands = s.Batch * Launch.Chunks(s.OutHeight, rows);
+        nint bands = s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         using Scratch sums = new(bands * size);
         Launch.Run(new PlanarConvWeightGradient { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Rows = rows }, bands, 1);
         for (nint i = 0; i < size; i++)
@@ -55,7 +55,7 @@ internal static unsafe class PlanarConv
     }
 
     private static int BandRows(in ConvShape s) =>
-        (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.Chunks((nint)s.Batch * s.OutHeight, WantedItems)));
+        (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.CeilDiv((nint)s.Batch * s.OutHeight, WantedItems)));
 }
 
 /// <summary>The input rows under a band of output rows, apart by channels: row r, channel c starts at Pointer + (r Cin + c) Stride.</summary>
@@ -70,7 +70,7 @@ internal readonly unsafe ref struct PlanarBand
     {
         _shape = s;
         int reachX = (s.KernelWidth - 1) * s.DilationX, reachY = (s.KernelHeight - 1) * s.DilationY;
-        Stride = Launch.Chunks(s.OutWidth, step) * step + reachX;
+        Stride = Launch.CeilDiv(s.OutWidth, step) * step + reachX;
         _scratch = new Scratch((rows + reachY) * s.Cin * Stride);
         _offsets = new Scratch(s.Depth);
         for (int ci = 0, i = 0; ci < s.Cin; ci++)
@@ -123,7 +123,7 @@ internal unsafe struct PlanarConvForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint n = Count<V>(), step = PlanarConv.Vectors * n, bands = Launch.Chunks(s.OutHeight, Rows), depth = s.Depth;
+        nint n = Count<V>(), step = PlanarConv.Vectors * n, bands = Launch.CeilDiv(s.OutHeight, Rows), depth = s.Depth;
         using PlanarBand band = new(s, Rows, step);
         using Scratch results = new(step);
         for (nint item = begin; item < end; item++)
@@ -176,7 +176,7 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint n = Count<V>(), bands = Launch.Chunks(s.OutHeight, Rows), depth = s.Depth, width = Launch.Chunks(s.OutWidth, n) * n;
+        nint n = Count<V>(), bands = Launch.CeilDiv(s.OutHeight, Rows), depth = s.Depth, width = Launch.CeilDiv(s.OutWidth, n) * n;
         using PlanarBand band = new(s, Rows, n);
         using Scratch gradient = new(Rows * width), totals = new(Taps * n);
         for (nint item = begin; item < end; item++)

@@ -18,13 +18,13 @@ namespace Mamba.Core.Kernels.Convolution;
 internal static unsafe class Winograd
 {
     /// <summary>Results of a tile in one direction.</summary>
-    public const int Outputs = 4;
+    public const int OutputSize = 4;
 
     /// <summary>Inputs of a tile in one direction, and points.</summary>
-    public const int Inputs = 6;
+    public const int InputSize = 6;
 
     /// <summary>Pairs of points.</summary>
-    public const int Points = Inputs * Inputs;
+    public const int Positions = InputSize * InputSize;
 
     // Fewer channels do not pay for the transforms, nor do fewer pixels for that of the weights.
     private const int FewestChannels = 16;
@@ -44,13 +44,13 @@ internal static unsafe class Winograd
     public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue)
     {
         VectorWidth width = Conv.WidthFor(s);
-        nint panelWidth = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panelWidth);
-        nint across = Launch.Chunks(s.OutWidth, Outputs), down = Launch.Chunks(s.OutHeight, Outputs);
-        nint perBand = Launch.Even(down, Math.Max(1, MostTiles / across)), bands = Launch.Chunks(down, perBand), items = s.Batch * bands;
+        nint panelWidth = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panelWidth);
+        nint across = Launch.CeilDiv(s.OutWidth, OutputSize), down = Launch.CeilDiv(s.OutHeight, OutputSize);
+        nint perBand = Launch.BalancedSize(down, Math.Max(1, MostTiles / across)), bands = Launch.CeilDiv(down, perBand), items = s.Batch * bands;
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = Math.Min(panels, Math.Max(Launch.Chunks(s.Cout, MostColumns), items >= WantedItems ? 1 : Launch.Chunks(WantedItems, items)));
-        nint perItem = Launch.Chunks(panels, split);
-        split = Launch.Chunks(panels, perItem);
+        nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MostColumns), items >= WantedItems ? 1 : Launch.CeilDiv(WantedItems, items)));
+        nint perItem = Launch.CeilDiv(panels, split);
+        split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
             new WinogradConv
             {
@@ -72,11 +72,11 @@ internal static unsafe class Winograd
 
     /// <summary>A vector of channels of a tile at the points: columns first, then rows. Values at the points lie <paramref name="point"/> apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Evaluate<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work) where V : unmanaged where T : ITileTransform
+    public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work) where V : unmanaged where T : ITileTransform
     {
         nint n = Count<V>();
         for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
-        for (nint y = 0; y < Inputs; y++) T.Run<V>(work + y * T.Size * n, n, to + y * Inputs * point, point);
+        for (nint y = 0; y < InputSize; y++) T.Run<V>(work + y * T.Size * n, n, to + y * InputSize * point, point);
     }
 
     /// <summary>G g. This and those below read and write vectors a step apart.</summary>
@@ -94,7 +94,7 @@ internal static unsafe class Winograd
 
     /// <summary>G^T m.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformWindow<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
     {
         V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
         V difference = m1 - m2;
@@ -127,9 +127,9 @@ internal unsafe interface ITileTransform
 }
 
 /// <summary>B^T d, of a tile of inputs.</summary>
-internal readonly unsafe struct InputTile : ITileTransform
+internal readonly unsafe struct InputTransform : ITileTransform
 {
-    public static int Size => Winograd.Inputs;
+    public static int Size => Winograd.InputSize;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
@@ -147,9 +147,9 @@ internal readonly unsafe struct InputTile : ITileTransform
 }
 
 /// <summary>A dY, of a tile of the results' gradient.</summary>
-internal readonly unsafe struct GradientTile : ITileTransform
+internal readonly unsafe struct GradientTransform : ITileTransform
 {
-    public static int Size => Winograd.Outputs;
+    public static int Size => Winograd.OutputSize;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
@@ -169,12 +169,12 @@ internal readonly unsafe struct GradientTile : ITileTransform
 /// <param name="Direct">Their form for direct convolution.</param>
 internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPacking
 {
-    public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Points;
+    public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Positions;
 
     public unsafe void Pack(float* weight, float* packed)
     {
         WinogradWeights kernel = new() { Weight = weight, Packed = packed, Cin = Direct.Cin, Cout = Direct.Cout, Flipped = Direct.Flipped };
-        Launch.Run(kernel, Launch.Chunks(Direct.Cout, PackPanels.Width(Direct.Width)) * kernel.Blocks, 4, Direct.Width);
+        Launch.Run(kernel, Launch.CeilDiv(Direct.Cout, PackedPanels.Width(Direct.Width)) * kernel.Blocks, 4, Direct.Width);
     }
 }
 
@@ -185,7 +185,7 @@ internal unsafe struct WinogradWeights : IKernel
 
     // As many turned windows as the first-level cache holds. At a point their values are written together: those of one channel lie, at 36 places, a power of
     // two apart.
-    private const nint Block = PackPanels.TurnedRows / Taps;
+    private const nint Block = PackedPanels.TransposeRows / Taps;
 
     /// <summary>(Cout, Cin, 3, 3), or flipped (Cin, Cout, 3, 3).</summary>
     public float* Weight;
@@ -194,17 +194,17 @@ internal unsafe struct WinogradWeights : IKernel
     public nint Cin, Cout;
     public bool Flipped;
 
-    public readonly nint Blocks => Launch.Chunks(Cin, Block);
+    public readonly nint Blocks => Launch.CeilDiv(Cin, Block);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, point = Gemm.OddLines(Block * width), tap = Flipped ? -width : width;
-        using Scratch windows = new(PackPanels.TurnedRows * width), values = new(Winograd.Points * point), work = new(Winograd.Inputs * 3 * n);
+        nint n = Count<V>(), width = 2 * n, point = Gemm.OddCacheLines(Block * width), tap = Flipped ? -width : width;
+        using Scratch windows = new(PackedPanels.TransposeRows * width), values = new(Winograd.Positions * point), work = new(Winograd.InputSize * 3 * n);
         for (nint item = begin; item < end; item++)
         {
             nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first), columns = Math.Min(width, Cout - panel * width);
-            float* target = Packed + (panel * Winograd.Points * Cin + first) * width;
+            float* target = Packed + (panel * Winograd.Positions * Cin + first) * width;
             if (columns < width) new Span<float>(windows.Pointer, (int)(count * Taps * width)).Clear();
             if (Flipped)
                 for (nint c = 0; c < count; c++)
@@ -219,10 +219,10 @@ internal unsafe struct WinogradWeights : IKernel
                 {
                     float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half, u = values.Pointer + c * width + half;
                     for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
-                    for (nint y = 0; y < Winograd.Inputs; y++) Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.Inputs * point, point);
+                    for (nint y = 0; y < Winograd.InputSize; y++) Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.InputSize * point, point);
                 }
             }
-            for (nint p = 0; p < Winograd.Points; p++)
+            for (nint p = 0; p < Winograd.Positions; p++)
                 for (nint i = 0; i < count * width; i += n) Store(Load<V>(values.Pointer + p * point + i), target + p * Cin * width + i);
         }
     }

@@ -32,15 +32,15 @@ internal static unsafe class WinogradGradient
     public static void Run(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         VectorWidth width = Conv.WidthFor(s);
-        nint panel = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panel), blocks = Launch.Chunks(s.Cin, Block);
-        nint across = Launch.Chunks(s.OutWidth, Winograd.Outputs), down = Launch.Chunks(s.OutHeight, Winograd.Outputs), rows = s.Batch * down;
+        nint panel = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panel), blocks = Launch.CeilDiv(s.Cin, Block);
+        nint across = Launch.CeilDiv(s.OutWidth, Winograd.OutputSize), down = Launch.CeilDiv(s.OutHeight, Winograd.OutputSize), rows = s.Batch * down;
         nint inputRow = across * blocks * Block, gradientRow = across * panels * panel;
-        nint perPart = Launch.Even(rows, PartFloats / (Winograd.Points * (inputRow + gradientRow)));
-        nint inputPoint = Gemm.OddLines(perPart * inputRow), gradientPoint = Gemm.OddLines(perPart * gradientRow);
-        using Scratch inputs = new(Winograd.Points * inputPoint), gradients = new(Winograd.Points * gradientPoint);
-        ConvShape wide = s with { OutWidth = (int)across * Winograd.Outputs };
-        WinogradTiles<InputTile> inputTiles = new() { Shape = wide, X = x, To = inputs.Pointer, Across = across, Down = down, Block = Block, Point = inputPoint };
-        WinogradTiles<GradientTile> gradientTiles = new()
+        nint perPart = Launch.BalancedSize(rows, PartFloats / (Winograd.Positions * (inputRow + gradientRow)));
+        nint inputStride = Gemm.OddCacheLines(perPart * inputRow), gradientStride = Gemm.OddCacheLines(perPart * gradientRow);
+        using Scratch inputs = new(Winograd.Positions * inputStride), gradients = new(Winograd.Positions * gradientStride);
+        ConvShape wide = s with { OutWidth = (int)across * Winograd.OutputSize };
+        WinogradTiles<InputTransform> inputTiles = new() { Shape = wide, X = x, To = inputs.Pointer, Across = across, Down = down, Block = Block, Point = inputStride };
+        WinogradTiles<GradientTransform> gradientTiles = new()
         {
             Shape = wide with { Height = s.OutHeight, Width = s.OutWidth, Cin = s.Cout, KernelHeight = 1, KernelWidth = 1, PaddingX = 0, PaddingY = 0 },
             X = dy,
@@ -48,21 +48,21 @@ internal static unsafe class WinogradGradient
             Across = across,
             Down = down,
             Block = panel,
-            Point = gradientPoint,
+            Point = gradientStride,
         };
         WinogradWeightGradient sum = new()
         {
             Shape = s,
             Inputs = inputs.Pointer,
             Gradients = gradients.Pointer,
-            InputPoint = inputPoint,
-            GradientPoint = gradientPoint,
+            InputStride = inputStride,
+            GradientStride = gradientStride,
             Dw = dw,
             RowsPerItem = Block,
             PanelsPerItem = Math.Min(2, panels),
         };
         if (sum.Items < WantedItems) sum.PanelsPerItem = 1;
-        while (sum.Items < WantedItems && sum.RowsPerItem > MatrixTile.MostRows) sum.RowsPerItem /= 2;
+        while (sum.Items < WantedItems && sum.RowsPerItem > MicroKernel.MaxRows) sum.RowsPerItem /= 2;
         for (nint first = 0; first < rows; first += perPart)
         {
             nint count = Math.Min(perPart, rows - first);
@@ -91,21 +91,21 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), channels = Shape.Cin, block = Block, point = Point;
-        using Band band = new(Shape, Winograd.Outputs);
-        using Scratch work = new(Winograd.Points * n);
+        using PaddedBand band = new(Shape, Winograd.OutputSize);
+        using Scratch work = new(Winograd.Positions * n);
         for (nint item = begin; item < end; item++)
         {
             nint row = First + item;
-            band.Fill(X, row / Down, 0, (int)(row % Down) * Winograd.Outputs, Winograd.Outputs);
+            band.Fill(X, row / Down, 0, (int)(row % Down) * Winograd.OutputSize, Winograd.OutputSize);
             for (nint t = 0; t < Across; t++)
             {
-                float* tile = band.Pointer + t * Winograd.Outputs * channels;
+                float* tile = band.Pointer + t * Winograd.OutputSize * channels;
                 // The last vector may reach into the next pixel; what its surplus lanes hold ends in sums that are never stored.
                 for (nint first = 0; first < channels; first += block)
                 {
                     float* to = To + first * Tiles + (item * Across + t) * block;
                     for (nint c = 0; c < Math.Min(block, channels - first); c += n)
-                        Winograd.Evaluate<V, T>(tile + first + c, band.RowStride, channels, to + c, point, work.Pointer);
+                        Winograd.Transform<V, T>(tile + first + c, band.RowStride, channels, to + c, point, work.Pointer);
                 }
             }
         }
@@ -117,12 +117,12 @@ internal unsafe struct WinogradWeightGradient : IKernel
 {
     public ConvShape Shape;
     public float* Inputs, Gradients, Dw;
-    public nint Tiles, InputPoint, GradientPoint, RowsPerItem, PanelsPerItem;
+    public nint Tiles, InputStride, GradientStride, RowsPerItem, PanelsPerItem;
     public bool Add;
 
-    public readonly nint Items => Launch.Chunks(Shape.Cin, RowsPerItem) * Launch.Chunks(Panels, PanelsPerItem);
+    public readonly nint Items => Launch.CeilDiv(Shape.Cin, RowsPerItem) * Launch.CeilDiv(Panels, PanelsPerItem);
 
-    private readonly nint Panels => Launch.Chunks(Shape.Cout, PackPanels.Width(Conv.WidthFor(Shape)));
+    private readonly nint Panels => Launch.CeilDiv(Shape.Cout, PackedPanels.Width(Conv.WidthFor(Shape)));
 
     public override readonly string ToString() => $"WinogradWeightGradient {Shape}";
 
@@ -130,18 +130,18 @@ internal unsafe struct WinogradWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         const int Taps = 9;
-        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n, ranges = Launch.Chunks(Shape.Cin, RowsPerItem);
-        using Scratch sums = new(Winograd.Points * point), work = new(3 * Winograd.Inputs * n), windows = new(RowsPerItem * Taps * n), turned = new(RowsPerItem * Taps * n);
-        TileShape product = new TileShape { ARow = 1, AStep = WinogradGradient.Block, Outer = 1, Inner = 1, Length = Tiles, CRow = columns }.Cut<V>();
+        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n, ranges = Launch.CeilDiv(Shape.Cin, RowsPerItem);
+        using Scratch sums = new(Winograd.Positions * point), work = new(3 * Winograd.InputSize * n), windows = new(RowsPerItem * Taps * n), turned = new(RowsPerItem * Taps * n);
+        TileShape product = new TileShape { ARowStride = 1, AColumnStride = WinogradGradient.Block, Outer = 1, Inner = 1, Length = Tiles, CRowStride = columns }.InBlocks<V>();
         for (nint item = begin; item < end; item++)
         {
             nint firstRow = item % ranges * RowsPerItem, rows = Math.Min(RowsPerItem, Shape.Cin - firstRow);
             nint first = item / ranges * columns, last = Math.Min(Shape.Cout, first + columns);
             float* inputs = Inputs + firstRow / WinogradGradient.Block * WinogradGradient.Block * Tiles + firstRow % WinogradGradient.Block;
-            for (nint p = 0; p < Winograd.Points; p++)
+            for (nint p = 0; p < Winograd.Positions; p++)
                 for (nint c = first; c < last; c += width)
-                    TileColumn.Run<V>(
-                        product, rows, inputs + p * InputPoint, Gradients + p * GradientPoint + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
+                    PanelProduct.Run<V>(
+                        product, rows, inputs + p * InputStride, Gradients + p * GradientStride + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
@@ -149,8 +149,8 @@ internal unsafe struct WinogradWeightGradient : IKernel
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
                     PrefetchShare(dw, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
-                    for (nint x = 0; x < Winograd.Inputs; x++) Winograd.TransformWindow<V>(m + x * point, Winograd.Inputs * point, work.Pointer + x * n, Winograd.Inputs * n);
-                    for (nint y = 0; y < 3; y++) Winograd.TransformWindow<V>(work.Pointer + y * Winograd.Inputs * n, n, window + y * 3 * n, n);
+                    for (nint x = 0; x < Winograd.InputSize; x++) Winograd.TransformWeightGradient<V>(m + x * point, Winograd.InputSize * point, work.Pointer + x * n, Winograd.InputSize * n);
+                    for (nint y = 0; y < 3; y++) Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
                 }
                 GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, turned.Pointer, dw, Shape.Cin * Taps, Add);
             }

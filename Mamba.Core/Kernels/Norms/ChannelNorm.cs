@@ -106,7 +106,7 @@ internal static unsafe class ChannelNorm
         {
             (_segments, _rows, _channels) = (segments, rows, channels);
             _perChunk = Math.Clamp(ElementsPerChunk / channels, 1, RowsPerSum);
-            _chunks = Launch.Chunks(rows, _perChunk);
+            _chunks = Launch.CeilDiv(rows, _perChunk);
             _sums = new Scratch(segments * _chunks * 2 * channels);
         }
 

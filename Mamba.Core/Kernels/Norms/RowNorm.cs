@@ -9,14 +9,14 @@ namespace Mamba.Core.Kernels.Norms;
 internal static unsafe class RowNorm
 {
     /// <summary>Rows of a group.</summary>
-    public const int Together = 4;
+    public const int RowsPerGroup = 4;
 
     /// <summary>Rows from a group to the one that is asked for.</summary>
-    public const int Ahead = 2 * Together;
+    public const int PrefetchRows = 2 * RowsPerGroup;
 
     /// <summary>The lines of four vectors, without the loop that would take as long as they do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AskFor<V>(float* from) where V : unmanaged
+    public static void PrefetchFourVectors<V>(float* from) where V : unmanaged
     {
         Prefetch(from);
         if (Count<V>() >= 8) Prefetch(from + CacheLine);
@@ -42,12 +42,12 @@ internal unsafe struct RowNormForward : IKernel
     {
         nint n = Count<V>(), columns = Columns;
         float* weight = Weight, bias = Bias;
-        float* sums = stackalloc float[RowNorm.Together], mean = stackalloc float[RowNorm.Together], rstd = stackalloc float[RowNorm.Together];
-        new Span<float>(mean, RowNorm.Together).Clear();
+        float* sums = stackalloc float[RowNorm.RowsPerGroup], mean = stackalloc float[RowNorm.RowsPerGroup], rstd = stackalloc float[RowNorm.RowsPerGroup];
+        new Span<float>(mean, RowNorm.RowsPerGroup).Clear();
         for (nint row = begin, rows; row < end; row += rows)
         {
             // Past the last row it is taken again.
-            rows = Math.Min(RowNorm.Together, end - row);
+            rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint second = Math.Min(1, rows - 1) * columns, third = Math.Min(2, rows - 1) * columns, fourth = (rows - 1) * columns;
             float* x0 = X + row * columns, x1 = x0 + second, x2 = x0 + third, x3 = x0 + fourth;
             float* y0 = Y + row * columns, y1 = y0 + second, y2 = y0 + third, y3 = y0 + fourth;
@@ -62,15 +62,15 @@ internal unsafe struct RowNormForward : IKernel
                     s2 += Load<V>(x2 + i, lanes);
                     s3 += Load<V>(x3 + i, lanes);
                 }
-                RowSums.Run(s0, s1, s2, s3, sums, add: false);
-                for (nint r = 0; r < RowNorm.Together; r++) mean[r] = sums[r] / columns;
+                HorizontalSums.Run(s0, s1, s2, s3, sums, add: false);
+                for (nint r = 0; r < RowNorm.RowsPerGroup; r++) mean[r] = sums[r] / columns;
             }
             V m0 = Broadcast<V>(mean[0]), m1 = Broadcast<V>(mean[1]), m2 = Broadcast<V>(mean[2]), m3 = Broadcast<V>(mean[3]);
             (s0, s1, s2, s3) = (default, default, default, default);
             for (nint i = 0; i < columns; i += n)
             {
-                RowNorm.AskFor<V>(x0 + RowNorm.Ahead * columns + 4 * i);
-                RowNorm.AskFor<V>(y0 + RowNorm.Ahead * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * i);
                 // Past the end a row is its mean.
                 nint lanes = Math.Min(n, columns - i);
                 V d0 = Load(x0 + i, lanes, m0) - m0, d1 = Load(x1 + i, lanes, m1) - m1, d2 = Load(x2 + i, lanes, m2) - m2, d3 = Load(x3 + i, lanes, m3) - m3;
@@ -79,8 +79,8 @@ internal unsafe struct RowNormForward : IKernel
                 s2 = Fma(d2, d2, s2);
                 s3 = Fma(d3, d3, s3);
             }
-            RowSums.Run(s0, s1, s2, s3, sums, add: false);
-            for (nint r = 0; r < RowNorm.Together; r++) rstd[r] = 1f / MathF.Sqrt(sums[r] / columns + Eps);
+            HorizontalSums.Run(s0, s1, s2, s3, sums, add: false);
+            for (nint r = 0; r < RowNorm.RowsPerGroup; r++) rstd[r] = 1f / MathF.Sqrt(sums[r] / columns + Eps);
             V r0 = Broadcast<V>(rstd[0]), r1 = Broadcast<V>(rstd[1]), r2 = Broadcast<V>(rstd[2]), r3 = Broadcast<V>(rstd[3]);
             for (nint i = 0; i < columns; i += n)
             {
@@ -115,10 +115,10 @@ internal unsafe struct RowNormBackward : IKernel
         // What a row past the last one is: no gradient comes, and where it goes nobody reads.
         using Scratch absent = new(2 * columns);
         new Span<float>(absent.Pointer, (int)(2 * columns)).Clear();
-        float* a = stackalloc float[RowNorm.Together], b = stackalloc float[RowNorm.Together];
+        float* a = stackalloc float[RowNorm.RowsPerGroup], b = stackalloc float[RowNorm.RowsPerGroup];
         for (nint row = begin, rows; row < end; row += rows)
         {
-            rows = Math.Min(RowNorm.Together, end - row);
+            rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint r1 = Math.Min(1, rows - 1), r2 = Math.Min(2, rows - 1), r3 = rows - 1;
             float* x0 = X + row * columns, x1 = x0 + r1 * columns, x2 = x0 + r2 * columns, x3 = x0 + r3 * columns;
             float* dy0 = Dy + row * columns, dy1 = rows > 1 ? dy0 + columns : absent.Pointer, dy2 = rows > 2 ? dy0 + 2 * columns : absent.Pointer;
@@ -128,8 +128,8 @@ internal unsafe struct RowNormBackward : IKernel
             V sum0 = default, sum1 = default, sum2 = default, sum3 = default, dot0 = default, dot1 = default, dot2 = default, dot3 = default;
             for (nint i = 0; i < columns; i += n)
             {
-                RowNorm.AskFor<V>(x0 + RowNorm.Ahead * columns + 4 * i);
-                RowNorm.AskFor<V>(dy0 + RowNorm.Ahead * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(dy0 + RowNorm.PrefetchRows * columns + 4 * i);
                 nint lanes = Math.Min(n, columns - i);
                 V dw = Load<V>(dWeight + i, lanes), db = Load<V>(dBias + i, lanes), w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
                 Add(Load<V>(dy0 + i, lanes), (Load<V>(x0 + i, lanes) - mean0) * rstd0, w, ref dw, ref db, ref sum0, ref dot0);
@@ -142,14 +142,14 @@ internal unsafe struct RowNormBackward : IKernel
             if (Dx == null) continue;
             float* dx0 = Dx + row * columns, nowhere = absent.Pointer + columns;
             float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere, dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
-            RowSums.Run(sum0, sum1, sum2, sum3, a, add: false);
-            RowSums.Run(dot0, dot1, dot2, dot3, b, add: false);
-            for (nint r = 0; r < RowNorm.Together; r++) (a[r], b[r]) = (Center ? a[r] / columns : 0f, b[r] / columns);
+            HorizontalSums.Run(sum0, sum1, sum2, sum3, a, add: false);
+            HorizontalSums.Run(dot0, dot1, dot2, dot3, b, add: false);
+            for (nint r = 0; r < RowNorm.RowsPerGroup; r++) (a[r], b[r]) = (Center ? a[r] / columns : 0f, b[r] / columns);
             V a0 = Broadcast<V>(a[0]), a1 = Broadcast<V>(a[1]), a2 = Broadcast<V>(a[2]), a3 = Broadcast<V>(a[3]);
             V b0 = Broadcast<V>(b[0]), b1 = Broadcast<V>(b[1]), b2 = Broadcast<V>(b[2]), b3 = Broadcast<V>(b[3]);
             for (nint i = 0; i < columns; i += n)
             {
-                RowNorm.AskFor<V>(dx0 + RowNorm.Ahead * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(dx0 + RowNorm.PrefetchRows * columns + 4 * i);
                 nint lanes = Math.Min(n, columns - i);
                 V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
                 V d0 = rstd0 * (Load<V>(dy0 + i, lanes) * w - a0 - (Load<V>(x0 + i, lanes) - mean0) * rstd0 * b0);

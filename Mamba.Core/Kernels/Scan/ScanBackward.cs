@@ -61,8 +61,8 @@ internal unsafe struct ScanBackward : IKernel
             {
                 nint start = (t - 1) / length * length, token = s.Token(item.Batch, start);
                 chunk.Count = t - start;
-                float* b = SelectiveScan.Factors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.Row);
-                float* c = SelectiveScan.Factors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.Row);
+                float* b = SelectiveScan.PaddedFactors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.RowStride);
+                float* c = SelectiveScan.PaddedFactors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
                 for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
                     nint channel = s.ChannelOf(block, out nint lanes), state = (block - item.FirstBlock) * size;
@@ -121,25 +121,25 @@ internal unsafe struct ScanBackward : IKernel
 
     /// <summary>Walks four states backwards. The sums over lanes, for B and C, are a row apart from token to token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WalkBack<V>(in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRow, bool add) where V : unmanaged
+    private static void WalkBack<V>(in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRowStride, bool add) where V : unmanaged
     {
-        nint n = Count<V>(), last = chunk.Count - 1, row = chunk.Row;
+        nint n = Count<V>(), last = chunk.Count - 1, row = chunk.RowStride;
         float* a = chunk.A, b = chunk.B + last * row, c = chunk.C + last * row, h = chunk.Kept + 4 * last * n, e = chunk.Decays + 4 * last * n;
         float* allDy = tokens.Dy, allDt = tokens.Dt, allDtU = tokens.DtU, throughA = tokens.ThroughA, throughB = tokens.ThroughB;
-        sumB += last * sumRow;
-        sumC += last * sumRow;
+        sumB += last * sumRowStride;
+        sumC += last * sumRowStride;
         V g0 = Load<V>(carry), g1 = Load<V>(carry + n), g2 = Load<V>(carry + 2 * n), g3 = Load<V>(carry + 3 * n);
         V s0 = Load<V>(sumA), s1 = Load<V>(sumA + n), s2 = Load<V>(sumA + 2 * n), s3 = Load<V>(sumA + 3 * n);
         V h0 = Load<V>(h + 4 * n), h1 = Load<V>(h + 5 * n), h2 = Load<V>(h + 6 * n), h3 = Load<V>(h + 7 * n);
-        for (nint i = last * n; i >= 0; i -= n, b -= row, c -= row, sumB -= sumRow, sumC -= sumRow, h -= 4 * n, e -= 4 * n)
+        for (nint i = last * n; i >= 0; i -= n, b -= row, c -= row, sumB -= sumRowStride, sumC -= sumRowStride, h -= 4 * n, e -= 4 * n)
         {
             V dy = Load<V>(allDy + i), dt = Load<V>(allDt + i), dtu = Load<V>(allDtU + i);
-            RowSums.Run(dy * h0, dy * h1, dy * h2, dy * h3, sumC, add);
+            HorizontalSums.Run(dy * h0, dy * h1, dy * h2, dy * h3, sumC, add);
             g0 = Fma(dy, Broadcast<V>(c[0]), g0);
             g1 = Fma(dy, Broadcast<V>(c[1]), g1);
             g2 = Fma(dy, Broadcast<V>(c[2]), g2);
             g3 = Fma(dy, Broadcast<V>(c[3]), g3);
-            RowSums.Run(g0 * dtu, g1 * dtu, g2 * dtu, g3 * dtu, sumB, add);
+            HorizontalSums.Run(g0 * dtu, g1 * dtu, g2 * dtu, g3 * dtu, sumB, add);
             V even = Fma(g0, Broadcast<V>(b[0]), Load<V>(throughB + i)), odd = g1 * Broadcast<V>(b[1]);
             Store(Fma(g2, Broadcast<V>(b[2]), even) + Fma(g3, Broadcast<V>(b[3]), odd), throughB + i);
             g0 *= Load<V>(e);

@@ -28,7 +28,7 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
 
     public nint GroupChannels => Channels / Groups;
 
-    public nint BlocksPerGroup => Launch.Chunks(GroupChannels, Lanes);
+    public nint BlocksPerGroup => Launch.CeilDiv(GroupChannels, Lanes);
 
     public nint Blocks => Groups * BlocksPerGroup;
 
@@ -36,30 +36,30 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
     /// Tokens of a chunk: at least N, so that the kept states take no more memory than the input, and few enough for the first-level cache. A sequence is
     /// cut evenly: no chunk is left with a token or two.
     /// </summary>
-    public nint ChunkLength => Launch.Chunks(Length, Math.Max(1, Length / Math.Max(FloatsOfChunk / Lanes, States)));
+    public nint ChunkLength => Launch.CeilDiv(Length, Math.Max(1, Length / Math.Max(FloatsOfChunk / Lanes, States)));
 
-    public nint Chunks => Launch.Chunks(Length, ChunkLength);
+    public nint Chunks => Launch.CeilDiv(Length, ChunkLength);
 
-    public nint ChunksPerSegment => Launch.Chunks(Chunks, Segments);
+    public nint ChunksPerSegment => Launch.CeilDiv(Chunks, Segments);
 
     /// <summary>
     /// Channel blocks that one work item takes through the sequence together, chunk by chunk: neighbours, whose tokens lie side by side in memory. The sums of
     /// the backward pass over channels are N numbers a token and item for B and C each, so an item takes at least N channels, and more where there are items enough.
     /// </summary>
-    public nint BlocksPerItem => Math.Max(Launch.Chunks(States, Lanes), Launch.Chunks(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
+    public nint BlocksPerItem => Math.Max(Launch.CeilDiv(States, Lanes), Launch.CeilDiv(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
 
-    public nint ItemsPerGroup => Launch.Chunks(BlocksPerGroup, BlocksPerItem);
+    public nint ItemsPerGroup => Launch.CeilDiv(BlocksPerGroup, BlocksPerItem);
 
     public nint Items => Batch * Segments * Groups * ItemsPerGroup;
 
     /// <summary>N, filled up to a multiple of <see cref="StatesAtOnce"/>.</summary>
-    public nint FullStates => Launch.Chunks(States, StatesAtOnce) * StatesAtOnce;
+    public nint FullStates => Launch.CeilDiv(States, StatesAtOnce) * StatesAtOnce;
 
     /// <summary>Floats of the states of one block: N rows of a vector, and rows of zeros up to <see cref="FullStates"/>.</summary>
     public nint StateSize => FullStates * Lanes;
 
     /// <summary>Items of the forward pass that a thread takes at once: enough to pay for its scratch.</summary>
-    public nint Grain => Math.Max(1, UpdatesPerGrain / (Launch.Chunks(Length, Segments) * StateSize * BlocksPerItem));
+    public nint Grain => Math.Max(1, UpdatesPerGrain / (Launch.CeilDiv(Length, Segments) * StateSize * BlocksPerItem));
 
     /// <summary>How many tokens in memory the scan steps on by.</summary>
     public nint Step => Reverse ? -1 : 1;

@@ -118,7 +118,7 @@ internal static unsafe class SelectiveScan
     /// B or C of a group from a token on, a row apart from token to token in the order of the scan: in place where N is a multiple of four, else
     /// a copy (count, FullStates) with zeros beyond the states.
     /// </summary>
-    public static float* Factors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
+    public static float* PaddedFactors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
     {
         nint states = s.States, full = s.FullStates, step = s.Step * s.Groups * states;
         float* from = all + (token * s.Groups + group) * states;
@@ -137,7 +137,7 @@ internal static unsafe class SelectiveScan
     public static void Scan<V>(in ScanChunk chunk) where V : unmanaged
     {
         if (!Isa.HasManyRegisters) Decays<V>(chunk);
-        nint n = Count<V>(), row = chunk.Row;
+        nint n = Count<V>(), row = chunk.RowStride;
         float* dt = chunk.Dt, dtu = chunk.DtU, y = chunk.Y, a = chunk.A, b = chunk.B, c = chunk.C, decays = chunk.Decays, kept = chunk.Kept;
         V h0 = Load<V>(chunk.State), h1 = Load<V>(chunk.State + n), h2 = Load<V>(chunk.State + 2 * n), h3 = Load<V>(chunk.State + 3 * n);
         for (nint i = chunk.Count; i > 0; i--, dt += n, dtu += n, y += n, decays += 4 * n, b += row, c += row)
@@ -209,7 +209,7 @@ internal static unsafe class SelectiveScan
 }
 
 /// <summary>A (D, N) as <see cref="ScanInputs.A"/>.</summary>
-internal readonly record struct RatePacking(nint Channels, nint States, nint Groups, VectorWidth Width) : IWeightPacking
+internal readonly record struct StateMatrixPacking(nint Channels, nint States, nint Groups, VectorWidth Width) : IWeightPacking
 {
     public nint Size => Shape.Blocks * Shape.StateSize;
 
@@ -221,7 +221,7 @@ internal readonly record struct RatePacking(nint Channels, nint States, nint Gro
 /// <summary>Four states of a block of channels over a chunk: arrays of tokens are (Count, Lanes), B and C lie a row apart.</summary>
 internal unsafe struct ScanChunk
 {
-    public nint Count, Row;
+    public nint Count, RowStride;
     public float* Dt, DtU, Y, A, B, C;
 
     /// <summary>(4, Lanes): the state before the chunk; gets that after it, unless <see cref="Kept"/>.</summary>
@@ -260,8 +260,8 @@ internal unsafe struct ScanForward : IKernel
                 nint token = s.Token(item.Batch, t);
                 chunk.Count = Math.Min(stop - t, length);
                 if (Kept != null) Copy(states.Pointer, Kept + s.StateOffset(item.Batch * s.Chunks + t / length, item.FirstBlock), allStates);
-                float* b = SelectiveScan.Factors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.Row);
-                float* c = SelectiveScan.Factors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.Row);
+                float* b = SelectiveScan.PaddedFactors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.RowStride);
+                float* c = SelectiveScan.PaddedFactors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
                 for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
                     nint channel = s.ChannelOf(block, out nint lanes);

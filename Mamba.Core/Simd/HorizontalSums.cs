@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Simd;
 
 /// <summary>Sums over the lanes of many vectors: four at a time take a third of the work of four single ones.</summary>
-internal static unsafe class RowSums
+internal static unsafe class HorizontalSums
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 

@@ -6,12 +6,12 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Simd;
 
 /// <summary>One number for every four lanes. The number of lanes must be a multiple of four.</summary>
-internal static unsafe class Quads
+internal static unsafe class LaneGroups
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
     /// <summary>Lanes that share a number.</summary>
-    public const int Lanes = 4;
+    public const int Size = 4;
 
     /// <summary>Each of the first Count / 4 numbers from p on in four lanes; nothing past them is read.</summary>
     [MethodImpl(Inline)]
@@ -29,7 +29,7 @@ internal static unsafe class Quads
 
     /// <summary>p[0 .. Count / 4) (+)= the sums of each four lanes.</summary>
     [MethodImpl(Inline)]
-    public static void Fold<V>(V v, float* p, bool add) where V : unmanaged
+    public static void Sum<V>(V v, float* p, bool add) where V : unmanaged
     {
         if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
         {
@@ -48,23 +48,23 @@ internal static unsafe class Quads
             if (add) sums += Vector128.CreateScalar(Unsafe.ReadUnaligned<double>(p)).AsSingle();
             Unsafe.WriteUnaligned(p, sums.AsDouble().ToScalar());
         }
-        else if (typeof(V) == typeof(Vector128<float>)) *p = add ? *p + Sum(v) : Sum(v);
-        else FoldEach(v, p, add);
+        else if (typeof(V) == typeof(Vector128<float>)) *p = add ? *p + Vec.Sum(v) : Vec.Sum(v);
+        else SumEach(v, p, add);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static V RepeatEach<V>(float* p) where V : unmanaged
     {
         V v = default;
-        for (nint i = 0; i < Count<V>(); i++) ((float*)&v)[i] = p[i / Lanes];
+        for (nint i = 0; i < Count<V>(); i++) ((float*)&v)[i] = p[i / Size];
         return v;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void FoldEach<V>(V v, float* p, bool add) where V : unmanaged
+    private static void SumEach<V>(V v, float* p, bool add) where V : unmanaged
     {
         float* lanes = (float*)&v;
-        for (nint i = 0; i < Count<V>(); i += Lanes, p++)
+        for (nint i = 0; i < Count<V>(); i += Size, p++)
         {
             float sum = lanes[i] + lanes[i + 1] + (lanes[i + 2] + lanes[i + 3]);
             *p = add ? *p + sum : sum;

@@ -5,31 +5,31 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// A matrix B (K x N) seen through strides: element (k, n) with k = (i, j, l) lies at Base[i OuterStep + j InnerStep + l Step + n ColumnStep].
+/// A matrix B (K x N) seen through strides: element (k, n) with k = (i, j, l) lies at Base[i OuterStride + j InnerStride + l RowStride + n ColumnStride].
 /// Three levels of k let the weights of a convolution, flipped or not, and a band of pixels be packed without a copy in between.
 /// </summary>
 internal unsafe struct PanelSource
 {
     public float* Base;
-    public nint Outer, OuterStep, Inner, InnerStep, Length, Step, Columns, ColumnStep;
+    public nint Outer, OuterStride, Inner, InnerStride, Length, RowStride, Columns, ColumnStride;
 
     public readonly nint Depth => Outer * Inner * Length;
 }
 
 /// <summary>
-/// Packs B for <see cref="MatrixTile"/>: panels of two vectors of columns, each panel k-major, the last one filled with zeros.
+/// Packs B for <see cref="MicroKernel"/>: panels of two vectors of columns, each panel k-major, the last one filled with zeros.
 /// </summary>
-internal unsafe struct PackPanels : IKernel
+internal unsafe struct PackedPanels : IKernel
 {
     private const nint RunBlock = 16;
 
     private const nint RowsPerChunk = 128;
 
     /// <summary>Taps that are turned in a buffer, those of a block of channels: 18 KiB.</summary>
-    public const nint TurnedRows = 144;
+    public const nint TransposeRows = 144;
 
     // Flipped weights lie a whole output channel apart from step to step: so many are on their way.
-    private const nint StepsAhead = 4;
+    private const nint PrefetchSteps = 4;
 
     public PanelSource Source;
     public float* Target;
@@ -38,14 +38,14 @@ internal unsafe struct PackPanels : IKernel
     public static nint Width(VectorWidth width) => 2 * Isa.Lanes(width);
 
     /// <summary>Floats that the packed form takes.</summary>
-    public static nint Size(nint depth, nint columns, VectorWidth width) => Launch.Chunks(columns, Width(width)) * Width(width) * depth;
+    public static nint Size(nint depth, nint columns, VectorWidth width) => Launch.CeilDiv(columns, Width(width)) * Width(width) * depth;
 
     /// <summary>Packs all panels, in parallel.</summary>
     public static void Run(in PanelSource source, float* target, VectorWidth width)
     {
-        if (source is { ColumnStep: 1, Outer: 1, Inner: 1 } && source.Columns > Width(width))
+        if (source is { ColumnStride: 1, Outer: 1, Inner: 1 } && source.Columns > Width(width))
             Launch.Run(new PackRows { Source = source, Target = target }, source.Length, RowsPerChunk, width);
-        else Launch.Run(new PackPanels { Source = source, Target = target }, Launch.Chunks(source.Columns, Width(width)), 1, width);
+        else Launch.Run(new PackedPanels { Source = source, Target = target }, Launch.CeilDiv(source.Columns, Width(width)), 1, width);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -61,15 +61,15 @@ internal unsafe struct PackPanels : IKernel
     public static void Pack<V>(in PanelSource s, nint column, float* target) where V : unmanaged
     {
         nint n = Count<V>(), width = 2 * n, columns = Math.Min(width, s.Columns - column);
-        float* from = s.Base + column * s.ColumnStep;
-        if (s.ColumnStep == 1)
+        float* from = s.Base + column * s.ColumnStride;
+        if (s.ColumnStride == 1)
         {
             nint first = Math.Min(n, columns), second = columns - first;
             for (nint i = 0; i < s.Outer; i++)
                 for (nint j = 0; j < s.Inner; j++)
                 {
-                    float* row = from + i * s.OuterStep + j * s.InnerStep;
-                    for (nint l = 0; l < s.Length; l++, row += s.Step, target += width)
+                    float* row = from + i * s.OuterStride + j * s.InnerStride;
+                    for (nint l = 0; l < s.Length; l++, row += s.RowStride, target += width)
                     {
                         Store(Load<V>(row, first), target);
                         Store(second > 0 ? Load<V>(row + n, second) : default, target + n);
@@ -77,15 +77,15 @@ internal unsafe struct PackPanels : IKernel
                 }
             return;
         }
-        if (s is { InnerStep: 1, Step: > 1 and <= TurnedRows } && s.OuterStep == s.Inner && s.Step == s.Outer * s.Inner)
+        if (s is { InnerStride: 1, RowStride: > 1 and <= TransposeRows } && s.OuterStride == s.Inner && s.RowStride == s.Outer * s.Inner)
         {
             PackTaps<V>(s, from, columns, target);
             return;
         }
-        if (s is { InnerStep: -1, ColumnStep: > 1 and <= TurnedRows } && s.OuterStep == -s.Inner && s.ColumnStep == s.Outer * s.Inner)
+        if (s is { InnerStride: -1, ColumnStride: > 1 and <= TransposeRows } && s.OuterStride == -s.Inner && s.ColumnStride == s.Outer * s.Inner)
         {
-            nint taps = s.ColumnStep, tap = s.Length * width;
-            PackColumnsOfTaps<V>(from - (taps - 1), s.Step, s.Length, columns, taps, target + (taps - 1) * tap, -tap);
+            nint taps = s.ColumnStride, tap = s.Length * width;
+            PackColumnsOfTaps<V>(from - (taps - 1), s.RowStride, s.Length, columns, taps, target + (taps - 1) * tap, -tap);
             return;
         }
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
@@ -97,11 +97,11 @@ internal unsafe struct PackPanels : IKernel
             for (nint i = 0; i < s.Outer; i++)
                 for (nint j = 0; j < s.Inner; j++)
                 {
-                    float* run = from + i * s.OuterStep + j * s.InnerStep, to = target + (i * s.Inner + j) * s.Length * width;
-                    if (s.Step == 1) Transpose.Run(run + begin, s.ColumnStep, columns, end - begin, to + begin * width, width);
+                    float* run = from + i * s.OuterStride + j * s.InnerStride, to = target + (i * s.Inner + j) * s.Length * width;
+                    if (s.RowStride == 1) Transpose.Run(run + begin, s.ColumnStride, columns, end - begin, to + begin * width, width);
                     else
                         for (nint c = 0; c < columns; c++)
-                            for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStep + l * s.Step];
+                            for (nint l = begin; l < end; l++) to[l * width + c] = run[c * s.ColumnStride + l * s.RowStride];
                 }
         }
     }
@@ -114,21 +114,21 @@ internal unsafe struct PackPanels : IKernel
     [SkipLocalsInit]
     private static void PackTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
     {
-        nint width = 2 * Count<V>(), taps = s.Step, block = TurnedRows / taps;
-        float* turned = stackalloc float[(int)(TurnedRows * 2 * 16)];
+        nint width = 2 * Count<V>(), taps = s.RowStride, block = TransposeRows / taps;
+        float* turned = stackalloc float[(int)(TransposeRows * 2 * 16)];
         for (nint begin = 0; begin < s.Length; begin += block)
         {
             nint channels = Math.Min(block, s.Length - begin), rows = channels * taps, next = Math.Min(block, s.Length - begin - channels) * taps;
             if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
             float* these = from + begin * taps;
-            nint shares = Launch.Chunks(columns, Transpose.Side);
+            nint shares = Launch.CeilDiv(columns, Transpose.Side);
             for (nint share = 0; share < shares; share++)
             {
                 // The next block of all columns, and the places of all taps that this one goes to.
-                PrefetchShare(these + rows, s.ColumnStep, columns, next, share, shares);
+                PrefetchShare(these + rows, s.ColumnStride, columns, next, share, shares);
                 PrefetchShare(target + begin * width, s.Length * width, taps, channels * width, share, shares);
                 nint c = share * Transpose.Side;
-                Transpose.Run(these + c * s.ColumnStep, s.ColumnStep, Math.Min(Transpose.Side, columns - c), rows, turned + c, width);
+                Transpose.Run(these + c * s.ColumnStride, s.ColumnStride, Math.Min(Transpose.Side, columns - c), rows, turned + c, width);
             }
             for (nint tap = 0; tap < taps; tap++)
                 for (nint l = 0; l < channels; l++)
@@ -138,23 +138,23 @@ internal unsafe struct PackPanels : IKernel
 
     /// <summary>
     /// Packs weights of which at each step the columns, at most a panel of them, with all their taps are contiguous: they are turned in a buffer, and those
-    /// of a tap go to a place of its own, <paramref name="apart"/> from that of the tap before.
+    /// of a tap go to a place of its own, <paramref name="tapStride"/> from that of the tap before.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    public static void PackColumnsOfTaps<V>(float* weights, nint step, nint steps, nint columns, nint taps, float* target, nint apart) where V : unmanaged
+    public static void PackColumnsOfTaps<V>(float* weights, nint step, nint steps, nint columns, nint taps, float* target, nint tapStride) where V : unmanaged
     {
         nint width = 2 * Count<V>();
-        float* turned = stackalloc float[(int)(TurnedRows * 2 * 16)];
+        float* turned = stackalloc float[(int)(TransposeRows * 2 * 16)];
         if (columns < width) new Span<float>(turned, (int)(taps * width)).Clear();
         for (nint l = 0; l < steps; l++, weights += step, target += width)
         {
-            if (l < steps - StepsAhead) Prefetch(weights + StepsAhead * step, columns * taps);
+            if (l < steps - PrefetchSteps) Prefetch(weights + PrefetchSteps * step, columns * taps);
             Transpose.Run(weights, taps, columns, taps, turned, width);
             for (nint tap = 0; tap < taps; tap++)
             {
-                float* to = target + tap * apart;
-                Prefetch(to + StepsAhead * width, width);
+                float* to = target + tap * tapStride;
+                Prefetch(to + PrefetchSteps * width, width);
                 CopyRow<V>(turned + tap * width, to);
             }
         }
@@ -173,7 +173,7 @@ internal unsafe struct PackPanels : IKernel
 /// </summary>
 internal unsafe struct PackRows : IKernel
 {
-    private const nint Together = 8;
+    private const nint RowsPerPass = 8;
 
     public PanelSource Source;
     public float* Target;
@@ -181,16 +181,16 @@ internal unsafe struct PackRows : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint width = 2 * Count<V>(), columns = Source.Columns, step = Source.Step;
+        nint width = 2 * Count<V>(), columns = Source.Columns, step = Source.RowStride;
         PanelSource rows = Source;
         for (nint row = begin; row < end; row += rows.Length)
         {
             rows.Base = Source.Base + row * step;
-            rows.Length = Math.Min(Together, end - row);
+            rows.Length = Math.Min(RowsPerPass, end - row);
             for (nint column = 0; column < columns; column += width)
             {
-                PrefetchShare(rows.Base + Together * step + column, step, Together, width, 0, 1);
-                PackPanels.Pack<V>(rows, column, Target + column * Source.Length + row * width);
+                PrefetchShare(rows.Base + RowsPerPass * step + column, step, RowsPerPass, width, 0, 1);
+                PackedPanels.Pack<V>(rows, column, Target + column * Source.Length + row * width);
             }
         }
     }

@@ -9,7 +9,7 @@ namespace Mamba.Core.Kernels.Convolution;
 /// Convolution of images that are smaller than a tile, as deep layers have them: the windows of the whole batch become the rows of one matrix (im2col),
 /// so that tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images are.
 /// </summary>
-internal static unsafe class ConvColumns
+internal static unsafe class Im2Col
 {
     // Rows of the largest tile: fewer output pixels than that leave part of each tile empty.
     private const int TileRows = 12;
@@ -37,13 +37,13 @@ internal static unsafe class ConvColumns
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         Scratch columns = new(pixels * s.Depth);
-        Launch.Run(new ImageToColumns { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst }, pixels, Math.Max(1, 8192 / s.Depth));
+        Launch.Run(new Im2ColKernel { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst }, pixels, Math.Max(1, 8192 / s.Depth));
         return columns;
     }
 }
 
 /// <summary>One item: the window of an output pixel, in the order (ky, kx, ci) or (ci, ky, kx), zero beyond the border.</summary>
-internal unsafe struct ImageToColumns : IKernel
+internal unsafe struct Im2ColKernel : IKernel
 {
     public ConvShape Shape;
     public float* X, Columns;
