@@ -49,7 +49,7 @@ internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWid
     public nint Size => PackedPanels.Size(Inputs, Outputs, Width);
 
     public unsafe void Pack(float* weight, float* packed) =>
-        PackedPanels.Run(Gemm.Columns(Inputs, Outputs, new Matrix(weight, Inputs).Transposed), packed, Width);
+        PackedPanels.Run(PanelSource.Of(Inputs, Outputs, new Matrix(weight, Inputs).Transposed), packed, Width);
 }
 
 /// <summary>
@@ -70,7 +70,7 @@ internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, Vecto
         nint columns = (nint)Taps * Cin;
         using Scratch reordered = new(Cout * columns);
         Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
-        PackedPanels.Run(Gemm.Columns(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
+        PackedPanels.Run(PanelSource.Of(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
     }
 }
 

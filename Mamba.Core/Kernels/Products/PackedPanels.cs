@@ -14,6 +14,10 @@ internal unsafe struct PanelSource
     public nint Outer, OuterStride, Inner, InnerStride, Length, RowStride, Columns, ColumnStride;
 
     public readonly nint Depth => Outer * Inner * Length;
+
+    /// <summary>A matrix of K rows and N columns.</summary>
+    public static PanelSource Of(nint k, nint n, Matrix b) =>
+        new() { Base = b.Pointer, Outer = 1, Inner = 1, Length = k, RowStride = b.RowStride, Columns = n, ColumnStride = b.ColumnStride };
 }
 
 /// <summary>

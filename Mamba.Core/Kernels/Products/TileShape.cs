@@ -42,6 +42,11 @@ internal struct TileShape
         return t;
     }
 
+    /// <summary>The shape of a product's tiles: one run over K. The stride of B is that of packed panels.</summary>
+    public static TileShape OfProduct<V>(Matrix a, nint k, nint cRowStride) where V : unmanaged =>
+        new TileShape { ARowStride = a.RowStride, AColumnStride = a.ColumnStride, Outer = 1, Inner = 1, Length = k, CRowStride = cRowStride }
+            .InBlocks<V>(ProductBlock);
+
     /// <summary>The blocks of the inner dimension of a product.</summary>
     public static nint BalancedProductBlock(nint length) => Launch.BalancedSize(length, ProductBlock);
 }
