@@ -36,5 +36,6 @@ public class GemmBench : OperatorBench
         new($"{name}: {rows} x {inputs} -> {outputs}", x => Ops.Linear(x[0], x[1]), [rows, inputs], [outputs, inputs]);
 
     private static OperatorCase MatMul(string name, int m, int n, int k, bool transposeA, bool transposeB) => new(
-        $"{name}: {m} x {n} x {k}", x => Ops.MatMul(x[0], x[1], transposeA, transposeB), transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]);
+        $"{name}: {m} x {n} x {k}", x => Ops.MatMul(x[0], x[1], transposeA, transposeB), transposeA ? [k, m] : [m, k], transposeB ? [n, k]
+            : [k, n]);
 }

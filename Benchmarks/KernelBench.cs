@@ -96,7 +96,8 @@ public abstract class KernelBench
     internal static (KernelBench Bench, Yardstick? Yardstick) Of(BenchmarkCase benchmark)
     {
         KernelBench bench = (KernelBench)Activator.CreateInstance(benchmark.Descriptor.Type)!;
-        foreach (ParameterInstance parameter in benchmark.Parameters.Items) benchmark.Descriptor.Type.GetProperty(parameter.Name)!.SetValue(bench, parameter.Value);
+        foreach (ParameterInstance parameter in benchmark.Parameters.Items)
+            benchmark.Descriptor.Type.GetProperty(parameter.Name)!.SetValue(bench, parameter.Value);
         return (bench, s_yardsticks.GetValueOrDefault(bench.Key));
     }
 

@@ -12,7 +12,8 @@ namespace Mamba.Benchmarks;
 public class ModelBench : KernelBench
 {
     /// <summary>The models of the project's table.</summary>
-    public static readonly string[] Headline = ["ul-vm-unet", "unet", "resnet18-seg", "umambabot", "umambabot-pp", "segformer", "vim", "vit"];
+    public static readonly string[] Headline =
+        ["ul-vm-unet", "unet", "resnet18-seg", "umambabot", "umambabot-pp", "segformer", "vim", "vit"];
 
     public override IEnumerable<VectorWidth> Widths => [Isa.Current];
 

@@ -17,7 +17,9 @@ internal static class ModelTable
     /// <summary>The lines of the table in Markdown, each as soon as it is measured.</summary>
     public static IEnumerable<string> Lines()
     {
-        string[] peaks = Array.ConvertAll(s_threads, n => string.Create(CultureInfo.InvariantCulture, $"{OnThreads(n, () => Roofline.FmaPeak()):F0} GFLOP/s on {Threads(n)}"));
+        string[] peaks = Array.ConvertAll(
+            s_threads, n => string.Create(CultureInfo.InvariantCulture,
+            $"{OnThreads(n, () => Roofline.FmaPeak()):F0} GFLOP/s on {Threads(n)}"));
         yield return $"{Processor.Name}, {Isa.Current}; FMA peak {string.Join(", ", peaks)}. Median ms a step, and its share of the FMA peak between the steps.";
         yield return "";
         yield return $"| model | input | {string.Join(" | ", s_threads.Select(n => $"inference, {Threads(n)}"))} | training batch | {string.Join(" | ", s_threads.Select(n => $"training step, {Threads(n)}"))} |";
@@ -30,9 +32,11 @@ internal static class ModelTable
         }
     }
 
-    private static string Cells(StepConfig step) => string.Join(" | ", s_threads.Select(n => OnThreads(n, () => Cell(ModelMeasurement.Of(step, Seconds)))));
+    private static string Cells(StepConfig step) =>
+        string.Join(" | ", s_threads.Select(n => OnThreads(n, () => Cell(ModelMeasurement.Of(step, Seconds)))));
 
-    private static string Cell(ModelMeasurement m) => string.Create(CultureInfo.InvariantCulture, $"{m.Times.Median:F1} ({100 * m.PeakShare:F0} %)");
+    private static string Cell(ModelMeasurement m) =>
+        string.Create(CultureInfo.InvariantCulture, $"{m.Times.Median:F1} ({100 * m.PeakShare:F0} %)");
 
     private static string Threads(int count) => count == 1 ? "1 thread" : $"{count} threads";
 

@@ -67,7 +67,8 @@ public sealed class PassTimes
             memory = Math.Max(memory, Environment.WorkingSet);
             elapsed = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
-        while (elapsed < seconds || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
+        while (elapsed < seconds
+            || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
         return new PassTimes(milliseconds, peaks, memory);
     }
 

@@ -48,7 +48,8 @@ public readonly struct MemoryScope : IDisposable
     {
         if (!IsOpen) return;
         if (_ownership != s_current || _depth != _ownership.Depth)
-            throw new InvalidOperationException("MemoryScope: scopes close in the reverse of the order in which they were opened, on their own thread.");
+            throw new InvalidOperationException(
+                "MemoryScope: scopes close in the reverse of the order in which they were opened, on their own thread.");
         _ownership.Close();
     }
 

@@ -20,7 +20,8 @@ internal readonly unsafe ref struct PackedWeight
 
     public float* Pointer => _buffer.Pointer;
 
-    public static PackedWeight Of<TPacking>(Tensor weight, in TPacking packing) where TPacking : struct, IWeightPacking, IEquatable<TPacking>
+    public static PackedWeight Of<TPacking>(Tensor weight, in TPacking packing)
+        where TPacking : struct, IWeightPacking, IEquatable<TPacking>
     {
         if (weight.Forms is { } forms) return new PackedWeight(forms.Get(weight, packing), rented: false);
         Buffer buffer = BufferPool.Rent(checked((int)packing.Size));

@@ -2,6 +2,9 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using static Mamba.Core.Simd.Vec;
+using F32x16 = System.Runtime.Intrinsics.Vector512<float>;
+using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
+using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
@@ -14,8 +17,8 @@ internal static unsafe class HorizontalSums
     [MethodImpl(Inline)]
     public static void Run<V>(V a, V b, V c, V d, float* target, bool add) where V : unmanaged
     {
-        Vector128<float> sums = Sum4(a, b, c, d);
-        Store(add ? sums + Load<Vector128<float>>(target) : sums, target);
+        F32x4 sums = Sum4(a, b, c, d);
+        Store(add ? sums + Load<F32x4>(target) : sums, target);
     }
 
     /// <summary>
@@ -23,41 +26,41 @@ internal static unsafe class HorizontalSums
     /// sums. (Adding horizontally takes the same steps in one instruction, and longer.)
     /// </summary>
     [MethodImpl(Inline)]
-    private static Vector128<float> Sum4<V>(V a, V b, V c, V d) where V : unmanaged
+    private static F32x4 Sum4<V>(V a, V b, V c, V d) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
+        if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported)
         {
-            Vector512<double> ab = Pairs(Unsafe.BitCast<V, Vector512<float>>(a), Unsafe.BitCast<V, Vector512<float>>(b));
-            Vector512<double> cd = Pairs(Unsafe.BitCast<V, Vector512<float>>(c), Unsafe.BitCast<V, Vector512<float>>(d));
+            Vector512<double> ab = Pairs(Unsafe.BitCast<V, F32x16>(a), Unsafe.BitCast<V, F32x16>(b));
+            Vector512<double> cd = Pairs(Unsafe.BitCast<V, F32x16>(c), Unsafe.BitCast<V, F32x16>(d));
             return Halves(Halves(Avx512F.UnpackLow(ab, cd).AsSingle() + Avx512F.UnpackHigh(ab, cd).AsSingle()));
         }
-        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported)
+        if (typeof(V) == typeof(F32x8) && Avx.IsSupported)
         {
-            Vector256<double> ab = Pairs(Unsafe.BitCast<V, Vector256<float>>(a), Unsafe.BitCast<V, Vector256<float>>(b));
-            Vector256<double> cd = Pairs(Unsafe.BitCast<V, Vector256<float>>(c), Unsafe.BitCast<V, Vector256<float>>(d));
+            Vector256<double> ab = Pairs(Unsafe.BitCast<V, F32x8>(a), Unsafe.BitCast<V, F32x8>(b));
+            Vector256<double> cd = Pairs(Unsafe.BitCast<V, F32x8>(c), Unsafe.BitCast<V, F32x8>(d));
             return Halves(Avx.UnpackLow(ab, cd).AsSingle() + Avx.UnpackHigh(ab, cd).AsSingle());
         }
-        if (typeof(V) == typeof(Vector128<float>) && Sse2.IsSupported)
+        if (typeof(V) == typeof(F32x4) && Sse2.IsSupported)
         {
-            Vector128<double> ab = Pairs(Unsafe.BitCast<V, Vector128<float>>(a), Unsafe.BitCast<V, Vector128<float>>(b));
-            Vector128<double> cd = Pairs(Unsafe.BitCast<V, Vector128<float>>(c), Unsafe.BitCast<V, Vector128<float>>(d));
+            Vector128<double> ab = Pairs(Unsafe.BitCast<V, F32x4>(a), Unsafe.BitCast<V, F32x4>(b));
+            Vector128<double> cd = Pairs(Unsafe.BitCast<V, F32x4>(c), Unsafe.BitCast<V, F32x4>(d));
             return Sse2.UnpackLow(ab, cd).AsSingle() + Sse2.UnpackHigh(ab, cd).AsSingle();
         }
         return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
     }
 
     [MethodImpl(Inline)]
-    private static Vector512<double> Pairs(Vector512<float> a, Vector512<float> b) => (Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b)).AsDouble();
+    private static Vector512<double> Pairs(F32x16 a, F32x16 b) => (Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b)).AsDouble();
 
     [MethodImpl(Inline)]
-    private static Vector256<double> Pairs(Vector256<float> a, Vector256<float> b) => (Avx.UnpackLow(a, b) + Avx.UnpackHigh(a, b)).AsDouble();
+    private static Vector256<double> Pairs(F32x8 a, F32x8 b) => (Avx.UnpackLow(a, b) + Avx.UnpackHigh(a, b)).AsDouble();
 
     [MethodImpl(Inline)]
-    private static Vector128<double> Pairs(Vector128<float> a, Vector128<float> b) => (Sse.UnpackLow(a, b) + Sse.UnpackHigh(a, b)).AsDouble();
+    private static Vector128<double> Pairs(F32x4 a, F32x4 b) => (Sse.UnpackLow(a, b) + Sse.UnpackHigh(a, b)).AsDouble();
 
     [MethodImpl(Inline)]
-    private static Vector256<float> Halves(Vector512<float> a) => a.GetLower() + a.GetUpper();
+    private static F32x8 Halves(F32x16 a) => a.GetLower() + a.GetUpper();
 
     [MethodImpl(Inline)]
-    private static Vector128<float> Halves(Vector256<float> a) => a.GetLower() + a.GetUpper();
+    private static F32x4 Halves(F32x8 a) => a.GetLower() + a.GetUpper();
 }

@@ -78,7 +78,9 @@ public static class Isa
     /// <exception cref="PlatformNotSupportedException">The hardware has no such width.</exception>
     public static IDisposable Use(VectorWidth width)
     {
-        if (!IsSupported(width)) throw new PlatformNotSupportedException($"Vector width {width} is not in this hardware; it has {string.Join(", ", Supported)}.");
+        if (!IsSupported(width))
+            throw new PlatformNotSupportedException(
+                $"Vector width {width} is not in this hardware; it has {string.Join(", ", Supported)}.");
         Restore restore = new(s_forced);
         s_forced = width;
         return restore;

@@ -2,6 +2,9 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using static Mamba.Core.Simd.Vec;
+using F32x16 = System.Runtime.Intrinsics.Vector512<float>;
+using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
+using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
@@ -17,13 +20,14 @@ internal static unsafe class LaneGroups
     [MethodImpl(Inline)]
     public static V Repeat<V>(float* p) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
-            return Unsafe.BitCast<Vector512<float>, V>(
-                Avx512F.PermuteVar4x32(Avx512F.BroadcastVector128ToVector512(p), Vector512.Create(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)));
-        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported)
-            return Unsafe.BitCast<Vector256<float>, V>(
+        if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported)
+            return Unsafe.BitCast<F32x16, V>(
+                Avx512F.PermuteVar4x32(Avx512F.BroadcastVector128ToVector512(p),
+                    Vector512.Create(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)));
+        if (typeof(V) == typeof(F32x8) && Avx.IsSupported)
+            return Unsafe.BitCast<F32x8, V>(
                 Avx.PermuteVar(Vector256.Create(Unsafe.ReadUnaligned<double>(p)).AsSingle(), Vector256.Create(0, 0, 0, 0, 1, 1, 1, 1)));
-        if (typeof(V) == typeof(Vector128<float>)) return Broadcast<V>(*p);
+        if (typeof(V) == typeof(F32x4)) return Broadcast<V>(*p);
         return RepeatEach<V>(p);
     }
 
@@ -31,24 +35,25 @@ internal static unsafe class LaneGroups
     [MethodImpl(Inline)]
     public static void Sum<V>(V v, float* p, bool add) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
+        if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported)
         {
-            Vector512<float> x = Unsafe.BitCast<V, Vector512<float>>(v);
+            F32x16 x = Unsafe.BitCast<V, F32x16>(v);
             x += Avx512F.Permute4x32(x, 0b10_11_00_01);
             x += Avx512F.Permute4x32(x, 0b01_00_11_10);
-            Vector128<float> sums = Avx512F.PermuteVar16x32(x, Vector512.Create(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12)).GetLower().GetLower();
+            F32x4 sums = Avx512F.PermuteVar16x32(
+                x, Vector512.Create(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12)).GetLower().GetLower();
             (add ? sums + Vector128.Load(p) : sums).Store(p);
         }
-        else if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported)
+        else if (typeof(V) == typeof(F32x8) && Avx.IsSupported)
         {
-            Vector256<float> x = Unsafe.BitCast<V, Vector256<float>>(v);
+            F32x8 x = Unsafe.BitCast<V, F32x8>(v);
             x += Avx.Permute(x, 0b10_11_00_01);
             x += Avx.Permute(x, 0b01_00_11_10);
-            Vector128<float> sums = Sse.UnpackLow(x.GetLower(), x.GetUpper());
+            F32x4 sums = Sse.UnpackLow(x.GetLower(), x.GetUpper());
             if (add) sums += Vector128.CreateScalar(Unsafe.ReadUnaligned<double>(p)).AsSingle();
             Unsafe.WriteUnaligned(p, sums.AsDouble().ToScalar());
         }
-        else if (typeof(V) == typeof(Vector128<float>)) *p = add ? *p + Vec.Sum(v) : Vec.Sum(v);
+        else if (typeof(V) == typeof(F32x4)) *p = add ? *p + Vec.Sum(v) : Vec.Sum(v);
         else SumEach(v, p, add);
     }
 

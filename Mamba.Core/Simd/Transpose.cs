@@ -43,7 +43,8 @@ internal static unsafe class Transpose
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Block(float* from, nint fromStride, float* to, nint toStride)
     {
-        Vector128<float> r0 = Vector128.Load(from), r1 = Vector128.Load(from + fromStride), r2 = Vector128.Load(from + 2 * fromStride), r3 = Vector128.Load(from + 3 * fromStride);
+        Vector128<float> r0 = Vector128.Load(from), r1 = Vector128.Load(from + fromStride), r2 = Vector128.Load(from + 2 * fromStride);
+        Vector128<float> r3 = Vector128.Load(from + 3 * fromStride);
         // Pairs of rows are interleaved, then pairs of pairs.
         Vector128<float> low01 = Low(r0, r1), low23 = Low(r2, r3), high01 = High(r0, r1), high23 = High(r2, r3);
         LowHalves(low01, low23).Store(to);
@@ -62,9 +63,11 @@ internal static unsafe class Transpose
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> LowHalves(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.MoveLowToHigh(a, b)
-        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a.AsDouble(), b.AsDouble()).AsSingle() : Vector128.Create(a[0], a[1], b[0], b[1]);
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a.AsDouble(), b.AsDouble()).AsSingle()
+            : Vector128.Create(a[0], a[1], b[0], b[1]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> HighHalves(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.MoveHighToLow(b, a)
-        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a.AsDouble(), b.AsDouble()).AsSingle() : Vector128.Create(a[2], a[3], b[2], b[3]);
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a.AsDouble(), b.AsDouble()).AsSingle()
+            : Vector128.Create(a[2], a[3], b[2], b[3]);
 }

@@ -6,7 +6,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>Sizes of an attention by heads, and how far apart the tokens of each operand lie.</summary>
-internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRowStride, nint KRowStride, nint VRowStride)
+internal record struct AttentionShape(
+    nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRowStride, nint KRowStride, nint VRowStride)
 {
     // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
     private const nint MaxQueryBlock = 256;
@@ -28,10 +29,13 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     /// a processor foresees. An image of many blocks of queries would not stay in the cache until then.
     /// </summary>
     public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item) =>
-        QueryBlocks > 1 || item >= (Batch - 1) * Heads ? default : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
+        QueryBlocks > 1 || item >= (Batch - 1) * Heads
+            ? default
+            : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
 
     /// <summary>Head h of image b, from a token on, of an operand whose heads are <paramref name="width"/> columns each.</summary>
-    public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) => new(x + (image * tokens + token) * row + head * width, row);
+    public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) =>
+        new(x + (image * tokens + token) * row + head * width, row);
 }
 
 /// <summary>softmax(q k^T / sqrt(Dh)) v; one item is a block of queries of one head of one image. Heads are column ranges, read in place.</summary>
@@ -53,10 +57,12 @@ internal unsafe struct AttentionForward : IKernel
             nint first = item % s.QueryBlocks * s.QueryBlock, rest = item / s.QueryBlocks, head = rest % s.Heads, image = rest / s.Heads;
             nint queries = Math.Min(s.QueryBlock, s.Queries - first);
             float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRowStride;
-            Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
+            Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth);
+            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false, s.PrefetchNextImage(Q, s.QRowStride, item));
+            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false,
+                s.PrefetchNextImage(Q, s.QRowStride, item));
             new SoftmaxForward { X = p, Y = p, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
             Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false);
         }
@@ -81,27 +87,41 @@ internal unsafe struct AttentionBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint head = item % s.Heads, image = item / s.Heads;
-            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
+            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
+            Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             for (nint first = 0; first < s.Queries; first += s.QueryBlock)
             {
                 nint queries = Math.Min(s.QueryBlock, s.Queries - first);
-                Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride), ds = new(scores.Pointer, s.ScoreRowStride);
+                Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
+                Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy,
+                        AttentionShape.Head(Dv, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
                         s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
                 if (Dq == null && Dk == null) continue;
-                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.PrefetchNextImage(Q, s.QRowStride, item));
-                new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
+                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
+                    s.PrefetchNextImage(Q, s.QRowStride, item));
+                new SoftmaxBackward
+                {
+                    Y = p.Pointer,
+                    Dy = ds.Pointer,
+                    Dx = ds.Pointer,
+                    RowStride = s.ScoreRowStride,
+                    Columns = s.Keys,
+                    Scale = s.Scale,
+                }.Run<TVector>(0, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        queries, s.HeadWidth, s.Keys, ds, k,
+                        AttentionShape.Head(Dq, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, AddQ,
                         s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
+                        s.Keys, s.HeadWidth, queries, ds.Transposed,
+                        AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
                         AttentionShape.Head(Dk, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
             }
         }

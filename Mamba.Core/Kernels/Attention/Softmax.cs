@@ -29,7 +29,8 @@ internal unsafe struct SoftmaxForward : IKernel
             nint k = 0;
             for (; k <= columns - 4 * n; k += 4 * n)
             {
-                V a = Load<V>(x + k) - shift, b = Load<V>(x + k + n) - shift, c = Load<V>(x + k + 2 * n) - shift, d = Load<V>(x + k + 3 * n) - shift;
+                V a = Load<V>(x + k) - shift, b = Load<V>(x + k + n) - shift, c = Load<V>(x + k + 2 * n) - shift;
+                V d = Load<V>(x + k + 3 * n) - shift;
                 if (Logarithm) Store4(a, b, c, d, y + k);
                 a *= scale;
                 b *= scale;

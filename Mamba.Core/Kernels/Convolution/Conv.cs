@@ -22,7 +22,8 @@ internal readonly record struct ConvShape(
     public int Depth => KernelHeight * KernelWidth * CinGroup;
 
     /// <summary>Whether each output pixel is a product of the one input pixel in its place: the convolution is a matrix product as it stands.</summary>
-    public bool IsPointwise => KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
+    public bool IsPointwise =>
+        KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
 
     public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
 
@@ -75,7 +76,17 @@ internal static unsafe class Conv
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
-            new ConvForward { Shape = s, X = x, Packed = packed, Y = y, Epilogue = epilogue, Rows = rows, PanelsPerItem = perItem, Split = split },
+            new ConvForward
+            {
+                Shape = s,
+                X = x,
+                Packed = packed,
+                Y = y,
+                Epilogue = epilogue,
+                Rows = rows,
+                PanelsPerItem = perItem,
+                Split = split,
+            },
             bands * s.Groups * split, 1, width);
     }
 
@@ -90,7 +101,8 @@ internal static unsafe class Conv
     {
         if (s.IsPointwise)
         {
-            Gemm.Run(s.Cout, s.Cin, (nint)s.Batch * s.Height * s.Width, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
+            nint pixels = (nint)s.Batch * s.Height * s.Width;
+            Gemm.Run(s.Cout, s.Cin, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
             return;
         }
         if (Im2Col.Suits(s))
@@ -268,15 +280,18 @@ internal unsafe struct GatherWeightGradient : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.CeilDiv(channels, ChannelsPerItem);
+        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup;
+        nint blocks = Launch.CeilDiv(channels, ChannelsPerItem);
         using Scratch summed = new(n * ChannelsPerItem * taps), turned = new(n * ChannelsPerItem * taps);
         for (nint item = begin; item < end; item++)
         {
-            nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first), run = count * taps;
+            nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first);
+            nint run = count * taps;
             for (nint co = 0; co < Shape.CoutGroup; co += n)
             {
                 nint lanes = Math.Min(n, Shape.CoutGroup - co);
-                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer, dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
+                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer;
+                float* dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
                 for (nint ci = 0; ci < count; ci++, sums += Columns)
                 {
                     PrefetchShare(dw, Shape.Depth, lanes, run, ci, count);
@@ -349,7 +364,8 @@ internal unsafe struct Col2Im : IKernel
                         float* source = tap + ox * depth, target = row + x * channels;
                         nint c = 0;
                         for (; c <= channels - n; c += n) Store(Load<V>(target + c) + Load<V>(source + c), target + c);
-                        if (c < channels) Store(Load<V>(target + c, channels - c) + Load<V>(source + c, channels - c), target + c, channels - c);
+                        if (c < channels)
+                            Store(Load<V>(target + c, channels - c) + Load<V>(source + c, channels - c), target + c, channels - c);
                     }
                 }
             }

@@ -9,7 +9,8 @@ namespace Mamba.Core.Kernels.Convolution;
 /// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as panels for <see cref="Conv.Forward"/>, a group after the other. Flipped, it is the weight of the
 /// convolution that is the input gradient: taps turned by half a turn, input and output channels exchanged; Cout and Cin are those of that convolution.
 /// </summary>
-internal readonly record struct ConvPacking(int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Flipped, VectorWidth Width) : IWeightPacking
+internal readonly record struct ConvPacking(
+    int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Flipped, VectorWidth Width) : IWeightPacking
 {
     public ConvPacking(in ConvShape s, bool flipped)
         : this(s.Cout, s.Cin, s.KernelHeight, s.KernelWidth, s.Groups, flipped, Conv.WidthFor(s))
@@ -64,12 +65,16 @@ internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, Vecto
     {
         if (Cin % PackedPanels.Width(Width) == 0 && Taps <= PackedPanels.TransposeRows)
         {
-            Launch.Run(new PackCol2Im { Weight = weight, Packed = packed, Cout = Cout, Cin = Cin, Taps = Taps }, Cin / PackedPanels.Width(Width), 1, Width);
+            Launch.Run(
+                new PackCol2Im { Weight = weight, Packed = packed, Cout = Cout, Cin = Cin, Taps = Taps },
+                Cin / PackedPanels.Width(Width), 1, Width);
             return;
         }
         nint columns = (nint)Taps * Cin;
         using Scratch reordered = new(Cout * columns);
-        Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
+        Launch.Run(
+            new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps },
+            Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
         PackedPanels.Run(PanelSource.Of(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
     }
 }
@@ -85,7 +90,8 @@ internal unsafe struct PackCol2Im : IKernel
     {
         nint width = 2 * Vec.Count<V>();
         for (nint item = begin; item < end; item++)
-            PackedPanels.PackColumnsOfTaps<V>(Weight + item * width * Taps, Cin * Taps, Cout, width, Taps, Packed + item * width * Cout, Cin * Cout);
+            PackedPanels.PackColumnsOfTaps<V>(
+                Weight + item * width * Taps, Cin * Taps, Cout, width, Taps, Packed + item * width * Cout, Cin * Cout);
     }
 }
 

@@ -24,7 +24,8 @@ internal readonly unsafe struct LanePerChannel : IChannelLanes
     public static V Load<V>(float* p, nint lanes) where V : unmanaged => Vec.Load<V>(p, lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => Vec.Store(add ? v + Vec.Load<V>(p, lanes) : v, p, lanes);
+    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged =>
+        Vec.Store(add ? v + Vec.Load<V>(p, lanes) : v, p, lanes);
 }
 
 /// <summary>Four lanes read one channel, and add up to one. All vectors are full.</summary>
@@ -83,7 +84,8 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
             nint image = item / Shape.OutHeight, top = item % Shape.OutHeight - Shape.PaddingY;
             WindowRows rows = new(Shape, X, image, top, ZeroRow);
             float* y = Y + item * Shape.OutWidth * Shape.Cout;
-            for (nint c = 0; c < channels; c += n) Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, Math.Min(n, channels - c));
+            for (nint c = 0; c < channels; c += n)
+                Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, Math.Min(n, channels - c));
         }
     }
 
@@ -150,13 +152,15 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
         {
             DepthwiseItem part = All.Item(item);
             float* sums = All.Sums + part.Index * Taps * channels;
-            for (nint tap = 0; tap < Taps; tap++) new Span<float>(sums + tap * channels + part.Channel, (int)(part.ChannelEnd - part.Channel)).Clear();
+            for (nint tap = 0; tap < Taps; tap++)
+                new Span<float>(sums + tap * channels + part.Channel, (int)(part.ChannelEnd - part.Channel)).Clear();
             for (nint row = part.Row; row < part.RowEnd; row++)
             {
                 nint image = row / s.OutHeight, top = row % s.OutHeight - s.PaddingY;
                 WindowRows rows = new(s, All.X, image, top, ZeroRow);
                 float* dy = All.Dy + row * s.OutWidth * channels;
-                for (nint c = part.Channel; c < part.ChannelEnd; c += n) Walk<V>(rows.From(c / TIn.LanesPerChannel), dy + c, sums + c, Math.Min(n, channels - c));
+                for (nint c = part.Channel; c < part.ChannelEnd; c += n)
+                    Walk<V>(rows.From(c / TIn.LanesPerChannel), dy + c, sums + c, Math.Min(n, channels - c));
             }
         }
     }
@@ -166,7 +170,8 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
     private readonly void Walk<V>(WindowRows rows, float* dy, float* sums, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;
-        nint step = All.Shape.Cout, column = All.Shape.Cin, width = All.Shape.Width, padding = All.Shape.PaddingX, within = All.Shape.OutWidth - padding;
+        nint step = All.Shape.Cout, column = All.Shape.Cin, width = All.Shape.Width, padding = All.Shape.PaddingX;
+        nint within = All.Shape.OutWidth - padding;
         V s00 = Load<V>(sums, lanes), s01 = Load<V>(sums + step, lanes), s02 = Load<V>(sums + 2 * step, lanes);
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
         V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);

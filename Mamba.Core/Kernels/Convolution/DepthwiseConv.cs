@@ -22,7 +22,8 @@ internal static unsafe class DepthwiseConv
             return;
         }
         using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
-        if (HasFourOutputsPerInput(s)) Run3x3<FourLanesPerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+        if (HasFourOutputsPerInput(s))
+            Run3x3<FourLanesPerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else
             Launch.Run(
@@ -48,7 +49,8 @@ internal static unsafe class DepthwiseConv
         using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         // Without stride it is the convolution of dy with the taps backwards.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
-        if (HasFourOutputsPerInput(s)) Run3x3<LanePerChannel, FourLanesPerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+        if (HasFourOutputsPerInput(s))
+            Run3x3<LanePerChannel, FourLanesPerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
         else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
         else
             Launch.Run(
@@ -65,13 +67,19 @@ internal static unsafe class DepthwiseConv
             return;
         }
         const int WantedItems = 16;
-        nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight, blocks = Launch.CeilDiv(s.Cout, DepthwiseSums.Block);
+        nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight;
+        nint blocks = Launch.CeilDiv(s.Cout, DepthwiseSums.Block);
         nint perPart = Launch.CeilDiv(rows, Launch.CeilDiv(WantedItems, blocks)), parts = Launch.CeilDiv(rows, perPart);
         int size = checked((int)(taps * s.Cout));
         using Scratch sums = new(parts * size), zeroRow = ZeroRow(s);
         DepthwiseSums all = new() { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Parts = parts, RowsPerPart = perPart };
-        if (HasFourOutputsPerInput(s)) Launch.Run(new Depthwise3x3WeightGradient<FourLanesPerChannel> { All = all, ZeroRow = zeroRow.Pointer }, parts * blocks, 1, WidthFor(s));
-        else if (Is3x3(s)) Launch.Run(new Depthwise3x3WeightGradient<LanePerChannel> { All = all, ZeroRow = zeroRow.Pointer }, parts * blocks, 1, WidthFor(s));
+        if (HasFourOutputsPerInput(s))
+            Launch.Run(
+                new Depthwise3x3WeightGradient<FourLanesPerChannel> { All = all, ZeroRow = zeroRow.Pointer },
+                parts * blocks, 1, WidthFor(s));
+        else if (Is3x3(s))
+            Launch.Run(
+                new Depthwise3x3WeightGradient<LanePerChannel> { All = all, ZeroRow = zeroRow.Pointer }, parts * blocks, 1, WidthFor(s));
         else Launch.Run(new DepthwiseWeightGradient { All = all }, parts * blocks, 1, WidthFor(s));
 
         Span<float> sum = new(sums.Pointer, size);
@@ -96,12 +104,23 @@ internal static unsafe class DepthwiseConv
     /// <summary>With a multiplier, a power of two that divides the channels leaves no vector in part.</summary>
     private static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup == 1 ? s.Cout : s.Cout & -s.Cout);
 
-    private static void Run3x3<TIn, TOut>(in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStride, float* bias, float* y, bool add)
+    private static void Run3x3<TIn, TOut>(
+        in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStride, float* bias, float* y, bool add)
         where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
     {
         using Scratch zeroRow = ZeroRow(s);
         Launch.Run(
-            new Depthwise3x3<TIn, TOut> { Shape = s, X = x, Taps = taps, TapStride = tapStride, Bias = bias, Y = y, ZeroRow = zeroRow.Pointer, Add = add },
+            new Depthwise3x3<TIn, TOut>
+            {
+                Shape = s,
+                X = x,
+                Taps = taps,
+                TapStride = tapStride,
+                Bias = bias,
+                Y = y,
+                ZeroRow = zeroRow.Pointer,
+                Add = add,
+            },
             (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, Math.Max(s.Cin, s.Cout)), width);
     }
 
@@ -154,7 +173,8 @@ internal unsafe struct DepthwiseForward : IKernel
                         {
                             nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
                             if ((nuint)x >= (nuint)s.Width) continue;
-                            sum = Fma(Load<V>(row + x * channels, lanes), Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes), sum);
+                            V tap = Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes);
+                            sum = Fma(Load<V>(row + x * channels, lanes), tap, sum);
                         }
                     }
                     Store(sum, Y + ((item * s.OutWidth + ox) * channels) + c, lanes);
@@ -194,8 +214,8 @@ internal unsafe struct DepthwiseInputGradient : IKernel
                         {
                             nint left = x + s.PaddingX - kx * s.DilationX;
                             if (left < 0 || left % s.StrideX != 0 || left / s.StrideX >= s.OutWidth) continue;
-                            sum = Fma(
-                                Load<V>(row + left / s.StrideX * channels, lanes), Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes), sum);
+                            V tap = Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes);
+                            sum = Fma(Load<V>(row + left / s.StrideX * channels, lanes), tap, sum);
                         }
                     }
                     float* target = Dx + ((item * s.Width + x) * channels) + c;
@@ -222,7 +242,8 @@ internal unsafe struct DepthwiseSums
     public readonly DepthwiseItem Item(nint item)
     {
         nint part = item % Parts, channel = item / Parts * Block, row = part * RowsPerPart;
-        return new DepthwiseItem(part, row, Math.Min((nint)Shape.Batch * Shape.OutHeight, row + RowsPerPart), channel, Math.Min(Shape.Cout, channel + Block));
+        return new DepthwiseItem(part, row, Math.Min((nint)Shape.Batch * Shape.OutHeight, row + RowsPerPart), channel,
+            Math.Min(Shape.Cout, channel + Block));
     }
 }
 
@@ -253,7 +274,8 @@ internal unsafe struct DepthwiseWeightGradient : IKernel
                         {
                             nint image = r / s.OutHeight, y = r % s.OutHeight * s.StrideY - s.PaddingY + ky * s.DilationY;
                             if ((nuint)y >= (nuint)s.Height) continue;
-                            float* row = All.X + ((image * s.Height + y) * s.Width * channels) + c, dy = All.Dy + (r * s.OutWidth * channels) + c;
+                            float* row = All.X + ((image * s.Height + y) * s.Width * channels) + c;
+                            float* dy = All.Dy + (r * s.OutWidth * channels) + c;
                             for (nint ox = 0; ox < s.OutWidth; ox++)
                             {
                                 nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;

@@ -30,14 +30,17 @@ internal static unsafe class Im2Col
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         using Scratch columns = Windows(s, x, channelsFirst: true);
-        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth, new Epilogue(add: add));
+        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth,
+            new Epilogue(add: add));
     }
 
     private static Scratch Windows(in ConvShape s, float* x, bool channelsFirst = false)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         Scratch columns = new(pixels * s.Depth);
-        Launch.Run(new Im2ColKernel { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst }, pixels, Math.Max(1, 8192 / s.Depth));
+        Launch.Run(
+            new Im2ColKernel { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst },
+            pixels, Math.Max(1, 8192 / s.Depth));
         return columns;
     }
 }
@@ -60,7 +63,8 @@ internal unsafe struct Im2ColKernel : IKernel
             float* window = Columns + item * s.Depth;
             for (nint tap = 0; tap < taps; tap++)
             {
-                nint y = oy * s.StrideY - s.PaddingY + tap / s.KernelWidth * s.DilationY, x = ox * s.StrideX - s.PaddingX + tap % s.KernelWidth * s.DilationX;
+                nint y = oy * s.StrideY - s.PaddingY + tap / s.KernelWidth * s.DilationY;
+                nint x = ox * s.StrideX - s.PaddingX + tap % s.KernelWidth * s.DilationX;
                 bool inside = y >= 0 && y < s.Height && x >= 0 && x < s.Width;
                 float* pixel = X + ((image * s.Height + y) * s.Width + x) * s.Cin;
                 if (ChannelsFirst)

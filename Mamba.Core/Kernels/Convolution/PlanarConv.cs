@@ -21,13 +21,16 @@ internal static unsafe class PlanarConv
 
     /// <summary>Whether this convolution is better done here: there must be taps enough to pay for the copy.</summary>
     public static bool Suits(in ConvShape s) =>
-        s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1 && s.Depth <= DeepestSum && s.PaddingX >= 0 && s.PaddingY >= 0;
+        s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
+            && s.Depth <= DeepestSum && s.PaddingX >= 0 && s.PaddingY >= 0;
 
     /// <summary>y (+)= x * weight + bias, the weight in PyTorch's layout (Cout, Cin, Kh, Kw).</summary>
     public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y, bool add)
     {
         int rows = BandRows(s);
-        Launch.Run(new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add }, s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
+        Launch.Run(
+            new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add },
+            s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
     }
 
     /// <summary>The weight of the input gradient: turned by half a turn, input and output channels exchanged.</summary>
@@ -36,7 +39,8 @@ internal static unsafe class PlanarConv
         int taps = gradient.KernelHeight * gradient.KernelWidth;
         for (int co = 0; co < gradient.Cout; co++)
             for (int ci = 0; ci < gradient.Cin; ci++)
-                for (int tap = 0; tap < taps; tap++) flipped[(co * gradient.Cin + ci) * taps + tap] = weight[(ci * gradient.Cout + co) * taps + taps - 1 - tap];
+                for (int tap = 0; tap < taps; tap++)
+                    flipped[(co * gradient.Cin + ci) * taps + tap] = weight[(ci * gradient.Cout + co) * taps + taps - 1 - tap];
     }
 
     /// <summary>dw (+)= the weight gradient. Bands are summed apart and added up in order.</summary>
@@ -75,7 +79,8 @@ internal readonly unsafe ref struct PlanarBand
         _offsets = new Scratch(s.Depth);
         for (int ci = 0, i = 0; ci < s.Cin; ci++)
             for (int ky = 0; ky < s.KernelHeight; ky++)
-                for (int kx = 0; kx < s.KernelWidth; kx++, i++) Offsets[i] = (int)((ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
+                for (int kx = 0; kx < s.KernelWidth; kx++, i++)
+                    Offsets[i] = (int)((ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
     }
 
     public float* Pointer => _scratch.Pointer;
@@ -134,7 +139,9 @@ internal unsafe struct PlanarConvForward : IKernel
                 for (nint x = 0; x < s.OutWidth; x += step)
                     for (nint co = 0; co < s.Cout; co++)
                     {
-                        Step<V>(band.Pointer + r * s.Cin * band.Stride + x, band.Offsets, Weight + co * depth, depth, Bias == null ? 0f : Bias[co], results.Pointer);
+                        float bias = Bias == null ? 0f : Bias[co];
+                        Step<V>(
+                            band.Pointer + r * s.Cin * band.Stride + x, band.Offsets, Weight + co * depth, depth, bias, results.Pointer);
                         float* y = Y + ((item / bands * s.OutHeight + row + r) * s.OutWidth + x) * s.Cout + co;
                         nint count = Math.Min(step, s.OutWidth - x);
                         for (nint i = 0; i < count; i++) y[i * s.Cout] = Add ? y[i * s.Cout] + results.Pointer[i] : results.Pointer[i];
@@ -187,12 +194,14 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
             {
                 float* dy = Dy + (item / bands * s.OutHeight + row) * s.OutWidth * s.Cout + co, sums = Sums + (item * s.Cout + co) * depth;
                 for (nint r = 0; r < rows; r++)
-                    for (nint i = 0; i < width; i++) gradient.Pointer[r * width + i] = i < s.OutWidth ? dy[(r * s.OutWidth + i) * s.Cout] : 0f;
+                    for (nint i = 0; i < width; i++)
+                        gradient.Pointer[r * width + i] = i < s.OutWidth ? dy[(r * s.OutWidth + i) * s.Cout] : 0f;
                 for (nint k = 0; k < depth; k += Taps)
                 {
                     new Span<float>(totals.Pointer, (int)(Taps * n)).Clear();
                     for (nint r = 0; r < rows; r++)
-                        Row<V>(band.Pointer + r * s.Cin * band.Stride, gradient.Pointer + r * width, width, band.Offsets + k, Math.Min(Taps, depth - k), totals.Pointer);
+                        Row<V>(band.Pointer + r * s.Cin * band.Stride, gradient.Pointer + r * width, width, band.Offsets + k,
+                            Math.Min(Taps, depth - k), totals.Pointer);
                     for (nint i = 0; i < Math.Min(Taps, depth - k); i++) sums[k + i] = Sum(Load<V>(totals.Pointer + i * n));
                 }
             }
@@ -204,8 +213,10 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
     private static void Row<V>(float* x, float* dy, nint width, int* offsets, nint taps, float* totals) where V : unmanaged
     {
         nint n = Count<V>();
-        float* p0 = x + offsets[0], p1 = x + offsets[Math.Min(1, taps - 1)], p2 = x + offsets[Math.Min(2, taps - 1)], p3 = x + offsets[Math.Min(3, taps - 1)];
-        float* p4 = x + offsets[Math.Min(4, taps - 1)], p5 = x + offsets[Math.Min(5, taps - 1)], p6 = x + offsets[Math.Min(6, taps - 1)], p7 = x + offsets[Math.Min(7, taps - 1)];
+        float* p0 = x + offsets[0], p1 = x + offsets[Math.Min(1, taps - 1)], p2 = x + offsets[Math.Min(2, taps - 1)];
+        float* p3 = x + offsets[Math.Min(3, taps - 1)];
+        float* p4 = x + offsets[Math.Min(4, taps - 1)], p5 = x + offsets[Math.Min(5, taps - 1)], p6 = x + offsets[Math.Min(6, taps - 1)];
+        float* p7 = x + offsets[Math.Min(7, taps - 1)];
         V c0 = default, c1 = default, c2 = default, c3 = default, c4 = default, c5 = default, c6 = default, c7 = default;
         for (nint i = 0; i < width; i += n)
         {

@@ -37,7 +37,8 @@ internal static unsafe class Winograd
 
     /// <summary>Whether this is the way to go, by shape alone.</summary>
     public static bool Suits(in ConvShape s) =>
-        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1, Cin: >= FewestChannels, Cout: >= FewestChannels }
+        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
+        && s is { Cin: >= FewestChannels, Cout: >= FewestChannels }
         && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
 
     /// <summary>y = x * weights, the weights packed by <see cref="WinogradPacking"/>.</summary>
@@ -46,9 +47,11 @@ internal static unsafe class Winograd
         VectorWidth width = Conv.WidthFor(s);
         nint panelWidth = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panelWidth);
         nint across = Launch.CeilDiv(s.OutWidth, OutputSize), down = Launch.CeilDiv(s.OutHeight, OutputSize);
-        nint perBand = Launch.BalancedSize(down, Math.Max(1, MostTiles / across)), bands = Launch.CeilDiv(down, perBand), items = s.Batch * bands;
+        nint perBand = Launch.BalancedSize(down, Math.Max(1, MostTiles / across)), bands = Launch.CeilDiv(down, perBand);
+        nint items = s.Batch * bands;
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MostColumns), items >= WantedItems ? 1 : Launch.CeilDiv(WantedItems, items)));
+        nint shares = items >= WantedItems ? 1 : Launch.CeilDiv(WantedItems, items);
+        nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MostColumns), shares));
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
@@ -72,7 +75,8 @@ internal static unsafe class Winograd
 
     /// <summary>A vector of channels of a tile at the points: columns first, then rows. Values at the points lie <paramref name="point"/> apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work) where V : unmanaged where T : ITileTransform
+    public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work)
+        where V : unmanaged where T : ITileTransform
     {
         nint n = Count<V>();
         for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
@@ -83,7 +87,8 @@ internal static unsafe class Winograd
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
-        V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third, middle = g1 * third;
+        V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third;
+        V middle = g1 * third;
         Store(g0, to);
         Store(ends + middle, to + toStep);
         Store(middle - ends, to + 2 * toStep);
@@ -96,7 +101,8 @@ internal static unsafe class Winograd
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
     {
-        V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
+        V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step);
+        V m4 = Load<V>(m + 4 * step);
         V difference = m1 - m2;
         Store(Fma(Broadcast<V>(-16f / 15), m3, Fma(Broadcast<V>(1f / 15), m4, Load<V>(m) + difference)), to);
         Store(Fma(Broadcast<V>(-8f / 15), m3, Fma(Broadcast<V>(-2f / 15), m4, m1 + m2)), to + toStep);
@@ -200,15 +206,18 @@ internal unsafe struct WinogradWeights : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), width = 2 * n, point = Gemm.OddCacheLines(Block * width), tap = Flipped ? -width : width;
-        using Scratch windows = new(PackedPanels.TransposeRows * width), values = new(Winograd.Positions * point), work = new(Winograd.InputSize * 3 * n);
+        using Scratch windows = new(PackedPanels.TransposeRows * width), values = new(Winograd.Positions * point);
+        using Scratch work = new(Winograd.InputSize * 3 * n);
         for (nint item = begin; item < end; item++)
         {
-            nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first), columns = Math.Min(width, Cout - panel * width);
+            nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first);
+            nint columns = Math.Min(width, Cout - panel * width);
             float* target = Packed + (panel * Winograd.Positions * Cin + first) * width;
             if (columns < width) new Span<float>(windows.Pointer, (int)(count * Taps * width)).Clear();
             if (Flipped)
                 for (nint c = 0; c < count; c++)
-                    Transpose.Run(Weight + ((first + c) * Cout + panel * width) * Taps, Taps, columns, Taps, windows.Pointer + c * Taps * width, width);
+                    Transpose.Run(Weight + ((first + c) * Cout + panel * width) * Taps, Taps, columns, Taps,
+                        windows.Pointer + c * Taps * width, width);
             else Transpose.Run(Weight + (panel * width * Cin + first) * Taps, Cin * Taps, columns, count * Taps, windows.Pointer, width);
             for (nint c = 0; c < count; c++)
             {
@@ -217,9 +226,11 @@ internal unsafe struct WinogradWeights : IKernel
                 else PrefetchShare(Weight + (panel * width * Cin + first + Block) * Taps, Cin * Taps, columns, Block * Taps, c, count);
                 for (nint half = 0; half < width; half += n)
                 {
-                    float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half, u = values.Pointer + c * width + half;
+                    float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half;
+                    float* u = values.Pointer + c * width + half;
                     for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
-                    for (nint y = 0; y < Winograd.InputSize; y++) Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.InputSize * point, point);
+                    for (nint y = 0; y < Winograd.InputSize; y++)
+                        Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.InputSize * point, point);
                 }
             }
             for (nint p = 0; p < Winograd.Positions; p++)

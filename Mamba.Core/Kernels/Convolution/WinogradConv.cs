@@ -28,12 +28,23 @@ internal unsafe struct WinogradConv : IKernel
         nint n = Count<V>(), width = 2 * n, channels = Launch.CeilDiv(s.Cin, n) * n;
         using PaddedBand band = new(s with { OutWidth = (int)Across * Winograd.OutputSize }, (int)RowsPerBand * Winograd.OutputSize);
         // The values of a tile at the points are written, and read, side by side: a multiple of 4 KiB apart they would share a place in the first-level cache.
-        nint inputStride = Gemm.OddCacheLines(Block * channels), resultStride = Gemm.OddCacheLines(Block * width), weightStride = s.Cin * width;
-        using Scratch inputs = new(Winograd.Positions * inputStride), results = new(PanelsPerItem * Winograd.Positions * resultStride), work = new(Winograd.Positions * n);
-        TileShape product = new TileShape { ARowStride = channels, AColumnStride = 1, Outer = 1, Inner = 1, Length = s.Cin, CRowStride = width }.InBlocks<V>();
+        nint inputStride = Gemm.OddCacheLines(Block * channels), resultStride = Gemm.OddCacheLines(Block * width);
+        nint weightStride = s.Cin * width;
+        using Scratch inputs = new(Winograd.Positions * inputStride), results = new(PanelsPerItem * Winograd.Positions * resultStride);
+        using Scratch work = new(Winograd.Positions * n);
+        TileShape product = new TileShape
+        {
+            ARowStride = channels,
+            AColumnStride = 1,
+            Outer = 1,
+            Inner = 1,
+            Length = s.Cin,
+            CRowStride = width,
+        }.InBlocks<V>();
         for (nint item = begin; item < end; item++)
         {
-            nint part = item % Split, image = item / Split / Bands, row = item / Split % Bands * RowsPerBand, rows = Math.Min(RowsPerBand, Down - row);
+            nint part = item % Split, image = item / Split / Bands, row = item / Split % Bands * RowsPerBand;
+            nint rows = Math.Min(RowsPerBand, Down - row);
             nint first = part * PanelsPerItem, last = Math.Min(Launch.CeilDiv(s.Cout, width), first + PanelsPerItem);
             band.Fill(X, image, 0, (int)(row * Winograd.OutputSize), (int)rows * Winograd.OutputSize);
             for (nint start = 0, count; start < rows * Across; start += count)
@@ -41,33 +52,40 @@ internal unsafe struct WinogradConv : IKernel
                 count = Math.Min(Block, rows * Across - start);
                 for (nint t = 0; t < count; t++)
                 {
-                    float* tile = band.Pointer + ((start + t) / Across * band.RowStride + (start + t) % Across * s.Cin) * Winograd.OutputSize;
+                    nint tileRow = (start + t) / Across * band.RowStride, tileColumn = (start + t) % Across * s.Cin;
+                    float* tile = band.Pointer + (tileRow + tileColumn) * Winograd.OutputSize;
                     PrefetchResults(PositionOf(image, row, start + t), first * width, Math.Min(s.Cout, last * width));
                     // The last vector may reach into the next pixel; what its surplus lanes hold is never read.
                     for (nint c = 0; c < s.Cin; c += n)
-                        Winograd.Transform<V, InputTransform>(tile + c, band.RowStride, s.Cin, inputs.Pointer + t * channels + c, inputStride, work.Pointer);
+                        Winograd.Transform<V, InputTransform>(
+                            tile + c, band.RowStride, s.Cin, inputs.Pointer + t * channels + c, inputStride, work.Pointer);
                 }
                 for (nint point = 0; point < Winograd.Positions; point++)
                     for (nint panel = first; panel < last; panel++)
                         PanelProduct.Run<V>(
-                            product, count, inputs.Pointer + point * inputStride, Packed + (panel * Winograd.Positions + point) * weightStride,
-                            results.Pointer + ((panel - first) * Winograd.Positions + point) * resultStride, Columns(panel * width, width), default);
+                            product, count, inputs.Pointer + point * inputStride,
+                            Packed + (panel * Winograd.Positions + point) * weightStride,
+                            results.Pointer + ((panel - first) * Winograd.Positions + point) * resultStride,
+                            Columns(panel * width, width), default);
                 for (nint panel = first; panel < last; panel++)
                     for (nint t = 0; t < count; t++)
                     {
                         TilePosition at = PositionOf(image, row, start + t);
                         float* result = results.Pointer + (panel - first) * Winograd.Positions * resultStride + t * width;
-                        for (nint half = 0; half < Columns(panel * width, width); half += n) InverseTransform<V>(result + half, resultStride, at, panel * width + half, work.Pointer);
+                        for (nint half = 0; half < Columns(panel * width, width); half += n)
+                            InverseTransform<V>(result + half, resultStride, at, panel * width + half, work.Pointer);
                     }
             }
         }
     }
 
     /// <summary>The first result of a tile, counted from a row of tiles on.</summary>
-    private readonly TilePosition PositionOf(nint image, nint row, nint tile) => new(image, (row + tile / Across) * Winograd.OutputSize, tile % Across * Winograd.OutputSize);
+    private readonly TilePosition PositionOf(nint image, nint row, nint tile) =>
+        new(image, (row + tile / Across) * Winograd.OutputSize, tile % Across * Winograd.OutputSize);
 
     /// <summary>Results of the tile at a place that lie within the image, in one direction and the other.</summary>
-    private readonly (nint Rows, nint Columns) Inside(TilePosition at) => (Math.Min(Winograd.OutputSize, Shape.OutHeight - at.Y), Math.Min(Winograd.OutputSize, Shape.OutWidth - at.X));
+    private readonly (nint Rows, nint Columns) Inside(TilePosition at) =>
+        (Math.Min(Winograd.OutputSize, Shape.OutHeight - at.Y), Math.Min(Winograd.OutputSize, Shape.OutWidth - at.X));
 
     private readonly float* Result(TilePosition at) => Y + ((at.Image * Shape.OutHeight + at.Y) * Shape.OutWidth + at.X) * Shape.Cout;
 
@@ -93,7 +111,8 @@ internal unsafe struct WinogradConv : IKernel
         (nint rows, nint columns) = Inside(at);
         V bias = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + channel, lanes);
         bool add = Epilogue.Add, relu = Epilogue.Relu;
-        for (nint i = 0; i < Winograd.InputSize; i++) Winograd.TransformOutput<V>(m + i * point, Winograd.InputSize * point, work + i * n, Winograd.InputSize * n);
+        for (nint i = 0; i < Winograd.InputSize; i++)
+            Winograd.TransformOutput<V>(m + i * point, Winograd.InputSize * point, work + i * n, Winograd.InputSize * n);
         for (nint i = 0; i < rows; i++)
         {
             float* line = work + i * Winograd.InputSize * n, target = Result(at) + i * Shape.OutWidth * Shape.Cout + channel;

@@ -28,21 +28,43 @@ internal static unsafe class WinogradGradient
         s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
         && (long)s.Cin * s.Cout >= FewestChannels * ((long)s.Cin + s.Cout) && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
 
+    /// <summary>The convolution whose window over a tile of results is the tile itself.</summary>
+    private static ConvShape ResultTiles(in ConvShape s) => s with
+    {
+        Height = s.OutHeight,
+        Width = s.OutWidth,
+        Cin = s.Cout,
+        KernelHeight = 1,
+        KernelWidth = 1,
+        PaddingX = 0,
+        PaddingY = 0,
+    };
+
     /// <summary>dw (+)= the gradient, (Cout, Cin, 3, 3).</summary>
     public static void Run(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         VectorWidth width = Conv.WidthFor(s);
         nint panel = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panel), blocks = Launch.CeilDiv(s.Cin, Block);
-        nint across = Launch.CeilDiv(s.OutWidth, Winograd.OutputSize), down = Launch.CeilDiv(s.OutHeight, Winograd.OutputSize), rows = s.Batch * down;
+        nint across = Launch.CeilDiv(s.OutWidth, Winograd.OutputSize), down = Launch.CeilDiv(s.OutHeight, Winograd.OutputSize);
+        nint rows = s.Batch * down;
         nint inputRow = across * blocks * Block, gradientRow = across * panels * panel;
         nint perPart = Launch.BalancedSize(rows, PartFloats / (Winograd.Positions * (inputRow + gradientRow)));
         nint inputStride = Gemm.OddCacheLines(perPart * inputRow), gradientStride = Gemm.OddCacheLines(perPart * gradientRow);
         using Scratch inputs = new(Winograd.Positions * inputStride), gradients = new(Winograd.Positions * gradientStride);
         ConvShape wide = s with { OutWidth = (int)across * Winograd.OutputSize };
-        WinogradTiles<InputTransform> inputTiles = new() { Shape = wide, X = x, To = inputs.Pointer, Across = across, Down = down, Block = Block, Point = inputStride };
+        WinogradTiles<InputTransform> inputTiles = new()
+        {
+            Shape = wide,
+            X = x,
+            To = inputs.Pointer,
+            Across = across,
+            Down = down,
+            Block = Block,
+            Point = inputStride,
+        };
         WinogradTiles<GradientTransform> gradientTiles = new()
         {
-            Shape = wide with { Height = s.OutHeight, Width = s.OutWidth, Cin = s.Cout, KernelHeight = 1, KernelWidth = 1, PaddingX = 0, PaddingY = 0 },
+            Shape = ResultTiles(s) with { OutWidth = wide.OutWidth },
             X = dy,
             To = gradients.Pointer,
             Across = across,
@@ -66,7 +88,8 @@ internal static unsafe class WinogradGradient
         for (nint first = 0; first < rows; first += perPart)
         {
             nint count = Math.Min(perPart, rows - first);
-            (inputTiles.First, inputTiles.Tiles, gradientTiles.First, gradientTiles.Tiles, sum.Tiles) = (first, count * across, first, count * across, count * across);
+            (inputTiles.First, inputTiles.Tiles, gradientTiles.First, gradientTiles.Tiles, sum.Tiles) =
+                (first, count * across, first, count * across, count * across);
             sum.Add = add || first > 0;
             Launch.Run(inputTiles, count, 1, width);
             Launch.Run(gradientTiles, count, 1, width);
@@ -130,9 +153,19 @@ internal unsafe struct WinogradWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         const int Taps = 9;
-        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n, ranges = Launch.CeilDiv(Shape.Cin, RowsPerItem);
-        using Scratch sums = new(Winograd.Positions * point), work = new(3 * Winograd.InputSize * n), windows = new(RowsPerItem * Taps * n), turned = new(RowsPerItem * Taps * n);
-        TileShape product = new TileShape { ARowStride = 1, AColumnStride = WinogradGradient.Block, Outer = 1, Inner = 1, Length = Tiles, CRowStride = columns }.InBlocks<V>();
+        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n;
+        nint ranges = Launch.CeilDiv(Shape.Cin, RowsPerItem);
+        using Scratch sums = new(Winograd.Positions * point), work = new(3 * Winograd.InputSize * n), windows = new(RowsPerItem * Taps * n);
+        using Scratch turned = new(RowsPerItem * Taps * n);
+        TileShape product = new TileShape
+        {
+            ARowStride = 1,
+            AColumnStride = WinogradGradient.Block,
+            Outer = 1,
+            Inner = 1,
+            Length = Tiles,
+            CRowStride = columns,
+        }.InBlocks<V>();
         for (nint item = begin; item < end; item++)
         {
             nint firstRow = item % ranges * RowsPerItem, rows = Math.Min(RowsPerItem, Shape.Cin - firstRow);
@@ -141,7 +174,8 @@ internal unsafe struct WinogradWeightGradient : IKernel
             for (nint p = 0; p < Winograd.Positions; p++)
                 for (nint c = first; c < last; c += width)
                     PanelProduct.Run<V>(
-                        product, rows, inputs + p * InputStride, Gradients + p * GradientStride + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
+                        product, rows, inputs + p * InputStride, Gradients + p * GradientStride + c * Tiles,
+                            sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
@@ -149,8 +183,11 @@ internal unsafe struct WinogradWeightGradient : IKernel
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
                     PrefetchShare(dw, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
-                    for (nint x = 0; x < Winograd.InputSize; x++) Winograd.TransformWeightGradient<V>(m + x * point, Winograd.InputSize * point, work.Pointer + x * n, Winograd.InputSize * n);
-                    for (nint y = 0; y < 3; y++) Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
+                    for (nint x = 0; x < Winograd.InputSize; x++)
+                        Winograd.TransformWeightGradient<V>(
+                            m + x * point, Winograd.InputSize * point, work.Pointer + x * n, Winograd.InputSize * n);
+                    for (nint y = 0; y < 3; y++)
+                        Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
                 }
                 GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, turned.Pointer, dw, Shape.Cin * Taps, Add);
             }

@@ -14,9 +14,19 @@ internal unsafe struct StridedCopy : IKernel
     public nint SourceRowStride, TargetRowStride, Length;
     public bool Add;
 
-    public static void Run(float* source, nint sourceRowStride, float* target, nint targetRowStride, nint length, nint rows, bool add = false) =>
+    public static void Run(
+        float* source, nint sourceRowStride, float* target, nint targetRowStride, nint length, nint rows, bool add = false) =>
         Launch.Run(
-            new StridedCopy { Source = source, Target = target, SourceRowStride = sourceRowStride, TargetRowStride = targetRowStride, Length = length, Add = add }, rows,
+            new StridedCopy
+            {
+                Source = source,
+                Target = target,
+                SourceRowStride = sourceRowStride,
+                TargetRowStride = targetRowStride,
+                Length = length,
+                Add = add,
+            },
+            rows,
             Math.Max(1, Launch.ElementGrain / Math.Max(1, length)));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -25,7 +35,11 @@ internal unsafe struct StridedCopy : IKernel
         nint n = Count<V>(), length = Length;
         if (length == 1)
         {
-            for (nint row = begin; row < end; row++) Target[row * TargetRowStride] = Add ? Target[row * TargetRowStride] + Source[row * SourceRowStride] : Source[row * SourceRowStride];
+            for (nint row = begin; row < end; row++)
+            {
+                float value = Source[row * SourceRowStride];
+                Target[row * TargetRowStride] = Add ? Target[row * TargetRowStride] + value : value;
+            }
             return;
         }
         for (nint row = begin; row < end; row++)

@@ -55,14 +55,16 @@ internal static unsafe class ChannelNorm
     private static nint Pivot(nint rows) => rows * 2 / 3;
 
     /// <summary>y = f((x - mean) scale + shift); taking the mean off first cancels where it is harmless.</summary>
-    public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine) where TActivation : unmanaged, IActivation =>
+    public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine)
+        where TActivation : unmanaged, IActivation =>
         Launch.Run(
             new ChannelForward<TActivation> { X = x, Y = y, Affine = affine, Rows = rows, Channels = channels }, segments * rows,
             Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
     /// <summary>The sums of g and of g (x - mean) for each segment and channel, where g = f'(...) dy.</summary>
     public static void GradientSums<TActivation>(
-        float* x, float* dy, nint segments, nint rows, nint channels, in ChannelAffine affine, double* sumG, double* sumGX) where TActivation : unmanaged, IActivation
+        float* x, float* dy, nint segments, nint rows, nint channels, in ChannelAffine affine, double* sumG, double* sumGX)
+        where TActivation : unmanaged, IActivation
     {
         using Partials partials = new(segments, rows, channels);
         partials.Run(new Gradients<TActivation> { X = x, Dy = dy, Affine = affine }, channels);
@@ -72,7 +74,9 @@ internal static unsafe class ChannelNorm
 
     /// <summary>dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy; beta and gamma, too, for each segment and channel.</summary>
     public static void GradientApply<TActivation>(
-        float* x, float* dy, float* dx, nint segments, nint rows, nint channels, in ChannelAffine affine, float* beta, float* gamma, bool add) where TActivation : unmanaged, IActivation =>
+        float* x, float* dy, float* dx, nint segments, nint rows, nint channels, in ChannelAffine affine,
+        float* beta, float* gamma, bool add)
+        where TActivation : unmanaged, IActivation =>
         Launch.Run(
             new ChannelBackward<TActivation>
             {
@@ -90,7 +94,8 @@ internal static unsafe class ChannelNorm
     private interface ITerms
     {
         /// <summary>What a vector of channels of a segment has in common.</summary>
-        void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged;
+        void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
+            where V : unmanaged;
 
         /// <summary>The terms of a vector at an element.</summary>
         void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged;
@@ -111,7 +116,15 @@ internal static unsafe class ChannelNorm
         }
 
         public void Run<TTerms>(TTerms terms, nint channels) where TTerms : unmanaged, ITerms => Launch.Run(
-            new ChannelSums<TTerms> { Terms = terms, Rows = _rows, PerChunk = _perChunk, Chunks = _chunks, Channels = channels, Target = _sums.Pointer },
+            new ChannelSums<TTerms>
+            {
+                Terms = terms,
+                Rows = _rows,
+                PerChunk = _perChunk,
+                Chunks = _chunks,
+                Channels = channels,
+                Target = _sums.Pointer,
+            },
             _segments * _chunks, Math.Max(1, ElementsPerChunk / (_perChunk * channels)), Isa.For(channels));
 
         public (double First, double Second) Total(nint segment, nint channel)
@@ -151,7 +164,8 @@ internal static unsafe class ChannelNorm
                 {
                     terms.Constants(segment, Rows, channels, c, n, out V mean0, out V scale0, out V shift0);
                     terms.Constants(segment, Rows, channels, c + n, n, out V mean1, out V scale1, out V shift1);
-                    V even0 = default, even1 = default, odd0 = default, odd1 = default, evenProduct0 = default, evenProduct1 = default, oddProduct0 = default, oddProduct1 = default;
+                    V even0 = default, even1 = default, odd0 = default, odd1 = default, evenProduct0 = default, evenProduct1 = default;
+                    V oddProduct0 = default, oddProduct1 = default;
                     nint i = from + c;
                     for (; i < to - channels; i += 2 * channels)
                     {
@@ -189,7 +203,8 @@ internal static unsafe class ChannelNorm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add<V>(in TTerms terms, nint element, nint lanes, V mean, V scale, V shift, ref V sum, ref V product) where V : unmanaged
+        private static void Add<V>(in TTerms terms, nint element, nint lanes, V mean, V scale, V shift, ref V sum, ref V product)
+            where V : unmanaged
         {
             terms.At(element, lanes, mean, scale, shift, out V g, out V d);
             sum += g;
@@ -203,14 +218,17 @@ internal static unsafe class ChannelNorm
         public float* X;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged
+        public readonly void Constants<V>(
+            nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
+            where V : unmanaged
         {
             mean = Load<V>(X + (segment * rows + Pivot(rows)) * channels + channel, lanes);
             scale = shift = default;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged => g = d = Load<V>(X + element, lanes) - mean;
+        public readonly void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged =>
+            g = d = Load<V>(X + element, lanes) - mean;
     }
 
     /// <summary>The gradients behind the activation, and their products with the deviations from the mean.</summary>
@@ -220,7 +238,9 @@ internal static unsafe class ChannelNorm
         public ChannelAffine Affine;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged =>
+        public readonly void Constants<V>(
+            nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
+            where V : unmanaged =>
             Affine.Load(segment * channels + channel, lanes, out mean, out scale, out shift);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -290,7 +310,8 @@ internal static unsafe class ChannelNorm
                 {
                     gradients.Affine.Load(k + c, n, out V mean0, out V scale0, out V shift0);
                     gradients.Affine.Load(k + c + n, n, out V mean1, out V scale1, out V shift1);
-                    V beta0 = Load<V>(Beta + k + c), beta1 = Load<V>(Beta + k + c + n), gamma0 = Load<V>(Gamma + k + c), gamma1 = Load<V>(Gamma + k + c + n);
+                    V beta0 = Load<V>(Beta + k + c), beta1 = Load<V>(Beta + k + c + n), gamma0 = Load<V>(Gamma + k + c);
+                    V gamma1 = Load<V>(Gamma + k + c + n);
                     for (nint i = from * channels + c; i < to * channels; i += channels)
                     {
                         gradients.At(i, n, mean0, scale0, shift0, out V g0, out V d0);

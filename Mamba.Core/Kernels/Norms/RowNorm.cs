@@ -42,7 +42,8 @@ internal unsafe struct RowNormForward : IKernel
     {
         nint n = Count<V>(), columns = Columns;
         float* weight = Weight, bias = Bias;
-        float* sums = stackalloc float[RowNorm.RowsPerGroup], mean = stackalloc float[RowNorm.RowsPerGroup], rstd = stackalloc float[RowNorm.RowsPerGroup];
+        float* sums = stackalloc float[RowNorm.RowsPerGroup], mean = stackalloc float[RowNorm.RowsPerGroup];
+        float* rstd = stackalloc float[RowNorm.RowsPerGroup];
         new Span<float>(mean, RowNorm.RowsPerGroup).Clear();
         for (nint row = begin, rows; row < end; row += rows)
         {
@@ -73,7 +74,8 @@ internal unsafe struct RowNormForward : IKernel
                 RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * i);
                 // Past the end a row is its mean.
                 nint lanes = Math.Min(n, columns - i);
-                V d0 = Load(x0 + i, lanes, m0) - m0, d1 = Load(x1 + i, lanes, m1) - m1, d2 = Load(x2 + i, lanes, m2) - m2, d3 = Load(x3 + i, lanes, m3) - m3;
+                V d0 = Load(x0 + i, lanes, m0) - m0, d1 = Load(x1 + i, lanes, m1) - m1, d2 = Load(x2 + i, lanes, m2) - m2;
+                V d3 = Load(x3 + i, lanes, m3) - m3;
                 s0 = Fma(d0, d0, s0);
                 s1 = Fma(d1, d1, s1);
                 s2 = Fma(d2, d2, s2);
@@ -121,17 +123,20 @@ internal unsafe struct RowNormBackward : IKernel
             rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint r1 = Math.Min(1, rows - 1), r2 = Math.Min(2, rows - 1), r3 = rows - 1;
             float* x0 = X + row * columns, x1 = x0 + r1 * columns, x2 = x0 + r2 * columns, x3 = x0 + r3 * columns;
-            float* dy0 = Dy + row * columns, dy1 = rows > 1 ? dy0 + columns : absent.Pointer, dy2 = rows > 2 ? dy0 + 2 * columns : absent.Pointer;
+            float* dy0 = Dy + row * columns, dy1 = rows > 1 ? dy0 + columns : absent.Pointer;
+            float* dy2 = rows > 2 ? dy0 + 2 * columns : absent.Pointer;
             float* dy3 = rows > 3 ? dy0 + 3 * columns : absent.Pointer, mean = Mean + row, rstd = Rstd + row;
             V mean0 = Broadcast<V>(mean[0]), mean1 = Broadcast<V>(mean[r1]), mean2 = Broadcast<V>(mean[r2]), mean3 = Broadcast<V>(mean[r3]);
             V rstd0 = Broadcast<V>(rstd[0]), rstd1 = Broadcast<V>(rstd[r1]), rstd2 = Broadcast<V>(rstd[r2]), rstd3 = Broadcast<V>(rstd[r3]);
-            V sum0 = default, sum1 = default, sum2 = default, sum3 = default, dot0 = default, dot1 = default, dot2 = default, dot3 = default;
+            V sum0 = default, sum1 = default, sum2 = default, sum3 = default, dot0 = default, dot1 = default, dot2 = default;
+            V dot3 = default;
             for (nint i = 0; i < columns; i += n)
             {
                 RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * i);
                 RowNorm.PrefetchFourVectors<V>(dy0 + RowNorm.PrefetchRows * columns + 4 * i);
                 nint lanes = Math.Min(n, columns - i);
-                V dw = Load<V>(dWeight + i, lanes), db = Load<V>(dBias + i, lanes), w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
+                V dw = Load<V>(dWeight + i, lanes), db = Load<V>(dBias + i, lanes);
+                V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
                 Add(Load<V>(dy0 + i, lanes), (Load<V>(x0 + i, lanes) - mean0) * rstd0, w, ref dw, ref db, ref sum0, ref dot0);
                 Add(Load<V>(dy1 + i, lanes), (Load<V>(x1 + i, lanes) - mean1) * rstd1, w, ref dw, ref db, ref sum1, ref dot1);
                 Add(Load<V>(dy2 + i, lanes), (Load<V>(x2 + i, lanes) - mean2) * rstd2, w, ref dw, ref db, ref sum2, ref dot2);
@@ -141,7 +146,8 @@ internal unsafe struct RowNormBackward : IKernel
             }
             if (Dx == null) continue;
             float* dx0 = Dx + row * columns, nowhere = absent.Pointer + columns;
-            float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere, dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
+            float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere;
+            float* dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
             HorizontalSums.Run(sum0, sum1, sum2, sum3, a, add: false);
             HorizontalSums.Run(dot0, dot1, dot2, dot3, b, add: false);
             for (nint r = 0; r < RowNorm.RowsPerGroup; r++) (a[r], b[r]) = (Center ? a[r] / columns : 0f, b[r] / columns);

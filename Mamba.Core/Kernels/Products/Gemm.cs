@@ -22,7 +22,8 @@ internal static unsafe class Gemm
         bool packs = plan.BPanels == BPanels.PackFirst && plan.Algorithm == GemmAlgorithm.Tiles;
         using Scratch packed = new(packs ? PackedPanels.Size(k, n, width) : 0);
         if (packs) PackedPanels.Run(PanelSource.Of(k, n, b), packed.Pointer, width);
-        Execute(plan, a, packs ? PanelView.Packed(packed.Pointer, k, plan.PanelWidth) : PanelView.InPlace(b, plan.PanelWidth), c, cRowStride, epilogue);
+        PanelView panels = packs ? PanelView.Packed(packed.Pointer, k, plan.PanelWidth) : PanelView.InPlace(b, plan.PanelWidth);
+        Execute(plan, a, panels, c, cRowStride, epilogue);
     }
 
     /// <summary>The same with B packed before, at <paramref name="width"/>.</summary>
@@ -99,7 +100,8 @@ internal static unsafe class Gemm
     /// <see cref="PanelSize{V}"/> floats. Each step of a tile prefetches one cache line of <paramref name="prefetch"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add, PrefetchRange prefetch = default)
+    public static void Serial<V>(nint m, nint n, nint k, Matrix a, Matrix b, Matrix c, float* panel, bool add,
+        PrefetchRange prefetch = default)
         where V : unmanaged
     {
         nint width = 2 * Count<V>();
@@ -121,7 +123,8 @@ internal static unsafe class Gemm
                 // The prefetch distance counts from the first row of a tile, so it changes from tile to tile.
                 rows = prefetch.Length > 0 ? Math.Min(MicroKernel.MaxRowsOfTwoVectors, m - row) : m - row;
                 float* rowOfA = a.Pointer + row * a.RowStride;
-                (tile.PrefetchDistance, tile.PrefetchStride) = prefetch.Length > 0 ? ((nint)(prefetch.Pointer - rowOfA), CacheLine) : (0, 0);
+                (tile.PrefetchDistance, tile.PrefetchStride) =
+                    prefetch.Length > 0 ? ((nint)(prefetch.Pointer - rowOfA), CacheLine) : (0, 0);
                 prefetch = prefetch.Skip(k * CacheLine);
                 PanelProduct.Run<V>(tile, rows, rowOfA, panelOfB, c.Pointer + row * c.RowStride + column, lanes, new Epilogue(add: add));
             }

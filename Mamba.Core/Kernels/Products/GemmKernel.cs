@@ -98,7 +98,13 @@ internal unsafe struct GemmKernel : IKernel
         if (Plan.ACopy == ACopy.RowBlocks) a = CopyBlock<V>(a, rows, depth, scratch);
         if (Plan.ACopy == ACopy.TransposedTiles) a = GatherTiles(a, rows, depth, scratch);
         // Twelve gathered rows take twelve times the depth.
-        return new RowsOfA { Matrix = a, RowStride = Plan.ACopy == ACopy.TransposedTiles ? depth : a.RowStride, Rows = rows, Depth = depth };
+        return new RowsOfA
+        {
+            Matrix = a,
+            RowStride = Plan.ACopy == ACopy.TransposedTiles ? depth : a.RowStride,
+            Rows = rows,
+            Depth = depth,
+        };
     }
 
     /// <summary>Loop 5 inside an item: groups of panels that fit the second-level cache.</summary>
@@ -124,14 +130,16 @@ internal unsafe struct GemmKernel : IKernel
         for (nint r = 0; r < rows; r += height)
         {
             if (transposedInPlace) (tile.PrefetchDistance, tile.PrefetchStride) = (MicroKernel.MaxRows, a.ColumnStride);
-            else if (a.RowStride == depth) (tile.PrefetchDistance, tile.PrefetchStride) = (MicroKernel.MaxRows * depth, MicroKernel.MaxRows);
+            else if (a.RowStride == depth)
+                (tile.PrefetchDistance, tile.PrefetchStride) = (MicroKernel.MaxRows * depth, MicroKernel.MaxRows);
             for (nint column = 0; column < columns; column += width)
             {
                 PanelProduct.Run<V>(
                     tile, Math.Min(height, rows - r), a.Pointer + r * rowStride, panels + column / width * B.PanelStride,
                     c + r * CRowStride + column, Math.Min(width, columns - column), epilogue.At(column));
                 // After the first panel the rows are in the cache. The second one prefetches the next block of a transposed A.
-                (tile.PrefetchDistance, tile.PrefetchStride) = column == 0 && transposedInPlace ? (block.NextBlock, a.ColumnStride) : (0, 0);
+                (tile.PrefetchDistance, tile.PrefetchStride) =
+                    column == 0 && transposedInPlace ? (block.NextBlock, a.ColumnStride) : (0, 0);
             }
         }
     }

@@ -234,7 +234,8 @@ internal readonly record struct GemmPlan
         nint blocks = Launch.CeilDiv(M, rows), items = copies ? MinCopyingItems : MinItems;
         nint shared = Math.Max(1, panels * Math.Min(blocks, items) / items), fit = Math.Max(1, PanelGroupFloats / (depth * PanelWidth));
         nint perItem = Launch.BalancedSize(panels, copies ? shared : Math.Min(shared, fit));
-        plan = plan with { RowsPerBlock = rows, BlockDepth = depth, PanelsPerItem = perItem, PanelsPerGroup = Launch.BalancedSize(perItem, fit) };
+        plan = plan with { RowsPerBlock = rows, BlockDepth = depth, PanelsPerItem = perItem };
+        plan = plan with { PanelsPerGroup = Launch.BalancedSize(perItem, fit) };
         bool isSerial = parts == 1 && M * panels * PanelWidth * K <= MaxSerialMacs;
         return plan with { Grain = isSerial ? plan.Items : 1 };
     }

@@ -21,7 +21,8 @@ internal static unsafe class MicroKernel
 
     /// <summary>One tile of a height that there is, of one vector or two, over a block of its sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output) where V : unmanaged
+    public static void Run<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
+        where V : unmanaged
     {
         switch (height)
         {

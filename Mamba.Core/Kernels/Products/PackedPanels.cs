@@ -86,7 +86,8 @@ internal unsafe struct PackedPanels : IKernel
             PackTaps<V>(s, from, columns, target);
             return;
         }
-        if (s is { InnerStride: -1, ColumnStride: > 1 and <= TransposeRows } && s.OuterStride == -s.Inner && s.ColumnStride == s.Outer * s.Inner)
+        if (s is { InnerStride: -1, ColumnStride: > 1 and <= TransposeRows } && s.OuterStride == -s.Inner
+            && s.ColumnStride == s.Outer * s.Inner)
         {
             nint taps = s.ColumnStride, tap = s.Length * width;
             PackColumnsOfTaps<V>(from - (taps - 1), s.RowStride, s.Length, columns, taps, target + (taps - 1) * tap, -tap);
@@ -122,7 +123,8 @@ internal unsafe struct PackedPanels : IKernel
         float* turned = stackalloc float[(int)(TransposeRows * 2 * 16)];
         for (nint begin = 0; begin < s.Length; begin += block)
         {
-            nint channels = Math.Min(block, s.Length - begin), rows = channels * taps, next = Math.Min(block, s.Length - begin - channels) * taps;
+            nint channels = Math.Min(block, s.Length - begin), rows = channels * taps;
+            nint next = Math.Min(block, s.Length - begin - channels) * taps;
             if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
             float* these = from + begin * taps;
             nint shares = Launch.CeilDiv(columns, Transpose.Side);
@@ -146,7 +148,8 @@ internal unsafe struct PackedPanels : IKernel
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    public static void PackColumnsOfTaps<V>(float* weights, nint step, nint steps, nint columns, nint taps, float* target, nint tapStride) where V : unmanaged
+    public static void PackColumnsOfTaps<V>(float* weights, nint step, nint steps, nint columns, nint taps, float* target, nint tapStride)
+        where V : unmanaged
     {
         nint width = 2 * Count<V>();
         float* turned = stackalloc float[(int)(TransposeRows * 2 * 16)];

@@ -28,13 +28,16 @@ internal static unsafe class PanelProduct
     public static void Run<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         // A few last columns: half a vector takes half the time where the processor splits vectors, and as long where it does not.
-        if (2 * lanes <= Count<V>()) Launch.RunAtHalfWidth<HalfWidthProduct, V>(new HalfWidthProduct { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
+        if (2 * lanes <= Count<V>())
+            Launch.RunAtHalfWidth<HalfWidthProduct, V>(
+                new HalfWidthProduct { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
         else Tiles<V>(t, rows, a, b, c, lanes, epilogue);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    private static void Tiles<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
+    private static void Tiles<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue)
+        where V : unmanaged
     {
         nint n = Count<V>(), width = lanes <= n ? n : 2 * n, outer = t.OuterBlock, inner = t.InnerBlock, length = t.LengthBlock;
         bool narrow = width == n, whole = lanes == width;
@@ -42,7 +45,15 @@ internal static unsafe class PanelProduct
         {
             Block<V>(
                 t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, PrefetchDistance = t.PrefetchDistance }, rows, narrow, a, b,
-                new() { Target = c, TargetRowStride = t.CRowStride, Addend = epilogue.Add ? c + epilogue.AddendOffset : null, AddendRowStride = t.CRowStride, Bias = epilogue.Bias, Relu = epilogue.Relu });
+                new()
+                {
+                    Target = c,
+                    TargetRowStride = t.CRowStride,
+                    Addend = epilogue.Add ? c + epilogue.AddendOffset : null,
+                    AddendRowStride = t.CRowStride,
+                    Bias = epilogue.Bias,
+                    Relu = epilogue.Relu,
+                });
             return;
         }
         // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
@@ -63,7 +74,8 @@ internal static unsafe class PanelProduct
                 for (nint j = 0; j < t.Inner; j += inner)
                     for (nint k = 0; k < t.Length; k += length)
                     {
-                        (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
+                        (block.Outer, block.Inner, block.Length) =
+                            (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
                         block.PrefetchDistance = t.PrefetchStride == 0 ? 0 : t.PrefetchDistance + k * (t.PrefetchStride - t.AColumnStride);
                         TileOutput output = partial;
                         bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
@@ -79,7 +91,8 @@ internal static unsafe class PanelProduct
                             output.TargetRowStride = t.CRowStride;
                             output.Relu = epilogue.Relu;
                         }
-                        Block<V>(t, block, count, narrow, a + r * t.ARowStride + i * t.OuterStride + j * t.InnerStride + k * t.AColumnStride, panel, output);
+                        Block<V>(t, block, count, narrow,
+                            a + r * t.ARowStride + i * t.OuterStride + j * t.InnerStride + k * t.AColumnStride, panel, output);
                         panel += block.Outer * block.Inner * block.Length * t.BRowStride;
                     }
             if (!whole) WriteSums<V>(count, sums, width, target, t.CRowStride, lanes, epilogue);
@@ -88,7 +101,8 @@ internal static unsafe class PanelProduct
 
     /// <summary>Rows of tiles over one block of the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output) where V : unmanaged
+    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output)
+        where V : unmanaged
     {
         nint height;
         for (nint r = 0; r < rows; r += height, a += height * t.ARowStride, output.Target += height * output.TargetRowStride)
@@ -111,7 +125,8 @@ internal static unsafe class PanelProduct
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WriteSums<V>(nint rows, float* sums, nint sumRowStride, float* c, nint cRowStride, nint lanes, in Epilogue epilogue) where V : unmanaged
+    private static void WriteSums<V>(nint rows, float* sums, nint sumRowStride, float* c, nint cRowStride, nint lanes, in Epilogue epilogue)
+        where V : unmanaged
     {
         for (nint r = 0; r < rows; r++, sums += sumRowStride, c += cRowStride)
             for (nint i = 0; i < lanes; i += Count<V>())

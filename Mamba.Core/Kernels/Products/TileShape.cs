@@ -37,14 +37,23 @@ internal struct TileShape
         TileShape t = this;
         t.BRowStride = 2 * Count<V>();
         (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Launch.BalancedSize(Length, longest));
-        if (Inner * Length <= longest) (t.OuterBlock, t.InnerBlock) = (Launch.BalancedSize(Outer, longest / Math.Max(1, Inner * Length)), Inner);
+        if (Inner * Length <= longest)
+            (t.OuterBlock, t.InnerBlock) = (Launch.BalancedSize(Outer, longest / Math.Max(1, Inner * Length)), Inner);
         else if (Length <= longest) t.InnerBlock = Launch.BalancedSize(Inner, longest / Length);
         return t;
     }
 
     /// <summary>The shape of a product's tiles: one run over K. The stride of B is that of packed panels.</summary>
     public static TileShape OfProduct<V>(Matrix a, nint k, nint cRowStride) where V : unmanaged =>
-        new TileShape { ARowStride = a.RowStride, AColumnStride = a.ColumnStride, Outer = 1, Inner = 1, Length = k, CRowStride = cRowStride }
+        new TileShape
+        {
+            ARowStride = a.RowStride,
+            AColumnStride = a.ColumnStride,
+            Outer = 1,
+            Inner = 1,
+            Length = k,
+            CRowStride = cRowStride,
+        }
             .InBlocks<V>(ProductBlock);
 
     /// <summary>The blocks of the inner dimension of a product.</summary>

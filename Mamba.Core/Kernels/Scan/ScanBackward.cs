@@ -52,7 +52,8 @@ internal unsafe struct ScanBackward : IKernel
         for (nint index = begin; index < end; index++)
         {
             ScanItem item = s.Item(index);
-            nint ofItem = s.StateOffset(item.Sequence, item.FirstBlock), blocks = item.EndBlock - item.FirstBlock, vectors = (item.Sequence * s.Blocks + item.FirstBlock) * n;
+            nint ofItem = s.StateOffset(item.Sequence, item.FirstBlock), blocks = item.EndBlock - item.FirstBlock;
+            nint vectors = (item.Sequence * s.Blocks + item.FirstBlock) * n;
             new Span<float>(Gradients.A + ofItem, (int)(blocks * size)).Clear();
             new Span<float>(Gradients.D + vectors, (int)(blocks * n)).Clear();
             new Span<float>(Gradients.DeltaBias + vectors, (int)(blocks * n)).Clear();
@@ -62,7 +63,8 @@ internal unsafe struct ScanBackward : IKernel
                 nint start = (t - 1) / length * length, token = s.Token(item.Batch, start);
                 chunk.Count = t - start;
                 float* b = SelectiveScan.PaddedFactors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.RowStride);
-                float* c = SelectiveScan.PaddedFactors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
+                float* c = SelectiveScan.PaddedFactors(
+                    s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
                 for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
                     nint channel = s.ChannelOf(block, out nint lanes), state = (block - item.FirstBlock) * size;
@@ -74,7 +76,8 @@ internal unsafe struct ScanBackward : IKernel
                         chunk.B = b + k;
                         chunk.C = c + k;
                         SelectiveScan.Scan<V>(chunk);
-                        WalkBack<V>(chunk, arrays, Carries + ofItem + state + k * n, Gradients.A + ofItem + state + k * n, sumB + k, sumC + k, full, add: block > item.FirstBlock);
+                        WalkBack<V>(chunk, arrays, Carries + ofItem + state + k * n, Gradients.A + ofItem + state + k * n, sumB + k,
+                            sumC + k, full, add: block > item.FirstBlock);
                     }
                     nint vector = vectors + (block - item.FirstBlock) * n;
                     Finish<V>(token, chunk.Count, channel, lanes, arrays, Gradients.D + vector, Gradients.DeltaBias + vector);
@@ -102,7 +105,8 @@ internal unsafe struct ScanBackward : IKernel
             if (Gradients.U != null) Prefetch(Gradients.U + offset);
             if (Gradients.Delta != null) Prefetch(Gradients.Delta + offset);
             if (Gradients.Z != null) Prefetch(Gradients.Z + offset);
-            V dt = Inputs.StepSize<V>(offset, channel, lanes, out V slope), u = Load<V>(Inputs.U + offset, lanes), gy = Load<V>(Dy + offset, lanes);
+            V dt = Inputs.StepSize<V>(offset, channel, lanes, out V slope), u = Load<V>(Inputs.U + offset, lanes);
+            V gy = Load<V>(Dy + offset, lanes);
             if (Inputs.Z != null)
             {
                 V z = Load<V>(Inputs.Z + offset, lanes), gate = Sigmoid(z);
@@ -121,10 +125,13 @@ internal unsafe struct ScanBackward : IKernel
 
     /// <summary>Walks four states backwards. The sums over lanes, for B and C, are a row apart from token to token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WalkBack<V>(in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRowStride, bool add) where V : unmanaged
+    private static void WalkBack<V>(
+        in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRowStride, bool add)
+        where V : unmanaged
     {
         nint n = Count<V>(), last = chunk.Count - 1, row = chunk.RowStride;
-        float* a = chunk.A, b = chunk.B + last * row, c = chunk.C + last * row, h = chunk.Kept + 4 * last * n, e = chunk.Decays + 4 * last * n;
+        float* a = chunk.A, b = chunk.B + last * row, c = chunk.C + last * row, h = chunk.Kept + 4 * last * n;
+        float* e = chunk.Decays + 4 * last * n;
         float* allDy = tokens.Dy, allDt = tokens.Dt, allDtU = tokens.DtU, throughA = tokens.ThroughA, throughB = tokens.ThroughB;
         sumB += last * sumRowStride;
         sumC += last * sumRowStride;
@@ -178,10 +185,12 @@ internal unsafe struct ScanBackward : IKernel
 
     /// <summary>What a token gives once the walk has been through all states.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias) where V : unmanaged
+    private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias)
+        where V : unmanaged
     {
         nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
-        V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes), ofD = Load<V>(sumD), ofBias = Load<V>(sumBias), one = Broadcast<V>(1f);
+        V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes), ofD = Load<V>(sumD), ofBias = Load<V>(sumBias);
+        V one = Broadcast<V>(1f);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
             V u = Load<V>(Inputs.U + offset, lanes), gy = Load<V>(t.Dy + i), throughB = Load<V>(t.ThroughB + i);

@@ -15,7 +15,8 @@ namespace Mamba.Core.Kernels.Scan;
 /// <param name="Segments">Parts of the sequence scanned at once; 1 in the sequential schedule.</param>
 /// <param name="Width">The vector width, the same forwards and backwards, since kept states are laid out by it.</param>
 /// <param name="Reverse">Whether the scan starts at the last token; all positions in time below count in the order of the scan.</param>
-internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels, nint States, nint Groups, nint Segments, VectorWidth Width, bool Reverse)
+internal readonly record struct ScanShape(
+    nint Batch, nint Length, nint Channels, nint States, nint Groups, nint Segments, VectorWidth Width, bool Reverse)
 {
     /// <summary>States that the recurrence takes side by side: four chains of exponentials, with h in registers over all tokens of a chunk.</summary>
     public const int StatesAtOnce = 4;
@@ -46,7 +47,9 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
     /// Channel blocks that one work item takes through the sequence together, chunk by chunk: neighbours, whose tokens lie side by side in memory. The sums of
     /// the backward pass over channels are N numbers a token and item for B and C each, so an item takes at least N channels, and more where there are items enough.
     /// </summary>
-    public nint BlocksPerItem => Math.Max(Launch.CeilDiv(States, Lanes), Launch.CeilDiv(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
+    public nint BlocksPerItem =>
+        Math.Max(Launch.CeilDiv(States, Lanes),
+            Launch.CeilDiv(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
 
     public nint ItemsPerGroup => Launch.CeilDiv(BlocksPerGroup, BlocksPerItem);
 
@@ -90,7 +93,8 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
     {
         nint part = index % ItemsPerGroup, rest = index / ItemsPerGroup, group = rest % Groups, sequence = rest / Groups;
         nint firstBlock = group * BlocksPerGroup + part * BlocksPerItem;
-        return new(part, group, sequence, sequence / Segments, sequence % Segments, firstBlock, Math.Min(firstBlock + BlocksPerItem, (group + 1) * BlocksPerGroup));
+        return new(part, group, sequence, sequence / Segments, sequence % Segments, firstBlock,
+            Math.Min(firstBlock + BlocksPerItem, (group + 1) * BlocksPerGroup));
     }
 }
 

@@ -55,10 +55,13 @@ internal static unsafe class SelectiveScan
         {
             using Scratch decays = new(s.Batch * s.Segments * s.Blocks * s.StateSize);
             // h_local of segment i goes where the start of segment i + 1 will stand.
-            Launch.Run(new ScanCarry { Shape = s, Inputs = inputs, Carries = starts, Decays = decays.Pointer }, s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
+            Launch.Run(
+                new ScanCarry { Shape = s, Inputs = inputs, Carries = starts, Decays = decays.Pointer },
+                s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
             for (nint b = 0; b < s.Batch; b++)
                 for (nint segment = 1; segment < s.Segments; segment++)
-                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment, 0));
+                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment - 1, 0),
+                        starts + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment, 0));
         }
         Launch.Run(
             new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Items, s.Grain, s.Width);
@@ -78,10 +81,12 @@ internal static unsafe class SelectiveScan
         {
             using Scratch decays = new(s.Batch * s.Segments * s.Blocks * s.StateSize);
             Launch.Run(
-                new ScanCarry { Shape = s, Inputs = inputs, Dy = dy, Carries = carries, Decays = decays.Pointer }, s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
+                new ScanCarry { Shape = s, Inputs = inputs, Dy = dy, Carries = carries, Decays = decays.Pointer },
+                s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
             for (nint b = 0; b < s.Batch; b++)
                 for (nint segment = s.Segments - 1; segment > 0; segment--)
-                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment, 0), carries + s.StateOffset(b * s.Segments + segment, 0), carries + s.StateOffset(b * s.Segments + segment - 1, 0));
+                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment, 0),
+                        carries + s.StateOffset(b * s.Segments + segment, 0), carries + s.StateOffset(b * s.Segments + segment - 1, 0));
         }
         Launch.Run(
             new ScanBackward { Shape = s, Inputs = inputs, Kept = kept, Dy = dy, Carries = carries, Gradients = gradients },
@@ -246,7 +251,8 @@ internal unsafe struct ScanForward : IKernel
     {
         ScanShape s = Shape;
         nint n = Count<V>(), size = s.StateSize, full = s.FullStates, length = s.ChunkLength;
-        using Scratch states = new(s.BlocksPerItem * size), tokens = new(3 * length * n), factors = new(2 * length * full), decays = new(length * ScanShape.StatesAtOnce * n);
+        using Scratch states = new(s.BlocksPerItem * size), tokens = new(3 * length * n), factors = new(2 * length * full);
+        using Scratch decays = new(length * ScanShape.StatesAtOnce * n);
         float* dt = tokens.Pointer, dtu = dt + length * n, y = dtu + length * n;
         ScanChunk chunk = new() { Dt = dt, DtU = dtu, Y = y, Decays = decays.Pointer };
         for (nint index = begin; index < end; index++)
@@ -259,9 +265,11 @@ internal unsafe struct ScanForward : IKernel
             {
                 nint token = s.Token(item.Batch, t);
                 chunk.Count = Math.Min(stop - t, length);
-                if (Kept != null) Copy(states.Pointer, Kept + s.StateOffset(item.Batch * s.Chunks + t / length, item.FirstBlock), allStates);
+                if (Kept != null)
+                    Copy(states.Pointer, Kept + s.StateOffset(item.Batch * s.Chunks + t / length, item.FirstBlock), allStates);
                 float* b = SelectiveScan.PaddedFactors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.RowStride);
-                float* c = SelectiveScan.PaddedFactors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
+                float* c = SelectiveScan.PaddedFactors(
+                    s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
                 for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
                     nint channel = s.ChannelOf(block, out nint lanes);
@@ -281,7 +289,8 @@ internal unsafe struct ScanForward : IKernel
         }
     }
 
-    internal static void Copy(float* from, float* to, nint count) => new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
+    internal static void Copy(float* from, float* to, nint count) =>
+        new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
 
     /// <summary>What a token takes once for all states: dt, dt u and D u. Chains of several tokens overlap.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -338,7 +347,8 @@ internal unsafe struct ScanCarry : IKernel
         bool backward = Dy != null;
         for (nint item = begin; item < end; item++)
         {
-            nint block = item % s.Blocks, other = s.Segments - 1, b = item / s.Blocks / other, segment = item / s.Blocks % other + (backward ? 1 : 0);
+            nint block = item % s.Blocks, other = s.Segments - 1, b = item / s.Blocks / other;
+            nint segment = item / s.Blocks % other + (backward ? 1 : 0);
             nint channel = s.ChannelOf(block, out nint lanes), group = block / s.BlocksPerGroup;
             (nint first, nint stop) = s.Tokens(segment);
             float* a = inputs.A + block * s.StateSize, h = Carries + s.StateOffset(b * s.Segments + segment + (backward ? -1 : 1), block);
@@ -354,13 +364,15 @@ internal unsafe struct ScanCarry : IKernel
                     V gy = Load<V>(Dy + offset, lanes);
                     if (inputs.Z != null) gy *= Silu.Apply(Load<V>(inputs.Z + offset, lanes));
                     float* ct = inputs.C + (token * s.Groups + group) * states;
-                    for (nint k = 0; k < states; k++) Store(Exp2(dt * Load<V>(a + k * n)) * Fma(gy, Broadcast<V>(ct[k]), Load<V>(h + k * n)), h + k * n);
+                    for (nint k = 0; k < states; k++)
+                        Store(Exp2(dt * Load<V>(a + k * n)) * Fma(gy, Broadcast<V>(ct[k]), Load<V>(h + k * n)), h + k * n);
                 }
                 else
                 {
                     V dtu = dt * Load<V>(inputs.U + offset, lanes);
                     float* bt = inputs.B + (token * s.Groups + group) * states;
-                    for (nint k = 0; k < states; k++) Store(Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k])), h + k * n);
+                    for (nint k = 0; k < states; k++)
+                        Store(Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k])), h + k * n);
                 }
             }
             float* decay = Decays + s.StateOffset(b * s.Segments + segment, block);
