@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Convolutions of every kind in the zoo: large images with few channels, small ones with many, strided, dilated, pointwise.</summary>
+/// <summary>
+/// Convolutions of every kind in the zoo: large images with few channels, small ones with many, strided, dilated, pointwise.
+/// </summary>
 public class ConvBench : OperatorBench
 {
     public override IEnumerable<OperatorPass> Passes => [OperatorPass.Forward, OperatorPass.InputGradient, OperatorPass.WeightGradient];

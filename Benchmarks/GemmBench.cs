@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Matrix products: the linear layers of the zoo, from one row or one channel to hundreds, and products with transposed operands.</summary>
+/// <summary>
+/// Matrix products: the linear layers of the zoo, from one row or one channel to hundreds, and products with transposed operands.
+/// </summary>
 public class GemmBench : OperatorBench
 {
     public override IEnumerable<OperatorPass> Passes => [OperatorPass.Forward, OperatorPass.InputGradient, OperatorPass.WeightGradient];

@@ -6,8 +6,8 @@ using Mamba.Models.Zoo;
 namespace Mamba.Benchmarks;
 
 /// <summary>
-/// Whole models at their own sizes: inference of one image, and a training step of two, or of 64 small ones. At the width of the process alone (MAMBA_ISA
-/// chooses it): U-Net takes seconds without vectors.
+/// Whole models at their own sizes: inference of one image, and a training step of two images, or of 64 small ones. The width is that of
+/// the process (MAMBA_ISA), since U-Net takes seconds without vectors.
 /// </summary>
 public class ModelBench : KernelBench
 {

@@ -10,8 +10,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Benchmarks;
 
 /// <summary>
-/// <c>Results/&lt;cpu&gt;.md</c> beside this file: a section a benchmark class, a row a case, a column a vector width and number of threads. A run replaces the
-/// sections of the classes that it ran and leaves the others.
+/// <c>Results/&lt;cpu&gt;.md</c> beside this file. A benchmark class has a section, a case a row, a vector width and number of threads a
+/// column. A run replaces the sections of its classes and keeps the others.
 /// </summary>
 internal static partial class ResultsFile
 {
@@ -24,20 +24,23 @@ internal static partial class ResultsFile
                 Put(summary.BenchmarksCases[0].Descriptor.Type.Name, Table(summary));
     }
 
-    /// <summary>Writes a section in the place of the one with this title, or in its place in the alphabet.</summary>
+    /// <summary>Replaces the section of this title, or inserts it in alphabetical order.</summary>
     /// <param name="title">The title.</param>
-    /// <param name="markdown">What stands below it.</param>
+    /// <param name="markdown">The text below the title.</param>
     public static void Put(string title, string markdown)
     {
-        string path = Path.Combine(Folder(),
-            $"{NotInNames().Replace(Processor.Name.ToLowerInvariant(), "-").Trim('-')}-{Isa.Supported.Max(w => w == VectorWidth.Portable ? VectorWidth.Scalar : w).ToString().ToLowerInvariant()}.md");
+        string processor = NotInNames().Replace(Processor.Name.ToLowerInvariant(), "-").Trim('-');
+        VectorWidth widest = Isa.Supported.Max(w => w == VectorWidth.Portable ? VectorWidth.Scalar : w);
+        string path = Path.Combine(Folder(), $"{processor}-{widest.ToString().ToLowerInvariant()}.md");
         SortedDictionary<string, string> sections = new(StringComparer.Ordinal);
         if (File.Exists(path))
             foreach (string section in File.ReadAllText(path).Split("\n## ")[1..])
                 sections[section[..section.IndexOf('\n')]] = section[(section.IndexOf('\n') + 1)..].Trim();
         sections[title] = markdown.Trim();
         StringBuilder text = new(
-            $"# {Processor.Name}\n\nA cell is the median time of a call and its share of the peak: that of the FMA where operations are counted, else of copying in memory. A column is a vector width and a number of threads.\n");
+            $"# {Processor.Name}\n\nA cell is the median time of a call and its share of the peak: "
+            + "that of the FMA where operations are counted, else of copying in memory. "
+            + "A column is a vector width and a number of threads.\n");
         foreach ((string name, string body) in sections) text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n{body}\n");
         Directory.CreateDirectory(Folder());
         File.WriteAllText(path, text.ToString());
@@ -59,8 +62,8 @@ internal static partial class ResultsFile
             return string.Create(CultureInfo.InvariantCulture,
                 $"{Column(column)} {Median(yardsticks, y => y.FmaPeak):F0} and {Median(yardsticks, y => y.CopyBandwidth):F1}");
         }));
-        text.Append(CultureInfo.InvariantCulture,
-            $".\n\n| | work | {string.Join(" | ", columns.Select(Column))} | bytes allocated |\n|---|---|{string.Concat(columns.Select(_ => "---|"))}---|\n");
+        text.Append(CultureInfo.InvariantCulture, $".\n\n| | work | {string.Join(" | ", columns.Select(Column))} | bytes allocated |\n");
+        text.Append(CultureInfo.InvariantCulture, $"|---|---|{string.Concat(columns.Select(_ => "---|"))}---|\n");
         foreach (var row in cells.GroupBy(c => c.Bench.Label))
         {
             text.Append(CultureInfo.InvariantCulture, $"| {row.Key} | {Amount(row.First().Yardstick)} |");
@@ -74,9 +77,14 @@ internal static partial class ResultsFile
         return text.ToString();
     }
 
-    private static string Cell(Yardstick yardstick, double nanoseconds) =>
-        string.Create(CultureInfo.InvariantCulture,
-            $"{(nanoseconds < 1e6 ? $"{nanoseconds / 1e3:G3} us" : $"{nanoseconds / 1e6:G4} ms")} ({100 * yardstick.Share(nanoseconds):F0} %)");
+    private static string Cell(Yardstick yardstick, double nanoseconds)
+    {
+        CultureInfo invariant = CultureInfo.InvariantCulture;
+        string time = nanoseconds < 1e6
+            ? string.Create(invariant, $"{nanoseconds / 1e3:G3} us")
+            : string.Create(invariant, $"{nanoseconds / 1e6:G4} ms");
+        return string.Create(invariant, $"{time} ({100 * yardstick.Share(nanoseconds):F0} %)");
+    }
 
     private static string Amount(Yardstick y) =>
         string.Create(CultureInfo.InvariantCulture,

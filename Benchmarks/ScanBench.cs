@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Selective scans of the zoo and one of VMamba's size, 16 states, in both schedules. Counted: three multiply-adds a state update.</summary>
+/// <summary>
+/// Selective scans of the zoo and one of VMamba's size, 16 states, in both schedules. A state update counts three multiply-adds.
+/// </summary>
 public class ScanBench : OperatorBench
 {
     private const int States = 16;

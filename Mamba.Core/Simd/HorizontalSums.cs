@@ -22,8 +22,8 @@ internal static unsafe class HorizontalSums
     }
 
     /// <summary>
-    /// The sums of the lanes of four vectors, in a fixed tree: twice two vectors are interleaved and added, after which each 128 bits hold a part of all four
-    /// sums. (Adding horizontally takes the same steps in one instruction, and longer.)
+    /// The horizontal sums of four vectors, in a fixed tree. Two vectors are interleaved and added, twice; each 128 bits then hold a part
+    /// of all four sums. (Instructions that add horizontally take the same steps, and longer.)
     /// </summary>
     [MethodImpl(Inline)]
     private static F32x4 Sum4<V>(V a, V b, V c, V d) where V : unmanaged

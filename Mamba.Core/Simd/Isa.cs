@@ -25,8 +25,8 @@ public enum VectorWidth
 }
 
 /// <summary>
-/// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c>
-/// (scalar, v128, v256, v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread.
+/// The choice of vector width. The default is the widest in hardware. The environment variable <c>MAMBA_ISA</c> (scalar, v128, v256, v512
+/// or portable) overrides it for the process, <see cref="Use"/> for the calling thread.
 /// </summary>
 public static class Isa
 {

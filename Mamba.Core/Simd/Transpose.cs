@@ -5,13 +5,14 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Mamba.Core.Simd;
 
-/// <summary>Turning small blocks of a matrix in registers. Numbers are moved, not computed, so the width of the kernel does not matter.</summary>
+/// <summary>
+/// Transposes small blocks of a matrix in registers. Numbers are moved, not computed, so the width of the kernel does not matter.
+/// </summary>
 internal static unsafe class Transpose
 {
     /// <summary>Rows and columns of a block.</summary>
     public const int Side = 4;
 
-    /// <summary>to[j toStride + i] = from[i fromStride + j] for i below <paramref name="rows"/> and j below <paramref name="columns"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(float* from, nint fromStride, nint rows, nint columns, float* to, nint toStride)
     {

@@ -26,7 +26,6 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static void Store<V>(V v, float* p) where V : unmanaged => Unsafe.WriteUnaligned(p, v);
 
-    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) from p on, zero in the others; nothing past them is read.</summary>
     [MethodImpl(Inline)]
     public static V Load<V>(float* p, nint n) where V : unmanaged
     {
@@ -107,21 +106,23 @@ internal static unsafe partial class Vec
         for (nint i = 0; i < n; i++) p[i] = ((float*)&v)[i];
     }
 
-    /// <summary>Asks for the cache line at an address, where the processor takes such hints.</summary>
+    /// <summary>Prefetches the cache line at an address, where the processor has such a hint.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* address)
     {
         if (Sse.IsSupported) Sse.Prefetch0(address);
     }
 
-    /// <summary>Asks for the cache lines of so many floats.</summary>
+    /// <summary>Prefetches the cache lines of a range of floats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* from, nint floats)
     {
         for (nint i = 0; i < floats; i += CacheLine) Prefetch(from + i);
     }
 
-    /// <summary>Asks for one share of many of some rows of so many floats each: the next work's memory is on its way, share by share, while this is done.</summary>
+    /// <summary>
+    /// Prefetches one of several shares of a strided matrix. The caller works on one matrix and prefetches the next, share by share.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PrefetchShare(float* from, nint rowStride, nint rows, nint floats, nint share, nint shares)
     {

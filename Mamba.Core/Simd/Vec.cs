@@ -10,10 +10,10 @@ using F32xN = System.Numerics.Vector<float>;
 namespace Mamba.Core.Simd;
 
 /// <summary>
-/// The facade over the vector width. A kernel is written once over a type parameter V, which is <see cref="Vector512{T}"/>,
-/// <see cref="Vector256{T}"/>, <see cref="Vector128{T}"/> or <see cref="Vector{T}"/> of float, or float itself (one lane). Every method branches
-/// on <c>typeof(V)</c>, a constant to the JIT and to the AOT compiler, so that one instruction remains. The vectors stay raw: a wrapper struct
-/// around them costs moves in the tightest loops.
+/// The facade over the vector width. A kernel is written once over a type parameter V: <see cref="Vector512{T}"/>,
+/// <see cref="Vector256{T}"/>, <see cref="Vector128{T}"/> or <see cref="Vector{T}"/> of float, or float itself (one lane). Every method
+/// branches on <c>typeof(V)</c>, a constant to the JIT and to the AOT compiler, so that one instruction remains. The vectors stay raw: a
+/// wrapper struct around them costs moves in the tightest loops.
 /// </summary>
 internal static unsafe partial class Vec
 {
@@ -242,10 +242,6 @@ internal static unsafe partial class Vec
         return Cast<V, int>(mask) != 0 ? a : b;
     }
 
-    /// <summary>
-    /// x less the nearest whole number, which goes to <paramref name="whole"/> and may be an argument of <see cref="ScaleByPowerOf2"/>: with AVX-512 that takes
-    /// any, infinity too (where the rest is 0); elsewhere x is first clamped to [-126, 127.5).
-    /// </summary>
     [MethodImpl(Inline)]
     public static V Fraction<V>(V x, out V whole) where V : unmanaged
     {
@@ -260,7 +256,9 @@ internal static unsafe partial class Vec
         return x - whole;
     }
 
-    /// <summary>a 2^e for whole e in [-126, 127], added to the exponent bits; with AVX-512 for any whole e, saturating at 0 and infinity.</summary>
+    /// <summary>
+    /// a 2^e for whole e in [-126, 127], added to the exponent bits. AVX-512 takes any whole e and saturates at 0 and infinity.
+    /// </summary>
     [MethodImpl(Inline)]
     public static V ScaleByPowerOf2<V>(V a, V e) where V : unmanaged
     {

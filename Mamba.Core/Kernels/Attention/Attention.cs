@@ -5,11 +5,12 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Attention;
 
-/// <summary>Sizes of an attention by heads, and how far apart the tokens of each operand lie.</summary>
+/// <summary>Sizes of multi-head attention, and the row strides of its operands.</summary>
 internal record struct AttentionShape(
     nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRowStride, nint KRowStride, nint VRowStride)
 {
-    // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
+    // Queries whose scores are in scratch at once. Scores of some hundreds of keys fit the second-level cache, and a block pays for packing
+    // the keys again.
     private const nint MaxQueryBlock = 256;
 
     public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.BalancedSize(Queries, MaxQueryBlock);
@@ -25,8 +26,8 @@ internal record struct AttentionShape(
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
 
     /// <summary>
-    /// A head's share of the next image's rows of an operand with a row a query: pieces of a row a head wide, thousands of bytes apart, are no stream that
-    /// a processor foresees. An image of many blocks of queries would not stay in the cache until then.
+    /// A head's part of the next image's rows, to be prefetched. Such rows are pieces as wide as a head, thousands of bytes from each
+    /// other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until it is read.
     /// </summary>
     public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item) =>
         QueryBlocks > 1 || item >= (Batch - 1) * Heads
@@ -38,13 +39,18 @@ internal record struct AttentionShape(
         new(x + (image * tokens + token) * row + head * width, row);
 }
 
-/// <summary>softmax(q k^T / sqrt(Dh)) v; one item is a block of queries of one head of one image. Heads are column ranges, read in place.</summary>
+/// <summary>
+/// softmax(q k^T / sqrt(Dh)) v. One item is a block of queries of one head of one image. Heads are column ranges, read in place.
+/// </summary>
 internal unsafe struct AttentionForward : IKernel
 {
     public AttentionShape Shape;
     public float* Q, K, V, Y;
 
-    /// <summary>(B, Heads, Queries, Keys), rows <see cref="AttentionShape.ScoreRowStride"/> apart: gets the weights of the values, or null.</summary>
+    /// <summary>
+    /// (B, Heads, Queries, Keys) with a row stride of <see cref="AttentionShape.ScoreRowStride"/>: receives the weights of the values, or
+    /// null.
+    /// </summary>
     public float* P;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -70,8 +76,8 @@ internal unsafe struct AttentionForward : IKernel
 }
 
 /// <summary>
-/// With dP = dY V^T and dS its way back through the softmax: dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries block by
-/// block. Gradients that are not wanted are null.
+/// Gradients: dP = dY V^T, dS is dP through the softmax, dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries
+/// block by block. A null gradient is not computed.
 /// </summary>
 internal unsafe struct AttentionBackward : IKernel
 {

@@ -8,8 +8,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Depthwise convolution along a sequence that sees the present and the K - 1 tokens before it; lanes are channels. Work items are tokens of the
-/// whole batch, or parts of sequences, so that one long sequence is shared by all threads.
+/// Causal depthwise convolution: a token sees itself and the K - 1 tokens before it. Lanes are channels. Work items are tokens of the whole
+/// batch, or parts of sequences, so that all threads share one long sequence.
 /// </summary>
 internal static unsafe class CausalConv
 {
@@ -23,7 +23,7 @@ internal static unsafe class CausalConv
             s.Tokens, s.Grain, Isa.For(s.Channels));
     }
 
-    /// <summary>The gradients of x, weight and bias from that of y; null for what is not wanted.</summary>
+    /// <summary>The gradients of x, weight and bias from that of y. A null gradient is not computed.</summary>
     public static void Backward<TActivation>(
         in SequenceShape s, float* x, float* weight, float* bias, float* dy, in CausalConvGradients gradients)
         where TActivation : unmanaged, IActivation
@@ -51,7 +51,7 @@ internal static unsafe class CausalConv
     }
 }
 
-/// <summary>Where the backward pass of a causal convolution writes, or adds; null for what is not wanted.</summary>
+/// <summary>Where the backward pass of a causal convolution writes, or adds. A null gradient is not computed.</summary>
 internal unsafe struct CausalConvGradients
 {
     public float* X, Weight, Bias;
@@ -66,7 +66,7 @@ internal readonly record struct SequenceShape(nint Batch, nint Length, nint Chan
     /// <summary>How many tokens in memory the next one is on.</summary>
     public nint Step => Reverse ? -1 : 1;
 
-    /// <summary>Parts of a sequence that the backward pass takes by themselves.</summary>
+    /// <summary>Parts of a sequence; each is a work item of the backward pass.</summary>
     public nint Parts => Launch.CeilDiv(Length, LongestPart);
 
     public nint PartLength => Launch.BalancedSize(Length, LongestPart);
@@ -92,7 +92,7 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
         for (nint token = begin; token < end; token++)
         {
             nint position = token % Shape.Length, behind = Shape.Reverse ? Shape.Length - 1 - position : position;
-            nint first = Math.Max(0, taps - 1 - behind); // taps before it lie before the sequence
+            nint first = Math.Max(0, taps - 1 - behind); // earlier taps would read before the sequence
             float* x = X + token * channels - (taps - 1) * step, y = Y + token * channels;
             for (nint c = 0; c < channels; c += n)
             {
@@ -107,9 +107,9 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
 }
 
 /// <summary>
-/// One item: part of a sequence, vector by vector of its channels. With s = bias + sum_j taps[j] x[t - K + 1 + j], formed again, and g = f'(s) dy:
-/// dx[t] (+)= sum_j taps[j] g[t + K - 1 - j], for which g is also found of the K - 1 tokens after the part; dtaps[j] = sum_t g[t] x[t - K + 1 + j];
-/// dbias = sum_t g[t]. What the sums run over stands in the first-level cache.
+/// One item: a part of a sequence, vector by vector of its channels. With s = bias + sum_j taps[j] x[t - K + 1 + j], computed again, and g
+/// = f'(s) dy: dx[t] (+)= sum_j taps[j] g[t + K - 1 - j]; dtaps[j] = sum_t g[t] x[t - K + 1 + j]; dbias = sum_t g[t]. For dx, g is also
+/// computed for the K - 1 tokens after the part. The windows of x and g are in the first-level cache.
 /// </summary>
 internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {

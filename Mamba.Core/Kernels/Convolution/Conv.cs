@@ -7,8 +7,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// The sizes of a two-dimensional convolution over channels-last images. Input pixel (y Stride + ky Dilation - Padding, ...) meets tap (ky, kx) at
-/// output pixel (y, ...); group g maps CinGroup input channels to CoutGroup output channels.
+/// The sizes of a two-dimensional convolution over channels-last images. Output pixel (y, x) meets tap (ky, kx) at input row y StrideY + ky
+/// DilationY - PaddingY, and likewise for the column. Group g maps CinGroup input channels to CoutGroup output channels.
 /// </summary>
 internal readonly record struct ConvShape(
     int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,
@@ -21,7 +21,9 @@ internal readonly record struct ConvShape(
     /// <summary>Taps times input channels of one output channel.</summary>
     public int Depth => KernelHeight * KernelWidth * CinGroup;
 
-    /// <summary>Whether each output pixel is a product of the one input pixel in its place: the convolution is a matrix product as it stands.</summary>
+    /// <summary>
+    /// Whether each output pixel depends on one input pixel, the one in its place. Such a convolution is a matrix product already.
+    /// </summary>
     public bool IsPointwise =>
         KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
 
@@ -44,9 +46,9 @@ internal readonly record struct ConvShape(
 }
 
 /// <summary>
-/// Direct convolution as an implicit matrix product: the input under a band of output rows is copied, with its border of zeros, to scratch that
-/// stays in cache; there the factors of an output pixel are a run of (kx, ci) for each ky, which a tile of twelve pixels broadcasts against the
-/// packed weights. Nothing like im2col is ever stored.
+/// Direct convolution as an implicit matrix product. The input under a band of output rows is copied, with its border of zeros, into
+/// scratch that stays in cache. There the factors of an output pixel are one run of (kx, ci) for each ky. A tile of twelve pixels
+/// broadcasts them against the packed weights. No im2col matrix is stored.
 /// </summary>
 internal static unsafe class Conv
 {
@@ -94,8 +96,8 @@ internal static unsafe class Conv
     public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
 
     /// <summary>
-    /// The weight gradient in PyTorch's layout: for each tap and input channel a row of products with all output channels, summed over pixels.
-    /// Bands of pixels are summed in parts of their own, which are added up in order.
+    /// The weight gradient in PyTorch's layout. For each tap and input channel it is a row of products with all output channels, summed
+    /// over pixels. Bands of pixels are summed in parts, and the parts are added up in order.
     /// </summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
@@ -265,8 +267,8 @@ internal unsafe struct ConvWeightGradient : IKernel
 }
 
 /// <summary>
-/// Adds the parts of a weight gradient up and turns [group][tap, ci][co] into PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a block of input
-/// channels: a vector of output channels at a time is turned in a buffer, so that both sides are walked along.
+/// Adds up the parts of a weight gradient and transposes [group][tap, ci][co] to PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a
+/// block of input channels. A vector of output channels at a time is transposed in a buffer, so that reads and writes are both in order.
 /// </summary>
 internal unsafe struct GatherWeightGradient : IKernel
 {
@@ -307,7 +309,7 @@ internal unsafe struct GatherWeightGradient : IKernel
         }
     }
 
-    /// <summary>Turns (run, a vector of output channels) in a buffer and adds it to, or puts it in, the weights of each of the channels.</summary>
+    /// <summary>Transposes (run, a vector of output channels) in a buffer, and writes or adds it to the weights of each channel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write<V>(float* sums, nint lanes, nint run, float* turned, float* dw, nint dwRow, bool add) where V : unmanaged
     {
@@ -323,8 +325,9 @@ internal unsafe struct GatherWeightGradient : IKernel
 }
 
 /// <summary>
-/// Adds columns, one (ky, kx, c) row for each pixel of a small image, to the large image they came from: the last step of a transposed convolution,
-/// and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the taps.
+/// col2im: adds columns, one row (ky, kx, c) for each pixel of a small image, to the large image they came from. It is the last step of a
+/// transposed convolution, and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the
+/// taps.
 /// </summary>
 internal unsafe struct Col2Im : IKernel
 {

@@ -6,8 +6,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as panels for <see cref="Conv.Forward"/>, a group after the other. Flipped, it is the weight of the
-/// convolution that is the input gradient: taps turned by half a turn, input and output channels exchanged; Cout and Cin are those of that convolution.
+/// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as panels for <see cref="Conv.Forward"/>, group by group. Flipped, it is the weight of the
+/// input gradient: taps rotated by half a turn, input and output channels exchanged. Cout and Cin are then those of that convolution.
 /// </summary>
 internal readonly record struct ConvPacking(
     int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Flipped, VectorWidth Width) : IWeightPacking
@@ -54,8 +54,8 @@ internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWid
 }
 
 /// <summary>
-/// The weight (Cout, Cin, Kh, Kw) of a convolution as panels of (Cout) x (Kh, Kw, Cin): a pixel of the output side times it is the column that the pixel
-/// spreads over the input side, as a transposed convolution and the gradient of a strided one need it.
+/// The weight (Cout, Cin, Kh, Kw) of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it is the column
+/// that <see cref="Col2Im"/> adds to the input side. Transposed convolutions and gradients of strided ones use it.
 /// </summary>
 internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, VectorWidth Width) : IWeightPacking
 {

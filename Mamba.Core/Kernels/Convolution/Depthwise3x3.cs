@@ -40,7 +40,7 @@ internal readonly unsafe struct FourLanesPerChannel : IChannelLanes
     public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => LaneGroups.Sum(v, p, add);
 }
 
-/// <summary>Three rows of an image below each other; what lies above and below the image is a row of zeros.</summary>
+/// <summary>Three neighbouring rows of an image. Rows above and below the image are a row of zeros.</summary>
 internal readonly unsafe struct WindowRows(float* above, float* level, float* below)
 {
     public readonly float* Above = above, Level = level, Below = below;
@@ -58,8 +58,8 @@ internal readonly unsafe struct WindowRows(float* above, float* level, float* be
 }
 
 /// <summary>
-/// The depthwise convolution with 3x3 taps and no stride. For a vector of channels a row is walked along: each column of three pixels is read once and goes
-/// to the three sums it belongs to, so that registers hold nine taps, three sums and a pixel, and no more. One item: an output row.
+/// The depthwise convolution with 3x3 taps and stride 1. It walks along a row with a vector of channels. Each column of three pixels is
+/// read once and goes to the three sums it belongs to. Registers hold nine taps, three sums and a pixel. One item: an output row.
 /// </summary>
 internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
 {
@@ -67,11 +67,11 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
     public ConvShape Shape;
     public float* X, Bias, Y;
 
-    /// <summary>The nine taps in their order, so far apart; each has a number for every lane.</summary>
+    /// <summary>The nine taps in order, with a stride of TapStride; each has a value for every lane.</summary>
     public float* Taps;
     public nint TapStride;
 
-    /// <summary>A row of zeros, which lies above and below the image.</summary>
+    /// <summary>A row of zeros: the rows above and below the image.</summary>
     public float* ZeroRow;
     public bool Add;
 
@@ -101,7 +101,7 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
         V t20 = Load<V>(taps + 6 * tap, lanes), t21 = Load<V>(taps + 7 * tap, lanes), t22 = Load<V>(taps + 8 * tap, lanes);
         V bias = Bias == null ? default : Load<V>(Bias + c, lanes);
 
-        // Column x ends the sum of output x + padding - 2, which may lie before the row, and goes on with those of the next two.
+        // Column x completes the sum of output x + padding - 2, which may be before the row. It continues the sums of the next two outputs.
         V next = bias, later = bias;
         nint padding = Shape.PaddingX, before = 2 - padding, width = Shape.Width, column = Shape.Cin, step = Shape.Cout;
         y -= before * step;
@@ -131,8 +131,8 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
 }
 
 /// <summary>
-/// The weight gradient of the same convolution: each column of three pixels meets the gradients of the three outputs it belongs to, and a row's nine sums
-/// stay in registers.
+/// The weight gradient of the same convolution. Each column of three pixels meets the gradients of the three outputs it belongs to. The
+/// nine sums of a row stay in registers.
 /// </summary>
 internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : struct, IChannelLanes
 {
@@ -140,7 +140,7 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
 
     public DepthwiseSums All;
 
-    /// <summary>A row of zeros, which lies above and below the image.</summary>
+    /// <summary>A row of zeros: the rows above and below the image.</summary>
     public float* ZeroRow;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -176,7 +176,8 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
         V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);
 
-        // Column x is the left one of output x + padding, the middle one of the output before that, the right one of the output before that.
+        // Column x is the left column of output x + padding, the middle one of the output before, and the right one of the output before
+        // that.
         dy += padding * step;
         V left = padding > 0 ? Load<V>(dy - step, lanes) : default, middle = padding > 1 ? Load<V>(dy - 2 * step, lanes) : default;
         for (nint x = 0; x < width; x++)

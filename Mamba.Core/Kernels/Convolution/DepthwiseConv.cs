@@ -7,9 +7,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution in which every input channel has its own kernels (groups = Cin): the lanes are output channels. The usual window, 3x3 without stride, has
-/// kernels of its own (<see cref="Depthwise3x3{TIn, TOut}"/>), in which four output channels may share an input channel. With any other multiplier
-/// m = Cout / Cin above 1 the input is first repeated m times a channel, so that the lanes stay in step.
+/// Depthwise convolution: every input channel has its own kernels (groups = Cin), and the lanes are output channels. The usual window, 3x3
+/// with stride 1, has kernels of its own (<see cref="Depthwise3x3{TIn, TOut}"/>), in which four output channels may share an input channel.
+/// For any other multiplier m = Cout / Cin above 1 each input channel is first repeated m times.
 /// </summary>
 internal static unsafe class DepthwiseConv
 {
@@ -227,8 +227,8 @@ internal unsafe struct DepthwiseInputGradient : IKernel
 }
 
 /// <summary>
-/// What the kernels of the weight gradient share. One item is a block of channels in a part of the output rows; a part sums into a place of its own,
-/// [part][tap][channel].
+/// The fields that the kernels of the weight gradient share. One item is a block of channels in a part of the output rows. Each part has
+/// sums of its own, [part][tap][channel].
 /// </summary>
 internal unsafe struct DepthwiseSums
 {

@@ -6,8 +6,9 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution of images that are smaller than a tile, as deep layers have them: the windows of the whole batch become the rows of one matrix (im2col),
-/// so that tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images are.
+/// Convolution by im2col, for images smaller than a tile, as deep layers have them. The windows of the whole batch become the rows of one
+/// matrix. So tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images
+/// are.
 /// </summary>
 internal static unsafe class Im2Col
 {
@@ -25,7 +26,7 @@ internal static unsafe class Im2Col
         Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, epilogue, width);
     }
 
-    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): with windows in that order it is the product itself.</summary>
+    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): one matrix product, with windows in the same order.</summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;

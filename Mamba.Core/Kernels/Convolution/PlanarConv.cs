@@ -6,8 +6,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution to one or two channels, where vectors of output channels would stand all but empty: here the lanes are neighbouring pixels of a row.
-/// The input under a band of output rows is copied apart by channels, with its border, and each tap is a shifted load. Stride 1, one group.
+/// Convolution to one or two channels, where vectors of output channels would be nearly empty: the lanes are neighbouring pixels of a row.
+/// The input under a band of output rows is copied channel by channel, with its border, and each tap is a shifted load. Stride 1, one
+/// group.
 /// </summary>
 internal static unsafe class PlanarConv
 {
@@ -33,7 +34,7 @@ internal static unsafe class PlanarConv
             s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
     }
 
-    /// <summary>The weight of the input gradient: turned by half a turn, input and output channels exchanged.</summary>
+    /// <summary>The weight of the input gradient: taps rotated by half a turn, input and output channels exchanged.</summary>
     public static void Flip(in ConvShape gradient, float* weight, float* flipped)
     {
         int taps = gradient.KernelHeight * gradient.KernelWidth;
@@ -43,7 +44,7 @@ internal static unsafe class PlanarConv
                     flipped[(co * gradient.Cin + ci) * taps + tap] = weight[(ci * gradient.Cout + co) * taps + taps - 1 - tap];
     }
 
-    /// <summary>dw (+)= the weight gradient. Bands are summed apart and added up in order.</summary>
+    /// <summary>dw (+)= the weight gradient. Each band has sums of its own, and the bands are added up in order.</summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         int rows = BandRows(s), size = s.Cout * s.Depth;
@@ -62,7 +63,9 @@ internal static unsafe class PlanarConv
         (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.CeilDiv((nint)s.Batch * s.OutHeight, WantedItems)));
 }
 
-/// <summary>The input rows under a band of output rows, apart by channels: row r, channel c starts at Pointer + (r Cin + c) Stride.</summary>
+/// <summary>
+/// The input rows under a band of output rows, channel by channel: row r, channel c starts at Pointer + (r Cin + c) Stride.
+/// </summary>
 internal readonly unsafe ref struct PlanarBand
 {
     /// <summary>Floats of a row of one channel: the pixels under whole steps, so that the last one reads zeros past the image.</summary>

@@ -7,13 +7,13 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// 3x3 convolution of stride 1 by minimal filtering, F(4x4, 3x3) (Winograd 1980; Lavin and Gray 2016): 4x4 results of a channel take 36 products instead
-/// of 144. Tiles of 6x6 inputs, which overlap by two pixels, and windows are evaluated at six points in each direction,
-/// Y = A^T [(G g G^T) (B^T d B)] A; what is a sum over channels is then a matrix product for each of the 36 pairs of points.
+/// 3x3 convolution of stride 1 by minimal filtering, F(4x4, 3x3) (Winograd 1980; Lavin and Gray 2016). 4x4 results of a channel take 36
+/// products instead of 144: Y = A^T [(G g G^T) (B^T d B)] A. Tiles d of 6x6 inputs, which overlap by two pixels, and windows g are
+/// transformed. In the transform domain the sum over channels is a matrix product for each of 36 positions.
 /// </summary>
 /// <remarks>
-/// The points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 need a few operations less, but their error is half as large again (root mean
-/// square 1.6e-6 of the results against 1.1e-6; 64 channels, uniform inputs).
+/// The interpolation points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 take a few operations less, but have half as much
+/// error again. The root mean square error is 1.6e-6 of the results against 1.1e-6 (64 channels, uniform inputs).
 /// </remarks>
 internal static unsafe class Winograd
 {
@@ -30,7 +30,8 @@ internal static unsafe class Winograd
     private const int FewestChannels = 16;
     private const int FewestPixels = 192;
 
-    // Tiles that go through the products together. All weights are read once for so many, from behind the second-level cache where there are many channels.
+    // Tiles that go through the products together. They share one read of all weights, which come from behind the second-level cache where
+    // channels are many.
     private const nint MostTiles = 48;
     private const int WantedItems = 8;
     private const int MostColumns = 128;
@@ -73,7 +74,6 @@ internal static unsafe class Winograd
             items * split, 1, width);
     }
 
-    /// <summary>A vector of channels of a tile at the points: columns first, then rows. Values at the points lie <paramref name="point"/> apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work)
         where V : unmanaged where T : ITileTransform
@@ -83,7 +83,7 @@ internal static unsafe class Winograd
         for (nint y = 0; y < InputSize; y++) T.Run<V>(work + y * T.Size * n, n, to + y * InputSize * point, point);
     }
 
-    /// <summary>G g. This and those below read and write vectors a step apart.</summary>
+    /// <summary>G g. This method and those below read and write strided vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
@@ -122,13 +122,13 @@ internal static unsafe class Winograd
     }
 }
 
-/// <summary>What takes one direction of a tile of pixels to the points.</summary>
+/// <summary>Transforms one direction of a tile of pixels.</summary>
 internal unsafe interface ITileTransform
 {
     /// <summary>Pixels of a tile in one direction.</summary>
     static abstract int Size { get; }
 
-    /// <summary>Reads <see cref="Size"/> vectors and writes one for each point, each a step apart.</summary>
+    /// <summary>Reads <see cref="Size"/> strided vectors and writes one for each interpolation point.</summary>
     static abstract void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged;
 }
 
@@ -171,7 +171,9 @@ internal readonly unsafe struct GradientTransform : ITileTransform
     }
 }
 
-/// <summary>The weights of a 3x3 convolution at the points: for each panel of output channels and each point a matrix (Cin, panel).</summary>
+/// <summary>
+/// The weights of a 3x3 convolution in the transform domain: a matrix (Cin, panel) for each panel of output channels and each position.
+/// </summary>
 /// <param name="Direct">Their form for direct convolution.</param>
 internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPacking
 {
@@ -184,13 +186,15 @@ internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPac
     }
 }
 
-/// <summary>One item: the windows of a block of input channels and one panel of output channels, turned, taken to the points, and put where they belong.</summary>
+/// <summary>
+/// One item: the windows of a block of input channels and one panel of output channels. They are transposed, transformed and stored.
+/// </summary>
 internal unsafe struct WinogradWeights : IKernel
 {
     public const int Taps = 9;
 
-    // As many turned windows as the first-level cache holds. At a point their values are written together: those of one channel lie, at 36 places, a power of
-    // two apart.
+    // As many transposed windows as the first-level cache holds. All of them are stored position by position, since the 36 places of one
+    // channel are a power of two from each other.
     private const nint Block = PackedPanels.TransposeRows / Taps;
 
     /// <summary>(Cout, Cin, 3, 3), or flipped (Cin, Cout, 3, 3).</summary>
@@ -221,7 +225,7 @@ internal unsafe struct WinogradWeights : IKernel
             else Transpose.Run(Weight + (panel * width * Cin + first) * Taps, Cin * Taps, columns, count * Taps, windows.Pointer, width);
             for (nint c = 0; c < count; c++)
             {
-                // The next block, in the order in which it is turned.
+                // Prefetch the next block, in the order in which it will be transposed.
                 if (Flipped) Prefetch(Weight + ((first + Block + c) * Cout + panel * width) * Taps, columns * Taps);
                 else PrefetchShare(Weight + (panel * width * Cin + first + Block) * Taps, Cin * Taps, columns, Block * Taps, c, count);
                 for (nint half = 0; half < width; half += n)

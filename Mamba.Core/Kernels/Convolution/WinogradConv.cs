@@ -27,7 +27,8 @@ internal unsafe struct WinogradConv : IKernel
         ConvShape s = Shape;
         nint n = Count<V>(), width = 2 * n, channels = Launch.CeilDiv(s.Cin, n) * n;
         using PaddedBand band = new(s with { OutWidth = (int)Across * Winograd.OutputSize }, (int)RowsPerBand * Winograd.OutputSize);
-        // The values of a tile at the points are written, and read, side by side: a multiple of 4 KiB apart they would share a place in the first-level cache.
+        // All positions of a tile are written, and read, together. With a stride that is a multiple of 4 KiB they would share a set of the
+        // first-level cache.
         nint inputStride = Gemm.OddCacheLines(Block * channels), resultStride = Gemm.OddCacheLines(Block * width);
         nint weightStride = s.Cin * width;
         using Scratch inputs = new(Winograd.Positions * inputStride), results = new(PanelsPerItem * Winograd.Positions * resultStride);
@@ -83,7 +84,7 @@ internal unsafe struct WinogradConv : IKernel
     private readonly TilePosition PositionOf(nint image, nint row, nint tile) =>
         new(image, (row + tile / Across) * Winograd.OutputSize, tile % Across * Winograd.OutputSize);
 
-    /// <summary>Results of the tile at a place that lie within the image, in one direction and the other.</summary>
+    /// <summary>Rows and columns of a tile's results that are inside the image.</summary>
     private readonly (nint Rows, nint Columns) Inside(TilePosition at) =>
         (Math.Min(Winograd.OutputSize, Shape.OutHeight - at.Y), Math.Min(Winograd.OutputSize, Shape.OutWidth - at.X));
 
@@ -103,7 +104,7 @@ internal unsafe struct WinogradConv : IKernel
     /// <summary>Columns of a panel that hold output channels, in whole vectors.</summary>
     private readonly nint Columns(nint channel, nint width) => Shape.Cout - channel <= width / 2 ? width / 2 : width;
 
-    /// <summary>A vector of output channels of a tile, from its values at the points; what lies beyond the image is not written.</summary>
+    /// <summary>The inverse transform of a vector of output channels of a tile. Results beyond the image are not written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void InverseTransform<V>(float* m, nint point, TilePosition at, nint channel, float* work) where V : unmanaged
     {

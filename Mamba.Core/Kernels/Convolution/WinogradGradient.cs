@@ -7,15 +7,15 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// The weight gradient of what <see cref="Winograd"/> computes, its way back: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product
-/// of two matrices of tiles for each of the 36 pairs of points, so that it, too, takes a quarter of the direct sum's products.
+/// The weight gradient by minimal filtering: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product of two matrices of
+/// tiles for each of the 36 positions. It takes a quarter of the direct sum's products, as <see cref="Winograd"/> does.
 /// </summary>
 internal static unsafe class WinogradGradient
 {
     /// <summary>Input channels side by side at a point: whole vectors of each width, and whole tiles of rows.</summary>
     public const int Block = 48;
 
-    // Tiles of both sides at the points, of one part of the sum: 8 MiB, which the third-level cache holds while they are written and read.
+    // Transformed tiles of both sides, for one part of the sum: 8 MiB, which the third-level cache holds between writing and reading.
     private const nint PartFloats = 1 << 21;
     private const int WantedItems = 8;
 
@@ -98,14 +98,16 @@ internal static unsafe class WinogradGradient
     }
 }
 
-/// <summary>One item: a row of tiles at the points, for each point and block of channels a matrix (tiles, block).</summary>
+/// <summary>One item: a row of tiles, transformed. For each position and block of channels they form a matrix (tiles, block).</summary>
 internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
 {
     /// <summary>A convolution whose window over a tile of results is a tile of T.</summary>
     public ConvShape Shape;
     public float* X, To;
 
-    /// <summary>The first row of tiles, tiles in a row, rows of tiles in an image, tiles in all rows at hand, channels of a block, floats of a point.</summary>
+    /// <summary>
+    /// First row of tiles; tiles in a row; rows of tiles in an image; tiles of this part; channels of a block; floats of a position.
+    /// </summary>
     public nint First, Across, Down, Tiles, Block, Point;
 
     public override readonly string ToString() => $"WinogradTiles[{typeof(T).Name}] {Shape}";
@@ -135,7 +137,9 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
     }
 }
 
-/// <summary>One item: the windows of some input channels and panels of output channels, summed over the tiles at each point and taken back to taps.</summary>
+/// <summary>
+/// One item: the windows of some input channels and panels of output channels, summed over tiles at each position and transformed back.
+/// </summary>
 internal unsafe struct WinogradWeightGradient : IKernel
 {
     public ConvShape Shape;

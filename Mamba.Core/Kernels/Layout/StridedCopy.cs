@@ -5,8 +5,7 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Layout;
 
 /// <summary>
-/// Copies, or adds, blocks of contiguous floats between two strided places: rows [0, Rows) of Length floats each, SourceRowStride and TargetRowStride apart.
-/// A negative stride walks backwards.
+/// Copies, or adds, rows of Length contiguous floats between two places with row strides of their own. A negative stride walks backwards.
 /// </summary>
 internal unsafe struct StridedCopy : IKernel
 {
@@ -73,7 +72,7 @@ internal unsafe struct PermuteCopy : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), inner = Extent[Rank - 1], stride = Stride[Rank - 1], offset = 0;
-        // Where the rows stand in x: the indices are found once and then counted on, which spares a division a dimension and row.
+        // The indices of the first row are computed, then counted up. That saves a division for each dimension and row.
         nint* index = stackalloc nint[Core.Shape.MaxRank];
         for (nint d = Rank - 2, rest = begin; d >= 0; rest /= Extent[d], d--)
         {

@@ -22,17 +22,20 @@ internal readonly unsafe struct ChannelAffine(float* start, nint count)
 }
 
 /// <summary>
-/// What batch, group and instance normalisation share. The rows (pixels) of x fall into segments (all of them, or one image each); for every
-/// segment and channel there are two sums forward, two sums backward, and three coefficients that turn them into the result.
+/// The common part of batch, group and instance normalization. The rows (pixels) of x fall into segments: all of them, or one image each.
+/// Each segment and channel has two sums forward, two sums backward, and three coefficients that give the result.
 /// </summary>
 internal static unsafe class ChannelNorm
 {
     private const nint ElementsPerChunk = 16384;
 
-    // Elements that are walked two vectors of channels at a time: what the first ones bring of a row's neighbours is still in the first-level cache for the next.
+    // Elements of a block. It is walked two vectors of channels at a time; the rest of each line is still in the first-level cache for the
+    // next two.
     private const nint ElementsPerBlock = 4096;
 
-    /// <summary>Rows that are summed in float; longer sums are of such sums, in double. An error here is a shift of a whole channel.</summary>
+    /// <summary>
+    /// Rows that are summed in float. Sums of more rows add such sums in double, since an error here shifts a whole channel.
+    /// </summary>
     private const nint RowsPerSum = 64;
 
     /// <summary>Mean and (biased) variance of each channel in each segment, in one pass over x.</summary>
@@ -51,7 +54,9 @@ internal static unsafe class ChannelNorm
             }
     }
 
-    /// <summary>The row whose elements stand for the mean: not the first, which is a corner of the image, where padding makes outliers.</summary>
+    /// <summary>
+    /// The row whose elements approximate the mean. It is not the first row, a corner of the image, where padding makes outliers.
+    /// </summary>
     private static nint Pivot(nint rows) => rows * 2 / 3;
 
     /// <summary>y = f((x - mean) scale + shift); taking the mean off first cancels where it is harmless.</summary>
@@ -72,7 +77,9 @@ internal static unsafe class ChannelNorm
             for (nint c = 0; c < channels; c++) (sumG[s * channels + c], sumGX[s * channels + c]) = partials.Total(s, c);
     }
 
-    /// <summary>dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy; beta and gamma, too, for each segment and channel.</summary>
+    /// <summary>
+    /// dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy. Each segment and channel has its own beta and gamma.
+    /// </summary>
     public static void GradientApply<TActivation>(
         float* x, float* dy, float* dx, nint segments, nint rows, nint channels, in ChannelAffine affine,
         float* beta, float* gamma, bool add)
@@ -90,10 +97,10 @@ internal static unsafe class ChannelNorm
             },
             segments * rows, Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
-    /// <summary>What is summed for each segment and channel: g, and g d where d is a deviation from about the mean.</summary>
+    /// <summary>The terms of the two sums of each segment and channel: g, and g d, where d is a deviation from about the mean.</summary>
     private interface ITerms
     {
-        /// <summary>What a vector of channels of a segment has in common.</summary>
+        /// <summary>The constants of a vector of channels of a segment.</summary>
         void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
             where V : unmanaged;
 
@@ -142,7 +149,7 @@ internal static unsafe class ChannelNorm
         public void Dispose() => _sums.Dispose();
     }
 
-    /// <summary>One item: both sums over a chunk of the rows of a segment, even and odd rows apart.</summary>
+    /// <summary>One item: both sums over a chunk of the rows of a segment; even and odd rows have sums of their own.</summary>
     private struct ChannelSums<TTerms> : IKernel where TTerms : unmanaged, ITerms
     {
         public TTerms Terms;

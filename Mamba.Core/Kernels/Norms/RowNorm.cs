@@ -5,13 +5,13 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Norms;
 
-/// <summary>Four rows at a time are four streams that begin anew with each group: what comes is asked for.</summary>
+/// <summary>Four rows at a time are four streams, which begin anew with each group: the rows of a later group are prefetched.</summary>
 internal static unsafe class RowNorm
 {
     /// <summary>Rows of a group.</summary>
     public const int RowsPerGroup = 4;
 
-    /// <summary>Rows from a group to the one that is asked for.</summary>
+    /// <summary>Rows from a group to the one that is prefetched.</summary>
     public const int PrefetchRows = 2 * RowsPerGroup;
 
     /// <summary>The lines of four vectors, without the loop that would take as long as they do.</summary>
@@ -27,8 +27,8 @@ internal static unsafe class RowNorm
 }
 
 /// <summary>
-/// Normalisation of each row: y = (x - mean) rstd weight + bias. Without centring (root mean square) the mean is 0. Both are kept for the backward pass.
-/// Four rows go together: the sums of one are chains of additions that would wait for each other.
+/// Row normalization: y = (x - mean) rstd weight + bias. Without centring (root mean square) the mean is 0. Mean and rstd are kept for the
+/// backward pass. Four rows go together, since the sums of one row are chains of additions that wait for each other.
 /// </summary>
 internal unsafe struct RowNormForward : IKernel
 {
@@ -47,7 +47,7 @@ internal unsafe struct RowNormForward : IKernel
         new Span<float>(mean, RowNorm.RowsPerGroup).Clear();
         for (nint row = begin, rows; row < end; row += rows)
         {
-            // Past the last row it is taken again.
+            // The last row is repeated where the group has fewer than four.
             rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint second = Math.Min(1, rows - 1) * columns, third = Math.Min(2, rows - 1) * columns, fourth = (rows - 1) * columns;
             float* x0 = X + row * columns, x1 = x0 + second, x2 = x0 + third, x3 = x0 + fourth;
@@ -99,7 +99,7 @@ internal unsafe struct RowNormForward : IKernel
 }
 
 /// <summary>
-/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centred; per chunk of rows the sums of dy x^ and of dy
+/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centred. Each chunk of rows also sums dy x^ and dy,
 /// for the gradients of weight and bias. Four rows go together, as in the forward pass.
 /// </summary>
 internal unsafe struct RowNormBackward : IKernel
@@ -114,7 +114,7 @@ internal unsafe struct RowNormBackward : IKernel
         nint n = Count<V>(), columns = Columns;
         float* dWeight = Partial + begin / PerChunk * 2 * columns, dBias = dWeight + columns, weight = Weight;
         new Span<float>(dWeight, (int)(2 * columns)).Clear();
-        // What a row past the last one is: no gradient comes, and where it goes nobody reads.
+        // Rows after the last one read a gradient of zeros, and write to memory that is never read.
         using Scratch absent = new(2 * columns);
         new Span<float>(absent.Pointer, (int)(2 * columns)).Clear();
         float* a = stackalloc float[RowNorm.RowsPerGroup], b = stackalloc float[RowNorm.RowsPerGroup];
@@ -170,7 +170,9 @@ internal unsafe struct RowNormBackward : IKernel
         }
     }
 
-    /// <summary>Adds a row's part to the sums of its columns and to its own: g is dy, h is x^. Past the end g is zero, whatever h is.</summary>
+    /// <summary>
+    /// Adds a row to the sums of its columns and to its own: g is dy, h is x^. Beyond the last column g is zero, whatever h is.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<V>(V g, V h, V w, ref V dWeight, ref V dBias, ref V sum, ref V dot) where V : unmanaged
     {

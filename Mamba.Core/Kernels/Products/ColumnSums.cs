@@ -14,7 +14,6 @@ internal unsafe struct ColumnSums : IKernel
     private float* _partial;
     private nint _columns, _rowStride;
 
-    /// <summary>sums (+)= the sum over <paramref name="rows"/> rows, <paramref name="rowStride"/> apart, of each of the columns.</summary>
     public static void Run(float* x, nint rows, nint columns, nint rowStride, float* sums, bool add)
     {
         nint chunks = Launch.CeilDiv(rows, RowsPerChunk);

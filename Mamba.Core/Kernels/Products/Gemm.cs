@@ -14,7 +14,6 @@ internal static unsafe class Gemm
     // Columns after the last whole panel that are dot products.
     private const nint MaxDotColumns = 2;
 
-    /// <summary>C (M x N, rows <paramref name="cRowStride"/> apart) = A (M x K) B (K x N), over several threads.</summary>
     public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRowStride, in Epilogue epilogue = default)
     {
         VectorWidth width = Isa.For(n);
@@ -34,7 +33,7 @@ internal static unsafe class Gemm
         Execute(plan, a, PanelView.Packed(panels, k, plan.PanelWidth), c, cRowStride, epilogue);
     }
 
-    /// <summary>Does what the plan says.</summary>
+    /// <summary>Executes a plan.</summary>
     private static void Execute(in GemmPlan plan, Matrix a, PanelView b, float* c, nint cRowStride, in Epilogue epilogue)
     {
         switch (plan.Algorithm)

@@ -124,7 +124,8 @@ internal unsafe struct GemmKernel : IKernel
         nint rows = block.Rows, depth = block.Depth, rowStride = block.RowStride;
         TileShape tile = TileShape.OfProduct<V>(a, depth, CRowStride);
         tile.BRowStride = B.RowStride;
-        // All rows go down a panel before the next one, so that the panel stays in the first-level cache. Gathered tiles are apart: one at a time.
+        // All rows go down a panel before the next one, so that the panel stays in the first-level cache. Gathered tiles are not adjacent:
+        // they go one at a time.
         nint width = 2 * Count<V>(), height = rowStride == a.RowStride ? rows : MicroKernel.MaxRows;
         bool transposedInPlace = a.RowStride == 1 && rowStride == 1;
         for (nint r = 0; r < rows; r += height)
@@ -159,7 +160,7 @@ internal unsafe struct GemmKernel : IKernel
         return new Matrix(to, stride);
     }
 
-    /// <summary>Gathers a transposed A: twelve rows of a tile lie side by side, term by term, tile after tile.</summary>
+    /// <summary>Gathers a transposed A tile by tile: for each term, the twelve rows of a tile side by side.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to)
     {

@@ -2,7 +2,7 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>All that a plan depends on. There is no pointer and no number of threads in it.</summary>
+/// <summary>All that a plan depends on. It holds no pointer, and nothing about threads.</summary>
 /// <param name="M">Rows of A and C.</param>
 /// <param name="N">Columns of B and C.</param>
 /// <param name="K">Columns of A, rows of B.</param>
@@ -43,7 +43,7 @@ internal enum BPanels
     PackFirst,
 }
 
-/// <summary>What is copied of A before it is multiplied, because its strides conflict in the first-level cache.</summary>
+/// <summary>Which part of A is copied before the product, because its strides conflict in the first-level cache.</summary>
 internal enum ACopy
 {
     /// <summary>A is read in place.</summary>
@@ -60,22 +60,26 @@ internal enum ACopy
 }
 
 /// <summary>
-/// The choices of a product C = A B: which algorithm, what is copied or packed, and the block of each loop. It is a pure function of
-/// <see cref="GemmShape"/>, so the bits of C depend neither on the number of threads nor on an address.
+/// The choices of a product C = A B: the algorithm, the copies, the packing, and the block of each loop. It is a pure function of
+/// <see cref="GemmShape"/>, so the bits of C depend neither on threads nor on addresses.
 /// </summary>
 /// <remarks>
-/// The blocks follow Goto and van de Geijn (2008) and BLIS: a panel of B stays in the first-level cache, a group of panels (or a copied
-/// block of A) in the second-level cache. Work items are (block of rows) x (share of panels) x (part of K).
+/// The blocks follow Goto and van de Geijn (2008) and BLIS. A panel of B stays in the first-level cache. A group of panels, or a copied
+/// block of A, stays in the second-level cache. Work items are (block of rows) x (share of panels) x (part of K).
 /// </remarks>
 internal readonly record struct GemmPlan
 {
-    /// <summary>Rows of a work item: eight tiles of twelve. They pay for fetching a panel, and small products still have items to share.</summary>
+    /// <summary>
+    /// Rows of a work item: eight tiles of twelve. They pay for fetching a panel, and small products still have items to share.
+    /// </summary>
     public const nint RowBlock = 96;
 
     /// <summary>Work items of a product, at least: enough for all threads to end at about the same time.</summary>
     public const nint MinItems = 8;
 
-    /// <summary>The same where each item copies a part of A. The copy serves all columns of an item, so its items are wide and more in number.</summary>
+    /// <summary>
+    /// The same where each item copies a part of A. The copy serves all columns of an item, so its items are wide and more in number.
+    /// </summary>
     public const nint MinCopyingItems = 16;
 
     /// <summary>Floats of a group of panels: half a megabyte stays in the second-level cache.</summary>
@@ -85,13 +89,14 @@ internal readonly record struct GemmPlan
     public const nint CopiedBlockFloats = RowBlock * 1024;
 
     /// <summary>
-    /// A stride of 2 KiB, or a multiple, maps rows to the same two sets of the first-level cache. The twelve rows of a tile then evict each other.
+    /// A stride of 2 KiB, or a multiple, maps rows to the same two sets of the first-level cache. The twelve rows of a tile then evict each
+    /// other.
     /// </summary>
     public const nint ConflictStride = 512;
 
     /// <summary>
-    /// Floats of a B that comes from behind a cache shared with other cores. Every block of rows reads B once, so blocks of twice the height
-    /// read it half as often.
+    /// Floats of a B that comes from behind a cache shared with other cores. Each block of rows reads all of B, so blocks of twice the
+    /// height read it half as often.
     /// </summary>
     public const nint LargeB = 1 << 21;
 
@@ -108,7 +113,8 @@ internal readonly record struct GemmPlan
     public const nint MaxSplitResult = 1 << 16;
 
     /// <summary>
-    /// Multiply-adds, unused lanes included, up to which a product runs on one thread: a second thread takes longer to join than the product lasts.
+    /// Multiply-adds, unused lanes included, up to which a product runs on one thread. A second thread would take longer to join than the
+    /// product lasts.
     /// </summary>
     public const nint MaxSerialMacs = 1 << 18;
 
@@ -133,7 +139,7 @@ internal readonly record struct GemmPlan
     /// <summary>Where the panels of B are.</summary>
     public BPanels BPanels { get; private init; }
 
-    /// <summary>What is copied of A.</summary>
+    /// <summary>Which part of A is copied.</summary>
     public ACopy ACopy { get; private init; }
 
     /// <summary>Loop 3, rows of A: rows of a work item.</summary>
@@ -194,7 +200,7 @@ internal readonly record struct GemmPlan
         : GemmAlgorithm.Tiles;
 
     /// <summary>
-    /// Contiguous rows of whole vectors are panels already, only strided: good enough for a few tiles. A single column needs no panels for its
+    /// Contiguous rows of whole vectors are strided panels already: good enough for a few tiles. A single column needs no panels for its
     /// dot products.
     /// </summary>
     private static BPanels BPanelsOf(in GemmShape s)

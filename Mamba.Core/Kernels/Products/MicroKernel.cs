@@ -7,9 +7,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
-/// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
-/// six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
+/// C (+)= A B for a register file of results: rows x 2 vectors, each step a broadcast times a vector. Twelve rows keep 24 accumulators, two
+/// vectors of the panel and a broadcast in 32 registers. That is 24 independent FMAs, where latency (4) times ports (2) needs 8. Machines
+/// with 16 registers take six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
 /// </summary>
 internal static unsafe class MicroKernel
 {
@@ -67,8 +67,8 @@ internal static unsafe class MicroKernel
     }
 
     /// <summary>
-    /// One tile of sizeof(R) rows by sizeof(W) vectors: the sizes are constants to the compiler, which drops the accumulators that a smaller tile does
-    /// not have. Nothing is called, so that none of them is spilled.
+    /// One tile of sizeof(R) rows by sizeof(W) vectors. The sizes are constants to the compiler, which drops the accumulators of a smaller
+    /// tile. No method is called, so no accumulator is spilled.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Tile<V, R, W>(in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
@@ -79,7 +79,7 @@ internal static unsafe class MicroKernel
         V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
         nint n = Count<V>(), row = t.ARowStride, step = t.AColumnStride, row3 = 3 * row, bStep = t.BRowStride;
-        // The results' lines, and what is added, come while the products are summed, or the end would wait for memory.
+        // Prefetch the lines of the results and of the addend during the sum, or its end would wait for memory.
         nint toRow = output.TargetRowStride, toRow3 = 3 * toRow;
         float* to0 = output.Target, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
         Prefetch<V, W>(to0);

@@ -5,8 +5,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// A matrix B (K x N) seen through strides: element (k, n) with k = (i, j, l) lies at Base[i OuterStride + j InnerStride + l RowStride + n ColumnStride].
-/// Three levels of k let the weights of a convolution, flipped or not, and a band of pixels be packed without a copy in between.
+/// A strided matrix B (K x N). Element (k, n) with k = (i, j, l) is Base[i OuterStride + j InnerStride + l RowStride + n ColumnStride]. The
+/// three levels of k describe the weights of a convolution, flipped or not, and a band of pixels, without a copy.
 /// </summary>
 internal unsafe struct PanelSource
 {
@@ -29,10 +29,10 @@ internal unsafe struct PackedPanels : IKernel
 
     private const nint RowsPerChunk = 128;
 
-    /// <summary>Taps that are turned in a buffer, those of a block of channels: 18 KiB.</summary>
+    /// <summary>Rows of the buffer in which a block of channels is transposed with all its taps: 18 KiB.</summary>
     public const nint TransposeRows = 144;
 
-    // Flipped weights lie a whole output channel apart from step to step: so many are on their way.
+    // Steps of flipped weights are a whole output channel from each other, so they are prefetched.
     private const nint PrefetchSteps = 4;
 
     public PanelSource Source;
@@ -94,8 +94,8 @@ internal unsafe struct PackedPanels : IKernel
             return;
         }
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
-        // A block of a run at a time through all of its neighbours: in the weights of a convolution the taps lie between the channels, and so are read
-        // while they are in the first-level cache.
+        // One block of a run goes through all neighbouring runs before the next block. In a convolution's weights the taps are between the
+        // channels, so each line is read while it is in the first-level cache.
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
         {
             nint end = Math.Min(s.Length, begin + RunBlock);
@@ -112,8 +112,8 @@ internal unsafe struct PackedPanels : IKernel
     }
 
     /// <summary>
-    /// Packs the weights of a convolution: of each column a block of channels with all their taps, which is contiguous, is turned in a buffer, from where whole
-    /// rows go to their places.
+    /// Packs the weights of a convolution. In each column a block of channels with all its taps is contiguous. It is transposed in a
+    /// buffer, and whole rows of the buffer are copied to their places.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
@@ -142,10 +142,6 @@ internal unsafe struct PackedPanels : IKernel
         }
     }
 
-    /// <summary>
-    /// Packs weights of which at each step the columns, at most a panel of them, with all their taps are contiguous: they are turned in a buffer, and those
-    /// of a tap go to a place of its own, <paramref name="tapStride"/> from that of the tap before.
-    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
     public static void PackColumnsOfTaps<V>(float* weights, nint step, nint steps, nint columns, nint taps, float* target, nint tapStride)
@@ -176,7 +172,8 @@ internal unsafe struct PackedPanels : IKernel
 }
 
 /// <summary>
-/// The same for a matrix whose contiguous rows are wider than a panel: some rows go to all panels together, so that it is read as it lies. One item is a row.
+/// The same for a matrix whose contiguous rows are wider than a panel. A few rows go to all panels together, so that the matrix is read in
+/// order. One item is a row.
 /// </summary>
 internal unsafe struct PackRows : IKernel
 {

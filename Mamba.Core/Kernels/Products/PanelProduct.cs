@@ -18,11 +18,11 @@ internal static unsafe class PanelProduct
     /// <param name="b">The packed panel.</param>
     /// <param name="c">The first result of row 0.</param>
     /// <param name="lanes">Columns to store, at most two vectors.</param>
-    /// <param name="epilogue">What is done to the results; its bias is that of these columns.</param>
+    /// <param name="epilogue">Applied to the results; its bias is that of these columns.</param>
     /// <remarks>
-    /// Long sums are cut into blocks: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512 channels adds 4,608
-    /// products), and a block of the panel stays in the first-level cache while all rows pass over it. The blocks are added up in a buffer and not in
-    /// C, whose rows lie far apart, where they are a power of two apart in the same few places of the cache.
+    /// Long sums are cut into blocks for two reasons. The rounding error of a sum grows with the root of its length: a 3x3 convolution of
+    /// 512 channels adds 4,608 products. And a block of the panel stays in the first-level cache while all rows pass over it. The blocks
+    /// are added up in a buffer and not in C, whose rows may conflict in the cache.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
@@ -56,7 +56,7 @@ internal static unsafe class PanelProduct
                 });
             return;
         }
-        // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
+        // Tiles write whole vectors. The last, partly filled vectors of a panel go through the buffer, and so does their bias.
         float* sums = stackalloc float[MostSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
         if (!whole && bias != null)
         {
@@ -113,7 +113,9 @@ internal static unsafe class PanelProduct
         }
     }
 
-    /// <summary>The rows of the next tile: the largest, unless that leaves a rest whose few chains of FMAs would wait for each other.</summary>
+    /// <summary>
+    /// The rows of the next tile: the most there can be, unless too few rows would remain to hide the latency of their FMAs.
+    /// </summary>
     private static nint Height(nint left, nint largest) => left switch
     {
         8 or 16 or 20 when largest == 12 => 8,

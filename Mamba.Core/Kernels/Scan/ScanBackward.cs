@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Scan;
 
-/// <summary>Where the backward pass of a scan writes; null for what is not wanted.</summary>
+/// <summary>Where the backward pass of a scan writes. A null gradient is not computed.</summary>
 internal unsafe struct ScanGradients
 {
     /// <summary>(B, L, D), added to or overwritten.</summary>
@@ -25,9 +25,10 @@ internal unsafe struct ScanGradients
 }
 
 /// <summary>
-/// One item: some blocks of channels over one segment of one sequence, chunk by chunk from the last. Four states at a time, a chunk is scanned
-/// again from its kept state, this time writing down e^(dt A) and h of every token, and then walked backwards. With g = dL/dh_t, which takes C_t dL/dy_t
-/// and e^(dt_(t+1) A) dL/dh_(t+1): dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B), du = g dt B + D dy.
+/// One item: some blocks of channels over one segment of one sequence, chunk by chunk from the last. A chunk is scanned again from its kept
+/// state, four states at a time, now with e^(dt A) and h of every token written down. Then it is walked backwards. Let g = dL/dh_t = C_t
+/// dL/dy_t + e^(dt_(t+1) A) dL/dh_(t+1). Then dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B), du =
+/// g dt B + D dy.
 /// </summary>
 internal unsafe struct ScanBackward : IKernel
 {
@@ -89,7 +90,7 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>What a token takes once for all states; dy goes back through the gate.</summary>
+    /// <summary>Computes the values of a token that all its states share. dy goes back through the gate.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, in Tokens t) where V : unmanaged
     {
@@ -97,7 +98,7 @@ internal unsafe struct ScanBackward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
-            // What the next block prepares, and this one finishes, as forwards.
+            // Prefetch the input of the next block and the output of this one, as in the forward pass.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             Prefetch(Dy + offset + n);
@@ -123,7 +124,7 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>Walks four states backwards. The sums over lanes, for B and C, are a row apart from token to token.</summary>
+    /// <summary>Walks four states backwards. The sums over lanes, for B and C, have a row for each token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WalkBack<V>(
         in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRowStride, bool add)
@@ -183,7 +184,7 @@ internal unsafe struct ScanBackward : IKernel
             }
     }
 
-    /// <summary>What a token gives once the walk has been through all states.</summary>
+    /// <summary>Writes the gradients of a token, once the walk has been through all states.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias)
         where V : unmanaged
@@ -194,7 +195,7 @@ internal unsafe struct ScanBackward : IKernel
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
             V u = Load<V>(Inputs.U + offset, lanes), gy = Load<V>(t.Dy + i), throughB = Load<V>(t.ThroughB + i);
-            // A stands here times log2 e.
+            // A was multiplied by log2 e.
             V ddt = Fma(Load<V>(t.ThroughA + i), Broadcast<V>(Ln2), throughB * u);
             if (Inputs.Softplus) ddt *= Load<V>(t.Slope + i);
             ofBias += ddt;

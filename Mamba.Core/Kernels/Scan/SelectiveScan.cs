@@ -8,10 +8,10 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Scan;
 
-/// <summary>What a selective scan reads; absent inputs are null.</summary>
+/// <summary>The inputs of a selective scan; absent ones are null.</summary>
 internal unsafe struct ScanInputs
 {
-    /// <summary>u, delta, z, and what is added to y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
+    /// <summary>u, delta, z, and the residual of y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
     public float* U, Delta, Z, Residual, B, C, D, DeltaBias;
 
     /// <summary>A by blocks (Blocks, N, Lanes), times log2 e: e^(dt A) is then one Exp2.</summary>
@@ -31,24 +31,26 @@ internal unsafe struct ScanInputs
 }
 
 /// <summary>
-/// The selective scan of Mamba (Gu and Dao 2023): h_t = e^(dt_t A) h_(t-1) + dt_t u_t B_t, y_t = (C_t h_t + D u_t) silu(z_t), with
-/// dt = softplus(delta + bias). Lanes are channels, and a block of channels keeps its N states in the first-level cache. States stand in memory
-/// as (Blocks, N, Lanes), padded; <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
+/// The selective scan of Mamba (Gu and Dao 2023): h_t = e^(dt_t A) h_(t-1) + dt_t u_t B_t, y_t = (C_t h_t + D u_t) silu(z_t), with dt =
+/// softplus(delta + bias). Lanes are channels, and a block of channels keeps its N states in the first-level cache. States are (Blocks, N,
+/// Lanes) in memory, padded. <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
 /// </summary>
 /// <remarks>
-/// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps the state before it to
-/// h_out = e^(A sum dt) h_in + h_local, where h_local is what it makes of a zero state: a first pass finds all h_local at once, a short loop over
-/// segments carries the states across, and the main pass then scans all segments at once. Backwards the same holds for the adjoint state.
+/// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps the state before it to h_out =
+/// e^(A sum dt) h_in + h_local, where h_local starts from a zero state. A first pass computes all h_local at once, and a short loop over
+/// segments carries the states across. The main pass then scans all segments at once. The adjoint state of the backward pass is carried in
+/// the same way.
 /// </remarks>
 internal static unsafe class SelectiveScan
 {
     /// <summary>Runs the scan.</summary>
     /// <param name="s">Sizes.</param>
-    /// <param name="inputs">What it reads.</param>
-    /// <param name="starts">(B, Segments, state): holds the initial state in segment 0; gets the states before the other segments.</param>
+    /// <param name="inputs">The inputs.</param>
+    /// <param name="starts">(B, Segments, state): holds the initial state in segment 0; receives the states before the other
+    /// segments.</param>
     /// <param name="y">(B, L, D).</param>
-    /// <param name="last">(B, state): gets the last state.</param>
-    /// <param name="kept">(B, Chunks, state): gets the state before each chunk, or null.</param>
+    /// <param name="last">(B, state): receives the last state.</param>
+    /// <param name="kept">(B, Chunks, state): receives the state before each chunk, or null.</param>
     public static void Forward(in ScanShape s, in ScanInputs inputs, float* starts, float* y, float* last, float* kept)
     {
         if (s.Segments > 1)
@@ -67,14 +69,16 @@ internal static unsafe class SelectiveScan
             new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Items, s.Grain, s.Width);
     }
 
-    /// <summary>Runs the scan backwards. Gradients that are summed over batch or time come out in parts, see <see cref="ScanGradients"/>.</summary>
+    /// <summary>
+    /// Runs the scan backwards. Gradients that are summed over batch or time are written in parts, see <see cref="ScanGradients"/>.
+    /// </summary>
     /// <param name="s">Sizes.</param>
-    /// <param name="inputs">What the forward pass read.</param>
+    /// <param name="inputs">The inputs of the forward pass.</param>
     /// <param name="kept">(B, Chunks, state): the state before each chunk.</param>
     /// <param name="dy">(B, L, D).</param>
-    /// <param name="carries">(B, Segments, state): holds the gradient of the last state in the last segment; gets that of the state before segment i + 1
-    /// in place i. After the call place 0 of each sequence holds the gradient of the initial state.</param>
-    /// <param name="gradients">Where they go.</param>
+    /// <param name="carries">(B, Segments, state): holds the gradient of the last state in the last segment. Place i receives the gradient
+    /// of the state before segment i + 1. After the call place 0 of each sequence holds the gradient of the initial state.</param>
+    /// <param name="gradients">Where the gradients are written.</param>
     public static void Backward(in ScanShape s, in ScanInputs inputs, float* kept, float* dy, float* carries, in ScanGradients gradients)
     {
         if (s.Segments > 1)
@@ -93,7 +97,9 @@ internal static unsafe class SelectiveScan
             s.Items, 1, s.Width);
     }
 
-    /// <summary>(items, D, N) to (items, Blocks, N, Lanes) times a factor; lanes beyond the channels and rows beyond the states are zero.</summary>
+    /// <summary>
+    /// (items, D, N) to (items, Blocks, N, Lanes) times a factor. Lanes beyond the channels and rows beyond the states are zero.
+    /// </summary>
     public static void PackStates(in ScanShape s, float* states, nint items, float factor, float* packed)
     {
         nint size = s.StateSize, blocks = s.Blocks, vector = s.Lanes;
@@ -107,7 +113,6 @@ internal static unsafe class SelectiveScan
         if (factor != 1f) TensorPrimitives.Multiply(all, factor, all);
     }
 
-    /// <summary>states (+)= (items, Blocks, N, Lanes) as (items, D, N); items of the packed array may lie further apart.</summary>
     public static void UnpackStates(in ScanShape s, float* packed, nint itemStep, nint items, float* states, bool add)
     {
         nint blocks = s.Blocks, size = s.StateSize, vector = s.Lanes;
@@ -120,8 +125,8 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// B or C of a group from a token on, a row apart from token to token in the order of the scan: in place where N is a multiple of four, else
-    /// a copy (count, FullStates) with zeros beyond the states.
+    /// B or C of a group from a token on, with a row stride from token to token in the order of the scan. Where N is a multiple of four it
+    /// is read in place. Else it is a copy (count, FullStates) with zeros beyond the states.
     /// </summary>
     public static float* PaddedFactors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
     {
@@ -135,8 +140,8 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// Takes four states through all tokens of a chunk, in registers; y gets their part of C h. Where there are registers enough, the exponentials stand in
-    /// the same loop, and fill the time that the recurrence waits; elsewhere they come first and go through memory.
+    /// Takes four states through all tokens of a chunk, in registers, and adds their part of C h to y. With 32 registers the exponentials
+    /// are in the same loop, where they fill the latency of the recurrence. With 16 they are computed before it and go through memory.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scan<V>(in ScanChunk chunk) where V : unmanaged
@@ -223,7 +228,7 @@ internal readonly record struct StateMatrixPacking(nint Channels, nint States, n
     public unsafe void Pack(float* weight, float* packed) => SelectiveScan.PackStates(Shape, weight, 1, Log2E, packed);
 }
 
-/// <summary>Four states of a block of channels over a chunk: arrays of tokens are (Count, Lanes), B and C lie a row apart.</summary>
+/// <summary>Four states of a block of channels over a chunk. Arrays of tokens are (Count, Lanes); B and C have a row stride.</summary>
 internal unsafe struct ScanChunk
 {
     public nint Count, RowStride;
@@ -235,7 +240,7 @@ internal unsafe struct ScanChunk
     /// <summary>(Count, 4, Lanes): room for the decays e^(dt A), written down where Kept is.</summary>
     public float* Decays;
 
-    /// <summary>(Count + 1, 4, Lanes): gets the state before each token and after the last, or null.</summary>
+    /// <summary>(Count + 1, 4, Lanes): receives the state before each token and after the last, or null.</summary>
     public float* Kept;
 }
 
@@ -292,7 +297,7 @@ internal unsafe struct ScanForward : IKernel
     internal static void Copy(float* from, float* to, nint count) =>
         new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
 
-    /// <summary>What a token takes once for all states: dt, dt u and D u. Chains of several tokens overlap.</summary>
+    /// <summary>Computes the values of a token that all its states share: dt, dt u and D u. Chains of several tokens overlap.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, float* dt, float* dtu, float* y) where V : unmanaged
     {
@@ -300,7 +305,8 @@ internal unsafe struct ScanForward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count; i++, offset += step)
         {
-            // What the next block prepares, and this one gates: tokens lie a row apart, more streams than a processor foresees.
+            // Prefetch the input of the next block and the gate of this one. Tokens are a row from each other: more streams than a hardware
+            // prefetcher follows.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             if (Inputs.Z != null) Prefetch(Inputs.Z + offset);
@@ -328,9 +334,9 @@ internal unsafe struct ScanForward : IKernel
 }
 
 /// <summary>
-/// The first pass of the chunked schedule. Forwards: the last state of each segment but the last from a zero state, stored at the next segment's
-/// place. Backwards (with Dy): the adjoint state before each segment but the first from a zero one, stored at the previous segment's place. Both
-/// with the decay e^(A sum dt) of the segment, stored at its own place.
+/// The first pass of the chunked schedule. Forwards: the last state of each segment but the last from a zero state, stored at the next
+/// segment's place. Backwards (with Dy): the adjoint state before each segment but the first from a zero one, stored at the previous
+/// segment's place. Both store the decay e^(A sum dt) of the segment at its own place.
 /// </summary>
 internal unsafe struct ScanCarry : IKernel
 {
