@@ -117,6 +117,11 @@ internal static unsafe class Conv
             WinogradGradient.Run(s, x, dy, dw, add);
             return;
         }
+        DirectWeightGradient(s, x, dy, dw, add);
+    }
+
+    private static void DirectWeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    {
         VectorWidth width = WidthFor(s);
         nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width)), columns = panels * PackedPanels.Width(width);
         nint size = s.Groups * s.Depth * columns;
@@ -232,26 +237,8 @@ internal unsafe struct ConvWeightGradient : IKernel
                 nint image = index / bandsPerImage;
                 int row = (int)(index % bandsPerImage) * Rows, rows = Math.Min(Rows, s.OutHeight - row);
                 band.Fill(X, image, group, row, rows);
-                PanelSource source = new()
-                {
-                    Base = Dy + ((image * s.OutHeight + row) * s.OutWidth * s.Cout) + group * s.CoutGroup,
-                    Outer = 1,
-                    Inner = 1,
-                    Length = (nint)rows * s.OutWidth,
-                    RowStride = s.Cout,
-                    Columns = s.CoutGroup,
-                    ColumnStride = 1,
-                };
-                TileShape tile = new TileShape
-                {
-                    ARowStride = 1,
-                    AColumnStride = (nint)s.StrideX * s.CinGroup,
-                    CRowStride = Columns,
-                    Outer = rows,
-                    OuterStride = s.StrideY * band.RowStride,
-                    Inner = 1,
-                    Length = s.OutWidth,
-                }.InBlocks<V>();
+                PanelSource source = Gradients(image, group, row, rows);
+                TileShape tile = Tile<V>(rows, band.RowStride);
                 for (nint c = first; c < last; c += width)
                 {
                     PackedPanels.Pack<V>(source, c, panel.Pointer);
@@ -264,6 +251,30 @@ internal unsafe struct ConvWeightGradient : IKernel
             }
         }
     }
+
+    /// <summary>The gradients of a band of output pixels, to be packed.</summary>
+    private readonly PanelSource Gradients(nint image, nint group, int row, int rows) => new()
+    {
+        Base = Dy + ((image * Shape.OutHeight + row) * Shape.OutWidth * Shape.Cout) + group * Shape.CoutGroup,
+        Outer = 1,
+        Inner = 1,
+        Length = (nint)rows * Shape.OutWidth,
+        RowStride = Shape.Cout,
+        Columns = Shape.CoutGroup,
+        ColumnStride = 1,
+    };
+
+    /// <summary>The shape of a sum over the pixels of a band, one run for each row.</summary>
+    private readonly TileShape Tile<V>(int rows, nint bandStride) where V : unmanaged => new TileShape
+    {
+        ARowStride = 1,
+        AColumnStride = (nint)Shape.StrideX * Shape.CinGroup,
+        CRowStride = Columns,
+        Outer = rows,
+        OuterStride = Shape.StrideY * bandStride,
+        Inner = 1,
+        Length = Shape.OutWidth,
+    }.InBlocks<V>();
 }
 
 /// <summary>

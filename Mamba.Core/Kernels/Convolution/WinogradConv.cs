@@ -30,9 +30,17 @@ internal unsafe struct WinogradConv : IKernel
         // All positions of a tile are written, and read, together. With a stride that is a multiple of 4 KiB they would share a set of the
         // first-level cache.
         nint inputStride = Gemm.OddCacheLines(Block * channels), resultStride = Gemm.OddCacheLines(Block * width);
-        nint weightStride = s.Cin * width;
         using Scratch inputs = new(Winograd.Positions * inputStride), results = new(PanelsPerItem * Winograd.Positions * resultStride);
         using Scratch work = new(Winograd.Positions * n);
+        Buffers buffers = new()
+        {
+            Inputs = inputs.Pointer,
+            Results = results.Pointer,
+            Work = work.Pointer,
+            Channels = channels,
+            InputStride = inputStride,
+            ResultStride = resultStride,
+        };
         TileShape product = new TileShape
         {
             ARowStride = channels,
@@ -51,33 +59,58 @@ internal unsafe struct WinogradConv : IKernel
             for (nint start = 0, count; start < rows * Across; start += count)
             {
                 count = Math.Min(Block, rows * Across - start);
-                for (nint t = 0; t < count; t++)
-                {
-                    nint tileRow = (start + t) / Across * band.RowStride, tileColumn = (start + t) % Across * s.Cin;
-                    float* tile = band.Pointer + (tileRow + tileColumn) * Winograd.OutputSize;
-                    PrefetchResults(PositionOf(image, row, start + t), first * width, Math.Min(s.Cout, last * width));
-                    // The last vector may reach into the next pixel; what its surplus lanes hold is never read.
-                    for (nint c = 0; c < s.Cin; c += n)
-                        Winograd.Transform<V, InputTransform>(
-                            tile + c, band.RowStride, s.Cin, inputs.Pointer + t * channels + c, inputStride, work.Pointer);
-                }
-                for (nint point = 0; point < Winograd.Positions; point++)
-                    for (nint panel = first; panel < last; panel++)
-                        PanelProduct.Run<V>(
-                            product, count, inputs.Pointer + point * inputStride,
-                            Packed + (panel * Winograd.Positions + point) * weightStride,
-                            results.Pointer + ((panel - first) * Winograd.Positions + point) * resultStride,
-                            Columns(panel * width, width), default);
-                for (nint panel = first; panel < last; panel++)
-                    for (nint t = 0; t < count; t++)
-                    {
-                        TilePosition at = PositionOf(image, row, start + t);
-                        float* result = results.Pointer + (panel - first) * Winograd.Positions * resultStride + t * width;
-                        for (nint half = 0; half < Columns(panel * width, width); half += n)
-                            InverseTransform<V>(result + half, resultStride, at, panel * width + half, work.Pointer);
-                    }
+                TransformTiles<V>(band.Pointer, band.RowStride, new(image, row, start, count), first, last, buffers);
+                Multiply<V>(product, count, first, last, buffers);
+                InverseTransformTiles<V>(new(image, row, start, count), first, last, buffers);
             }
         }
+    }
+
+    /// <summary>B^T d B of each tile. The lines of its results are prefetched, so that they arrive during the products.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void TransformTiles<V>(float* band, nint bandStride, TileBlock tiles, nint first, nint last, in Buffers to)
+        where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n, channels = Shape.Cin;
+        for (nint t = 0; t < tiles.Count; t++)
+        {
+            nint index = tiles.Start + t;
+            float* tile = band + (index / Across * bandStride + index % Across * channels) * Winograd.OutputSize;
+            PrefetchResults(PositionOf(tiles.Image, tiles.Row, index), first * width, Math.Min(Shape.Cout, last * width));
+            // The last vector may reach into the next pixel. The surplus lanes are never read.
+            for (nint c = 0; c < channels; c += n)
+                Winograd.Transform<V, InputTransform>(
+                    tile + c, bandStride, channels, to.Inputs + t * to.Channels + c, to.InputStride, to.Work);
+        }
+    }
+
+    /// <summary>For each position the product of a block of tiles with the weights of some panels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Multiply<V>(in TileShape product, nint tiles, nint first, nint last, in Buffers buffers) where V : unmanaged
+    {
+        nint width = 2 * Count<V>(), weightStride = Shape.Cin * width;
+        for (nint position = 0; position < Winograd.Positions; position++)
+            for (nint panel = first; panel < last; panel++)
+                PanelProduct.Run<V>(
+                    product, tiles, buffers.Inputs + position * buffers.InputStride,
+                    Packed + (panel * Winograd.Positions + position) * weightStride,
+                    buffers.Results + ((panel - first) * Winograd.Positions + position) * buffers.ResultStride,
+                    Columns(panel * width, width), default);
+    }
+
+    /// <summary>A^T m A of each tile and panel, with the epilogue.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void InverseTransformTiles<V>(TileBlock tiles, nint first, nint last, in Buffers from) where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n;
+        for (nint panel = first; panel < last; panel++)
+            for (nint t = 0; t < tiles.Count; t++)
+            {
+                TilePosition at = PositionOf(tiles.Image, tiles.Row, tiles.Start + t);
+                float* result = from.Results + (panel - first) * Winograd.Positions * from.ResultStride + t * width;
+                for (nint half = 0; half < Columns(panel * width, width); half += n)
+                    InverseTransform<V>(result + half, from.ResultStride, at, panel * width + half, from.Work);
+            }
     }
 
     /// <summary>The first result of a tile, counted from a row of tiles on.</summary>
@@ -128,4 +161,16 @@ internal unsafe struct WinogradConv : IKernel
     }
 
     private readonly record struct TilePosition(nint Image, nint Y, nint X);
+
+    /// <summary>Tiles [Start, Start + Count) of a band that starts at a row of tiles.</summary>
+    private readonly record struct TileBlock(nint Image, nint Row, nint Start, nint Count);
+
+    /// <summary>Scratch of an item: a block of tiles in the transform domain, before and after the products.</summary>
+    private struct Buffers
+    {
+        public float* Inputs, Results, Work;
+
+        /// <summary>Input channels in whole vectors; floats from a position to the next.</summary>
+        public nint Channels, InputStride, ResultStride;
+    }
 }

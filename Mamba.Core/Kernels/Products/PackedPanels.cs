@@ -64,21 +64,11 @@ internal unsafe struct PackedPanels : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Pack<V>(in PanelSource s, nint column, float* target) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, columns = Math.Min(width, s.Columns - column);
+        nint width = 2 * Count<V>(), columns = Math.Min(width, s.Columns - column);
         float* from = s.Base + column * s.ColumnStride;
         if (s.ColumnStride == 1)
         {
-            nint first = Math.Min(n, columns), second = columns - first;
-            for (nint i = 0; i < s.Outer; i++)
-                for (nint j = 0; j < s.Inner; j++)
-                {
-                    float* row = from + i * s.OuterStride + j * s.InnerStride;
-                    for (nint l = 0; l < s.Length; l++, row += s.RowStride, target += width)
-                    {
-                        Store(Load<V>(row, first), target);
-                        Store(second > 0 ? Load<V>(row + n, second) : default, target + n);
-                    }
-                }
+            PackRowMajor<V>(s, from, columns, target);
             return;
         }
         if (s is { InnerStride: 1, RowStride: > 1 and <= TransposeRows } && s.OuterStride == s.Inner && s.RowStride == s.Outer * s.Inner)
@@ -93,6 +83,31 @@ internal unsafe struct PackedPanels : IKernel
             PackColumnsOfTaps<V>(from - (taps - 1), s.RowStride, s.Length, columns, taps, target + (taps - 1) * tap, -tap);
             return;
         }
+        PackStrided(s, from, columns, target, width);
+    }
+
+    /// <summary>Packs contiguous rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackRowMajor<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
+    {
+        nint n = Count<V>(), width = 2 * n;
+        nint first = Math.Min(n, columns), second = columns - first;
+        for (nint i = 0; i < s.Outer; i++)
+            for (nint j = 0; j < s.Inner; j++)
+            {
+                float* row = from + i * s.OuterStride + j * s.InnerStride;
+                for (nint l = 0; l < s.Length; l++, row += s.RowStride, target += width)
+                {
+                    Store(Load<V>(row, first), target);
+                    Store(second > 0 ? Load<V>(row + n, second) : default, target + n);
+                }
+            }
+    }
+
+    /// <summary>Packs rows whose columns are strided.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackStrided(in PanelSource s, float* from, nint columns, float* target, nint width)
+    {
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
         // One block of a run goes through all neighbouring runs before the next block. In a convolution's weights the taps are between the
         // channels, so each line is read while it is in the first-level cache.
