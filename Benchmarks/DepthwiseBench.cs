@@ -19,10 +19,8 @@ public class DepthwiseBench : OperatorBench
     ];
 
     private static OperatorCase Depthwise(string name, int side, int inputs, int outputs) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, 3x3", x => Ops.Conv2d(x[0], x[1], padding: 1, groups: inputs),
-            [1, side, side, inputs], [outputs, 1, 3, 3]);
+        $"{name}: {side}x{side} {inputs} -> {outputs}, 3x3", x => Ops.Conv2d(x[0], x[1], padding: 1, groups: inputs), [1, side, side, inputs], [outputs, 1, 3, 3]);
 
     private static OperatorCase Causal(string name, int batch, int length, int channels, bool reverse = false) => new(
-        $"{name}: causal {batch} x {length} x {channels}, 4 taps, SiLU", x => Ops.CausalConv1d(x[0], x[1], x[2], silu: true, reverse),
-            [batch, length, channels], [channels, 1, 4], [channels]);
+        $"{name}: causal {batch} x {length} x {channels}, 4 taps, SiLU", x => Ops.CausalConv1d(x[0], x[1], x[2], silu: true, reverse), [batch, length, channels], [channels, 1, 4], [channels]);
 }

@@ -23,6 +23,5 @@ public class LossBench : OperatorBench
         return tensor;
     }
 
-    private static OperatorCase Masks(string name, Func<Tensor[], Tensor> loss) =>
-        new($"{name}: 2 x 256x256", loss, [2, 256, 256, 1], [2, 256, 256, 1]);
+    private static OperatorCase Masks(string name, Func<Tensor[], Tensor> loss) => new($"{name}: 2 x 256x256", loss, [2, 256, 256, 1], [2, 256, 256, 1]);
 }

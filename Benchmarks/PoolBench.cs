@@ -20,10 +20,8 @@ public class PoolBench : OperatorBench
     ];
 
     private static OperatorCase Max(string name, int side, int channels, int kernel, int stride, int padding) => new(
-        $"{name}: MaxPool2d {side}x{side} x {channels}, {kernel}x{kernel} stride {stride}",
-            x => Ops.MaxPool2d(x[0], kernel, stride, padding), [1, side, side, channels]);
+        $"{name}: MaxPool2d {side}x{side} x {channels}, {kernel}x{kernel} stride {stride}", x => Ops.MaxPool2d(x[0], kernel, stride, padding), [1, side, side, channels]);
 
     private static OperatorCase Average(string name, int side, int channels, int result) =>
-        new($"{name}: AdaptiveAvgPool2d {side}x{side} x {channels} to {result}x{result}", x => Ops.AdaptiveAvgPool2d(x[0], result, result),
-            [1, side, side, channels]);
+        new($"{name}: AdaptiveAvgPool2d {side}x{side} x {channels} to {result}x{result}", x => Ops.AdaptiveAvgPool2d(x[0], result, result), [1, side, side, channels]);
 }

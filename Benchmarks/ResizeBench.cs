@@ -17,6 +17,5 @@ public class ResizeBench : OperatorBench
     ];
 
     private static OperatorCase Resize(string name, int from, int channels, int to, bool alignCorners) =>
-        new($"{name}: {from}x{from} to {to}x{to}, x {channels}", x => Ops.ResizeBilinear(x[0], to, to, alignCorners),
-            [1, from, from, channels]);
+        new($"{name}: {from}x{from} to {to}x{to}, x {channels}", x => Ops.ResizeBilinear(x[0], to, to, alignCorners), [1, from, from, channels]);
 }

@@ -19,10 +19,8 @@ public class TransposedConvBench : OperatorBench
     ];
 
     private static OperatorCase Case2(string name, int side, int inputs, int outputs) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, 2x2 stride 2", x => Ops.ConvTranspose2d(x[0], x[1], stride: 2),
-            [1, side, side, inputs], [inputs, outputs, 2, 2]);
+        $"{name}: {side}x{side} {inputs} -> {outputs}, 2x2 stride 2", x => Ops.ConvTranspose2d(x[0], x[1], stride: 2), [1, side, side, inputs], [inputs, outputs, 2, 2]);
 
     private static OperatorCase Case4(string name, int side, int inputs, int outputs) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, 4x4 stride 2", x => Ops.ConvTranspose2d(x[0], x[1], stride: 2, padding: 1),
-            [1, side, side, inputs], [inputs, outputs, 4, 4]);
+        $"{name}: {side}x{side} {inputs} -> {outputs}, 4x4 stride 2", x => Ops.ConvTranspose2d(x[0], x[1], stride: 2, padding: 1), [1, side, side, inputs], [inputs, outputs, 4, 4]);
 }

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array. So a buffer
-/// that is never returned does not leak, and no native allocator is needed.
+/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing leaks when a
+/// buffer is forgotten, and no native allocator is needed.
 /// </summary>
 internal sealed unsafe class Buffer
 {
@@ -46,13 +46,13 @@ internal sealed unsafe class Buffer
     public void Release()
     {
         if (Interlocked.Decrement(ref _views) > 0) return;
-        _views = 1; // for the next tensor that rents it
+        _views = 1; // for whoever rents it next
         BufferPool.Return(this);
     }
 
     /// <summary>
-    /// Tells the pool about a rented buffer that was never returned. It is a separate object, so that the buffer's memory does not wait for
-    /// a finalizer. Buffers are reused, so there are few of these objects, and few are ever finalized.
+    /// Tells the pool of a rented buffer that was forgotten. It stands apart from the buffer, whose memory does not wait for a finaliser that way; and as
+    /// buffers are used again and again, there are few of them, and seldom one to finalise.
     /// </summary>
     private sealed class Tally(int capacity)
     {

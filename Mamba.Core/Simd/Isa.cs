@@ -25,8 +25,8 @@ public enum VectorWidth
 }
 
 /// <summary>
-/// The choice of vector width. The default is the widest in hardware. The environment variable <c>MAMBA_ISA</c> (scalar, v128, v256, v512
-/// or portable) overrides it for the process, <see cref="Use"/> for the calling thread.
+/// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c>
+/// (scalar, v128, v256, v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread.
 /// </summary>
 public static class Isa
 {
@@ -78,9 +78,7 @@ public static class Isa
     /// <exception cref="PlatformNotSupportedException">The hardware has no such width.</exception>
     public static IDisposable Use(VectorWidth width)
     {
-        if (!IsSupported(width))
-            throw new PlatformNotSupportedException(
-                $"Vector width {width} is not in this hardware; it has {string.Join(", ", Supported)}.");
+        if (!IsSupported(width)) throw new PlatformNotSupportedException($"Vector width {width} is not in this hardware; it has {string.Join(", ", Supported)}.");
         Restore restore = new(s_forced);
         s_forced = width;
         return restore;

@@ -8,14 +8,11 @@ internal static class VecMath
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>
-    /// log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2{V}(V)"/>.
-    /// </summary>
+    /// <summary>log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2{V}(V)"/>.</summary>
     public const float Log2E = 1.44269504088896341f;
 
     /// <summary>
-    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7
-    /// with rounding).
+    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7 with rounding).
     /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere.
     /// </summary>
     [MethodImpl(Inline)]
@@ -32,8 +29,7 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a
-    /// processor holds too
+    /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a processor holds too
     /// few of them at once (a third faster so on Zen 3).
     /// </summary>
     [MethodImpl(Inline)]
@@ -64,10 +60,7 @@ internal static class VecMath
         x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
     }
 
-    /// <summary>
-    /// e^x, saturating at the smallest normal and the largest finite number; the polynomial is that of <see cref="Exp2{V}(V)"/> in r = f ln
-    /// 2.
-    /// </summary>
+    /// <summary>e^x, saturating at the smallest normal and the largest finite number; the polynomial is that of <see cref="Exp2{V}(V)"/> in r = f ln 2.</summary>
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
     {
@@ -106,10 +99,7 @@ internal static class VecMath
         return Fma(e, Broadcast<V>(0.693359375f), m + y);
     }
 
-    /// <summary>
-    /// log(1 + x) for 0 &lt;= x &lt;= 1, keeping the low bits of a small x (minimax polynomial, relative error 3.0e-8; 1.8e-7 with
-    /// rounding).
-    /// </summary>
+    /// <summary>log(1 + x) for 0 &lt;= x &lt;= 1, keeping the low bits of a small x (minimax polynomial, relative error 3.0e-8; 1.8e-7 with rounding).</summary>
     [MethodImpl(Inline)]
     public static V Log1P<V>(V x) where V : unmanaged
     {
@@ -145,9 +135,7 @@ internal static class VecMath
         return Max(default, x) + Log1P(t);
     }
 
-    /// <summary>
-    /// Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere.
-    /// </summary>
+    /// <summary>Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere.</summary>
     [MethodImpl(Inline)]
     public static V Tanh<V>(V x) where V : unmanaged
     {
@@ -163,9 +151,7 @@ internal static class VecMath
         return Select(Greater(Broadcast<V>(0.625f), Abs(x)), near, far);
     }
 
-    /// <summary>
-    /// The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).
-    /// </summary>
+    /// <summary>The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).</summary>
     [MethodImpl(Inline)]
     public static V Erf<V>(V x) where V : unmanaged
     {

@@ -106,7 +106,7 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
     public float* X, To;
 
     /// <summary>
-    /// First row of tiles; tiles in a row; rows of tiles in an image; tiles of this part; channels of a block; floats of a position.
+    /// The first row of tiles; tiles in a row; rows of tiles in an image; tiles of this part; channels of a block; floats of a position.
     /// </summary>
     public nint First, Across, Down, Tiles, Block, Point;
 

@@ -32,7 +32,7 @@ internal struct TileShape
     public nint PrefetchDistance, PrefetchStride;
 
     /// <summary>
-    /// The block after which a sum is written to a buffer: whole outer runs, or inner runs of one of them, or a part of a run.
+    /// The block after which a sum is written to a buffer. It is whole outer runs, or inner runs of one outer run, or a part of a run.
     /// </summary>
     public nint OuterBlock, InnerBlock, LengthBlock;
 
