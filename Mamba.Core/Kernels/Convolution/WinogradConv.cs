@@ -71,7 +71,8 @@ internal unsafe struct WinogradConv : IKernel
     private readonly void TransformTiles<V>(float* band, nint bandStride, TileBlock tiles, nint first, nint last, in Buffers to)
         where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, channels = Shape.Cin;
+        nint n = Count<V>(), width = 2 * n, channels = Shape.Cin, padded = to.Channels, stride = to.InputStride;
+        float* inputs = to.Inputs, work = to.Work;
         for (nint t = 0; t < tiles.Count; t++)
         {
             nint index = tiles.Start + t;
@@ -79,8 +80,7 @@ internal unsafe struct WinogradConv : IKernel
             PrefetchResults(PositionOf(tiles.Image, tiles.Row, index), first * width, Math.Min(Shape.Cout, last * width));
             // The last vector may reach into the next pixel. The surplus lanes are never read.
             for (nint c = 0; c < channels; c += n)
-                Winograd.Transform<V, InputTransform>(
-                    tile + c, bandStride, channels, to.Inputs + t * to.Channels + c, to.InputStride, to.Work);
+                Winograd.Transform<V, InputTransform>(tile + c, bandStride, channels, inputs + t * padded + c, stride, work);
         }
     }
 
@@ -102,14 +102,15 @@ internal unsafe struct WinogradConv : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void InverseTransformTiles<V>(TileBlock tiles, nint first, nint last, in Buffers from) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n;
+        nint n = Count<V>(), width = 2 * n, stride = from.ResultStride;
+        float* results = from.Results, work = from.Work;
         for (nint panel = first; panel < last; panel++)
             for (nint t = 0; t < tiles.Count; t++)
             {
                 TilePosition at = PositionOf(tiles.Image, tiles.Row, tiles.Start + t);
-                float* result = from.Results + (panel - first) * Winograd.Positions * from.ResultStride + t * width;
+                float* result = results + (panel - first) * Winograd.Positions * stride + t * width;
                 for (nint half = 0; half < Columns(panel * width, width); half += n)
-                    InverseTransform<V>(result + half, from.ResultStride, at, panel * width + half, from.Work);
+                    InverseTransform<V>(result + half, stride, at, panel * width + half, work);
             }
     }
 
