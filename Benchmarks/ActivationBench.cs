@@ -2,7 +2,7 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Activations on an image that stays in the second-level cache: what the function itself costs.</summary>
+/// <summary>Activations on an image that stays in the second-level cache: the cost of the function itself.</summary>
 public class ActivationBench : OperatorBench
 {
     public override IEnumerable<OperatorCase> Cases =>

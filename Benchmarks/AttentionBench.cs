@@ -17,7 +17,8 @@ public class AttentionBench : OperatorBench
     ];
 
     private static OperatorCase Self(string name, int batch, int length, int heads, int width) =>
-        new($"{name}: {batch} x {length}, {heads} heads of {width}", x => Ops.SelfAttention(x[0], heads), [batch, length, 3 * heads * width]);
+        new($"{name}: {batch} x {length}, {heads} heads of {width}", x => Ops.SelfAttention(x[0], heads),
+            [batch, length, 3 * heads * width]);
 
     private static OperatorCase Cross(string name, int queries, int keys, int heads, int width) => new(
         $"{name}: {queries} queries, {keys} keys, {heads} heads of {width}", x => Ops.Attention(x[0], x[1], x[2], heads),

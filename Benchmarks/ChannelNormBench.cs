@@ -23,9 +23,11 @@ public class ChannelNormBench : OperatorBench
         return Norm($"{name}: BatchNorm", x => Ops.BatchNorm(x[0], x[1], x[2], mean, variance, training), side, channels);
     }
 
-    private static OperatorCase Group(string name, int side, int channels) => Norm($"{name}: GroupNorm", x => Ops.GroupNorm(x[0], 4, x[1], x[2]), side, channels);
+    private static OperatorCase Group(string name, int side, int channels) =>
+        Norm($"{name}: GroupNorm", x => Ops.GroupNorm(x[0], 4, x[1], x[2]), side, channels);
 
-    private static OperatorCase Instance(string name, int side, int channels) => Norm($"{name}: InstanceNorm", x => Ops.InstanceNorm(x[0], x[1], x[2]), side, channels);
+    private static OperatorCase Instance(string name, int side, int channels) =>
+        Norm($"{name}: InstanceNorm", x => Ops.InstanceNorm(x[0], x[1], x[2]), side, channels);
 
     private static OperatorCase Norm(string name, Func<Tensor[], Tensor> norm, int side, int channels) =>
         new($"{name} {side}x{side} x {channels}", norm, [2, side, side, channels], [channels], [channels]);

@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Matrix products: the linear layers of the zoo, from one row or one channel to hundreds, and products with transposed operands.</summary>
+/// <summary>
+/// Matrix products: the linear layers of the zoo, from one row or one channel to hundreds, and products with transposed operands.
+/// </summary>
 public class GemmBench : OperatorBench
 {
     public override IEnumerable<OperatorPass> Passes => [OperatorPass.Forward, OperatorPass.InputGradient, OperatorPass.WeightGradient];
@@ -36,5 +38,6 @@ public class GemmBench : OperatorBench
         new($"{name}: {rows} x {inputs} -> {outputs}", x => Ops.Linear(x[0], x[1]), [rows, inputs], [outputs, inputs]);
 
     private static OperatorCase MatMul(string name, int m, int n, int k, bool transposeA, bool transposeB) => new(
-        $"{name}: {m} x {n} x {k}", x => Ops.MatMul(x[0], x[1], transposeA, transposeB), transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]);
+        $"{name}: {m} x {n} x {k}", x => Ops.MatMul(x[0], x[1], transposeA, transposeB), transposeA ? [k, m] : [m, k], transposeB ? [n, k]
+            : [k, n]);
 }

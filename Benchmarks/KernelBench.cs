@@ -8,13 +8,15 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>One call of what is measured, and what it does: operations where they are the limit, bytes where memory is.</summary>
+/// <summary>One measured call and its work: operations where they are the limit, bytes where memory is.</summary>
 /// <param name="Call">The call.</param>
 /// <param name="Operations">Floating-point operations, a multiply-add as two; 0 where counting them says nothing.</param>
 /// <param name="Bytes">Bytes that must be read and written at least.</param>
 public sealed record Work(Action Call, double Operations, double Bytes);
 
-/// <summary>What a benchmark did, and the best that this machine could do at its width and threads, measured in its process right after it.</summary>
+/// <summary>
+/// The work of a benchmark and the limits of this machine at its width and threads, measured in its process right after it.
+/// </summary>
 /// <param name="Operations">As in <see cref="Work"/>.</param>
 /// <param name="Bytes">As in <see cref="Work"/>.</param>
 /// <param name="FmaPeak">GFLOP/s.</param>
@@ -49,7 +51,7 @@ public abstract class KernelBench
     [Params(1, 2)]
     public int Threads { get; set; }
 
-    /// <summary>What is measured, but for width and threads.</summary>
+    /// <summary>The name of the case, without width and threads.</summary>
     internal abstract string Label { get; }
 
     private string Key => $"{GetType().Name}, {Label}, {Width}, {Threads}";
@@ -57,7 +59,7 @@ public abstract class KernelBench
     [GlobalSetup]
     public void Setup()
     {
-        // What other benchmarks left in the pool would count against what this one may keep there: it would allocate on every call.
+        // Buffers of other benchmarks would fill the pool, and this one would then allocate on every call.
         MemoryScope.Trim();
         _forced = Isa.Use(Width);
         Workers.Count = Threads;
@@ -77,8 +79,8 @@ public abstract class KernelBench
     }
 
     /// <summary>
-    /// BenchmarkDotNet's own memory column counts what its engine allocates around an iteration, some 5 KB, over the few calls of a short one. So this is the
-    /// least of a few calls by themselves: what else allocates in the process is not in each of them.
+    /// The least of the allocations of a few calls, so that other allocations of the process do not count. BenchmarkDotNet's own memory
+    /// column also counts its engine, some 5 KB an iteration, over the few calls of a short one.
     /// </summary>
     private static long Allocated(Action call)
     {
@@ -96,14 +98,15 @@ public abstract class KernelBench
     internal static (KernelBench Bench, Yardstick? Yardstick) Of(BenchmarkCase benchmark)
     {
         KernelBench bench = (KernelBench)Activator.CreateInstance(benchmark.Descriptor.Type)!;
-        foreach (ParameterInstance parameter in benchmark.Parameters.Items) benchmark.Descriptor.Type.GetProperty(parameter.Name)!.SetValue(bench, parameter.Value);
+        foreach (ParameterInstance parameter in benchmark.Parameters.Items)
+            benchmark.Descriptor.Type.GetProperty(parameter.Name)!.SetValue(bench, parameter.Value);
         return (bench, s_yardsticks.GetValueOrDefault(bench.Key));
     }
 
-    /// <summary>Makes what is measured; width and threads are set.</summary>
+    /// <summary>Prepares the measured call; width and threads are set.</summary>
     protected abstract Work Prepare();
 
-    /// <summary>Lets go of what <see cref="Prepare"/> holds open.</summary>
+    /// <summary>Releases the resources of <see cref="Prepare"/>.</summary>
     protected virtual void Release()
     {
     }

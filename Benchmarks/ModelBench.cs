@@ -6,13 +6,14 @@ using Mamba.Models.Zoo;
 namespace Mamba.Benchmarks;
 
 /// <summary>
-/// Whole models at their own sizes: inference of one image, and a training step of two, or of 64 small ones. At the width of the process alone (MAMBA_ISA
-/// chooses it): U-Net takes seconds without vectors.
+/// Whole models at their own sizes: inference of one image, and a training step of two images, or of 64 small ones. The width is that of
+/// the process (MAMBA_ISA), since U-Net takes seconds without vectors.
 /// </summary>
 public class ModelBench : KernelBench
 {
     /// <summary>The models of the project's table.</summary>
-    public static readonly string[] Headline = ["ul-vm-unet", "unet", "resnet18-seg", "umambabot", "umambabot-pp", "segformer", "vim", "vit"];
+    public static readonly string[] Headline =
+        ["ul-vm-unet", "unet", "resnet18-seg", "umambabot", "umambabot-pp", "segformer", "vim", "vit"];
 
     public override IEnumerable<VectorWidth> Widths => [Isa.Current];
 

@@ -4,7 +4,7 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>What runs of an operator.</summary>
+/// <summary>The pass of an operator that is measured.</summary>
 public enum OperatorPass
 {
     /// <summary>The operator, nothing recorded.</summary>

@@ -9,7 +9,9 @@ using Mamba.Models.Zoo;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Where the time of a model goes: medians of whole passes with the FMA peak of the same run beside them, then milliseconds by kernel.</summary>
+/// <summary>
+/// Where the time of a model goes: the median of whole passes beside the FMA peak of the same run, then milliseconds by kernel.
+/// </summary>
 internal static partial class Profile
 {
     private const int Passes = 15;
@@ -27,8 +29,10 @@ internal static partial class Profile
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
             double rate = step.Operations / times.Median / 1e6, best = step.Operations / times.Min / 1e6;
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{model} {config.Height}x{config.Width}, {(training ? "training" : "inference")}, batch {config.Batch}, {Workers.Count} threads, {Isa.Current}: {times.Median:F2} ms (best {times.Min:F2}), "
-                + $"{config.Batch * 1e3 / times.Median:F1} images/s, {rate:F1} GFLOP/s = {100 * rate / times.MedianPeak:F0} % of the median FMA peak {times.MedianPeak:F0}; "
+                $"{model} {config.Height}x{config.Width}, {(training ? "training" : "inference")}, batch {config.Batch}, "
+                + $"{Workers.Count} threads, {Isa.Current}: {times.Median:F2} ms (best {times.Min:F2}), "
+                + $"{config.Batch * 1e3 / times.Median:F1} images/s, "
+                + $"{rate:F1} GFLOP/s = {100 * rate / times.MedianPeak:F0} % of the median FMA peak {times.MedianPeak:F0}; "
                 + $"best of best {100 * best / times.BestPeak:F0} % of {times.BestPeak:F0}; {allocated} bytes allocated a pass"));
             Kernels(step.Run, times.Min);
         }

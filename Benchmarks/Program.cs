@@ -5,7 +5,8 @@ using Mamba.Core;
 using Mamba.Core.Measurement;
 using Mamba.Core.Simd;
 
-// First --results: the tables go to Results/<cpu>.md as well. Then --threads: Workers.Count of the roofline and the profile; all else sets its own.
+// Options, in this order. --results: write the tables to Results/<cpu>.md as well. --threads: Workers.Count of the roofline and the
+// profile; benchmarks set their own.
 bool results = args is ["--results", ..];
 if (results) args = args[1..];
 if (args is ["--threads", string threads, ..])

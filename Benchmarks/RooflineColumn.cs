@@ -32,8 +32,8 @@ internal sealed class RooflineColumn(string name, string legend, Func<Yardstick,
     public UnitType UnitType => UnitType.Dimensionless;
 
     /// <summary>
-    /// Short runs inside this process: so the peaks are measured where the benchmarks ran, and a case takes less than a second. No outlier is dropped, for the
-    /// medians do not heed them, and none of the default hints, which ask for long runs.
+    /// Short runs inside this process, so that the peaks are measured where the benchmarks ran, and a case takes less than a second. No
+    /// outlier is dropped, since medians ignore them. The default hints are off, since they recommend long runs.
     /// </summary>
     public static IConfig Config => ManualConfig.CreateEmpty()
         .AddJob(Job.Default
@@ -48,11 +48,14 @@ internal sealed class RooflineColumn(string name, string legend, Func<Yardstick,
         .AddColumnProvider(DefaultColumnProviders.Params, DefaultColumnProviders.Metrics)
         .AddColumn(
             StatisticColumn.Median,
-            new RooflineColumn("Rate", "Operations or least bytes a second", (y, t) => FormattableString.Invariant($"{y.Rate(t):F1} {y.Unit}")),
+            new RooflineColumn("Rate", "Operations or least bytes a second",
+            (y, t) => FormattableString.Invariant($"{y.Rate(t):F1} {y.Unit}")),
             new RooflineColumn(
-                "Of peak", "Share of the FMA peak (GFLOP/s), or of the bandwidth of copying in memory (GB/s), at this width and on these threads",
+                "Of peak",
+                "Share of the FMA peak (GFLOP/s), or of the bandwidth of copying in memory (GB/s), at this width and on these threads",
                 (y, t) => FormattableString.Invariant($"{100 * y.Share(t):F0} %")),
-            new RooflineColumn("Allocated", "Managed bytes that a call allocates, on all threads", (y, _) => FormattableString.Invariant($"{y.Allocated} B")))
+            new RooflineColumn("Allocated", "Managed bytes that a call allocates, on all threads",
+                (y, _) => FormattableString.Invariant($"{y.Allocated} B")))
         .AddExporter(MarkdownExporter.GitHub)
         .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80));
 
@@ -61,7 +64,8 @@ internal sealed class RooflineColumn(string name, string legend, Func<Yardstick,
     public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase) =>
-        summary[benchmarkCase]?.ResultStatistics is { } times && KernelBench.Of(benchmarkCase).Yardstick is { } yardstick ? text(yardstick, times.Median) : "-";
+        summary[benchmarkCase]?.ResultStatistics is { } times && KernelBench.Of(benchmarkCase).Yardstick is { } yardstick
+            ? text(yardstick, times.Median) : "-";
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style) => GetValue(summary, benchmarkCase);
 }

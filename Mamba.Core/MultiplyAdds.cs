@@ -1,8 +1,8 @@
 namespace Mamba.Core;
 
 /// <summary>
-/// Counts the multiply-adds of the operators that run on its thread while it is open: those of convolutions, matrix products, attention, and of
-/// the selective scan three a state update (decay, input, output). Elementwise work is not counted, as usual in the field.
+/// Counts the multiply-adds (MACs) of the operators on its thread while it is open: convolutions, matrix products and attention. A state
+/// update of the selective scan counts three (decay, input, output). Elementwise work is not counted, as usual in the field.
 /// </summary>
 public sealed class MultiplyAdds : IDisposable
 {
@@ -17,7 +17,7 @@ public sealed class MultiplyAdds : IDisposable
     /// <summary>Whether the operators of this thread are counted.</summary>
     public static bool IsCounting => s_current is not null;
 
-    /// <summary>The multiply-adds so far.</summary>
+    /// <summary>The multiply-adds counted until now.</summary>
     public long Count { get; private set; }
 
     /// <summary>Stops counting.</summary>

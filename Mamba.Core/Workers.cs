@@ -7,9 +7,9 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// Persistent threads that share the chunks of one kernel at a time: the caller works too, and returns when all chunks are done.
-/// A call from inside a kernel, or while another thread holds the workers, runs on the calling thread alone, with the same results,
-/// because what a chunk computes never depends on who computes it.
+/// Persistent threads that share the chunks of one kernel at a time. The caller works too, and returns when all chunks are done. A call
+/// from inside a kernel, or while another thread holds the workers, runs on the calling thread alone. Its results are the same, because a
+/// chunk's result never depends on its thread.
 /// </summary>
 public static unsafe class Workers
 {
@@ -75,7 +75,7 @@ public static unsafe class Workers
         }
         try
         {
-            nint chunks = Launch.Chunks(count, grain);
+            nint chunks = Launch.CeilDiv(count, grain);
             int helpers = (int)Math.Min(s_count, chunks) - 1;
             while (s_workers.Count < helpers) s_workers.Add(new Worker());
             Job job = s_job ??= new Job();
@@ -93,8 +93,8 @@ public static unsafe class Workers
     }
 
     /// <summary>
-    /// Some tens of nanoseconds, whatever else happens. How long Thread.SpinWait takes comes from a measurement made once a process: where that was disturbed,
-    /// whoever waits by it would miss kernels of a few microseconds for good.
+    /// Waits some tens of nanoseconds. Thread.SpinWait calibrates itself once a process. Where that was disturbed, a thread waiting by it
+    /// would miss kernels of a few microseconds for good.
     /// </summary>
     private static void Pause()
     {
@@ -129,8 +129,9 @@ public static unsafe class Workers
         }
 
         /// <summary>
-        /// What the caller does, and what each helper does that comes in time. The caller takes chunks from the front and the helpers from the back, so that
-        /// in one kernel after the other a core has those parts of a tensor that it wrote itself. Nobody takes more than there are: the two never meet.
+        /// The work of the caller, and of each helper that comes in time. The caller takes chunks from the front, helpers take them from
+        /// the back. So each core reuses the part of a tensor that is already in its cache. They take no more chunks than there are, so
+        /// they never meet.
         /// </summary>
         public void Work(bool caller)
         {
@@ -166,7 +167,8 @@ public static unsafe class Workers
         }
 
         /// <summary>
-        /// Waits for the helpers that came. One that the system has not yet scheduled finds the job closed: on a busy machine nobody waits for it.
+        /// Waits for the helpers that came. A helper that the system has not scheduled by now finds the job closed, so a busy machine
+        /// delays no caller.
         /// </summary>
         public void Close()
         {

@@ -4,8 +4,8 @@ using System.Runtime;
 namespace Mamba.Core.Measurement;
 
 /// <summary>
-/// What a pass takes that is repeated, with the FMA peak measured between the repetitions: what slows the machine down slows both, so that their ratio
-/// stands where either alone does not.
+/// The times of a repeated pass, and the FMA peak measured between the repetitions. A busy machine slows both, so their ratio is stable
+/// where neither alone is.
 /// </summary>
 public sealed class PassTimes
 {
@@ -37,18 +37,18 @@ public sealed class PassTimes
     public double BestPeak => _peaks[^1];
 
     /// <summary>
-    /// The largest resident memory of the process after a pass, in bytes. Buffers go back to their pool, not to the system, so that this is what the
-    /// pass needed at once, with the runtime and all else that lives.
+    /// The largest resident memory of the process after a pass, in bytes. Buffers go back to their pool, not to the system. So it is the
+    /// most that the pass used at once, with the runtime and all other live objects.
     /// </summary>
     public long PeakMemory { get; }
 
     /// <summary>
-    /// Repeats a pass for a time, after a warm-up of at most half of it. A slow pass has up to four times as long to reach five repetitions; a very slow
-    /// one ends with fewer.
+    /// Repeats a pass for a time, after a warm-up of at most half of it. A slow pass has up to four times as long to reach five
+    /// repetitions. A very slow one ends with fewer.
     /// </summary>
-    /// <param name="pass">What to measure.</param>
+    /// <param name="pass">The pass to measure.</param>
     /// <param name="seconds">How long to repeat it.</param>
-    /// <param name="stop">Ends it between two passes.</param>
+    /// <param name="stop">Ends the measurement between two passes.</param>
     /// <returns>The times of at least one pass.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static PassTimes Measure(Action pass, double seconds, CancellationToken stop = default)
@@ -67,13 +67,14 @@ public sealed class PassTimes
             memory = Math.Max(memory, Environment.WorkingSet);
             elapsed = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
-        while (elapsed < seconds || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
+        while (elapsed < seconds
+            || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
         return new PassTimes(milliseconds, peaks, memory);
     }
 
     /// <summary>
-    /// Until the runtime has compiled everything for good: it compiles what is called often again, in the background, a tenth of a second after the last
-    /// method came new. So half a second without a compiled method is the end of it.
+    /// Warms up until the runtime has compiled everything for good. It recompiles hot methods in the background, a tenth of a second after
+    /// the last new method. So the warm-up ends after half a second without a compiled method.
     /// </summary>
     private static void WarmUp(Action pass, double most, CancellationToken stop)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Mamba.Core.Measurement;
 
 /// <summary>The processor that figures are of.</summary>
@@ -5,12 +7,13 @@ public static class Processor
 {
     /// <summary>Its name as the system tells it, or that of its architecture.</summary>
     public static string Name { get; } =
-        FromLinux() ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture.ToString();
+        FromLinux() ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
 
     private static string? FromLinux()
     {
         const string Path = "/proc/cpuinfo";
-        string? line = File.Exists(Path) ? File.ReadLines(Path).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
+        if (!File.Exists(Path)) return null;
+        string? line = File.ReadLines(Path).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal));
         return line?[(line.IndexOf(':') + 1)..].Trim();
     }
 }

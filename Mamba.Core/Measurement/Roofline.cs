@@ -6,7 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Measurement;
 
 /// <summary>
-/// What this machine can do at most, measured in this process: the yardstick of every figure, because it slows down together with what it measures.
+/// The limits of this machine, measured in this process. They are the yardstick of every figure, because they slow down together with the
+/// measured work.
 /// </summary>
 public static unsafe class Roofline
 {
@@ -45,7 +46,7 @@ public static unsafe class Roofline
         return work / best / 1e9;
     }
 
-    /// <summary>Twelve independent chains: more than latency times ports (4 x 2) asks for, fewer than the registers of any ISA.</summary>
+    /// <summary>Twelve independent chains: more than latency times ports (4 x 2) needs, fewer than the registers of any ISA.</summary>
     private struct FmaChains : IKernel
     {
         public const int Chains = 12;

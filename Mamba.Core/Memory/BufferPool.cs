@@ -4,8 +4,8 @@ using System.Numerics;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Buffers waiting to be used again, by size class: eight classes an octave, so that at most an eighth of a buffer is unused. A training step
-/// asks for the same sizes over and over, so that after the first one nothing is allocated.
+/// Buffers for reuse, by size class. Each octave has eight classes, so at most an eighth of a buffer is unused. Training steps repeat the
+/// same sizes, so after the first step nothing is allocated.
 /// </summary>
 internal static class BufferPool
 {
@@ -65,8 +65,8 @@ internal static class BufferPool
             if (!s_free.TryGetValue(buffer.Capacity, out Shelf? shelf)) s_free[buffer.Capacity] = shelf = new Shelf();
             shelf.Put(++s_uses, buffer);
             s_pooled += buffer.Capacity;
-            // Shapes that come once (images of many sizes) must not pile up, nor keep those in use now from being pooled: what waits has room for as much as
-            // was in use at once, and half of that, and sizes that nobody has asked for the longest make way.
+            // Shapes that come once (images of many sizes) must not pile up, nor keep present sizes from being pooled. The pool has room
+            // for the peak of rented memory and half of it. Sizes that were not used for longest are dropped first.
             while (s_pooled + s_rented > s_peak + s_peak / 2) s_pooled -= DropStalest();
         }
     }

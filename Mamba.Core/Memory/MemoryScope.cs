@@ -3,10 +3,11 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Owns the tensors that this thread creates until it is disposed, and then gives their memory back, save for those that were returned to the
-/// enclosing scope and those that a <see cref="Tape"/> has kept for its backward pass. A block of a model opens one around its temporaries.
+/// Owns the tensors that this thread creates until it is disposed, and then returns their memory. Exceptions are tensors returned to the
+/// enclosing scope, and those that a <see cref="Tape"/> keeps for its backward pass. A block of a model opens a scope around its
+/// temporaries.
 /// </summary>
-/// <remarks>It is a place in a list that the thread keeps, so that opening one allocates nothing.</remarks>
+/// <remarks>A scope is a place in a list of its thread, so that opening one allocates nothing.</remarks>
 /// <example><code>
 /// using MemoryScope scope = new();
 /// Tensor h = Ops.Silu(Ops.Linear(x, weight));
@@ -48,13 +49,13 @@ public readonly struct MemoryScope : IDisposable
     {
         if (!IsOpen) return;
         if (_ownership != s_current || _depth != _ownership.Depth)
-            throw new InvalidOperationException("MemoryScope: scopes close in the reverse of the order in which they were opened, on their own thread.");
+            throw new InvalidOperationException(
+                "MemoryScope: scopes close in the reverse of the order in which they were opened, on their own thread.");
         _ownership.Close();
     }
 
     /// <summary>
-    /// Gives memory that waits to be used again back to the system, and that of tensors which nobody holds any more: for a program that goes on after
-    /// its largest work.
+    /// Returns pooled memory to the system, and the memory of unreachable tensors. For a program that continues after its largest work.
     /// </summary>
     public static void Trim()
     {
@@ -125,7 +126,7 @@ public readonly struct MemoryScope : IDisposable
             /// <summary>Where its tensors begin.</summary>
             public int First = first;
 
-            /// <summary>Whether it owns what is made in it, or leaves it to the caller.</summary>
+            /// <summary>Whether it owns the tensors made in it, or leaves them to the caller.</summary>
             public readonly bool Owns = owns;
         }
     }

@@ -1,6 +1,8 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>The form in which a kernel reads a weight. It is the key under which a frozen weight keeps that form, so it compares by value.</summary>
+/// <summary>
+/// The form in which a kernel reads a weight. It compares by value, since it is the key of the packed form of a frozen weight.
+/// </summary>
 internal unsafe interface IWeightPacking
 {
     /// <summary>Floats of the packed form.</summary>
@@ -10,7 +12,7 @@ internal unsafe interface IWeightPacking
     void Pack(float* weight, float* packed);
 }
 
-/// <summary>A weight in the form that a kernel reads: kept with the weight if that is frozen, made for the time of one call otherwise.</summary>
+/// <summary>A weight in the form that a kernel reads. A frozen weight keeps the form; otherwise it exists for one call.</summary>
 internal readonly unsafe ref struct PackedWeight
 {
     private readonly Buffer _buffer;
@@ -20,7 +22,8 @@ internal readonly unsafe ref struct PackedWeight
 
     public float* Pointer => _buffer.Pointer;
 
-    public static PackedWeight Of<TPacking>(Tensor weight, in TPacking packing) where TPacking : struct, IWeightPacking, IEquatable<TPacking>
+    public static PackedWeight Of<TPacking>(Tensor weight, in TPacking packing)
+        where TPacking : struct, IWeightPacking, IEquatable<TPacking>
     {
         if (weight.Forms is { } forms) return new PackedWeight(forms.Get(weight, packing), rented: false);
         Buffer buffer = BufferPool.Rent(checked((int)packing.Size));
@@ -34,7 +37,7 @@ internal readonly unsafe ref struct PackedWeight
     }
 }
 
-/// <summary>The packed forms of a frozen weight, each made when it is first asked for. Safe to use from several threads.</summary>
+/// <summary>The packed forms of a frozen weight, each made on first use. Safe to use from several threads.</summary>
 internal sealed unsafe class PackedForms
 {
     private readonly Lock _gate = new();

@@ -1,8 +1,8 @@
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// What a <see cref="Tensor"/> stands for: shape, memory, gradient. Bodies are used again by later tensors, so that making one allocates nothing. Each
-/// use is a lease with a number of its own; a handle of an earlier one no longer fits, and is refused instead of reading another tensor's numbers.
+/// The body of a <see cref="Tensor"/>: shape, memory, gradient. Later tensors reuse bodies, so that making one allocates nothing. Each use
+/// is a lease with a number of its own. A handle with an older number is refused instead of reading another tensor's numbers.
 /// </summary>
 internal sealed class TensorBody
 {
@@ -53,8 +53,8 @@ internal sealed class TensorBody
     }
 
     /// <summary>
-    /// Until <see cref="Resume"/> bodies that are given back on this thread keep their lease: the steps of a tape ask tensors for shape and gradient
-    /// whose memory is gone.
+    /// Until <see cref="Resume"/>, bodies that are returned on this thread keep their lease. The steps of a tape read shape and gradient of
+    /// tensors whose memory was returned.
     /// </summary>
     public static void Defer() => (s_recycling ??= new Recycling()).Deferrals++;
 

@@ -105,7 +105,7 @@ public static unsafe partial class Ops
     private static (Tensor Y, Tensor? Weights) Attend(in AttentionShape s, float* q, float* k, float* v, bool record)
     {
         Tensor y = Tensor.Empty((int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth));
-        Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRow) : null;
+        Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRowStride) : null;
         Launch.Run(
             new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights is null ? null : weights.Pointer }, s.Batch * s.Heads * s.QueryBlocks, 1);
         MultiplyAdds.Add((long)(s.Batch * s.Heads * s.Queries * s.Keys * (s.HeadWidth + s.ValueWidth)));
@@ -118,7 +118,7 @@ public static unsafe partial class Ops
         int columns = x.Shape[-1];
         nint rows = x.Count / columns, grain = Math.Max(1, SoftmaxElementsPerChunk / columns);
         Tensor y = Tensor.Empty(x.Shape);
-        Launch.Run(new SoftmaxForward { X = x.Pointer, Y = y.Pointer, Row = columns, Columns = columns, Scale = 1f, Logarithm = logarithm }, rows, grain);
+        Launch.Run(new SoftmaxForward { X = x.Pointer, Y = y.Pointer, RowStride = columns, Columns = columns, Scale = 1f, Logarithm = logarithm }, rows, grain);
         if (Tape.Needs(x))
             Tape.Push(y, (x, y, columns, rows, grain, logarithm), static (context, dy) =>
             {
@@ -130,7 +130,7 @@ public static unsafe partial class Ops
                         Y = y.Pointer,
                         Dy = dy.Pointer,
                         Dx = dx.Pointer,
-                        Row = columns,
+                        RowStride = columns,
                         Columns = columns,
                         Scale = 1f,
                         Logarithm = logarithm,

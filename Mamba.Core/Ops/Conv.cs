@@ -199,10 +199,10 @@ public static unsafe partial class Ops
         nint columns = (nint)taps * s.Cin, pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         VectorWidth width = Isa.For(columns);
         using Scratch rows = new(pixels * columns);
-        using PackedWeight packed = PackedWeight.Of(weight, new SpreadPacking(s.Cout, s.Cin, taps, width));
+        using PackedWeight packed = PackedWeight.Of(weight, new Col2ImPacking(s.Cout, s.Cin, taps, width));
         Gemm.RunPacked(pixels, columns, s.Cout, new Matrix(small, s.Cout), packed.Pointer, rows.Pointer, columns, default, width);
         Launch.Run(
-            new ColumnsToImage { Shape = s, Columns = rows.Pointer, Bias = bias, Image = large, Add = add }, (nint)s.Batch * s.Height,
+            new Col2Im { Shape = s, Columns = rows.Pointer, Bias = bias, Image = large, Add = add }, (nint)s.Batch * s.Height,
             Math.Max(1, 4096 / Math.Max(1, s.Width * s.Cin)));
     }
 

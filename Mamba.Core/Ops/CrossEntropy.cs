@@ -73,7 +73,7 @@ public static unsafe partial class Ops
     {
         Tensor y = Tensor.Empty(x.Shape);
         Simd.Launch.Run(
-            new SoftmaxForward { X = x.Pointer, Y = y.Pointer, Row = x.Shape[-1], Columns = x.Shape[-1], Scale = 1f, Logarithm = true }, x.Shape[0], 64);
+            new SoftmaxForward { X = x.Pointer, Y = y.Pointer, RowStride = x.Shape[-1], Columns = x.Shape[-1], Scale = 1f, Logarithm = true }, x.Shape[0], 64);
         return y;
     }
 }

@@ -92,7 +92,7 @@ public static unsafe partial class Ops
         else if (factor == 1f && x.Count > 0)
         {
             int columns = x.Shape.Rank == 0 ? 1 : x.Shape[-1];
-            CopyRows.Run(dy.Pointer, columns, dx.Pointer, columns, columns, x.Count / columns, dx.Accumulate);
+            StridedCopy.Run(dy.Pointer, columns, dx.Pointer, columns, columns, x.Count / columns, dx.Accumulate);
         }
         else if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
         else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);

@@ -56,7 +56,7 @@ public static unsafe partial class Ops
             foreach (Tensor part in Parts.AsSpan())
             {
                 nint length = part.Shape[Dimension] * Inner;
-                CopyRows.Run(part.Pointer, length, y.Pointer + offset, Row, length, Outer);
+                StridedCopy.Run(part.Pointer, length, y.Pointer + offset, Row, length, Outer);
                 offset += length;
             }
         }
@@ -77,7 +77,7 @@ public static unsafe partial class Ops
                 if (part.NeedsGrad)
                 {
                     GradSlot dx = part.OpenGrad();
-                    CopyRows.Run(dy.Pointer + offset, Row, dx.Pointer, length, length, Outer, dx.Accumulate);
+                    StridedCopy.Run(dy.Pointer + offset, Row, dx.Pointer, length, length, Outer, dx.Accumulate);
                 }
                 offset += length;
             }
@@ -98,14 +98,14 @@ public static unsafe partial class Ops
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint row = extent * inner, length = count * inner, offset = start * inner;
         Tensor y = dimension == 0 ? x.Rows(start, count) : Tensor.Empty(x.Shape.With(dimension, count));
-        if (dimension > 0) CopyRows.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
+        if (dimension > 0) StridedCopy.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
         if (Tape.Needs(x))
             Tape.Push(y, (x, row, length, offset, outer), static (context, dy) =>
             {
                 (Tensor x, nint row, nint length, nint offset, nint outer) = context;
                 GradSlot dx = x.OpenGrad();
                 if (!dx.Accumulate) dx.Span.Clear();
-                CopyRows.Run(dy.Pointer, length, dx.Pointer + offset, row, length, outer, add: true);
+                StridedCopy.Run(dy.Pointer, length, dx.Pointer + offset, row, length, outer, add: true);
             });
         return y;
     }
@@ -125,7 +125,7 @@ public static unsafe partial class Ops
         for (int i = 0, from = 0; i < extents.Length; from += extents[i++])
         {
             Tensor part = Tensor.Empty(x.Shape.With(-1, extents[i]));
-            CopyRows.Run(x.Pointer + from, row, part.Pointer, extents[i], extents[i], rows);
+            StridedCopy.Run(x.Pointer + from, row, part.Pointer, extents[i], extents[i], rows);
             parts.Add(part);
         }
         if (Tape.Needs(x))
@@ -140,7 +140,7 @@ public static unsafe partial class Ops
                 foreach (Tensor part in parts)
                 {
                     int extent = part.Shape[-1];
-                    if (part.Grad is { } dy) CopyRows.Run(dy.Pointer, extent, dx.Pointer + from, row, extent, rows, dx.Accumulate);
+                    if (part.Grad is { } dy) StridedCopy.Run(dy.Pointer, extent, dx.Pointer + from, row, extent, rows, dx.Accumulate);
                     from += extent;
                 }
             });
@@ -170,7 +170,7 @@ public static unsafe partial class Ops
         if (Tape.Needs(x))
             Tape.Push(y, (x, back: Permutation(y.Shape, inverse)), static (context, dy) =>
             {
-                (Tensor x, PermuteRows back) = context;
+                (Tensor x, PermuteCopy back) = context;
                 GradSlot dx = x.OpenGrad();
                 RunPermute(back, dy, dx.Tensor, dx.Accumulate);
             });
@@ -202,12 +202,12 @@ public static unsafe partial class Ops
         (nint outer, nint inner) = Around(shape, dimension);
         nint extent = shape[dimension], block = extent * inner;
         for (nint o = 0; o < outer; o++)
-            CopyRows.Run(from + o * block + (extent - 1) * inner, -inner, to + o * block, inner, inner, extent, add);
+            StridedCopy.Run(from + o * block + (extent - 1) * inner, -inner, to + o * block, inner, inner, extent, add);
     }
 
-    private static PermuteRows Permutation(Shape from, ReadOnlySpan<int> order)
+    private static PermuteCopy Permutation(Shape from, ReadOnlySpan<int> order)
     {
-        PermuteRows kernel = new() { Rank = order.Length };
+        PermuteCopy kernel = new() { Rank = order.Length };
         Span<int> strides = stackalloc int[order.Length];
         for (int i = order.Length - 1, stride = 1; i >= 0; stride *= from[i--]) strides[i] = stride;
         for (int i = 0; i < order.Length; i++)
@@ -218,7 +218,7 @@ public static unsafe partial class Ops
         return kernel;
     }
 
-    private static void RunPermute(PermuteRows kernel, Tensor x, Tensor y, bool add)
+    private static void RunPermute(PermuteCopy kernel, Tensor x, Tensor y, bool add)
     {
         kernel.X = x.Pointer;
         kernel.Y = y.Pointer;

@@ -53,7 +53,7 @@ public static unsafe partial class Ops
         Check.SameShape(prediction, target, name);
         Check.That(prediction.Count > 0, name, $"input {prediction.Shape} is empty");
         int count = prediction.Count, images = pooled || prediction.Shape.Rank == 0 ? 1 : prediction.Shape[0], perImage = count / images;
-        nint chunks = Launch.Chunks(perImage, MaskSums.Grain);
+        nint chunks = Launch.CeilDiv(perImage, MaskSums.Grain);
 
         // Of each image: the loss, and by how much it grows with p: Constant + Slope t.
         Tensor factors = Tensor.Zeros(2, images);

@@ -25,7 +25,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
         Check.That((residual?.Shape ?? y.Shape) == y.Shape, "Linear", $"residual {residual?.Shape}; expected {y.Shape}");
         VectorWidth width = Isa.For(outputs);
-        Epilogue epilogue = new(bias is null ? null : bias.Pointer, add: residual is not null, apart: residual is { } d ? (nint)(d.Pointer - y.Pointer) : 0);
+        Epilogue epilogue = new(bias is null ? null : bias.Pointer, add: residual is not null, addendOffset: residual is { } d ? (nint)(d.Pointer - y.Pointer) : 0);
         using (PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width)))
             Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, epilogue, width);
         MultiplyAdds.Add((long)rows * outputs * inputs);

@@ -221,7 +221,7 @@ public static unsafe partial class Ops
         (int columns, int rows) = Channels(x, name);
         Check.Extents(weight, name, "weight", columns);
         Check.Extents(bias, name, "bias", columns);
-        nint grain = RowNorm.Together * Math.Max(1, Launch.ElementGrain / (RowNorm.Together * columns));
+        nint grain = RowNorm.RowsPerGroup * Math.Max(1, Launch.ElementGrain / (RowNorm.RowsPerGroup * columns));
         Tensor y = Tensor.Empty(x.Shape), statistics = Tensor.Empty(2, rows);
         Launch.Run(
             new RowNormForward
@@ -242,8 +242,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, weight, bias, statistics, columns, rows, grain, center), static (context, dy) =>
             {
                 (Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, int columns, int rows, nint grain, bool center) = context;
-                grain = Math.Max(grain, RowNorm.Together * Launch.Chunks(rows, RowNorm.Together * MostRowNormParts));
-                nint parts = Launch.Chunks(rows, grain);
+                grain = Math.Max(grain, RowNorm.RowsPerGroup * Launch.CeilDiv(rows, RowNorm.RowsPerGroup * MostRowNormParts));
+                nint parts = Launch.CeilDiv(rows, grain);
                 using Scratch partial = new(parts * 2 * columns);
                 GradSlot? dx = x.NeedsGrad ? x.OpenGrad() : null;
                 Launch.Run(

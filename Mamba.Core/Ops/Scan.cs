@@ -57,7 +57,7 @@ public static unsafe partial class Ops
         bool record = Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState, residual);
         Tensor? kept = record ? Tensor.Empty(checked((int)(s.Batch * s.Chunks * state))) : null;
         // The backward pass reads the packed A, too.
-        RatePacking packing = new(s.Channels, s.States, s.Groups, s.Width);
+        StateMatrixPacking packing = new(s.Channels, s.States, s.Groups, s.Width);
         Tensor? keptA = record ? Tensor.Empty((int)state) : null;
         if (keptA is { } forBackward) packing.Pack(a.Pointer, forBackward.Pointer);
         using PackedWeight rates = record ? default : PackedWeight.Of(a, packing);

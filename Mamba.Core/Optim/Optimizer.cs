@@ -74,7 +74,7 @@ public abstract unsafe class Optimizer(IEnumerable<(string Name, Tensor Tensor)>
 
     private static double SumOfSquares(Tensor gradient)
     {
-        nint chunks = Launch.Chunks(gradient.Count, Launch.ElementGrain);
+        nint chunks = Launch.CeilDiv(gradient.Count, Launch.ElementGrain);
         using Scratch sums = new((int)chunks);
         Launch.Run(new SquareSums { Values = gradient.Pointer, Sums = sums.Pointer }, gradient.Count, Launch.ElementGrain);
         double total = 0;

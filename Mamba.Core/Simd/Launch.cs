@@ -6,9 +6,9 @@ using System.Runtime.Intrinsics;
 namespace Mamba.Core.Simd;
 
 /// <summary>
-/// A kernel: a struct whose fields are its pointers and sizes, and whose one method does the work items [begin, end) over the vector type V.
-/// Its chunks run on several threads at once, so they write to separate places; a sum across chunks is written per chunk (begin / grain) and
-/// added up afterwards in order, never by arrival.
+/// A kernel: a struct with pointers and sizes as fields, and one method that does the work items [begin, end) over the vector type V. Its
+/// chunks run on several threads at once, so they write to separate places. A sum across chunks has a place for each chunk (begin / grain);
+/// the places are added up afterwards, in order.
 /// </summary>
 internal interface IKernel
 {
@@ -25,8 +25,12 @@ internal static unsafe class Launch
     /// <summary>When set, told of each launch: the kernel's name and its ticks of <see cref="Stopwatch"/>. For profiling.</summary>
     public static Action<string, long>? Observer { get; set; }
 
-    /// <summary>Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="Workers"/>.</summary>
-    /// <remarks>The split depends on count and grain alone, so callers must derive the grain from shapes, never from the thread count.</remarks>
+    /// <summary>
+    /// Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="Workers"/>.
+    /// </summary>
+    /// <remarks>
+    /// The split depends on count and grain alone. Callers must derive the grain from shapes, never from the thread count.
+    /// </remarks>
     public static void Run<K>(in K kernel, nint count, nint grain) where K : unmanaged, IKernel => Run(kernel, count, grain, Isa.Current);
 
     /// <inheritdoc cref="Run{K}(in K, nint, nint)"/>
@@ -52,18 +56,18 @@ internal static unsafe class Launch
         observer(copy.ToString()!, Stopwatch.GetTimestamp() - start);
     }
 
-    /// <summary>Runs work items [0, count) on the calling thread at half the width of V, if that is a width for which registers are split.</summary>
-    public static void RunHalved<K, V>(in K kernel, nint count) where K : unmanaged, IKernel where V : unmanaged
+    /// <summary>Runs work items [0, count) on the calling thread at half the width of V, where V is 512 bits; else at V.</summary>
+    public static void RunAtHalfWidth<K, V>(in K kernel, nint count) where K : unmanaged, IKernel where V : unmanaged
     {
         if (typeof(V) == typeof(Vector512<float>)) kernel.Run<Vector256<float>>(0, count);
         else kernel.Run<V>(0, count);
     }
 
     /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
-    public static nint Chunks(nint count, nint grain) => (count + grain - 1) / grain;
+    public static nint CeilDiv(nint count, nint grain) => (count + grain - 1) / grain;
 
     /// <summary>The size of the fewest parts of even size that are at most <paramref name="largest"/>.</summary>
-    public static nint Even(nint count, nint largest) => Chunks(count, Chunks(count, Math.Max(1, Math.Min(count, largest))));
+    public static nint BalancedSize(nint count, nint largest) => CeilDiv(count, CeilDiv(count, Math.Max(1, Math.Min(count, largest))));
 
     private static void Invoke<K, V>(void* kernel, nint begin, nint end) where K : unmanaged, IKernel where V : unmanaged =>
         Unsafe.AsRef<K>(kernel).Run<V>(begin, end);

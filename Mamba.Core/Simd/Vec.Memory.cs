@@ -2,6 +2,9 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using F32x16 = System.Runtime.Intrinsics.Vector512<float>;
+using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
+using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
@@ -23,15 +26,14 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static void Store<V>(V v, float* p) where V : unmanaged => Unsafe.WriteUnaligned(p, v);
 
-    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) from p on, zero in the others; nothing past them is read.</summary>
     [MethodImpl(Inline)]
     public static V Load<V>(float* p, nint n) where V : unmanaged
     {
         if (n == Count<V>()) return Load<V>(p); // mostly so, and well predicted
-        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
-            return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Vector512<float>.Zero));
-        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Cast<Vector256<float>, V>(Avx.MaskLoad(p, FirstLanes256(n)));
-        if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Cast<Vector128<float>, V>(Avx.MaskLoad(p, FirstLanes128(n)));
+        if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported)
+            return Cast<F32x16, V>(Avx512F.MaskLoad(p, FirstLanes512(n), F32x16.Zero));
+        if (typeof(V) == typeof(F32x8) && Avx.IsSupported) return Cast<F32x8, V>(Avx.MaskLoad(p, FirstLanes256(n)));
+        if (typeof(V) == typeof(F32x4) && Avx.IsSupported) return Cast<F32x4, V>(Avx.MaskLoad(p, FirstLanes128(n)));
         return LoadLanes<V>(p, n, default);
     }
 
@@ -40,10 +42,10 @@ internal static unsafe partial class Vec
     public static V Load<V>(float* p, nint n, V rest) where V : unmanaged
     {
         if (n == Count<V>()) return Load<V>(p);
-        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported)
-            return Cast<Vector512<float>, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Cast<V, Vector512<float>>(rest)));
-        if (typeof(V) == typeof(Vector256<float>) && Avx.IsSupported) return Select(Cast<Vector256<float>, V>(FirstLanes256(n)), Load<V>(p, n), rest);
-        if (typeof(V) == typeof(Vector128<float>) && Avx.IsSupported) return Select(Cast<Vector128<float>, V>(FirstLanes128(n)), Load<V>(p, n), rest);
+        if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported)
+            return Cast<F32x16, V>(Avx512F.MaskLoad(p, FirstLanes512(n), Cast<V, F32x16>(rest)));
+        if (typeof(V) == typeof(F32x8) && Avx.IsSupported) return Select(Cast<F32x8, V>(FirstLanes256(n)), Load<V>(p, n), rest);
+        if (typeof(V) == typeof(F32x4) && Avx.IsSupported) return Select(Cast<F32x4, V>(FirstLanes128(n)), Load<V>(p, n), rest);
         return LoadLanes(p, n, rest);
     }
 
@@ -52,25 +54,25 @@ internal static unsafe partial class Vec
     public static void Store<V>(V v, float* p, nint n) where V : unmanaged
     {
         if (n == Count<V>()) Store(v, p);
-        else if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) Avx512F.MaskStore(p, FirstLanes512(n), Cast<V, Vector512<float>>(v));
-        else if (typeof(V) == typeof(Vector256<float>))
+        else if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported) Avx512F.MaskStore(p, FirstLanes512(n), Cast<V, F32x16>(v));
+        else if (typeof(V) == typeof(F32x8))
         {
             // By halves: AVX's masked store takes tens of micro-operations on AMD's processors.
-            Vector128<float> part = Cast<V, Vector256<float>>(v).GetLower();
+            F32x4 part = Cast<V, F32x8>(v).GetLower();
             if (n >= 4)
             {
                 part.Store(p);
                 p += 4;
-                part = Cast<V, Vector256<float>>(v).GetUpper();
+                part = Cast<V, F32x8>(v).GetUpper();
             }
             StoreBelow4(part, p, n & 3);
         }
-        else if (typeof(V) == typeof(Vector128<float>)) StoreBelow4(Cast<V, Vector128<float>>(v), p, n);
+        else if (typeof(V) == typeof(F32x4)) StoreBelow4(Cast<V, F32x4>(v), p, n);
         else StoreLanes(v, p, n);
     }
 
     [MethodImpl(Inline)]
-    private static void StoreBelow4(Vector128<float> v, float* p, nint n)
+    private static void StoreBelow4(F32x4 v, float* p, nint n)
     {
         if ((n & 2) != 0)
         {
@@ -82,13 +84,13 @@ internal static unsafe partial class Vec
     }
 
     [MethodImpl(Inline)]
-    private static Vector512<float> FirstLanes512(nint n) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create((int)n)).AsSingle();
+    private static F32x16 FirstLanes512(nint n) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create((int)n)).AsSingle();
 
     [MethodImpl(Inline)]
-    private static Vector256<float> FirstLanes256(nint n) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create((int)n)).AsSingle();
+    private static F32x8 FirstLanes256(nint n) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create((int)n)).AsSingle();
 
     [MethodImpl(Inline)]
-    private static Vector128<float> FirstLanes128(nint n) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create((int)n)).AsSingle();
+    private static F32x4 FirstLanes128(nint n) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create((int)n)).AsSingle();
 
     // Out of line, so that the spilled vector below costs nothing in the loops that call the masked forms above.
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -104,32 +106,34 @@ internal static unsafe partial class Vec
         for (nint i = 0; i < n; i++) p[i] = ((float*)&v)[i];
     }
 
-    /// <summary>Asks for the cache line at an address, where the processor takes such hints.</summary>
+    /// <summary>Prefetches the cache line at an address, where the processor has such a hint.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* address)
     {
         if (Sse.IsSupported) Sse.Prefetch0(address);
     }
 
-    /// <summary>Asks for the cache lines of so many floats.</summary>
+    /// <summary>Prefetches the cache lines of a range of floats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* from, nint floats)
     {
         for (nint i = 0; i < floats; i += CacheLine) Prefetch(from + i);
     }
 
-    /// <summary>Asks for one share of many of some rows of so many floats each: the next work's memory is on its way, share by share, while this is done.</summary>
+    /// <summary>
+    /// Prefetches one of several shares of a strided matrix. The caller works on one matrix and prefetches the next, share by share.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void PrefetchShare(float* from, nint apart, nint rows, nint floats, nint share, nint shares)
+    public static void PrefetchShare(float* from, nint rowStride, nint rows, nint floats, nint share, nint shares)
     {
-        for (nint row = rows * share / shares; row < rows * (share + 1) / shares; row++) Prefetch(from + row * apart, floats);
+        for (nint row = rows * share / shares; row < rows * (share + 1) / shares; row++) Prefetch(from + row * rowStride, floats);
     }
 
     /// <summary>Twelve floats from one place to another.</summary>
     [MethodImpl(Inline)]
     public static void CopyTwelve(float* from, float* to)
     {
-        Vector128<float> first = Vector128.Load(from), second = Vector128.Load(from + 4), third = Vector128.Load(from + 8);
+        F32x4 first = Vector128.Load(from), second = Vector128.Load(from + 4), third = Vector128.Load(from + 8);
         first.Store(to);
         second.Store(to + 4);
         third.Store(to + 8);

@@ -2,14 +2,18 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using F32x16 = System.Runtime.Intrinsics.Vector512<float>;
+using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
+using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
+using F32xN = System.Numerics.Vector<float>;
 
 namespace Mamba.Core.Simd;
 
 /// <summary>
-/// The facade over the vector width. A kernel is written once over a type parameter V, which is <see cref="Vector512{T}"/>,
-/// <see cref="Vector256{T}"/>, <see cref="Vector128{T}"/> or <see cref="Vector{T}"/> of float, or float itself (one lane). Every method branches
-/// on <c>typeof(V)</c>, a constant to the JIT and to the AOT compiler, so that one instruction remains. The vectors stay raw: a wrapper struct
-/// around them costs moves in the tightest loops.
+/// The facade over the vector width. A kernel is written once over a type parameter V: <see cref="Vector512{T}"/>,
+/// <see cref="Vector256{T}"/>, <see cref="Vector128{T}"/> or <see cref="Vector{T}"/> of float, or float itself (one lane). Every method
+/// branches on <c>typeof(V)</c>, a constant to the JIT and to the AOT compiler, so that one instruction remains. The vectors stay raw: a
+/// wrapper struct around them costs moves in the tightest loops.
 /// </summary>
 internal static unsafe partial class Vec
 {
@@ -24,10 +28,10 @@ internal static unsafe partial class Vec
         [MethodImpl(Inline)]
         public static V operator +(V a, V b)
         {
-            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) + Cast<V, Vector512<float>>(b));
-            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) + Cast<V, Vector256<float>>(b));
-            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) + Cast<V, Vector128<float>>(b));
-            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) + Cast<V, Vector<float>>(b));
+            if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Cast<V, F32x16>(a) + Cast<V, F32x16>(b));
+            if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Cast<V, F32x8>(a) + Cast<V, F32x8>(b));
+            if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Cast<V, F32x4>(a) + Cast<V, F32x4>(b));
+            if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Cast<V, F32xN>(a) + Cast<V, F32xN>(b));
             return Cast<float, V>(Cast<V, float>(a) + Cast<V, float>(b));
         }
 
@@ -35,10 +39,10 @@ internal static unsafe partial class Vec
         [MethodImpl(Inline)]
         public static V operator -(V a, V b)
         {
-            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) - Cast<V, Vector512<float>>(b));
-            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) - Cast<V, Vector256<float>>(b));
-            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) - Cast<V, Vector128<float>>(b));
-            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) - Cast<V, Vector<float>>(b));
+            if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Cast<V, F32x16>(a) - Cast<V, F32x16>(b));
+            if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Cast<V, F32x8>(a) - Cast<V, F32x8>(b));
+            if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Cast<V, F32x4>(a) - Cast<V, F32x4>(b));
+            if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Cast<V, F32xN>(a) - Cast<V, F32xN>(b));
             return Cast<float, V>(Cast<V, float>(a) - Cast<V, float>(b));
         }
 
@@ -46,10 +50,10 @@ internal static unsafe partial class Vec
         [MethodImpl(Inline)]
         public static V operator *(V a, V b)
         {
-            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) * Cast<V, Vector512<float>>(b));
-            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) * Cast<V, Vector256<float>>(b));
-            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) * Cast<V, Vector128<float>>(b));
-            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) * Cast<V, Vector<float>>(b));
+            if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Cast<V, F32x16>(a) * Cast<V, F32x16>(b));
+            if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Cast<V, F32x8>(a) * Cast<V, F32x8>(b));
+            if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Cast<V, F32x4>(a) * Cast<V, F32x4>(b));
+            if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Cast<V, F32xN>(a) * Cast<V, F32xN>(b));
             return Cast<float, V>(Cast<V, float>(a) * Cast<V, float>(b));
         }
 
@@ -57,10 +61,10 @@ internal static unsafe partial class Vec
         [MethodImpl(Inline)]
         public static V operator /(V a, V b)
         {
-            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Cast<V, Vector512<float>>(a) / Cast<V, Vector512<float>>(b));
-            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Cast<V, Vector256<float>>(a) / Cast<V, Vector256<float>>(b));
-            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Cast<V, Vector128<float>>(a) / Cast<V, Vector128<float>>(b));
-            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Cast<V, Vector<float>>(a) / Cast<V, Vector<float>>(b));
+            if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Cast<V, F32x16>(a) / Cast<V, F32x16>(b));
+            if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Cast<V, F32x8>(a) / Cast<V, F32x8>(b));
+            if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Cast<V, F32x4>(a) / Cast<V, F32x4>(b));
+            if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Cast<V, F32xN>(a) / Cast<V, F32xN>(b));
             return Cast<float, V>(Cast<V, float>(a) / Cast<V, float>(b));
         }
 
@@ -68,10 +72,10 @@ internal static unsafe partial class Vec
         [MethodImpl(Inline)]
         public static V operator -(V a)
         {
-            if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(-Cast<V, Vector512<float>>(a));
-            if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(-Cast<V, Vector256<float>>(a));
-            if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(-Cast<V, Vector128<float>>(a));
-            if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(-Cast<V, Vector<float>>(a));
+            if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(-Cast<V, F32x16>(a));
+            if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(-Cast<V, F32x8>(a));
+            if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(-Cast<V, F32x4>(a));
+            if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(-Cast<V, F32xN>(a));
             return Cast<float, V>(-Cast<V, float>(a));
         }
     }
@@ -80,10 +84,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Broadcast<V>(float x) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Create(x));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Create(x));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Create(x));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.Create(x));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.Create(x));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.Create(x));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.Create(x));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.Create(x));
         return Cast<float, V>(x);
     }
 
@@ -91,14 +95,14 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Fma<V>(V a, V b, V c) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>))
-            return Cast<Vector512<float>, V>(Vector512.MultiplyAddEstimate(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b), Cast<V, Vector512<float>>(c)));
-        if (typeof(V) == typeof(Vector256<float>))
-            return Cast<Vector256<float>, V>(Vector256.MultiplyAddEstimate(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b), Cast<V, Vector256<float>>(c)));
-        if (typeof(V) == typeof(Vector128<float>))
-            return Cast<Vector128<float>, V>(Vector128.MultiplyAddEstimate(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b), Cast<V, Vector128<float>>(c)));
-        if (typeof(V) == typeof(Vector<float>))
-            return Cast<Vector<float>, V>(Vector.MultiplyAddEstimate(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b), Cast<V, Vector<float>>(c)));
+        if (typeof(V) == typeof(F32x16))
+            return Cast<F32x16, V>(Vector512.MultiplyAddEstimate(Cast<V, F32x16>(a), Cast<V, F32x16>(b), Cast<V, F32x16>(c)));
+        if (typeof(V) == typeof(F32x8))
+            return Cast<F32x8, V>(Vector256.MultiplyAddEstimate(Cast<V, F32x8>(a), Cast<V, F32x8>(b), Cast<V, F32x8>(c)));
+        if (typeof(V) == typeof(F32x4))
+            return Cast<F32x4, V>(Vector128.MultiplyAddEstimate(Cast<V, F32x4>(a), Cast<V, F32x4>(b), Cast<V, F32x4>(c)));
+        if (typeof(V) == typeof(F32xN))
+            return Cast<F32xN, V>(Vector.MultiplyAddEstimate(Cast<V, F32xN>(a), Cast<V, F32xN>(b), Cast<V, F32xN>(c)));
         return Cast<float, V>(float.MultiplyAddEstimate(Cast<V, float>(a), Cast<V, float>(b), Cast<V, float>(c)));
     }
 
@@ -106,10 +110,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Max<V>(V a, V b) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.MaxNative(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.MaxNative(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.MaxNative(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.MaxNative(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.MaxNative(Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.MaxNative(Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.MaxNative(Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.MaxNative(Cast<V, F32xN>(a), Cast<V, F32xN>(b)));
         return Cast<float, V>(float.MaxNative(Cast<V, float>(a), Cast<V, float>(b)));
     }
 
@@ -117,10 +121,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Min<V>(V a, V b) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.MinNative(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.MinNative(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.MinNative(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.MinNative(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.MinNative(Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.MinNative(Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.MinNative(Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.MinNative(Cast<V, F32xN>(a), Cast<V, F32xN>(b)));
         return Cast<float, V>(float.MinNative(Cast<V, float>(a), Cast<V, float>(b)));
     }
 
@@ -128,10 +132,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Abs<V>(V a) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Abs(Cast<V, Vector512<float>>(a)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Abs(Cast<V, Vector256<float>>(a)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Abs(Cast<V, Vector128<float>>(a)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.Abs(Cast<V, Vector<float>>(a)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.Abs(Cast<V, F32x16>(a)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.Abs(Cast<V, F32x8>(a)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.Abs(Cast<V, F32x4>(a)));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.Abs(Cast<V, F32xN>(a)));
         return Cast<float, V>(MathF.Abs(Cast<V, float>(a)));
     }
 
@@ -139,10 +143,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Sqrt<V>(V a) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Sqrt(Cast<V, Vector512<float>>(a)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Sqrt(Cast<V, Vector256<float>>(a)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Sqrt(Cast<V, Vector128<float>>(a)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.SquareRoot(Cast<V, Vector<float>>(a)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.Sqrt(Cast<V, F32x16>(a)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.Sqrt(Cast<V, F32x8>(a)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.Sqrt(Cast<V, F32x4>(a)));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.SquareRoot(Cast<V, F32xN>(a)));
         return Cast<float, V>(MathF.Sqrt(Cast<V, float>(a)));
     }
 
@@ -150,10 +154,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Round<V>(V a) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Round(Cast<V, Vector512<float>>(a)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Round(Cast<V, Vector256<float>>(a)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Round(Cast<V, Vector128<float>>(a)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.Round(Cast<V, Vector<float>>(a)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.Round(Cast<V, F32x16>(a)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.Round(Cast<V, F32x8>(a)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.Round(Cast<V, F32x4>(a)));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.Round(Cast<V, F32xN>(a)));
         return Cast<float, V>(MathF.Round(Cast<V, float>(a)));
     }
 
@@ -161,10 +165,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static float Sum<V>(V a) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Vector512.Sum(Cast<V, Vector512<float>>(a));
-        if (typeof(V) == typeof(Vector256<float>)) return Vector256.Sum(Cast<V, Vector256<float>>(a));
-        if (typeof(V) == typeof(Vector128<float>)) return Vector128.Sum(Cast<V, Vector128<float>>(a));
-        if (typeof(V) == typeof(Vector<float>)) return Vector.Sum(Cast<V, Vector<float>>(a));
+        if (typeof(V) == typeof(F32x16)) return Vector512.Sum(Cast<V, F32x16>(a));
+        if (typeof(V) == typeof(F32x8)) return Vector256.Sum(Cast<V, F32x8>(a));
+        if (typeof(V) == typeof(F32x4)) return Vector128.Sum(Cast<V, F32x4>(a));
+        if (typeof(V) == typeof(F32xN)) return Vector.Sum(Cast<V, F32xN>(a));
         return Cast<V, float>(a);
     }
 
@@ -173,19 +177,19 @@ internal static unsafe partial class Vec
     public static float MaxLane<V>(V a) where V : unmanaged
     {
         if (typeof(V) == typeof(float)) return Cast<V, float>(a);
-        if (typeof(V) == typeof(Vector512<float>))
+        if (typeof(V) == typeof(F32x16))
         {
-            Vector512<float> x = Cast<V, Vector512<float>>(a);
+            F32x16 x = Cast<V, F32x16>(a);
             return MaxLane(Max(x.GetLower(), x.GetUpper()));
         }
-        if (typeof(V) == typeof(Vector256<float>))
+        if (typeof(V) == typeof(F32x8))
         {
-            Vector256<float> x = Cast<V, Vector256<float>>(a);
+            F32x8 x = Cast<V, F32x8>(a);
             return MaxLane(Max(x.GetLower(), x.GetUpper()));
         }
-        if (typeof(V) == typeof(Vector128<float>))
+        if (typeof(V) == typeof(F32x4))
         {
-            Vector128<float> x = Cast<V, Vector128<float>>(a);
+            F32x4 x = Cast<V, F32x4>(a);
             x = Max(x, Vector128.Shuffle(x, Vector128.Create(2, 3, 0, 1)));
             return Max(x, Vector128.Shuffle(x, Vector128.Create(1, 0, 3, 2))).ToScalar();
         }
@@ -205,10 +209,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Greater<V>(V a, V b) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.GreaterThan(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.GreaterThan(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.GreaterThan(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<int>, V>(Vector.GreaterThan(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.GreaterThan(Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.GreaterThan(Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.GreaterThan(Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
+        if (typeof(V) == typeof(F32xN)) return Cast<Vector<int>, V>(Vector.GreaterThan(Cast<V, F32xN>(a), Cast<V, F32xN>(b)));
         return Cast<int, V>(Cast<V, float>(a) > Cast<V, float>(b) ? -1 : 0);
     }
 
@@ -216,10 +220,10 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Equal<V>(V a, V b) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.Equals(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.Equals(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.Equals(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<int>, V>(Vector.Equals(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.Equals(Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.Equals(Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.Equals(Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
+        if (typeof(V) == typeof(F32xN)) return Cast<Vector<int>, V>(Vector.Equals(Cast<V, F32xN>(a), Cast<V, F32xN>(b)));
         return Cast<int, V>(Cast<V, float>(a) == Cast<V, float>(b) ? -1 : 0);
     }
 
@@ -227,27 +231,23 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V Select<V>(V mask, V a, V b) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>))
-            return Cast<Vector512<float>, V>(Vector512.ConditionalSelect(Cast<V, Vector512<float>>(mask), Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(b)));
-        if (typeof(V) == typeof(Vector256<float>))
-            return Cast<Vector256<float>, V>(Vector256.ConditionalSelect(Cast<V, Vector256<float>>(mask), Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(b)));
-        if (typeof(V) == typeof(Vector128<float>))
-            return Cast<Vector128<float>, V>(Vector128.ConditionalSelect(Cast<V, Vector128<float>>(mask), Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(b)));
-        if (typeof(V) == typeof(Vector<float>))
-            return Cast<Vector<float>, V>(Vector.ConditionalSelect(Cast<V, Vector<int>>(mask), Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(b)));
+        if (typeof(V) == typeof(F32x16))
+            return Cast<F32x16, V>(Vector512.ConditionalSelect(Cast<V, F32x16>(mask), Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
+        if (typeof(V) == typeof(F32x8))
+            return Cast<F32x8, V>(Vector256.ConditionalSelect(Cast<V, F32x8>(mask), Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
+        if (typeof(V) == typeof(F32x4))
+            return Cast<F32x4, V>(Vector128.ConditionalSelect(Cast<V, F32x4>(mask), Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
+        if (typeof(V) == typeof(F32xN))
+            return Cast<F32xN, V>(Vector.ConditionalSelect(Cast<V, Vector<int>>(mask), Cast<V, F32xN>(a), Cast<V, F32xN>(b)));
         return Cast<V, int>(mask) != 0 ? a : b;
     }
 
-    /// <summary>
-    /// x less the nearest whole number, which goes to <paramref name="whole"/> and may be an argument of <see cref="ScaleByPowerOf2"/>: with AVX-512 that takes
-    /// any, infinity too (where the rest is 0); elsewhere x is first clamped to [-126, 127.5).
-    /// </summary>
     [MethodImpl(Inline)]
     public static V Fraction<V>(V x, out V whole) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>) && Avx512DQ.IsSupported)
+        if (typeof(V) == typeof(F32x16) && Avx512DQ.IsSupported)
         {
-            V rest = Cast<Vector512<float>, V>(Avx512DQ.Reduce(Cast<V, Vector512<float>>(x), 0));
+            V rest = Cast<F32x16, V>(Avx512DQ.Reduce(Cast<V, F32x16>(x), 0));
             whole = x - rest;
             return rest;
         }
@@ -256,21 +256,23 @@ internal static unsafe partial class Vec
         return x - whole;
     }
 
-    /// <summary>a 2^e for whole e in [-126, 127], added to the exponent bits; with AVX-512 for any whole e, saturating at 0 and infinity.</summary>
+    /// <summary>
+    /// a 2^e for whole e in [-126, 127], added to the exponent bits. AVX-512 takes any whole e and saturates at 0 and infinity.
+    /// </summary>
     [MethodImpl(Inline)]
     public static V ScaleByPowerOf2<V>(V a, V e) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>))
+        if (typeof(V) == typeof(F32x16))
         {
-            if (Avx512F.IsSupported) return Cast<Vector512<float>, V>(Avx512F.Scale(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(e)));
-            return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Vector512.ConvertToInt32Native(Cast<V, Vector512<float>>(e)) << 23));
+            if (Avx512F.IsSupported) return Cast<F32x16, V>(Avx512F.Scale(Cast<V, F32x16>(a), Cast<V, F32x16>(e)));
+            return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) + (Vector512.ConvertToInt32Native(Cast<V, F32x16>(e)) << 23));
         }
-        if (typeof(V) == typeof(Vector256<float>))
-            return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Vector256.ConvertToInt32Native(Cast<V, Vector256<float>>(e)) << 23));
-        if (typeof(V) == typeof(Vector128<float>))
-            return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Vector128.ConvertToInt32Native(Cast<V, Vector128<float>>(e)) << 23));
-        if (typeof(V) == typeof(Vector<float>))
-            return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Vector.ConvertToInt32Native(Cast<V, Vector<float>>(e)) << 23));
+        if (typeof(V) == typeof(F32x8))
+            return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) + (Vector256.ConvertToInt32Native(Cast<V, F32x8>(e)) << 23));
+        if (typeof(V) == typeof(F32x4))
+            return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) + (Vector128.ConvertToInt32Native(Cast<V, F32x4>(e)) << 23));
+        if (typeof(V) == typeof(F32xN))
+            return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Vector.ConvertToInt32Native(Cast<V, F32xN>(e)) << 23));
         return Cast<int, V>(Cast<V, int>(a) + ((int)Cast<V, float>(e) << 23));
     }
 
@@ -280,28 +282,28 @@ internal static unsafe partial class Vec
     {
         // Subtracting the bits of sqrt(1/2) puts the border between exponents at sqrt(1/2) in place of 1.
         const int Border = 0x3f3504f3;
-        if (typeof(V) == typeof(Vector512<float>))
+        if (typeof(V) == typeof(F32x16))
         {
             Vector512<int> k = (Cast<V, Vector512<int>>(a) - Vector512.Create(Border)) >> 23;
-            e = Cast<Vector512<float>, V>(Vector512.ConvertToSingle(k));
+            e = Cast<F32x16, V>(Vector512.ConvertToSingle(k));
             return Cast<Vector512<int>, V>(Cast<V, Vector512<int>>(a) - (k << 23));
         }
-        if (typeof(V) == typeof(Vector256<float>))
+        if (typeof(V) == typeof(F32x8))
         {
             Vector256<int> k = (Cast<V, Vector256<int>>(a) - Vector256.Create(Border)) >> 23;
-            e = Cast<Vector256<float>, V>(Vector256.ConvertToSingle(k));
+            e = Cast<F32x8, V>(Vector256.ConvertToSingle(k));
             return Cast<Vector256<int>, V>(Cast<V, Vector256<int>>(a) - (k << 23));
         }
-        if (typeof(V) == typeof(Vector128<float>))
+        if (typeof(V) == typeof(F32x4))
         {
             Vector128<int> k = (Cast<V, Vector128<int>>(a) - Vector128.Create(Border)) >> 23;
-            e = Cast<Vector128<float>, V>(Vector128.ConvertToSingle(k));
+            e = Cast<F32x4, V>(Vector128.ConvertToSingle(k));
             return Cast<Vector128<int>, V>(Cast<V, Vector128<int>>(a) - (k << 23));
         }
-        if (typeof(V) == typeof(Vector<float>))
+        if (typeof(V) == typeof(F32xN))
         {
             Vector<int> k = (Cast<V, Vector<int>>(a) - new Vector<int>(Border)) >> 23;
-            e = Cast<Vector<float>, V>(Vector.ConvertToSingle(k));
+            e = Cast<F32xN, V>(Vector.ConvertToSingle(k));
             return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) - (k << 23));
         }
         int exponent = (Cast<V, int>(a) - Border) >> 23;

@@ -5,18 +5,20 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Attention;
 
-/// <summary>Sizes of an attention by heads, and how far apart the tokens of each operand lie.</summary>
-internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRow, nint KRow, nint VRow)
+/// <summary>Sizes of multi-head attention, and the row strides of its operands.</summary>
+internal record struct AttentionShape(
+    nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRowStride, nint KRowStride, nint VRowStride)
 {
-    // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
-    private const nint LargestBlock = 256;
+    // Queries whose scores are in scratch at once. Scores of some hundreds of keys fit the second-level cache, and a block pays for packing
+    // the keys again.
+    private const nint MaxQueryBlock = 256;
 
-    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Even(Queries, LargestBlock);
+    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.BalancedSize(Queries, MaxQueryBlock);
 
-    public readonly nint QueryBlocks => Launch.Chunks(Queries, QueryBlock);
+    public readonly nint QueryBlocks => Launch.CeilDiv(Queries, QueryBlock);
 
     /// <summary>Floats from a query's scores to the next one's: rows start where cache lines do.</summary>
-    public readonly nint ScoreRow => Launch.Chunks(Keys, Vec.CacheLine) * Vec.CacheLine;
+    public readonly nint ScoreRowStride => Launch.CeilDiv(Keys, Vec.CacheLine) * Vec.CacheLine;
 
     public readonly float Scale => 1f / MathF.Sqrt(HeadWidth);
 
@@ -24,48 +26,58 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
 
     /// <summary>
-    /// A head's share of the next image's rows of an operand with a row a query: pieces of a row a head wide, thousands of bytes apart, are no stream that
-    /// a processor foresees. An image of many blocks of queries would not stay in the cache until then.
+    /// A head's part of the next image's rows, to be prefetched. Such rows are pieces as wide as a head, thousands of bytes from each
+    /// other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until it is read.
     /// </summary>
-    public readonly unsafe Lookahead NextImage(float* x, nint row, nint item) =>
-        QueryBlocks > 1 || item >= (Batch - 1) * Heads ? default : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
+    public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item) =>
+        QueryBlocks > 1 || item >= (Batch - 1) * Heads
+            ? default
+            : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
 
     /// <summary>Head h of image b, from a token on, of an operand whose heads are <paramref name="width"/> columns each.</summary>
-    public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) => new(x + (image * tokens + token) * row + head * width, row);
+    public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) =>
+        new(x + (image * tokens + token) * row + head * width, row);
 }
 
-/// <summary>softmax(q k^T / sqrt(Dh)) v; one item is a block of queries of one head of one image. Heads are column ranges, read in place.</summary>
+/// <summary>
+/// softmax(q k^T / sqrt(Dh)) v. One item is a block of queries of one head of one image. Heads are column ranges, read in place.
+/// </summary>
 internal unsafe struct AttentionForward : IKernel
 {
     public AttentionShape Shape;
     public float* Q, K, V, Y;
 
-    /// <summary>(B, Heads, Queries, Keys), rows <see cref="AttentionShape.ScoreRow"/> apart: gets the weights of the values, or null.</summary>
+    /// <summary>
+    /// (B, Heads, Queries, Keys) with a row stride of <see cref="AttentionShape.ScoreRowStride"/>: receives the weights of the values, or
+    /// null.
+    /// </summary>
     public float* P;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
     {
         AttentionShape s = Shape;
-        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(P == null ? s.QueryBlock * s.ScoreRow : 0);
+        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(P == null ? s.QueryBlock * s.ScoreRowStride : 0);
         for (nint item = begin; item < end; item++)
         {
             nint first = item % s.QueryBlocks * s.QueryBlock, rest = item / s.QueryBlocks, head = rest % s.Heads, image = rest / s.Heads;
             nint queries = Math.Min(s.QueryBlock, s.Queries - first);
-            float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRow;
-            Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth);
-            Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
+            float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRowStride;
+            Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth);
+            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
+            Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-            new SoftmaxForward { X = p, Y = p, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
-            Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRow), v, y, panel.Pointer, add: false);
+            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false,
+                s.PrefetchNextImage(Q, s.QRowStride, item));
+            new SoftmaxForward { X = p, Y = p, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
+            Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false);
         }
     }
 }
 
 /// <summary>
-/// With dP = dY V^T and dS its way back through the softmax: dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries block by
-/// block. Gradients that are not wanted are null.
+/// Gradients: dP = dY V^T, dS is dP through the softmax, dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries
+/// block by block. A null gradient is not computed.
 /// </summary>
 internal unsafe struct AttentionBackward : IKernel
 {
@@ -77,32 +89,46 @@ internal unsafe struct AttentionBackward : IKernel
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
     {
         AttentionShape s = Shape;
-        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(s.QueryBlock * s.ScoreRow);
+        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), scores = new(s.QueryBlock * s.ScoreRowStride);
         for (nint item = begin; item < end; item++)
         {
             nint head = item % s.Heads, image = item / s.Heads;
-            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth), v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
+            Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
+            Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             for (nint first = 0; first < s.Queries; first += s.QueryBlock)
             {
                 nint queries = Math.Min(s.QueryBlock, s.Queries - first);
-                Matrix p = new(P + (item * s.Queries + first) * s.ScoreRow, s.ScoreRow), ds = new(scores.Pointer, s.ScoreRow);
+                Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
+                Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
-                        s.NextImage(P, s.Heads * s.ScoreRow, item));
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy,
+                        AttentionShape.Head(Dv, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
                 if (Dq == null && Dk == null) continue;
-                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-                new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
+                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
+                    s.PrefetchNextImage(Q, s.QRowStride, item));
+                new SoftmaxBackward
+                {
+                    Y = p.Pointer,
+                    Dy = ds.Pointer,
+                    Dx = ds.Pointer,
+                    RowStride = s.ScoreRowStride,
+                    Columns = s.Keys,
+                    Scale = s.Scale,
+                }.Run<TVector>(0, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
-                        s.NextImage(Dy, s.Heads * s.ValueWidth, item));
+                        queries, s.HeadWidth, s.Keys, ds, k,
+                        AttentionShape.Head(Dq, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
-                        AttentionShape.Head(Dk, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
+                        s.Keys, s.HeadWidth, queries, ds.Transposed,
+                        AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
+                        AttentionShape.Head(Dk, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
             }
         }
     }

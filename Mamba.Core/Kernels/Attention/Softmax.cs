@@ -10,7 +10,7 @@ internal unsafe struct SoftmaxForward : IKernel
     public float* X, Y;
 
     /// <summary>Floats from one row to the next, and how many of them are its columns.</summary>
-    public nint Row, Columns;
+    public nint RowStride, Columns;
     public float Scale;
     public bool Logarithm;
 
@@ -21,7 +21,7 @@ internal unsafe struct SoftmaxForward : IKernel
         V lowest = Broadcast<V>(float.NegativeInfinity), scale = Broadcast<V>(Scale * VecMath.Log2E);
         for (nint row = begin; row < end; row++)
         {
-            float* x = X + row * Row, y = Y + row * Row;
+            float* x = X + row * RowStride, y = Y + row * RowStride;
             V largest = lowest;
             for (nint i = 0; i < columns; i += n) largest = Max(largest, Load(x + i, Math.Min(n, columns - i), lowest));
             V shift = Broadcast<V>(MaxLane(largest)), sum = default, sum2 = default;
@@ -29,7 +29,8 @@ internal unsafe struct SoftmaxForward : IKernel
             nint k = 0;
             for (; k <= columns - 4 * n; k += 4 * n)
             {
-                V a = Load<V>(x + k) - shift, b = Load<V>(x + k + n) - shift, c = Load<V>(x + k + 2 * n) - shift, d = Load<V>(x + k + 3 * n) - shift;
+                V a = Load<V>(x + k) - shift, b = Load<V>(x + k + n) - shift, c = Load<V>(x + k + 2 * n) - shift;
+                V d = Load<V>(x + k + 3 * n) - shift;
                 if (Logarithm) Store4(a, b, c, d, y + k);
                 a *= scale;
                 b *= scale;
@@ -77,8 +78,8 @@ internal unsafe struct SoftmaxBackward : IKernel
 {
     public float* Y, Dy, Dx;
 
-    /// <inheritdoc cref="SoftmaxForward.Row"/>
-    public nint Row, Columns;
+    /// <inheritdoc cref="SoftmaxForward.RowStride"/>
+    public nint RowStride, Columns;
     public float Scale;
     public bool Logarithm, Accumulate;
 
@@ -89,7 +90,7 @@ internal unsafe struct SoftmaxBackward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint row = begin; row < end; row++)
         {
-            float* y = Y + row * Row, dy = Dy + row * Row, dx = Dx + row * Row;
+            float* y = Y + row * RowStride, dy = Dy + row * RowStride, dx = Dx + row * RowStride;
             V partial = default;
             for (nint i = 0; i < columns; i += n)
             {

@@ -8,34 +8,50 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Depthwise convolution along a sequence that sees the present and the K - 1 tokens before it; lanes are channels. Work items are tokens of the
-/// whole batch, or parts of sequences, so that one long sequence is shared by all threads.
+/// Causal depthwise convolution: a token sees itself and the K - 1 tokens before it. Lanes are channels. Work items are tokens of the whole
+/// batch, or parts of sequences, so that all threads share one long sequence.
 /// </summary>
 internal static unsafe class CausalConv
 {
     /// <summary>y = f(bias + sum_j taps[j] x[t - K + 1 + j]).</summary>
-    public static void Forward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* y) where TActivation : unmanaged, IActivation
+    public static void Forward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* y)
+        where TActivation : unmanaged, IActivation
     {
         using Scratch taps = DepthwiseTaps.Of(weight, s.Channels, s.Taps);
         Launch.Run(
-            new CausalConvForward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y }, s.Tokens, s.Grain, Isa.For(s.Channels));
+            new CausalConvForward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y },
+            s.Tokens, s.Grain, Isa.For(s.Channels));
     }
 
-    /// <summary>The gradients of x, weight and bias from that of y; null for what is not wanted.</summary>
-    public static void Backward<TActivation>(in SequenceShape s, float* x, float* weight, float* bias, float* dy, in CausalConvGradients gradients) where TActivation : unmanaged, IActivation
+    /// <summary>The gradients of x, weight and bias from that of y. A null gradient is not computed.</summary>
+    public static void Backward<TActivation>(
+        in SequenceShape s, float* x, float* weight, float* bias, float* dy, in CausalConvGradients gradients)
+        where TActivation : unmanaged, IActivation
     {
         nint items = s.Batch * s.Parts, size = (s.Taps + 1) * s.Channels;
         using Scratch taps = DepthwiseTaps.Of(weight, s.Channels, s.Taps), sums = new(items * size);
         Launch.Run(
-            new CausalConvBackward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Dy = dy, Dx = gradients.X, Add = gradients.AddX, Sums = sums.Pointer }, items, 1, Isa.For(s.Channels));
+            new CausalConvBackward<TActivation>
+            {
+                Shape = s,
+                X = x,
+                Taps = taps.Pointer,
+                Bias = bias,
+                Dy = dy,
+                Dx = gradients.X,
+                Add = gradients.AddX,
+                Sums = sums.Pointer,
+            },
+            items, 1, Isa.For(s.Channels));
         Span<float> sum = new(sums.Pointer, (int)size);
         for (nint i = 1; i < items; i++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + i * size, (int)size), sum);
         if (gradients.Weight != null) Transpose.Run(sums.Pointer, s.Channels, s.Taps, s.Channels, gradients.Weight, gradients.AddWeight);
-        if (gradients.Bias != null) Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, gradients.Bias, gradients.AddBias);
+        if (gradients.Bias != null)
+            Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, gradients.Bias, gradients.AddBias);
     }
 }
 
-/// <summary>Where the backward pass of a causal convolution writes, or adds; null for what is not wanted.</summary>
+/// <summary>Where the backward pass of a causal convolution writes, or adds. A null gradient is not computed.</summary>
 internal unsafe struct CausalConvGradients
 {
     public float* X, Weight, Bias;
@@ -50,10 +66,10 @@ internal readonly record struct SequenceShape(nint Batch, nint Length, nint Chan
     /// <summary>How many tokens in memory the next one is on.</summary>
     public nint Step => Reverse ? -1 : 1;
 
-    /// <summary>Parts of a sequence that the backward pass takes by themselves.</summary>
-    public nint Parts => Launch.Chunks(Length, LongestPart);
+    /// <summary>Parts of a sequence; each is a work item of the backward pass.</summary>
+    public nint Parts => Launch.CeilDiv(Length, LongestPart);
 
-    public nint PartLength => Launch.Even(Length, LongestPart);
+    public nint PartLength => Launch.BalancedSize(Length, LongestPart);
 
     /// <summary>The place in memory of a token; positions count in the order in which tokens see those before them.</summary>
     public nint Token(nint batch, nint position) => batch * Length + (Reverse ? Length - 1 - position : position);
@@ -76,7 +92,7 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
         for (nint token = begin; token < end; token++)
         {
             nint position = token % Shape.Length, behind = Shape.Reverse ? Shape.Length - 1 - position : position;
-            nint first = Math.Max(0, taps - 1 - behind); // taps before it lie before the sequence
+            nint first = Math.Max(0, taps - 1 - behind); // earlier taps would read before the sequence
             float* x = X + token * channels - (taps - 1) * step, y = Y + token * channels;
             for (nint c = 0; c < channels; c += n)
             {
@@ -91,9 +107,9 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
 }
 
 /// <summary>
-/// One item: part of a sequence, vector by vector of its channels. With s = bias + sum_j taps[j] x[t - K + 1 + j], formed again, and g = f'(s) dy:
-/// dx[t] (+)= sum_j taps[j] g[t + K - 1 - j], for which g is also found of the K - 1 tokens after the part; dtaps[j] = sum_t g[t] x[t - K + 1 + j];
-/// dbias = sum_t g[t]. What the sums run over stands in the first-level cache.
+/// One item: a part of a sequence, vector by vector of its channels. With s = bias + sum_j taps[j] x[t - K + 1 + j], computed again, and g
+/// = f'(s) dy: dx[t] (+)= sum_j taps[j] g[t + K - 1 - j]; dtaps[j] = sum_t g[t] x[t - K + 1 + j]; dbias = sum_t g[t]. For dx, g is also
+/// computed for the K - 1 tokens after the part. The windows of x and g are in the first-level cache.
 /// </summary>
 internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {
@@ -113,7 +129,8 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
         float* x = buffer.Pointer, g = x + (length + 2 * reach) * n; // from K - 1 tokens before the part; from its first token on
         for (nint item = begin; item < end; item++)
         {
-            nint b = item / s.Parts, first = item % s.Parts * length, count = Math.Min(length, s.Length - first), known = Math.Min(count + reach, s.Length - first);
+            nint b = item / s.Parts, first = item % s.Parts * length, count = Math.Min(length, s.Length - first);
+            nint known = Math.Min(count + reach, s.Length - first);
             nint offset = s.Token(b, first) * channels, before = Math.Min(reach, first);
             for (nint c = 0; c < channels; c += n, offset += n)
             {
@@ -125,11 +142,13 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
                     FourTaps<V>(offset, step, lanes, before, count, known, Taps + c, bias, sums);
                     continue;
                 }
-                for (nint t = -reach; t < known; t++) Store(t < -before ? default : Load<V>(X + offset + t * step, lanes), x + (t + reach) * n);
+                for (nint t = -reach; t < known; t++)
+                    Store(t < -before ? default : Load<V>(X + offset + t * step, lanes), x + (t + reach) * n);
                 for (nint t = 0; t < known; t++)
                 {
                     V sum = bias;
-                    for (nint tap = 0; tap < taps; tap++) sum = Fma(Load<V>(x + (t + tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
+                    for (nint tap = 0; tap < taps; tap++)
+                        sum = Fma(Load<V>(x + (t + tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
                     Store(Activations.Slope<TActivation, V>(sum) * Load<V>(Dy + offset + t * step, lanes), g + t * n);
                 }
                 for (nint t = known; t < count + reach; t++) Store(default(V), g + t * n);
@@ -137,7 +156,8 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
                 {
                     float* dx = Dx + offset + t * step;
                     V sum = Add ? Load<V>(dx, lanes) : default;
-                    for (nint tap = 0; tap < taps; tap++) sum = Fma(Load<V>(g + (t + reach - tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
+                    for (nint tap = 0; tap < taps; tap++)
+                        sum = Fma(Load<V>(g + (t + reach - tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
                     Store(sum, dx, lanes);
                 }
                 for (nint tap = 0; tap < taps; tap++) Store(Dot<V>(x + tap * n, g, count), sums + tap * channels, lanes);
@@ -148,13 +168,17 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
 
     /// <summary>What Mamba always has, in one pass: the windows of x and of g, taps and sums are registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void FourTaps<V>(nint offset, nint step, nint lanes, nint before, nint count, nint known, float* taps, V bias, float* sums) where V : unmanaged
+    private readonly void FourTaps<V>(
+        nint offset, nint step, nint lanes, nint before, nint count, nint known, float* taps, V bias, float* sums)
+        where V : unmanaged
     {
         nint channels = Shape.Channels;
         float* x = X + offset, dy = Dy + offset, dx = Dx + offset;
         bool wanted = Dx != null, add = Add;
-        V w0 = Load<V>(taps, lanes), w1 = Load<V>(taps + channels, lanes), w2 = Load<V>(taps + 2 * channels, lanes), w3 = Load<V>(taps + 3 * channels, lanes);
-        V x0 = before < 3 ? default : Load<V>(x - 3 * step, lanes), x1 = before < 2 ? default : Load<V>(x - 2 * step, lanes), x2 = before < 1 ? default : Load<V>(x - step, lanes);
+        V w0 = Load<V>(taps, lanes), w1 = Load<V>(taps + channels, lanes), w2 = Load<V>(taps + 2 * channels, lanes);
+        V w3 = Load<V>(taps + 3 * channels, lanes);
+        V x0 = before < 3 ? default : Load<V>(x - 3 * step, lanes), x1 = before < 2 ? default : Load<V>(x - 2 * step, lanes);
+        V x2 = before < 1 ? default : Load<V>(x - step, lanes);
         V g0 = default, g1 = default, g2 = default, dw0 = default, dw1 = default, dw2 = default, dw3 = default, total = default;
         for (nint t = 0; t < count + 3; t++)
         {

@@ -7,8 +7,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// The sizes of a two-dimensional convolution over channels-last images. Input pixel (y Stride + ky Dilation - Padding, ...) meets tap (ky, kx) at
-/// output pixel (y, ...); group g maps CinGroup input channels to CoutGroup output channels.
+/// The sizes of a two-dimensional convolution over channels-last images. Output pixel (y, x) meets tap (ky, kx) at input row y StrideY + ky
+/// DilationY - PaddingY, and likewise for the column. Group g maps CinGroup input channels to CoutGroup output channels.
 /// </summary>
 internal readonly record struct ConvShape(
     int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,
@@ -21,8 +21,11 @@ internal readonly record struct ConvShape(
     /// <summary>Taps times input channels of one output channel.</summary>
     public int Depth => KernelHeight * KernelWidth * CinGroup;
 
-    /// <summary>Whether each output pixel is a product of the one input pixel in its place: the convolution is a matrix product as it stands.</summary>
-    public bool IsPointwise => KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
+    /// <summary>
+    /// Whether each output pixel depends on one input pixel, the one in its place. Such a convolution is a matrix product already.
+    /// </summary>
+    public bool IsPointwise =>
+        KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
 
     public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
 
@@ -43,9 +46,9 @@ internal readonly record struct ConvShape(
 }
 
 /// <summary>
-/// Direct convolution as an implicit matrix product: the input under a band of output rows is copied, with its border of zeros, to scratch that
-/// stays in cache; there the factors of an output pixel are a run of (kx, ci) for each ky, which a tile of twelve pixels broadcasts against the
-/// packed weights. Nothing like im2col is ever stored.
+/// Direct convolution as an implicit matrix product. The input under a band of output rows is copied, with its border of zeros, into
+/// scratch that stays in cache. There the factors of an output pixel are one run of (kx, ci) for each ky. A tile of twelve pixels
+/// broadcasts them against the packed weights. No im2col matrix is stored.
 /// </summary>
 internal static unsafe class Conv
 {
@@ -62,20 +65,30 @@ internal static unsafe class Conv
             Gemm.RunPacked((nint)s.Batch * s.Height * s.Width, s.Cout, s.Cin, new Matrix(x, s.Cin), packed, y, s.Cout, epilogue, width);
             return;
         }
-        if (ConvColumns.Suits(s))
+        if (Im2Col.Suits(s))
         {
-            ConvColumns.Forward(s, x, packed, y, epilogue, width);
+            Im2Col.Forward(s, x, packed, y, epilogue, width);
             return;
         }
-        nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width));
+        nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width));
         int rows = BandRows(s);
-        nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
+        nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = bands * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, bands * s.Groups));
-        nint perItem = Launch.Chunks(panels, split);
-        split = Launch.Chunks(panels, perItem);
+        nint split = bands * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.CeilDiv(WantedItems, bands * s.Groups));
+        nint perItem = Launch.CeilDiv(panels, split);
+        split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
-            new ConvForward { Shape = s, X = x, Packed = packed, Y = y, Epilogue = epilogue, Rows = rows, PanelsPerItem = perItem, Split = split },
+            new ConvForward
+            {
+                Shape = s,
+                X = x,
+                Packed = packed,
+                Y = y,
+                Epilogue = epilogue,
+                Rows = rows,
+                PanelsPerItem = perItem,
+                Split = split,
+            },
             bands * s.Groups * split, 1, width);
     }
 
@@ -83,19 +96,20 @@ internal static unsafe class Conv
     public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
 
     /// <summary>
-    /// The weight gradient in PyTorch's layout: for each tap and input channel a row of products with all output channels, summed over pixels.
-    /// Bands of pixels are summed in parts of their own, which are added up in order.
+    /// The weight gradient in PyTorch's layout. For each tap and input channel it is a row of products with all output channels, summed
+    /// over pixels. Bands of pixels are summed in parts, and the parts are added up in order.
     /// </summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         if (s.IsPointwise)
         {
-            Gemm.Run(s.Cout, s.Cin, (nint)s.Batch * s.Height * s.Width, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
+            nint pixels = (nint)s.Batch * s.Height * s.Width;
+            Gemm.Run(s.Cout, s.Cin, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
             return;
         }
-        if (ConvColumns.Suits(s))
+        if (Im2Col.Suits(s))
         {
-            ConvColumns.WeightGradient(s, x, dy, dw, add);
+            Im2Col.WeightGradient(s, x, dy, dw, add);
             return;
         }
         if (WinogradGradient.Suits(s))
@@ -103,18 +117,23 @@ internal static unsafe class Conv
             WinogradGradient.Run(s, x, dy, dw, add);
             return;
         }
+        DirectWeightGradient(s, x, dy, dw, add);
+    }
+
+    private static void DirectWeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    {
         VectorWidth width = WidthFor(s);
-        nint panels = Launch.Chunks(s.CoutGroup, PackPanels.Width(width)), columns = panels * PackPanels.Width(width);
+        nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width)), columns = panels * PackedPanels.Width(width);
         nint size = s.Groups * s.Depth * columns;
         int rows = BandRows(s);
-        nint bands = (nint)s.Batch * Launch.Chunks(s.OutHeight, rows);
+        nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Parts cost memory and a pass over it: few for large weights, whose panels are shared among threads in their place.
         nint parts = Math.Clamp((1 << 20) / Math.Max(1, size), 1, Math.Min(16, bands));
-        nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.Chunks(WantedItems, parts * s.Groups));
-        nint perItem = Launch.Chunks(panels, split);
-        split = Launch.Chunks(panels, perItem);
-        nint bandsPerPart = Launch.Chunks(bands, parts);
-        parts = Launch.Chunks(bands, bandsPerPart);
+        nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.CeilDiv(WantedItems, parts * s.Groups));
+        nint perItem = Launch.CeilDiv(panels, split);
+        split = Launch.CeilDiv(panels, perItem);
+        nint bandsPerPart = Launch.CeilDiv(bands, parts);
+        parts = Launch.CeilDiv(bands, bandsPerPart);
         using Scratch sums = new(parts * size);
         Launch.Run(
             new ConvWeightGradient
@@ -133,7 +152,7 @@ internal static unsafe class Conv
             parts * s.Groups * split, 1, width);
         Launch.Run(
             new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
-            s.Groups * Launch.Chunks(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
+            s.Groups * Launch.CeilDiv(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
 
     private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
@@ -154,22 +173,22 @@ internal unsafe struct ConvForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint width = 2 * Count<V>(), bandsPerImage = Launch.Chunks(s.OutHeight, Rows);
-        nint groupSize = Launch.Chunks(s.CoutGroup, width) * width * s.Depth;
-        using Band band = new(s, Rows);
+        nint width = 2 * Count<V>(), bandsPerImage = Launch.CeilDiv(s.OutHeight, Rows);
+        nint groupSize = Launch.CeilDiv(s.CoutGroup, width) * width * s.Depth;
+        using PaddedBand band = new(s, Rows);
         // Neighbouring taps are neighbours in the band unless dilated: then every tap is a run of its own.
         bool adjacent = s.DilationX == 1;
         TileShape tile = new TileShape
         {
-            ARow = (nint)s.StrideX * s.CinGroup,
-            AStep = 1,
-            CRow = s.Cout,
+            ARowStride = (nint)s.StrideX * s.CinGroup,
+            AColumnStride = 1,
+            CRowStride = s.Cout,
             Outer = s.KernelHeight,
-            OuterStep = s.DilationY * band.RowStride,
+            OuterStride = s.DilationY * band.RowStride,
             Inner = adjacent ? 1 : s.KernelWidth,
-            InnerStep = (nint)s.DilationX * s.CinGroup,
+            InnerStride = (nint)s.DilationX * s.CinGroup,
             Length = adjacent ? (nint)s.KernelWidth * s.CinGroup : s.CinGroup,
-        }.Cut<V>();
+        }.InBlocks<V>();
         for (nint item = begin; item < end; item++)
         {
             nint part = item % Split, group = item / Split % s.Groups, index = item / Split / s.Groups;
@@ -180,7 +199,7 @@ internal unsafe struct ConvForward : IKernel
             nint first = part * PanelsPerItem * width, last = Math.Min(s.CoutGroup, first + PanelsPerItem * width);
             for (nint c = first; c < last; c += width)
                 for (nint r = 0; r < rows; r++)
-                    TileColumn.Run<V>(
+                    PanelProduct.Run<V>(
                         tile, s.OutWidth, band.Pointer + r * s.StrideY * band.RowStride, Packed + group * groupSize + c * s.Depth,
                         y + (r * s.OutWidth * s.Cout) + c, Math.Min(width, s.CoutGroup - c), Epilogue.At(group * s.CoutGroup + c));
         }
@@ -201,8 +220,8 @@ internal unsafe struct ConvWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint width = 2 * Count<V>(), bandsPerImage = Launch.Chunks(s.OutHeight, Rows);
-        using Band band = new(s, Rows);
+        nint width = 2 * Count<V>(), bandsPerImage = Launch.CeilDiv(s.OutHeight, Rows);
+        using PaddedBand band = new(s, Rows);
         using Scratch panel = new(width * Rows * s.OutWidth);
         // The tile's rows are the adjacent factors (kx, ci) of a tap row, or the channels of one tap where dilation separates the taps.
         bool adjacent = s.DilationX == 1;
@@ -218,43 +237,49 @@ internal unsafe struct ConvWeightGradient : IKernel
                 nint image = index / bandsPerImage;
                 int row = (int)(index % bandsPerImage) * Rows, rows = Math.Min(Rows, s.OutHeight - row);
                 band.Fill(X, image, group, row, rows);
-                PanelSource source = new()
-                {
-                    Base = Dy + ((image * s.OutHeight + row) * s.OutWidth * s.Cout) + group * s.CoutGroup,
-                    Outer = 1,
-                    Inner = 1,
-                    Length = (nint)rows * s.OutWidth,
-                    Step = s.Cout,
-                    Columns = s.CoutGroup,
-                    ColumnStep = 1,
-                };
-                TileShape tile = new TileShape
-                {
-                    ARow = 1,
-                    AStep = (nint)s.StrideX * s.CinGroup,
-                    CRow = Columns,
-                    Outer = rows,
-                    OuterStep = s.StrideY * band.RowStride,
-                    Inner = 1,
-                    Length = s.OutWidth,
-                }.Cut<V>();
+                PanelSource source = Gradients(image, group, row, rows);
+                TileShape tile = Tile<V>(rows, band.RowStride);
                 for (nint c = first; c < last; c += width)
                 {
-                    PackPanels.Pack<V>(source, c, panel.Pointer);
+                    PackedPanels.Pack<V>(source, c, panel.Pointer);
                     for (nint ky = 0; ky < s.KernelHeight; ky++)
                         for (nint j = 0; j < runs; j++)
-                            TileColumn.Run<V>(
+                            PanelProduct.Run<V>(
                                 tile, run, band.Pointer + ky * s.DilationY * band.RowStride + j * s.DilationX * s.CinGroup, panel.Pointer,
                                 sums + ((ky * runs + j) * run * Columns) + c, width, new Epilogue(add: index > firstBand));
                 }
             }
         }
     }
+
+    /// <summary>The gradients of a band of output pixels, to be packed.</summary>
+    private readonly PanelSource Gradients(nint image, nint group, int row, int rows) => new()
+    {
+        Base = Dy + ((image * Shape.OutHeight + row) * Shape.OutWidth * Shape.Cout) + group * Shape.CoutGroup,
+        Outer = 1,
+        Inner = 1,
+        Length = (nint)rows * Shape.OutWidth,
+        RowStride = Shape.Cout,
+        Columns = Shape.CoutGroup,
+        ColumnStride = 1,
+    };
+
+    /// <summary>The shape of a sum over the pixels of a band, one run for each row.</summary>
+    private readonly TileShape Tile<V>(int rows, nint bandStride) where V : unmanaged => new TileShape
+    {
+        ARowStride = 1,
+        AColumnStride = (nint)Shape.StrideX * Shape.CinGroup,
+        CRowStride = Columns,
+        Outer = rows,
+        OuterStride = Shape.StrideY * bandStride,
+        Inner = 1,
+        Length = Shape.OutWidth,
+    }.InBlocks<V>();
 }
 
 /// <summary>
-/// Adds the parts of a weight gradient up and turns [group][tap, ci][co] into PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a block of input
-/// channels: a vector of output channels at a time is turned in a buffer, so that both sides are walked along.
+/// Adds up the parts of a weight gradient and transposes [group][tap, ci][co] to PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a
+/// block of input channels. A vector of output channels at a time is transposed in a buffer, so that reads and writes are both in order.
 /// </summary>
 internal unsafe struct GatherWeightGradient : IKernel
 {
@@ -268,15 +293,18 @@ internal unsafe struct GatherWeightGradient : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup, blocks = Launch.Chunks(channels, ChannelsPerItem);
+        nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup;
+        nint blocks = Launch.CeilDiv(channels, ChannelsPerItem);
         using Scratch summed = new(n * ChannelsPerItem * taps), turned = new(n * ChannelsPerItem * taps);
         for (nint item = begin; item < end; item++)
         {
-            nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first), run = count * taps;
+            nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first);
+            nint run = count * taps;
             for (nint co = 0; co < Shape.CoutGroup; co += n)
             {
                 nint lanes = Math.Min(n, Shape.CoutGroup - co);
-                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer, dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
+                float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer;
+                float* dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
                 for (nint ci = 0; ci < count; ci++, sums += Columns)
                 {
                     PrefetchShare(dw, Shape.Depth, lanes, run, ci, count);
@@ -292,7 +320,7 @@ internal unsafe struct GatherWeightGradient : IKernel
         }
     }
 
-    /// <summary>Turns (run, a vector of output channels) in a buffer and adds it to, or puts it in, the weights of each of the channels.</summary>
+    /// <summary>Transposes (run, a vector of output channels) in a buffer, and writes or adds it to the weights of each channel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write<V>(float* sums, nint lanes, nint run, float* turned, float* dw, nint dwRow, bool add) where V : unmanaged
     {
@@ -308,10 +336,11 @@ internal unsafe struct GatherWeightGradient : IKernel
 }
 
 /// <summary>
-/// Adds columns, one (ky, kx, c) row for each pixel of a small image, to the large image they came from: the last step of a transposed convolution,
-/// and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the taps.
+/// col2im: adds columns, one row (ky, kx, c) for each pixel of a small image, to the large image they came from. It is the last step of a
+/// transposed convolution, and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the
+/// taps.
 /// </summary>
-internal unsafe struct ColumnsToImage : IKernel
+internal unsafe struct Col2Im : IKernel
 {
     /// <summary>The convolution whose input is the large image and whose output is the small one.</summary>
     public ConvShape Shape;
@@ -349,7 +378,8 @@ internal unsafe struct ColumnsToImage : IKernel
                         float* source = tap + ox * depth, target = row + x * channels;
                         nint c = 0;
                         for (; c <= channels - n; c += n) Store(Load<V>(target + c) + Load<V>(source + c), target + c);
-                        if (c < channels) Store(Load<V>(target + c, channels - c) + Load<V>(source + c, channels - c), target + c, channels - c);
+                        if (c < channels)
+                            Store(Load<V>(target + c, channels - c) + Load<V>(source + c, channels - c), target + c, channels - c);
                     }
                 }
             }

@@ -6,10 +6,11 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as panels for <see cref="Conv.Forward"/>, a group after the other. Flipped, it is the weight of the
-/// convolution that is the input gradient: taps turned by half a turn, input and output channels exchanged; Cout and Cin are those of that convolution.
+/// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as panels for <see cref="Conv.Forward"/>, group by group. Flipped, it is the weight of the
+/// input gradient: taps rotated by half a turn, input and output channels exchanged. Cout and Cin are then those of that convolution.
 /// </summary>
-internal readonly record struct ConvPacking(int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Flipped, VectorWidth Width) : IWeightPacking
+internal readonly record struct ConvPacking(
+    int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Flipped, VectorWidth Width) : IWeightPacking
 {
     public ConvPacking(in ConvShape s, bool flipped)
         : this(s.Cout, s.Cin, s.KernelHeight, s.KernelWidth, s.Groups, flipped, Conv.WidthFor(s))
@@ -20,24 +21,24 @@ internal readonly record struct ConvPacking(int Cout, int Cin, int KernelHeight,
 
     private int Taps => KernelHeight * KernelWidth;
 
-    private nint GroupSize => PackPanels.Size(Taps * (Cin / Groups), Cout / Groups, Width);
+    private nint GroupSize => PackedPanels.Size(Taps * (Cin / Groups), Cout / Groups, Width);
 
     public unsafe void Pack(float* weight, float* packed)
     {
         nint taps = Taps, inputs = Cin / Groups, outputs = Cout / Groups;
         for (nint g = 0; g < Groups; g++)
-            PackPanels.Run(
+            PackedPanels.Run(
                 new PanelSource
                 {
                     Base = weight + g * outputs * inputs * taps + (Flipped ? taps - 1 : 0),
                     Outer = KernelHeight,
-                    OuterStep = Flipped ? -KernelWidth : KernelWidth,
+                    OuterStride = Flipped ? -KernelWidth : KernelWidth,
                     Inner = KernelWidth,
-                    InnerStep = Flipped ? -1 : 1,
+                    InnerStride = Flipped ? -1 : 1,
                     Length = inputs,
-                    Step = Flipped ? outputs * taps : taps,
+                    RowStride = Flipped ? outputs * taps : taps,
                     Columns = outputs,
-                    ColumnStep = Flipped ? taps : inputs * taps,
+                    ColumnStride = Flipped ? taps : inputs * taps,
                 },
                 packed + g * GroupSize, Width);
     }
@@ -46,36 +47,40 @@ internal readonly record struct ConvPacking(int Cout, int Cin, int KernelHeight,
 /// <summary>PyTorch's weight (Out, In) of a linear layer as panels of its transpose.</summary>
 internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWidth Width) : IWeightPacking
 {
-    public nint Size => PackPanels.Size(Inputs, Outputs, Width);
+    public nint Size => PackedPanels.Size(Inputs, Outputs, Width);
 
     public unsafe void Pack(float* weight, float* packed) =>
-        PackPanels.Run(Gemm.Columns(Inputs, Outputs, new Matrix(weight, Inputs).Transposed), packed, Width);
+        PackedPanels.Run(PanelSource.Of(Inputs, Outputs, new Matrix(weight, Inputs).Transposed), packed, Width);
 }
 
 /// <summary>
-/// The weight (Cout, Cin, Kh, Kw) of a convolution as panels of (Cout) x (Kh, Kw, Cin): a pixel of the output side times it is the column that the pixel
-/// spreads over the input side, as a transposed convolution and the gradient of a strided one need it.
+/// The weight (Cout, Cin, Kh, Kw) of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it is the column
+/// that <see cref="Col2Im"/> adds to the input side. Transposed convolutions and gradients of strided ones use it.
 /// </summary>
-internal readonly record struct SpreadPacking(int Cout, int Cin, int Taps, VectorWidth Width) : IWeightPacking
+internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, VectorWidth Width) : IWeightPacking
 {
-    public nint Size => PackPanels.Size(Cout, (nint)Taps * Cin, Width);
+    public nint Size => PackedPanels.Size(Cout, (nint)Taps * Cin, Width);
 
     public unsafe void Pack(float* weight, float* packed)
     {
-        if (Cin % PackPanels.Width(Width) == 0 && Taps <= PackPanels.TurnedRows)
+        if (Cin % PackedPanels.Width(Width) == 0 && Taps <= PackedPanels.TransposeRows)
         {
-            Launch.Run(new PackSpread { Weight = weight, Packed = packed, Cout = Cout, Cin = Cin, Taps = Taps }, Cin / PackPanels.Width(Width), 1, Width);
+            Launch.Run(
+                new PackCol2Im { Weight = weight, Packed = packed, Cout = Cout, Cin = Cin, Taps = Taps },
+                Cin / PackedPanels.Width(Width), 1, Width);
             return;
         }
         nint columns = (nint)Taps * Cin;
         using Scratch reordered = new(Cout * columns);
-        Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
-        PackPanels.Run(Gemm.Columns(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
+        Launch.Run(
+            new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps },
+            Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
+        PackedPanels.Run(PanelSource.Of(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
     }
 }
 
 /// <summary>One item: the panels of all taps of as many input channels as a panel has columns.</summary>
-internal unsafe struct PackSpread : IKernel
+internal unsafe struct PackCol2Im : IKernel
 {
     public float* Weight, Packed;
     public nint Cout, Cin, Taps;
@@ -85,7 +90,8 @@ internal unsafe struct PackSpread : IKernel
     {
         nint width = 2 * Vec.Count<V>();
         for (nint item = begin; item < end; item++)
-            PackPanels.PackColumnsOfTaps<V>(Weight + item * width * Taps, Cin * Taps, Cout, width, Taps, Packed + item * width * Cout, Cin * Cout);
+            PackedPanels.PackColumnsOfTaps<V>(
+                Weight + item * width * Taps, Cin * Taps, Cout, width, Taps, Packed + item * width * Cout, Cin * Cout);
     }
 }
 

@@ -7,23 +7,24 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution in which every input channel has its own kernels (groups = Cin): the lanes are output channels. The usual window, 3x3 without stride, has
-/// kernels of its own (<see cref="DepthwiseWindow{TIn, TOut}"/>), in which four output channels may share an input channel. With any other multiplier
-/// m = Cout / Cin above 1 the input is first repeated m times a channel, so that the lanes stay in step.
+/// Depthwise convolution: every input channel has its own kernels (groups = Cin), and the lanes are output channels. The usual window, 3x3
+/// with stride 1, has kernels of its own (<see cref="Depthwise3x3{TIn, TOut}"/>), in which four output channels may share an input channel.
+/// For any other multiplier m = Cout / Cin above 1 each input channel is first repeated m times.
 /// </summary>
 internal static unsafe class DepthwiseConv
 {
     public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y)
     {
-        if (IsRepeated(s))
+        if (NeedsRepeatedInputs(s))
         {
             using Scratch repeated = Repeat(s, x);
-            Forward(Widened(s), repeated.Pointer, weight, bias, y);
+            Forward(WithRepeatedInputs(s), repeated.Pointer, weight, bias, y);
             return;
         }
         using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
-        if (IsByFour(s)) RunWindow<LanesByFour, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
-        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+        if (HasFourOutputsPerInput(s))
+            Run3x3<FourLanesPerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+        else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
         else
             Launch.Run(
                 new DepthwiseForward { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y },
@@ -32,11 +33,11 @@ internal static unsafe class DepthwiseConv
 
     public static void InputGradient(in ConvShape s, float* dy, float* weight, float* dx, bool add)
     {
-        if (IsRepeated(s))
+        if (NeedsRepeatedInputs(s))
         {
             nint count = (nint)s.Batch * s.Height * s.Width * s.Cin, m = s.CoutGroup;
             using Scratch repeated = new(count * m);
-            InputGradient(Widened(s), dy, weight, repeated.Pointer, add: false);
+            InputGradient(WithRepeatedInputs(s), dy, weight, repeated.Pointer, add: false);
             for (nint i = 0; i < count; i++)
             {
                 float sum = 0f;
@@ -48,8 +49,9 @@ internal static unsafe class DepthwiseConv
         using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         // Without stride it is the convolution of dy with the taps backwards.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
-        if (IsByFour(s)) RunWindow<LaneEach, LanesByFour>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
-        else if (IsWindow(s)) RunWindow<LaneEach, LaneEach>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+        if (HasFourOutputsPerInput(s))
+            Run3x3<LanePerChannel, FourLanesPerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+        else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
         else
             Launch.Run(
                 new DepthwiseInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx, Add = add },
@@ -58,20 +60,26 @@ internal static unsafe class DepthwiseConv
 
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
-        if (IsRepeated(s))
+        if (NeedsRepeatedInputs(s))
         {
             using Scratch repeated = Repeat(s, x);
-            WeightGradient(Widened(s), repeated.Pointer, dy, dw, add);
+            WeightGradient(WithRepeatedInputs(s), repeated.Pointer, dy, dw, add);
             return;
         }
         const int WantedItems = 16;
-        nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight, blocks = Launch.Chunks(s.Cout, DepthwiseSums.Block);
-        nint perPart = Launch.Chunks(rows, Launch.Chunks(WantedItems, blocks)), parts = Launch.Chunks(rows, perPart);
+        nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight;
+        nint blocks = Launch.CeilDiv(s.Cout, DepthwiseSums.Block);
+        nint perPart = Launch.CeilDiv(rows, Launch.CeilDiv(WantedItems, blocks)), parts = Launch.CeilDiv(rows, perPart);
         int size = checked((int)(taps * s.Cout));
-        using Scratch sums = new(parts * size), outside = RowOfZeros(s);
+        using Scratch sums = new(parts * size), zeroRow = ZeroRow(s);
         DepthwiseSums all = new() { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Parts = parts, RowsPerPart = perPart };
-        if (IsByFour(s)) Launch.Run(new DepthwiseWindowWeights<LanesByFour> { All = all, Outside = outside.Pointer }, parts * blocks, 1, WidthFor(s));
-        else if (IsWindow(s)) Launch.Run(new DepthwiseWindowWeights<LaneEach> { All = all, Outside = outside.Pointer }, parts * blocks, 1, WidthFor(s));
+        if (HasFourOutputsPerInput(s))
+            Launch.Run(
+                new Depthwise3x3WeightGradient<FourLanesPerChannel> { All = all, ZeroRow = zeroRow.Pointer },
+                parts * blocks, 1, WidthFor(s));
+        else if (Is3x3(s))
+            Launch.Run(
+                new Depthwise3x3WeightGradient<LanePerChannel> { All = all, ZeroRow = zeroRow.Pointer }, parts * blocks, 1, WidthFor(s));
         else Launch.Run(new DepthwiseWeightGradient { All = all }, parts * blocks, 1, WidthFor(s));
 
         Span<float> sum = new(sums.Pointer, size);
@@ -79,35 +87,46 @@ internal static unsafe class DepthwiseConv
         Transpose.Run(sums.Pointer, s.Cout, taps, s.Cout, dw, add);
     }
 
-    private static bool IsRepeated(in ConvShape s) => s.CoutGroup > 1 && !IsByFour(s);
+    private static bool NeedsRepeatedInputs(in ConvShape s) => s.CoutGroup > 1 && !HasFourOutputsPerInput(s);
 
     /// <summary>The shape as it is when the input has each channel once for every output channel.</summary>
-    private static ConvShape Widened(in ConvShape s) => s with { Cin = s.Cout, Groups = s.Cout };
+    private static ConvShape WithRepeatedInputs(in ConvShape s) => s with { Cin = s.Cout, Groups = s.Cout };
 
-    private static bool IsWindow(in ConvShape s) =>
+    private static bool Is3x3(in ConvShape s) =>
         s is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, PaddingY: <= 2, PaddingX: <= 2 };
 
-    private static bool IsByFour(in ConvShape s)
+    private static bool HasFourOutputsPerInput(in ConvShape s)
     {
         nint lanes = Isa.Lanes(WidthFor(s));
-        return IsWindow(s) && s.CoutGroup == Quads.Lanes && lanes % Quads.Lanes == 0 && s.Cout % lanes == 0;
+        return Is3x3(s) && s.CoutGroup == LaneGroups.Size && lanes % LaneGroups.Size == 0 && s.Cout % lanes == 0;
     }
 
     /// <summary>With a multiplier, a power of two that divides the channels leaves no vector in part.</summary>
     private static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup == 1 ? s.Cout : s.Cout & -s.Cout);
 
-    private static void RunWindow<TIn, TOut>(in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStep, float* bias, float* y, bool add)
+    private static void Run3x3<TIn, TOut>(
+        in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStride, float* bias, float* y, bool add)
         where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
     {
-        using Scratch outside = RowOfZeros(s);
+        using Scratch zeroRow = ZeroRow(s);
         Launch.Run(
-            new DepthwiseWindow<TIn, TOut> { Shape = s, X = x, Taps = taps, TapStep = tapStep, Bias = bias, Y = y, Outside = outside.Pointer, Add = add },
+            new Depthwise3x3<TIn, TOut>
+            {
+                Shape = s,
+                X = x,
+                Taps = taps,
+                TapStride = tapStride,
+                Bias = bias,
+                Y = y,
+                ZeroRow = zeroRow.Pointer,
+                Add = add,
+            },
             (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, Math.Max(s.Cin, s.Cout)), width);
     }
 
     private static nint RowsPerItem(int width, int channels) => Math.Max(1, 8192 / Math.Max(1, width * channels));
 
-    private static Scratch RowOfZeros(in ConvShape s)
+    private static Scratch ZeroRow(in ConvShape s)
     {
         int count = s.Width * s.Cin;
         Scratch zeros = new(count);
@@ -154,7 +173,8 @@ internal unsafe struct DepthwiseForward : IKernel
                         {
                             nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
                             if ((nuint)x >= (nuint)s.Width) continue;
-                            sum = Fma(Load<V>(row + x * channels, lanes), Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes), sum);
+                            V tap = Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes);
+                            sum = Fma(Load<V>(row + x * channels, lanes), tap, sum);
                         }
                     }
                     Store(sum, Y + ((item * s.OutWidth + ox) * channels) + c, lanes);
@@ -194,8 +214,8 @@ internal unsafe struct DepthwiseInputGradient : IKernel
                         {
                             nint left = x + s.PaddingX - kx * s.DilationX;
                             if (left < 0 || left % s.StrideX != 0 || left / s.StrideX >= s.OutWidth) continue;
-                            sum = Fma(
-                                Load<V>(row + left / s.StrideX * channels, lanes), Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes), sum);
+                            V tap = Load<V>(Taps + (ky * s.KernelWidth + kx) * channels + c, lanes);
+                            sum = Fma(Load<V>(row + left / s.StrideX * channels, lanes), tap, sum);
                         }
                     }
                     float* target = Dx + ((item * s.Width + x) * channels) + c;
@@ -207,8 +227,8 @@ internal unsafe struct DepthwiseInputGradient : IKernel
 }
 
 /// <summary>
-/// What the kernels of the weight gradient share. One item is a block of channels in a part of the output rows; a part sums into a place of its own,
-/// [part][tap][channel].
+/// The fields that the kernels of the weight gradient share. One item is a block of channels in a part of the output rows. Each part has
+/// sums of its own, [part][tap][channel].
 /// </summary>
 internal unsafe struct DepthwiseSums
 {
@@ -222,7 +242,8 @@ internal unsafe struct DepthwiseSums
     public readonly DepthwiseItem Item(nint item)
     {
         nint part = item % Parts, channel = item / Parts * Block, row = part * RowsPerPart;
-        return new DepthwiseItem(part, row, Math.Min((nint)Shape.Batch * Shape.OutHeight, row + RowsPerPart), channel, Math.Min(Shape.Cout, channel + Block));
+        return new DepthwiseItem(part, row, Math.Min((nint)Shape.Batch * Shape.OutHeight, row + RowsPerPart), channel,
+            Math.Min(Shape.Cout, channel + Block));
     }
 }
 
@@ -253,7 +274,8 @@ internal unsafe struct DepthwiseWeightGradient : IKernel
                         {
                             nint image = r / s.OutHeight, y = r % s.OutHeight * s.StrideY - s.PaddingY + ky * s.DilationY;
                             if ((nuint)y >= (nuint)s.Height) continue;
-                            float* row = All.X + ((image * s.Height + y) * s.Width * channels) + c, dy = All.Dy + (r * s.OutWidth * channels) + c;
+                            float* row = All.X + ((image * s.Height + y) * s.Width * channels) + c;
+                            float* dy = All.Dy + (r * s.OutWidth * channels) + c;
                             for (nint ox = 0; ox < s.OutWidth; ox++)
                             {
                                 nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;

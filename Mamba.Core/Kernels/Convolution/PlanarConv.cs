@@ -6,8 +6,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution to one or two channels, where vectors of output channels would stand all but empty: here the lanes are neighbouring pixels of a row.
-/// The input under a band of output rows is copied apart by channels, with its border, and each tap is a shifted load. Stride 1, one group.
+/// Convolution to one or two channels, where vectors of output channels would be nearly empty: the lanes are neighbouring pixels of a row.
+/// The input under a band of output rows is copied channel by channel, with its border, and each tap is a shifted load. Stride 1, one
+/// group.
 /// </summary>
 internal static unsafe class PlanarConv
 {
@@ -21,29 +22,33 @@ internal static unsafe class PlanarConv
 
     /// <summary>Whether this convolution is better done here: there must be taps enough to pay for the copy.</summary>
     public static bool Suits(in ConvShape s) =>
-        s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1 && s.Depth <= DeepestSum && s.PaddingX >= 0 && s.PaddingY >= 0;
+        s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
+            && s.Depth <= DeepestSum && s.PaddingX >= 0 && s.PaddingY >= 0;
 
     /// <summary>y (+)= x * weight + bias, the weight in PyTorch's layout (Cout, Cin, Kh, Kw).</summary>
     public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y, bool add)
     {
         int rows = BandRows(s);
-        Launch.Run(new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add }, s.Batch * Launch.Chunks(s.OutHeight, rows), 1);
+        Launch.Run(
+            new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add },
+            s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
     }
 
-    /// <summary>The weight of the input gradient: turned by half a turn, input and output channels exchanged.</summary>
+    /// <summary>The weight of the input gradient: taps rotated by half a turn, input and output channels exchanged.</summary>
     public static void Flip(in ConvShape gradient, float* weight, float* flipped)
     {
         int taps = gradient.KernelHeight * gradient.KernelWidth;
         for (int co = 0; co < gradient.Cout; co++)
             for (int ci = 0; ci < gradient.Cin; ci++)
-                for (int tap = 0; tap < taps; tap++) flipped[(co * gradient.Cin + ci) * taps + tap] = weight[(ci * gradient.Cout + co) * taps + taps - 1 - tap];
+                for (int tap = 0; tap < taps; tap++)
+                    flipped[(co * gradient.Cin + ci) * taps + tap] = weight[(ci * gradient.Cout + co) * taps + taps - 1 - tap];
     }
 
-    /// <summary>dw (+)= the weight gradient. Bands are summed apart and added up in order.</summary>
+    /// <summary>dw (+)= the weight gradient. Each band has sums of its own, and the bands are added up in order.</summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         int rows = BandRows(s), size = s.Cout * s.Depth;
-        nint bands = s.Batch * Launch.Chunks(s.OutHeight, rows);
+        nint bands = s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         using Scratch sums = new(bands * size);
         Launch.Run(new PlanarConvWeightGradient { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Rows = rows }, bands, 1);
         for (nint i = 0; i < size; i++)
@@ -55,10 +60,12 @@ internal static unsafe class PlanarConv
     }
 
     private static int BandRows(in ConvShape s) =>
-        (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.Chunks((nint)s.Batch * s.OutHeight, WantedItems)));
+        (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.CeilDiv((nint)s.Batch * s.OutHeight, WantedItems)));
 }
 
-/// <summary>The input rows under a band of output rows, apart by channels: row r, channel c starts at Pointer + (r Cin + c) Stride.</summary>
+/// <summary>
+/// The input rows under a band of output rows, channel by channel: row r, channel c starts at Pointer + (r Cin + c) Stride.
+/// </summary>
 internal readonly unsafe ref struct PlanarBand
 {
     /// <summary>Floats of a row of one channel: the pixels under whole steps, so that the last one reads zeros past the image.</summary>
@@ -70,12 +77,13 @@ internal readonly unsafe ref struct PlanarBand
     {
         _shape = s;
         int reachX = (s.KernelWidth - 1) * s.DilationX, reachY = (s.KernelHeight - 1) * s.DilationY;
-        Stride = Launch.Chunks(s.OutWidth, step) * step + reachX;
+        Stride = Launch.CeilDiv(s.OutWidth, step) * step + reachX;
         _scratch = new Scratch((rows + reachY) * s.Cin * Stride);
         _offsets = new Scratch(s.Depth);
         for (int ci = 0, i = 0; ci < s.Cin; ci++)
             for (int ky = 0; ky < s.KernelHeight; ky++)
-                for (int kx = 0; kx < s.KernelWidth; kx++, i++) Offsets[i] = (int)((ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
+                for (int kx = 0; kx < s.KernelWidth; kx++, i++)
+                    Offsets[i] = (int)((ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
     }
 
     public float* Pointer => _scratch.Pointer;
@@ -123,7 +131,7 @@ internal unsafe struct PlanarConvForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint n = Count<V>(), step = PlanarConv.Vectors * n, bands = Launch.Chunks(s.OutHeight, Rows), depth = s.Depth;
+        nint n = Count<V>(), step = PlanarConv.Vectors * n, bands = Launch.CeilDiv(s.OutHeight, Rows), depth = s.Depth;
         using PlanarBand band = new(s, Rows, step);
         using Scratch results = new(step);
         for (nint item = begin; item < end; item++)
@@ -134,7 +142,9 @@ internal unsafe struct PlanarConvForward : IKernel
                 for (nint x = 0; x < s.OutWidth; x += step)
                     for (nint co = 0; co < s.Cout; co++)
                     {
-                        Step<V>(band.Pointer + r * s.Cin * band.Stride + x, band.Offsets, Weight + co * depth, depth, Bias == null ? 0f : Bias[co], results.Pointer);
+                        float bias = Bias == null ? 0f : Bias[co];
+                        Step<V>(
+                            band.Pointer + r * s.Cin * band.Stride + x, band.Offsets, Weight + co * depth, depth, bias, results.Pointer);
                         float* y = Y + ((item / bands * s.OutHeight + row + r) * s.OutWidth + x) * s.Cout + co;
                         nint count = Math.Min(step, s.OutWidth - x);
                         for (nint i = 0; i < count; i++) y[i * s.Cout] = Add ? y[i * s.Cout] + results.Pointer[i] : results.Pointer[i];
@@ -176,7 +186,7 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint n = Count<V>(), bands = Launch.Chunks(s.OutHeight, Rows), depth = s.Depth, width = Launch.Chunks(s.OutWidth, n) * n;
+        nint n = Count<V>(), bands = Launch.CeilDiv(s.OutHeight, Rows), depth = s.Depth, width = Launch.CeilDiv(s.OutWidth, n) * n;
         using PlanarBand band = new(s, Rows, n);
         using Scratch gradient = new(Rows * width), totals = new(Taps * n);
         for (nint item = begin; item < end; item++)
@@ -187,12 +197,14 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
             {
                 float* dy = Dy + (item / bands * s.OutHeight + row) * s.OutWidth * s.Cout + co, sums = Sums + (item * s.Cout + co) * depth;
                 for (nint r = 0; r < rows; r++)
-                    for (nint i = 0; i < width; i++) gradient.Pointer[r * width + i] = i < s.OutWidth ? dy[(r * s.OutWidth + i) * s.Cout] : 0f;
+                    for (nint i = 0; i < width; i++)
+                        gradient.Pointer[r * width + i] = i < s.OutWidth ? dy[(r * s.OutWidth + i) * s.Cout] : 0f;
                 for (nint k = 0; k < depth; k += Taps)
                 {
                     new Span<float>(totals.Pointer, (int)(Taps * n)).Clear();
                     for (nint r = 0; r < rows; r++)
-                        Row<V>(band.Pointer + r * s.Cin * band.Stride, gradient.Pointer + r * width, width, band.Offsets + k, Math.Min(Taps, depth - k), totals.Pointer);
+                        Row<V>(band.Pointer + r * s.Cin * band.Stride, gradient.Pointer + r * width, width, band.Offsets + k,
+                            Math.Min(Taps, depth - k), totals.Pointer);
                     for (nint i = 0; i < Math.Min(Taps, depth - k); i++) sums[k + i] = Sum(Load<V>(totals.Pointer + i * n));
                 }
             }
@@ -204,8 +216,10 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
     private static void Row<V>(float* x, float* dy, nint width, int* offsets, nint taps, float* totals) where V : unmanaged
     {
         nint n = Count<V>();
-        float* p0 = x + offsets[0], p1 = x + offsets[Math.Min(1, taps - 1)], p2 = x + offsets[Math.Min(2, taps - 1)], p3 = x + offsets[Math.Min(3, taps - 1)];
-        float* p4 = x + offsets[Math.Min(4, taps - 1)], p5 = x + offsets[Math.Min(5, taps - 1)], p6 = x + offsets[Math.Min(6, taps - 1)], p7 = x + offsets[Math.Min(7, taps - 1)];
+        float* p0 = x + offsets[0], p1 = x + offsets[Math.Min(1, taps - 1)], p2 = x + offsets[Math.Min(2, taps - 1)];
+        float* p3 = x + offsets[Math.Min(3, taps - 1)];
+        float* p4 = x + offsets[Math.Min(4, taps - 1)], p5 = x + offsets[Math.Min(5, taps - 1)], p6 = x + offsets[Math.Min(6, taps - 1)];
+        float* p7 = x + offsets[Math.Min(7, taps - 1)];
         V c0 = default, c1 = default, c2 = default, c3 = default, c4 = default, c5 = default, c6 = default, c7 = default;
         for (nint i = 0; i < width; i += n)
         {

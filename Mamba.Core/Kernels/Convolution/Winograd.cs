@@ -7,50 +7,54 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// 3x3 convolution of stride 1 by minimal filtering, F(4x4, 3x3) (Winograd 1980; Lavin and Gray 2016): 4x4 results of a channel take 36 products instead
-/// of 144. Tiles of 6x6 inputs, which overlap by two pixels, and windows are evaluated at six points in each direction,
-/// Y = A^T [(G g G^T) (B^T d B)] A; what is a sum over channels is then a matrix product for each of the 36 pairs of points.
+/// 3x3 convolution of stride 1 by minimal filtering, F(4x4, 3x3) (Winograd 1980; Lavin and Gray 2016). 4x4 results of a channel take 36
+/// products instead of 144: Y = A^T [(G g G^T) (B^T d B)] A. Tiles d of 6x6 inputs, which overlap by two pixels, and windows g are
+/// transformed. In the transform domain the sum over channels is a matrix product for each of 36 positions.
 /// </summary>
 /// <remarks>
-/// The points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 need a few operations less, but their error is half as large again (root mean
-/// square 1.6e-6 of the results against 1.1e-6; 64 channels, uniform inputs).
+/// The interpolation points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 take a few operations less, but have half as much
+/// error again. The root mean square error is 1.6e-6 of the results against 1.1e-6 (64 channels, uniform inputs).
 /// </remarks>
 internal static unsafe class Winograd
 {
     /// <summary>Results of a tile in one direction.</summary>
-    public const int Outputs = 4;
+    public const int OutputSize = 4;
 
     /// <summary>Inputs of a tile in one direction, and points.</summary>
-    public const int Inputs = 6;
+    public const int InputSize = 6;
 
     /// <summary>Pairs of points.</summary>
-    public const int Points = Inputs * Inputs;
+    public const int Positions = InputSize * InputSize;
 
     // Fewer channels do not pay for the transforms, nor do fewer pixels for that of the weights.
     private const int FewestChannels = 16;
     private const int FewestPixels = 192;
 
-    // Tiles that go through the products together. All weights are read once for so many, from behind the second-level cache where there are many channels.
+    // Tiles that go through the products together. They share one read of all weights, which come from behind the second-level cache where
+    // channels are many.
     private const nint MostTiles = 48;
     private const int WantedItems = 8;
     private const int MostColumns = 128;
 
     /// <summary>Whether this is the way to go, by shape alone.</summary>
     public static bool Suits(in ConvShape s) =>
-        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1, Cin: >= FewestChannels, Cout: >= FewestChannels }
+        s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
+        && s is { Cin: >= FewestChannels, Cout: >= FewestChannels }
         && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
 
     /// <summary>y = x * weights, the weights packed by <see cref="WinogradPacking"/>.</summary>
     public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue)
     {
         VectorWidth width = Conv.WidthFor(s);
-        nint panelWidth = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panelWidth);
-        nint across = Launch.Chunks(s.OutWidth, Outputs), down = Launch.Chunks(s.OutHeight, Outputs);
-        nint perBand = Launch.Even(down, Math.Max(1, MostTiles / across)), bands = Launch.Chunks(down, perBand), items = s.Batch * bands;
+        nint panelWidth = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panelWidth);
+        nint across = Launch.CeilDiv(s.OutWidth, OutputSize), down = Launch.CeilDiv(s.OutHeight, OutputSize);
+        nint perBand = Launch.BalancedSize(down, Math.Max(1, MostTiles / across)), bands = Launch.CeilDiv(down, perBand);
+        nint items = s.Batch * bands;
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = Math.Min(panels, Math.Max(Launch.Chunks(s.Cout, MostColumns), items >= WantedItems ? 1 : Launch.Chunks(WantedItems, items)));
-        nint perItem = Launch.Chunks(panels, split);
-        split = Launch.Chunks(panels, perItem);
+        nint shares = items >= WantedItems ? 1 : Launch.CeilDiv(WantedItems, items);
+        nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MostColumns), shares));
+        nint perItem = Launch.CeilDiv(panels, split);
+        split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
             new WinogradConv
             {
@@ -70,20 +74,21 @@ internal static unsafe class Winograd
             items * split, 1, width);
     }
 
-    /// <summary>A vector of channels of a tile at the points: columns first, then rows. Values at the points lie <paramref name="point"/> apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Evaluate<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work) where V : unmanaged where T : ITileTransform
+    public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work)
+        where V : unmanaged where T : ITileTransform
     {
         nint n = Count<V>();
         for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
-        for (nint y = 0; y < Inputs; y++) T.Run<V>(work + y * T.Size * n, n, to + y * Inputs * point, point);
+        for (nint y = 0; y < InputSize; y++) T.Run<V>(work + y * T.Size * n, n, to + y * InputSize * point, point);
     }
 
-    /// <summary>G g. This and those below read and write vectors a step apart.</summary>
+    /// <summary>G g. This method and those below read and write strided vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
-        V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third, middle = g1 * third;
+        V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third;
+        V middle = g1 * third;
         Store(g0, to);
         Store(ends + middle, to + toStep);
         Store(middle - ends, to + 2 * toStep);
@@ -94,9 +99,10 @@ internal static unsafe class Winograd
 
     /// <summary>G^T m.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformWindow<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
     {
-        V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
+        V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step);
+        V m4 = Load<V>(m + 4 * step);
         V difference = m1 - m2;
         Store(Fma(Broadcast<V>(-16f / 15), m3, Fma(Broadcast<V>(1f / 15), m4, Load<V>(m) + difference)), to);
         Store(Fma(Broadcast<V>(-8f / 15), m3, Fma(Broadcast<V>(-2f / 15), m4, m1 + m2)), to + toStep);
@@ -116,20 +122,20 @@ internal static unsafe class Winograd
     }
 }
 
-/// <summary>What takes one direction of a tile of pixels to the points.</summary>
+/// <summary>Transforms one direction of a tile of pixels.</summary>
 internal unsafe interface ITileTransform
 {
     /// <summary>Pixels of a tile in one direction.</summary>
     static abstract int Size { get; }
 
-    /// <summary>Reads <see cref="Size"/> vectors and writes one for each point, each a step apart.</summary>
+    /// <summary>Reads <see cref="Size"/> strided vectors and writes one for each interpolation point.</summary>
     static abstract void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged;
 }
 
 /// <summary>B^T d, of a tile of inputs.</summary>
-internal readonly unsafe struct InputTile : ITileTransform
+internal readonly unsafe struct InputTransform : ITileTransform
 {
-    public static int Size => Winograd.Inputs;
+    public static int Size => Winograd.InputSize;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
@@ -147,9 +153,9 @@ internal readonly unsafe struct InputTile : ITileTransform
 }
 
 /// <summary>A dY, of a tile of the results' gradient.</summary>
-internal readonly unsafe struct GradientTile : ITileTransform
+internal readonly unsafe struct GradientTransform : ITileTransform
 {
-    public static int Size => Winograd.Outputs;
+    public static int Size => Winograd.OutputSize;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
@@ -165,27 +171,31 @@ internal readonly unsafe struct GradientTile : ITileTransform
     }
 }
 
-/// <summary>The weights of a 3x3 convolution at the points: for each panel of output channels and each point a matrix (Cin, panel).</summary>
+/// <summary>
+/// The weights of a 3x3 convolution in the transform domain: a matrix (Cin, panel) for each panel of output channels and each position.
+/// </summary>
 /// <param name="Direct">Their form for direct convolution.</param>
 internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPacking
 {
-    public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Points;
+    public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Positions;
 
     public unsafe void Pack(float* weight, float* packed)
     {
         WinogradWeights kernel = new() { Weight = weight, Packed = packed, Cin = Direct.Cin, Cout = Direct.Cout, Flipped = Direct.Flipped };
-        Launch.Run(kernel, Launch.Chunks(Direct.Cout, PackPanels.Width(Direct.Width)) * kernel.Blocks, 4, Direct.Width);
+        Launch.Run(kernel, Launch.CeilDiv(Direct.Cout, PackedPanels.Width(Direct.Width)) * kernel.Blocks, 4, Direct.Width);
     }
 }
 
-/// <summary>One item: the windows of a block of input channels and one panel of output channels, turned, taken to the points, and put where they belong.</summary>
+/// <summary>
+/// One item: the windows of a block of input channels and one panel of output channels. They are transposed, transformed and stored.
+/// </summary>
 internal unsafe struct WinogradWeights : IKernel
 {
     public const int Taps = 9;
 
-    // As many turned windows as the first-level cache holds. At a point their values are written together: those of one channel lie, at 36 places, a power of
-    // two apart.
-    private const nint Block = PackPanels.TurnedRows / Taps;
+    // As many transposed windows as the first-level cache holds. All of them are stored position by position, since the 36 places of one
+    // channel are a power of two from each other.
+    private const nint Block = PackedPanels.TransposeRows / Taps;
 
     /// <summary>(Cout, Cin, 3, 3), or flipped (Cin, Cout, 3, 3).</summary>
     public float* Weight;
@@ -194,35 +204,40 @@ internal unsafe struct WinogradWeights : IKernel
     public nint Cin, Cout;
     public bool Flipped;
 
-    public readonly nint Blocks => Launch.Chunks(Cin, Block);
+    public readonly nint Blocks => Launch.CeilDiv(Cin, Block);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), width = 2 * n, point = Gemm.OddLines(Block * width), tap = Flipped ? -width : width;
-        using Scratch windows = new(PackPanels.TurnedRows * width), values = new(Winograd.Points * point), work = new(Winograd.Inputs * 3 * n);
+        nint n = Count<V>(), width = 2 * n, point = Gemm.OddCacheLines(Block * width), tap = Flipped ? -width : width;
+        using Scratch windows = new(PackedPanels.TransposeRows * width), values = new(Winograd.Positions * point);
+        using Scratch work = new(Winograd.InputSize * 3 * n);
         for (nint item = begin; item < end; item++)
         {
-            nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first), columns = Math.Min(width, Cout - panel * width);
-            float* target = Packed + (panel * Winograd.Points * Cin + first) * width;
+            nint panel = item / Blocks, first = item % Blocks * Block, count = Math.Min(Block, Cin - first);
+            nint columns = Math.Min(width, Cout - panel * width);
+            float* target = Packed + (panel * Winograd.Positions * Cin + first) * width;
             if (columns < width) new Span<float>(windows.Pointer, (int)(count * Taps * width)).Clear();
             if (Flipped)
                 for (nint c = 0; c < count; c++)
-                    Transpose.Run(Weight + ((first + c) * Cout + panel * width) * Taps, Taps, columns, Taps, windows.Pointer + c * Taps * width, width);
+                    Transpose.Run(Weight + ((first + c) * Cout + panel * width) * Taps, Taps, columns, Taps,
+                        windows.Pointer + c * Taps * width, width);
             else Transpose.Run(Weight + (panel * width * Cin + first) * Taps, Cin * Taps, columns, count * Taps, windows.Pointer, width);
             for (nint c = 0; c < count; c++)
             {
-                // The next block, in the order in which it is turned.
+                // Prefetch the next block, in the order in which it will be transposed.
                 if (Flipped) Prefetch(Weight + ((first + Block + c) * Cout + panel * width) * Taps, columns * Taps);
                 else PrefetchShare(Weight + (panel * width * Cin + first + Block) * Taps, Cin * Taps, columns, Block * Taps, c, count);
                 for (nint half = 0; half < width; half += n)
                 {
-                    float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half, u = values.Pointer + c * width + half;
+                    float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half;
+                    float* u = values.Pointer + c * width + half;
                     for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
-                    for (nint y = 0; y < Winograd.Inputs; y++) Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.Inputs * point, point);
+                    for (nint y = 0; y < Winograd.InputSize; y++)
+                        Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.InputSize * point, point);
                 }
             }
-            for (nint p = 0; p < Winograd.Points; p++)
+            for (nint p = 0; p < Winograd.Positions; p++)
                 for (nint i = 0; i < count * width; i += n) Store(Load<V>(values.Pointer + p * point + i), target + p * Cin * width + i);
         }
     }

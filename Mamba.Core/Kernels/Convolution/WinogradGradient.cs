@@ -7,15 +7,15 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// The weight gradient of what <see cref="Winograd"/> computes, its way back: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product
-/// of two matrices of tiles for each of the 36 pairs of points, so that it, too, takes a quarter of the direct sum's products.
+/// The weight gradient by minimal filtering: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product of two matrices of
+/// tiles for each of the 36 positions. It takes a quarter of the direct sum's products, as <see cref="Winograd"/> does.
 /// </summary>
 internal static unsafe class WinogradGradient
 {
     /// <summary>Input channels side by side at a point: whole vectors of each width, and whole tiles of rows.</summary>
     public const int Block = 48;
 
-    // Tiles of both sides at the points, of one part of the sum: 8 MiB, which the third-level cache holds while they are written and read.
+    // Transformed tiles of both sides, for one part of the sum: 8 MiB, which the third-level cache holds between writing and reading.
     private const nint PartFloats = 1 << 21;
     private const int WantedItems = 8;
 
@@ -28,45 +28,68 @@ internal static unsafe class WinogradGradient
         s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
         && (long)s.Cin * s.Cout >= FewestChannels * ((long)s.Cin + s.Cout) && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
 
+    /// <summary>The convolution whose window over a tile of results is the tile itself.</summary>
+    private static ConvShape ResultTiles(in ConvShape s) => s with
+    {
+        Height = s.OutHeight,
+        Width = s.OutWidth,
+        Cin = s.Cout,
+        KernelHeight = 1,
+        KernelWidth = 1,
+        PaddingX = 0,
+        PaddingY = 0,
+    };
+
     /// <summary>dw (+)= the gradient, (Cout, Cin, 3, 3).</summary>
     public static void Run(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         VectorWidth width = Conv.WidthFor(s);
-        nint panel = PackPanels.Width(width), panels = Launch.Chunks(s.Cout, panel), blocks = Launch.Chunks(s.Cin, Block);
-        nint across = Launch.Chunks(s.OutWidth, Winograd.Outputs), down = Launch.Chunks(s.OutHeight, Winograd.Outputs), rows = s.Batch * down;
+        nint panel = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panel), blocks = Launch.CeilDiv(s.Cin, Block);
+        nint across = Launch.CeilDiv(s.OutWidth, Winograd.OutputSize), down = Launch.CeilDiv(s.OutHeight, Winograd.OutputSize);
+        nint rows = s.Batch * down;
         nint inputRow = across * blocks * Block, gradientRow = across * panels * panel;
-        nint perPart = Launch.Even(rows, PartFloats / (Winograd.Points * (inputRow + gradientRow)));
-        nint inputPoint = Gemm.OddLines(perPart * inputRow), gradientPoint = Gemm.OddLines(perPart * gradientRow);
-        using Scratch inputs = new(Winograd.Points * inputPoint), gradients = new(Winograd.Points * gradientPoint);
-        ConvShape wide = s with { OutWidth = (int)across * Winograd.Outputs };
-        WinogradTiles<InputTile> inputTiles = new() { Shape = wide, X = x, To = inputs.Pointer, Across = across, Down = down, Block = Block, Point = inputPoint };
-        WinogradTiles<GradientTile> gradientTiles = new()
+        nint perPart = Launch.BalancedSize(rows, PartFloats / (Winograd.Positions * (inputRow + gradientRow)));
+        nint inputStride = Gemm.OddCacheLines(perPart * inputRow), gradientStride = Gemm.OddCacheLines(perPart * gradientRow);
+        using Scratch inputs = new(Winograd.Positions * inputStride), gradients = new(Winograd.Positions * gradientStride);
+        ConvShape wide = s with { OutWidth = (int)across * Winograd.OutputSize };
+        WinogradTiles<InputTransform> inputTiles = new()
         {
-            Shape = wide with { Height = s.OutHeight, Width = s.OutWidth, Cin = s.Cout, KernelHeight = 1, KernelWidth = 1, PaddingX = 0, PaddingY = 0 },
+            Shape = wide,
+            X = x,
+            To = inputs.Pointer,
+            Across = across,
+            Down = down,
+            Block = Block,
+            Point = inputStride,
+        };
+        WinogradTiles<GradientTransform> gradientTiles = new()
+        {
+            Shape = ResultTiles(s) with { OutWidth = wide.OutWidth },
             X = dy,
             To = gradients.Pointer,
             Across = across,
             Down = down,
             Block = panel,
-            Point = gradientPoint,
+            Point = gradientStride,
         };
         WinogradWeightGradient sum = new()
         {
             Shape = s,
             Inputs = inputs.Pointer,
             Gradients = gradients.Pointer,
-            InputPoint = inputPoint,
-            GradientPoint = gradientPoint,
+            InputStride = inputStride,
+            GradientStride = gradientStride,
             Dw = dw,
             RowsPerItem = Block,
             PanelsPerItem = Math.Min(2, panels),
         };
         if (sum.Items < WantedItems) sum.PanelsPerItem = 1;
-        while (sum.Items < WantedItems && sum.RowsPerItem > MatrixTile.MostRows) sum.RowsPerItem /= 2;
+        while (sum.Items < WantedItems && sum.RowsPerItem > MicroKernel.MaxRows) sum.RowsPerItem /= 2;
         for (nint first = 0; first < rows; first += perPart)
         {
             nint count = Math.Min(perPart, rows - first);
-            (inputTiles.First, inputTiles.Tiles, gradientTiles.First, gradientTiles.Tiles, sum.Tiles) = (first, count * across, first, count * across, count * across);
+            (inputTiles.First, inputTiles.Tiles, gradientTiles.First, gradientTiles.Tiles, sum.Tiles) =
+                (first, count * across, first, count * across, count * across);
             sum.Add = add || first > 0;
             Launch.Run(inputTiles, count, 1, width);
             Launch.Run(gradientTiles, count, 1, width);
@@ -75,14 +98,16 @@ internal static unsafe class WinogradGradient
     }
 }
 
-/// <summary>One item: a row of tiles at the points, for each point and block of channels a matrix (tiles, block).</summary>
+/// <summary>One item: a row of tiles, transformed. For each position and block of channels they form a matrix (tiles, block).</summary>
 internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
 {
     /// <summary>A convolution whose window over a tile of results is a tile of T.</summary>
     public ConvShape Shape;
     public float* X, To;
 
-    /// <summary>The first row of tiles, tiles in a row, rows of tiles in an image, tiles in all rows at hand, channels of a block, floats of a point.</summary>
+    /// <summary>
+    /// The first row of tiles; tiles in a row; rows of tiles in an image; tiles of this part; channels of a block; floats of a position.
+    /// </summary>
     public nint First, Across, Down, Tiles, Block, Point;
 
     public override readonly string ToString() => $"WinogradTiles[{typeof(T).Name}] {Shape}";
@@ -91,38 +116,40 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), channels = Shape.Cin, block = Block, point = Point;
-        using Band band = new(Shape, Winograd.Outputs);
-        using Scratch work = new(Winograd.Points * n);
+        using PaddedBand band = new(Shape, Winograd.OutputSize);
+        using Scratch work = new(Winograd.Positions * n);
         for (nint item = begin; item < end; item++)
         {
             nint row = First + item;
-            band.Fill(X, row / Down, 0, (int)(row % Down) * Winograd.Outputs, Winograd.Outputs);
+            band.Fill(X, row / Down, 0, (int)(row % Down) * Winograd.OutputSize, Winograd.OutputSize);
             for (nint t = 0; t < Across; t++)
             {
-                float* tile = band.Pointer + t * Winograd.Outputs * channels;
+                float* tile = band.Pointer + t * Winograd.OutputSize * channels;
                 // The last vector may reach into the next pixel; what its surplus lanes hold ends in sums that are never stored.
                 for (nint first = 0; first < channels; first += block)
                 {
                     float* to = To + first * Tiles + (item * Across + t) * block;
                     for (nint c = 0; c < Math.Min(block, channels - first); c += n)
-                        Winograd.Evaluate<V, T>(tile + first + c, band.RowStride, channels, to + c, point, work.Pointer);
+                        Winograd.Transform<V, T>(tile + first + c, band.RowStride, channels, to + c, point, work.Pointer);
                 }
             }
         }
     }
 }
 
-/// <summary>One item: the windows of some input channels and panels of output channels, summed over the tiles at each point and taken back to taps.</summary>
+/// <summary>
+/// One item: the windows of some input channels and panels of output channels, summed over tiles at each position and transformed back.
+/// </summary>
 internal unsafe struct WinogradWeightGradient : IKernel
 {
     public ConvShape Shape;
     public float* Inputs, Gradients, Dw;
-    public nint Tiles, InputPoint, GradientPoint, RowsPerItem, PanelsPerItem;
+    public nint Tiles, InputStride, GradientStride, RowsPerItem, PanelsPerItem;
     public bool Add;
 
-    public readonly nint Items => Launch.Chunks(Shape.Cin, RowsPerItem) * Launch.Chunks(Panels, PanelsPerItem);
+    public readonly nint Items => Launch.CeilDiv(Shape.Cin, RowsPerItem) * Launch.CeilDiv(Panels, PanelsPerItem);
 
-    private readonly nint Panels => Launch.Chunks(Shape.Cout, PackPanels.Width(Conv.WidthFor(Shape)));
+    private readonly nint Panels => Launch.CeilDiv(Shape.Cout, PackedPanels.Width(Conv.WidthFor(Shape)));
 
     public override readonly string ToString() => $"WinogradWeightGradient {Shape}";
 
@@ -130,18 +157,29 @@ internal unsafe struct WinogradWeightGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         const int Taps = 9;
-        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n, ranges = Launch.Chunks(Shape.Cin, RowsPerItem);
-        using Scratch sums = new(Winograd.Points * point), work = new(3 * Winograd.Inputs * n), windows = new(RowsPerItem * Taps * n), turned = new(RowsPerItem * Taps * n);
-        TileShape product = new TileShape { ARow = 1, AStep = WinogradGradient.Block, Outer = 1, Inner = 1, Length = Tiles, CRow = columns }.Cut<V>();
+        nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n;
+        nint ranges = Launch.CeilDiv(Shape.Cin, RowsPerItem);
+        using Scratch sums = new(Winograd.Positions * point), work = new(3 * Winograd.InputSize * n), windows = new(RowsPerItem * Taps * n);
+        using Scratch turned = new(RowsPerItem * Taps * n);
+        TileShape product = new TileShape
+        {
+            ARowStride = 1,
+            AColumnStride = WinogradGradient.Block,
+            Outer = 1,
+            Inner = 1,
+            Length = Tiles,
+            CRowStride = columns,
+        }.InBlocks<V>();
         for (nint item = begin; item < end; item++)
         {
             nint firstRow = item % ranges * RowsPerItem, rows = Math.Min(RowsPerItem, Shape.Cin - firstRow);
             nint first = item / ranges * columns, last = Math.Min(Shape.Cout, first + columns);
             float* inputs = Inputs + firstRow / WinogradGradient.Block * WinogradGradient.Block * Tiles + firstRow % WinogradGradient.Block;
-            for (nint p = 0; p < Winograd.Points; p++)
+            for (nint p = 0; p < Winograd.Positions; p++)
                 for (nint c = first; c < last; c += width)
-                    TileColumn.Run<V>(
-                        product, rows, inputs + p * InputPoint, Gradients + p * GradientPoint + c * Tiles, sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
+                    PanelProduct.Run<V>(
+                        product, rows, inputs + p * InputStride, Gradients + p * GradientStride + c * Tiles,
+                            sums.Pointer + p * point + c - first, Math.Min(width, last - c), default);
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
@@ -149,8 +187,11 @@ internal unsafe struct WinogradWeightGradient : IKernel
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
                     PrefetchShare(dw, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
-                    for (nint x = 0; x < Winograd.Inputs; x++) Winograd.TransformWindow<V>(m + x * point, Winograd.Inputs * point, work.Pointer + x * n, Winograd.Inputs * n);
-                    for (nint y = 0; y < 3; y++) Winograd.TransformWindow<V>(work.Pointer + y * Winograd.Inputs * n, n, window + y * 3 * n, n);
+                    for (nint x = 0; x < Winograd.InputSize; x++)
+                        Winograd.TransformWeightGradient<V>(
+                            m + x * point, Winograd.InputSize * point, work.Pointer + x * n, Winograd.InputSize * n);
+                    for (nint y = 0; y < 3; y++)
+                        Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
                 }
                 GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, turned.Pointer, dw, Shape.Cin * Taps, Add);
             }

@@ -180,8 +180,8 @@ internal unsafe struct BroadcastGradient : IKernel
         // Where the outermost loop moves through the target, blocks of it write to separate places; elsewhere each part sums into its own copy.
         bool separate = walk.Rank > 1 && walk.StrideA[0] != 0;
         nint unit = separate ? rows / walk.Extent[0] : 1;
-        nint perPart = unit * Math.Max(1, Math.Max(Launch.Chunks(rows / unit, MaxParts), Launch.ElementGrain / Math.Max(1, unit * walk.Inner)));
-        nint parts = Launch.Chunks(rows, perPart);
+        nint perPart = unit * Math.Max(1, Math.Max(Launch.CeilDiv(rows / unit, MaxParts), Launch.ElementGrain / Math.Max(1, unit * walk.Inner)));
+        nint parts = Launch.CeilDiv(rows, perPart);
         kernel._perPart = perPart;
         using Scratch sums = new(separate ? count : parts * count);
         new Span<float>(sums.Pointer, (int)(separate ? count : parts * count)).Clear();

@@ -5,8 +5,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// What the losses of binary masks are made of: for each chunk of an image the sums of the binary cross-entropy, of p t, of p and of t, where p is
-/// the probability, given as such or as a logit.
+/// The sums behind the losses of binary masks. For each chunk of an image they are the sums of the binary cross-entropy, of p t, of p and
+/// of t. The prediction is the probability p or its logit.
 /// </summary>
 internal unsafe struct MaskSums : IKernel
 {

@@ -22,17 +22,20 @@ internal readonly unsafe struct ChannelAffine(float* start, nint count)
 }
 
 /// <summary>
-/// What batch, group and instance normalisation share. The rows (pixels) of x fall into segments (all of them, or one image each); for every
-/// segment and channel there are two sums forward, two sums backward, and three coefficients that turn them into the result.
+/// The common part of batch, group and instance normalization. The rows (pixels) of x fall into segments: all of them, or one image each.
+/// Each segment and channel has two sums forward, two sums backward, and three coefficients that give the result.
 /// </summary>
 internal static unsafe class ChannelNorm
 {
     private const nint ElementsPerChunk = 16384;
 
-    // Elements that are walked two vectors of channels at a time: what the first ones bring of a row's neighbours is still in the first-level cache for the next.
+    // Elements of a block. It is walked two vectors of channels at a time; the rest of each line is still in the first-level cache for the
+    // next two.
     private const nint ElementsPerBlock = 4096;
 
-    /// <summary>Rows that are summed in float; longer sums are of such sums, in double. An error here is a shift of a whole channel.</summary>
+    /// <summary>
+    /// Rows that are summed in float. Sums of more rows add such sums in double, since an error here shifts a whole channel.
+    /// </summary>
     private const nint RowsPerSum = 64;
 
     /// <summary>Mean and (biased) variance of each channel in each segment, in one pass over x.</summary>
@@ -51,18 +54,22 @@ internal static unsafe class ChannelNorm
             }
     }
 
-    /// <summary>The row whose elements stand for the mean: not the first, which is a corner of the image, where padding makes outliers.</summary>
+    /// <summary>
+    /// The row whose elements approximate the mean. It is not the first row, a corner of the image, where padding makes outliers.
+    /// </summary>
     private static nint Pivot(nint rows) => rows * 2 / 3;
 
     /// <summary>y = f((x - mean) scale + shift); taking the mean off first cancels where it is harmless.</summary>
-    public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine) where TActivation : unmanaged, IActivation =>
+    public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine)
+        where TActivation : unmanaged, IActivation =>
         Launch.Run(
             new ChannelForward<TActivation> { X = x, Y = y, Affine = affine, Rows = rows, Channels = channels }, segments * rows,
             Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
     /// <summary>The sums of g and of g (x - mean) for each segment and channel, where g = f'(...) dy.</summary>
     public static void GradientSums<TActivation>(
-        float* x, float* dy, nint segments, nint rows, nint channels, in ChannelAffine affine, double* sumG, double* sumGX) where TActivation : unmanaged, IActivation
+        float* x, float* dy, nint segments, nint rows, nint channels, in ChannelAffine affine, double* sumG, double* sumGX)
+        where TActivation : unmanaged, IActivation
     {
         using Partials partials = new(segments, rows, channels);
         partials.Run(new Gradients<TActivation> { X = x, Dy = dy, Affine = affine }, channels);
@@ -70,9 +77,13 @@ internal static unsafe class ChannelNorm
             for (nint c = 0; c < channels; c++) (sumG[s * channels + c], sumGX[s * channels + c]) = partials.Total(s, c);
     }
 
-    /// <summary>dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy; beta and gamma, too, for each segment and channel.</summary>
+    /// <summary>
+    /// dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy. Each segment and channel has its own beta and gamma.
+    /// </summary>
     public static void GradientApply<TActivation>(
-        float* x, float* dy, float* dx, nint segments, nint rows, nint channels, in ChannelAffine affine, float* beta, float* gamma, bool add) where TActivation : unmanaged, IActivation =>
+        float* x, float* dy, float* dx, nint segments, nint rows, nint channels, in ChannelAffine affine,
+        float* beta, float* gamma, bool add)
+        where TActivation : unmanaged, IActivation =>
         Launch.Run(
             new ChannelBackward<TActivation>
             {
@@ -86,11 +97,12 @@ internal static unsafe class ChannelNorm
             },
             segments * rows, Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
-    /// <summary>What is summed for each segment and channel: g, and g d where d is a deviation from about the mean.</summary>
+    /// <summary>The terms of the two sums of each segment and channel: g, and g d, where d is a deviation from about the mean.</summary>
     private interface ITerms
     {
-        /// <summary>What a vector of channels of a segment has in common.</summary>
-        void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged;
+        /// <summary>The constants of a vector of channels of a segment.</summary>
+        void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
+            where V : unmanaged;
 
         /// <summary>The terms of a vector at an element.</summary>
         void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged;
@@ -106,12 +118,20 @@ internal static unsafe class ChannelNorm
         {
             (_segments, _rows, _channels) = (segments, rows, channels);
             _perChunk = Math.Clamp(ElementsPerChunk / channels, 1, RowsPerSum);
-            _chunks = Launch.Chunks(rows, _perChunk);
+            _chunks = Launch.CeilDiv(rows, _perChunk);
             _sums = new Scratch(segments * _chunks * 2 * channels);
         }
 
         public void Run<TTerms>(TTerms terms, nint channels) where TTerms : unmanaged, ITerms => Launch.Run(
-            new ChannelSums<TTerms> { Terms = terms, Rows = _rows, PerChunk = _perChunk, Chunks = _chunks, Channels = channels, Target = _sums.Pointer },
+            new ChannelSums<TTerms>
+            {
+                Terms = terms,
+                Rows = _rows,
+                PerChunk = _perChunk,
+                Chunks = _chunks,
+                Channels = channels,
+                Target = _sums.Pointer,
+            },
             _segments * _chunks, Math.Max(1, ElementsPerChunk / (_perChunk * channels)), Isa.For(channels));
 
         public (double First, double Second) Total(nint segment, nint channel)
@@ -129,7 +149,7 @@ internal static unsafe class ChannelNorm
         public void Dispose() => _sums.Dispose();
     }
 
-    /// <summary>One item: both sums over a chunk of the rows of a segment, even and odd rows apart.</summary>
+    /// <summary>One item: both sums over a chunk of the rows of a segment; even and odd rows have sums of their own.</summary>
     private struct ChannelSums<TTerms> : IKernel where TTerms : unmanaged, ITerms
     {
         public TTerms Terms;
@@ -151,7 +171,8 @@ internal static unsafe class ChannelNorm
                 {
                     terms.Constants(segment, Rows, channels, c, n, out V mean0, out V scale0, out V shift0);
                     terms.Constants(segment, Rows, channels, c + n, n, out V mean1, out V scale1, out V shift1);
-                    V even0 = default, even1 = default, odd0 = default, odd1 = default, evenProduct0 = default, evenProduct1 = default, oddProduct0 = default, oddProduct1 = default;
+                    V even0 = default, even1 = default, odd0 = default, odd1 = default, evenProduct0 = default, evenProduct1 = default;
+                    V oddProduct0 = default, oddProduct1 = default;
                     nint i = from + c;
                     for (; i < to - channels; i += 2 * channels)
                     {
@@ -189,7 +210,8 @@ internal static unsafe class ChannelNorm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add<V>(in TTerms terms, nint element, nint lanes, V mean, V scale, V shift, ref V sum, ref V product) where V : unmanaged
+        private static void Add<V>(in TTerms terms, nint element, nint lanes, V mean, V scale, V shift, ref V sum, ref V product)
+            where V : unmanaged
         {
             terms.At(element, lanes, mean, scale, shift, out V g, out V d);
             sum += g;
@@ -203,14 +225,17 @@ internal static unsafe class ChannelNorm
         public float* X;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged
+        public readonly void Constants<V>(
+            nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
+            where V : unmanaged
         {
             mean = Load<V>(X + (segment * rows + Pivot(rows)) * channels + channel, lanes);
             scale = shift = default;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged => g = d = Load<V>(X + element, lanes) - mean;
+        public readonly void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged =>
+            g = d = Load<V>(X + element, lanes) - mean;
     }
 
     /// <summary>The gradients behind the activation, and their products with the deviations from the mean.</summary>
@@ -220,7 +245,9 @@ internal static unsafe class ChannelNorm
         public ChannelAffine Affine;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged =>
+        public readonly void Constants<V>(
+            nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
+            where V : unmanaged =>
             Affine.Load(segment * channels + channel, lanes, out mean, out scale, out shift);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -290,7 +317,8 @@ internal static unsafe class ChannelNorm
                 {
                     gradients.Affine.Load(k + c, n, out V mean0, out V scale0, out V shift0);
                     gradients.Affine.Load(k + c + n, n, out V mean1, out V scale1, out V shift1);
-                    V beta0 = Load<V>(Beta + k + c), beta1 = Load<V>(Beta + k + c + n), gamma0 = Load<V>(Gamma + k + c), gamma1 = Load<V>(Gamma + k + c + n);
+                    V beta0 = Load<V>(Beta + k + c), beta1 = Load<V>(Beta + k + c + n), gamma0 = Load<V>(Gamma + k + c);
+                    V gamma1 = Load<V>(Gamma + k + c + n);
                     for (nint i = from * channels + c; i < to * channels; i += channels)
                     {
                         gradients.At(i, n, mean0, scale0, shift0, out V g0, out V d0);

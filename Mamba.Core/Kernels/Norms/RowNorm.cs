@@ -5,18 +5,18 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Norms;
 
-/// <summary>Four rows at a time are four streams that begin anew with each group: what comes is asked for.</summary>
+/// <summary>Four rows at a time are four streams, which begin anew with each group: the rows of a later group are prefetched.</summary>
 internal static unsafe class RowNorm
 {
     /// <summary>Rows of a group.</summary>
-    public const int Together = 4;
+    public const int RowsPerGroup = 4;
 
-    /// <summary>Rows from a group to the one that is asked for.</summary>
-    public const int Ahead = 2 * Together;
+    /// <summary>Rows from a group to the one that is prefetched.</summary>
+    public const int PrefetchRows = 2 * RowsPerGroup;
 
     /// <summary>The lines of four vectors, without the loop that would take as long as they do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AskFor<V>(float* from) where V : unmanaged
+    public static void PrefetchFourVectors<V>(float* from) where V : unmanaged
     {
         Prefetch(from);
         if (Count<V>() >= 8) Prefetch(from + CacheLine);
@@ -27,8 +27,8 @@ internal static unsafe class RowNorm
 }
 
 /// <summary>
-/// Normalisation of each row: y = (x - mean) rstd weight + bias. Without centring (root mean square) the mean is 0. Both are kept for the backward pass.
-/// Four rows go together: the sums of one are chains of additions that would wait for each other.
+/// Row normalization: y = (x - mean) rstd weight + bias. Without centring (root mean square) the mean is 0. Mean and rstd are kept for the
+/// backward pass. Four rows go together, since the sums of one row are chains of additions that wait for each other.
 /// </summary>
 internal unsafe struct RowNormForward : IKernel
 {
@@ -42,12 +42,13 @@ internal unsafe struct RowNormForward : IKernel
     {
         nint n = Count<V>(), columns = Columns;
         float* weight = Weight, bias = Bias;
-        float* sums = stackalloc float[RowNorm.Together], mean = stackalloc float[RowNorm.Together], rstd = stackalloc float[RowNorm.Together];
-        new Span<float>(mean, RowNorm.Together).Clear();
+        float* sums = stackalloc float[RowNorm.RowsPerGroup], mean = stackalloc float[RowNorm.RowsPerGroup];
+        float* rstd = stackalloc float[RowNorm.RowsPerGroup];
+        new Span<float>(mean, RowNorm.RowsPerGroup).Clear();
         for (nint row = begin, rows; row < end; row += rows)
         {
-            // Past the last row it is taken again.
-            rows = Math.Min(RowNorm.Together, end - row);
+            // The last row is repeated where the group has fewer than four.
+            rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint second = Math.Min(1, rows - 1) * columns, third = Math.Min(2, rows - 1) * columns, fourth = (rows - 1) * columns;
             float* x0 = X + row * columns, x1 = x0 + second, x2 = x0 + third, x3 = x0 + fourth;
             float* y0 = Y + row * columns, y1 = y0 + second, y2 = y0 + third, y3 = y0 + fourth;
@@ -62,25 +63,26 @@ internal unsafe struct RowNormForward : IKernel
                     s2 += Load<V>(x2 + i, lanes);
                     s3 += Load<V>(x3 + i, lanes);
                 }
-                RowSums.Run(s0, s1, s2, s3, sums, add: false);
-                for (nint r = 0; r < RowNorm.Together; r++) mean[r] = sums[r] / columns;
+                HorizontalSums.Run(s0, s1, s2, s3, sums, add: false);
+                for (nint r = 0; r < RowNorm.RowsPerGroup; r++) mean[r] = sums[r] / columns;
             }
             V m0 = Broadcast<V>(mean[0]), m1 = Broadcast<V>(mean[1]), m2 = Broadcast<V>(mean[2]), m3 = Broadcast<V>(mean[3]);
             (s0, s1, s2, s3) = (default, default, default, default);
             for (nint i = 0; i < columns; i += n)
             {
-                RowNorm.AskFor<V>(x0 + RowNorm.Ahead * columns + 4 * i);
-                RowNorm.AskFor<V>(y0 + RowNorm.Ahead * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * i);
                 // Past the end a row is its mean.
                 nint lanes = Math.Min(n, columns - i);
-                V d0 = Load(x0 + i, lanes, m0) - m0, d1 = Load(x1 + i, lanes, m1) - m1, d2 = Load(x2 + i, lanes, m2) - m2, d3 = Load(x3 + i, lanes, m3) - m3;
+                V d0 = Load(x0 + i, lanes, m0) - m0, d1 = Load(x1 + i, lanes, m1) - m1, d2 = Load(x2 + i, lanes, m2) - m2;
+                V d3 = Load(x3 + i, lanes, m3) - m3;
                 s0 = Fma(d0, d0, s0);
                 s1 = Fma(d1, d1, s1);
                 s2 = Fma(d2, d2, s2);
                 s3 = Fma(d3, d3, s3);
             }
-            RowSums.Run(s0, s1, s2, s3, sums, add: false);
-            for (nint r = 0; r < RowNorm.Together; r++) rstd[r] = 1f / MathF.Sqrt(sums[r] / columns + Eps);
+            HorizontalSums.Run(s0, s1, s2, s3, sums, add: false);
+            for (nint r = 0; r < RowNorm.RowsPerGroup; r++) rstd[r] = 1f / MathF.Sqrt(sums[r] / columns + Eps);
             V r0 = Broadcast<V>(rstd[0]), r1 = Broadcast<V>(rstd[1]), r2 = Broadcast<V>(rstd[2]), r3 = Broadcast<V>(rstd[3]);
             for (nint i = 0; i < columns; i += n)
             {
@@ -97,7 +99,7 @@ internal unsafe struct RowNormForward : IKernel
 }
 
 /// <summary>
-/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centred; per chunk of rows the sums of dy x^ and of dy
+/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centred. Each chunk of rows also sums dy x^ and dy,
 /// for the gradients of weight and bias. Four rows go together, as in the forward pass.
 /// </summary>
 internal unsafe struct RowNormBackward : IKernel
@@ -112,26 +114,29 @@ internal unsafe struct RowNormBackward : IKernel
         nint n = Count<V>(), columns = Columns;
         float* dWeight = Partial + begin / PerChunk * 2 * columns, dBias = dWeight + columns, weight = Weight;
         new Span<float>(dWeight, (int)(2 * columns)).Clear();
-        // What a row past the last one is: no gradient comes, and where it goes nobody reads.
+        // Rows after the last one read a gradient of zeros, and write to memory that is never read.
         using Scratch absent = new(2 * columns);
         new Span<float>(absent.Pointer, (int)(2 * columns)).Clear();
-        float* a = stackalloc float[RowNorm.Together], b = stackalloc float[RowNorm.Together];
+        float* a = stackalloc float[RowNorm.RowsPerGroup], b = stackalloc float[RowNorm.RowsPerGroup];
         for (nint row = begin, rows; row < end; row += rows)
         {
-            rows = Math.Min(RowNorm.Together, end - row);
+            rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint r1 = Math.Min(1, rows - 1), r2 = Math.Min(2, rows - 1), r3 = rows - 1;
             float* x0 = X + row * columns, x1 = x0 + r1 * columns, x2 = x0 + r2 * columns, x3 = x0 + r3 * columns;
-            float* dy0 = Dy + row * columns, dy1 = rows > 1 ? dy0 + columns : absent.Pointer, dy2 = rows > 2 ? dy0 + 2 * columns : absent.Pointer;
+            float* dy0 = Dy + row * columns, dy1 = rows > 1 ? dy0 + columns : absent.Pointer;
+            float* dy2 = rows > 2 ? dy0 + 2 * columns : absent.Pointer;
             float* dy3 = rows > 3 ? dy0 + 3 * columns : absent.Pointer, mean = Mean + row, rstd = Rstd + row;
             V mean0 = Broadcast<V>(mean[0]), mean1 = Broadcast<V>(mean[r1]), mean2 = Broadcast<V>(mean[r2]), mean3 = Broadcast<V>(mean[r3]);
             V rstd0 = Broadcast<V>(rstd[0]), rstd1 = Broadcast<V>(rstd[r1]), rstd2 = Broadcast<V>(rstd[r2]), rstd3 = Broadcast<V>(rstd[r3]);
-            V sum0 = default, sum1 = default, sum2 = default, sum3 = default, dot0 = default, dot1 = default, dot2 = default, dot3 = default;
+            V sum0 = default, sum1 = default, sum2 = default, sum3 = default, dot0 = default, dot1 = default, dot2 = default;
+            V dot3 = default;
             for (nint i = 0; i < columns; i += n)
             {
-                RowNorm.AskFor<V>(x0 + RowNorm.Ahead * columns + 4 * i);
-                RowNorm.AskFor<V>(dy0 + RowNorm.Ahead * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(dy0 + RowNorm.PrefetchRows * columns + 4 * i);
                 nint lanes = Math.Min(n, columns - i);
-                V dw = Load<V>(dWeight + i, lanes), db = Load<V>(dBias + i, lanes), w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
+                V dw = Load<V>(dWeight + i, lanes), db = Load<V>(dBias + i, lanes);
+                V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
                 Add(Load<V>(dy0 + i, lanes), (Load<V>(x0 + i, lanes) - mean0) * rstd0, w, ref dw, ref db, ref sum0, ref dot0);
                 Add(Load<V>(dy1 + i, lanes), (Load<V>(x1 + i, lanes) - mean1) * rstd1, w, ref dw, ref db, ref sum1, ref dot1);
                 Add(Load<V>(dy2 + i, lanes), (Load<V>(x2 + i, lanes) - mean2) * rstd2, w, ref dw, ref db, ref sum2, ref dot2);
@@ -141,15 +146,16 @@ internal unsafe struct RowNormBackward : IKernel
             }
             if (Dx == null) continue;
             float* dx0 = Dx + row * columns, nowhere = absent.Pointer + columns;
-            float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere, dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
-            RowSums.Run(sum0, sum1, sum2, sum3, a, add: false);
-            RowSums.Run(dot0, dot1, dot2, dot3, b, add: false);
-            for (nint r = 0; r < RowNorm.Together; r++) (a[r], b[r]) = (Center ? a[r] / columns : 0f, b[r] / columns);
+            float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere;
+            float* dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
+            HorizontalSums.Run(sum0, sum1, sum2, sum3, a, add: false);
+            HorizontalSums.Run(dot0, dot1, dot2, dot3, b, add: false);
+            for (nint r = 0; r < RowNorm.RowsPerGroup; r++) (a[r], b[r]) = (Center ? a[r] / columns : 0f, b[r] / columns);
             V a0 = Broadcast<V>(a[0]), a1 = Broadcast<V>(a[1]), a2 = Broadcast<V>(a[2]), a3 = Broadcast<V>(a[3]);
             V b0 = Broadcast<V>(b[0]), b1 = Broadcast<V>(b[1]), b2 = Broadcast<V>(b[2]), b3 = Broadcast<V>(b[3]);
             for (nint i = 0; i < columns; i += n)
             {
-                RowNorm.AskFor<V>(dx0 + RowNorm.Ahead * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(dx0 + RowNorm.PrefetchRows * columns + 4 * i);
                 nint lanes = Math.Min(n, columns - i);
                 V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes);
                 V d0 = rstd0 * (Load<V>(dy0 + i, lanes) * w - a0 - (Load<V>(x0 + i, lanes) - mean0) * rstd0 * b0);
@@ -164,7 +170,9 @@ internal unsafe struct RowNormBackward : IKernel
         }
     }
 
-    /// <summary>Adds a row's part to the sums of its columns and to its own: g is dy, h is x^. Past the end g is zero, whatever h is.</summary>
+    /// <summary>
+    /// Adds a row to the sums of its columns and to its own: g is dy, h is x^. Beyond the last column g is zero, whatever h is.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<V>(V g, V h, V w, ref V dWeight, ref V dBias, ref V sum, ref V dot) where V : unmanaged
     {

@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Pooling;
 
 /// <summary>
-/// Bilinear interpolation along one axis: output i is (1 - w) x[low] + w x[high]. The source position is i (In - 1) / (Out - 1) where corners are
-/// aligned, else (i + 1/2) In / Out - 1/2, not below 0 (PyTorch's convention).
+/// Bilinear interpolation along one axis: output i is (1 - w) x[low] + w x[high]. The source position is i (In - 1) / (Out - 1) where
+/// corners are aligned. Else it is (i + 1/2) In / Out - 1/2, not below 0 (PyTorch's convention).
 /// </summary>
 internal readonly unsafe ref struct ResizeAxis
 {
@@ -47,7 +47,9 @@ internal readonly unsafe ref struct ResizeAxis
     public void Dispose() => _scratch.Dispose();
 }
 
-/// <summary>y = the bilinear resize of x: two rows are mixed first, whole vectors along, then the pixels of the mix. Items are output rows.</summary>
+/// <summary>
+/// y = the bilinear resize of x. Two rows are mixed first, in whole vectors, then the pixels of the mix. Items are output rows.
+/// </summary>
 internal unsafe struct ResizeForward : IKernel
 {
     public float* X, Y, WeightY, WeightX;
@@ -97,8 +99,8 @@ internal unsafe struct ResizeForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= the transpose of the resize. Items are input rows: the output rows that read one are added up first, whole vectors along, then the pixels
-/// of the sum go to where they came from.
+/// dx (+)= the transpose of the resize. Items are input rows. The output rows that read one are added up first, in whole vectors. Then the
+/// pixels of the sum go back to their sources.
 /// </summary>
 internal unsafe struct ResizeBackward : IKernel
 {

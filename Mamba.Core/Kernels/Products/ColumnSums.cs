@@ -12,14 +12,13 @@ internal unsafe struct ColumnSums : IKernel
 
     private float* _x;
     private float* _partial;
-    private nint _columns, _row;
+    private nint _columns, _rowStride;
 
-    /// <summary>sums (+)= the sum over <paramref name="rows"/> rows, <paramref name="row"/> apart, of each of the columns.</summary>
-    public static void Run(float* x, nint rows, nint columns, nint row, float* sums, bool add)
+    public static void Run(float* x, nint rows, nint columns, nint rowStride, float* sums, bool add)
     {
-        nint chunks = Launch.Chunks(rows, RowsPerChunk);
+        nint chunks = Launch.CeilDiv(rows, RowsPerChunk);
         using Scratch partial = new(chunks * columns);
-        Launch.Run(new ColumnSums { _x = x, _partial = partial.Pointer, _columns = columns, _row = row }, rows, RowsPerChunk);
+        Launch.Run(new ColumnSums { _x = x, _partial = partial.Pointer, _columns = columns, _rowStride = rowStride }, rows, RowsPerChunk);
         for (nint c = 0; c < columns; c++)
         {
             float sum = 0f;
@@ -31,7 +30,7 @@ internal unsafe struct ColumnSums : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), columns = _columns, row = _row, c = 0;
+        nint n = Count<V>(), columns = _columns, row = _rowStride, c = 0;
         float* sums = _partial + begin / RowsPerChunk * columns, x = _x;
         nint from = begin * row, to = end * row;
         for (; c <= columns - 2 * n; c += 2 * n)

@@ -5,74 +5,93 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// Where a tile finds its factors. Row r of the tile and step k of run (i, j) read the scalar a[r ARow + k AStep + i OuterStep + j InnerStep];
-/// the panel b holds two vectors for each k, in the order in which the runs are walked.
+/// Strides of a tile's factors. Row r and term k of run (i, j) read the scalar a[r ARowStride + k AColumnStride + i OuterStride + j
+/// InnerStride]. The panel b holds two vectors for each term, in the order of the runs.
 /// </summary>
 /// <remarks>
-/// A matrix product is one run over its inner dimension. A convolution has a run for each kernel row, or for each tap where the taps are not
-/// adjacent; its weight gradient has a run for each row of pixels.
+/// A matrix product is one run over its inner dimension. A convolution has a run for each kernel row, or for each tap where taps are not
+/// adjacent. The weight gradient of a convolution has a run for each row of pixels.
 /// </remarks>
 internal struct TileShape
 {
-    // For convolutions: blocks of 288 leave errors a third larger (deviations of a U-Mamba encoder from double precision), and are no faster.
-    private const nint LongestSum = 96;
-
-    /// <summary>For products: most have their whole inner dimension in it, and putting sums aside would take them a tenth of their time.</summary>
-    public const nint LongestProduct = 384;
-
-    public nint ARow, AStep, BStep, Outer, OuterStep, Inner, InnerStep, Length, CRow;
+    // Terms of a block in convolutions. Blocks of 288 leave errors a third larger in a U-Mamba encoder (against double precision), and are
+    // no faster.
+    private const nint ConvolutionBlock = 96;
 
     /// <summary>
-    /// Floats from which the rows of the next tile are asked for, step by step, while this one is at work: right where A is contiguous. 0 for an A that is
-    /// in the cache already.
+    /// Terms of a block in products. Most products have their whole inner dimension in it. Shorter blocks would cost a tenth of their time.
     /// </summary>
-    public nint Ahead, AheadStep;
+    public const nint ProductBlock = 384;
 
-    /// <summary>The block after which a sum is put aside: some whole outer runs, or some inner runs of one, or a part of a run.</summary>
+    public nint ARowStride, AColumnStride, BRowStride, Outer, OuterStride, Inner, InnerStride, Length, CRowStride;
+
+    /// <summary>
+    /// Prefetch: the distance in floats from a tile's first factor, and the step from term to term. A step of 0 repeats one address, for an
+    /// A that is in the cache already.
+    /// </summary>
+    public nint PrefetchDistance, PrefetchStride;
+
+    /// <summary>
+    /// The block after which a sum is written to a buffer. It is whole outer runs, or inner runs of one outer run, or a part of a run.
+    /// </summary>
     public nint OuterBlock, InnerBlock, LengthBlock;
 
     /// <summary>This shape for panels of two vectors V, its sums cut into blocks.</summary>
-    public readonly TileShape Cut<V>(nint longest = LongestSum) where V : unmanaged
+    public readonly TileShape InBlocks<V>(nint longest = ConvolutionBlock) where V : unmanaged
     {
         TileShape t = this;
-        t.BStep = 2 * Count<V>();
-        (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Launch.Even(Length, longest));
-        if (Inner * Length <= longest) (t.OuterBlock, t.InnerBlock) = (Launch.Even(Outer, longest / Math.Max(1, Inner * Length)), Inner);
-        else if (Length <= longest) t.InnerBlock = Launch.Even(Inner, longest / Length);
+        t.BRowStride = 2 * Count<V>();
+        (t.OuterBlock, t.InnerBlock, t.LengthBlock) = (1, 1, Launch.BalancedSize(Length, longest));
+        if (Inner * Length <= longest)
+            (t.OuterBlock, t.InnerBlock) = (Launch.BalancedSize(Outer, longest / Math.Max(1, Inner * Length)), Inner);
+        else if (Length <= longest) t.InnerBlock = Launch.BalancedSize(Inner, longest / Length);
         return t;
     }
 
+    /// <summary>The shape of a product's tiles: one run over K. The stride of B is that of packed panels.</summary>
+    public static TileShape OfProduct<V>(Matrix a, nint k, nint cRowStride) where V : unmanaged =>
+        new TileShape
+        {
+            ARowStride = a.RowStride,
+            AColumnStride = a.ColumnStride,
+            Outer = 1,
+            Inner = 1,
+            Length = k,
+            CRowStride = cRowStride,
+        }
+            .InBlocks<V>(ProductBlock);
+
     /// <summary>The blocks of the inner dimension of a product.</summary>
-    public static nint ProductBlock(nint length) => Launch.Even(length, LongestProduct);
+    public static nint BalancedProductBlock(nint length) => Launch.BalancedSize(length, ProductBlock);
 }
 
-/// <summary>How much of the runs a block has, and <see cref="TileShape.Ahead"/> as seen from its first factor.</summary>
+/// <summary>How much of the runs a block has, and <see cref="TileShape.PrefetchDistance"/> as seen from its first factor.</summary>
 internal struct BlockShape
 {
-    public nint Outer, Inner, Length, Ahead;
+    public nint Outer, Inner, Length, PrefetchDistance;
 }
 
-/// <summary>What a result is when it is written: relu(product + bias + D), each part where it is asked for.</summary>
+/// <summary>The last step of a product: relu(product + bias + D), each part optional.</summary>
 /// <param name="bias">Added to each row, or null.</param>
-/// <param name="add">Whether to add D: what C holds, or a matrix of the same rows elsewhere.</param>
-/// <param name="relu">Whether what is negative becomes zero.</param>
-/// <param name="apart">Floats from an element of C to that of D.</param>
-internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false, nint apart = 0)
+/// <param name="add">Whether to add D: the present C, or a matrix with the same row stride elsewhere.</param>
+/// <param name="relu">Whether negative results become zero.</param>
+/// <param name="addendOffset">Floats from an element of C to that of D.</param>
+internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false, nint addendOffset = 0)
 {
     public readonly float* Bias = bias;
     public readonly bool Add = add, Relu = relu;
-    public readonly nint Apart = apart;
+    public readonly nint AddendOffset = addendOffset;
 
     /// <summary>That of the columns from this one on.</summary>
-    public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu, Apart);
+    public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu, AddendOffset);
 }
 
-/// <summary>Where tiles write, and what they add: rows of whole vectors.</summary>
+/// <summary>Where tiles write, and their addend: rows of whole vectors.</summary>
 internal unsafe struct TileOutput
 {
-    /// <summary>The result of row 0 and column 0, and what is added to it: both have rows of their own length. Null adds nothing.</summary>
-    public float* To, From;
-    public nint ToRow, FromRow;
+    /// <summary>The result of row 0 and column 0, and its addend; each has a row stride of its own. A null addend adds nothing.</summary>
+    public float* Target, Addend;
+    public nint TargetRowStride, AddendRowStride;
 
     /// <summary>Added to each row, or null.</summary>
     public float* Bias;

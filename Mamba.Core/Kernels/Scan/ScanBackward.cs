@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Scan;
 
-/// <summary>Where the backward pass of a scan writes; null for what is not wanted.</summary>
+/// <summary>Where the backward pass of a scan writes. A null gradient is not computed.</summary>
 internal unsafe struct ScanGradients
 {
     /// <summary>(B, L, D), added to or overwritten.</summary>
@@ -25,9 +25,10 @@ internal unsafe struct ScanGradients
 }
 
 /// <summary>
-/// One item: some blocks of channels over one segment of one sequence, chunk by chunk from the last. Four states at a time, a chunk is scanned
-/// again from its kept state, this time writing down e^(dt A) and h of every token, and then walked backwards. With g = dL/dh_t, which takes C_t dL/dy_t
-/// and e^(dt_(t+1) A) dL/dh_(t+1): dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B), du = g dt B + D dy.
+/// One item: some blocks of channels over one segment of one sequence, chunk by chunk from the last. A chunk is scanned again from its kept
+/// state, four states at a time, now with e^(dt A) and h of every token written down. Then it is walked backwards. Let g = dL/dh_t = C_t
+/// dL/dy_t + e^(dt_(t+1) A) dL/dh_(t+1). Then dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B), du =
+/// g dt B + D dy.
 /// </summary>
 internal unsafe struct ScanBackward : IKernel
 {
@@ -52,7 +53,8 @@ internal unsafe struct ScanBackward : IKernel
         for (nint index = begin; index < end; index++)
         {
             ScanItem item = s.Item(index);
-            nint ofItem = s.StateOffset(item.Sequence, item.FirstBlock), blocks = item.EndBlock - item.FirstBlock, vectors = (item.Sequence * s.Blocks + item.FirstBlock) * n;
+            nint ofItem = s.StateOffset(item.Sequence, item.FirstBlock), blocks = item.EndBlock - item.FirstBlock;
+            nint vectors = (item.Sequence * s.Blocks + item.FirstBlock) * n;
             new Span<float>(Gradients.A + ofItem, (int)(blocks * size)).Clear();
             new Span<float>(Gradients.D + vectors, (int)(blocks * n)).Clear();
             new Span<float>(Gradients.DeltaBias + vectors, (int)(blocks * n)).Clear();
@@ -61,8 +63,9 @@ internal unsafe struct ScanBackward : IKernel
             {
                 nint start = (t - 1) / length * length, token = s.Token(item.Batch, start);
                 chunk.Count = t - start;
-                float* b = SelectiveScan.Factors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.Row);
-                float* c = SelectiveScan.Factors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.Row);
+                float* b = SelectiveScan.PaddedFactors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.RowStride);
+                float* c = SelectiveScan.PaddedFactors(
+                    s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
                 for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
                     nint channel = s.ChannelOf(block, out nint lanes), state = (block - item.FirstBlock) * size;
@@ -74,7 +77,8 @@ internal unsafe struct ScanBackward : IKernel
                         chunk.B = b + k;
                         chunk.C = c + k;
                         SelectiveScan.Scan<V>(chunk);
-                        WalkBack<V>(chunk, arrays, Carries + ofItem + state + k * n, Gradients.A + ofItem + state + k * n, sumB + k, sumC + k, full, add: block > item.FirstBlock);
+                        WalkBack<V>(chunk, arrays, Carries + ofItem + state + k * n, Gradients.A + ofItem + state + k * n, sumB + k,
+                            sumC + k, full, add: block > item.FirstBlock);
                     }
                     nint vector = vectors + (block - item.FirstBlock) * n;
                     Finish<V>(token, chunk.Count, channel, lanes, arrays, Gradients.D + vector, Gradients.DeltaBias + vector);
@@ -86,7 +90,7 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>What a token takes once for all states; dy goes back through the gate.</summary>
+    /// <summary>Computes the values of a token that all its states share. dy goes back through the gate.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, in Tokens t) where V : unmanaged
     {
@@ -94,7 +98,7 @@ internal unsafe struct ScanBackward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
-            // What the next block prepares, and this one finishes, as forwards.
+            // Prefetch the input of the next block and the output of this one, as in the forward pass.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             Prefetch(Dy + offset + n);
@@ -102,7 +106,8 @@ internal unsafe struct ScanBackward : IKernel
             if (Gradients.U != null) Prefetch(Gradients.U + offset);
             if (Gradients.Delta != null) Prefetch(Gradients.Delta + offset);
             if (Gradients.Z != null) Prefetch(Gradients.Z + offset);
-            V dt = Inputs.StepSize<V>(offset, channel, lanes, out V slope), u = Load<V>(Inputs.U + offset, lanes), gy = Load<V>(Dy + offset, lanes);
+            V dt = Inputs.StepSize<V>(offset, channel, lanes, out V slope), u = Load<V>(Inputs.U + offset, lanes);
+            V gy = Load<V>(Dy + offset, lanes);
             if (Inputs.Z != null)
             {
                 V z = Load<V>(Inputs.Z + offset, lanes), gate = Sigmoid(z);
@@ -119,27 +124,30 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>Walks four states backwards. The sums over lanes, for B and C, are a row apart from token to token.</summary>
+    /// <summary>Walks four states backwards. The sums over lanes, for B and C, have a row for each token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WalkBack<V>(in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRow, bool add) where V : unmanaged
+    private static void WalkBack<V>(
+        in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRowStride, bool add)
+        where V : unmanaged
     {
-        nint n = Count<V>(), last = chunk.Count - 1, row = chunk.Row;
-        float* a = chunk.A, b = chunk.B + last * row, c = chunk.C + last * row, h = chunk.Kept + 4 * last * n, e = chunk.Decays + 4 * last * n;
+        nint n = Count<V>(), last = chunk.Count - 1, row = chunk.RowStride;
+        float* a = chunk.A, b = chunk.B + last * row, c = chunk.C + last * row, h = chunk.Kept + 4 * last * n;
+        float* e = chunk.Decays + 4 * last * n;
         float* allDy = tokens.Dy, allDt = tokens.Dt, allDtU = tokens.DtU, throughA = tokens.ThroughA, throughB = tokens.ThroughB;
-        sumB += last * sumRow;
-        sumC += last * sumRow;
+        sumB += last * sumRowStride;
+        sumC += last * sumRowStride;
         V g0 = Load<V>(carry), g1 = Load<V>(carry + n), g2 = Load<V>(carry + 2 * n), g3 = Load<V>(carry + 3 * n);
         V s0 = Load<V>(sumA), s1 = Load<V>(sumA + n), s2 = Load<V>(sumA + 2 * n), s3 = Load<V>(sumA + 3 * n);
         V h0 = Load<V>(h + 4 * n), h1 = Load<V>(h + 5 * n), h2 = Load<V>(h + 6 * n), h3 = Load<V>(h + 7 * n);
-        for (nint i = last * n; i >= 0; i -= n, b -= row, c -= row, sumB -= sumRow, sumC -= sumRow, h -= 4 * n, e -= 4 * n)
+        for (nint i = last * n; i >= 0; i -= n, b -= row, c -= row, sumB -= sumRowStride, sumC -= sumRowStride, h -= 4 * n, e -= 4 * n)
         {
             V dy = Load<V>(allDy + i), dt = Load<V>(allDt + i), dtu = Load<V>(allDtU + i);
-            RowSums.Run(dy * h0, dy * h1, dy * h2, dy * h3, sumC, add);
+            HorizontalSums.Run(dy * h0, dy * h1, dy * h2, dy * h3, sumC, add);
             g0 = Fma(dy, Broadcast<V>(c[0]), g0);
             g1 = Fma(dy, Broadcast<V>(c[1]), g1);
             g2 = Fma(dy, Broadcast<V>(c[2]), g2);
             g3 = Fma(dy, Broadcast<V>(c[3]), g3);
-            RowSums.Run(g0 * dtu, g1 * dtu, g2 * dtu, g3 * dtu, sumB, add);
+            HorizontalSums.Run(g0 * dtu, g1 * dtu, g2 * dtu, g3 * dtu, sumB, add);
             V even = Fma(g0, Broadcast<V>(b[0]), Load<V>(throughB + i)), odd = g1 * Broadcast<V>(b[1]);
             Store(Fma(g2, Broadcast<V>(b[2]), even) + Fma(g3, Broadcast<V>(b[3]), odd), throughB + i);
             g0 *= Load<V>(e);
@@ -176,16 +184,18 @@ internal unsafe struct ScanBackward : IKernel
             }
     }
 
-    /// <summary>What a token gives once the walk has been through all states.</summary>
+    /// <summary>Writes the gradients of a token, once the walk has been through all states.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias) where V : unmanaged
+    private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias)
+        where V : unmanaged
     {
         nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
-        V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes), ofD = Load<V>(sumD), ofBias = Load<V>(sumBias), one = Broadcast<V>(1f);
+        V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes), ofD = Load<V>(sumD), ofBias = Load<V>(sumBias);
+        V one = Broadcast<V>(1f);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
             V u = Load<V>(Inputs.U + offset, lanes), gy = Load<V>(t.Dy + i), throughB = Load<V>(t.ThroughB + i);
-            // A stands here times log2 e.
+            // A was multiplied by log2 e.
             V ddt = Fma(Load<V>(t.ThroughA + i), Broadcast<V>(Ln2), throughB * u);
             if (Inputs.Softplus) ddt *= Load<V>(t.Slope + i);
             ofBias += ddt;

@@ -4,8 +4,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Scan;
 
 /// <summary>
-/// Sizes of a selective scan and how it is cut: channels into blocks of one vector each, which never straddle a group of B and C; time into chunks,
-/// at whose boundaries the state is kept for the backward pass; and, in the chunked schedule, chunks into segments that are scanned at once.
+/// Sizes of a selective scan and its blocks. Channels form blocks of one vector, which never straddle a group of B and C. Time is cut into
+/// chunks; the state at their boundaries is kept for the backward pass. In the chunked schedule, chunks form segments that are scanned at
+/// once.
 /// </summary>
 /// <param name="Batch">B.</param>
 /// <param name="Length">L.</param>
@@ -13,11 +14,14 @@ namespace Mamba.Core.Kernels.Scan;
 /// <param name="States">N.</param>
 /// <param name="Groups">G: channels of a group share B and C.</param>
 /// <param name="Segments">Parts of the sequence scanned at once; 1 in the sequential schedule.</param>
-/// <param name="Width">The vector width, the same forwards and backwards, since kept states are laid out by it.</param>
-/// <param name="Reverse">Whether the scan starts at the last token; all positions in time below count in the order of the scan.</param>
-internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels, nint States, nint Groups, nint Segments, VectorWidth Width, bool Reverse)
+/// <param name="Width">The vector width. It is the same forwards and backwards, since it determines the layout of kept states.</param>
+/// <param name="Reverse">Whether the scan starts at the last token. All positions in time below count in the order of the scan.</param>
+internal readonly record struct ScanShape(
+    nint Batch, nint Length, nint Channels, nint States, nint Groups, nint Segments, VectorWidth Width, bool Reverse)
 {
-    /// <summary>States that the recurrence takes side by side: four chains of exponentials, with h in registers over all tokens of a chunk.</summary>
+    /// <summary>
+    /// States that the recurrence takes side by side: four chains of exponentials, with h in registers over all tokens of a chunk.
+    /// </summary>
     public const int StatesAtOnce = 4;
 
     private const nint ItemsWanted = 32;
@@ -28,38 +32,41 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
 
     public nint GroupChannels => Channels / Groups;
 
-    public nint BlocksPerGroup => Launch.Chunks(GroupChannels, Lanes);
+    public nint BlocksPerGroup => Launch.CeilDiv(GroupChannels, Lanes);
 
     public nint Blocks => Groups * BlocksPerGroup;
 
     /// <summary>
-    /// Tokens of a chunk: at least N, so that the kept states take no more memory than the input, and few enough for the first-level cache. A sequence is
-    /// cut evenly: no chunk is left with a token or two.
+    /// Tokens of a chunk. There are at least N, so that the kept states take no more memory than the input, and few enough for the
+    /// first-level cache. Chunks are of balanced size, so that no chunk has a token or two.
     /// </summary>
-    public nint ChunkLength => Launch.Chunks(Length, Math.Max(1, Length / Math.Max(FloatsOfChunk / Lanes, States)));
+    public nint ChunkLength => Launch.CeilDiv(Length, Math.Max(1, Length / Math.Max(FloatsOfChunk / Lanes, States)));
 
-    public nint Chunks => Launch.Chunks(Length, ChunkLength);
+    public nint Chunks => Launch.CeilDiv(Length, ChunkLength);
 
-    public nint ChunksPerSegment => Launch.Chunks(Chunks, Segments);
+    public nint ChunksPerSegment => Launch.CeilDiv(Chunks, Segments);
 
     /// <summary>
-    /// Channel blocks that one work item takes through the sequence together, chunk by chunk: neighbours, whose tokens lie side by side in memory. The sums of
-    /// the backward pass over channels are N numbers a token and item for B and C each, so an item takes at least N channels, and more where there are items enough.
+    /// Blocks of channels of a work item. It takes them through the sequence together, chunk by chunk, since they are neighbours in memory.
+    /// The backward pass sums over channels: N numbers for B and for C, for each token and item. So an item has at least N channels, and
+    /// more where items are enough.
     /// </summary>
-    public nint BlocksPerItem => Math.Max(Launch.Chunks(States, Lanes), Launch.Chunks(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
+    public nint BlocksPerItem =>
+        Math.Max(Launch.CeilDiv(States, Lanes),
+            Launch.CeilDiv(BlocksPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Segments * Groups))));
 
-    public nint ItemsPerGroup => Launch.Chunks(BlocksPerGroup, BlocksPerItem);
+    public nint ItemsPerGroup => Launch.CeilDiv(BlocksPerGroup, BlocksPerItem);
 
     public nint Items => Batch * Segments * Groups * ItemsPerGroup;
 
     /// <summary>N, filled up to a multiple of <see cref="StatesAtOnce"/>.</summary>
-    public nint FullStates => Launch.Chunks(States, StatesAtOnce) * StatesAtOnce;
+    public nint FullStates => Launch.CeilDiv(States, StatesAtOnce) * StatesAtOnce;
 
     /// <summary>Floats of the states of one block: N rows of a vector, and rows of zeros up to <see cref="FullStates"/>.</summary>
     public nint StateSize => FullStates * Lanes;
 
     /// <summary>Items of the forward pass that a thread takes at once: enough to pay for its scratch.</summary>
-    public nint Grain => Math.Max(1, UpdatesPerGrain / (Launch.Chunks(Length, Segments) * StateSize * BlocksPerItem));
+    public nint Grain => Math.Max(1, UpdatesPerGrain / (Launch.CeilDiv(Length, Segments) * StateSize * BlocksPerItem));
 
     /// <summary>How many tokens in memory the scan steps on by.</summary>
     public nint Step => Reverse ? -1 : 1;
@@ -90,7 +97,8 @@ internal readonly record struct ScanShape(nint Batch, nint Length, nint Channels
     {
         nint part = index % ItemsPerGroup, rest = index / ItemsPerGroup, group = rest % Groups, sequence = rest / Groups;
         nint firstBlock = group * BlocksPerGroup + part * BlocksPerItem;
-        return new(part, group, sequence, sequence / Segments, sequence % Segments, firstBlock, Math.Min(firstBlock + BlocksPerItem, (group + 1) * BlocksPerGroup));
+        return new(part, group, sequence, sequence / Segments, sequence % Segments, firstBlock,
+            Math.Min(firstBlock + BlocksPerItem, (group + 1) * BlocksPerGroup));
     }
 }
 

@@ -8,10 +8,10 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Scan;
 
-/// <summary>What a selective scan reads; absent inputs are null.</summary>
+/// <summary>The inputs of a selective scan; absent ones are null.</summary>
 internal unsafe struct ScanInputs
 {
-    /// <summary>u, delta, z, and what is added to y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
+    /// <summary>u, delta, z, and the residual of y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
     public float* U, Delta, Z, Residual, B, C, D, DeltaBias;
 
     /// <summary>A by blocks (Blocks, N, Lanes), times log2 e: e^(dt A) is then one Exp2.</summary>
@@ -31,64 +31,75 @@ internal unsafe struct ScanInputs
 }
 
 /// <summary>
-/// The selective scan of Mamba (Gu and Dao 2023): h_t = e^(dt_t A) h_(t-1) + dt_t u_t B_t, y_t = (C_t h_t + D u_t) silu(z_t), with
-/// dt = softplus(delta + bias). Lanes are channels, and a block of channels keeps its N states in the first-level cache. States stand in memory
-/// as (Blocks, N, Lanes), padded; <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
+/// The selective scan of Mamba (Gu and Dao 2023): h_t = e^(dt_t A) h_(t-1) + dt_t u_t B_t, y_t = (C_t h_t + D u_t) silu(z_t), with dt =
+/// softplus(delta + bias). Lanes are channels, and a block of channels keeps its N states in the first-level cache. States are (Blocks, N,
+/// Lanes) in memory, padded. <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
 /// </summary>
 /// <remarks>
-/// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps the state before it to
-/// h_out = e^(A sum dt) h_in + h_local, where h_local is what it makes of a zero state: a first pass finds all h_local at once, a short loop over
-/// segments carries the states across, and the main pass then scans all segments at once. Backwards the same holds for the adjoint state.
+/// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps the state before it to h_out =
+/// e^(A sum dt) h_in + h_local, where h_local starts from a zero state. A first pass computes all h_local at once, and a short loop over
+/// segments carries the states across. The main pass then scans all segments at once. The adjoint state of the backward pass is carried in
+/// the same way.
 /// </remarks>
 internal static unsafe class SelectiveScan
 {
     /// <summary>Runs the scan.</summary>
     /// <param name="s">Sizes.</param>
-    /// <param name="inputs">What it reads.</param>
-    /// <param name="starts">(B, Segments, state): holds the initial state in segment 0; gets the states before the other segments.</param>
+    /// <param name="inputs">The inputs.</param>
+    /// <param name="starts">(B, Segments, state): holds the initial state in segment 0; receives the states before the other
+    /// segments.</param>
     /// <param name="y">(B, L, D).</param>
-    /// <param name="last">(B, state): gets the last state.</param>
-    /// <param name="kept">(B, Chunks, state): gets the state before each chunk, or null.</param>
+    /// <param name="last">(B, state): receives the last state.</param>
+    /// <param name="kept">(B, Chunks, state): receives the state before each chunk, or null.</param>
     public static void Forward(in ScanShape s, in ScanInputs inputs, float* starts, float* y, float* last, float* kept)
     {
         if (s.Segments > 1)
         {
             using Scratch decays = new(s.Batch * s.Segments * s.Blocks * s.StateSize);
             // h_local of segment i goes where the start of segment i + 1 will stand.
-            Launch.Run(new ScanCarry { Shape = s, Inputs = inputs, Carries = starts, Decays = decays.Pointer }, s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
+            Launch.Run(
+                new ScanCarry { Shape = s, Inputs = inputs, Carries = starts, Decays = decays.Pointer },
+                s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
             for (nint b = 0; b < s.Batch; b++)
                 for (nint segment = 1; segment < s.Segments; segment++)
-                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment, 0));
+                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment - 1, 0),
+                        starts + s.StateOffset(b * s.Segments + segment - 1, 0), starts + s.StateOffset(b * s.Segments + segment, 0));
         }
         Launch.Run(
             new ScanForward { Shape = s, Inputs = inputs, Starts = starts, Y = y, Last = last, Kept = kept }, s.Items, s.Grain, s.Width);
     }
 
-    /// <summary>Runs the scan backwards. Gradients that are summed over batch or time come out in parts, see <see cref="ScanGradients"/>.</summary>
+    /// <summary>
+    /// Runs the scan backwards. Gradients that are summed over batch or time are written in parts, see <see cref="ScanGradients"/>.
+    /// </summary>
     /// <param name="s">Sizes.</param>
-    /// <param name="inputs">What the forward pass read.</param>
+    /// <param name="inputs">The inputs of the forward pass.</param>
     /// <param name="kept">(B, Chunks, state): the state before each chunk.</param>
     /// <param name="dy">(B, L, D).</param>
-    /// <param name="carries">(B, Segments, state): holds the gradient of the last state in the last segment; gets that of the state before segment i + 1
-    /// in place i. After the call place 0 of each sequence holds the gradient of the initial state.</param>
-    /// <param name="gradients">Where they go.</param>
+    /// <param name="carries">(B, Segments, state): holds the gradient of the last state in the last segment. Place i receives the gradient
+    /// of the state before segment i + 1. After the call place 0 of each sequence holds the gradient of the initial state.</param>
+    /// <param name="gradients">Where the gradients are written.</param>
     public static void Backward(in ScanShape s, in ScanInputs inputs, float* kept, float* dy, float* carries, in ScanGradients gradients)
     {
         if (s.Segments > 1)
         {
             using Scratch decays = new(s.Batch * s.Segments * s.Blocks * s.StateSize);
             Launch.Run(
-                new ScanCarry { Shape = s, Inputs = inputs, Dy = dy, Carries = carries, Decays = decays.Pointer }, s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
+                new ScanCarry { Shape = s, Inputs = inputs, Dy = dy, Carries = carries, Decays = decays.Pointer },
+                s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
             for (nint b = 0; b < s.Batch; b++)
                 for (nint segment = s.Segments - 1; segment > 0; segment--)
-                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment, 0), carries + s.StateOffset(b * s.Segments + segment, 0), carries + s.StateOffset(b * s.Segments + segment - 1, 0));
+                    MultiplyAdd(s, decays.Pointer + s.StateOffset(b * s.Segments + segment, 0),
+                        carries + s.StateOffset(b * s.Segments + segment, 0), carries + s.StateOffset(b * s.Segments + segment - 1, 0));
         }
         Launch.Run(
             new ScanBackward { Shape = s, Inputs = inputs, Kept = kept, Dy = dy, Carries = carries, Gradients = gradients },
             s.Items, 1, s.Width);
     }
 
-    /// <summary>(items, D, N) to (items, Blocks, N, Lanes) times a factor; lanes beyond the channels and rows beyond the states are zero.</summary>
+    /// <summary>
+    /// (items, D, N) to (items, Blocks, N, Lanes) times a factor. Lanes beyond the channels and rows beyond the states are zero.
+    /// </summary>
     public static void PackStates(in ScanShape s, float* states, nint items, float factor, float* packed)
     {
         nint size = s.StateSize, blocks = s.Blocks, vector = s.Lanes;
@@ -102,7 +113,6 @@ internal static unsafe class SelectiveScan
         if (factor != 1f) TensorPrimitives.Multiply(all, factor, all);
     }
 
-    /// <summary>states (+)= (items, Blocks, N, Lanes) as (items, D, N); items of the packed array may lie further apart.</summary>
     public static void UnpackStates(in ScanShape s, float* packed, nint itemStep, nint items, float* states, bool add)
     {
         nint blocks = s.Blocks, size = s.StateSize, vector = s.Lanes;
@@ -115,10 +125,10 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// B or C of a group from a token on, a row apart from token to token in the order of the scan: in place where N is a multiple of four, else
-    /// a copy (count, FullStates) with zeros beyond the states.
+    /// B or C of a group from a token on, with a row stride from token to token in the order of the scan. Where N is a multiple of four it
+    /// is read in place. Else it is a copy (count, FullStates) with zeros beyond the states.
     /// </summary>
-    public static float* Factors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
+    public static float* PaddedFactors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
     {
         nint states = s.States, full = s.FullStates, step = s.Step * s.Groups * states;
         float* from = all + (token * s.Groups + group) * states;
@@ -130,14 +140,14 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// Takes four states through all tokens of a chunk, in registers; y gets their part of C h. Where there are registers enough, the exponentials stand in
-    /// the same loop, and fill the time that the recurrence waits; elsewhere they come first and go through memory.
+    /// Takes four states through all tokens of a chunk, in registers, and adds their part of C h to y. With 32 registers the exponentials
+    /// are in the same loop, where they fill the latency of the recurrence. With 16 they are computed before it and go through memory.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scan<V>(in ScanChunk chunk) where V : unmanaged
     {
         if (!Isa.HasManyRegisters) Decays<V>(chunk);
-        nint n = Count<V>(), row = chunk.Row;
+        nint n = Count<V>(), row = chunk.RowStride;
         float* dt = chunk.Dt, dtu = chunk.DtU, y = chunk.Y, a = chunk.A, b = chunk.B, c = chunk.C, decays = chunk.Decays, kept = chunk.Kept;
         V h0 = Load<V>(chunk.State), h1 = Load<V>(chunk.State + n), h2 = Load<V>(chunk.State + 2 * n), h3 = Load<V>(chunk.State + 3 * n);
         for (nint i = chunk.Count; i > 0; i--, dt += n, dtu += n, y += n, decays += 4 * n, b += row, c += row)
@@ -209,7 +219,7 @@ internal static unsafe class SelectiveScan
 }
 
 /// <summary>A (D, N) as <see cref="ScanInputs.A"/>.</summary>
-internal readonly record struct RatePacking(nint Channels, nint States, nint Groups, VectorWidth Width) : IWeightPacking
+internal readonly record struct StateMatrixPacking(nint Channels, nint States, nint Groups, VectorWidth Width) : IWeightPacking
 {
     public nint Size => Shape.Blocks * Shape.StateSize;
 
@@ -218,10 +228,10 @@ internal readonly record struct RatePacking(nint Channels, nint States, nint Gro
     public unsafe void Pack(float* weight, float* packed) => SelectiveScan.PackStates(Shape, weight, 1, Log2E, packed);
 }
 
-/// <summary>Four states of a block of channels over a chunk: arrays of tokens are (Count, Lanes), B and C lie a row apart.</summary>
+/// <summary>Four states of a block of channels over a chunk. Arrays of tokens are (Count, Lanes); B and C have a row stride.</summary>
 internal unsafe struct ScanChunk
 {
-    public nint Count, Row;
+    public nint Count, RowStride;
     public float* Dt, DtU, Y, A, B, C;
 
     /// <summary>(4, Lanes): the state before the chunk; gets that after it, unless <see cref="Kept"/>.</summary>
@@ -230,7 +240,7 @@ internal unsafe struct ScanChunk
     /// <summary>(Count, 4, Lanes): room for the decays e^(dt A), written down where Kept is.</summary>
     public float* Decays;
 
-    /// <summary>(Count + 1, 4, Lanes): gets the state before each token and after the last, or null.</summary>
+    /// <summary>(Count + 1, 4, Lanes): receives the state before each token and after the last, or null.</summary>
     public float* Kept;
 }
 
@@ -246,7 +256,8 @@ internal unsafe struct ScanForward : IKernel
     {
         ScanShape s = Shape;
         nint n = Count<V>(), size = s.StateSize, full = s.FullStates, length = s.ChunkLength;
-        using Scratch states = new(s.BlocksPerItem * size), tokens = new(3 * length * n), factors = new(2 * length * full), decays = new(length * ScanShape.StatesAtOnce * n);
+        using Scratch states = new(s.BlocksPerItem * size), tokens = new(3 * length * n), factors = new(2 * length * full);
+        using Scratch decays = new(length * ScanShape.StatesAtOnce * n);
         float* dt = tokens.Pointer, dtu = dt + length * n, y = dtu + length * n;
         ScanChunk chunk = new() { Dt = dt, DtU = dtu, Y = y, Decays = decays.Pointer };
         for (nint index = begin; index < end; index++)
@@ -259,9 +270,11 @@ internal unsafe struct ScanForward : IKernel
             {
                 nint token = s.Token(item.Batch, t);
                 chunk.Count = Math.Min(stop - t, length);
-                if (Kept != null) Copy(states.Pointer, Kept + s.StateOffset(item.Batch * s.Chunks + t / length, item.FirstBlock), allStates);
-                float* b = SelectiveScan.Factors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.Row);
-                float* c = SelectiveScan.Factors(s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.Row);
+                if (Kept != null)
+                    Copy(states.Pointer, Kept + s.StateOffset(item.Batch * s.Chunks + t / length, item.FirstBlock), allStates);
+                float* b = SelectiveScan.PaddedFactors(s, Inputs.B, token, item.Group, chunk.Count, factors.Pointer, out chunk.RowStride);
+                float* c = SelectiveScan.PaddedFactors(
+                    s, Inputs.C, token, item.Group, chunk.Count, factors.Pointer + length * full, out chunk.RowStride);
                 for (nint block = item.FirstBlock; block < item.EndBlock; block++)
                 {
                     nint channel = s.ChannelOf(block, out nint lanes);
@@ -281,9 +294,10 @@ internal unsafe struct ScanForward : IKernel
         }
     }
 
-    internal static void Copy(float* from, float* to, nint count) => new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
+    internal static void Copy(float* from, float* to, nint count) =>
+        new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
 
-    /// <summary>What a token takes once for all states: dt, dt u and D u. Chains of several tokens overlap.</summary>
+    /// <summary>Computes the values of a token that all its states share: dt, dt u and D u. Chains of several tokens overlap.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, float* dt, float* dtu, float* y) where V : unmanaged
     {
@@ -291,7 +305,8 @@ internal unsafe struct ScanForward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count; i++, offset += step)
         {
-            // What the next block prepares, and this one gates: tokens lie a row apart, more streams than a processor foresees.
+            // Prefetch the input of the next block and the gate of this one. Tokens are a row from each other: more streams than a hardware
+            // prefetcher follows.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             if (Inputs.Z != null) Prefetch(Inputs.Z + offset);
@@ -319,9 +334,9 @@ internal unsafe struct ScanForward : IKernel
 }
 
 /// <summary>
-/// The first pass of the chunked schedule. Forwards: the last state of each segment but the last from a zero state, stored at the next segment's
-/// place. Backwards (with Dy): the adjoint state before each segment but the first from a zero one, stored at the previous segment's place. Both
-/// with the decay e^(A sum dt) of the segment, stored at its own place.
+/// The first pass of the chunked schedule. Forwards: the last state of each segment but the last from a zero state, stored at the next
+/// segment's place. Backwards (with Dy): the adjoint state before each segment but the first from a zero one, stored at the previous
+/// segment's place. Both store the decay e^(A sum dt) of the segment at its own place.
 /// </summary>
 internal unsafe struct ScanCarry : IKernel
 {
@@ -338,7 +353,8 @@ internal unsafe struct ScanCarry : IKernel
         bool backward = Dy != null;
         for (nint item = begin; item < end; item++)
         {
-            nint block = item % s.Blocks, other = s.Segments - 1, b = item / s.Blocks / other, segment = item / s.Blocks % other + (backward ? 1 : 0);
+            nint block = item % s.Blocks, other = s.Segments - 1, b = item / s.Blocks / other;
+            nint segment = item / s.Blocks % other + (backward ? 1 : 0);
             nint channel = s.ChannelOf(block, out nint lanes), group = block / s.BlocksPerGroup;
             (nint first, nint stop) = s.Tokens(segment);
             float* a = inputs.A + block * s.StateSize, h = Carries + s.StateOffset(b * s.Segments + segment + (backward ? -1 : 1), block);
@@ -354,13 +370,15 @@ internal unsafe struct ScanCarry : IKernel
                     V gy = Load<V>(Dy + offset, lanes);
                     if (inputs.Z != null) gy *= Silu.Apply(Load<V>(inputs.Z + offset, lanes));
                     float* ct = inputs.C + (token * s.Groups + group) * states;
-                    for (nint k = 0; k < states; k++) Store(Exp2(dt * Load<V>(a + k * n)) * Fma(gy, Broadcast<V>(ct[k]), Load<V>(h + k * n)), h + k * n);
+                    for (nint k = 0; k < states; k++)
+                        Store(Exp2(dt * Load<V>(a + k * n)) * Fma(gy, Broadcast<V>(ct[k]), Load<V>(h + k * n)), h + k * n);
                 }
                 else
                 {
                     V dtu = dt * Load<V>(inputs.U + offset, lanes);
                     float* bt = inputs.B + (token * s.Groups + group) * states;
-                    for (nint k = 0; k < states; k++) Store(Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k])), h + k * n);
+                    for (nint k = 0; k < states; k++)
+                        Store(Fma(Exp2(dt * Load<V>(a + k * n)), Load<V>(h + k * n), dtu * Broadcast<V>(bt[k])), h + k * n);
                 }
             }
             float* decay = Decays + s.StateOffset(b * s.Segments + segment, block);

@@ -68,7 +68,7 @@ internal sealed class MatMulTests(VectorWidth width)
                 for (int j = 0; j < n; j++)
                 {
                     double sum = bias[j] + before[i * n + j];
-                    for (int l = 0; l < k; l++) sum += (double)left.Pointer[i * left.Row + l * left.Column] * q[l * n + j];
+                    for (int l = 0; l < k; l++) sum += (double)left.Pointer[i * left.RowStride + l * left.ColumnStride] * q[l * n + j];
                     worst = Math.Max(worst, Math.Abs(c.Span[i * n + j] - Math.Max(0, sum)));
                 }
             Assert.That(worst, Is.LessThan(1e-5 * (1 + Math.Sqrt(k) / 10)), transposed ? "transposed" : "as it is");

@@ -7,21 +7,22 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// C (+)= A B for up to a register file of results: rows x 2 vectors, broadcast times vector. Twelve rows keep 24 accumulators, 2 panel vectors
-/// and a broadcast in 32 registers and give 24 independent FMAs where latency (4) times ports (2) asks for 8; machines with 16 registers take
-/// six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
+/// C (+)= A B for a register file of results: rows x 2 vectors, each step a broadcast times a vector. Twelve rows keep 24 accumulators, two
+/// vectors of the panel and a broadcast in 32 registers. That is 24 independent FMAs, where latency (4) times ports (2) needs 8. Machines
+/// with 16 registers take six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
 /// </summary>
-internal static unsafe class MatrixTile
+internal static unsafe class MicroKernel
 {
     /// <summary>Rows of the largest tile.</summary>
-    public const int MostRows = 12;
+    public const int MaxRows = 12;
 
     /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
-    public static readonly nint Rows = Isa.HasManyRegisters ? MostRows : MostRows / 2;
+    public static readonly nint MaxRowsOfTwoVectors = Isa.HasManyRegisters ? MaxRows : MaxRows / 2;
 
     /// <summary>One tile of a height that there is, of one vector or two, over a block of its sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output) where V : unmanaged
+    public static void Run<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
+        where V : unmanaged
     {
         switch (height)
         {
@@ -66,8 +67,8 @@ internal static unsafe class MatrixTile
     }
 
     /// <summary>
-    /// One tile of sizeof(R) rows by sizeof(W) vectors: the sizes are constants to the compiler, which drops the accumulators that a smaller tile does
-    /// not have. Nothing is called, so that none of them is spilled.
+    /// One tile of sizeof(R) rows by sizeof(W) vectors. The sizes are constants to the compiler, which drops the accumulators of a smaller
+    /// tile. No method is called, so no accumulator is spilled.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Tile<V, R, W>(in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
@@ -77,10 +78,10 @@ internal static unsafe class MatrixTile
         V c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
         V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
-        nint n = Count<V>(), row = t.ARow, step = t.AStep, row3 = 3 * row, bStep = t.BStep;
-        // The results' lines, and what is added, come while the products are summed, or the end would wait for memory.
-        nint toRow = output.ToRow, toRow3 = 3 * toRow;
-        float* to0 = output.To, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
+        nint n = Count<V>(), row = t.ARowStride, step = t.AColumnStride, row3 = 3 * row, bStep = t.BRowStride;
+        // Prefetch the lines of the results and of the addend during the sum, or its end would wait for memory.
+        nint toRow = output.TargetRowStride, toRow3 = 3 * toRow;
+        float* to0 = output.Target, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
         Prefetch<V, W>(to0);
         if (sizeof(R) > 1) Prefetch<V, W>(to0 + toRow);
         if (sizeof(R) > 2) Prefetch<V, W>(to0 + 2 * toRow);
@@ -93,15 +94,15 @@ internal static unsafe class MatrixTile
         if (sizeof(R) > 9) Prefetch<V, W>(to8 + toRow);
         if (sizeof(R) > 10) Prefetch<V, W>(to8 + 2 * toRow);
         if (sizeof(R) > 11) Prefetch<V, W>(to8 + toRow3);
-        if (output.From != null && output.From != output.To)
-            for (nint r = 0; r < sizeof(R); r++) Prefetch<V, W>(output.From + r * output.FromRow);
-        float* ahead = a + block.Ahead;
-        nint aheadStep = t.AheadStep;
+        if (output.Addend != null && output.Addend != output.Target)
+            for (nint r = 0; r < sizeof(R); r++) Prefetch<V, W>(output.Addend + r * output.AddendRowStride);
+        float* prefetch = a + block.PrefetchDistance;
+        nint prefetchStride = t.PrefetchStride;
         for (nint i = 0; i < block.Outer; i++)
         {
             for (nint j = 0; j < block.Inner; j++)
             {
-                float* p0 = a + i * t.OuterStep + j * t.InnerStep;
+                float* p0 = a + i * t.OuterStride + j * t.InnerStride;
                 float* p4 = p0 + 4 * row;
                 float* p8 = p4 + 4 * row;
                 for (nint k = block.Length; k > 0; k--)
@@ -109,8 +110,8 @@ internal static unsafe class MatrixTile
                     V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
                     if (sizeof(W) == 2 || n >= 16) // in narrower tiles the ports that load are the limit
                     {
-                        Vec.Prefetch(ahead);
-                        ahead += aheadStep;
+                        Vec.Prefetch(prefetch);
+                        prefetch += prefetchStride;
                     }
                     x = Broadcast<V>(p0[0]);
                     c00 = Fma(x, b0, c00);
@@ -216,10 +217,10 @@ internal static unsafe class MatrixTile
             c110 += b0;
             c111 += b1;
         }
-        if (output.From != null)
+        if (output.Addend != null)
         {
-            nint fromRow = output.FromRow, fromRow3 = 3 * fromRow;
-            float* from0 = output.From, from4 = from0 + 4 * fromRow, from8 = from4 + 4 * fromRow;
+            nint fromRow = output.AddendRowStride, fromRow3 = 3 * fromRow;
+            float* from0 = output.Addend, from4 = from0 + 4 * fromRow, from8 = from4 + 4 * fromRow;
             Add<V, W>(ref c00, ref c01, from0);
             if (sizeof(R) > 1) Add<V, W>(ref c10, ref c11, from0 + fromRow);
             if (sizeof(R) > 2) Add<V, W>(ref c20, ref c21, from0 + 2 * fromRow);

@@ -6,10 +6,11 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution of images that are smaller than a tile, as deep layers have them: the windows of the whole batch become the rows of one matrix (im2col),
-/// so that tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images are.
+/// Convolution by im2col, for images smaller than a tile, as deep layers have them. The windows of the whole batch become the rows of one
+/// matrix. So tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images
+/// are.
 /// </summary>
-internal static unsafe class ConvColumns
+internal static unsafe class Im2Col
 {
     // Rows of the largest tile: fewer output pixels than that leave part of each tile empty.
     private const int TileRows = 12;
@@ -25,25 +26,28 @@ internal static unsafe class ConvColumns
         Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, epilogue, width);
     }
 
-    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): with windows in that order it is the product itself.</summary>
+    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): one matrix product, with windows in the same order.</summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         using Scratch columns = Windows(s, x, channelsFirst: true);
-        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth, new Epilogue(add: add));
+        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth,
+            new Epilogue(add: add));
     }
 
     private static Scratch Windows(in ConvShape s, float* x, bool channelsFirst = false)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         Scratch columns = new(pixels * s.Depth);
-        Launch.Run(new ImageToColumns { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst }, pixels, Math.Max(1, 8192 / s.Depth));
+        Launch.Run(
+            new Im2ColKernel { Shape = s, X = x, Columns = columns.Pointer, ChannelsFirst = channelsFirst },
+            pixels, Math.Max(1, 8192 / s.Depth));
         return columns;
     }
 }
 
 /// <summary>One item: the window of an output pixel, in the order (ky, kx, ci) or (ci, ky, kx), zero beyond the border.</summary>
-internal unsafe struct ImageToColumns : IKernel
+internal unsafe struct Im2ColKernel : IKernel
 {
     public ConvShape Shape;
     public float* X, Columns;
@@ -60,7 +64,8 @@ internal unsafe struct ImageToColumns : IKernel
             float* window = Columns + item * s.Depth;
             for (nint tap = 0; tap < taps; tap++)
             {
-                nint y = oy * s.StrideY - s.PaddingY + tap / s.KernelWidth * s.DilationY, x = ox * s.StrideX - s.PaddingX + tap % s.KernelWidth * s.DilationX;
+                nint y = oy * s.StrideY - s.PaddingY + tap / s.KernelWidth * s.DilationY;
+                nint x = ox * s.StrideX - s.PaddingX + tap % s.KernelWidth * s.DilationX;
                 bool inside = y >= 0 && y < s.Height && x >= 0 && x < s.Width;
                 float* pixel = X + ((image * s.Height + y) * s.Width + x) * s.Cin;
                 if (ChannelsFirst)

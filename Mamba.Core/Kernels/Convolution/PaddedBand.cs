@@ -3,7 +3,7 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>The input rows under a band of output rows, copied with their border.</summary>
-internal readonly unsafe ref struct Band
+internal readonly unsafe ref struct PaddedBand
 {
     // Whole vectors may be read from the last pixel on, whatever its channels.
     private const int Slack = 16;
@@ -13,7 +13,7 @@ internal readonly unsafe ref struct Band
     private readonly Scratch _scratch;
     private readonly ConvShape _shape;
 
-    public Band(in ConvShape s, int rows)
+    public PaddedBand(in ConvShape s, int rows)
     {
         _shape = s;
         RowStride = (nint)((s.OutWidth - 1) * s.StrideX + (s.KernelWidth - 1) * s.DilationX + 1) * s.CinGroup;

@@ -5,18 +5,27 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Layout;
 
 /// <summary>
-/// Copies, or adds, blocks of contiguous floats between two strided places: rows [0, Rows) of Length floats each, SourceRow and TargetRow apart.
-/// A negative stride walks backwards.
+/// Copies, or adds, rows of Length contiguous floats between two places with row strides of their own. A negative stride walks backwards.
 /// </summary>
-internal unsafe struct CopyRows : IKernel
+internal unsafe struct StridedCopy : IKernel
 {
     public float* Source, Target;
-    public nint SourceRow, TargetRow, Length;
+    public nint SourceRowStride, TargetRowStride, Length;
     public bool Add;
 
-    public static void Run(float* source, nint sourceRow, float* target, nint targetRow, nint length, nint rows, bool add = false) =>
+    public static void Run(
+        float* source, nint sourceRowStride, float* target, nint targetRowStride, nint length, nint rows, bool add = false) =>
         Launch.Run(
-            new CopyRows { Source = source, Target = target, SourceRow = sourceRow, TargetRow = targetRow, Length = length, Add = add }, rows,
+            new StridedCopy
+            {
+                Source = source,
+                Target = target,
+                SourceRowStride = sourceRowStride,
+                TargetRowStride = targetRowStride,
+                Length = length,
+                Add = add,
+            },
+            rows,
             Math.Max(1, Launch.ElementGrain / Math.Max(1, length)));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -25,12 +34,16 @@ internal unsafe struct CopyRows : IKernel
         nint n = Count<V>(), length = Length;
         if (length == 1)
         {
-            for (nint row = begin; row < end; row++) Target[row * TargetRow] = Add ? Target[row * TargetRow] + Source[row * SourceRow] : Source[row * SourceRow];
+            for (nint row = begin; row < end; row++)
+            {
+                float value = Source[row * SourceRowStride];
+                Target[row * TargetRowStride] = Add ? Target[row * TargetRowStride] + value : value;
+            }
             return;
         }
         for (nint row = begin; row < end; row++)
         {
-            float* source = Source + row * SourceRow, target = Target + row * TargetRow;
+            float* source = Source + row * SourceRowStride, target = Target + row * TargetRowStride;
             nint i = 0;
             if (Add)
             {
@@ -47,7 +60,7 @@ internal unsafe struct CopyRows : IKernel
 }
 
 /// <summary>y[i] (+)= x[permuted i]: items are the rows of y, whose last dimension walks x with a stride.</summary>
-internal unsafe struct PermuteRows : IKernel
+internal unsafe struct PermuteCopy : IKernel
 {
     public float* X, Y;
     public int Rank;
@@ -59,7 +72,7 @@ internal unsafe struct PermuteRows : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), inner = Extent[Rank - 1], stride = Stride[Rank - 1], offset = 0;
-        // Where the rows stand in x: the indices are found once and then counted on, which spares a division a dimension and row.
+        // The indices of the first row are computed, then counted up. That saves a division for each dimension and row.
         nint* index = stackalloc nint[Core.Shape.MaxRank];
         for (nint d = Rank - 2, rest = begin; d >= 0; rest /= Extent[d], d--)
         {

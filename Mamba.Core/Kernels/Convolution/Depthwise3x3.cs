@@ -8,7 +8,7 @@ namespace Mamba.Core.Kernels.Convolution;
 internal unsafe interface IChannelLanes
 {
     /// <summary>Lanes that share a channel in memory.</summary>
-    static abstract int Share { get; }
+    static abstract int LanesPerChannel { get; }
 
     static abstract V Load<V>(float* p, nint lanes) where V : unmanaged;
 
@@ -16,74 +16,76 @@ internal unsafe interface IChannelLanes
 }
 
 /// <summary>A lane is a channel.</summary>
-internal readonly unsafe struct LaneEach : IChannelLanes
+internal readonly unsafe struct LanePerChannel : IChannelLanes
 {
-    public static int Share => 1;
+    public static int LanesPerChannel => 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V>(float* p, nint lanes) where V : unmanaged => Vec.Load<V>(p, lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => Vec.Store(add ? v + Vec.Load<V>(p, lanes) : v, p, lanes);
+    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged =>
+        Vec.Store(add ? v + Vec.Load<V>(p, lanes) : v, p, lanes);
 }
 
 /// <summary>Four lanes read one channel, and add up to one. All vectors are full.</summary>
-internal readonly unsafe struct LanesByFour : IChannelLanes
+internal readonly unsafe struct FourLanesPerChannel : IChannelLanes
 {
-    public static int Share => Quads.Lanes;
+    public static int LanesPerChannel => LaneGroups.Size;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Load<V>(float* p, nint lanes) where V : unmanaged => Quads.Repeat<V>(p);
+    public static V Load<V>(float* p, nint lanes) where V : unmanaged => LaneGroups.Repeat<V>(p);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => Quads.Fold(v, p, add);
+    public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => LaneGroups.Sum(v, p, add);
 }
 
-/// <summary>Three rows of an image below each other; what lies above and below the image is a row of zeros.</summary>
+/// <summary>Three neighbouring rows of an image. Rows above and below the image are a row of zeros.</summary>
 internal readonly unsafe struct WindowRows(float* above, float* level, float* below)
 {
     public readonly float* Above = above, Level = level, Below = below;
 
-    public WindowRows(in ConvShape s, float* x, nint image, nint top, float* outside)
-        : this(Row(s, x, image, top, outside), Row(s, x, image, top + 1, outside), Row(s, x, image, top + 2, outside))
+    public WindowRows(in ConvShape s, float* x, nint image, nint top, float* zeroRow)
+        : this(Row(s, x, image, top, zeroRow), Row(s, x, image, top + 1, zeroRow), Row(s, x, image, top + 2, zeroRow))
     {
     }
 
     /// <summary>The rows from a channel on.</summary>
     public WindowRows From(nint channel) => new(Above + channel, Level + channel, Below + channel);
 
-    private static float* Row(in ConvShape s, float* x, nint image, nint y, float* outside) =>
-        (nuint)y < (nuint)s.Height ? x + (image * s.Height + y) * s.Width * s.Cin : outside;
+    private static float* Row(in ConvShape s, float* x, nint image, nint y, float* zeroRow) =>
+        (nuint)y < (nuint)s.Height ? x + (image * s.Height + y) * s.Width * s.Cin : zeroRow;
 }
 
 /// <summary>
-/// The depthwise convolution with 3x3 taps and no stride. For a vector of channels a row is walked along: each column of three pixels is read once and goes
-/// to the three sums it belongs to, so that registers hold nine taps, three sums and a pixel, and no more. One item: an output row.
+/// The depthwise convolution with 3x3 taps and stride 1. It walks along a row with a vector of channels. Each column of three pixels is
+/// read once and goes to the three sums it belongs to. Registers hold nine taps, three sums and a pixel. One item: an output row.
 /// </summary>
-internal unsafe struct DepthwiseWindow<TIn, TOut> : IKernel where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
+internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
 {
     /// <summary>Of the convolution, or of the one that is its input gradient; padding at most 2.</summary>
     public ConvShape Shape;
     public float* X, Bias, Y;
 
-    /// <summary>The nine taps in their order, so far apart; each has a number for every lane.</summary>
+    /// <summary>The nine taps in order, with a stride of TapStride; each has a value for every lane.</summary>
     public float* Taps;
-    public nint TapStep;
+    public nint TapStride;
 
-    /// <summary>A row of zeros, which lies above and below the image.</summary>
-    public float* Outside;
+    /// <summary>A row of zeros: the rows above and below the image.</summary>
+    public float* ZeroRow;
     public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = (nint)TIn.Share * Shape.Cin;
+        nint n = Count<V>(), channels = (nint)TIn.LanesPerChannel * Shape.Cin;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / Shape.OutHeight, top = item % Shape.OutHeight - Shape.PaddingY;
-            WindowRows rows = new(Shape, X, image, top, Outside);
+            WindowRows rows = new(Shape, X, image, top, ZeroRow);
             float* y = Y + item * Shape.OutWidth * Shape.Cout;
-            for (nint c = 0; c < channels; c += n) Walk<V>(rows.From(c / TIn.Share), y + c / TOut.Share, c, Math.Min(n, channels - c));
+            for (nint c = 0; c < channels; c += n)
+                Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, Math.Min(n, channels - c));
         }
     }
 
@@ -92,14 +94,14 @@ internal unsafe struct DepthwiseWindow<TIn, TOut> : IKernel where TIn : struct, 
     private readonly void Walk<V>(WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;
-        nint tap = TapStep;
+        nint tap = TapStride;
         float* taps = Taps + c;
         V t00 = Load<V>(taps, lanes), t01 = Load<V>(taps + tap, lanes), t02 = Load<V>(taps + 2 * tap, lanes);
         V t10 = Load<V>(taps + 3 * tap, lanes), t11 = Load<V>(taps + 4 * tap, lanes), t12 = Load<V>(taps + 5 * tap, lanes);
         V t20 = Load<V>(taps + 6 * tap, lanes), t21 = Load<V>(taps + 7 * tap, lanes), t22 = Load<V>(taps + 8 * tap, lanes);
         V bias = Bias == null ? default : Load<V>(Bias + c, lanes);
 
-        // Column x ends the sum of output x + padding - 2, which may lie before the row, and goes on with those of the next two.
+        // Column x completes the sum of output x + padding - 2, which may be before the row. It continues the sums of the next two outputs.
         V next = bias, later = bias;
         nint padding = Shape.PaddingX, before = 2 - padding, width = Shape.Width, column = Shape.Cin, step = Shape.Cout;
         y -= before * step;
@@ -129,17 +131,17 @@ internal unsafe struct DepthwiseWindow<TIn, TOut> : IKernel where TIn : struct, 
 }
 
 /// <summary>
-/// The weight gradient of the same convolution: each column of three pixels meets the gradients of the three outputs it belongs to, and a row's nine sums
-/// stay in registers.
+/// The weight gradient of the same convolution. Each column of three pixels meets the gradients of the three outputs it belongs to. The
+/// nine sums of a row stay in registers.
 /// </summary>
-internal unsafe struct DepthwiseWindowWeights<TIn> : IKernel where TIn : struct, IChannelLanes
+internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : struct, IChannelLanes
 {
     private const nint Taps = 9;
 
     public DepthwiseSums All;
 
-    /// <summary>A row of zeros, which lies above and below the image.</summary>
-    public float* Outside;
+    /// <summary>A row of zeros: the rows above and below the image.</summary>
+    public float* ZeroRow;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -150,13 +152,15 @@ internal unsafe struct DepthwiseWindowWeights<TIn> : IKernel where TIn : struct,
         {
             DepthwiseItem part = All.Item(item);
             float* sums = All.Sums + part.Index * Taps * channels;
-            for (nint tap = 0; tap < Taps; tap++) new Span<float>(sums + tap * channels + part.Channel, (int)(part.ChannelEnd - part.Channel)).Clear();
+            for (nint tap = 0; tap < Taps; tap++)
+                new Span<float>(sums + tap * channels + part.Channel, (int)(part.ChannelEnd - part.Channel)).Clear();
             for (nint row = part.Row; row < part.RowEnd; row++)
             {
                 nint image = row / s.OutHeight, top = row % s.OutHeight - s.PaddingY;
-                WindowRows rows = new(s, All.X, image, top, Outside);
+                WindowRows rows = new(s, All.X, image, top, ZeroRow);
                 float* dy = All.Dy + row * s.OutWidth * channels;
-                for (nint c = part.Channel; c < part.ChannelEnd; c += n) Walk<V>(rows.From(c / TIn.Share), dy + c, sums + c, Math.Min(n, channels - c));
+                for (nint c = part.Channel; c < part.ChannelEnd; c += n)
+                    Walk<V>(rows.From(c / TIn.LanesPerChannel), dy + c, sums + c, Math.Min(n, channels - c));
             }
         }
     }
@@ -166,12 +170,13 @@ internal unsafe struct DepthwiseWindowWeights<TIn> : IKernel where TIn : struct,
     private readonly void Walk<V>(WindowRows rows, float* dy, float* sums, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;
-        nint step = All.Shape.Cout, column = All.Shape.Cin, width = All.Shape.Width, padding = All.Shape.PaddingX, within = All.Shape.OutWidth - padding;
+        nint step = All.Shape.Cout, column = All.Shape.Cin, width = All.Shape.Width, padding = All.Shape.PaddingX;
+        nint within = All.Shape.OutWidth - padding;
         V s00 = Load<V>(sums, lanes), s01 = Load<V>(sums + step, lanes), s02 = Load<V>(sums + 2 * step, lanes);
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
         V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);
 
-        // Column x is the left one of output x + padding, the middle one of the output before that, the right one of the output before that.
+        // Column x is the left column of output x + padding, the middle one of the output before it, the right one of the one before that.
         dy += padding * step;
         V left = padding > 0 ? Load<V>(dy - step, lanes) : default, middle = padding > 1 ? Load<V>(dy - 2 * step, lanes) : default;
         for (nint x = 0; x < width; x++)

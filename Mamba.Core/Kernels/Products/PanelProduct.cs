@@ -6,46 +6,57 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>C (+)= A B for one panel of B: tiles of rows go down it, block by block of their sums.</summary>
-internal static unsafe class TileColumn
+internal static unsafe class PanelProduct
 {
     // Sums of so many rows by two vectors take 12 KiB at most.
     private const int MostSums = 96;
 
     /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
-    /// <param name="t">Strides and run lengths, <see cref="TileShape.Cut"/>.</param>
+    /// <param name="t">Strides and run lengths, <see cref="TileShape.InBlocks"/>.</param>
     /// <param name="rows">How many rows of A and C.</param>
     /// <param name="a">The first scalar of row 0.</param>
     /// <param name="b">The packed panel.</param>
     /// <param name="c">The first result of row 0.</param>
     /// <param name="lanes">Columns to store, at most two vectors.</param>
-    /// <param name="epilogue">What is done to the results; its bias is that of these columns.</param>
+    /// <param name="epilogue">Applied to the results; its bias is that of these columns.</param>
     /// <remarks>
-    /// Long sums are cut into blocks: the rounding error of a sum grows with the root of its length (a 3x3 convolution of 512 channels adds 4,608
-    /// products), and a block of the panel stays in the first-level cache while all rows pass over it. The blocks are added up in a buffer and not in
-    /// C, whose rows lie far apart, where they are a power of two apart in the same few places of the cache.
+    /// Long sums are cut into blocks for two reasons. The rounding error of a sum grows with the root of its length: a 3x3 convolution of
+    /// 512 channels adds 4,608 products. And a block of the panel stays in the first-level cache while all rows pass over it. The blocks
+    /// are added up in a buffer and not in C, whose rows may conflict in the cache.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
         // A few last columns: half a vector takes half the time where the processor splits vectors, and as long where it does not.
-        if (2 * lanes <= Count<V>()) Launch.RunHalved<HalfColumn, V>(new HalfColumn { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
+        if (2 * lanes <= Count<V>())
+            Launch.RunAtHalfWidth<HalfWidthProduct, V>(
+                new HalfWidthProduct { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
         else Tiles<V>(t, rows, a, b, c, lanes, epilogue);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    private static void Tiles<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
+    private static void Tiles<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue)
+        where V : unmanaged
     {
         nint n = Count<V>(), width = lanes <= n ? n : 2 * n, outer = t.OuterBlock, inner = t.InnerBlock, length = t.LengthBlock;
         bool narrow = width == n, whole = lanes == width;
         if (whole && outer >= t.Outer && inner >= t.Inner && length >= t.Length)
         {
             Block<V>(
-                t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, Ahead = t.Ahead }, rows, narrow, a, b,
-                new() { To = c, ToRow = t.CRow, From = epilogue.Add ? c + epilogue.Apart : null, FromRow = t.CRow, Bias = epilogue.Bias, Relu = epilogue.Relu });
+                t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, PrefetchDistance = t.PrefetchDistance }, rows, narrow, a, b,
+                new()
+                {
+                    Target = c,
+                    TargetRowStride = t.CRowStride,
+                    Addend = epilogue.Add ? c + epilogue.AddendOffset : null,
+                    AddendRowStride = t.CRowStride,
+                    Bias = epilogue.Bias,
+                    Relu = epilogue.Relu,
+                });
             return;
         }
-        // Tiles write whole vectors: what is in a panel's last, partly filled ones goes through the buffer, too, as does their bias.
+        // Tiles write whole vectors. The last, partly filled vectors of a panel go through the buffer, and so does their bias.
         float* sums = stackalloc float[MostSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
         if (!whole && bias != null)
         {
@@ -54,52 +65,57 @@ internal static unsafe class TileColumn
             bias = padded;
         }
         BlockShape block = default;
-        TileOutput partial = new() { To = sums, ToRow = width, From = sums, FromRow = width };
+        TileOutput partial = new() { Target = sums, TargetRowStride = width, Addend = sums, AddendRowStride = width };
         for (nint r = 0, count; r < rows; r += count)
         {
             count = Math.Min(MostSums, rows - r);
-            float* panel = b, target = c + r * t.CRow;
+            float* panel = b, target = c + r * t.CRowStride;
             for (nint i = 0; i < t.Outer; i += outer)
                 for (nint j = 0; j < t.Inner; j += inner)
                     for (nint k = 0; k < t.Length; k += length)
                     {
-                        (block.Outer, block.Inner, block.Length) = (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
-                        block.Ahead = t.AheadStep == 0 ? 0 : t.Ahead + k * (t.AheadStep - t.AStep);
+                        (block.Outer, block.Inner, block.Length) =
+                            (Math.Min(outer, t.Outer - i), Math.Min(inner, t.Inner - j), Math.Min(length, t.Length - k));
+                        block.PrefetchDistance = t.PrefetchStride == 0 ? 0 : t.PrefetchDistance + k * (t.PrefetchStride - t.AColumnStride);
                         TileOutput output = partial;
                         bool first = i + j + k == 0, last = i + outer >= t.Outer && j + inner >= t.Inner && k + length >= t.Length;
                         if (first)
                         {
-                            output.From = whole && epilogue.Add ? target + epilogue.Apart : null;
-                            output.FromRow = t.CRow;
+                            output.Addend = whole && epilogue.Add ? target + epilogue.AddendOffset : null;
+                            output.AddendRowStride = t.CRowStride;
                             output.Bias = bias;
                         }
                         if (last && whole)
                         {
-                            output.To = target;
-                            output.ToRow = t.CRow;
+                            output.Target = target;
+                            output.TargetRowStride = t.CRowStride;
                             output.Relu = epilogue.Relu;
                         }
-                        Block<V>(t, block, count, narrow, a + r * t.ARow + i * t.OuterStep + j * t.InnerStep + k * t.AStep, panel, output);
-                        panel += block.Outer * block.Inner * block.Length * t.BStep;
+                        Block<V>(t, block, count, narrow,
+                            a + r * t.ARowStride + i * t.OuterStride + j * t.InnerStride + k * t.AColumnStride, panel, output);
+                        panel += block.Outer * block.Inner * block.Length * t.BRowStride;
                     }
-            if (!whole) WriteSums<V>(count, sums, width, target, t.CRow, lanes, epilogue);
+            if (!whole) WriteSums<V>(count, sums, width, target, t.CRowStride, lanes, epilogue);
         }
     }
 
     /// <summary>Rows of tiles over one block of the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output) where V : unmanaged
+    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output)
+        where V : unmanaged
     {
         nint height;
-        for (nint r = 0; r < rows; r += height, a += height * t.ARow, output.To += height * output.ToRow)
+        for (nint r = 0; r < rows; r += height, a += height * t.ARowStride, output.Target += height * output.TargetRowStride)
         {
-            height = Height(rows - r, narrow ? MatrixTile.MostRows : MatrixTile.Rows);
-            MatrixTile.Run<V>(height, narrow, t, block, a, b, output);
-            if (output.From != null) output.From += height * output.FromRow;
+            height = Height(rows - r, narrow ? MicroKernel.MaxRows : MicroKernel.MaxRowsOfTwoVectors);
+            MicroKernel.Run<V>(height, narrow, t, block, a, b, output);
+            if (output.Addend != null) output.Addend += height * output.AddendRowStride;
         }
     }
 
-    /// <summary>The rows of the next tile: the largest, unless that leaves a rest whose few chains of FMAs would wait for each other.</summary>
+    /// <summary>
+    /// The rows of the next tile: the most there can be, unless too few rows would remain to hide the latency of their FMAs.
+    /// </summary>
     private static nint Height(nint left, nint largest) => left switch
     {
         8 or 16 or 20 when largest == 12 => 8,
@@ -111,20 +127,21 @@ internal static unsafe class TileColumn
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WriteSums<V>(nint rows, float* sums, nint sumRow, float* c, nint cRow, nint lanes, in Epilogue epilogue) where V : unmanaged
+    private static void WriteSums<V>(nint rows, float* sums, nint sumRowStride, float* c, nint cRowStride, nint lanes, in Epilogue epilogue)
+        where V : unmanaged
     {
-        for (nint r = 0; r < rows; r++, sums += sumRow, c += cRow)
+        for (nint r = 0; r < rows; r++, sums += sumRowStride, c += cRowStride)
             for (nint i = 0; i < lanes; i += Count<V>())
             {
                 nint count = Math.Min(Count<V>(), lanes - i);
                 V v = Load<V>(sums + i);
-                if (epilogue.Add) v += Load<V>(c + epilogue.Apart + i, count);
+                if (epilogue.Add) v += Load<V>(c + epilogue.AddendOffset + i, count);
                 Store(epilogue.Relu ? Max(default, v) : v, c + i, count);
             }
     }
 
     /// <summary>What <see cref="Run"/> does, at the vector width that suits its columns.</summary>
-    private struct HalfColumn : IKernel
+    private struct HalfWidthProduct : IKernel
     {
         public TileShape Shape;
         public float* A, B, C;

@@ -1,0 +1,24 @@
+namespace Mamba.Core.Kernels.Products;
+
+/// <summary>
+/// A matrix by its strides: element (i, j) is Pointer[i RowStride + j ColumnStride]. A transpose swaps the strides and copies nothing.
+/// </summary>
+internal readonly unsafe struct Matrix(float* pointer, nint rowStride, nint columnStride = 1)
+{
+    public readonly float* Pointer = pointer;
+    public readonly nint RowStride = rowStride, ColumnStride = columnStride;
+
+    public Matrix Transposed => new(Pointer, ColumnStride, RowStride);
+
+    public Matrix Offset(nint elements) => new(Pointer + elements, RowStride, ColumnStride);
+}
+
+/// <summary>A range of memory that the steps of a product prefetch, one cache line a step. The work after the product reads it.</summary>
+internal readonly unsafe struct PrefetchRange(float* pointer, nint length)
+{
+    public readonly float* Pointer = pointer;
+    public readonly nint Length = length;
+
+    /// <summary>The rest of the range after its first floats; empty where there is none.</summary>
+    public PrefetchRange Skip(nint floats) => floats < Length ? new(Pointer + floats, Length - floats) : default;
+}
