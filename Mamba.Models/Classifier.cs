@@ -3,6 +3,9 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models;
@@ -89,7 +92,7 @@ public sealed class Classifier : IDisposable
             throw new ArgumentException($"Classifier: room for {probabilities.Length} probabilities; expected one for each of {Info.Labels.Count} classes.");
         RunData size = Info.Data;
         using MemoryScope scope = new();
-        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
+        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters.All) } : null; // what is recorded is looked at
         Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
         _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();

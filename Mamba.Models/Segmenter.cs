@@ -3,6 +3,9 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models;
@@ -90,14 +93,14 @@ public sealed class Segmenter : IDisposable
             throw new ArgumentException($"Segmenter: a mask of {mask.Length} pixels for a picture of {image.Width} x {image.Height}; expected {image.Width * image.Height}.");
         RunData size = Info.Data;
         using MemoryScope scope = new();
-        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters) } : null; // what is recorded is looked at
+        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters.All) } : null; // what is recorded is looked at
         Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
         _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
         Tensor y = _model.Probabilities(_model.Segment(x));
         milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
-        Pictures.Mask(y.Span, mask);
+        Overlays.Mask(y.Span, mask);
         return mask.Count((byte)255);
     }
 

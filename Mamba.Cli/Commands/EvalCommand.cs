@@ -5,6 +5,12 @@ using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Metrics;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -59,7 +65,7 @@ internal static class EvalCommand
         // The first pass compiles the kernels, which is not what ms_per_image is about.
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, run.Height, run.Width, info.Config.InputChannels));
         Evaluation result = LiveProgress.Show(terminal, $"{part.ToString().ToLowerInvariant()}", loader.Samples,
-            report => Evaluator.Run(model, loader, objective, report, checkNumerics ? new NumericsCheck(model.Parameters) : null, stop));
+            report => Evaluator.Run(model, loader, objective, report, checkNumerics ? new NumericsCheck(model.Parameters.All) : null, stop));
         if (json) JsonReport.Write(terminal.Out, w => Write(w, result, bad.Count));
         else
         {

@@ -4,6 +4,10 @@ using System.Text;
 using Mamba.Core.Checkpoints;
 using Mamba.Models;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -68,7 +72,7 @@ internal static class InferCommand
             Image image = ImageFile.Load(path);
             Segmentation result = segmenter.Segment(image);
             ImageFile.SavePng(Path.Combine(output, name + "_pred.png"), result.Mask);
-            ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Pictures.Overlay(image, result.Mask, Pictures.Prediction));
+            ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Overlays.Overlay(image, result.Mask, Overlays.Prediction));
             terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
         }
     }

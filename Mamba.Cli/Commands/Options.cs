@@ -3,8 +3,12 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Mamba.Core;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
-using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 

@@ -1,5 +1,10 @@
 using System.CommandLine;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Augmentation;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 

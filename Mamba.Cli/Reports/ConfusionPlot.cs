@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Security;
 using System.Text;
-using Mamba.Models.Training;
+using Mamba.Models.Metrics;
 
 namespace Mamba.Cli.Reports;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mamba.Models.Metrics;
 using Mamba.Models.Training;
 using OxyPlot;
 using OxyPlot.Axes;

@@ -2,6 +2,8 @@ using System.Globalization;
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -23,7 +25,7 @@ internal static class SampleSheet
             for (int i = 0; i < batch.Indices.Length && drawn < most; i++)
             {
                 string name = data.Name(batch.Indices[i]);
-                Image image = Pictures.FromInput(Part(batch.Images, i), batch.Images.Shape[1], batch.Images.Shape[2], scaling);
+                Image image = Overlays.FromInput(Part(batch.Images, i), batch.Images.Shape[1], batch.Images.Shape[2], scaling);
                 bool shown = data.Task == ModelTask.Segmentation
                     ? Segmentation(folder, name, image, Part(batch.Targets, i), Part(probabilities, i))
                     : Mistake(folder, name, image, data.Labels, Part(batch.Targets, i), Part(probabilities, i));
@@ -36,11 +38,11 @@ internal static class SampleSheet
 
     private static bool Segmentation(RunFolder folder, string name, Image image, ReadOnlySpan<float> mask, ReadOnlySpan<float> probabilities)
     {
-        Image truth = Pictures.Mask(mask, image.Height, image.Width);
+        Image truth = Overlays.Mask(mask, image.Height, image.Width);
         if (!truth.Pixels.AsSpan().Contains((byte)255)) return false; // pictures of nothing tell little
-        Image prediction = Pictures.Mask(probabilities, image.Height, image.Width);
-        folder.AddSample(name, Pictures.SideBySide(
-            Pictures.Plain(image), Pictures.Overlay(image, truth, Pictures.Truth), Pictures.Overlay(image, prediction, Pictures.Prediction)));
+        Image prediction = Overlays.Mask(probabilities, image.Height, image.Width);
+        folder.AddSample(name, Overlays.SideBySide(
+            Overlays.Plain(image), Overlays.Overlay(image, truth, Overlays.Truth), Overlays.Overlay(image, prediction, Overlays.Prediction)));
         return true;
     }
 
@@ -48,7 +50,7 @@ internal static class SampleSheet
     {
         int right = Largest(truth), predicted = Largest(probabilities);
         if (right == predicted) return false;
-        folder.AddSample(string.Create(CultureInfo.InvariantCulture, $"{labels[right]} taken for {labels[predicted]} {probabilities[predicted]:P0} {name}"), Pictures.Plain(image));
+        folder.AddSample(string.Create(CultureInfo.InvariantCulture, $"{labels[right]} taken for {labels[predicted]} {probabilities[predicted]:P0} {name}"), Overlays.Plain(image));
         return true;
     }
 

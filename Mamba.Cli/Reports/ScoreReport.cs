@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Mamba.Models.Training;
+using Mamba.Models.Metrics;
 
 namespace Mamba.Cli.Reports;
 

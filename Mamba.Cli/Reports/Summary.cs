@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
-using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Metrics;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Reports;

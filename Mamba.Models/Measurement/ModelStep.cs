@@ -1,6 +1,7 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Core.Optim;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 

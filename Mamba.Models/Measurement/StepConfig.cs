@@ -1,4 +1,3 @@
-using Mamba.Models.Blocks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Measurement;
@@ -48,7 +47,7 @@ public sealed record StepConfig
         if (config.ImageSize is not null)
         {
             if (height != width) throw new ArgumentException($"{entry.Name} takes square images; the size is {height}x{width}");
-            if (height % PatchGrid.Of(config).Patch != 0) throw new ArgumentException($"{entry.Name} takes images whose sides are multiples of {config.Patch}; the size is {height}x{width}");
+            if (height % config.ToPatchGrid().Patch != 0) throw new ArgumentException($"{entry.Name} takes images whose sides are multiples of {config.Patch}; the size is {height}x{width}");
             config = config with { ImageSize = height };
         }
         int usual = !training ? 1 : Math.Max(height, width) <= SmallImage ? entry.Recipe.Batch : BatchOfLargeImages;

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using Mamba.Core;
 using Mamba.Core.Memory;
-using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Metrics;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;

@@ -1,51 +1,10 @@
 using Mamba.Core;
+using Mamba.Models.Metrics;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
-
-/// <summary>The losses of the paper's recipes.</summary>
-public enum LossKind
-{
-    /// <summary>Binary cross-entropy and Dice by image on probabilities, added (UltraLight family).</summary>
-    BceDice,
-
-    /// <summary>Dice pooled over the batch, on logits, smooth 100 (U-Net, ResNets, UMambaBots).</summary>
-    Dice,
-
-    /// <summary>Binary cross-entropy on logits (SegFormer).</summary>
-    BceWithLogits,
-
-    /// <summary>Cross-entropy over classes (classifiers).</summary>
-    CrossEntropy,
-}
-
-/// <summary>How good predictions are, by measures that the task has.</summary>
-public abstract record Scores
-{
-    /// <summary>The measures by name, as in results.csv and JSON. The first one decides which epoch is the best.</summary>
-    public abstract IReadOnlyList<(string Name, double Value)> Values { get; }
-
-    /// <summary>The measure that decides.</summary>
-    public double Headline => Values[0].Value;
-}
-
-/// <summary>Counts predictions as they come, in order, and scores them.</summary>
-public interface IMetrics
-{
-    /// <summary>The number of images added.</summary>
-    int Images { get; }
-
-    /// <summary>Counts one image.</summary>
-    /// <param name="probabilities">What the model says: a value a pixel, or a class.</param>
-    /// <param name="target">What is true: as many values.</param>
-    /// <exception cref="ArgumentException">The numbers of values differ.</exception>
-    void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target);
-
-    /// <summary>The scores of the images added so far; more may follow.</summary>
-    /// <returns>The scores.</returns>
-    /// <exception cref="InvalidOperationException">No image was added.</exception>
-    Scores Result();
-}
 
 /// <summary>What a task changes about training and evaluation: how a model is run, its loss and its metrics.</summary>
 public abstract class Objective

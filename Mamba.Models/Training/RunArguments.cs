@@ -4,41 +4,14 @@ using System.Text;
 using System.Text.Json;
 using Mamba.Core.Optim;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Augmentation;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
-
-/// <summary>The learning rate over a run.</summary>
-public enum ScheduleKind
-{
-    /// <summary>Always the same.</summary>
-    Constant,
-
-    /// <summary>A tenth after each third of the epochs.</summary>
-    Step,
-
-    /// <summary>A short warm-up, then half a cosine to zero.</summary>
-    Cosine,
-
-    /// <summary>A tenth each time that the validation loss has not fallen for more than five epochs.</summary>
-    Plateau,
-}
-
-/// <summary>How training images are changed.</summary>
-public enum AugmentKind
-{
-    /// <summary>Not at all.</summary>
-    None,
-
-    /// <summary>Images of classes: cropped at random from a border of 4, and not flipped, which digits cannot bear.</summary>
-    Crop,
-
-    /// <summary>Slices: flipped, turned, changed in brightness and contrast. Images of classes: cropped at random from a border of 4 and flipped.</summary>
-    Basic,
-
-    /// <summary>Images of classes: cropped, flipped, and RandAugment(2, 9), as in the paper.</summary>
-    RandAugment,
-}
 
 /// <summary>Every option of a training run, as <c>args.json</c> holds them.</summary>
 public sealed record RunArguments

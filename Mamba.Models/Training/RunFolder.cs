@@ -2,6 +2,9 @@ using System.Globalization;
 using System.Text;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;

@@ -2,74 +2,11 @@ using System.Diagnostics;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Optim;
-using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Metrics;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
-
-/// <summary>Training cannot go on: the message says where it stopped and what may help.</summary>
-/// <param name="message">The whole message.</param>
-public sealed class TrainingException(string message) : Exception(message);
-
-/// <summary>One epoch of training.</summary>
-/// <param name="Epoch">Its number, from 1.</param>
-/// <param name="TrainLoss">The mean loss of its steps.</param>
-/// <param name="Validation">The evaluation after it.</param>
-/// <param name="LearningRate">The learning rate of its last step.</param>
-/// <param name="Seconds">Its time, validation included.</param>
-/// <param name="ImagesPerSecond">Training images a second, validation excluded.</param>
-public sealed record EpochResult(int Epoch, double TrainLoss, Evaluation Validation, double LearningRate, double Seconds, double ImagesPerSecond);
-
-/// <summary>Where training stands, after each step.</summary>
-/// <param name="Epoch">The epoch, from 1.</param>
-/// <param name="Images">Training images of this epoch seen so far.</param>
-/// <param name="Loss">The mean loss of this epoch so far.</param>
-/// <param name="ImagesPerSecond">Training images a second in this epoch.</param>
-/// <param name="Validating">Whether the epoch's validation is running.</param>
-public sealed record TrainingProgress(int Epoch, int Images, double Loss, double ImagesPerSecond, bool Validating)
-{
-    /// <summary>Why the step was skipped; null if it was not.</summary>
-    public string? Skipped { get; init; }
-}
-
-/// <summary>What happens when a loss or a gradient is not finite.</summary>
-public enum NonFiniteAction
-{
-    /// <summary>Training ends before the step, with the model as it was.</summary>
-    Stop,
-
-    /// <summary>The step is skipped, with the model as it was.</summary>
-    Skip,
-}
-
-/// <summary>How long and how fast to learn.</summary>
-/// <param name="Recipe">Optimizer and decay.</param>
-/// <param name="Objective">The loss and the metrics.</param>
-/// <param name="LearningRate">The base learning rate.</param>
-/// <param name="Epochs">The most epochs.</param>
-public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, double LearningRate, int Epochs)
-{
-    /// <summary>Epochs without a better validation score after which training stops; null for never.</summary>
-    public int? Patience { get; init; }
-
-    /// <summary>The learning rate over the steps.</summary>
-    public Schedule Schedule { get; init; } = Schedules.Constant;
-
-    /// <summary>Lowers the learning rate further when the validation loss stops falling; null for never.</summary>
-    public Plateau? Plateau { get; init; }
-
-    /// <summary>Bound of the gradients' norm; null for none.</summary>
-    public double? MaxGradientNorm { get; init; }
-
-    /// <summary>The decay of an average of the weights (<see cref="WeightAverage"/>) that is validated and kept in their place; null for none.</summary>
-    public double? AverageDecay { get; init; }
-
-    /// <summary>What happens when a loss or a gradient is not finite.</summary>
-    public NonFiniteAction OnNonFinite { get; init; }
-
-    /// <summary>Whether every operator of a training step is looked at for numbers that are not finite (<see cref="Core.NumericsCheck"/>).</summary>
-    public bool CheckNumerics { get; init; }
-}
 
 /// <summary>
 /// Trains a model: epochs of steps, each followed by validation. The caller keeps the weights, after each epoch: while a result is in its hands the model
@@ -84,7 +21,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
 {
     private readonly Optimizer _optimizer = plan.Recipe.CreateOptimizer(model.Parameters, plan.LearningRate, plan.MaxGradientNorm);
     private readonly WeightAverage? _average = plan.AverageDecay is { } decay ? new WeightAverage(model.Parameters, decay) : null;
-    private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters) : null;
+    private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
     private readonly (Tensor Tensor, float[] Before)[] _buffers = [.. model.Parameters.All.Where(p => !p.Tensor.RequiresGrad).Select(p => (p.Tensor, new float[p.Tensor.Count]))];
     private readonly List<EpochResult> _epochs = [];
     private readonly Stopwatch _watch = new();

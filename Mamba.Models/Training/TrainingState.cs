@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Metrics;
 
 namespace Mamba.Models.Training;
 

@@ -1,5 +1,7 @@
 using Mamba.Core.Nn;
-using Mamba.Models.Training;
+using Mamba.Models.Blocks;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Zoo;
 

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Splits;
 
 namespace Mamba.Tests.Cli;
 

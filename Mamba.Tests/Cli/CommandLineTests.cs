@@ -1,6 +1,8 @@
 using System.Text.Json;
 using Mamba.Cli.Reports;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Splits;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cli;

@@ -1,9 +1,10 @@
 using Mamba.Core;
 using Mamba.Models;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
-using Pictures = Mamba.Tests.Data.Pictures;
 
 namespace Mamba.Tests.Models;
 

@@ -4,12 +4,18 @@ using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
 using Mamba.Models;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Measurement;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
-using Pictures = Mamba.Tests.Data.Pictures;
 
 namespace Mamba.Tests.Robustness;
 

@@ -2,9 +2,13 @@ using System.Text.Json;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Cli;
-using Pictures = Mamba.Tests.Data.Pictures;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Robustness;
 

@@ -1,6 +1,9 @@
 using System.Globalization;
 using Mamba.Models;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Soak;
