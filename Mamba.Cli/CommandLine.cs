@@ -9,18 +9,6 @@ namespace Mamba.Cli;
 /// <summary>The command line: parses, runs a verb, and turns what went wrong into one line and an exit code.</summary>
 internal static class CommandLine
 {
-    /// <summary>Everything went well.</summary>
-    public const int Success = 0;
-
-    /// <summary>The command ran, and its verdict is no.</summary>
-    public const int Failure = 1;
-
-    /// <summary>The command could not run: bad arguments, bad files.</summary>
-    public const int BadInput = 2;
-
-    /// <summary>Ended by Ctrl-C, as shells report it.</summary>
-    public const int Interrupted = 130;
-
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)
     {
         RootCommand root = new(
@@ -48,7 +36,7 @@ internal static class CommandLine
         catch (OperationCanceledException)
         {
             terminal.Error.WriteLine("mamba: interrupted");
-            return Interrupted;
+            return ExitCode.Interrupted;
         }
         catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
         {
@@ -66,10 +54,7 @@ internal static class CommandLine
 
     private static int Report(Terminal terminal, string message)
     {
-        terminal.Error.WriteLine($"mamba: {Printable(message.ReplaceLineEndings(" "))}");
-        return BadInput;
+        terminal.Error.WriteLine($"mamba: {PlainText.Printable(message.ReplaceLineEndings(" "))}");
+        return ExitCode.BadInput;
     }
-
-    /// <summary>Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.</summary>
-    public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -66,7 +66,7 @@ internal static class BenchCommand
                 foreach (ModelMeasurement result in results) Write(w, result);
                 w.WriteEndArray();
             });
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     private static string Row(ModelMeasurement m) => string.Create(CultureInfo.InvariantCulture,

@@ -28,7 +28,7 @@ internal static class ConvertCommand
         if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
         Safetensors.Write(output, file, new Dictionary<string, string>(file.Metadata) { ["format"] = "pt" }, stop); // what PyTorch's own loader asks for
         terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     /// <summary>The path without links, so that a file is known under all its names.</summary>

@@ -56,7 +56,7 @@ internal static class EvalCommand
         {
             IImageData images = data = new CachedData(data, CacheBytes); // so that none is decoded twice
             bad = LiveProgress.Show(terminal, "reading", indices.Length, report => BadImage.Find(images, indices, onBadImage, report, stop));
-            if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {CommandLine.Printable(BadImage.Describe(bad, indices.Length))}");
+            if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {PlainText.Printable(BadImage.Describe(bad, indices.Length))}");
             indices = [.. indices.Except(bad.Select(image => image.Index))];
         }
         TrainingRecipe recipe = info.Entry.Recipe;
@@ -72,7 +72,7 @@ internal static class EvalCommand
             terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{info.Model} on {result.Images} images ({part.ToString().ToLowerInvariant()}, split {run.Protocol.ToString().ToLowerInvariant()}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms an image"));
             terminal.Out.Write(ScoreReport.Table(result.Scores));
         }
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     private static void Write(Utf8JsonWriter w, Evaluation result, int skipped)

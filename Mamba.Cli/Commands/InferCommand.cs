@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Mamba.Core.Checkpoints;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Data.Sets;
@@ -60,7 +60,7 @@ internal static class InferCommand
             Segment(terminal, segmenter, images, output, stop);
         }
         terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     private static void Segment(Terminal terminal, Segmenter segmenter, (string Path, string Name)[] images, string output, CancellationToken stop)

@@ -31,13 +31,13 @@ internal static class InspectCommand
             int width = Math.Clamp(file.Names.Select(n => n.Length).DefaultIfEmpty().Max(), 4, WidestName);
             terminal.Out.WriteLine($"{"name".PadRight(width)}  {"type",-4}  shape");
             foreach (string name in file.Names)
-                terminal.Out.WriteLine($"{CommandLine.Printable(name).PadRight(width)}  {file.DType(name),-4}  ({string.Join(", ", file.Shape(name))})");
+                terminal.Out.WriteLine($"{PlainText.Printable(name).PadRight(width)}  {file.DType(name),-4}  ({string.Join(", ", file.Shape(name))})");
             terminal.Out.WriteLine();
-            foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine($"{CommandLine.Printable(key)}: {CommandLine.Printable(value)}");
+            foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine($"{PlainText.Printable(key)}: {PlainText.Printable(value)}");
             terminal.Out.WriteLine(string.Create(
                 CultureInfo.InvariantCulture, $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, {elements - parameters:N0} numbers in buffers, {bytes:N0} bytes"));
         }
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     /// <summary>Weight files do not tell parameters from buffers; PyTorch's buffers are integers or a batch norm's statistics, with few exceptions.</summary>

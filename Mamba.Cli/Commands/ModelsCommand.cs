@@ -35,7 +35,7 @@ internal static class ModelsCommand
             foreach (Row row in rows)
                 terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{row.Name,-16} {row.Task,-13} {row.Parameters,12:N0} {row.MultiplyAdds / 1e6,13:N1} M  {row.Channels} x {row.Size} x {row.Size}"));
         }
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     private static Row Describe(ModelEntry entry, CancellationToken stop)

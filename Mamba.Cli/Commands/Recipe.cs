@@ -43,7 +43,7 @@ internal static class Recipe
         // Words of a file are words: none stands for a further file of them, as '@FILE' does when it is typed.
         ParseResult all = command.Parse([.. words.Skip(1)], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (all.Errors.Count > 0) throw new ArgumentException($"{name}: {all.Errors[0].Message}");
-        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {CommandLine.Printable(note)}");
+        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {PlainText.Printable(note)}");
         return all;
     }
 

@@ -73,7 +73,7 @@ internal static class TrainCommand
             if (resumed is { State: { Finished: true } end })
             {
                 terminal.WriteLine($"{folder}: the run is finished, after {end.Epochs.Count} epochs; nothing is changed");
-                return CommandLine.Success;
+                return ExitCode.Success;
             }
             string? file = folder is null ? typed.GetValue(recipe) : RunFolder.ArgumentsOf(folder);
             ParseResult parsed = file is null ? typed : Recipe.Apply(file, typed, terminal);

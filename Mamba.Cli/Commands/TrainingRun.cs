@@ -57,7 +57,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         // Every image is read once before anything is written: a damaged file is found now, not in the third epoch.
         int[] all = split[SplitPart.All];
         IReadOnlyList<BadImage> bad = LiveProgress.Show(terminal, "reading", all.Length, report => BadImage.Find(data, all, arguments.OnBadImage, report, stop));
-        if (bad.Count > 0) terminal.WriteLine(CommandLine.Printable(BadImage.Describe(bad, all.Length)));
+        if (bad.Count > 0) terminal.WriteLine(PlainText.Printable(BadImage.Describe(bad, all.Length)));
         split = split.Without(bad.Select(image => image.Index));
 
         using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val), test = Loader(data, split.Test);
@@ -91,14 +91,14 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         {
             terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"stopped in epoch {last.Epoch} after {last.Images} images; weights are in {folder.File("weights")}; 'mamba train --resume {folder.Path}' goes on"));
-            return CommandLine.Interrupted;
+            return ExitCode.Interrupted;
         }
         checkpoint(true);
         terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"best epoch {trainer.BestEpoch}; on {result.Images} test images: {ScoreReport.Line(result.Scores)}"));
         terminal.WriteLine($"sha256 {hash} of {folder.Last}");
         terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
     /// <summary>Trains with live progress; returns why it failed, or null.</summary>

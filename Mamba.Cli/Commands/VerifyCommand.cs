@@ -59,7 +59,7 @@ internal static class VerifyCommand
                 w.WriteEndArray();
                 w.WriteEndObject();
             });
-        return failed == 0 ? CommandLine.Success : CommandLine.Failure;
+        return failed == 0 ? ExitCode.Success : ExitCode.Failure;
     }
 
     private static string Error(double? error) => error is { } e ? e.ToString("0.0e+00", CultureInfo.InvariantCulture) : "-";

@@ -2,7 +2,7 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Data.Loading;

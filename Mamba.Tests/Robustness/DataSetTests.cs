@@ -169,15 +169,6 @@ internal sealed class DataSetTests : CliTest
         }
     }
 
-    [Test]
-    public void A_segmenter_takes_one_class()
-    {
-        ModelEntry unet = Registry.Find("unet");
-        ModelConfig two = unet.Config with { Width = 4, Depth = 1, Classes = 2 };
-        ModelInfo info = new("unet", two, ["a", "b"], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32));
-        Assert.That(() => new global::Mamba.Models.Segmenter(unet.Create(two), info), Throws.ArgumentException.With.Message.Contains("2 classes"));
-    }
-
     private static Dictionary<string, string> Metadata(ModelEntry entry, ModelConfig config)
     {
         string path = Path.GetTempFileName();

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;

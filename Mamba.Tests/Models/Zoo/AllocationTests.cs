@@ -1,6 +1,6 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;

@@ -8,13 +8,7 @@ using Mamba.Models.Files;
 using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
-namespace Mamba.Models;
-
-/// <summary>What a <see cref="Segmenter"/> found in a picture.</summary>
-/// <param name="Mask">One channel of the picture's size: 255 where the probability is at least one half, 0 elsewhere.</param>
-/// <param name="Area">Pixels of the mask that are 255.</param>
-/// <param name="Milliseconds">Time of the model, without decoding.</param>
-public sealed record Segmentation(Image Mask, int Area, double Milliseconds);
+namespace Mamba.Models.Inference;
 
 /// <summary>
 /// A trained segmentation model as other programs embed it: a picture in, a mask out. Any number of threads may call one instance at once: the model is

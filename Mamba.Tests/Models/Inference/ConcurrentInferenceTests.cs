@@ -1,5 +1,5 @@
 using Mamba.Core;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
