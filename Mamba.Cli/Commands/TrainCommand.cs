@@ -91,7 +91,7 @@ internal static class TrainCommand
             {
                 Model = entry.Name,
                 Data = synthetic ? name : Path.GetFullPath(name), // so that the run can go on from any folder
-                Protocol = parsed.GetValue(protocol) ?? (images.Part(0) is null ? SplitProtocol.Slice : SplitProtocol.Official),
+                Protocol = parsed.GetValue(protocol) ?? (images.Part(0) is null ? SplitProtocol.Image : SplitProtocol.Official),
                 Epochs = parsed.GetValue(epochs) ?? (synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs),
                 Batch = parsed.GetValue(batch) ?? defaults.Batch,
                 LearningRate = parsed.GetValue(rate) ?? (synthetic && !classifies ? TrainDefaults.SyntheticLearningRate : defaults.LearningRate),

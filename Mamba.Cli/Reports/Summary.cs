@@ -35,7 +35,7 @@ internal static class Summary
         Line($"Test set, best weights: {test.Images} images, loss {test.Loss:F4}, {test.MillisecondsPerImage:F1} ms an image.");
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
-        if (run.Protocol == SplitProtocol.Slice && run.Data != RunArguments.Synthetic && test.Scores is SegmentationScores)
+        if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && test.Scores is SegmentationScores)
             Line($"Slices were dealt at random, as in the paper: neighbouring slices of one patient are in training and test. `--protocol patient` keeps patients apart.");
         if (split.Val == split.Test)
             Line($"The best epoch was chosen on the test images themselves, as the paper does, which flatters it. `--protocol holdout` validates on training images held out.");

@@ -44,7 +44,7 @@ public static class ModelFile
         }),
         ["data"] = Json(w =>
         {
-            w.WriteString("protocol", info.Data.Protocol.ToString().ToLowerInvariant());
+            w.WriteString("protocol", info.Data.Protocol.ToWord());
             w.WriteNumber("seed", info.Data.Seed);
             if (info.Data.Limit is { } limit) w.WriteNumber("limit", limit);
             if (info.Data.SyntheticImages is { } drawn) w.WriteNumber("synthetic", drawn);
@@ -130,9 +130,8 @@ public static class ModelFile
             ? value
             : throw new CheckpointException($"{path}: metadata lacks '{key}'; expected weights written by 'mamba train'");
 
-        // By name alone: Enum.Parse would take any number too.
-        SplitProtocol Protocol(string? word) => Enum.GetValues<SplitProtocol>().Where(p => p.ToString().Equals(word, StringComparison.OrdinalIgnoreCase)).Select(p => (SplitProtocol?)p).FirstOrDefault()
-            ?? throw new CheckpointException($"{path}: metadata 'protocol' is '{word}', expected slice or patient");
+        SplitProtocol Protocol(string? word) => SplitProtocolWords.Parse(word)
+            ?? throw new CheckpointException($"{path}: metadata 'protocol' is '{word}', expected slice, patient, official or holdout");
 
         int? Optional(JsonElement json, string key, int high) => json.TryGetProperty(key, out _) ? Between(json, key, 1, high) : null;
 

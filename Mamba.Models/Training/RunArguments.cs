@@ -214,6 +214,7 @@ public sealed record RunArguments
     /// <typeparam name="T">An enumeration of options.</typeparam>
     public static string Name<T>(T value) where T : struct, Enum => value switch
     {
+        SplitProtocol protocol => protocol.ToWord(),
         LossKind.BceDice => "bce-dice",
         LossKind.BceWithLogits => "bce",
         LossKind.CrossEntropy => "cross-entropy",

@@ -6,7 +6,7 @@ namespace Mamba.Models.Training;
 
 /// <summary>The scores of an epoch as a checkpoint keeps them: the measures by name.</summary>
 /// <param name="Values">The measures.</param>
-public sealed record KeptScores(IReadOnlyList<(string Name, double Value)> Values) : Scores
+public sealed record SavedScores(IReadOnlyList<(string Name, double Value)> Values) : Scores
 {
     /// <inheritdoc/>
     public override IReadOnlyList<(string Name, double Value)> Values { get; } = Values;
@@ -134,7 +134,7 @@ public sealed record TrainingState
         string[] Lines(string key, char separator) => file.Metadata[key].Split(separator, StringSplitOptions.RemoveEmptyEntries);
 
         static EpochResult Epoch(int number, double[] line, string[] measures) => new(
-            number, line[0], new Evaluation(Whole(line[1]), line[2], new KeptScores([.. measures.Select((m, i) => (m, line[EpochColumns + i]))]), line[3]), line[4], line[5], line[6]);
+            number, line[0], new Evaluation(Whole(line[1]), line[2], new SavedScores([.. measures.Select((m, i) => (m, line[EpochColumns + i]))]), line[3]), line[4], line[5], line[6]);
     }
 
     private static string Words(params double[] numbers) => string.Join(' ', numbers.Select(n => n.ToString("R", CultureInfo.InvariantCulture)));

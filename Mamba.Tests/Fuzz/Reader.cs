@@ -216,7 +216,7 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
             {
                 bool tokens = entry.Config.ImageSize is not null;
                 ModelConfig small = entry.Config with { InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2, Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null };
-                ModelInfo info = new(entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Slice, 0, null, 8, 8));
+                ModelInfo info = new(entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 8, 8));
                 ModelFile.Save(path, entry.Create(small), info);
                 yield return File.ReadAllBytes(path);
             }

@@ -207,7 +207,7 @@ internal sealed class CancellationTests
     private static VisionModel Small(string name) => Registry.Find(name).Create(Config(name));
 
     private static ModelInfo Info(string name) =>
-        new(name, Config(name), [.. Enumerable.Range(0, Config(name).Classes).Select(i => $"class {i}")], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32));
+        new(name, Config(name), [.. Enumerable.Range(0, Config(name).Classes).Select(i => $"class {i}")], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32));
 
     /// <summary>A data set in which somebody asks to stop while one sample is read.</summary>
     private sealed class Watched(IImageData source, Action reached, int at) : IImageData

@@ -44,7 +44,7 @@ internal sealed class DataSetTests : CliTest
     {
         Write(20);
         SegmentationFolder data = new(In("data"));
-        Split whole = Split.Of(data, SplitProtocol.Slice, 3), rest = whole.Without([whole.Train[0], whole.Train[5]]);
+        Split whole = Split.Of(data, SplitProtocol.Image, 3), rest = whole.Without([whole.Train[0], whole.Train[5]]);
         Assert.That(rest.Train, Is.EqualTo(whole.Train.Where((_, i) => i is not (0 or 5))));
         Assert.That((rest.Val, rest.Test), Is.EqualTo((whole.Val, whole.Test)));
         Assert.That(() => whole.Without(whole.Val), Throws.TypeOf<DatasetException>().With.Message.Contains("0 to validate"));
@@ -158,7 +158,7 @@ internal sealed class DataSetTests : CliTest
         ModelConfig config = name == "vit" ? entry.Config with { Width = 24, Depth = 1, Classes = data.Labels.Count } : entry.Config;
         VisionModel model = entry.Create(config);
         model.Parameters[weight].Span[3] = float.NaN;
-        ModelInfo info = new(name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32) { SyntheticImages = 20 });
+        ModelInfo info = new(name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32) { SyntheticImages = 20 });
         ModelFile.Save(In("spoiled"), model, info);
         ImageFile.SavePng(In("picture.png"), Pictures.Smooth(32, 32, 3));
         foreach (string[] command in new string[][] { ["eval", "--data", "synthetic"], ["infer", In("picture.png"), "--out", In("masks")] })
@@ -175,7 +175,7 @@ internal sealed class DataSetTests : CliTest
         try
         {
             ModelConfig small = entry.Config with { Width = entry.Name == "segformer" ? 32 : 8, Depth = config.Depth is null ? null : entry.Name == "resnet20" ? 3 : 1, Classes = 1 };
-            ModelFile.Save(path, entry.Create(small), new ModelInfo(entry.Name, config with { Classes = 1 }, ["a"], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32)));
+            ModelFile.Save(path, entry.Create(small), new ModelInfo(entry.Name, config with { Classes = 1 }, ["a"], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
             using WeightFile file = WeightFile.Open(path);
             return new Dictionary<string, string>(file.Metadata);
         }

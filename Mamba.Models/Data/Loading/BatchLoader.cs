@@ -27,7 +27,7 @@ public sealed class BatchLoader : IDisposable
     /// <exception cref="ArgumentException">An option does not make sense.</exception>
     public BatchLoader(IImageData data, int[] indices, BatchOptions options)
     {
-        if (options.BatchSize < 1 || options.Ahead < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Ahead} batches ahead; expected at least 1 of each.");
+        if (options.BatchSize < 1 || options.Prefetch < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Prefetch} batches ahead; expected at least 1 of each.");
         if ((long)Math.Min(options.BatchSize, indices.Length) * options.Height * options.Width * options.Channels > Array.MaxLength)
             throw new ArgumentException($"BatchLoader: {Math.Min(options.BatchSize, indices.Length)} samples of {options.Height} x {options.Width} x {options.Channels} in a batch; expected at most {Array.MaxLength} numbers.");
         if (options.MixUp is { } alpha && (data.Task != ModelTask.Classification || alpha is not (>= 1e-3 and <= 1e3)))
@@ -89,7 +89,7 @@ public sealed class BatchLoader : IDisposable
 
         public Producer(BatchLoader loader, int[] order, int epoch, int firstBatch)
         {
-            (_loader, _order, _epoch, _firstBatch, _queue) = (loader, order, epoch, firstBatch, new BlockingCollection<Ready>(loader._options.Ahead));
+            (_loader, _order, _epoch, _firstBatch, _queue) = (loader, order, epoch, firstBatch, new BlockingCollection<Ready>(loader._options.Prefetch));
             _thread = new Thread(Run) { IsBackground = true, Name = "batch loader" };
             _thread.Start();
         }

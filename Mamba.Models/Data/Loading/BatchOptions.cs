@@ -36,5 +36,5 @@ public sealed record BatchOptions
     public double? MixUp { get; init; }
 
     /// <summary>Batches that are made ahead of the one in use.</summary>
-    public int Ahead { get; init; } = 2;
+    public int Prefetch { get; init; } = 2;
 }

@@ -39,7 +39,7 @@ public sealed record Split(int[] Train, int[] Val, int[] Test)
             samples = [.. samples.Take(limit.Value).Order()];
         }
         if (protocol is SplitProtocol.Official or SplitProtocol.Holdout) return Given(data, samples, protocol, seed);
-        bool slices = protocol == SplitProtocol.Slice;
+        bool slices = protocol == SplitProtocol.Image;
         int[][] dealt = slices ? [.. samples.Select(i => new[] { i })] : [.. samples.GroupBy(data.Patient).Select(patient => patient.ToArray())];
         int n = dealt.Length;
         if (n < 3)

@@ -37,7 +37,7 @@ internal sealed class ModelFileTests
         Tensor expected = model.Forward(image);
         Assert.That(expected.Shape[-1], Is.EqualTo(2));
 
-        ModelFile.Save(_path, model, new ModelInfo(name, config, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Slice, 0, null, 32, 32)));
+        ModelFile.Save(_path, model, new ModelInfo(name, config, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
         (VisionModel loaded, ModelInfo info) = ModelFile.Load(_path);
         Assert.That(info.Config with { DropPath = config.DropPath }, Is.EqualTo(config));
         Assert.That(loaded.Forward(image).Span.ToArray(), Is.EqualTo(expected.Span.ToArray()));

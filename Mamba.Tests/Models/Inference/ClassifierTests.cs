@@ -102,5 +102,5 @@ internal sealed class ClassifierTests
 
     private static ModelInfo Info() => new(
         "resnet20", Registry.Find("resnet20").Config with { Classes = 3, Width = 8, Depth = 3 }, s_labels, s_normalization,
-        new RunData(SplitProtocol.Slice, 0, null, Height, Width));
+        new RunData(SplitProtocol.Image, 0, null, Height, Width));
 }

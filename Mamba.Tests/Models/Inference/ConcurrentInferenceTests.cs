@@ -59,7 +59,7 @@ internal sealed class ConcurrentInferenceTests
     }
 
     private static ModelInfo Info(string name, ModelConfig config, params string[] labels) =>
-        new(name, config, labels, Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32));
+        new(name, config, labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32));
 
     private static Image Striped(int width, int height, int period)
     {

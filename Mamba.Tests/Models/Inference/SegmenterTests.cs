@@ -72,5 +72,5 @@ internal sealed class SegmenterTests
 
     private static ModelInfo Info() => new(
         "unet", Registry.Find("unet").Config with { Width = 4, Depth = 2 }, ["lesion"], s_normalization,
-        new RunData(SplitProtocol.Slice, 0, null, Height, Width));
+        new RunData(SplitProtocol.Image, 0, null, Height, Width));
 }

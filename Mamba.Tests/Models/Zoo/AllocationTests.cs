@@ -117,7 +117,7 @@ internal sealed class AllocationTests
     private static (VisionModel Model, ModelInfo Info) Embedded(string name, string[] labels)
     {
         ModelEntry entry = Registry.Find(name);
-        return (entry.Create(entry.Config), new ModelInfo(name, entry.Config, labels, Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32)));
+        return (entry.Create(entry.Config), new ModelInfo(name, entry.Config, labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
     }
 
     private static Image Picture(int size, int channels)

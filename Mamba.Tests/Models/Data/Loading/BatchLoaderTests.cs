@@ -75,7 +75,7 @@ internal sealed class BatchLoaderTests
     {
         SyntheticLesions data = new(2, 10, 32, 32);
         BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new SegmentationAugment { Flips = true, Brightness = 0.3f } };
-        using BatchLoader reference = new(data, s_ten, options), other = new(new CachedData(data, cacheBytes), s_ten, options with { Ahead = ahead });
+        using BatchLoader reference = new(data, s_ten, options), other = new(new CachedData(data, cacheBytes), s_ten, options with { Prefetch = ahead });
         for (int epoch = 0; epoch < 3; epoch++)
         {
             Batch[] expected = [.. reference.Epoch(epoch)], batches = [.. other.Epoch(epoch)];
@@ -129,7 +129,7 @@ internal sealed class BatchLoaderTests
     public void Stops_in_the_middle_without_leaving_a_thread()
     {
         Counting data = new(10);
-        using (BatchLoader loader = new(data, s_ten, new BatchOptions { BatchSize = 1, Height = 16, Width = 16, Ahead = 1 }))
+        using (BatchLoader loader = new(data, s_ten, new BatchOptions { BatchSize = 1, Height = 16, Width = 16, Prefetch = 1 }))
         {
             foreach (Batch batch in loader.Epoch(0)) break;
             Assert.That(data.LastThread!.IsAlive, Is.False);
@@ -157,7 +157,7 @@ internal sealed class BatchLoaderTests
     {
         foreach (BatchOptions options in new[]
         {
-            new BatchOptions { BatchSize = 0 }, new() { Height = 0 }, new() { Channels = 2 }, new() { Ahead = 0 },
+            new BatchOptions { BatchSize = 0 }, new() { Height = 0 }, new() { Channels = 2 }, new() { Prefetch = 0 },
             new() { MixUp = 0.2 }, new() { Normalization = Normalization.None(1) }, new() { Normalization = new([0, 0, 0], [1, 0, 1]) },
         })
             Assert.That(() => new BatchLoader(new Counting(1), [0], options), Throws.ArgumentException, options.ToString());
