@@ -3,7 +3,7 @@ using Mamba.Core;
 
 namespace Mamba.Models.Data;
 
-/// <summary>Overlays of what a model sees and says.</summary>
+/// <summary>Pictures of what a model reads and predicts.</summary>
 public static class Overlays
 {
     /// <summary>The colour of a prediction: red.</summary>
@@ -12,18 +12,21 @@ public static class Overlays
     /// <summary>The colour of the truth: green.</summary>
     public static (byte R, byte G, byte B) Truth => (64, 220, 96);
 
-    /// <summary>A model's input as a picture again.</summary>
-    /// <param name="input">(H, W, C) values of one image, scaled.</param>
+    /// <summary>Turns a model's input back into a picture.</summary>
+    /// <param name="input">(H, W, C) normalized values of one image.</param>
     /// <param name="height">H.</param>
     /// <param name="width">W.</param>
-    /// <param name="normalization">The scaling to undo.</param>
+    /// <param name="normalization">The normalization to undo.</param>
     /// <returns>The picture, with C channels.</returns>
     public static Image FromInput(ReadOnlySpan<float> input, int height, int width, Normalization normalization)
     {
         int channels = normalization.Mean.Length;
         Image image = new(width, height, channels);
         for (int i = 0; i < input.Length; i++)
-            image.Pixels[i] = (byte)Math.Clamp(MathF.Round((input[i] * normalization.Std[i % channels] + normalization.Mean[i % channels]) * 255f), 0f, 255f);
+        {
+            float value = input[i] * normalization.Std[i % channels] + normalization.Mean[i % channels];
+            image.Pixels[i] = (byte)Math.Clamp(MathF.Round(value * 255f), 0f, 255f);
+        }
         return image;
     }
 
@@ -50,7 +53,8 @@ public static class Overlays
     /// <summary>The picture with three channels.</summary>
     /// <param name="image">1 or 3 channels.</param>
     /// <returns>The picture itself if it has three.</returns>
-    public static Image Plain(Image image) => image.Channels == 3 ? image : Overlay(image, new Image(image.Width, image.Height, 1), default);
+    public static Image Plain(Image image) =>
+        image.Channels == 3 ? image : Overlay(image, new Image(image.Width, image.Height, 1), default);
 
     /// <summary>The picture with the masked region tinted and outlined.</summary>
     /// <param name="image">1 or 3 channels.</param>
@@ -62,7 +66,9 @@ public static class Overlays
     {
         const int TintPercent = 30;
         if (image.Width != mask.Width || image.Height != mask.Height)
-            throw new ShapeException("Overlays.Overlay", $"an image of {image.Width} x {image.Height} and a mask of {mask.Width} x {mask.Height}; expected equal sizes");
+            throw new ShapeException(
+                "Overlays.Overlay",
+                $"an image of {image.Width} x {image.Height} and a mask of {mask.Width} x {mask.Height}; expected equal sizes");
         Image result = new(image.Width, image.Height, 3);
         for (int y = 0, p = 0; y < image.Height; y++)
             for (int x = 0; x < image.Width; x++, p++)
@@ -71,14 +77,15 @@ public static class Overlays
                 int tint = !inside ? 0 : IsEdge(mask, x, y) ? 100 : TintPercent;
                 for (int c = 0; c < 3; c++)
                 {
-                    int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)], target = c == 0 ? colour.R : c == 1 ? colour.G : colour.B;
+                    int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
+                    int target = c == 0 ? colour.R : c == 1 ? colour.G : colour.B;
                     result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
                 }
             }
         return result;
     }
 
-    /// <summary>Overlays of one height beside each other.</summary>
+    /// <summary>Puts pictures of equal height side by side.</summary>
     /// <param name="images">At least one, three channels each.</param>
     /// <returns>One picture.</returns>
     public static Image SideBySide(params ReadOnlySpan<Image> images)
@@ -92,7 +99,8 @@ public static class Overlays
         Span2D<byte> target = new(result.Pixels, result.Height, width * 3);
         foreach (Image image in images)
         {
-            new ReadOnlySpan2D<byte>(image.Pixels, image.Height, image.Width * 3).CopyTo(target.Slice(0, left * 3, image.Height, image.Width * 3));
+            new ReadOnlySpan2D<byte>(image.Pixels, image.Height, image.Width * 3)
+                .CopyTo(target.Slice(0, left * 3, image.Height, image.Width * 3));
             left += image.Width + Gap;
         }
         return result;

@@ -1,19 +1,19 @@
 namespace Mamba.Models.Data;
 
-/// <summary>A picture and what is true of it.</summary>
+/// <summary>A picture and its ground truth.</summary>
 /// <param name="Image">The picture, 1 or 3 channels.</param>
 public abstract record Sample(Image Image)
 {
     /// <summary>Bytes of its pixels.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Writes the truth as the loss and the metrics read it.</summary>
+    /// <summary>Writes the ground truth in the form that loss and metrics read.</summary>
     /// <param name="writer">Resizes a mask to the model's input.</param>
     /// <param name="to">A mask of (H, W, 1), or one probability per class.</param>
     public abstract void WriteTarget(IMaskWriter writer, Span<float> to);
 }
 
-/// <summary>A picture and where its lesion is.</summary>
+/// <summary>A picture and its mask.</summary>
 /// <param name="Image">The picture, 1 or 3 channels.</param>
 /// <param name="Mask">One channel of the same size: 255 inside the lesion, 0 outside.</param>
 public sealed record SegmentationSample(Image Image, Image Mask) : Sample(Image)

@@ -3,13 +3,13 @@ namespace Mamba.Models.Data;
 /// <summary>A part of a split data set.</summary>
 public enum SplitPart
 {
-    /// <summary>To learn from.</summary>
+    /// <summary>Training images.</summary>
     Train,
 
-    /// <summary>To choose the best weights by.</summary>
+    /// <summary>Validation images; they choose the best weights.</summary>
     Val,
 
-    /// <summary>To measure on.</summary>
+    /// <summary>Test images; they measure the result.</summary>
     Test,
 
     /// <summary>The three together.</summary>

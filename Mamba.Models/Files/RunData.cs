@@ -2,8 +2,8 @@ using Mamba.Models.Data.Splits;
 
 namespace Mamba.Models.Files;
 
-/// <summary>The data that a model was trained on, as far as it decides which images are in which part of the split.</summary>
-/// <param name="Protocol">Whether slices or patients were dealt.</param>
+/// <summary>The data that a model was trained on: all that decides which image is in which split.</summary>
+/// <param name="Protocol">How the images were split.</param>
 /// <param name="Seed">The seed of the split, and of synthetic data.</param>
 /// <param name="Limit">How many images were chosen before the split; null for all.</param>
 /// <param name="Height">Rows of the model's input.</param>
@@ -13,6 +13,6 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
     /// <summary>The most rows or columns of a model's input, when it is trained and when a weight file says so.</summary>
     public const int MaxSide = 4096;
 
-    /// <summary>How many slices were drawn, where the data was synthetic; null for a folder of images.</summary>
+    /// <summary>The number of synthetic images; null if the model was trained on a folder of images.</summary>
     public int? SyntheticImages { get; init; }
 }

@@ -11,8 +11,8 @@ using Mamba.Models.Zoo;
 namespace Mamba.Models.Inference;
 
 /// <summary>
-/// A trained classifier as other programs embed it: a picture in, classes out. Any number of threads may call one instance at once: the model is frozen,
-/// and each call has memory of its own.
+/// A trained classifier to embed in other programs: a picture in, classes out. It is thread-safe: the model is frozen, and each call has
+/// its own memory.
 /// </summary>
 /// <example><code>
 /// using Classifier classifier = Classifier.Load("best.safetensors");
@@ -23,20 +23,21 @@ public sealed class Classifier : IDisposable
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
 
-    /// <summary>Takes a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, freezes it, and disposes it when it is disposed.</summary>
+    /// <summary>Takes ownership of a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, and freezes it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <exception cref="ArgumentException">It is no classifier.</exception>
     public Classifier(VisionModel model, ModelInfo info)
     {
-        if (info.Entry.Task != ModelTask.Classification) throw new ArgumentException($"Classifier: {info.Model} is a model for {info.Entry.Task}; expected one for classification.");
+        if (info.Entry.Task != ModelTask.Classification)
+            throw new ArgumentException($"Classifier: {info.Model} is a model for {info.Entry.Task}; expected one for classification.");
         (_model, Info, _writer) = (model, info, new BatchWriter(info.Input));
         model.Parameters.Freeze();
     }
 
     /// <summary>
-    /// Whether the result of every operator is looked at; the first number that is not finite is then a <see cref="NonFiniteException"/> that names the operator
-    /// and its place. For diagnosis: it takes more time and memory.
+    /// Whether to check the result of every operator. The first NaN or infinity is then a <see cref="NonFiniteException"/> that names the
+    /// operator and its place. It takes more time and memory.
     /// </summary>
     public bool CheckNumerics { get; init; }
 
@@ -56,33 +57,35 @@ public sealed class Classifier : IDisposable
         return new Classifier(model, info);
     }
 
-    /// <summary>Classifies a picture; one of another size than the model was trained on is resized, as in training.</summary>
+    /// <summary>Classifies a picture. A picture of another size is resized to the model's, as in training.</summary>
     /// <param name="image">1 or 3 channels.</param>
     /// <returns>The classes, the most probable first.</returns>
     public Classification Classify(Image image)
     {
         float[] probabilities = new float[Info.Labels.Count];
         Classify(image, probabilities, out double milliseconds);
-        return new Classification(
-            [.. probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p)).OrderByDescending(c => c.Probability)], milliseconds);
+        IEnumerable<ClassProbability> classes = probabilities.Select((p, i) => new ClassProbability(Info.Labels[i], p));
+        return new Classification([.. classes.OrderByDescending(c => c.Probability)], milliseconds);
     }
 
     /// <summary>
-    /// As <see cref="Classify(Image)"/>, into the caller's memory. After the first pictures of a size it allocates nothing: keep the image, and write the
-    /// next picture to its <see cref="Image.Pixels"/>.
+    /// As <see cref="Classify(Image)"/>, into the caller's memory. After the first pictures of a size it allocates nothing. Reuse the image
+    /// by writing to its <see cref="Image.Pixels"/>.
     /// </summary>
     /// <param name="image">1 or 3 channels.</param>
-    /// <param name="probabilities">Of each class, in the order of <see cref="ModelInfo.Labels"/>.</param>
-    /// <exception cref="ArgumentException">There is not one probability a class.</exception>
+    /// <param name="probabilities">One probability per class, in the order of <see cref="ModelInfo.Labels"/>.</param>
+    /// <exception cref="ArgumentException">Its length is not the number of classes.</exception>
     public void Classify(Image image, Span<float> probabilities) => Classify(image, probabilities, out _);
 
     private void Classify(Image image, Span<float> probabilities, out double milliseconds)
     {
         if (probabilities.Length != Info.Labels.Count)
-            throw new ArgumentException($"Classifier: room for {probabilities.Length} probabilities; expected one for each of {Info.Labels.Count} classes.");
+            throw new ArgumentException(
+                $"Classifier: room for {probabilities.Length} probabilities; expected one for each of {Info.Labels.Count} classes.");
         RunData size = Info.Data;
         using MemoryScope scope = new();
-        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters.All) } : null; // what is recorded is looked at
+        // A tape with NumericsCheck checks each step that it records.
+        using Tape? tape = CheckNumerics ? new Tape { Numerics = new NumericsCheck(_model.Parameters.All) } : null;
         Tensor x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels);
         _writer.Image(image, x.Span);
         long start = Stopwatch.GetTimestamp();
@@ -91,6 +94,6 @@ public sealed class Classifier : IDisposable
         y.Span.CopyTo(probabilities);
     }
 
-    /// <summary>Gives the memory of the model back; no call may be under way.</summary>
+    /// <summary>Returns the memory of the model to the pool. No call may be running.</summary>
     public void Dispose() => _model.Dispose();
 }

@@ -1,8 +1,8 @@
 namespace Mamba.Models.Metrics;
 
 /// <summary>
-/// Accuracy, macro F1 and the confusion matrix, from what a model says of each image. The most probable class is predicted, the first of equals, as
-/// torch.max; the scores are those of scikit-learn with zero_division=0, whose macro F1 leaves out a class that is neither true nor predicted anywhere.
+/// Accuracy, macro F1 and the confusion matrix. The prediction is the most probable class, the first of equals, as in torch.max. The scores
+/// equal scikit-learn's with zero_division=0. Its macro F1 ignores a class that is neither true nor predicted anywhere.
 /// </summary>
 public sealed class ClassificationMetrics : IMetrics
 {
@@ -27,16 +27,19 @@ public sealed class ClassificationMetrics : IMetrics
     private int Count => _labels.Count;
 
     /// <inheritdoc/>
-    /// <remarks>The largest value of a target is at its class. A probability that is not a number counts as the least.</remarks>
+    /// <remarks>The largest value of a target is at its class. A NaN probability counts as the smallest.</remarks>
     public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target)
     {
         if (probabilities.Length != Count || target.Length != Count)
-            throw new ArgumentException($"ClassificationMetrics: {probabilities.Length} probabilities for {target.Length} values of the target; expected {Count} of each.");
+            throw new ArgumentException(
+                $"ClassificationMetrics: {probabilities.Length} probabilities for {target.Length} values of the target; expected {Count} "
+                    + "of each.");
         int real = First(target), predicted = First(probabilities), ahead = 0;
         _images++;
         _confusion[real, predicted]++;
+        float own = Value(probabilities[real]);
         for (int c = 0; c < Count; c++)
-            if (Value(probabilities[c]) > Value(probabilities[real]) || (Value(probabilities[c]) == Value(probabilities[real]) && c < real)) ahead++;
+            if (Value(probabilities[c]) is var value && (value > own || (value == own && c < real))) ahead++;
         if (ahead < Top) _top++;
     }
 
@@ -60,7 +63,8 @@ public sealed class ClassificationMetrics : IMetrics
             present++;
             sum += classes[c].F1;
         }
-        return new ClassificationScores((double)right / _images, sum / present, Count > Top ? (double)_top / _images : null, classes, (long[,])_confusion.Clone());
+        double? top = Count > Top ? (double)_top / _images : null;
+        return new ClassificationScores((double)right / _images, sum / present, top, classes, (long[,])_confusion.Clone());
     }
 
     private static double Share(long part, long whole) => whole == 0 ? 0 : (double)part / whole;

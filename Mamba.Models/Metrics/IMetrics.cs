@@ -1,14 +1,14 @@
 namespace Mamba.Models.Metrics;
 
-/// <summary>Counts predictions as they come, in order, and scores them.</summary>
+/// <summary>Accumulates predictions in order, and scores them.</summary>
 public interface IMetrics
 {
     /// <summary>The number of images added.</summary>
     int Images { get; }
 
     /// <summary>Counts one image.</summary>
-    /// <param name="probabilities">What the model says: a value a pixel, or a class.</param>
-    /// <param name="target">What is true: as many values.</param>
+    /// <param name="probabilities">The model's probabilities: one per pixel, or one per class.</param>
+    /// <param name="target">The ground truth, the same number of values.</param>
     /// <exception cref="ArgumentException">The numbers of values differ.</exception>
     void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target);
 

@@ -1,16 +1,17 @@
 namespace Mamba.Models.Metrics;
 
 /// <summary>
-/// Dice, 2 tp / (2 tp + fp + fn), and intersection over union, tp / (tp + fp + fn), from the pixels of each image. Images are added in file order.
-/// A pixel is predicted where its probability is at least 0.5, and true where the mask is at least 0.5.
+/// Dice, 2 tp / (2 tp + fp + fn), and intersection over union, tp / (tp + fp + fn), from the pixels of each image. Images are added in file
+/// order. A pixel is predicted where its probability is at least 0.5, and true where the mask is at least 0.5.
 /// </summary>
 /// <remarks>
-/// <b>global</b> pools the counts of the whole set. <b>image</b> is the mean over images. In both, nothing predicted where nothing is true counts 1.
+/// <b>global</b> pools the counts of the whole set. <b>image</b> is the mean over images. Both are 1 if nothing is predicted and nothing
+/// is true.
 /// <para>
-/// <b>paper</b> is what the notebooks of lxaw/mamba-vs-else-vision compute (seg_tests/*_test.ipynb, calculate_dice_score.py, calculate_iou.py): the
-/// counts are pooled per batch, in file order, without smoothing, and the batches averaged, a smaller last one with the same weight. In a batch with
-/// nothing predicted and nothing true their IoU is 0, and so it is here. Their Dice is 0/0 there, which would make the whole mean undefined; here such
-/// a batch is left out of the mean of Dice, which changes no number that theirs defines, and a set of such batches alone scores 1.
+/// <b>paper</b> is what the notebooks of lxaw/mamba-vs-else-vision compute (seg_tests/*_test.ipynb, calculate_dice_score.py,
+/// calculate_iou.py). Counts are pooled per batch in file order, without smoothing. The mean over batches gives a smaller last batch the
+/// same weight. A batch with nothing predicted and nothing true has an IoU of 0, there and here. Its Dice is 0/0 there, which makes the
+/// whole mean undefined. Here the mean of Dice ignores such a batch; a set of such batches only scores 1.
 /// </para>
 /// </remarks>
 public sealed class SegmentationMetrics : IMetrics
@@ -37,7 +38,9 @@ public sealed class SegmentationMetrics : IMetrics
     public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target)
     {
         if (probabilities.Length != target.Length)
-            throw new ArgumentException($"SegmentationMetrics: {probabilities.Length} probabilities for {target.Length} pixels of the mask; expected equal numbers.");
+            throw new ArgumentException(
+                $"SegmentationMetrics: {probabilities.Length} probabilities for {target.Length} pixels of the mask; expected equal "
+                    + "numbers.");
         Counts image = default;
         for (int i = 0; i < target.Length; i++)
         {
@@ -67,7 +70,7 @@ public sealed class SegmentationMetrics : IMetrics
         return new SegmentationScores(_set.Dice ?? 1, _diceImage / _images, paper.Dice, _set.Iou ?? 1, _iouImage / _images, paper.Iou);
     }
 
-    /// <summary>Pixels of one or more images: in both the prediction and the truth, in the prediction, in the truth.</summary>
+    /// <summary>Pixel counts of one or more images: in prediction and truth, in the prediction, in the truth.</summary>
     private struct Counts
     {
         public long Both, Predicted, Real;
@@ -84,7 +87,7 @@ public sealed class SegmentationMetrics : IMetrics
         }
     }
 
-    /// <summary>The paper's means over batches; a value, so that a last, smaller batch can be added to a copy.</summary>
+    /// <summary>The paper's means over batches. It is a struct, so that a last, smaller batch can be added to a copy.</summary>
     private struct BatchMeans
     {
         private int _batches, _diceBatches;

@@ -7,7 +7,8 @@ namespace Mamba.Models.Metrics;
 /// <param name="IouGlobal">Intersection over union of all pixels of the set together.</param>
 /// <param name="IouImage">Mean over images of their IoU.</param>
 /// <param name="IouPaper">Mean over batches of their IoU.</param>
-public sealed record SegmentationScores(double DiceGlobal, double DiceImage, double DicePaper, double IouGlobal, double IouImage, double IouPaper) : Scores
+public sealed record SegmentationScores(
+    double DiceGlobal, double DiceImage, double DicePaper, double IouGlobal, double IouImage, double IouPaper) : Scores
 {
     /// <inheritdoc/>
     public override IReadOnlyList<(string Name, double Value)> Values =>

@@ -1,11 +1,11 @@
 namespace Mamba.Models.Tasks;
 
-/// <summary>What a model decides.</summary>
+/// <summary>The task of a model.</summary>
 public enum ModelTask
 {
-    /// <summary>A mask: a class a pixel.</summary>
+    /// <summary>Segmentation: a class per pixel.</summary>
     Segmentation,
 
-    /// <summary>A class an image.</summary>
+    /// <summary>Classification: a class per image.</summary>
     Classification,
 }

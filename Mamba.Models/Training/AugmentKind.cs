@@ -2,18 +2,20 @@ using Mamba.Models.Data.Augmentation;
 
 namespace Mamba.Models.Training;
 
-/// <summary>How training images are changed.</summary>
+/// <summary>The augmentation of training images.</summary>
 public enum AugmentKind
 {
-    /// <summary>Not at all.</summary>
+    /// <summary>None.</summary>
     None,
 
-    /// <summary>Images of classes: cropped at random from a border of 4, and not flipped, which digits cannot bear.</summary>
+    /// <summary>Classification: random crop with a padding of 4, without flips, which would change digits.</summary>
     Crop,
 
-    /// <summary>Slices: flipped, turned, changed in brightness and contrast. Images of classes: cropped at random from a border of 4 and flipped.</summary>
+    /// <summary>
+    /// Segmentation: flips, quarter turns, brightness and contrast. Classification: random crop with a padding of 4, and flips.
+    /// </summary>
     Basic,
 
-    /// <summary>Images of classes: cropped, flipped, and RandAugment(2, 9), as in the paper.</summary>
+    /// <summary>Classification: crop, flip and RandAugment(2, 9), as in the paper.</summary>
     RandAugment,
 }

@@ -7,4 +7,5 @@ namespace Mamba.Models.Training;
 /// <param name="LearningRate">The learning rate of its last step.</param>
 /// <param name="Seconds">Its time, validation included.</param>
 /// <param name="ImagesPerSecond">Training images a second, validation excluded.</param>
-public sealed record EpochResult(int Epoch, double TrainLoss, Evaluation Validation, double LearningRate, double Seconds, double ImagesPerSecond);
+public sealed record EpochResult(
+    int Epoch, double TrainLoss, Evaluation Validation, double LearningRate, double Seconds, double ImagesPerSecond);

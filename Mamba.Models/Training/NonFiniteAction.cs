@@ -1,11 +1,11 @@
 namespace Mamba.Models.Training;
 
-/// <summary>What happens when a loss or a gradient is not finite.</summary>
+/// <summary>What to do when a loss or a gradient is NaN or infinite.</summary>
 public enum NonFiniteAction
 {
-    /// <summary>Training ends before the step, with the model as it was.</summary>
+    /// <summary>Stop before the step; the model stays as it was.</summary>
     Stop,
 
-    /// <summary>The step is skipped, with the model as it was.</summary>
+    /// <summary>Skip the step; the model stays as it was.</summary>
     Skip,
 }

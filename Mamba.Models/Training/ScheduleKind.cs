@@ -3,15 +3,15 @@ namespace Mamba.Models.Training;
 /// <summary>The learning rate over a run.</summary>
 public enum ScheduleKind
 {
-    /// <summary>Always the same.</summary>
+    /// <summary>Constant.</summary>
     Constant,
 
-    /// <summary>A tenth after each third of the epochs.</summary>
+    /// <summary>Multiplied by 0.1 after each third of the epochs.</summary>
     Step,
 
-    /// <summary>A short warm-up, then half a cosine to zero.</summary>
+    /// <summary>Linear warm-up, then half a cosine to zero.</summary>
     Cosine,
 
-    /// <summary>A tenth each time that the validation loss has not fallen for more than five epochs.</summary>
+    /// <summary>Multiplied by 0.1 when the validation loss has not fallen for more than five epochs.</summary>
     Plateau,
 }

@@ -2,14 +2,16 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Random changes of a picture that do not change its class, in this order; crop and flip by default.</summary>
+/// <summary>Augmentation for classification, in this order: crop, flip, RandAugment. The default is crop and flip.</summary>
 public sealed record ClassificationAugment : IAugmentation
 {
-    /// <summary>Black pixels put on each side, before a piece of the picture's own size is cut out anywhere.</summary>
+    /// <summary>Black pixels added on each side before a random crop of the picture's own size.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 4096.</exception>
-    public int CropPadding { get; init => field = value is >= 0 and <= 4096 ? value : throw new ArgumentOutOfRangeException(nameof(CropPadding), value, "ClassificationAugment: expected a padding from 0 to 4096 pixels."); } = 4;
+    public int CropPadding { get; init => field = value is >= 0 and <= 4096 ? value
+        : throw new ArgumentOutOfRangeException(
+            nameof(CropPadding), value, "ClassificationAugment: expected a padding from 0 to 4096 pixels."); } = 4;
 
-    /// <summary>Mirror left to right in half of the cases.</summary>
+    /// <summary>Flip left to right with probability one half.</summary>
     public bool Flip { get; init; } = true;
 
     /// <summary>RandAugment; null for none.</summary>
@@ -19,14 +21,14 @@ public sealed record ClassificationAugment : IAugmentation
     public Sample Apply(Sample sample, ulong seed, int epoch, int index)
     {
         RandomStream random = new(seed, $"augment/{epoch}/{index}");
-        // All three are drawn always, so that one option does not change what another does.
+        // All three are sampled always, so that one option does not change the effect of another.
         int down = random.NextInt(2 * CropPadding + 1) - CropPadding, right = random.NextInt(2 * CropPadding + 1) - CropPadding;
         bool mirror = random.NextInt(2) == 1 && Flip;
         Image image = Move(sample.Image, right, down, mirror);
         return new ClassificationSample(RandAugment?.Apply(image, ref random) ?? image, ((ClassificationSample)sample).Label);
     }
 
-    /// <summary>The pixel (x + right, y + down) becomes (x, y), black where there is none; then columns are mirrored.</summary>
+    /// <summary>Moves pixel (x + right, y + down) to (x, y), black outside, then mirrors the columns.</summary>
     private static Image Move(Image from, int right, int down, bool mirror)
     {
         if (right == 0 && down == 0 && !mirror) return from;

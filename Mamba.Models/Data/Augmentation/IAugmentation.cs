@@ -1,9 +1,9 @@
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Random changes of the training pictures.</summary>
+/// <summary>Random changes of training pictures.</summary>
 public interface IAugmentation
 {
-    /// <summary>Changes a sample as the arguments alone decide, whatever was drawn before.</summary>
+    /// <summary>Augments a sample. The result is a function of the arguments alone.</summary>
     /// <param name="sample">The sample; it stays as it is.</param>
     /// <param name="seed">The seed of the run.</param>
     /// <param name="epoch">The epoch.</param>

@@ -1,18 +1,21 @@
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>What Pillow's ImageEnhance, ImageOps and affine transform do to a picture of 8 bits a sample, to the last bit. Each makes a new picture.</summary>
+/// <summary>
+/// The operations of Pillow's ImageEnhance, ImageOps and affine transform on 8-bit pictures, equal to the bit. Each returns a new picture.
+/// </summary>
 internal static class ImageOperations
 {
     /// <summary>
-    /// Takes the pixel (x, y) from where (a x + b y + c, d x + e y + f) lies, pixels' centres at halves; black where that is outside. As Pillow, in
-    /// fixed point with 16 bits behind the point, a row's steps added up.
+    /// Takes pixel (x, y) from (a x + b y + c, d x + e y + f), with pixel centres at halves; black outside. As in Pillow, coordinates are
+    /// fixed-point numbers with 16 fractional bits, and a row adds up its steps.
     /// </summary>
     public static Image Affine(Image from, double a, double b, double c, double d, double e, double f)
     {
         Image to = new(from.Width, from.Height, from.Channels);
         byte[] source = from.Pixels, target = to.Pixels;
         int width = from.Width, height = from.Height, channels = from.Channels;
-        long rowX = Fixed(c + a * 0.5 + b * 0.5), rowY = Fixed(f + d * 0.5 + e * 0.5), stepX = Fixed(a), stepY = Fixed(d), downX = Fixed(b), downY = Fixed(e);
+        long rowX = Fixed(c + a * 0.5 + b * 0.5), rowY = Fixed(f + d * 0.5 + e * 0.5);
+        long stepX = Fixed(a), stepY = Fixed(d), downX = Fixed(b), downY = Fixed(e);
         for (int y = 0, at = 0; y < height; y++, rowX += downX, rowY += downY)
         {
             long sourceX = rowX, sourceY = rowY;
@@ -30,7 +33,7 @@ internal static class ImageOperations
         static long Fixed(double value) => (long)Math.Floor(value * 65536 + 0.5);
     }
 
-    /// <summary>Turns about the centre, against the clock.</summary>
+    /// <summary>Rotates about the centre, counter-clockwise.</summary>
     public static Image Rotate(Image image, double degrees)
     {
         (double sine, double cosine) = Math.SinCos(-degrees * (Math.PI / 180));
@@ -61,12 +64,12 @@ internal static class ImageOperations
         for (int i = 0; i + 2 < pixels.Length; i += 3)
         {
             int grey = Luma(pixels[i], pixels[i + 1], pixels[i + 2]);
-            (target[i], target[i + 1], target[i + 2]) = (Blend(grey, pixels[i], factor), Blend(grey, pixels[i + 1], factor), Blend(grey, pixels[i + 2], factor));
+            for (int c = 0; c < 3; c++) target[i + c] = Blend(grey, pixels[i + c], factor);
         }
         return to;
     }
 
-    /// <summary>Against the mean of a pixel, counted five times, and its eight neighbours; the border stays.</summary>
+    /// <summary>Sharpens against a smoothed picture, whose 3 x 3 kernel weights the centre by five. The border is copied.</summary>
     public static Image Sharpness(Image image, float factor)
     {
         Image to = new(image.Width, image.Height, image.Channels, [.. image.Pixels]);
@@ -74,7 +77,8 @@ internal static class ImageOperations
         int[] columns = new int[stride];
         for (int y = 1; y < image.Height - 1; y++)
         {
-            ReadOnlySpan<byte> above = image.Pixels.AsSpan((y - 1) * stride, stride), row = image.Pixels.AsSpan(y * stride, stride), below = image.Pixels.AsSpan((y + 1) * stride, stride);
+            ReadOnlySpan<byte> above = image.Pixels.AsSpan((y - 1) * stride, stride), row = image.Pixels.AsSpan(y * stride, stride);
+            ReadOnlySpan<byte> below = image.Pixels.AsSpan((y + 1) * stride, stride);
             Span<byte> target = to.Pixels.AsSpan(y * stride, stride);
             for (int i = 0; i < columns.Length; i++) columns[i] = above[i] + row[i] + below[i];
             for (int i = channels; i < stride - channels; i++)
@@ -88,7 +92,8 @@ internal static class ImageOperations
 
     public static Image Posterize(Image image, int bits) => Map(image, (_, value) => (byte)(value & -1 << 8 - bits));
 
-    public static Image Solarize(Image image, double threshold) => Map(image, (_, value) => value < threshold ? value : (byte)(255 - value));
+    public static Image Solarize(Image image, double threshold) => Map(image, (_, value) =>
+        value < threshold ? value : (byte)(255 - value));
 
     public static Image AutoContrast(Image image)
     {
@@ -126,7 +131,9 @@ internal static class ImageOperations
         });
     }
 
-    /// <summary>A function of channel and value, called once for each of them in ascending order.</summary>
+    /// <summary>
+    /// Maps each value by a function of channel and value. The function is called once for each pair, in ascending order.
+    /// </summary>
     private static Image Map(Image image, Func<int, byte, byte> function)
     {
         int channels = image.Channels;
@@ -140,7 +147,7 @@ internal static class ImageOperations
         return new Image(image.Width, image.Height, channels, target);
     }
 
-    /// <summary>The counts of the 256 values, channel by channel.</summary>
+    /// <summary>The histogram of each channel: 256 counts.</summary>
     private static int[] Histogram(Image image)
     {
         int[] counts = new int[256 * image.Channels];
@@ -160,7 +167,7 @@ internal static class ImageOperations
     /// <summary>ITU-R 601-2, in 16-bit fixed point.</summary>
     private static int Luma(int red, int green, int blue) => red * 19595 + green * 38470 + blue * 7471 + 0x8000 >> 16;
 
-    /// <summary>From a value that has lost something towards the original and beyond, in single precision, cut off.</summary>
+    /// <summary>Interpolates from the degenerate value to the original and beyond, in single precision, and clamps.</summary>
     private static byte Blend(int degenerate, int value, float factor)
     {
         float blended = degenerate + factor * (value - degenerate);

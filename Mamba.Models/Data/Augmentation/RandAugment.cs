@@ -3,8 +3,9 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Data.Augmentation;
 
 /// <summary>
-/// RandAugment (Cubuk et al. 2020) as torchvision has it: operations drawn with equal chance, one after the other, all of one magnitude, half of those that
-/// have a sign with the other one; nearest pixels, black where there are none. Each does to a picture what torchvision does to one of Pillow.
+/// RandAugment (Cubuk et al. 2020) as in torchvision. It applies random operations in sequence, each with the same magnitude. Signed
+/// operations are negated with probability one half. Sampling is nearest, black outside. Each operation equals torchvision's on a Pillow
+/// picture.
 /// </summary>
 public sealed record RandAugment
 {
@@ -13,17 +14,19 @@ public sealed record RandAugment
 
     private static readonly int s_operations = Enum.GetValues<RandAugmentOperation>().Length;
 
-    /// <summary>How many operations a picture undergoes.</summary>
+    /// <summary>The number of operations per picture.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
-    public int Operations { get; init => field = value >= 0 ? value : throw new ArgumentOutOfRangeException(nameof(Operations), value, "RandAugment: expected 0 operations or more."); } = 2;
+    public int Operations { get; init => field = value >= 0 ? value
+        : throw new ArgumentOutOfRangeException(nameof(Operations), value, "RandAugment: expected 0 operations or more."); } = 2;
 
-    /// <summary>How much each of them does: 0 to 30.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It is another number.</exception>
-    public int Magnitude { get; init => field = value is >= 0 and < Magnitudes ? value : throw new ArgumentOutOfRangeException(nameof(Magnitude), value, "RandAugment: expected a magnitude from 0 to 30."); } = 9;
+    /// <summary>The magnitude of each operation, 0 to 30.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 30.</exception>
+    public int Magnitude { get; init => field = value is >= 0 and < Magnitudes ? value
+        : throw new ArgumentOutOfRangeException(nameof(Magnitude), value, "RandAugment: expected a magnitude from 0 to 30."); } = 9;
 
-    /// <summary>Draws the operations and their signs, and carries them out.</summary>
+    /// <summary>Samples the operations and their signs, and applies them.</summary>
     /// <param name="image">The picture; it stays as it is.</param>
-    /// <param name="random">Where from.</param>
+    /// <param name="random">The random stream.</param>
     /// <returns>A picture of the same size.</returns>
     public Image Apply(Image image, ref RandomStream random)
     {
@@ -37,7 +40,7 @@ public sealed record RandAugment
         return image;
     }
 
-    /// <summary>What a magnitude means to an operation.</summary>
+    /// <summary>The strength of an operation at a magnitude.</summary>
     /// <param name="operation">The operation.</param>
     /// <param name="magnitude">0 to 30.</param>
     /// <param name="image">The picture, whose size translations are relative to.</param>
@@ -60,7 +63,7 @@ public sealed record RandAugment
         double UpTo(double most) => (float)((double)(float)most * magnitude / (Magnitudes - 1));
     }
 
-    /// <summary>Carries one operation out.</summary>
+    /// <summary>Applies one operation.</summary>
     /// <param name="image">The picture; it stays as it is.</param>
     /// <param name="operation">The operation.</param>
     /// <param name="strength">See <see cref="Strength"/>; with its sign.</param>

@@ -1,6 +1,6 @@
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>The operations that RandAugment draws from, in torchvision's order.</summary>
+/// <summary>The operations of RandAugment, in torchvision's order.</summary>
 public enum RandAugmentOperation
 {
     /// <summary>Nothing.</summary>
@@ -18,7 +18,7 @@ public enum RandAugmentOperation
     /// <summary>Shift by whole pixels downwards.</summary>
     TranslateY,
 
-    /// <summary>Turn by degrees, against the clock.</summary>
+    /// <summary>Rotate by degrees, counter-clockwise.</summary>
     Rotate,
 
     /// <summary>Away from black, by a factor of 1 + strength.</summary>
@@ -33,7 +33,7 @@ public enum RandAugmentOperation
     /// <summary>Away from the smoothed picture, by a factor of 1 + strength.</summary>
     Sharpness,
 
-    /// <summary>Keep so many of the upper bits.</summary>
+    /// <summary>Keep this number of upper bits.</summary>
     Posterize,
 
     /// <summary>Invert the values that are not below a threshold.</summary>

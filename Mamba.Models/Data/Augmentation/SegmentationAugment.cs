@@ -2,13 +2,13 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Random changes of a picture together with its mask; none by default.</summary>
+/// <summary>Augmentation of a picture together with its mask; none by default.</summary>
 public sealed record SegmentationAugment : IAugmentation
 {
-    /// <summary>Mirror left to right and top to bottom, each in half of the cases.</summary>
+    /// <summary>Flip left to right and top to bottom, each with probability one half.</summary>
     public bool Flips { get; init; }
 
-    /// <summary>Turn by 0, 90, 180 or 270 degrees; a picture that is not square, by 0 or 180.</summary>
+    /// <summary>Rotate by 0, 90, 180 or 270 degrees; a picture that is not square, by 0 or 180.</summary>
     public bool QuarterTurns { get; init; }
 
     /// <summary>Multiply the brightness by a factor from 1 - this to 1 + this.</summary>
@@ -22,7 +22,7 @@ public sealed record SegmentationAugment : IAugmentation
     {
         Image mask = ((SegmentationSample)sample).Mask;
         RandomStream random = new(seed, $"augment/{epoch}/{index}");
-        // All four are drawn always, so that one option does not change what another does.
+        // All four are sampled always, so that one option does not change the effect of another.
         ulong bits = random.NextBits();
         double brightness = random.NextDouble(1 - Brightness, 1 + Brightness);
         double contrast = random.NextDouble(1 - Contrast, 1 + Contrast);
@@ -32,7 +32,8 @@ public sealed record SegmentationAugment : IAugmentation
         if (image.Width != image.Height) turns &= 2;
         bool transpose = (turns & 1) != 0;
         bool mirror = (turns is 1 or 2) ^ (Flips && (bits & 4) != 0), upend = (turns is 2 or 3) ^ (Flips && (bits & 8) != 0);
-        return new SegmentationSample(Recolour(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
+        return new SegmentationSample(
+            Recolour(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
     }
 
     /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>

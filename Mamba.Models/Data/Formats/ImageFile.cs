@@ -4,30 +4,31 @@ using Mamba.Core.Checkpoints;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// Pictures on disk: PNG, JPEG, TIFF and BMP read, PNG written. The one file that knows the readers; another library would take their place here.
+/// Pictures on disk: reads PNG, JPEG, TIFF and BMP, writes PNG. Only this file knows the decoders, so a library could replace them here.
 /// </summary>
 public static class ImageFile
 {
-    /// <summary>The most bytes that a picture file may have: it is read whole.</summary>
+    /// <summary>The most bytes of a picture file, which is read whole.</summary>
     public const long MaxFileBytes = 1L << 30;
 
-    /// <summary>The extensions, in lower case, of the files that are taken for pictures.</summary>
+    /// <summary>The extensions of picture files, in lower case.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"];
 
     /// <summary>
-    /// The pictures in a folder of any depth, by their extensions and in the ordinal order of their paths. Hidden files and folders are passed over, and
-    /// links to a folder that holds the link.
+    /// The pictures at any depth of a folder, found by extension and sorted by ordinal path. Hidden files and folders are skipped, and so
+    /// are links to a folder that holds the link.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="cancellation">Stops between files.</param>
     /// <returns>Paths that start with the folder as it is given.</returns>
     /// <exception cref="IOException">The folder does not exist, or cannot be listed.</exception>
-    /// <exception cref="UnauthorizedAccessException">So may this say.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be listed.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<string> Find(string folder, CancellationToken cancellation = default) =>
     [
         .. new FileSystemEnumerable<string>(
-            folder, (ref entry) => entry.ToSpecifiedFullPath(), new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = false })
+            folder, (ref entry) => entry.ToSpecifiedFullPath(),
+            new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = false })
         {
             ShouldIncludePredicate = (ref entry) =>
             {
@@ -43,8 +44,8 @@ public static class ImageFile
         && folder.StartsWith(Path.TrimEndingDirectorySeparator(target.FullName) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     /// <summary>
-    /// Reads a picture; the format is told by the file's first bytes. One bit a sample becomes 0 or 255, palettes are resolved, 16 bits reduced to
-    /// 8, alpha dropped.
+    /// Reads a picture; the first bytes of the file tell the format. One bit becomes 0 or 255, palettes are resolved, 16 bits are reduced
+    /// to 8, and alpha is dropped.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <returns>The picture, with 1 channel if the file holds grey values and 3 otherwise.</returns>
@@ -62,23 +63,24 @@ public static class ImageFile
         {
             return Decode(bytes);
         }
-        catch (Exception e) when (e is InvalidDataException or IOException) // the readers' own word, and that of the stream that inflates
+        catch (Exception e) when (e is InvalidDataException or IOException) // from the decoders, and from the deflate stream
         {
             throw new ImageException($"{name}: {e.Message}", e);
         }
     }
 
-    /// <summary>Writes a picture as PNG, 8 bits a sample. The file appears whole or not at all.</summary>
+    /// <summary>Writes a picture as PNG with 8 bits per channel. The file appears whole or not at all.</summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="image">The picture.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     public static void SavePng(string path, Image image) => AtomicFile.Write(path, stream => Png.Write(stream, image));
 
-    /// <summary>The size of a picture, refused if it is empty or larger than <see cref="Image.MaxPixels"/>.</summary>
+    /// <summary>Refuses a picture that is empty or larger than <see cref="Image.MaxPixels"/>.</summary>
     internal static void CheckSize(string format, long width, long height)
     {
         if (width < 1 || height < 1 || width > Image.MaxPixels || height > Image.MaxPixels || width * height > Image.MaxPixels)
-            throw new InvalidDataException($"{format} of {width} x {height} pixels; expected at least 1 x 1 and at most {Image.MaxPixels} pixels.");
+            throw new InvalidDataException(
+                $"{format} of {width} x {height} pixels; expected at least 1 x 1 and at most {Image.MaxPixels} pixels.");
     }
 
     private static Image Decode(byte[] bytes) => bytes switch
@@ -87,7 +89,8 @@ public static class ImageFile
         [0xFF, 0xD8, ..] => Jpeg.Read(bytes),
         [0x49, 0x49, 0x2A or 0x2B, 0, _, _, _, _, ..] or [0x4D, 0x4D, 0, 0x2A or 0x2B, _, _, _, _, ..] => Tiff.Read(bytes),
         [0x42, 0x4D, ..] => Bmp.Read(bytes),
-        _ => throw new InvalidDataException($"starts with '{Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP file."),
+        _ => throw new InvalidDataException(
+            $"starts with '{Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP file."),
     };
 
     private static byte[] ReadAll(string path)

@@ -3,16 +3,17 @@ using System.Buffers.Binary;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// JPEG (ITU-T T.81): baseline, extended and progressive, Huffman codes, 8 bits, grey or colours in YCbCr or RGB; smaller components are repeated. Strict:
-/// a file that is cut short, or whose scans do not hold what the frame needs, is refused. Written because the managed package at hand reads and writes
-/// outside of its buffers where a file asks for it.
+/// JPEG (ITU-T T.81): baseline, extended and progressive, Huffman coding, 8 bits, grey, YCbCr or RGB. Subsampled components are repeated. A
+/// truncated or incomplete file is refused. It exists because the managed package reads and writes out of bounds on a hostile file.
 /// </summary>
 internal sealed class Jpeg
 {
-    /// <summary>The most blocks of 8 x 8 samples for a byte of the file. Each takes a bit at least, but those that pad a picture to whole MCUs may be left out.</summary>
+    /// <summary>
+    /// The most blocks of 8 x 8 samples per byte of the file. A block takes at least one bit, except for padding to whole MCUs.
+    /// </summary>
     public const int MaxBlocksPerByte = 16;
 
-    /// <summary>The most blocks that all scans together visit for a byte of the file. A run of blocks without coefficients costs a scan next to nothing in the file.</summary>
+    /// <summary>The most blocks that all scans together visit per byte of the file. A run of empty blocks takes almost no bytes.</summary>
     public const int MaxVisitsPerByte = 256;
 
     private static readonly float[] s_cosines = Cosines();
@@ -45,16 +46,24 @@ internal sealed class Jpeg
             at += 2;
             if (marker == 0xD9) return;
             int length = at + 2 <= _file.Length ? BinaryPrimitives.ReadUInt16BigEndian(_file.AsSpan(at)) : 0;
-            if (length < 2 || length > _file.Length - at) throw new InvalidDataException($"JPEG segment of {length} bytes at byte {at}; expected 2 or more, inside the {_file.Length} bytes of the file.");
+            if (length < 2 || length > _file.Length - at)
+                throw new InvalidDataException(
+                    $"JPEG segment of {length} bytes at byte {at}; expected 2 or more, inside the {_file.Length} bytes of the file.");
             ReadOnlySpan<byte> body = _file.AsSpan(at + 2, length - 2);
             at += length;
             switch (marker)
             {
                 case 0xC4: ReadCodes(body); break;
                 case 0xDB: ReadQuantization(body); break;
-                case 0xDD: _restartInterval = body.Length == 2 ? BinaryPrimitives.ReadUInt16BigEndian(body) : throw new InvalidDataException($"JPEG restart interval of {body.Length} bytes; expected 2."); break;
+                case 0xDD:
+                    if (body.Length != 2) throw new InvalidDataException($"JPEG restart interval of {body.Length} bytes; expected 2.");
+                    _restartInterval = BinaryPrimitives.ReadUInt16BigEndian(body);
+                    break;
                 case 0xC0 or 0xC1 or 0xC2: ReadFrame(body, marker == 0xC2); break;
-                case >= 0xC3 and <= 0xCF: throw new InvalidDataException($"JPEG of kind SOF{marker - 0xC0}; expected baseline, extended or progressive with Huffman codes (SOF0, SOF1, SOF2).");
+                case >= 0xC3 and <= 0xCF:
+                    throw new InvalidDataException(
+                        $"JPEG of kind SOF{marker - 0xC0}; expected baseline, extended or progressive with Huffman codes "
+                            + "(SOF0, SOF1, SOF2).");
                 case 0xDA: at = ReadScan(body, at); break;
                 case 0xEE: _rgb |= body.Length >= 12 && body.StartsWith("Adobe"u8) && body[11] == 0; break;
                 case (>= 0xE0 and <= 0xEF) or 0xFE: break; // applications' and comments
@@ -69,7 +78,9 @@ internal sealed class Jpeg
         {
             int symbols = 0;
             for (int i = 1; i <= 16 && i < body.Length; i++) symbols += body[i];
-            if (body.Length < 17 + symbols || symbols > 256 || (body[0] & 0xEC) != 0) throw new InvalidDataException($"JPEG Huffman table 0x{body[0]:X2} of {symbols} codes in {body.Length} bytes; expected tables 0 to 3 of up to 256.");
+            if (body.Length < 17 + symbols || symbols > 256 || (body[0] & 0xEC) != 0)
+                throw new InvalidDataException(
+                    $"JPEG Huffman table 0x{body[0]:X2} of {symbols} codes in {body.Length} bytes; expected tables 0 to 3 of up to 256.");
             (body[0] < 16 ? _dcCodes : _acCodes)[body[0] & 3] = new JpegCode(body.Slice(1, 16), body.Slice(17, symbols));
             body = body[(17 + symbols)..];
         }
@@ -80,7 +91,9 @@ internal sealed class Jpeg
         while (!body.IsEmpty)
         {
             int size = body[0] < 16 ? 1 : 2;
-            if ((body[0] & 0xEC) != 0 || body.Length < 1 + 64 * size) throw new InvalidDataException($"JPEG quantization table 0x{body[0]:X2} in {body.Length} bytes; expected tables 0 to 3 of 64 values.");
+            if ((body[0] & 0xEC) != 0 || body.Length < 1 + 64 * size)
+                throw new InvalidDataException(
+                    $"JPEG quantization table 0x{body[0]:X2} in {body.Length} bytes; expected tables 0 to 3 of 64 values.");
             ushort[] values = new ushort[64];
             for (int i = 0; i < 64; i++) values[i] = size == 1 ? body[1 + i] : BinaryPrimitives.ReadUInt16BigEndian(body[(1 + 2 * i)..]);
             _quantization[body[0] & 3] = values;
@@ -91,9 +104,11 @@ internal sealed class Jpeg
     private void ReadFrame(ReadOnlySpan<byte> body, bool progressive)
     {
         if (_components.Length > 0) throw new InvalidDataException("JPEG with two frames; expected one.");
-        if (body.Length < 6 || body.Length != 6 + 3 * body[5]) throw new InvalidDataException($"JPEG frame header of {body.Length} bytes; expected 6, and 3 a component.");
+        if (body.Length < 6 || body.Length != 6 + 3 * body[5])
+            throw new InvalidDataException($"JPEG frame header of {body.Length} bytes; expected 6, and 3 a component.");
         int precision = body[0], count = body[5];
-        (_height, _width, _progressive) = (BinaryPrimitives.ReadUInt16BigEndian(body[1..]), BinaryPrimitives.ReadUInt16BigEndian(body[3..]), progressive);
+        (_height, _width) = (BinaryPrimitives.ReadUInt16BigEndian(body[1..]), BinaryPrimitives.ReadUInt16BigEndian(body[3..]));
+        _progressive = progressive;
         ImageFile.CheckSize("JPEG", _width, _height);
         if (precision != 8) throw new InvalidDataException($"JPEG with {precision} bits; expected 8.");
         if (count is not (1 or 3)) throw new InvalidDataException($"JPEG with {count} components; expected 1 (grey) or 3 (YCbCr or RGB).");
@@ -101,15 +116,18 @@ internal sealed class Jpeg
         for (int i = 0; i < count; i++)
         {
             ReadOnlySpan<byte> one = body[(6 + 3 * i)..];
-            // A component alone is not interleaved: its sampling says nothing.
+            // A single component is not interleaved, so its sampling factors do not matter.
             (int h, int v) = count == 1 ? (1, 1) : (one[1] >> 4, one[1] & 15);
-            if (h is < 1 or > 4 || v is < 1 or > 4 || one[2] > 3) throw new InvalidDataException($"JPEG component {i} sampled {h} x {v} with quantization table {one[2]}; expected 1 to 4 each way, and table 0 to 3.");
+            if (h is < 1 or > 4 || v is < 1 or > 4 || one[2] > 3)
+                throw new InvalidDataException(
+                    $"JPEG component {i} sampled {h} x {v} with quantization table {one[2]}; expected 1 to 4 each way, and table 0 to 3.");
             components[i] = new JpegComponent(one[0], h, v, one[2]);
         }
         int widest = components.Max(c => c.Horizontal), tallest = components.Max(c => c.Vertical);
         (_columns, _rows) = ((_width + 8 * widest - 1) / (8 * widest), (_height + 8 * tallest - 1) / (8 * tallest));
         long blocks = (long)_columns * _rows * components.Sum(c => c.Horizontal * c.Vertical);
-        if (blocks > (long)MaxBlocksPerByte * _file.Length) throw new InvalidDataException($"JPEG of {_width} x {_height} pixels in {_file.Length} bytes; expected more image data.");
+        if (blocks > (long)MaxBlocksPerByte * _file.Length)
+            throw new InvalidDataException($"JPEG of {_width} x {_height} pixels in {_file.Length} bytes; expected more image data.");
         foreach (JpegComponent component in components)
         {
             component.Columns = (_width * component.Horizontal + 8 * widest - 1) / (8 * widest);
@@ -124,34 +142,44 @@ internal sealed class Jpeg
     private int ReadScan(ReadOnlySpan<byte> body, int data)
     {
         int count = body.Length > 0 ? body[0] : 0;
-        if (count < 1 || count > _components.Length || body.Length != 4 + 2 * count) throw new InvalidDataException($"JPEG scan of {count} components in {body.Length} bytes, of a frame of {_components.Length}.");
+        if (count < 1 || count > _components.Length || body.Length != 4 + 2 * count)
+            throw new InvalidDataException($"JPEG scan of {count} components in {body.Length} bytes, of a frame of {_components.Length}.");
         (int from, int to, int high, int low) = _progressive ? (body[^3], body[^2], body[^1] >> 4, body[^1] & 15) : (0, 63, 0, 0);
-        if (from > to || to > 63 || (_progressive && from == 0 && to > 0) || (from > 0 && count > 1) || low > 13 || (high > 0 && high != low + 1))
-            throw new InvalidDataException($"JPEG scan of coefficients {from} to {to}, bits {high} to {low}, of {count} components; expected what the standard knows.");
+        if (from > to || to > 63 || (_progressive && from == 0 && to > 0) || (from > 0 && count > 1)
+            || low > 13 || (high > 0 && high != low + 1))
+            throw new InvalidDataException(
+                $"JPEG scan of coefficients {from} to {to}, bits {high} to {low}, of {count} components; expected values of the "
+                    + "standard.");
         var parts = new (JpegComponent Component, JpegCode? Dc, JpegCode? Ac)[count];
         for (int i = 0; i < count; i++)
         {
             int id = body[1 + 2 * i], dc = body[2 + 2 * i] >> 4, ac = body[2 + 2 * i] & 15;
-            JpegComponent component = Array.Find(_components, c => c.Id == id) ?? throw new InvalidDataException($"JPEG scan of component {id}, which the frame lacks.");
-            if (Array.Exists(parts[..i], p => p.Component == component)) throw new InvalidDataException($"JPEG scan with component {id} twice.");
+            JpegComponent component = Array.Find(_components, c => c.Id == id)
+                ?? throw new InvalidDataException($"JPEG scan of component {id}, which the frame lacks.");
+            if (Array.Exists(parts[..i], p => p.Component == component))
+                throw new InvalidDataException($"JPEG scan with component {id} twice.");
             if (from > 0 && !component.Seen) throw new InvalidDataException($"JPEG scan of component {id} before its mean values.");
             component.Seen = true;
             _visits += component.Coefficients.Length / 64;
             bool means = from == 0 && high == 0, others = to > 0;
             parts[i] = (component, means ? Code(_dcCodes, dc) : null, others ? Code(_acCodes, ac) : null);
         }
-        if (_visits > (long)MaxVisitsPerByte * _file.Length) throw new InvalidDataException($"JPEG with scans of {_visits} blocks in {_file.Length} bytes; expected at most {MaxVisitsPerByte} blocks for a byte.");
+        if (_visits > (long)MaxVisitsPerByte * _file.Length)
+            throw new InvalidDataException(
+                $"JPEG with scans of {_visits} blocks in {_file.Length} bytes; expected at most {MaxVisitsPerByte} blocks for a byte.");
         JpegBits bits = new(_file, data);
         new JpegScan(bits, _progressive, parts, from, to, high > 0, low).Read(_columns, _rows, _restartInterval);
         return bits.Position;
 
-        static JpegCode Code(JpegCode?[] codes, int index) => index < 4 && codes[index] is { } code ? code : throw new InvalidDataException($"JPEG scan with Huffman table {index}, which the file lacks.");
+        static JpegCode Code(JpegCode?[] codes, int index) => index < 4 && codes[index] is { } code ? code
+            : throw new InvalidDataException($"JPEG scan with Huffman table {index}, which the file lacks.");
     }
 
     private Image Compose()
     {
         if (_components.Length == 0) throw new InvalidDataException("JPEG without a frame.");
-        if (Array.Find(_components, c => !c.Seen) is { } missing) throw new InvalidDataException($"JPEG without a scan of component {missing.Id}.");
+        if (Array.Find(_components, c => !c.Seen) is { } missing)
+            throw new InvalidDataException($"JPEG without a scan of component {missing.Id}.");
         Image image = new(_width, _height, _components.Length);
         int widest = _components.Max(c => c.Horizontal), tallest = _components.Max(c => c.Vertical), channels = image.Channels;
         for (int c = 0; c < channels; c++)
@@ -171,10 +199,11 @@ internal sealed class Jpeg
         return image;
     }
 
-    /// <summary>A component's samples, whole blocks of them: coefficients times their quantization, through the inverse cosine transform.</summary>
+    /// <summary>The samples of a component in whole blocks: the inverse cosine transform of its dequantized coefficients.</summary>
     private byte[] Samples(JpegComponent component)
     {
-        ushort[] table = _quantization[component.Table] ?? throw new InvalidDataException($"JPEG without quantization table {component.Table}.");
+        ushort[] table = _quantization[component.Table]
+            ?? throw new InvalidDataException($"JPEG without quantization table {component.Table}.");
         Span<float> scale = stackalloc float[64], columns = stackalloc float[64], block = stackalloc float[64];
         for (int k = 0; k < 64; k++) scale[JpegScan.ZigZag[k]] = table[k];
         int stride = 8 * component.Stride;
@@ -183,13 +212,13 @@ internal sealed class Jpeg
         {
             ReadOnlySpan<short> coefficients = component.Coefficients.AsSpan(at, 64);
             int index = at / 64, corner = index / component.Stride * 8 * stride + index % component.Stride * 8;
-            if (!coefficients[1..].ContainsAnyExcept((short)0)) // one colour, as much of a scan's background is
+            if (!coefficients[1..].ContainsAnyExcept((short)0)) // one colour, as in most of a background
             {
                 byte mean = Sample(coefficients[0] * scale[0] * s_cosines[0] * s_cosines[0]);
                 for (int y = 0; y < 8; y++) samples.AsSpan(corner + y * stride, 8).Fill(mean);
                 continue;
             }
-            // Down the columns first, then along the rows; frequencies of zero, most of them as a rule, are passed over.
+            // Columns first, then rows. Zero coefficients, which are most of them, are skipped.
             columns.Clear();
             block.Clear();
             int used = 0;
@@ -235,7 +264,10 @@ internal sealed class Jpeg
         static byte Clamp(int value) => (byte)Math.Clamp(value, 0, 255);
     }
 
-    /// <summary>The inverse cosine transform: at [8 u + x], what frequency u adds to sample x.</summary>
+    /// <summary>The inverse cosine transform: entry [8 u + x] is the weight of frequency u in sample x.</summary>
     private static float[] Cosines() =>
-        [.. Enumerable.Range(0, 64).Select(i => (float)((i < 8 ? Math.Sqrt(0.125) : 0.5) * Math.Cos((2 * (i % 8) + 1) * (i / 8) * Math.PI / 16)))];
+    [
+        .. Enumerable.Range(0, 64)
+            .Select(i => (float)((i < 8 ? Math.Sqrt(0.125) : 0.5) * Math.Cos((2 * (i % 8) + 1) * (i / 8) * Math.PI / 16))),
+    ];
 }

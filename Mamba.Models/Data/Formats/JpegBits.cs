@@ -1,6 +1,6 @@
 namespace Mamba.Models.Data.Formats;
 
-/// <summary>The bits of a scan, which end before the next marker: a byte 0xFF in the data is followed by a zero (ITU-T T.81, F.2.2.5).</summary>
+/// <summary>The bits of a scan, up to the next marker. A byte 0xFF in the data is followed by a zero (ITU-T T.81, F.2.2.5).</summary>
 internal sealed class JpegBits(byte[] file, int start)
 {
     private ulong _bits;
@@ -26,14 +26,14 @@ internal sealed class JpegBits(byte[] file, int start)
         return value;
     }
 
-    /// <summary>A number of this many bits with its sign: the lower half of the range stands for the negative ones.</summary>
+    /// <summary>A signed number of this many bits. The lower half of the range is negative.</summary>
     public int Signed(int bits)
     {
         int value = Number(bits);
         return bits == 0 || value >= 1 << (bits - 1) ? value : value - (1 << bits) + 1;
     }
 
-    /// <summary>Passes over the restart marker of this number, from 0 to 7, and what is left of the byte before it.</summary>
+    /// <summary>Skips a restart marker, numbered 0 to 7, and the unused bits before it.</summary>
     public void Restart(int number)
     {
         if (Position + 2 > file.Length || file[Position] != 0xFF || file[Position + 1] != 0xD0 + number)

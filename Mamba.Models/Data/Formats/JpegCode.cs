@@ -6,9 +6,9 @@ internal sealed class JpegCode
     private const int FastBits = 9;
 
     private readonly byte[] _symbols;
-    private readonly ushort[] _fast = new ushort[1 << FastBits]; // length and symbol of a code that begins so; 0 where it is longer
-    private readonly int[] _end = new int[17]; // by length: the first 16 bits that are no code of this length or a shorter one
-    private readonly int[] _first = new int[17]; // by length: the index of the symbol of code 0
+    private readonly ushort[] _fast = new ushort[1 << FastBits]; // length and symbol of the code with this prefix; 0 for a longer code
+    private readonly int[] _end = new int[17]; // per length: the end of its codes and of shorter ones, as 16 bits
+    private readonly int[] _first = new int[17]; // per length: the index of the symbol of code 0
 
     public JpegCode(ReadOnlySpan<byte> counts, ReadOnlySpan<byte> symbols)
     {
@@ -20,13 +20,14 @@ internal sealed class JpegCode
             for (int i = 0; i < counts[length - 1]; i++, code++, index++)
             {
                 if (code >= 1 << length) throw new InvalidDataException("JPEG with a Huffman table of more codes than there can be.");
-                if (length <= FastBits) _fast.AsSpan(code << (FastBits - length), 1 << (FastBits - length)).Fill((ushort)(length << 8 | symbols[index]));
+                if (length <= FastBits)
+                    _fast.AsSpan(code << (FastBits - length), 1 << (FastBits - length)).Fill((ushort)(length << 8 | symbols[index]));
             }
             _end[length] = code << (16 - length);
         }
     }
 
-    /// <summary>Finds the code with which 16 bits begin.</summary>
+    /// <summary>Finds the code at the start of 16 bits.</summary>
     /// <returns>Its length and its symbol.</returns>
     public (int Length, int Symbol) Find(int bits)
     {

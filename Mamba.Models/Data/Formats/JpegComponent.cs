@@ -13,7 +13,7 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int ta
     /// <summary>Which quantization table it uses.</summary>
     public int Table => table;
 
-    /// <summary>Blocks that hold samples of the picture, as a scan of this component alone visits them.</summary>
+    /// <summary>Blocks per row that hold samples of the picture; a scan of this component alone visits these.</summary>
     public int Columns { get; set; }
 
     public int Rows { get; set; }
@@ -24,7 +24,7 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int ta
     /// <summary>64 to a block, row by row inside it.</summary>
     public short[] Coefficients { get; set; } = [];
 
-    /// <summary>Whether a scan has brought its mean values.</summary>
+    /// <summary>Whether a scan has set its DC coefficients.</summary>
     public bool Seen { get; set; }
 
     public int PreviousDc { get; set; }

@@ -1,19 +1,20 @@
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>One scan of a JPEG file: coefficients of some components, all of them or a part (ITU-T T.81, F.2 and G.2).</summary>
-/// <param name="bits">Where its data begins.</param>
-/// <param name="progressive">Whether it may bring a part of the coefficients.</param>
-/// <param name="components">Its components, each with the codes of its mean values (DC) and of the others (AC); one that the scan does not use may lack.</param>
+/// <param name="bits">Its bits.</param>
+/// <param name="progressive">Whether it may hold a part of the coefficients.</param>
+/// <param name="components">Its components, each with its DC and AC codes. An unused code is null.</param>
 /// <param name="from">The first coefficient, in zigzag order.</param>
 /// <param name="to">The last.</param>
-/// <param name="refines">Whether it adds a bit to coefficients that are known.</param>
-/// <param name="low">The place of the lowest bit that it brings.</param>
+/// <param name="refines">Whether it refines known coefficients by one bit.</param>
+/// <param name="low">The position of its lowest bit.</param>
 internal sealed class JpegScan(
-    JpegBits bits, bool progressive, (JpegComponent Component, JpegCode? Dc, JpegCode? Ac)[] components, int from, int to, bool refines, int low)
+    JpegBits bits, bool progressive, (JpegComponent Component, JpegCode? Dc, JpegCode? Ac)[] components,
+    int from, int to, bool refines, int low)
 {
-    private int _emptyBlocks; // the rest of a run of blocks without further coefficients
+    private int _emptyBlocks; // blocks left in a run of empty ones
 
-    /// <summary>The place in a block of the coefficients in zigzag order.</summary>
+    /// <summary>The index in a block of each coefficient in zigzag order.</summary>
     public static ReadOnlySpan<byte> ZigZag =>
     [
         0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
@@ -40,9 +41,11 @@ internal sealed class JpegScan(
         {
             RestartAt(mcu, restartInterval);
             foreach ((JpegComponent component, JpegCode? meanCode, JpegCode? code) in components)
+            {
+                int left = mcu % columns * component.Horizontal, top = mcu / columns * component.Vertical;
                 for (int v = 0; v < component.Vertical; v++)
-                    for (int h = 0; h < component.Horizontal; h++)
-                        ReadBlock(component, meanCode, code, component.Block(mcu % columns * component.Horizontal + h, mcu / columns * component.Vertical + v));
+                    for (int h = 0; h < component.Horizontal; h++) ReadBlock(component, meanCode, code, component.Block(left + h, top + v));
+            }
         }
     }
 
@@ -101,7 +104,7 @@ internal sealed class JpegScan(
         }
     }
 
-    /// <summary>Known coefficients get a further bit, and new ones of that size are set between them.</summary>
+    /// <summary>Refines known coefficients by one bit, and sets new ones between them.</summary>
     private void Refine(JpegCode code, Span<short> block)
     {
         int k = from;
@@ -140,5 +143,6 @@ internal sealed class JpegScan(
         if (bits.Number(1) == 1 && (known & 1 << low) == 0) known += (short)(known > 0 ? 1 << low : -1 << low);
     }
 
-    private int At(int k) => k <= to ? ZigZag[k] : throw new InvalidDataException($"JPEG block with a coefficient {k}; expected {to} as the last.");
+    private int At(int k) => k <= to ? ZigZag[k]
+        : throw new InvalidDataException($"JPEG block with a coefficient {k}; expected {to} as the last.");
 }

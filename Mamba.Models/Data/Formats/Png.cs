@@ -5,14 +5,14 @@ using System.IO.Hashing;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// PNG (W3C recommendation, second edition): every colour type and depth, interlaced or not; alpha and transparency are dropped. Written because
-/// the managed PNG packages at hand misread grey images of fewer than 8 bits, and inflate whatever a file holds.
+/// PNG (W3C recommendation, second edition): every colour type and depth, interlaced or not. Alpha and transparency are dropped. It exists
+/// because the managed packages misread grey images below 8 bits, and inflate without limit.
 /// </summary>
 internal static class Png
 {
     private static ReadOnlySpan<byte> Signature => [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
 
-    /// <summary>Where the pixels of one pass lie: the whole image, or one of Adam7's seven.</summary>
+    /// <summary>The pixels of one pass: the whole image, or one of the seven of Adam7.</summary>
     private readonly record struct Pass(int X, int Y, int StepX, int StepY)
     {
         public int Columns(int width) => (width - X + StepX - 1) / StepX;
@@ -21,7 +21,8 @@ internal static class Png
     }
 
     private static readonly Pass[] s_whole = [new(0, 0, 1, 1)];
-    private static readonly Pass[] s_adam7 = [new(0, 0, 8, 8), new(4, 0, 8, 8), new(0, 4, 4, 8), new(2, 0, 4, 4), new(0, 2, 2, 4), new(1, 0, 2, 2), new(0, 1, 1, 2)];
+    private static readonly Pass[] s_adam7 =
+        [new(0, 0, 8, 8), new(4, 0, 8, 8), new(0, 4, 4, 8), new(2, 0, 4, 4), new(0, 2, 2, 4), new(1, 0, 2, 2), new(0, 1, 1, 2)];
 
     private readonly record struct Header(int Width, int Height, int Depth, int ColourType, bool Interlaced)
     {
@@ -42,18 +43,24 @@ internal static class Png
         {
             if (file.Length - at < 12) throw new InvalidDataException($"PNG ends at byte {file.Length} without its end chunk.");
             uint length = BinaryPrimitives.ReadUInt32BigEndian(file[at..]);
-            if (length > file.Length - at - 12) throw new InvalidDataException($"PNG chunk of {length} bytes at byte {at}; expected it inside the {file.Length} bytes of the file.");
+            if (length > file.Length - at - 12)
+                throw new InvalidDataException(
+                    $"PNG chunk of {length} bytes at byte {at}; expected it inside the {file.Length} bytes of the file.");
             ReadOnlySpan<byte> type = file.Slice(at + 4, 4), body = file.Slice(at + 8, (int)length);
-            if (Crc32.HashToUInt32(file.Slice(at + 4, (int)length + 4)) != BinaryPrimitives.ReadUInt32BigEndian(file[(at + 8 + (int)length)..]))
+            uint checksum = BinaryPrimitives.ReadUInt32BigEndian(file[(at + 8 + (int)length)..]);
+            if (Crc32.HashToUInt32(file.Slice(at + 4, (int)length + 4)) != checksum)
                 throw new InvalidDataException($"PNG chunk at byte {at} does not match its checksum.");
-            if (chunk == 0 != type.SequenceEqual("IHDR"u8)) throw new InvalidDataException($"PNG header at chunk {chunk}; expected it first, and once.");
+            if (chunk == 0 != type.SequenceEqual("IHDR"u8))
+                throw new InvalidDataException($"PNG header at chunk {chunk}; expected it first, and once.");
             at += 12 + (int)length;
 
             if (chunk == 0) header = ReadHeader(body);
-            else if (type.SequenceEqual("PLTE"u8)) palette = body.Length % 3 == 0 && body.Length <= 768 ? body : throw new InvalidDataException($"PNG palette of {body.Length} bytes; expected 3 for each of up to 256 colours.");
+            else if (type.SequenceEqual("PLTE"u8)) palette = body.Length % 3 == 0 && body.Length <= 768 ? body
+                : throw new InvalidDataException($"PNG palette of {body.Length} bytes; expected 3 for each of up to 256 colours.");
             else if (type.SequenceEqual("IDAT"u8)) packed.Write(body);
             else if (type.SequenceEqual("IEND"u8)) break;
-            else if ((type[0] & 0x20) == 0) throw new InvalidDataException($"PNG with the unknown critical chunk '{System.Text.Encoding.ASCII.GetString(type)}'.");
+            else if ((type[0] & 0x20) == 0)
+                throw new InvalidDataException($"PNG with the unknown critical chunk '{System.Text.Encoding.ASCII.GetString(type)}'.");
         }
         if (header.Palette && palette.IsEmpty) throw new InvalidDataException("PNG with colour indices but no palette.");
         return Unpack(header, Inflate(header, packed), palette);
@@ -70,13 +77,14 @@ internal static class Png
         using MemoryStream packed = new();
         using (ZLibStream zlib = new(packed, CompressionLevel.Optimal, leaveOpen: true))
         {
-            // Each row as the difference to the one above it (filter 2), which suits both masks and smooth pictures.
+            // Filter 2, the difference to the row above, suits masks and smooth pictures.
             int stride = image.Width * image.Channels;
             byte[] row = new byte[stride + 1];
             row[0] = 2;
             for (int y = 0; y < image.Height; y++)
             {
-                for (int i = 0; i < stride; i++) row[i + 1] = (byte)(image.Pixels[y * stride + i] - (y == 0 ? 0 : image.Pixels[(y - 1) * stride + i]));
+                for (int i = 0, at = y * stride; i < stride; i++, at++)
+                    row[i + 1] = (byte)(image.Pixels[at] - (y == 0 ? 0 : image.Pixels[at - stride]));
                 zlib.Write(row);
             }
         }
@@ -102,9 +110,17 @@ internal static class Png
         uint width = BinaryPrimitives.ReadUInt32BigEndian(body), height = BinaryPrimitives.ReadUInt32BigEndian(body[4..]);
         ImageFile.CheckSize("PNG", width, height);
         int depth = body[8], colourType = body[9];
-        bool known = colourType switch { 0 => depth is 1 or 2 or 4 or 8 or 16, 3 => depth is 1 or 2 or 4 or 8, 2 or 4 or 6 => depth is 8 or 16, _ => false };
+        bool known = colourType switch
+        {
+            0 => depth is 1 or 2 or 4 or 8 or 16,
+            3 => depth is 1 or 2 or 4 or 8,
+            2 or 4 or 6 => depth is 8 or 16,
+            _ => false,
+        };
         if (!known || body[10] != 0 || body[11] != 0 || body[12] > 1)
-            throw new InvalidDataException($"PNG of colour type {colourType}, {depth} bits, methods {body[10]}, {body[11]}, {body[12]}; expected a combination that the standard knows.");
+            throw new InvalidDataException(
+                $"PNG of colour type {colourType}, {depth} bits, methods {body[10]}, {body[11]}, {body[12]}; expected a combination that "
+                    + "the standard knows.");
         return new Header((int)width, (int)height, depth, colourType, body[12] == 1);
     }
 
@@ -116,9 +132,10 @@ internal static class Png
             int columns = pass.Columns(header.Width);
             if (columns > 0) length += pass.Rows(header.Height) * (header.RowBytes(columns) + 1L);
         }
-        // Deflate packs at best 1032 : 1, so a short file cannot make us allocate a large picture.
+        // Deflate reaches at most 1032 : 1, so that a short file cannot allocate a large picture.
         if (length > 1032 * (packed.Length + 1) || length > Array.MaxLength)
-            throw new InvalidDataException($"PNG of {header.Width} x {header.Height} pixels in {packed.Length} bytes; expected more image data.");
+            throw new InvalidDataException(
+                $"PNG of {header.Width} x {header.Height} pixels in {packed.Length} bytes; expected more image data.");
         byte[] rows = new byte[length];
         packed.Position = 0;
         using ZLibStream zlib = new(packed, CompressionMode.Decompress);
@@ -178,8 +195,9 @@ internal static class Png
         return (byte)(toLeft <= toAbove && toLeft <= toCorner ? left : toAbove <= toCorner ? above : corner);
     }
 
-    /// <summary>One row of samples of any depth into the image's bytes.</summary>
-    private static void Expand(Header header, ReadOnlySpan<byte> row, ReadOnlySpan<byte> palette, Image image, Pass pass, int columns, int y)
+    /// <summary>Expands one row of samples of any depth to the image's bytes.</summary>
+    private static void Expand(
+        Header header, ReadOnlySpan<byte> row, ReadOnlySpan<byte> palette, Image image, Pass pass, int columns, int y)
     {
         int depth = header.Depth, samples = header.Samples, channels = image.Channels, top = (1 << depth) - 1;
         Span<byte> to = image.Pixels.AsSpan(y * image.Width * channels, image.Width * channels);
@@ -200,7 +218,8 @@ internal static class Png
                     8 => row[sample],
                     _ => row[bit >> 3] >> (8 - depth - (bit & 7)) & top,
                 };
-                if (header.Palette && value * 3 >= palette.Length) throw new InvalidDataException($"PNG colour {value} in row {y}; expected less than {palette.Length / 3}.");
+                if (header.Palette && value * 3 >= palette.Length)
+                    throw new InvalidDataException($"PNG colour {value} in row {y}; expected less than {palette.Length / 3}.");
                 pixel[c] = header.Palette ? palette[3 * value + c] : (byte)((value * 255 + top / 2) / top);
             }
         }

@@ -9,8 +9,8 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Loading;
 
 /// <summary>
-/// Makes batches on a thread of its own, ahead of the one who uses them. The batches are the same whatever the timing. One epoch at a time; decoded
-/// samples stay in memory where the data is a <see cref="CachedData"/>.
+/// Prefetches batches on its own thread. Timing never changes a batch. One epoch runs at a time. Decoded samples stay in memory if the data
+/// is a <see cref="CachedData"/>.
 /// </summary>
 public sealed class BatchLoader : IDisposable
 {
@@ -23,15 +23,20 @@ public sealed class BatchLoader : IDisposable
     /// <summary>Prepares; nothing is read before the first epoch.</summary>
     /// <param name="data">The data set.</param>
     /// <param name="indices">The samples to use, for instance a part of a <see cref="Split"/>.</param>
-    /// <param name="options">Size, scaling, order.</param>
-    /// <exception cref="ArgumentException">An option does not make sense.</exception>
+    /// <param name="options">Size, normalization, order.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or does not fit the task.</exception>
     public BatchLoader(IImageData data, int[] indices, BatchOptions options)
     {
-        if (options.BatchSize < 1 || options.Prefetch < 1) throw new ArgumentException($"BatchLoader: {options.BatchSize} samples a batch, {options.Prefetch} batches ahead; expected at least 1 of each.");
+        if (options.BatchSize < 1 || options.Prefetch < 1)
+            throw new ArgumentException(
+                $"BatchLoader: {options.BatchSize} samples a batch, {options.Prefetch} batches ahead; expected at least 1 of each.");
         if ((long)Math.Min(options.BatchSize, indices.Length) * options.Height * options.Width * options.Channels > Array.MaxLength)
-            throw new ArgumentException($"BatchLoader: {Math.Min(options.BatchSize, indices.Length)} samples of {options.Height} x {options.Width} x {options.Channels} in a batch; expected at most {Array.MaxLength} numbers.");
+            throw new ArgumentException(
+                $"BatchLoader: {Math.Min(options.BatchSize, indices.Length)} samples of {options.Height} x {options.Width} x "
+                    + $"{options.Channels} in a batch; expected at most {Array.MaxLength} numbers.");
         if (options.MixUp is { } alpha && (data.Task != ModelTask.Classification || alpha is not (>= 1e-3 and <= 1e3)))
-            throw new ArgumentException($"BatchLoader: MixUp with alpha {alpha} for {data.Task}; expected an alpha from 0.001 to 1000, and Classification.");
+            throw new ArgumentException(
+                $"BatchLoader: MixUp with alpha {alpha} for {data.Task}; expected an alpha from 0.001 to 1000, and Classification.");
         (_data, _indices, _options, _writer) = (data, indices, options, new BatchWriter(options));
     }
 
@@ -44,16 +49,19 @@ public sealed class BatchLoader : IDisposable
     /// <summary>The batches in an epoch.</summary>
     public int Batches => (_indices.Length + _options.BatchSize - 1) / _options.BatchSize;
 
-    /// <summary>One pass over the samples. Dispose each batch, or let the <see cref="Core.Memory.MemoryScope"/> that is open when it is fetched do so.</summary>
-    /// <param name="epoch">The number of the pass; with the seed it decides order and augmentation.</param>
-    /// <param name="firstBatch">The batch to begin with, from 0: those before it are not made, and those from it on are what they would be after them.</param>
-    /// <param name="cancellation">Ends the pass, also while a batch is waited for; the sample that is being read is read to its end.</param>
-    /// <returns>The batches in order; what a sample's loading throws is thrown where its batch would come.</returns>
+    /// <summary>
+    /// One pass over the samples. Dispose each batch, or fetch it inside a <see cref="Core.Memory.MemoryScope"/>, which disposes it.
+    /// </summary>
+    /// <param name="epoch">The number of the pass. Order and augmentation follow from it and the seed.</param>
+    /// <param name="firstBatch">The first batch, from 0. Earlier batches are not made; later ones do not depend on that.</param>
+    /// <param name="cancellation">Ends the pass, also while it waits for a batch. The sample being read is finished first.</param>
+    /// <returns>The batches in order. An error while loading a sample is thrown in place of its batch.</returns>
     /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default)
     {
-        if (_producer is not null) throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
+        if (_producer is not null)
+            throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
         int[] order = [.. _indices];
         if (_options.Shuffle) new RandomStream(_options.Seed, $"shuffle/{epoch}").Shuffle(order.AsSpan());
         using Producer producer = _producer = new Producer(this, order, epoch, firstBatch);
@@ -73,9 +81,12 @@ public sealed class BatchLoader : IDisposable
     /// <summary>Stops the epoch under way.</summary>
     public void Dispose() => _producer?.Dispose();
 
-    private int[] TargetShape(int count) => _data.Task == ModelTask.Segmentation ? [count, _options.Height, _options.Width, 1] : [count, _data.Labels.Count];
+    private int[] TargetShape(int count) =>
+        _data.Task == ModelTask.Segmentation ? [count, _options.Height, _options.Width, 1] : [count, _data.Labels.Count];
 
-    /// <summary>The thread of one epoch, and the queue between it and the consumer. Tensors are made by the consumer, whose memory scope owns them.</summary>
+    /// <summary>
+    /// The thread of one epoch, and its queue to the consumer. The consumer makes the tensors, so that its memory scope owns them.
+    /// </summary>
     private sealed class Producer : IDisposable
     {
         private readonly BatchLoader _loader;
@@ -89,7 +100,8 @@ public sealed class BatchLoader : IDisposable
 
         public Producer(BatchLoader loader, int[] order, int epoch, int firstBatch)
         {
-            (_loader, _order, _epoch, _firstBatch, _queue) = (loader, order, epoch, firstBatch, new BlockingCollection<Ready>(loader._options.Prefetch));
+            (_loader, _order, _epoch, _firstBatch) = (loader, order, epoch, firstBatch);
+            _queue = new BlockingCollection<Ready>(loader._options.Prefetch);
             _thread = new Thread(Run) { IsBackground = true, Name = "batch loader" };
             _thread.Start();
         }
@@ -126,11 +138,12 @@ public sealed class BatchLoader : IDisposable
         {
             try
             {
-                foreach (int[] indices in _order.Chunk(_loader._options.BatchSize).Skip(_firstBatch)) _queue.Add(Make(indices), _stop.Token);
+                foreach (int[] indices in _order.Chunk(_loader._options.BatchSize).Skip(_firstBatch))
+                    _queue.Add(Make(indices), _stop.Token);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
-                // Nobody waits for the rest.
+                // The consumer has stopped.
             }
             catch (Exception e)
             {
@@ -143,7 +156,8 @@ public sealed class BatchLoader : IDisposable
         {
             BatchOptions options = _loader._options;
             int pixels = options.Height * options.Width * options.Channels, target = new Shape(_loader.TargetShape(1)).Count;
-            Ready ready = new(indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
+            Ready ready = new(
+                indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
             for (int i = 0; i < indices.Length; i++)
             {
                 _stop.Token.ThrowIfCancellationRequested();
@@ -161,7 +175,7 @@ public sealed class BatchLoader : IDisposable
             return ready;
         }
 
-        /// <summary>Mixes each sample with the one as far from the other end; one in the middle is mixed with itself.</summary>
+        /// <summary>Mixes sample i with sample n - 1 - i. A sample in the middle is mixed with itself.</summary>
         private static void Mix(Span<float> batch, int size, float share)
         {
             int last = batch.Length - size;

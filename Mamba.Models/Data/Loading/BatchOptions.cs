@@ -17,24 +17,24 @@ public sealed record BatchOptions
     /// <summary>Channels of the model's input: 1 or 3.</summary>
     public int Channels { get; init; } = 3;
 
-    /// <summary>The scaling of the input; null for values from 0 to 1.</summary>
+    /// <summary>The normalization of the input; null for values from 0 to 1.</summary>
     public Normalization? Normalization { get; init; }
 
     /// <summary>The seed of order and augmentation.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Whether each epoch has an order of its own, drawn by (seed, epoch); else the order given.</summary>
+    /// <summary>Whether each epoch is shuffled, keyed by (seed, epoch). Otherwise the given order is kept.</summary>
     public bool Shuffle { get; init; }
 
     /// <summary>Augmentation; null for none.</summary>
     public IAugmentation? Augment { get; init; }
 
     /// <summary>
-    /// The alpha of MixUp (Zhang et al. 2018), for classes alone; null for none. As in timm, each picture and its target are mixed with those at the
-    /// mirrored place of their batch, all by one share, drawn from Beta(alpha, alpha).
+    /// The alpha of MixUp (Zhang et al. 2018) for classification; null for none. As in timm, sample i of a batch is mixed with sample n - 1
+    /// - i. One share, sampled from Beta(alpha, alpha), serves the whole batch.
     /// </summary>
     public double? MixUp { get; init; }
 
-    /// <summary>Batches that are made ahead of the one in use.</summary>
+    /// <summary>The number of batches to prefetch.</summary>
     public int Prefetch { get; init; } = 2;
 }

@@ -3,8 +3,8 @@ using CommunityToolkit.HighPerformance.Buffers;
 namespace Mamba.Models.Data.Loading;
 
 /// <summary>
-/// Bytes to the numbers that a model reads: scaled, of the model's size and channels. Grey is repeated for a model of three channels, and colours are
-/// averaged for one of a single channel.
+/// Turns bytes into the numbers that a model reads: normalized, with the model's size and channels. Grey is repeated for three channels;
+/// colours are averaged for one.
 /// </summary>
 public sealed class BatchWriter : IMaskWriter
 {
@@ -12,19 +12,22 @@ public sealed class BatchWriter : IMaskWriter
     private readonly float[] _scale, _shift;
     private readonly float[][] _table;
 
-    /// <summary>Prepares the scaling.</summary>
-    /// <param name="options">Size, channels and scaling.</param>
-    /// <exception cref="ArgumentException">The size or the channels are not possible, or the scaling is for other channels.</exception>
+    /// <summary>Prepares the normalization.</summary>
+    /// <param name="options">Size, channels and normalization.</param>
+    /// <exception cref="ArgumentException">The size or the channels are out of range, or do not fit the normalization.</exception>
     public BatchWriter(BatchOptions options)
     {
         (_height, _width, _channels) = (options.Height, options.Width, options.Channels);
-        Normalization scaling = options.Normalization ?? Normalization.None(_channels);
+        Normalization normalization = options.Normalization ?? Normalization.None(_channels);
         if (_height < 1 || _width < 1 || _channels is not (1 or 3))
-            throw new ArgumentException($"BatchWriter: input of {_height} x {_width} x {_channels}; expected a positive size and 1 or 3 channels.");
-        if (!scaling.Fits(_channels))
-            throw new ArgumentException($"BatchWriter: means [{string.Join(", ", scaling.Mean)}] and standard deviations [{string.Join(", ", scaling.Std)}]; expected {_channels} of each, the latter positive.");
-        _scale = [.. scaling.Std.Select(std => 1 / (255f * std))];
-        _shift = [.. scaling.Mean.Zip(scaling.Std, (mean, std) => -mean / std)];
+            throw new ArgumentException(
+                $"BatchWriter: input of {_height} x {_width} x {_channels}; expected a positive size and 1 or 3 channels.");
+        if (!normalization.Fits(_channels))
+            throw new ArgumentException(
+                $"BatchWriter: means [{string.Join(", ", normalization.Mean)}] and standard deviations "
+                    + $"[{string.Join(", ", normalization.Std)}]; expected {_channels} of each, the latter positive.");
+        _scale = [.. normalization.Std.Select(std => 1 / (255f * std))];
+        _shift = [.. normalization.Mean.Zip(normalization.Std, (mean, std) => -mean / std)];
         _table = [.. Enumerable.Range(0, _channels).Select(c => Enumerable.Range(0, 256).Select(v => v * _scale[c] + _shift[c]).ToArray())];
     }
 

@@ -2,9 +2,9 @@ using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Loading;
 
-/// <summary>A data set whose samples are decoded once, as long as they fit a budget of memory. Safe to read from several threads.</summary>
+/// <summary>A data set that keeps decoded samples in memory up to a budget. Safe to read from several threads.</summary>
 /// <param name="source">The data set.</param>
-/// <param name="budget">Bytes of decoded samples that may stay.</param>
+/// <param name="budget">The most bytes of decoded samples to keep.</param>
 public sealed class CachedData(IImageData source, long budget) : IImageData
 {
     private readonly Lock _gate = new();

@@ -3,8 +3,8 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// CIFAR-10 (Krizhevsky 2009) in its binary version: data_batch_1.bin to data_batch_5.bin to train, test_batch.bin to test, each a row of records of
-/// a label and 32 x 32 samples of red, of green and of blue. The names of the classes stand in batches.meta.txt; without it they are the usual ones.
+/// CIFAR-10 (Krizhevsky 2009) in its binary version: data_batch_1.bin to data_batch_5.bin for training, test_batch.bin for test. A record
+/// is a label and 32 x 32 samples each of red, green and blue. The class names come from batches.meta.txt if it exists.
 /// </summary>
 public sealed class Cifar10 : IImageData
 {
@@ -15,27 +15,33 @@ public sealed class Cifar10 : IImageData
     private const int MaxLabelBytes = 1 << 16;
     private const string LabelFile = "batches.meta.txt";
 
-    private static readonly string[] s_files = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"];
-    private static readonly string[] s_labels = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+    private static readonly string[] s_files =
+    [
+        "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin",
+    ];
+
+    private static readonly string[] s_labels =
+        ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
     private readonly byte[][] _files;
     private readonly int _train;
 
-    /// <summary>Reads the six files; the pictures are unpacked as they are asked for.</summary>
-    /// <param name="root">Their folder, or one in which they lie in cifar-10-batches-bin/.</param>
+    /// <summary>Reads the six files. Pictures are unpacked on request.</summary>
+    /// <param name="root">Their folder, or the parent of cifar-10-batches-bin/.</param>
     /// <param name="cancellation">Stops between pieces of the files.</param>
-    /// <exception cref="DatasetException">A file is not there, cannot be read, or holds anything but records.</exception>
+    /// <exception cref="DatasetException">A file is missing, cannot be read, or is malformed.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Cifar10(string root, CancellationToken cancellation = default)
     {
-        string folder = Find(root) ?? throw new DatasetException($"{root}: no binary version of CIFAR-10; expected {string.Join(", ", s_files)}.");
+        string folder = Find(root)
+            ?? throw new DatasetException($"{root}: no binary version of CIFAR-10; expected {string.Join(", ", s_files)}.");
         _files = [.. s_files.Select(name => ReadRecords(Path.Combine(folder, name), cancellation))];
         _train = _files[..^1].Sum(file => file.Length / Record);
         Count = _files.Sum(file => file.Length / Record);
         Labels = ReadLabels(Path.Combine(folder, LabelFile));
     }
 
-    /// <summary>The folder of the files: the root itself, or the one that the archive unpacks to; null if no file is there.</summary>
+    /// <summary>The folder of the files: the root, or cifar-10-batches-bin/ inside it; null if it has none of them.</summary>
     /// <param name="root">Where to look.</param>
     /// <returns>The folder.</returns>
     public static string? Find(string root) => DataFile.Folder([root, Path.Combine(root, "cifar-10-batches-bin")], s_files);
@@ -60,7 +66,8 @@ public sealed class Cifar10 : IImageData
     /// <inheritdoc cref="IImageData.Load"/>
     public ClassificationSample Load(int index)
     {
-        ReadOnlySpan<byte> record = RecordOf(index), red = record.Slice(1, Plane), green = record.Slice(1 + Plane, Plane), blue = record.Slice(1 + 2 * Plane, Plane);
+        ReadOnlySpan<byte> record = RecordOf(index);
+        ReadOnlySpan<byte> red = record.Slice(1, Plane), green = record.Slice(1 + Plane, Plane), blue = record.Slice(1 + 2 * Plane, Plane);
         byte[] pixels = new byte[3 * Plane];
         for (int i = 0; i < Plane; i++) (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]) = (red[i], green[i], blue[i]);
         return new ClassificationSample(new Image(Side, Side, 3, pixels), record[0]);
@@ -86,10 +93,13 @@ public sealed class Cifar10 : IImageData
     {
         long length = file.Length;
         if (length == 0 || length % Record != 0)
-            throw new DatasetException($"{path}: {length} bytes, the last record from byte {length / Record * Record} cut short; expected one or more records of {Record} bytes.");
+            throw new DatasetException(
+                $"{path}: {length} bytes, the last record from byte {length / Record * Record} cut short; expected one or more records of "
+                    + $"{Record} bytes.");
         byte[] bytes = DataFile.Read(path, file, 0, _ => length, gzip: false, cancellation);
         for (int at = 0; at < bytes.Length; at += Record)
-            if (bytes[at] >= s_labels.Length) throw new DatasetException($"{path}: label {bytes[at]} at byte {at}; expected 0 to {s_labels.Length - 1}.");
+            if (bytes[at] >= s_labels.Length)
+                throw new DatasetException($"{path}: label {bytes[at]} at byte {at}; expected 0 to {s_labels.Length - 1}.");
         return bytes;
     }
 
@@ -97,8 +107,11 @@ public sealed class Cifar10 : IImageData
     {
         if (!File.Exists(path)) return s_labels;
         using FileStream file = DataFile.Open(path);
-        byte[] bytes = DataFile.Read(path, file, 0, _ => file.Length <= MaxLabelBytes ? file.Length : throw new DatasetException($"{path}: {file.Length} bytes of names of classes; expected at most {MaxLabelBytes}."));
-        string[] labels = System.Text.Encoding.UTF8.GetString(bytes).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        return labels.Length == s_labels.Length ? labels : throw new DatasetException($"{path}: {labels.Length} names of classes; expected {s_labels.Length}.");
+        byte[] bytes = DataFile.Read(path, file, 0, _ => file.Length <= MaxLabelBytes ? file.Length
+            : throw new DatasetException($"{path}: {file.Length} bytes of names of classes; expected at most {MaxLabelBytes}."));
+        string[] labels = System.Text.Encoding.UTF8.GetString(bytes)
+            .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return labels.Length == s_labels.Length ? labels
+            : throw new DatasetException($"{path}: {labels.Length} names of classes; expected {s_labels.Length}.");
     }
 }

@@ -4,9 +4,9 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// A folder of pictures for each class, as torchvision's ImageFolder has it: CLASS/.../NAME.ext, or PART/CLASS/.../NAME.ext where the parts train, val (or
-/// valid) and test are split by their makers. Classes are in the ordinal order of their names, pictures in that of their paths; hidden files and folders
-/// are passed over. See <see cref="ImageFile.Extensions"/>.
+/// A folder per class, as in torchvision's ImageFolder: CLASS/.../NAME.ext, or PART/CLASS/.../NAME.ext with the official split train, val
+/// (or valid) and test. Classes and pictures are sorted by ordinal name. Hidden files and folders are skipped. See <see
+/// cref="ImageFile.Extensions"/>.
 /// </summary>
 public sealed class ClassFolder : IImageData
 {
@@ -19,7 +19,8 @@ public sealed class ClassFolder : IImageData
     /// <param name="root">The folder.</param>
     /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">
-    /// The folder does not exist or cannot be listed, holds fewer than two classes, a picture that is in none, or parts with different classes.
+    /// The folder does not exist or cannot be listed, holds fewer than two classes, a picture outside of any class, or parts with different
+    /// classes.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public ClassFolder(string root, CancellationToken cancellation = default)
@@ -27,8 +28,9 @@ public sealed class ClassFolder : IImageData
         _root = root;
         string[][] paths = [.. DataFile.Pictures(root, cancellation).Select(path => path.Split('/'))];
         ThrowIfAny(paths, path => path.Length < 2, "pictures outside of any class");
-        // A class may be called train, too; its pictures then lie right in it, and other classes beside it.
-        bool parts = paths.Any(path => PartOf(path[0]) is not null && path.Length > 2) || (paths.Length > 0 && paths.All(path => PartOf(path[0]) is not null));
+        // A class may be called train, too. Its pictures then lie directly in it, and other classes beside it.
+        bool parts = paths.Any(path => PartOf(path[0]) is not null && path.Length > 2)
+            || (paths.Length > 0 && paths.All(path => PartOf(path[0]) is not null));
         if (parts)
         {
             ThrowIfAny(paths, path => PartOf(path[0]) is null, "pictures outside of the parts");
@@ -36,7 +38,8 @@ public sealed class ClassFolder : IImageData
         }
         int level = parts ? 1 : 0;
         Labels = [.. paths.Select(path => path[level]).Distinct().Order(StringComparer.Ordinal)];
-        if (Labels.Count < 2) throw new DatasetException($"{root}: {paths.Length} pictures of {Labels.Count} classes; {Layout}, of two classes or more.");
+        if (Labels.Count < 2)
+            throw new DatasetException($"{root}: {paths.Length} pictures of {Labels.Count} classes; {Layout}, of two classes or more.");
         if (parts) ThrowIfClassesDiffer(paths);
 
         Dictionary<string, int> labels = Labels.Index().ToDictionary(entry => entry.Item, entry => entry.Index);
@@ -89,7 +92,9 @@ public sealed class ClassFolder : IImageData
         foreach (IGrouping<string, string[]> part in paths.GroupBy(path => path[0]))
         {
             string[] missing = [.. Labels.Except(part.Select(path => path[1]))];
-            if (missing.Length > 0) throw new DatasetException($"{_root}: no pictures in {part.Key} of {missing.Length} of the {Labels.Count} classes: {Few(missing)}; {Layout}.");
+            if (missing.Length > 0)
+                throw new DatasetException(
+                    $"{_root}: no pictures in {part.Key} of {missing.Length} of the {Labels.Count} classes: {Few(missing)}; {Layout}.");
         }
     }
 

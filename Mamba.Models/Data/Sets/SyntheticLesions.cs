@@ -6,12 +6,14 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// Drawn slices that look like brain MRI with tumours, so that everything runs with no data at all. Three channels stand for T1 before contrast,
-/// FLAIR, and T1 after contrast; patients have twenty slices from the base of the skull to its top. A quarter of the slices has no lesion, the others
-/// one to three of irregular shape: moderately bright in FLAIR, darker before contrast, sometimes with a bright rim after it. Fat, vessels, choroid
-/// plexus and the caps of the ventricles are bright too, and are not lesions.
+/// Synthetic brain MRI slices with tumours, so that everything runs without data. The channels are T1 before contrast, FLAIR and T1 after
+/// contrast. A patient has twenty slices from the base of the skull to its top. A quarter of the slices has no lesion; the others have one
+/// to three of irregular shape. A lesion is bright in FLAIR, darker before contrast, and sometimes has a bright rim after it. Fat, vessels,
+/// choroid plexus and the caps of the ventricles are bright without being lesions.
 /// </summary>
-/// <remarks>A slice is a function of the seed, its index and its size alone. Distances are in units of the head's half axes: 1 is the skin.</remarks>
+/// <remarks>
+/// A slice is a function of the seed, its index and its size alone. Distances are in units of the head's half axes: 1 is the skin.
+/// </remarks>
 public sealed class SyntheticLesions : IImageData
 {
     /// <summary>Slices of one patient.</summary>
@@ -19,12 +21,13 @@ public sealed class SyntheticLesions : IImageData
 
     // Intensities of 255 in T1 before contrast, FLAIR, T1 after contrast.
     private static readonly Vector3 s_air = new(4, 4, 4), s_fat = new(150, 170, 155), s_bone = new(26, 20, 28), s_fluid = new(38, 30, 42);
-    private static readonly Vector3 s_white = new(112, 92, 120), s_grey = new(86, 112, 100), s_cap = new(0, 42, 0), s_vessel = new(10, 45, 105);
+    private static readonly Vector3 s_white = new(112, 92, 120), s_grey = new(86, 112, 100);
+    private static readonly Vector3 s_cap = new(0, 42, 0), s_vessel = new(10, 45, 105);
 
     private readonly ulong _seed;
     private readonly int _height, _width;
 
-    /// <summary>Describes the set; nothing is drawn yet.</summary>
+    /// <summary>Describes the set. Images are made on request.</summary>
     /// <param name="seed">The seed.</param>
     /// <param name="count">The number of slices.</param>
     /// <param name="height">Rows of a slice.</param>
@@ -61,11 +64,14 @@ public sealed class SyntheticLesions : IImageData
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
         RandomStream random = new(_seed, $"synthetic/slice/{index}");
-        Head head = new(new RandomStream(_seed, $"synthetic/patient/{index / SlicesPerPatient}"), index % SlicesPerPatient / (SlicesPerPatient - 1f));
+        RandomStream patient = new(_seed, $"synthetic/patient/{index / SlicesPerPatient}");
+        Head head = new(patient, index % SlicesPerPatient / (SlicesPerPatient - 1f));
         Noise shape = new(ref random, 5, _width), tissue = new(ref random, 11, _width), folds = new(ref random, 17, _width);
         Noise texture = new(ref random, 60, _width), border = new(ref random, 13, _width);
         Blob[] vessels = [.. Enumerable.Range(0, 3 + random.NextInt(4)).Select(_ => Blob.Vessel(ref random))];
-        Blob[] lesions = random.NextDouble() < 0.25 ? [] : [.. Enumerable.Range(0, LesionCount(ref random)).Select(_ => Blob.Lesion(ref random))];
+        Blob[] lesions = random.NextDouble() < 0.25
+            ? []
+            : [.. Enumerable.Range(0, LesionCount(ref random)).Select(_ => Blob.Lesion(ref random))];
 
         Image image = new(_width, _height, 3), mask = new(_width, _height, 1);
         RandomStream grains = new(_seed, $"synthetic/grain/{index}");
@@ -130,7 +136,7 @@ public sealed class SyntheticLesions : IImageData
         return Vector3.Lerp(outer, s_air, Step(0.985f, 1.01f, r));
     }
 
-    /// <summary>White and grey matter, folds, ventricles; fluid is seen as far as <paramref name="clear"/> of lesion.</summary>
+    /// <summary>White and grey matter, folds and ventricles. Fluid is visible in proportion to <paramref name="clear"/>.</summary>
     private static Vector3 Brain(Vector2 p, float r, in Head head, float tissue, float fold, float grain, float clear)
     {
         float grey = Math.Clamp(0.35f + 1.3f * tissue + 0.75f * Step(0.55f, 0.78f, r), 0, 1);
@@ -154,7 +160,7 @@ public sealed class SyntheticLesions : IImageData
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Step(float from, float to, float x)
     {
-        // The reciprocal folds to a constant where the bounds are constants.
+        // With constant bounds the reciprocal is a constant.
         float t = Math.Clamp((x - from) * (1 / (to - from)), 0, 1);
         return t * t * (3 - 2 * t);
     }
@@ -166,7 +172,8 @@ public sealed class SyntheticLesions : IImageData
         pixel[1] = Grainy(colour.Y, (uint)(bits >> 16));
         pixel[2] = Grainy(colour.Z, (uint)(bits >> 32));
 
-        static byte Grainy(float value, uint bits) => (byte)Math.Clamp((int)(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * 0.05f + 0.5f), 0, 255);
+        static byte Grainy(float value, uint bits) =>
+            (byte)Math.Clamp((int)(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * 0.05f + 0.5f), 0, 255);
     }
 
     /// <summary>What the slices of a patient have in common, at one level.</summary>
@@ -182,12 +189,14 @@ public sealed class SyntheticLesions : IImageData
             double angle = random.NextDouble(-0.15, 0.15), width = random.NextDouble(0.68, 0.78), length = random.NextDouble(0.84, 0.93);
             (_sine, _cosine) = ((float)Math.Sin(angle), (float)Math.Cos(angle));
             _centre = new Vector2((float)random.NextDouble(-0.04, 0.04), (float)random.NextDouble(-0.03, 0.03));
-            Gain = new Vector3((float)random.NextDouble(0.88, 1.12), (float)random.NextDouble(0.88, 1.12), (float)random.NextDouble(0.88, 1.12));
+            Gain = new Vector3(
+                (float)random.NextDouble(0.88, 1.12), (float)random.NextDouble(0.88, 1.12), (float)random.NextDouble(0.88, 1.12));
             double direction = random.NextDouble(0, 2 * Math.PI);
             Bias = new Vector2((float)Math.Cos(direction), (float)Math.Sin(direction));
             float middle = 4 * level * (1 - level), swelling = (float)random.NextDouble(0.75, 1.2);
             Ventricle = swelling * Step(0.35f, 0.85f, middle);
-            _axes = new Vector2((float)width, (float)length) * (0.74f + 0.26f * MathF.Sqrt(1 - level * level * 0.9f)) * (0.85f + 0.15f * Step(0, 0.6f, middle));
+            _axes = new Vector2((float)width, (float)length)
+                * (0.74f + 0.26f * MathF.Sqrt(1 - level * level * 0.9f)) * (0.85f + 0.15f * Step(0, 0.6f, middle));
         }
 
         /// <summary>The gain of each channel.</summary>
@@ -209,20 +218,26 @@ public sealed class SyntheticLesions : IImageData
     }
 
     /// <summary>A soft ellipse in the brain.</summary>
-    private readonly record struct Blob(Vector2 Centre, Vector2 Axis, float Radius, float Stretch, float Softness, Vector3 Contrast, Vector3 Rim)
+    private readonly record struct Blob(
+        Vector2 Centre, Vector2 Axis, float Radius, float Stretch, float Softness, Vector3 Contrast, Vector3 Rim)
     {
         public static Blob Lesion(ref RandomStream random)
         {
-            float radius = (float)random.NextDouble(0.13, 0.29), flair = (float)random.NextDouble(34, 72), pre = (float)random.NextDouble(-25, 5);
+            float radius = (float)random.NextDouble(0.13, 0.29);
+            float flair = (float)random.NextDouble(34, 72), pre = (float)random.NextDouble(-25, 5);
             float post = (float)random.NextDouble(-10, 20), rim = random.NextDouble() < 0.4 ? (float)random.NextDouble(30, 70) : 0;
-            return At(ref random, 0.78f - radius, radius, (float)random.NextDouble(0.65, 1), 0.2f, new Vector3(pre, flair, post), new Vector3(0, 0, rim));
+            Vector3 contrast = new(pre, flair, post), rimContrast = new(0, 0, rim);
+            return At(ref random, 0.78f - radius, radius, (float)random.NextDouble(0.65, 1), 0.2f, contrast, rimContrast);
         }
 
-        public static Blob Vessel(ref RandomStream random) => At(ref random, 0.72f, (float)random.NextDouble(0.018, 0.035), 0.6f, 0.4f, default, default);
+        public static Blob Vessel(ref RandomStream random) =>
+            At(ref random, 0.72f, (float)random.NextDouble(0.018, 0.035), 0.6f, 0.4f, default, default);
 
-        private static Blob At(ref RandomStream random, float reach, float radius, float stretch, float softness, Vector3 contrast, Vector3 rim)
+        private static Blob At(
+            ref RandomStream random, float reach, float radius, float stretch, float softness, Vector3 contrast, Vector3 rim)
         {
-            double angle = random.NextDouble(0, 2 * Math.PI), distance = reach * Math.Sqrt(random.NextDouble(0.05, 1)), turn = random.NextDouble(0, Math.PI);
+            double angle = random.NextDouble(0, 2 * Math.PI);
+            double distance = reach * Math.Sqrt(random.NextDouble(0.05, 1)), turn = random.NextDouble(0, Math.PI);
             Vector2 centre = new((float)(distance * Math.Cos(angle)), (float)(distance * Math.Sin(angle)));
             return new Blob(centre, new Vector2((float)Math.Cos(turn), (float)Math.Sin(turn)), radius, stretch, softness, contrast, rim);
         }
@@ -242,7 +257,10 @@ public sealed class SyntheticLesions : IImageData
         public float Ramp(float distance) => distance > 1 + Softness ? 0 : Step(1 + Softness, 1 - Softness, distance);
     }
 
-    /// <summary>Smooth noise from about -1 to 1: random values on a coarse lattice, interpolated along columns a row at a time, and along the row where asked.</summary>
+    /// <summary>
+    /// Smooth noise from about -1 to 1: random values on a coarse lattice, interpolated along columns a row at a time, and along the row
+    /// where asked.
+    /// </summary>
     private sealed class Noise
     {
         private readonly int _cells;

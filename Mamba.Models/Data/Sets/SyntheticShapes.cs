@@ -5,8 +5,8 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// Drawn pictures of ten shapes, so that classification runs with no data at all. Place, size, turn, colours, shading and grain differ from picture to
-/// picture; the shapes take turns, so that the classes are equally frequent. They are not split: the parts are dealt at random.
+/// Drawn pictures of ten shapes, so that classification runs with no data at all. Place, size, turn, colours, shading and grain differ from
+/// picture to picture; the shapes take turns, so that the classes are equally frequent. They are not split: the parts are dealt at random.
 /// </summary>
 /// <remarks>A picture is a function of the seed, its index and its size alone. Shapes are drawn in units of their own radius.</remarks>
 public sealed class SyntheticShapes : IImageData
@@ -14,7 +14,7 @@ public sealed class SyntheticShapes : IImageData
     private readonly ulong _seed;
     private readonly int _height, _width;
 
-    /// <summary>Describes the set; nothing is drawn yet.</summary>
+    /// <summary>Describes the set. Images are made on request.</summary>
     /// <param name="seed">The seed.</param>
     /// <param name="count">The number of pictures.</param>
     /// <param name="height">Rows of a picture.</param>
@@ -32,7 +32,8 @@ public sealed class SyntheticShapes : IImageData
     public ModelTask Task => ModelTask.Classification;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Labels { get; } = ["disc", "ring", "square", "frame", "triangle", "cross", "star", "crescent", "stripes", "checkers"];
+    public IReadOnlyList<string> Labels { get; } =
+        ["disc", "ring", "square", "frame", "triangle", "cross", "star", "crescent", "stripes", "checkers"];
 
     /// <inheritdoc/>
     public int Count { get; }
@@ -61,7 +62,8 @@ public sealed class SyntheticShapes : IImageData
         for (int y = 0, at = 0; y < _height; y++)
             for (int x = 0; x < _width; x++, at += 3)
             {
-                Vector2 p = new Vector2(x + 0.5f, y + 0.5f) - centre, turned = new Vector2(cosine * p.X + sine * p.Y, cosine * p.Y - sine * p.X) / radius;
+                Vector2 p = new Vector2(x + 0.5f, y + 0.5f) - centre;
+                Vector2 turned = new Vector2(cosine * p.X + sine * p.Y, cosine * p.Y - sine * p.X) / radius;
                 // A pixel that the edge cuts is covered in part.
                 float cover = Math.Clamp(0.5f - Distance(label, turned) * radius, 0, 1);
                 Vector3 colour = Vector3.Lerp(ground, ink, cover) + new Vector3(Vector2.Dot(p, shade));
@@ -108,5 +110,6 @@ public sealed class SyntheticShapes : IImageData
     private static Vector3 Colour(ref RandomStream random, float low, float high) =>
         new(Between(ref random, low, high), Between(ref random, low, high), Between(ref random, low, high));
 
-    private static byte Grainy(float value, uint bits, float grain) => (byte)Math.Clamp(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * grain + 0.5f, 0, 255);
+    private static byte Grainy(float value, uint bits, float grain) =>
+        (byte)Math.Clamp(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * grain + 0.5f, 0, 255);
 }
