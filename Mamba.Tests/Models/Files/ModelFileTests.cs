@@ -61,6 +61,27 @@ internal sealed class ModelFileTests
         Assert.That(File.ReadAllBytes(_path), Is.EqualTo(first), "the same model gives the same bytes");
     }
 
+    /// <summary>The metadata as files of earlier versions have it: keys and words stay, and such files load.</summary>
+    [Test]
+    public void The_metadata_keep_their_keys_and_words()
+    {
+        RunData data = new(SplitProtocol.Image, 7, null, 64, 96) { SyntheticImages = 200 };
+        ModelConfig config = new(Classes: 2) { Width = 8, Depth = 2 };
+        ModelFile.Save(_path, Registry.Find("unet").Create(config), new ModelInfo("unet", config, ["a", "b"], Normalization.None(3), data));
+        using (SafetensorsFile file = SafetensorsFile.Open(_path))
+            Assert.That(file.Metadata, Is.EquivalentTo(new Dictionary<string, string>
+            {
+                ["format"] = "pt",
+                ["model"] = "unet",
+                ["task"] = "segmentation",
+                ["config"] = """{"input_channels":3,"classes":2,"width":8,"depth":2}""",
+                ["labels"] = """{"labels":["a","b"]}""",
+                ["normalization"] = """{"mean":[0,0,0],"std":[1,1,1]}""",
+                ["data"] = """{"protocol":"slice","seed":7,"synthetic":200,"height":64,"width":96}""",
+            }));
+        Assert.That(ModelFile.Load(_path).Info.Data, Is.EqualTo(data));
+    }
+
     [Test]
     public void A_foreign_or_damaged_weight_file_is_refused()
     {
