@@ -21,20 +21,22 @@ internal static class CommandLine
     /// <summary>Ended by Ctrl-C, as shells report it.</summary>
     public const int Interrupted = 130;
 
+    /// <summary>The tree of commands.</summary>
+    public static RootCommand Tree(Terminal terminal, CancellationToken stop) => new(
+        "Mamba vision models on the CPU: train, evaluate and run.\n\n" +
+        "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
+        "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
+    {
+        TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
+        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
+    };
+
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)
     {
-        RootCommand root = new(
-            "Mamba vision models on the CPU: train, evaluate and run.\n\n" +
-            "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
-            "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
-        {
-            TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
-            ModelsCommand.Create(terminal, stop), BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
-        };
-        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        ParseResult parsed = Tree(terminal, stop).Parse(args.Length == 0 ? ["--help"] : args);
         // A misspelt word leaves something else missing as well; the word is what the user can see.
-        if (parsed.Errors.Count > 0)
-            return Report(terminal, parsed.UnmatchedTokens is [string word, ..] ? $"unknown command or option '{word}'; see mamba --help" : parsed.Errors[0].Message);
+        if (Misspelling.Find(args, parsed) is { } misspelt) return Report(terminal, misspelt);
+        if (parsed.Errors.Count > 0) return Report(terminal, parsed.Errors[0].Message);
         try
         {
             return parsed.Invoke(new InvocationConfiguration
@@ -50,7 +52,7 @@ internal static class CommandLine
             terminal.Error.WriteLine("mamba: interrupted");
             return Interrupted;
         }
-        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
+        catch (Exception e) when (IsBadInput(e))
         {
             return Report(terminal, e.Message);
         }
@@ -64,12 +66,16 @@ internal static class CommandLine
         }
     }
 
+    /// <summary>Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.</summary>
+    public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
+
+    private static bool IsBadInput(Exception e) => e
+        is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException
+        or UnauthorizedAccessException or PlatformNotSupportedException;
+
     private static int Report(Terminal terminal, string message)
     {
         terminal.Error.WriteLine($"mamba: {Printable(message.ReplaceLineEndings(" "))}");
         return BadInput;
     }
-
-    /// <summary>Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.</summary>
-    public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 }
