@@ -26,7 +26,7 @@ internal static class BenchCommand
         Option<bool> train = Options.Flag("--train", "Measure training steps, not inference.");
         Option<int?> batch = Options.Integer(
             "--batch", "Images per step.",
-            $"1; with --train {StepConfig.BatchOfLargeImages}, or the recipe's up to {StepConfig.SmallImage}x{StepConfig.SmallImage}", 1, 4096);
+            $"1; {StepConfig.BatchOfLargeImages} with --train, the recipe's up to {StepConfig.SmallImage}x{StepConfig.SmallImage}", 1, 4096);
         Option<(int Height, int Width)?> size = Options.Size("the model's");
         Option<double?> seconds = Options.Number("--seconds", "Seconds per model.", Options.Short(DefaultSeconds));
         Option<int?> threads = Options.Threads();

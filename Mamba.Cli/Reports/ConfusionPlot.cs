@@ -25,10 +25,8 @@ internal static class ConfusionPlot
         string[] labels = [.. scores.Classes.Select(c => Short(c.Label))];
         PlotModel plot = new()
         {
-            Title = title,
-            Subtitle = "rows: true class; columns: predicted class; cells: images, shaded by their share of the row",
+            Title = $"{title}: images by true and predicted class",
             TitleFontSize = 15,
-            SubtitleFontSize = 12,
             Background = OxyColors.White,
             Culture = CultureInfo.InvariantCulture,
             DefaultFont = "Arial",

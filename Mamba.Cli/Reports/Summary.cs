@@ -31,7 +31,7 @@ internal static class Summary
         Line($"| learning rate | {run.LearningRate:G4}, {RunArguments.Name(run.Schedule)} |");
         Line($"| loss | {RunArguments.Name(run.Loss)}, batch {run.Batch} |");
         Line($"| epochs | {trainer.Epochs.Count} of {run.Epochs}{Best(trainer)} |");
-        if (trainer.Epochs.Count > 0) Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s on {run.Threads} threads |");
+        if (trainer.Epochs.Count > 0) Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s; threads: {run.Threads} |");
         Line($"| time | {Duration(TimeSpan.FromSeconds(trainer.Seconds))} |");
         if (hash is not null) Line($"| last.safetensors | SHA-256 `{hash}` |");
         if (test is null) return text.ToString();
