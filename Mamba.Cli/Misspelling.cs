@@ -26,7 +26,7 @@ internal static class Misspelling
         if (parsed.UnmatchedTokens is not [string first, ..]) return null;
         if (first.StartsWith('-')) return Option(first.Split('=', 2)[0], command, options);
         if (command.Subcommands.Count == 0) return $"'{first}': unexpected argument of '{command.Name}'; see {Help(command)}";
-        return $"'{first}': unknown command{Meant(first, command.Subcommands.Select(c => c.Name))}; see {Help(command)}";
+        return $"'{first}': unknown command{Hint(Meant(first, command.Subcommands.Select(c => c.Name)), command)}";
     }
 
     /// <summary>The word that was probably meant, as "; did you mean X?"; empty where none is near.</summary>
@@ -42,9 +42,12 @@ internal static class Misspelling
 
     private static string Option(string name, Command command, string[] options)
     {
-        string of = command is RootCommand ? "'mamba'" : $"'{command.Name}'", meant = Meant(name, options);
-        return $"{name}: unknown option of {of}{(meant.Length > 0 ? meant + " See" : "; see")} {Help(command)}";
+        string of = command is RootCommand ? "mamba" : command.Name;
+        return $"{name}: unknown option of '{of}'{Hint(Meant(name, options), command)}";
     }
+
+    /// <summary>What to type next.</summary>
+    private static string Hint(string meant, Command command) => $"{(meant.Length > 0 ? $"{meant} See" : "; see")} {Help(command)}";
 
     private static IEnumerable<string> Known(CommandResult result)
     {

@@ -93,7 +93,7 @@ internal sealed class TrainOptions
     public Option<int?> Keep { get; } = Options.Integer("--keep", "Checkpoints to keep.", $"{DefaultKeep}", 1, 1000);
 
     public Option<NonFiniteAction?> OnNonFinite { get; } =
-        Options.Choice<NonFiniteAction>("--on-nonfinite", "What to do when a loss is NaN.", "stop");
+        Options.Choice<NonFiniteAction>("--on-nonfinite", "Reaction to a NaN or infinite loss.", "stop");
 
     public Option<bool> CheckNumerics { get; } = Options.CheckNumerics();
 

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using Mamba.Cli;
 using Mamba.Cli.Reports;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 using Spectre.Console;
@@ -77,6 +79,45 @@ internal sealed class ReportTests : CliTest
         Assert.That(lines, Has.Length.EqualTo(Registry.Models.Count + 2).And.All.Length.LessThanOrEqualTo(80));
     }
 
+    [Test, Exercises("inspect", "--json")]
+    public void Tensors_and_metadata_in_JSON()
+    {
+        string path = In("w.safetensors");
+        Safetensors.Write(path, [("w", Tensor.Zeros(2, 1)), ("bn.running_mean", Tensor.Zeros(3))], new Dictionary<string, string> { ["note"] = "<1>" });
+        Assert.That(Succeeds("inspect", path, "--json").Out, Is.EqualTo($$"""
+            {
+              "file": "{{path}}",
+              "form": "safetensors",
+              "parameters": 2,
+              "elements": 5,
+              "bytes": 20,
+              "metadata": {
+                "note": "\u003C1\u003E"
+              },
+              "tensors": [
+                {
+                  "name": "w",
+                  "dtype": "F32",
+                  "shape": [
+                    2,
+                    1
+                  ],
+                  "bytes": 8
+                },
+                {
+                  "name": "bn.running_mean",
+                  "dtype": "F32",
+                  "shape": [
+                    3
+                  ],
+                  "bytes": 12
+                }
+              ]
+            }
+
+            """));
+    }
+
     [Test]
     public void The_options_of_a_run_in_JSON()
     {
@@ -126,9 +167,9 @@ internal sealed class ReportTests : CliTest
         using StringWriter output = new();
         ScoreReport.Table(new Terminal(output, TextWriter.Null), new ClassificationScores(0.5, 1 / 3.0, null, classes, new long[2, 2]));
         Assert.That(output.ToString(), Is.EqualTo("""
-            class  precision  recall      F1  images
-            cat       1.0000  0.5000  0.6667   12345
-            a?[31m    0.0000  0.0000  0.0000       1
+            class   precision  recall      F1  images
+            cat        1.0000  0.5000  0.6667   12345
+            a?[31m     0.0000  0.0000  0.0000       1
             macro F1 0.3333, accuracy 0.5000
 
             """));

@@ -45,7 +45,7 @@ internal sealed class RunPicturesTests : CliTest
         {
             Assert.That(sample, Does.Match(@"^\w+ taken for \w+ \d+ % shape_\d{5}$"));
             string[] words = sample.Split(' ');
-            int index = int.Parse(words[^1]["shape_".Length..], CultureInfo.InvariantCulture);
+            int index = int.Parse(words[^1]["shape_".Length..], CultureInfo.InvariantCulture) - 1;
             ClassificationSample truth = shapes.Load(index);
             Assert.That(words[0], Is.EqualTo(shapes.Labels[truth.Label]).And.Not.EqualTo(words[3]));
             byte[] pixels = ImageFile.Load(In("run", "samples", sample + ".png")).Pixels;
@@ -90,7 +90,7 @@ internal sealed class RunPicturesTests : CliTest
         (int Red, int Green, int Blue) Cell(string number)
         {
             (double x, double y) = Position(number);
-            XElement cell = svg.Descendants().Last(e => e.Name.LocalName == "rect" && e.Attribute("style")!.Value.Contains("fill:rgb")
+            XElement cell = svg.Descendants().Last(e => e.Name.LocalName == "rect" && e.Attribute("style")?.Value.Contains("fill:rgb") == true
                 && Number(e.Attribute("x")!.Value) < x && x < Number(e.Attribute("x")!.Value) + Number(e.Attribute("width")!.Value)
                 && Number(e.Attribute("y")!.Value) < y && y < Number(e.Attribute("y")!.Value) + Number(e.Attribute("height")!.Value));
             string style = cell.Attribute("style")!.Value, colour = style[(style.IndexOf("fill:rgb(", StringComparison.Ordinal) + 9)..];
