@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
@@ -27,30 +26,10 @@ public static class ModelFile
         ["format"] = "pt", // what PyTorch's own loader asks for
         ["model"] = info.Model,
         ["task"] = info.Entry.Task.ToString().ToLowerInvariant(),
-        ["config"] = Json(w =>
-        {
-            w.WriteNumber("input_channels", info.Config.InputChannels);
-            w.WriteNumber("classes", info.Config.Classes);
-            if (info.Config.ImageSize is { } size) w.WriteNumber("image_size", size);
-            if (info.Config.Patch is { } patch) w.WriteNumber("patch", patch);
-            if (info.Config.Width is { } width) w.WriteNumber("width", width);
-            if (info.Config.Depth is { } depth) w.WriteNumber("depth", depth);
-        }),
-        ["labels"] = Json(w => Strings(w, "labels", info.Labels)),
-        ["normalization"] = Json(w =>
-        {
-            Numbers(w, "mean", info.Normalization.Mean);
-            Numbers(w, "std", info.Normalization.Std);
-        }),
-        ["data"] = Json(w =>
-        {
-            w.WriteString("protocol", info.Data.Protocol.ToWord());
-            w.WriteNumber("seed", info.Data.Seed);
-            if (info.Data.Limit is { } limit) w.WriteNumber("limit", limit);
-            if (info.Data.SyntheticImages is { } drawn) w.WriteNumber("synthetic", drawn);
-            w.WriteNumber("height", info.Data.Height);
-            w.WriteNumber("width", info.Data.Width);
-        }),
+        ["config"] = JsonSerializer.Serialize(ConfigDocument.Of(info.Config), ModelJson.Default.ConfigDocument),
+        ["labels"] = JsonSerializer.Serialize(new LabelsDocument(info.Labels), ModelJson.Default.LabelsDocument),
+        ["normalization"] = JsonSerializer.Serialize(NormalizationDocument.Of(info.Normalization), ModelJson.Default.NormalizationDocument),
+        ["data"] = JsonSerializer.Serialize(DataDocument.Of(info.Data), ModelJson.Default.DataDocument),
     }, cancellation);
 
     /// <summary>Reads a model and its weights.</summary>
@@ -141,30 +120,4 @@ public static class ModelFile
     }
 
     private static float[] Floats(JsonElement json, string key) => [.. json.GetProperty(key).EnumerateArray().Select(n => n.GetSingle())];
-
-    private static void Strings(Utf8JsonWriter writer, string key, IEnumerable<string> values)
-    {
-        writer.WriteStartArray(key);
-        foreach (string value in values) writer.WriteStringValue(value);
-        writer.WriteEndArray();
-    }
-
-    private static void Numbers(Utf8JsonWriter writer, string key, IEnumerable<float> values)
-    {
-        writer.WriteStartArray(key);
-        foreach (float value in values) writer.WriteNumberValue(value);
-        writer.WriteEndArray();
-    }
-
-    private static string Json(Action<Utf8JsonWriter> write)
-    {
-        using MemoryStream buffer = new();
-        using (Utf8JsonWriter writer = new(buffer))
-        {
-            writer.WriteStartObject();
-            write(writer);
-            writer.WriteEndObject();
-        }
-        return Encoding.UTF8.GetString(buffer.ToArray());
-    }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -163,50 +162,7 @@ public sealed record RunArguments
 
     /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>
     /// <param name="stream">Where to.</param>
-    public void Write(Stream stream)
-    {
-        using Utf8JsonWriter w = new(stream, new JsonWriterOptions { Indented = true });
-        w.WriteStartObject();
-        w.WriteString("model", Model);
-        w.WriteString("data", Data);
-        w.WriteString("protocol", Name(Protocol));
-        w.WriteNumber("epochs", Epochs);
-        w.WriteNumber("batch", Batch);
-        w.WriteNumber("lr", LearningRate);
-        w.WriteString("schedule", Name(Schedule));
-        w.WriteString("optimizer", Name(Optimizer));
-        w.WriteNumber("weight-decay", WeightDecay);
-        w.WriteString("loss", Name(Loss));
-        w.WriteNumber("label-smoothing", LabelSmoothing);
-        Optional("mixup", MixUp);
-        Optional("ema", AverageDecay);
-        Optional("drop-path", Config.DropPath);
-        Optional("clip-norm", ClipNorm);
-        Optional("patience", Patience);
-        w.WriteString("augment", Name(Augment));
-        w.WriteString("normalize", Name(Normalization));
-        w.WriteNumber("seed", Seed);
-        w.WriteNumber("threads", Threads);
-        w.WriteString("size", string.Create(CultureInfo.InvariantCulture, $"{Height}x{Width}"));
-        w.WriteNumber("channels", Config.InputChannels);
-        Optional("patch", Config.Patch);
-        Optional("width", Config.Width);
-        Optional("depth", Config.Depth);
-        w.WriteString("init", Init);
-        Optional("limit", Limit);
-        w.WriteString("on-bad-image", Name(OnBadImage));
-        w.WriteNumber("cache-mb", CacheBytes >> 20);
-        w.WriteString("checkpoint-every", CheckpointEvery.ToString());
-        w.WriteNumber("keep", Keep);
-        w.WriteString("on-nonfinite", Name(OnNonFinite));
-        w.WriteEndObject();
-
-        void Optional(string key, double? value)
-        {
-            if (value is { } number) w.WriteNumber(key, number);
-            else w.WriteNull(key);
-        }
-    }
+    public void Write(Stream stream) => JsonSerializer.Serialize(stream, RunDocument.Of(this), RunJson.Default.RunDocument);
 
     /// <summary>The word for a choice, on the command line and in files.</summary>
     /// <param name="value">The choice.</param>

@@ -75,7 +75,7 @@ internal static class Layers
             new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs"], []),
             new("Reports", ["Reports"], ["Terminal"]),
             new("Commands", ["Commands"], ["Terminal", "Reports"]),
-            new("Program", ["Program.cs", "CommandLine.cs"], ["Terminal", "Commands"]),
+            new("Program", ["Program.cs", "CommandLine.cs", "Misspelling.cs"], ["Terminal", "Commands"]),
         ]),
     ];
 

@@ -74,8 +74,8 @@ internal sealed class CheckpointsCliTests
         Assert.That(code, Is.Zero);
         Assert.That(output.Split('\n', StringSplitOptions.TrimEntries), Is.EqualTo(new[]
         {
-            "name                           type  shape", "module.w                       F16   (3, 2)", "module.bn.running_mean         F32   (1)", "module.bn.num_batches_tracked  I64   ()",
-            "", "epoch: 7", "torch zip: 3 tensors, 6 parameters, 2 numbers in buffers, 24 bytes", "",
+            "name                           type  shape", "module.w                       F16   (3, 2)",
+            "module.bn.running_mean         F32   (1)", "module.bn.num_batches_tracked  I64   ()", "", "epoch: 7", "torch zip: 3 tensors, 6 parameters, 2 buffer elements, 24 bytes", "",
         }));
         using JsonDocument json = JsonDocument.Parse(Mamba("inspect", _checkpoint, "--json").Out);
         Assert.That(json.RootElement.GetProperty("form").GetString(), Is.EqualTo("torch zip"));

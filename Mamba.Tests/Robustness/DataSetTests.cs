@@ -18,7 +18,7 @@ internal sealed class DataSetTests : CliTest
 {
     private string Best => Path.Combine(In("run"), "weights", "best.safetensors");
 
-    [Test]
+    [Test, Exercises("eval", "--on-bad-image", "--split", "--json")]
     public void Bad_images_end_training_or_are_skipped_and_counted()
     {
         Write(30);
