@@ -9,32 +9,22 @@ namespace Mamba.Cli;
 /// <summary>The command line: parses, runs a verb, and turns what went wrong into one line and an exit code.</summary>
 internal static class CommandLine
 {
-    /// <summary>Everything went well.</summary>
-    public const int Success = 0;
-
-    /// <summary>The command ran, and its verdict is no.</summary>
-    public const int Failure = 1;
-
-    /// <summary>The command could not run: bad arguments, bad files.</summary>
-    public const int BadInput = 2;
-
-    /// <summary>Ended by Ctrl-C, as shells report it.</summary>
-    public const int Interrupted = 130;
+    /// <summary>The tree of commands.</summary>
+    public static RootCommand Tree(Terminal terminal, CancellationToken stop) => new(
+        "Mamba vision models on the CPU: train, evaluate and run.\n\n" +
+        "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
+        "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
+    {
+        TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
+        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
+    };
 
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)
     {
-        RootCommand root = new(
-            "Mamba vision models on the CPU: train, evaluate and run.\n\n" +
-            "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
-            "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
-        {
-            TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
-            ModelsCommand.Create(terminal, stop), BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
-        };
-        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        ParseResult parsed = Tree(terminal, stop).Parse(args.Length == 0 ? ["--help"] : args);
         // A misspelt word leaves something else missing as well; the word is what the user can see.
-        if (parsed.Errors.Count > 0)
-            return Report(terminal, parsed.UnmatchedTokens is [string word, ..] ? $"unknown command or option '{word}'; see mamba --help" : parsed.Errors[0].Message);
+        if (Misspelling.Find(args, parsed) is { } misspelt) return Report(terminal, misspelt);
+        if (parsed.Errors.Count > 0) return Report(terminal, parsed.Errors[0].Message);
         try
         {
             return parsed.Invoke(new InvocationConfiguration
@@ -48,9 +38,9 @@ internal static class CommandLine
         catch (OperationCanceledException)
         {
             terminal.Error.WriteLine("mamba: interrupted");
-            return Interrupted;
+            return ExitCode.Interrupted;
         }
-        catch (Exception e) when (e is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
+        catch (Exception e) when (IsBadInput(e))
         {
             return Report(terminal, e.Message);
         }
@@ -64,12 +54,13 @@ internal static class CommandLine
         }
     }
 
+    private static bool IsBadInput(Exception e) => e
+        is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException
+        or UnauthorizedAccessException or PlatformNotSupportedException;
+
     private static int Report(Terminal terminal, string message)
     {
-        terminal.Error.WriteLine($"mamba: {Printable(message.ReplaceLineEndings(" "))}");
-        return BadInput;
+        terminal.Error.WriteLine($"mamba: {PlainText.Printable(message.ReplaceLineEndings(" "))}");
+        return ExitCode.BadInput;
     }
-
-    /// <summary>Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.</summary>
-    public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 }

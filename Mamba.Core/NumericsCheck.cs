@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Mamba.Core.Nn;
 
 namespace Mamba.Core;
 
@@ -7,10 +6,10 @@ namespace Mamba.Core;
 /// Looks at all that a <see cref="Tape"/> records, as it comes: the result of every operator, and on the way back the gradient of every result. The first
 /// number that is not finite is a <see cref="NonFiniteException"/> with the operator and the nearest parameter. For diagnosis: it reads everything once more.
 /// </summary>
-/// <param name="parameters">The model's parameters, for their names.</param>
-public sealed class NumericsCheck(ParameterStore parameters)
+/// <param name="parameters">The model's parameters and buffers with their names, as <c>ParameterStore.All</c> lists them.</param>
+public sealed class NumericsCheck(IEnumerable<(string Name, Tensor Tensor)> parameters)
 {
-    private readonly Dictionary<Tensor, string> _names = parameters.All.ToDictionary(p => p.Tensor, p => p.Name);
+    private readonly Dictionary<Tensor, string> _names = parameters.ToDictionary(p => p.Tensor, p => p.Name);
     private string? _nearest;
 
     /// <summary>Looks at the results of an operator.</summary>

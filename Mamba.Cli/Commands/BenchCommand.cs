@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Measurement;
@@ -15,21 +14,28 @@ internal static class BenchCommand
 {
     private const double DefaultSeconds = 3;
 
+    private static readonly Column[] s_columns =
+    [
+        new("model", 15), new("batch", 5) { Number = true }, new("ms median", 9) { Number = true }, new("ms min", 8) { Number = true },
+        new("images/s", 8) { Number = true }, new("GFLOP/s", 7) { Number = true }, new("of peak", 7) { Number = true }, new("MiB", 5) { Number = true },
+    ];
+
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
-        Option<string?> model = Options.Text("--model", "NAME", "The model, see 'mamba models'. Default: all of them.");
-        Option<bool> train = Options.Flag("--train", "Measure a training step (forward, loss, backward, optimizer) instead of inference; it counts three forward passes.");
+        Option<string?> model = Options.Text("--model", "NAME", "Model, see 'mamba models'.", "all");
+        Option<bool> train = Options.Flag("--train", "Measure training steps, not inference.");
         Option<int?> batch = Options.Integer(
-            "--batch", $"Images a step. Default: 1; with --train {StepConfig.BatchOfLargeImages}, or the recipe's for images of up to {StepConfig.SmallImage}x{StepConfig.SmallImage}.", 1, 4096);
-        Option<(int Height, int Width)?> size = Options.Size("Rows and columns of the images. Default: the model's.");
-        Option<double?> seconds = Options.Number("--seconds", $"How long to repeat the step of a model; a slow one has up to four times as long to reach five repetitions. Default: {DefaultSeconds}.");
+            "--batch", "Images per step.",
+            $"1; {StepConfig.BatchOfLargeImages} with --train, the recipe's up to {StepConfig.SmallImage}x{StepConfig.SmallImage}", 1, 4096);
+        Option<(int Height, int Width)?> size = Options.Size("the model's");
+        Option<double?> seconds = Options.Number("--seconds", "Seconds per model.", Options.Short(DefaultSeconds));
         Option<int?> threads = Options.Threads();
-        Option<bool> json = Options.Flag("--json", "Print JSON.");
+        Option<bool> json = Options.Json();
         Command command = new(
             "bench",
-            "Measure the speed of models on this machine, a few seconds each: times of a step, operations a second (a multiply-add is two), and their share of the " +
-            "FMA peak, measured between the steps on as many threads. Memory is the largest resident memory of the process after a step, in MiB: the runtime and this model, since " +
-            "what the model before needed is given back first.\n\n" +
+            "Measure the speed of models on this machine.\n" +
+            "A multiply-add counts as two operations, a training step as three forward passes. The FMA peak is measured between the steps on as many threads. " +
+            "MiB is the largest resident memory of the process after a step. A slow model has up to four times the seconds, to reach five repetitions.\n\n" +
             "Example: mamba bench --model ul-vm-unet --train --threads 1")
         {
             model, train, batch, size, seconds, threads, json,
@@ -48,9 +54,11 @@ internal static class BenchCommand
     {
         if (!json)
         {
-            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{Processor.Name}, threads: {Workers.Count}, vectors: {Name(Isa.Current)}, FMA peak: {Roofline.FmaPeak():F0} GFLOP/s, {Mode(steps[0])}"));
-            terminal.Out.WriteLine($"{"model",-15} {"batch",5} {"ms median",10} {"ms min",9} {"images/s",9} {"GFLOP/s",8} {"of peak",7} {"MiB",6}");
+            terminal.Out.WriteLine(Processor.Name);
+            terminal.Out.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"threads: {Workers.Count}, vectors: {Name(Isa.Current)}, FMA peak: {Roofline.FmaPeak():F0} GFLOP/s, {Mode(steps[0])}"));
+            terminal.Out.WriteLine(TableReport.Header(s_columns));
         }
         ModelMeasurement[] results = LiveProgress.Show(terminal, "bench", steps.Length, report => Array.ConvertAll(steps, step =>
         {
@@ -59,36 +67,19 @@ internal static class BenchCommand
             report(Array.IndexOf(steps, step) + 1);
             return result;
         }));
-        if (json)
-            JsonReport.Write(terminal.Out, w =>
-            {
-                w.WriteStartArray();
-                foreach (ModelMeasurement result in results) Write(w, result);
-                w.WriteEndArray();
-            });
-        return CommandLine.Success;
+        if (json) JsonReport.Write(terminal.Out, Array.ConvertAll(results, Document), ReportJson.Default.BenchDocumentArray);
+        return ExitCode.Success;
     }
 
-    private static string Row(ModelMeasurement m) => string.Create(CultureInfo.InvariantCulture,
-        $"{m.Step.Entry.Name,-15} {m.Step.Batch,5} {m.Times.Median,10:F2} {m.Times.Min,9:F2} {m.ImagesPerSecond,9:F1} {m.Gigaflops,8:F1} {100 * m.PeakShare,5:F0} % {Mebibytes(m),6:F0}");
+    private static string Row(ModelMeasurement m) => TableReport.Row(
+        s_columns, m.Step.Entry.Name, Number(m.Step.Batch, "F0"), Number(m.Times.Median, "F2"), Number(m.Times.Min, "F2"), Number(m.ImagesPerSecond, "F1"),
+        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(Mebibytes(m), "F0"));
 
-    private static void Write(Utf8JsonWriter w, ModelMeasurement m)
-    {
-        w.WriteStartObject();
-        w.WriteString("model", m.Step.Entry.Name);
-        w.WriteString("mode", m.Step.Training ? "train" : "infer");
-        w.WriteNumber("batch", m.Step.Batch);
-        w.WriteNumber("threads", m.Threads);
-        w.WriteString("isa", Name(m.Isa));
-        w.WriteNumber("ms_median", m.Times.Median);
-        w.WriteNumber("ms_min", m.Times.Min);
-        w.WriteNumber("images_per_second", m.ImagesPerSecond);
-        w.WriteNumber("gflops", m.Gigaflops);
-        w.WriteNumber("peak_gflops", m.Times.MedianPeak);
-        w.WriteNumber("peak_share", m.PeakShare);
-        w.WriteNumber("peak_rss_mb", Mebibytes(m));
-        w.WriteEndObject();
-    }
+    private static BenchDocument Document(ModelMeasurement m) => new(
+        m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min, m.ImagesPerSecond,
+        m.Gigaflops, m.Times.MedianPeak, m.PeakShare, Mebibytes(m));
+
+    private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
     private static string Mode(StepConfig step) => step.Training ? "training steps" : "inference";
 

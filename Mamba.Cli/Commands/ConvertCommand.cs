@@ -9,11 +9,12 @@ internal static class ConvertCommand
 {
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
-        Argument<string> input = new("IN") { Description = "A PyTorch checkpoint (.pth, .pt, .bin, .th) or safetensors." };
-        Argument<string> output = new("OUT") { Description = "The safetensors file to write; one that exists is replaced." };
+        Argument<string> input = new("IN") { Description = "PyTorch checkpoint (.pth, .pt, .bin, .th) or safetensors." };
+        Argument<string> output = new("OUT") { Description = "Safetensors file to write; replaced if it exists." };
         Command command = new(
             "convert",
-            "Convert weights to safetensors. The state_dict is found, also under state_dict, model_state_dict or model; names and types stay.\n\n" +
+            "Convert weights to safetensors. Names and types stay.\n" +
+            "The state_dict is found at the top, or under state_dict, model_state_dict or model.\n\n" +
             "Example: mamba convert resnet20.th resnet20.safetensors")
         {
             input, output,
@@ -26,9 +27,11 @@ internal static class ConvertCommand
     {
         using WeightFile file = WeightFile.Open(input);
         if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
-        Safetensors.Write(output, file, new Dictionary<string, string>(file.Metadata) { ["format"] = "pt" }, stop); // what PyTorch's own loader asks for
-        terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
-        return CommandLine.Success;
+        Dictionary<string, string> metadata = new(file.Metadata) { ["format"] = "pt" }; // what PyTorch's own loader asks for
+        Safetensors.Write(output, file, metadata, stop);
+        terminal.Out.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
+        return ExitCode.Success;
     }
 
     /// <summary>The path without links, so that a file is known under all its names.</summary>
@@ -37,6 +40,9 @@ internal static class ConvertCommand
         path = Path.GetFullPath(path);
         if (Path.GetDirectoryName(path) is not { } parent) return path;
         path = Path.Combine(RealPath(parent), Path.GetFileName(path));
-        return (Directory.Exists(path) ? Directory.ResolveLinkTarget(path, returnFinalTarget: true) : File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true) : null)?.FullName ?? path;
+        FileSystemInfo? target = Directory.Exists(path) ? Directory.ResolveLinkTarget(path, returnFinalTarget: true)
+            : File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)
+            : null;
+        return target?.FullName ?? path;
     }
 }

@@ -2,8 +2,12 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Mamba.Core.Checkpoints;
-using Mamba.Models;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Files;
+using Mamba.Models.Inference;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -12,54 +16,60 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba infer</c>: masks, or classes, for images.</summary>
 internal static class InferCommand
 {
+    private const int DefaultTop = 5;
+
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
-        Argument<string[]> inputs = new("IMAGE|DIR") { Description = "Images, or folders of images; files named *_mask.* are skipped.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> inputs = new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
         Option<string> weights = Options.Weights();
-        Option<int?> top = Options.Integer("--top", "Classes to print an image. Default: 5.", 1);
-        Option<string?> output = Options.Text("--out", "DIR", "Where the results go. Default: runs/infer[-n].");
+        Option<int?> top = Options.Integer("--top", "Classes to print per image.", $"{DefaultTop}", 1);
+        Option<string?> output = Options.Text("--out", "DIR", "Folder of the results.", "runs/infer[-n]");
         Option<bool> checkNumerics = Options.CheckNumerics();
         Option<int?> threads = Options.Threads();
         Command command = new(
-            "infer", "Run trained weights on images. A segmentation model writes NAME_pred.png and NAME_overlay.png for each; a classifier prints the most probable classes and writes predictions.csv.\n\nExample: mamba infer --weights best.safetensors scans/ --out masks")
+            "infer",
+            "Run trained weights on images. Segmentation writes NAME_pred.png and NAME_overlay.png.\n" +
+            "Classification prints the most probable classes and writes predictions.csv.\n\n" +
+            "Example: mamba infer --weights best.safetensors scans/ --out masks")
         {
             inputs, weights, top, output, checkNumerics, threads,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            return Run(terminal, parsed.GetRequiredValue(weights), parsed.GetRequiredValue(inputs), parsed.GetValue(top) ?? 5, parsed.GetValue(output), parsed.GetValue(checkNumerics), stop);
+            Request request = new(parsed.GetRequiredValue(weights), parsed.GetValue(top) ?? DefaultTop, parsed.GetValue(checkNumerics));
+            return Run(terminal, request, parsed.GetRequiredValue(inputs), parsed.GetValue(output), stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, string weights, string[] inputs, int top, string? output, bool checkNumerics, CancellationToken stop)
+    private static int Run(Terminal terminal, Request request, string[] inputs, string? output, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
-        (string Path, string Name)[] images = Named(Find(inputs, stop));
-        foreach ((string path, _) in images)
+        (VisionModel model, ModelInfo info) = ModelFile.Load(request.Weights, stop);
+        Input[] images = Named(Find(inputs, stop));
+        foreach (Input input in images)
         {
             stop.ThrowIfCancellationRequested();
-            ImageFile.Load(path); // what cannot be read is refused before anything is written
+            ImageFile.Load(input.Path); // what cannot be read is refused before anything is written
         }
         output ??= RunFolder.NextFree("runs", "infer");
         if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
         Directory.CreateDirectory(output);
         if (info.Entry.Task == ModelTask.Classification)
         {
-            using Classifier classifier = new(model, info) { CheckNumerics = checkNumerics };
-            Classify(terminal, classifier, images, top, output, stop);
+            using Classifier classifier = new(model, info) { CheckNumerics = request.CheckNumerics };
+            Classify(terminal, classifier, images, request.Top, output, stop);
         }
         else
         {
-            using Segmenter segmenter = new(model, info) { CheckNumerics = checkNumerics };
+            using Segmenter segmenter = new(model, info) { CheckNumerics = request.CheckNumerics };
             Segment(terminal, segmenter, images, output, stop);
         }
         terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
-        return CommandLine.Success;
+        return ExitCode.Success;
     }
 
-    private static void Segment(Terminal terminal, Segmenter segmenter, (string Path, string Name)[] images, string output, CancellationToken stop)
+    private static void Segment(Terminal terminal, Segmenter segmenter, Input[] images, string output, CancellationToken stop)
     {
         segmenter.Segment(ImageFile.Load(images[0].Path)); // the first pass compiles the kernels, and is not timed
         foreach ((string path, string name) in images)
@@ -68,14 +78,15 @@ internal static class InferCommand
             Image image = ImageFile.Load(path);
             Segmentation result = segmenter.Segment(image);
             ImageFile.SavePng(Path.Combine(output, name + "_pred.png"), result.Mask);
-            ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Pictures.Overlay(image, result.Mask, Pictures.Prediction));
-            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
+            ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Overlays.Overlay(image, result.Mask, Overlays.Prediction));
+            terminal.Out.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
         }
     }
 
-    private static void Classify(Terminal terminal, Classifier classifier, (string Path, string Name)[] images, int top, string output, CancellationToken stop)
+    private static void Classify(Terminal terminal, Classifier classifier, Input[] images, int top, string output, CancellationToken stop)
     {
-        classifier.Classify(ImageFile.Load(images[0].Path));
+        classifier.Classify(ImageFile.Load(images[0].Path)); // compiles the kernels, as above
         StringBuilder table = new("image,rank,class,probability\n");
         foreach ((string path, string name) in images)
         {
@@ -84,8 +95,8 @@ internal static class InferCommand
             ClassProbability[] best = [.. result.Classes.Take(top)];
             for (int rank = 0; rank < best.Length; rank++)
                 table.Append(CultureInfo.InvariantCulture, $"{Quoted(name)},{rank + 1},{Quoted(best[rank].Label)},{best[rank].Probability:F6}\n");
-            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{name}: {string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")))}, {result.Milliseconds:F1} ms"));
+            string classes = string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")));
+            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {classes}, {result.Milliseconds:F1} ms"));
         }
         AtomicFile.Write(Path.Combine(output, "predictions.csv"), stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
     }
@@ -113,13 +124,22 @@ internal static class InferCommand
     }
 
     /// <summary>Names for the results: the file's name, with its folder's in front where two files share one.</summary>
-    private static (string Path, string Name)[] Named(List<string> paths)
+    private static Input[] Named(List<string> paths)
     {
         string[] distinct = [.. paths.Select(Path.GetFullPath).Distinct()];
-        HashSet<string> shared = [.. distinct.GroupBy(p => Path.GetFileNameWithoutExtension(p)).Where(g => g.Count() > 1).Select(g => g.Key)];
-        (string Path, string Name)[] named = [.. distinct.Select(p => (p, Path.GetFileNameWithoutExtension(p) is var name && shared.Contains(name) ? $"{Path.GetFileName(Path.GetDirectoryName(p))}_{name}" : name))];
+        HashSet<string> shared = [.. distinct.GroupBy(Stem).Where(g => g.Count() > 1).Select(g => g.Key)];
+        Input[] named = [.. distinct.Select(p => new Input(p, shared.Contains(Stem(p)) ? $"{Path.GetFileName(Path.GetDirectoryName(p))}_{Stem(p)}" : Stem(p)))];
         if (named.GroupBy(n => n.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
-            throw new ArgumentException($"{string.Join(" and ", twice.Select(t => t.Path))} would both be written as {twice.Key}_pred.png; run them apart");
+            throw new ArgumentException(
+                $"{string.Join(" and ", twice.Select(t => t.Path))} would both be written as {twice.Key}; run them one by one, each with its own --out");
         return named;
+
+        static string Stem(string path) => Path.GetFileNameWithoutExtension(path);
     }
+
+    /// <summary>An image, and the name of its results.</summary>
+    private sealed record Input(string Path, string Name);
+
+    /// <summary>How to run.</summary>
+    private sealed record Request(string Weights, int Top, bool CheckNumerics);
 }

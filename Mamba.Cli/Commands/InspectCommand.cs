@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using Mamba.Cli.Reports;
 using Mamba.Core.Checkpoints;
 
@@ -9,13 +8,13 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba inspect</c>: what is in a file of weights.</summary>
 internal static class InspectCommand
 {
-    private const int WidestName = 72;
+    private static readonly Column[] s_columns = [new("name"), new("type"), new("shape")];
 
     public static Command Create(Terminal terminal)
     {
-        Argument<string> path = new("FILE") { Description = "Weights: safetensors or a PyTorch checkpoint." };
-        Option<bool> json = Options.Flag("--json", "Print JSON.");
-        Command command = new("inspect", "List the tensors of a file of weights, with what stands beside them.\n\nExample: mamba inspect resnet20.th") { path, json };
+        Argument<string> path = new("FILE") { Description = "Weights, safetensors or PyTorch." };
+        Option<bool> json = Options.Json();
+        Command command = new("inspect", "List the tensors and the metadata of a weight file.\n\nExample: mamba inspect resnet20.th") { path, json };
         command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(path), parsed.GetValue(json)));
         return command;
     }
@@ -25,49 +24,27 @@ internal static class InspectCommand
         using WeightFile file = WeightFile.Open(path);
         long parameters = file.Names.Where(n => IsParameter(file, n)).Sum(n => (long)file.Count(n));
         long elements = file.Names.Sum(n => (long)file.Count(n)), bytes = file.Names.Sum(file.ByteCount);
-        if (json) JsonReport.Write(terminal.Out, w => Write(w, file, parameters, elements, bytes));
-        else
+        if (json)
         {
-            int width = Math.Clamp(file.Names.Select(n => n.Length).DefaultIfEmpty().Max(), 4, WidestName);
-            terminal.Out.WriteLine($"{"name".PadRight(width)}  {"type",-4}  shape");
-            foreach (string name in file.Names)
-                terminal.Out.WriteLine($"{CommandLine.Printable(name).PadRight(width)}  {file.DType(name),-4}  ({string.Join(", ", file.Shape(name))})");
-            terminal.Out.WriteLine();
-            foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine($"{CommandLine.Printable(key)}: {CommandLine.Printable(value)}");
-            terminal.Out.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, {elements - parameters:N0} numbers in buffers, {bytes:N0} bytes"));
+            TensorDocument[] tensors = [.. file.Names.Select(n => new TensorDocument(n, file.DType(n), file.Shape(n), file.ByteCount(n)))];
+            InspectDocument document = new(file.Path, file.Form, parameters, elements, bytes, file.Metadata, tensors);
+            JsonReport.Write(terminal.Out, document, ReportJson.Default.InspectDocument);
+            return ExitCode.Success;
         }
-        return CommandLine.Success;
+        TableReport.Write(terminal, s_columns, file.Names.Select(n => (string[])
+            [PlainText.Printable(n), file.DType(n), $"({string.Join(", ", file.Shape(n))})"]));
+        terminal.Out.WriteLine();
+        foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine($"{PlainText.Printable(key)}: {PlainText.Printable(value)}");
+        terminal.Out.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, {elements - parameters:N0} buffer elements, {bytes:N0} bytes"));
+        return ExitCode.Success;
     }
 
-    /// <summary>Weight files do not tell parameters from buffers; PyTorch's buffers are integers or a batch norm's statistics, with few exceptions.</summary>
+    /// <summary>
+    /// Weight files do not tell parameters from buffers. PyTorch's buffers are integers or a batch norm's statistics, with few exceptions.
+    /// </summary>
     private static bool IsParameter(WeightFile file, string name) =>
-        file.DType(name) is "F64" or "F32" or "F16" or "BF16" && !name.EndsWith("running_mean", StringComparison.Ordinal) && !name.EndsWith("running_var", StringComparison.Ordinal);
-
-    private static void Write(Utf8JsonWriter w, WeightFile file, long parameters, long elements, long bytes)
-    {
-        w.WriteStartObject();
-        w.WriteString("file", file.Path);
-        w.WriteString("form", file.Form);
-        w.WriteNumber("parameters", parameters);
-        w.WriteNumber("elements", elements);
-        w.WriteNumber("bytes", bytes);
-        w.WriteStartObject("metadata");
-        foreach ((string key, string value) in file.Metadata) w.WriteString(key, value);
-        w.WriteEndObject();
-        w.WriteStartArray("tensors");
-        foreach (string name in file.Names)
-        {
-            w.WriteStartObject();
-            w.WriteString("name", name);
-            w.WriteString("dtype", file.DType(name));
-            w.WriteStartArray("shape");
-            foreach (int extent in file.Shape(name)) w.WriteNumberValue(extent);
-            w.WriteEndArray();
-            w.WriteNumber("bytes", file.ByteCount(name));
-            w.WriteEndObject();
-        }
-        w.WriteEndArray();
-        w.WriteEndObject();
-    }
+        file.DType(name) is "F64" or "F32" or "F16" or "BF16"
+        && !name.EndsWith("running_mean", StringComparison.Ordinal) && !name.EndsWith("running_var", StringComparison.Ordinal);
 }

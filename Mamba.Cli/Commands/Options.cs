@@ -3,18 +3,34 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Mamba.Core;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
-using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 
 /// <summary>Options with their checks: what does not fit is refused by name, with what was expected.</summary>
 internal static class Options
 {
+    /// <summary>What stands between a description and a default value.</summary>
+    public const string DefaultMark = " Default: ";
+
+    /// <summary>A description with its default value.</summary>
+    /// <param name="text">A sentence.</param>
+    /// <param name="value">The value; null where there is no default to tell.</param>
+    public static string Describe(string text, string? value) => value is null ? text : $"{text}{DefaultMark}{value}.";
+
+    /// <summary>A number as short as people write it: 3e-4, 0.01, 2048.</summary>
+    public static string Short(double value) =>
+        value.ToString(value is > 0 and < 0.01 ? "0.##e-0" : "G4", CultureInfo.InvariantCulture);
+
     /// <summary>A whole number within bounds; null where it is not given.</summary>
-    public static Option<int?> Integer(string name, string description, int low, int high = int.MaxValue) => new(name)
+    public static Option<int?> Integer(string name, string description, string? otherwise, int low, int high = int.MaxValue) => new(name)
     {
-        Description = description,
+        Description = Describe(description, otherwise),
         HelpName = "N",
         CustomParser = result => Parse<int?>(
             result, name, high == int.MaxValue ? $"a whole number of at least {low}" : $"a whole number from {low} to {high}",
@@ -22,28 +38,30 @@ internal static class Options
     };
 
     /// <summary>A number above (or at) zero; null where it is not given.</summary>
-    public static Option<double?> Number(string name, string description, bool orZero = false) => new(name)
+    public static Option<double?> Number(string name, string description, string? otherwise, bool orZero = false) => new(name)
     {
-        Description = description,
+        Description = Describe(description, otherwise),
         HelpName = "X",
         CustomParser = result => Parse<double?>(
             result, name, orZero ? "a number of at least 0" : "a number above 0",
-            text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && (value > 0 || (orZero && value == 0)) ? value : null),
+            text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+                && double.IsFinite(value) && (value > 0 || (orZero && value == 0)) ? value : null),
     };
 
     /// <summary>A seed: any whole number from 0.</summary>
-    public static Option<ulong?> Seed(string description) => new("--seed")
+    public static Option<ulong?> Seed() => new("--seed")
     {
-        Description = description,
+        Description = Describe("Random seed.", "0"),
         HelpName = "N",
         CustomParser = result => Parse<ulong?>(
-            result, "--seed", "a whole number of at least 0", text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null),
+            result, "--seed", "a whole number of at least 0",
+            text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null),
     };
 
     /// <summary>A number from 0 to 1; null where it is not given.</summary>
-    public static Option<double?> Share(string name, string description) => new(name)
+    public static Option<double?> Share(string name, string description, string? otherwise) => new(name)
     {
-        Description = description,
+        Description = Describe(description, otherwise),
         HelpName = "X",
         CustomParser = result => Parse<double?>(
             result, name, "a number from 0 to 1",
@@ -53,53 +71,57 @@ internal static class Options
     /// <summary>One of the words of an enumeration; null where it is not given.</summary>
     /// <param name="name">The option.</param>
     /// <param name="description">What it is for.</param>
+    /// <param name="otherwise">The default.</param>
     /// <param name="alone">What the option means without a word; null if it needs one.</param>
-    public static Option<T?> Choice<T>(string name, string description, T? alone = null) where T : struct, Enum
+    public static Option<T?> Choice<T>(string name, string description, string? otherwise, T? alone = null) where T : struct, Enum
     {
         T[] values = Enum.GetValues<T>();
+        string expected = string.Join(" or ", values.Select(RunArguments.Name));
         return new Option<T?>(name)
         {
-            Description = description,
+            Description = Describe(description, otherwise),
             HelpName = string.Join('|', values.Select(RunArguments.Name)),
             Arity = alone is null ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
             CustomParser = result => result.Tokens.Count == 0 && alone is not null ? alone : Parse<T?>(
-                result, name, string.Join(" or ", values.Select(RunArguments.Name)), text => values.Where(v => RunArguments.Name(v) == text).Select(v => (T?)v).FirstOrDefault()),
+                result, name, expected, text => values.Where(v => RunArguments.Name(v) == text).Select(v => (T?)v).FirstOrDefault()),
         };
     }
 
     /// <summary>Height and width, as 256x320; one number for both.</summary>
-    public static Option<(int Height, int Width)?> Size(string description) => new("--size")
+    public static Option<(int Height, int Width)?> Size(string otherwise) => new("--size")
     {
-        Description = description,
+        Description = Describe("Input height and width.", otherwise),
         HelpName = "HxW",
         CustomParser = result => Parse<(int, int)?>(result, "--size", $"HxW, as 256x256, each from 16 to {RunData.MaxSide}", text =>
         {
             string[] parts = text.Split('x', 'X');
-            int[] sides = [.. parts.Select(p => int.TryParse(p, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is >= 16 and <= RunData.MaxSide ? n : 0)];
+            int[] sides = [.. parts.Select(Side)];
             return parts.Length is 1 or 2 && sides.All(n => n > 0) ? (sides[0], sides[^1]) : null;
         }),
     };
 
     /// <summary>How often a checkpoint is written; null where it is not given.</summary>
-    public static Option<CheckpointInterval?> Interval(string name, string description) => new(name)
+    public static Option<CheckpointInterval?> Interval(string name, string description, string otherwise) => new(name)
     {
-        Description = description,
+        Description = Describe(description, otherwise),
         HelpName = "TIME",
         CustomParser = result => Parse(result, name, "a time such as 30s, 5m or 1h, or epoch", CheckpointInterval.Parse),
     };
 
-    public static Option<string?> Text(string name, string help, string description) => new(name) { Description = description, HelpName = help };
+    public static Option<string?> Text(string name, string help, string description, string? otherwise = null) =>
+        new(name) { Description = Describe(description, otherwise), HelpName = help };
 
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
 
-    public static Option<OnBadImage?> OnBadImage() =>
-        Choice<OnBadImage>("--on-bad-image", "An image that cannot be read, or whose mask does not fit, ends the command (fail) or is passed over and counted (skip). Default: fail.");
+    public static Option<bool> Json() => Flag("--json", "Print JSON.");
 
-    public static Option<bool> CheckNumerics() => Flag("--check-numerics", "Look at the result of every operator, and name the first that is infinite or no number. Slower.");
+    public static Option<OnBadImage?> OnBadImage() => Choice<OnBadImage>("--on-bad-image", "What to do with an unreadable image.", "fail");
 
-    public static Option<int?> Threads() => Integer("--threads", "Threads; results do not depend on it. Default: all processors.", 1, 1024);
+    public static Option<bool> CheckNumerics() => Flag("--check-numerics", "Name the first operator that gives NaN.");
 
-    public static Option<string> Weights() => new("--weights") { Description = "Weights that 'mamba train' wrote.", HelpName = "FILE", Required = true };
+    public static Option<int?> Threads() => Integer("--threads", "Threads; results stay the same.", "all processors", 1, 1024);
+
+    public static Option<string> Weights() => new("--weights") { Description = "Weights written by 'mamba train'.", HelpName = "FILE", Required = true };
 
     /// <summary>Sets the number of threads, if given, and tells which it is.</summary>
     public static int Apply(ParseResult parsed, Option<int?> threads)
@@ -108,22 +130,25 @@ internal static class Options
         return Workers.Count;
     }
 
-    private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
-    {
-        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
-        T? value = parse(text);
-        if (value is null) result.AddError($"{name} is '{text}'; expected {expected}");
-        return value;
-    }
-
-    /// <summary>Opens the data that a name stands for; of drawn images, as many as the limit says.</summary>
+    /// <summary>Opens the data that a name stands for; of synthetic images, as many as the limit says.</summary>
     /// <exception cref="ArgumentException">It is for another task.</exception>
     public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width, CancellationToken stop)
     {
         IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data, stop)
             : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
             : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
-        return opened.Task == task ? opened
-            : throw new ArgumentException($"{data} holds images for {opened.Task.ToString().ToLowerInvariant()}, and the model is for {task.ToString().ToLowerInvariant()}");
+        if (opened.Task == task) return opened;
+        throw new ArgumentException($"{data} holds images for {RunArguments.Name(opened.Task)}, and the model is for {RunArguments.Name(task)}");
+    }
+
+    private static int Side(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is >= 16 and <= RunData.MaxSide ? n : 0;
+
+    private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
+    {
+        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        T? value = parse(text);
+        if (value is null) result.AddError($"{name} is '{text}'; expected {expected}");
+        return value;
     }
 }

@@ -6,7 +6,7 @@ namespace Mamba.Cli.Commands;
 
 /// <summary>
 /// A file with the options of a training run, named as on the command line: {"model": "unet", "lr": 3e-4}. It is read as if they had been typed, so that the
-/// same checks hold; what is typed besides comes first. The recipes of the paper are built in, and found by the model's name.
+/// same checks hold. An option that is typed as well overrides the file. The recipes of the paper are built in, and found by the model's name.
 /// </summary>
 internal static class Recipe
 {
@@ -14,7 +14,10 @@ internal static class Recipe
 
     /// <summary>The names of the built-in recipes.</summary>
     public static IReadOnlyList<string> Names { get; } =
-        [.. typeof(Recipe).Assembly.GetManifestResourceNames().Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Select(n => n[Prefix.Length..^Suffix.Length]).Order(StringComparer.Ordinal)];
+    [
+        .. typeof(Recipe).Assembly.GetManifestResourceNames().Where(n => n.StartsWith(Prefix, StringComparison.Ordinal))
+            .Select(n => n[Prefix.Length..^Suffix.Length]).Order(StringComparer.Ordinal),
+    ];
 
     /// <summary>Reads a recipe and puts its options before those that were typed.</summary>
     /// <param name="name">A file, or the name of a built-in recipe.</param>
@@ -36,14 +39,14 @@ internal static class Recipe
         foreach ((string key, string? value) in Parse(name, bytes))
         {
             if (key == Note) note = value;
-            else if (!command.Options.Any(o => o.Name == "--" + key)) throw new ArgumentException($"{name}: unknown option '{key}'; expected those of 'mamba train', without the dashes");
+            else if (!command.Options.Any(o => o.Name == "--" + key)) throw Unknown(name, key, command);
             else if (value is not null && !given.Contains("--" + key)) words.Add($"--{key}={value}"); // in one word, so that no value is taken for another option
         }
         foreach (Token token in typed.Tokens.Skip(1)) words.Add(token.Value);
         // Words of a file are words: none stands for a further file of them, as '@FILE' does when it is typed.
         ParseResult all = command.Parse([.. words.Skip(1)], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (all.Errors.Count > 0) throw new ArgumentException($"{name}: {all.Errors[0].Message}");
-        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {CommandLine.Printable(note)}");
+        if (note is not null && !given.Contains("--init")) terminal.WriteLine($"note: {PlainText.Printable(note)}");
         return all;
     }
 
@@ -62,13 +65,13 @@ internal static class Recipe
             HashSet<string> seen = [];
             foreach (JsonProperty property in document.RootElement.EnumerateObject())
             {
-                if (!seen.Add(property.Name)) throw new ArgumentException($"{name}: option '{property.Name}' stands there twice");
+                if (!seen.Add(property.Name)) throw new ArgumentException($"{name}: option '{property.Name}' is repeated");
                 options.Add((property.Name, property.Value.ValueKind switch
                 {
                     JsonValueKind.Null => null,
                     JsonValueKind.String => property.Value.GetString(),
                     JsonValueKind.Number => property.Value.GetRawText(),
-                    _ => throw new ArgumentException($"{name}: option '{property.Name}' is {property.Value.ValueKind}; expected a number, a string or null"),
+                    JsonValueKind kind => throw new ArgumentException($"{name}: option '{property.Name}' is {kind}; expected a number, a string or null"),
                 }));
             }
             return options;
@@ -84,7 +87,14 @@ internal static class Recipe
         const int Limit = 1 << 20;
         FileInfo file = new(path);
         if (!file.Exists) throw new FileNotFoundException($"{path}: no such recipe; expected a file, or one of {string.Join(", ", Names)}");
-        return file.Length <= Limit ? File.ReadAllBytes(path) : throw new ArgumentException($"{path}: no recipe: {file.Length} bytes, expected at most {Limit}");
+        if (file.Length > Limit) throw new ArgumentException($"{path}: no recipe: {file.Length} bytes, expected at most {Limit}");
+        return File.ReadAllBytes(path);
+    }
+
+    private static ArgumentException Unknown(string name, string key, Command command)
+    {
+        string meant = Misspelling.Meant(key, command.Options.Select(o => o.Name.TrimStart('-')));
+        return new ArgumentException($"{name}: unknown option '{key}'{(meant.Length > 0 ? meant : $"; see mamba {command.Name} --help")}");
     }
 
     private static byte[] BuiltIn(string name)

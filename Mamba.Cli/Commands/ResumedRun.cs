@@ -6,7 +6,7 @@ using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
 
-/// <summary>A run that goes on: its folder, locked, and the state that it goes on from.</summary>
+/// <summary>A run that is resumed: its folder, locked, and its last state.</summary>
 internal sealed class ResumedRun : IDisposable
 {
     private readonly SafetensorsFile? _checkpoint;
@@ -20,7 +20,7 @@ internal sealed class ResumedRun : IDisposable
         Folder = RunFolder.Open(path);
         try
         {
-            _checkpoint = Folder.OpenCheckpoint(damage => terminal.WriteLine($"{damage}; set aside, the checkpoint before it is taken"));
+            _checkpoint = Folder.OpenCheckpoint(damage => terminal.WriteLine($"{damage}; set aside, the checkpoint before it is used"));
             State = _checkpoint is null ? null : TrainingState.Read(_checkpoint);
         }
         catch
@@ -32,21 +32,22 @@ internal sealed class ResumedRun : IDisposable
 
     public RunFolder Folder { get; }
 
-    /// <summary>Where the run goes on; null if it was killed before its first checkpoint and starts again.</summary>
+    /// <summary>Where the run is resumed; null if it was killed before its first checkpoint and starts again.</summary>
     public TrainingState? State { get; }
 
     /// <summary>Refuses options beside --resume that could change the run.</summary>
     /// <exception cref="ArgumentException">There is one.</exception>
     public static void ThrowIfMixed(ParseResult typed, params Option[] allowed)
     {
+        string can = string.Join(" and ", allowed.Skip(1).Select(o => o.Name));
         foreach (Option option in typed.CommandResult.Command.Options)
             if (!allowed.Contains(option) && typed.GetResult(option) is { Implicit: false })
-                throw new ArgumentException($"{option.Name} cannot be given with --resume, which takes the options of the run's args.json; {string.Join(" and ", allowed.Skip(1).Select(o => o.Name))} can");
+                throw new ArgumentException($"{option.Name} cannot be given with --resume, which uses the options in the run's args.json; {can} can");
     }
 
-    /// <summary>Puts a trainer where the run stands.</summary>
+    /// <summary>Restores a trainer to the state of the run.</summary>
     /// <param name="trainer">A trainer of the same model, data and plan.</param>
-    /// <param name="identity">What the run is, by its options and images as they are now.</param>
+    /// <param name="identity">The hash of the run's options and images as they are now.</param>
     /// <exception cref="CheckpointException">The checkpoint is of another run.</exception>
     public void Restore(Trainer trainer, string identity)
     {
@@ -55,10 +56,13 @@ internal sealed class ResumedRun : IDisposable
             _terminal.WriteLine($"{Folder.Path}: no checkpoint yet; the run starts again");
             return;
         }
-        if (State.Run != identity) throw new CheckpointException($"{_checkpoint!.Path}: the options or the images of the run are no longer those of its checkpoint");
+        if (State.Run != identity)
+            throw new CheckpointException($"{_checkpoint!.Path}: the options or the images of the run are no longer those of its checkpoint");
         using (_checkpoint) trainer.Restore(_checkpoint!, State); // closed, so that it can be removed when newer ones are there
-        _terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Folder.Path}: goes on in epoch {State.Epoch} after {State.Images} of its images"));
-        if (State.Width != Isa.Current.ToString()) _terminal.WriteLine($"note: the run began with vector width {State.Width} and goes on with {Isa.Current}: its numbers will differ in their last bits from those of a run that was not interrupted");
+        _terminal.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{Folder.Path}: resumes in epoch {State.Epoch} after {State.Images} of its images"));
+        if (State.Width != Isa.Current.ToString())
+            _terminal.WriteLine($"note: the run began with vector width {State.Width} and resumes with {Isa.Current}; its numbers will differ in their last bits");
     }
 
     public void Dispose()

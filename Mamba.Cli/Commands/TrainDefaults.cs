@@ -2,7 +2,7 @@ using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
 
-/// <summary>What <c>mamba train</c> does when it is told nothing: on synthetic data, about two minutes on two cores.</summary>
+/// <summary>Defaults of <c>mamba train</c>. Without options it trains on synthetic data, in about two minutes on two cores.</summary>
 internal static class TrainDefaults
 {
     /// <summary>How much work a process that is killed may lose.</summary>

@@ -1,59 +1,97 @@
 using System.Globalization;
-using System.Security;
-using System.Text;
-using Mamba.Models.Training;
+using Mamba.Models.Metrics;
+using OxyPlot;
+using OxyPlot.Axes;
+using OxyPlot.Series;
 
 namespace Mamba.Cli.Reports;
 
-/// <summary>The confusion matrix as SVG: a row a true class, a column a predicted one, shaded by the share of the row.</summary>
+/// <summary>The confusion matrix as SVG: a row per true class, a column per predicted one, shaded by the share of the row.</summary>
 internal static class ConfusionPlot
 {
     /// <summary>The most classes whose cells can still be told apart.</summary>
     private const int MostClasses = 100;
+
+    /// <summary>The most classes whose cells have room for a number.</summary>
+    private const int MostNumbers = 20;
+
+    private const int LongestLabel = 24;
 
     /// <summary>Draws it; null where there are too many classes to see anything.</summary>
     public static string? Draw(string title, ClassificationScores scores)
     {
         int n = scores.Classes.Count;
         if (n > MostClasses) return null;
-        int cell = n <= 20 ? 44 : 14, left = 24 + 8 * Math.Min(24, scores.Classes.Max(c => c.Label.Length)), top = 60 + left - 24, width = left + n * cell + 30, height = top + n * cell + 30;
-        StringBuilder svg = new();
-        Add($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"Arial, sans-serif\" font-size=\"12\">");
-        Add($"<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>");
-        Add($"<text x=\"12\" y=\"22\" font-size=\"15\" font-weight=\"bold\">{Escape(title)}</text>");
-        Add($"<text x=\"12\" y=\"40\" fill=\"#555\">rows: true class; columns: predicted; images, shaded by their share of the row</text>");
-        for (int row = 0; row < n; row++)
+        string[] labels = [.. scores.Classes.Select(c => Short(c.Label))];
+        PlotModel plot = new()
         {
-            string label = Escape(Short(scores.Classes[row].Label));
-            int y = top + row * cell, x = left + row * cell;
-            Add($"<text x=\"{left - 8}\" y=\"{y + cell / 2 + 4}\" text-anchor=\"end\">{label}</text>");
-            Add($"<text transform=\"translate({x + cell / 2 + 4},{top - 8}) rotate(-90)\">{label}</text>");
-            long total = Math.Max(1, scores.Classes[row].Support);
+            Title = $"{title}: images by true and predicted class",
+            TitleFontSize = 15,
+            Background = OxyColors.White,
+            Culture = CultureInfo.InvariantCulture,
+            DefaultFont = "Arial",
+            Padding = new OxyThickness(10),
+        };
+        plot.Axes.Add(Classes(labels, AxisPosition.Left));
+        plot.Axes.Add(Classes(labels, AxisPosition.Bottom));
+        plot.Axes.Add(new LinearColorAxis
+        {
+            Position = AxisPosition.None,
+            Minimum = -1,
+            Maximum = 1,
+            Palette = OxyPalette.Interpolate(201, OxyColor.FromRgb(214, 39, 40), OxyColors.White, OxyColor.FromRgb(31, 119, 180)),
+        });
+        plot.Series.Add(new Cells(scores.Confusion)
+        {
+            X0 = 0,
+            X1 = n - 1,
+            Y0 = 0,
+            Y1 = n - 1,
+            Data = Shades(scores),
+            Interpolate = false,
+            RenderMethod = HeatMapRenderMethod.Rectangles,
+            LabelFontSize = n <= MostNumbers ? 0.3 : 0,
+            TextColor = OxyColors.Black,
+        });
+        int cell = n <= MostNumbers ? 44 : 14, room = 80 + 8 * labels.Max(label => label.Length), side = Math.Max(480, n * cell + room);
+        // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
+        return new SvgExporter { Width = side, Height = side, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart('\uFEFF');
+    }
+
+    private static CategoryAxis Classes(string[] labels, AxisPosition position) => new()
+    {
+        Position = position,
+        ItemsSource = labels,
+        Title = position == AxisPosition.Left ? "true" : "predicted",
+        AxisTitleDistance = 8,
+        Angle = position == AxisPosition.Left ? 0 : -90,
+        StartPosition = position == AxisPosition.Left ? 1 : 0, // the first row at the top
+        EndPosition = position == AxisPosition.Left ? 0 : 1,
+        GapWidth = 0,
+    };
+
+    /// <summary>
+    /// The shade of each cell by column and row: correct ones up to 1 (blue), confusions down to -1 (red), in square roots. Confusions are rare: a linear
+    /// scale would leave them white.
+    /// </summary>
+    private static double[,] Shades(ClassificationScores scores)
+    {
+        int n = scores.Classes.Count;
+        double[,] shades = new double[n, n];
+        for (int row = 0; row < n; row++)
             for (int column = 0; column < n; column++)
             {
-                long count = scores.Confusion[row, column];
-                double share = (double)count / total;
-                string colour = row == column ? Shade(share, 31, 119, 180) : Shade(share, 214, 39, 40);
-                Add($"<rect x=\"{left + column * cell}\" y=\"{y}\" width=\"{cell}\" height=\"{cell}\" fill=\"{colour}\" stroke=\"#ddd\" stroke-width=\"0.5\"/>");
-                if (n <= 20 && count > 0)
-                    Add($"<text x=\"{left + column * cell + cell / 2}\" y=\"{y + cell / 2 + 4}\" text-anchor=\"middle\" fill=\"{(share > 0.5 ? "white" : "black")}\">{count}</text>");
+                double share = (double)scores.Confusion[row, column] / Math.Max(1, scores.Classes[row].Support);
+                shades[column, row] = row == column ? Math.Sqrt(share) : -Math.Sqrt(share);
             }
-        }
-        Add($"</svg>");
-        return svg.ToString();
-
-        void Add(FormattableString line) => svg.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+        return shades;
     }
 
-    private static string Shade(double share, int red, int green, int blue)
+    private static string Short(string label) => label.Length <= LongestLabel ? label : label[..(LongestLabel - 1)] + "\u2026";
+
+    /// <summary>A heat map whose cells show the number of images.</summary>
+    private sealed class Cells(long[,] counts) : HeatMapSeries
     {
-        double weight = Math.Sqrt(share); // confusions are rare: a linear scale would leave them white
-        return $"#{Mix(red):x2}{Mix(green):x2}{Mix(blue):x2}";
-
-        int Mix(int colour) => (int)Math.Round(255 + (colour - 255) * weight);
+        protected override string GetLabel(double v, int i, int j) => counts[j, i] == 0 ? "" : counts[j, i].ToString(CultureInfo.InvariantCulture);
     }
-
-    private static string Short(string label) => label.Length <= 24 ? label : label[..23] + "\u2026";
-
-    private static string Escape(string text) => SecurityElement.Escape(text);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mamba.Models.Metrics;
 using Mamba.Models.Training;
 using OxyPlot;
 using OxyPlot.Axes;
@@ -14,26 +15,62 @@ internal static class Curves
     {
         const string LossAxis = "loss", ScoreAxis = "score";
         OxyColor[] colours = [OxyColors.SeaGreen, OxyColors.MediumPurple, OxyColors.IndianRed];
-        PlotModel plot = new() { Title = title, TitleFontSize = 15, Background = OxyColors.White, Culture = CultureInfo.InvariantCulture, DefaultFont = "Arial", Padding = new OxyThickness(10) };
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "epoch", Minimum = 0, Maximum = Math.Max(1, epochs.Count), MinimumMajorStep = 1, MinimumMinorStep = 1 });
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = "loss", AxisTitleDistance = 12, Key = LossAxis, Minimum = 0 });
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Right, Title = "validation score", AxisTitleDistance = 12, Key = ScoreAxis, Minimum = 0, Maximum = 1 });
-        plot.Legends.Add(new Legend { LegendPosition = LegendPosition.TopCenter, LegendPlacement = LegendPlacement.Outside, LegendOrientation = LegendOrientation.Horizontal, LegendItemSpacing = 36, LegendPadding = 12 });
+        PlotModel plot = new()
+        {
+            Title = title,
+            TitleFontSize = 15,
+            Background = OxyColors.White,
+            Culture = CultureInfo.InvariantCulture,
+            DefaultFont = "Arial",
+            Padding = new OxyThickness(10),
+        };
+        plot.Axes.Add(new LinearAxis
+        {
+            Position = AxisPosition.Bottom,
+            Title = "epoch",
+            Minimum = 0,
+            Maximum = Math.Max(1, epochs.Count),
+            MinimumMajorStep = 1,
+            MinimumMinorStep = 1,
+        });
+        plot.Axes.Add(Values("loss", LossAxis, AxisPosition.Left));
+        LinearAxis scores = Values("validation score", ScoreAxis, AxisPosition.Right);
+        scores.Maximum = 1;
+        plot.Axes.Add(scores);
+        plot.Legends.Add(new Legend
+        {
+            LegendPosition = LegendPosition.TopCenter,
+            LegendPlacement = LegendPlacement.Outside,
+            LegendOrientation = LegendOrientation.Horizontal,
+            LegendItemSpacing = 36,
+            LegendPadding = 12,
+        });
         plot.Series.Add(Line("training loss", OxyColors.SteelBlue, LossAxis, epochs, e => e.TrainLoss));
         plot.Series.Add(Line("validation loss", OxyColors.DarkOrange, LossAxis, epochs, e => e.Validation.Loss));
         for (int i = 0; i < colours.Length && epochs.Count > 0 && i < epochs[0].Validation.Scores.Values.Count; i++)
         {
             int measure = i;
-            plot.Series.Add(Line(epochs[0].Validation.Scores.Values[i].Name.Replace('_', ' '), colours[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
+            string name = epochs[0].Validation.Scores.Values[i].Name.Replace('_', ' ');
+            plot.Series.Add(Line(name, colours[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
         }
         // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
         return new SvgExporter { Width = 900, Height = 500, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart('\uFEFF');
     }
 
+    private static LinearAxis Values(string title, string key, AxisPosition position) =>
+        new() { Position = position, Title = title, AxisTitleDistance = 12, Key = key, Minimum = 0 };
+
     private static LineSeries Line(string title, OxyColor colour, string axis, IReadOnlyList<EpochResult> epochs, Func<EpochResult, double> value)
     {
-        // Room at the end of a title: a viewer without the font draws with a wider one, and the legend clips it.
-        LineSeries line = new() { Title = title + new string('\u00A0', 6), Color = colour, YAxisKey = axis, MarkerType = epochs.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
+        LineSeries line = new()
+        {
+            // Room at the end of a title: a viewer without the font draws with a wider one, and the legend clips it.
+            Title = title + new string('\u00A0', 6),
+            Color = colour,
+            YAxisKey = axis,
+            MarkerType = epochs.Count < 30 ? MarkerType.Circle : MarkerType.None,
+            MarkerSize = 2.5,
+        };
         foreach (EpochResult epoch in epochs) line.Points.Add(new DataPoint(epoch.Epoch, value(epoch)));
         return line;
     }

@@ -1,22 +1,81 @@
-using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Mamba.Cli.Reports;
 
 /// <summary>JSON on standard output: that alone, and a line break.</summary>
 internal static class JsonReport
 {
-    public static void Write(TextWriter output, Action<Utf8JsonWriter> write)
-    {
-        using MemoryStream buffer = new();
-        using (Utf8JsonWriter writer = new(buffer, new JsonWriterOptions { Indented = true })) write(writer);
-        output.WriteLine(Encoding.UTF8.GetString(buffer.ToArray()));
-    }
+    public static void Write<T>(TextWriter output, T document, JsonTypeInfo<T> type) => output.WriteLine(JsonSerializer.Serialize(document, type));
+}
 
-    /// <summary>A number; null where it is absent or not finite, which JSON cannot say.</summary>
-    public static void Number(Utf8JsonWriter writer, string name, double? value)
+/// <summary>A model in <c>mamba models --json</c>.</summary>
+internal sealed record ModelDocument(string Name, string Task, long Parameters, long Macs, int[] Input);
+
+/// <summary>A model in <c>mamba bench --json</c>.</summary>
+internal sealed record BenchDocument(
+    string Model, string Mode, int Batch, int Threads, string Isa, double MsMedian, double MsMin, double ImagesPerSecond, double Gflops,
+    double PeakGflops, double PeakShare, double PeakRssMb);
+
+/// <summary>Scores of a segmentation, in the three ways of counting.</summary>
+internal sealed record ThreeWays(double Global, double Image, double Paper);
+
+/// <summary><c>mamba eval --json</c>: the scores of one task, those of the other are left out.</summary>
+internal sealed record EvalDocument(int Images, int Skipped, double Loss)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ThreeWays? Dice { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ThreeWays? Iou { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Accuracy { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MacroF1 { get; init; }
+
+    [JsonPropertyOrder(1)]
+    public required double MsPerImage { get; init; }
+}
+
+/// <summary>A tensor in <c>mamba inspect --json</c>.</summary>
+internal sealed record TensorDocument(string Name, string Dtype, int[] Shape, long Bytes);
+
+/// <summary><c>mamba inspect --json</c>.</summary>
+internal sealed record InspectDocument(
+    string File, string Form, long Parameters, long Elements, long Bytes, IReadOnlyDictionary<string, string> Metadata, TensorDocument[] Tensors);
+
+/// <summary>A case in <c>mamba verify --json</c>.</summary>
+internal sealed record CaseDocument(string File, string Case, string Status, double? OutputError, double? GradError)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Message { get; init; }
+}
+
+/// <summary><c>mamba verify --json</c>.</summary>
+internal sealed record VerifyDocument(int Passed, int Failed, int Unsupported, CaseDocument[] Cases);
+
+/// <summary>A number; null where it is NaN or infinite, which JSON cannot say.</summary>
+internal sealed class FiniteNumber : JsonConverter<double>
+{
+    public override double Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) => reader.GetDouble();
+
+    public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
     {
-        if (value is { } number && double.IsFinite(number)) writer.WriteNumber(name, number);
-        else writer.WriteNull(name);
+        if (double.IsFinite(value)) writer.WriteNumberValue(value);
+        else writer.WriteNullValue();
     }
 }
+
+/// <summary>Writes the documents of the command line without reflection.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, Converters = [typeof(FiniteNumber)],
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(ModelDocument[]))]
+[JsonSerializable(typeof(BenchDocument[]))]
+[JsonSerializable(typeof(EvalDocument))]
+[JsonSerializable(typeof(InspectDocument))]
+[JsonSerializable(typeof(VerifyDocument))]
+internal sealed partial class ReportJson : JsonSerializerContext;

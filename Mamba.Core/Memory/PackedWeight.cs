@@ -1,17 +1,5 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>
-/// The form in which a kernel reads a weight. It compares by value, since it is the key of the packed form of a frozen weight.
-/// </summary>
-internal unsafe interface IWeightPacking
-{
-    /// <summary>Floats of the packed form.</summary>
-    nint Size { get; }
-
-    /// <summary>Writes all of the packed form.</summary>
-    void Pack(float* weight, float* packed);
-}
-
 /// <summary>A weight in the form that a kernel reads. A frozen weight keeps the form; otherwise it exists for one call.</summary>
 internal readonly unsafe ref struct PackedWeight
 {

@@ -1,9 +1,8 @@
 using Mamba.Core;
-using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>How an image falls into square patches, and what becomes of them in a model of tokens.</summary>
+/// <summary>How an image is cut into square patches, and the sizes of the model that reads them as tokens.</summary>
 /// <param name="ImageSize">Rows and columns of the image.</param>
 /// <param name="Patch">Rows and columns of a patch.</param>
 /// <param name="Width">Channels of a token.</param>
@@ -12,21 +11,6 @@ public sealed record PatchGrid(int ImageSize, int Patch, int Width, int Depth)
 {
     /// <summary>Patches a side.</summary>
     public int Side => ImageSize / Patch;
-
-    /// <summary>The grid of a configuration.</summary>
-    /// <param name="config">With image size, patch, width and depth.</param>
-    /// <returns>The grid.</returns>
-    /// <exception cref="ArgumentException">One of them is missing or not positive, or patches do not fill the image.</exception>
-    public static PatchGrid Of(ModelConfig config)
-    {
-        PatchGrid grid = new(
-            Positive(config.ImageSize, "image size"), Positive(config.Patch, "patch"), Positive(config.Width, "width"), Positive(config.Depth, "depth"));
-        return grid.ImageSize % grid.Patch == 0 ? grid
-            : throw new ArgumentException($"image size {grid.ImageSize} is no multiple of patch {grid.Patch}", nameof(config));
-
-        static int Positive(int? value, string name) => value > 0 ? value.Value
-            : throw new ArgumentException($"{name} is {value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "missing"}, expected a positive number", nameof(config));
-    }
 
     /// <summary>Cuts images into patches, in reading order; a patch is its pixels in reading order.</summary>
     /// <param name="images">(B, image size, image size, C).</param>

@@ -1,13 +1,13 @@
 namespace Mamba.Models.Data;
 
-/// <summary>A decoded picture: 8 bits a sample, rows from the top, the channels of a pixel side by side.</summary>
+/// <summary>A decoded picture: 8 bits per channel, rows from the top, channels interleaved.</summary>
 public sealed class Image
 {
     private static int s_maxPixels = 1 << 26;
 
     /// <summary>
-    /// The most pixels that a picture file may have: a header that promises more is refused before anything is allocated. 2^26 unless it is set; a reader
-    /// takes about 12 bytes for each. Set it before reading, for the whole process.
+    /// The most pixels that a picture file may have. A larger one is refused before anything is allocated. The default is 2^26; a reader
+    /// needs about 12 bytes per pixel. The limit holds for the whole process.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not from 1 to 2^28.</exception>
     public static int MaxPixels
@@ -21,7 +21,7 @@ public sealed class Image
         }
     }
 
-    /// <summary>Wraps samples that were decoded or drawn.</summary>
+    /// <summary>Wraps decoded or synthetic samples.</summary>
     /// <param name="width">Columns.</param>
     /// <param name="height">Rows.</param>
     /// <param name="channels">1 (grey) or 3 (red, green, blue).</param>
@@ -30,7 +30,8 @@ public sealed class Image
     public Image(int width, int height, int channels, byte[] pixels)
     {
         if (width < 1 || height < 1 || channels is not (1 or 3) || (long)width * height * channels != pixels.Length)
-            throw new ArgumentException($"Image: {pixels.Length} samples for {width} x {height} x {channels}; expected width x height x 1 or 3 of them.");
+            throw new ArgumentException(
+                $"Image: {pixels.Length} samples for {width} x {height} x {channels}; expected width x height x 1 or 3 of them.");
         (Width, Height, Channels, Pixels) = (width, height, channels, pixels);
     }
 
@@ -68,8 +69,3 @@ public sealed class Image
         return new Image(Width, Height, 1, mask);
     }
 }
-
-/// <summary>A picture cannot be read: the message names the file, what is wrong with it and what was expected.</summary>
-/// <param name="message">The whole message.</param>
-/// <param name="inner">What the decoder or the operating system said, if it did.</param>
-public sealed class ImageException(string message, Exception? inner = null) : IOException(message, inner);

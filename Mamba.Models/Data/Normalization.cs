@@ -1,6 +1,6 @@
 namespace Mamba.Models.Data;
 
-/// <summary>Well-known scalings of images.</summary>
+/// <summary>Well-known normalizations of images.</summary>
 public enum NormalizationKind
 {
     /// <summary>Values from 0 to 1, as the paper's segmentation has them.</summary>
@@ -19,20 +19,22 @@ public enum NormalizationKind
     Half,
 }
 
-/// <summary>Scaling of the model's input: (x / 255 - mean) / std, a mean and a standard deviation a channel.</summary>
+/// <summary>The normalization of a model's input: (x / 255 - mean) / std, with a mean and a standard deviation per channel.</summary>
 /// <param name="Mean">The means.</param>
 /// <param name="Std">The standard deviations, positive.</param>
 public sealed record Normalization(float[] Mean, float[] Std)
 {
     /// <summary>Values from 0 to 1: mean 0, standard deviation 1.</summary>
     /// <param name="channels">The channels of the model's input.</param>
-    /// <returns>The scaling.</returns>
+    /// <returns>The normalization.</returns>
     public static Normalization None(int channels) => new(new float[channels], [.. Enumerable.Repeat(1f, channels)]);
 
-    /// <summary>The scaling of a well-known data set.</summary>
+    /// <summary>The normalization of a well-known data set.</summary>
     /// <param name="kind">Which.</param>
-    /// <param name="channels">The channels of the model's input; the constants of a set in colour are averaged for one channel, those of a grey one repeated.</param>
-    /// <returns>The scaling.</returns>
+    /// <param name="channels">
+    /// The channels of the model's input. Constants of a colour set are averaged for one channel; those of a grey set are repeated.
+    /// </param>
+    /// <returns>The normalization.</returns>
     public static Normalization Of(NormalizationKind kind, int channels)
     {
         (float[] mean, float[] std) = kind switch
@@ -48,7 +50,7 @@ public sealed record Normalization(float[] Mean, float[] Std)
         float[] Repeat(float value) => [.. Enumerable.Repeat(value, channels)];
     }
 
-    /// <summary>Whether it scales so many channels, by finite numbers and positive standard deviations.</summary>
+    /// <summary>Whether it has this number of channels, finite means and finite, positive standard deviations.</summary>
     /// <param name="channels">The channels of the model's input.</param>
     /// <returns>True if it can be used.</returns>
     public bool Fits(int channels) =>

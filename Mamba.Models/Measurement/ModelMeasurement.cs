@@ -5,26 +5,26 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Models.Measurement;
 
-/// <summary>How fast a model is here.</summary>
+/// <summary>The speed of a model on this machine.</summary>
 /// <param name="Step">What was measured.</param>
-/// <param name="Threads">Threads that took part.</param>
+/// <param name="Threads">The number of threads.</param>
 /// <param name="Isa">The vector width.</param>
 /// <param name="Operations">Floating-point operations of a step, see <see cref="ModelStep.Operations"/>.</param>
-/// <param name="Times">What the steps took.</param>
+/// <param name="Times">The times of the steps.</param>
 public sealed record ModelMeasurement(StepConfig Step, int Threads, VectorWidth Isa, double Operations, PassTimes Times)
 {
-    /// <summary>Images a second, by the median.</summary>
+    /// <summary>Images per second, by the median time.</summary>
     public double ImagesPerSecond => Step.Batch * 1e3 / Times.Median;
 
-    /// <summary>GFLOP/s, by the median.</summary>
+    /// <summary>GFLOP/s, by the median time.</summary>
     public double Gigaflops => Operations / Times.Median / 1e6;
 
     /// <summary><see cref="Gigaflops"/> over the median of the FMA peaks that were measured between the steps.</summary>
     public double PeakShare => Gigaflops / Times.MedianPeak;
 
-    /// <summary>Measures a model on <see cref="Workers.Count"/> threads. What models before it needed goes back to the system first.</summary>
-    /// <param name="config">What a step is.</param>
-    /// <param name="seconds">How long to repeat it, see <see cref="PassTimes.Measure"/>.</param>
+    /// <summary>Measures a model on <see cref="Workers.Count"/> threads. Pooled memory of earlier models is released first.</summary>
+    /// <param name="config">The configuration of a step.</param>
+    /// <param name="seconds">The seconds to repeat it, see <see cref="PassTimes.Measure"/>.</param>
     /// <param name="stop">Ends it between two steps.</param>
     /// <returns>The figures.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>

@@ -1,12 +1,13 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Core.Optim;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Measurement;
 
-/// <summary>A model with a batch of made-up images, to be measured: an inference, or a training step of its recipe.</summary>
+/// <summary>A model with a batch of random images, to be measured in inference or in a training step of its recipe.</summary>
 public sealed class ModelStep
 {
     private readonly VisionModel _model;
@@ -15,8 +16,8 @@ public sealed class ModelStep
     private readonly Tensor _images;
     private readonly Tensor _targets;
 
-    /// <summary>Makes model and images, and runs one inference to count its operations.</summary>
-    /// <param name="config">What a step is.</param>
+    /// <summary>Creates model and images, and counts the operations of one inference.</summary>
+    /// <param name="config">The configuration of a step.</param>
     public ModelStep(StepConfig config)
     {
         ModelEntry entry = config.Entry;
@@ -36,12 +37,12 @@ public sealed class ModelStep
     }
 
     /// <summary>
-    /// Floating-point operations of a step: a multiply-add is two, and training counts three forward passes, since the gradients of inputs and of
-    /// weights are as many again each.
+    /// Floating-point operations of a step. A multiply-add counts as two. Training counts as three forward passes: the gradients of inputs
+    /// and of weights cost one each.
     /// </summary>
     public double Operations { get; }
 
-    /// <summary>Does it once.</summary>
+    /// <summary>Runs one step.</summary>
     public void Run()
     {
         if (_optimizer is null) Infer();

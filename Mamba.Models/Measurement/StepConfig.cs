@@ -1,4 +1,3 @@
-using Mamba.Models.Blocks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Measurement;
@@ -6,7 +5,7 @@ namespace Mamba.Models.Measurement;
 /// <summary>What a <see cref="ModelStep"/> does.</summary>
 public sealed record StepConfig
 {
-    /// <summary>The largest side of an image whose recipe's batch is a step of seconds at most.</summary>
+    /// <summary>The largest image side for which a step with the recipe's batch takes seconds at most.</summary>
     public const int SmallImage = 64;
 
     /// <summary>The batch of a training step of larger images: a batch norm needs two.</summary>
@@ -23,7 +22,7 @@ public sealed record StepConfig
     /// <summary>Whether it is a training step (forward, loss, backward, optimizer); else inference.</summary>
     public bool Training { get; private init; }
 
-    /// <summary>Images a step.</summary>
+    /// <summary>Images per step.</summary>
     public int Batch { get; private init; }
 
     /// <summary>Rows of an image.</summary>
@@ -37,7 +36,8 @@ public sealed record StepConfig
     /// <param name="training">Whether it is a training step.</param>
     /// <param name="size">Rows and columns of an image; the model's own if null.</param>
     /// <param name="batch">
-    /// Images a step. If null, one for inference; for training the recipe's batch if no side is above <see cref="SmallImage"/>, else <see cref="BatchOfLargeImages"/>.
+    /// Images per step. The default is 1 for inference. For training it is the recipe's batch up to sides of <see cref="SmallImage"/>, else
+    /// <see cref="BatchOfLargeImages"/>.
     /// </param>
     /// <returns>The step's configuration.</returns>
     /// <exception cref="ArgumentException">The model takes no images of this size.</exception>
@@ -48,7 +48,9 @@ public sealed record StepConfig
         if (config.ImageSize is not null)
         {
             if (height != width) throw new ArgumentException($"{entry.Name} takes square images; the size is {height}x{width}");
-            if (height % PatchGrid.Of(config).Patch != 0) throw new ArgumentException($"{entry.Name} takes images whose sides are multiples of {config.Patch}; the size is {height}x{width}");
+            if (height % config.ToPatchGrid().Patch != 0)
+                throw new ArgumentException(
+                    $"{entry.Name} takes images whose sides are multiples of {config.Patch}; the size is {height}x{width}");
             config = config with { ImageSize = height };
         }
         int usual = !training ? 1 : Math.Max(height, width) <= SmallImage ? entry.Recipe.Batch : BatchOfLargeImages;

@@ -1,19 +1,20 @@
 using System.Diagnostics;
 using Mamba.Core;
 using Mamba.Core.Memory;
-using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Metrics;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
 
-/// <summary>What an evaluation found.</summary>
+/// <summary>The result of an evaluation.</summary>
 /// <param name="Images">Images evaluated.</param>
 /// <param name="Loss">The loss, averaged over images.</param>
-/// <param name="Scores">The task's measures.</param>
+/// <param name="Scores">The scores of the task.</param>
 /// <param name="MillisecondsPerImage">Time of the model alone, without decoding.</param>
 public sealed record Evaluation(int Images, double Loss, Scores Scores, double MillisecondsPerImage);
 
-/// <summary>Runs models on images: the step that validation, <c>eval</c> and <c>infer</c> share.</summary>
+/// <summary>Evaluates models: validation during training, and <c>mamba eval</c>.</summary>
 public static class Evaluator
 {
     /// <summary>Evaluates a model on one pass over the data, in order.</summary>
@@ -21,13 +22,20 @@ public static class Evaluator
     /// <param name="loader">The data.</param>
     /// <param name="objective">The loss and the metrics.</param>
     /// <param name="progress">Called with the images done so far, or null.</param>
-    /// <param name="numerics">Looks at the result of every operator; null, for speed, unless the place of a number that is not finite is looked for.</param>
+    /// <param name="numerics">Checks the result of every operator for NaN and infinity; null for speed.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>The result.</returns>
-    /// <exception cref="NonFiniteException">The result of an operator is not finite, where they are looked at.</exception>
+    /// <exception cref="NonFiniteException">
+    /// The result of an operator is NaN or infinite, and <paramref name="numerics"/> is given.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Evaluation Run(
-        VisionModel model, BatchLoader loader, Objective objective, Action<int>? progress = null, NumericsCheck? numerics = null, CancellationToken cancellation = default)
+        VisionModel model,
+        BatchLoader loader,
+        Objective objective,
+        Action<int>? progress = null,
+        NumericsCheck? numerics = null,
+        CancellationToken cancellation = default)
     {
         bool thaw = !model.Parameters.IsFrozen;
         model.Parameters.Freeze();
@@ -39,14 +47,15 @@ public static class Evaluator
             foreach (Batch batch in loader.Epoch(0, cancellation: cancellation))
             {
                 using MemoryScope scope = new();
-                using Tape? tape = numerics is null ? null : new Tape { Numerics = numerics }; // what is recorded is looked at
+                using Tape? tape = numerics is null ? null : new Tape { Numerics = numerics }; // it checks what it records
                 int images = batch.Indices.Length, size = batch.Targets.Count / images;
                 watch.Start();
                 Tensor y = objective.Predict(model, batch.Images);
                 Tensor probabilities = model.Probabilities(y);
                 watch.Stop();
                 totalLoss += images * (double)objective.Loss(y, model.Output, batch.Targets, training: false).Item();
-                for (int i = 0; i < images; i++) metrics.Add(probabilities.Span.Slice(i * size, size), batch.Targets.Span.Slice(i * size, size));
+                for (int i = 0; i < images; i++)
+                    metrics.Add(probabilities.Span.Slice(i * size, size), batch.Targets.Span.Slice(i * size, size));
                 batch.Dispose();
                 progress?.Invoke(metrics.Images);
             }
@@ -55,6 +64,7 @@ public static class Evaluator
         {
             if (thaw) model.Parameters.Thaw();
         }
-        return new Evaluation(metrics.Images, totalLoss / metrics.Images, metrics.Result(), watch.Elapsed.TotalMilliseconds / metrics.Images);
+        int count = metrics.Images;
+        return new Evaluation(count, totalLoss / count, metrics.Result(), watch.Elapsed.TotalMilliseconds / count);
     }
 }

@@ -1,53 +1,12 @@
 using Mamba.Core;
+using Mamba.Models.Metrics;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
 
-/// <summary>The losses of the paper's recipes.</summary>
-public enum LossKind
-{
-    /// <summary>Binary cross-entropy and Dice by image on probabilities, added (UltraLight family).</summary>
-    BceDice,
-
-    /// <summary>Dice pooled over the batch, on logits, smooth 100 (U-Net, ResNets, UMambaBots).</summary>
-    Dice,
-
-    /// <summary>Binary cross-entropy on logits (SegFormer).</summary>
-    BceWithLogits,
-
-    /// <summary>Cross-entropy over classes (classifiers).</summary>
-    CrossEntropy,
-}
-
-/// <summary>How good predictions are, by measures that the task has.</summary>
-public abstract record Scores
-{
-    /// <summary>The measures by name, as in results.csv and JSON. The first one decides which epoch is the best.</summary>
-    public abstract IReadOnlyList<(string Name, double Value)> Values { get; }
-
-    /// <summary>The measure that decides.</summary>
-    public double Headline => Values[0].Value;
-}
-
-/// <summary>Counts predictions as they come, in order, and scores them.</summary>
-public interface IMetrics
-{
-    /// <summary>The number of images added.</summary>
-    int Images { get; }
-
-    /// <summary>Counts one image.</summary>
-    /// <param name="probabilities">What the model says: a value a pixel, or a class.</param>
-    /// <param name="target">What is true: as many values.</param>
-    /// <exception cref="ArgumentException">The numbers of values differ.</exception>
-    void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target);
-
-    /// <summary>The scores of the images added so far; more may follow.</summary>
-    /// <returns>The scores.</returns>
-    /// <exception cref="InvalidOperationException">No image was added.</exception>
-    Scores Result();
-}
-
-/// <summary>What a task changes about training and evaluation: how a model is run, its loss and its metrics.</summary>
+/// <summary>What depends on the task in training and evaluation: how to run the model, the loss and the metrics.</summary>
 public abstract class Objective
 {
     /// <summary>The objective of a model's task.</summary>
@@ -55,30 +14,31 @@ public abstract class Objective
     /// <param name="loss">The loss.</param>
     /// <param name="labelSmoothing">Label smoothing of a classifier's training loss, from 0 to 1.</param>
     /// <returns>The objective.</returns>
-    /// <exception cref="ArgumentException">The loss is none of the task's.</exception>
+    /// <exception cref="ArgumentException">The loss, or label smoothing, does not fit the task.</exception>
     public static Objective Of(ModelEntry entry, LossKind loss, double labelSmoothing = 0)
     {
         if (entry.Task == ModelTask.Classification != (loss == LossKind.CrossEntropy))
             throw new ArgumentException($"loss {loss} does not fit {entry.Name}, a model for {entry.Task.ToString().ToLowerInvariant()}");
         if (labelSmoothing != 0 && entry.Task != ModelTask.Classification)
-            throw new ArgumentException($"label smoothing is for classification; {entry.Name} is a model for {entry.Task.ToString().ToLowerInvariant()}");
+            throw new ArgumentException(
+                $"label smoothing is for classification; {entry.Name} is a model for {entry.Task.ToString().ToLowerInvariant()}");
         return entry.Task == ModelTask.Classification ? Classification(labelSmoothing) : Segmentation(loss, entry.Recipe.MetricBatch);
     }
 
-    /// <summary>A mask of one class: Dice and IoU.</summary>
+    /// <summary>Segmentation of one class, measured by Dice and IoU.</summary>
     /// <param name="loss">Any loss but cross-entropy.</param>
-    /// <param name="metricBatch">Images that the paper's Dice pools before it averages.</param>
+    /// <param name="metricBatch">The number of images that the paper's Dice pools before averaging.</param>
     /// <returns>The objective.</returns>
     public static Objective Segmentation(LossKind loss, int metricBatch = 16) => new SegmentationObjective(loss, metricBatch);
 
-    /// <summary>A class an image: cross-entropy, macro F1 and accuracy.</summary>
+    /// <summary>Classification with cross-entropy, measured by macro F1 and accuracy.</summary>
     /// <param name="labelSmoothing">Label smoothing of the training loss, from 0 to 1.</param>
     /// <returns>The objective.</returns>
     public static Objective Classification(double labelSmoothing = 0) => new ClassificationObjective((float)labelSmoothing);
 
-    /// <summary>Refuses a model whose output the loss cannot take, before any step is taken.</summary>
-    /// <param name="output">What the model puts out.</param>
-    /// <exception cref="ArgumentException">The loss takes logits, and the model puts out probabilities.</exception>
+    /// <summary>Refuses a model whose output does not fit the loss.</summary>
+    /// <param name="output">The kind of the model's output.</param>
+    /// <exception cref="ArgumentException">The loss takes logits, and the model returns probabilities.</exception>
     public virtual void ThrowIfUnfit(ModelOutput output)
     {
     }
@@ -93,11 +53,11 @@ public abstract class Objective
     /// <param name="prediction">What <see cref="Predict"/> returned.</param>
     /// <param name="output">Whether that is logits or probabilities.</param>
     /// <param name="target">Masks of 0 and 1, or probabilities of the classes.</param>
-    /// <param name="training">Whether to learn from it; else it is a measure.</param>
+    /// <param name="training">Whether the loss is for training, with label smoothing, or for evaluation.</param>
     /// <returns>A scalar; 0 for a perfect prediction.</returns>
     public abstract Tensor Loss(Tensor prediction, ModelOutput output, Tensor target, bool training);
 
-    /// <summary>Metrics that have seen nothing.</summary>
+    /// <summary>New metrics without any image.</summary>
     /// <param name="labels">The names of the classes.</param>
     /// <returns>The metrics.</returns>
     public abstract IMetrics NewMetrics(IReadOnlyList<string> labels);
@@ -107,7 +67,8 @@ public abstract class Objective
         public override void ThrowIfUnfit(ModelOutput output)
         {
             if (loss != LossKind.BceDice && output != ModelOutput.Logits)
-                throw new ArgumentException($"loss {loss} takes logits, and this model puts out probabilities; expected {LossKind.BceDice}");
+                throw new ArgumentException(
+                    $"loss {loss} takes logits, and this model puts out probabilities; expected {LossKind.BceDice}");
         }
 
         public override Tensor Predict(VisionModel model, Tensor images) => model.Segment(images);

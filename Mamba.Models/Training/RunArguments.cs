@@ -1,44 +1,16 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Mamba.Core.Optim;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Augmentation;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
-
-/// <summary>The learning rate over a run.</summary>
-public enum ScheduleKind
-{
-    /// <summary>Always the same.</summary>
-    Constant,
-
-    /// <summary>A tenth after each third of the epochs.</summary>
-    Step,
-
-    /// <summary>A short warm-up, then half a cosine to zero.</summary>
-    Cosine,
-
-    /// <summary>A tenth each time that the validation loss has not fallen for more than five epochs.</summary>
-    Plateau,
-}
-
-/// <summary>How training images are changed.</summary>
-public enum AugmentKind
-{
-    /// <summary>Not at all.</summary>
-    None,
-
-    /// <summary>Images of classes: cropped at random from a border of 4, and not flipped, which digits cannot bear.</summary>
-    Crop,
-
-    /// <summary>Slices: flipped, turned, changed in brightness and contrast. Images of classes: cropped at random from a border of 4 and flipped.</summary>
-    Basic,
-
-    /// <summary>Images of classes: cropped, flipped, and RandAugment(2, 9), as in the paper.</summary>
-    RandAugment,
-}
 
 /// <summary>Every option of a training run, as <c>args.json</c> holds them.</summary>
 public sealed record RunArguments
@@ -190,50 +162,7 @@ public sealed record RunArguments
 
     /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>
     /// <param name="stream">Where to.</param>
-    public void Write(Stream stream)
-    {
-        using Utf8JsonWriter w = new(stream, new JsonWriterOptions { Indented = true });
-        w.WriteStartObject();
-        w.WriteString("model", Model);
-        w.WriteString("data", Data);
-        w.WriteString("protocol", Name(Protocol));
-        w.WriteNumber("epochs", Epochs);
-        w.WriteNumber("batch", Batch);
-        w.WriteNumber("lr", LearningRate);
-        w.WriteString("schedule", Name(Schedule));
-        w.WriteString("optimizer", Name(Optimizer));
-        w.WriteNumber("weight-decay", WeightDecay);
-        w.WriteString("loss", Name(Loss));
-        w.WriteNumber("label-smoothing", LabelSmoothing);
-        Optional("mixup", MixUp);
-        Optional("ema", AverageDecay);
-        Optional("drop-path", Config.DropPath);
-        Optional("clip-norm", ClipNorm);
-        Optional("patience", Patience);
-        w.WriteString("augment", Name(Augment));
-        w.WriteString("normalize", Name(Normalization));
-        w.WriteNumber("seed", Seed);
-        w.WriteNumber("threads", Threads);
-        w.WriteString("size", string.Create(CultureInfo.InvariantCulture, $"{Height}x{Width}"));
-        w.WriteNumber("channels", Config.InputChannels);
-        Optional("patch", Config.Patch);
-        Optional("width", Config.Width);
-        Optional("depth", Config.Depth);
-        w.WriteString("init", Init);
-        Optional("limit", Limit);
-        w.WriteString("on-bad-image", Name(OnBadImage));
-        w.WriteNumber("cache-mb", CacheBytes >> 20);
-        w.WriteString("checkpoint-every", CheckpointEvery.ToString());
-        w.WriteNumber("keep", Keep);
-        w.WriteString("on-nonfinite", Name(OnNonFinite));
-        w.WriteEndObject();
-
-        void Optional(string key, double? value)
-        {
-            if (value is { } number) w.WriteNumber(key, number);
-            else w.WriteNull(key);
-        }
-    }
+    public void Write(Stream stream) => JsonSerializer.Serialize(stream, RunDocument.Of(this), RunJson.Default.RunDocument);
 
     /// <summary>The word for a choice, on the command line and in files.</summary>
     /// <param name="value">The choice.</param>
@@ -241,6 +170,7 @@ public sealed record RunArguments
     /// <typeparam name="T">An enumeration of options.</typeparam>
     public static string Name<T>(T value) where T : struct, Enum => value switch
     {
+        SplitProtocol protocol => protocol.ToWord(),
         LossKind.BceDice => "bce-dice",
         LossKind.BceWithLogits => "bce",
         LossKind.CrossEntropy => "cross-entropy",

@@ -2,14 +2,17 @@ using System.Globalization;
 using System.Text;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
 
 /// <summary>
-/// The folder of one training run, in the form known from Ultralytics: args.json, results.csv, weights/best.safetensors, weights/last.safetensors,
-/// samples/*.png, summary.md; and checkpoints/, from which the run can go on. Each file appears whole or not at all. While this object lives no other
-/// process can open the folder: the operating system holds the lock, and lets it go when the process ends in whatever way.
+/// The folder of one training run, laid out as in Ultralytics: args.json, results.csv, weights/best.safetensors, weights/last.safetensors,
+/// samples/*.png and summary.md. Its checkpoints/ serve to resume the run. Each file appears whole or not at all. The folder is locked
+/// while this object lives. The operating system releases the lock however the process ends.
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
@@ -27,11 +30,13 @@ public sealed class RunFolder : IDisposable
     /// <summary>The weights after the last step.</summary>
     public string Last => File("weights", "last" + Extension);
 
-    /// <summary>Makes the folder and writes the arguments.</summary>
+    /// <summary>Creates the folder and writes the arguments.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="arguments">The options of the run.</param>
     /// <returns>The folder, locked.</returns>
-    /// <exception cref="CheckpointException">It already holds a run, or cannot be written, or another process has it.</exception>
+    /// <exception cref="CheckpointException">
+    /// The folder already holds a run, cannot be written, or is locked by another process.
+    /// </exception>
     public static RunFolder Create(string path, RunArguments arguments)
     {
         ThrowIfTaken(path);
@@ -39,7 +44,7 @@ public sealed class RunFolder : IDisposable
         RunFolder folder = Hold(path);
         try
         {
-            ThrowIfTaken(path); // by a process that had the lock meanwhile
+            ThrowIfTaken(path); // by a process that held the lock meanwhile
         }
         catch
         {
@@ -49,8 +54,10 @@ public sealed class RunFolder : IDisposable
         return folder.Begin(arguments);
     }
 
-    /// <summary>Makes the folder of the first free name of parent/name, parent/name-2, ...: runs that start at the same time get one each.</summary>
-    /// <param name="parent">The folder of folders.</param>
+    /// <summary>
+    /// Creates the first free folder of parent/name, parent/name-2, ... Runs that start at the same time get different folders.
+    /// </summary>
+    /// <param name="parent">The parent folder.</param>
     /// <param name="name">The name.</param>
     /// <param name="arguments">The options of the run.</param>
     /// <returns>The folder, locked.</returns>
@@ -61,16 +68,16 @@ public sealed class RunFolder : IDisposable
         {
             string path = NextFree(parent, name);
             MakeFolder(path);
-            if (TryHold(path) is not { } folder) continue; // another process was faster, and has the name
+            if (TryHold(path) is not { } folder) continue; // another process took this name first
             if (!IsTaken(path)) return folder.Begin(arguments);
             folder.Dispose(); // or had it
         }
     }
 
-    /// <summary>Opens the folder of a run that goes on, and removes what a killed process left half written.</summary>
+    /// <summary>Opens the folder of a run to resume it, and removes temporary files of a killed process.</summary>
     /// <param name="path">The folder.</param>
     /// <returns>The folder, locked.</returns>
-    /// <exception cref="CheckpointException">It holds no run, or cannot be written, or another process has it.</exception>
+    /// <exception cref="CheckpointException">The folder holds no run, cannot be written, or is locked by another process.</exception>
     public static RunFolder Open(string path)
     {
         _ = ArgumentsOf(path);
@@ -91,7 +98,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>The file with the options of a run.</summary>
     /// <param name="path">The folder of the run.</param>
     /// <returns>The path.</returns>
-    /// <exception cref="CheckpointException">It holds no run.</exception>
+    /// <exception cref="CheckpointException">The folder holds no run.</exception>
     public static string ArgumentsOf(string path)
     {
         string file = System.IO.Path.Combine(path, Arguments);
@@ -99,19 +106,20 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>The first of parent/name, parent/name-2, parent/name-3, ... that does not exist.</summary>
-    /// <param name="parent">The folder of folders.</param>
+    /// <param name="parent">The parent folder.</param>
     /// <param name="name">The name.</param>
     /// <returns>A path.</returns>
     public static string NextFree(string parent, string name)
     {
         string path = System.IO.Path.Combine(parent, name);
-        for (int n = 2; Directory.Exists(path) || System.IO.File.Exists(path); n++) path = System.IO.Path.Combine(parent, string.Create(CultureInfo.InvariantCulture, $"{name}-{n}"));
+        for (int n = 2; Directory.Exists(path) || System.IO.File.Exists(path); n++)
+            path = System.IO.Path.Combine(parent, string.Create(CultureInfo.InvariantCulture, $"{name}-{n}"));
         return path;
     }
 
     /// <summary>Refuses a folder that holds a run.</summary>
     /// <param name="path">The folder.</param>
-    /// <exception cref="CheckpointException">It holds a run, or is a file.</exception>
+    /// <exception cref="CheckpointException">The folder holds a run, or the path is a file.</exception>
     public static void ThrowIfTaken(string path)
     {
         if (System.IO.File.Exists(path)) throw new CheckpointException($"{path}: is a file; expected a new folder for the run");
@@ -123,12 +131,13 @@ public sealed class RunFolder : IDisposable
     /// <returns>The path.</returns>
     public string File(params string[] parts) => System.IO.Path.Combine([Path, .. parts]);
 
-    /// <summary>Writes results.csv, a line an epoch.</summary>
+    /// <summary>Writes results.csv, one line per epoch.</summary>
     /// <param name="epochs">The epochs; one at least.</param>
     public void WriteResults(IReadOnlyList<EpochResult> epochs)
     {
         StringBuilder text = new();
-        text.AppendLine($"epoch,train_loss,val_loss,{string.Join(',', epochs[0].Validation.Scores.Values.Select(s => s.Name))},lr,seconds,images_per_second");
+        IEnumerable<string> measures = epochs[0].Validation.Scores.Values.Select(s => s.Name);
+        text.AppendLine($"epoch,train_loss,val_loss,{string.Join(',', measures)},lr,seconds,images_per_second");
         foreach (EpochResult epoch in epochs)
         {
             text.Append(CultureInfo.InvariantCulture, $"{epoch.Epoch},{epoch.TrainLoss:F6},{epoch.Validation.Loss:F6},");
@@ -138,7 +147,7 @@ public sealed class RunFolder : IDisposable
         WriteText(Results, text.ToString());
     }
 
-    /// <summary>Saves the weights as the last, and as the best if they are.</summary>
+    /// <summary>Saves the weights as the last ones, and also as the best ones if they are.</summary>
     /// <param name="model">The model.</param>
     /// <param name="info">Its description.</param>
     /// <param name="best">Whether they are the best so far.</param>
@@ -148,28 +157,28 @@ public sealed class RunFolder : IDisposable
         if (best) ModelFile.Save(Best, model, info);
     }
 
-    /// <summary>Writes a checkpoint, and then removes all but the newest ones.</summary>
+    /// <summary>Writes a checkpoint, then removes all but the newest ones.</summary>
     /// <param name="trainer">The training.</param>
     /// <param name="state">Its state, with what the run adds to it.</param>
     /// <param name="keep">How many to keep; at least 1.</param>
-    /// <exception cref="CheckpointException">It cannot be written; those before it are still there.</exception>
+    /// <exception cref="CheckpointException">It cannot be written; earlier checkpoints are still there.</exception>
     public void SaveCheckpoint(Trainer trainer, TrainingState state, int keep)
     {
-        // The order of the names is the order of the states.
-        trainer.Save(File(Checkpoints, string.Create(CultureInfo.InvariantCulture, $"epoch{state.Epoch:D7}-batch{state.Batch:D7}{Extension}")), state);
+        // Sorted names are sorted states.
+        string name = string.Create(CultureInfo.InvariantCulture, $"epoch{state.Epoch:D7}-batch{state.Batch:D7}{Extension}");
+        trainer.Save(File(Checkpoints, name), state);
         foreach (string old in CheckpointFiles().Skip(keep)) System.IO.File.Delete(old);
     }
 
-    /// <summary>
-    /// Opens the newest checkpoint that can be read. A newer one that cannot is damaged: it is reported, and set aside under another name.
-    /// </summary>
-    /// <param name="damaged">Told of each damaged one: what is wrong with it.</param>
-    /// <returns>The file, to be disposed; null if the run had not come to its first checkpoint.</returns>
-    /// <exception cref="CheckpointException">There is none although there should be, or none can be read.</exception>
+    /// <summary>Opens the newest readable checkpoint. A newer, damaged one is reported and renamed.</summary>
+    /// <param name="damaged">Called with the problem of each damaged checkpoint.</param>
+    /// <returns>The open file; null if the run has written no checkpoint yet.</returns>
+    /// <exception cref="CheckpointException">There are results but no checkpoint, or no checkpoint can be read.</exception>
     public SafetensorsFile? OpenCheckpoint(Action<string> damaged)
     {
         string[] files = [.. CheckpointFiles()];
-        if (files.Length == 0 && System.IO.File.Exists(File(Results))) throw new CheckpointException($"{Path}: holds results, but no checkpoint from which the run could go on");
+        if (files.Length == 0 && System.IO.File.Exists(File(Results)))
+            throw new CheckpointException($"{Path}: holds results, but no checkpoint from which the run could go on");
         foreach (string file in files)
         {
             try
@@ -195,23 +204,26 @@ public sealed class RunFolder : IDisposable
     /// <param name="text">What it holds.</param>
     public void WriteText(string name, string text) => AtomicFile.Write(File(name), stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
-    /// <summary>Lets other processes have the folder.</summary>
+    /// <summary>Releases the lock.</summary>
     public void Dispose() => _lock.Dispose();
 
-    private static bool IsTaken(string path) => System.IO.File.Exists(System.IO.Path.Combine(path, Arguments)) || Directory.Exists(System.IO.Path.Combine(path, "weights"));
+    private static bool IsTaken(string path) =>
+        System.IO.File.Exists(System.IO.Path.Combine(path, Arguments)) || Directory.Exists(System.IO.Path.Combine(path, "weights"));
 
     /// <summary>Locks a folder.</summary>
-    /// <exception cref="CheckpointException">Another process has it, or it cannot be written.</exception>
-    private static RunFolder Hold(string path) => TryHold(path) ?? throw new CheckpointException($"{path}: another process is training in this folder");
+    /// <exception cref="CheckpointException">Another process holds the lock, or the folder cannot be written.</exception>
+    private static RunFolder Hold(string path) => TryHold(path)
+        ?? throw new CheckpointException($"{path}: another process is training in this folder");
 
-    /// <summary>As <see cref="Hold"/>; null if another process has it.</summary>
+    /// <summary>As <see cref="Hold"/>; null if another process holds the lock.</summary>
     private static RunFolder? TryHold(string path)
     {
         try
         {
-            return new RunFolder(path, new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            string file = System.IO.Path.Combine(path, "lock");
+            return new RunFolder(path, new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
         }
-        catch (IOException e) when ((e.HResult & 0xFFFF) is 32 or 11 or 35) // a sharing violation of Windows; EWOULDBLOCK of Linux and of macOS
+        catch (IOException e) when ((e.HResult & 0xFFFF) is 32 or 11 or 35) // a sharing violation (Windows), EWOULDBLOCK (Linux, macOS)
         {
             return null;
         }
@@ -221,7 +233,7 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Writes what a new run begins with.</summary>
+    /// <summary>Writes the arguments and creates the folders of a new run.</summary>
     private RunFolder Begin(RunArguments arguments)
     {
         try
@@ -255,5 +267,6 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>The checkpoints, newest first.</summary>
-    private IEnumerable<string> CheckpointFiles() => Directory.GetFiles(File(Checkpoints), "*" + Extension).OrderDescending(StringComparer.Ordinal);
+    private IEnumerable<string> CheckpointFiles() =>
+        Directory.GetFiles(File(Checkpoints), "*" + Extension).OrderDescending(StringComparer.Ordinal);
 }

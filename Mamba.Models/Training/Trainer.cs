@@ -2,79 +2,16 @@ using System.Diagnostics;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Optim;
-using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Metrics;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Training;
 
-/// <summary>Training cannot go on: the message says where it stopped and what may help.</summary>
-/// <param name="message">The whole message.</param>
-public sealed class TrainingException(string message) : Exception(message);
-
-/// <summary>One epoch of training.</summary>
-/// <param name="Epoch">Its number, from 1.</param>
-/// <param name="TrainLoss">The mean loss of its steps.</param>
-/// <param name="Validation">The evaluation after it.</param>
-/// <param name="LearningRate">The learning rate of its last step.</param>
-/// <param name="Seconds">Its time, validation included.</param>
-/// <param name="ImagesPerSecond">Training images a second, validation excluded.</param>
-public sealed record EpochResult(int Epoch, double TrainLoss, Evaluation Validation, double LearningRate, double Seconds, double ImagesPerSecond);
-
-/// <summary>Where training stands, after each step.</summary>
-/// <param name="Epoch">The epoch, from 1.</param>
-/// <param name="Images">Training images of this epoch seen so far.</param>
-/// <param name="Loss">The mean loss of this epoch so far.</param>
-/// <param name="ImagesPerSecond">Training images a second in this epoch.</param>
-/// <param name="Validating">Whether the epoch's validation is running.</param>
-public sealed record TrainingProgress(int Epoch, int Images, double Loss, double ImagesPerSecond, bool Validating)
-{
-    /// <summary>Why the step was skipped; null if it was not.</summary>
-    public string? Skipped { get; init; }
-}
-
-/// <summary>What happens when a loss or a gradient is not finite.</summary>
-public enum NonFiniteAction
-{
-    /// <summary>Training ends before the step, with the model as it was.</summary>
-    Stop,
-
-    /// <summary>The step is skipped, with the model as it was.</summary>
-    Skip,
-}
-
-/// <summary>How long and how fast to learn.</summary>
-/// <param name="Recipe">Optimizer and decay.</param>
-/// <param name="Objective">The loss and the metrics.</param>
-/// <param name="LearningRate">The base learning rate.</param>
-/// <param name="Epochs">The most epochs.</param>
-public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, double LearningRate, int Epochs)
-{
-    /// <summary>Epochs without a better validation score after which training stops; null for never.</summary>
-    public int? Patience { get; init; }
-
-    /// <summary>The learning rate over the steps.</summary>
-    public Schedule Schedule { get; init; } = Schedules.Constant;
-
-    /// <summary>Lowers the learning rate further when the validation loss stops falling; null for never.</summary>
-    public Plateau? Plateau { get; init; }
-
-    /// <summary>Bound of the gradients' norm; null for none.</summary>
-    public double? MaxGradientNorm { get; init; }
-
-    /// <summary>The decay of an average of the weights (<see cref="WeightAverage"/>) that is validated and kept in their place; null for none.</summary>
-    public double? AverageDecay { get; init; }
-
-    /// <summary>What happens when a loss or a gradient is not finite.</summary>
-    public NonFiniteAction OnNonFinite { get; init; }
-
-    /// <summary>Whether every operator of a training step is looked at for numbers that are not finite (<see cref="Core.NumericsCheck"/>).</summary>
-    public bool CheckNumerics { get; init; }
-}
-
 /// <summary>
-/// Trains a model: epochs of steps, each followed by validation. The caller keeps the weights, after each epoch: while a result is in its hands the model
-/// holds the weights that were validated. After each step, and while a result is in its hands, <see cref="Save"/> writes a checkpoint, from which
-/// <see cref="Restore"/> lets another trainer of the same model, data and plan go on to the same bits.
+/// Trains a model in epochs, each followed by validation. Between two results of <see cref="Run"/> the model holds the validated weights,
+/// for the caller to save. After each step, and between results, <see cref="Save"/> writes a checkpoint. <see cref="Restore"/> resumes from
+/// it with the same model, data and plan, to the same bits.
 /// </summary>
 /// <param name="model">The model; trained in place.</param>
 /// <param name="train">The training data, shuffled by epoch.</param>
@@ -84,8 +21,9 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
 {
     private readonly Optimizer _optimizer = plan.Recipe.CreateOptimizer(model.Parameters, plan.LearningRate, plan.MaxGradientNorm);
     private readonly WeightAverage? _average = plan.AverageDecay is { } decay ? new WeightAverage(model.Parameters, decay) : null;
-    private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters) : null;
-    private readonly (Tensor Tensor, float[] Before)[] _buffers = [.. model.Parameters.All.Where(p => !p.Tensor.RequiresGrad).Select(p => (p.Tensor, new float[p.Tensor.Count]))];
+    private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
+    private readonly (Tensor Tensor, float[] Before)[] _buffers =
+        [.. model.Parameters.All.Where(p => !p.Tensor.RequiresGrad).Select(p => (p.Tensor, new float[p.Tensor.Count]))];
     private readonly List<EpochResult> _epochs = [];
     private readonly Stopwatch _watch = new();
     private double _secondsBefore, _epochBegan, _lossSum;
@@ -106,7 +44,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     /// <summary>The number of steps taken.</summary>
     public long Steps => _optimizer.Steps;
 
-    /// <summary>The seconds that training has taken, those before a checkpoint included.</summary>
+    /// <summary>The seconds of training, including those before a checkpoint.</summary>
     public double Seconds => _secondsBefore + _watch.Elapsed.TotalSeconds;
 
     /// <summary>Where training stands.</summary>
@@ -129,7 +67,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         Width = Core.Simd.Isa.Current.ToString(),
     };
 
-    /// <summary>The numbers that training stands on: weights and buffers, the optimizer's moments, the average.</summary>
+    /// <summary>The tensors of a checkpoint: weights and buffers, the optimizer's moments, the average of the weights.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Tensors =>
     [
         .. (_average?.Weights ?? model.Parameters.All).Select(t => ("model." + t.Name, t.Tensor)),
@@ -137,7 +75,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         .. (_average?.Average ?? []).Select(t => ("average." + t.Name, t.Tensor)),
     ];
 
-    /// <summary>Whether no epoch is left: all are done, or patience has run out.</summary>
+    /// <summary>Whether training is over: all epochs are done, or patience has run out.</summary>
     public bool Done => _epoch > plan.Epochs || _epoch - 1 - BestEpoch >= plan.Patience;
 
     /// <summary>Writes a checkpoint.</summary>
@@ -146,12 +84,13 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public void Save(string path, TrainingState state, CancellationToken cancellation = default) => Safetensors.WriteSealed(path, Tensors, state.ToMetadata(), cancellation);
+    public void Save(string path, TrainingState state, CancellationToken cancellation = default) =>
+        Safetensors.WriteSealed(path, Tensors, state.ToMetadata(), cancellation);
 
-    /// <summary>Takes the place at which a checkpoint was written. To be called before <see cref="Run"/>.</summary>
+    /// <summary>Restores the state of a checkpoint. Call it before <see cref="Run"/>.</summary>
     /// <param name="file">The checkpoint, opened with its seal.</param>
     /// <param name="state">Its state.</param>
-    /// <exception cref="CheckpointException">It is of another model, data or plan; nothing was changed.</exception>
+    /// <exception cref="CheckpointException">The checkpoint is of another model, data set or plan; nothing was changed.</exception>
     public void Restore(SafetensorsFile file, TrainingState state)
     {
         (string Name, Tensor Tensor)[] tensors = [.. Tensors];
@@ -159,8 +98,12 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             if (!file.Contains(name) || !file.Shape(name).AsSpan().SequenceEqual(tensor.Shape.ToArray()))
                 throw new CheckpointException($"{file.Path}: does not fit this run: no tensor '{name}' of shape {tensor.Shape}");
         bool fits = file.Names.Count == tensors.Length + 1 && state.Batch <= train.Batches && state.Epochs.Count == state.Epoch - 1
-            && state.BestEpoch <= state.Epochs.Count && state.Plateau.HasValue == plan.Plateau is not null && state.AverageUpdates.HasValue == _average is not null;
-        if (!fits) throw new CheckpointException($"{file.Path}: does not fit this run: it stands in epoch {state.Epoch} after {state.Batch} batches, with {file.Names.Count - 1} tensors; expected at most {train.Batches} batches and {tensors.Length} tensors");
+            && state.BestEpoch <= state.Epochs.Count && state.Plateau.HasValue == plan.Plateau is not null
+            && state.AverageUpdates.HasValue == _average is not null;
+        if (!fits)
+            throw new CheckpointException(
+                $"{file.Path}: does not fit this run: it stands in epoch {state.Epoch} after {state.Batch} batches, with "
+                    + $"{file.Names.Count - 1} tensors; expected at most {train.Batches} batches and {tensors.Length} tensors");
         foreach ((string name, Tensor tensor) in tensors) file.ReadFloats(name, tensor.Span);
         (_epoch, _batch, _images, _learned, _lossSum) = (state.Epoch, state.Batch, state.Images, state.Learned, state.LossSum);
         (BestScore, BestEpoch, _secondsBefore, _epochBegan) = (state.BestScore, state.BestEpoch, state.Seconds, state.EpochBegan);
@@ -171,12 +114,12 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     }
 
     /// <summary>
-    /// Runs the epochs one by one as they are asked for. When <paramref name="cancellation"/> is requested, it ends after the step that is running, without
-    /// an exception: the epoch gives no result, and the model holds what it has learned so far, to be saved and to go on from.
+    /// Runs one epoch per result that is asked for. A requested <paramref name="cancellation"/> ends it after the running step, without an
+    /// exception and without a result of that epoch. The model keeps what it has learned, to be saved and resumed.
     /// </summary>
     /// <param name="progress">Called after each step, or null.</param>
     /// <param name="cancellation">Asks to stop.</param>
-    /// <returns>A result an epoch. Whether it is the best so far shows in <see cref="BestEpoch"/>.</returns>
+    /// <returns>One result per epoch; <see cref="BestEpoch"/> tells whether it is the best so far.</returns>
     /// <exception cref="TrainingException">A loss or a gradient is not finite; the model is as it was before the step.</exception>
     public IEnumerable<EpochResult> Run(Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
@@ -208,6 +151,8 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         }
     }
 
+    private string LowerRate => FormattableString.Invariant($"a learning rate below {plan.LearningRate:g3} may help");
+
     private void TrainEpoch(Action<TrainingProgress>? progress, CancellationToken cancellation)
     {
         model.Parameters.Training = true;
@@ -225,20 +170,23 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
                 foreach ((Tensor tensor, float[] before) in _buffers) before.CopyTo(tensor.Span);
                 skipped = e.Message;
                 if (plan.OnNonFinite == NonFiniteAction.Stop)
-                    throw new TrainingException(FormattableString.Invariant($"{e.Message} in step {_batch + 1} of epoch {_epoch}, after {_images} images; a learning rate below {plan.LearningRate:g3} may help"));
+                    throw new TrainingException(FormattableString.Invariant(
+                        $"{e.Message} in step {_batch + 1} of epoch {_epoch}, after {_images} images; {LowerRate}"));
             }
             _batch++;
             _images += count;
-            progress?.Invoke(new TrainingProgress(_epoch, _images, _lossSum / _learned, _images / (Seconds - _epochBegan), Validating: false) { Skipped = skipped });
+            double rate = _images / (Seconds - _epochBegan);
+            progress?.Invoke(new TrainingProgress(_epoch, _images, _lossSum / _learned, rate, Validating: false) { Skipped = skipped });
             if (cancellation.IsCancellationRequested) return;
         }
-        if (_learned == 0) throw new TrainingException(FormattableString.Invariant($"every step of epoch {_epoch} was skipped; a learning rate below {plan.LearningRate:g3} may help"));
+        if (_learned == 0)
+            throw new TrainingException(FormattableString.Invariant($"every step of epoch {_epoch} was skipped; {LowerRate}"));
     }
 
     private double Step(Batch batch)
     {
         using Batch _ = batch;
-        // A forward pass moves running statistics before its loss can be seen.
+        // A forward pass updates running statistics before its loss is known; a skipped step restores them.
         foreach ((Tensor tensor, float[] before) in _buffers) tensor.Span.CopyTo(before);
         model.Parameters.Step = _optimizer.Steps;
         model.Parameters.ZeroGrad();

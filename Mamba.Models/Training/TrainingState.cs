@@ -1,19 +1,21 @@
 using System.Globalization;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Metrics;
 
 namespace Mamba.Models.Training;
 
-/// <summary>The scores of an epoch as a checkpoint keeps them: the measures by name.</summary>
+/// <summary>The scores of an epoch as saved in a checkpoint: measures by name.</summary>
 /// <param name="Values">The measures.</param>
-public sealed record KeptScores(IReadOnlyList<(string Name, double Value)> Values) : Scores
+public sealed record SavedScores(IReadOnlyList<(string Name, double Value)> Values) : Scores
 {
     /// <inheritdoc/>
     public override IReadOnlyList<(string Name, double Value)> Values { get; } = Values;
 }
 
 /// <summary>
-/// Where training stands between two steps: with the tensors of <see cref="Trainer.Tensors"/>, all that the rest of the run follows from. Order, augmentation
-/// and whatever else is left to chance are functions of seed, epoch, sample and step, so positions stand for the random streams.
+/// The state of training between two steps. Together with <see cref="Trainer.Tensors"/> it determines the rest of the run. Order,
+/// augmentation and all other random choices are functions of seed, epoch, sample and step, so that no state of a random generator is
+/// needed.
 /// </summary>
 public sealed record TrainingState
 {
@@ -29,10 +31,10 @@ public sealed record TrainingState
     /// <summary>Images of the epoch that were seen.</summary>
     public required int Images { get; init; }
 
-    /// <summary>Images of the epoch that were learned from: those of steps that were not skipped.</summary>
+    /// <summary>Images of the epoch in steps that were not skipped.</summary>
     public required int Learned { get; init; }
 
-    /// <summary>The sum of the losses of these.</summary>
+    /// <summary>The sum of their losses.</summary>
     public required double LossSum { get; init; }
 
     /// <summary>Steps of the optimizer.</summary>
@@ -47,7 +49,7 @@ public sealed record TrainingState
     /// <summary>Its epoch; 0 before the first epoch's end.</summary>
     public required int BestEpoch { get; init; }
 
-    /// <summary>What the plateau has seen; null without one.</summary>
+    /// <summary>The state of the plateau schedule; null without one.</summary>
     public (double Lowest, int Waited, double Scale)? Plateau { get; init; }
 
     /// <summary>Steps in the average of the weights; null without one.</summary>
@@ -62,16 +64,16 @@ public sealed record TrainingState
     /// <summary>The epochs that are done.</summary>
     public required IReadOnlyList<EpochResult> Epochs { get; init; }
 
-    /// <summary>What the run is, in a hash of its options and images (<see cref="RunArguments.Identity"/>).</summary>
+    /// <summary>A hash of the run's options and images (<see cref="RunArguments.Identity"/>).</summary>
     public string Run { get; init; } = "";
 
-    /// <summary>The vector width of the run's numbers.</summary>
+    /// <summary>The vector width that the run computes with.</summary>
     public string Width { get; init; } = "";
 
-    /// <summary>Whether the run is over: trained, tested and summed up.</summary>
+    /// <summary>Whether the run is complete: trained, tested and summarized.</summary>
     public bool Finished { get; init; }
 
-    /// <summary>The state in words, exact to the last bit, for the metadata of a file.</summary>
+    /// <summary>The state as text for the metadata of a file, exact to the last bit.</summary>
     /// <returns>Names and values.</returns>
     public Dictionary<string, string> ToMetadata() => new()
     {
@@ -84,7 +86,10 @@ public sealed record TrainingState
         ["seconds"] = Words(Seconds, EpochBegan),
         ["measures"] = Epochs.Count == 0 ? "" : string.Join(' ', Epochs[0].Validation.Scores.Values.Select(s => s.Name)),
         ["epochs"] = string.Join('\n', Epochs.Select(e => Words(
-            [e.TrainLoss, e.Validation.Images, e.Validation.Loss, e.Validation.MillisecondsPerImage, e.LearningRate, e.Seconds, e.ImagesPerSecond, .. e.Validation.Scores.Values.Select(s => s.Value)]))),
+        [
+            e.TrainLoss, e.Validation.Images, e.Validation.Loss, e.Validation.MillisecondsPerImage,
+            e.LearningRate, e.Seconds, e.ImagesPerSecond,
+            .. e.Validation.Scores.Values.Select(s => s.Value)]))),
         ["run"] = Run,
         ["width"] = Width,
         ["finished"] = Finished ? "yes" : "no",
@@ -93,14 +98,15 @@ public sealed record TrainingState
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="file">The open file.</param>
     /// <returns>The state.</returns>
-    /// <exception cref="CheckpointException">It is no state, or one of another format.</exception>
+    /// <exception cref="CheckpointException">The metadata is malformed, or of another format.</exception>
     public static TrainingState Read(WeightFile file)
     {
         try
         {
             if (!file.Metadata.TryGetValue("format", out string? format) || format != Format)
                 throw new CheckpointException($"{file.Path}: format '{format}', expected a checkpoint of format '{Format}'");
-            double[] position = Numbers("position", 5), optimizer = Numbers("optimizer", 2), best = Numbers("best", 2), seconds = Numbers("seconds", 2);
+            double[] position = Numbers("position", 5), optimizer = Numbers("optimizer", 2), best = Numbers("best", 2);
+            double[] seconds = Numbers("seconds", 2);
             string[] measures = Lines("measures", ' '), epochs = Lines("epochs", '\n');
             return new TrainingState
             {
@@ -132,11 +138,15 @@ public sealed record TrainingState
 
         string[] Lines(string key, char separator) => file.Metadata[key].Split(separator, StringSplitOptions.RemoveEmptyEntries);
 
-        static EpochResult Epoch(int number, double[] line, string[] measures) => new(
-            number, line[0], new Evaluation(Whole(line[1]), line[2], new KeptScores([.. measures.Select((m, i) => (m, line[EpochColumns + i]))]), line[3]), line[4], line[5], line[6]);
+        static EpochResult Epoch(int number, double[] line, string[] measures)
+        {
+            SavedScores scores = new([.. measures.Select((m, i) => (m, line[EpochColumns + i]))]);
+            return new EpochResult(number, line[0], new Evaluation(Whole(line[1]), line[2], scores, line[3]), line[4], line[5], line[6]);
+        }
     }
 
-    private static string Words(params double[] numbers) => string.Join(' ', numbers.Select(n => n.ToString("R", CultureInfo.InvariantCulture)));
+    private static string Words(params double[] numbers) =>
+        string.Join(' ', numbers.Select(n => n.ToString("R", CultureInfo.InvariantCulture)));
 
     private static double[] Parse(string words, int count)
     {
@@ -146,5 +156,6 @@ public sealed record TrainingState
 
     private static int Whole(double number) => checked((int)Count(number));
 
-    private static long Count(double number) => number is >= 0 and < 1L << 53 && number == Math.Floor(number) ? (long)number : throw new FormatException($"{number} is no count");
+    private static long Count(double number) => number is >= 0 and < 1L << 53 && number == Math.Floor(number) ? (long)number
+        : throw new FormatException($"{number} is no count");
 }

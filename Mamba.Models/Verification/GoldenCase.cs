@@ -4,6 +4,9 @@ using Mamba.Core.Checkpoints;
 
 namespace Mamba.Models.Verification;
 
+/// <summary>Something that was asked for was computed, and is wrong by more than numbers: its message says what.</summary>
+internal sealed class FailedCaseException(string message) : Exception(message);
+
 /// <summary>A case asks for something that is not implemented: its message says what.</summary>
 internal class UnsupportedCaseException(string message) : Exception(message);
 
@@ -67,22 +70,23 @@ internal sealed class GoldenCase
     public bool Has(string name) => _file.Contains(InputPrefix + name);
 
     /// <summary>An input in PyTorch's layout; a leaf if the file gives its gradient.</summary>
-    /// <exception cref="CheckpointException">There is none.</exception>
+    /// <exception cref="UnsupportedCaseException">There is none: the operator is not built for what the file does without.</exception>
     public Tensor In(string name)
     {
         if (_inputs.TryGetValue(name, out Tensor known)) return known;
+        if (!Has(name)) throw new UnsupportedCaseException($"{Operator}: without input '{name}'");
         Tensor input = Tensor(InputPrefix + name);
         input.RequiresGrad = _file.Contains(GradientPrefix + name);
         return _inputs[name] = input;
     }
 
     /// <summary>Makes a parameter of a module an input of the case: gives it the file's values.</summary>
-    /// <exception cref="CheckpointException">There is no such input.</exception>
-    /// <exception cref="UnsupportedCaseException">Its shape differs.</exception>
+    /// <exception cref="UnsupportedCaseException">There is no such input.</exception>
+    /// <exception cref="FailedCaseException">Its shape differs.</exception>
     public void Load(string name, Tensor parameter)
     {
         Tensor values = In(name);
-        if (values.Shape != parameter.Shape) throw new UnsupportedCaseException($"{Operator}: {name} is {values.Shape}, expected {parameter.Shape}");
+        if (values.Shape != parameter.Shape) throw new FailedCaseException($"{Operator}: {name} is {values.Shape}, expected {parameter.Shape}");
         values.Span.CopyTo(parameter.Span);
         parameter.RequiresGrad = values.RequiresGrad;
         _inputs[name] = parameter;

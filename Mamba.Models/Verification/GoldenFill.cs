@@ -2,10 +2,14 @@ using System.Text;
 
 namespace Mamba.Models.Verification;
 
-/// <summary>The numbers that stand for weights and inputs in model goldens: a function of name and index, so that no weights need to be stored.</summary>
+/// <summary>
+/// The elements of weights and inputs in model goldens. They are a function of name and index, so that no weights need to be stored.
+/// </summary>
 internal static class GoldenFill
 {
-    /// <summary>Element i is low + (high - low) u, with u the upper 24 bits of a SplitMix64 stream that starts at the FNV-1a hash of the name.</summary>
+    /// <summary>
+    /// Element i is low + (high - low) u, with u the upper 24 bits of a SplitMix64 stream that starts at the FNV-1a hash of the name.
+    /// </summary>
     public static void Fill(string name, double low, double high, Span<float> values)
     {
         ulong state = 0xCBF29CE484222325;

@@ -142,11 +142,12 @@ internal static partial class GoldenOperators
     private static Tensor[] BatchNorm(GoldenCase c)
     {
         int channels = c.In("x").Shape[1];
-        Tensor mean = c.In("running_mean"), variance = c.In("running_var");
+        bool tracked = c.Has("running_mean"); // else PyTorch's track_running_stats=False
+        Tensor mean = tracked ? c.In("running_mean") : Tensor.Zeros(channels), variance = tracked ? c.In("running_var") : Ones(channels);
         Tensor y = Image(c, x => Ops.BatchNorm(
-            x, c.Optional("weight") ?? Ones(channels), c.Optional("bias") ?? Tensor.Zeros(channels), mean, variance, c.Bool("training"),
+            x, c.Optional("weight") ?? Ones(channels), c.Optional("bias") ?? Tensor.Zeros(channels), mean, variance, c.Bool("training") || !tracked,
             c.Float("momentum", 0.1f), c.Float("eps", 1e-5f)));
-        return [y, mean, variance];
+        return tracked ? [y, mean, variance] : [y];
     }
 
     private static Tensor LayerNorm(GoldenCase c)

@@ -12,13 +12,14 @@ public static class ModelGolden
     /// <summary>Runs all cases of one file.</summary>
     /// <param name="path">A JSON file of the format that the goldens' README describes.</param>
     /// <param name="cancellation">Stops between cases, and between the steps of one.</param>
-    /// <returns>A verdict a case; a model that the zoo lacks is one failure with a message.</returns>
+    /// <returns>A verdict per case; a model that the zoo lacks is one unsupported case.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is no golden file of a model.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<VerificationResult> Run(string path, CancellationToken cancellation = default)
     {
         ModelGoldenFile file = ModelGoldenFile.Open(path);
-        if (!Registry.Models.Any(m => m.Name == file.Model)) return [Failure(path, file.Model, $"the zoo has no model '{file.Model}'")];
+        if (!Registry.Models.Any(m => m.Name == file.Model)) 
+            return [VerificationResult.Unsupported(path, file.Model, $"unknown model '{file.Model}'")];
         List<VerificationResult> results = [CheckTensors(path, file)];
         foreach (ModelGoldenCase golden in results[0].Passed ? file.Cases : []) results.Add(RunCase(path, file, golden, cancellation));
         return results;
@@ -34,7 +35,7 @@ public static class ModelGolden
             : !expected.SequenceEqual(actual) ? $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; expected {expected.Except(actual).FirstOrDefault() ?? "the same"}"
             : file.SecondNames.FirstOrDefault(n => !model.Parameters.Contains(n.Alias) || !model.Parameters.Contains(n.Original) || model.Parameters[n.Alias] != model.Parameters[n.Original]) is { Alias: { } alias } second ? $"{alias} is not another name of {second.Original}"
             : null;
-        return new VerificationResult(path, "parameters", problem is null, null, null, problem);
+        return VerificationResult.Compared(path, "parameters", null, null, problem);
     }
 
     private static VerificationResult RunCase(string path, ModelGoldenFile file, ModelGoldenCase golden, CancellationToken cancellation)
@@ -50,13 +51,17 @@ public static class ModelGolden
             Tensor images = ChannelsLast(golden.Input.Make());
             if (golden.Training is { } training) Optimize(model, images, training, errors, cancellation);
             else if (golden.Output is { } output) Evaluate(model, images, golden, output, errors, cancellation);
-            else return Failure(path, golden.Title, $"unknown mode '{golden.Mode}'");
+            else throw new UnsupportedCaseException($"unknown mode '{golden.Mode}'");
         }
-        catch (Exception e) when (e is ArgumentException or UnsupportedCaseException) // operators and optimizers refuse what does not fit
+        catch (UnsupportedCaseException e)
         {
-            return Failure(path, golden.Title, e.Message);
+            return VerificationResult.Unsupported(path, golden.Title, e.Message);
         }
-        return new VerificationResult(path, golden.Title, errors.Problem is null, errors.Output, errors.Gradient, errors.Problem);
+        catch (Exception e) when (e is FailedCaseException or ArgumentException) // operators and optimizers refuse what does not fit
+        {
+            return VerificationResult.Failed(path, golden.Title, e.Message);
+        }
+        return VerificationResult.Compared(path, golden.Title, errors.Output, errors.Gradient, errors.Problem);
     }
 
     private static void Evaluate(VisionModel model, Tensor images, ModelGoldenCase golden, Digest expected, Errors errors, CancellationToken cancellation)
@@ -85,14 +90,14 @@ public static class ModelGolden
     }
 
     private static Tensor Find(VisionModel model, string name) =>
-        model.Parameters.Contains(name) ? model.Parameters[name] : throw new UnsupportedCaseException($"the model has no parameter '{name}'");
+        model.Parameters.Contains(name) ? model.Parameters[name] : throw new FailedCaseException($"the model has no parameter '{name}'");
 
     private static void CompareAll(string kind, IReadOnlyList<(string Name, Digest? Digest)> expected, Func<string, Tensor?> actual, Errors errors)
     {
         double largest = expected.Select(e => e.Digest?.Rms ?? 0).DefaultIfEmpty(0).Max();
         foreach ((string name, Digest? digest) in expected)
-            if (digest is not null) errors.Compare(kind, name, digest, actual(name) ?? throw new UnsupportedCaseException($"{name} has no gradient"), 0.01 * largest);
-            else if (actual(name) is not null) throw new UnsupportedCaseException($"{name} has a gradient, expected none");
+            if (digest is not null) errors.Compare(kind, name, digest, actual(name) ?? throw new FailedCaseException($"{name} has no gradient"), 0.01 * largest);
+            else if (actual(name) is not null) throw new FailedCaseException($"{name} has a gradient, expected none");
     }
 
     private static void Optimize(VisionModel model, Tensor images, GoldenTraining golden, Errors errors, CancellationToken cancellation)
@@ -156,8 +161,6 @@ public static class ModelGolden
 
     private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank == 4 ? Ops.Permute(x, 0, 3, 1, 2) : x;
 
-    private static VerificationResult Failure(string path, string title, string message) => new(path, title, false, null, null, message);
-
     /// <summary>The worst error of each kind, held against its tolerance.</summary>
     private sealed class Errors(ILookup<string, double> tolerances)
     {
@@ -170,7 +173,7 @@ public static class ModelGolden
 
         public void Compare(string kind, string name, Digest expected, Tensor actual, double largestRms)
         {
-            if (actual.Shape != expected.Shape) throw new UnsupportedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
+            if (actual.Shape != expected.Shape) throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
             double scale = expected.Rms + largestRms, worst = 0;
             foreach ((int index, double value) in expected.Samples)
             {
@@ -184,7 +187,7 @@ public static class ModelGolden
         {
             if (kind is "output" or "losses") Output = Math.Max(Output ?? 0, error);
             else Gradient = Math.Max(Gradient ?? 0, error);
-            if (!tolerances.Contains(kind)) throw new UnsupportedCaseException($"no tolerance of {kind} is given");
+            if (!tolerances.Contains(kind)) throw new FailedCaseException($"no tolerance of {kind} is given");
             double allowed = tolerances[kind].First();
             if (!(error <= allowed)) Problem ??= FormattableString.Invariant($"{kind}: {name} has error {error:0.0e+00}, allowed {allowed:0.0e+00}");
         }

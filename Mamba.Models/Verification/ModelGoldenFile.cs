@@ -4,19 +4,23 @@ using Mamba.Core.Checkpoints;
 
 namespace Mamba.Models.Verification;
 
-/// <summary>Reference values of a model as their file has them, each number held against its limits before anything is made of it.</summary>
+/// <summary>Reference values of a model as read from a file. Each number is checked against its limits first.</summary>
 /// <param name="Model">The model's name in the zoo.</param>
-/// <param name="Parameters">The number of its trainable numbers.</param>
-/// <param name="Tensors">The tensors of its state_dict that are stored, in order.</param>
-/// <param name="SecondNames">The entries of the state_dict that are an earlier one under a second name.</param>
+/// <param name="Parameters">The number of trainable parameters.</param>
+/// <param name="Tensors">The stored tensors of its state_dict, in order.</param>
+/// <param name="SecondNames">The entries of the state_dict that are aliases of earlier ones.</param>
 /// <param name="Cases">What it does.</param>
 internal sealed record ModelGoldenFile(
-    string Model, long Parameters, IReadOnlyList<FilledTensor> Tensors, IReadOnlyList<(string Alias, string Original)> SecondNames, IReadOnlyList<ModelGoldenCase> Cases)
+    string Model,
+    long Parameters,
+    IReadOnlyList<FilledTensor> Tensors,
+    IReadOnlyList<(string Alias, string Original)> SecondNames,
+    IReadOnlyList<ModelGoldenCase> Cases)
 {
-    /// <summary>The most bytes of a file: it is read whole.</summary>
+    /// <summary>The most bytes of a file, which is read whole.</summary>
     public const long MaxBytes = 1L << 26;
 
-    /// <summary>The most numbers of an input, a target or a cotangent: what a small file could make large.</summary>
+    /// <summary>The most elements of an input, a target or a cotangent, which a small file could ask for.</summary>
     public const int MaxInput = 1 << 22;
 
     /// <summary>Reads a file.</summary>
@@ -26,7 +30,8 @@ internal sealed record ModelGoldenFile(
         try
         {
             long length = new FileInfo(path).Length;
-            return length <= MaxBytes ? Read(path, File.ReadAllBytes(path)) : throw new CheckpointException($"{path}: {length} bytes; expected at most {MaxBytes}");
+            return length <= MaxBytes ? Read(path, File.ReadAllBytes(path))
+                : throw new CheckpointException($"{path}: {length} bytes; expected at most {MaxBytes}");
         }
         catch (Exception e) when (e is (IOException and not CheckpointException) or UnauthorizedAccessException)
         {
@@ -34,7 +39,7 @@ internal sealed record ModelGoldenFile(
         }
     }
 
-    /// <summary>Reads the bytes of a file; the path is what errors call it.</summary>
+    /// <summary>Reads the bytes of a file. The path appears in errors.</summary>
     /// <exception cref="CheckpointException">It is no golden file of a model.</exception>
     public static ModelGoldenFile Read(string path, byte[] bytes)
     {
@@ -42,13 +47,16 @@ internal sealed record ModelGoldenFile(
         {
             using JsonDocument document = JsonDocument.Parse(bytes);
             JsonElement root = document.RootElement;
-            ILookup<bool, JsonElement> tensors = root.GetProperty("tensors").EnumerateArray().ToLookup(t => t.TryGetProperty("alias_of", out _));
+            ILookup<bool, JsonElement> tensors = root.GetProperty("tensors").EnumerateArray()
+                .ToLookup(t => t.TryGetProperty("alias_of", out _));
             Dictionary<string, int> seen = [];
             return new ModelGoldenFile(
                 Text(root, "model"), root.GetProperty("parameters").GetInt64(), [.. tensors[false].Select(t => Filled(t, int.MaxValue))],
-                [.. tensors[true].Select(t => (Text(t, "name"), Text(t, "alias_of")))], [.. root.GetProperty("cases").EnumerateArray().Select(golden => Case(golden, seen))]);
+                [.. tensors[true].Select(t => (Text(t, "name"), Text(t, "alias_of")))],
+                [.. root.GetProperty("cases").EnumerateArray().Select(golden => Case(golden, seen))]);
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ShapeException)
+        catch (Exception e) when (e
+            is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ShapeException)
         {
             throw new CheckpointException($"{path}: no golden file of a model: {e.Message}", e);
         }
@@ -59,7 +67,8 @@ internal sealed record ModelGoldenFile(
         string mode = Text(golden, "mode");
         int repeat = seen[mode] = seen.GetValueOrDefault(mode) + 1;
         ModelGoldenCase common = new(
-            repeat == 1 ? mode : $"{mode}-{repeat}", mode, Filled(golden.GetProperty("input"), MaxInput), golden.GetProperty("tolerance").EnumerateObject().ToLookup(t => t.Name, t => Number(t.Value)));
+            repeat == 1 ? mode : $"{mode}-{repeat}", mode, Filled(golden.GetProperty("input"), MaxInput),
+            golden.GetProperty("tolerance").EnumerateObject().ToLookup(t => t.Name, t => Number(t.Value)));
         return mode switch
         {
             "eval" or "train" => common with
@@ -71,7 +80,7 @@ internal sealed record ModelGoldenFile(
                 InputGradient = golden.TryGetProperty("input_grad", out JsonElement input) ? Digest(input) : null,
             },
             "optimize" => common with { Training = Training(golden) },
-            _ => common, // whoever runs it says that it is unknown
+            _ => common, // ModelGolden reports an unknown mode
         };
     }
 
@@ -81,17 +90,22 @@ internal sealed record ModelGoldenFile(
         double[] betas = [.. optimizer.GetProperty("betas").EnumerateArray().Select(Number)];
         if (betas.Length != 2) throw new FormatException($"{betas.Length} betas, expected 2");
         return new GoldenTraining(
-            Text(golden, "loss"), Filled(target, MaxInput), Text(target, "then"), [.. golden.GetProperty("losses").EnumerateArray().Select(Number)],
-            new GoldenOptimizer(Text(optimizer, "name"), Number(optimizer.GetProperty("lr")), Number(optimizer.GetProperty("weight_decay")), Number(optimizer.GetProperty("eps")), betas[0], betas[1]));
+            Text(golden, "loss"), Filled(target, MaxInput), Text(target, "then"),
+            [.. golden.GetProperty("losses").EnumerateArray().Select(Number)],
+            new GoldenOptimizer(
+                Text(optimizer, "name"), Number(optimizer.GetProperty("lr")), Number(optimizer.GetProperty("weight_decay")),
+                Number(optimizer.GetProperty("eps")), betas[0], betas[1]));
     }
 
     private static FilledTensor Filled(JsonElement json, int most)
     {
         FilledTensor tensor = new(Text(json, "name"), Extents(json), Number(json.GetProperty("low")), Number(json.GetProperty("high")));
-        return tensor.Shape.Count <= most ? tensor : throw new FormatException($"'{tensor.Name}' of shape {tensor.Shape} has {tensor.Shape.Count} numbers, expected at most {most}");
+        return tensor.Shape.Count <= most ? tensor
+            : throw new FormatException(
+                $"'{tensor.Name}' of shape {tensor.Shape} has {tensor.Shape.Count} numbers, expected at most {most}");
     }
 
-    /// <summary>Digests by name; null where there is to be none.</summary>
+    /// <summary>Digests by name; null where there must be none.</summary>
     private static List<(string Name, Digest? Digest)> Digests(JsonElement json) =>
         [.. json.EnumerateObject().Select(p => (p.Name, p.Value.ValueKind == JsonValueKind.Null ? null : Digest(p.Value)))];
 
@@ -101,7 +115,8 @@ internal sealed record ModelGoldenFile(
         List<(int Index, double Value)> samples = [];
         foreach (JsonElement sample in json.GetProperty("samples").EnumerateArray())
         {
-            if (sample.GetArrayLength() != 2) throw new FormatException($"a sample of {sample.GetArrayLength()} numbers, expected an index and a value");
+            if (sample.GetArrayLength() != 2)
+                throw new FormatException($"a sample of {sample.GetArrayLength()} numbers, expected an index and a value");
             int index = sample[0].GetInt32();
             if ((uint)index >= (uint)shape.Count) throw new FormatException($"a sample at {index} of {shape.Count} numbers");
             samples.Add((index, Number(sample[1])));
@@ -117,12 +132,14 @@ internal sealed record ModelGoldenFile(
             : throw new FormatException($"a shape of {shape.GetArrayLength()} dimensions, expected at most {Shape.MaxRank}");
     }
 
-    private static string Text(JsonElement json, string key) => json.GetProperty(key).GetString() ?? throw new FormatException($"'{key}' is null, expected a text");
+    private static string Text(JsonElement json, string key) => json.GetProperty(key).GetString()
+        ?? throw new FormatException($"'{key}' is null, expected a text");
 
-    private static double Number(JsonElement json) => json.GetDouble() is var value && double.IsFinite(value) ? value : throw new FormatException($"{json.GetRawText()} is too large a number");
+    private static double Number(JsonElement json) => json.GetDouble() is var value && double.IsFinite(value) ? value
+        : throw new FormatException($"{json.GetRawText()} is too large a number");
 }
 
-/// <summary>A tensor that no file keeps: its numbers follow from its name, see <see cref="GoldenFill"/>.</summary>
+/// <summary>A tensor that no file stores: its elements follow from its name, see <see cref="GoldenFill"/>.</summary>
 internal sealed record FilledTensor(string Name, Shape Shape, double Low, double High)
 {
     public Tensor Make()
@@ -135,31 +152,32 @@ internal sealed record FilledTensor(string Name, Shape Shape, double Low, double
     public void Fill(Span<float> values) => GoldenFill.Fill(Name, Low, High, values);
 }
 
-/// <summary>What a file keeps of a tensor: its shape, its root mean square and some of its elements.</summary>
+/// <summary>The digest of a tensor: its shape, its root mean square and some of its elements.</summary>
 internal sealed record Digest(Shape Shape, double Rms, IReadOnlyList<(int Index, double Value)> Samples);
 
-/// <summary>What a model does with one input.</summary>
+/// <summary>The reference values for one input.</summary>
 internal sealed record ModelGoldenCase(string Title, string Mode, FilledTensor Input, ILookup<string, double> Tolerances)
 {
-    /// <summary>The result; null in another mode than eval and train, which always have one.</summary>
+    /// <summary>The result; null except in the modes eval and train.</summary>
     public Digest? Output { get; init; }
 
     /// <summary>Running statistics after the pass.</summary>
     public IReadOnlyList<(string Name, Digest? Digest)> Buffers { get; init; } = [];
 
-    /// <summary>Weights of the result, of which gradients follow; null if there are none.</summary>
+    /// <summary>The cotangent of the result, from which gradients follow; null if there is none.</summary>
     public FilledTensor? Cotangent { get; init; }
 
     public IReadOnlyList<(string Name, Digest? Digest)> Gradients { get; init; } = [];
 
     public Digest? InputGradient { get; init; }
 
-    /// <summary>Some steps of training, in mode optimize alone.</summary>
+    /// <summary>Training steps; only in the mode optimize.</summary>
     public GoldenTraining? Training { get; init; }
 }
 
 /// <summary>Steps of training on one batch.</summary>
-internal sealed record GoldenTraining(string Loss, FilledTensor Target, string Then, IReadOnlyList<double> Losses, GoldenOptimizer Optimizer);
+internal sealed record GoldenTraining(
+    string Loss, FilledTensor Target, string Then, IReadOnlyList<double> Losses, GoldenOptimizer Optimizer);
 
 /// <summary>Adam or AdamW, by name.</summary>
 internal sealed record GoldenOptimizer(string Name, double LearningRate, double WeightDecay, double Eps, double Beta1, double Beta2);

@@ -19,7 +19,7 @@ public static class OperatorGolden
     /// magnitude expected.
     /// </summary>
     /// <param name="path">A file of the format that the goldens' README describes.</param>
-    /// <returns>The verdict; an operator or an option that is not implemented is a failure with a message.</returns>
+    /// <returns>The verdict; an operator or an option that is not built is unsupported.</returns>
     /// <exception cref="CheckpointException">The file cannot be read, or is no golden file of an operator.</exception>
     public static VerificationResult Run(string path)
     {
@@ -34,7 +34,7 @@ public static class OperatorGolden
             List<Tensor> differentiated = [], cotangents = [];
             for (int i = 0; file.Contains(Numbered("out.", i)); i++)
             {
-                if (i >= outputs.Length) throw new UnsupportedCaseException($"{golden.Operator} has no output {i}");
+                if (i >= outputs.Length) throw new FailedCaseException($"{golden.Operator} has no output {i}");
                 worstOutput.Compare(Numbered("out.", i), golden.Tensor(Numbered("out.", i)), outputs[i]);
                 if (!file.Contains(Numbered("cot.", i))) continue;
                 differentiated.Add(outputs[i]);
@@ -48,16 +48,23 @@ public static class OperatorGolden
                 tape.Backward(differentiated.ToArray(), cotangents.ToArray());
             }
             foreach ((string name, Tensor input) in leaves)
-                worstGradient.Compare("grad." + name, golden.Tensor("grad." + name), input.Grad ?? throw new UnsupportedCaseException($"no gradient reached '{name}'"));
+            {
+                Tensor gradient = input.Grad ?? throw new FailedCaseException($"no gradient reached '{name}'");
+                worstGradient.Compare("grad." + name, golden.Tensor("grad." + name), gradient);
+            }
 
             bool longScan = golden.Operator == "selective_scan" && golden.In("u").Shape[-1] > LongScan;
-            (double output, double gradient) = golden.Tolerance ?? (Tolerance, longScan ? LongScanTolerance : Tolerance);
-            string? problem = worstOutput.Problem(output) ?? worstGradient.Problem(gradient);
-            return new VerificationResult(path, golden.Name, problem is null, worstOutput.Error, worstGradient.Error, problem);
+            (double ofOutput, double ofGradient) = golden.Tolerance ?? (Tolerance, longScan ? LongScanTolerance : Tolerance);
+            string? problem = worstOutput.Problem(ofOutput) ?? worstGradient.Problem(ofGradient);
+            return VerificationResult.Compared(path, golden.Name, worstOutput.Error, worstGradient.Error, problem);
         }
-        catch (Exception e) when (e is UnsupportedCaseException or ShapeException)
+        catch (UnsupportedCaseException e)
         {
-            return new VerificationResult(path, golden.Name, false, null, null, e.Message);
+            return VerificationResult.Unsupported(path, golden.Name, e.Message);
+        }
+        catch (Exception e) when (e is FailedCaseException or ArgumentException) // operators refuse what does not fit
+        {
+            return VerificationResult.Failed(path, golden.Name, e.Message);
         }
     }
 
@@ -72,7 +79,7 @@ public static class OperatorGolden
 
         public void Compare(string name, Tensor expected, Tensor actual)
         {
-            if (expected.Shape != actual.Shape) throw new UnsupportedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
+            if (expected.Shape != actual.Shape) throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
             double error = RelativeError(expected.Span, actual.Span);
             if (error <= Error) return; // false at first and for NaN, which nothing then displaces
             if (Error is { } worst && double.IsNaN(worst)) return;
@@ -80,7 +87,8 @@ public static class OperatorGolden
         }
 
         public string? Problem(double tolerance) =>
-            Error is not { } error || error <= tolerance ? null : string.Create(CultureInfo.InvariantCulture, $"{Name}: error {error:0.0e+00}, allowed {tolerance:0e+00}");
+            Error is not { } error || error <= tolerance ? null
+                : string.Create(CultureInfo.InvariantCulture, $"{Name}: error {error:0.0e+00}, allowed {tolerance:0e+00}");
 
         private static double RelativeError(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
         {

@@ -1,3 +1,5 @@
+using Mamba.Core.Checkpoints;
+
 namespace Mamba.Models.Verification;
 
 /// <summary>Runs golden files of operators (safetensors) and of models (JSON).</summary>
@@ -29,13 +31,19 @@ public static class Verifier
     /// <summary>Runs the cases of one file.</summary>
     /// <param name="file">A golden file.</param>
     /// <param name="cancellation">Stops between cases, and between the steps of one.</param>
-    /// <returns>A verdict a case.</returns>
-    /// <exception cref="Core.Checkpoints.CheckpointException">The file is malformed.</exception>
+    /// <returns>A verdict per case; a file that is malformed or cannot be read is one failed case under the file's name.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<VerificationResult> Run(string file, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
-        return file.EndsWith(".json", StringComparison.Ordinal) ? ModelGolden.Run(file, cancellation) : [OperatorGolden.Run(file)];
+        try
+        {
+            return file.EndsWith(".json", StringComparison.Ordinal) ? ModelGolden.Run(file, cancellation) : [OperatorGolden.Run(file)];
+        }
+        catch (CheckpointException e)
+        {
+            return [VerificationResult.Failed(file, Path.GetFileNameWithoutExtension(file), e.Message)];
+        }
     }
 
     private static bool IsGolden(string path, CancellationToken cancellation)

@@ -1,3 +1,6 @@
+using System.Globalization;
+using Mamba.Models.Blocks;
+
 namespace Mamba.Models.Zoo;
 
 /// <summary>
@@ -21,4 +24,18 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
 
     /// <summary>The probability that the last block is left out for an image in training; it grows linearly from 0 at the first (stochastic depth).</summary>
     public double? DropPath { get; init; }
+
+    /// <summary>The grid of patches that this configuration describes.</summary>
+    /// <returns>Image size, patch, width and depth, each checked.</returns>
+    /// <exception cref="ArgumentException">One of them is missing or not positive, or patches do not fill the image.</exception>
+    public PatchGrid ToPatchGrid()
+    {
+        PatchGrid grid = new(Positive(ImageSize, "image size"), Positive(Patch, "patch"), Positive(Width, "width"), Positive(Depth, "depth"));
+        return grid.ImageSize % grid.Patch == 0 ? grid
+            : throw new ArgumentException($"image size {grid.ImageSize} is no multiple of patch {grid.Patch}");
+
+        static int Positive(int? value, string name) => value > 0 ? value.Value
+            : throw new ArgumentException(
+                $"{name} is {value?.ToString(CultureInfo.InvariantCulture) ?? "missing"}, expected a positive number");
+    }
 }

@@ -1,5 +1,7 @@
 using Mamba.Core.Nn;
-using Mamba.Models.Training;
+using Mamba.Models.Blocks;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Zoo;
 
@@ -62,7 +64,7 @@ public static class Registry
     {
         foreach (ModelEntry entry in Models)
             if (entry.Name == name) return entry;
-        string nearest = Models.MinBy(m => Distance(m.Name, name))!.Name;
+        string nearest = Models.MinBy(m => EditDistance.Between(m.Name, name))!.Name;
         throw new ArgumentException($"unknown model '{name}'; did you mean '{nearest}'? Models: {string.Join(", ", Models.Select(m => m.Name))}");
     }
 
@@ -85,18 +87,4 @@ public static class Registry
     /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>
     private static ModelEntry OfTokens(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
         new(name, ModelTask.Classification, TrainingRecipe.Classification, build) { ImageSize = 32, Config = config with { ImageSize = 32, Width = 168, Depth = 8 } };
-
-    /// <summary>Levenshtein's edit distance.</summary>
-    private static int Distance(string a, string b)
-    {
-        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
-        for (int i = 1; i <= a.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.Length; j++)
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
-        }
-        return row[^1];
-    }
 }

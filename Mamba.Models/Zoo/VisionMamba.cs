@@ -25,7 +25,7 @@ public sealed class VisionMamba : VisionModel
     public VisionMamba(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
-        _grid = PatchGrid.Of(config);
+        _grid = config.ToPatchGrid();
         int width = _grid.Width;
         _positions = new PositionEmbedding(
             scope, new PositionConfig("pos_embed", _grid.Side, width, Init.TruncatedNormal(0.02)) { MiddleClassToken = true, BatchDimension = true });

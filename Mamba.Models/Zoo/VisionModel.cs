@@ -6,16 +6,6 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Zoo;
 
-/// <summary>What a model decides.</summary>
-public enum ModelTask
-{
-    /// <summary>A mask: a class a pixel.</summary>
-    Segmentation,
-
-    /// <summary>A class an image.</summary>
-    Classification,
-}
-
 /// <summary>What the numbers that a model puts out are.</summary>
 public enum ModelOutput
 {

@@ -31,7 +31,7 @@ public sealed class VisionTransformer : VisionModel
     public VisionTransformer(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
-        _grid = PatchGrid.Of(config);
+        _grid = config.ToPatchGrid();
         int width = _grid.Width, patch = _grid.Patch * _grid.Patch * config.InputChannels;
         _positions = new PositionEmbedding(scope, new PositionConfig("pos_embedding", _grid.Side, width, Init.Normal(1)));
         Scope embedding = scope / "to_patch_embedding", transformer = scope / "transformer";

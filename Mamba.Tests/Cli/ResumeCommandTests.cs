@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Training;
@@ -10,7 +11,8 @@ namespace Mamba.Tests.Cli;
 [NonParallelizable]
 internal sealed class ResumeCommandTests : CliTest
 {
-    private static readonly string[] s_small = ["train", "--limit", "20", "--size", "32", "--epochs", "3", "--ema", "0.9", "--checkpoint-every", "1ms", "--threads", "1"];
+    private static readonly string[] s_small =
+        ["train", "--limit", "20", "--size", "32", "--epochs", "3", "--ema", "0.9", "--checkpoint-every", "1ms", "--threads", "1"];
 
     private string Run => In("run");
 
@@ -24,10 +26,11 @@ internal sealed class ResumeCommandTests : CliTest
         Assert.That(stopped, Does.StartWith($"epoch000000{epoch}-batch0000001"), "one more step is taken, and kept");
         Result rest = Mamba("train", "--resume", Run);
         Assert.That(rest.Code, Is.Zero, rest.Error);
-        Assert.That(rest.Out, Does.Contain($"goes on in epoch {epoch} after 2 of its images"));
+        Assert.That(rest.Out, Does.Contain($"resumes in epoch {epoch} after 2 of its images"));
         AssertSame(In("whole"), Run);
         Assert.That(rest.Out, Does.Contain($"sha256 {Hash(Path.Combine(Run, "weights", "last.safetensors"))} of "));
-        Assert.That(File.ReadAllText(Path.Combine(Run, "summary.md")), Does.Contain($"`{Hash(Path.Combine(Run, "weights", "last.safetensors"))}`").And.Not.Contain("Stopped"));
+        string hash = Hash(Path.Combine(Run, "weights", "last.safetensors"));
+        Assert.That(File.ReadAllText(Path.Combine(Run, "summary.md")), Does.Contain($"`{hash}`").And.Not.Contain("Stopped"));
         Assert.That(Checkpoints(), Has.Length.EqualTo(2), "as many as --keep says");
     }
 
@@ -52,12 +55,16 @@ internal sealed class ResumeCommandTests : CliTest
         using (SafetensorsFile file = SafetensorsFile.OpenSealed(Checkpoints()[^1]))
         {
             Dictionary<string, string> metadata = (TrainingState.Read(file) with { Finished = false }).ToMetadata();
-            Safetensors.WriteSealed(Checkpoints()[^1], file.Names.SkipLast(1).Select(n => (n, Tensor.From(file.ReadFloats(n), file.Shape(n)))), metadata);
+            IEnumerable<(string, Tensor)> tensors = file.Names.SkipLast(1).Select(n => (n, Tensor.From(file.ReadFloats(n), file.Shape(n))));
+            Safetensors.WriteSealed(Checkpoints()[^1], tensors, metadata);
         }
         Assert.That(Mamba("train", "--resume", Run).Code, Is.Zero);
         Assert.That(File.ReadAllText(Path.Combine(Run, "summary.md")), Does.Contain("Test set, best weights"));
         foreach (string weights in new[] { "best", "last" })
-            Assert.That(File.ReadAllBytes(Path.Combine(Run, "weights", weights + ".safetensors")), Is.EqualTo(before[Path.Combine(Run, "weights", weights + ".safetensors")]));
+        {
+            string path = Path.Combine(Run, "weights", weights + ".safetensors");
+            Assert.That(File.ReadAllBytes(path), Is.EqualTo(before[path]));
+        }
     }
 
     [Test]
@@ -82,7 +89,8 @@ internal sealed class ResumeCommandTests : CliTest
         File.WriteAllBytes(checkpoints[^1], bytes);
         Result rest = Mamba("train", "--resume", Run);
         Assert.That(rest.Code, Is.Zero, rest.Error);
-        Assert.That(rest.Out, Does.StartWith($"{checkpoints[^1]}: damaged").And.Contain("the checkpoint before it is taken").And.Contain("goes on in epoch 2 after 0 of its images"));
+        Assert.That(rest.Out, Does.StartWith($"{checkpoints[^1]}: damaged").And.Contain("the checkpoint before it is used"));
+        Assert.That(rest.Out, Does.Contain("resumes in epoch 2 after 0 of its images"));
         Assert.That(checkpoints[^1] + ".damaged", Does.Exist);
         AssertSame(In("whole"), Run);
     }
@@ -171,16 +179,19 @@ internal sealed class ResumeCommandTests : CliTest
         }))];
         foreach (Thread thread in threads) thread.Start();
         foreach (Thread thread in threads) thread.Join();
-        Assert.That(folders.Select(f => Path.GetFileName(f.Path)), Is.EquivalentTo(Enumerable.Range(1, Runs).Select(n => n == 1 ? "unet" : $"unet-{n}")));
+        IEnumerable<string> names = Enumerable.Range(1, Runs).Select(n => n == 1 ? "unet" : $"unet-{n}");
+        Assert.That(folders.Select(f => Path.GetFileName(f.Path)), Is.EquivalentTo(names));
         foreach (RunFolder folder in folders) folder.Dispose();
     }
 
-    [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"), TestCase("--keep", "3"), TestCase("--data", "synthetic")]
+    [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"), TestCase("--keep", "3")]
+    [TestCase("--data", "synthetic")]
     public void Other_options_are_refused_beside_resume(string option, string value)
     {
         Result result = Mamba("train", "--resume", Run, option, value);
         Assert.That(result.Code, Is.EqualTo(2));
-        Assert.That(result.Error.Trim(), Is.EqualTo($"mamba: {option} cannot be given with --resume, which takes the options of the run's args.json; --threads and --check-numerics can"));
+        Assert.That(result.Error.Trim(), Is.EqualTo(
+            $"mamba: {option} cannot be given with --resume, which uses the options in the run's args.json; --threads and --check-numerics can"));
     }
 
     [Test]
@@ -201,7 +212,8 @@ internal sealed class ResumeCommandTests : CliTest
     {
         Stop("epoch   1");
         string arguments = Path.Combine(Run, "args.json");
-        File.WriteAllText(arguments, File.ReadAllText(arguments).Replace("\"weight-decay\": 0.01", "\"weight-decay\": 0.02", StringComparison.Ordinal));
+        string changed = File.ReadAllText(arguments).Replace("\"weight-decay\": 0.01", "\"weight-decay\": 0.02", StringComparison.Ordinal);
+        File.WriteAllText(arguments, changed);
         Result rest = Mamba("train", "--resume", Run);
         Assert.That(rest.Code, Is.EqualTo(2));
         Assert.That(rest.Error, Does.Contain("no longer those of its checkpoint"));
@@ -212,7 +224,8 @@ internal sealed class ResumeCommandTests : CliTest
     {
         Result train = Mamba("train", "--limit", "20", "--size", "32", "--epochs", "1", "--lr", "1e30", "--out", Run);
         Assert.That(train.Code, Is.EqualTo(2));
-        Assert.That(train.Error, Does.Match(@"^mamba: the (loss|gradient of '.+') is .+ in step \d+ of epoch 1, .*the state before that step is kept, and 'mamba train --resume .+ --check-numerics' names the operator\s*$"));
+        Assert.That(train.Error, Does.Match(@"^mamba: the (loss|gradient of '.+') is .+ in step \d+ of epoch 1, .*the state before that step is kept, "));
+        Assert.That(train.Error, Does.EndWith($"and 'mamba train --resume {Run} --check-numerics' names the operator{Environment.NewLine}"));
         using (SafetensorsFile file = SafetensorsFile.OpenSealed(Checkpoints().Single()))
             foreach (string name in file.Names) Assert.That(file.ReadFloats(name), Is.All.Matches<float>(float.IsFinite), name);
         Result again = Mamba("train", "--resume", Run, "--check-numerics");
@@ -275,7 +288,8 @@ internal sealed class ResumeCommandTests : CliTest
     [Test]
     public void MixUp_changes_what_is_learned()
     {
-        string[] classify = ["train", "--model", "vit", "--width", "24", "--depth", "1", "--size", "16", "--patch", "8", "--batch", "8", "--limit", "40", "--epochs", "1"];
+        string[] sizes = ["--width", "24", "--depth", "1", "--size", "16", "--patch", "8"];
+        string[] classify = ["train", "--model", "vit", .. sizes, "--batch", "8", "--limit", "40", "--epochs", "1"];
         Assert.That(Mamba([.. classify, "--out", In("plain")]).Code, Is.Zero);
         Assert.That(Mamba([.. classify, "--mixup", "0.4", "--out", In("mixed")]).Code, Is.Zero);
         Assert.That(Hash(In("mixed", "weights", "last.safetensors")), Is.Not.EqualTo(Hash(In("plain", "weights", "last.safetensors"))));
@@ -292,22 +306,28 @@ internal sealed class ResumeCommandTests : CliTest
             if (line.StartsWith(at, StringComparison.Ordinal)) stop.Cancel();
         });
         Assert.That(result.Code, Is.EqualTo(130), result.Error);
-        Assert.That(result.Out, Does.Contain($"'mamba train --resume {run ?? Run}' goes on"));
+        Assert.That(result.Out, Does.Contain($"continue with 'mamba train --resume {run ?? Run}'"));
     }
 
-    private string[] Checkpoints(string? run = null) => [.. Directory.GetFiles(Path.Combine(run ?? Run, "checkpoints"), "*.safetensors").Order(StringComparer.Ordinal)];
+    private string[] Checkpoints(string? run = null) =>
+        [.. Directory.GetFiles(Path.Combine(run ?? Run, "checkpoints"), "*.safetensors").Order(StringComparer.Ordinal)];
 
-    private Dictionary<string, byte[]> Contents() => Directory.GetFiles(Run, "*", SearchOption.AllDirectories).ToDictionary(path => path, File.ReadAllBytes);
+    private Dictionary<string, byte[]> Contents() =>
+        Directory.GetFiles(Run, "*", SearchOption.AllDirectories).ToDictionary(path => path, File.ReadAllBytes);
 
-    private static string Hash(string path) => Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(path)));
+    private static string Hash(string path) => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path)));
 
     private static void AssertSame(string expected, string actual)
     {
         foreach (string name in new[] { "best", "last" })
-            Assert.That(Hash(Path.Combine(actual, "weights", name + ".safetensors")), Is.EqualTo(Hash(Path.Combine(expected, "weights", name + ".safetensors"))), name);
+            Assert.That(Hash(Weights(actual, name)), Is.EqualTo(Hash(Weights(expected, name))), name);
         Assert.That(Results(actual), Is.EqualTo(Results(expected)));
 
-        static string[] Results(string run) => [.. File.ReadLines(Path.Combine(run, "results.csv")).Select(line => string.Join(',', line.Split(',')[..^2]))]; // without times
+        static string Weights(string run, string name) => Path.Combine(run, "weights", name + ".safetensors");
+
+        // Without times.
+        static string[] Results(string run) =>
+            [.. File.ReadLines(Path.Combine(run, "results.csv")).Select(line => string.Join(',', line.Split(',')[..^2]))];
     }
 
     /// <summary>A small file system in memory; where it cannot be mounted the running test is skipped.</summary>

@@ -18,13 +18,6 @@ internal sealed class DocsTests
         Assert.That(File.ReadAllText(Path.Combine(docs, page)), Does.Contain($"```csharp\n{source}\n```"));
     }
 
-    [Test]
-    public void The_model_is_declared_run_and_trained_in_under_forty_lines()
-    {
-        string[] lines = File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "docs", "examples", "MambaCifar.cs"));
-        Assert.That(lines.SkipWhile(l => !l.StartsWith("public sealed class", StringComparison.Ordinal)).Count(), Is.LessThan(40));
-    }
-
     // The expected values are those of a forward pass in double precision, written apart from this library, over the checkpoint's float32 weights.
     [Test]
     public void The_strangers_checkpoint_gives_the_logits_of_a_forward_pass_in_double_precision()

@@ -8,10 +8,16 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Core;
-using Mamba.Tests.Data;
+using Mamba.Tests.Models;
+using Mamba.Tests.Support;
 
 namespace Mamba.Fuzz;
 
@@ -136,35 +142,35 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
                 for (int i = 0; i < 5 && interlaced == 0; i++) rows[i * (rows.Length / 5)] = (byte)i;
                 byte[]? palette = type == 3 ? [.. Enumerable.Range(0, 12).Select(v => (byte)(20 * v))] : null;
                 if (type == 3 && depth == 2) Array.Clear(rows);
-                yield return Tests.Data.Pictures.Png(7, 5, depth, type, interlaced, rows, palette, interlaced == 0 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
+                yield return Tests.Support.Pictures.Png(7, 5, depth, type, interlaced, rows, palette, interlaced == 0 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
             }
     }
 
     private static IEnumerable<byte[]> Jpeg()
     {
-        yield return Tests.Data.Pictures.Jpeg(Tests.Data.Pictures.Smooth(11, 9, 1), 1);
-        yield return Tests.Data.Pictures.Jpeg(Tests.Data.Pictures.Smooth(20, 17, 3), 2);
+        yield return Tests.Support.Pictures.Jpeg(Tests.Support.Pictures.Smooth(11, 9, 1), 1);
+        yield return Tests.Support.Pictures.Jpeg(Tests.Support.Pictures.Smooth(20, 17, 3), 2);
         foreach (byte[] sample in JpegSamples.All) yield return sample;
     }
 
     private static IEnumerable<byte[]> Tiff()
     {
-        Image grey = Tests.Data.Pictures.Smooth(9, 7, 1), colour = Tests.Data.Pictures.Smooth(9, 7, 3);
-        yield return Tests.Data.Pictures.PaddedTiff(colour, 3);
-        yield return Tests.Data.Pictures.PaddedTiff(grey, 7);
+        Image grey = Tests.Support.Pictures.Smooth(9, 7, 1), colour = Tests.Support.Pictures.Smooth(9, 7, 3);
+        yield return Tests.Support.Pictures.PaddedTiff(colour, 3);
+        yield return Tests.Support.Pictures.PaddedTiff(grey, 7);
         foreach (Compression compression in new[] { Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.ADOBE_DEFLATE })
         {
-            yield return Tests.Data.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => colour.Pixels[(27 * y)..(27 * y + 27)]);
-            yield return Tests.Data.Pictures.Tiff(9, 7, 1, 1, Photometric.MINISWHITE, compression, y => [(byte)(0x35 << (y % 3)), 0x80]);
+            yield return Tests.Support.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => colour.Pixels[(27 * y)..(27 * y + 27)]);
+            yield return Tests.Support.Pictures.Tiff(9, 7, 1, 1, Photometric.MINISWHITE, compression, y => [(byte)(0x35 << (y % 3)), 0x80]);
         }
-        yield return Tests.Data.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y => [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
-        foreach (bool tiled in new[] { false, true }) yield return Tests.Data.Pictures.SpecialTiff(colour, tiled);
+        yield return Tests.Support.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y => [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
+        foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(colour, tiled);
     }
 
     private static IEnumerable<byte[]> Bmp()
     {
         foreach (int bits in new[] { 1, 4, 8, 24, 32 })
-            yield return Tests.Data.Pictures.Bmp(7, 5, bits, bits == 8, bits > 8 ? [] : [.. Enumerable.Range(0, 4 << bits).Select(i => (byte)i)], (y, stride) => [.. Enumerable.Range(0, stride).Select(i => (byte)(i * y))]);
+            yield return Tests.Support.Pictures.Bmp(7, 5, bits, bits == 8, bits > 8 ? [] : [.. Enumerable.Range(0, 4 << bits).Select(i => (byte)i)], (y, stride) => [.. Enumerable.Range(0, stride).Select(i => (byte)(i * y))]);
     }
 
     private static byte[] Idx(byte dimensions, params int[] sizes) =>
@@ -210,7 +216,7 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
             {
                 bool tokens = entry.Config.ImageSize is not null;
                 ModelConfig small = entry.Config with { InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2, Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null };
-                ModelInfo info = new(entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Slice, 0, null, 8, 8));
+                ModelInfo info = new(entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 8, 8));
                 ModelFile.Save(path, entry.Create(small), info);
                 yield return File.ReadAllBytes(path);
             }

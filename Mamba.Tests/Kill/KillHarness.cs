@@ -112,7 +112,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             (int Epoch, int Batch) newest = Inspect(run, lines, default);
             // One line, after those of the epochs, says where it stopped: the place of the checkpoint that it left.
             string[] said = [.. lines.SkipWhile(l => !l.StartsWith("run folder", StringComparison.Ordinal)).Skip(1).Where(l => !l.StartsWith("epoch ", StringComparison.Ordinal))];
-            if (said is not [var line] || !line.StartsWith($"stopped in epoch {newest.Epoch} after {2 * newest.Batch} images;", StringComparison.Ordinal) || !line.EndsWith($"'mamba train --resume {run}' goes on", StringComparison.Ordinal))
+            if (said is not [var line] || !line.StartsWith($"stopped in epoch {newest.Epoch} after {2 * newest.Batch} images;", StringComparison.Ordinal) || !line.EndsWith($"continue with 'mamba train --resume {run}'", StringComparison.Ordinal))
                 throw new KillException($"ended by SIG{signal} at {newest}, it said: {string.Join(" | ", said)}");
         }
         using (TrainProcess rest = new(["--resume", run])) Finish(rest);

@@ -2,14 +2,20 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Measurement;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
-using Pictures = Mamba.Tests.Data.Pictures;
 
 namespace Mamba.Tests.Robustness;
 
@@ -201,7 +207,7 @@ internal sealed class CancellationTests
     private static VisionModel Small(string name) => Registry.Find(name).Create(Config(name));
 
     private static ModelInfo Info(string name) =>
-        new(name, Config(name), [.. Enumerable.Range(0, Config(name).Classes).Select(i => $"class {i}")], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32));
+        new(name, Config(name), [.. Enumerable.Range(0, Config(name).Classes).Select(i => $"class {i}")], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32));
 
     /// <summary>A data set in which somebody asks to stop while one sample is read.</summary>
     private sealed class Watched(IImageData source, Action reached, int at) : IImageData

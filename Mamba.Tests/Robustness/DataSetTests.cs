@@ -2,9 +2,13 @@ using System.Text.Json;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Cli;
-using Pictures = Mamba.Tests.Data.Pictures;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Robustness;
 
@@ -14,7 +18,7 @@ internal sealed class DataSetTests : CliTest
 {
     private string Best => Path.Combine(In("run"), "weights", "best.safetensors");
 
-    [Test]
+    [Test, Exercises("eval", "--on-bad-image", "--split", "--json")]
     public void Bad_images_end_training_or_are_skipped_and_counted()
     {
         Write(30);
@@ -40,10 +44,10 @@ internal sealed class DataSetTests : CliTest
     {
         Write(20);
         SegmentationFolder data = new(In("data"));
-        Split whole = Split.Of(data, SplitProtocol.Slice, 3), rest = whole.Without([whole.Train[0], whole.Train[5]]);
+        Split whole = Split.Of(data, SplitProtocol.Image, 3), rest = whole.Without([whole.Train[0], whole.Train[5]]);
         Assert.That(rest.Train, Is.EqualTo(whole.Train.Where((_, i) => i is not (0 or 5))));
         Assert.That((rest.Val, rest.Test), Is.EqualTo((whole.Val, whole.Test)));
-        Assert.That(() => whole.Without(whole.Val), Throws.TypeOf<DatasetException>().With.Message.Contains("0 to validate"));
+        Assert.That(() => whole.Without(whole.Val), Throws.TypeOf<DatasetException>().With.Message.Contains("0 for validation"));
     }
 
     [Test]
@@ -154,7 +158,7 @@ internal sealed class DataSetTests : CliTest
         ModelConfig config = name == "vit" ? entry.Config with { Width = 24, Depth = 1, Classes = data.Labels.Count } : entry.Config;
         VisionModel model = entry.Create(config);
         model.Parameters[weight].Span[3] = float.NaN;
-        ModelInfo info = new(name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32) { SyntheticImages = 20 });
+        ModelInfo info = new(name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32) { SyntheticImages = 20 });
         ModelFile.Save(In("spoiled"), model, info);
         ImageFile.SavePng(In("picture.png"), Pictures.Smooth(32, 32, 3));
         foreach (string[] command in new string[][] { ["eval", "--data", "synthetic"], ["infer", In("picture.png"), "--out", In("masks")] })
@@ -165,22 +169,13 @@ internal sealed class DataSetTests : CliTest
         }
     }
 
-    [Test]
-    public void A_segmenter_takes_one_class()
-    {
-        ModelEntry unet = Registry.Find("unet");
-        ModelConfig two = unet.Config with { Width = 4, Depth = 1, Classes = 2 };
-        ModelInfo info = new("unet", two, ["a", "b"], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32));
-        Assert.That(() => new global::Mamba.Models.Segmenter(unet.Create(two), info), Throws.ArgumentException.With.Message.Contains("2 classes"));
-    }
-
     private static Dictionary<string, string> Metadata(ModelEntry entry, ModelConfig config)
     {
         string path = Path.GetTempFileName();
         try
         {
             ModelConfig small = entry.Config with { Width = entry.Name == "segformer" ? 32 : 8, Depth = config.Depth is null ? null : entry.Name == "resnet20" ? 3 : 1, Classes = 1 };
-            ModelFile.Save(path, entry.Create(small), new ModelInfo(entry.Name, config with { Classes = 1 }, ["a"], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, 32, 32)));
+            ModelFile.Save(path, entry.Create(small), new ModelInfo(entry.Name, config with { Classes = 1 }, ["a"], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
             using WeightFile file = WeightFile.Open(path);
             return new Dictionary<string, string>(file.Metadata);
         }

@@ -1,6 +1,9 @@
 using System.Globalization;
-using Mamba.Models;
+using Mamba.Models.Inference;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Soak;
@@ -40,7 +43,7 @@ public sealed class Soak(string model, int side)
     public string? Run(int calls, int samples, Action<SoakSample> log)
     {
         ModelEntry entry = Registry.Find(model);
-        using Segmenter segmenter = new(entry.Create(), new ModelInfo(model, entry.Config, ["lesion"], Normalization.None(3), new RunData(SplitProtocol.Slice, 0, null, side, side)));
+        using Segmenter segmenter = new(entry.Create(), new ModelInfo(model, entry.Config, ["lesion"], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, side, side)));
         SyntheticLesions slices = new(seed: 1, count: 20, side, side);
         // Of the model's size, and of others, which are resized: sizes that come and go must not pile up either.
         Image[] images = [.. Enumerable.Range(0, 20).Select(i => i % 4 == 3 ? new SyntheticLesions(1, 20, side + 8 * i, side).Load(i).Image : slices.Load(i).Image)];

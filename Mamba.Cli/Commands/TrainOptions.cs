@@ -1,0 +1,198 @@
+using System.CommandLine;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Augmentation;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
+using Mamba.Models.Training;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>The options of <c>mamba train</c>, and the run that they describe.</summary>
+internal sealed class TrainOptions
+{
+    private const string DefaultModel = "ul-vm-unet", TokenModel = "vim";
+
+    private const int DefaultCacheMebibytes = 2048, DefaultKeep = 2;
+
+    private static readonly ModelEntry s_default = Registry.Find(DefaultModel), s_token = Registry.Find(TokenModel);
+
+    public Option<string?> Resume { get; } = Options.Text("--resume", "DIR", "Continue the run in this folder.");
+
+    public Option<string?> Recipe { get; } =
+        Options.Text("--recipe", "FILE", $"Options from a file or a built-in recipe: {string.Join(", ", Commands.Recipe.Names)}.");
+
+    public Option<string?> Model { get; } = Options.Text("--model", "NAME", "Model, see 'mamba models'.", DefaultModel);
+
+    public Option<string?> Data { get; } = Options.Text("--data", "DIR", "Image folder, CIFAR-10, MNIST or 'synthetic'.", RunArguments.Synthetic);
+
+    public Option<SplitProtocol?> Protocol { get; } =
+        Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice");
+
+    public Option<int?> Epochs { get; } = Options.Integer(
+        "--epochs", "Passes over the training images.", $"{TrainingRecipe.PaperEpochs}; {TrainDefaults.SyntheticEpochs} on synthetic data", 1, 1_000_000);
+
+    public Option<int?> Batch { get; } = Options.Integer("--batch", "Images per step.", OfDefault($"{s_default.Recipe.Batch}"), 1, 4096);
+
+    public Option<double?> Rate { get; } = Options.Number(
+        "--lr", "Learning rate.",
+        $"{OfDefault(Options.Short(s_default.Recipe.LearningRate))}; {Options.Short(TrainDefaults.SyntheticLearningRate)} on synthetic lesions");
+
+    public Option<ScheduleKind?> Schedule { get; } =
+        Options.Choice<ScheduleKind>("--schedule", "Learning-rate schedule.", "constant; cosine on synthetic data");
+
+    public Option<OptimizerKind?> Optimizer { get; } =
+        Options.Choice<OptimizerKind>("--optimizer", "Optimizer.", OfDefault(RunArguments.Name(s_default.Recipe.Optimizer)));
+
+    public Option<double?> WeightDecay { get; } =
+        Options.Number("--weight-decay", "Weight decay.", OfDefault(Options.Short(s_default.Recipe.WeightDecay)), orZero: true);
+
+    public Option<LossKind?> Loss { get; } = Options.Choice<LossKind>("--loss", "Loss function.", OfDefault(RunArguments.Name(s_default.Recipe.Loss)));
+
+    public Option<double?> LabelSmoothing { get; } = Options.Share("--label-smoothing", "Label smoothing of cross-entropy.", "0");
+
+    public Option<double?> MixUp { get; } = Options.Number("--mixup", "MixUp alpha, for classification.", "off");
+
+    public Option<double?> Average { get; } = Options.Share("--ema", "Decay of averaged weights, e.g. 0.999.", "off");
+
+    public Option<double?> DropPath { get; } =
+        Options.Share("--drop-path", "Stochastic depth of the last block.", $"{Options.Short(s_token.Config.DropPath!.Value)} ({TokenModel})");
+
+    public Option<double?> ClipNorm { get; } = Options.Number("--clip-norm", "Maximum gradient norm.", "off");
+
+    public Option<int?> Patience { get; } = Options.Integer("--patience", "Stop after N epochs without improvement.", "off", 1);
+
+    public Option<AugmentKind?> Augment { get; } = Options.Choice<AugmentKind>(
+        "--augment", "Training augmentation; basic without a word.", "none for segmentation, randaugment for classification", AugmentKind.Basic);
+
+    public Option<NormalizationKind?> Normalize { get; } =
+        Options.Choice<NormalizationKind>("--normalize", "Input normalization.", "none for segmentation, cifar for classification");
+
+    public Option<ulong?> Seed { get; } = Options.Seed();
+
+    public Option<(int Height, int Width)?> Size { get; } = Options.Size(OfDefault($"{s_default.ImageSize}x{s_default.ImageSize}"));
+
+    public Option<int?> Channels { get; } = Options.Integer("--channels", "Input channels, 1 or 3.", "3; the images' for classification", 1, 3);
+
+    public Option<int?> Patch { get; } = Options.Integer("--patch", "Patch size of token models.", $"{s_token.Config.Patch} ({TokenModel})", 1, 1024);
+
+    public Option<int?> Width { get; } =
+        Options.Integer("--width", "Channels of tokens or first stage.", $"{s_token.Config.Width} ({TokenModel})", 1, 1 << 14);
+
+    public Option<int?> Depth { get; } = Options.Integer("--depth", "Number of blocks.", $"{s_token.Config.Depth} ({TokenModel})", 1, 1024);
+
+    public Option<string?> Init { get; } = Options.Text("--init", "FILE", "Initial weights, safetensors or PyTorch.", "random");
+
+    public Option<int?> Limit { get; } =
+        Options.Integer("--limit", "Use N random images only.", $"all; {TrainDefaults.SyntheticImages} of synthetic data", 1);
+
+    public Option<int?> Cache { get; } = Options.Integer("--cache-mb", "Memory for decoded images, in MiB.", $"{DefaultCacheMebibytes}", 0, 1 << 20);
+
+    public Option<OnBadImage?> OnBadImage { get; } = Options.OnBadImage();
+
+    public Option<CheckpointInterval?> CheckpointEvery { get; } =
+        Options.Interval("--checkpoint-every", "Checkpoint interval: 30s, 5m, 1h or epoch.", $"{TrainDefaults.CheckpointEvery}");
+
+    public Option<int?> Keep { get; } = Options.Integer("--keep", "Checkpoints to keep.", $"{DefaultKeep}", 1, 1000);
+
+    public Option<NonFiniteAction?> OnNonFinite { get; } =
+        Options.Choice<NonFiniteAction>("--on-nonfinite", "Reaction to a NaN or infinite loss.", "stop");
+
+    public Option<bool> CheckNumerics { get; } = Options.CheckNumerics();
+
+    public Option<int?> Threads { get; } = Options.Threads();
+
+    public Option<string?> Output { get; } = Options.Text("--out", "DIR", "Run folder.", "runs/train/MODEL[-n]");
+
+    /// <summary>All of them, in the order of the help page.</summary>
+    public IEnumerable<Option> All =>
+    [
+        Resume, Recipe, Model, Data, Protocol, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average, DropPath, ClipNorm,
+        Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Limit, Cache, OnBadImage, CheckpointEvery, Keep, OnNonFinite,
+        CheckNumerics, Threads, Output,
+    ];
+
+    /// <summary>The run that the options describe; what is not given has the default of the model, the task and the data.</summary>
+    /// <param name="parsed">The options, those of a recipe included.</param>
+    /// <param name="stop">Stops while the data is opened.</param>
+    /// <returns>The run and its data.</returns>
+    /// <exception cref="ArgumentException">An option does not fit the model or the data.</exception>
+    public (RunArguments Arguments, IImageData Images) Resolve(ParseResult parsed, CancellationToken stop)
+    {
+        ModelEntry entry = Registry.Find(parsed.GetValue(Model) ?? DefaultModel);
+        TrainingRecipe recipe = entry.Recipe;
+        bool classifies = entry.Task == ModelTask.Classification;
+        string data = parsed.GetValue(Data) ?? RunArguments.Synthetic;
+        bool synthetic = data == RunArguments.Synthetic;
+        ulong seed = parsed.GetValue(Seed) ?? 0;
+        (int height, int width) = parsed.GetValue(Size) ?? (entry.ImageSize, entry.ImageSize);
+        int? limit = parsed.GetValue(Limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
+        IImageData images = Options.OpenData(data, entry.Task, seed, limit, height, width, stop);
+        RunArguments arguments = new()
+        {
+            Model = entry.Name,
+            Data = synthetic ? data : Path.GetFullPath(data), // so that the run can be resumed from any folder
+            Protocol = parsed.GetValue(Protocol) ?? (images.Part(0) is null ? SplitProtocol.Image : SplitProtocol.Official),
+            Epochs = parsed.GetValue(Epochs) ?? (synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs),
+            Batch = parsed.GetValue(Batch) ?? recipe.Batch,
+            LearningRate = parsed.GetValue(Rate) ?? (synthetic && !classifies ? TrainDefaults.SyntheticLearningRate : recipe.LearningRate),
+            Schedule = parsed.GetValue(Schedule) ?? (synthetic ? ScheduleKind.Cosine : ScheduleKind.Constant),
+            Optimizer = parsed.GetValue(Optimizer) ?? recipe.Optimizer,
+            WeightDecay = parsed.GetValue(WeightDecay) ?? recipe.WeightDecay,
+            Loss = parsed.GetValue(Loss) ?? recipe.Loss,
+            LabelSmoothing = parsed.GetValue(LabelSmoothing) ?? 0,
+            MixUp = parsed.GetValue(MixUp),
+            AverageDecay = parsed.GetValue(Average),
+            ClipNorm = parsed.GetValue(ClipNorm),
+            Patience = parsed.GetValue(Patience),
+            Augment = parsed.GetValue(Augment) ?? (classifies ? AugmentKind.RandAugment : AugmentKind.None),
+            Normalization = parsed.GetValue(Normalize) ?? (classifies ? NormalizationKind.Cifar : NormalizationKind.None),
+            Seed = seed,
+            Threads = Options.Apply(parsed, Threads),
+            Height = height,
+            Width = width,
+            Config = ConfigOf(parsed, entry, images, stop),
+            Init = parsed.GetValue(Init) is { } weights ? Path.GetFullPath(weights) : null,
+            Limit = limit,
+            OnBadImage = parsed.GetValue(OnBadImage) ?? default,
+            CacheBytes = (parsed.GetValue(Cache) ?? (long)DefaultCacheMebibytes) << 20,
+            CheckpointEvery = parsed.GetValue(CheckpointEvery) ?? TrainDefaults.CheckpointEvery,
+            Keep = parsed.GetValue(Keep) ?? DefaultKeep,
+            OnNonFinite = parsed.GetValue(OnNonFinite) ?? NonFiniteAction.Stop,
+        };
+        if (arguments.Config.ImageSize is not null && height != width)
+            throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
+        if (arguments.MixUp is not null && !classifies)
+            throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
+        return (arguments, images);
+    }
+
+    /// <summary>The sizes of the model. A choice that it does not have is refused.</summary>
+    private ModelConfig ConfigOf(ParseResult parsed, ModelEntry entry, IImageData images, CancellationToken stop)
+    {
+        bool classifies = entry.Task == ModelTask.Classification;
+        int? channels = parsed.GetValue(Channels);
+        if (channels is null && classifies)
+            channels = BadImage.FirstReadable(images, parsed.GetValue(OnBadImage) ?? default, stop).Image.Channels;
+        // Every model has an input size; only a position embedding makes it a choice of the model.
+        int? side = entry.Config.ImageSize is { } own ? parsed.GetValue(Size)?.Height ?? own : null;
+        return entry.Config with
+        {
+            InputChannels = channels ?? entry.Config.InputChannels,
+            Classes = classifies ? images.Labels.Count : entry.Config.Classes,
+            ImageSize = side,
+            Patch = Chosen(Patch, entry.Config.Patch),
+            Width = Chosen(Width, entry.Config.Width),
+            Depth = Chosen(Depth, entry.Config.Depth),
+            DropPath = Chosen(DropPath, entry.Config.DropPath),
+        };
+
+        T? Chosen<T>(Option<T?> option, T? own) where T : struct => parsed.GetValue(option) is not { } value ? own
+            : own is not null ? value
+            : throw new ArgumentException($"{option.Name} cannot be chosen for {entry.Name}");
+    }
+
+    private static string OfDefault(string value) => $"{value} ({DefaultModel})";
+}

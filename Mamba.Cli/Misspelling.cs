@@ -1,0 +1,61 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Cli;
+
+/// <summary>Finds a word of the command line that means nothing, and the word that was probably meant.</summary>
+internal static class Misspelling
+{
+    private const string Dashes = "--";
+
+    /// <summary>Describes the first such word.</summary>
+    /// <param name="args">The words.</param>
+    /// <param name="parsed">What they were parsed to.</param>
+    /// <returns>What is wrong and what to type instead; null if every word means something.</returns>
+    public static string? Find(string[] args, ParseResult parsed)
+    {
+        Command command = parsed.CommandResult.Command;
+        string[] options = [.. Known(parsed.CommandResult)];
+        // The parser takes '--epoch' for the value of an option or of an argument before it, where there is one.
+        foreach (string word in args.TakeWhile(word => word != Dashes).Where(word => word.StartsWith(Dashes, StringComparison.Ordinal)))
+        {
+            string name = word.Split('=', 2)[0];
+            if (!options.Contains(name)) return Option(name, command, options);
+        }
+        if (parsed.UnmatchedTokens is not [string first, ..]) return null;
+        if (first.StartsWith('-')) return Option(first.Split('=', 2)[0], command, options);
+        if (command.Subcommands.Count == 0) return $"'{first}': unexpected argument of '{command.Name}'; see {Help(command)}";
+        return $"'{first}': unknown command{Hint(Meant(first, command.Subcommands.Select(c => c.Name)), command)}";
+    }
+
+    /// <summary>The word that was probably meant, as "; did you mean X?"; empty where none is near.</summary>
+    /// <param name="word">The misspelt word.</param>
+    /// <param name="words">Those that there are.</param>
+    public static string Meant(string word, IEnumerable<string> words)
+    {
+        string? nearest = words.MinBy(known => EditDistance.Between(known, word));
+        // Two letters may differ, which is what an exchange of neighbours takes; of a long word one in three.
+        int letters = word.Trim('-').Length, allowed = Math.Max(Math.Min(2, letters - 1), letters / 3);
+        return nearest is not null && EditDistance.Between(nearest, word) <= allowed ? $"; did you mean {nearest}?" : "";
+    }
+
+    private static string Option(string name, Command command, string[] options)
+    {
+        string of = command is RootCommand ? "mamba" : command.Name;
+        return $"{name}: unknown option of '{of}'{Hint(Meant(name, options), command)}";
+    }
+
+    /// <summary>What to type next.</summary>
+    private static string Hint(string meant, Command command) => $"{(meant.Length > 0 ? $"{meant} See" : "; see")} {Help(command)}";
+
+    private static IEnumerable<string> Known(CommandResult result)
+    {
+        foreach (Option option in result.Command.Options) yield return option.Name;
+        for (SymbolResult? at = result.Parent; at is not null; at = at.Parent)
+            if (at is CommandResult parent)
+                foreach (Option option in parent.Command.Options.Where(o => o.Recursive)) yield return option.Name;
+    }
+
+    private static string Help(Command command) => command is RootCommand ? "mamba --help" : $"mamba {command.Name} --help";
+}

@@ -1,0 +1,13 @@
+namespace Mamba.Models.Data.Augmentation;
+
+/// <summary>Random changes of training pictures.</summary>
+public interface IAugmentation
+{
+    /// <summary>Augments a sample. The result is a function of the arguments alone.</summary>
+    /// <param name="sample">The sample; it stays as it is.</param>
+    /// <param name="seed">The seed of the run.</param>
+    /// <param name="epoch">The epoch.</param>
+    /// <param name="index">The sample's index in its data set.</param>
+    /// <returns>The changed sample.</returns>
+    Sample Apply(Sample sample, ulong seed, int epoch, int index);
+}

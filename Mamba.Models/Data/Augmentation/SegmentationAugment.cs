@@ -1,0 +1,68 @@
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Data.Augmentation;
+
+/// <summary>Augmentation of a picture together with its mask; none by default.</summary>
+public sealed record SegmentationAugment : IAugmentation
+{
+    /// <summary>Flip left to right and top to bottom, each with probability one half.</summary>
+    public bool Flips { get; init; }
+
+    /// <summary>Rotate by 0, 90, 180 or 270 degrees; a picture that is not square, by 0 or 180.</summary>
+    public bool QuarterTurns { get; init; }
+
+    /// <summary>Multiply the brightness by a factor from 1 - this to 1 + this.</summary>
+    public float Brightness { get; init; }
+
+    /// <summary>Multiply the distance to the picture's mean by a factor from 1 - this to 1 + this.</summary>
+    public float Contrast { get; init; }
+
+    /// <inheritdoc/>
+    public Sample Apply(Sample sample, ulong seed, int epoch, int index)
+    {
+        Image mask = ((SegmentationSample)sample).Mask;
+        RandomStream random = new(seed, $"augment/{epoch}/{index}");
+        // All four are sampled always, so that one option does not change the effect of another.
+        ulong bits = random.NextBits();
+        double brightness = random.NextDouble(1 - Brightness, 1 + Brightness);
+        double contrast = random.NextDouble(1 - Contrast, 1 + Contrast);
+
+        Image image = sample.Image;
+        int turns = QuarterTurns ? (int)(bits & 3) : 0;
+        if (image.Width != image.Height) turns &= 2;
+        bool transpose = (turns & 1) != 0;
+        bool mirror = (turns is 1 or 2) ^ (Flips && (bits & 4) != 0), upend = (turns is 2 or 3) ^ (Flips && (bits & 8) != 0);
+        return new SegmentationSample(
+            Recolour(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
+    }
+
+    /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>
+    private static Image Move(Image from, bool transpose, bool mirror, bool upend)
+    {
+        if (!transpose && !mirror && !upend) return from;
+        int width = from.Width, height = from.Height, channels = from.Channels;
+        Image to = new(width, height, channels);
+        for (int y = 0, at = 0; y < height; y++)
+        {
+            for (int x = 0; x < width; x++)
+            {
+                int row = upend ? height - 1 - y : y, column = mirror ? width - 1 - x : x;
+                if (transpose) (row, column) = (column, row);
+                int source = (row * width + column) * channels;
+                for (int c = 0; c < channels; c++) to.Pixels[at++] = from.Pixels[source + c];
+            }
+        }
+        return to;
+    }
+
+    private static Image Recolour(Image from, double brightness, double contrast)
+    {
+        if (brightness == 1 && contrast == 1) return from;
+        long sum = 0;
+        foreach (byte sample in from.Pixels) sum += sample;
+        double mean = brightness * sum / from.Pixels.Length;
+        byte[] table = new byte[256];
+        for (int i = 0; i < 256; i++) table[i] = (byte)Math.Clamp(Math.Round(mean + contrast * (brightness * i - mean)), 0, 255);
+        return new Image(from.Width, from.Height, from.Channels, Array.ConvertAll(from.Pixels, sample => table[sample]));
+    }
+}

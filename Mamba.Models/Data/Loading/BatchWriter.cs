@@ -1,0 +1,114 @@
+using CommunityToolkit.HighPerformance.Buffers;
+
+namespace Mamba.Models.Data.Loading;
+
+/// <summary>
+/// Turns bytes into the numbers that a model reads: normalized, with the model's size and channels. Grey is repeated for three channels;
+/// colours are averaged for one.
+/// </summary>
+public sealed class BatchWriter : IMaskWriter
+{
+    private readonly int _height, _width, _channels;
+    private readonly float[] _scale, _shift;
+    private readonly float[][] _table;
+
+    /// <summary>Prepares the normalization.</summary>
+    /// <param name="options">Size, channels and normalization.</param>
+    /// <exception cref="ArgumentException">The size or the channels are out of range, or do not fit the normalization.</exception>
+    public BatchWriter(BatchOptions options)
+    {
+        (_height, _width, _channels) = (options.Height, options.Width, options.Channels);
+        Normalization normalization = options.Normalization ?? Normalization.None(_channels);
+        if (_height < 1 || _width < 1 || _channels is not (1 or 3))
+            throw new ArgumentException(
+                $"BatchWriter: input of {_height} x {_width} x {_channels}; expected a positive size and 1 or 3 channels.");
+        if (!normalization.Fits(_channels))
+            throw new ArgumentException(
+                $"BatchWriter: means [{string.Join(", ", normalization.Mean)}] and standard deviations "
+                    + $"[{string.Join(", ", normalization.Std)}]; expected {_channels} of each, the latter positive.");
+        _scale = [.. normalization.Std.Select(std => 1 / (255f * std))];
+        _shift = [.. normalization.Mean.Zip(normalization.Std, (mean, std) => -mean / std)];
+        _table = [.. Enumerable.Range(0, _channels).Select(c => Enumerable.Range(0, 256).Select(v => v * _scale[c] + _shift[c]).ToArray())];
+    }
+
+    /// <summary>Writes a picture, bilinearly resized (corners not aligned, as PyTorch's default) if it has another size.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="to">(H, W, C) of the model.</param>
+    public void Image(Image image, Span<float> to)
+    {
+        if (image.Width != _width || image.Height != _height) Resize(image, to);
+        else if (image.Channels == _channels) Convert(image.Pixels, to);
+        else
+            for (int i = 0; i < _height * _width; i++)
+                for (int c = 0; c < _channels; c++)
+                    to[i * _channels + c] = _channels == 3
+                        ? _table[c][image.Pixels[i]]
+                        : (image.Pixels[3 * i] + image.Pixels[3 * i + 1] + image.Pixels[3 * i + 2]) / 3f * _scale[0] + _shift[0];
+    }
+
+    /// <inheritdoc/>
+    public void Mask(Image mask, Span<float> to)
+    {
+        for (int y = 0; y < _height; y++)
+        {
+            int row = Nearest(y, _height, mask.Height) * mask.Width;
+            for (int x = 0; x < _width; x++) to[y * _width + x] = mask.Pixels[row + Nearest(x, _width, mask.Width)] >= 128 ? 1 : 0;
+        }
+    }
+
+    /// <summary>The source pixel that holds the centre of pixel i.</summary>
+    private static int Nearest(int i, int size, int sourceSize) => (int)((2L * i + 1) * sourceSize / (2L * size));
+
+    private void Convert(ReadOnlySpan<byte> from, Span<float> to)
+    {
+        if (_channels == 1)
+        {
+            float[] table = _table[0];
+            for (int i = 0; i < from.Length; i++) to[i] = table[from[i]];
+            return;
+        }
+        float[] red = _table[0], green = _table[1], blue = _table[2];
+        for (int i = 0; i + 2 < from.Length; i += 3) (to[i], to[i + 1], to[i + 2]) = (red[from[i]], green[from[i + 1]], blue[from[i + 2]]);
+    }
+
+    private void Resize(Image image, Span<float> to)
+    {
+        using SpanOwner<(int Low, int High, float Weight)> across = Axis(image.Width, _width), down = Axis(image.Height, _height);
+        ReadOnlySpan<(int Low, int High, float Weight)> columns = across.Span, rows = down.Span;
+        int channels = image.Channels;
+        ReadOnlySpan<byte> pixels = image.Pixels;
+        Span<float> colour = stackalloc float[3];
+        for (int y = 0, at = 0; y < _height; y++)
+        {
+            ReadOnlySpan<byte> low = pixels.Slice(rows[y].Low * image.Width * channels, image.Width * channels);
+            ReadOnlySpan<byte> high = pixels.Slice(rows[y].High * image.Width * channels, image.Width * channels);
+            for (int x = 0; x < _width; x++)
+            {
+                int left = columns[x].Low * channels, right = columns[x].High * channels;
+                for (int c = 0; c < channels; c++)
+                {
+                    float top = low[left + c] + (low[right + c] - low[left + c]) * columns[x].Weight;
+                    float bottom = high[left + c] + (high[right + c] - high[left + c]) * columns[x].Weight;
+                    colour[c] = top + (bottom - top) * rows[y].Weight;
+                }
+                if (channels == 1) (colour[1], colour[2]) = (colour[0], colour[0]);
+                else if (_channels == 1) colour[0] = (colour[0] + colour[1] + colour[2]) / 3;
+                for (int c = 0; c < _channels; c++) to[at++] = colour[c] * _scale[c] + _shift[c];
+            }
+        }
+    }
+
+    /// <summary>The two source pixels between which each pixel's centre lies, and the weight of the second.</summary>
+    private static SpanOwner<(int Low, int High, float Weight)> Axis(int sourceSize, int size)
+    {
+        SpanOwner<(int, int, float)> owner = SpanOwner<(int, int, float)>.Allocate(size);
+        Span<(int, int, float)> axis = owner.Span;
+        for (int i = 0; i < size; i++)
+        {
+            double source = Math.Max(0, (i + 0.5) * sourceSize / size - 0.5);
+            int low = (int)source;
+            axis[i] = (low, Math.Min(low + 1, sourceSize - 1), (float)(source - low));
+        }
+        return owner;
+    }
+}

@@ -1,0 +1,123 @@
+using System.Text.Json;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models.Files;
+
+/// <summary>
+/// Weights in safetensors with all that describes the model in <c>__metadata__</c>: model, config, task, labels, normalization, data. No time, path or
+/// thread count is written, so that the same training gives the same bytes.
+/// </summary>
+public static class ModelFile
+{
+    /// <summary>Writes parameters and buffers under PyTorch's names.</summary>
+    /// <param name="path">The file; it appears whole or not at all.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="info">What describes it.</param>
+    /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void Save(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default) => Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
+    {
+        ["format"] = "pt", // what PyTorch's own loader asks for
+        ["model"] = info.Model,
+        ["task"] = info.Entry.Task.ToString().ToLowerInvariant(),
+        ["config"] = JsonSerializer.Serialize(ConfigDocument.Of(info.Config), ModelJson.Default.ConfigDocument),
+        ["labels"] = JsonSerializer.Serialize(new LabelsDocument(info.Labels), ModelJson.Default.LabelsDocument),
+        ["normalization"] = JsonSerializer.Serialize(NormalizationDocument.Of(info.Normalization), ModelJson.Default.NormalizationDocument),
+        ["data"] = JsonSerializer.Serialize(DataDocument.Of(info.Data), ModelJson.Default.DataDocument),
+    }, cancellation);
+
+    /// <summary>Reads a model and its weights.</summary>
+    /// <param name="path">A file that <see cref="Save"/> wrote.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
+    /// <returns>The model, frozen for inference (<see cref="ParameterStore.Freeze"/>), and its description.</returns>
+    /// <exception cref="CheckpointException">The file cannot be read, is malformed, or does not describe a model of the zoo.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static (VisionModel Model, ModelInfo Info) Load(string path, CancellationToken cancellation = default)
+    {
+        using WeightFile file = WeightFile.Open(path);
+        return Load(file, cancellation);
+    }
+
+    /// <summary>As <see cref="Load(string, CancellationToken)"/>, of an open file.</summary>
+    internal static (VisionModel Model, ModelInfo Info) Load(WeightFile file, CancellationToken cancellation = default)
+    {
+        ModelInfo info = Describe(file.Path, file.Metadata);
+        cancellation.ThrowIfCancellationRequested();
+        VisionModel model;
+        try
+        {
+            // Sizes that the file makes up must not fill memory before its tensors are held against them.
+            model = info.Entry.Build(new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
+        }
+        catch (Exception e) when (e is ArgumentException or ShapeException)
+        {
+            throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
+        }
+        model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
+        model.Parameters.Freeze();
+        return (model, info);
+
+        void Read(string name, Span<float> values)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            file.ReadFloats(name, values);
+        }
+    }
+
+    /// <summary>What the metadata of a file says, each value held against its limits; no model is made.</summary>
+    /// <exception cref="CheckpointException">It does not describe a model of the zoo.</exception>
+    internal static ModelInfo Describe(string path, IReadOnlyDictionary<string, string> metadata)
+    {
+        try
+        {
+            string name = Entry("model");
+            using JsonDocument config = JsonDocument.Parse(Entry("config")), labels = JsonDocument.Parse(Entry("labels"));
+            using JsonDocument normalization = JsonDocument.Parse(Entry("normalization")), data = JsonDocument.Parse(Entry("data"));
+            JsonElement c = config.RootElement, d = data.RootElement;
+            ModelConfig sizes = new(Between(c, "input_channels", 1, 64), Between(c, "classes", 1, 1 << 16))
+            {
+                ImageSize = Optional(c, "image_size", 1 << 15),
+                Patch = Optional(c, "patch", 1 << 15),
+                Width = Optional(c, "width", 1 << 15),
+                Depth = Optional(c, "depth", 1 << 10),
+            };
+            Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
+            if (!scaling.Fits(sizes.InputChannels))
+                throw new CheckpointException($"{path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
+            RunData run = new(
+                Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
+                Optional(d, "limit", int.MaxValue), Between(d, "height", 1, RunData.MaxSide), Between(d, "width", 1, RunData.MaxSide))
+            {
+                SyntheticImages = Optional(d, "synthetic", int.MaxValue),
+            };
+            string?[] names = [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString())];
+            if (names.Length != sizes.Classes || names.Contains(null)) throw new CheckpointException($"{path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
+            return new ModelInfo(Registry.Find(name).Name, sizes, names!, scaling, run);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        {
+            throw new CheckpointException($"{path}: metadata does not describe a model: {e.Message}", e);
+        }
+
+        string Entry(string key) => metadata.TryGetValue(key, out string? value)
+            ? value
+            : throw new CheckpointException($"{path}: metadata lacks '{key}'; expected weights written by 'mamba train'");
+
+        SplitProtocol Protocol(string? word) => SplitProtocolWords.Parse(word)
+            ?? throw new CheckpointException($"{path}: metadata 'protocol' is '{word}', expected slice, patient, official or holdout");
+
+        int? Optional(JsonElement json, string key, int high) => json.TryGetProperty(key, out _) ? Between(json, key, 1, high) : null;
+
+        int Between(JsonElement json, string key, int low, int high) => json.GetProperty(key).GetInt32() is var value && value >= low && value <= high
+            ? value
+            : throw new CheckpointException($"{path}: metadata '{key}' is {value}, expected {low} to {high}");
+    }
+
+    private static float[] Floats(JsonElement json, string key) => [.. json.GetProperty(key).EnumerateArray().Select(n => n.GetSingle())];
+}

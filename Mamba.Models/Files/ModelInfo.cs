@@ -1,0 +1,26 @@
+using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Models.Files;
+
+/// <summary>What a weight file says about its model, so that evaluation and inference need nothing else.</summary>
+/// <param name="Model">Its name in the <see cref="Registry"/>.</param>
+/// <param name="Config">Its configuration.</param>
+/// <param name="Labels">The names of its classes.</param>
+/// <param name="Normalization">The normalization of its input.</param>
+/// <param name="Data">What it was trained on.</param>
+public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<string> Labels, Normalization Normalization, RunData Data)
+{
+    /// <summary>Its entry in the registry.</summary>
+    public ModelEntry Entry => Registry.Find(Model);
+
+    /// <summary>How pictures become its input: size, channels and normalization.</summary>
+    public BatchOptions Input => new()
+    {
+        Height = Data.Height,
+        Width = Data.Width,
+        Channels = Config.InputChannels,
+        Normalization = Normalization,
+    };
+}

@@ -1,0 +1,18 @@
+using Mamba.Models.Data.Splits;
+
+namespace Mamba.Models.Files;
+
+/// <summary>The data that a model was trained on: all that decides which image is in which split.</summary>
+/// <param name="Protocol">How the images were split.</param>
+/// <param name="Seed">The seed of the split, and of synthetic data.</param>
+/// <param name="Limit">How many images were chosen before the split; null for all.</param>
+/// <param name="Height">Rows of the model's input.</param>
+/// <param name="Width">Columns of the model's input.</param>
+public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int Height, int Width)
+{
+    /// <summary>The most rows or columns of a model's input, when it is trained and when a weight file says so.</summary>
+    public const int MaxSide = 4096;
+
+    /// <summary>The number of synthetic images; null if the model was trained on a folder of images.</summary>
+    public int? SyntheticImages { get; init; }
+}

@@ -1,0 +1,81 @@
+namespace Mamba.Models.Metrics;
+
+/// <summary>
+/// Accuracy, macro F1 and the confusion matrix. The prediction is the most probable class, the first of equals, as in torch.max. The scores
+/// equal scikit-learn's with zero_division=0. Its macro F1 ignores a class that is neither true nor predicted anywhere.
+/// </summary>
+public sealed class ClassificationMetrics : IMetrics
+{
+    private const int Top = 5;
+
+    private readonly IReadOnlyList<string> _labels;
+    private readonly long[,] _confusion;
+    private int _images, _top;
+
+    /// <summary>Starts with no image.</summary>
+    /// <param name="labels">The names of the classes.</param>
+    /// <exception cref="ArgumentException">There are none.</exception>
+    public ClassificationMetrics(IReadOnlyList<string> labels)
+    {
+        if (labels.Count == 0) throw new ArgumentException("ClassificationMetrics: no classes; expected one at least.");
+        (_labels, _confusion) = (labels, new long[labels.Count, labels.Count]);
+    }
+
+    /// <inheritdoc/>
+    public int Images => _images;
+
+    private int Count => _labels.Count;
+
+    /// <inheritdoc/>
+    /// <remarks>The largest value of a target is at its class. A NaN probability counts as the smallest.</remarks>
+    public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target)
+    {
+        if (probabilities.Length != Count || target.Length != Count)
+            throw new ArgumentException(
+                $"ClassificationMetrics: {probabilities.Length} probabilities for {target.Length} values of the target; expected {Count} "
+                    + "of each.");
+        int real = First(target), predicted = First(probabilities), ahead = 0;
+        _images++;
+        _confusion[real, predicted]++;
+        float own = Value(probabilities[real]);
+        for (int c = 0; c < Count; c++)
+            if (Value(probabilities[c]) is var value && (value > own || (value == own && c < real))) ahead++;
+        if (ahead < Top) _top++;
+    }
+
+    Scores IMetrics.Result() => Result();
+
+    /// <inheritdoc cref="IMetrics.Result"/>
+    public ClassificationScores Result()
+    {
+        if (_images == 0) throw new InvalidOperationException("ClassificationMetrics: no image was added; there is nothing to score.");
+        ClassScores[] classes = new ClassScores[Count];
+        long right = 0;
+        double sum = 0;
+        int present = 0;
+        for (int c = 0; c < Count; c++)
+        {
+            long both = _confusion[c, c], real = 0, predicted = 0;
+            for (int other = 0; other < Count; other++) (real, predicted) = (real + _confusion[c, other], predicted + _confusion[other, c]);
+            classes[c] = new ClassScores(_labels[c], Share(both, predicted), Share(both, real), Share(2 * both, real + predicted), real);
+            right += both;
+            if (real + predicted == 0) continue;
+            present++;
+            sum += classes[c].F1;
+        }
+        double? top = Count > Top ? (double)_top / _images : null;
+        return new ClassificationScores((double)right / _images, sum / present, top, classes, (long[,])_confusion.Clone());
+    }
+
+    private static double Share(long part, long whole) => whole == 0 ? 0 : (double)part / whole;
+
+    private static int First(ReadOnlySpan<float> values)
+    {
+        int first = 0;
+        for (int c = 1; c < values.Length; c++)
+            if (Value(values[c]) > Value(values[first])) first = c;
+        return first;
+    }
+
+    private static float Value(float value) => float.IsNaN(value) ? float.NegativeInfinity : value;
+}

@@ -1,0 +1,114 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+
+namespace Mamba.Models.Training;
+
+/// <summary>The document <c>args.json</c>: a property per option of <c>mamba train</c>, under the option's name.</summary>
+internal sealed record RunDocument
+{
+    public required string Model { get; init; }
+
+    public required string Data { get; init; }
+
+    public required string Protocol { get; init; }
+
+    public required int Epochs { get; init; }
+
+    public required int Batch { get; init; }
+
+    public required double Lr { get; init; }
+
+    public required string Schedule { get; init; }
+
+    public required string Optimizer { get; init; }
+
+    public required double WeightDecay { get; init; }
+
+    public required string Loss { get; init; }
+
+    public required double LabelSmoothing { get; init; }
+
+    public required double? Mixup { get; init; }
+
+    public required double? Ema { get; init; }
+
+    public required double? DropPath { get; init; }
+
+    public required double? ClipNorm { get; init; }
+
+    public required int? Patience { get; init; }
+
+    public required string Augment { get; init; }
+
+    public required string Normalize { get; init; }
+
+    public required ulong Seed { get; init; }
+
+    public required int Threads { get; init; }
+
+    public required string Size { get; init; }
+
+    public required int Channels { get; init; }
+
+    public required int? Patch { get; init; }
+
+    public required int? Width { get; init; }
+
+    public required int? Depth { get; init; }
+
+    public required string? Init { get; init; }
+
+    public required int? Limit { get; init; }
+
+    public required string OnBadImage { get; init; }
+
+    public required long CacheMb { get; init; }
+
+    public required string CheckpointEvery { get; init; }
+
+    public required int Keep { get; init; }
+
+    public required string OnNonfinite { get; init; }
+
+    /// <summary>The document of a run's options. The order of its properties is part of a run's identity, see <see cref="RunArguments.Identity"/>.</summary>
+    public static RunDocument Of(RunArguments run) => new()
+    {
+        Model = run.Model,
+        Data = run.Data,
+        Protocol = RunArguments.Name(run.Protocol),
+        Epochs = run.Epochs,
+        Batch = run.Batch,
+        Lr = run.LearningRate,
+        Schedule = RunArguments.Name(run.Schedule),
+        Optimizer = RunArguments.Name(run.Optimizer),
+        WeightDecay = run.WeightDecay,
+        Loss = RunArguments.Name(run.Loss),
+        LabelSmoothing = run.LabelSmoothing,
+        Mixup = run.MixUp,
+        Ema = run.AverageDecay,
+        DropPath = run.Config.DropPath,
+        ClipNorm = run.ClipNorm,
+        Patience = run.Patience,
+        Augment = RunArguments.Name(run.Augment),
+        Normalize = RunArguments.Name(run.Normalization),
+        Seed = run.Seed,
+        Threads = run.Threads,
+        Size = string.Create(CultureInfo.InvariantCulture, $"{run.Height}x{run.Width}"),
+        Channels = run.Config.InputChannels,
+        Patch = run.Config.Patch,
+        Width = run.Config.Width,
+        Depth = run.Config.Depth,
+        Init = run.Init,
+        Limit = run.Limit,
+        OnBadImage = RunArguments.Name(run.OnBadImage),
+        CacheMb = run.CacheBytes >> 20,
+        CheckpointEvery = run.CheckpointEvery.ToString(),
+        Keep = run.Keep,
+        OnNonfinite = RunArguments.Name(run.OnNonFinite),
+    };
+}
+
+/// <summary>Reads and writes <see cref="RunDocument"/> without reflection.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.KebabCaseLower)]
+[JsonSerializable(typeof(RunDocument))]
+internal sealed partial class RunJson : JsonSerializerContext;

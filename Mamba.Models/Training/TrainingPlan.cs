@@ -1,0 +1,36 @@
+using Mamba.Core.Optim;
+using Mamba.Models.Recipes;
+
+namespace Mamba.Models.Training;
+
+/// <summary>Optimizer, loss, learning rate and length of a training.</summary>
+/// <param name="Recipe">Optimizer and decay.</param>
+/// <param name="Objective">The loss and the metrics.</param>
+/// <param name="LearningRate">The base learning rate.</param>
+/// <param name="Epochs">The most epochs.</param>
+public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, double LearningRate, int Epochs)
+{
+    /// <summary>Stop after this number of epochs without a better validation score; null for never.</summary>
+    public int? Patience { get; init; }
+
+    /// <summary>The learning rate over the steps.</summary>
+    public Schedule Schedule { get; init; } = Schedules.Constant;
+
+    /// <summary>Lowers the learning rate further when the validation loss stops falling; null for never.</summary>
+    public Plateau? Plateau { get; init; }
+
+    /// <summary>Bound of the gradients' norm; null for none.</summary>
+    public double? MaxGradientNorm { get; init; }
+
+    /// <summary>
+    /// The decay of the moving average of the weights (<see cref="WeightAverage"/>), which is validated and saved instead of them; null for
+    /// none.
+    /// </summary>
+    public double? AverageDecay { get; init; }
+
+    /// <summary>What to do when a loss or a gradient is NaN or infinite.</summary>
+    public NonFiniteAction OnNonFinite { get; init; }
+
+    /// <summary>Whether to check every operator of a training step for NaN and infinity (<see cref="Core.NumericsCheck"/>).</summary>
+    public bool CheckNumerics { get; init; }
+}

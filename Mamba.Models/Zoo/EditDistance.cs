@@ -1,0 +1,19 @@
+namespace Mamba.Models.Zoo;
+
+/// <summary>How far a misspelt word is from one that exists.</summary>
+internal static class EditDistance
+{
+    /// <summary>Levenshtein's distance: the least number of letters to insert, delete or replace.</summary>
+    public static int Between(string a, string b)
+    {
+        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
+        for (int i = 1; i <= a.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= b.Length; j++)
+                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+        }
+        return row[^1];
+    }
+}

@@ -1,0 +1,89 @@
+namespace Mamba.Tests.Architecture;
+
+/// <summary>A part of the sources: some folders or files that may know each other, and the other parts that they may know.</summary>
+/// <param name="Name">What messages call it.</param>
+/// <param name="Paths">Folders or files of its project. The longest path that fits decides where a file belongs.</param>
+/// <param name="Knows">Names of parts above it in the table. Parts of a project below its own are known without a word.</param>
+internal sealed record SourcePart(string Name, string[] Paths, string[] Knows);
+
+/// <summary>A project and its parts, from the lowest to the highest.</summary>
+/// <param name="Name">Its folder and root namespace.</param>
+/// <param name="Parts">A part knows only parts that stand before it.</param>
+internal sealed record SourceProject(string Name, SourcePart[] Parts);
+
+/// <summary>Which part of the sources may know which: the one place where this is written down.</summary>
+internal static class Layers
+{
+    private static readonly string[] s_kernel = ["Shapes", "Vectors", "Memory"];
+
+    /// <summary>The projects, from the lowest to the highest: each knows those before it.</summary>
+    public static IReadOnlyList<SourceProject> Projects { get; } =
+    [
+        new("Mamba.Core",
+        [
+            new("Shapes", ["Shape.cs", "ShapeException.cs", "MultiplyAdds.cs"], []),
+            new("Vectors", ["Simd", "Workers.cs"], []),
+            new("Memory", ["Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs"], []),
+
+            // Kernels know pointers and sizes; they know neither tensors nor the tape.
+            new("Kernels.Elementwise", ["Kernels/Elementwise"], s_kernel),
+            new("Kernels.Layout", ["Kernels/Layout"], s_kernel),
+            new("Kernels.Losses", ["Kernels/Losses"], s_kernel),
+            new("Kernels.Optimizers", ["Kernels/Optimizers"], s_kernel),
+            new("Kernels.Pooling", ["Kernels/Pooling"], s_kernel),
+            new("Kernels.Reductions", ["Kernels/Reductions"], s_kernel),
+            new("Kernels.Norms", ["Kernels/Norms"], [.. s_kernel, "Kernels.Elementwise"]),
+            new("Kernels.Scan", ["Kernels/Scan"], [.. s_kernel, "Kernels.Elementwise"]),
+            new("Kernels.Products", ["Kernels/Products"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Layout"]),
+            new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
+            new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products"]),
+
+            // A tensor, its memory and the tape that records it are one thing: each knows the others.
+            new("Tensors",
+                ["Tensor.cs", "TensorList.cs", "Tape.cs", "BackwardStep.cs", "Check.cs", "NonFiniteException.cs", "NumericsCheck.cs", "Memory"],
+                ["Shapes", "Memory", "Vectors"]),
+            new("Ops", ["Ops"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.*"]),
+            new("Measurement", ["Measurement"], ["Vectors", "Tensors"]),
+            new("Checkpoints", ["Checkpoints"], ["Shapes", "Tensors"]),
+            new("Nn", ["Nn"], ["Shapes", "Memory", "Tensors", "Ops", "Checkpoints"]),
+            new("Optim", ["Optim"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.Optimizers", "Nn"]),
+        ]),
+        new("Mamba.Models",
+        [
+            new("Tasks", ["Tasks"], []),
+            new("Metrics", ["Metrics"], []),
+            new("Recipes", ["Recipes"], []),
+
+            // Data and zoo know nothing of each other.
+            new("Data", ["Data"], ["Tasks"]),
+            new("Data.Formats", ["Data/Formats"], ["Data"]),
+            new("Data.Augmentation", ["Data/Augmentation"], ["Data"]),
+            new("Data.Splits", ["Data/Splits"], ["Data"]),
+            new("Data.Sets", ["Data/Sets"], ["Tasks", "Data", "Data.Formats"]),
+            new("Data.Loading", ["Data/Loading"], ["Tasks", "Data", "Data.Augmentation", "Data.Splits"]),
+            new("Blocks", ["Blocks"], []),
+            new("Zoo", ["Zoo"], ["Tasks", "Recipes", "Blocks"]),
+
+            new("Files", ["Files"], ["Tasks", "Data", "Data.Splits", "Data.Loading", "Zoo"]),
+            new("Training", ["Training"], ["Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
+            new("Measurement", ["Measurement"], ["Tasks", "Zoo", "Training"]),
+            new("Verification", ["Verification"], ["Zoo"]),
+            new("Inference", ["Inference"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),
+        ]),
+        new("Mamba.Cli",
+        [
+            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs"], []),
+            new("Reports", ["Reports"], ["Terminal"]),
+            new("Commands", ["Commands"], ["Terminal", "Reports"]),
+            new("Program", ["Program.cs", "CommandLine.cs", "Misspelling.cs"], ["Terminal", "Commands"]),
+        ]),
+    ];
+
+    /// <summary>Folders whose files have another namespace than the folder's, and why.</summary>
+    public static IReadOnlyDictionary<string, string> Namespaces { get; } = new Dictionary<string, string>
+    {
+        ["Mamba.Core/Ops"] = "Mamba.Core", // the operators are one class, Ops, which everybody who has a tensor needs
+        ["Mamba.Tests/Core"] = "Mamba.Tests.Core", // a namespace Mamba.Tests.Core.Ops would hide the class Ops
+        ["Mamba.Tests/Models"] = "Mamba.Tests.Models", // as for Core
+    };
+}

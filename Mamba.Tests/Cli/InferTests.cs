@@ -1,0 +1,123 @@
+using System.Globalization;
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Tests.Cli;
+
+/// <summary><c>mamba infer</c>: the pixels that it writes, and their names.</summary>
+[NonParallelizable]
+internal sealed class InferTests : CliTest
+{
+    private const int Width = 40, Height = 32;
+
+    [Test, Exercises("infer", "--weights", "--out", "--threads")]
+    public void The_mask_is_the_models_and_the_overlay_tints_and_outlines_it()
+    {
+        WriteLesions(In("data"), 3, Width, Height);
+        Image image = ImageFile.Load(In("data", "slice1.png"));
+        bool[] expected = SaveModelThatSplits(image, In("weights.safetensors"));
+        Result infer = Succeeds("infer", "--weights", In("weights.safetensors"), In("data"), "--out", In("masks"), "--threads", "1");
+        Assert.That(Directory.GetFiles(In("masks")).Select(path => Path.GetFileName(path)), Is.EquivalentTo(new[]
+        {
+            "slice0_pred.png", "slice0_overlay.png", "slice1_pred.png", "slice1_overlay.png", "slice2_pred.png", "slice2_overlay.png",
+        }));
+        Assert.That(Workers.Count, Is.EqualTo(1));
+
+        Image mask = ImageFile.Load(In("masks", "slice1_pred.png")), overlay = ImageFile.Load(In("masks", "slice1_overlay.png"));
+        Assert.That((mask.Width, mask.Height, mask.Channels), Is.EqualTo((Width, Height, 1)));
+        Assert.That(mask.Pixels, Is.EqualTo(expected.Select(inside => (byte)(inside ? 255 : 0))));
+        Assert.That(expected.Count(inside => inside), Is.EqualTo(Width * Height / 2), "the weights are made so that half of the pixels are inside");
+        Assert.That(infer.Out, Does.Contain($"slice1: 40 x 32, lesion {Width * Height / 2} pixels, ").And.Contain($"3 images, results in {In("masks")}"));
+        Assert.That(overlay.Pixels, Is.EqualTo(Tinted(image, expected, 255, 64, 48)));
+    }
+
+    [Test]
+    public void Files_of_one_name_get_their_folders_in_front()
+    {
+        WriteLesions(In("data", "a"), 2, Width, Height);
+        WriteLesions(In("data", "b"), 1, Width, Height);
+        SaveModelThatSplits(ImageFile.Load(In("data", "a", "slice0.png")), In("w.safetensors"));
+        Succeeds("infer", "--weights", In("w.safetensors"), In("data"), In("data", "a", "slice0.png"), "--out", In("masks"));
+        Assert.That(Directory.GetFiles(In("masks"), "*_pred.png").Select(path => Path.GetFileName(path)), Is.EquivalentTo(new[]
+        {
+            "a_slice0_pred.png", "b_slice0_pred.png", "slice1_pred.png",
+        }));
+        Assert.That(File.ReadAllBytes(In("masks", "b_slice0_pred.png")), Is.EqualTo(File.ReadAllBytes(In("masks", "a_slice0_pred.png"))), "one image, twice");
+    }
+
+    [Test]
+    public void Files_that_would_overwrite_each_other_are_refused_by_name()
+    {
+        WriteLesions(In("data"), 1, Width, Height);
+        SaveModelThatSplits(ImageFile.Load(In("data", "slice0.png")), In("w.safetensors"));
+        File.Copy(In("data", "slice0.png"), In("data", "slice0.bmp"));
+        Result infer = Mamba("infer", "--weights", In("w.safetensors"), In("data"), "--out", In("masks"));
+        Assert.That(infer, Is.EqualTo(new Result(
+            2, "", $"mamba: {In("data", "slice0.bmp")} and {In("data", "slice0.png")} would both be written as data_slice0; "
+                + $"run them one by one, each with its own --out{Environment.NewLine}")));
+        Assert.That(In("masks"), Does.Not.Exist);
+    }
+
+    [Test, Exercises("infer", "--top", "--out", "--check-numerics"), Exercises("train", "--model")]
+    public void A_classifier_prints_as_many_classes_as_are_asked_for()
+    {
+        Succeeds("train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--limit", "20", "--epochs", "1", "--out", In("run"));
+        WriteClasses(In("data"), 1);
+        string[] infer = ["infer", "--weights", In("run", "weights", "last.safetensors"), In("data", "along", "0.png"), "--check-numerics"];
+        Result three = Succeeds([.. infer, "--top", "3", "--out", In("three")]), all = Succeeds([.. infer, "--top", "99", "--out", In("all")]);
+        Assert.That(three.Out, Does.Match(@"^0: \w+ \d+\.\d %, \w+ \d+\.\d %, \w+ \d+\.\d %, \d+\.\d ms\s+1 image, results in "));
+        string[] rows = File.ReadAllLines(In("all", "predictions.csv"));
+        Assert.That(rows, Has.Length.EqualTo(11));
+        Assert.That(File.ReadAllLines(In("three", "predictions.csv")), Is.EqualTo(rows[..4]));
+        double[] probabilities = [.. rows[1..].Select(row => double.Parse(row.Split(',')[3], CultureInfo.InvariantCulture))];
+        Assert.That(probabilities, Is.Ordered.Descending);
+        Assert.That(probabilities.Sum(), Is.EqualTo(1).Within(1e-5));
+    }
+
+    /// <summary>Saves a small model whose last bias is such that half of an image is inside, and tells which pixels.</summary>
+    private static bool[] SaveModelThatSplits(Image image, string path)
+    {
+        ModelEntry entry = Registry.Find("unet");
+        ModelConfig config = entry.Config with { Width = 4, Depth = 2 };
+        VisionModel model = entry.Create(config, seed: 1);
+        Tensor bias = model.Parameters.All.Last(p => p.Tensor.Count == 1).Tensor, input = Tensor.Zeros(1, Height, Width, 3);
+        for (int i = 0; i < input.Count; i++) input.Span[i] = image.Pixels[i] / 255f;
+        float[] logits;
+        using (new MemoryScope())
+        {
+            model.Parameters.Training = false;
+            logits = model.Forward(input).Span.ToArray();
+        }
+        float[] sorted = [.. logits.Order()];
+        float middle = (sorted[logits.Length / 2 - 1] + sorted[logits.Length / 2]) / 2;
+        bias.Span[0] -= middle;
+        RunData data = new(SplitProtocol.Image, 0, null, Height, Width);
+        ModelFile.Save(path, model, new ModelInfo(entry.Name, config, ["lesion"], Normalization.None(3), data));
+        return Array.ConvertAll(logits, v => v > middle);
+    }
+
+    /// <summary>What an overlay is: colour on the outline, 30 % of it inside, the image elsewhere.</summary>
+    internal static byte[] Tinted(Image image, bool[] inside, params byte[] colour)
+    {
+        byte[] pixels = [.. image.Pixels];
+        for (int y = 0; y < image.Height; y++)
+            for (int x = 0; x < image.Width; x++)
+            {
+                if (!Inside(x, y)) continue;
+                bool outline = !(Inside(x - 1, y) && Inside(x + 1, y) && Inside(x, y - 1) && Inside(x, y + 1));
+                for (int c = 0; c < 3; c++)
+                {
+                    ref byte pixel = ref pixels[(y * image.Width + x) * 3 + c];
+                    pixel = outline ? colour[c] : (byte)((pixel * 70 + colour[c] * 30) / 100);
+                }
+            }
+        return pixels;
+
+        bool Inside(int x, int y) => x >= 0 && y >= 0 && x < image.Width && y < image.Height && inside[y * image.Width + x];
+    }
+}

@@ -1,0 +1,132 @@
+using System.Globalization;
+using System.Xml.Linq;
+using Mamba.Cli.Reports;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Metrics;
+
+namespace Mamba.Tests.Cli;
+
+/// <summary>The pictures of a run folder: sample sheets, the confusion matrix, the curves.</summary>
+[NonParallelizable]
+internal sealed class RunPicturesTests : CliTest
+{
+    private const int Side = 32, Gap = 4;
+
+    [Test]
+    public void A_sample_sheet_shows_image_truth_and_prediction()
+    {
+        WriteLesions(In("data"), 20, Side, Side);
+        string[] sizes = ["--width", "4", "--depth", "2", "--size", "32"];
+        Succeeds(["train", "--model", "unet", .. sizes, "--data", In("data"), "--epochs", "4", "--lr", "0.01", "--out", In("run")]);
+        string[] sheets = [.. Directory.GetFiles(In("run", "samples"))];
+        Assert.That(sheets, Has.Length.EqualTo(2), "one for each test image");
+        Succeeds("infer", "--weights", In("run", "weights", "best.safetensors"), In("data"), "--out", In("masks"));
+        foreach (string path in sheets)
+        {
+            string name = Path.GetFileNameWithoutExtension(path);
+            Image sheet = ImageFile.Load(path), image = ImageFile.Load(In("data", name + ".png")), mask = ImageFile.Load(In("data", name + "_mask.png"));
+            Assert.That((sheet.Width, sheet.Height), Is.EqualTo((3 * Side + 2 * Gap, Side)));
+            Assert.That(Panel(sheet, 0), Is.EqualTo(image.Pixels));
+            Assert.That(Panel(sheet, 1), Is.EqualTo(InferTests.Tinted(image, Array.ConvertAll(mask.Pixels, p => p == 255), 64, 220, 96)));
+            Assert.That(Panel(sheet, 2), Is.EqualTo(ImageFile.Load(In("masks", name + "_overlay.png")).Pixels), "as infer draws it");
+            for (int y = 0; y < Side; y++) Assert.That(sheet.Pixels.AsSpan((y * sheet.Width + Side) * 3, Gap * 3).ToArray(), Is.All.EqualTo(255), "the gap");
+        }
+    }
+
+    [Test]
+    public void Samples_of_a_classifier_are_its_mistakes_and_the_confusion_matrix_counts_them()
+    {
+        string[] sizes = ["--width", "16", "--depth", "1", "--size", "16", "--patch", "8"];
+        Succeeds(["train", "--model", "vit", .. sizes, "--limit", "100", "--epochs", "1", "--out", In("run")]);
+        string[] samples = [.. Directory.GetFiles(In("run", "samples")).Select(path => Path.GetFileNameWithoutExtension(path)!)];
+        SyntheticShapes shapes = new(0, 100, 16, 16);
+        Assert.That(samples, Is.Not.Empty.And.Length.AtMost(10));
+        foreach (string sample in samples)
+        {
+            Assert.That(sample, Does.Match(@"^\w+ taken for \w+ \d+ % shape_\d{5}$"));
+            string[] words = sample.Split(' ');
+            int index = int.Parse(words[^1]["shape_".Length..], CultureInfo.InvariantCulture) - 1;
+            ClassificationSample truth = shapes.Load(index);
+            Assert.That(words[0], Is.EqualTo(shapes.Labels[truth.Label]).And.Not.EqualTo(words[3]));
+            byte[] pixels = ImageFile.Load(In("run", "samples", sample + ".png")).Pixels;
+            Assert.That(pixels.Zip(truth.Image.Pixels, (a, e) => Math.Abs(a - e)), Is.All.LessThanOrEqualTo(1), "normalized and back");
+        }
+        XElement[] texts = [.. Svg(File.ReadAllText(In("run", "confusion.svg"))).Descendants().Where(e => e.Name.LocalName == "text")];
+        Assert.That(texts.Select(t => int.TryParse(t.Value, out int n) ? n : 0).Sum(), Is.EqualTo(10), "each test image stands in one cell");
+        Assert.That(texts.Count(t => shapes.Labels.Contains(t.Value)), Is.EqualTo(20), "each class names a row and a column");
+        Assert.That(File.ReadAllText(In("run", "summary.md")), Does.Contain("![confusion](confusion.svg)"));
+    }
+
+    [Test]
+    public void The_confusion_matrix_shades_by_the_share_of_the_true_class()
+    {
+        long[,] counts = { { 90, 10, 0 }, { 0, 0, 4 }, { 0, 0, 9 } };
+        ClassScores[] classes = [new("cat", 1, 0.9, 0.9, 100), new("<dog> & \"fox\"", 0, 0, 0, 4), new("a label that is far too long to be read", 1, 1, 1, 9)];
+        XElement svg = Svg(ConfusionPlot.Draw("vit", new ClassificationScores(0.9, 0.6, null, classes, counts))!);
+        XElement[] texts = [.. svg.Descendants().Where(e => e.Name.LocalName == "text")];
+        string[] words = [.. texts.Select(t => t.Value)];
+        Assert.That(words, Has.Exactly(2).EqualTo("cat").And.Exactly(2).EqualTo("<dog> & \"fox\"").And.Exactly(2).EqualTo("a label that is far too\u2026"));
+        Assert.That(words, Is.SupersetOf(new[] { "true", "predicted", "90", "10", "4", "9" }).And.None.EqualTo("0"));
+
+        // A cell's colour under its number: blue on the diagonal, red beside it, in square roots of the share.
+        Assert.That(Cell("9"), Is.EqualTo((31, 119, 180)));
+        Assert.That(Cell("4"), Is.EqualTo((214, 39, 40)));
+        double share = Math.Sqrt(0.1);
+        (int red, int green, int blue) = Cell("10");
+        Assert.That(red, Is.EqualTo(255 + share * (214 - 255)).Within(2));
+        Assert.That(green, Is.EqualTo(255 + share * (39 - 255)).Within(3));
+        Assert.That(blue, Is.EqualTo(255 + share * (40 - 255)).Within(3));
+        Assert.That(Position("90").Y, Is.EqualTo(Position("10").Y).Within(1e-3), "a row");
+        Assert.That(Position("4").X, Is.EqualTo(Position("9").X).Within(1e-3), "a column");
+        Assert.That(Position("90").Y, Is.LessThan(Position("4").Y), "the first class is at the top");
+        Assert.That(Position("90").X, Is.LessThan(Position("10").X));
+
+        (double X, double Y) Position(string number)
+        {
+            string[] at = texts.Single(t => t.Value == number).Attribute("transform")!.Value["translate(".Length..^1].Split(',');
+            return (Number(at[0]), Number(at[1]));
+        }
+
+        (int Red, int Green, int Blue) Cell(string number)
+        {
+            (double x, double y) = Position(number);
+            XElement cell = svg.Descendants().Last(e => e.Name.LocalName == "rect" && e.Attribute("style")?.Value.Contains("fill:rgb") == true
+                && Number(e.Attribute("x")!.Value) < x && x < Number(e.Attribute("x")!.Value) + Number(e.Attribute("width")!.Value)
+                && Number(e.Attribute("y")!.Value) < y && y < Number(e.Attribute("y")!.Value) + Number(e.Attribute("height")!.Value));
+            string style = cell.Attribute("style")!.Value, colour = style[(style.IndexOf("fill:rgb(", StringComparison.Ordinal) + 9)..];
+            int[] parts = [.. colour[..colour.IndexOf(')')].Split(',').Select(p => int.Parse(p, CultureInfo.InvariantCulture))];
+            return (parts[0], parts[1], parts[2]);
+        }
+    }
+
+    [TestCase(20, true), TestCase(21, false), TestCase(100, false)]
+    public void Numbers_are_left_out_where_they_have_no_room(int classes, bool numbers)
+    {
+        long[,] counts = new long[classes, classes];
+        for (int c = 0; c < classes; c++) counts[c, c] = 777;
+        ClassScores[] scores = [.. Enumerable.Range(0, classes).Select(c => new ClassScores($"c{c}", 1, 1, 1, 777))];
+        string svg = ConfusionPlot.Draw("many", new ClassificationScores(1, 1, null, scores, counts))!;
+        Assert.That(svg.Contains(">777<", StringComparison.Ordinal), Is.EqualTo(numbers));
+    }
+
+    [Test]
+    public void Too_many_classes_are_not_drawn()
+    {
+        ClassScores[] scores = [.. Enumerable.Range(0, 101).Select(c => new ClassScores($"c{c}", 1, 1, 1, 1))];
+        Assert.That(ConfusionPlot.Draw("many", new ClassificationScores(1, 1, null, scores, new long[101, 101])), Is.Null);
+    }
+
+    private static byte[] Panel(Image sheet, int index)
+    {
+        byte[] pixels = new byte[Side * Side * 3];
+        for (int y = 0; y < Side; y++) sheet.Pixels.AsSpan((y * sheet.Width + index * (Side + Gap)) * 3, Side * 3).CopyTo(pixels.AsSpan(y * Side * 3));
+        return pixels;
+    }
+
+    private static XElement Svg(string text) => XDocument.Parse(text[text.IndexOf("<svg", StringComparison.Ordinal)..]).Root!;
+
+    private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+}

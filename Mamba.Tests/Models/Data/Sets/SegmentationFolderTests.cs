@@ -1,0 +1,71 @@
+using Mamba.Models.Data;
+using Mamba.Models.Data.Augmentation;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+internal sealed class SegmentationFolderTests
+{
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void MakeFolder() => _folder = new TemporaryFolder();
+
+    [TearDown]
+    public void RemoveFolder() => _folder.Dispose();
+
+    [Test]
+    public void Pairs_are_found_at_any_depth_in_ordinal_order()
+    {
+        Image picture = Pictures.Random(4, 3, 3), mask = new(4, 3, 1, [0, 127, 128, 255, 0, 0, 0, 0, 1, 2, 3, 200]);
+        _folder.Write("b/deep/s2.png", picture);
+        _folder.Write("b/deep/s2_mask.bmp", Pictures.Bmp(4, 3, 24, true, [], (_, stride) => new byte[stride]));
+        _folder.Write("a/s10.tif", Pictures.PaddedTiff(picture, 2));
+        _folder.Write("a/s10_mask.PNG", mask);
+        _folder.Write("Z.jpeg", Pictures.Jpeg(picture, 1));
+        _folder.Write("Z_mask.png", mask);
+        _folder.Write("a/notes.txt", "nothing"u8.ToArray());
+        _folder.Write(".hidden/s1.png", picture);
+        SegmentationFolder data = new(_folder.Root);
+        Assert.That(Enumerable.Range(0, data.Count).Select(data.Name), Is.EqualTo(new[] { "Z", "a/s10", "b/deep/s2" }));
+        Assert.That(Enumerable.Range(0, data.Count).Select(data.Patient), Is.EqualTo(new[] { ".", "a", "b/deep" }));
+        SegmentationSample sample = data.Load(1);
+        Assert.That(sample.Image.Pixels, Is.EqualTo(picture.Pixels));
+        Assert.That(sample.Mask.Pixels, Is.EqualTo(new byte[] { 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 255 }));
+        Assert.That(File.Exists(data.ImagePath(1)), data.ImagePath(1));
+    }
+
+    [Test]
+    public void Unusable_folders_are_refused()
+    {
+        Image picture = new(2, 2, 1);
+        AssertRefused(Path.Combine(_folder.Root, "none"), "no such folder");
+        AssertRefused(_folder.Root, "0 images and 0 masks");
+        _folder.Write("p/a.png", picture);
+        AssertRefused(_folder.Root, "1 images and 0 masks");
+        _folder.Write("p/a_mask.png", picture);
+        foreach (char name in "bcde") _folder.Write($"p/{name}.png", picture);
+        AssertRefused(_folder.Root, "4 images without a mask: p/b.png, p/c.png, p/d.png, ...");
+        foreach (char name in "bcdef") _folder.Write($"p/{name}_mask.png", picture);
+        AssertRefused(_folder.Root, "1 masks without an image: p/f_mask.png");
+        _folder.Write("p/f.png", picture);
+        Assert.That(new SegmentationFolder(_folder.Root).Count, Is.EqualTo(6));
+        _folder.Write("p/f.tif", Pictures.PaddedTiff(picture, 2));
+        AssertRefused(_folder.Root, "expected one image of a name");
+    }
+
+    [Test]
+    public void A_mask_of_another_size_is_refused_with_both_names()
+    {
+        _folder.Write("a.png", new Image(4, 3, 3));
+        _folder.Write("a_mask.png", new Image(3, 4, 1));
+        SegmentationFolder data = new(_folder.Root);
+        Assert.That(() => data.Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("a.png is 4 x 3").And.Message.Contains("a_mask.png 3 x 4"));
+    }
+
+    private static void AssertRefused(string folder, string says) =>
+        Assert.That(() => new SegmentationFolder(folder), Throws.TypeOf<DatasetException>().With.Message.StartsWith(folder).And.Message.Contains(says));
+}

@@ -1,0 +1,95 @@
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Models.Blocks;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
+using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+internal sealed class ZooTests
+{
+    public static IEnumerable<ModelEntry> Segmenters => Registry.Models.Where(m => m.Task == ModelTask.Segmentation);
+
+    [TestCase("ul-vm-unet", 49_457), TestCase("ul-vm-unet-v1", 217_165), TestCase("ul-vm-unet-v2", 42_737), TestCase("ul-vm-unet-v3", 176_453)]
+    [TestCase("ul-vm-unet-v4", 1_135_309), TestCase("ul-vm-unet-v5", 703_885), TestCase("ul-vm-unet-v6", 769_677), TestCase("unet", 7_765_985)]
+    [TestCase("vim", 1_791_226), TestCase("vim-patch8-1000", 1_974_664), TestCase("vit", 1_751_186), TestCase("vit-patch8", 1_767_602)]
+    [TestCase("resnet18-seg", 13_930_497), TestCase("resnet50-seg", 42_909_633), TestCase("segformer", 17_782_913)]
+    [TestCase("umambabot", 9_813_700), TestCase("umambabot-pp", 10_076_356)]
+    [TestCase("resnet18", 11_689_512), TestCase("resnet50", 25_557_032), TestCase("resnet20", 269_722)]
+    public void Has_as_many_parameters_as_the_paper_states(string name, long parameters) =>
+        Assert.That(Registry.Find(name).Create().Parameters.ParameterCount, Is.EqualTo(parameters));
+
+    [TestCaseSource(nameof(Segmenters))]
+    public void Any_size_is_padded_and_cropped_back(ModelEntry entry)
+    {
+        VisionModel model = entry.Create();
+        int multiple = model.SizeMultiple;
+        Tensor image = Numbers.Uniform(1, 0f, 1f, 1, multiple - 3, multiple + 5, 3);
+        Tensor result = model.Segment(image);
+        Assert.That(result.Shape, Is.EqualTo(new Shape(1, multiple - 3, multiple + 5, 1)));
+
+        // The same picture with the zeros written by hand.
+        Tensor padded = Tensor.Zeros(1, multiple, 2 * multiple, 3);
+        for (int y = 0; y < multiple - 3; y++)
+            image.Span.Slice(y * (multiple + 5) * 3, (multiple + 5) * 3).CopyTo(padded.Span[(y * 2 * multiple * 3)..]);
+        Tensor expected = model.Forward(padded);
+        if (expected.Shape != new Shape(1, multiple, 2 * multiple, 1)) expected = Ops.ResizeBilinear(expected, multiple, 2 * multiple, alignCorners: false);
+        for (int y = 0; y < multiple - 3; y++)
+            Assert.That(
+                result.Span.Slice(y * (multiple + 5), multiple + 5).SequenceEqual(expected.Span.Slice(y * 2 * multiple, multiple + 5)), $"row {y}");
+    }
+
+    [Test]
+    public void A_residual_network_classifies_images_of_any_size([Values("resnet18", "resnet50", "resnet20")] string name, [Values(1, 28, 32, 45)] int size)
+    {
+        ModelEntry entry = Registry.Find(name);
+        VisionModel model = entry.Create(entry.Config with { InputChannels = 1, Classes = 7 });
+        Tensor images = Numbers.Uniform(1, 0f, 1f, 2, size, size, 1), logits = model.Forward(images);
+        Assert.That(logits.Shape, Is.EqualTo(new Shape(2, 7)));
+        Assert.That(logits.Span.ToArray(), Is.All.Matches<float>(float.IsFinite));
+        double rounding = 2e-6 * logits.Span.ToArray().Max(Math.Abs);
+        for (int i = 0; i < 2; i++)
+        {
+            float[] alone = model.Forward(images.Rows(i, 1)).Span.ToArray();
+            Assert.That(alone, Is.EqualTo(logits.Span.Slice(7 * i, 7).ToArray()).Within(rounding), $"image {i} alone");
+        }
+        float[] first = logits.Span[..7].ToArray();
+        Assert.That(logits.Span[7..].ToArray(), Is.Not.EqualTo(first), "the images are told apart");
+    }
+
+    [Test]
+    public void Width_and_depth_scale_a_model()
+    {
+        // ResNet-56 for CIFAR and ResNet-18 of half the width, counted by hand.
+        ModelEntry cifar = Registry.Find("resnet20"), imageNet = Registry.Find("resnet18");
+        Assert.That(cifar.Create(cifar.Config with { Depth = 27 }).Parameters.ParameterCount, Is.EqualTo(853_018));
+        Assert.That(imageNet.Create(imageNet.Config with { Width = 32 }).Parameters.ParameterCount, Is.EqualTo(3_055_880));
+        Assert.That(() => cifar.Create(cifar.Config with { Depth = 10 }), Throws.ArgumentException.With.Message.Contains("depth 10"));
+        ModelEntry mamba = Registry.Find("umambabot");
+        Assert.That(mamba.Create(mamba.Config with { Width = 16 }).Parameters["mamba.D"].Shape, Is.EqualTo(new Shape(512)));
+    }
+
+    [Test]
+    public void What_does_not_fit_is_refused_by_name()
+    {
+        VisionModel model = Registry.Find("ul-vm-unet").Create();
+        Assert.That(() => model.Forward(Tensor.Zeros(1, 33, 32, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("multiples of 32").And.Message.Contains("(1, 33, 32, 3)"));
+        Assert.That(() => model.Segment(Tensor.Zeros(1, 32, 32, 1)), Throws.TypeOf<ShapeException>());
+        Assert.That(() => model.Segment(Tensor.Zeros(32, 32, 3)), Throws.TypeOf<ShapeException>());
+        Assert.That(() => Registry.Find("ul-vm-unte"), Throws.ArgumentException.With.Message.Contains("did you mean 'ul-vm-unet'"));
+    }
+
+    [Test]
+    public void Initial_weights_follow_the_seed_alone()
+    {
+        float[] Weights(ulong seed) => Registry.Find("ul-vm-unet").Create(seed: seed).Parameters["encoder5.0.mamba.in_proj.weight"].Span.ToArray();
+        float[] first = Weights(3), second = Weights(3);
+        Assert.That(second, Is.EqualTo(first));
+        Assert.That(Weights(4), Is.Not.EqualTo(first));
+    }
+}
