@@ -27,8 +27,10 @@ internal static class CommandLine
         "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
         "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
     {
-        TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
-        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
+        TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
+        ModelsCommand.Create(terminal, stop),
+        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
+        ConvertCommand.Create(terminal, stop),
     };
 
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)
@@ -66,7 +68,9 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.</summary>
+    /// <summary>
+    /// Text from a file as a terminal may show it: control characters, which could steer the terminal, become question marks.
+    /// </summary>
     public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 
     private static bool IsBadInput(Exception e) => e

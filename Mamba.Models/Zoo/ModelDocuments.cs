@@ -21,7 +21,8 @@ internal sealed record NormalizationDocument(float[] Mean, float[] Std)
 /// <summary>The metadata entry <c>data</c>: what decides the split of the training data.</summary>
 internal sealed record DataDocument(string Protocol, ulong Seed, int? Limit, int? Synthetic, int Height, int Width)
 {
-    public static DataDocument Of(RunData d) => new(d.Protocol.ToString().ToLowerInvariant(), d.Seed, d.Limit, d.SyntheticImages, d.Height, d.Width);
+    public static DataDocument Of(RunData d) =>
+        new(d.Protocol.ToString().ToLowerInvariant(), d.Seed, d.Limit, d.SyntheticImages, d.Height, d.Width);
 }
 
 /// <summary>Writes the metadata of weight files without reflection. Absent values are left out.</summary>
