@@ -15,8 +15,10 @@ internal static class CommandLine
         "Example: mamba train                      learns to find synthetic lesions, in about two minutes\n" +
         "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
     {
-        TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
-        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop),
+        TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
+        ModelsCommand.Create(terminal, stop),
+        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
+        ConvertCommand.Create(terminal, stop),
     };
 
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)

@@ -17,7 +17,8 @@ internal static class BenchCommand
     private static readonly Column[] s_columns =
     [
         new("model", 15), new("batch", 5) { Number = true }, new("ms median", 9) { Number = true }, new("ms min", 8) { Number = true },
-        new("images/s", 8) { Number = true }, new("GFLOP/s", 7) { Number = true }, new("of peak", 7) { Number = true }, new("MiB", 5) { Number = true },
+        new("images/s", 8) { Number = true }, new("GFLOP/s", 7) { Number = true }, new("of peak", 7) { Number = true },
+        new("MiB", 5) { Number = true },
     ];
 
     public static Command Create(Terminal terminal, CancellationToken stop)
@@ -26,7 +27,8 @@ internal static class BenchCommand
         Option<bool> train = Options.Flag("--train", "Measure training steps, not inference.");
         Option<int?> batch = Options.Integer(
             "--batch", "Images per step.",
-            $"1; {StepConfig.BatchOfLargeImages} with --train, the recipe's up to {StepConfig.SmallImage}x{StepConfig.SmallImage}", 1, 4096);
+            $"1; {StepConfig.BatchOfLargeImages} with --train, the recipe's up to {StepConfig.SmallImage}x{StepConfig.SmallImage}", 1,
+            4096);
         Option<(int Height, int Width)?> size = Options.Size("the model's");
         Option<double?> seconds = Options.Number("--seconds", "Seconds per model.", Options.Short(DefaultSeconds));
         Option<int?> threads = Options.Threads();
@@ -34,8 +36,10 @@ internal static class BenchCommand
         Command command = new(
             "bench",
             "Measure the speed of models on this machine.\n" +
-            "A multiply-add counts as two operations, a training step as three forward passes. The FMA peak is measured between the steps on as many threads. " +
-            "MiB is the largest resident memory of the process after a step. A slow model has up to four times the seconds, to reach five repetitions.\n\n" +
+            "A multiply-add counts as two operations, a training step as three forward passes. " +
+            "The FMA peak is measured between the steps on as many threads. " +
+            "MiB is the largest resident memory of the process after a step. " +
+            "A slow model has up to four times the seconds, to reach five repetitions.\n\n" +
             "Example: mamba bench --model ul-vm-unet --train --threads 1")
         {
             model, train, batch, size, seconds, threads, json,
@@ -44,7 +48,8 @@ internal static class BenchCommand
         {
             Options.Apply(parsed, threads);
             IEnumerable<ModelEntry> entries = parsed.GetValue(model) is { } name ? [Registry.Find(name)] : Registry.Models;
-            StepConfig[] steps = [.. entries.Select(e => StepConfig.Of(e, parsed.GetValue(train), parsed.GetValue(size), parsed.GetValue(batch)))];
+            StepConfig[] steps =
+                [.. entries.Select(e => StepConfig.Of(e, parsed.GetValue(train), parsed.GetValue(size), parsed.GetValue(batch)))];
             return Run(terminal, steps, parsed.GetValue(seconds) ?? DefaultSeconds, parsed.GetValue(json), stop);
         });
         return command;
@@ -72,11 +77,13 @@ internal static class BenchCommand
     }
 
     private static string Row(ModelMeasurement m) => TableReport.Row(
-        s_columns, m.Step.Entry.Name, Number(m.Step.Batch, "F0"), Number(m.Times.Median, "F2"), Number(m.Times.Min, "F2"), Number(m.ImagesPerSecond, "F1"),
+        s_columns, m.Step.Entry.Name, Number(m.Step.Batch, "F0"), Number(m.Times.Median, "F2"), Number(m.Times.Min, "F2"),
+        Number(m.ImagesPerSecond, "F1"),
         Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(Mebibytes(m), "F0"));
 
     private static BenchDocument Document(ModelMeasurement m) => new(
-        m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min, m.ImagesPerSecond,
+        m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min,
+        m.ImagesPerSecond,
         m.Gigaflops, m.Times.MedianPeak, m.PeakShare, Mebibytes(m));
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);

@@ -30,7 +30,8 @@ internal static class ConvertCommand
         Dictionary<string, string> metadata = new(file.Metadata) { ["format"] = "pt" }; // what PyTorch's own loader asks for
         Safetensors.Write(output, file, metadata, stop);
         terminal.Out.WriteLine(string.Create(
-            CultureInfo.InvariantCulture, $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
+            CultureInfo.InvariantCulture,
+                $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));
         return ExitCode.Success;
     }
 

@@ -23,7 +23,8 @@ internal static class EvalCommand
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Option<string> weights = Options.Weights();
-        Option<string> data = new("--data") { Description = "Image folder, CIFAR-10, MNIST or 'synthetic'.", HelpName = "DIR", Required = true };
+        Option<string> data =
+            new("--data") { Description = "Image folder, CIFAR-10, MNIST or 'synthetic'.", HelpName = "DIR", Required = true };
         Option<SplitPart?> split = Options.Choice<SplitPart>("--split", "Which images of the training split.", "test");
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<bool> checkNumerics = Options.CheckNumerics(), json = Options.Json();
@@ -58,7 +59,8 @@ internal static class EvalCommand
         if (request.OnBadImage == OnBadImage.Skip)
         {
             IImageData images = data = new CachedData(data, CacheBytes); // so that none is decoded twice
-            bad = LiveProgress.Show(terminal, "reading", indices.Length, report => BadImage.Find(images, indices, OnBadImage.Skip, report, stop));
+            bad = LiveProgress.Show(
+                terminal, "reading", indices.Length, report => BadImage.Find(images, indices, OnBadImage.Skip, report, stop));
             if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {PlainText.Printable(BadImage.Describe(bad, indices.Length))}");
             indices = [.. indices.Except(bad.Select(image => image.Index))];
         }
@@ -66,10 +68,10 @@ internal static class EvalCommand
         if (json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, bad.Count), ReportJson.Default.EvalDocument);
         else
         {
-            string part = RunArguments.Name(request.Part), protocol = RunArguments.Name(run.Protocol);
+            string split = $"{RunArguments.Name(request.Part)}, split {RunArguments.Name(run.Protocol)}";
             terminal.Out.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{info.Model} on {result.Images} images ({part}, split {protocol}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
+                $"{info.Model} on {result.Images} images ({split}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
             ScoreReport.Table(terminal, result.Scores);
         }
         return ExitCode.Success;
@@ -80,10 +82,11 @@ internal static class EvalCommand
     {
         RunData run = info.Data;
         IImageData data = Options.OpenData(request.Data, info.Entry.Task, run.Seed, run.SyntheticImages, run.Height, run.Width, stop);
-        bool same = data.Labels.Count == info.Labels.Count && (info.Entry.Task != ModelTask.Classification || data.Labels.SequenceEqual(info.Labels));
+        bool same = data.Labels.Count == info.Labels.Count
+            && (info.Entry.Task != ModelTask.Classification || data.Labels.SequenceEqual(info.Labels));
         if (same) return data;
-        throw new ArgumentException(
-            $"{request.Data} has the classes {string.Join(", ", data.Labels)}; {request.Weights} was trained on {string.Join(", ", info.Labels)}");
+        string there = string.Join(", ", data.Labels), known = string.Join(", ", info.Labels);
+        throw new ArgumentException($"{request.Data} has the classes {there}; {request.Weights} was trained on {known}");
     }
 
     private static Evaluation Measure(
@@ -96,7 +99,8 @@ internal static class EvalCommand
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
         NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
         return LiveProgress.Show(
-            terminal, RunArguments.Name(request.Part), loader.Samples, report => Evaluator.Run(model, loader, objective, report, numerics, stop));
+            terminal, RunArguments.Name(request.Part), loader.Samples, report =>
+                Evaluator.Run(model, loader, objective, report, numerics, stop));
     }
 
     /// <summary>What to measure.</summary>

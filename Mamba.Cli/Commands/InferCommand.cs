@@ -20,7 +20,8 @@ internal static class InferCommand
 
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
-        Argument<string[]> inputs = new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> inputs =
+            new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
         Option<string> weights = Options.Weights();
         Option<int?> top = Options.Integer("--top", "Classes to print per image.", $"{DefaultTop}", 1);
         Option<string?> output = Options.Text("--out", "DIR", "Folder of the results.", "runs/infer[-n]");
@@ -80,7 +81,8 @@ internal static class InferCommand
             ImageFile.SavePng(Path.Combine(output, name + "_pred.png"), result.Mask);
             ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Overlays.Overlay(image, result.Mask, Overlays.Prediction));
             terminal.Out.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
+                CultureInfo.InvariantCulture,
+                $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
         }
     }
 
@@ -94,8 +96,10 @@ internal static class InferCommand
             Classification result = classifier.Classify(ImageFile.Load(path));
             ClassProbability[] best = [.. result.Classes.Take(top)];
             for (int rank = 0; rank < best.Length; rank++)
-                table.Append(CultureInfo.InvariantCulture, $"{Quoted(name)},{rank + 1},{Quoted(best[rank].Label)},{best[rank].Probability:F6}\n");
-            string classes = string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")));
+                table.Append(
+                    CultureInfo.InvariantCulture, $"{Quoted(name)},{rank + 1},{Quoted(best[rank].Label)},{best[rank].Probability:F6}\n");
+            string classes =
+                string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")));
             terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {classes}, {result.Milliseconds:F1} ms"));
         }
         AtomicFile.Write(Path.Combine(output, "predictions.csv"), stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
@@ -114,7 +118,8 @@ internal static class InferCommand
             else
             {
                 string[] found = [.. ImageFile.Find(input, stop).Where(p => !SegmentationFolder.IsMask(p))];
-                if (found.Length == 0) throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
+                if (found.Length == 0)
+                    throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
                 images.AddRange(found);
             }
         }
@@ -128,10 +133,13 @@ internal static class InferCommand
     {
         string[] distinct = [.. paths.Select(Path.GetFullPath).Distinct()];
         HashSet<string> shared = [.. distinct.GroupBy(Stem).Where(g => g.Count() > 1).Select(g => g.Key)];
-        Input[] named = [.. distinct.Select(p => new Input(p, shared.Contains(Stem(p)) ? $"{Path.GetFileName(Path.GetDirectoryName(p))}_{Stem(p)}" : Stem(p)))];
+        Input[] named = [.. distinct
+            .Select(p => new Input(p, shared.Contains(Stem(p)) ? $"{Path.GetFileName(Path.GetDirectoryName(p))}_{Stem(p)}" : Stem(p)))];
         if (named.GroupBy(n => n.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
-            throw new ArgumentException(
-                $"{string.Join(" and ", twice.Select(t => t.Path))} would both be written as {twice.Key}; run them one by one, each with its own --out");
+        {
+            string files = string.Join(" and ", twice.Select(t => t.Path));
+            throw new ArgumentException($"{files} would both be written as {twice.Key}; run them one by one, each with its own --out");
+        }
         return named;
 
         static string Stem(string path) => Path.GetFileNameWithoutExtension(path);

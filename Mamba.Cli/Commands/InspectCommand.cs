@@ -14,7 +14,8 @@ internal static class InspectCommand
     {
         Argument<string> path = new("FILE") { Description = "Weights, safetensors or PyTorch." };
         Option<bool> json = Options.Json();
-        Command command = new("inspect", "List the tensors and the metadata of a weight file.\n\nExample: mamba inspect resnet20.th") { path, json };
+        Command command =
+            new("inspect", "List the tensors and the metadata of a weight file.\n\nExample: mamba inspect resnet20.th") { path, json };
         command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(path), parsed.GetValue(json)));
         return command;
     }
@@ -34,7 +35,8 @@ internal static class InspectCommand
         TableReport.Write(terminal, s_columns, file.Names.Select(n => (string[])
             [PlainText.Printable(n), file.DType(n), $"({string.Join(", ", file.Shape(n))})"]));
         terminal.Out.WriteLine();
-        foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine($"{PlainText.Printable(key)}: {PlainText.Printable(value)}");
+        foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine(
+            $"{PlainText.Printable(key)}: {PlainText.Printable(value)}");
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, {elements - parameters:N0} buffer elements, {bytes:N0} bytes"));

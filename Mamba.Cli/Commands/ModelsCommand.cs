@@ -17,7 +17,8 @@ internal static class ModelsCommand
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
         Option<bool> json = Options.Json();
-        Command command = new("models", "List the models with their parameters and multiply-adds.\n\nExample: mamba models --json") { json };
+        Command command =
+            new("models", "List the models with their parameters and multiply-adds.\n\nExample: mamba models --json") { json };
         command.SetAction(parsed => Run(terminal, parsed.GetValue(json), stop));
         return command;
     }
@@ -38,7 +39,8 @@ internal static class ModelsCommand
         using MultiplyAdds count = new();
         int channels = model.Config.InputChannels, size = entry.ImageSize;
         model.Forward(Tensor.Zeros(1, size, size, channels));
-        return new ModelDocument(entry.Name, RunArguments.Name(entry.Task), model.Parameters.ParameterCount, count.Count, [channels, size, size]);
+        return new ModelDocument(
+            entry.Name, RunArguments.Name(entry.Task), model.Parameters.ParameterCount, count.Count, [channels, size, size]);
     }
 
     private static string[] Row(ModelDocument m) =>

@@ -34,7 +34,8 @@ internal static class Options
         HelpName = "N",
         CustomParser = result => Parse<int?>(
             result, name, high == int.MaxValue ? $"a whole number of at least {low}" : $"a whole number from {low} to {high}",
-            text => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) && value >= low && value <= high ? value : null),
+            text => int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) && value >= low && value <= high
+                ? value : null),
     };
 
     /// <summary>A number above (or at) zero; null where it is not given.</summary>
@@ -65,7 +66,8 @@ internal static class Options
         HelpName = "X",
         CustomParser = result => Parse<double?>(
             result, name, "a number from 0 to 1",
-            text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value is >= 0 and <= 1 ? value : null),
+            text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value is >= 0 and <= 1
+                ? value : null),
     };
 
     /// <summary>One of the words of an enumeration; null where it is not given.</summary>
@@ -121,7 +123,8 @@ internal static class Options
 
     public static Option<int?> Threads() => Integer("--threads", "Threads; results stay the same.", "all processors", 1, 1024);
 
-    public static Option<string> Weights() => new("--weights") { Description = "Weights written by 'mamba train'.", HelpName = "FILE", Required = true };
+    public static Option<string> Weights() =>
+        new("--weights") { Description = "Weights written by 'mamba train'.", HelpName = "FILE", Required = true };
 
     /// <summary>Sets the number of threads, if given, and tells which it is.</summary>
     public static int Apply(ParseResult parsed, Option<int?> threads)
@@ -138,7 +141,8 @@ internal static class Options
             : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
             : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
         if (opened.Task == task) return opened;
-        throw new ArgumentException($"{data} holds images for {RunArguments.Name(opened.Task)}, and the model is for {RunArguments.Name(task)}");
+        throw new ArgumentException(
+            $"{data} holds images for {RunArguments.Name(opened.Task)}, and the model is for {RunArguments.Name(task)}");
     }
 
     private static int Side(string text) =>

@@ -5,8 +5,9 @@ using System.Text.Json;
 namespace Mamba.Cli.Commands;
 
 /// <summary>
-/// A file with the options of a training run, named as on the command line: {"model": "unet", "lr": 3e-4}. It is read as if they had been typed, so that the
-/// same checks hold. An option that is typed as well overrides the file. The recipes of the paper are built in, and found by the model's name.
+/// A file with the options of a training run, named as on the command line: {"model": "unet", "lr": 3e-4}. It is read as if they had been
+/// typed, so that the same checks hold. An option that is typed as well overrides the file. The recipes of the paper are built in, and
+/// found by the model's name.
 /// </summary>
 internal static class Recipe
 {
@@ -40,7 +41,9 @@ internal static class Recipe
         {
             if (key == Note) note = value;
             else if (!command.Options.Any(o => o.Name == "--" + key)) throw Unknown(name, key, command);
-            else if (value is not null && !given.Contains("--" + key)) words.Add($"--{key}={value}"); // in one word, so that no value is taken for another option
+            else if (value is not null && !given.Contains("--" + key))
+                words.Add(
+                    $"--{key}={value}"); // in one word, so that no value is taken for another option
         }
         foreach (Token token in typed.Tokens.Skip(1)) words.Add(token.Value);
         // Words of a file are words: none stands for a further file of them, as '@FILE' does when it is typed.
@@ -60,7 +63,8 @@ internal static class Recipe
         try
         {
             using JsonDocument document = JsonDocument.Parse(bytes);
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new ArgumentException($"{name}: no recipe: expected a JSON object of options");
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new ArgumentException($"{name}: no recipe: expected a JSON object of options");
             List<(string Key, string? Value)> options = [];
             HashSet<string> seen = [];
             foreach (JsonProperty property in document.RootElement.EnumerateObject())
@@ -71,12 +75,14 @@ internal static class Recipe
                     JsonValueKind.Null => null,
                     JsonValueKind.String => property.Value.GetString(),
                     JsonValueKind.Number => property.Value.GetRawText(),
-                    JsonValueKind kind => throw new ArgumentException($"{name}: option '{property.Name}' is {kind}; expected a number, a string or null"),
+                    JsonValueKind kind =>
+                        throw new ArgumentException($"{name}: option '{property.Name}' is {kind}; expected a number, a string or null"),
                 }));
             }
             return options;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for text that is no UTF-8, or half a surrogate pair
+        catch (Exception e) when (
+            e is JsonException or InvalidOperationException) // the latter for text that is no UTF-8, or half a surrogate pair
         {
             throw new ArgumentException($"{name}: no recipe: {e.Message}", e);
         }

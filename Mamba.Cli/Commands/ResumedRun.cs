@@ -42,7 +42,8 @@ internal sealed class ResumedRun : IDisposable
         string can = string.Join(" and ", allowed.Skip(1).Select(o => o.Name));
         foreach (Option option in typed.CommandResult.Command.Options)
             if (!allowed.Contains(option) && typed.GetResult(option) is { Implicit: false })
-                throw new ArgumentException($"{option.Name} cannot be given with --resume, which uses the options in the run's args.json; {can} can");
+                throw new ArgumentException(
+                    $"{option.Name} cannot be given with --resume, which uses the options in the run's args.json; {can} can");
     }
 
     /// <summary>Restores a trainer to the state of the run.</summary>
@@ -57,12 +58,14 @@ internal sealed class ResumedRun : IDisposable
             return;
         }
         if (State.Run != identity)
-            throw new CheckpointException($"{_checkpoint!.Path}: the options or the images of the run are no longer those of its checkpoint");
+            throw new CheckpointException(
+                $"{_checkpoint!.Path}: the options or the images of the run are no longer those of its checkpoint");
         using (_checkpoint) trainer.Restore(_checkpoint!, State); // closed, so that it can be removed when newer ones are there
         _terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"{Folder.Path}: resumes in epoch {State.Epoch} after {State.Images} of its images"));
         if (State.Width != Isa.Current.ToString())
-            _terminal.WriteLine($"note: the run began with vector width {State.Width} and resumes with {Isa.Current}; its numbers will differ in their last bits");
+            _terminal.WriteLine(
+                $"note: the run began with vector width {State.Width} and resumes with {Isa.Current}; its last bits will differ");
     }
 
     public void Dispose()

@@ -26,19 +26,22 @@ internal sealed class TrainOptions
 
     public Option<string?> Model { get; } = Options.Text("--model", "NAME", "Model, see 'mamba models'.", DefaultModel);
 
-    public Option<string?> Data { get; } = Options.Text("--data", "DIR", "Image folder, CIFAR-10, MNIST or 'synthetic'.", RunArguments.Synthetic);
+    public Option<string?> Data { get; } =
+        Options.Text("--data", "DIR", "Image folder, CIFAR-10, MNIST or 'synthetic'.", RunArguments.Synthetic);
 
     public Option<SplitProtocol?> Protocol { get; } =
         Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice");
 
     public Option<int?> Epochs { get; } = Options.Integer(
-        "--epochs", "Passes over the training images.", $"{TrainingRecipe.PaperEpochs}; {TrainDefaults.SyntheticEpochs} on synthetic data", 1, 1_000_000);
+        "--epochs", "Passes over the training images.", $"{TrainingRecipe.PaperEpochs}; {TrainDefaults.SyntheticEpochs} on synthetic data",
+        1, 1_000_000);
 
     public Option<int?> Batch { get; } = Options.Integer("--batch", "Images per step.", OfDefault($"{s_default.Recipe.Batch}"), 1, 4096);
 
     public Option<double?> Rate { get; } = Options.Number(
         "--lr", "Learning rate.",
-        $"{OfDefault(Options.Short(s_default.Recipe.LearningRate))}; {Options.Short(TrainDefaults.SyntheticLearningRate)} on synthetic lesions");
+        OfDefault(Options.Short(s_default.Recipe.LearningRate))
+            + $"; {Options.Short(TrainDefaults.SyntheticLearningRate)} on synthetic lesions");
 
     public Option<ScheduleKind?> Schedule { get; } =
         Options.Choice<ScheduleKind>("--schedule", "Learning-rate schedule.", "constant; cosine on synthetic data");
@@ -49,7 +52,8 @@ internal sealed class TrainOptions
     public Option<double?> WeightDecay { get; } =
         Options.Number("--weight-decay", "Weight decay.", OfDefault(Options.Short(s_default.Recipe.WeightDecay)), orZero: true);
 
-    public Option<LossKind?> Loss { get; } = Options.Choice<LossKind>("--loss", "Loss function.", OfDefault(RunArguments.Name(s_default.Recipe.Loss)));
+    public Option<LossKind?> Loss { get; } =
+        Options.Choice<LossKind>("--loss", "Loss function.", OfDefault(RunArguments.Name(s_default.Recipe.Loss)));
 
     public Option<double?> LabelSmoothing { get; } = Options.Share("--label-smoothing", "Label smoothing of cross-entropy.", "0");
 
@@ -58,14 +62,16 @@ internal sealed class TrainOptions
     public Option<double?> Average { get; } = Options.Share("--ema", "Decay of averaged weights, e.g. 0.999.", "off");
 
     public Option<double?> DropPath { get; } =
-        Options.Share("--drop-path", "Stochastic depth of the last block.", $"{Options.Short(s_token.Config.DropPath!.Value)} ({TokenModel})");
+        Options.Share(
+            "--drop-path", "Stochastic depth of the last block.", $"{Options.Short(s_token.Config.DropPath!.Value)} ({TokenModel})");
 
     public Option<double?> ClipNorm { get; } = Options.Number("--clip-norm", "Maximum gradient norm.", "off");
 
     public Option<int?> Patience { get; } = Options.Integer("--patience", "Stop after N epochs without improvement.", "off", 1);
 
     public Option<AugmentKind?> Augment { get; } = Options.Choice<AugmentKind>(
-        "--augment", "Training augmentation; basic without a word.", "none for segmentation, randaugment for classification", AugmentKind.Basic);
+        "--augment", "Training augmentation; basic without a word.", "none for segmentation, randaugment for classification",
+        AugmentKind.Basic);
 
     public Option<NormalizationKind?> Normalize { get; } =
         Options.Choice<NormalizationKind>("--normalize", "Input normalization.", "none for segmentation, cifar for classification");
@@ -74,9 +80,11 @@ internal sealed class TrainOptions
 
     public Option<(int Height, int Width)?> Size { get; } = Options.Size(OfDefault($"{s_default.ImageSize}x{s_default.ImageSize}"));
 
-    public Option<int?> Channels { get; } = Options.Integer("--channels", "Input channels, 1 or 3.", "3; the images' for classification", 1, 3);
+    public Option<int?> Channels { get; } =
+        Options.Integer("--channels", "Input channels, 1 or 3.", "3; the images' for classification", 1, 3);
 
-    public Option<int?> Patch { get; } = Options.Integer("--patch", "Patch size of token models.", $"{s_token.Config.Patch} ({TokenModel})", 1, 1024);
+    public Option<int?> Patch { get; } =
+        Options.Integer("--patch", "Patch size of token models.", $"{s_token.Config.Patch} ({TokenModel})", 1, 1024);
 
     public Option<int?> Width { get; } =
         Options.Integer("--width", "Channels of tokens or first stage.", $"{s_token.Config.Width} ({TokenModel})", 1, 1 << 14);
@@ -88,7 +96,8 @@ internal sealed class TrainOptions
     public Option<int?> Limit { get; } =
         Options.Integer("--limit", "Use N random images only.", $"all; {TrainDefaults.SyntheticImages} of synthetic data", 1);
 
-    public Option<int?> Cache { get; } = Options.Integer("--cache-mb", "Memory for decoded images, in MiB.", $"{DefaultCacheMebibytes}", 0, 1 << 20);
+    public Option<int?> Cache { get; } =
+        Options.Integer("--cache-mb", "Memory for decoded images, in MiB.", $"{DefaultCacheMebibytes}", 0, 1 << 20);
 
     public Option<OnBadImage?> OnBadImage { get; } = Options.OnBadImage();
 
@@ -109,8 +118,10 @@ internal sealed class TrainOptions
     /// <summary>All of them, in the order of the help page.</summary>
     public IEnumerable<Option> All =>
     [
-        Resume, Recipe, Model, Data, Protocol, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average, DropPath, ClipNorm,
-        Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Limit, Cache, OnBadImage, CheckpointEvery, Keep, OnNonFinite,
+        Resume, Recipe, Model, Data, Protocol, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average,
+        DropPath, ClipNorm,
+        Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Limit, Cache, OnBadImage, CheckpointEvery, Keep,
+        OnNonFinite,
         CheckNumerics, Threads, Output,
     ];
 

@@ -26,7 +26,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
     private readonly Objective _objective = arguments.Objective;
 
     private readonly ModelInfo _info = new(
-        arguments.Model, arguments.Config, source.Labels, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels), DataOf(arguments));
+        arguments.Model, arguments.Config, source.Labels, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels),
+        DataOf(arguments));
 
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
@@ -43,7 +44,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         VisionModel model = Create();
         CachedData data = new(source, arguments.CacheBytes);
         Split split = Readable(data, Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit), stop);
-        using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val), test = Loader(data, split.Test);
+        using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val),
+            test = Loader(data, split.Test);
         Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics });
         string identity = arguments.Identity(source, split);
         Resumed?.Restore(trainer, identity);
@@ -68,7 +70,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, stop);
         bool interrupted = result is null && failure is null;
         string? hash = trainer.Done ? Hash(folder.Last) : null;
-        folder.WriteText("summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, split, trainer, result, hash, interrupted ? last : null));
+        folder.WriteText(
+            "summary.md",
+            Summary.Write(arguments, model.Parameters.ParameterCount, split, trainer, result, hash, interrupted ? last : null));
         if (failure is not null) throw new TrainingException(Advice(failure, folder));
         if (result is null) return Stopped(folder, last);
         Checkpoint(finished: true);
@@ -77,10 +81,13 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
         return ExitCode.Success;
 
-        void Checkpoint(bool finished) => folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
+        void Checkpoint(bool finished) =>
+            folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
     }
 
-    /// <summary>What a weight file keeps of the data. The number of synthetic images is no limit for a folder that is measured later.</summary>
+    /// <summary>
+    /// What a weight file keeps of the data. The number of synthetic images is no limit for a folder that is measured later.
+    /// </summary>
     private static RunData DataOf(RunArguments run) => run.Data == RunArguments.Synthetic
         ? new RunData(run.Protocol, run.Seed, null, run.Height, run.Width) { SyntheticImages = run.Limit }
         : new RunData(run.Protocol, run.Seed, run.Limit, run.Height, run.Width);
@@ -175,7 +182,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         {
             seen(step);
             if (step.Skipped is { } reason)
-                terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"skipped a step of epoch {step.Epoch} at {step.Images} images: {reason}"));
+                terminal.WriteLine(
+                    string.Create(CultureInfo.InvariantCulture, $"skipped a step of epoch {step.Epoch} at {step.Images} images: {reason}"));
             if (!step.Validating && sinceCheckpoint.Elapsed >= arguments.CheckpointEvery.Every) Checkpoint();
         }
 
@@ -189,10 +197,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
     /// <summary>The line of an epoch, which fits into 80 columns.</summary>
     private string Line(EpochResult epoch, bool best)
     {
-        string scores = ScoreReport.Short(epoch.Validation.Scores), speed = Speed(epoch.ImagesPerSecond);
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"epoch {epoch.Epoch,3}/{arguments.Epochs}  loss {epoch.TrainLoss:F4}  val {epoch.Validation.Loss:F4}  {scores}  {speed}{(best ? " *" : "")}");
+        string scores = ScoreReport.Short(epoch.Validation.Scores), speed = Speed(epoch.ImagesPerSecond), mark = best ? " *" : "";
+        string losses = string.Create(CultureInfo.InvariantCulture, $"loss {epoch.TrainLoss:F4}  val {epoch.Validation.Loss:F4}");
+        return string.Create(CultureInfo.InvariantCulture, $"epoch {epoch.Epoch,3}/{arguments.Epochs}  {losses}  {scores}  {speed}{mark}");
     }
 
     private string Describe(TrainingProgress progress)
@@ -204,7 +211,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
 
     private static string Speed(double rate) => rate.ToString(rate < 10 ? "F1" : "F0", CultureInfo.InvariantCulture) + " img/s";
 
-    private static string Many(int count, string word) => string.Create(CultureInfo.InvariantCulture, $"{count} {word}{(count == 1 ? "" : "s")}");
+    private static string Many(int count, string word) =>
+        string.Create(CultureInfo.InvariantCulture, $"{count} {word}{(count == 1 ? "" : "s")}");
 
     private void WriteEpochs(RunFolder folder, Trainer trainer)
     {

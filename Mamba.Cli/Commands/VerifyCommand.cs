@@ -8,11 +8,13 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba verify</c>: operators and models against reference values.</summary>
 internal static class VerifyCommand
 {
-    private static readonly Column[] s_columns = [new("verdict", 11), new("case", 44), new("output", 8) { Number = true }, new("gradient", 8) { Number = true }];
+    private static readonly Column[] s_columns =
+        [new("verdict", 11), new("case", 44), new("output", 8) { Number = true }, new("gradient", 8) { Number = true }];
 
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
-        Argument<string[]> paths = new("PATH") { Description = "Golden files, or folders that hold some.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> paths =
+            new("PATH") { Description = "Golden files, or folders that hold some.", Arity = ArgumentArity.OneOrMore };
         Option<bool> strict = Options.Flag("--strict", "Exit code 1 for unsupported cases, too.");
         Option<bool> json = Options.Json();
         Option<int?> threads = Options.Threads();
@@ -44,7 +46,8 @@ internal static class VerifyCommand
             if (json) continue;
             foreach (VerificationResult r in cases) Write(terminal, r);
         }
-        int passed = Count(VerificationStatus.Passed), failed = Count(VerificationStatus.Failed), unsupported = Count(VerificationStatus.Unsupported);
+        int passed = Count(VerificationStatus.Passed), failed = Count(VerificationStatus.Failed),
+            unsupported = Count(VerificationStatus.Unsupported);
         if (!json) terminal.Out.WriteLine($"{passed} passed, {failed} failed, {unsupported} unsupported");
         else
         {
@@ -66,7 +69,8 @@ internal static class VerifyCommand
         if (r.Message is not null) terminal.Out.WriteLine($"  {PlainText.Printable(r.Message)}");
     }
 
-    private static CaseDocument Document(VerificationResult r) => new(r.File, r.Case, Word(r.Status), r.OutputError, r.GradError) { Message = r.Message };
+    private static CaseDocument Document(VerificationResult r) =>
+        new(r.File, r.Case, Word(r.Status), r.OutputError, r.GradError) { Message = r.Message };
 
     private static string Word(VerificationStatus status) => status switch
     {

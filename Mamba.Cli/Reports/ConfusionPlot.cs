@@ -55,7 +55,8 @@ internal static class ConfusionPlot
         });
         int cell = n <= MostNumbers ? 44 : 14, room = 80 + 8 * labels.Max(label => label.Length), side = Math.Max(480, n * cell + room);
         // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
-        return new SvgExporter { Width = side, Height = side, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart('\uFEFF');
+        return new SvgExporter { Width = side, Height = side, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart(
+            '\uFEFF');
     }
 
     private static CategoryAxis Classes(string[] labels, AxisPosition position) => new()
@@ -71,8 +72,8 @@ internal static class ConfusionPlot
     };
 
     /// <summary>
-    /// The shade of each cell by column and row: correct ones up to 1 (blue), confusions down to -1 (red), in square roots. Confusions are rare: a linear
-    /// scale would leave them white.
+    /// The shade of each cell by column and row: correct ones up to 1 (blue), confusions down to -1 (red), in square roots. Confusions are
+    /// rare: a linear scale would leave them white.
     /// </summary>
     private static double[,] Shades(ClassificationScores scores)
     {
@@ -92,6 +93,7 @@ internal static class ConfusionPlot
     /// <summary>A heat map whose cells show the number of images.</summary>
     private sealed class Cells(long[,] counts) : HeatMapSeries
     {
-        protected override string GetLabel(double v, int i, int j) => counts[j, i] == 0 ? "" : counts[j, i].ToString(CultureInfo.InvariantCulture);
+        protected override string GetLabel(double v, int i, int j) =>
+            counts[j, i] == 0 ? "" : counts[j, i].ToString(CultureInfo.InvariantCulture);
     }
 }

@@ -54,13 +54,15 @@ internal static class Curves
             plot.Series.Add(Line(name, colours[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
         }
         // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
-        return new SvgExporter { Width = 900, Height = 500, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart('\uFEFF');
+        return new SvgExporter { Width = 900, Height = 500, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart(
+            '\uFEFF');
     }
 
     private static LinearAxis Values(string title, string key, AxisPosition position) =>
         new() { Position = position, Title = title, AxisTitleDistance = 12, Key = key, Minimum = 0 };
 
-    private static LineSeries Line(string title, OxyColor colour, string axis, IReadOnlyList<EpochResult> epochs, Func<EpochResult, double> value)
+    private static LineSeries Line(
+        string title, OxyColor colour, string axis, IReadOnlyList<EpochResult> epochs, Func<EpochResult, double> value)
     {
         LineSeries line = new()
         {

@@ -7,7 +7,8 @@ namespace Mamba.Cli.Reports;
 /// <summary>JSON on standard output: that alone, and a line break.</summary>
 internal static class JsonReport
 {
-    public static void Write<T>(TextWriter output, T document, JsonTypeInfo<T> type) => output.WriteLine(JsonSerializer.Serialize(document, type));
+    public static void Write<T>(TextWriter output, T document, JsonTypeInfo<T> type) =>
+        output.WriteLine(JsonSerializer.Serialize(document, type));
 }
 
 /// <summary>A model in <c>mamba models --json</c>.</summary>
@@ -45,7 +46,8 @@ internal sealed record TensorDocument(string Name, string Dtype, int[] Shape, lo
 
 /// <summary><c>mamba inspect --json</c>.</summary>
 internal sealed record InspectDocument(
-    string File, string Form, long Parameters, long Elements, long Bytes, IReadOnlyDictionary<string, string> Metadata, TensorDocument[] Tensors);
+    string File, string Form, long Parameters, long Elements, long Bytes, IReadOnlyDictionary<string, string> Metadata,
+    TensorDocument[] Tensors);
 
 /// <summary>A case in <c>mamba verify --json</c>.</summary>
 internal sealed record CaseDocument(string File, string Case, string Status, double? OutputError, double? GradError)

@@ -10,8 +10,8 @@ using Mamba.Models.Zoo;
 namespace Mamba.Cli.Reports;
 
 /// <summary>
-/// Pictures of what a model does on test images. Segmentation: images with a lesion beside truth and prediction. Classification: images of which it
-/// predicted another class.
+/// Pictures of what a model does on test images. Segmentation: images with a lesion beside truth and prediction. Classification: images of
+/// which it predicted another class.
 /// </summary>
 internal static class SampleSheet
 {
@@ -19,7 +19,8 @@ internal static class SampleSheet
 
     /// <summary>Draws them into the run folder.</summary>
     public static void Draw(
-        RunFolder folder, IImageData data, BatchLoader test, VisionModel model, Objective objective, Normalization normalization, CancellationToken stop)
+        RunFolder folder, IImageData data, BatchLoader test, VisionModel model, Objective objective, Normalization normalization,
+        CancellationToken stop)
     {
         int count = 0, most = data.Task == ModelTask.Segmentation ? Segmentations : Mistakes;
         foreach (Batch batch in test.Epoch(0, cancellation: stop))
@@ -40,22 +41,26 @@ internal static class SampleSheet
         }
     }
 
-    private static bool Segmentation(RunFolder folder, string name, Image image, ReadOnlySpan<float> mask, ReadOnlySpan<float> probabilities)
+    private static bool Segmentation(
+        RunFolder folder, string name, Image image, ReadOnlySpan<float> mask, ReadOnlySpan<float> probabilities)
     {
         Image truth = Overlays.Mask(mask, image.Height, image.Width);
         if (!truth.Pixels.AsSpan().Contains((byte)255)) return false; // pictures of nothing tell little
         Image prediction = Overlays.Mask(probabilities, image.Height, image.Width);
         folder.AddSample(name, Overlays.SideBySide(
-            Overlays.Plain(image), Overlays.Overlay(image, truth, Overlays.Truth), Overlays.Overlay(image, prediction, Overlays.Prediction)));
+            Overlays.Plain(image), Overlays.Overlay(image, truth, Overlays.Truth),
+                Overlays.Overlay(image, prediction, Overlays.Prediction)));
         return true;
     }
 
     private static bool Mistake(
-        RunFolder folder, string name, Image image, IReadOnlyList<string> labels, ReadOnlySpan<float> truth, ReadOnlySpan<float> probabilities)
+        RunFolder folder, string name, Image image, IReadOnlyList<string> labels, ReadOnlySpan<float> truth,
+        ReadOnlySpan<float> probabilities)
     {
         int right = Largest(truth), predicted = Largest(probabilities);
         if (right == predicted) return false;
-        string title = string.Create(CultureInfo.InvariantCulture, $"{labels[right]} taken for {labels[predicted]} {probabilities[predicted]:P0} {name}");
+        string title = string.Create(
+            CultureInfo.InvariantCulture, $"{labels[right]} taken for {labels[predicted]} {probabilities[predicted]:P0} {name}");
         folder.AddSample(title, Overlays.Plain(image));
         return true;
     }

@@ -12,7 +12,8 @@ internal static class ScoreReport
         [new(""), new("global", 6) { Number = true }, new("image", 6) { Number = true }, new("paper", 6) { Number = true }];
 
     private static readonly Column[] s_classes =
-        [new("class"), new("precision") { Number = true }, new("recall", 6) { Number = true }, new("F1", 6) { Number = true }, new("images") { Number = true }];
+        [new("class"), new("precision") { Number = true }, new("recall", 6) { Number = true }, new("F1", 6) { Number = true },
+            new("images") { Number = true }];
 
     /// <summary>The measures in short, as "Dice 0.64 global 0.79 image 0.59 paper".</summary>
     public static string Line(Scores scores) => scores switch
@@ -22,7 +23,9 @@ internal static class ScoreReport
         _ => Invariant($"{scores.Values[0].Name} {scores.Headline:F4}"),
     };
 
-    /// <summary>As <see cref="Line"/>, in at most 27 characters, so that the line of an epoch fits into 80. Dice is global, image, paper.</summary>
+    /// <summary>
+    /// As <see cref="Line"/>, in at most 27 characters, so that the line of an epoch fits into 80. Dice is global, image, paper.
+    /// </summary>
     public static string Short(Scores scores) => scores switch
     {
         SegmentationScores s => Invariant($"Dice {s.DiceGlobal:F4} {s.DiceImage:F4} {s.DicePaper:F4}"),
@@ -34,7 +37,9 @@ internal static class ScoreReport
     public static void Table(Terminal terminal, Scores scores)
     {
         if (scores is SegmentationScores s)
-            TableReport.Write(terminal, s_ways, [["Dice", .. Four(s.DiceGlobal, s.DiceImage, s.DicePaper)], ["IoU", .. Four(s.IouGlobal, s.IouImage, s.IouPaper)]]);
+            TableReport.Write(
+                terminal, s_ways,
+                [["Dice", .. Four(s.DiceGlobal, s.DiceImage, s.DicePaper)], ["IoU", .. Four(s.IouGlobal, s.IouImage, s.IouPaper)]]);
         else if (scores is ClassificationScores c)
         {
             TableReport.Write(terminal, s_classes, c.Classes.Select(k => (string[])

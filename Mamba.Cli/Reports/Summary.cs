@@ -11,10 +11,12 @@ namespace Mamba.Cli.Reports;
 /// <summary>The page that sums a run up.</summary>
 internal static class Summary
 {
-    private const string Patients = "`--protocol patient` keeps patients apart.", HoldOut = "`--protocol holdout` validates on held-out training images.";
+    private const string Patients = "`--protocol patient` keeps patients apart.",
+    HoldOut = "`--protocol holdout` validates on held-out training images.";
 
     /// <summary>Hours, which may be more than a day's, minutes and seconds.</summary>
-    public static string Duration(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours:00}:{time:mm\\:ss}");
+    public static string Duration(TimeSpan time) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours:00}:{time:mm\\:ss}");
 
     public static string Write(
         RunArguments run, long parameters, Split split, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt)
@@ -23,7 +25,7 @@ internal static class Summary
         Line($"# {run.Model}");
         Line($"");
         if (stoppedAt is not null)
-            Line($"**Stopped in epoch {stoppedAt.Epoch} after {stoppedAt.Images} of its images.** Measure the weights with `mamba eval`.\n");
+            Line($"**Stopped in epoch {stoppedAt.Epoch} after {stoppedAt.Images} of its images.** `mamba eval` measures the weights.\n");
         Line($"| | |");
         Line($"|---|---|");
         Line($"| parameters | {parameters:N0} |");
@@ -34,7 +36,8 @@ internal static class Summary
         Line($"| learning rate | {run.LearningRate:G4}, {RunArguments.Name(run.Schedule)} |");
         Line($"| loss | {RunArguments.Name(run.Loss)}, batch {run.Batch} |");
         Line($"| epochs | {trainer.Epochs.Count} of {run.Epochs}{Best(trainer)} |");
-        if (trainer.Epochs.Count > 0) Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s; threads: {run.Threads} |");
+        if (trainer.Epochs.Count > 0)
+            Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s; threads: {run.Threads} |");
         Line($"| time | {Duration(TimeSpan.FromSeconds(trainer.Seconds))} |");
         if (hash is not null) Line($"| last.safetensors | SHA-256 `{hash}` |");
         if (test is null) return text.ToString();
@@ -54,7 +57,8 @@ internal static class Summary
     }
 
     /// <summary>The images of each part, as "320 training, 40 validation, 40 test images".</summary>
-    public static string Images(Split split) => $"{split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images";
+    public static string Images(Split split) =>
+        $"{split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images";
 
     private static string Best(Trainer trainer)
     {

@@ -70,7 +70,9 @@ internal sealed record RunDocument
 
     public required string OnNonfinite { get; init; }
 
-    /// <summary>The document of a run's options. The order of its properties is part of a run's identity, see <see cref="RunArguments.Identity"/>.</summary>
+    /// <summary>
+    /// The document of a run's options. The order of its properties is part of a run's identity, see <see cref="RunArguments.Identity"/>.
+    /// </summary>
     public static RunDocument Of(RunArguments run) => new()
     {
         Model = run.Model,

@@ -86,7 +86,8 @@ internal sealed class GoldenCase
     public void Load(string name, Tensor parameter)
     {
         Tensor values = In(name);
-        if (values.Shape != parameter.Shape) throw new FailedCaseException($"{Operator}: {name} is {values.Shape}, expected {parameter.Shape}");
+        if (values.Shape != parameter.Shape)
+            throw new FailedCaseException($"{Operator}: {name} is {values.Shape}, expected {parameter.Shape}");
         values.Span.CopyTo(parameter.Span);
         parameter.RequiresGrad = values.RequiresGrad;
         _inputs[name] = parameter;

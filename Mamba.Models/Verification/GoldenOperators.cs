@@ -145,8 +145,8 @@ internal static partial class GoldenOperators
         bool tracked = c.Has("running_mean"); // else PyTorch's track_running_stats=False
         Tensor mean = tracked ? c.In("running_mean") : Tensor.Zeros(channels), variance = tracked ? c.In("running_var") : Ones(channels);
         Tensor y = Image(c, x => Ops.BatchNorm(
-            x, c.Optional("weight") ?? Ones(channels), c.Optional("bias") ?? Tensor.Zeros(channels), mean, variance, c.Bool("training") || !tracked,
-            c.Float("momentum", 0.1f), c.Float("eps", 1e-5f)));
+            x, c.Optional("weight") ?? Ones(channels), c.Optional("bias") ?? Tensor.Zeros(channels), mean, variance,
+            c.Bool("training") || !tracked, c.Float("momentum", 0.1f), c.Float("eps", 1e-5f)));
         return tracked ? [y, mean, variance] : [y];
     }
 

@@ -96,7 +96,8 @@ public static class ModelGolden
     {
         double largest = expected.Select(e => e.Digest?.Rms ?? 0).DefaultIfEmpty(0).Max();
         foreach ((string name, Digest? digest) in expected)
-            if (digest is not null) errors.Compare(kind, name, digest, actual(name) ?? throw new FailedCaseException($"{name} has no gradient"), 0.01 * largest);
+            if (digest is not null)
+                errors.Compare(kind, name, digest, actual(name) ?? throw new FailedCaseException($"{name} has no gradient"), 0.01 * largest);
             else if (actual(name) is not null) throw new FailedCaseException($"{name} has a gradient, expected none");
     }
 
@@ -173,7 +174,8 @@ public static class ModelGolden
 
         public void Compare(string kind, string name, Digest expected, Tensor actual, double largestRms)
         {
-            if (actual.Shape != expected.Shape) throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
+            if (actual.Shape != expected.Shape)
+                throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
             double scale = expected.Rms + largestRms, worst = 0;
             foreach ((int index, double value) in expected.Samples)
             {

@@ -79,7 +79,8 @@ public static class OperatorGolden
 
         public void Compare(string name, Tensor expected, Tensor actual)
         {
-            if (expected.Shape != actual.Shape) throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
+            if (expected.Shape != actual.Shape)
+                throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
             double error = RelativeError(expected.Span, actual.Span);
             if (error <= Error) return; // false at first and for NaN, which nothing then displaces
             if (Error is { } worst && double.IsNaN(worst)) return;

@@ -17,7 +17,7 @@ public enum VerificationStatus
 /// <param name="File">The file that holds the case.</param>
 /// <param name="Case">The case's name in the file.</param>
 /// <param name="Status">The verdict.</param>
-/// <param name="OutputError">The largest error of an output, relative to the largest magnitude expected; null where none was compared.</param>
+/// <param name="OutputError">The largest error of an output, relative to the largest magnitude expected; null where none was.</param>
 /// <param name="GradError">The same of the gradients.</param>
 /// <param name="Message">Why the case did not pass; null where it passed.</param>
 public sealed record VerificationResult(

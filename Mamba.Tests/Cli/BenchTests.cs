@@ -13,7 +13,8 @@ internal sealed class BenchTests : CliTest
 {
     private static readonly string[] s_fields =
     [
-        "model", "mode", "batch", "threads", "isa", "ms_median", "ms_min", "images_per_second", "gflops", "peak_gflops", "peak_share", "peak_rss_mb",
+        "model", "mode", "batch", "threads", "isa", "ms_median", "ms_min", "images_per_second", "gflops", "peak_gflops", "peak_share",
+        "peak_rss_mb",
     ];
 
     [TestCase("infer", 1), TestCase("train", 3)]
@@ -21,7 +22,8 @@ internal sealed class BenchTests : CliTest
     public void The_figures_of_a_model_agree_with_each_other(string mode, int forwardPasses)
     {
         const int Batch = 2;
-        string[] arguments = ["bench", "--model", "resnet20", "--size", "16", "--batch", "2", "--threads", "1", "--seconds", "0.05", "--json"];
+        string[] arguments =
+            ["bench", "--model", "resnet20", "--size", "16", "--batch", "2", "--threads", "1", "--seconds", "0.05", "--json"];
         Result bench = Mamba(mode == "train" ? [.. arguments, "--train"] : arguments);
         Assert.That(bench.Code, Is.Zero, bench.Error);
         using JsonDocument json = JsonDocument.Parse(bench.Out);
@@ -59,7 +61,8 @@ internal sealed class BenchTests : CliTest
 
     [TestCase("did you mean 'unet'", "--model", "unt"), TestCase("square", "--model", "vim", "--size", "32x48")]
     [TestCase("multiples of 4; the size is 30x30", "--model", "vit", "--size", "30")]
-    [TestCase("multiples of 8", "--size", "36"), TestCase("--batch is '0'", "--batch", "0"), TestCase("--threads is 'two'", "--threads", "two")]
+    [TestCase("multiples of 8", "--size", "36"), TestCase("--batch is '0'", "--batch", "0"),
+        TestCase("--threads is 'two'", "--threads", "two")]
     [TestCase("--size is '8'", "--size", "8"), TestCase("--seconds is '0'", "--seconds", "0"), TestCase("'extra'", "extra")]
     public void Bad_input_is_one_line_before_anything_runs(string expected, params string[] arguments)
     {

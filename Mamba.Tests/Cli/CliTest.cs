@@ -32,8 +32,10 @@ internal abstract class CliTest
         Workers.Count = _threads;
         Directory.Delete(_folder, recursive: true);
         if (TestContext.CurrentContext.Result.Outcome.Status != TestStatus.Passed) return;
-        foreach (ExercisesAttribute claim in GetType().GetMethod(TestContext.CurrentContext.Test.MethodName!)!.GetCustomAttributes<ExercisesAttribute>())
-            Assert.That(s_typed, Is.SupersetOf(claim.Options.Select(option => (claim.Verb, option))), "the test says that it types these options");
+        foreach (ExercisesAttribute claim in GetType().GetMethod(
+            TestContext.CurrentContext.Test.MethodName!)!.GetCustomAttributes<ExercisesAttribute>())
+            Assert.That(
+                s_typed, Is.SupersetOf(claim.Options.Select(option => (claim.Verb, option))), "the test says that it types these options");
     }
 
     protected string In(params string[] parts) => Path.Combine([_folder, .. parts]);
@@ -52,7 +54,8 @@ internal abstract class CliTest
     protected static int MambaOn(string[] arguments, Terminal terminal, CancellationToken stop)
     {
         foreach (string word in arguments)
-            if (word.StartsWith("--", StringComparison.Ordinal)) s_typed?.Add((arguments[0].StartsWith('-') ? "mamba" : arguments[0], word.Split('=')[0]));
+            if (word.StartsWith("--", StringComparison.Ordinal))
+                s_typed?.Add((arguments[0].StartsWith('-') ? "mamba" : arguments[0], word.Split('=')[0]));
         return CommandLine.Run(arguments, terminal, stop);
     }
 
@@ -97,7 +100,8 @@ internal abstract class CliTest
             for (int i = 0; i < count; i++)
             {
                 Image image = new(16, 16, 3);
-                for (int p = 0; p < image.Pixels.Length; p++) image.Pixels[p] = (byte)(100 + 100 * (p / 3 / period / 2 % 2) + (p * 7 + i * 13) % 40);
+                for (int p = 0; p < image.Pixels.Length; p++)
+                    image.Pixels[p] = (byte)(100 + 100 * (p / 3 / period / 2 % 2) + (p * 7 + i * 13) % 40);
                 ImageFile.SavePng(Path.Combine(folder, label, $"{i}.png"), image);
             }
         }

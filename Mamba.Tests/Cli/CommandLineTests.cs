@@ -11,12 +11,14 @@ namespace Mamba.Tests.Cli;
 internal sealed class CommandLineTests : CliTest
 {
     [Test, Exercises("train", "--data", "--size", "--epochs", "--lr", "--augment", "--schedule", "--out")]
-    [Exercises("eval", "--weights", "--data", "--split", "--json", "--threads", "--check-numerics"), Exercises("infer", "--weights", "--out")]
+    [Exercises("eval", "--weights", "--data", "--split", "--json", "--threads", "--check-numerics"),
+        Exercises("infer", "--weights", "--out")]
     public void Train_eval_and_infer_on_a_folder_of_images()
     {
         string data = In("data"), run = In("run"), masks = In("masks");
         WriteLesions(data, 20);
-        Result train = Succeeds("train", "--data", data, "--size", "32", "--epochs", "2", "--lr", "0.002", "--augment", "--schedule", "step", "--out", run);
+        Result train = Succeeds(
+            "train", "--data", data, "--size", "32", "--epochs", "2", "--lr", "0.002", "--augment", "--schedule", "step", "--out", run);
         Assert.That(train.Out, Does.Contain("data: 16 training, 2 validation, 2 test images of 32 x 32"));
         string[] results = File.ReadAllLines(Path.Combine(run, "results.csv"));
         Assert.That(results[0], Is.EqualTo(
@@ -33,18 +35,22 @@ internal sealed class CommandLineTests : CliTest
         string best = Path.Combine(run, "weights", "best.safetensors");
         string[] bestRow = results.Skip(1).Select(line => line.Split(',')).MaxBy(row => Number(row[3]))!;
         JsonElement val = Json("eval", "--weights", best, "--data", data, "--split", "val", "--json", "--threads", "1", "--check-numerics");
-        Assert.That(val.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "images", "skipped", "loss", "dice", "iou", "ms_per_image" }));
+        Assert.That(
+            val.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "images", "skipped", "loss", "dice", "iou", "ms_per_image" }));
         Assert.That(val.GetProperty("loss").GetDouble(), Is.EqualTo(Number(bestRow[2])).Within(1e-6));
         Assert.That(Score(val, "dice", "global"), Is.EqualTo(Number(bestRow[3])).Within(1e-6));
         Assert.That(Score(val, "iou", "image"), Is.EqualTo(Number(bestRow[7])).Within(1e-6));
         JsonElement test = Json("eval", "--weights", best, "--data", data, "--json");
         Assert.That((test.GetProperty("images").GetInt32(), test.GetProperty("skipped").GetInt32()), Is.EqualTo((2, 0)));
         string dice = string.Create(
-            CultureInfo.InvariantCulture, $"| Dice | {Score(test, "dice", "global"):F4} | {Score(test, "dice", "image"):F4} | {Score(test, "dice", "paper"):F4} |");
+            CultureInfo.InvariantCulture,
+            $"| Dice | {Score(test, "dice", "global"):F4} | {Score(test, "dice", "image"):F4} | {Score(test, "dice", "paper"):F4} |");
         Assert.That(File.ReadAllText(Path.Combine(run, "summary.md")), Does.Contain(dice));
-        Assert.That(Json("eval", "--weights", best, "--data", data, "--split", "all", "--json").GetProperty("images").GetInt32(), Is.EqualTo(20));
+        Assert.That(
+            Json("eval", "--weights", best, "--data", data, "--split", "all", "--json").GetProperty("images").GetInt32(), Is.EqualTo(20));
         Assert.That(Succeeds("eval", "--weights", best, "--data", data).Out, Does.Contain(string.Create(
-            CultureInfo.InvariantCulture, $"Dice  {Score(test, "dice", "global"):F4}  {Score(test, "dice", "image"):F4}  {Score(test, "dice", "paper"):F4}")));
+            CultureInfo.InvariantCulture,
+            $"Dice  {Score(test, "dice", "global"):F4}  {Score(test, "dice", "image"):F4}  {Score(test, "dice", "paper"):F4}")));
 
         Succeeds("infer", "--weights", best, data, "--out", masks);
         Assert.That(Directory.GetFiles(masks), Has.Length.EqualTo(40), "a mask and an overlay for each of the images, none for the masks");
@@ -84,7 +90,9 @@ internal sealed class CommandLineTests : CliTest
         Assert.That(Path.Combine(run, "weights", "best.safetensors"), Does.Exist);
         Assert.That(File.ReadAllText(Path.Combine(run, "summary.md")), Does.Contain("Stopped in epoch 1"));
         Assert.That(train.Out, Does.Contain($"continue with 'mamba train --resume {run}'"));
-        Assert.That(Succeeds("eval", "--weights", Path.Combine(run, "weights", "last.safetensors"), "--data", "synthetic").Out, Does.Contain("on 2 images"));
+        Assert.That(
+            Succeeds("eval", "--weights", Path.Combine(run, "weights", "last.safetensors"), "--data", "synthetic").Out,
+            Does.Contain("on 2 images"));
     }
 
     [Test]
@@ -115,7 +123,8 @@ internal sealed class CommandLineTests : CliTest
     [TestCase("unknown model 'unett'; did you mean 'unet'?", "train", "--model", "unett")]
     [TestCase("no/such/folder: no such folder", "train", "--data", "no/such/folder")]
     [TestCase("--epochs is '0'; expected a whole number from 1 to 1000000", "train", "--epochs", "0")]
-    [TestCase("--lr is '-1'; expected a number above 0", "train", "--lr", "-1"), TestCase("--lr is 'nan'; expected a number above 0", "train", "--lr", "nan")]
+    [TestCase("--lr is '-1'; expected a number above 0", "train", "--lr", "-1"),
+        TestCase("--lr is 'nan'; expected a number above 0", "train", "--lr", "nan")]
     [TestCase("--size is '8x8'; expected HxW, as 256x256, each from 16 to 4096", "train", "--size", "8x8")]
     [TestCase("2 images of 1 patients cannot be split", "train", "--limit", "2")]
     [TestCase("--protocol is 'week'; expected slice or patient or official or holdout", "train", "--protocol", "week")]
@@ -190,5 +199,6 @@ internal sealed class CommandLineTests : CliTest
     }
 
     [TestCase(0, "00:00:00"), TestCase(3_661, "01:01:01"), TestCase(100_000, "27:46:40")]
-    public void A_duration_may_be_longer_than_a_day(int seconds, string text) => Assert.That(Summary.Duration(TimeSpan.FromSeconds(seconds)), Is.EqualTo(text));
+    public void A_duration_may_be_longer_than_a_day(int seconds, string text) =>
+        Assert.That(Summary.Duration(TimeSpan.FromSeconds(seconds)), Is.EqualTo(text));
 }

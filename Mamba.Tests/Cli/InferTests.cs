@@ -31,8 +31,11 @@ internal sealed class InferTests : CliTest
         Image mask = ImageFile.Load(In("masks", "slice1_pred.png")), overlay = ImageFile.Load(In("masks", "slice1_overlay.png"));
         Assert.That((mask.Width, mask.Height, mask.Channels), Is.EqualTo((Width, Height, 1)));
         Assert.That(mask.Pixels, Is.EqualTo(expected.Select(inside => (byte)(inside ? 255 : 0))));
-        Assert.That(expected.Count(inside => inside), Is.EqualTo(Width * Height / 2), "the weights are made so that half of the pixels are inside");
-        Assert.That(infer.Out, Does.Contain($"slice1: 40 x 32, lesion {Width * Height / 2} pixels, ").And.Contain($"3 images, results in {In("masks")}"));
+        Assert.That(
+            expected.Count(inside => inside), Is.EqualTo(Width * Height / 2), "the weights are made so that half of the pixels are inside");
+        Assert.That(
+            infer.Out, Does.Contain($"slice1: 40 x 32, lesion {Width * Height / 2} pixels, ")
+                .And.Contain($"3 images, results in {In("masks")}"));
         Assert.That(overlay.Pixels, Is.EqualTo(Tinted(image, expected, 255, 64, 48)));
     }
 
@@ -47,7 +50,9 @@ internal sealed class InferTests : CliTest
         {
             "a_slice0_pred.png", "b_slice0_pred.png", "slice1_pred.png",
         }));
-        Assert.That(File.ReadAllBytes(In("masks", "b_slice0_pred.png")), Is.EqualTo(File.ReadAllBytes(In("masks", "a_slice0_pred.png"))), "one image, twice");
+        Assert.That(
+            File.ReadAllBytes(In("masks", "b_slice0_pred.png")), Is.EqualTo(File.ReadAllBytes(In("masks", "a_slice0_pred.png"))),
+            "one image, twice");
     }
 
     [Test]
@@ -66,10 +71,12 @@ internal sealed class InferTests : CliTest
     [Test, Exercises("infer", "--top", "--out", "--check-numerics"), Exercises("train", "--model")]
     public void A_classifier_prints_as_many_classes_as_are_asked_for()
     {
-        Succeeds("train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--limit", "20", "--epochs", "1", "--out", In("run"));
+        Succeeds("train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--limit", "20", "--epochs",
+            "1", "--out", In("run"));
         WriteClasses(In("data"), 1);
         string[] infer = ["infer", "--weights", In("run", "weights", "last.safetensors"), In("data", "along", "0.png"), "--check-numerics"];
-        Result three = Succeeds([.. infer, "--top", "3", "--out", In("three")]), all = Succeeds([.. infer, "--top", "99", "--out", In("all")]);
+        Result three = Succeeds([.. infer, "--top", "3", "--out", In("three")]),
+            all = Succeeds([.. infer, "--top", "99", "--out", In("all")]);
         Assert.That(three.Out, Does.Match(@"^0: \w+ \d+\.\d %, \w+ \d+\.\d %, \w+ \d+\.\d %, \d+\.\d ms\s+1 image, results in "));
         string[] rows = File.ReadAllLines(In("all", "predictions.csv"));
         Assert.That(rows, Has.Length.EqualTo(11));

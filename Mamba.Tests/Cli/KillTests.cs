@@ -20,7 +20,9 @@ internal sealed class KillTests : CliTest
     public void A_training_that_a_signal_ends_says_so_in_one_line_and_goes_on_to_the_same_weights([Values("INT", "TERM")] string signal)
     {
         bool seen = true;
-        Assert.That(() => seen = new KillHarness(Directory.CreateDirectory(In("signals")).FullName, seed: 3, _ => { }).Interrupt(signal), Throws.Nothing);
+        Assert.That(
+            () => seen = new KillHarness(Directory.CreateDirectory(In("signals")).FullName, seed: 3, _ => { }).Interrupt(signal),
+            Throws.Nothing);
         if (!seen) Assert.Ignore($"these tests were started with SIG{signal} ignored, as by nohup, and so would be what they start");
     }
 }

@@ -16,16 +16,21 @@ internal sealed class LiveProgressTests : CliTest
     {
         Screen screen = new();
         IAnsiConsole console = screen.Console();
-        string[] arguments = ["train", "--model", model, .. options, "--limit", "40", "--epochs", "100", "--patience", "3", "--out", In("run")];
+        string[] arguments =
+            ["train", "--model", model, .. options, "--limit", "40", "--epochs", "100", "--patience", "3", "--out", In("run")];
         Assert.That(MambaOn(arguments, new Terminal(screen.Writer, screen.Writer, console, console), CancellationToken.None), Is.Zero);
         screen.Replay();
         Assert.That(screen.Wrapped, Is.Empty, "lines that went beyond the last column");
-        Assert.That(screen.Seen, Has.Some.Matches(@"^epoch \d+/100  (loss \d+\.\d{4}  \d+(\.\d)? img/s|validating) +[━ ]* +\d+% "), "the bar of an epoch");
+        Assert.That(
+            screen.Seen, Has.Some.Matches(@"^epoch \d+/100  (loss \d+\.\d{4}  \d+(\.\d)? img/s|validating) +[━ ]* +\d+% "),
+            "the bar of an epoch");
         Assert.That(screen.Seen, Has.Some.Matches(@"^run +[━ ]+ +\d+% "), "the bar of the run");
 
         string[] left = [.. screen.Lines.Select(line => line.TrimEnd()).Where(line => line.Length > 0)];
         int epochs = File.ReadLines(In("run", "results.csv")).Count() - 1;
-        Assert.That(left.Where(line => line.StartsWith("epoch ", StringComparison.Ordinal)), Has.Exactly(epochs).Matches(@"^epoch +\d+/100  loss \d.* img/s( \*)?$"));
+        Assert.That(
+            left.Where(line => line.StartsWith("epoch ", StringComparison.Ordinal)),
+            Has.Exactly(epochs).Matches(@"^epoch +\d+/100  loss \d.* img/s( \*)?$"));
         Assert.That(left, Has.None.Contains("%  "), "no bar is left");
         Assert.That(left[0], Does.StartWith(model + ": "));
     }
@@ -34,7 +39,9 @@ internal sealed class LiveProgressTests : CliTest
     public void Without_a_terminal_there_is_no_bar_and_no_colour()
     {
         using StringWriter output = new(), error = new();
-        Assert.That(MambaOn(["train", "--limit", "10", "--size", "32", "--epochs", "1", "--out", In("run")], new Terminal(output, error), CancellationToken.None), Is.Zero);
+        Assert.That(
+            MambaOn(["train", "--limit", "10", "--size", "32", "--epochs", "1", "--out", In("run")], new Terminal(output, error),
+                CancellationToken.None), Is.Zero);
         Assert.That(error.ToString(), Is.Empty);
         Assert.That(output.ToString(), Does.Not.Contain("\u001b").And.Not.Contain("\u2501").And.Contain("epoch   1/1  loss "));
     }

@@ -6,8 +6,10 @@ internal sealed class MisspellingTests : CliTest
     [TestCase("--epoch: unknown option of 'train'; did you mean --epochs? See mamba train --help", "train", "--epoch", "5")]
     [TestCase("--epoch: unknown option of 'train'; did you mean --epochs? See mamba train --help", "train", "--epochs", "5", "--epoch=3")]
     [TestCase("--modle: unknown option of 'train'; did you mean --model? See mamba train --help", "train", "--modle", "unet")]
-    [TestCase("--dat: unknown option of 'eval'; did you mean --data? See mamba eval --help", "eval", "--weights", "w", "--dat", "synthetic")]
-    [TestCase("--tpo: unknown option of 'infer'; did you mean --top? See mamba infer --help", "infer", "--weights", "w", "--tpo", "3", "x.png")]
+    [TestCase("--dat: unknown option of 'eval'; did you mean --data? See mamba eval --help", "eval", "--weights", "w", "--dat",
+        "synthetic")]
+    [TestCase("--tpo: unknown option of 'infer'; did you mean --top? See mamba infer --help", "infer", "--weights", "w", "--tpo", "3",
+        "x.png")]
     [TestCase("--jsno: unknown option of 'models'; did you mean --json? See mamba models --help", "models", "--jsno")]
     [TestCase("--thread: unknown option of 'bench'; did you mean --threads? See mamba bench --help", "bench", "--thread", "2")]
     [TestCase("--jsn: unknown option of 'verify'; did you mean --json? See mamba verify --help", "verify", "--jsn", "goldens")]
@@ -24,12 +26,15 @@ internal sealed class MisspellingTests : CliTest
 
     [Test]
     public void What_follows_two_dashes_is_a_value() =>
-        Assert.That(Mamba("inspect", "--", "--no-such-file").Error, Does.StartWith("mamba: --no-such-file:").And.Not.Contain("unknown option"));
+        Assert.That(
+            Mamba("inspect", "--", "--no-such-file").Error, Does.StartWith("mamba: --no-such-file:").And.Not.Contain("unknown option"));
 
     [Test]
     public void A_recipe_with_a_misspelt_option_is_told_the_right_one()
     {
         File.WriteAllText(In("recipe.json"), """{"epoch": 3}""");
-        Assert.That(Mamba("train", "--recipe", In("recipe.json")).Error, Does.EndWith($"unknown option 'epoch'; did you mean epochs?{Environment.NewLine}"));
+        Assert.That(
+            Mamba("train", "--recipe", In("recipe.json")).Error,
+            Does.EndWith($"unknown option 'epoch'; did you mean epochs?{Environment.NewLine}"));
     }
 }

@@ -17,7 +17,9 @@ internal sealed class OptionCoverageTests
 
     [TestCaseSource(nameof(AllOptions))]
     public void A_test_types_the_option(string verb, Option option) =>
-        Assert.That(Claims().Any(c => c.Verb == verb && c.Options.Contains(option.Name)), $"no test has [Exercises(\"{verb}\", \"{option.Name}\")]");
+        Assert.That(
+            Claims().Any(c => c.Verb == verb && c.Options.Contains(option.Name)),
+            $"no test has [Exercises(\"{verb}\", \"{option.Name}\")]");
 
     [Test]
     public void A_test_names_only_options_that_there_are() => Assert.That(
@@ -56,12 +58,13 @@ internal sealed class OptionCoverageTests
     /// <summary>A row per argument and option: how it is typed, what it does, its default.</summary>
     private static IEnumerable<string> Rows(Command verb)
     {
-        foreach (Argument argument in verb.Arguments) yield return $"| `{argument.Name.Replace("|", "\\|")}` | {argument.Description} | required |";
+        foreach (Argument argument in verb.Arguments)
+            yield return $"| `{argument.Name.Replace("|", "\\|")}` | {argument.Description} | required |";
         foreach (Option option in verb.Options.Where(o => o is not System.CommandLine.Help.HelpOption))
         {
             string[] parts = option.Description!.Split(Options.DefaultMark);
             string value = option.HelpName is { } name ? " " + name.Replace("|", "\\|") : "";
-            string otherwise = option.Required ? "required" : parts.Length > 1 ? parts[1].TrimEnd('.') : value.Length == 0 ? "off" : "none";
+            string otherwise = option.Required ? "required" : parts.Length > 1 ? parts[1][..^1] : value.Length == 0 ? "off" : "none";
             yield return $"| `{option.Name}{value}` | {parts[0]} | {otherwise} |";
         }
     }

@@ -65,11 +65,14 @@ internal sealed class RecipeTests : CliTest
         string[] narrow = run.Config.Width is null ? [] : ["--width", "8"], shallow = run.Config.Depth is null ? [] : ["--depth", "2"];
         string size = run.Config.Patch is null ? "64" : "16";
         Result train = Succeeds([
-            "train", "--recipe", name, .. narrow, .. shallow, "--size", size, "--batch", "1", "--limit", "3", "--epochs", "1", "--protocol", "slice",
+            "train", "--recipe", name, .. narrow, .. shallow, "--size", size, "--batch", "1", "--limit", "3", "--epochs", "1", "--protocol",
+            "slice",
             "--out", In("run"),
         ]);
         Assert.That(train.Out, Does.Match(@"(?m)^epoch   1/1  loss \d+\.\d{4}  val \d+\.\d{4}  "));
-        Assert.That(train.Out.Contains("--init WEIGHTS", StringComparison.Ordinal), Is.EqualTo(name.StartsWith("resnet", StringComparison.Ordinal)), "the note");
+        Assert.That(
+            train.Out.Contains("--init WEIGHTS", StringComparison.Ordinal), Is.EqualTo(name.StartsWith("resnet", StringComparison.Ordinal)),
+            "the note");
         Assert.That(JsonFile(In("run", "args.json")).GetProperty("lr").GetDouble(), Is.EqualTo(s_expected[name].LearningRate));
     }
 

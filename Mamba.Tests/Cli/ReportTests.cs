@@ -84,7 +84,8 @@ internal sealed class ReportTests : CliTest
     public void Tensors_and_metadata_in_JSON()
     {
         string path = In("w.safetensors");
-        Safetensors.Write(path, [("w", Tensor.Zeros(2, 1)), ("bn.running_mean", Tensor.Zeros(3))], new Dictionary<string, string> { ["note"] = "<1>" });
+        Safetensors.Write(
+            path, [("w", Tensor.Zeros(2, 1)), ("bn.running_mean", Tensor.Zeros(3))], new Dictionary<string, string> { ["note"] = "<1>" });
         Assert.That(Succeeds("inspect", path, "--json").Out, Is.EqualTo($$"""
             {
               "file": "{{path}}",
@@ -122,7 +123,8 @@ internal sealed class ReportTests : CliTest
     [Test]
     public void The_options_of_a_run_in_JSON()
     {
-        Succeeds("train", "--limit", "10", "--size", "32", "--epochs", "1", "--threads", "1", "--ema", "0.9", "--patience", "3", "--out", In("run"));
+        Succeeds("train", "--limit", "10", "--size", "32", "--epochs", "1", "--threads", "1", "--ema", "0.9", "--patience", "3", "--out",
+            In("run"));
         Assert.That(File.ReadAllText(In("run", "args.json")), Is.EqualTo("""
             {
               "model": "ul-vm-unet",
@@ -197,7 +199,9 @@ internal sealed class ReportTests : CliTest
         TableReport.Write(new Terminal(screen, TextWriter.Null, results: console), columns, [[name, "1"]]);
         string[] lines = screen.ToString().Split('\n');
         Assert.That(lines, Has.All.Length.LessThanOrEqualTo(80));
-        Assert.That(string.Concat(lines.Skip(1).Select(line => line.Replace(" 1", "", StringComparison.Ordinal).Trim())), Is.EqualTo(name), "nothing is lost");
+        Assert.That(
+            string.Concat(lines.Skip(1).Select(line => line.Replace(" 1", "", StringComparison.Ordinal).Trim())), Is.EqualTo(name),
+            "nothing is lost");
     }
 
     [Test]

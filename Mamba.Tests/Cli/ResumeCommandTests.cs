@@ -184,14 +184,16 @@ internal sealed class ResumeCommandTests : CliTest
         foreach (RunFolder folder in folders) folder.Dispose();
     }
 
-    [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"), TestCase("--keep", "3")]
+    [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"),
+        TestCase("--keep", "3")]
     [TestCase("--data", "synthetic")]
     public void Other_options_are_refused_beside_resume(string option, string value)
     {
         Result result = Mamba("train", "--resume", Run, option, value);
         Assert.That(result.Code, Is.EqualTo(2));
         Assert.That(result.Error.Trim(), Is.EqualTo(
-            $"mamba: {option} cannot be given with --resume, which uses the options in the run's args.json; --threads and --check-numerics can"));
+            $"mamba: {option} cannot be given with --resume, which uses the options in the run's args.json; "
+            + "--threads and --check-numerics can"));
     }
 
     [Test]
@@ -224,8 +226,11 @@ internal sealed class ResumeCommandTests : CliTest
     {
         Result train = Mamba("train", "--limit", "20", "--size", "32", "--epochs", "1", "--lr", "1e30", "--out", Run);
         Assert.That(train.Code, Is.EqualTo(2));
-        Assert.That(train.Error, Does.Match(@"^mamba: the (loss|gradient of '.+') is .+ in step \d+ of epoch 1, .*the state before that step is kept, "));
-        Assert.That(train.Error, Does.EndWith($"and 'mamba train --resume {Run} --check-numerics' names the operator{Environment.NewLine}"));
+        Assert.That(
+            train.Error,
+            Does.Match(@"^mamba: the (loss|gradient of '.+') is .+ in step \d+ of epoch 1, .*the state before that step is kept, "));
+        Assert.That(
+            train.Error, Does.EndWith($"and 'mamba train --resume {Run} --check-numerics' names the operator{Environment.NewLine}"));
         using (SafetensorsFile file = SafetensorsFile.OpenSealed(Checkpoints().Single()))
             foreach (string name in file.Names) Assert.That(file.ReadFloats(name), Is.All.Matches<float>(float.IsFinite), name);
         Result again = Mamba("train", "--resume", Run, "--check-numerics");
@@ -271,7 +276,8 @@ internal sealed class ResumeCommandTests : CliTest
         {
             Stop("epoch   1", run);
             Assert.That(Command("mount", "-o", "remount,ro", disk), Is.Zero);
-            foreach (string[] arguments in new[] { ["train", "--resume", run], s_small.Append("--out").Append(Path.Combine(disk, "other")).ToArray() })
+            foreach (string[] arguments in new[] { ["train", "--resume", run],
+                s_small.Append("--out").Append(Path.Combine(disk, "other")).ToArray() })
             {
                 Result result = Mamba(arguments);
                 Assert.That(result.Code, Is.EqualTo(2));
@@ -334,7 +340,8 @@ internal sealed class ResumeCommandTests : CliTest
     private string Mount(string options)
     {
         string disk = Directory.CreateDirectory(In("disk")).FullName;
-        if (!OperatingSystem.IsLinux() || Environment.UserName != "root" || Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", disk) != 0)
+        if (!OperatingSystem.IsLinux() || Environment.UserName != "root"
+            || Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", disk) != 0)
             Assert.Ignore("a file system of its own cannot be mounted here; that takes Linux and root");
         return disk;
     }

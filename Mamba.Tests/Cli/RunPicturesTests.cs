@@ -27,12 +27,14 @@ internal sealed class RunPicturesTests : CliTest
         foreach (string path in sheets)
         {
             string name = Path.GetFileNameWithoutExtension(path);
-            Image sheet = ImageFile.Load(path), image = ImageFile.Load(In("data", name + ".png")), mask = ImageFile.Load(In("data", name + "_mask.png"));
+            Image sheet = ImageFile.Load(path), image = ImageFile.Load(In("data", name + ".png")),
+                mask = ImageFile.Load(In("data", name + "_mask.png"));
             Assert.That((sheet.Width, sheet.Height), Is.EqualTo((3 * Side + 2 * Gap, Side)));
             Assert.That(Panel(sheet, 0), Is.EqualTo(image.Pixels));
             Assert.That(Panel(sheet, 1), Is.EqualTo(InferTests.Tinted(image, Array.ConvertAll(mask.Pixels, p => p == 255), 64, 220, 96)));
             Assert.That(Panel(sheet, 2), Is.EqualTo(ImageFile.Load(In("masks", name + "_overlay.png")).Pixels), "as infer draws it");
-            for (int y = 0; y < Side; y++) Assert.That(sheet.Pixels.AsSpan((y * sheet.Width + Side) * 3, Gap * 3).ToArray(), Is.All.EqualTo(255), "the gap");
+            for (int y = 0; y < Side; y++)
+                Assert.That(sheet.Pixels.AsSpan((y * sheet.Width + Side) * 3, Gap * 3).ToArray(), Is.All.EqualTo(255), "the gap");
         }
     }
 
@@ -55,7 +57,8 @@ internal sealed class RunPicturesTests : CliTest
             Assert.That(pixels.Zip(truth.Image.Pixels, (a, e) => Math.Abs(a - e)), Is.All.LessThanOrEqualTo(1), "normalized and back");
         }
         XElement[] texts = [.. Svg(File.ReadAllText(In("run", "confusion.svg"))).Descendants().Where(e => e.Name.LocalName == "text")];
-        Assert.That(texts.Select(t => int.TryParse(t.Value, out int n) ? n : 0).Sum(), Is.EqualTo(10), "each test image stands in one cell");
+        Assert.That(
+            texts.Select(t => int.TryParse(t.Value, out int n) ? n : 0).Sum(), Is.EqualTo(10), "each test image stands in one cell");
         Assert.That(texts.Count(t => shapes.Labels.Contains(t.Value)), Is.EqualTo(20), "each class names a row and a column");
         Assert.That(File.ReadAllText(In("run", "summary.md")), Does.Contain("![confusion](confusion.svg)"));
     }
@@ -64,11 +67,14 @@ internal sealed class RunPicturesTests : CliTest
     public void The_confusion_matrix_shades_by_the_share_of_the_true_class()
     {
         long[,] counts = { { 90, 10, 0 }, { 0, 0, 4 }, { 0, 0, 9 } };
-        ClassScores[] classes = [new("cat", 1, 0.9, 0.9, 100), new("<dog> & \"fox\"", 0, 0, 0, 4), new("a label that is far too long to be read", 1, 1, 1, 9)];
+        ClassScores[] classes =
+            [new("cat", 1, 0.9, 0.9, 100), new("<dog> & \"fox\"", 0, 0, 0, 4), new("a label that is far too long to be read", 1, 1, 1, 9)];
         XElement svg = Svg(ConfusionPlot.Draw("vit", new ClassificationScores(0.9, 0.6, null, classes, counts))!);
         XElement[] texts = [.. svg.Descendants().Where(e => e.Name.LocalName == "text")];
         string[] words = [.. texts.Select(t => t.Value)];
-        Assert.That(words, Has.Exactly(2).EqualTo("cat").And.Exactly(2).EqualTo("<dog> & \"fox\"").And.Exactly(2).EqualTo("a label that is far too\u2026"));
+        Assert.That(
+            words, Has.Exactly(2).EqualTo("cat").And.Exactly(2).EqualTo("<dog> & \"fox\"")
+                .And.Exactly(2).EqualTo("a label that is far too\u2026"));
         Assert.That(words, Is.SupersetOf(new[] { "true", "predicted", "90", "10", "4", "9" }).And.None.EqualTo("0"));
 
         // A cell's colour under its number: blue on the diagonal, red beside it, in square roots of the share.
@@ -93,7 +99,8 @@ internal sealed class RunPicturesTests : CliTest
         (int Red, int Green, int Blue) Cell(string number)
         {
             (double x, double y) = Position(number);
-            XElement cell = svg.Descendants().Last(e => e.Name.LocalName == "rect" && e.Attribute("style")?.Value.Contains("fill:rgb") == true
+            XElement cell =
+                svg.Descendants().Last(e => e.Name.LocalName == "rect" && e.Attribute("style")?.Value.Contains("fill:rgb") == true
                 && Number(e.Attribute("x")!.Value) < x && x < Number(e.Attribute("x")!.Value) + Number(e.Attribute("width")!.Value)
                 && Number(e.Attribute("y")!.Value) < y && y < Number(e.Attribute("y")!.Value) + Number(e.Attribute("height")!.Value));
             string style = cell.Attribute("style")!.Value, colour = style[(style.IndexOf("fill:rgb(", StringComparison.Ordinal) + 9)..];
@@ -122,7 +129,8 @@ internal sealed class RunPicturesTests : CliTest
     private static byte[] Panel(Image sheet, int index)
     {
         byte[] pixels = new byte[Side * Side * 3];
-        for (int y = 0; y < Side; y++) sheet.Pixels.AsSpan((y * sheet.Width + index * (Side + Gap)) * 3, Side * 3).CopyTo(pixels.AsSpan(y * Side * 3));
+        for (int y = 0; y < Side; y++)
+            sheet.Pixels.AsSpan((y * sheet.Width + index * (Side + Gap)) * 3, Side * 3).CopyTo(pixels.AsSpan(y * Side * 3));
         return pixels;
     }
 

@@ -17,7 +17,8 @@ internal sealed class VerifyTests : CliTest
         Assert.That(Workers.Count, Is.EqualTo(1));
         Assert.That(Counts(json), Is.EqualTo((json.GetProperty("cases").GetArrayLength(), 0, 0)));
         JsonElement first = json.GetProperty("cases")[0];
-        Assert.That(first.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "file", "case", "status", "output_error", "grad_error" }));
+        Assert.That(
+            first.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "file", "case", "status", "output_error", "grad_error" }));
         Assert.That((Text(first, "file"), Text(first, "case"), Text(first, "status")), Is.EqualTo((golden, "g4", "pass")));
         Assert.That(first.GetProperty("grad_error").GetDouble(), Is.GreaterThan(0).And.LessThan(1e-5));
     }
@@ -30,7 +31,9 @@ internal sealed class VerifyTests : CliTest
         File.WriteAllBytes(In("bent.safetensors"), bytes);
         Result bent = Mamba("verify", In("bent.safetensors"));
         Assert.That(bent.Code, Is.EqualTo(1));
-        Assert.That(bent.Out, Does.Match(@"(?m)^FAIL +bent g4 ").And.Match(@"(?m)^  (out|grad)\.\w+: error ").And.Contain("0 passed, 1 failed, 0 unsupported"));
+        Assert.That(
+            bent.Out, Does.Match(@"(?m)^FAIL +bent g4 ").And.Match(@"(?m)^  (out|grad)\.\w+: error ")
+                .And.Contain("0 passed, 1 failed, 0 unsupported"));
     }
 
     [Test, Exercises("verify", "--strict", "--json")]
@@ -45,10 +48,12 @@ internal sealed class VerifyTests : CliTest
         JsonElement json = Json("verify", In("."), "--json");
         Assert.That(Counts(json), Is.EqualTo((1, 0, 4)));
         JsonElement[] cases = [.. json.GetProperty("cases").EnumerateArray()];
-        Assert.That(cases.Select(c => Text(c, "status")), Is.EqualTo(new[] { "pass", "unsupported", "unsupported", "unsupported", "unsupported" }));
+        Assert.That(
+            cases.Select(c => Text(c, "status")), Is.EqualTo(new[] { "pass", "unsupported", "unsupported", "unsupported", "unsupported" }));
         Assert.That(cases[1..].Select(c => Text(c, "message")), Is.EqualTo(new[]
         {
-            "unknown operator 'transmogrify'", "activation: unknown attribute 'inplace'", "linear: without input 'weight'", "unknown model 'of tomorrow'",
+            "unknown operator 'transmogrify'", "activation: unknown attribute 'inplace'", "linear: without input 'weight'",
+            "unknown model 'of tomorrow'",
         }));
         Assert.That(cases[1..].Select(c => c.GetProperty("output_error").ValueKind), Is.All.EqualTo(JsonValueKind.Null));
         Assert.That(Mamba("verify", In("."), "--strict").Code, Is.EqualTo(1));
@@ -65,7 +70,8 @@ internal sealed class VerifyTests : CliTest
         Result result = Mamba("verify", In("."));
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Out, Does.Contain("1 passed, 3 failed, 0 unsupported"));
-        Assert.That(result.Out, Does.Match(@"(?m)^FAIL +a-text .*\n.*header of").And.Match(@"(?m)^FAIL +b-text .*\n.*no golden file of a model"));
+        Assert.That(
+            result.Out, Does.Match(@"(?m)^FAIL +a-text .*\n.*header of").And.Match(@"(?m)^FAIL +b-text .*\n.*no golden file of a model"));
         Assert.That(result.Out, Does.Match(@"(?m)^FAIL +b-weights .*\n.*__metadata__ lacks 'op'").And.Match(@"(?m)^pass +c-pass relu "));
     }
 
