@@ -40,7 +40,7 @@ public sealed class SafetensorsFile : WeightFile
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened or is malformed.</exception>
-    public static new SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
+    public static SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
 
     /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after all of it has been held against its seal.</summary>
     /// <param name="path">The file.</param>
@@ -121,7 +121,7 @@ public sealed class SafetensorsFile : WeightFile
             {
                 case "dtype" when type is null:
                     type = json.GetString()!;
-                    if (ElementTypes.SizeOf(type) == 0) throw Bad($"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, an integer type or BOOL");
+                    if (ElementTypes.SizeOf(type) == 0) throw Bad($"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, an integer type or BOOL");
                     break;
                 case "shape" when shape is null:
                     shape = CheckedShape($"tensor '{name}'", Numbers(ref json, name));

@@ -92,28 +92,33 @@ public sealed class ParameterStore(ulong seed = 0)
 
     /// <summary>Takes the values of a file of weights: safetensors, or a state_dict that PyTorch saved.</summary>
     /// <param name="file">The open file.</param>
-    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
-    public void Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
+    /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
+    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.</exception>
+    public LoadReport Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
 
     /// <summary>
-    /// Takes the values of a state_dict. A leading <c>module.</c> (PyTorch's DataParallel) falls away; <c>num_batches_tracked</c> counters are not used.
+    /// Takes the values of a state_dict. A prefix that all names share and the model lacks falls away, such as <c>module.</c> (DataParallel) or
+    /// <c>_orig_mod.</c> (torch.compile); one that the model's names share and the file lacks is added. Counters that are no weights are not used:
+    /// <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler.
     /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>
     /// <param name="read">Writes the values of a name.</param>
     /// <param name="source">What to call the source in errors: a file name.</param>
-    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
-    public void Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
+    /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
+    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.</exception>
+    public LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
     {
         (List<Match> matches, LoadReport report) = MatchAll(names, shape);
         if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
             throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
         Thaw();
         foreach (Match match in matches) match.Take(read);
+        return report;
     }
 
-    /// <summary>Takes what fits of a file of weights, to start training from: another model's head, say, is left as it was drawn.</summary>
+    /// <summary>Takes what fits of a file of weights, to start training from; the rest keeps its initial values, such as another model's head.</summary>
     /// <param name="file">The open file.</param>
     /// <returns>What was loaded and what was not.</returns>
     /// <exception cref="CheckpointException">Nothing fits.</exception>
@@ -126,16 +131,17 @@ public sealed class ParameterStore(ulong seed = 0)
         return report;
     }
 
-    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> names, Func<string, int[]> shape)
+    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> all, Func<string, int[]> shape)
     {
+        string[] names = [.. all.Where(n => !IsCounter(n))];
+        NamePrefix prefix = NamePrefix.Between(names, name => Find(name) is not null, [.. _order.Select(e => e.Name)]);
         List<string> unexpected = [], misshapen = [];
         HashSet<string> seen = [];
         HashSet<Entry> named = [];
         Dictionary<Entry, Match> found = [];
         foreach (string name in names)
         {
-            string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
-            if (key.EndsWith("num_batches_tracked", StringComparison.Ordinal)) continue;
+            string key = prefix.Apply(name);
             if (Find(key) is not { } entry || !seen.Add(key))
             {
                 unexpected.Add(name); // also the second of 'x' and 'module.x'
@@ -148,8 +154,11 @@ public sealed class ParameterStore(ulong seed = 0)
             if (!fits && refit is null) misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
             else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
         }
-        return ([.. found.Values], new LoadReport(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)], unexpected, misshapen));
+        LoadReport report = new(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)], unexpected, misshapen) { Prefix = prefix.ToString() };
+        return ([.. found.Values], report);
     }
+
+    private static bool IsCounter(string name) => name[(name.LastIndexOf('.') + 1)..] is "num_batches_tracked" or "total_ops" or "total_params";
 
     /// <summary>Draws initial values again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
     /// <param name="rule">The initialisation of a trainable parameter by name and shape; null leaves it as it is.</param>
@@ -227,10 +236,26 @@ public sealed class ParameterStore(ulong seed = 0)
 /// <param name="Misshapen">Names of both whose shapes differ, with both shapes.</param>
 public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
 {
-    /// <summary>All names that did not fit.</summary>
+    /// <summary>The prefix that was dropped from the names of the file, or added to them, in words; empty if they fit as they stood.</summary>
+    public string Prefix { get; init; } = "";
+
+    /// <summary>All names that did not fit; the nearest two where not one did.</summary>
     /// <returns>A line.</returns>
-    public override string ToString() => string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
-        .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));
+    public override string ToString()
+    {
+        if (Loaded == 0 && Misshapen.Count == 0 && Unexpected.Count > 0 && Missing.Count > 0)
+        {
+            (string file, string model) = Nearest();
+            return $"not one of its {Unexpected.Count} names is among the {Missing.Count} of the model; the nearest are '{file}' in the file and '{model}' in the model";
+        }
+        return string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
+            .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));
+    }
+
+    /// <summary>A name of the file and one of the model that share the longest ending: what lies before it tells how the two differ.</summary>
+    private (string File, string Model) Nearest() => Unexpected.Take(200)
+        .SelectMany(f => Missing.Take(200), (f, m) => (File: f, Model: m))
+        .MaxBy(pair => pair.File.Reverse().Zip(pair.Model.Reverse()).TakeWhile(c => c.First == c.Second).Count());
 }
 
 /// <summary>A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.</summary>

@@ -15,11 +15,27 @@ internal sealed class CheckpointsHostileTests
     [
         Bad("a call of the system", Value($"cposix\nsystem\n({Text("touch x")}tR"), "global 'posix.system' is refused"),
         Bad("eval", Value($"c__builtin__\neval\n({Text("1")}tR"), "global '__builtin__.eval' is refused"),
-        Bad("a module inside torch", Value("ctorch.nn.modules.linear\nLinear\n)\u0081"), "global 'torch.nn.modules.linear.Linear' is refused"),
+        Bad("a module inside torch", Value("ctorch.nn.modules.linear\nLinear\n)\u0081"), "'torch.nn.modules.linear.Linear' is a pickled object"),
+        Bad("a pickled module", "ctorch.nn.modules.linear\nLinear\n)\u0081}b", "pickled object of class 'torch.nn.modules.linear.Linear'"),
+        Bad("getattr", Value("cbuiltins\ngetattr\n)R"), "global 'builtins.getattr' is refused"),
+        Bad("exec", Value($"cbuiltins\nexec\n({Text("1")}tR"), "global 'builtins.exec' is refused"),
+        Bad("a process", Value($"csubprocess\nPopen\n({Text("sh")}tR"), "global 'subprocess.Popen' is refused"),
+        Bad("a module of a module", Value("cos.path\njoin\n)R"), "global 'os.path.join' is refused"),
+        Bad("a name that reaches into its module", Value($"{Text("torch.nn")}{Text("functional.os.system")}\u0093"), "is refused"),
+        Bad("another checkpoint", Value($"ctorch\nload\n({Text("x")}tR"), "global 'torch.load' is refused"),
+        Bad("an extension of torch", Value("ctorch.utils.cpp_extension\nload\n)R"), "is refused"),
+        Bad("a file of NumPy", Value("cnumpy\nload\n)R"), "global 'numpy.load' is refused"),
+        Bad("a sparse tensor", Value("ctorch._utils\n_rebuild_sparse_tensor\n)R"), "kind that is not read"),
+        Bad("a NumPy array of objects", Value($"{Array("O8", "N")}"), "objects is refused"),
+        Bad("a NumPy array of another type", Value(Array("O8", "C\u0001x")), "type 'O8' is refused"),
+        Bad("a big-endian NumPy array", Value(Array("f4", "C\u0004xxxx", ">")), "type '>f4' is refused"),
+        Bad("a NumPy array of too few bytes", Value(Array("f4", "C\u0001x")), "has 1 bytes"),
+        Bad("a NumPy scalar of too few bytes", Value($"cnumpy.core.multiarray\nscalar\n({NumpyType("f8")}C\u0001xtR"), "has 1 bytes, expected 8"),
+        Bad("several dictionaries of tensors", Pairs(Dictionary, ("g", Pairs(Dictionary, ("w", One))), ("d", Pairs(Dictionary, ("w", One)))), "'g', 'd'; say which with --key"),
         Bad("a global of protocol 4", Value($"{Text("os")}{Text("system")}\u0093"), "global 'os.system' is refused"),
         Bad("a global that is no text", Value($"K\u0001{Text("system")}\u0093"), "STACK_GLOBAL"),
         Bad("complex numbers", Pairs(Dictionary, ("w", Tensor("ComplexFloatStorage", "0", 1, 0, [1], [1]))), "global 'torch.ComplexFloatStorage' is refused"),
-        Bad("a new object", Value("ccollections\nOrderedDict\n)\u0081"), "opcode NEWOBJ is refused"),
+        Bad("a new number", Value("K\u0001)\u0081"), "NEWOBJ: expected a global"),
         Bad("an instance", Value("(icollections\nOrderedDict\n"), "opcode INST is refused"),
         Bad("an extension", Value("\u0082\u0001"), "opcode EXT1 is refused"),
         Bad("an out-of-band buffer", Value("\u0097"), "opcode NEXT_BUFFER is refused"),
@@ -56,7 +72,7 @@ internal sealed class CheckpointsHostileTests
         Bad("a number for a name", $"}}(K\u0001{One}u", "named by 1"),
         Bad("no dictionary", "]", "no dictionary of tensors"),
         Bad("a tensor alone", One, "no dictionary of tensors"),
-        Bad("no tensors", Pairs(Dictionary, ("net", Pairs(Dictionary, ("w", One)))), "no tensors among 'net'"),
+        Bad("no tensors", Pairs(Dictionary, ("net", Pairs(Dictionary, ("w", "K\u0001")))), "no tensors among 'net'"),
         Bad("a wrapper of itself", $"}}q\0({Text("state_dict")}h\0u", "no tensors among 'state_dict'"),
         Bad("a memo never written", "h\u0005", "memo 5 was never written"),
         Bad("a memo far away", "}r\u00ff\u00ff\u00ff\u007f", "memo 2147483647"),
@@ -114,6 +130,12 @@ internal sealed class CheckpointsHostileTests
     ];
 
     private static string One => Tensor(Float, "0", 1, 0, [1], [1]);
+
+    private static string NumpyType(string code, string order = "<") => $"cnumpy\ndtype\n({Text(code)}\u0089\u0088tR(K\u0003{Text(order)}NNNtb";
+
+    /// <summary>A NumPy array of shape (1).</summary>
+    private static string Array(string code, string content, string order = "<") =>
+        $"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\u0085C\u0001btR(K\u0001K\u0001\u0085{NumpyType(code, order)}\u0089{content}tb";
 
     [SetUp]
     public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("mamba-tests").FullName;
