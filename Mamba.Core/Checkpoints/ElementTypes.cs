@@ -58,7 +58,9 @@ internal static class ElementTypes
         _ => bytes[0], // U8, BOOL
     };
 
-    /// <summary>A sign, four bits of exponent with bias 7, three bits of mantissa; no infinities, and all ones are NaN (Micikevicius et al. 2022).</summary>
+    /// <summary>
+    /// A sign, four bits of exponent with bias 7, three bits of mantissa; no infinities, and all ones are NaN (Micikevicius et al. 2022).
+    /// </summary>
     private static float Float8(byte bits)
     {
         int exponent = (bits >> 3) & 15, mantissa = bits & 7;

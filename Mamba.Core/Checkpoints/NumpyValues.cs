@@ -67,21 +67,29 @@ internal sealed class NumpyArray
     {
         string element = type.Element is { } known && !type.IsBigEndian
             ? known
-            : throw new FormatException($"a NumPy array of type '{(type.IsBigEndian ? ">" : "")}{type.Code}' is refused: expected little-endian numbers");
-        if (shape.Length > WeightFile.MaxRank) throw new FormatException($"a NumPy array of {shape.Length} dimensions; at most {WeightFile.MaxRank} are accepted");
-        long[] extents = Array.ConvertAll(shape, e => e is long and >= 0 ? (long)e : throw new FormatException("the extents of a NumPy array are whole numbers"));
+            : throw new FormatException(
+                $"a NumPy array of type '{(type.IsBigEndian ? ">" : "")}{type.Code}' is refused: expected little-endian numbers");
+        if (shape.Length > WeightFile.MaxRank)
+            throw new FormatException($"a NumPy array of {shape.Length} dimensions; at most {WeightFile.MaxRank} are accepted");
+        long[] extents = Array.ConvertAll(shape, e => e is long and >= 0
+            ? (long)e
+            : throw new FormatException("the extents of a NumPy array are whole numbers"));
         Int128 bytes = ElementTypes.SizeOf(element);
         foreach (long extent in extents) bytes = Int128.Min(bytes * extent, long.MaxValue);
-        if (bytes != content.Length) throw new FormatException($"a NumPy array ({string.Join(", ", extents)}) of {element} has {content.Length} bytes");
+        if (bytes != content.Length)
+            throw new FormatException($"a NumPy array ({string.Join(", ", extents)}) of {element} has {content.Length} bytes");
         (Element, Shape, IsColumnMajor, Content) = (element, extents, columnMajor, content);
     }
 
-    /// <summary>The value of a scalar: a double, long or bool. Throws <see cref="FormatException"/> where bytes and type do not fit.</summary>
+    /// <summary>
+    /// The value of a scalar: a double, long or bool. Throws <see cref="FormatException"/> where bytes and type do not fit.
+    /// </summary>
     public static object Scalar(NumpyType type, PickledBytes content)
     {
         if (type.Element is null) return new PickledObject($"numpy.{type.Code}");
         int size = ElementTypes.SizeOf(type.Element);
-        if (type.IsBigEndian || content.Length != size) throw new FormatException($"a NumPy scalar of type '{type.Code}' has {content.Length} bytes, expected {size}, little-endian");
+        if (type.IsBigEndian || content.Length != size)
+            throw new FormatException($"a NumPy scalar of type '{type.Code}' has {content.Length} bytes, expected {size}, little-endian");
         Span<byte> bytes = stackalloc byte[size];
         content.CopyTo(0, bytes);
         return ElementTypes.ToValue(type.Element, bytes);

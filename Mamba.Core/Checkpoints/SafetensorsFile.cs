@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the numbers. Everything
-/// is checked when the file is opened, before anything is allocated by what it claims; tensors are read one by one.
+/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the numbers.
+/// Everything is checked when the file is opened, before anything is allocated by what it claims; tensors are read one by one.
 /// </summary>
 public sealed class SafetensorsFile : WeightFile
 {
@@ -24,7 +24,9 @@ public sealed class SafetensorsFile : WeightFile
         Span<byte> prefix = stackalloc byte[8];
         stream.ReadExactly(prefix);
         ulong headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
-        if (headerLength > MaxHeaderBytes) throw Bad($"header of {headerLength} bytes, at most {MaxHeaderBytes} are accepted: neither safetensors nor a PyTorch checkpoint");
+        if (headerLength > MaxHeaderBytes)
+            throw Bad(
+                $"header of {headerLength} bytes, at most {MaxHeaderBytes} are accepted: neither safetensors nor a PyTorch checkpoint");
         if (headerLength > (ulong)fileLength - 8) throw Bad($"header of {headerLength} bytes in a file of {fileLength}");
         byte[] header = new byte[(int)headerLength];
         stream.ReadExactly(header);
@@ -62,7 +64,8 @@ public sealed class SafetensorsFile : WeightFile
             hash.AppendData(part);
         }
         stream.ReadExactly(seal);
-        if (!hash.GetHashAndReset().AsSpan().SequenceEqual(seal)) throw new CheckpointException($"{p}: damaged: the checksum at its end is not that of its content");
+        if (!hash.GetHashAndReset().AsSpan().SequenceEqual(seal))
+            throw new CheckpointException($"{p}: damaged: the checksum at its end is not that of its content");
         stream.Position = 0;
         return new SafetensorsFile(p, stream);
     });
@@ -81,7 +84,8 @@ public sealed class SafetensorsFile : WeightFile
             {
                 string name = json.GetString()!;
                 json.Read();
-                if (name == "__metadata__") metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
+                if (name == "__metadata__")
+                    metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
                 else if (!TryAdd(name, ParseEntry(ref json, name))) throw Bad($"tensor '{name}' stands twice in the header");
             }
             Metadata = metadata ?? [];
@@ -121,14 +125,17 @@ public sealed class SafetensorsFile : WeightFile
             {
                 case "dtype" when type is null:
                     type = json.GetString()!;
-                    if (ElementTypes.SizeOf(type) == 0) throw Bad($"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, an integer type or BOOL");
+                    if (ElementTypes.SizeOf(type) == 0)
+                        throw Bad(
+                            $"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, an integer type or BOOL");
                     break;
                 case "shape" when shape is null:
                     shape = CheckedShape($"tensor '{name}'", Numbers(ref json, name));
                     break;
                 case "data_offsets" when begin < 0:
                     List<long> offsets = Numbers(ref json, name);
-                    if (offsets.Count != 2 || offsets[0] < 0 || offsets[1] < offsets[0]) throw Bad($"tensor '{name}' has offsets [{string.Join(", ", offsets)}]");
+                    if (offsets.Count != 2 || offsets[0] < 0 || offsets[1] < offsets[0])
+                        throw Bad($"tensor '{name}' has offsets [{string.Join(", ", offsets)}]");
                     (begin, end) = (offsets[0], offsets[1]);
                     break;
                 default:
@@ -140,7 +147,8 @@ public sealed class SafetensorsFile : WeightFile
         WeightEntry entry = new(type, shape, _dataStart + begin);
         return end - begin == entry.Bytes
             ? entry
-            : throw Bad($"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, its offsets give {end - begin}");
+            : throw Bad(
+                $"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, its offsets give {end - begin}");
     }
 
     private List<long> Numbers(ref Utf8JsonReader json, string name)
@@ -162,9 +170,12 @@ public sealed class SafetensorsFile : WeightFile
         long position = _dataStart;
         foreach ((string name, WeightEntry entry) in Entries.OrderBy(e => e.Value.Position).ThenBy(e => e.Value.Bytes))
         {
-            if (entry.Position != position) throw Bad($"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: the data has a gap or an overlap");
+            if (entry.Position != position)
+                throw Bad(
+                    $"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: the data has a gap or an overlap");
             position += entry.Bytes;
         }
-        if (position != fileLength) throw Bad($"the tensors take {position - _dataStart} bytes, the file has {fileLength - _dataStart} after its header");
+        if (position != fileLength)
+            throw Bad($"the tensors take {position - _dataStart} bytes, the file has {fileLength - _dataStart} after its header");
     }
 }

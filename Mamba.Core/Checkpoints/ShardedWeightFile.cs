@@ -65,7 +65,8 @@ public sealed class ShardedWeightFile : WeightFile
             {
                 string file = entry.Value.GetString() ?? "";
                 // A plain name in the index's own folder: an index must not reach elsewhere, nor lead to another index.
-                if (file is "" or "." or ".." || file.AsSpan().IndexOfAny("/\\:\0") >= 0 || file.EndsWith(Extension, StringComparison.Ordinal))
+                if (file is "" or "." or ".." || file.AsSpan().IndexOfAny("/\\:\0") >= 0
+                    || file.EndsWith(Extension, StringComparison.Ordinal))
                     throw Bad($"'{file}' is no name of a shard beside the index");
                 map.Add((entry.Name, file));
             }

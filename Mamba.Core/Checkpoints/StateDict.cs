@@ -4,8 +4,9 @@ using System.Numerics;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// Where the tensors are in what a checkpoint unpickles to. Training scripts save the state_dict itself, or a dictionary with the state_dict beside an
-/// epoch, options, and states of optimizers. The usual keys come first; else the only dictionary of tensors is taken, wherever it is.
+/// Where the tensors are in what a checkpoint unpickles to. Training scripts save the state_dict itself, or a dictionary with the
+/// state_dict beside an epoch, options, and states of optimizers. The usual keys come first; else the only dictionary of tensors is taken,
+/// wherever it is.
 /// </summary>
 /// <param name="Tensors">The tensors by name: <see cref="TorchTensor"/> or <see cref="NumpyArray"/>.</param>
 /// <param name="Metadata">The plain values beside and around them.</param>
@@ -33,9 +34,12 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         }
         List<(string, object)> tensors = [];
         foreach ((object? name, object? value) in dictionary.Pairs)
-            if (value is TorchTensor or NumpyArray) tensors.Add((name as string ?? throw new FormatException($"a tensor is named by {name ?? "None"}, expected a string"), value));
+            if (value is TorchTensor or NumpyArray)
+                tensors.Add(
+                    (name as string ?? throw new FormatException($"a tensor is named by {name ?? "None"}, expected a string"), value));
         if (tensors.Count == 0 && (dictionary.Pairs.Count > 0 || key is not null))
-            throw new FormatException($"no tensors among {Keys(dictionary)}{Module(dictionary)}; expected a state_dict, or a dictionary with one");
+            throw new FormatException(
+                $"no tensors among {Keys(dictionary)}{Module(dictionary)}; expected a state_dict, or a dictionary with one");
         return new StateDict(tensors, metadata);
     }
 
@@ -47,7 +51,8 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         if (HoldsTensors(dictionary)) return way;
         List<(string Place, PickledDictionary Dictionary)> found = Candidates(dictionary);
         if (found.Count > 1)
-            throw new FormatException($"several dictionaries of tensors: {string.Join(", ", found.Take(8).Select(f => $"'{f.Place}'"))}; say which with --key NAME");
+            throw new FormatException(
+                $"several dictionaries of tensors: {string.Join(", ", found.Take(8).Select(f => $"'{f.Place}'"))}; say which with --key NAME");
         return found.Count == 1 ? [.. way, found[0].Dictionary] : way;
     }
 
@@ -60,7 +65,8 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         while (open.TryDequeue(out (string Place, PickledDictionary Dictionary, int Depth) next))
             foreach ((object? key, object? value) in next.Dictionary.Pairs)
             {
-                if (AsDictionary(value) is not { } inner || next.Depth == MaxDepth || seen.Count == MaxDictionaries || IsOptimizer(inner) || !seen.Add(inner)) continue;
+                if (AsDictionary(value) is not { } inner || next.Depth == MaxDepth
+                    || seen.Count == MaxDictionaries || IsOptimizer(inner) || !seen.Add(inner)) continue;
                 string place = next.Place.Length == 0 ? $"{key}" : $"{next.Place}.{key}";
                 if (HoldsTensors(inner)) found.Add((place, inner));
                 else open.Enqueue((place, inner, next.Depth + 1));
@@ -91,20 +97,23 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
 
     private static PickledDictionary? AsDictionary(object? value) => value as PickledDictionary ?? (value as PickledObject)?.Items;
 
-    private static bool HoldsTensors(PickledDictionary dictionary) => dictionary.Pairs.Exists(p => p is { Key: string, Value: TorchTensor or NumpyArray });
+    private static bool HoldsTensors(PickledDictionary dictionary) =>
+        dictionary.Pairs.Exists(p => p is { Key: string, Value: TorchTensor or NumpyArray });
 
     private static bool IsOptimizer(PickledDictionary dictionary) =>
         dictionary.Pairs.Exists(p => "state".Equals(p.Key)) && dictionary.Pairs.Exists(p => "param_groups".Equals(p.Key));
 
     private static string Keys(PickledDictionary dictionary) => string.Join(", ", dictionary.Pairs.Take(20).Select(p => $"'{p.Key}'"));
 
-    private static string Module(PickledDictionary dictionary) => dictionary.Pairs.Select(p => p.Value).OfType<PickledObject>().FirstOrDefault() is { } module
+    private static string Module(PickledDictionary dictionary) =>
+        dictionary.Pairs.Select(p => p.Value).OfType<PickledObject>().FirstOrDefault() is { } module
         ? $"; '{module.Type}' is a pickled object, which needs its Python code: save its state_dict() instead"
         : "";
 
     private static void Describe(PickledDictionary dictionary, Dictionary<string, string> metadata)
     {
         foreach ((object? key, object? value) in dictionary.Pairs)
-            if (key is string name && value is string or bool or long or double or BigInteger) metadata[name] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+            if (key is string name && value is string or bool or long or double or BigInteger)
+                metadata[name] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
     }
 }

@@ -4,13 +4,15 @@ using System.Numerics;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A checkpoint that PyTorch's <c>torch.save</c> wrote, open for reading: a zip archive of a pickle and its storages, or the older stream of pickles with
-/// the storages behind them. The pickle is read by a machine that makes tensors, dictionaries and plain values; objects of other classes become
-/// inert placeholders, so that a hostile file can do no harm. The tensors are those of the state_dict, wherever it is in the checkpoint (see
+/// A checkpoint that PyTorch's <c>torch.save</c> wrote, open for reading: a zip archive of a pickle and its storages, or the older stream
+/// of pickles with the storages behind them. The pickle is read by a machine that makes tensors, dictionaries and plain values; objects of
+/// other classes become inert placeholders, so that a hostile file can do no harm. The tensors are those of the state_dict, wherever it is
+/// in the checkpoint (see
 /// <see cref="StateDict"/>); their names are as they stand. Strided views are read element by element.
 /// </summary>
 /// <remarks>
-/// Views may share a storage and repeat its elements; so that a small file cannot fill memory or disk, all tensors together may have at most
+/// Views may share a storage and repeat its elements; so that a small file cannot fill memory or disk, all tensors together may have at
+/// most
 /// <see cref="MaxExpansion"/> times the bytes of the file.
 /// </remarks>
 public sealed class TorchFile : WeightFile
@@ -18,7 +20,8 @@ public sealed class TorchFile : WeightFile
     /// <summary>How many times the bytes of the file its tensors may have.</summary>
     public const int MaxExpansion = 16;
 
-    private static readonly BigInteger s_magic = BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static readonly BigInteger s_magic =
+        BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     private readonly bool _zip;
 
     internal TorchFile(string path, Stream stream, bool zip, string? key = null)
@@ -43,7 +46,8 @@ public sealed class TorchFile : WeightFile
             WeightEntry entry = tensor is TorchTensor view ? Place(name, view) : Place(name, (NumpyArray)tensor);
             if (!TryAdd(name, entry)) throw Bad($"tensor '{name}' stands twice");
             bytes += entry.Bytes;
-            if (bytes / MaxExpansion > stream.Length) throw Bad($"tensors up to '{name}' have {bytes} bytes, more than {MaxExpansion} times the {stream.Length} of the file");
+            if (bytes / MaxExpansion > stream.Length)
+                throw Bad($"tensors up to '{name}' have {bytes} bytes, more than {MaxExpansion} times the {stream.Length} of the file");
         }
     }
 
@@ -65,16 +69,19 @@ public sealed class TorchFile : WeightFile
         if (pickles.Length != 1) throw Bad($"a zip archive with {pickles.Length} entries 'NAME/data.pkl'; torch.save writes one");
         string folder = pickles[0][..^"data.pkl".Length];
         if (entries.TryGetValue(folder + "byteorder", out (long Start, long Length) order)
-            && !new BoundedReader(Path, stream, order.Start, Math.Min(order.Length, 8)).Bytes((ulong)Math.Min(order.Length, 8)).AsSpan().SequenceEqual("little"u8))
+            && !new BoundedReader(Path, stream, order.Start, Math.Min(order.Length, 8))
+                .Bytes((ulong)Math.Min(order.Length, 8)).AsSpan().SequenceEqual("little"u8))
             throw Bad("the byte order is not 'little': such a checkpoint is refused");
 
         (long start, long length) = entries[pickles[0]];
         object? root = new Unpickler(new BoundedReader(Path, stream, start, length), vocabulary).Read();
         foreach (TorchStorage storage in vocabulary.Storages.Values)
         {
-            if (!entries.TryGetValue($"{folder}data/{storage.Key}", out (long Start, long Length) data)) throw Bad($"storage '{storage.Key}' is not in the archive");
+            if (!entries.TryGetValue($"{folder}data/{storage.Key}", out (long Start, long Length) data))
+                throw Bad($"storage '{storage.Key}' is not in the archive");
             if (data.Length != storage.Count * storage.ElementSize)
-                throw Bad($"storage '{storage.Key}' of {storage.Count} {storage.Type} takes {storage.Count * storage.ElementSize} bytes, its zip entry has {data.Length}");
+                throw Bad(
+                    $"storage '{storage.Key}' of {storage.Count} {storage.Type} takes {storage.Count * storage.ElementSize} bytes, its zip entry has {data.Length}");
             storage.Position = data.Start;
         }
         return root;
@@ -85,7 +92,8 @@ public sealed class TorchFile : WeightFile
         BoundedReader reader = new(Path, stream, 0, stream.Length);
         if (Next() is not BigInteger magic || magic != s_magic) throw Bad("a pickle, but without the magic number of torch.save");
         if (Next() is not 1001L) throw Bad("the protocol version of torch.save is not 1001");
-        if (Next() is not PickledDictionary system || !system.Pairs.Contains(("little_endian", true))) throw Bad("the byte order is not little-endian: such a checkpoint is refused");
+        if (Next() is not PickledDictionary system || !system.Pairs.Contains(("little_endian", true)))
+            throw Bad("the byte order is not little-endian: such a checkpoint is refused");
         object? root = Next();
         if (Next() is not List<object?> keys) throw Bad("no list of storages stands behind the pickle");
 
@@ -118,7 +126,8 @@ public sealed class TorchFile : WeightFile
         contiguous |= shape.Contains(0);
         long position = tensor.Storage.Position + tensor.Offset * ElementTypes.SizeOf(tensor.Type);
         WeightEntry entry = new(tensor.Type, shape, position, contiguous ? null : [.. tensor.Strides]);
-        if (entry.SpanBytes > Array.MaxLength) throw Bad($"tensor '{name}' is spread over {entry.SpanBytes} bytes, at most {Array.MaxLength} are accepted");
+        if (entry.SpanBytes > Array.MaxLength)
+            throw Bad($"tensor '{name}' is spread over {entry.SpanBytes} bytes, at most {Array.MaxLength} are accepted");
         return entry;
     }
 

@@ -3,13 +3,17 @@ using System.Text;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>A dictionary, ordered or not, as its pairs in the order of writing: what has to be found by name is looked up by who needs it.</summary>
+/// <summary>
+/// A dictionary, ordered or not, as its pairs in the order of writing: what has to be found by name is looked up by who needs it.
+/// </summary>
 internal sealed class PickledDictionary
 {
     public List<(object? Key, object? Value)> Pairs { get; } = [];
 }
 
-/// <summary>A class or function that a pickle names. Naming it looks it up in the vocabulary; nothing is imported, and nothing runs.</summary>
+/// <summary>
+/// A class or function that a pickle names. Naming it looks it up in the vocabulary; nothing is imported, and nothing runs.
+/// </summary>
 internal sealed record PickledGlobal(string Name);
 
 /// <summary>An object of a class that is only known by name: an inert placeholder. Its arguments and attributes are dropped.</summary>
@@ -28,7 +32,10 @@ internal interface IPickleVocabulary
     /// <summary>Whether a pickle may name this class or function, such as <c>collections.OrderedDict</c>.</summary>
     bool Admits(string module, string name);
 
-    /// <summary>The result of a call: a value of a known function, else a placeholder. Throws <see cref="FormatException"/> for arguments that do not fit.</summary>
+    /// <summary>
+    /// The result of a call: a value of a known function, else a placeholder. Throws <see cref="FormatException"/> for arguments that do
+    /// not fit.
+    /// </summary>
     object? Call(string global, object?[] arguments);
 
     /// <summary>A new object of a class, without its constructor: a dictionary, or a placeholder.</summary>
@@ -42,14 +49,14 @@ internal interface IPickleVocabulary
 }
 
 /// <summary>
-/// Reads Python's pickle format, protocols 2 to 5, with a stack machine without recursion. It creates None, numbers, strings, bytes, lists (sets come
-/// as lists), tuples (as arrays), dictionaries and what the vocabulary knows. Objects of other classes become inert placeholders.
-/// Opcodes that could reach code, and globals that the vocabulary does not admit, are refused by name.
+/// Reads Python's pickle format, protocols 2 to 5, with a stack machine without recursion. It creates None, numbers, strings, bytes, lists
+/// (sets come as lists), tuples (as arrays), dictionaries and what the vocabulary knows. Objects of other classes become inert
+/// placeholders. Opcodes that could reach code, and globals that the vocabulary does not admit, are refused by name.
 /// </summary>
 /// <remarks>
-/// Memory is bounded: an opcode takes at least one byte and makes at most one object, whose size follows from the bytes of the opcode and from what it takes
-/// off the stack, never from what the memo repeats; their number has a limit. Nothing is hashed, so that no choice of keys makes it slow.
-/// Values may refer to each other in circles, so code that walks them must not recurse.
+/// Memory is bounded: an opcode takes at least one byte and makes at most one object, whose size follows from the bytes of the opcode and
+/// from what it takes off the stack, never from what the memo repeats; their number has a limit. Nothing is hashed, so that no choice of
+/// keys makes it slow. Values may refer to each other in circles, so code that walks them must not recurse.
 /// </remarks>
 internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary)
 {
@@ -64,7 +71,10 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     private readonly List<object?> _memo = [];
 
     /// <summary>Reads one pickle, up to its end.</summary>
-    /// <returns>The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or what the vocabulary made.</returns>
+    /// <returns>
+    /// The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or what the
+    /// vocabulary made.
+    /// </returns>
     /// <exception cref="CheckpointException">It is malformed, or asks for what is not allowed.</exception>
     public object? Read()
     {
@@ -144,7 +154,9 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case (byte)'c': Push(Global(Name(), Name())); break; // GLOBAL
             case 0x93: // STACK_GLOBAL
                 object?[] names = Take(2);
-                Push(names is [string module, string name] ? Global(module, name) : throw new FormatException("STACK_GLOBAL: expected two strings"));
+                Push(names is [string module, string name]
+                    ? Global(module, name)
+                    : throw new FormatException("STACK_GLOBAL: expected two strings"));
                 break;
             case (byte)'Q': Push(vocabulary.Load(Pop())); break; // BINPERSID
             case (byte)'R': // REDUCE
@@ -204,13 +216,16 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
 
     private void SetItems(object?[] values)
     {
-        if (values.Length % 2 != 0 || Peek() is not (PickledDictionary or PickledObject)) throw new FormatException("pairs are added to what is no dictionary");
+        if (values.Length % 2 != 0 || Peek() is not (PickledDictionary or PickledObject))
+            throw new FormatException("pairs are added to what is no dictionary");
         for (int i = 0; i < values.Length; i += 2)
             if (Peek() is PickledObject subclass) subclass.Set(values[i], values[i + 1]);
             else ((PickledDictionary)Peek()!).Pairs.Add((values[i], values[i + 1]));
     }
 
-    /// <summary>Python numbers the memo from 0 without gaps, its version 2 from 1; other numbers could make it as large as they are.</summary>
+    /// <summary>
+    /// Python numbers the memo from 0 without gaps, its version 2 from 1; other numbers could make it as large as they are.
+    /// </summary>
     private void Memoize(uint index)
     {
         if (index > _memo.Count + 1L) throw new FormatException($"memo {index} is written where {_memo.Count} are in use");
@@ -219,7 +234,9 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     }
 
     private void Recall(uint index) =>
-        Push(index < _memo.Count && _memo[(int)index] is not Unset ? _memo[(int)index] : throw new FormatException($"memo {index} was never written"));
+        Push(index < _memo.Count && _memo[(int)index] is not Unset
+            ? _memo[(int)index]
+            : throw new FormatException($"memo {index} was never written"));
 
     private PickledGlobal Global(string module, string name)
     {

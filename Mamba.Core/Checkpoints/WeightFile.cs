@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A file of named tensors open for reading, whatever its form: safetensors, or either form of <c>torch.save</c>. Everything that the file claims is
-/// checked when it is opened; the numbers are read tensor by tensor.
+/// A file of named tensors open for reading, whatever its form: safetensors, or either form of <c>torch.save</c>. Everything that the file
+/// claims is checked when it is opened; the numbers are read tensor by tensor.
 /// </summary>
 /// <example><code>
 /// using WeightFile file = WeightFile.Open("resnet20.pth");
@@ -33,8 +33,8 @@ public abstract class WeightFile : IDisposable
     public abstract string Form { get; }
 
     /// <summary>
-    /// What stands beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch checkpoint, such
-    /// as <c>epoch</c>. Empty if there is none.
+    /// What stands beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch
+    /// checkpoint, such as <c>epoch</c>. Empty if there is none.
     /// </summary>
     public IReadOnlyDictionary<string, string> Metadata { get; private protected set; } = new Dictionary<string, string>();
 
@@ -45,7 +45,9 @@ public abstract class WeightFile : IDisposable
 
     /// <summary>Opens a file and checks it. Its first bytes tell its form; a <c>*.index.json</c> of shards opens all of them.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="key">Where the tensors stand in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null.</param>
+    /// <param name="key">
+    /// Where the tensors stand in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null.
+    /// </param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed.</exception>
     public static WeightFile Open(string path, string? key = null) => path.EndsWith(ShardedWeightFile.Extension, StringComparison.Ordinal)
@@ -59,12 +61,14 @@ public abstract class WeightFile : IDisposable
         head = head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
         stream.Position = 0;
         if (head.StartsWith("version https://git-lfs"u8))
-            throw new CheckpointException($"{path}: is a Git LFS pointer, not the weights; run 'git lfs pull' in its repository, or download the file itself");
+            throw new CheckpointException(
+                $"{path}: is a Git LFS pointer, not the weights; run 'git lfs pull' in its repository, or download the file itself");
         if (head.TrimStart(" \t\r\n\uFEFF"u8) is [(byte)'<', ..])
             throw new CheckpointException($"{path}: is an HTML or XML page, not weights: the download was answered by a web page");
         // A safetensors header is JSON, behind eight bytes of its length; a pickle states its protocol.
         if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(path, stream, zip: true, key);
-        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{', ..]) return new TorchFile(path, stream, zip: false, key);
+        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{', ..])
+            return new TorchFile(path, stream, zip: false, key);
         return new SafetensorsFile(path, stream);
     }
 
@@ -169,7 +173,8 @@ public abstract class WeightFile : IDisposable
         catch (Exception e) when (e is (IOException and not CheckpointException) or UnauthorizedAccessException or NotSupportedException)
         {
             stream?.Dispose();
-            throw new CheckpointException($"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
+            throw new CheckpointException(
+                $"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
         }
         catch
         {
@@ -196,7 +201,8 @@ public abstract class WeightFile : IDisposable
         foreach (long extent in extents)
         {
             if (extent is < 0 or > int.MaxValue) throw Bad($"{name} has extent {extent}");
-            if (extent != 0 && count > int.MaxValue / extent) throw Bad($"{name} of shape ({string.Join(", ", extents)}) has too many elements");
+            if (extent != 0 && count > int.MaxValue / extent)
+                throw Bad($"{name} of shape ({string.Join(", ", extents)}) has too many elements");
             count *= extent;
         }
         return [.. extents.Select(e => (int)e)];
@@ -224,7 +230,9 @@ public abstract class WeightFile : IDisposable
         }
     }
 
-    private protected WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry) ? entry : throw Bad($"no tensor '{name}'");
+    private protected WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry)
+        ? entry
+        : throw Bad($"no tensor '{name}'");
 
     /// <summary>Hands out the elements of a tensor in row-major order, a chunk at a time.</summary>
     private sealed class ElementReader
@@ -288,5 +296,9 @@ internal sealed record WeightEntry(string Type, int[] Shape, long Position, long
     public PickledBytes? Held { get; init; }
 
     /// <summary>Bytes from the first element to the end of the last.</summary>
-    public long SpanBytes => Count == 0 ? 0 : Strides is null ? Bytes : (1 + Shape.Zip(Strides, (extent, stride) => (extent - 1) * stride).Sum()) * ElementSize;
+    public long SpanBytes => Count == 0
+        ? 0
+        : Strides is null
+        ? Bytes
+        : (1 + Shape.Zip(Strides, (extent, stride) => (extent - 1) * stride).Sum()) * ElementSize;
 }

@@ -1,6 +1,8 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>What all names of a file of weights have in front of the model's names, or lack: the wrappers of training frameworks leave it there.</summary>
+/// <summary>
+/// What all names of a file of weights have in front of the model's names, or lack: the wrappers of training frameworks leave it there.
+/// </summary>
 /// <param name="Drop">What falls away from a name that begins with it.</param>
 /// <param name="Add">What is put in front of a name.</param>
 internal readonly record struct NamePrefix(string Drop, string Add)
@@ -37,8 +39,10 @@ internal readonly record struct NamePrefix(string Drop, string Add)
     private static IEnumerable<NamePrefix> Candidates(IReadOnlyList<string> names, IReadOnlyList<string> own)
     {
         // Not every name needs the prefix: DataParallel around a part of a model gives it to some. The commonest first part leads.
-        string? common = names.Where(n => n.Contains('.')).GroupBy(n => n[..n.IndexOf('.')]).MaxBy(g => g.Count())?.MaxBy(n => n.Count(c => c == '.'));
-        return Parts(common).Select(drop => new NamePrefix(drop, "")).Concat(Parts(own.FirstOrDefault()).Select(add => new NamePrefix("", add)));
+        string? common = names.Where(n => n.Contains('.')).GroupBy(n => n[..n.IndexOf('.')])
+            .MaxBy(g => g.Count())?.MaxBy(n => n.Count(c => c == '.'));
+        return Parts(common).Select(drop => new NamePrefix(drop, ""))
+            .Concat(Parts(own.FirstOrDefault()).Select(add => new NamePrefix("", add)));
     }
 
     /// <summary>a., a.b., a.b.c. of a.b.c.d</summary>

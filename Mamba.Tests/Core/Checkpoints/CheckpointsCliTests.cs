@@ -17,10 +17,13 @@ internal sealed class CheckpointsCliTests
         _folder = Directory.CreateTempSubdirectory("mamba-tests").FullName;
         _checkpoint = Path.Combine(_folder, "resnet.th");
         string tensors = Pairs(OrderedDictionary,
-            ("module.w", Tensor("HalfStorage", "0", 6, 0, [3, 2], [1, 3])), ("module.bn.running_mean", Tensor("FloatStorage", "1", 1, 0, [1], [1])), ("module.bn.num_batches_tracked", Tensor("LongStorage", "2", 1, 0, [], [])));
+            ("module.w", Tensor("HalfStorage", "0", 6, 0, [3, 2], [1, 3])),
+                ("module.bn.running_mean", Tensor("FloatStorage", "1", 1, 0, [1], [1])),
+                ("module.bn.num_batches_tracked", Tensor("LongStorage", "2", 1, 0, [], [])));
         File.WriteAllBytes(_checkpoint, Zip(
             Pairs(Dictionary, ("epoch", "K\u0007"), ("state_dict", tensors)),
-            ("0", [.. Enumerable.Range(0, 6).SelectMany(i => BitConverter.GetBytes((Half)i))]), ("1", Bytes(2)), ("2", BitConverter.GetBytes(9L))));
+            ("0", [.. Enumerable.Range(0, 6).SelectMany(i => BitConverter.GetBytes((Half)i))]),
+                ("1", Bytes(2)), ("2", BitConverter.GetBytes(9L))));
     }
 
     [TearDown]
@@ -33,7 +36,8 @@ internal sealed class CheckpointsCliTests
         Assert.That(Mamba("convert", _checkpoint, target), Is.EqualTo((0, $"{target}: 3 tensors, 24 bytes, from torch zip\n", "")));
         using (SafetensorsFile file = SafetensorsFile.Open(target))
         {
-            Assert.That(file.Names.Select(n => $"{n} {file.DType(n)} {string.Join("x", file.Shape(n))} {string.Join(" ", file.ReadFloats(n))}"), Is.EqualTo(new[]
+            Assert.That(file.Names.Select(n =>
+                $"{n} {file.DType(n)} {string.Join("x", file.Shape(n))} {string.Join(" ", file.ReadFloats(n))}"), Is.EqualTo(new[]
             {
                 "module.w F16 3x2 0 3 1 4 2 5", "module.bn.running_mean F32 1 2", "module.bn.num_batches_tracked I64  9",
             }));
@@ -48,7 +52,8 @@ internal sealed class CheckpointsCliTests
     {
         byte[] before = File.ReadAllBytes(_checkpoint);
         Directory.CreateSymbolicLink(Path.Combine(_folder, "link"), _folder);
-        foreach (string name in new[] { _checkpoint, Path.Combine(_folder, "x", "..", "resnet.th"), Path.Combine(_folder, "link", "resnet.th") })
+        foreach (
+            string name in new[] { _checkpoint, Path.Combine(_folder, "x", "..", "resnet.th"), Path.Combine(_folder, "link", "resnet.th") })
         {
             (int code, string output, string error) = Mamba("convert", _checkpoint, name);
             Assert.That((code, output), Is.EqualTo((2, "")));
@@ -74,21 +79,24 @@ internal sealed class CheckpointsCliTests
         Assert.That(code, Is.Zero);
         Assert.That(output.Split('\n', StringSplitOptions.TrimEntries), Is.EqualTo(new[]
         {
-            "name                           type  shape", "module.w                       F16   (3, 2)", "module.bn.running_mean         F32   (1)", "module.bn.num_batches_tracked  I64   ()",
+            "name                           type  shape", "module.w                       F16   (3, 2)",
+                "module.bn.running_mean         F32   (1)", "module.bn.num_batches_tracked  I64   ()",
             "", "epoch: 7", "torch zip: 3 tensors, 6 parameters, 2 numbers in buffers, 24 bytes", "",
         }));
         using JsonDocument json = JsonDocument.Parse(Mamba("inspect", _checkpoint, "--json").Out);
         Assert.That(json.RootElement.GetProperty("form").GetString(), Is.EqualTo("torch zip"));
         Assert.That(json.RootElement.GetProperty("parameters").GetInt64(), Is.EqualTo(6));
         Assert.That(json.RootElement.GetProperty("metadata").GetProperty("epoch").GetString(), Is.EqualTo("7"));
-        Assert.That(json.RootElement.GetProperty("tensors").EnumerateArray().Select(t => t.GetProperty("dtype").GetString()), Is.EqualTo(new[] { "F16", "F32", "I64" }));
+        Assert.That(json.RootElement.GetProperty("tensors").EnumerateArray()
+            .Select(t => t.GetProperty("dtype").GetString()), Is.EqualTo(new[] { "F16", "F32", "I64" }));
     }
 
     [Test]
     public void Names_that_would_steer_the_terminal_are_shown_without_it()
     {
         string path = Path.Combine(_folder, "w.safetensors");
-        Safetensors.Write(path, [("a\u001b]0;x\u0007", global::Mamba.Core.Tensor.Zeros(1))], new Dictionary<string, string> { ["k\n"] = "v\r" });
+        Safetensors.Write(path, [("a\u001b]0;x\u0007", global::Mamba.Core.Tensor.Zeros(1))],
+            new Dictionary<string, string> { ["k\n"] = "v\r" });
         Assert.That(Mamba("inspect", path).Out, Does.Contain("a?]0;x?").And.Contain("k?: v?"));
     }
 

@@ -17,9 +17,11 @@ internal sealed class CheckpointsForeignTests
     [TearDown]
     public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
 
-    [TestCase("control-plain.pth"), TestCase("ultralight-latest-np-float64.pth"), TestCase("nnunet-network_weights.pth"), TestCase("multisteplr-counter.pth")]
+    [TestCase("control-plain.pth"), TestCase("ultralight-latest-np-float64.pth"),
+        TestCase("nnunet-network_weights.pth"), TestCase("multisteplr-counter.pth")]
     [TestCase("torch-size-device.pth"), TestCase("wrapped-under-net.pth"), TestCase("wrapped-under-module-deepspeed.pt")]
-    [TestCase("model.safetensors.index.json"), TestCase("prefix-orig_mod.pth"), TestCase("prefix-module-orig_mod.pth"), TestCase("prefix-orig_mod-module.pth")]
+    [TestCase("model.safetensors.index.json"), TestCase("prefix-orig_mod.pth"),
+        TestCase("prefix-module-orig_mod.pth"), TestCase("prefix-orig_mod-module.pth")]
     [TestCase("prefix-model-lightning.pth"), TestCase("thop-total_ops.pth")]
     public void The_eight_tensors_are_found_and_load_strictly(string sample)
     {
@@ -42,7 +44,8 @@ internal sealed class CheckpointsForeignTests
         Assert.That(file.ReadFloats("q"), Has.All.Matches<float>(float.IsFinite));
     }
 
-    // The values of the format's table (Micikevicius et al. 2022, table 1): zero, the smallest and largest subnormals, one, the largest, NaN.
+    // The values of the format's table (Micikevicius et al. 2022, table 1): zero, the smallest and largest subnormals, one, the largest,
+    // NaN.
     [TestCase("F8_E4M3", new byte[] { 0x00, 0x80, 0x01, 0x07, 0x08, 0x38, 0xB8, 0x7E, 0x7F },
         new[] { 0f, -0f, 0.001953125f, 0.013671875f, 0.015625f, 1f, -1f, 448f, float.NaN })]
     [TestCase("F8_E5M2", new byte[] { 0x00, 0x01, 0x03, 0x04, 0x3C, 0xBC, 0x7B, 0x7C, 0x7F },
@@ -59,7 +62,8 @@ internal sealed class CheckpointsForeignTests
     {
         string pickle = Pairs(
             Dictionary, ("loss", $"cnumpy.core.multiarray\nscalar\n({NumpyType("f8")}C\u0008{Latin(BitConverter.GetBytes(0.25))}tR"),
-            ("epoch", $"cnumpy._core.multiarray\nscalar\n({NumpyType("i4")}C\u0004{Latin(BitConverter.GetBytes(7))}tR"), ("rows", Array("\u0089")), ("columns", Array("\u0088")));
+            ("epoch", $"cnumpy._core.multiarray\nscalar\n({NumpyType("i4")}C\u0004{Latin(BitConverter.GetBytes(7))}tR"),
+                ("rows", Array("\u0089")), ("columns", Array("\u0088")));
         using WeightFile file = WeightFile.Open(Write(Zip(pickle)));
         Assert.That(file.Metadata["loss"], Is.EqualTo("0.25"));
         Assert.That(file.Metadata["epoch"], Is.EqualTo("7"));
@@ -81,7 +85,8 @@ internal sealed class CheckpointsForeignTests
         string counts = $"ccollections\ndefaultdict\n(c__builtin__\nlist\ntR", partial = "cfunctools\npartial\n(cargparse\nNamespace\ntR)R";
         string optimizer = Pairs(Dictionary, ("state", Pairs(Dictionary, ("exp_avg", One))), ("param_groups", "]"));
         using WeightFile file = WeightFile.Open(Write(Zip(
-            Pairs(Dictionary, ("args", options), ("path", path), ("hparams", attributes), ("log", counts), ("call", partial), ("optimizer", optimizer),
+            Pairs(Dictionary, ("args", options), ("path", path),
+                ("hparams", attributes), ("log", counts), ("call", partial), ("optimizer", optimizer),
                 ("network", Pairs(Dictionary, ("w", One)))), ("0", Bytes(3)))));
         Assert.That(file.Names, Is.EqualTo(new[] { "w" }));
         Assert.That(file.ReadFloats("w"), Is.EqualTo(new[] { 3f }));
@@ -91,11 +96,14 @@ internal sealed class CheckpointsForeignTests
     public void A_key_tells_which_of_several_dictionaries_of_tensors()
     {
         string path = Write(Zip(
-            Pairs(Dictionary, ("nets", Pairs(Dictionary, ("gen.ema", Pairs(Dictionary, ("w", One))), ("dis", Pairs(Dictionary, ("v", One)))))), ("0", Bytes(3))));
+            Pairs(Dictionary,
+                ("nets", Pairs(Dictionary, ("gen.ema", Pairs(Dictionary, ("w", One))), ("dis", Pairs(Dictionary, ("v", One)))))),
+                ("0", Bytes(3))));
         Assert.That(() => WeightFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.Contains("'nets.gen.ema', 'nets.dis'"));
         using (WeightFile generator = WeightFile.Open(path, "nets.gen.ema")) Assert.That(generator.Names, Is.EqualTo(new[] { "w" }));
         using (WeightFile other = WeightFile.Open(path, "nets.dis")) Assert.That(other.Names, Is.EqualTo(new[] { "v" }));
-        Assert.That(() => WeightFile.Open(path, "nets.disc"), Throws.TypeOf<CheckpointException>().With.Message.Contains("no dictionary 'nets.disc'"));
+        Assert.That(() => WeightFile.Open(path, "nets.disc"),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("no dictionary 'nets.disc'"));
     }
 
     [TestCase("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer")]
@@ -105,7 +113,8 @@ internal sealed class CheckpointsForeignTests
     {
         string path = Path.Combine(_folder, "model.safetensors");
         File.WriteAllText(path, content);
-        Assert.That(() => WeightFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
+        Assert.That(() => WeightFile.Open(path),
+            Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
     }
 
     [Test]
@@ -183,7 +192,11 @@ internal sealed class CheckpointsForeignTests
 
     /// <summary>A weight of 1 and a bias of 2 under these names.</summary>
     private static LoadReport Load(ParameterStore store, string[] names) => store.Load(
-        names, n => n.EndsWith("bias", StringComparison.Ordinal) ? [1] : [1, 1], (n, values) => values[0] = n.EndsWith("bias", StringComparison.Ordinal) ? 2 : 1, "file");
+        names, n => n.EndsWith("bias", StringComparison.Ordinal)
+            ? [1]
+            : [1, 1], (n, values) => values[0] = n.EndsWith("bias", StringComparison.Ordinal)
+            ? 2
+            : 1, "file");
 
     /// <summary>The first layers of ResNet-20, whose names and shapes the samples have.</summary>
     private static ParameterStore Stem()
