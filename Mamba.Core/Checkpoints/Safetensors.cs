@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Mamba.Core.Checkpoints;
@@ -43,14 +42,13 @@ public static class Safetensors
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
         Item[] items = [.. tensors.Select(Float32)];
-        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [SHA256.HashSizeInBytes], SHA256.HashSizeInBytes, (_, _) => { })],
+        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [Sha256.HashSizeInBytes], Sha256.HashSizeInBytes, (_, _) => { })],
             metadata);
         AtomicFile.Write(path, stream =>
         {
-            using SHA256 hash = SHA256.Create();
-            using (CryptoStream hashed = new(stream, hash, CryptoStreamMode.Write, leaveOpen: true)) Write(
-                hashed, header, items, cancellation);
-            stream.Write(hash.Hash!);
+            Sha256 hash = new();
+            Write(new HashingStream(stream, hash), header, items, cancellation);
+            stream.Write(hash.Finish());
         });
     }
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
@@ -52,8 +51,8 @@ public sealed class SafetensorsFile : WeightFile
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static SafetensorsFile OpenSealed(string path, CancellationToken cancellation = default) => Open(path, (p, stream) =>
     {
-        byte[] chunk = new byte[1 << 16], seal = new byte[SHA256.HashSizeInBytes];
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] chunk = new byte[1 << 16], seal = new byte[Sha256.HashSizeInBytes];
+        Sha256 hash = new();
         long left = stream.Length - seal.Length;
         if (left < 0) throw new CheckpointException($"{p}: {stream.Length} bytes, expected at least the {seal.Length} of a checksum");
         for (; left > 0; left -= Math.Min(left, chunk.Length))
@@ -61,10 +60,10 @@ public sealed class SafetensorsFile : WeightFile
             cancellation.ThrowIfCancellationRequested();
             Span<byte> part = chunk.AsSpan(0, (int)Math.Min(left, chunk.Length));
             stream.ReadExactly(part);
-            hash.AppendData(part);
+            hash.Append(part);
         }
         stream.ReadExactly(seal);
-        if (!hash.GetHashAndReset().AsSpan().SequenceEqual(seal))
+        if (!hash.Finish().AsSpan().SequenceEqual(seal))
             throw new CheckpointException($"{p}: damaged: the checksum at its end is not that of its content");
         stream.Position = 0;
         return new SafetensorsFile(p, stream);
