@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Security.Cryptography;
 using Mamba.Cli.Reports;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
@@ -223,7 +222,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
     private static string Hash(string path)
     {
         using FileStream file = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(file));
+        return Convert.ToHexStringLower(Sha256.HashData(file));
     }
 
     /// <summary>Measures the best weights on the test images and pictures some of them; null if it was stopped.</summary>

@@ -5,7 +5,9 @@ public static class AtomicFile
 {
     private const string Temporary = ".tmp";
 
-    /// <summary>Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.</summary>
+    /// <summary>
+    /// Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.
+    /// </summary>
     /// <param name="folder">The folder; those in it are swept, too.</param>
     /// <exception cref="CheckpointException">One cannot be removed.</exception>
     public static void Sweep(string folder)
@@ -47,7 +49,8 @@ public static class AtomicFile
             {
                 // The first failure is the one to report.
             }
-            if (e is IOException or UnauthorizedAccessException) throw new CheckpointException($"{path}: cannot be written: {e.Message}", e);
+            if (e is IOException or UnauthorizedAccessException)
+                throw new CheckpointException($"{path}: cannot be written: {e.Message}", e);
             throw;
         }
     }

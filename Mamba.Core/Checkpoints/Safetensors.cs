@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Mamba.Core.Checkpoints;
@@ -14,7 +13,8 @@ public static class Safetensors
     private const int PieceOfTensor = 1 << 20;
 
     /// <summary>
-    /// Writes float32 tensors in the given order. The file appears whole or not at all: it is written under another name, flushed to disk and renamed.
+    /// Writes float32 tensors in the given order. The file appears whole or not at all: it is written under another name, flushed to disk
+    /// and renamed.
     /// </summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
@@ -22,12 +22,15 @@ public static class Safetensors
     /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
+    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors,
+        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
         Write(path, [.. tensors.Select(Float32)], metadata, cancellation);
 
     /// <summary>
-    /// Writes float32 tensors as <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/> does, and after them
-    /// a seal: a tensor of 32 bytes, named <c>sha256</c>, that is the SHA-256 of all bytes before it. <see cref="SafetensorsFile.OpenSealed"/> verifies it.
+    /// Writes float32 tensors as
+    /// <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/> does,
+    /// and after them a seal: a tensor of 32 bytes, named <c>sha256</c>, that is the SHA-256 of all bytes before it.
+    /// <see cref="SafetensorsFile.OpenSealed"/> verifies it.
     /// </summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
@@ -35,15 +38,17 @@ public static class Safetensors
     /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
+    public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors,
+        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
         Item[] items = [.. tensors.Select(Float32)];
-        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [SHA256.HashSizeInBytes], SHA256.HashSizeInBytes, (_, _) => { })], metadata);
+        byte[] header = Header(path, [.. items, new Item(Seal, "U8", [Sha256.HashSizeInBytes], Sha256.HashSizeInBytes, (_, _) => { })],
+            metadata);
         AtomicFile.Write(path, stream =>
         {
-            using SHA256 hash = SHA256.Create();
-            using (CryptoStream hashed = new(stream, hash, CryptoStreamMode.Write, leaveOpen: true)) Write(hashed, header, items, cancellation);
-            stream.Write(hash.Hash!);
+            Sha256 hash = new();
+            Write(new HashingStream(stream, hash), header, items, cancellation);
+            stream.Write(hash.Finish());
         });
     }
 
@@ -54,8 +59,11 @@ public static class Safetensors
     /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written, or the source cannot be read.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static void Write(string path, WeightFile source, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
-        Write(path, [.. source.Names.Select(n => new Item(n, source.DType(n), source.Shape(n), source.ByteCount(n), (stream, stop) => source.CopyTo(n, stream, stop)))], metadata, cancellation);
+    public static void Write(string path, WeightFile source,
+        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
+        Write(path,
+            [.. source.Names.Select(n => new Item(n, source.DType(n), source.Shape(n), source.ByteCount(n), (stream, stop) =>
+            source.CopyTo(n, stream, stop)))], metadata, cancellation);
 
     private static void Write(string path, Item[] items, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation)
     {
@@ -72,7 +80,9 @@ public static class Safetensors
         foreach (Item item in Stored(items)) item.Write(stream, cancellation);
     }
 
-    /// <summary>Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.</summary>
+    /// <summary>
+    /// Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.
+    /// </summary>
     private static IEnumerable<Item> Stored(Item[] items) => items.OrderByDescending(i => ElementTypes.SizeOf(i.Type));
 
     private static Item Float32((string Name, Tensor Tensor) t) =>
@@ -105,7 +115,8 @@ public static class Safetensors
         long offset = 0;
         foreach (Item item in Stored(items))
         {
-            if (item.Name == "__metadata__" || !begins.TryAdd(item.Name, offset)) throw new CheckpointException($"{path}: cannot be written: tensor '{item.Name}' has a name that is taken");
+            if (item.Name == "__metadata__" || !begins.TryAdd(item.Name, offset))
+                throw new CheckpointException($"{path}: cannot be written: tensor '{item.Name}' has a name that is taken");
             offset += item.Bytes;
         }
         using MemoryStream buffer = new();

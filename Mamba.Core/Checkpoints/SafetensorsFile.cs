@@ -1,13 +1,12 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the numbers. Everything
-/// is checked when the file is opened, before anything is allocated by what it claims; tensors are read one by one.
+/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the numbers.
+/// Everything is checked when the file is opened, before anything is allocated by what it claims; tensors are read one by one.
 /// </summary>
 public sealed class SafetensorsFile : WeightFile
 {
@@ -24,7 +23,9 @@ public sealed class SafetensorsFile : WeightFile
         Span<byte> prefix = stackalloc byte[8];
         stream.ReadExactly(prefix);
         ulong headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
-        if (headerLength > MaxHeaderBytes) throw Bad($"header of {headerLength} bytes, at most {MaxHeaderBytes} are accepted: neither safetensors nor a PyTorch checkpoint");
+        if (headerLength > MaxHeaderBytes)
+            throw Bad(
+                $"header of {headerLength} bytes, at most {MaxHeaderBytes} are accepted: neither safetensors nor a PyTorch checkpoint");
         if (headerLength > (ulong)fileLength - 8) throw Bad($"header of {headerLength} bytes in a file of {fileLength}");
         byte[] header = new byte[(int)headerLength];
         stream.ReadExactly(header);
@@ -40,7 +41,7 @@ public sealed class SafetensorsFile : WeightFile
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened or is malformed.</exception>
-    public static new SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
+    public static SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
 
     /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after all of it has been held against its seal.</summary>
     /// <param name="path">The file.</param>
@@ -50,8 +51,8 @@ public sealed class SafetensorsFile : WeightFile
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static SafetensorsFile OpenSealed(string path, CancellationToken cancellation = default) => Open(path, (p, stream) =>
     {
-        byte[] chunk = new byte[1 << 16], seal = new byte[SHA256.HashSizeInBytes];
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] chunk = new byte[1 << 16], seal = new byte[Sha256.HashSizeInBytes];
+        Sha256 hash = new();
         long left = stream.Length - seal.Length;
         if (left < 0) throw new CheckpointException($"{p}: {stream.Length} bytes, expected at least the {seal.Length} of a checksum");
         for (; left > 0; left -= Math.Min(left, chunk.Length))
@@ -59,10 +60,11 @@ public sealed class SafetensorsFile : WeightFile
             cancellation.ThrowIfCancellationRequested();
             Span<byte> part = chunk.AsSpan(0, (int)Math.Min(left, chunk.Length));
             stream.ReadExactly(part);
-            hash.AppendData(part);
+            hash.Append(part);
         }
         stream.ReadExactly(seal);
-        if (!hash.GetHashAndReset().AsSpan().SequenceEqual(seal)) throw new CheckpointException($"{p}: damaged: the checksum at its end is not that of its content");
+        if (!hash.Finish().AsSpan().SequenceEqual(seal))
+            throw new CheckpointException($"{p}: damaged: the checksum at its end is not that of its content");
         stream.Position = 0;
         return new SafetensorsFile(p, stream);
     });
@@ -81,7 +83,8 @@ public sealed class SafetensorsFile : WeightFile
             {
                 string name = json.GetString()!;
                 json.Read();
-                if (name == "__metadata__") metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
+                if (name == "__metadata__")
+                    metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
                 else if (!TryAdd(name, ParseEntry(ref json, name))) throw Bad($"tensor '{name}' stands twice in the header");
             }
             Metadata = metadata ?? [];
@@ -121,14 +124,17 @@ public sealed class SafetensorsFile : WeightFile
             {
                 case "dtype" when type is null:
                     type = json.GetString()!;
-                    if (ElementTypes.SizeOf(type) == 0) throw Bad($"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, an integer type or BOOL");
+                    if (ElementTypes.SizeOf(type) == 0)
+                        throw Bad(
+                            $"tensor '{name}' has type '{type}', expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, an integer type or BOOL");
                     break;
                 case "shape" when shape is null:
                     shape = CheckedShape($"tensor '{name}'", Numbers(ref json, name));
                     break;
                 case "data_offsets" when begin < 0:
                     List<long> offsets = Numbers(ref json, name);
-                    if (offsets.Count != 2 || offsets[0] < 0 || offsets[1] < offsets[0]) throw Bad($"tensor '{name}' has offsets [{string.Join(", ", offsets)}]");
+                    if (offsets.Count != 2 || offsets[0] < 0 || offsets[1] < offsets[0])
+                        throw Bad($"tensor '{name}' has offsets [{string.Join(", ", offsets)}]");
                     (begin, end) = (offsets[0], offsets[1]);
                     break;
                 default:
@@ -140,7 +146,8 @@ public sealed class SafetensorsFile : WeightFile
         WeightEntry entry = new(type, shape, _dataStart + begin);
         return end - begin == entry.Bytes
             ? entry
-            : throw Bad($"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, its offsets give {end - begin}");
+            : throw Bad(
+                $"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, its offsets give {end - begin}");
     }
 
     private List<long> Numbers(ref Utf8JsonReader json, string name)
@@ -162,9 +169,12 @@ public sealed class SafetensorsFile : WeightFile
         long position = _dataStart;
         foreach ((string name, WeightEntry entry) in Entries.OrderBy(e => e.Value.Position).ThenBy(e => e.Value.Bytes))
         {
-            if (entry.Position != position) throw Bad($"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: the data has a gap or an overlap");
+            if (entry.Position != position)
+                throw Bad(
+                    $"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: the data has a gap or an overlap");
             position += entry.Bytes;
         }
-        if (position != fileLength) throw Bad($"the tensors take {position - _dataStart} bytes, the file has {fileLength - _dataStart} after its header");
+        if (position != fileLength)
+            throw Bad($"the tensors take {position - _dataStart} bytes, the file has {fileLength - _dataStart} after its header");
     }
 }

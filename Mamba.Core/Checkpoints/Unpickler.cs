@@ -3,35 +3,60 @@ using System.Text;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>A dictionary, ordered or not, as its pairs in the order of writing: what has to be found by name is looked up by who needs it.</summary>
+/// <summary>
+/// A dictionary, ordered or not, as its pairs in the order of writing: what has to be found by name is looked up by who needs it.
+/// </summary>
 internal sealed class PickledDictionary
 {
     public List<(object? Key, object? Value)> Pairs { get; } = [];
 }
 
-/// <summary>A class or function that a pickle names. To name one is to look it up among those that are known; nothing else happens.</summary>
+/// <summary>
+/// A class or function that a pickle names. Naming it looks it up in the vocabulary; nothing is imported, and nothing runs.
+/// </summary>
 internal sealed record PickledGlobal(string Name);
+
+/// <summary>An object of a class that is only known by name: an inert placeholder. Its arguments and attributes are dropped.</summary>
+/// <param name="Type">The class, such as <c>argparse.Namespace</c>.</param>
+internal sealed record PickledObject(string Type)
+{
+    /// <summary>The pairs that were set on it, where the class is a kind of dictionary; null otherwise.</summary>
+    public PickledDictionary? Items { get; private set; }
+
+    public void Set(object? key, object? value) => (Items ??= new PickledDictionary()).Pairs.Add((key, value));
+}
 
 /// <summary>What a pickle may name and call, and what its persistent ids stand for.</summary>
 internal interface IPickleVocabulary
 {
-    /// <summary>Whether this class or function is known: <c>collections.OrderedDict</c>.</summary>
-    bool Knows(string global);
+    /// <summary>Whether a pickle may name this class or function, such as <c>collections.OrderedDict</c>.</summary>
+    bool Admits(string module, string name);
 
-    /// <summary>Calls a known global. Throws <see cref="FormatException"/> for arguments that do not fit.</summary>
+    /// <summary>
+    /// The result of a call: a value of a known function, else a placeholder. Throws <see cref="FormatException"/> for arguments that do
+    /// not fit.
+    /// </summary>
     object? Call(string global, object?[] arguments);
+
+    /// <summary>A new object of a class, without its constructor: a dictionary, or a placeholder.</summary>
+    object New(string global, object?[] arguments);
+
+    /// <summary>Gives an object its state; false for what takes none.</summary>
+    bool Build(object? target, object? state);
 
     /// <summary>What a persistent id stands for. Throws <see cref="FormatException"/> if it stands for nothing.</summary>
     object Load(object? id);
 }
 
 /// <summary>
-/// Reads Python's pickle format, protocols 2 to 5, as far as plain values and a vocabulary go: a stack machine without recursion that creates
-/// None, numbers, strings, bytes, lists (sets come as lists), tuples (as arrays) and dictionaries, and refuses every other opcode and global by name.
+/// Reads Python's pickle format, protocols 2 to 5, with a stack machine without recursion. It creates None, numbers, strings, bytes, lists
+/// (sets come as lists), tuples (as arrays), dictionaries and what the vocabulary knows. Objects of other classes become inert
+/// placeholders. Opcodes that could reach code, and globals that the vocabulary does not admit, are refused by name.
 /// </summary>
 /// <remarks>
-/// Memory is bounded: an opcode takes at least one byte and makes at most one object, whose size follows from the bytes of the opcode and from what it takes
-/// off the stack, never from what the memo repeats; their number has a limit. Nothing is hashed, so that no choice of keys makes it slow; values may refer to each other in circles, so whoever walks them must not recurse.
+/// Memory is bounded: an opcode takes at least one byte and makes at most one object, whose size follows from the bytes of the opcode and
+/// from what it takes off the stack, never from what the memo repeats; their number has a limit. Nothing is hashed, so that no choice of
+/// keys makes it slow. Values may refer to each other in circles, so code that walks them must not recurse.
 /// </remarks>
 internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary)
 {
@@ -46,7 +71,10 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     private readonly List<object?> _memo = [];
 
     /// <summary>Reads one pickle, up to its end.</summary>
-    /// <returns>The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or what the vocabulary made.</returns>
+    /// <returns>
+    /// The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or what the
+    /// vocabulary made.
+    /// </returns>
     /// <exception cref="CheckpointException">It is malformed, or asks for what is not allowed.</exception>
     public object? Read()
     {
@@ -101,7 +129,8 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case 0x8d: Push(Text(reader.UInt64())); break; // BINUNICODE8
             case (byte)'C': Push(reader.Bytes(reader.Byte())); break; // SHORT_BINBYTES
             case (byte)'B': Push(reader.Bytes(reader.UInt32())); break; // BINBYTES
-            case 0x8e: Push(reader.Bytes(reader.UInt64())); break; // BINBYTES8
+            case 0x8e: // BINBYTES8
+            case 0x96: Push(reader.Bytes(reader.UInt64())); break; // BYTEARRAY8
             case (byte)']': // EMPTY_LIST
             case 0x8f: Push(new List<object?>()); break; // EMPTY_SET
             case (byte)'}': Push(new PickledDictionary()); break; // EMPTY_DICT
@@ -109,6 +138,8 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case 0x85 or 0x86 or 0x87: Push(Take(opcode - 0x84)); break; // TUPLE1, TUPLE2, TUPLE3
             case (byte)'(': _marks.Add(_stack.Count); break; // MARK
             case (byte)'t': Push(TakeToMark()); break; // TUPLE
+            case 0x91: Push(new List<object?>(TakeToMark())); break; // FROZENSET
+            case (byte)'1': TakeToMark(); break; // POP_MARK
             case (byte)'a': Append(Take(1)); break; // APPEND
             case (byte)'e': // APPENDS
             case 0x90: Append(TakeToMark()); break; // ADDITEMS
@@ -123,18 +154,28 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case (byte)'c': Push(Global(Name(), Name())); break; // GLOBAL
             case 0x93: // STACK_GLOBAL
                 object?[] names = Take(2);
-                Push(names is [string module, string name] ? Global(module, name) : throw new FormatException("STACK_GLOBAL: expected two strings"));
+                Push(names is [string module, string name]
+                    ? Global(module, name)
+                    : throw new FormatException("STACK_GLOBAL: expected two strings"));
                 break;
             case (byte)'Q': Push(vocabulary.Load(Pop())); break; // BINPERSID
             case (byte)'R': // REDUCE
-                object?[] call = Take(2);
-                Push(call is [PickledGlobal global, object?[] arguments]
-                    ? vocabulary.Call(global.Name, arguments)
-                    : throw new FormatException("REDUCE: expected a global and a tuple"));
+                Push(Take(2) switch
+                {
+                    [PickledGlobal global, object?[] arguments] => vocabulary.Call(global.Name, arguments),
+                    [PickledObject callable, object?[]] => new PickledObject($"{callable.Type}()"), // functools.partial and the like
+                    _ => throw new FormatException("REDUCE: expected a global and a tuple"),
+                });
+                break;
+            case 0x81: // NEWOBJ
+            case 0x92: // NEWOBJ_EX, whose keywords are dropped
+                Push(Take(opcode == 0x81 ? 2 : 3) is [PickledGlobal type, object?[] initial, ..]
+                    ? vocabulary.New(type.Name, initial)
+                    : throw new FormatException($"{OpcodeName(opcode)}: expected a global and a tuple"));
                 break;
             case (byte)'b': // BUILD
-                // An ordered dictionary may carry attributes (state_dict's _metadata: versions of modules); they are not used.
-                if (Take(1)[0] is not PickledDictionary || Peek() is not PickledDictionary) throw new FormatException("opcode BUILD is refused on anything but an ordered dictionary");
+                object? state = Pop();
+                if (!vocabulary.Build(Peek(), state)) throw new FormatException("opcode BUILD is refused on a plain value");
                 break;
             default:
                 throw new FormatException($"opcode {OpcodeName(opcode)} is refused");
@@ -168,17 +209,23 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
 
     private void Append(object?[] values)
     {
+        if (Peek() is PickledObject) return; // a subclass of list or set
         if (Peek() is not List<object?> list) throw new FormatException("elements are added to what is no list");
         list.AddRange(values);
     }
 
     private void SetItems(object?[] values)
     {
-        if (Peek() is not PickledDictionary dictionary || values.Length % 2 != 0) throw new FormatException("pairs are added to what is no dictionary");
-        for (int i = 0; i < values.Length; i += 2) dictionary.Pairs.Add((values[i], values[i + 1]));
+        if (values.Length % 2 != 0 || Peek() is not (PickledDictionary or PickledObject))
+            throw new FormatException("pairs are added to what is no dictionary");
+        for (int i = 0; i < values.Length; i += 2)
+            if (Peek() is PickledObject subclass) subclass.Set(values[i], values[i + 1]);
+            else ((PickledDictionary)Peek()!).Pairs.Add((values[i], values[i + 1]));
     }
 
-    /// <summary>Python numbers the memo from 0 without gaps, its version 2 from 1; other numbers could make it as large as they are.</summary>
+    /// <summary>
+    /// Python numbers the memo from 0 without gaps, its version 2 from 1; other numbers could make it as large as they are.
+    /// </summary>
     private void Memoize(uint index)
     {
         if (index > _memo.Count + 1L) throw new FormatException($"memo {index} is written where {_memo.Count} are in use");
@@ -187,12 +234,16 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     }
 
     private void Recall(uint index) =>
-        Push(index < _memo.Count && _memo[(int)index] is not Unset ? _memo[(int)index] : throw new FormatException($"memo {index} was never written"));
+        Push(index < _memo.Count && _memo[(int)index] is not Unset
+            ? _memo[(int)index]
+            : throw new FormatException($"memo {index} was never written"));
 
     private PickledGlobal Global(string module, string name)
     {
         string global = $"{module}.{name}";
-        return vocabulary.Knows(global) ? new PickledGlobal(global) : throw new FormatException($"global '{global}' is refused: a checkpoint may hold tensors and plain values only");
+        return vocabulary.Admits(module, name)
+            ? new PickledGlobal(global)
+            : throw new FormatException($"global '{global}' is refused: a checkpoint has no use for it, and it could act");
     }
 
     private string Name() => s_utf8.GetString(reader.Line(MaxNameBytes));
@@ -220,15 +271,12 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
         (byte)'d' => "DICT",
         (byte)'p' => "PUT",
         (byte)'g' => "GET",
-        (byte)'1' => "POP_MARK",
         (byte)'2' => "DUP",
         0x81 => "NEWOBJ",
         0x82 => "EXT1",
         0x83 => "EXT2",
         0x84 => "EXT4",
-        0x91 => "FROZENSET",
         0x92 => "NEWOBJ_EX",
-        0x96 => "BYTEARRAY8",
         0x97 => "NEXT_BUFFER",
         0x98 => "READONLY_BUFFER",
         _ => $"0x{opcode:x2}",

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A file of named tensors open for reading, whatever its form: safetensors, or either form of <c>torch.save</c>. Everything that the file claims is
-/// checked when it is opened; the numbers are read tensor by tensor.
+/// A file of named tensors open for reading, whatever its form: safetensors, or either form of <c>torch.save</c>. Everything that the file
+/// claims is checked when it is opened; the numbers are read tensor by tensor.
 /// </summary>
 /// <example><code>
 /// using WeightFile file = WeightFile.Open("resnet20.pth");
@@ -33,8 +33,8 @@ public abstract class WeightFile : IDisposable
     public abstract string Form { get; }
 
     /// <summary>
-    /// What stands beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch checkpoint, such
-    /// as <c>epoch</c>. Empty if there is none.
+    /// What stands beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch
+    /// checkpoint, such as <c>epoch</c>. Empty if there is none.
     /// </summary>
     public IReadOnlyDictionary<string, string> Metadata { get; private protected set; } = new Dictionary<string, string>();
 
@@ -43,21 +43,32 @@ public abstract class WeightFile : IDisposable
 
     private protected IEnumerable<KeyValuePair<string, WeightEntry>> Entries => _entries;
 
-    /// <summary>Opens a file, in the form that its first bytes tell, and checks it.</summary>
+    /// <summary>Opens a file and checks it. Its first bytes tell its form; a <c>*.index.json</c> of shards opens all of them.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="key">
+    /// Where the tensors stand in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null.
+    /// </param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed.</exception>
-    public static WeightFile Open(string path) => Open(path, Read);
+    public static WeightFile Open(string path, string? key = null) => path.EndsWith(ShardedWeightFile.Extension, StringComparison.Ordinal)
+        ? Open(path, ShardedWeightFile.Read)
+        : Open(path, (p, stream) => Read(p, stream, key));
 
-    /// <summary>As <see cref="Open(string)"/>, of a stream that can be sought; the file that is returned closes it.</summary>
-    internal static WeightFile Read(string path, Stream stream)
+    /// <summary>As <see cref="Open(string, string?)"/>, of a stream that can be sought; the file that is returned closes it.</summary>
+    internal static WeightFile Read(string path, Stream stream, string? key = null)
     {
-        Span<byte> head = stackalloc byte[9];
+        Span<byte> head = stackalloc byte[64];
         head = head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
         stream.Position = 0;
+        if (head.StartsWith("version https://git-lfs"u8))
+            throw new CheckpointException(
+                $"{path}: is a Git LFS pointer, not the weights; run 'git lfs pull' in its repository, or download the file itself");
+        if (head.TrimStart(" \t\r\n\uFEFF"u8) is [(byte)'<', ..])
+            throw new CheckpointException($"{path}: is an HTML or XML page, not weights: the download was answered by a web page");
         // A safetensors header is JSON, behind eight bytes of its length; a pickle states its protocol.
-        if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(path, stream, zip: true);
-        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{']) return new TorchFile(path, stream, zip: false);
+        if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(path, stream, zip: true, key);
+        if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{', ..])
+            return new TorchFile(path, stream, zip: false, key);
         return new SafetensorsFile(path, stream);
     }
 
@@ -111,8 +122,7 @@ public abstract class WeightFile : IDisposable
         if (values.Length != entry.Count) throw Bad($"tensor '{name}' has {entry.Count} elements, asked for {values.Length}");
         if (entry is { Type: "F32", Strides: null } && BitConverter.IsLittleEndian)
         {
-            _stream.Position = entry.Position;
-            ReadExactly(MemoryMarshal.AsBytes(values));
+            Fetch(entry, 0, MemoryMarshal.AsBytes(values));
             return;
         }
         byte[] chunk = new byte[Math.Min(ChunkBytes, entry.Bytes)];
@@ -146,7 +156,7 @@ public abstract class WeightFile : IDisposable
     }
 
     /// <summary>Closes the file.</summary>
-    public void Dispose()
+    public virtual void Dispose()
     {
         _stream.Dispose();
         GC.SuppressFinalize(this);
@@ -163,7 +173,8 @@ public abstract class WeightFile : IDisposable
         catch (Exception e) when (e is (IOException and not CheckpointException) or UnauthorizedAccessException or NotSupportedException)
         {
             stream?.Dispose();
-            throw new CheckpointException($"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
+            throw new CheckpointException(
+                $"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message)}", e);
         }
         catch
         {
@@ -179,6 +190,9 @@ public abstract class WeightFile : IDisposable
         return true;
     }
 
+    /// <summary>An entry of another file, read through this one.</summary>
+    private protected static WeightEntry Share(WeightFile owner, string name) => owner.Find(name) with { Owner = owner };
+
     /// <summary>Refuses a shape whose elements could not be held.</summary>
     private protected int[] CheckedShape(string name, IReadOnlyCollection<long> extents)
     {
@@ -187,7 +201,8 @@ public abstract class WeightFile : IDisposable
         foreach (long extent in extents)
         {
             if (extent is < 0 or > int.MaxValue) throw Bad($"{name} has extent {extent}");
-            if (extent != 0 && count > int.MaxValue / extent) throw Bad($"{name} of shape ({string.Join(", ", extents)}) has too many elements");
+            if (extent != 0 && count > int.MaxValue / extent)
+                throw Bad($"{name} of shape ({string.Join(", ", extents)}) has too many elements");
             count *= extent;
         }
         return [.. extents.Select(e => (int)e)];
@@ -195,11 +210,19 @@ public abstract class WeightFile : IDisposable
 
     private protected CheckpointException Bad(string problem) => new($"{Path}: {problem}");
 
-    private void ReadExactly(Span<byte> bytes)
+    /// <summary>Reads bytes of an entry, from an offset into it.</summary>
+    private void Fetch(WeightEntry entry, long offset, Span<byte> bytes)
     {
+        if (entry.Held is { } held)
+        {
+            held.CopyTo(offset, bytes);
+            return;
+        }
+        Stream stream = (entry.Owner ?? this)._stream;
         try
         {
-            _stream.ReadExactly(bytes);
+            if (stream.Position != entry.Position + offset) stream.Position = entry.Position + offset;
+            stream.ReadExactly(bytes);
         }
         catch (IOException e)
         {
@@ -207,7 +230,9 @@ public abstract class WeightFile : IDisposable
         }
     }
 
-    private WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry) ? entry : throw Bad($"no tensor '{name}'");
+    private protected WeightEntry Find(string name) => _entries.TryGetValue(name, out WeightEntry? entry)
+        ? entry
+        : throw Bad($"no tensor '{name}'");
 
     /// <summary>Hands out the elements of a tensor in row-major order, a chunk at a time.</summary>
     private sealed class ElementReader
@@ -217,14 +242,14 @@ public abstract class WeightFile : IDisposable
         private readonly byte[] _span = []; // of a strided tensor: all bytes from its first element to its last
         private readonly int[] _index;
         private int _left;
+        private long _done;
 
         public ElementReader(WeightFile file, WeightEntry entry)
         {
             (_file, _entry, _left, _index) = (file, entry, entry.Count, new int[entry.Shape.Length]);
-            file._stream.Position = entry.Position;
             if (entry.Strides is null || entry.Count == 0) return;
             _span = new byte[entry.SpanBytes];
-            file.ReadExactly(_span);
+            file.Fetch(entry, 0, _span);
         }
 
         /// <summary>Fills a chunk as far as elements last.</summary>
@@ -233,7 +258,11 @@ public abstract class WeightFile : IDisposable
         {
             int size = _entry.ElementSize, count = Math.Min(_left, chunk.Length / size);
             _left -= count;
-            if (_entry.Strides is null) _file.ReadExactly(chunk[..(count * size)]);
+            if (_entry.Strides is null)
+            {
+                _file.Fetch(_entry, _done, chunk[..(count * size)]);
+                _done += count * size;
+            }
             else
                 for (int i = 0; i < count; i++)
                 {
@@ -260,6 +289,16 @@ internal sealed record WeightEntry(string Type, int[] Shape, long Position, long
 
     public long Bytes => (long)Count * ElementSize;
 
+    /// <summary>The file that holds the elements, where it is another one: a shard.</summary>
+    public WeightFile? Owner { get; init; }
+
+    /// <summary>The elements, where a pickle holds them itself; null where they lie at <see cref="Position"/>.</summary>
+    public PickledBytes? Held { get; init; }
+
     /// <summary>Bytes from the first element to the end of the last.</summary>
-    public long SpanBytes => Count == 0 ? 0 : Strides is null ? Bytes : (1 + Shape.Zip(Strides, (extent, stride) => (extent - 1) * stride).Sum()) * ElementSize;
+    public long SpanBytes => Count == 0
+        ? 0
+        : Strides is null
+        ? Bytes
+        : (1 + Shape.Zip(Strides, (extent, stride) => (extent - 1) * stride).Sum()) * ElementSize;
 }

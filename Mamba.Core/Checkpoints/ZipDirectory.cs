@@ -4,8 +4,9 @@ using System.Text;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// Where the entries of a zip archive lie. Entries must be stored uncompressed, as torch.save stores them, so that they can be read in place; what the
-/// central directory says of an entry is held against the entry's own header and the file, and entries may neither share a name nor overlap.
+/// Where the entries of a zip archive lie. Entries must be stored uncompressed, as torch.save stores them, so that they can be read in
+/// place; what the central directory says of an entry is held against the entry's own header and the file, and entries may neither share a
+/// name nor overlap.
 /// </summary>
 /// <remarks>Format: PKWARE's APPNOTE, sections 4.3 and 4.5.3 (zip64). Checksums are not computed.</remarks>
 internal static class ZipDirectory
@@ -30,7 +31,8 @@ internal static class ZipDirectory
             long data = CheckLocal(path, stream, header, start);
             if (header.Offset < free) throw new CheckpointException($"{path}: zip entry '{header.Name}' overlaps another");
             free = data + header.Size;
-            if (!entries.TryAdd(header.Name, (data, header.Size))) throw new CheckpointException($"{path}: zip entry '{header.Name}' stands twice");
+            if (!entries.TryAdd(header.Name, (data, header.Size)))
+                throw new CheckpointException($"{path}: zip entry '{header.Name}' stands twice");
         }
         return entries;
     }
@@ -41,11 +43,13 @@ internal static class ZipDirectory
         int tailLength = (int)Math.Min(fileLength, EndSize + ushort.MaxValue);
         byte[] tail = new BoundedReader(path, stream, fileLength - tailLength, tailLength).Bytes((ulong)tailLength);
         int at = tailLength - EndSize;
-        while (at >= 0 && !(Magic(tail, at, 0x06054b50) && BinaryPrimitives.ReadUInt16LittleEndian(tail.AsSpan(at + 20)) == tailLength - at - EndSize)) at--;
+        while (at >= 0 && !(Magic(tail, at, 0x06054b50)
+            && BinaryPrimitives.ReadUInt16LittleEndian(tail.AsSpan(at + 20)) == tailLength - at - EndSize)) at--;
         if (at < 0) throw new CheckpointException($"{path}: no end of a zip archive is found: the file is cut short or damaged");
 
         long end = fileLength - tailLength + at;
-        long length = BinaryPrimitives.ReadUInt32LittleEndian(tail.AsSpan(at + 12)), start = BinaryPrimitives.ReadUInt32LittleEndian(tail.AsSpan(at + 16));
+        long length = BinaryPrimitives.ReadUInt32LittleEndian(tail.AsSpan(at + 12)),
+            start = BinaryPrimitives.ReadUInt32LittleEndian(tail.AsSpan(at + 16));
         if (length == Saturated || start == Saturated)
         {
             if (end < LocatorSize + End64Size) throw Lost();
@@ -88,8 +92,10 @@ internal static class ZipDirectory
             offset = Widen(offset, ref wide);
         }
         if ((flags & 1) != 0) throw central.Bad($"zip entry '{name}' is encrypted");
-        if (method != 0 || compressed != size) throw central.Bad($"zip entry '{name}' is compressed (method {method}); torch.save stores entries as they are");
-        if (size > long.MaxValue / 2 || offset > long.MaxValue / 2) throw central.Bad($"zip entry '{name}' of {size} bytes at {offset} lies outside the file");
+        if (method != 0 || compressed != size)
+            throw central.Bad($"zip entry '{name}' is compressed (method {method}); torch.save stores entries as they are");
+        if (size > long.MaxValue / 2 || offset > long.MaxValue / 2)
+            throw central.Bad($"zip entry '{name}' of {size} bytes at {offset} lies outside the file");
         return new Header(name, (long)offset, (long)size);
 
         ulong Widen(ulong value, ref Span<byte> wide)
@@ -134,7 +140,8 @@ internal static class ZipDirectory
             throw local.Bad($"zip entry '{header.Name}' of {header.Size} bytes calls itself '{name}' of {size} bytes, method {method}");
         return header.Size <= local.Remaining ? local.Position : throw Outside();
 
-        CheckpointException Outside() => new($"{path}: zip entry '{header.Name}' of {header.Size} bytes at {header.Offset} lies outside the file");
+        CheckpointException Outside() =>
+            new($"{path}: zip entry '{header.Name}' of {header.Size} bytes at {header.Offset} lies outside the file");
     }
 
     private static bool Magic(byte[] bytes, int at, uint magic) => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at)) == magic;

@@ -9,8 +9,8 @@ namespace Mamba.Core.Nn;
 public delegate void Refit(ReadOnlySpan<float> values, Span<float> parameter);
 
 /// <summary>
-/// The tensors of a model by name, in the order of their declaration: PyTorch's state_dict, the optimizer's list and the buffers in one. Modules
-/// declare them through a <see cref="Scope"/>; nothing is found by reflection.
+/// The tensors of a model by name, in the order of their declaration: PyTorch's state_dict, the optimizer's list and the buffers in one.
+/// Modules declare them through a <see cref="Scope"/>; nothing is found by reflection.
 /// </summary>
 /// <param name="seed">The seed of the initial values; together with its name it determines every parameter.</param>
 public sealed class ParameterStore(ulong seed = 0)
@@ -20,7 +20,9 @@ public sealed class ParameterStore(ulong seed = 0)
     private readonly List<(string Place, string Original)> _aliases = [];
     private long _count;
 
-    /// <summary>The most numbers that may be declared in all. A model whose sizes stand in a file has no more of them than the file.</summary>
+    /// <summary>
+    /// The most numbers that may be declared in all. A model whose sizes stand in a file has no more of them than the file.
+    /// </summary>
     public long MaxCount { get; init; } = long.MaxValue;
 
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on. A frozen model thaws when it is set.</summary>
@@ -38,7 +40,8 @@ public sealed class ParameterStore(ulong seed = 0)
     public bool IsFrozen { get; private set; }
 
     /// <summary>
-    /// The number of the training step, set by who trains: what a layer leaves to chance follows from <see cref="Seed"/>, its own name and this number.
+    /// The number of the training step, set by who trains: what a layer leaves to chance follows from <see cref="Seed"/>, its own name and
+    /// this number.
     /// </summary>
     public long Step { get; set; }
 
@@ -71,8 +74,9 @@ public sealed class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// Declares that the values stay as they are, for inference: kernels keep weights in the form they read, and layers fold into one another what is
-    /// linear, each once. From then on any number of threads may run the model. Until <see cref="Thaw"/> values must not be written.
+    /// Declares that the values stay as they are, for inference: kernels keep weights in the form they read, and layers fold into one
+    /// another what is linear, each once. From then on any number of threads may run the model. Until <see cref="Thaw"/> values must not be
+    /// written.
     /// </summary>
     public void Freeze()
     {
@@ -92,28 +96,41 @@ public sealed class ParameterStore(ulong seed = 0)
 
     /// <summary>Takes the values of a file of weights: safetensors, or a state_dict that PyTorch saved.</summary>
     /// <param name="file">The open file.</param>
-    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
-    public void Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
+    /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
+    /// <exception cref="CheckpointException">
+    /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
+    /// </exception>
+    public LoadReport Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
 
     /// <summary>
-    /// Takes the values of a state_dict. A leading <c>module.</c> (PyTorch's DataParallel) falls away; <c>num_batches_tracked</c> counters are not used.
+    /// Takes the values of a state_dict. A prefix that all names share and the model lacks falls away, such as <c>module.</c>
+    /// (DataParallel) or
+    /// <c>_orig_mod.</c> (torch.compile); one that the model's names share and the file lacks is added. Counters that are no weights are
+    /// not used:
+    /// <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler.
     /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>
     /// <param name="read">Writes the values of a name.</param>
     /// <param name="source">What to call the source in errors: a file name.</param>
-    /// <exception cref="CheckpointException">Names are missing, unexpected or misshapen: the message lists them all, and nothing was loaded.</exception>
-    public void Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
+    /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
+    /// <exception cref="CheckpointException">
+    /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
+    /// </exception>
+    public LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
     {
         (List<Match> matches, LoadReport report) = MatchAll(names, shape);
         if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
             throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
         Thaw();
         foreach (Match match in matches) match.Take(read);
+        return report;
     }
 
-    /// <summary>Takes what fits of a file of weights, to start training from: another model's head, say, is left as it was drawn.</summary>
+    /// <summary>
+    /// Takes what fits of a file of weights, to start training from; the rest keeps its initial values, such as another model's head.
+    /// </summary>
     /// <param name="file">The open file.</param>
     /// <returns>What was loaded and what was not.</returns>
     /// <exception cref="CheckpointException">Nothing fits.</exception>
@@ -126,16 +143,17 @@ public sealed class ParameterStore(ulong seed = 0)
         return report;
     }
 
-    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> names, Func<string, int[]> shape)
+    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> all, Func<string, int[]> shape)
     {
+        string[] names = [.. all.Where(n => !IsCounter(n))];
+        NamePrefix prefix = NamePrefix.Between(names, name => Find(name) is not null, [.. _order.Select(e => e.Name)]);
         List<string> unexpected = [], misshapen = [];
         HashSet<string> seen = [];
         HashSet<Entry> named = [];
         Dictionary<Entry, Match> found = [];
         foreach (string name in names)
         {
-            string key = name.StartsWith("module.", StringComparison.Ordinal) ? name["module.".Length..] : name;
-            if (key.EndsWith("num_batches_tracked", StringComparison.Ordinal)) continue;
+            string key = prefix.Apply(name);
             if (Find(key) is not { } entry || !seen.Add(key))
             {
                 unexpected.Add(name); // also the second of 'x' and 'module.x'
@@ -148,8 +166,13 @@ public sealed class ParameterStore(ulong seed = 0)
             if (!fits && refit is null) misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
             else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
         }
-        return ([.. found.Values], new LoadReport(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)], unexpected, misshapen));
+        LoadReport report = new(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)],
+            unexpected, misshapen) { Prefix = prefix.ToString() };
+        return ([.. found.Values], report);
     }
+
+    private static bool IsCounter(string name) =>
+        name[(name.LastIndexOf('.') + 1)..] is "num_batches_tracked" or "total_ops" or "total_params";
 
     /// <summary>Draws initial values again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
     /// <param name="rule">The initialisation of a trainable parameter by name and shape; null leaves it as it is.</param>
@@ -165,7 +188,8 @@ public sealed class ParameterStore(ulong seed = 0)
     {
         if (_entries.ContainsKey(name)) throw new ArgumentException($"Parameter '{name}' is declared twice.", nameof(name));
         _count += new Shape(shape).Count;
-        if (_count > MaxCount) throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
+        if (_count > MaxCount)
+            throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
         using MemoryScope _ = MemoryScope.Suspend();
         Tensor tensor = Tensor.Empty(shape);
         initializer(tensor.Span, new RandomStream(seed, name));
@@ -179,14 +203,19 @@ public sealed class ParameterStore(ulong seed = 0)
     internal void Alias(string place, string original)
     {
         // Both together keep second names from leading round in a circle.
-        if (!Holds(original)) throw new ArgumentException($"Place '{original}' holds no parameters that '{place}' could be a second name of.", nameof(original));
-        if (Holds(place)) throw new ArgumentException($"Place '{place}' holds parameters, so it is no second name of '{original}'.", nameof(place));
+        if (!Holds(original))
+            throw new ArgumentException($"Place '{original}' holds no parameters that '{place}' could be a second name of.",
+                nameof(original));
+        if (Holds(place))
+            throw new ArgumentException($"Place '{place}' holds parameters, so it is no second name of '{original}'.", nameof(place));
         _aliases.Add((place + ".", original + "."));
 
         bool Holds(string path) => _order.Exists(e => e.Name.StartsWith(path + ".", StringComparison.Ordinal));
     }
 
-    /// <summary>The parameter or buffer of a name, its own or a second one: a second name leads to the original place, or to another second name.</summary>
+    /// <summary>
+    /// The parameter or buffer of a name, its own or a second one: a second name leads to the original place, or to another second name.
+    /// </summary>
     private Entry? Find(string name)
     {
         if (_entries.TryGetValue(name, out Entry? entry)) return entry;
@@ -225,15 +254,38 @@ public sealed class ParameterStore(ulong seed = 0)
 /// <param name="Missing">Names that the model has and the file has not.</param>
 /// <param name="Unexpected">Names that the file has and the model has not.</param>
 /// <param name="Misshapen">Names of both whose shapes differ, with both shapes.</param>
-public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
+public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing,
+    IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
 {
-    /// <summary>All names that did not fit.</summary>
+    /// <summary>
+    /// The prefix that was dropped from the names of the file, or added to them, in words; empty if they fit as they stood.
+    /// </summary>
+    public string Prefix { get; init; } = "";
+
+    /// <summary>All names that did not fit; the nearest two where not one did.</summary>
     /// <returns>A line.</returns>
-    public override string ToString() => string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
-        .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));
+    public override string ToString()
+    {
+        if (Loaded == 0 && Misshapen.Count == 0 && Unexpected.Count > 0 && Missing.Count > 0)
+        {
+            (string file, string model) = Nearest();
+            return $"not one of its {Unexpected.Count} names is among the {Missing.Count} of the model; the nearest are '{file}' in the file and '{model}' in the model";
+        }
+        return string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
+            .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));
+    }
+
+    /// <summary>
+    /// A name of the file and one of the model that share the longest ending: what lies before it tells how the two differ.
+    /// </summary>
+    private (string File, string Model) Nearest() => Unexpected.Take(200)
+        .SelectMany(f => Missing.Take(200), (f, m) => (File: f, Model: m))
+        .MaxBy(pair => pair.File.Reverse().Zip(pair.Model.Reverse()).TakeWhile(c => c.First == c.Second).Count());
 }
 
-/// <summary>A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.</summary>
+/// <summary>
+/// A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.
+/// </summary>
 /// <param name="Store">Where the parameters go.</param>
 /// <param name="Path">The name of this place; empty at the root.</param>
 public readonly record struct Scope(ParameterStore Store, string Path = "")
@@ -250,20 +302,24 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     /// <param name="shape">Its extents.</param>
     /// <returns>The parameter.</returns>
     /// <exception cref="ArgumentException">The name is taken.</exception>
-    public Tensor Parameter(string name, Initializer initializer, params ReadOnlySpan<int> shape) => Store.Add(Name(name), initializer, trainable: true, shape);
+    public Tensor Parameter(string name, Initializer initializer, params ReadOnlySpan<int> shape) =>
+        Store.Add(Name(name), initializer, trainable: true, shape);
 
     /// <summary>Declares a buffer: saved and loaded, not trained.</summary>
     /// <inheritdoc cref="Parameter"/>
-    public Tensor Buffer(string name, Initializer initializer, params ReadOnlySpan<int> shape) => Store.Add(Name(name), initializer, trainable: false, shape);
+    public Tensor Buffer(string name, Initializer initializer, params ReadOnlySpan<int> shape) =>
+        Store.Add(Name(name), initializer, trainable: false, shape);
 
     /// <summary>Lets a parameter take values of other shapes when weights are loaded: a table that is resampled, say.</summary>
     /// <param name="name">The parameter's name in this place; it is declared.</param>
-    /// <param name="refits">How values of a shape are taken; null if they are not, and the shape is reported as one that does not fit.</param>
+    /// <param name="refits">
+    /// How values of a shape are taken; null if they are not, and the shape is reported as one that does not fit.
+    /// </param>
     public void Refit(string name, Func<int[], Refit?> refits) => Store.SetRefits(Name(name), refits);
 
     /// <summary>
-    /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and found and
-    /// loaded under either.
+    /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and
+    /// found and loaded under either.
     /// </summary>
     /// <param name="name">The second name, in this place.</param>
     /// <param name="original">The place itself.</param>

@@ -1,6 +1,6 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Mamba.Core.Checkpoints;
 using Mamba.Core.Optim;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
@@ -157,7 +157,7 @@ public sealed record RunArguments
         (this with { Data = "", Init = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch }).Write(text);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
-        return Convert.ToHexStringLower(SHA256.HashData(text.ToArray()));
+        return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
     }
 
     /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>

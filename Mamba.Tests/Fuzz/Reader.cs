@@ -127,6 +127,9 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         {
             "N", "\u0088", "\u0089", "K\u0001", "]", "}", ")", "(", "t", "a", "e", "s", "u", "0", "q\0", "q\u0001", "h\0", "h\u0001", "\u0094", "R", "b", "Q", "\u0085", "\u0086", "\u0087", ".", "\u0093",
             "ccollections\nOrderedDict\n", "ctorch._utils\n_rebuild_tensor_v2\n", "ctorch\nFloatStorage\n", "c_codecs\nencode\n", "cbuiltins\nset\n", "cbuiltins\nbytes\n", "ctorch._utils\n_rebuild_parameter\n",
+            "ctorch._utils\n_rebuild_tensor_v3\n", "ctorch.storage\nUntypedStorage\n", "ctorch\nfloat8_e4m3fn\n", "ctorch\nSize\n", "ctorch\ndevice\n",
+            "cnumpy\ndtype\n", "cnumpy\nndarray\n", "cnumpy.core.multiarray\nscalar\n", "cnumpy.core.multiarray\n_reconstruct\n",
+            "cnumpy._core.numeric\n_frombuffer\n", "ccollections\ndefaultdict\n", "ccollections\nCounter\n", "cargparse\nNamespace\n", "ccopyreg\n_reconstructor\n",
             CheckpointsBytes.Text("storage"), CheckpointsBytes.Text("state_dict"), CheckpointsBytes.Text("latin1"), CheckpointsBytes.Integer(0), CheckpointsBytes.Integer(long.MaxValue), CheckpointsBytes.Tuple(1, 2),
             CheckpointsBytes.PersistentId("FloatStorage", "0", 6), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [2], [3]), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [1 << 20], [0]),
         }.Select(Encoding.Latin1.GetBytes), "PK\x03\x04"u8.ToArray(), "PK\x01\x02"u8.ToArray(), "PK\x05\x06"u8.ToArray(), "PK\x06\x06"u8.ToArray(), "PK\x06\x07"u8.ToArray(),

@@ -15,7 +15,8 @@ internal static class CheckpointsBytes
     public static string Pairs(string dictionary, params (string Key, string Value)[] pairs) =>
         $"{dictionary}({string.Concat(pairs.Select(p => Text(p.Key) + p.Value))}u";
 
-    public static string Text(string text) => "X" + Int32(Encoding.UTF8.GetByteCount(text)) + Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
+    public static string Text(string text) =>
+        "X" + Int32(Encoding.UTF8.GetByteCount(text)) + Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
 
     public static string Integer(long value)
     {
@@ -35,7 +36,8 @@ internal static class CheckpointsBytes
 
     /// <summary>The zip form.</summary>
     public static byte[] Zip(string pickle, params (string Key, byte[] Bytes)[] storages) =>
-        Archive([("archive/data.pkl", Pickle(pickle)), ("archive/byteorder", "little"u8.ToArray()), .. storages.Select(s => ($"archive/data/{s.Key}", s.Bytes))]);
+        Archive([("archive/data.pkl", Pickle(pickle)), ("archive/byteorder", "little"u8.ToArray()),
+            .. storages.Select(s => ($"archive/data/{s.Key}", s.Bytes))]);
 
     /// <summary>The stream form; storages say how many elements they have.</summary>
     public static byte[] Stream(string pickle, params (string Key, long Count, byte[] Bytes)[] storages) =>
@@ -43,14 +45,17 @@ internal static class CheckpointsBytes
 
     public static byte[] Stream(string littleEndian, string pickle, params (string Key, long Count, byte[] Bytes)[] storages) =>
     [
-        .. Pickle("\u008a\nl\u00fc\u009cF\u00f9 j\u00a8P\u0019"), .. Pickle("M\u00e9\u0003"), .. Pickle(Pairs("}", ("protocol_version", "M\u00e9\u0003"), ("little_endian", littleEndian))),
+        .. Pickle("\u008a\nl\u00fc\u009cF\u00f9 j\u00a8P\u0019"),
+            .. Pickle("M\u00e9\u0003"), .. Pickle(Pairs("}", ("protocol_version", "M\u00e9\u0003"), ("little_endian", littleEndian))),
         .. Pickle(pickle), .. Pickle($"]({string.Concat(storages.Select(s => Text(s.Key)))}e"),
         .. storages.SelectMany(s => BitConverter.GetBytes(s.Count).Concat(s.Bytes)),
     ];
 
     public static byte[] Bytes(params float[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
 
-    /// <summary>A zip archive of stored entries; <paramref name="edit"/> may spoil the fields of an entry in its own header and in the directory.</summary>
+    /// <summary>
+    /// A zip archive of stored entries; <paramref name="edit"/> may spoil the fields of an entry in its own header and in the directory.
+    /// </summary>
     public static byte[] Archive((string Name, byte[] Bytes)[] entries, Action<int, Entry>? edit = null)
     {
         using MemoryStream zip = new();
@@ -61,15 +66,20 @@ internal static class CheckpointsBytes
             edit?.Invoke(i, entry);
             directory.Add(entry);
             byte[] name = Encoding.UTF8.GetBytes(entries[i].Name);
-            zip.Write([.. "PK\u0003\u0004"u8, .. U16(0), .. U16(0), .. U16(entry.LocalMethod), .. new byte[8], .. U32(entry.LocalSize), .. U32(entry.LocalSize), .. U16(name.Length), .. U16(0), .. name, .. entries[i].Bytes]);
+            zip.Write([.. "PK\u0003\u0004"u8, .. U16(0), .. U16(0), .. U16(entry.LocalMethod), .. new byte[8],
+                .. U32(entry.LocalSize), .. U32(entry.LocalSize), .. U16(name.Length), .. U16(0), .. name, .. entries[i].Bytes]);
         }
         uint start = (uint)zip.Length;
         foreach (Entry entry in directory)
         {
             byte[] name = Encoding.UTF8.GetBytes(entry.Name);
-            zip.Write([.. "PK\u0001\u0002"u8, .. U16(0), .. U16(0), .. U16(entry.Flags), .. U16(entry.Method), .. new byte[8], .. U32(entry.Size), .. U32(entry.Size), .. U16(name.Length), .. U16(entry.Extra.Length), .. new byte[10], .. U32(entry.Offset), .. name, .. entry.Extra]);
+            zip.Write(
+                [.. "PK\u0001\u0002"u8, .. U16(0), .. U16(0), .. U16(entry.Flags), .. U16(entry.Method), .. new byte[8], .. U32(entry.Size),
+                .. U32(entry.Size), .. U16(name.Length),
+                .. U16(entry.Extra.Length), .. new byte[10], .. U32(entry.Offset), .. name, .. entry.Extra]);
         }
-        zip.Write([.. "PK\u0005\u0006"u8, .. new byte[4], .. U16(entries.Length), .. U16(entries.Length), .. U32((uint)zip.Length - start), .. U32(start), .. U16(0)]);
+        zip.Write([.. "PK\u0005\u0006"u8, .. new byte[4], .. U16(entries.Length),
+            .. U16(entries.Length), .. U32((uint)zip.Length - start), .. U32(start), .. U16(0)]);
         return zip.ToArray();
     }
 

@@ -66,7 +66,9 @@ internal sealed class SafetensorsTests
         Hostile("deep nesting", """{"a":{"dtype":[[[[[[[[[[[]]]]]]]]]]]}}""", 0, "not valid JSON"),
     ];
 
-    /// <summary>The invalid files that the format's own project tests its reader with, and those that its list of attacks describes.</summary>
+    /// <summary>
+    /// The invalid files that the format's own project tests its reader with, and those that its list of attacks describes.
+    /// </summary>
     public static IEnumerable<TestCaseData> ReferenceCases =>
     [
         Raw("no bytes", [], "0 bytes, expected at least 8"),
@@ -82,7 +84,8 @@ internal sealed class SafetensorsTests
         Raw("white space in front of the header", [.. Length(6), .. "\t\n{}\r "u8], "does not begin with '{'"),
         Raw("a byte order mark", [.. Length(5), 0xEF, 0xBB, 0xBF, .. "{}"u8], "does not begin with '{'"),
         Raw("zeros behind the header", [.. Length(4), .. "{}\0\0"u8], "not valid JSON"),
-        Raw("bytes behind the data, as of a file in a file", [.. Length(60), .. FourInts, .. new byte[16], .. "extra bogus data"u8], "the file has 32"),
+        Raw("bytes behind the data, as of a file in a file",
+            [.. Length(60), .. FourInts, .. new byte[16], .. "extra bogus data"u8], "the file has 32"),
         Raw("two bytes of the data missing", [.. Length(60), .. FourInts, .. new byte[14]], "the file has 14"),
         Raw("offsets that do not fit the shape", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[0, 4]}}""", 4), "takes 16 bytes, its offsets give 4"),
         Raw("an extent near the largest number", Whole("""{"test":{"dtype":"I32","shape":[2,18446744073709551614],"data_offsets":[0,16]}}""", 16), "no 64-bit integer"),
@@ -111,7 +114,8 @@ internal sealed class SafetensorsTests
     {
         Tensor a = Numbers.Random(1, 3, 5, 7), scalar = Tensor.Full(float.NegativeInfinity), empty = Tensor.Zeros(0, 4);
         string path = Path.Combine(_folder, "weights.safetensors");
-        Safetensors.Write(path, [("é.weight", a), ("scalar", scalar), ("empty", empty)], new Dictionary<string, string> { ["z"] = "\"ü\n", ["a"] = "" });
+        Safetensors.Write(path, [("é.weight", a), ("scalar", scalar), ("empty", empty)],
+            new Dictionary<string, string> { ["z"] = "\"ü\n", ["a"] = "" });
 
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Assert.That(file.Names, Is.EqualTo(new[] { "é.weight", "scalar", "empty" }));
@@ -149,7 +153,8 @@ internal sealed class SafetensorsTests
     public void Hostile_headers_are_refused(string header, int dataBytes, string problem)
     {
         string path = Write(header, new byte[dataBytes]);
-        Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
+        Assert.That(() => SafetensorsFile.Open(path),
+            Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
         File.Delete(path); // nothing holds the file open
     }
 
@@ -159,7 +164,8 @@ internal sealed class SafetensorsTests
         string path = Path.Combine(_folder, "file");
         File.WriteAllBytes(path, content);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
+        Assert.That(() => SafetensorsFile.Open(path),
+            Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains(problem));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1 << 20));
     }
 
@@ -177,7 +183,8 @@ internal sealed class SafetensorsTests
     {
         byte[] header = Encoding.UTF8.GetBytes(OneFloat);
         header[2] = 0xFF;
-        Assert.That(() => SafetensorsFile.Open(Write(header, new byte[4])), Throws.TypeOf<CheckpointException>().With.Message.Contains("not valid JSON"));
+        Assert.That(() => SafetensorsFile.Open(Write(header, new byte[4])),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("not valid JSON"));
     }
 
     [TestCase(9UL), TestCase(1000UL), TestCase(100_000_001UL), TestCase(ulong.MaxValue), TestCase(1UL << 63)]
@@ -188,7 +195,8 @@ internal sealed class SafetensorsTests
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, length);
         File.WriteAllBytes(path, bytes);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<CheckpointException>().With.Message.Contains($"header of {length} bytes"));
+        Assert.That(() => SafetensorsFile.Open(path),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains($"header of {length} bytes"));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1 << 20));
     }
 
@@ -208,12 +216,14 @@ internal sealed class SafetensorsTests
     [Test]
     public void Missing_files_folders_and_tensors_are_refused()
     {
-        Assert.That(() => SafetensorsFile.Open(Path.Combine(_folder, "none")), Throws.TypeOf<CheckpointException>().With.Message.Contains("no such file"));
+        Assert.That(() => SafetensorsFile.Open(Path.Combine(_folder, "none")),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("no such file"));
         Assert.That(() => SafetensorsFile.Open(_folder), Throws.TypeOf<CheckpointException>());
         using SafetensorsFile file = SafetensorsFile.Open(Write(Encoding.UTF8.GetBytes(OneFloat), new byte[4]));
         Assert.That(file.Contains("b"), Is.False);
         Assert.That(() => file.ReadFloats("b"), Throws.TypeOf<CheckpointException>().With.Message.Contains("no tensor 'b'"));
-        Assert.That(() => file.ReadFloats("a", new float[2]), Throws.TypeOf<CheckpointException>().With.Message.Contains("has 1 elements, asked for 2"));
+        Assert.That(() => file.ReadFloats("a", new float[2]),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("has 1 elements, asked for 2"));
     }
 
     [Test]
@@ -226,7 +236,8 @@ internal sealed class SafetensorsTests
             s.WriteByte(2);
             throw new InvalidOperationException("half way");
         }), Throws.InvalidOperationException);
-        Assert.That(() => AtomicFile.Write(path, _ => throw new IOException("disk full")), Throws.TypeOf<CheckpointException>().With.Message.Contains("disk full"));
+        Assert.That(() => AtomicFile.Write(path, _ => throw new IOException("disk full")),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("disk full"));
         Assert.That(File.ReadAllBytes(path), Is.EqualTo(new byte[] { 1 }));
         AtomicFile.Write(path, s => s.WriteByte(3));
         Assert.That(File.ReadAllBytes(path), Is.EqualTo(new byte[] { 3 }));
@@ -240,7 +251,8 @@ internal sealed class SafetensorsTests
         Assert.That(() => AtomicFile.Write(path, _ => { }), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path));
     }
 
-    private static TestCaseData Raw(string name, byte[] content, string problem) => new TestCaseData(content, problem).SetArgDisplayNames(name);
+    private static TestCaseData Raw(string name, byte[] content, string problem) =>
+        new TestCaseData(content, problem).SetArgDisplayNames(name);
 
     private static byte[] Length(ulong length) => BitConverter.GetBytes(length);
 
@@ -250,7 +262,8 @@ internal sealed class SafetensorsTests
         return [.. Length((ulong)text.Length), .. text, .. new byte[data]];
     }
 
-    private static TestCaseData Element(string type, byte[] bytes, float value) => new TestCaseData(type, bytes, value).SetArgDisplayNames(type);
+    private static TestCaseData Element(string type, byte[] bytes, float value) =>
+        new TestCaseData(type, bytes, value).SetArgDisplayNames(type);
 
     private static TestCaseData Hostile(string name, string header, int dataBytes, string problem) =>
         new TestCaseData(header, dataBytes, problem).SetArgDisplayNames(name);

@@ -21,7 +21,8 @@ internal sealed class SealTests
     public void A_sealed_file_gives_back_what_was_written_and_is_safetensors()
     {
         Tensor[] tensors = Write();
-        foreach (Func<string, SafetensorsFile> open in new Func<string, SafetensorsFile>[] { path => SafetensorsFile.OpenSealed(path), SafetensorsFile.Open })
+        foreach (Func<string, SafetensorsFile> open in new Func<string, SafetensorsFile>[] { path =>
+            SafetensorsFile.OpenSealed(path), SafetensorsFile.Open })
         {
             using SafetensorsFile file = open(Sealed);
             Assert.That(file.Names, Is.EqualTo(new[] { "a", "b", "sha256" }));
@@ -42,7 +43,8 @@ internal sealed class SealTests
         {
             bytes[i] ^= (byte)(1 << (i % 8));
             File.WriteAllBytes(Sealed, bytes);
-            Assert.That(() => SafetensorsFile.OpenSealed(Sealed), Throws.TypeOf<CheckpointException>().With.Message.StartsWith($"{Sealed}: damaged"), $"byte {i}");
+            Assert.That(() => SafetensorsFile.OpenSealed(Sealed),
+                Throws.TypeOf<CheckpointException>().With.Message.StartsWith($"{Sealed}: damaged"), $"byte {i}");
             bytes[i] ^= (byte)(1 << (i % 8));
         }
     }
@@ -60,7 +62,8 @@ internal sealed class SealTests
     {
         string below = Directory.CreateDirectory(Path.Combine(_folder, "weights")).FullName;
         string[] stale = [Path.Combine(below, "last.safetensors.4711.tmp"), Path.Combine(_folder, "results.csv.1.tmp")];
-        string[] others = [Path.Combine(below, "last.safetensors"), Path.Combine(_folder, "mine.tmp"), Path.Combine(_folder, "notes.v2.tmp"), Path.Combine(_folder, "4711.tmp")];
+        string[] others = [Path.Combine(below, "last.safetensors"),
+            Path.Combine(_folder, "mine.tmp"), Path.Combine(_folder, "notes.v2.tmp"), Path.Combine(_folder, "4711.tmp")];
         foreach (string path in stale.Concat(others)) File.WriteAllText(path, "something");
         AtomicFile.Sweep(_folder);
         Assert.That(Directory.GetFiles(_folder, "*", SearchOption.AllDirectories), Is.EquivalentTo(others));

@@ -1,0 +1,53 @@
+namespace Mamba.Core.Nn;
+
+/// <summary>
+/// What all names of a file of weights have in front of the model's names, or lack: the wrappers of training frameworks leave it there.
+/// </summary>
+/// <param name="Drop">What falls away from a name that begins with it.</param>
+/// <param name="Add">What is put in front of a name.</param>
+internal readonly record struct NamePrefix(string Drop, string Add)
+{
+    /// <summary>Finds the prefix with which the most names are the model's; none where names fit better as they stand.</summary>
+    /// <param name="names">The names of the file.</param>
+    /// <param name="known">Whether the model has a name.</param>
+    /// <param name="own">The names of the model.</param>
+    public static NamePrefix Between(IReadOnlyList<string> names, Func<string, bool> known, IReadOnlyList<string> own)
+    {
+        NamePrefix best = new("", "");
+        int most = names.Count(known);
+        if (most == names.Count) return best;
+        foreach (NamePrefix candidate in Candidates(names, own))
+        {
+            int fits = names.Count(name => known(candidate.Apply(name)));
+            if (fits > most) (best, most) = (candidate, fits);
+        }
+        return best;
+    }
+
+    /// <summary>The name that a model knows.</summary>
+    public string Apply(string name) => Add + (name.StartsWith(Drop, StringComparison.Ordinal) ? name[Drop.Length..] : name);
+
+    /// <summary>What was done, in words.</summary>
+    public override string ToString() => (Drop, Add) switch
+    {
+        ("", "") => "",
+        (_, "") => $"prefix '{Drop}' dropped",
+        _ => $"prefix '{Add}' added",
+    };
+
+    /// <summary>The leading parts of a name of the file, to be dropped, or those of a name of the model, to be added.</summary>
+    private static IEnumerable<NamePrefix> Candidates(IReadOnlyList<string> names, IReadOnlyList<string> own)
+    {
+        // Not every name needs the prefix: DataParallel around a part of a model gives it to some. The commonest first part leads.
+        string? common = names.Where(n => n.Contains('.')).GroupBy(n => n[..n.IndexOf('.')])
+            .MaxBy(g => g.Count())?.MaxBy(n => n.Count(c => c == '.'));
+        return Parts(common).Select(drop => new NamePrefix(drop, ""))
+            .Concat(Parts(own.FirstOrDefault()).Select(add => new NamePrefix("", add)));
+    }
+
+    /// <summary>a., a.b., a.b.c. of a.b.c.d</summary>
+    private static IEnumerable<string> Parts(string? name)
+    {
+        for (int dot = name?.IndexOf('.') ?? -1; dot >= 0; dot = name!.IndexOf('.', dot + 1)) yield return name![..(dot + 1)];
+    }
+}
