@@ -190,6 +190,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     public GradSlot OpenGrad()
     {
         GradientCell cell = Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.");
+        cell.Claim();
         if (cell.Value is not { } gradient)
         {
             using MemoryScope _ = MemoryScope.Suspend();
