@@ -10,10 +10,10 @@ namespace Mamba.Core.Memory;
 /// <remarks>The thread's stack stands with the caller, in a thread-static field: those of a generic class take longer to find.</remarks>
 internal sealed class Recycler<T> where T : class
 {
-    private const int Batch = 1024;
+    private const int Batch = 32;
 
-    /// <summary>What waits on a thread at most: more than the tensors of most training steps, so that these ask for no lock.</summary>
-    public const int MostOfThread = 4 * Batch;
+    /// <summary>What waits on a thread at most: few, so that those which one thread makes and another gives back are soon on their way back.</summary>
+    public const int MostOfThread = 2 * Batch;
 
     /// <summary>What waits in the shared store at most; the rest is left to the garbage collector.</summary>
     public const int MostShared = 1 << 16;
