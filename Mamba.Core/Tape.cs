@@ -140,7 +140,8 @@ public readonly struct Tape : IDisposable
     /// <param name="cotangents">The weights of their elements, in the same shapes.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
-    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this one. Tapes of
+    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this
+    /// one. Tapes of
     /// several threads must not share leaves that require gradients: give each thread leaves of its own.
     /// </exception>
     public void Backward(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents)

@@ -47,7 +47,10 @@ public static unsafe class Workers
         }
     }
 
-    /// <summary>Bytes that helping threads have allocated, counted while <see cref="CountsAllocations"/> is set: for tests, as other threads have timers of their own.</summary>
+    /// <summary>
+    /// Bytes that helping threads have allocated, counted while <see cref="CountsAllocations"/> is set: for tests, as other threads have
+    /// timers of their own.
+    /// </summary>
     internal static long AllocatedByHelpers => Volatile.Read(ref s_allocated);
 
     /// <summary>Whether to count what helping threads allocate.</summary>
@@ -84,17 +87,21 @@ public static unsafe class Workers
     }
 
     /// <summary>
-    /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: what an operator of your own needs to be parallel. It
+    /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: what an operator of your own
+    /// needs to be parallel. It
     /// allocates nothing where the body is a static lambda.
     /// </summary>
     /// <remarks>
     /// <para>
-    /// All pieces have <paramref name="grain"/> items, but for the last, which may have fewer; piece number begin / grain is always the same. Which thread
-    /// does a piece, and when, is not determined. So results are the same at any number of threads if each piece writes to places of its own, if a sum over
+    /// All pieces have <paramref name="grain"/> items, but for the last, which may have fewer; piece number begin / grain is always the
+    /// same. Which thread
+    /// does a piece, and when, is not determined. So results are the same at any number of threads if each piece writes to places of its
+    /// own, if a sum over
     /// pieces is kept a piece and added up afterwards in order, and if the grain follows from shapes alone, never from <see cref="Count"/>.
     /// </para>
     /// <para>
-    /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). Inside a body nothing is recorded, whatever tape is open: push the
+    /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). Inside a body nothing is recorded, whatever
+    /// tape is open: push the
     /// step of the whole operator after the call. A body that calls <see cref="For{TState}"/> or <see cref="ForEach"/> runs that alone.
     /// </para>
     /// </remarks>
@@ -102,7 +109,8 @@ public static unsafe class Workers
     /// <param name="count">How many items.</param>
     /// <param name="grain">Items of a piece: some tens of microseconds of work.</param>
     /// <param name="state">What the body reads.</param>
-    /// <param name="body">Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown on.</param>
+    /// <param name="body">Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown
+    /// on.</param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative, or the grain not positive.</exception>
     /// <example><code>
     /// Workers.For(x.Count, 8192, (x, y), static (s, begin, end) =>

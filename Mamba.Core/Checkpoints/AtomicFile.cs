@@ -25,7 +25,8 @@ public static class AtomicFile
     }
 
     /// <summary>
-    /// Writes to a temporary file beside the target, flushes it to disk and renames it over the target. Several threads or processes may write to one path at
+    /// Writes to a temporary file beside the target, flushes it to disk and renames it over the target. Several threads or processes may
+    /// write to one path at
     /// a time: the file is then one of those written, whole.
     /// </summary>
     /// <param name="path">The target; one that exists is replaced.</param>

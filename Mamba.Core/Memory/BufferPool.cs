@@ -90,7 +90,9 @@ internal static class BufferPool
         return stalest!.Drop();
     }
 
-    /// <summary>The capacity of the buffers that serve a length, at most <see cref="Shape.MaxCount"/>: never less than the length.</summary>
+    /// <summary>
+    /// The capacity of the buffers that serve a length, at most <see cref="Shape.MaxCount"/>: never less than the length.
+    /// </summary>
     /// <exception cref="ShapeException">The length is more than that.</exception>
     internal static int ClassOf(int length)
     {

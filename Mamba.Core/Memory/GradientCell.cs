@@ -8,7 +8,9 @@ internal sealed class GradientCell
     [ThreadStatic]
     private static Stack<GradientCell>? s_spare;
 
-    /// <summary>The leaves to which the backward pass of this thread has written so far, and how many passes are under way, one inside the other.</summary>
+    /// <summary>
+    /// The leaves to which the backward pass of this thread has written so far, and how many passes are under way, one inside the other.
+    /// </summary>
     [ThreadStatic]
     private static List<GradientCell>? s_claimed;
 
@@ -54,7 +56,8 @@ internal sealed class GradientCell
     }
 
     /// <summary>
-    /// Makes this thread's backward pass the only one that writes to this leaf until <see cref="EndPass"/>. The passes of two threads over one leaf would lose
+    /// Makes this thread's backward pass the only one that writes to this leaf until <see cref="EndPass"/>. The passes of two threads over
+    /// one leaf would lose
     /// contributions, without a word.
     /// </summary>
     /// <exception cref="InvalidOperationException">The backward pass of another thread is writing to it.</exception>

@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Objects to be used again. Each thread has a stack of its own; what it has too many of goes by batches to a store that all threads share, and a thread
+/// Objects to be used again. Each thread has a stack of its own; what it has too many of goes by batches to a store that all threads share,
+/// and a thread
 /// with none takes a batch from there. So objects that one thread makes and another gives back go round, and what waits is bounded.
 /// </summary>
 /// <remarks>The thread's stack stands with the caller, in a thread-static field: those of a generic class take longer to find.</remarks>
@@ -12,7 +13,9 @@ internal sealed class Recycler<T> where T : class
 {
     private const int Batch = 32;
 
-    /// <summary>What waits on a thread at most: few, so that those which one thread makes and another gives back are soon on their way back.</summary>
+    /// <summary>
+    /// What waits on a thread at most: few, so that those which one thread makes and another gives back are soon on their way back.
+    /// </summary>
     public const int MostOfThread = 2 * Batch;
 
     /// <summary>What waits in the shared store at most; the rest is left to the garbage collector.</summary>

@@ -92,7 +92,8 @@ public static unsafe partial class Ops
                 (Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? deltaBias, Tensor? initialState, Tensor? residual, Tensor? kept, ScanInputs inputs, ScanShape s) = context;
                 Tensor y = outputs[0], last = outputs[1];
                 nint state = s.Blocks * s.StateSize;
-                // Opened in the order in which they are written, as some inputs may be one tensor: first what the kernel writes, then what is added up after it.
+                // Opened in the order in which they are written, as some inputs may be one tensor: first what the kernel writes, then what
+                // is added up after it.
                 GradSlot? du = Open(u), ddelta = Open(delta), dz = Open(z);
                 GradSlot? da = Open(a), dd = Open(d), dbias = Open(deltaBias), db = Open(b), dc = Open(c), dinitial = Open(initialState);
                 Tensor dy = y.Grad ?? Tensor.Zeros(y.Shape);

@@ -299,7 +299,10 @@ internal static unsafe partial class Vec
         return Cast<int, V>(Cast<V, int>(a) + ((int)Cast<V, float>(e) << 23));
     }
 
-    /// <summary>a 2^e for a in [1/2, 2) and whole e in [-250, 250]: rounded once among the denormals, infinite above the largest number. NaN stays NaN.</summary>
+    /// <summary>
+    /// a 2^e for a in [1/2, 2) and whole e in [-250, 250]: rounded once among the denormals, infinite above the largest number. NaN stays
+    /// NaN.
+    /// </summary>
     [MethodImpl(Inline)]
     public static V ScaleWithinRange<V>(V a, V e) where V : unmanaged
     {

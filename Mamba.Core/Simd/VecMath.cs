@@ -15,7 +15,8 @@ internal static class VecMath
 
     /// <summary>
     /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7 with rounding).
-    /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and softmax, whose exponents are
+    /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and softmax, whose
+    /// exponents are
     /// at most 0 and whose smallest terms do not count. <see cref="Exp"/> is right everywhere.
     /// </summary>
     [MethodImpl(Inline)]
@@ -72,13 +73,15 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// e^x for every x: denormal below 2^-126, 0 below -104, infinite from 88.73 on, NaN for NaN. The polynomial is that of <see cref="Exp2{V}(V)"/> in
+    /// e^x for every x: denormal below 2^-126, 0 below -104, infinite from 88.73 on, NaN for NaN. The polynomial is that of <see
+    /// cref="Exp2{V}(V)"/> in
     /// r = f ln 2.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
     {
-        // e^x = 2^n e^r with r = x - n ln 2, and ln 2 in two parts, the first with few bits so that n ln 2 is exact. Beyond these bounds the result is 0 or infinite.
+        // e^x = 2^n e^r with r = x - n ln 2, and ln 2 in two parts, the first with few bits so that n ln 2 is exact. Beyond these bounds
+        // the result is 0 or infinite.
         x = Min(Broadcast<V>(89f), Max(Broadcast<V>(-104f), x));
         V whole = Round(x * Broadcast<V>(Log2E));
         V r = Fma(whole, Broadcast<V>(-0.693359375f), x);
@@ -93,7 +96,8 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// Natural logarithm of every x: -infinity at 0, NaN below, infinite at infinity; denormals count as what they are (Cephes' degree-9 polynomial on
+    /// Natural logarithm of every x: -infinity at 0, NaN below, infinite at infinity; denormals count as what they are (Cephes' degree-9
+    /// polynomial on
     /// [sqrt(1/2), sqrt(2))).
     /// </summary>
     [MethodImpl(Inline)]
@@ -165,7 +169,9 @@ internal static class VecMath
         return Max(default, x) + Log1P(t);
     }
 
-    /// <summary>Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere; -0 at -0.</summary>
+    /// <summary>
+    /// Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere; -0 at -0.
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Tanh<V>(V x) where V : unmanaged
     {

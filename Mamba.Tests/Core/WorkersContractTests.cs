@@ -5,7 +5,9 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
 
-/// <summary>Fault 13: what bodies that the workers run may do, and what they inherit; and tensors and gradients that cross threads.</summary>
+/// <summary>
+/// Fault 13: what bodies that the workers run may do, and what they inherit; and tensors and gradients that cross threads.
+/// </summary>
 [NonParallelizable]
 internal sealed class WorkersContractTests
 {

@@ -4,11 +4,14 @@ using Mamba.Core;
 namespace Mamba.Tests.Support;
 
 /// <summary>
-/// Every operator with inputs that fit: what holds for all of them (two inputs may be one tensor, any extent may be zero) is tested over this table. A new
-/// operator stands in it, too, or a test names it as missing: add a partial file with a static property of <see cref="OperatorCase"/>s for its family.
+/// Every operator with inputs that fit: what holds for all of them (two inputs may be one tensor, any extent may be zero) is tested over
+/// this table. A new
+/// operator stands in it, too, or a test names it as missing: add a partial file with a static property of <see cref="OperatorCase"/>s for
+/// its family.
 /// </summary>
 /// <remarks>
-/// Shapes are words: names of dimensions, with their sizes in <see cref="OperatorCase.Sizes"/>, or numbers. Sizes are such that the blocks of the kernels are crossed.
+/// Shapes are words: names of dimensions, with their sizes in <see cref="OperatorCase.Sizes"/>, or numbers. Sizes are such that the blocks
+/// of the kernels are crossed.
 /// </remarks>
 internal static partial class OperatorTable
 {
@@ -155,7 +158,10 @@ internal sealed record OperatorCase(string Name, string Shapes, string Sizes, Fu
     /// <summary>What a result that is not empty holds where an input is.</summary>
     public float ValueOfEmpty { get; init; }
 
-    /// <summary>Whether some input reaches the result by other ways than through the empty one (a bias, a residual): then values are for tests of its own.</summary>
+    /// <summary>
+    /// Whether some input reaches the result by other ways than through the empty one (a bias, a residual): then values are for tests of
+    /// its own.
+    /// </summary>
     public bool GradientOfEmpty { get; init; }
 
     public string Note { get; init; } = "";

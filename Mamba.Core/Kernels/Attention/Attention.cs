@@ -87,7 +87,8 @@ internal unsafe struct AttentionBackward : IKernel
                 nint queries = Math.Min(s.QueryBlock, s.Queries - first);
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRow, s.ScoreRow), ds = new(scores.Pointer, s.ScoreRow);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-                // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes. Where q and k alone are one, the caller has
+                // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes. Where q and k alone
+                // are one, the caller has
                 // cleared it and set AddQ, since dK goes to all rows and dQ to those of this block.
                 if (Dv != null)
                     Gemm.Serial<TVector>(

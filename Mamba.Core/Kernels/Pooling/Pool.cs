@@ -8,7 +8,8 @@ namespace Mamba.Core.Kernels.Pooling;
 internal readonly record struct PoolShape(int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int Kernel, int Stride, int Padding);
 
 /// <summary>
-/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float, the first of equals. NaN is larger than anything, and
+/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float, the first of equals. NaN is larger
+/// than anything, and
 /// the last NaN of a window is its maximum, as in PyTorch. Items are output rows.
 /// </summary>
 internal unsafe struct MaxPoolForward : IKernel

@@ -5,7 +5,9 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
 
-/// <summary>What holds for every operator, over <see cref="OperatorTable"/>: faults 2 (inputs that are one tensor) and 10 (extents of zero).</summary>
+/// <summary>
+/// What holds for every operator, over <see cref="OperatorTable"/>: faults 2 (inputs that are one tensor) and 10 (extents of zero).
+/// </summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class AllOperatorsTests(VectorWidth width) : WidthFixture(width)
 {
@@ -128,7 +130,9 @@ internal sealed class AllOperatorsTests(VectorWidth width) : WidthFixture(width)
         return x.Grad!.Value.Span.ToArray();
     }
 
-    /// <summary>Results, and the gradients of the inputs (null for those without); inputs first and second are one tensor if given.</summary>
+    /// <summary>
+    /// Results, and the gradients of the inputs (null for those without); inputs first and second are one tensor if given.
+    /// </summary>
     private static (float[][] Results, float[]?[] Gradients) Run(OperatorCase op, Tensor[] inputs, int first = -1, int second = -1, Alias alias = Alias.Leaf)
     {
         for (int i = 0; i < inputs.Length; i++) inputs[i].RequiresGrad = !op.Frozen.Contains(i) || ((i == first || i == second) && !op.Frozen.Contains(first));

@@ -5,7 +5,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// Fault 12: every elementwise function at the edges of float32, forward and derivative, at every width, against its formula in IEEE double arithmetic
+/// Fault 12: every elementwise function at the edges of float32, forward and derivative, at every width, against its formula in IEEE double
+/// arithmetic
 /// rounded to float32, which is what PyTorch gives.
 /// </summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
@@ -13,7 +14,9 @@ internal sealed class EdgeValueTests(VectorWidth width) : WidthFixture(width)
 {
     private const float Infinity = float.PositiveInfinity, Denormal = 1e-40f, Normal = 1.17549435e-38f;
 
-    /// <summary>Where functions break: zeros, infinities, NaN, denormals, the largest numbers, and both sides of where e^x leaves float32.</summary>
+    /// <summary>
+    /// Where functions break: zeros, infinities, NaN, denormals, the largest numbers, and both sides of where e^x leaves float32.
+    /// </summary>
     private static readonly float[] s_edges =
     [
         0f, -0f, Infinity, -Infinity, float.NaN, float.Epsilon, -float.Epsilon, Denormal, -Denormal, Normal, -Normal, 1e-20f, -1e-20f, 1e38f, -1e38f, float.MaxValue,
@@ -203,7 +206,9 @@ internal sealed class EdgeValueTests(VectorWidth width) : WidthFixture(width)
         return 0.5 + 0.5 * t + 0.5 * x * (1 - t * t) * Math.Sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
     }
 
-    /// <summary>The normal distribution function, exact where these tests ask for it: near zero, and where float32 knows only 0 and 1.</summary>
+    /// <summary>
+    /// The normal distribution function, exact where these tests ask for it: near zero, and where float32 knows only 0 and 1.
+    /// </summary>
     private static double Phi(double x) => x switch
     {
         > 8 => 1,
