@@ -27,7 +27,8 @@ internal static class Check
     /// <param name="what">What is so large.</param>
     public static int Size(long count, string operatorName, string what)
     {
-        if (count is < 0 or > Shape.MaxCount) throw new ShapeException(operatorName, $"{what} of {count} elements; at most {Shape.MaxCount} fit into an array");
+        if (count is < 0 or > Shape.MaxCount)
+            throw new ShapeException(operatorName, $"{what} of {count} elements; at most {Shape.MaxCount} fit into an array");
         return (int)count;
     }
 

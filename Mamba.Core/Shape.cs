@@ -26,7 +26,8 @@ public readonly struct Shape : IEquatable<Shape>
             _extents[i] = extents[i];
             count = Math.Min(count * extents[i], long.MaxValue / int.MaxValue);
         }
-        if (count > MaxCount) throw new ShapeException("Shape", $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds");
+        if (count > MaxCount)
+            throw new ShapeException("Shape", $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds");
         Rank = extents.Length;
         Count = (int)count;
     }

@@ -115,7 +115,9 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <exception cref="ShapeException">The numbers of elements differ.</exception>
     public Tensor Reshape(params ReadOnlySpan<int> shape)
     {
-        Check.That(shape.Length <= Core.Shape.MaxRank, "Tensor.Reshape", $"{shape.Length} dimensions; at most {Core.Shape.MaxRank} are supported");
+        Check.That(
+            shape.Length <= Core.Shape.MaxRank, "Tensor.Reshape",
+            $"{shape.Length} dimensions; at most {Core.Shape.MaxRank} are supported");
         Span<int> extents = stackalloc int[Core.Shape.MaxRank];
         shape.CopyTo(extents);
         extents = extents[..shape.Length];
@@ -143,7 +145,9 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <exception cref="ShapeException">The range is not inside dimension 0.</exception>
     public Tensor Rows(int start, int count)
     {
-        Check.That(Shape.Rank > 0 && start >= 0 && count >= 0 && start <= Shape[0] - count, "Tensor.Rows", $"[{start}, {(long)start + count}) of {Shape}");
+        Check.That(
+            Shape.Rank > 0 && start >= 0 && count >= 0 && start <= Shape[0] - count, "Tensor.Rows",
+            $"[{start}, {(long)start + count}) of {Shape}");
         int row = Shape[0] == 0 ? 0 : Count / Shape[0];
         return View(Shape.With(0, count), start * row, null);
     }

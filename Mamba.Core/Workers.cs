@@ -42,7 +42,9 @@ public static unsafe class Workers
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 1024);
             if (s_inBody || s_inside)
-                throw new InvalidOperationException("Workers.Count cannot be set inside a body that the workers run; set it before Workers.ForEach or Workers.For is called.");
+                throw new InvalidOperationException(
+                    "Workers.Count cannot be set inside a body that the workers run; "
+                    + "set it before Workers.ForEach or Workers.For is called.");
             Volatile.Write(ref s_count, value); // kernels under way go on as they began
         }
     }

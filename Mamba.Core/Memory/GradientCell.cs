@@ -68,7 +68,8 @@ internal sealed class GradientCell
         if (writer == thread) return;
         if (writer != 0 || Interlocked.CompareExchange(ref _writer, thread, 0) != 0)
             throw new InvalidOperationException(
-                $"The backward pass of another thread is writing to the gradient of a leaf {Shape}. Give each thread leaves of its own and add their gradients up, or take turns.");
+                $"The backward pass of another thread is writing to the gradient of a leaf {Shape}. "
+                + "Give each thread leaves of its own and add their gradients up, or take turns.");
         (s_claimed ??= []).Add(this);
     }
 

@@ -79,7 +79,9 @@ public static unsafe partial class Ops
     {
         Check.Positive(heads, "SelfAttention", nameof(heads));
         Check.Rank(qkv, 3, "SelfAttention", "(B, L, 3 Heads Dh)");
-        Check.That(qkv.Shape[2] % (3L * heads) == 0 && qkv.Shape[2] > 0, "SelfAttention", $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
+        Check.That(
+            qkv.Shape[2] % (3L * heads) == 0 && qkv.Shape[2] > 0, "SelfAttention",
+            $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
         int length = qkv.Shape[1], row = qkv.Shape[2], inner = row / 3;
         if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv);
         AttentionShape s = new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row);

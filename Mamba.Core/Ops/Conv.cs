@@ -62,10 +62,13 @@ public static unsafe partial class Ops
         Shape w = weight.Shape;
         Check.That(w[0] == x.Shape[3] && stride > 0 && padding >= 0, "ConvTranspose2d", $"input {x.Shape}, weight {w}, stride {stride}, padding {padding}; expected (B, H, W, Cin) and (Cin, Cout, Kh, Kw)");
         Check.Extents(bias, "ConvTranspose2d", "bias", w[1]);
-        Check.That(x.Shape.Product(1, 4) > 0 && weight.Count > 0, "ConvTranspose2d", $"input {x.Shape} and weight {w}; expected none to be empty, but for the batch");
+        Check.That(
+            x.Shape.Product(1, 4) > 0 && weight.Count > 0, "ConvTranspose2d",
+            $"input {x.Shape} and weight {w}; expected none to be empty, but for the batch");
         long outHeight = (x.Shape[1] - 1L) * stride - 2L * padding + w[2], outWidth = (x.Shape[2] - 1L) * stride - 2L * padding + w[3];
         Check.That(
-            outHeight > 0 && outHeight + 2L * padding <= int.MaxValue && outWidth > 0 && outWidth + 2L * padding <= int.MaxValue, "ConvTranspose2d",
+            outHeight > 0 && outHeight + 2L * padding <= int.MaxValue && outWidth > 0 && outWidth + 2L * padding <= int.MaxValue,
+            "ConvTranspose2d",
             $"input {x.Shape}, weight {w}, stride {stride}, padding {padding} give an output of {outHeight} x {outWidth}");
         int height = (int)outHeight, width = (int)outWidth;
 
@@ -101,8 +104,10 @@ public static unsafe partial class Ops
     {
         Shape w = weight.Shape;
         Check.That(
-            groups > 0 && strideX > 0 && paddingX >= 0 && dilationX > 0 && x.Shape[3] == (long)w[1] * groups && w[0] % groups == 0 && x.Shape.Product(1, 4) > 0 && weight.Count > 0, name,
-            $"input {x.Shape}, weight {w}, stride {strideX}, padding {paddingX}, dilation {dilationX}, groups {groups}; expected channels last and weight (Cout, Cin / groups, ...), none empty but for the batch");
+            groups > 0 && strideX > 0 && paddingX >= 0 && dilationX > 0 && x.Shape[3] == (long)w[1] * groups && w[0] % groups == 0
+            && x.Shape.Product(1, 4) > 0 && weight.Count > 0, name,
+            $"input {x.Shape}, weight {w}, stride {strideX}, padding {paddingX}, dilation {dilationX}, groups {groups}; "
+            + $"expected channels last and weight (Cout, Cin / groups, ...), none empty but for the batch");
         Check.Extents(bias, name, "bias", w[0]);
         // The padded image within 31 bits: no place in it, nor a tap of a window inside it, overflows an int.
         long paddedY = x.Shape[1] + 2L * paddingY, paddedX = x.Shape[2] + 2L * paddingX;

@@ -20,7 +20,9 @@ public static unsafe partial class Ops
         int batch = logits.Shape[0], classes = logits.Shape[1];
         Check.That(target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
         foreach (int t in target)
-            if ((uint)t >= (uint)classes) throw new ArgumentOutOfRangeException(nameof(target), t, $"CrossEntropy: target {t} is no class; expected 0 to {classes - 1}.");
+            if ((uint)t >= (uint)classes)
+                throw new ArgumentOutOfRangeException(
+                    nameof(target), t, $"CrossEntropy: target {t} is no class; expected 0 to {classes - 1}.");
         Tensor oneHot = Tensor.Zeros(batch, classes);
         for (int b = 0; b < batch; b++) oneHot.Span[b * classes + target[b]] = 1f;
         return CrossEntropy(logits, oneHot, labelSmoothing);
@@ -37,9 +39,12 @@ public static unsafe partial class Ops
     {
         Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
         int batch = logits.Shape[0], classes = logits.Shape[1];
-        Check.That(classes > 0 && target.Shape == logits.Shape, "CrossEntropy", $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes with classes");
+        Check.That(
+            classes > 0 && target.Shape == logits.Shape, "CrossEntropy",
+            $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes with classes");
         if (labelSmoothing is not (>= 0f and <= 1f))
-            throw new ArgumentOutOfRangeException(nameof(labelSmoothing), labelSmoothing, $"CrossEntropy: label smoothing {labelSmoothing}; expected 0 to 1.");
+            throw new ArgumentOutOfRangeException(
+                nameof(labelSmoothing), labelSmoothing, $"CrossEntropy: label smoothing {labelSmoothing}; expected 0 to 1.");
         if (batch == 0) return Independent(Tensor.Full(float.NaN), logits);
 
         // The gradient, softmax (times the sum of the target) minus target over B, comes almost for free with the loss; it is kept in place of the softmax.

@@ -95,7 +95,9 @@ public static unsafe partial class Ops
     public static Tensor Slice(Tensor x, int axis, int start, int count)
     {
         int dimension = Axis(x.Shape, axis, "Slice"), extent = x.Shape[dimension];
-        Check.That(start >= 0 && count >= 0 && start <= extent - count, "Slice", $"[{start}, {(long)start + count}) of dimension {dimension} of {x.Shape}");
+        Check.That(
+            start >= 0 && count >= 0 && start <= extent - count, "Slice",
+            $"[{start}, {(long)start + count}) of dimension {dimension} of {x.Shape}");
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint row = extent * inner, length = count * inner, offset = start * inner;
         Tensor y = dimension == 0 ? x.Rows(start, count) : Tensor.Empty(x.Shape.With(dimension, count));

@@ -22,8 +22,10 @@ public static unsafe partial class Ops
         Check.That(
             kernel is > 0 and <= MostPoolTaps && stride > 0 && padding >= 0 && padding <= kernel / 2
             && shape[1] + 2L * padding >= kernel && shape[2] + 2L * padding >= kernel && shape.Product(1, 4) > 0, "MaxPool2d",
-            $"kernel {kernel}, stride {stride}, padding {padding} for {shape}; expected a window of at most {MostPoolTaps} inside the image, padding of at most half of it, and no extent of 0 but the batch");
-        int outHeight = (int)((shape[1] + 2L * padding - kernel) / stride) + 1, outWidth = (int)((shape[2] + 2L * padding - kernel) / stride) + 1;
+            $"kernel {kernel}, stride {stride}, padding {padding} for {shape}; "
+            + $"expected a window of at most {MostPoolTaps} inside the image, padding of at most half of it, none empty but the batch");
+        int outHeight = (int)((shape[1] + 2L * padding - kernel) / stride) + 1;
+        int outWidth = (int)((shape[2] + 2L * padding - kernel) / stride) + 1;
         PoolShape s = new(shape[0], shape[1], shape[2], shape[3], outHeight, outWidth, kernel, stride, padding);
         Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
         if (s.Batch == 0) return Independent(y, x);

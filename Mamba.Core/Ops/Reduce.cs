@@ -32,7 +32,9 @@ public static unsafe partial class Ops
     {
         Check.That(x.Shape.Rank >= 1, name, $"input {x.Shape}; expected (..., C)");
         int columns = x.Shape[-1];
-        Check.That(!maximum || columns > 0 || x.Shape.Product(0, x.Shape.Rank - 1) == 0, name, $"input {x.Shape}; expected (..., C) with C > 0");
+        Check.That(
+            !maximum || columns > 0 || x.Shape.Product(0, x.Shape.Rank - 1) == 0, name,
+            $"input {x.Shape}; expected (..., C) with C > 0");
         if (x.Count == 0) return Independent(Tensor.Full(float.NaN, x.Shape.With(-1, 1)), x);
         nint rows = x.Count / columns, grain = Math.Max(1, Launch.ElementGrain / columns);
         Tensor y = Tensor.Empty(x.Shape.With(-1, 1));

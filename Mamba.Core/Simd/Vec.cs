@@ -132,10 +132,14 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     public static V CopySign<V>(V a, V sign) where V : unmanaged
     {
-        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.CopySign(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(sign)));
-        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.CopySign(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(sign)));
-        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.CopySign(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(sign)));
-        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.CopySign(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(sign)));
+        if (typeof(V) == typeof(Vector512<float>))
+            return Cast<Vector512<float>, V>(Vector512.CopySign(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(sign)));
+        if (typeof(V) == typeof(Vector256<float>))
+            return Cast<Vector256<float>, V>(Vector256.CopySign(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(sign)));
+        if (typeof(V) == typeof(Vector128<float>))
+            return Cast<Vector128<float>, V>(Vector128.CopySign(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(sign)));
+        if (typeof(V) == typeof(Vector<float>))
+            return Cast<Vector<float>, V>(Vector.CopySign(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(sign)));
         return Cast<float, V>(float.CopySign(Cast<V, float>(a), Cast<V, float>(sign)));
     }
 

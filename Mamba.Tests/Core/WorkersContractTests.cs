@@ -15,8 +15,12 @@ internal sealed class WorkersContractTests
     public void Setting_the_count_inside_a_body_is_refused_and_does_not_deadlock(int threads)
     {
         using ThreadCount _ = new(threads);
-        Assert.That(() => Workers.ForEach(64, 0, static (_, _) => Workers.Count = 3), Throws.InvalidOperationException.With.Message.Contains("Workers.Count"));
-        Assert.That(() => Workers.For(64, 1, 0, static (_, _, _) => Workers.Count = 3), Throws.InvalidOperationException.With.Message.Contains("Workers.Count"));
+        Assert.That(
+            () => Workers.ForEach(64, 0, static (_, _) => Workers.Count = 3),
+            Throws.InvalidOperationException.With.Message.Contains("Workers.Count"));
+        Assert.That(
+            () => Workers.For(64, 1, 0, static (_, _, _) => Workers.Count = 3),
+            Throws.InvalidOperationException.With.Message.Contains("Workers.Count"));
         Assert.That(Workers.Count, Is.EqualTo(threads));
         Workers.Count = threads; // and outside it can be set again
     }
@@ -66,7 +70,9 @@ internal sealed class WorkersContractTests
     public void For_each_is_refused_under_an_open_tape()
     {
         using Tape tape = new();
-        Assert.That(() => Workers.ForEach(2, 0, static (_, _) => { }), Throws.InvalidOperationException.With.Message.Contains("tape").And.Message.Contains("loop"));
+        Assert.That(
+            () => Workers.ForEach(2, 0, static (_, _) => { }),
+            Throws.InvalidOperationException.With.Message.Contains("tape").And.Message.Contains("loop"));
     }
 
     [TestCase(1), TestCase(3)]
@@ -124,7 +130,8 @@ internal sealed class WorkersContractTests
             if (begin == bad) throw new InvalidTimeZoneException();
         }), Throws.TypeOf<InvalidTimeZoneException>());
         int[] hits = new int[12];
-        Workers.For(3, 1, hits, static (hits, outer, _) => Workers.For(4, 1, (hits, outer), static (s, inner, _) => s.hits[s.outer * 4 + inner]++));
+        Workers.For(
+            3, 1, hits, static (hits, outer, _) => Workers.For(4, 1, (hits, outer), static (s, inner, _) => s.hits[s.outer * 4 + inner]++));
         Assert.That(hits, Is.All.EqualTo(1));
     }
 

@@ -47,7 +47,8 @@ internal unsafe struct SoftmaxForward : IKernel
             for (; k < columns; k += n)
             {
                 nint lanes = Math.Min(n, columns - k);
-                V d = Load(x + k, lanes, lowest) - shift, e = VecMath.WithoutFloor(VecMath.Exp2(d * scale)); // past the end nothing is added
+                V d = Load(x + k, lanes, lowest) - shift;
+                V e = VecMath.WithoutFloor(VecMath.Exp2(d * scale)); // past the end nothing is added
                 Store(Logarithm ? d : e, y + k, lanes);
                 sum += e;
             }

@@ -75,7 +75,8 @@ internal readonly unsafe ref struct PlanarBand
         _offsets = new Scratch(s.Depth);
         for (int ci = 0, i = 0; ci < s.Cin; ci++)
             for (int ky = 0; ky < s.KernelHeight; ky++)
-                for (int kx = 0; kx < s.KernelWidth; kx++, i++) Offsets[i] = (int)(((nint)ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
+                for (int kx = 0; kx < s.KernelWidth; kx++, i++)
+                    Offsets[i] = (int)(((nint)ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
     }
 
     public float* Pointer => _scratch.Pointer;

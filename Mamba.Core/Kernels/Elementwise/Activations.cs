@@ -60,8 +60,9 @@ internal readonly struct Relu : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Apply<V>(V x) where V : unmanaged => Max(default, x);
 
+    // 1 for NaN, too, as in PyTorch.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V y) where V : unmanaged => Select(Equal(y, default), default, Broadcast<V>(1f)); // 1 for NaN, too, as in PyTorch
+    public static V Derivative<V>(V y) where V : unmanaged => Select(Equal(y, default), default, Broadcast<V>(1f));
 }
 
 /// <summary>x for x &gt; 0, 0.01 x elsewhere (PyTorch's default slope).</summary>

@@ -40,7 +40,8 @@ internal unsafe struct MaxPoolForward : IKernel
                         float* x = X + ((image * s.Height + top + ky) * s.Width + left + firstX) * channels + c;
                         for (nint kx = firstX; kx < endX; kx++, x += channels)
                         {
-                            V v = Load<V>(x, lanes), number = Equal(v, v), greater = Greater(v, max), here = Broadcast<V>(ky * s.Kernel + kx);
+                            V v = Load<V>(x, lanes), here = Broadcast<V>(ky * s.Kernel + kx);
+                            V number = Equal(v, v), greater = Greater(v, max);
                             max = Select(number, Select(greater, v, max), v);
                             tap = Select(number, Select(greater, here, tap), here);
                         }
