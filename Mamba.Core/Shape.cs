@@ -8,6 +8,9 @@ public readonly struct Shape : IEquatable<Shape>
     /// <summary>The most dimensions a tensor has.</summary>
     public const int MaxRank = 6;
 
+    /// <summary>The most elements that a tensor has: what a pinned array holds, less what its alignment takes.</summary>
+    internal const int MaxCount = 0x7FFFFFC7 - 64;
+
     private readonly Extents _extents;
 
     /// <summary>A shape of the given extents; none at all is a scalar's.</summary>
@@ -23,7 +26,8 @@ public readonly struct Shape : IEquatable<Shape>
             _extents[i] = extents[i];
             count = Math.Min(count * extents[i], long.MaxValue / int.MaxValue);
         }
-        if (count > Array.MaxLength - 64) throw new ShapeException("Shape", $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds");
+        if (count > MaxCount)
+            throw new ShapeException("Shape", $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds");
         Rank = extents.Length;
         Count = (int)count;
     }
@@ -50,15 +54,25 @@ public readonly struct Shape : IEquatable<Shape>
     /// <param name="i">The dimension.</param>
     public int this[Index i] => this[i.GetOffset(Rank)];
 
+    /// <summary>The product of the extents [from, to): of these alone it may be larger than any tensor where another is 0.</summary>
+    internal long Product(int from, int to)
+    {
+        long product = 1;
+        for (int i = from; i < to; i++) product = Math.Min(product * _extents[i], long.MaxValue / int.MaxValue);
+        return product;
+    }
+
     /// <summary>This shape with the extent of one dimension replaced.</summary>
     /// <param name="i">The dimension; -1 is the last.</param>
     /// <param name="extent">Its new extent.</param>
     /// <returns>The new shape.</returns>
     public Shape With(int i, int extent)
     {
+        int index = i < 0 ? i + Rank : i;
+        if ((uint)index >= (uint)Rank) throw new ShapeException("Shape", $"no dimension {i} in {this}");
         Span<int> extents = stackalloc int[Rank];
         CopyTo(extents);
-        extents[i < 0 ? i + Rank : i] = extent;
+        extents[index] = extent;
         return new Shape(extents);
     }
 

@@ -139,7 +139,11 @@ public readonly struct Tape : IDisposable
     /// <param name="outputs">Results of recorded operators.</param>
     /// <param name="cotangents">The weights of their elements, in the same shapes.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    /// <exception cref="InvalidOperationException">An output does not depend on any leaf that requires a gradient.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this
+    /// one. Tapes of
+    /// several threads must not share leaves that require gradients: give each thread leaves of its own.
+    /// </exception>
     public void Backward(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents)
     {
         Recording recording = Live;
@@ -154,12 +158,14 @@ public readonly struct Tape : IDisposable
         }
 
         s_current = null; // what backward passes compute is not recorded
+        GradientCell.BeginPass();
         try
         {
             recording.WalkBack();
         }
         finally
         {
+            GradientCell.EndPass();
             s_current = recording;
         }
     }
@@ -181,6 +187,16 @@ public readonly struct Tape : IDisposable
     public void Dispose()
     {
         if (IsOpen) s_current = _recording.Close();
+    }
+
+    /// <summary>Until disposed, the operators of this thread are not recorded.</summary>
+    internal readonly struct Paused : IDisposable
+    {
+        private readonly Recording? _recording;
+
+        public Paused() => (_recording, s_current) = (s_current, null);
+
+        public void Dispose() => s_current = _recording;
     }
 
     /// <summary>The steps of an open tape. Closed ones are used again, so that opening a tape allocates nothing.</summary>

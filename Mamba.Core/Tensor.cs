@@ -115,8 +115,12 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <exception cref="ShapeException">The numbers of elements differ.</exception>
     public Tensor Reshape(params ReadOnlySpan<int> shape)
     {
-        Span<int> extents = stackalloc int[shape.Length];
+        Check.That(
+            shape.Length <= Core.Shape.MaxRank, "Tensor.Reshape",
+            $"{shape.Length} dimensions; at most {Core.Shape.MaxRank} are supported");
+        Span<int> extents = stackalloc int[Core.Shape.MaxRank];
         shape.CopyTo(extents);
+        extents = extents[..shape.Length];
         int unknown = shape.IndexOf(-1);
         if (unknown >= 0)
         {
@@ -141,7 +145,9 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <exception cref="ShapeException">The range is not inside dimension 0.</exception>
     public Tensor Rows(int start, int count)
     {
-        Check.That(Shape.Rank > 0 && start >= 0 && count >= 0 && start <= Shape[0] - count, "Tensor.Rows", $"[{start}, {start + count}) of {Shape}");
+        Check.That(
+            Shape.Rank > 0 && start >= 0 && count >= 0 && start <= Shape[0] - count, "Tensor.Rows",
+            $"[{start}, {(long)start + count}) of {Shape}");
         int row = Shape[0] == 0 ? 0 : Count / Shape[0];
         return View(Shape.With(0, count), start * row, null);
     }
@@ -190,6 +196,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     public GradSlot OpenGrad()
     {
         GradientCell cell = Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.");
+        cell.Claim();
         if (cell.Value is not { } gradient)
         {
             using MemoryScope _ = MemoryScope.Suspend();

@@ -19,33 +19,59 @@ public static unsafe class Workers
     private static readonly Lock s_gate = new();
     private static readonly List<Worker> s_workers = [];
     private static int s_count = Environment.ProcessorCount;
+    private static long s_allocated;
 
+    // Whether this thread is at work on a kernel shared among threads: what it starts meanwhile it does alone.
     [ThreadStatic]
     private static bool s_inside;
+
+    // Whether this thread is in a body that a caller of ForEach or For gave.
+    [ThreadStatic]
+    private static bool s_inBody;
 
     private static Job? s_job;
 
     /// <summary>Threads that take part, the caller included; at first the number of processors. It changes speed, never results.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Less than 1 or more than 1024.</exception>
+    /// <exception cref="InvalidOperationException">Set inside a body of <see cref="ForEach"/> or <see cref="For{TState}"/>.</exception>
     public static int Count
     {
-        get => s_count;
+        get => Volatile.Read(ref s_count);
         set
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 1024);
-            lock (s_gate) s_count = value;
+            if (s_inBody || s_inside)
+                throw new InvalidOperationException(
+                    "Workers.Count cannot be set inside a body that the workers run; "
+                    + "set it before Workers.ForEach or Workers.For is called.");
+            Volatile.Write(ref s_count, value); // kernels under way go on as they began
         }
     }
+
+    /// <summary>
+    /// Bytes that helping threads have allocated, counted while <see cref="CountsAllocations"/> is set: for tests, as other threads have
+    /// timers of their own.
+    /// </summary>
+    internal static long AllocatedByHelpers => Volatile.Read(ref s_allocated);
+
+    /// <summary>Whether to count what helping threads allocate.</summary>
+    internal static bool CountsAllocations { get; set; }
 
     /// <summary>
     /// Runs body(state, i) for each i below a count, shared among the threads. Operators called inside run on the thread that calls them: for many small,
     /// independent pieces of work, such as images for a small model, that is faster than sharing each operator. It allocates nothing.
     /// </summary>
+    /// <remarks>
+    /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). A body that calls <see cref="ForEach"/> or
+    /// <see cref="For{TState}"/> runs that alone. A tape sees the operators of its own thread only, so under one the call is refused.
+    /// </remarks>
     /// <typeparam name="TState">What the body reads.</typeparam>
     /// <param name="count">How many.</param>
     /// <param name="state">What the body reads.</param>
     /// <param name="body">Called once for each i, on any of the threads; an exception of one call ends the others, and is thrown on.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The count is negative.</exception>
+    /// <exception cref="InvalidOperationException">A tape is open on this thread.</exception>
     /// <example><code>
     /// Workers.ForEach(images.Length, (segmenter, images, masks), static (s, i) => s.segmenter.Segment(s.images[i], s.masks[i]));
     /// </code></example>
@@ -53,30 +79,106 @@ public static unsafe class Workers
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentNullException.ThrowIfNull(body);
+        if (Tape.IsRecording)
+            throw new InvalidOperationException(
+                "Workers.ForEach: a tape is open on this thread, and would record the bodies that run here but not those on other threads. "
+                + "Call the bodies in a loop, or open a tape inside each body.");
         // A local of this frame stands still while For runs, and the collector sees it through the frame.
         (TState State, Action<TState, int> Body) context = (state, body);
         For(count, 1, &Call<TState>, Unsafe.AsPointer(ref context));
     }
 
+    /// <summary>
+    /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: what an operator of your own
+    /// needs to be parallel. It
+    /// allocates nothing where the body is a static lambda.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// All pieces have <paramref name="grain"/> items, but for the last, which may have fewer; piece number begin / grain is always the
+    /// same. Which thread
+    /// does a piece, and when, is not determined. So results are the same at any number of threads if each piece writes to places of its
+    /// own, if a sum over
+    /// pieces is kept a piece and added up afterwards in order, and if the grain follows from shapes alone, never from <see cref="Count"/>.
+    /// </para>
+    /// <para>
+    /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). Inside a body nothing is recorded, whatever
+    /// tape is open: push the
+    /// step of the whole operator after the call. A body that calls <see cref="For{TState}"/> or <see cref="ForEach"/> runs that alone.
+    /// </para>
+    /// </remarks>
+    /// <typeparam name="TState">What the body reads: tensors, sizes, arrays.</typeparam>
+    /// <param name="count">How many items.</param>
+    /// <param name="grain">Items of a piece: some tens of microseconds of work.</param>
+    /// <param name="state">What the body reads.</param>
+    /// <param name="body">Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown
+    /// on.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The count is negative, or the grain not positive.</exception>
+    /// <example><code>
+    /// Workers.For(x.Count, 8192, (x, y), static (s, begin, end) =>
+    /// {
+    ///     for (long i = begin; i &lt; end; i++) s.y.Span[(int)i] = MathF.Cbrt(s.x.Span[(int)i]);
+    /// });
+    /// </code></example>
+    public static void For<TState>(long count, long grain, TState state, Action<TState, long, long> body)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(grain);
+        ArgumentNullException.ThrowIfNull(body);
+        (TState State, Action<TState, long, long> Body) context = (state, body);
+        using Tape.Paused _ = new();
+        For((nint)count, (nint)Math.Min(grain, Math.Max(1, count)), &CallPiece<TState>, Unsafe.AsPointer(ref context));
+    }
+
     private static void Call<TState>(void* context, nint begin, nint end)
     {
         ref (TState State, Action<TState, int> Body) call = ref Unsafe.AsRef<(TState, Action<TState, int>)>(context);
-        for (nint i = begin; i < end; i++) call.Body(call.State, (int)i);
+        bool outer = s_inBody;
+        s_inBody = true;
+        try
+        {
+            for (nint i = begin; i < end; i++) call.Body(call.State, (int)i);
+        }
+        finally
+        {
+            s_inBody = outer;
+        }
+    }
+
+    private static void CallPiece<TState>(void* context, nint begin, nint end)
+    {
+        ref (TState State, Action<TState, long, long> Body) call = ref Unsafe.AsRef<(TState, Action<TState, long, long>)>(context);
+        bool outer = s_inBody;
+        s_inBody = true;
+        try
+        {
+            call.Body(call.State, begin, end);
+        }
+        finally
+        {
+            s_inBody = outer;
+        }
     }
 
     /// <summary>Runs body(context, begin, end) over [0, count) in chunks of grain.</summary>
     internal static void For(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context)
     {
         grain = Math.Max(1, grain);
-        if (count <= grain || s_count == 1 || s_inside || !s_gate.TryEnter())
+        int threads = s_count;
+        if (count <= grain || threads == 1 || s_inside || !s_gate.TryEnter())
         {
-            for (nint begin = 0; begin < count; begin += grain) body(context, begin, Math.Min(count, begin + grain));
+            for (nint begin = 0; begin < count;)
+            {
+                nint end = count - begin <= grain ? count : begin + grain;
+                body(context, begin, end);
+                begin = end;
+            }
             return;
         }
         try
         {
-            nint chunks = Launch.CeilDiv(count, grain);
-            int helpers = (int)Math.Min(s_count, chunks) - 1;
+            nint chunks = (count - 1) / grain + 1;
+            int helpers = (int)Math.Min(threads, chunks) - 1;
             while (s_workers.Count < helpers) s_workers.Add(new Worker());
             Job job = s_job ??= new Job();
             job.Open(count, grain, chunks, body, context);
@@ -113,6 +215,7 @@ public static unsafe class Workers
         private delegate*<void*, nint, nint, void> _body;
         private void* _context;
         private long _chunks, _taken, _atFront, _atBack;
+        private VectorWidth? _width;
         private int _helpers = Closed;
         private ExceptionDispatchInfo? _failure;
 
@@ -123,6 +226,7 @@ public static unsafe class Workers
             _body = body;
             _context = context;
             _chunks = chunks;
+            _width = Isa.Forced;
             (_taken, _atFront, _atBack) = (0, 0, 0);
             _failure = null;
             Volatile.Write(ref _helpers, 0);
@@ -140,7 +244,8 @@ public static unsafe class Workers
                 while (Interlocked.Increment(ref _taken) <= _chunks)
                 {
                     long chunk = caller ? _atFront++ : _chunks - Interlocked.Increment(ref _atBack);
-                    _body(_context, (nint)(chunk * _grain), (nint)Math.Min(_count, (chunk + 1) * _grain));
+                    long begin = chunk * _grain;
+                    _body(_context, (nint)begin, (nint)(_count - begin <= _grain ? _count : begin + _grain));
                 }
             }
             catch (Exception e)
@@ -160,7 +265,10 @@ public static unsafe class Workers
                     seen = before;
                     continue;
                 }
+                Isa.Forced = _width;
+                long allocated = CountsAllocations ? GC.GetAllocatedBytesForCurrentThread() : 0;
                 Work(caller: false);
+                if (CountsAllocations) Interlocked.Add(ref s_allocated, GC.GetAllocatedBytesForCurrentThread() - allocated);
                 Interlocked.Decrement(ref _helpers);
                 return;
             }

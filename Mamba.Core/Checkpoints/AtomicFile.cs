@@ -5,9 +5,10 @@ public static class AtomicFile
 {
     private const string Temporary = ".tmp";
 
-    /// <summary>
-    /// Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.
-    /// </summary>
+    private static readonly Lock s_renaming = new();
+    private static long s_writes;
+
+    /// <summary>Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.</summary>
     /// <param name="folder">The folder; those in it are swept, too.</param>
     /// <exception cref="CheckpointException">One cannot be removed.</exception>
     public static void Sweep(string folder)
@@ -23,13 +24,18 @@ public static class AtomicFile
         }
     }
 
-    /// <summary>Writes to a temporary file beside the target, flushes it to disk and renames it over the target.</summary>
+    /// <summary>
+    /// Writes to a temporary file beside the target, flushes it to disk and renames it over the target. Several threads or processes may
+    /// write to one path at
+    /// a time: the file is then one of those written, whole.
+    /// </summary>
     /// <param name="path">The target; one that exists is replaced.</param>
     /// <param name="write">Writes the content.</param>
     /// <exception cref="CheckpointException">The file cannot be written; the target is as it was, and no temporary file stays.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        string temporary = $"{path}.{Environment.ProcessId}{Temporary}";
+        // The process and the write: threads that save to one path must not meet in one temporary file.
+        string temporary = FormattableString.Invariant($"{path}.{Environment.ProcessId}.{Interlocked.Increment(ref s_writes)}{Temporary}");
         try
         {
             using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))
@@ -37,7 +43,7 @@ public static class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: true);
             }
-            File.Move(temporary, path, overwrite: true);
+            lock (s_renaming) File.Move(temporary, path, overwrite: true); // Windows refuses two at a time
         }
         catch (Exception e)
         {

@@ -34,6 +34,7 @@ internal static class BufferPool
     }
 
     /// <summary>An uninitialised buffer of at least <paramref name="length"/> floats.</summary>
+    /// <exception cref="ShapeException">More than an array holds.</exception>
     public static Buffer Rent(int length)
     {
         int capacity = ClassOf(length);
@@ -89,11 +90,16 @@ internal static class BufferPool
         return stalest!.Drop();
     }
 
-    private static int ClassOf(int length)
+    /// <summary>
+    /// The capacity of the buffers that serve a length, at most <see cref="Shape.MaxCount"/>: never less than the length.
+    /// </summary>
+    /// <exception cref="ShapeException">The length is more than that.</exception>
+    internal static int ClassOf(int length)
     {
+        Check.Size(length, "BufferPool", "a buffer");
         if (length <= Smallest) return Smallest;
         int step = Math.Max(Smallest, (1 << BitOperations.Log2((uint)length)) / ClassesPerOctave);
-        return (int)Math.Min(Array.MaxLength - Smallest, ((long)length + step - 1) / step * step);
+        return (int)Math.Min(Shape.MaxCount, ((long)length + step - 1) / step * step);
     }
 
     /// <summary>The buffers of one size that wait.</summary>

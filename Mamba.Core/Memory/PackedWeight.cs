@@ -14,7 +14,7 @@ internal readonly unsafe ref struct PackedWeight
         where TPacking : struct, IWeightPacking, IEquatable<TPacking>
     {
         if (weight.Forms is { } forms) return new PackedWeight(forms.Get(weight, packing), rented: false);
-        Buffer buffer = BufferPool.Rent(checked((int)packing.Size));
+        Buffer buffer = BufferPool.Rent(Check.Size(packing.Size, "PackedWeight", "a packed weight"));
         packing.Pack(weight.Pointer, buffer.Pointer);
         return new PackedWeight(buffer, rented: true);
     }
@@ -38,7 +38,7 @@ internal sealed unsafe class PackedForms
         lock (_gate)
         {
             if (Find(source, packing) is { } meanwhile) return meanwhile;
-            Buffer buffer = new(checked((int)packing.Size));
+            Buffer buffer = new(Check.Size(packing.Size, "PackedWeight", "a packed weight"));
             packing.Pack(source, buffer.Pointer);
             Volatile.Write(ref _newest, new Entry<TPacking>((nint)source, packing, buffer, _newest));
             return buffer;

@@ -3,7 +3,7 @@ namespace Mamba.Core.Memory;
 /// <summary>Pooled, uninitialised numbers for the time of one operator. No numbers have no memory, and a null pointer.</summary>
 internal readonly unsafe ref struct Scratch(nint length)
 {
-    private readonly Buffer? _buffer = length > 0 ? BufferPool.Rent(checked((int)length)) : null;
+    private readonly Buffer? _buffer = length == 0 ? null : BufferPool.Rent(Check.Size(length, "Scratch", "working memory"));
 
     public float* Pointer => _buffer is { } buffer ? buffer.Pointer : null;
 

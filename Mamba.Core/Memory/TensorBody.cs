@@ -6,8 +6,7 @@ namespace Mamba.Core.Memory;
 /// </summary>
 internal sealed class TensorBody
 {
-    // More than any model's training step makes; it bounds what gathers on a thread that only disposes of what others make.
-    private const int MostSpare = 1 << 16;
+    private static readonly Recycler<TensorBody> s_spare = new();
 
     [ThreadStatic]
     private static Recycling? s_recycling;
@@ -46,7 +45,7 @@ internal sealed class TensorBody
     /// <summary>A body for a tensor of this thread.</summary>
     public static TensorBody Rent(Shape shape, Buffer buffer, int offset)
     {
-        if (s_recycling is not { } recycling || !recycling.Spare.TryPop(out TensorBody? body)) body = new TensorBody();
+        if (!s_spare.TryTake((s_recycling ??= new Recycling()).Spare, out TensorBody? body)) body = new TensorBody();
         (body.Shape, body._buffer, body.Offset) = (shape, buffer, offset);
         (body._references, body._disposed) = (1, false);
         return body;
@@ -112,7 +111,7 @@ internal sealed class TensorBody
         Lease++;
         _waits = false;
         (Gradient, Forms, Source) = (null, null, null);
-        if (recycling.Spare.Count < MostSpare) recycling.Spare.Push(this);
+        s_spare.Put(recycling.Spare, this);
     }
 
     /// <summary>A thread's bodies that are free, and those that will be when no tape is open.</summary>

@@ -12,11 +12,12 @@ internal sealed class WhileFrozen<T>(Tensor weight, Func<T> derive)
     {
         value = default!;
         if (weight.Forms is not { } frozen || Tape.IsRecording) return false;
-        Kept? kept = _kept;
+        Kept? kept = Volatile.Read(ref _kept);
         if (kept?.Of != frozen)
         {
             using MemoryScope _ = MemoryScope.Suspend();
-            _kept = kept = new Kept(frozen, derive());
+            kept = new Kept(frozen, derive());
+            Volatile.Write(ref _kept, kept); // whole before another thread sees it, on ARM, too
         }
         value = kept.Value;
         return true;

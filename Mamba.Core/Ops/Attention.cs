@@ -25,15 +25,18 @@ public static unsafe partial class Ops
     /// <param name="k">(B, Lk, Heads Dh).</param>
     /// <param name="v">(B, Lk, Heads Dv).</param>
     /// <param name="heads">How many heads; it divides the widths.</param>
-    /// <returns>(B, Lq, Heads Dv).</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <returns>(B, Lq, Heads Dv); zeros where there are no keys.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together, or heads have no width.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no heads.</exception>
     public static Tensor Attention(Tensor q, Tensor k, Tensor v, int heads)
     {
+        Check.Positive(heads, "Attention", nameof(heads));
         Check.Rank(q, 3, "Attention", "q (B, Lq, Heads Dh)");
         bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0] && v.Shape[1] == k.Shape[1]
-            && k.Shape[2] == q.Shape[2] && k.Count > 0 && heads > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
+            && k.Shape[2] == q.Shape[2] && q.Shape[2] > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
         Check.That(fits, "Attention", $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv)");
         int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2];
+        if (lk == 0 || (long)batch * lq * widthV == 0) return Independent(Tensor.Zeros(batch, lq, widthV), q, k, v);
         AttentionShape s = new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV);
         (Tensor y, Tensor? weights) = Attend(s, q.Pointer, k.Pointer, v.Pointer, Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad));
         if (Tape.Needs(q, k, v))
@@ -42,6 +45,9 @@ public static unsafe partial class Ops
                 (Tensor q, Tensor k, Tensor v, Tensor? weights, AttentionShape s) = context;
                 // Opened in the order in which the kernel writes: q, k and v may be one tensor.
                 GradSlot? dv = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
+                // Where q and k are one tensor and v is another, dK of the first block of queries reaches rows that dQ has not written yet.
+                bool shared = dq is { Accumulate: false } first && dk is { } second && first.Pointer == second.Pointer;
+                if (shared) dq!.Value.Span.Clear();
                 Launch.Run(
                     new AttentionBackward
                     {
@@ -54,7 +60,7 @@ public static unsafe partial class Ops
                         Dq = dq is { } slotQ ? slotQ.Pointer : null,
                         Dk = dk is { } slotK ? slotK.Pointer : null,
                         Dv = dv is { } slotV ? slotV.Pointer : null,
-                        AddQ = dq is { Accumulate: true },
+                        AddQ = shared || dq is { Accumulate: true },
                         AddK = dk is { Accumulate: true },
                         AddV = dv is { Accumulate: true },
                     },
@@ -67,12 +73,17 @@ public static unsafe partial class Ops
     /// <param name="qkv">(B, L, 3 Heads Dh).</param>
     /// <param name="heads">How many heads; three times it divides the width.</param>
     /// <returns>(B, L, Heads Dh).</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ShapeException">The shapes do not fit together, or heads have no width.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no heads.</exception>
     public static Tensor SelfAttention(Tensor qkv, int heads)
     {
+        Check.Positive(heads, "SelfAttention", nameof(heads));
         Check.Rank(qkv, 3, "SelfAttention", "(B, L, 3 Heads Dh)");
-        Check.That(heads > 0 && qkv.Shape[2] % (3 * heads) == 0 && qkv.Count > 0, "SelfAttention", $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
+        Check.That(
+            qkv.Shape[2] % (3L * heads) == 0 && qkv.Shape[2] > 0, "SelfAttention",
+            $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
         int length = qkv.Shape[1], row = qkv.Shape[2], inner = row / 3;
+        if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv);
         AttentionShape s = new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row);
         (Tensor y, Tensor? weights) = Attend(s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, Tape.IsRecording && qkv.NeedsGrad);
         if (Tape.Needs(qkv))
@@ -114,7 +125,8 @@ public static unsafe partial class Ops
 
     private static Tensor SoftmaxOf(Tensor x, bool logarithm)
     {
-        Check.That(x.Shape.Rank >= 1 && x.Shape[-1] > 0, logarithm ? "LogSoftmax" : "Softmax", $"input {x.Shape}; expected (..., C) with C > 0");
+        Check.That(x.Shape.Rank >= 1, logarithm ? "LogSoftmax" : "Softmax", $"input {x.Shape}; expected (..., C)");
+        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x);
         int columns = x.Shape[-1];
         nint rows = x.Count / columns, grain = Math.Max(1, SoftmaxElementsPerChunk / columns);
         Tensor y = Tensor.Empty(x.Shape);

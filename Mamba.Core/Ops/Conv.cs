@@ -62,16 +62,20 @@ public static unsafe partial class Ops
         Shape w = weight.Shape;
         Check.That(w[0] == x.Shape[3] && stride > 0 && padding >= 0, "ConvTranspose2d", $"input {x.Shape}, weight {w}, stride {stride}, padding {padding}; expected (B, H, W, Cin) and (Cin, Cout, Kh, Kw)");
         Check.Extents(bias, "ConvTranspose2d", "bias", w[1]);
-        Check.That(x.Count > 0 && weight.Count > 0, "ConvTranspose2d", $"input {x.Shape} and weight {w}; expected none to be empty");
+        Check.That(
+            x.Shape.Product(1, 4) > 0 && weight.Count > 0, "ConvTranspose2d",
+            $"input {x.Shape} and weight {w}; expected none to be empty, but for the batch");
         long outHeight = (x.Shape[1] - 1L) * stride - 2L * padding + w[2], outWidth = (x.Shape[2] - 1L) * stride - 2L * padding + w[3];
         Check.That(
-            outHeight is > 0 and <= int.MaxValue && outWidth is > 0 and <= int.MaxValue, "ConvTranspose2d",
+            outHeight > 0 && outHeight + 2L * padding <= int.MaxValue && outWidth > 0 && outWidth + 2L * padding <= int.MaxValue,
+            "ConvTranspose2d",
             $"input {x.Shape}, weight {w}, stride {stride}, padding {padding} give an output of {outHeight} x {outWidth}");
         int height = (int)outHeight, width = (int)outWidth;
 
         // Seen from the other side: a convolution whose input is this output.
         ConvShape s = new(x.Shape[0], height, width, w[1], x.Shape[1], x.Shape[2], w[0], w[2], w[3], stride, stride, padding, padding, 1, 1, 1);
         Tensor y = Tensor.Empty(s.Batch, height, width, w[1]);
+        if (s.Batch == 0) return Independent(y, x, weight, bias);
         SpreadColumns(s, x.Pointer, weight, bias is null ? null : bias.Pointer, y.Pointer, add: false);
         MultiplyAdds.Add(s.MultiplyAdds);
 
@@ -100,18 +104,23 @@ public static unsafe partial class Ops
     {
         Shape w = weight.Shape;
         Check.That(
-            groups > 0 && strideX > 0 && paddingX >= 0 && dilationX > 0 && x.Shape[3] == (long)w[1] * groups && w[0] % groups == 0 && x.Count > 0 && weight.Count > 0, name,
-            $"input {x.Shape}, weight {w}, stride {strideX}, padding {paddingX}, dilation {dilationX}, groups {groups}; expected channels last and weight (Cout, Cin / groups, ...), none empty");
+            groups > 0 && strideX > 0 && paddingX >= 0 && dilationX > 0 && x.Shape[3] == (long)w[1] * groups && w[0] % groups == 0
+            && x.Shape.Product(1, 4) > 0 && weight.Count > 0, name,
+            $"input {x.Shape}, weight {w}, stride {strideX}, padding {paddingX}, dilation {dilationX}, groups {groups}; "
+            + $"expected channels last and weight (Cout, Cin / groups, ...), none empty but for the batch");
         Check.Extents(bias, name, "bias", w[0]);
-        long roomY = x.Shape[1] + 2L * paddingY - (dilationY * (w[2] - 1L) + 1), roomX = x.Shape[2] + 2L * paddingX - (dilationX * (w[3] - 1L) + 1);
+        // The padded image within 31 bits: no place in it, nor a tap of a window inside it, overflows an int.
+        long paddedY = x.Shape[1] + 2L * paddingY, paddedX = x.Shape[2] + 2L * paddingX;
+        long roomY = paddedY - (dilationY * (w[2] - 1L) + 1), roomX = paddedX - (dilationX * (w[3] - 1L) + 1);
         Check.That(
-            roomY is >= 0 and < int.MaxValue && roomX is >= 0 and < int.MaxValue, name,
+            roomY >= 0 && paddedY <= int.MaxValue && roomX >= 0 && paddedX <= int.MaxValue, name,
             $"input {x.Shape} with padding {paddingX} and the window of weight {w} with dilation {dilationX}; expected the window to fit");
         int height = (int)(roomY / strideY) + 1, width = (int)(roomX / strideX) + 1;
 
         ConvShape s = new(
             x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], height, width, w[0], w[2], w[3], strideY, strideX, paddingY, paddingX, dilationY, dilationX, groups);
         Tensor y = Tensor.Empty(s.Batch, height, width, s.Cout);
+        if (s.Batch == 0) return Independent(y, x, weight, bias);
         float* b = bias is null ? null : bias.Pointer;
         bool depthwise = groups == s.Cin && groups > 1;
         if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
@@ -203,7 +212,7 @@ public static unsafe partial class Ops
         Gemm.RunPacked(pixels, columns, s.Cout, new Matrix(small, s.Cout), packed.Pointer, rows.Pointer, columns, default, width);
         Launch.Run(
             new Col2Im { Shape = s, Columns = rows.Pointer, Bias = bias, Image = large, Add = add }, (nint)s.Batch * s.Height,
-            Math.Max(1, 4096 / Math.Max(1, s.Width * s.Cin)));
+            Math.Max(1, 4096 / Math.Max(1, (nint)s.Width * s.Cin)));
     }
 
     private static void BiasGradient(Tensor? bias, Tensor dy, int channels)

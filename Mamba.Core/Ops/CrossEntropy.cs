@@ -11,14 +11,18 @@ public static unsafe partial class Ops
     /// <param name="logits">(B, Classes).</param>
     /// <param name="target">B class indices.</param>
     /// <param name="labelSmoothing">s, from 0 to 1.</param>
-    /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together, an index is no class, or the smoothing is out of range.</exception>
+    /// <returns>A scalar; NaN for a batch of none, as in PyTorch.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together, or there are no classes.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is no class, or the smoothing is not in [0, 1].</exception>
     public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing = 0f)
     {
         Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
         int batch = logits.Shape[0], classes = logits.Shape[1];
         Check.That(target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
-        foreach (int t in target) Check.That((uint)t < (uint)classes, "CrossEntropy", $"target {t} is no class; expected 0 to {classes - 1}");
+        foreach (int t in target)
+            if ((uint)t >= (uint)classes)
+                throw new ArgumentOutOfRangeException(
+                    nameof(target), t, $"CrossEntropy: target {t} is no class; expected 0 to {classes - 1}.");
         Tensor oneHot = Tensor.Zeros(batch, classes);
         for (int b = 0; b < batch; b++) oneHot.Span[b * classes + target[b]] = 1f;
         return CrossEntropy(logits, oneHot, labelSmoothing);
@@ -28,14 +32,20 @@ public static unsafe partial class Ops
     /// <param name="logits">(B, Classes).</param>
     /// <param name="target">(B, Classes): a distribution a row, for instance of two mixed images. It gets no gradient.</param>
     /// <param name="labelSmoothing">s, from 0 to 1.</param>
-    /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes differ, or the smoothing is out of range.</exception>
+    /// <returns>A scalar; NaN for a batch of none, as in PyTorch.</returns>
+    /// <exception cref="ShapeException">The shapes differ, or there are no classes.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The smoothing is not in [0, 1].</exception>
     public static Tensor CrossEntropy(Tensor logits, Tensor target, float labelSmoothing = 0f)
     {
         Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
         int batch = logits.Shape[0], classes = logits.Shape[1];
-        Check.That(batch > 0 && classes > 0 && target.Shape == logits.Shape, "CrossEntropy", $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes");
-        Check.That(labelSmoothing is >= 0f and <= 1f, "CrossEntropy", $"label smoothing {labelSmoothing}; expected 0 to 1");
+        Check.That(
+            classes > 0 && target.Shape == logits.Shape, "CrossEntropy",
+            $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes with classes");
+        if (labelSmoothing is not (>= 0f and <= 1f))
+            throw new ArgumentOutOfRangeException(
+                nameof(labelSmoothing), labelSmoothing, $"CrossEntropy: label smoothing {labelSmoothing}; expected 0 to 1.");
+        if (batch == 0) return Independent(Tensor.Full(float.NaN), logits);
 
         // The gradient, softmax (times the sum of the target) minus target over B, comes almost for free with the loss; it is kept in place of the softmax.
         Tensor gradient = LogSoftmaxValues(logits);
@@ -50,7 +60,8 @@ public static unsafe partial class Ops
             for (int c = 0; c < classes; c++)
             {
                 float weight = off + (1f - labelSmoothing) * truth[c];
-                if (weight != 0f) loss -= (double)weight * row[c]; // 0 times a probability that underflowed is 0, not NaN
+                // 0 times a probability that underflowed is 0, not NaN; a row with NaN in it is NaN.
+                if (weight != 0f || float.IsNaN(row[c])) loss -= (double)weight * row[c];
                 row[c] = (mass * MathF.Exp(row[c]) - weight) / batch;
             }
         }

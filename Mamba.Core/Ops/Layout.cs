@@ -20,7 +20,8 @@ public static unsafe partial class Ops
     {
         Check.That(parts.Length > 0, "Concat", $"no tensors given");
         Shape first = parts[0].Shape;
-        int dimension = Axis(first, axis, "Concat"), total = 0;
+        int dimension = Axis(first, axis, "Concat");
+        long total = 0;
         foreach (Tensor part in parts)
         {
             Check.That(
@@ -28,9 +29,9 @@ public static unsafe partial class Ops
                 $"shapes {first} and {part.Shape} differ outside dimension {dimension}");
             total += part.Shape[dimension];
         }
-        Tensor y = Tensor.Empty(first.With(dimension, total));
+        Tensor y = Tensor.Empty(first.With(dimension, Check.Size(total, "Concat", "an extent")));
         (nint outer, nint inner) = Around(first, dimension);
-        JoinStep join = new(new TensorList(parts), dimension, outer, inner, total * inner);
+        JoinStep join = new(new TensorList(parts), dimension, outer, inner, (nint)total * inner);
         join.Forward(y);
         if (!Tape.Needs(parts)) return y;
         bool recomputable = false;
@@ -94,7 +95,9 @@ public static unsafe partial class Ops
     public static Tensor Slice(Tensor x, int axis, int start, int count)
     {
         int dimension = Axis(x.Shape, axis, "Slice"), extent = x.Shape[dimension];
-        Check.That(start >= 0 && count >= 0 && start <= extent - count, "Slice", $"[{start}, {start + count}) of dimension {dimension} of {x.Shape}");
+        Check.That(
+            start >= 0 && count >= 0 && start <= extent - count, "Slice",
+            $"[{start}, {(long)start + count}) of dimension {dimension} of {x.Shape}");
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint row = extent * inner, length = count * inner, offset = start * inner;
         Tensor y = dimension == 0 ? x.Rows(start, count) : Tensor.Empty(x.Shape.With(dimension, count));
@@ -112,15 +115,18 @@ public static unsafe partial class Ops
 
     /// <summary>Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.</summary>
     /// <param name="x">(..., sum of the extents).</param>
-    /// <param name="extents">The last extents of the parts.</param>
+    /// <param name="extents">The last extents of the parts; they may be 0.</param>
     /// <returns>(..., extent) for each.</returns>
     /// <exception cref="ShapeException">The extents do not add up to x's last.</exception>
     public static TensorList Split(Tensor x, params ReadOnlySpan<int> extents)
     {
-        int row = Axis(x.Shape, -1, "Split") is var last ? x.Shape[last] : 0, sum = 0;
+        int row = x.Shape[Axis(x.Shape, -1, "Split")];
+        long sum = 0;
         foreach (int extent in extents) sum += extent;
-        Check.That(sum == row && extents.Length > 0 && !extents.ContainsAnyInRange(int.MinValue, 0), "Split", $"{x.Shape} into ({string.Join(", ", extents.ToArray())}); expected positive extents that add up to the last");
-        int rows = x.Count / row;
+        Check.That(
+            sum == row && extents.Length > 0 && !extents.ContainsAnyInRange(int.MinValue, -1), "Split",
+            $"{x.Shape} into ({string.Join(", ", extents.ToArray())}); expected extents of at least 0 that add up to the last");
+        int rows = row == 0 ? 0 : x.Count / row;
         TensorList parts = new();
         for (int i = 0, from = 0; i < extents.Length; from += extents[i++])
         {

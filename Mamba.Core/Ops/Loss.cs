@@ -8,16 +8,16 @@ public static unsafe partial class Ops
 {
     /// <summary>Mean binary cross-entropy of probabilities; logarithms count as at least -100, as in PyTorch.</summary>
     /// <param name="probabilities">Any shape, in [0, 1].</param>
-    /// <param name="target">The same shape, in [0, 1].</param>
-    /// <returns>A scalar.</returns>
+    /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
+    /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor BinaryCrossEntropy(Tensor probabilities, Tensor target) =>
         MaskLoss("BinaryCrossEntropy", probabilities, target, logits: false, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
     /// <summary>Mean binary cross-entropy of logits.</summary>
     /// <param name="logits">Any shape.</param>
-    /// <param name="target">The same shape, in [0, 1].</param>
-    /// <returns>A scalar.</returns>
+    /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
+    /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor BinaryCrossEntropyWithLogits(Tensor logits, Tensor target) =>
         MaskLoss("BinaryCrossEntropyWithLogits", logits, target, logits: true, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
@@ -27,10 +27,10 @@ public static unsafe partial class Ops
     /// UMambaBots.
     /// </summary>
     /// <param name="logits">(B, ...).</param>
-    /// <param name="target">The same shape, 0 or 1.</param>
+    /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
     /// <param name="smooth">s.</param>
     /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ShapeException">The shapes differ, or there are no elements.</exception>
     public static Tensor DiceWithLogits(Tensor logits, Tensor target, float smooth = 100f) =>
         MaskLoss("DiceWithLogits", logits, target, logits: true, pooled: true, smooth, cross: 0f, dice: 1f);
 
@@ -39,19 +39,20 @@ public static unsafe partial class Ops
     /// paper's loss for the UL family.
     /// </summary>
     /// <param name="probabilities">(B, ...), in [0, 1].</param>
-    /// <param name="target">The same shape, 0 or 1.</param>
+    /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
     /// <param name="smooth">s.</param>
     /// <param name="bceWeight">Weight of the cross-entropy.</param>
     /// <param name="diceWeight">Weight of the Dice part.</param>
     /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ShapeException">The shapes differ, or there are no elements.</exception>
     public static Tensor BceDice(Tensor probabilities, Tensor target, float smooth = 1f, float bceWeight = 1f, float diceWeight = 1f) =>
         MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
 
     private static Tensor MaskLoss(string name, Tensor prediction, Tensor target, bool logits, bool pooled, float smooth, float cross, float dice)
     {
         Check.SameShape(prediction, target, name);
-        Check.That(prediction.Count > 0, name, $"input {prediction.Shape} is empty");
+        Check.That(prediction.Count > 0 || dice == 0f, name, $"input {prediction.Shape} is empty");
+        if (prediction.Count == 0) return Independent(Tensor.Full(float.NaN), prediction);
         int count = prediction.Count, images = pooled || prediction.Shape.Rank == 0 ? 1 : prediction.Shape[0], perImage = count / images;
         nint chunks = Launch.CeilDiv(perImage, MaskSums.Grain);
 

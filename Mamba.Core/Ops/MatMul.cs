@@ -19,11 +19,13 @@ public static unsafe partial class Ops
         Check.That(
             weight.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape[-1] == weight.Shape[1], "Linear",
             $"input {x.Shape} and weight {weight.Shape}; expected (..., In) and (Out, In)");
-        int outputs = weight.Shape[0], inputs = weight.Shape[1], rows = inputs == 0 ? 0 : x.Count / inputs;
+        int outputs = weight.Shape[0], inputs = weight.Shape[1];
         Check.Extents(bias, "Linear", "bias", outputs);
 
         Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
         Check.That((residual?.Shape ?? y.Shape) == y.Shape, "Linear", $"residual {residual?.Shape}; expected {y.Shape}");
+        if (y.Count == 0) return Independent(y, x, weight, bias, residual);
+        int rows = y.Count / outputs;
         VectorWidth width = Isa.For(outputs);
         Epilogue epilogue = new(bias is null ? null : bias.Pointer, add: residual is not null, addendOffset: residual is { } d ? (nint)(d.Pointer - y.Pointer) : 0);
         using (PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width)))
@@ -69,7 +71,8 @@ public static unsafe partial class Ops
         Check.That(fits && inner == k, "MatMul", $"{a.Shape}{(transposeA ? "^T" : "")} times {b.Shape}{(transposeB ? "^T" : "")}; expected (..., M, K) and (..., K, N) with equal leading dimensions");
 
         Tensor c = Tensor.Empty(a.Shape.With(-2, m).With(-1, n));
-        int batch = m * n == 0 ? 0 : c.Count / (m * n);
+        if (c.Count == 0) return Independent(c, a, b);
+        int batch = c.Count / (m * n);
         for (int i = 0; i < batch; i++)
             Gemm.Run(m, n, k, Operand(a, i, transposeA), Operand(b, i, transposeB), c.Pointer + (nint)i * m * n, n);
         MultiplyAdds.Add((long)batch * m * n * k);

@@ -33,11 +33,13 @@ public static unsafe partial class Ops
         Activation activation = Activation.None)
     {
         (int channels, int rows) = Channels(x, "BatchNorm");
+        Check.That(channels > 0, "BatchNorm", $"input {x.Shape}; expected (..., C) with channels");
         Check.Extents(weight, "BatchNorm", "weight", channels);
         Check.Extents(bias, "BatchNorm", "bias", channels);
         Check.Extents(runningMean, "BatchNorm", "running mean", channels);
         Check.Extents(runningVar, "BatchNorm", "running variance", channels);
-        Check.That(!training || rows > 1, "BatchNorm", $"input {x.Shape} has one value a channel; training needs more");
+        Check.That(!training || rows != 1, "BatchNorm", $"input {x.Shape} has one value a channel; training needs more");
+        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias); // the running statistics stay, as in PyTorch
 
         using Scratch moments = Scratch.OfDoubles(2 * (nint)channels);
         double* mean = moments.Doubles, variance = mean + channels;
@@ -65,6 +67,7 @@ public static unsafe partial class Ops
     /// <param name="eps">Added to the variance.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no groups.</exception>
     public static Tensor GroupNorm(Tensor x, int groups, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
         NormalizeImages("GroupNorm", x, groups, weight, bias, eps, Activation.None);
 
@@ -77,7 +80,7 @@ public static unsafe partial class Ops
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor InstanceNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps, Activation activation = Activation.None) =>
-        NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? x.Shape[-1] : 0, weight, bias, eps, activation);
+        NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? Math.Max(1, x.Shape[-1]) : 1, weight, bias, eps, activation);
 
     /// <summary>Layer normalisation (Ba et al. 2016): each row by its mean and variance over the last dimension.</summary>
     /// <param name="x">(..., C).</param>
@@ -99,11 +102,13 @@ public static unsafe partial class Ops
 
     private static Tensor NormalizeImages(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps, Activation activation)
     {
-        Check.That(x.Shape.Rank >= 2 && x.Shape[0] > 0, name, $"input {x.Shape}; expected (B, ..., C)");
+        Check.That(x.Shape.Rank >= 2 && x.Shape[-1] > 0, name, $"input {x.Shape}; expected (B, ..., C) with channels");
+        Check.Positive(groups, name, nameof(groups));
         (int channels, int rows) = Channels(x, name);
-        Check.That(groups > 0 && channels % groups == 0, name, $"{groups} groups for {channels} channels");
+        Check.That(channels % groups == 0, name, $"{groups} groups for {channels} channels");
         Check.Extents(weight, name, "weight", channels);
         Check.Extents(bias, name, "bias", channels);
+        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
         int images = x.Shape[0], perGroup = channels / groups;
 
         int count = images * channels;
@@ -221,7 +226,8 @@ public static unsafe partial class Ops
         (int columns, int rows) = Channels(x, name);
         Check.Extents(weight, name, "weight", columns);
         Check.Extents(bias, name, "bias", columns);
-        nint grain = RowNorm.RowsPerGroup * Math.Max(1, Launch.ElementGrain / (RowNorm.RowsPerGroup * columns));
+        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
+        nint grain = RowNorm.RowsPerGroup * Math.Max(1, Launch.ElementGrain / (RowNorm.RowsPerGroup * (nint)columns));
         Tensor y = Tensor.Empty(x.Shape), statistics = Tensor.Empty(2, rows);
         Launch.Run(
             new RowNormForward
@@ -275,7 +281,7 @@ public static unsafe partial class Ops
 
     private static (int Channels, int Rows) Channels(Tensor x, string name)
     {
-        Check.That(x.Shape.Rank >= 1 && x.Count > 0, name, $"input {x.Shape}; expected (..., C), not empty");
-        return (x.Shape[-1], x.Count / x.Shape[-1]);
+        Check.That(x.Shape.Rank >= 1, name, $"input {x.Shape}; expected (..., C)");
+        return (x.Shape[-1], x.Count == 0 ? 0 : x.Count / x.Shape[-1]);
     }
 }

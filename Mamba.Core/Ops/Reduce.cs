@@ -7,30 +7,35 @@ public static unsafe partial class Ops
 {
     /// <summary>The mean over the last dimension, which stays with extent 1.</summary>
     /// <param name="x">(..., C).</param>
-    /// <returns>(..., 1).</returns>
-    /// <exception cref="ShapeException">The tensor is empty or a scalar.</exception>
+    /// <returns>(..., 1); NaN where C is 0.</returns>
+    /// <exception cref="ShapeException">The tensor is a scalar.</exception>
     public static Tensor MeanLast(Tensor x) => ReduceLast("MeanLast", x, maximum: false);
 
     /// <summary>The maximum over the last dimension, which stays with extent 1. The gradient goes to the first of equals.</summary>
     /// <param name="x">(..., C).</param>
     /// <returns>(..., 1).</returns>
-    /// <exception cref="ShapeException">The tensor is empty or a scalar.</exception>
+    /// <exception cref="ShapeException">The tensor is a scalar, or C is 0 in a row.</exception>
     public static Tensor MaxLast(Tensor x) => ReduceLast("MaxLast", x, maximum: true);
 
     /// <summary>The mean over the tokens of sequences.</summary>
     /// <param name="x">(B, L, C).</param>
-    /// <returns>(B, C).</returns>
-    /// <exception cref="ShapeException">The tensor is empty or of another rank.</exception>
+    /// <returns>(B, C); NaN where L is 0.</returns>
+    /// <exception cref="ShapeException">The tensor is of another rank.</exception>
     public static Tensor MeanTokens(Tensor x)
     {
         Check.Rank(x, 3, "MeanTokens", "(B, L, C)");
+        if (x.Count == 0) return Independent(Tensor.Full(float.NaN, x.Shape[0], x.Shape[2]), x);
         return AdaptiveAvgPool2d(x.Reshape(x.Shape[0], x.Shape[1], 1, x.Shape[2]), 1, 1).Reshape(x.Shape[0], x.Shape[2]);
     }
 
     private static Tensor ReduceLast(string name, Tensor x, bool maximum)
     {
-        Check.That(x.Shape.Rank >= 1 && x.Count > 0, name, $"input {x.Shape}; expected (..., C), not empty");
+        Check.That(x.Shape.Rank >= 1, name, $"input {x.Shape}; expected (..., C)");
         int columns = x.Shape[-1];
+        Check.That(
+            !maximum || columns > 0 || x.Shape.Product(0, x.Shape.Rank - 1) == 0, name,
+            $"input {x.Shape}; expected (..., C) with C > 0");
+        if (x.Count == 0) return Independent(Tensor.Full(float.NaN, x.Shape.With(-1, 1)), x);
         nint rows = x.Count / columns, grain = Math.Max(1, Launch.ElementGrain / columns);
         Tensor y = Tensor.Empty(x.Shape.With(-1, 1));
         Launch.Run(new RowReduce { X = x.Pointer, Y = y.Pointer, Columns = columns, Maximum = maximum }, rows, grain, Isa.For(columns));

@@ -15,9 +15,12 @@ public static unsafe partial class Ops
     public static Tensor ResizeBilinear(Tensor x, int height, int width, bool alignCorners)
     {
         Check.Rank(x, 4, "ResizeBilinear", "(B, H, W, C)");
-        Check.That(height > 0 && width > 0 && x.Count > 0, "ResizeBilinear", $"{x.Shape} to {height} x {width}; expected a positive size and an image that is not empty");
+        Check.That(
+            height > 0 && width > 0 && x.Shape.Product(1, 4) > 0, "ResizeBilinear",
+            $"{x.Shape} to {height} x {width}; expected a positive size and images that are not empty");
         int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
         Tensor y = Tensor.Empty(batch, height, width, channels);
+        if (batch == 0) return Independent(y, x);
         using (ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners))
             Launch.Run(
                 new ResizeForward

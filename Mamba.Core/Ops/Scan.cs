@@ -54,11 +54,12 @@ public static unsafe partial class Ops
 
         nint state = s.Blocks * s.StateSize;
         Tensor y = Tensor.Empty(u.Shape), last = Tensor.Empty(u.Shape[0], u.Shape[2], a.Shape[1]);
+        if (y.Count == 0) return IndependentPair(y, last, u, delta, a, b, c, d, z, deltaBias, initialState, residual);
         bool record = Tape.Needs(u, delta, a, b, c, d, z, deltaBias, initialState, residual);
-        Tensor? kept = record ? Tensor.Empty(checked((int)(s.Batch * s.Chunks * state))) : null;
+        Tensor? kept = record ? Tensor.Empty(Check.Size(s.Batch * s.Chunks * state, "SelectiveScan", "kept states")) : null;
         // The backward pass reads the packed A, too.
         StateMatrixPacking packing = new(s.Channels, s.States, s.Groups, s.Width);
-        Tensor? keptA = record ? Tensor.Empty((int)state) : null;
+        Tensor? keptA = record ? Tensor.Empty(Check.Size(state, "SelectiveScan", "the packed A")) : null;
         if (keptA is { } forBackward) packing.Pack(a.Pointer, forBackward.Pointer);
         using PackedWeight rates = record ? default : PackedWeight.Of(a, packing);
         ScanInputs inputs = new()
@@ -91,7 +92,10 @@ public static unsafe partial class Ops
                 (Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? deltaBias, Tensor? initialState, Tensor? residual, Tensor? kept, ScanInputs inputs, ScanShape s) = context;
                 Tensor y = outputs[0], last = outputs[1];
                 nint state = s.Blocks * s.StateSize;
-                GradSlot? du = Open(u), ddelta = Open(delta), da = Open(a), db = Open(b), dc = Open(c), dd = Open(d), dz = Open(z), dbias = Open(deltaBias), dinitial = Open(initialState);
+                // Opened in the order in which they are written, as some inputs may be one tensor: first what the kernel writes, then what
+                // is added up after it.
+                GradSlot? du = Open(u), ddelta = Open(delta), dz = Open(z);
+                GradSlot? da = Open(a), dd = Open(d), dbias = Open(deltaBias), db = Open(b), dc = Open(c), dinitial = Open(initialState);
                 Tensor dy = y.Grad ?? Tensor.Zeros(y.Shape);
                 nint sequences = s.Batch * s.Segments, vectors = s.Blocks * s.Lanes, bc = s.ItemsPerGroup * b.Count;
                 using Scratch carries = new(sequences * state), sumA = new(sequences * state), sumD = new(sequences * vectors), sumBias = new(sequences * vectors);

@@ -26,7 +26,8 @@ public enum VectorWidth
 
 /// <summary>
 /// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c>
-/// (scalar, v128, v256, v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread.
+/// (scalar, v128, v256, v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread and for the bodies that
+/// <see cref="Workers"/> run for it.
 /// </summary>
 public static class Isa
 {
@@ -40,6 +41,16 @@ public static class Isa
 
     /// <summary>The widths in hardware here, narrowest first.</summary>
     public static IEnumerable<VectorWidth> Supported => Enum.GetValues<VectorWidth>().Where(IsSupported);
+
+    /// <summary>
+    /// The width that <see cref="Use"/> has chosen for this thread; null where it has not. <see cref="Workers"/> hand it on to those who
+    /// help.
+    /// </summary>
+    internal static VectorWidth? Forced
+    {
+        get => s_forced;
+        set => s_forced = value;
+    }
 
     /// <summary>Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16.</summary>
     internal static bool HasManyRegisters => Avx512F.VL.IsSupported || AdvSimd.IsSupported;

@@ -101,7 +101,9 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-                // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
+                // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes. Where q and k alone
+                // are one, the caller has
+                // cleared it and set AddQ, since dK goes to all rows and dQ to those of this block.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
                         s.Keys, s.ValueWidth, queries, p.Transposed, dy,

@@ -16,8 +16,8 @@ internal readonly unsafe ref struct PaddedBand
     public PaddedBand(in ConvShape s, int rows)
     {
         _shape = s;
-        RowStride = (nint)((s.OutWidth - 1) * s.StrideX + (s.KernelWidth - 1) * s.DilationX + 1) * s.CinGroup;
-        _scratch = new Scratch(RowStride * ((rows - 1) * s.StrideY + (s.KernelHeight - 1) * s.DilationY + 1) + Slack);
+        RowStride = ((s.OutWidth - 1) * (nint)s.StrideX + (s.KernelWidth - 1) * (nint)s.DilationX + 1) * s.CinGroup;
+        _scratch = new Scratch(RowStride * ((rows - 1) * (nint)s.StrideY + (s.KernelHeight - 1) * (nint)s.DilationY + 1) + Slack);
     }
 
     public float* Pointer => _scratch.Pointer;

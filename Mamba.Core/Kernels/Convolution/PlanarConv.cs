@@ -76,14 +76,14 @@ internal readonly unsafe ref struct PlanarBand
     public PlanarBand(in ConvShape s, int rows, nint step)
     {
         _shape = s;
-        int reachX = (s.KernelWidth - 1) * s.DilationX, reachY = (s.KernelHeight - 1) * s.DilationY;
+        nint reachX = (s.KernelWidth - 1) * (nint)s.DilationX, reachY = (s.KernelHeight - 1) * (nint)s.DilationY;
         Stride = Launch.CeilDiv(s.OutWidth, step) * step + reachX;
         _scratch = new Scratch((rows + reachY) * s.Cin * Stride);
         _offsets = new Scratch(s.Depth);
         for (int ci = 0, i = 0; ci < s.Cin; ci++)
             for (int ky = 0; ky < s.KernelHeight; ky++)
                 for (int kx = 0; kx < s.KernelWidth; kx++, i++)
-                    Offsets[i] = (int)((ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
+                    Offsets[i] = (int)(((nint)ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
     }
 
     public float* Pointer => _scratch.Pointer;
@@ -95,7 +95,7 @@ internal readonly unsafe ref struct PlanarBand
     public void Fill(float* x, nint image, int row, int rows)
     {
         int count = rows + (_shape.KernelHeight - 1) * _shape.DilationY, channels = _shape.Cin;
-        new Span<float>(Pointer, (int)(count * channels * Stride)).Clear();
+        new Span<float>(Pointer, (int)((nint)count * channels * Stride)).Clear(); // as large as the scratch, which is an array
         int width = _shape.Width;
         for (int r = 0; r < count; r++)
         {

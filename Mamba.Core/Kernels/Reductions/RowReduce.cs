@@ -25,8 +25,8 @@ internal unsafe struct RowReduce : IKernel
                 if (columns >= n)
                 {
                     V v = Load<V>(x);
-                    for (i = n; i <= columns - n; i += n) v = Max(v, Load<V>(x + i));
-                    max = MaxLane(v);
+                    for (i = n; i <= columns - n; i += n) v = MaxOrNaN(Load<V>(x + i), v);
+                    max = MaxLaneOrNaN(v);
                 }
                 for (; i < columns; i++) max = MathF.Max(max, x[i]);
                 Y[row] = max;
@@ -41,7 +41,7 @@ internal unsafe struct RowReduce : IKernel
     }
 }
 
-/// <summary>dx (+)= dy / columns for a mean; dx (+)= dy at the first element that equals the maximum y.</summary>
+/// <summary>dx (+)= dy / columns for a mean; dx (+)= dy at the first element that equals the maximum y, or is NaN as it is.</summary>
 internal unsafe struct RowReduceBackward : IKernel
 {
     public float* X, Y, Dy, Dx;
@@ -61,7 +61,7 @@ internal unsafe struct RowReduceBackward : IKernel
                 float max = Y[row];
                 float* x = X + row * columns;
                 nint winner = 0;
-                while (winner < columns && x[winner] != max) winner++;
+                while (winner < columns && x[winner] != max && !(float.IsNaN(max) && float.IsNaN(x[winner]))) winner++;
                 if (winner < columns) dx[winner] += Dy[row];
                 continue;
             }

@@ -185,7 +185,7 @@ internal sealed class ConvTests(VectorWidth width)
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, padding: int.MaxValue));
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, Tensor.Zeros(5, 2, 3, 3), groups: 2));
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(x, weight, groups: 0));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(Tensor.Zeros(0, 5, 5, 4), weight));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(Tensor.Zeros(1, 0, 5, 4), weight));
         OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 5, 4), Tensor.Zeros(6, 3, 3)));
         OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 2, 4), Tensor.Zeros(6, 4, 3)));
         OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(x, weight));

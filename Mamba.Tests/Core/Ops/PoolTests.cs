@@ -98,12 +98,13 @@ internal sealed class PoolTests(VectorWidth width)
         OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, 0));
         OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, 1, 2));
         OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, 1, int.MaxValue));
-        OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(x, 0, 1));
+        OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(x, -1, 1));
         OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(Tensor.Zeros(1, 0, 4, 2), 1, 1));
         OperatorCheck.Refuses("ResizeBilinear", () => Ops.ResizeBilinear(x, 4, 0, false));
         OperatorCheck.Refuses("ResizeBilinear", () => Ops.ResizeBilinear(Tensor.Zeros(4, 2), 4, 4, false));
-        OperatorCheck.Refuses("MeanLast", () => Ops.MeanLast(Tensor.Zeros(3, 0)));
+        OperatorCheck.Refuses("MeanLast", () => Ops.MeanLast(Tensor.Zeros()));
         OperatorCheck.Refuses("MaxLast", () => Ops.MaxLast(Tensor.Zeros()));
+        OperatorCheck.Refuses("MaxLast", () => Ops.MaxLast(Tensor.Zeros(3, 0)));
         OperatorCheck.Refuses("MeanTokens", () => Ops.MeanTokens(Tensor.Zeros(3, 2)));
     }
 

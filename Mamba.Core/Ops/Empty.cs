@@ -1,0 +1,39 @@
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>
+    /// What an operator returns early when no element of its result depends on an element of its inputs, because there are none on one
+    /// side: the step gives
+    /// gradients of zero to all inputs that want one.
+    /// </summary>
+    private static Tensor Independent(Tensor y, params ReadOnlySpan<Tensor?> inputs)
+    {
+        if (Tape.Needs(inputs)) Tape.Push(y, Wanting(inputs), static (inputs, _) => GiveZeros(inputs));
+        return y;
+    }
+
+    /// <summary>The same for an operator of two results.</summary>
+    private static (Tensor First, Tensor Second) IndependentPair(Tensor first, Tensor second, params ReadOnlySpan<Tensor?> inputs)
+    {
+        if (Tape.Needs(inputs)) Tape.Push([first, second], Wanting(inputs), static (inputs, _) => GiveZeros(inputs));
+        return (first, second);
+    }
+
+    private static Tensor[] Wanting(ReadOnlySpan<Tensor?> inputs)
+    {
+        List<Tensor> wanting = [];
+        foreach (Tensor? input in inputs)
+            if (input is { NeedsGrad: true } present) wanting.Add(present);
+        return [.. wanting];
+    }
+
+    private static void GiveZeros(Tensor[] inputs)
+    {
+        foreach (Tensor input in inputs)
+        {
+            GradSlot slot = input.OpenGrad();
+            if (!slot.Accumulate) slot.Span.Clear();
+        }
+    }
+}
