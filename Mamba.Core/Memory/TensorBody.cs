@@ -38,8 +38,6 @@ internal sealed class TensorBody
         }
     }
 
-    public PackedForms? Forms { get; set; }
-
     /// <summary>The recorded step that can compute the values again; null unless there is one. It is its <see cref="Tape"/> that sets it, and clears it in time.</summary>
     public BackwardStep? Source { get; set; }
 
@@ -111,7 +109,7 @@ internal sealed class TensorBody
     {
         Lease++;
         _waits = false;
-        (Gradient, Forms, Source) = (null, null, null);
+        (Gradient, Source) = (null, null);
         if (recycling.Spare.Count < MostSpare) recycling.Spare.Push(this);
     }
 

@@ -34,7 +34,7 @@ public static unsafe partial class Ops
         join.Forward(y);
         if (!Tape.Needs(parts)) return y;
         bool recomputable = false;
-        foreach (Tensor part in parts) recomputable |= part.Source is not null;
+        foreach (Tensor part in parts) recomputable |= Tape.CanRecompute(part);
         if (!recomputable)
         {
             Tape.Push(y, join, static (join, dy) => join.Backward(dy));
@@ -43,7 +43,7 @@ public static unsafe partial class Ops
         // A copy of what is kept, or computed again, in any case: a skip connection.
         Tape.PushRecomputable(y, join, static (join, dy) => join.Backward(dy), static (join, y) => join.Recompute(y));
         foreach (Tensor part in parts)
-            if (part.Source is null) Tape.Keep(part);
+            if (!Tape.CanRecompute(part)) Tape.Keep(part);
         return y;
     }
 
@@ -84,7 +84,10 @@ public static unsafe partial class Ops
         }
     }
 
-    /// <summary>Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied.</summary>
+    /// <summary>
+    /// Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied. Gradients flow through it;
+    /// <see cref="Tensor.Rows"/> cuts them.
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="start">The first index.</param>
@@ -121,12 +124,12 @@ public static unsafe partial class Ops
         foreach (int extent in extents) sum += extent;
         Check.That(sum == row && extents.Length > 0 && !extents.ContainsAnyInRange(int.MinValue, 0), "Split", $"{x.Shape} into ({string.Join(", ", extents.ToArray())}); expected positive extents that add up to the last");
         int rows = x.Count / row;
-        TensorList parts = new();
+        TensorList parts = default;
         for (int i = 0, from = 0; i < extents.Length; from += extents[i++])
         {
             Tensor part = Tensor.Empty(x.Shape.With(-1, extents[i]));
             CopyRows.Run(x.Pointer + from, row, part.Pointer, extents[i], extents[i], rows);
-            parts.Add(part);
+            parts = parts.Append(part);
         }
         if (Tape.Needs(x))
             Tape.Push(parts.AsSpan(), (x, row, rows), static (context, parts) =>
