@@ -171,11 +171,11 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(extents);
         RunPermute(Permutation(from, order), x, y, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, back: Permutation(y.Shape, inverse)), static (context, dy) =>
+            Tape.Push(y, (x, back: new AxisOrder(inverse)), static (context, dy) =>
             {
-                (Tensor x, PermuteRows back) = context;
+                (Tensor x, AxisOrder back) = context;
                 GradSlot dx = x.OpenGrad();
-                RunPermute(back, dy, dx.Tensor, dx.Accumulate);
+                RunPermute(Permutation(dy.Shape, back.AsSpan()), dy, dx.Tensor, dx.Accumulate);
             });
         return y;
     }

@@ -40,6 +40,40 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Assert.That(residual.Grad!.Value.Span.SequenceEqual(dy.Span));
     }
 
+    [Test]
+    public void The_gradient_is_right_where_inputs_are_computed_again_instead_of_kept()
+    {
+        Size s = new(2, 19, 9, 6, 1);
+        Tensor[] x = s.Inputs();
+        x[0].RequiresGrad = x[1].RequiresGrad = true;
+        Tensor dy = Numbers.Random(97, 2, 19, 9);
+        (float[] u, float[] delta) = Differentiate(keep: true);
+        (float[] uAgain, float[] deltaAgain) = Differentiate(keep: false);
+        Assert.That(uAgain, Is.EqualTo(u));
+        Assert.That(deltaAgain, Is.EqualTo(delta));
+
+        (float[] U, float[] Delta) Differentiate(bool keep)
+        {
+            x[0].ZeroGrad();
+            x[1].ZeroGrad();
+            using Tape tape = new();
+            Tensor y;
+            using (MemoryScope scope = new())
+            {
+                Tensor[] inputs = [.. x];
+                for (int i = 0; i < 2; i++)
+                {
+                    inputs[i] = Ops.InstanceNorm(x[i], activation: Activation.Relu);
+                    if (keep) scope.Return(inputs[i]);
+                }
+                y = scope.Return(Run(inputs, ScanSchedule.Auto).Output);
+            }
+            for (int i = 0; i < 4; i++) Tensor.Full(3f, 2, 19, 9).Dispose(); // other numbers where they stood
+            tape.Backward(y, dy);
+            return (x[0].Grad!.Value.Span.ToArray(), x[1].Grad!.Value.Span.ToArray());
+        }
+    }
+
     [TestCase(2, 19, 9, 6, 1), TestCase(1, 40, 4, 4, 2)]
     public void In_reverse_it_is_the_scan_of_the_sequence_turned_round(int batch, int length, int channels, int states, int groups)
     {
