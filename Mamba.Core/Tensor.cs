@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Memory;
 using Buffer = Mamba.Core.Memory.Buffer;
 
@@ -275,6 +276,12 @@ internal static unsafe class OptionalTensor
         /// <summary>The address of the first element; null for an absent tensor.</summary>
         public float* Pointer => tensor is { } present ? present.Pointer : null;
     }
+
+    extension(GradSlot? slot)
+    {
+        /// <summary>Where a kernel writes; nowhere for a gradient that is not wanted.</summary>
+        public GradientTarget Target => slot is { } wanted ? wanted.Target : default;
+    }
 }
 
 /// <summary>Where a backward pass writes: the first contribution overwrites, later ones add.</summary>
@@ -296,4 +303,7 @@ public readonly unsafe struct GradSlot
     public Span<float> Span => Tensor.Span;
 
     internal float* Pointer => Tensor.Pointer;
+
+    /// <summary>The same for a kernel.</summary>
+    internal GradientTarget Target => new(Pointer, Accumulate);
 }

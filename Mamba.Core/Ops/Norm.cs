@@ -198,8 +198,7 @@ public static unsafe partial class Ops
                 }
                 for (int i = first; i < first + perGroup; i++) (beta[i], gamma[i]) = ((float)(-b / n * r[i] * r[i]), (float)(-a / n * r[i]));
             }
-            GradSlot dx = X.OpenGrad();
-            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, dx.Pointer, Segments, Rows, Channels, Affine, beta, gamma, dx.Accumulate);
+            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, X.OpenGrad().Target, Segments, Rows, Channels, Affine, beta, gamma);
         }
     }
 
@@ -245,13 +244,12 @@ public static unsafe partial class Ops
                 grain = Math.Max(grain, RowNorm.Together * Launch.Chunks(rows, RowNorm.Together * MostRowNormParts));
                 nint parts = Launch.Chunks(rows, grain);
                 using Scratch partial = new(parts * 2 * columns);
-                GradSlot? dx = x.NeedsGrad ? x.OpenGrad() : null;
                 Launch.Run(
                     new RowNormBackward
                     {
                         X = x.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx is { } g ? g.Pointer : null,
+                        Dx = Open(x).Target,
                         Weight = weight is null ? null : weight.Pointer,
                         Mean = statistics.Pointer,
                         Rstd = statistics.Pointer + rows,
@@ -259,7 +257,6 @@ public static unsafe partial class Ops
                         Columns = columns,
                         PerChunk = grain,
                         Center = center,
-                        Accumulate = dx is { Accumulate: true },
                     },
                     rows, grain);
                 using Scratch total = Scratch.OfDoubles(2 * (nint)columns);

@@ -78,8 +78,9 @@ public static unsafe partial class Ops
         {
             ScanShape s = Shape;
             nint state = s.Blocks * s.StateSize;
-            GradSlot? du = Open(U), ddelta = Open(Delta), da = Open(A), db = Open(B), dc = Open(C);
-            GradSlot? dd = Open(Options.D), dz = Open(Options.Z), dbias = Open(Options.DeltaBias), dinitial = Open(Options.InitialState);
+            // Opened in the order in which they are written, as some inputs may be one tensor: first what the kernel writes, then what is added up after it.
+            GradSlot? du = Open(U), ddelta = Open(Delta), dz = Open(Options.Z);
+            GradSlot? da = Open(A), dd = Open(Options.D), dbias = Open(Options.DeltaBias), db = Open(B), dc = Open(C), dinitial = Open(Options.InitialState);
             Tensor dy = y.Grad ?? Tensor.Zeros(y.Shape);
             nint sequences = s.Batch * s.Segments, vectors = s.Blocks * s.Lanes, bc = s.ItemsPerGroup * B.Count;
             using Scratch carries = new(sequences * state), sumA = new(sequences * state), sumD = new(sequences * vectors), sumBias = new(sequences * vectors);
@@ -93,12 +94,9 @@ public static unsafe partial class Ops
                 }
             ScanGradients gradients = new()
             {
-                U = du is { } slotU ? slotU.Pointer : null,
-                AddU = du is { Accumulate: true },
-                Delta = ddelta is { } slotDelta ? slotDelta.Pointer : null,
-                AddDelta = ddelta is { Accumulate: true },
-                Z = dz is { } slotZ ? slotZ.Pointer : null,
-                AddZ = dz is { Accumulate: true },
+                U = du.Target,
+                Delta = ddelta.Target,
+                Z = dz.Target,
                 A = sumA.Pointer,
                 D = sumD.Pointer,
                 DeltaBias = sumBias.Pointer,

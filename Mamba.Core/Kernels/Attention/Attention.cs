@@ -65,13 +65,13 @@ internal unsafe struct AttentionForward : IKernel
 
 /// <summary>
 /// With dP = dY V^T and dS its way back through the softmax: dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries block by
-/// block. Gradients that are not wanted are null.
+/// block.
 /// </summary>
 internal unsafe struct AttentionBackward : IKernel
 {
     public AttentionShape Shape;
-    public float* Q, K, V, P, Dy, Dq, Dk, Dv;
-    public bool AddQ, AddK, AddV;
+    public float* Q, K, V, P, Dy;
+    public GradientTarget Dq, Dk, Dv;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
@@ -88,21 +88,21 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRow, s.ScoreRow), ds = new(scores.Pointer, s.ScoreRow);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
-                if (Dv != null)
+                if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, Dv.Accumulate || first > 0,
                         s.NextImage(P, s.Heads * s.ScoreRow, item));
-                if (Dq == null && Dk == null) continue;
+                if (!Dq.IsWanted && !Dk.IsWanted) continue;
                 Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
                 new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
-                if (Dq != null)
+                if (Dq.IsWanted)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, Dq.Accumulate,
                         s.NextImage(Dy, s.Heads * s.ValueWidth, item));
-                if (Dk != null)
+                if (Dk.IsWanted)
                     Gemm.Serial<TVector>(
                         s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
-                        AttentionShape.Head(Dk, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
+                        AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, Dk.Accumulate || first > 0);
             }
         }
     }

@@ -75,12 +75,13 @@ internal unsafe struct SoftmaxForward : IKernel
 /// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = dy - e^y sum(dy).</summary>
 internal unsafe struct SoftmaxBackward : IKernel
 {
-    public float* Y, Dy, Dx;
+    public float* Y, Dy;
+    public GradientTarget Dx;
 
     /// <inheritdoc cref="SoftmaxForward.Row"/>
     public nint Row, Columns;
     public float Scale;
-    public bool Logarithm, Accumulate;
+    public bool Logarithm;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -89,7 +90,7 @@ internal unsafe struct SoftmaxBackward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint row = begin; row < end; row++)
         {
-            float* y = Y + row * Row, dy = Dy + row * Row, dx = Dx + row * Row;
+            float* y = Y + row * Row, dy = Dy + row * Row, dx = Dx.Pointer + row * Row;
             V partial = default;
             for (nint i = 0; i < columns; i += n)
             {
@@ -103,7 +104,7 @@ internal unsafe struct SoftmaxBackward : IKernel
                 nint lanes = Math.Min(n, columns - i);
                 V v = Load<V>(y + i, lanes), g = Load<V>(dy + i, lanes);
                 V d = Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum) * scale;
-                Store(Accumulate ? Load<V>(dx + i, lanes) + d : d, dx + i, lanes);
+                Dx.Store(d, dx + i, lanes);
             }
         }
     }
