@@ -29,8 +29,8 @@ public class ScanBench : OperatorBench
         $"{name}: {batch} x {length} x {channels}, {schedule.ToString().ToLowerInvariant()}",
         x =>
         {
-            ScanOptions options = new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true, Schedule = schedule, Reverse = reverse };
-            return Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], options).Output;
+            ScanOptions all = new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true };
+            return Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], all with { Schedule = schedule, Reverse = reverse }).Output;
         },
         [batch, length, channels], [batch, length, channels], [channels, States], [batch, length, States], [batch, length, States], [channels], [batch, length, channels], [channels]);
 }

@@ -83,8 +83,8 @@ internal sealed class Recording
             }
             for (int j = 0; j < i; j++) outputs[j].ForgetGrad();
             throw new ArgumentException(
-                $"Tape.Push: output {i}, of shape {outputs[i].Shape}, takes a gradient already: it is an input, a reshape of one, or the result of another step. "
-                + "The output must be a tensor of its own; Tensor.Detach gives the same memory without the gradient.",
+                $"Tape.Push: output {i}, of shape {outputs[i].Shape}, takes a gradient already: it is an input, a reshape of one, or the "
+                + "result of another step. Give a tensor of its own; Tensor.Detach has the same memory and no gradient.",
                 nameof(outputs));
         }
     }
@@ -99,7 +99,9 @@ internal sealed class Recording
             if (tensor is { } present) Keep(present);
     }
 
-    /// <summary>Puts a tensor at the end of what the last step saved; where the values can be computed again, the memory is not kept.</summary>
+    /// <summary>
+    /// Puts a tensor at the end of what the last step saved; where the values can be computed again, the memory is not kept.
+    /// </summary>
     public void Keep(Tensor saved)
     {
         _tensors.Add(CanRecompute(saved) ? saved : saved.Retain());
@@ -107,8 +109,8 @@ internal sealed class Recording
     }
 
     /// <summary>
-    /// Whether a step of this tape computes the values again when a later one needs them. Of another tape it would not: that may be walked first. A step that
-    /// can stays until no later one waits, so the answer is the same for all the time that a step keeps the tensor.
+    /// Whether a step of this tape can compute the values again when a later one needs them. A step of another tape cannot: that tape may
+    /// be walked first. Such a step stays until no later one waits, so the answer does not change while a step keeps the tensor.
     /// </summary>
     public bool CanRecompute(Tensor tensor) => tensor.Source?.Recording == this;
 
@@ -121,8 +123,8 @@ internal sealed class Recording
     }
 
     /// <summary>
-    /// Walks back from outputs that have these gradients, last step first: each step runs of which a result has a gradient by then, which are those that
-    /// lead to the outputs. They are released; the others wait for another call.
+    /// Walks back from outputs that have these gradients, last step first. A step runs if one of its results has a gradient by then, which
+    /// is so for the steps that lead to the outputs. They are released; the others wait for another call.
     /// </summary>
     /// <param name="outputs">Leaves or results of this tape.</param>
     /// <param name="cotangents">Their gradients, in the same shapes.</param>
@@ -227,7 +229,9 @@ internal sealed class Recording
         foreach (Tensor output in Outputs(step)) separate.Keep(output.GradientCell!);
     }
 
-    /// <summary>Takes released steps out of the lists. Those that wait begin anew: what a walk that ended early has left with them is no whole gradient.</summary>
+    /// <summary>
+    /// Takes released steps out of the lists. Steps that wait lose their gradients: a walk that ended early leaves only parts of them.
+    /// </summary>
     private void Compact()
     {
         Span<Step> steps = CollectionsMarshal.AsSpan(_steps);

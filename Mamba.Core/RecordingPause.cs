@@ -17,7 +17,8 @@ public readonly ref struct RecordingPause : IDisposable
     public void Dispose()
     {
         if (_paused is null || _paused.Serial != _serial || Recording.Current == _paused) return;
-        if (Recording.Current is not null) throw new InvalidOperationException("Tape.Pause: a tape that was opened during the pause is still open.");
+        if (Recording.Current is not null)
+            throw new InvalidOperationException("Tape.Pause: a tape that was opened during the pause is still open.");
         Recording.Current = _paused;
     }
 }

@@ -61,7 +61,9 @@ public readonly struct Tape : IDisposable
         return any && Recording.Current is not null;
     }
 
-    /// <summary>Stops recording on this thread until the result is disposed: no operator leaves a step, and no gradient flows into what it makes.</summary>
+    /// <summary>
+    /// Stops recording on this thread until the result is disposed. No operator leaves a step, and no gradient flows into its result.
+    /// </summary>
     /// <remarks>Memory is not concerned: the tape still owns what is made. A tape that is opened inside records as always.</remarks>
     /// <returns>To be disposed, by <c>using</c>.</returns>
     /// <example><code>
@@ -73,15 +75,17 @@ public readonly struct Tape : IDisposable
     /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="output">The operator's result: a tensor of its own, no input and no reshape of one.</param>
     /// <param name="context">
-    /// What the backward pass reads: tensors, sizes and options, never an address, since the memory of a tensor may be given back and its values computed again
-    /// elsewhere. With a static lambda there is nothing else, and so a step allocates nothing.
+    /// What the backward pass reads: tensors, sizes and options. It must hold no address: the memory of a tensor may be given back, and its
+    /// values computed again elsewhere. With a static lambda there is nothing else, and so a step allocates nothing.
     /// </param>
     /// <param name="backward">
     /// Gets the context and the gradient of the output, and adds to the gradients of those inputs that need one (<see cref="Tensor.OpenGrad"/>).
     /// </param>
     /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
-    /// <exception cref="ArgumentException">The output takes a gradient already: it is an input, a reshape of one, or the result of another step.</exception>
+    /// <exception cref="ArgumentException">
+    /// The output takes a gradient already: it is an input, a reshape of one, or the result of another step.
+    /// </exception>
     public static void Push<TContext>(Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
         Record([output], context, backward, null, saved);
 
@@ -115,7 +119,9 @@ public readonly struct Tape : IDisposable
     /// <param name="backward">Gets the context and the outputs, reads their gradients and adds to those of the inputs.</param>
     /// <param name="saved">The tensors whose values the backward pass reads.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
-    /// <exception cref="ArgumentException">An output takes a gradient already: it is an input, a reshape of one, or the result of another step.</exception>
+    /// <exception cref="ArgumentException">
+    /// An output takes a gradient already: it is an input, a reshape of one, or the result of another step.
+    /// </exception>
     public static void Push<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward, params ReadOnlySpan<Tensor?> saved) =>
         Record(outputs, context, backward, null, saved);
@@ -123,7 +129,8 @@ public readonly struct Tape : IDisposable
     private static BackwardStep<TContext> Record<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, Action<TContext, Tensor>? recompute, ReadOnlySpan<Tensor?> saved)
     {
-        Recording recording = Recording.Current ?? throw new InvalidOperationException("Tape.Push: no tape records on this thread; ask Tape.Needs first.");
+        Recording recording = Recording.Current
+            ?? throw new InvalidOperationException("Tape.Push: no tape records on this thread; ask Tape.Needs first.");
         recording.Expect(outputs);
         string place = recording.Numerics?.Results(backward, outputs, saved) ?? "";
         BackwardStep<TContext> step = BackwardStep<TContext>.Of(context, backward, recompute);
@@ -133,8 +140,8 @@ public readonly struct Tape : IDisposable
 
     /// <summary>Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.</summary>
     /// <remarks>
-    /// The steps that lead to the loss are released as they have run; other steps wait, so that losses without a common step can be differentiated one after
-    /// the other. Losses that share steps go together: <see cref="Backward(ReadOnlySpan{Tensor}, ReadOnlySpan{Tensor})"/>.
+    /// The steps that lead to the loss are released once they have run. Other steps wait, so that losses without a common step can follow
+    /// each other. Losses that share steps go together, in the overload that takes several outputs.
     /// </remarks>
     /// <param name="loss">A tensor with one element.</param>
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
@@ -150,8 +157,8 @@ public readonly struct Tape : IDisposable
     /// <param name="cotangent">The weight of each of its elements, in the same shape.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
-    /// The output does not depend on any leaf that requires a gradient, or was recorded by another tape. Or it depends on a step that an earlier call has
-    /// walked and released; the leaves may hold a part of the gradient then.
+    /// The output does not depend on any leaf that requires a gradient, or was recorded by another tape. Or it depends on a step that an
+    /// earlier call has walked and released; the leaves may hold a part of the gradient then.
     /// </exception>
     public void Backward(Tensor output, Tensor cotangent) => Backward([output], [cotangent]);
 
@@ -173,16 +180,19 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// The gradients of a loss with respect to chosen tensors, which stand in no <see cref="Tensor.Grad"/>: those of the leaves stay as they are. Steps are
+    /// The gradients of a loss with respect to chosen tensors. The <see cref="Tensor.Grad"/> of every leaf stays as it is. Steps are
     /// released as by <see cref="Backward(Tensor)"/>. If all inputs are results, the steps up to the first of them are not walked.
     /// </summary>
     /// <param name="loss">A tensor with one element.</param>
     /// <param name="inputs">Leaves that require a gradient, and results of recorded operators.</param>
-    /// <returns>A gradient for each input, in its shape and in the order of the inputs; of the caller's scope. Nothing is recorded of them.</returns>
+    /// <returns>
+    /// A gradient for each input, in its shape and in the order of the inputs. The caller's scope owns them. They are constants.
+    /// </returns>
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
     /// <exception cref="ArgumentException">There are no inputs.</exception>
     /// <exception cref="InvalidOperationException">
-    /// The loss does not depend on an input, was recorded by another tape, or depends on a step that an earlier call has walked and released.
+    /// The loss does not depend on an input, was recorded by another tape, or depends on a step that an earlier call has walked and
+    /// released.
     /// </exception>
     public TensorList Gradients(Tensor loss, params ReadOnlySpan<Tensor> inputs)
     {
@@ -191,7 +201,8 @@ public readonly struct Tape : IDisposable
         if (inputs.IsEmpty) throw new ArgumentException("Tape.Gradients: no inputs are given.", nameof(inputs));
         CheckOutput(recording, loss, "Tape.Gradients");
         for (int i = 0; i < inputs.Length; i++)
-            if (!inputs[i].NeedsGrad) throw new InvalidOperationException($"Tape.Gradients: no gradient flows into input {i}, of shape {inputs[i].Shape}.");
+            if (!inputs[i].NeedsGrad)
+                throw new InvalidOperationException($"Tape.Gradients: no gradient flows into input {i}, of shape {inputs[i].Shape}.");
         SeparateGradients separate = SeparateGradients.Open(recording, inputs);
         try
         {

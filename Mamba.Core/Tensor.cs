@@ -31,11 +31,11 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     public Span<float> Span => Body.Buffer.Memory.Span.Slice(Body.Offset, Count);
 
     /// <summary>
-    /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is wanted. False for the
-    /// result of a recorded operator; there <see cref="NeedsGrad"/> is true, which is what PyTorch calls <c>requires_grad</c>.
+    /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is
+    /// wanted. It is false for the result of a recorded operator, whose <see cref="NeedsGrad"/> is true (PyTorch's <c>requires_grad</c>).
     /// </summary>
     /// <exception cref="InvalidOperationException">
-    /// It is set on the result of a recorded operator, whose gradient is used up on the way back: <see cref="Tape.Gradients"/> gives that, and
+    /// It is set on the result of a recorded operator. <see cref="Tape.Gradients"/> gives the gradient of a result, and
     /// <see cref="Detach"/> a tensor into which none flows.
     /// </exception>
     public bool RequiresGrad
@@ -45,14 +45,15 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         {
             if (Body.Gradient is { IsLeaf: false })
                 throw new InvalidOperationException(
-                    $"Tensor.RequiresGrad: this tensor {Shape} is the result of a recorded operator. Tape.Gradients gives its gradient; Tensor.Detach cuts it off.");
+                    $"Tensor.RequiresGrad: this tensor {Shape} is the result of a recorded operator. Tape.Gradients gives its gradient; "
+                    + "Tensor.Detach cuts it off.");
             Body.Gradient = value ? Body.Gradient ?? GradientCell.OfLeaf(Shape) : null;
         }
     }
 
     /// <summary>
-    /// The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf; null before, and after <see cref="ZeroGrad"/>. That of a
-    /// result is there for its backward step alone.
+    /// The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf. It is null before, and after
+    /// <see cref="ZeroGrad"/>. That of a result is there for its backward step alone.
     /// </summary>
     public Tensor? Grad => Body.Gradient is { HasValue: true } cell ? cell.Value : null;
 
@@ -123,7 +124,8 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// The same memory in another shape. Gradients flow through it, as if it were the tensor itself. One extent may be -1: it follows from the others.
+    /// The same memory in another shape. Gradients flow through it, as if it were the tensor itself. One extent may be -1: it follows from
+    /// the others.
     /// </summary>
     /// <param name="shape">The new extents.</param>
     /// <returns>A view.</returns>
@@ -150,7 +152,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// Elements [start, start + count) of dimension 0, in the same memory. It cuts the gradient: none flows through it, as if it were <see cref="Detach">detached</see>.
+    /// Elements [start, start + count) of dimension 0, in the same memory. It cuts the gradient, as <see cref="Detach"/> does;
     /// <see cref="Ops.Slice"/> gives the same view with its gradient.
     /// </summary>
     /// <param name="start">The first index.</param>
@@ -165,8 +167,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// The same tensor without its gradient: operators see a constant in it, and nothing flows back through it. The memory is the same, so that a later
-    /// write to one shows in the other.
+    /// The same tensor as a constant: no gradient flows back through it. The memory is the same, so a write to one shows in the other.
     /// </summary>
     /// <returns>A view of the same shape.</returns>
     public Tensor Detach() => View(Shape, 0, null);
@@ -211,7 +212,9 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     /// <summary>The place to which a backward pass writes its contribution to this tensor's gradient.</summary>
     /// <returns>The memory, and whether to add to it or to overwrite it.</returns>
-    /// <exception cref="InvalidOperationException">No gradient flows into this tensor, or the step that made it was walked and released already.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// No gradient flows into this tensor, or the step that made it was walked and released already.
+    /// </exception>
     public GradSlot OpenGrad() =>
         (Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.")).Open();
 

@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels;
 
 /// <summary>
-/// Where a kernel writes a gradient. The first contribution overwrites what is there, later ones add to it. The default value stands for a gradient that is
-/// not wanted. A kernel copies it to a local before its loops, so that both fields are registers.
+/// Where a kernel writes a gradient. The first contribution overwrites what is there, later ones add to it. The default value stands for a
+/// gradient that is not wanted. A kernel copies it to a local before its loops, so that both fields are registers.
 /// </summary>
 internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
 {
@@ -23,7 +23,8 @@ internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
 
     /// <summary>Contributes the first lanes of a vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store<V>(V v, float* at, nint lanes) where V : unmanaged => Vec.Store(Accumulate ? v + Vec.Load<V>(at, lanes) : v, at, lanes);
+    public void Store<V>(V v, float* at, nint lanes) where V : unmanaged =>
+        Vec.Store(Accumulate ? v + Vec.Load<V>(at, lanes) : v, at, lanes);
 
     /// <summary>What a sum that goes to this address begins with.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -37,8 +37,8 @@ internal sealed unsafe class Buffer
     public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
 
     /// <summary>
-    /// Where kernels keep a weight that stands here, and all views of it, in the form they read; null unless it is frozen. As it stands here, a view knows
-    /// of a freeze or a thaw that came after it.
+    /// Where kernels keep a weight that stands here, and all views of it, in the form they read; null unless it is frozen. All views share
+    /// this place, so a freeze or a thaw reaches those that were made before it.
     /// </summary>
     public PackedForms? Forms
     {

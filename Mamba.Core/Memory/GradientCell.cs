@@ -100,7 +100,7 @@ internal sealed class GradientCell
     {
         if (IsSpent)
             throw new InvalidOperationException(
-                $"Tape: a gradient flows into a result of shape {Shape} whose step was walked back and released before. Differentiate all losses in one call, "
-                + "Backward([a, b], [da, db]), or cut the gradient with Tensor.Detach.");
+                $"Tape: a gradient flows into a result of shape {Shape} whose step was walked back and released before. "
+                + "Differentiate all losses in one call, Backward([a, b], [da, db]), or cut the gradient with Tensor.Detach.");
     }
 }

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Where <see cref="Tape.Gradients"/> collects gradients while it walks back. Those of leaves, and of results of tapes around this one, come here instead of
-/// to the tensors. So nothing but the tape changes, and several threads may differentiate by the same parameters.
+/// Where <see cref="Tape.Gradients"/> collects gradients while it walks back. Those of leaves, and of results of tapes around this one,
+/// come here instead of to the tensors. So nothing but the tape changes, and several threads may differentiate by the same parameters.
 /// </summary>
 internal sealed class SeparateGradients
 {
@@ -44,7 +44,9 @@ internal sealed class SeparateGradients
         return new GradSlot(gradient.Value, accumulate);
     }
 
-    /// <summary>Copies the gradient of a result if it is wanted. The step that comes next may pass its memory on to an input, which adds to it.</summary>
+    /// <summary>
+    /// Copies the gradient of a result if it is wanted. The step that comes next may pass its memory on to an input, which adds to it.
+    /// </summary>
     public void Keep(GradientCell cell)
     {
         if (!cell.HasValue) return;
@@ -62,7 +64,8 @@ internal sealed class SeparateGradients
         for (int i = 0; i < inputs.Length; i++)
         {
             Tensor gradient = _gradients[inputs[i].GradientCell!]
-                ?? throw new InvalidOperationException($"Tape.Gradients: the loss does not depend on input {i}, of shape {inputs[i].Shape}.");
+                ?? throw new InvalidOperationException(
+                    $"Tape.Gradients: the loss does not depend on input {i}, of shape {inputs[i].Shape}.");
             gradients = gradients.Append(gradient.Reshape(inputs[i].Shape));
         }
         return gradients;

@@ -70,7 +70,9 @@ public static unsafe partial class Ops
             {
                 (Tensor x, Tensor kept) = context;
                 Launch.Run(
-                    new ActivationBackward<TActivation> { XOrY = kept.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target }, x.Count, Launch.ElementGrain);
+                    new ActivationBackward<TActivation> { XOrY = kept.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target },
+                    x.Count,
+                    Launch.ElementGrain);
             }, kept);
         }
         return y;

@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Kernels.Norms;
 using Mamba.Core.Memory;
@@ -198,7 +199,8 @@ public static unsafe partial class Ops
                 }
                 for (int i = first; i < first + perGroup; i++) (beta[i], gamma[i]) = ((float)(-b / n * r[i] * r[i]), (float)(-a / n * r[i]));
             }
-            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, X.OpenGrad().Target, Segments, Rows, Channels, Affine, beta, gamma);
+            GradientTarget dx = X.OpenGrad().Target;
+            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, dx, Segments, Rows, Channels, Affine, beta, gamma);
         }
     }
 

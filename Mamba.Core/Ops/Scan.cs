@@ -21,7 +21,8 @@ public static unsafe partial class Ops
     /// <param name="options">The skip, the gate, the bias of delta, the first state and the rest; by default none of them.</param>
     /// <returns>y (B, L, D), and the state after the last token (B, D, N). Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static (Tensor Output, Tensor LastState) SelectiveScan(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, in ScanOptions options = default)
+    public static (Tensor Output, Tensor LastState) SelectiveScan(
+        Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, in ScanOptions options = default)
     {
         ScanShape s = CheckScan(u, delta, a, b, c, options);
         nint state = s.Blocks * s.StateSize;
@@ -39,7 +40,8 @@ public static unsafe partial class Ops
             for (nint i = 0; i < s.Batch; i++)
             {
                 float* start = starts.Pointer + i * s.Segments * state;
-                if (options.InitialState is { } initial) Kernels.Scan.SelectiveScan.PackStates(s, initial.Pointer + i * s.Channels * s.States, 1, 1f, start);
+                if (options.InitialState is { } initial)
+                    Kernels.Scan.SelectiveScan.PackStates(s, initial.Pointer + i * s.Channels * s.States, 1, 1f, start);
                 else new Span<float>(start, (int)state).Clear();
             }
             Kernels.Scan.SelectiveScan.Forward(s, inputs, starts.Pointer, y.Pointer, lasts.Pointer, kept.Pointer);
@@ -50,7 +52,8 @@ public static unsafe partial class Ops
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual))
             Tape.Push(
-                [y, last], new ScanStep(u, delta, a, b, c, options, rates!.Value, kept!.Value, s), static (step, outputs) => step.Backward(outputs[0], outputs[1]),
+                [y, last], new ScanStep(u, delta, a, b, c, options, rates!.Value, kept!.Value, s),
+                static (step, outputs) => step.Backward(outputs[0], outputs[1]),
                 u, delta, b, c, options.D, options.Z, options.DeltaBias, rates, kept);
         return (y, last);
     }
@@ -78,12 +81,14 @@ public static unsafe partial class Ops
         {
             ScanShape s = Shape;
             nint state = s.Blocks * s.StateSize;
-            // Opened in the order in which they are written, as some inputs may be one tensor: first what the kernel writes, then what is added up after it.
+            // Opened in the order in which they are written, since inputs may be one tensor: first by the kernel.
             GradSlot? du = Open(U), ddelta = Open(Delta), dz = Open(Options.Z);
-            GradSlot? da = Open(A), dd = Open(Options.D), dbias = Open(Options.DeltaBias), db = Open(B), dc = Open(C), dinitial = Open(Options.InitialState);
+            GradSlot? da = Open(A), dd = Open(Options.D), dbias = Open(Options.DeltaBias), db = Open(B), dc = Open(C);
+            GradSlot? dinitial = Open(Options.InitialState);
             Tensor dy = y.Grad ?? Tensor.Zeros(y.Shape);
             nint sequences = s.Batch * s.Segments, vectors = s.Blocks * s.Lanes, bc = s.ItemsPerGroup * B.Count;
-            using Scratch carries = new(sequences * state), sumA = new(sequences * state), sumD = new(sequences * vectors), sumBias = new(sequences * vectors);
+            using Scratch carries = new(sequences * state), sumA = new(sequences * state);
+            using Scratch sumD = new(sequences * vectors), sumBias = new(sequences * vectors);
             using Scratch sumB = new(db is null ? 0 : bc), sumC = new(dc is null ? 0 : bc);
             new Span<float>(carries.Pointer, (int)(sequences * state)).Clear();
             if (last.Grad is { } dlast)
@@ -116,7 +121,8 @@ public static unsafe partial class Ops
             UnpackChannels(s, sumBias.Pointer, sequences, dbias);
             AddParts(sumB.Pointer, s.ItemsPerGroup, db);
             AddParts(sumC.Pointer, s.ItemsPerGroup, dc);
-            if (dinitial is { } gi) Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
+            if (dinitial is { } gi)
+                Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
             if (Options.Residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
         }
     }
@@ -141,7 +147,8 @@ public static unsafe partial class Ops
 
         ScanShape s = new(batch, length, channels, a.Shape[1], groups, 1, Isa.For(channels / groups), options.Reverse);
         // Cutting costs a second pass over the exponentials, so it pays only where a lone block would leave the other threads idle.
-        bool cut = options.Schedule == ScanSchedule.Chunked || (options.Schedule == ScanSchedule.Auto && batch * s.Blocks == 1 && length >= ShortestLengthToCut);
+        bool alone = batch * s.Blocks == 1 && length >= ShortestLengthToCut;
+        bool cut = options.Schedule == ScanSchedule.Chunked || (options.Schedule == ScanSchedule.Auto && alone);
         return cut ? s with { Segments = Math.Max(1, Math.Min(MaxSegments, s.Chunks / 2)) } : s;
     }
 

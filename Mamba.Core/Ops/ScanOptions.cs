@@ -37,7 +37,9 @@ public readonly record struct ScanOptions
     /// <summary>(B, L, D), added to y after the gate; or null.</summary>
     public Tensor? Residual { get; init; }
 
-    /// <summary>Whether the scan starts at the last token and goes back to the first, as over the reversed sequence; so with the states.</summary>
+    /// <summary>
+    /// Whether the scan starts at the last token and goes back to the first, as over the reversed sequence; so with the states.
+    /// </summary>
     public bool Reverse { get; init; }
 
     /// <summary>How the work is spread; the results agree to rounding.</summary>

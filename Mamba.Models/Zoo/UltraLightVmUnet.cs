@@ -80,7 +80,8 @@ public sealed class UltraLightVmUnet : VisionModel
         TensorList skips = default;
         for (int i = 0; i < _encoderNorms.Length; i++)
         {
-            x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2)); // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+            // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+            x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2));
             skips = skips.Append(x);
         }
         skips = _bridge.Forward(skips);

@@ -10,8 +10,8 @@ using Mamba.Models.Zoo;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// What a backward step may hold: tensors, sizes and options. An address is good only as long as its tensor keeps its memory, which recomputation takes away.
-/// The compiled assemblies list every kind of step, since each is an instantiation of the generic Tape.Push.
+/// What a backward step may hold: tensors, sizes and options. An address is good only as long as its tensor keeps its memory, which
+/// recomputation takes away. The compiled assemblies list every kind of step, since each is an instantiation of the generic Tape.Push.
 /// </summary>
 internal sealed class BackwardStepTests
 {
@@ -31,7 +31,7 @@ internal sealed class BackwardStepTests
     {
         Assert.That(PointerIn(typeof((Tensor, int, Shape, float?))), Is.Null);
         Assert.That(PointerIn(typeof((Tensor, ScanInputs))), Is.Not.Null, "in a struct");
-        Assert.That(PointerIn(typeof((int, int, int, int, int, int, int, ScanGradients?))), Is.Not.Null, "in the rest of a long tuple, behind a nullable");
+        Assert.That(PointerIn(typeof((int, int, int, int, int, int, int, ScanGradients?))), Is.Not.Null, "in a long tuple");
         Assert.That(PointerIn(typeof(ValueTuple<Func<int>>)), Is.Not.Null, "a delegate can hold anything");
         Assert.That(PointerIn(typeof(float*[])), Is.Not.Null, "in an array");
         Assert.That(PointerIn(typeof(WithFunction)), Is.Not.Null, "a function");

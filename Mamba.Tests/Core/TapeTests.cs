@@ -201,7 +201,9 @@ internal sealed class TapeTests
             foreach (bool wanted in new[] { true, false })
             {
                 Tensor tensor = result;
-                Assert.That(() => tensor.RequiresGrad = wanted, Throws.InvalidOperationException.With.Message.Contains("Gradients").And.Message.Contains("Detach"));
+                Assert.That(
+                    () => tensor.RequiresGrad = wanted,
+                    Throws.InvalidOperationException.With.Message.Contains("Gradients").And.Message.Contains("Detach"));
             }
         Assert.That((h.RequiresGrad, h.NeedsGrad), Is.EqualTo((false, true)));
         tape.Backward(h, x);
@@ -220,7 +222,8 @@ internal sealed class TapeTests
         Tensor x = Numbers.Random(4, 4, 3);
         x.RequiresGrad = true;
         using Tape tape = new();
-        foreach (Tensor cut in new[] { x.Detach(), x.Rows(1, 2), x.Clone() }) Assert.That((cut.NeedsGrad, Ops.Exp(cut).NeedsGrad), Is.EqualTo((false, false)));
+        foreach (Tensor cut in new[] { x.Detach(), x.Rows(1, 2), x.Clone() })
+            Assert.That((cut.NeedsGrad, Ops.Exp(cut).NeedsGrad), Is.EqualTo((false, false)));
         foreach (Tensor through in new[] { x.Reshape(12), Ops.Slice(x, 0, 1, 2), Ops.Slice(x, 1, 1, 2) }) Assert.That(through.NeedsGrad);
         x.Detach().Span[5] = 7f;
         Assert.That(x.Span[5], Is.EqualTo(7f), "a detached tensor is the same memory");

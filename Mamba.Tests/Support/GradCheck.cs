@@ -12,8 +12,8 @@ internal static class GradCheck
     private const int MaxProbes = 32;
 
     /// <summary>
-    /// Checks results and all gradients; errors are relative to the largest magnitude of the tensor in question. Then the gradients must be the same, bit for
-    /// bit, where the inputs' memory is gone when the backward pass begins (<see cref="RecomputedInputs"/>).
+    /// Checks results and all gradients; errors are relative to the largest magnitude of the tensor in question. Then the gradients must be
+    /// the same, bit for bit, where the inputs' memory is gone when the backward pass begins (<see cref="RecomputedInputs"/>).
     /// </summary>
     /// <param name="op">The operator.</param>
     /// <param name="naive">The same function of flat arrays, in double.</param>
@@ -38,7 +38,8 @@ internal static class GradCheck
             Close(expected, y.Span, tolerance, "output");
             tape.Backward(y, Tensor.From(weights, y.Shape.ToArray()));
         }
-        foreach (int i in Enumerable.Range(0, inputs.Length).Except(frozen)) Assert.That(inputs[i].Grad, Is.Not.Null, $"gradient of input {i}");
+        foreach (int i in Enumerable.Range(0, inputs.Length).Except(frozen))
+            Assert.That(inputs[i].Grad, Is.Not.Null, $"gradient of input {i}");
         RecomputedInputs.GiveTheSameGradients(op, inputs, weights);
 
         for (int i = 0; i < inputs.Length; i++)

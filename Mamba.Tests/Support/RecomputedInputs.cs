@@ -5,15 +5,18 @@ using Mamba.Core.Memory;
 namespace Mamba.Tests.Support;
 
 /// <summary>
-/// Holds a backward pass to the rule that it reads nothing but what it has saved, where it stands by then. The inputs are results whose memory is given back
-/// after the forward pass (and filled with NaN) and whose values are computed again, elsewhere, for the steps that saved them.
+/// Holds a backward pass to the rule that it reads nothing but what it has saved, where it stands by then. The inputs are results whose
+/// memory is given back after the forward pass (and filled with NaN) and whose values are computed again, elsewhere, for the steps that
+/// saved them.
 /// </summary>
 internal static class RecomputedInputs
 {
     // No size in a test is that large; on every 64-bit system addresses are.
     private const ulong SmallestAddress = 1ul << 32;
 
-    /// <summary>Asserts that the gradients are, bit for bit, those that the inputs hold, which come from a backward pass over inputs that stayed.</summary>
+    /// <summary>
+    /// Asserts that the gradients are, bit for bit, those that the inputs hold, which come from a backward pass over inputs that stayed.
+    /// </summary>
     /// <param name="op">The operator.</param>
     /// <param name="inputs">Its inputs with their gradients; one may stand in several places.</param>
     /// <param name="cotangent">The weights of the operator's results.</param>
@@ -26,7 +29,8 @@ internal static class RecomputedInputs
             Tensor y;
             using (MemoryScope scope = new())
             {
-                Dictionary<Tensor, Tensor> passing = inputs.Distinct().ToDictionary(x => x, x => x.RequiresGrad ? Recomputable(x) : x.Clone());
+                Dictionary<Tensor, Tensor> passing = [];
+                foreach (Tensor x in inputs.Distinct()) passing[x] = x.RequiresGrad ? Recomputable(x) : x.Clone();
                 y = scope.Return(op([.. inputs.Select(x => passing[x])]));
             }
             foreach (object? context in Recording.Current!.Contexts)
@@ -35,7 +39,7 @@ internal static class RecomputedInputs
         }
         for (int i = 0; i < inputs.Length; i++)
             if (expected[i] is { } gradient)
-                Assert.That(inputs[i].Grad!.Value.Span.SequenceEqual(gradient), $"gradient of input {i} where the values are computed again");
+                Assert.That(inputs[i].Grad!.Value.Span.SequenceEqual(gradient), $"gradient of input {i} with values computed again");
     }
 
     /// <summary>The same values, as the result of a step that can compute them again.</summary>

@@ -90,19 +90,23 @@ internal unsafe struct AttentionBackward : IKernel
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, Dv.Accumulate || first > 0,
+                        s.Keys, s.ValueWidth, queries, p.Transposed, dy,
+                        AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer,
+                        Dv.Accumulate || first > 0,
                         s.NextImage(P, s.Heads * s.ScoreRow, item));
                 if (!Dq.IsWanted && !Dk.IsWanted) continue;
                 Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
                 new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
                 if (Dq.IsWanted)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, Dq.Accumulate,
+                        queries, s.HeadWidth, s.Keys, ds, k,
+                        AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, Dq.Accumulate,
                         s.NextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk.IsWanted)
                     Gemm.Serial<TVector>(
                         s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
-                        AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, Dk.Accumulate || first > 0);
+                        AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer,
+                        Dk.Accumulate || first > 0);
             }
         }
     }

@@ -27,11 +27,22 @@ internal static unsafe class CausalConv
         nint items = s.Batch * s.Parts, size = (s.Taps + 1) * s.Channels;
         using Scratch taps = DepthwiseTaps.Of(weight, s.Channels, s.Taps), sums = new(items * size);
         Launch.Run(
-            new CausalConvBackward<TActivation> { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Dy = dy, Dx = gradients.X, Sums = sums.Pointer }, items, 1, Isa.For(s.Channels));
+            new CausalConvBackward<TActivation>
+            {
+                Shape = s,
+                X = x,
+                Taps = taps.Pointer,
+                Bias = bias,
+                Dy = dy,
+                Dx = gradients.X,
+                Sums = sums.Pointer,
+            },
+            items, 1, Isa.For(s.Channels));
         Span<float> sum = new(sums.Pointer, (int)size);
         for (nint i = 1; i < items; i++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + i * size, (int)size), sum);
-        if (gradients.Weight.IsWanted) Transpose.Run(sums.Pointer, s.Channels, s.Taps, s.Channels, gradients.Weight.Pointer, gradients.Weight.Accumulate);
-        if (gradients.Bias.IsWanted) Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, gradients.Bias.Pointer, gradients.Bias.Accumulate);
+        (GradientTarget dw, GradientTarget db) = (gradients.Weight, gradients.Bias);
+        if (dw.IsWanted) Transpose.Run(sums.Pointer, s.Channels, s.Taps, s.Channels, dw.Pointer, dw.Accumulate);
+        if (db.IsWanted) Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, db.Pointer, db.Accumulate);
     }
 }
 

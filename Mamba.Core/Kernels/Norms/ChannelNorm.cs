@@ -72,7 +72,8 @@ internal static unsafe class ChannelNorm
 
     /// <summary>dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy; beta and gamma, too, for each segment and channel.</summary>
     public static void GradientApply<TActivation>(
-        float* x, float* dy, GradientTarget dx, nint segments, nint rows, nint channels, in ChannelAffine affine, float* beta, float* gamma) where TActivation : unmanaged, IActivation =>
+        float* x, float* dy, GradientTarget dx, nint segments, nint rows, nint channels, in ChannelAffine affine, float* beta, float* gamma)
+        where TActivation : unmanaged, IActivation =>
         Launch.Run(
             new ChannelBackward<TActivation>
             {

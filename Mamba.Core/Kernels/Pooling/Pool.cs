@@ -68,7 +68,8 @@ internal unsafe struct MaxPoolBackward : IKernel
             nint image = item / s.Height, y = item % s.Height;
             float* row = Dx.Pointer + item * s.Width * channels;
             bool add = Dx.Accumulate || s.Stride < s.Kernel; // windows that do not overlap write each pixel once
-            if (!Dx.Accumulate && (s.Stride != s.Kernel || s.Padding > 0 || y >= s.OutHeight * s.Stride || s.OutWidth * s.Stride != s.Width))
+            bool covered = s.Stride == s.Kernel && s.Padding == 0 && y < s.OutHeight * s.Stride && s.OutWidth * s.Stride == s.Width;
+            if (!Dx.Accumulate && !covered)
             {
                 new Span<float>(row, (int)(s.Width * channels)).Clear();
                 add = true;

@@ -12,7 +12,7 @@ internal sealed class PackedWeightTests
         Tensor early = w.Rows(4, 4);
         w.Freeze();
         Tensor late = w.Rows(0, 4);
-        Assert.That((early.Forms, late.Forms), Is.EqualTo((w.Forms, w.Forms)), "what is packed hangs on the memory, whatever is made of it");
+        Assert.That((early.Forms, late.Forms), Is.EqualTo((w.Forms, w.Forms)), "packed forms belong to the memory");
         if (made) Check(4f); // so that packed forms are there
         w.Thaw();
         foreach (ref float value in w.Span) value *= 2f;

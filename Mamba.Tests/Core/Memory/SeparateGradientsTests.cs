@@ -51,7 +51,8 @@ internal sealed class SeparateGradientsTests
     {
         Tensor x = Leaf(2f);
         using Tape tape = new();
-        Tensor a = Ops.Scale(x, 1f), early = Ops.Scale(a, 100f), h = Ops.Add(a, Tensor.Full(1f, 1)); // a takes h's gradient, and then adds to it
+        // a takes h's gradient, and then adds to it.
+        Tensor a = Ops.Scale(x, 1f), early = Ops.Scale(a, 100f), h = Ops.Add(a, Tensor.Full(1f, 1));
         TensorList gradients = tape.Gradients(Ops.Add(early, h), h, a, x);
         Assert.That(gradients[0].Item(), Is.EqualTo(1f));
         Assert.That(gradients[1].Item(), Is.EqualTo(101f));

@@ -160,7 +160,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         float[] rates = [-2e38f, -1e6f, -200f, 200f, 1e6f, 2e38f];
         Tensor zero = Tensor.Zeros(1, 2, rates.Length), a = Tensor.From(rates, rates.Length, 1), delta = Tensor.Zeros(1, 2, rates.Length);
         delta.Span[..rates.Length].Fill(2f); // dt A overflows; then a step of length 0, which takes nothing away
-        (Tensor y, _) = Ops.SelectiveScan(zero, delta, a, Tensor.Zeros(1, 2, 1), Tensor.From([1f, 1f], 1, 2, 1), new() { InitialState = Tensor.Full(1f, 1, 6, 1) });
+        ScanOptions ones = new() { InitialState = Tensor.Full(1f, 1, 6, 1) };
+        (Tensor y, _) = Ops.SelectiveScan(zero, delta, a, Tensor.Zeros(1, 2, 1), Tensor.From([1f, 1f], 1, 2, 1), ones);
         for (int i = 0; i < y.Count; i++)
             Assert.That(y.Span[i], rates[i % rates.Length] < 0 ? Is.InRange(0f, 2e-38f) : Is.GreaterThan(1e38f), $"element {i}");
     }
@@ -248,8 +249,10 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Tensor[] x = new Size(2, 5, 6, 4, 1).Inputs();
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], Numbers.Random(1, 2, 5, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("SelectiveScan").And.Message.Contains("(2, 5, 3)"));
         Assert.That(() => Ops.SelectiveScan(x[0], Numbers.Random(1, 2, 4, 6), x[2], x[3], x[4]), Throws.TypeOf<ShapeException>());
-        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], new() { InitialState = Numbers.Random(1, 2, 6, 3) }), Throws.TypeOf<ShapeException>());
-        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], new() { Residual = Numbers.Random(1, 2, 4, 6) }), Throws.TypeOf<ShapeException>());
+        ScanOptions fewStates = new() { InitialState = Numbers.Random(1, 2, 6, 3) };
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], fewStates), Throws.TypeOf<ShapeException>());
+        ScanOptions tooLong = new() { Residual = Numbers.Random(1, 2, 4, 6) };
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], tooLong), Throws.TypeOf<ShapeException>());
         Tensor grouped = Numbers.Random(1, 2, 5, 4, 4);
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], grouped, grouped), Throws.TypeOf<ShapeException>());
         Assert.That(() => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)), Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
@@ -258,7 +261,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
     private static (Tensor Output, Tensor LastState) Run(Tensor[] x, ScanSchedule schedule, bool reverse = false) =>
         Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], Options(x) with { Schedule = schedule, Reverse = reverse });
 
-    private static ScanOptions Options(Tensor[] x) => new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true, InitialState = x[8] };
+    private static ScanOptions Options(Tensor[] x) =>
+        new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true, InitialState = x[8] };
 
     /// <summary>The recurrence, written down.</summary>
     private static (double[] Output, double[] Last) Naive(Size s, double[][] x)
