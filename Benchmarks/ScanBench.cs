@@ -27,6 +27,10 @@ public class ScanBench : OperatorBench
 
     private static OperatorCase Scan(string name, int batch, int length, int channels, ScanSchedule schedule, bool reverse = false) => new(
         $"{name}: {batch} x {length} x {channels}, {schedule.ToString().ToLowerInvariant()}",
-        x => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, schedule: schedule, reverse: reverse).Output,
+        x =>
+        {
+            ScanOptions all = new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true };
+            return Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], all with { Schedule = schedule, Reverse = reverse }).Output;
+        },
         [batch, length, channels], [batch, length, channels], [channels, States], [batch, length, States], [batch, length, States], [channels], [batch, length, channels], [channels]);
 }

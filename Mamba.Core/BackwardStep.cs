@@ -3,6 +3,15 @@ namespace Mamba.Core;
 /// <summary>What a <see cref="Tape"/> runs on its way back.</summary>
 internal abstract class BackwardStep
 {
+    /// <summary>The tape that holds this step; null once it is released.</summary>
+    public Recording? Recording { get; set; }
+
+    /// <summary>What the step reads, for tests.</summary>
+    public abstract object? Context { get; }
+
+    /// <summary>Whether it can compute its result again.</summary>
+    public abstract bool IsRecomputable { get; }
+
     /// <summary>Runs it.</summary>
     /// <param name="outputs">The results of the step, one of which at least has a gradient.</param>
     public abstract void Run(ReadOnlySpan<Tensor> outputs);
@@ -25,6 +34,10 @@ internal sealed class BackwardStep<TContext> : BackwardStep
     private Delegate? _backward;
     private Action<TContext, Tensor>? _recompute;
 
+    public override object? Context => _context;
+
+    public override bool IsRecomputable => _recompute is not null;
+
     /// <param name="context">The values.</param>
     /// <param name="backward">An Action of context and gradient of the only result, or of context and all results.</param>
     /// <param name="recompute">What computes the only result again, or null.</param>
@@ -45,7 +58,7 @@ internal sealed class BackwardStep<TContext> : BackwardStep
 
     public override void Release()
     {
-        (_context, _backward, _recompute) = (default!, null, null);
+        (_context, _backward, _recompute, Recording) = (default!, null, null, null);
         (s_spare ??= []).Push(this);
     }
 }

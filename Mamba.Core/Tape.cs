@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Mamba.Core.Memory;
 
 namespace Mamba.Core;
@@ -15,16 +14,13 @@ namespace Mamba.Core;
 /// </code></example>
 public readonly struct Tape : IDisposable
 {
-    [ThreadStatic]
-    private static Recording? s_current;
-
     private readonly Recording _recording;
     private readonly long _serial;
 
     /// <summary>Starts recording on this thread. The tape is a <see cref="MemoryScope"/> as well: it owns what is made while it is open.</summary>
     public Tape()
     {
-        s_current = _recording = Recording.Open(s_current);
+        Recording.Current = _recording = Recording.Open(Recording.Current);
         _serial = _recording.Serial;
     }
 
@@ -35,8 +31,8 @@ public readonly struct Tape : IDisposable
         init => _recording.Numerics = value;
     }
 
-    /// <summary>Whether a tape is open on this thread.</summary>
-    public static bool IsRecording => s_current is not null;
+    /// <summary>Whether a tape is open on this thread and not paused.</summary>
+    public static bool IsRecording => Recording.Current is not null;
 
     private bool IsOpen => _recording is not null && _recording.Serial == _serial;
 
@@ -54,7 +50,7 @@ public readonly struct Tape : IDisposable
     {
         bool any = false;
         foreach (Tensor? input in inputs) any |= input is { NeedsGrad: true };
-        return any && s_current is not null;
+        return any && Recording.Current is not null;
     }
 
     /// <inheritdoc cref="Needs(ReadOnlySpan{Tensor?})"/>
@@ -62,18 +58,34 @@ public readonly struct Tape : IDisposable
     {
         bool any = false;
         foreach (Tensor input in inputs) any |= input.NeedsGrad;
-        return any && s_current is not null;
+        return any && Recording.Current is not null;
     }
+
+    /// <summary>
+    /// Stops recording on this thread until the result is disposed. No operator leaves a step, and no gradient flows into its result.
+    /// </summary>
+    /// <remarks>Memory is not concerned: the tape still owns what is made. A tape that is opened inside records as always.</remarks>
+    /// <returns>To be disposed, by <c>using</c>.</returns>
+    /// <example><code>
+    /// using (Tape.Pause()) target = teacher.Forward(x); // a constant for the loss
+    /// </code></example>
+    public static RecordingPause Pause() => new(Recording.Current);
 
     /// <summary>Records the step that made <paramref name="output"/>.</summary>
     /// <typeparam name="TContext">A tuple, usually.</typeparam>
-    /// <param name="output">The operator's result.</param>
-    /// <param name="context">What the backward pass reads. With a static lambda there is nothing else, and so a step allocates nothing.</param>
+    /// <param name="output">The operator's result: a tensor of its own, no input and no reshape of one.</param>
+    /// <param name="context">
+    /// What the backward pass reads: tensors, sizes and options. It must hold no address: the memory of a tensor may be given back, and its
+    /// values computed again elsewhere. With a static lambda there is nothing else, and so a step allocates nothing.
+    /// </param>
     /// <param name="backward">
     /// Gets the context and the gradient of the output, and adds to the gradients of those inputs that need one (<see cref="Tensor.OpenGrad"/>).
     /// </param>
     /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
-    /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
+    /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
+    /// <exception cref="ArgumentException">
+    /// The output takes a gradient already: it is an input, a reshape of one, or the result of another step.
+    /// </exception>
     public static void Push<TContext>(Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
         Record([output], context, backward, null, saved);
 
@@ -92,7 +104,10 @@ public readonly struct Tape : IDisposable
         output.Source = Record([output], context, backward, recompute, saved);
 
     /// <summary>Lets the step that was recorded last save one more tensor.</summary>
-    internal static void Keep(Tensor saved) => s_current!.Keep(saved);
+    internal static void Keep(Tensor saved) => Recording.Current!.Keep(saved);
+
+    /// <summary>Whether the open tape can compute a tensor's values again, so that a step need not save them.</summary>
+    internal static bool CanRecompute(Tensor tensor) => Recording.Current is { } recording && recording.CanRecompute(tensor);
 
     /// <summary>
     /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/> of the
@@ -103,7 +118,10 @@ public readonly struct Tape : IDisposable
     /// <param name="context">What the backward pass reads.</param>
     /// <param name="backward">Gets the context and the outputs, reads their gradients and adds to those of the inputs.</param>
     /// <param name="saved">The tensors whose values the backward pass reads.</param>
-    /// <exception cref="InvalidOperationException">No tape is open on this thread.</exception>
+    /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
+    /// <exception cref="ArgumentException">
+    /// An output takes a gradient already: it is an input, a reshape of one, or the result of another step.
+    /// </exception>
     public static void Push<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward, params ReadOnlySpan<Tensor?> saved) =>
         Record(outputs, context, backward, null, saved);
@@ -111,8 +129,9 @@ public readonly struct Tape : IDisposable
     private static BackwardStep<TContext> Record<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, Action<TContext, Tensor>? recompute, ReadOnlySpan<Tensor?> saved)
     {
-        Recording recording = s_current ?? throw new InvalidOperationException("No tape is open on this thread.");
-        foreach (Tensor output in outputs) output.ExpectGrad();
+        Recording recording = Recording.Current
+            ?? throw new InvalidOperationException("Tape.Push: no tape records on this thread; ask Tape.Needs first.");
+        recording.Expect(outputs);
         string place = recording.Numerics?.Results(backward, outputs, saved) ?? "";
         BackwardStep<TContext> step = BackwardStep<TContext>.Of(context, backward, recompute);
         recording.Add(step, outputs, saved, place);
@@ -120,8 +139,13 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.</summary>
+    /// <remarks>
+    /// The steps that lead to the loss are released once they have run. Other steps wait, so that losses without a common step can follow
+    /// each other. Losses that share steps go together, in the overload that takes several outputs.
+    /// </remarks>
     /// <param name="loss">A tensor with one element.</param>
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
+    /// <inheritdoc cref="Backward(Tensor, Tensor)" path="/exception[@cref='T:System.InvalidOperationException']"/>
     public void Backward(Tensor loss)
     {
         Check.That(loss.Count == 1, "Tape.Backward", $"loss is {loss.Shape}, expected one element; for others give a cotangent");
@@ -132,7 +156,10 @@ public readonly struct Tape : IDisposable
     /// <param name="output">The result of recorded operators.</param>
     /// <param name="cotangent">The weight of each of its elements, in the same shape.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    /// <exception cref="InvalidOperationException">The output does not depend on any leaf that requires a gradient.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The output does not depend on any leaf that requires a gradient, or was recorded by another tape. Or it depends on a step that an
+    /// earlier call has walked and released; the leaves may hold a part of the gradient then.
+    /// </exception>
     public void Backward(Tensor output, Tensor cotangent) => Backward([output], [cotangent]);
 
     /// <summary>Differentiates the sum over several outputs of sum(output * cotangent).</summary>
@@ -140,9 +167,8 @@ public readonly struct Tape : IDisposable
     /// <param name="cotangents">The weights of their elements, in the same shapes.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
-    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this
-    /// one. Tapes of
-    /// several threads must not share leaves that require gradients: give each thread leaves of its own.
+    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this one.
+    /// Tapes of several threads must not share leaves that require gradients: give each thread leaves of its own.
     /// </exception>
     public void Backward(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents)
     {
@@ -151,152 +177,65 @@ public readonly struct Tape : IDisposable
         for (int i = 0; i < outputs.Length; i++)
         {
             Check.SameShape(outputs[i], cotangents[i], "Tape.Backward");
-            if (!outputs[i].NeedsGrad) throw new InvalidOperationException("Tape.Backward: the output does not depend on any tensor that requires a gradient.");
-            GradSlot seed = outputs[i].OpenGrad();
-            if (seed.Accumulate) System.Numerics.Tensors.TensorPrimitives.Add(seed.Span, cotangents[i].Span, seed.Span);
-            else cotangents[i].Span.CopyTo(seed.Span);
+            CheckOutput(recording, outputs[i], "Tape.Backward");
         }
+        recording.WalkBack(outputs, cotangents, -1);
+    }
 
-        s_current = null; // what backward passes compute is not recorded
-        GradientCell.BeginPass();
+    /// <summary>
+    /// The gradients of a loss with respect to chosen tensors. The <see cref="Tensor.Grad"/> of every leaf stays as it is. Steps are
+    /// released as by <see cref="Backward(Tensor)"/>. If all inputs are results, the steps up to the first of them are not walked.
+    /// </summary>
+    /// <param name="loss">A tensor with one element.</param>
+    /// <param name="inputs">Leaves that require a gradient, and results of recorded operators.</param>
+    /// <returns>
+    /// A gradient for each input, in its shape and in the order of the inputs. The caller's scope owns them. They are constants.
+    /// </returns>
+    /// <exception cref="ShapeException">The loss has more than one element.</exception>
+    /// <exception cref="ArgumentException">There are no inputs.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The loss does not depend on an input, was recorded by another tape, or depends on a step that an earlier call has walked and
+    /// released.
+    /// </exception>
+    public TensorList Gradients(Tensor loss, params ReadOnlySpan<Tensor> inputs)
+    {
+        Recording recording = Live;
+        Check.That(loss.Count == 1, "Tape.Gradients", $"loss is {loss.Shape}, expected one element");
+        if (inputs.IsEmpty) throw new ArgumentException("Tape.Gradients: no inputs are given.", nameof(inputs));
+        CheckOutput(recording, loss, "Tape.Gradients");
+        for (int i = 0; i < inputs.Length; i++)
+            if (!inputs[i].NeedsGrad)
+                throw new InvalidOperationException($"Tape.Gradients: no gradient flows into input {i}, of shape {inputs[i].Shape}.");
+        SeparateGradients separate = SeparateGradients.Open(recording, inputs);
         try
         {
-            recording.WalkBack();
+            recording.WalkBack([loss], [Tensor.Full(1f, loss.Shape)], recording.FirstOf(inputs));
+            return separate.Take(inputs);
         }
         finally
         {
-            GradientCell.EndPass();
-            s_current = recording;
+            separate.Close();
         }
+    }
+
+    private static void CheckOutput(Recording recording, Tensor output, string name)
+    {
+        GradientCell cell = output.GradientCell
+            ?? throw new InvalidOperationException($"{name}: the output does not depend on any tensor that requires a gradient.");
+        if (cell.Recording is { } other && other != recording)
+            throw new InvalidOperationException($"{name}: the output was recorded by another tape; call it on that one.");
     }
 
     /// <summary>
     /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The gradient of
     /// its result must be there.
     /// </summary>
-    internal void RepeatLastStep()
-    {
-        Recording recording = Live;
-        s_current = null;
-        recording.RunLast();
-        s_current = recording;
-    }
+    internal void RepeatLastStep() => Live.RepeatLast();
 
     /// <summary>Stops recording and gives back everything the tape still holds.</summary>
     /// <exception cref="InvalidOperationException">A <see cref="MemoryScope"/> or tape that was opened later, or on another thread, is still open.</exception>
     public void Dispose()
     {
-        if (IsOpen) s_current = _recording.Close();
-    }
-
-    /// <summary>Until disposed, the operators of this thread are not recorded.</summary>
-    internal readonly struct Paused : IDisposable
-    {
-        private readonly Recording? _recording;
-
-        public Paused() => (_recording, s_current) = (s_current, null);
-
-        public void Dispose() => s_current = _recording;
-    }
-
-    /// <summary>The steps of an open tape. Closed ones are used again, so that opening a tape allocates nothing.</summary>
-    private sealed class Recording
-    {
-        [ThreadStatic]
-        private static Stack<Recording>? s_spare;
-
-        private readonly List<Step> _steps = [];
-
-        // Step by step, its outputs and then what it saved.
-        private readonly List<Tensor> _tensors = [];
-        private Recording? _outer;
-        private MemoryScope _scope;
-
-        public NumericsCheck? Numerics { get; set; }
-
-        /// <summary>The number of this use; it grows when the tape is closed.</summary>
-        public long Serial { get; private set; }
-
-        public static Recording Open(Recording? outer)
-        {
-            if (s_spare is null || !s_spare.TryPop(out Recording? recording)) recording = new Recording();
-            (recording._outer, recording._scope) = (outer, new MemoryScope());
-            TensorBody.Defer();
-            return recording;
-        }
-
-        /// <summary>Gives everything back.</summary>
-        /// <returns>The tape around it.</returns>
-        public Recording? Close()
-        {
-            _scope.Dispose();
-            Serial++;
-            while (_steps.Count > 0) ReleaseLast();
-            Recording? outer = _outer;
-            (_outer, Numerics) = (null, null);
-            TensorBody.Resume();
-            (s_spare ??= []).Push(this);
-            return outer;
-        }
-
-        public void Add(BackwardStep backward, ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor?> saved, string place)
-        {
-            int first = _tensors.Count;
-            _tensors.AddRange(outputs);
-            foreach (Tensor? tensor in saved)
-                if (tensor is { } present) Keep(present);
-            _steps.Add(new Step(backward, first, first + outputs.Length, place));
-        }
-
-        /// <summary>Puts a tensor at the end of what the last step saved; where the memory can be had again, it is not kept.</summary>
-        public void Keep(Tensor saved) => _tensors.Add(saved.Source is null ? saved.Retain() : saved);
-
-        public void WalkBack()
-        {
-            while (_steps.Count > 0)
-            {
-                if (Numerics is not null) NumericsCheck.Gradients(_steps[^1].Place, Outputs(_steps[^1]));
-                RunLast();
-                ReleaseLast();
-            }
-        }
-
-        /// <summary>Runs the backward pass of the last step if one of its results has a gradient.</summary>
-        public void RunLast()
-        {
-            Step step = _steps[^1];
-            bool any = false;
-            foreach (Tensor output in Outputs(step)) any |= output.Grad is not null;
-            if (!any) return;
-            using MemoryScope scratch = new();
-            foreach (Tensor tensor in Saved(step))
-                if (tensor.Source is not null) tensor.Recompute();
-            step.Backward.Run(Outputs(step));
-            foreach (Tensor tensor in Saved(step))
-                if (tensor.Source is not null) tensor.Release();
-        }
-
-        private void ReleaseLast()
-        {
-            Step step = _steps[^1];
-            foreach (Tensor tensor in Saved(step))
-                if (tensor.Source is null) tensor.Release();
-            foreach (Tensor output in Outputs(step))
-            {
-                output.GradientCell?.Drop();
-                output.Source = null;
-            }
-            step.Backward.Release();
-            _tensors.RemoveRange(step.First, _tensors.Count - step.First);
-            _steps.RemoveAt(_steps.Count - 1);
-        }
-
-        /// <summary>What the last step saved.</summary>
-        private ReadOnlySpan<Tensor> Saved(in Step last) => CollectionsMarshal.AsSpan(_tensors)[last.Saved..];
-
-        private ReadOnlySpan<Tensor> Outputs(in Step step) => CollectionsMarshal.AsSpan(_tensors)[step.First..step.Saved];
-
-        /// <summary>A backward pass; its outputs are the tensors [First, Saved), and what it saved follows them.</summary>
-        private readonly record struct Step(BackwardStep Backward, int First, int Saved, string Place);
+        if (IsOpen) Recording.Current = _recording.Close();
     }
 }

@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Memory;
 using Buffer = Mamba.Core.Memory.Buffer;
 
@@ -30,15 +31,30 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     public Span<float> Span => Body.Buffer.Memory.Span.Slice(Body.Offset, Count);
 
     /// <summary>
-    /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is wanted.
+    /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is
+    /// wanted. It is false for the result of a recorded operator, whose <see cref="NeedsGrad"/> is true (PyTorch's <c>requires_grad</c>).
     /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// It is set on the result of a recorded operator. <see cref="Tape.Gradients"/> gives the gradient of a result, and
+    /// <see cref="Detach"/> a tensor into which none flows.
+    /// </exception>
     public bool RequiresGrad
     {
         get => Body.Gradient is { IsLeaf: true };
-        set => Body.Gradient = value ? Body.Gradient ?? GradientCell.OfLeaf(Shape) : null;
+        set
+        {
+            if (Body.Gradient is { IsLeaf: false })
+                throw new InvalidOperationException(
+                    $"Tensor.RequiresGrad: this tensor {Shape} is the result of a recorded operator. Tape.Gradients gives its gradient; "
+                    + "Tensor.Detach cuts it off.");
+            Body.Gradient = value ? Body.Gradient ?? GradientCell.OfLeaf(Shape) : null;
+        }
     }
 
-    /// <summary>The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf; null before, and after <see cref="ZeroGrad"/>.</summary>
+    /// <summary>
+    /// The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf. It is null before, and after
+    /// <see cref="ZeroGrad"/>. That of a result is there for its backward step alone.
+    /// </summary>
     public Tensor? Grad => Body.Gradient is { HasValue: true } cell ? cell.Value : null;
 
     /// <summary>The address of the first element. It stays valid while the tensor is reachable and not released.</summary>
@@ -50,7 +66,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     internal GradientCell? GradientCell => Body.Gradient;
 
     /// <summary>Where kernels keep this weight, and views of it, in the form they read; null unless it is frozen.</summary>
-    internal PackedForms? Forms => Body.Forms;
+    internal PackedForms? Forms => Body.Buffer.Forms;
 
     private TensorBody Body => _body is { } body && body.Lease == _lease ? body : throw new ObjectDisposedException(nameof(Tensor), "This tensor was given back.");
 
@@ -108,7 +124,8 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// The same memory in another shape; gradients are shared, too. One extent may be -1: it follows from the others.
+    /// The same memory in another shape. Gradients flow through it, as if it were the tensor itself. One extent may be -1: it follows from
+    /// the others.
     /// </summary>
     /// <param name="shape">The new extents.</param>
     /// <returns>A view.</returns>
@@ -138,7 +155,10 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         return View(shape, 0, Body.Gradient);
     }
 
-    /// <summary>Elements [start, start + count) of dimension 0, in the same memory. No gradient flows through it.</summary>
+    /// <summary>
+    /// Elements [start, start + count) of dimension 0, in the same memory. It cuts the gradient, as <see cref="Detach"/> does;
+    /// <see cref="Ops.Slice"/> gives the same view with its gradient.
+    /// </summary>
     /// <param name="start">The first index.</param>
     /// <param name="count">How many.</param>
     /// <returns>A view of shape (count, ...).</returns>
@@ -152,7 +172,13 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         return View(Shape.With(0, count), start * row, null);
     }
 
-    /// <summary>A copy in memory of its own, outside any tape.</summary>
+    /// <summary>
+    /// The same tensor as a constant: no gradient flows back through it. The memory is the same, so a write to one shows in the other.
+    /// </summary>
+    /// <returns>A view of the same shape.</returns>
+    public Tensor Detach() => View(Shape, 0, null);
+
+    /// <summary>A copy in memory of its own. It cuts the gradient, as <see cref="Detach"/> does.</summary>
     /// <returns>A new tensor of the same shape.</returns>
     public Tensor Clone()
     {
@@ -164,7 +190,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>Forgets the gradient of a leaf; its memory is kept for the next one.</summary>
     public void ZeroGrad()
     {
-        if (Body.Gradient is { } cell) cell.HasValue = false;
+        Body.Gradient?.Clear();
     }
 
     /// <summary>Gives the memory back. A tensor that a scope owns need not be disposed.</summary>
@@ -192,42 +218,30 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     /// <summary>The place to which a backward pass writes its contribution to this tensor's gradient.</summary>
     /// <returns>The memory, and whether to add to it or to overwrite it.</returns>
-    /// <exception cref="InvalidOperationException">No gradient flows into this tensor.</exception>
-    public GradSlot OpenGrad()
-    {
-        GradientCell cell = Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.");
-        cell.Claim();
-        if (cell.Value is not { } gradient)
-        {
-            using MemoryScope _ = MemoryScope.Suspend();
-            cell.Value = gradient = Empty(cell.Shape);
-        }
-        bool accumulate = cell.HasValue;
-        cell.HasValue = true;
-        return new GradSlot(gradient, accumulate);
-    }
+    /// <exception cref="InvalidOperationException">
+    /// No gradient flows into this tensor, or the step that made it was walked and released already.
+    /// </exception>
+    public GradSlot OpenGrad() =>
+        (Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.")).Open();
 
     /// <summary>
     /// Lets this tensor have <paramref name="gradient"/> itself as its first contribution, without a copy. Only for the incoming gradient of the
     /// step that is running, which nobody reads afterwards, and for one taker.
     /// </summary>
     /// <returns>False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.</returns>
-    internal bool TryTakeGrad(Tensor gradient)
-    {
-        if (Body.Gradient is not { IsLeaf: false, HasValue: false, Value: null } cell) return false;
-        cell.Value = gradient.Retain();
-        cell.HasValue = true;
-        return true;
-    }
+    internal bool TryTakeGrad(Tensor gradient) => Body.Gradient is { } cell && cell.TryTake(gradient);
 
-    /// <summary>From now on the values stay as they are, so that kernels may keep them in the form they read.</summary>
-    internal void Freeze() => Body.Forms = new PackedForms();
+    /// <summary>From now on the values stay as they are, so that kernels may keep them, and parts of them, in the form they read.</summary>
+    internal void Freeze() => Body.Buffer.Forms = new PackedForms();
 
-    /// <summary>From now on the values may change again; what kernels kept is dropped.</summary>
-    internal void Thaw() => Body.Forms = null;
+    /// <summary>From now on the values may change again; what kernels kept of this memory is dropped.</summary>
+    internal void Thaw() => Body.Buffer.Forms = null;
 
-    /// <summary>Marks this as the result of a recorded step.</summary>
-    internal void ExpectGrad() => Body.Gradient ??= GradientCell.OfResult(Shape);
+    /// <summary>Marks this as the result of a step.</summary>
+    internal void ExpectGrad(Recording recording) => Body.Gradient = GradientCell.OfResult(Shape, recording);
+
+    /// <summary>Takes the mark away.</summary>
+    internal void ForgetGrad() => Body.Gradient = null;
 
     internal Tensor Retain()
     {
@@ -251,7 +265,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     {
         TensorBody body = Body;
         Tensor view = Make(shape, body.Buffer.Share(), body.Offset + offset);
-        (view.Body.Gradient, view.Body.Forms) = (gradient, body.Forms);
+        view.Body.Gradient = gradient;
         return view;
     }
 
@@ -270,6 +284,12 @@ internal static unsafe class OptionalTensor
     {
         /// <summary>The address of the first element; null for an absent tensor.</summary>
         public float* Pointer => tensor is { } present ? present.Pointer : null;
+    }
+
+    extension(GradSlot? slot)
+    {
+        /// <summary>Where a kernel writes; nowhere for a gradient that is not wanted.</summary>
+        public GradientTarget Target => slot is { } wanted ? wanted.Target : default;
     }
 }
 
@@ -292,4 +312,7 @@ public readonly unsafe struct GradSlot
     public Span<float> Span => Tensor.Span;
 
     internal float* Pointer => Tensor.Pointer;
+
+    /// <summary>The same for a kernel.</summary>
+    internal GradientTarget Target => new(Pointer, Accumulate);
 }

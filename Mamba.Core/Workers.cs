@@ -126,7 +126,7 @@ public static unsafe class Workers
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(grain);
         ArgumentNullException.ThrowIfNull(body);
         (TState State, Action<TState, long, long> Body) context = (state, body);
-        using Tape.Paused _ = new();
+        using RecordingPause _ = Tape.Pause();
         For((nint)count, (nint)Math.Min(grain, Math.Max(1, count)), &CallPiece<TState>, Unsafe.AsPointer(ref context));
     }
 

@@ -13,6 +13,7 @@ internal sealed unsafe class Buffer
     private readonly float[] _array;
     private readonly int _offset;
     private readonly Tally _tally;
+    private PackedForms? _forms;
     private int _views = 1;
 
     public Buffer(int capacity)
@@ -35,6 +36,16 @@ internal sealed unsafe class Buffer
 
     public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
 
+    /// <summary>
+    /// Where kernels keep a weight that stands here, and all views of it, in the form they read; null unless it is frozen. All views share
+    /// this place, so a freeze or a thaw reaches those that were made before it.
+    /// </summary>
+    public PackedForms? Forms
+    {
+        get => Volatile.Read(ref _forms);
+        set => Volatile.Write(ref _forms, value);
+    }
+
     /// <summary>Adds a view.</summary>
     public Buffer Share()
     {
@@ -46,7 +57,7 @@ internal sealed unsafe class Buffer
     public void Release()
     {
         if (Interlocked.Decrement(ref _views) > 0) return;
-        _views = 1; // for whoever rents it next
+        (_views, Forms) = (1, null); // for whoever rents it next
         BufferPool.Return(this);
     }
 

@@ -27,19 +27,60 @@ internal sealed class GradientCell
 
     public bool IsLeaf { get; private init; }
 
-    public Tensor? Value { get; set; }
+    /// <summary>The tape whose step made the tensor, as long as that step has not been walked; null for a leaf.</summary>
+    public Recording? Recording { get; private set; }
+
+    /// <summary>Whether the step that made the tensor was walked and released: a gradient that came now would go nowhere.</summary>
+    public bool IsSpent => !IsLeaf && Recording is null;
+
+    public Tensor? Value { get; private set; }
 
     /// <summary>Whether <see cref="Value"/> holds a sum of contributions; if not, its elements are undefined.</summary>
-    public bool HasValue { get; set; }
+    public bool HasValue { get; private set; }
 
     public static GradientCell OfLeaf(Shape shape) => new() { Shape = shape, IsLeaf = true };
 
-    public static GradientCell OfResult(Shape shape)
+    public static GradientCell OfResult(Shape shape, Recording recording)
     {
         if (!s_recycler.TryTake(s_spare ??= [], out GradientCell? cell)) cell = new GradientCell();
-        cell.Shape = shape;
+        (cell.Shape, cell.Recording) = (shape, recording);
         return cell;
     }
+
+    /// <summary>A gradient of this shape that no scope owns; its elements are undefined.</summary>
+    public static Tensor Allocate(Shape shape)
+    {
+        using MemoryScope _ = MemoryScope.Suspend();
+        return Tensor.Empty(shape);
+    }
+
+    /// <summary>The place of the next contribution.</summary>
+    /// <exception cref="InvalidOperationException">The step that made the tensor was walked already.</exception>
+    public GradSlot Open()
+    {
+        ThrowIfSpent();
+        if (SeparateGradients.Current is { } separate && separate.Takes(this)) return separate.Open(this);
+        Claim();
+        Tensor gradient = Value ?? Allocate(Shape);
+        GradSlot slot = new(gradient, accumulate: HasValue);
+        (Value, HasValue) = (gradient, true);
+        return slot;
+    }
+
+    /// <summary>Makes a gradient, which nobody else reads any more, the first contribution, in the shape of this.</summary>
+    /// <returns>False if there is a contribution already, or if the gradient stays beyond the backward pass.</returns>
+    /// <exception cref="InvalidOperationException">The step that made the tensor was walked already.</exception>
+    public bool TryTake(Tensor gradient)
+    {
+        ThrowIfSpent();
+        if (IsLeaf || Value is not null || (SeparateGradients.Current is { } separate && separate.Takes(this))) return false;
+        using MemoryScope _ = MemoryScope.Suspend();
+        (Value, HasValue) = (gradient.Shape == Shape ? gradient.Retain() : gradient.Reshape(Shape), true);
+        return true;
+    }
+
+    /// <summary>Forgets the contributions; the memory is kept for the next ones.</summary>
+    public void Clear() => HasValue = false;
 
     /// <summary>Counts a tensor that refers to this. A leaf may be reshaped on several threads, and is not counted.</summary>
     public void Hold()
@@ -51,17 +92,16 @@ internal sealed class GradientCell
     public void LetGo()
     {
         if (IsLeaf || --_holders > 0) return;
-        Drop();
+        Finish();
         s_recycler.Put(s_spare ??= [], this);
     }
 
     /// <summary>
     /// Makes this thread's backward pass the only one that writes to this leaf until <see cref="EndPass"/>. The passes of two threads over
-    /// one leaf would lose
-    /// contributions, without a word.
+    /// one leaf would lose contributions, without a word.
     /// </summary>
     /// <exception cref="InvalidOperationException">The backward pass of another thread is writing to it.</exception>
-    public void Claim()
+    private void Claim()
     {
         if (!IsLeaf || s_passes == 0) return;
         int thread = Environment.CurrentManagedThreadId, writer = Volatile.Read(ref _writer);
@@ -84,12 +124,26 @@ internal sealed class GradientCell
         claimed.Clear();
     }
 
-    /// <summary>Gives the gradient of a result back, once the step that made the result has used it.</summary>
+    /// <summary>Gives the gradient of a result back.</summary>
     public void Drop()
     {
         if (IsLeaf) return;
         Value?.Release();
-        Value = null;
-        HasValue = false;
+        (Value, HasValue) = (null, false);
+    }
+
+    /// <summary>Gives the gradient of a result back, and takes no other: the step that made the result is released.</summary>
+    public void Finish()
+    {
+        Drop();
+        Recording = null;
+    }
+
+    private void ThrowIfSpent()
+    {
+        if (IsSpent)
+            throw new InvalidOperationException(
+                $"Tape: a gradient flows into a result of shape {Shape} whose step was walked back and released before. "
+                + "Differentiate all losses in one call, Backward([a, b], [da, db]), or cut the gradient with Tensor.Detach.");
     }
 }

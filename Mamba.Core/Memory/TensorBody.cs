@@ -37,8 +37,6 @@ internal sealed class TensorBody
         }
     }
 
-    public PackedForms? Forms { get; set; }
-
     /// <summary>The recorded step that can compute the values again; null unless there is one. It is its <see cref="Tape"/> that sets it, and clears it in time.</summary>
     public BackwardStep? Source { get; set; }
 
@@ -110,7 +108,7 @@ internal sealed class TensorBody
     {
         Lease++;
         _waits = false;
-        (Gradient, Forms, Source) = (null, null, null);
+        (Gradient, Source) = (null, null);
         s_spare.Put(recycling.Spare, this);
     }
 

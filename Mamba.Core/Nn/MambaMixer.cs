@@ -145,7 +145,17 @@ public sealed class MambaMixer
         {
             TensorList projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
             Tensor delta = Ops.Linear(projected[0], _dtProj.Weight); // its bias is added inside the scan
-            return Ops.SelectiveScan(x, delta, _a.Value, projected[1], projected[2], d, z, _dtProj.Bias, deltaSoftplus: true, initialState, reverse: reverse, residual: residual);
+            ScanOptions options = new()
+            {
+                D = d,
+                Z = z,
+                DeltaBias = _dtProj.Bias,
+                DeltaSoftplus = true,
+                InitialState = initialState,
+                Residual = residual,
+                Reverse = reverse,
+            };
+            return Ops.SelectiveScan(x, delta, _a.Value, projected[1], projected[2], options);
         }
     }
 }

@@ -69,9 +69,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, kept), static (context, dy) =>
             {
                 (Tensor x, Tensor kept) = context;
-                GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new ActivationBackward<TActivation> { XOrY = kept.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Accumulate = dx.Accumulate },
+                    new ActivationBackward<TActivation> { XOrY = kept.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target },
                     x.Count,
                     Launch.ElementGrain);
             }, kept);

@@ -57,12 +57,9 @@ public static unsafe partial class Ops
                         V = v.Pointer,
                         P = weights!.Pointer,
                         Dy = dy.Pointer,
-                        Dq = dq is { } slotQ ? slotQ.Pointer : null,
-                        Dk = dk is { } slotK ? slotK.Pointer : null,
-                        Dv = dv is { } slotV ? slotV.Pointer : null,
-                        AddQ = shared || dq is { Accumulate: true },
-                        AddK = dk is { Accumulate: true },
-                        AddV = dv is { Accumulate: true },
+                        Dq = shared ? new GradientTarget(dq!.Value.Pointer, accumulate: true) : dq.Target,
+                        Dk = dk.Target,
+                        Dv = dv.Target,
                     },
                     s.Batch * s.Heads, 1);
             }, q, k, v, weights);
@@ -100,12 +97,9 @@ public static unsafe partial class Ops
                         V = qkv.Pointer + 2 * inner,
                         P = weights!.Pointer,
                         Dy = dy.Pointer,
-                        Dq = slot.Pointer,
-                        Dk = slot.Pointer + inner,
-                        Dv = slot.Pointer + 2 * inner,
-                        AddQ = slot.Accumulate,
-                        AddK = slot.Accumulate,
-                        AddV = slot.Accumulate,
+                        Dq = slot.Target,
+                        Dk = new(slot.Pointer + inner, slot.Accumulate),
+                        Dv = new(slot.Pointer + 2 * inner, slot.Accumulate),
                     },
                     s.Batch * s.Heads, 1);
             }, qkv, weights);
@@ -141,12 +135,11 @@ public static unsafe partial class Ops
                     {
                         Y = y.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = dx.Target,
                         RowStride = columns,
                         Columns = columns,
                         Scale = 1f,
                         Logarithm = logarithm,
-                        Accumulate = dx.Accumulate,
                     },
                     rows, grain);
             }, y);

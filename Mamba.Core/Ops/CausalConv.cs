@@ -36,16 +36,7 @@ public static unsafe partial class Ops
             {
                 (Tensor x, Tensor weight, Tensor? bias, SequenceShape s, bool silu) = context;
                 // Convolving again costs K multiply-adds an element, less than keeping what goes into the SiLU until now.
-                GradSlot? dx = Open(x), dw = Open(weight), db = Open(bias);
-                CausalConvGradients gradients = new()
-                {
-                    X = dx is { } slotX ? slotX.Pointer : null,
-                    AddX = dx is { Accumulate: true },
-                    Weight = dw is { } slotW ? slotW.Pointer : null,
-                    AddWeight = dw is { Accumulate: true },
-                    Bias = db is { } slotB ? slotB.Pointer : null,
-                    AddBias = db is { Accumulate: true },
-                };
+                CausalConvGradients gradients = new(Open(x).Target, Open(weight).Target, Open(bias).Target);
                 if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
                 else CausalConv.Backward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
             }, x, weight, bias);

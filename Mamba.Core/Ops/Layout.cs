@@ -35,7 +35,7 @@ public static unsafe partial class Ops
         join.Forward(y);
         if (!Tape.Needs(parts)) return y;
         bool recomputable = false;
-        foreach (Tensor part in parts) recomputable |= part.Source is not null;
+        foreach (Tensor part in parts) recomputable |= Tape.CanRecompute(part);
         if (!recomputable)
         {
             Tape.Push(y, join, static (join, dy) => join.Backward(dy));
@@ -44,7 +44,7 @@ public static unsafe partial class Ops
         // A copy of what is kept, or computed again, in any case: a skip connection.
         Tape.PushRecomputable(y, join, static (join, dy) => join.Backward(dy), static (join, y) => join.Recompute(y));
         foreach (Tensor part in parts)
-            if (part.Source is null) Tape.Keep(part);
+            if (!Tape.CanRecompute(part)) Tape.Keep(part);
         return y;
     }
 
@@ -85,7 +85,10 @@ public static unsafe partial class Ops
         }
     }
 
-    /// <summary>Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied.</summary>
+    /// <summary>
+    /// Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied. Gradients flow through it;
+    /// <see cref="Tensor.Rows"/> cuts them.
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="start">The first index.</param>
@@ -127,12 +130,12 @@ public static unsafe partial class Ops
             sum == row && extents.Length > 0 && !extents.ContainsAnyInRange(int.MinValue, -1), "Split",
             $"{x.Shape} into ({string.Join(", ", extents.ToArray())}); expected extents of at least 0 that add up to the last");
         int rows = row == 0 ? 0 : x.Count / row;
-        TensorList parts = new();
+        TensorList parts = default;
         for (int i = 0, from = 0; i < extents.Length; from += extents[i++])
         {
             Tensor part = Tensor.Empty(x.Shape.With(-1, extents[i]));
             StridedCopy.Run(x.Pointer + from, row, part.Pointer, extents[i], extents[i], rows);
-            parts.Add(part);
+            parts = parts.Append(part);
         }
         if (Tape.Needs(x))
             Tape.Push(parts.AsSpan(), (x, row, rows), static (context, parts) =>
@@ -174,11 +177,11 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(extents);
         RunPermute(Permutation(from, order), x, y, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, back: Permutation(y.Shape, inverse)), static (context, dy) =>
+            Tape.Push(y, (x, back: new AxisOrder(inverse)), static (context, dy) =>
             {
-                (Tensor x, PermuteCopy back) = context;
+                (Tensor x, AxisOrder back) = context;
                 GradSlot dx = x.OpenGrad();
-                RunPermute(back, dy, dx.Tensor, dx.Accumulate);
+                RunPermute(Permutation(dy.Shape, back.AsSpan()), dy, dx.Tensor, dx.Accumulate);
             });
         return y;
     }

@@ -106,13 +106,12 @@ public static unsafe partial class Ops
                     {
                         Prediction = prediction.Pointer,
                         Target = target.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = dx.Target,
                         Constant = scaled.Pointer,
                         Slope = scaled.Pointer + factors.Shape[1],
                         Cross = cross * g / count,
                         PerImage = perImage,
                         Logits = logits,
-                        Add = dx.Accumulate,
                     },
                     count, Launch.ElementGrain);
             }, prediction, target, factors);

@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Kernels.Norms;
 using Mamba.Core.Memory;
@@ -203,8 +204,8 @@ public static unsafe partial class Ops
                 }
                 for (int i = first; i < first + perGroup; i++) (beta[i], gamma[i]) = ((float)(-b / n * r[i] * r[i]), (float)(-a / n * r[i]));
             }
-            GradSlot dx = X.OpenGrad();
-            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, dx.Pointer, Segments, Rows, Channels, Affine, beta, gamma, dx.Accumulate);
+            GradientTarget dx = X.OpenGrad().Target;
+            ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, dx, Segments, Rows, Channels, Affine, beta, gamma);
         }
     }
 
@@ -251,13 +252,12 @@ public static unsafe partial class Ops
                 grain = Math.Max(grain, RowNorm.RowsPerGroup * Launch.CeilDiv(rows, RowNorm.RowsPerGroup * MostRowNormParts));
                 nint parts = Launch.CeilDiv(rows, grain);
                 using Scratch partial = new(parts * 2 * columns);
-                GradSlot? dx = x.NeedsGrad ? x.OpenGrad() : null;
                 Launch.Run(
                     new RowNormBackward
                     {
                         X = x.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx is { } g ? g.Pointer : null,
+                        Dx = Open(x).Target,
                         Weight = weight is null ? null : weight.Pointer,
                         Mean = statistics.Pointer,
                         Rstd = statistics.Pointer + rows,
@@ -265,7 +265,6 @@ public static unsafe partial class Ops
                         Columns = columns,
                         PerChunk = grain,
                         Center = center,
-                        Accumulate = dx is { Accumulate: true },
                     },
                     rows, grain);
                 using Scratch total = Scratch.OfDoubles(2 * (nint)columns);

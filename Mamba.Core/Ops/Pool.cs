@@ -39,7 +39,7 @@ public static unsafe partial class Ops
                 (Tensor x, Tensor? taps, PoolShape s) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new MaxPoolBackward { Shape = s, Taps = taps!.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)s.Batch * s.Height,
+                    new MaxPoolBackward { Shape = s, Taps = taps!.Pointer, Dy = dy.Pointer, Dx = dx.Target }, (nint)s.Batch * s.Height,
                     PoolGrain((nint)s.Width * s.Kernel, s.Channels), Isa.For(s.Channels));
             }, taps);
         return y;
@@ -67,7 +67,7 @@ public static unsafe partial class Ops
                 (Tensor x, PoolShape s) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new AdaptivePoolBackward { Shape = s, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)s.Batch * s.Height,
+                    new AdaptivePoolBackward { Shape = s, Dy = dy.Pointer, Dx = dx.Target }, (nint)s.Batch * s.Height,
                     PoolGrain(s.Width, s.Channels), Isa.For(s.Channels));
             });
         return y;

@@ -50,10 +50,9 @@ public static unsafe partial class Ops
                         X = maximum ? x.Pointer : null,
                         Y = maximum ? y.Pointer : null,
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = dx.Target,
                         Columns = columns,
                         Maximum = maximum,
-                        Add = dx.Accumulate,
                     },
                     rows, grain, Isa.For(columns));
             }, maximum ? x : null, maximum ? y : null);

@@ -52,7 +52,7 @@ public static unsafe partial class Ops
                     new ResizeBackward
                     {
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = dx.Target,
                         LowY = vertical.Low,
                         HighY = vertical.High,
                         WeightY = vertical.Weight,
@@ -66,7 +66,6 @@ public static unsafe partial class Ops
                         Channels = channels,
                         OutHeight = height,
                         OutWidth = width,
-                        Add = dx.Accumulate,
                     },
                     (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));
             });

@@ -32,20 +32,20 @@ public sealed class AttentionBridge
     public TensorList Forward(TensorList levels)
     {
         int batch = levels[0].Shape[0], count = levels.Count;
-        TensorList weighted = new(), residual = new(), pooled = new(), result = new();
+        TensorList weighted = default, residual = default, pooled = default, result = default;
         for (int i = 0; i < count; i++)
         {
             Tensor t = levels[i], summary = Ops.Concat(Ops.MeanLast(t), Ops.MaxLast(t)); // (B, H, W, 2)
-            weighted.Add(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
-            residual.Add(Ops.Add(weighted[i], t));
-            pooled.Add(Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]));
+            weighted = weighted.Append(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
+            residual = residual.Append(Ops.Add(weighted[i], t));
+            pooled = pooled.Append(Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]));
         }
         // One convolution runs along the channels of all levels.
         Tensor all = _getAllAtt.Forward(Ops.Concat(pooled.AsSpan()).Reshape(batch, -1, 1)).Reshape(batch, -1); // (B, sum of channels)
         for (int i = 0; i < count; i++)
         {
             Tensor attention = Ops.Sigmoid(_att[i].Forward(all)).Reshape(batch, 1, 1, _channels[i]);
-            result.Add(Ops.Add(Ops.Multiply(residual[i], attention), weighted[i]));
+            result = result.Append(Ops.Add(Ops.Multiply(residual[i], attention), weighted[i]));
         }
         return result;
     }

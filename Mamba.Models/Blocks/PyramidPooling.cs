@@ -26,11 +26,11 @@ public sealed class PyramidPooling
     /// <returns>(B, H, W, C).</returns>
     public Tensor Forward(Tensor x)
     {
-        TensorList parts = new();
+        TensorList parts = default;
         for (int i = 0; i < s_bins.Length; i++)
         {
             Tensor cells = Ops.Relu(_convs[i].Forward(Ops.AdaptiveAvgPool2d(x, s_bins[i], s_bins[i]))); // (B, bins, bins, C / k)
-            parts.Add(Ops.ResizeBilinear(cells, x.Shape[1], x.Shape[2], alignCorners: true));
+            parts = parts.Append(Ops.ResizeBilinear(cells, x.Shape[1], x.Shape[2], alignCorners: true));
         }
         return Ops.Concat(parts.AsSpan());
     }

@@ -196,10 +196,16 @@ internal static partial class GoldenOperators
         Tensor b = c.In("B"), matrix = c.In("C");
         int groups = c.Int("groups", 0); // 0: one for all channels, without a dimension of its own
         if (groups != (b.Shape.Rank == 4 ? b.Shape[1] : 0)) throw new UnsupportedCaseException($"selective_scan: groups = {groups} with B {b.Shape}");
-        Tensor? z = c.Optional("z");
+        ScanOptions options = new()
+        {
+            D = c.Optional("D"),
+            Z = c.Optional("z") is { } gate ? ChannelsLast(gate) : null,
+            DeltaBias = c.Optional("delta_bias"),
+            DeltaSoftplus = c.Bool("delta_softplus"),
+            InitialState = c.Optional("initial_state"),
+        };
         (Tensor y, Tensor state) = Ops.SelectiveScan(
-            ChannelsLast(c.In("u")), ChannelsLast(c.In("delta")), c.In("A"), TokensFirst(b), TokensFirst(matrix), c.Optional("D"),
-            z is { } gate ? ChannelsLast(gate) : null, c.Optional("delta_bias"), c.Bool("delta_softplus"), c.Optional("initial_state"));
+            ChannelsLast(c.In("u")), ChannelsLast(c.In("delta")), c.In("A"), TokensFirst(b), TokensFirst(matrix), options);
         return [ChannelsFirst(y), state];
     }
 

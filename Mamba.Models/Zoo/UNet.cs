@@ -52,10 +52,10 @@ public sealed class UNet : VisionModel
     {
         using MemoryScope scope = new();
         Tensor x = images;
-        TensorList skips = new();
+        TensorList skips = default;
         for (int i = 0; i < _decoders.Length; i++)
         {
-            skips.Add(_encoders[i].Forward(x)); // (B, H / 2^i, W / 2^i, features[i])
+            skips = skips.Append(_encoders[i].Forward(x)); // (B, H / 2^i, W / 2^i, features[i])
             x = Ops.MaxPool2d(skips[i], kernel: 2, stride: 2);
         }
         x = _encoders[^1].Forward(x);

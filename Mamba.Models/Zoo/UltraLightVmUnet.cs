@@ -77,9 +77,13 @@ public sealed class UltraLightVmUnet : VisionModel
     {
         using MemoryScope scope = new();
         Tensor x = images;
-        TensorList skips = new();
+        TensorList skips = default;
         for (int i = 0; i < _encoderNorms.Length; i++)
-            skips.Add(x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2))); // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+        {
+            // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+            x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2));
+            skips = skips.Append(x);
+        }
         skips = _bridge.Forward(skips);
         x = Ops.Gelu(_encoders[^1](x));
         for (int i = 0; i < _decoders.Length; i++)

@@ -112,11 +112,28 @@ internal sealed class TapeTests
         first.Backward(y, Tensor.Full(1f, y.Shape));
 
         using Tape second = new();
-        Tensor z = Ops.MatMul(y, weight); // nobody computes y again any more
+        Tensor z = Ops.MatMul(y.Detach(), weight); // nobody computes y again any more
         float expected = y.Span[0] + y.Span[4] + y.Span[8];
         y.Dispose();
         second.Backward(z, Tensor.Full(1f, z.Shape));
         Assert.That(weight.Grad!.Value.Span[0], Is.EqualTo(expected).Within(1e-6f));
+    }
+
+    [Test]
+    public void An_inner_tape_keeps_what_the_outer_one_could_compute_again()
+    {
+        Tensor x = Numbers.Random(2, 2, 3, 4), w = Numbers.Random(3, 2, 3, 4);
+        (x.RequiresGrad, w.RequiresGrad) = (true, true);
+        using Tape outer = new();
+        Tensor y = Ops.InstanceNorm(x, activation: Activation.Relu), loss = Ops.Scale(y, 2f);
+        float[] values = y.Span.ToArray();
+        using Tape inner = new();
+        Tensor z = Ops.BinaryCrossEntropyWithLogits(w, y); // y is the target
+        outer.Backward(loss, Tensor.Full(1f, 2, 3, 4));
+        y.Dispose();
+        inner.Backward(z);
+        for (int i = 0; i < values.Length; i++)
+            Assert.That(w.Grad!.Value.Span[i], Is.EqualTo((1 / (1 + MathF.Exp(-w.Span[i])) - values[i]) / values.Length).Within(1e-6f));
     }
 
     [Test]
@@ -132,6 +149,137 @@ internal sealed class TapeTests
         }
         Assert.That(x.Grad!.Value.Shape, Is.EqualTo(x.Shape));
         Assert.That(x.Grad!.Value.Span[5], Is.EqualTo(MathF.Exp(x.Span[5])).Within(1e-6f));
+    }
+
+    [Test]
+    public void A_gradient_that_is_taken_over_has_the_shape_of_its_taker()
+    {
+        Tensor x = Numbers.Random(3, 2, 3, 4), r = Numbers.Random(4, 6, 4);
+        x.RequiresGrad = true;
+        using Tape tape = new();
+        Tensor y = x.Clone();
+        Shape? shape = null;
+        Tape.Push(y, x, (x, dy) =>
+        {
+            shape = dy.Shape;
+            dy.Span.CopyTo(x.OpenGrad().Span);
+        });
+        tape.Backward(Ops.Add(y.Reshape(6, 4), r), r);
+        Assert.That(shape, Is.EqualTo(y.Shape));
+        Assert.That(x.Grad!.Value.Span.SequenceEqual(r.Span));
+    }
+
+    [Test]
+    public void A_step_whose_output_is_a_view_of_an_input_is_refused()
+    {
+        Tensor w = Numbers.Random(3, 2, 3), seed = Tensor.Full(1f, 6);
+        w.RequiresGrad = true;
+        using Tape tape = new();
+        Tensor h = Ops.Scale(w, 2f), view = h.Reshape(6), own = h.Clone();
+        Assert.That(() => Tape.Push(view, h, Pass, h), Throws.ArgumentException.With.Message.Contains("Detach"));
+        Assert.That(() => Tape.Push(w, h, Pass, h), Throws.ArgumentException, "a leaf");
+        Assert.That(() => Tape.Push([own, view], h, static (_, _) => { }), Throws.ArgumentException, "one of several");
+        Assert.That(() => Tape.Push([own, own], h, static (_, _) => { }), Throws.ArgumentException, "one twice");
+        Assert.That(own.NeedsGrad, Is.False, "a refused step leaves no mark");
+
+        Tensor y = view.Detach();
+        Tape.Push(y, h, Pass, h);
+        tape.Backward(y, seed);
+        Assert.That(w.Grad!.Value.Span.ToArray(), Is.All.EqualTo(2f));
+
+        static void Pass(Tensor h, Tensor dy) => dy.Span.CopyTo(h.OpenGrad().Span);
+    }
+
+    [Test]
+    public void The_result_of_a_step_is_no_leaf_and_becomes_none()
+    {
+        Tensor x = Numbers.Random(4, 8);
+        x.RequiresGrad = true;
+        using Tape tape = new();
+        Tensor h = Ops.Exp(x), view = h.Reshape(2, 4);
+        foreach (Tensor result in new[] { h, view })
+            foreach (bool wanted in new[] { true, false })
+            {
+                Tensor tensor = result;
+                Assert.That(
+                    () => tensor.RequiresGrad = wanted,
+                    Throws.InvalidOperationException.With.Message.Contains("Gradients").And.Message.Contains("Detach"));
+            }
+        Assert.That((h.RequiresGrad, h.NeedsGrad), Is.EqualTo((false, true)));
+        tape.Backward(h, x);
+        Assert.That(x.Grad, Is.Not.Null, "and the gradient still flows");
+
+        Tensor leaf = h.Detach();
+        leaf.RequiresGrad = true;
+        Assert.That(leaf.RequiresGrad);
+        leaf.RequiresGrad = false;
+        Assert.That(leaf.NeedsGrad, Is.False);
+    }
+
+    [Test]
+    public void Views_that_cut_the_gradient_and_views_that_let_it_through()
+    {
+        Tensor x = Numbers.Random(4, 4, 3);
+        x.RequiresGrad = true;
+        using Tape tape = new();
+        foreach (Tensor cut in new[] { x.Detach(), x.Rows(1, 2), x.Clone() })
+            Assert.That((cut.NeedsGrad, Ops.Exp(cut).NeedsGrad), Is.EqualTo((false, false)));
+        foreach (Tensor through in new[] { x.Reshape(12), Ops.Slice(x, 0, 1, 2), Ops.Slice(x, 1, 1, 2) }) Assert.That(through.NeedsGrad);
+        x.Detach().Span[5] = 7f;
+        Assert.That(x.Span[5], Is.EqualTo(7f), "a detached tensor is the same memory");
+        tape.Backward(Ops.Multiply(x, x.Detach()), Tensor.Full(1f, 4, 3));
+        Assert.That(x.Grad!.Value.Span.SequenceEqual(x.Span), "one factor is a constant");
+    }
+
+    [Test]
+    public void A_paused_tape_records_nothing_and_owns_what_is_made()
+    {
+        Tensor x = Numbers.Random(4, 8), kept;
+        x.RequiresGrad = true;
+        using (Tape tape = new())
+        {
+            using (Tape.Pause())
+            {
+                kept = Ops.Exp(x);
+                Assert.That((Tape.IsRecording, kept.NeedsGrad), Is.EqualTo((false, false)));
+                Assert.That(() => Tape.Push(kept, x, static (_, _) => { }), Throws.InvalidOperationException);
+                using (Tape.Pause()) Ops.Exp(x);
+                Assert.That(Tape.IsRecording, Is.False, "the inner pause ended alone");
+                using Tape inner = new();
+                inner.Backward(Ops.Scale(x, 2f), Tensor.Full(1f, 8));
+            }
+            Assert.That(Tape.IsRecording);
+            tape.Backward(Ops.Multiply(x, kept), Tensor.Full(1f, 8));
+            for (int i = 0; i < 8; i++) Assert.That(x.Grad!.Value.Span[i], Is.EqualTo(2f + MathF.Exp(x.Span[i])).Within(1e-6f));
+        }
+        Assert.That(() => kept.Span[0], Throws.TypeOf<ObjectDisposedException>(), "the tape gave it back");
+        using (Tape.Pause()) Assert.That(Tape.IsRecording, Is.False, "without a tape it is nothing");
+    }
+
+    [Test]
+    public void A_pause_ends_in_its_turn_or_not_at_all()
+    {
+        Tape tape = new();
+        RecordingPause pause = Tape.Pause();
+        Tape inner = new();
+        bool refused = false;
+        try
+        {
+            pause.Dispose();
+        }
+        catch (InvalidOperationException)
+        {
+            refused = true;
+        }
+        Assert.That(refused);
+        inner.Dispose();
+        pause.Dispose();
+        Assert.That(Tape.IsRecording);
+
+        pause = Tape.Pause();
+        tape.Dispose();
+        pause.Dispose();
+        Assert.That(Tape.IsRecording, Is.False, "a tape that was closed meanwhile does not come back");
     }
 
     [Test]

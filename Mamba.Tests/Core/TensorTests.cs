@@ -75,13 +75,16 @@ internal sealed class TensorTests
     public void A_list_holds_more_tensors_than_fit_into_it([Values(0, 1, 8, 9, 40)] int count)
     {
         using MemoryScope scope = new();
-        TensorList list = new();
-        for (int i = 0; i < count; i++) list.Add(Tensor.Full(i, 1, 1));
-        TensorList copy = list;
-        copy.Add(Tensor.Full(-1f, 1, 1));
+        TensorList list = default;
+        for (int i = 0; i < count; i++) list = list.Append(Tensor.Full(i, 1, 1));
+        TensorList longer = list.Append(Tensor.Full(-1f, 1, 1)), other = list.Append(Tensor.Full(-2f, 1, 1));
         Assert.That(list.Count, Is.EqualTo(count));
+        Assert.That((longer.Count, longer[count].Item(), other[count].Item()), Is.EqualTo((count + 1, -1f, -2f)));
         Assert.That(() => list[count], Throws.TypeOf<IndexOutOfRangeException>());
-        for (int i = 0; i < count; i++) Assert.That(list[i].Item(), Is.EqualTo(i));
+        int index = 0;
+        foreach (Tensor tensor in list) Assert.That(tensor.Item(), Is.EqualTo(index++));
+        Assert.That(index, Is.EqualTo(count));
+        Assert.That(new TensorList(list.AsSpan()).AsSpan().SequenceEqual(list.AsSpan()));
         if (count > 0) Assert.That(Ops.Concat(list.AsSpan()).Span.ToArray(), Is.EqualTo(Enumerable.Range(0, count)));
     }
 

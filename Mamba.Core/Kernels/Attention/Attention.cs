@@ -77,13 +77,13 @@ internal unsafe struct AttentionForward : IKernel
 
 /// <summary>
 /// Gradients: dP = dY V^T, dS is dP through the softmax, dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries
-/// block by block. A null gradient is not computed.
+/// block by block.
 /// </summary>
 internal unsafe struct AttentionBackward : IKernel
 {
     public AttentionShape Shape;
-    public float* Q, K, V, P, Dy, Dq, Dk, Dv;
-    public bool AddQ, AddK, AddV;
+    public float* Q, K, V, P, Dy;
+    public GradientTarget Dq, Dk, Dv;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
@@ -102,14 +102,13 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes. Where q and k alone
-                // are one, the caller has
-                // cleared it and set AddQ, since dK goes to all rows and dQ to those of this block.
-                if (Dv != null)
+                // are one, the caller has cleared it and asked to add, since dK goes to all rows and dQ to those of this block.
+                if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
                         s.Keys, s.ValueWidth, queries, p.Transposed, dy,
-                        AttentionShape.Head(Dv, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, Dv.Accumulate || first > 0,
                         s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
-                if (Dq == null && Dk == null) continue;
+                if (!Dq.IsWanted && !Dk.IsWanted) continue;
                 Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
                     s.PrefetchNextImage(Q, s.QRowStride, item));
                 new SoftmaxBackward
@@ -121,16 +120,16 @@ internal unsafe struct AttentionBackward : IKernel
                     Columns = s.Keys,
                     Scale = s.Scale,
                 }.Run<TVector>(0, queries);
-                if (Dq != null)
+                if (Dq.IsWanted)
                     Gemm.Serial<TVector>(
                         queries, s.HeadWidth, s.Keys, ds, k,
-                        AttentionShape.Head(Dq, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, Dq.Accumulate,
                         s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
-                if (Dk != null)
+                if (Dk.IsWanted)
                     Gemm.Serial<TVector>(
                         s.Keys, s.HeadWidth, queries, ds.Transposed,
                         AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
-                        AttentionShape.Head(Dk, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
+                        AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, Dk.Accumulate || first > 0);
             }
         }
     }

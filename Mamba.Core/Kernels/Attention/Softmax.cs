@@ -81,12 +81,13 @@ internal unsafe struct SoftmaxForward : IKernel
 /// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = dy - e^y sum(dy).</summary>
 internal unsafe struct SoftmaxBackward : IKernel
 {
-    public float* Y, Dy, Dx;
+    public float* Y, Dy;
+    public GradientTarget Dx;
 
     /// <inheritdoc cref="SoftmaxForward.RowStride"/>
     public nint RowStride, Columns;
     public float Scale;
-    public bool Logarithm, Accumulate;
+    public bool Logarithm;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -95,7 +96,7 @@ internal unsafe struct SoftmaxBackward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint row = begin; row < end; row++)
         {
-            float* y = Y + row * RowStride, dy = Dy + row * RowStride, dx = Dx + row * RowStride;
+            float* y = Y + row * RowStride, dy = Dy + row * RowStride, dx = Dx.Pointer + row * RowStride;
             V partial = default;
             for (nint i = 0; i < columns; i += n)
             {
@@ -109,7 +110,7 @@ internal unsafe struct SoftmaxBackward : IKernel
                 nint lanes = Math.Min(n, columns - i);
                 V v = Load<V>(y + i, lanes), g = Load<V>(dy + i, lanes);
                 V d = Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum) * scale;
-                Store(Accumulate ? Load<V>(dx + i, lanes) + d : d, dx + i, lanes);
+                Dx.Store(d, dx + i, lanes);
             }
         }
     }

@@ -39,24 +39,19 @@ internal static unsafe class CausalConv
                 Bias = bias,
                 Dy = dy,
                 Dx = gradients.X,
-                Add = gradients.AddX,
                 Sums = sums.Pointer,
             },
             items, 1, Isa.For(s.Channels));
         Span<float> sum = new(sums.Pointer, (int)size);
         for (nint i = 1; i < items; i++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + i * size, (int)size), sum);
-        if (gradients.Weight != null) Transpose.Run(sums.Pointer, s.Channels, s.Taps, s.Channels, gradients.Weight, gradients.AddWeight);
-        if (gradients.Bias != null)
-            Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, gradients.Bias, gradients.AddBias);
+        (GradientTarget dw, GradientTarget db) = (gradients.Weight, gradients.Bias);
+        if (dw.IsWanted) Transpose.Run(sums.Pointer, s.Channels, s.Taps, s.Channels, dw.Pointer, dw.Accumulate);
+        if (db.IsWanted) Transpose.Run(sums.Pointer + s.Taps * s.Channels, s.Channels, 1, s.Channels, db.Pointer, db.Accumulate);
     }
 }
 
-/// <summary>Where the backward pass of a causal convolution writes, or adds. A null gradient is not computed.</summary>
-internal unsafe struct CausalConvGradients
-{
-    public float* X, Weight, Bias;
-    public bool AddX, AddWeight, AddBias;
-}
+/// <summary>Where the backward pass of a causal convolution writes.</summary>
+internal readonly record struct CausalConvGradients(GradientTarget X, GradientTarget Weight, GradientTarget Bias);
 
 /// <summary>Sizes of a causal convolution; in reverse, a token sees those that come after it instead of those before.</summary>
 internal readonly record struct SequenceShape(nint Batch, nint Length, nint Channels, nint Taps, bool Reverse)
@@ -114,8 +109,8 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
 internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {
     public SequenceShape Shape;
-    public float* X, Taps, Bias, Dy, Dx;
-    public bool Add;
+    public float* X, Taps, Bias, Dy;
+    public GradientTarget Dx;
 
     /// <summary>(items, K + 1, C): the gradients of the taps, then of the bias.</summary>
     public float* Sums;
@@ -152,10 +147,10 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
                     Store(Activations.Slope<TActivation, V>(sum) * Load<V>(Dy + offset + t * step, lanes), g + t * n);
                 }
                 for (nint t = known; t < count + reach; t++) Store(default(V), g + t * n);
-                for (nint t = 0; Dx != null && t < count; t++)
+                for (nint t = 0; Dx.IsWanted && t < count; t++)
                 {
-                    float* dx = Dx + offset + t * step;
-                    V sum = Add ? Load<V>(dx, lanes) : default;
+                    float* dx = Dx.Pointer + offset + t * step;
+                    V sum = Dx.Start<V>(dx, lanes);
                     for (nint tap = 0; tap < taps; tap++)
                         sum = Fma(Load<V>(g + (t + reach - tap) * n), Load<V>(Taps + tap * channels + c, lanes), sum);
                     Store(sum, dx, lanes);
@@ -173,8 +168,9 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
         where V : unmanaged
     {
         nint channels = Shape.Channels;
-        float* x = X + offset, dy = Dy + offset, dx = Dx + offset;
-        bool wanted = Dx != null, add = Add;
+        GradientTarget target = Dx;
+        float* x = X + offset, dy = Dy + offset, dx = target.Pointer + offset;
+        bool wanted = target.IsWanted;
         V w0 = Load<V>(taps, lanes), w1 = Load<V>(taps + channels, lanes), w2 = Load<V>(taps + 2 * channels, lanes);
         V w3 = Load<V>(taps + 3 * channels, lanes);
         V x0 = before < 3 ? default : Load<V>(x - 3 * step, lanes), x1 = before < 2 ? default : Load<V>(x - 2 * step, lanes);
@@ -201,7 +197,7 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
             if (wanted && t >= 3)
             {
                 float* to = dx + (t - 3) * step;
-                V sum = add ? Load<V>(to, lanes) : default;
+                V sum = target.Start<V>(to, lanes);
                 Store(Fma(g0, w3, Fma(g1, w2, Fma(g2, w1, Fma(g3, w0, sum)))), to, lanes);
             }
             (g0, g1, g2) = (g1, g2, g3);

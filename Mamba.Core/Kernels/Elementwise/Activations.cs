@@ -206,25 +206,25 @@ internal unsafe struct ActivationForward<TActivation> : IKernel where TActivatio
 /// <summary>dx (+)= f'(x) dy.</summary>
 internal unsafe struct ActivationBackward<TActivation> : IKernel where TActivation : struct, IActivation
 {
-    public float* XOrY, Dy, Dx;
-    public bool Accumulate;
+    public float* XOrY, Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        float* x = XOrY, dy = Dy, dx = Dx;
-        bool accumulate = Accumulate;
+        GradientTarget target = Dx;
+        float* x = XOrY, dy = Dy, dx = target.Pointer;
         nint i = begin, lanes = Count<V>();
         for (; i <= end - lanes; i += lanes)
         {
             V g = TActivation.Derivative(Load<V>(x + i)) * Load<V>(dy + i);
-            Store(accumulate ? Load<V>(dx + i) + g : g, dx + i);
+            target.Store(g, dx + i);
         }
         if (i < end)
         {
             nint n = end - i;
             V g = TActivation.Derivative(Load<V>(x + i, n)) * Load<V>(dy + i, n);
-            Store(accumulate ? Load<V>(dx + i, n) + g : g, dx + i, n);
+            target.Store(g, dx + i, n);
         }
     }
 }

@@ -81,10 +81,11 @@ internal unsafe struct MaskSums : IKernel
 /// </summary>
 internal unsafe struct MaskGradient : IKernel
 {
-    public float* Prediction, Target, Dx, Constant, Slope;
+    public float* Prediction, Target, Constant, Slope;
+    public GradientTarget Dx;
     public float Cross;
     public nint PerImage;
-    public bool Logits, Add;
+    public bool Logits;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -106,7 +107,7 @@ internal unsafe struct MaskGradient : IKernel
                     g = Fma(cross, p - t, dice * p * (one - p));
                 }
                 else g = Fma(cross, (v - t) / Max(v * (one - v), Broadcast<V>(1e-12f)), dice);
-                Store(Add ? g + Load<V>(Dx + i, lanes) : g, Dx + i, lanes);
+                Dx.Store(g, Dx.Pointer + i, lanes);
             }
             from = to;
         }

@@ -81,8 +81,8 @@ internal static unsafe class ChannelNorm
     /// dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy. Each segment and channel has its own beta and gamma.
     /// </summary>
     public static void GradientApply<TActivation>(
-        float* x, float* dy, float* dx, nint segments, nint rows, nint channels, in ChannelAffine affine,
-        float* beta, float* gamma, bool add)
+        float* x, float* dy, GradientTarget dx, nint segments, nint rows, nint channels, in ChannelAffine affine,
+        float* beta, float* gamma)
         where TActivation : unmanaged, IActivation =>
         Launch.Run(
             new ChannelBackward<TActivation>
@@ -93,7 +93,6 @@ internal static unsafe class ChannelNorm
                 Gamma = gamma,
                 Rows = rows,
                 Channels = channels,
-                Add = add,
             },
             segments * rows, Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
@@ -298,17 +297,17 @@ internal static unsafe class ChannelNorm
     private struct ChannelBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
     {
         public Gradients<TActivation> Gradients;
-        public float* Dx, Beta, Gamma;
+        public GradientTarget Dx;
+        public float* Beta, Gamma;
         public nint Rows, Channels;
-        public bool Add;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run<V>(nint begin, nint end) where V : unmanaged
         {
             nint n = Count<V>(), channels = Channels, block = Math.Max(1, ElementsPerBlock / channels);
             Gradients<TActivation> gradients = Gradients;
-            float* dx = Dx;
-            bool add = Add;
+            GradientTarget target = Dx;
+            float* dx = target.Pointer;
             for (nint from = begin, to; from < end; from = to)
             {
                 nint segment = from / Rows, c = 0, k = segment * channels;
@@ -324,8 +323,8 @@ internal static unsafe class ChannelNorm
                         gradients.At(i, n, mean0, scale0, shift0, out V g0, out V d0);
                         gradients.At(i + n, n, mean1, scale1, shift1, out V g1, out V d1);
                         V r0 = Fma(g0, scale0, Fma(d0, beta0, gamma0)), r1 = Fma(g1, scale1, Fma(d1, beta1, gamma1));
-                        Store(add ? r0 + Load<V>(dx + i) : r0, dx + i);
-                        Store(add ? r1 + Load<V>(dx + i + n) : r1, dx + i + n);
+                        target.Store(r0, dx + i);
+                        target.Store(r1, dx + i + n);
                     }
                 }
                 for (; c < channels; c += n)
@@ -337,7 +336,7 @@ internal static unsafe class ChannelNorm
                     {
                         gradients.At(i, lanes, mean, scale, shift, out V g, out V d);
                         V r = Fma(g, scale, Fma(d, beta, gamma));
-                        Store(add ? r + Load<V>(dx + i, lanes) : r, dx + i, lanes);
+                        target.Store(r, dx + i, lanes);
                     }
                 }
             }

@@ -104,9 +104,10 @@ internal unsafe struct RowNormForward : IKernel
 /// </summary>
 internal unsafe struct RowNormBackward : IKernel
 {
-    public float* X, Dy, Dx, Weight, Mean, Rstd, Partial;
+    public float* X, Dy, Weight, Mean, Rstd, Partial;
+    public GradientTarget Dx;
     public nint Columns, PerChunk;
-    public bool Center, Accumulate;
+    public bool Center;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -144,8 +145,8 @@ internal unsafe struct RowNormBackward : IKernel
                 Store(dw, dWeight + i, lanes);
                 Store(db, dBias + i, lanes);
             }
-            if (Dx == null) continue;
-            float* dx0 = Dx + row * columns, nowhere = absent.Pointer + columns;
+            if (!Dx.IsWanted) continue;
+            float* dx0 = Dx.Pointer + row * columns, nowhere = absent.Pointer + columns;
             float* dx1 = rows > 1 ? dx0 + columns : nowhere, dx2 = rows > 2 ? dx0 + 2 * columns : nowhere;
             float* dx3 = rows > 3 ? dx0 + 3 * columns : nowhere;
             HorizontalSums.Run(sum0, sum1, sum2, sum3, a, add: false);
@@ -162,10 +163,10 @@ internal unsafe struct RowNormBackward : IKernel
                 V d1 = rstd1 * (Load<V>(dy1 + i, lanes) * w - a1 - (Load<V>(x1 + i, lanes) - mean1) * rstd1 * b1);
                 V d2 = rstd2 * (Load<V>(dy2 + i, lanes) * w - a2 - (Load<V>(x2 + i, lanes) - mean2) * rstd2 * b2);
                 V d3 = rstd3 * (Load<V>(dy3 + i, lanes) * w - a3 - (Load<V>(x3 + i, lanes) - mean3) * rstd3 * b3);
-                Store(Accumulate ? d0 + Load<V>(dx0 + i, lanes) : d0, dx0 + i, lanes);
-                Store(Accumulate ? d1 + Load<V>(dx1 + i, lanes) : d1, dx1 + i, lanes);
-                Store(Accumulate ? d2 + Load<V>(dx2 + i, lanes) : d2, dx2 + i, lanes);
-                Store(Accumulate ? d3 + Load<V>(dx3 + i, lanes) : d3, dx3 + i, lanes);
+                Dx.Store(d0, dx0 + i, lanes);
+                Dx.Store(d1, dx1 + i, lanes);
+                Dx.Store(d2, dx2 + i, lanes);
+                Dx.Store(d3, dx3 + i, lanes);
             }
         }
     }

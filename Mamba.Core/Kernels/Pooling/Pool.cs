@@ -58,8 +58,8 @@ internal unsafe struct MaxPoolForward : IKernel
 internal unsafe struct MaxPoolBackward : IKernel
 {
     public PoolShape Shape;
-    public float* Taps, Dy, Dx;
-    public bool Add;
+    public float* Taps, Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -69,9 +69,10 @@ internal unsafe struct MaxPoolBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height;
-            float* row = Dx + item * s.Width * channels;
-            bool add = Add || s.Stride < s.Kernel; // windows that do not overlap write each pixel once
-            if (!Add && (s.Stride != s.Kernel || s.Padding > 0 || y >= s.OutHeight * s.Stride || s.OutWidth * s.Stride != s.Width))
+            float* row = Dx.Pointer + item * s.Width * channels;
+            bool add = Dx.Accumulate || s.Stride < s.Kernel; // windows that do not overlap write each pixel once
+            bool covered = s.Stride == s.Kernel && s.Padding == 0 && y < s.OutHeight * s.Stride && s.OutWidth * s.Stride == s.Width;
+            if (!Dx.Accumulate && !covered)
             {
                 new Span<float>(row, (int)(s.Width * channels)).Clear();
                 add = true;
@@ -148,8 +149,8 @@ internal unsafe struct AdaptivePoolForward : IKernel
 internal unsafe struct AdaptivePoolBackward : IKernel
 {
     public PoolShape Shape;
-    public float* Dy, Dx;
-    public bool Add;
+    public float* Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -159,8 +160,8 @@ internal unsafe struct AdaptivePoolBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height;
-            float* row = Dx + item * s.Width * channels;
-            if (!Add) new Span<float>(row, (int)(s.Width * channels)).Clear();
+            float* row = Dx.Pointer + item * s.Width * channels;
+            Dx.Prepare(row, s.Width * channels);
             for (nint oy = 0; oy < s.OutHeight; oy++)
             {
                 nint top = AdaptivePoolForward.First(oy, s.Height, s.OutHeight), bottom = AdaptivePoolForward.Last(oy, s.Height, s.OutHeight);

@@ -104,10 +104,10 @@ internal unsafe struct ResizeForward : IKernel
 /// </summary>
 internal unsafe struct ResizeBackward : IKernel
 {
-    public float* Dy, Dx, WeightY, WeightX;
+    public float* Dy, WeightY, WeightX;
+    public GradientTarget Dx;
     public int* LowY, HighY, LowX, HighX, FirstY, EndY;
     public nint Height, Width, Channels, OutHeight, OutWidth;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -131,8 +131,8 @@ internal unsafe struct ResizeBackward : IKernel
                     Store(Fma(Load<V>(dy + i, lanes), w, Load<V>(sum + i, lanes)), sum + i, lanes);
                 }
             }
-            float* row = Dx + item * Width * channels, g = sum;
-            if (!Add) new Span<float>(row, (int)(Width * channels)).Clear();
+            float* row = Dx.Pointer + item * Width * channels, g = sum;
+            Dx.Prepare(row, Width * channels);
             for (nint ox = 0; ox < OutWidth; ox++, g += channels)
             {
                 float* left = row + LowX[ox] * channels, right = row + HighX[ox] * channels;

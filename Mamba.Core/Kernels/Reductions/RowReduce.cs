@@ -44,9 +44,10 @@ internal unsafe struct RowReduce : IKernel
 /// <summary>dx (+)= dy / columns for a mean; dx (+)= dy at the first element that equals the maximum y, or is NaN as it is.</summary>
 internal unsafe struct RowReduceBackward : IKernel
 {
-    public float* X, Y, Dy, Dx;
+    public float* X, Y, Dy;
+    public GradientTarget Dx;
     public nint Columns;
-    public bool Maximum, Add;
+    public bool Maximum;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -54,10 +55,10 @@ internal unsafe struct RowReduceBackward : IKernel
         nint n = Count<V>(), columns = Columns;
         for (nint row = begin; row < end; row++)
         {
-            float* dx = Dx + row * columns;
+            float* dx = Dx.Pointer + row * columns;
             if (Maximum)
             {
-                if (!Add) new Span<float>(dx, (int)columns).Clear();
+                Dx.Prepare(dx, columns);
                 float max = Y[row];
                 float* x = X + row * columns;
                 nint winner = 0;
@@ -69,7 +70,7 @@ internal unsafe struct RowReduceBackward : IKernel
             for (nint i = 0; i < columns; i += n)
             {
                 nint lanes = Math.Min(n, columns - i);
-                Store(Add ? g + Load<V>(dx + i, lanes) : g, dx + i, lanes);
+                Dx.Store(g, dx + i, lanes);
             }
         }
     }

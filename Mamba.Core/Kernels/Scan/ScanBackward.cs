@@ -9,10 +9,8 @@ namespace Mamba.Core.Kernels.Scan;
 /// <summary>Where the backward pass of a scan writes. A null gradient is not computed.</summary>
 internal unsafe struct ScanGradients
 {
-    /// <summary>(B, L, D), added to or overwritten.</summary>
-    public float* U, Delta, Z;
-
-    public bool AddU, AddDelta, AddZ;
+    /// <summary>(B, L, D).</summary>
+    public GradientTarget U, Delta, Z;
 
     /// <summary>(ItemsPerGroup, B, L, G, N): a sum over the channels of each item.</summary>
     public float* B, C;
@@ -103,9 +101,9 @@ internal unsafe struct ScanBackward : IKernel
             Prefetch(Inputs.U + offset + n);
             Prefetch(Dy + offset + n);
             if (Inputs.Z != null) Prefetch(Inputs.Z + offset + n);
-            if (Gradients.U != null) Prefetch(Gradients.U + offset);
-            if (Gradients.Delta != null) Prefetch(Gradients.Delta + offset);
-            if (Gradients.Z != null) Prefetch(Gradients.Z + offset);
+            if (Gradients.U.IsWanted) Prefetch(Gradients.U.Pointer + offset);
+            if (Gradients.Delta.IsWanted) Prefetch(Gradients.Delta.Pointer + offset);
+            if (Gradients.Z.IsWanted) Prefetch(Gradients.Z.Pointer + offset);
             V dt = Inputs.StepSize<V>(offset, channel, lanes, out V slope), u = Load<V>(Inputs.U + offset, lanes);
             V gy = Load<V>(Dy + offset, lanes);
             if (Inputs.Z != null)
@@ -200,19 +198,15 @@ internal unsafe struct ScanBackward : IKernel
             if (Inputs.Softplus) ddt *= Load<V>(t.Slope + i);
             ofBias += ddt;
             ofD = Fma(gy, u, ofD);
-            if (Gradients.U != null) Write(Fma(Load<V>(t.Dt + i), throughB, gy * skip), Gradients.U + offset, lanes, Gradients.AddU);
-            if (Gradients.Delta != null) Write(ddt, Gradients.Delta + offset, lanes, Gradients.AddDelta);
-            if (Gradients.Z == null) continue;
+            if (Gradients.U.IsWanted) Gradients.U.Store(Fma(Load<V>(t.Dt + i), throughB, gy * skip), Gradients.U.Pointer + offset, lanes);
+            if (Gradients.Delta.IsWanted) Gradients.Delta.Store(ddt, Gradients.Delta.Pointer + offset, lanes);
+            if (!Gradients.Z.IsWanted) continue;
             V gate = Load<V>(t.Gate + i), slope = gate * Fma(Load<V>(Inputs.Z + offset, lanes), one - gate, one);
-            Write(Load<V>(Dy + offset, lanes) * Load<V>(t.Y + i) * slope, Gradients.Z + offset, lanes, Gradients.AddZ);
+            Gradients.Z.Store(Load<V>(Dy + offset, lanes) * Load<V>(t.Y + i) * slope, Gradients.Z.Pointer + offset, lanes);
         }
         Store(ofD, sumD);
         Store(ofBias, sumBias);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<V>(V value, float* target, nint lanes, bool add) where V : unmanaged =>
-        Store(add ? value + Load<V>(target, lanes) : value, target, lanes);
 
     /// <summary>Arrays (ChunkLength, Lanes), in the order of the scan; Dy is behind the gate, Y before it.</summary>
     private readonly struct Tokens(float* start, nint size)

@@ -74,7 +74,8 @@ internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width
         using Tape tape = new();
         Tensor[] x = [.. inputs.Zip(shapes, (values, shape) => Tensor.From(values, shape))];
         foreach (Tensor input in x) input.RequiresGrad = true;
-        (Tensor y, Tensor last) = Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], softplus, x[8], schedule);
+        ScanOptions options = new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = softplus, InitialState = x[8] };
+        (Tensor y, Tensor last) = Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], options with { Schedule = schedule });
         (float[] output, float[] state) = (y.Span.ToArray(), last.Span.ToArray());
         tape.Backward(y, Tensor.From(cotangent, 1, length, channels));
         return (output, state, [.. x.Select(input => input.Grad!.Value.Span.ToArray())]);

@@ -34,10 +34,44 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         residual.RequiresGrad = true;
         x[0].RequiresGrad = true;
         using Tape tape = new();
-        Tensor y = Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, x[8], reverse: reverse, residual: residual).Output;
+        Tensor y = Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], Options(x) with { Reverse = reverse, Residual = residual }).Output;
         tape.Backward(y, dy);
         Assert.That(y.Span.SequenceEqual(expected));
         Assert.That(residual.Grad!.Value.Span.SequenceEqual(dy.Span));
+    }
+
+    [Test]
+    public void The_gradient_is_right_where_inputs_are_computed_again_instead_of_kept()
+    {
+        Size s = new(2, 19, 9, 6, 1);
+        Tensor[] x = s.Inputs();
+        x[0].RequiresGrad = x[1].RequiresGrad = true;
+        Tensor dy = Numbers.Random(97, 2, 19, 9);
+        (float[] u, float[] delta) = Differentiate(keep: true);
+        (float[] uAgain, float[] deltaAgain) = Differentiate(keep: false);
+        Assert.That(uAgain, Is.EqualTo(u));
+        Assert.That(deltaAgain, Is.EqualTo(delta));
+
+        (float[] U, float[] Delta) Differentiate(bool keep)
+        {
+            x[0].ZeroGrad();
+            x[1].ZeroGrad();
+            using Tape tape = new();
+            Tensor y;
+            using (MemoryScope scope = new())
+            {
+                Tensor[] inputs = [.. x];
+                for (int i = 0; i < 2; i++)
+                {
+                    inputs[i] = Ops.InstanceNorm(x[i], activation: Activation.Relu);
+                    if (keep) scope.Return(inputs[i]);
+                }
+                y = scope.Return(Run(inputs, ScanSchedule.Auto).Output);
+            }
+            for (int i = 0; i < 4; i++) Tensor.Full(3f, 2, 19, 9).Dispose(); // other numbers where they stood
+            tape.Backward(y, dy);
+            return (x[0].Grad!.Value.Span.ToArray(), x[1].Grad!.Value.Span.ToArray());
+        }
     }
 
     [TestCase(2, 19, 9, 6, 1), TestCase(1, 40, 4, 4, 2)]
@@ -126,7 +160,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         float[] rates = [-2e38f, -1e6f, -200f, 200f, 1e6f, 2e38f];
         Tensor zero = Tensor.Zeros(1, 2, rates.Length), a = Tensor.From(rates, rates.Length, 1), delta = Tensor.Zeros(1, 2, rates.Length);
         delta.Span[..rates.Length].Fill(2f); // dt A overflows; then a step of length 0, which takes nothing away
-        (Tensor y, _) = Ops.SelectiveScan(zero, delta, a, Tensor.Zeros(1, 2, 1), Tensor.From([1f, 1f], 1, 2, 1), initialState: Tensor.From([1f, 1f, 1f, 1f, 1f, 1f], 1, 6, 1));
+        ScanOptions ones = new() { InitialState = Tensor.Full(1f, 1, 6, 1) };
+        (Tensor y, _) = Ops.SelectiveScan(zero, delta, a, Tensor.Zeros(1, 2, 1), Tensor.From([1f, 1f], 1, 2, 1), ones);
         for (int i = 0; i < y.Count; i++)
             Assert.That(y.Span[i], rates[i % rates.Length] < 0 ? Is.InRange(0f, 2e-38f) : Is.GreaterThan(1e38f), $"element {i}");
     }
@@ -214,15 +249,20 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Tensor[] x = new Size(2, 5, 6, 4, 1).Inputs();
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], Numbers.Random(1, 2, 5, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("SelectiveScan").And.Message.Contains("(2, 5, 3)"));
         Assert.That(() => Ops.SelectiveScan(x[0], Numbers.Random(1, 2, 4, 6), x[2], x[3], x[4]), Throws.TypeOf<ShapeException>());
-        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], initialState: Numbers.Random(1, 2, 6, 3)), Throws.TypeOf<ShapeException>());
-        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], residual: Numbers.Random(1, 2, 4, 6)), Throws.TypeOf<ShapeException>());
+        ScanOptions fewStates = new() { InitialState = Numbers.Random(1, 2, 6, 3) };
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], fewStates), Throws.TypeOf<ShapeException>());
+        ScanOptions tooLong = new() { Residual = Numbers.Random(1, 2, 4, 6) };
+        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], tooLong), Throws.TypeOf<ShapeException>());
         Tensor grouped = Numbers.Random(1, 2, 5, 4, 4);
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], grouped, grouped), Throws.TypeOf<ShapeException>());
         Assert.That(() => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)), Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
     }
 
     private static (Tensor Output, Tensor LastState) Run(Tensor[] x, ScanSchedule schedule, bool reverse = false) =>
-        Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], deltaSoftplus: true, x[8], schedule, reverse);
+        Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], Options(x) with { Schedule = schedule, Reverse = reverse });
+
+    private static ScanOptions Options(Tensor[] x) =>
+        new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true, InitialState = x[8] };
 
     /// <summary>The recurrence, written down.</summary>
     private static (double[] Output, double[] Last) Naive(Size s, double[][] x)

@@ -1,0 +1,38 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core.Kernels;
+
+/// <summary>
+/// Where a kernel writes a gradient. The first contribution overwrites what is there, later ones add to it. The default value stands for a
+/// gradient that is not wanted. A kernel copies it to a local before its loops, so that both fields are registers.
+/// </summary>
+internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
+{
+    public readonly float* Pointer = pointer;
+    public readonly bool Accumulate = accumulate;
+
+    public bool IsWanted => Pointer != null;
+
+    /// <summary>Memory that is overwritten.</summary>
+    public static implicit operator GradientTarget(float* pointer) => new(pointer, accumulate: false);
+
+    /// <summary>Contributes a vector at an address inside of this.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store<V>(V v, float* at) where V : unmanaged => Vec.Store(Accumulate ? v + Vec.Load<V>(at) : v, at);
+
+    /// <summary>Contributes the first lanes of a vector.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store<V>(V v, float* at, nint lanes) where V : unmanaged =>
+        Vec.Store(Accumulate ? v + Vec.Load<V>(at, lanes) : v, at, lanes);
+
+    /// <summary>What a sum that goes to this address begins with.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public V Start<V>(float* at, nint lanes) where V : unmanaged => Accumulate ? Vec.Load<V>(at, lanes) : default;
+
+    /// <summary>Makes ready for additions: writes zeros unless earlier contributions are there.</summary>
+    public void Prepare(float* at, nint count)
+    {
+        if (!Accumulate) new Span<float>(at, checked((int)count)).Clear();
+    }
+}

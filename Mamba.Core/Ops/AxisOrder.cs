@@ -1,0 +1,26 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+
+namespace Mamba.Core;
+
+/// <summary>A permutation of axes as a value, for a backward step to keep.</summary>
+internal readonly struct AxisOrder
+{
+    private readonly Axes _axes;
+    private readonly int _count;
+
+    public AxisOrder(ReadOnlySpan<int> axes)
+    {
+        _count = axes.Length;
+        axes.CopyTo(_axes);
+    }
+
+    [UnscopedRef]
+    public ReadOnlySpan<int> AsSpan() => ((ReadOnlySpan<int>)_axes)[.._count];
+
+    [InlineArray(Shape.MaxRank)]
+    private struct Axes
+    {
+        private int _first;
+    }
+}
