@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Attention;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;

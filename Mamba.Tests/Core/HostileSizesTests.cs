@@ -148,7 +148,7 @@ internal sealed class HostileSizesTests
         ConvShape s = new(1, 1 << 20, 1 << 20, 1 << 10, 1 << 10, 1 << 20, 2, 3, 3, 1 << 10, 1, 0, 0, 1 << 19, 1 << 19, 1);
         Assert.That(() =>
         {
-            using Band band = new(s, 1 << 10);
+            using PaddedBand band = new(s, 1 << 10);
         }, Throws.TypeOf<ShapeException>());
         Assert.That(() =>
         {

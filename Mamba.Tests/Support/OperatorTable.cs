@@ -153,8 +153,17 @@ internal static partial class OperatorTable
         {
             // A is made negative, so that the recurrence is stable whatever the inputs are.
             (Tensor y, Tensor last) = Ops.SelectiveScan(
-                i[0], i[1], Ops.Scale(Ops.Exp(i[2]), -1f), i[3], i[4], i[5], i[6], i[7], deltaSoftplus: true, initialState: i[8],
-                schedule: schedule, reverse: reverse, residual: i[9]);
+                i[0], i[1], Ops.Scale(Ops.Exp(i[2]), -1f), i[3], i[4], new ScanOptions
+                {
+                    D = i[5],
+                    Z = i[6],
+                    DeltaBias = i[7],
+                    DeltaSoftplus = true,
+                    InitialState = i[8],
+                    Residual = i[9],
+                    Schedule = schedule,
+                    Reverse = reverse,
+                });
             return [y, last];
         }) { Refused = "L N", Note = note };
 }
