@@ -18,7 +18,7 @@ public static class ModelGolden
     public static IReadOnlyList<VerificationResult> Run(string path, CancellationToken cancellation = default)
     {
         ModelGoldenFile file = ModelGoldenFile.Open(path);
-        if (!Registry.Models.Any(m => m.Name == file.Model)) 
+        if (!Registry.Models.Any(m => m.Name == file.Model))
             return [VerificationResult.Unsupported(path, file.Model, $"unknown model '{file.Model}'")];
         List<VerificationResult> results = [CheckTensors(path, file)];
         foreach (ModelGoldenCase golden in results[0].Passed ? file.Cases : []) results.Add(RunCase(path, file, golden, cancellation));
