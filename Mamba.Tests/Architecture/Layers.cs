@@ -72,10 +72,10 @@ internal static class Layers
         ]),
         new("Mamba.Cli",
         [
-            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs"], []),
+            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs", "Misspelling.cs"], []),
             new("Reports", ["Reports"], ["Terminal"]),
             new("Commands", ["Commands"], ["Terminal", "Reports"]),
-            new("Program", ["Program.cs", "CommandLine.cs", "Misspelling.cs"], ["Terminal", "Commands"]),
+            new("Program", ["Program.cs", "CommandLine.cs"], ["Terminal", "Commands"]),
         ]),
     ];
 

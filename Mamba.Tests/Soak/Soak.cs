@@ -1,9 +1,9 @@
 using System.Globalization;
-using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
+using Mamba.Models.Inference;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Soak;

@@ -7,9 +7,13 @@ public sealed record ClassificationAugment : IAugmentation
 {
     /// <summary>Black pixels added on each side before a random crop of the picture's own size.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 4096.</exception>
-    public int CropPadding { get; init => field = value is >= 0 and <= 4096 ? value
-        : throw new ArgumentOutOfRangeException(
-            nameof(CropPadding), value, "ClassificationAugment: expected a padding from 0 to 4096 pixels."); } = 4;
+    public int CropPadding
+    {
+        get;
+        init => field = value is >= 0 and <= 4096 ? value
+            : throw new ArgumentOutOfRangeException(
+                nameof(CropPadding), value, "ClassificationAugment: expected a padding from 0 to 4096 pixels.");
+    } = 4;
 
     /// <summary>Flip left to right with probability one half.</summary>
     public bool Flip { get; init; } = true;

@@ -16,13 +16,21 @@ public sealed record RandAugment
 
     /// <summary>The number of operations per picture.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
-    public int Operations { get; init => field = value >= 0 ? value
-        : throw new ArgumentOutOfRangeException(nameof(Operations), value, "RandAugment: expected 0 operations or more."); } = 2;
+    public int Operations
+    {
+        get;
+        init => field = value >= 0 ? value
+            : throw new ArgumentOutOfRangeException(nameof(Operations), value, "RandAugment: expected 0 operations or more.");
+    } = 2;
 
     /// <summary>The magnitude of each operation, 0 to 30.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 30.</exception>
-    public int Magnitude { get; init => field = value is >= 0 and < Magnitudes ? value
-        : throw new ArgumentOutOfRangeException(nameof(Magnitude), value, "RandAugment: expected a magnitude from 0 to 30."); } = 9;
+    public int Magnitude
+    {
+        get;
+        init => field = value is >= 0 and < Magnitudes ? value
+            : throw new ArgumentOutOfRangeException(nameof(Magnitude), value, "RandAugment: expected a magnitude from 0 to 30.");
+    } = 9;
 
     /// <summary>Samples the operations and their signs, and applies them.</summary>
     /// <param name="image">The picture; it stays as it is.</param>

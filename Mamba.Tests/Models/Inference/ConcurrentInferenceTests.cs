@@ -1,8 +1,8 @@
 using Mamba.Core;
-using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
+using Mamba.Models.Inference;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
 

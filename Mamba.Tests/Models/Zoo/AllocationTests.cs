@@ -1,9 +1,9 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
-using Mamba.Models.Inference;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
+using Mamba.Models.Inference;
 using Mamba.Models.Measurement;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
