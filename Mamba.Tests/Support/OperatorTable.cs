@@ -156,7 +156,8 @@ internal static partial class OperatorTable
                 i[0], i[1], Ops.Scale(Ops.Exp(i[2]), -1f), i[3], i[4], i[5], i[6], i[7], deltaSoftplus: true, initialState: i[8],
                 schedule: schedule, reverse: reverse, residual: i[9]);
             return [y, last];
-        }) { Refused = "L N", Note = note };
+        })
+        { Refused = "L N", Note = note };
 }
 
 /// <summary>An operator with inputs that fit.</summary>
