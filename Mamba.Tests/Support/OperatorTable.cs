@@ -165,7 +165,8 @@ internal static partial class OperatorTable
                     Reverse = reverse,
                 });
             return [y, last];
-        }) { Refused = "L N", Note = note };
+        })
+        { Refused = "L N", Note = note };
 }
 
 /// <summary>An operator with inputs that fit.</summary>
