@@ -62,7 +62,7 @@ public sealed class UMambaBot : VisionModel
         Tensor x = _stem.Forward(images);
         for (int i = 0; i < Stages; i++) features.Add(x = _encoder[i].Forward(x)); // (B, H / 2^i, W / 2^i, width 2^i)
         x = Mix(x);
-        for (int i = 0; i < _decoder.Length; i++) x = _decoder[i].Forward(Ops.Concat(_upconvs[i].Forward(x), features[Stages - 2 - i]));
+        for (int i = 0; i < _decoder.Length; i++) x = _decoder[i].Forward(Ops.Concat([_upconvs[i].Forward(x), features[Stages - 2 - i]]));
         return scope.Return(_head.Forward(x));
     }
 

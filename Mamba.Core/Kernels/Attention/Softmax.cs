@@ -72,7 +72,7 @@ internal unsafe struct SoftmaxForward : IKernel
     }
 }
 
-/// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = dy - e^y sum(dy).</summary>
+/// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = scale (dy - e^y sum(dy)).</summary>
 internal unsafe struct SoftmaxBackward : IKernel
 {
     public float* Y, Dy, Dx;
@@ -102,7 +102,7 @@ internal unsafe struct SoftmaxBackward : IKernel
             {
                 nint lanes = Math.Min(n, columns - i);
                 V v = Load<V>(y + i, lanes), g = Load<V>(dy + i, lanes);
-                V d = Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum) * scale;
+                V d = (Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum)) * scale;
                 Store(Accumulate ? Load<V>(dx + i, lanes) + d : d, dx + i, lanes);
             }
         }
