@@ -50,7 +50,8 @@ public static unsafe partial class Ops
             for (int c = 0; c < classes; c++)
             {
                 float weight = off + (1f - labelSmoothing) * truth[c];
-                if (weight != 0f) loss -= (double)weight * row[c]; // 0 times a probability that underflowed is 0, not NaN
+                // 0 times a probability that underflowed is 0, not NaN; a row with NaN in it is NaN.
+                if (weight != 0f || float.IsNaN(row[c])) loss -= (double)weight * row[c];
                 row[c] = (mass * MathF.Exp(row[c]) - weight) / batch;
             }
         }

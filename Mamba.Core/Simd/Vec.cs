@@ -124,6 +124,21 @@ internal static unsafe partial class Vec
         return Cast<float, V>(float.MinNative(Cast<V, float>(a), Cast<V, float>(b)));
     }
 
+    /// <summary>The larger of a and b, lane by lane; NaN where either is NaN, as in IEEE 754's maximum.</summary>
+    [MethodImpl(Inline)]
+    public static V MaxOrNaN<V>(V a, V b) where V : unmanaged => Select(Equal(a, a), Max(a, b), a); // Max lets a NaN in b through
+
+    /// <summary>The magnitude of a with the sign of <paramref name="sign"/>.</summary>
+    [MethodImpl(Inline)]
+    public static V CopySign<V>(V a, V sign) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>)) return Cast<Vector512<float>, V>(Vector512.CopySign(Cast<V, Vector512<float>>(a), Cast<V, Vector512<float>>(sign)));
+        if (typeof(V) == typeof(Vector256<float>)) return Cast<Vector256<float>, V>(Vector256.CopySign(Cast<V, Vector256<float>>(a), Cast<V, Vector256<float>>(sign)));
+        if (typeof(V) == typeof(Vector128<float>)) return Cast<Vector128<float>, V>(Vector128.CopySign(Cast<V, Vector128<float>>(a), Cast<V, Vector128<float>>(sign)));
+        if (typeof(V) == typeof(Vector<float>)) return Cast<Vector<float>, V>(Vector.CopySign(Cast<V, Vector<float>>(a), Cast<V, Vector<float>>(sign)));
+        return Cast<float, V>(float.CopySign(Cast<V, float>(a), Cast<V, float>(sign)));
+    }
+
     /// <summary>|a|.</summary>
     [MethodImpl(Inline)]
     public static V Abs<V>(V a) where V : unmanaged
@@ -190,6 +205,16 @@ internal static unsafe partial class Vec
             return Max(x, Vector128.Shuffle(x, Vector128.Create(1, 0, 3, 2))).ToScalar();
         }
         return MaxOfLanes(a);
+    }
+
+    /// <summary>The largest lane; NaN if any lane is NaN.</summary>
+    [MethodImpl(Inline)]
+    public static float MaxLaneOrNaN<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(float)) return Cast<V, float>(a);
+        // Zero in all lanes unless one is NaN, and then NaN in that lane: the sum keeps what the maximum may lose.
+        float nan = Sum(Select(Equal(a, a), default, a));
+        return MaxLane(a) + nan;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -272,6 +297,16 @@ internal static unsafe partial class Vec
         if (typeof(V) == typeof(Vector<float>))
             return Cast<Vector<int>, V>(Cast<V, Vector<int>>(a) + (Vector.ConvertToInt32Native(Cast<V, Vector<float>>(e)) << 23));
         return Cast<int, V>(Cast<V, int>(a) + ((int)Cast<V, float>(e) << 23));
+    }
+
+    /// <summary>a 2^e for a in [1/2, 2) and whole e in [-250, 250]: rounded once among the denormals, infinite above the largest number. NaN stays NaN.</summary>
+    [MethodImpl(Inline)]
+    public static V ScaleWithinRange<V>(V a, V e) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return ScaleByPowerOf2(a, e);
+        // In two factors, the first of which leaves a normal number: the second product rounds as the result must.
+        V half = Round(e * Broadcast<V>(0.5f));
+        return ScaleByPowerOf2(a, half) * ScaleByPowerOf2(Broadcast<V>(1f), e - half);
     }
 
     /// <summary>Splits a normal a &gt; 0 into m 2^e with m in [sqrt(1/2), sqrt(2)) and whole e.</summary>

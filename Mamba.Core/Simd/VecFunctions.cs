@@ -20,26 +20,12 @@ internal static unsafe class VecFunctions
     /// <summary>sin: beyond it, quarter turns no longer fit the parts of pi/2, and lanes go one by one in double precision.</summary>
     private const float MaxAngle = 6000f;
 
-    /// <summary>Natural logarithm: -infinity at 0, NaN below.</summary>
-    [MethodImpl(Inline)]
-    public static V Log<V>(V x) where V : unmanaged
-    {
-        V infinity = Broadcast<V>(float.PositiveInfinity);
-        // A denormal has no leading one that the exponent could be split from: scale it by 2^25 first.
-        V tiny = Greater(Broadcast<V>(1.17549435e-38f), x);
-        V y = VecMath.Log(Select(tiny, x * Broadcast<V>(33554432f), x));
-        y = Select(tiny, y - Broadcast<V>(17.328679513998633f), y);
-        y = Select(Greater(default, x), Broadcast<V>(float.NaN), y);
-        y = Select(Equal(x, default), -infinity, y);
-        return Select(Equal(x, infinity), infinity, Select(Equal(x, x), y, x));
-    }
-
     /// <summary>log(1 + x), exact to the last bits of a small x: log(u) x / (u - 1), where u is 1 + x rounded, takes the rounding back (Kahan).</summary>
     [MethodImpl(Inline)]
     public static V Log1P<V>(V x) where V : unmanaged
     {
         V one = Broadcast<V>(1f), u = one + x, d = u - one;
-        V y = Log(u) * (x / d);
+        V y = VecMath.Log(u) * (x / d);
         y = Select(Equal(d, default), x, y);
         return Select(Equal(u, Broadcast<V>(float.PositiveInfinity)), u, y);
     }

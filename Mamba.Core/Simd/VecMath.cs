@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Simd;
@@ -13,7 +15,8 @@ internal static class VecMath
 
     /// <summary>
     /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7 with rounding).
-    /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere.
+    /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and softmax, whose exponents are
+    /// at most 0 and whose smallest terms do not count. <see cref="Exp"/> is right everywhere.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp2<V>(V x) where V : unmanaged
@@ -60,12 +63,23 @@ internal static class VecMath
         x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
     }
 
-    /// <summary>e^x, saturating at the smallest normal and the largest finite number; the polynomial is that of <see cref="Exp2{V}(V)"/> in r = f ln 2.</summary>
+    /// <summary>2^x, as the fast form gives it, with 0 in place of the smallest number at which it saturates; x is at most 0.</summary>
+    [MethodImpl(Inline)]
+    public static V WithoutFloor<V>(V power) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return power;
+        return power - Broadcast<V>(1.17549435e-38f); // 2^-126: less than half a unit of anything above 2^-102
+    }
+
+    /// <summary>
+    /// e^x for every x: denormal below 2^-126, 0 below -104, infinite from 88.73 on, NaN for NaN. The polynomial is that of <see cref="Exp2{V}(V)"/> in
+    /// r = f ln 2.
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
     {
-        // e^x = 2^n e^r with r = x - n ln 2, and ln 2 in two parts, the first with few bits so that n ln 2 is exact.
-        x = Min(Broadcast<V>(88.7228f), Max(Broadcast<V>(-87.33654f), x));
+        // e^x = 2^n e^r with r = x - n ln 2, and ln 2 in two parts, the first with few bits so that n ln 2 is exact. Beyond these bounds the result is 0 or infinite.
+        x = Min(Broadcast<V>(89f), Max(Broadcast<V>(-104f), x));
         V whole = Round(x * Broadcast<V>(Log2E));
         V r = Fma(whole, Broadcast<V>(-0.693359375f), x);
         r = Fma(whole, Broadcast<V>(2.12194440e-4f), r);
@@ -75,14 +89,30 @@ internal static class VecMath
         p = Fma(p, r, Broadcast<V>(4.9999149530711579e-1f));
         p = Fma(p, r, Broadcast<V>(9.9999970718949160e-1f));
         p = Fma(p, r, Broadcast<V>(1f));
-        return ScaleByPowerOf2(p, whole);
+        return ScaleWithinRange(p, whole);
     }
 
-    /// <summary>Natural logarithm of a normal x &gt; 0 (Cephes' degree-9 polynomial on [sqrt(1/2), sqrt(2))).</summary>
+    /// <summary>
+    /// Natural logarithm of every x: -infinity at 0, NaN below, infinite at infinity; denormals count as what they are (Cephes' degree-9 polynomial on
+    /// [sqrt(1/2), sqrt(2))).
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Log<V>(V x) where V : unmanaged
     {
-        V m = SplitExponent(x, out V e) - Broadcast<V>(1f);
+        // Denormals are made normal first: the polynomial wants a mantissa with all its bits.
+        V denormal = Greater(Broadcast<V>(1.17549435e-38f), x), positive = Greater(x, default);
+        V m = SplitExponent(Select(denormal, x * Broadcast<V>(8388608f), x), out V e) - Broadcast<V>(1f);
+        e -= Select(denormal, Broadcast<V>(23f), default);
+        V y = LogOfSplit(m, e);
+        V infinity = Broadcast<V>(float.PositiveInfinity);
+        y = Select(Equal(x, infinity), infinity, y);
+        return Select(positive, y, Select(Equal(x, default), -infinity, Broadcast<V>(float.NaN)));
+    }
+
+    /// <summary>log(1 + m) + e log 2 for 1 + m in [sqrt(1/2), sqrt(2)).</summary>
+    [MethodImpl(Inline)]
+    private static V LogOfSplit<V>(V m, V e) where V : unmanaged
+    {
         V p = Broadcast<V>(7.0376836292e-2f);
         p = Fma(p, m, Broadcast<V>(-1.1514610310e-1f));
         p = Fma(p, m, Broadcast<V>(1.1676998740e-1f));
@@ -135,7 +165,7 @@ internal static class VecMath
         return Max(default, x) + Log1P(t);
     }
 
-    /// <summary>Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere.</summary>
+    /// <summary>Hyperbolic tangent: an odd polynomial near zero, where 1 - 2 / (e^2x + 1) cancels, the exponential form elsewhere; -0 at -0.</summary>
     [MethodImpl(Inline)]
     public static V Tanh<V>(V x) where V : unmanaged
     {
@@ -148,7 +178,7 @@ internal static class VecMath
         p = Fma(p, z, Broadcast<V>(-3.33332819422e-1f));
         V near = Fma(p * z, x, x);
         V far = one - Broadcast<V>(2f) / (Exp(x + x) + one);
-        return Select(Greater(Broadcast<V>(0.625f), Abs(x)), near, far);
+        return CopySign(Select(Greater(Broadcast<V>(0.625f), Abs(x)), near, far), x);
     }
 
     /// <summary>The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).</summary>

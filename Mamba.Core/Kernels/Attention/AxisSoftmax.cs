@@ -35,7 +35,7 @@ internal unsafe struct AxisSoftmaxForward : IKernel
                     Store(Logarithm ? d : e, y + r * inner, lanes);
                     sum += e;
                 }
-                V log = Logarithm ? VecFunctions.Log(sum) : default;
+                V log = Logarithm ? VecMath.Log(sum) : default;
                 for (nint r = 0; r < rows; r++)
                 {
                     V v = Load<V>(y + r * inner, lanes);

@@ -36,6 +36,10 @@ internal unsafe struct SoftmaxForward : IKernel
                 c *= scale;
                 d *= scale;
                 VecMath.Exp2(ref a, ref b, ref c, ref d);
+                a = VecMath.WithoutFloor(a);
+                b = VecMath.WithoutFloor(b);
+                c = VecMath.WithoutFloor(c);
+                d = VecMath.WithoutFloor(d);
                 if (!Logarithm) Store4(a, b, c, d, y + k);
                 sum += a + b;
                 sum2 += c + d;
@@ -43,7 +47,7 @@ internal unsafe struct SoftmaxForward : IKernel
             for (; k < columns; k += n)
             {
                 nint lanes = Math.Min(n, columns - k);
-                V d = Load(x + k, lanes, lowest) - shift, e = VecMath.Exp2(d * scale); // past the end nothing is added
+                V d = Load(x + k, lanes, lowest) - shift, e = VecMath.WithoutFloor(VecMath.Exp2(d * scale)); // past the end nothing is added
                 Store(Logarithm ? d : e, y + k, lanes);
                 sum += e;
             }

@@ -61,7 +61,7 @@ internal readonly struct Relu : IActivation
     public static V Apply<V>(V x) where V : unmanaged => Max(default, x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V y) where V : unmanaged => Select(Greater(y, default), Broadcast<V>(1f), default);
+    public static V Derivative<V>(V y) where V : unmanaged => Select(Equal(y, default), default, Broadcast<V>(1f)); // 1 for NaN, too, as in PyTorch
 }
 
 /// <summary>x for x &gt; 0, 0.01 x elsewhere (PyTorch's default slope).</summary>
@@ -127,7 +127,11 @@ internal readonly struct SoftplusActivation : IActivation
     public static V Apply<V>(V x) where V : unmanaged => Softplus(x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V x) where V : unmanaged => Sigmoid(x);
+    public static V Derivative<V>(V x) where V : unmanaged
+    {
+        Softplus(x, out V derivative); // e^x / (1 + e^x) where x < 0: denormal, not 0, down to -104
+        return derivative;
+    }
 }
 
 /// <summary>x Phi(x) with the exact normal distribution function (Hendrycks and Gimpel 2016).</summary>
@@ -171,6 +175,8 @@ internal readonly struct GeluTanh : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged
     {
+        // Beyond these bounds it is 0 or 1; without them x^2 overflows, and 0 times infinity would be the result.
+        x = Min(Broadcast<V>(16f), Max(Broadcast<V>(-16f), x));
         V one = Broadcast<V>(1f), half = Broadcast<V>(0.5f);
         V t = Tanh(Inner(x));
         V innerSlope = Broadcast<V>(Sqrt2OverPi) * Fma(x * x, Broadcast<V>(3f * Cubic), one);

@@ -130,7 +130,7 @@ internal readonly struct NaturalLogarithm : IActivation
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Apply<V>(V x) where V : unmanaged => VecFunctions.Log(x);
+    public static V Apply<V>(V x) where V : unmanaged => VecMath.Log(x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged => Broadcast<V>(1f) / x;

@@ -12,8 +12,7 @@ internal readonly struct Relu6 : IActivation
     public static V Apply<V>(V x) where V : unmanaged => Min(Broadcast<V>(6f), Max(default, x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V y) where V : unmanaged =>
-        Select(Greater(y, default), Select(Greater(Broadcast<V>(6f), y), Broadcast<V>(1f), default), default);
+    public static V Derivative<V>(V y) where V : unmanaged => Select(Equal(y, default), default, Select(Equal(y, Broadcast<V>(6f)), default, Broadcast<V>(1f)));
 }
 
 /// <summary>min(max(x + 3, 0), 6) / 6.</summary>
@@ -65,8 +64,11 @@ internal readonly struct HardTangent(float low, float high) : IFunction
     public V Apply<V>(V x) where V : unmanaged => Min(Broadcast<V>(high), Max(Broadcast<V>(low), x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public V Derivative<V>(V x) where V : unmanaged =>
-        Select(Greater(x, Broadcast<V>(low)), Select(Greater(Broadcast<V>(high), x), Broadcast<V>(1f), default), default);
+    public V Derivative<V>(V x) where V : unmanaged
+    {
+        V y = Apply(x);
+        return Select(Equal(y, Broadcast<V>(low)), default, Select(Equal(y, Broadcast<V>(high)), default, Broadcast<V>(1f)));
+    }
 }
 
 /// <summary>min(max(x, low), high); the derivative is 1 at the bounds.</summary>
@@ -78,8 +80,7 @@ internal readonly struct Clamped(float low, float high) : IFunction
     public V Apply<V>(V x) where V : unmanaged => Min(Broadcast<V>(high), Max(Broadcast<V>(low), x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public V Derivative<V>(V x) where V : unmanaged =>
-        Select(Greater(Broadcast<V>(low), x), default, Select(Greater(x, Broadcast<V>(high)), default, Broadcast<V>(1f)));
+    public V Derivative<V>(V x) where V : unmanaged => Select(Equal(x, Apply(x)), Broadcast<V>(1f), default);
 }
 
 /// <summary>x less lambda towards zero: 0 in [-lambda, lambda].</summary>
@@ -95,7 +96,7 @@ internal readonly struct SoftShrinkage(float lambda) : IFunction
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public V Derivative<V>(V x) where V : unmanaged => Select(Greater(Abs(x), Broadcast<V>(lambda)), Broadcast<V>(1f), default);
+    public V Derivative<V>(V x) where V : unmanaged => Select(Equal(Apply(x), default), default, Broadcast<V>(1f));
 }
 
 /// <summary>x outside of [-lambda, lambda], 0 inside.</summary>
@@ -107,5 +108,5 @@ internal readonly struct HardShrinkage(float lambda) : IFunction
     public V Apply<V>(V x) where V : unmanaged => Select(Greater(Abs(x), Broadcast<V>(lambda)), x, Select(Equal(x, x), default, x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public V Derivative<V>(V x) where V : unmanaged => Select(Greater(Abs(x), Broadcast<V>(lambda)), Broadcast<V>(1f), default);
+    public V Derivative<V>(V x) where V : unmanaged => Select(Equal(Apply(x), default), default, Broadcast<V>(1f));
 }

@@ -44,8 +44,7 @@ internal unsafe struct MaskSums : IKernel
                 {
                     // log 0 counts as -100, as in PyTorch.
                     p = v;
-                    V q = one - v, tiny = Broadcast<V>(1.2e-38f);
-                    V logP = Select(Greater(p, tiny), VecMath.Log(p), floor), logQ = Select(Greater(q, tiny), VecMath.Log(q), floor);
+                    V logP = Max(floor, VecMath.Log(p)), logQ = Max(floor, VecMath.Log(one - v));
                     loss = -(t * logP + (one - t) * logQ);
                 }
                 if (lanes < n)

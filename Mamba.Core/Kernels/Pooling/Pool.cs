@@ -8,7 +8,8 @@ namespace Mamba.Core.Kernels.Pooling;
 internal readonly record struct PoolShape(int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int Kernel, int Stride, int Padding);
 
 /// <summary>
-/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float, the first of equals. Items are output rows.
+/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float, the first of equals. NaN is larger than anything, and
+/// the last NaN of a window is its maximum, as in PyTorch. Items are output rows.
 /// </summary>
 internal unsafe struct MaxPoolForward : IKernel
 {
@@ -32,15 +33,15 @@ internal unsafe struct MaxPoolForward : IKernel
                 for (nint c = 0; c < channels; c += n)
                 {
                     nint lanes = Math.Min(n, channels - c);
-                    V max = Broadcast<V>(float.NegativeInfinity), tap = default;
+                    V max = Broadcast<V>(float.NegativeInfinity), tap = Broadcast<V>(firstY * s.Kernel + firstX);
                     for (nint ky = firstY; ky < endY; ky++)
                     {
                         float* x = X + ((image * s.Height + top + ky) * s.Width + left + firstX) * channels + c;
                         for (nint kx = firstX; kx < endX; kx++, x += channels)
                         {
-                            V v = Load<V>(x, lanes), greater = Greater(v, max);
-                            max = Select(greater, v, max);
-                            tap = Select(greater, Broadcast<V>(ky * s.Kernel + kx), tap);
+                            V v = Load<V>(x, lanes), number = Equal(v, v), greater = Greater(v, max), here = Broadcast<V>(ky * s.Kernel + kx);
+                            max = Select(number, Select(greater, v, max), v);
+                            tap = Select(number, Select(greater, here, tap), here);
                         }
                     }
                     Store(max, Y + target + c, lanes);
