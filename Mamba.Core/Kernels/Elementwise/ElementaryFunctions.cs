@@ -107,7 +107,8 @@ internal readonly struct ErrorFunction : IActivation
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Apply<V>(V x) where V : unmanaged => VecMath.Erf(x);
+    public static V Apply<V>(V x) where V : unmanaged =>
+        Select(Greater(Broadcast<V>(1e-4f), Abs(x)), x * Broadcast<V>(TwoOverSqrtPi), VecMath.Erf(x)); // a quotient of denormals would lose bits
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged => Broadcast<V>(TwoOverSqrtPi) * VecMath.Exp(-(x * x));

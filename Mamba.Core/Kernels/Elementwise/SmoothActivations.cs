@@ -59,7 +59,11 @@ internal readonly struct LogOfSigmoid : IActivation
     public static V Apply<V>(V x) where V : unmanaged => Min(default, x) - Log1P(Exp(-Abs(x)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V x) where V : unmanaged => Sigmoid(-x);
+    public static V Derivative<V>(V x) where V : unmanaged
+    {
+        V t = Exp(-Abs(x)), one = Broadcast<V>(1f);
+        return Select(Greater(x, default), t, one) / (one + t);
+    }
 }
 
 /// <summary>x / (1 + |x|).</summary>
@@ -118,8 +122,8 @@ internal readonly struct QuickGelu : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged
     {
-        V one = Broadcast<V>(1f), z = x * Broadcast<V>(Slope), s = Sigmoid(z);
-        return s * Fma(z, one - s, one);
+        V one = Broadcast<V>(1f), slope = Broadcast<V>(Slope), s = Sigmoid(x * slope);
+        return s * Fma(x * (one - s), slope, one);
     }
 }
 

@@ -32,7 +32,7 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         new("Abs", Ops.Abs, Math.Abs, x => double.IsNaN(x) ? 0 : Math.Sign(x)),
         new("Square", Ops.Square, x => x * x, x => 2 * x),
         new("Sqrt", Ops.Sqrt, Math.Sqrt, x => 0.5 / Math.Sqrt(x), 0.01f),
-        new("Rsqrt", Ops.Rsqrt, x => 1 / Math.Sqrt(x), x => -0.5 / (x * Math.Sqrt(x)), 0.01f),
+        new("Rsqrt", Ops.Rsqrt, x => 1 / Math.Sqrt(x), x => -0.5 * Math.Pow(1 / Math.Sqrt(x), 3), 0.01f),
         new("Reciprocal", Ops.Reciprocal, x => 1 / x, x => -1 / (x * x), 0.1f),
         new("Sin", Ops.Sin, Math.Sin, Math.Cos, -40f, 40f),
         new("Cos", Ops.Cos, Math.Cos, x => -Math.Sin(x), -40f, 40f),
@@ -62,11 +62,11 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         new("LogSigmoid", Ops.LogSigmoid, x => Math.Min(x, 0) - Log1P(Math.Exp(-Math.Abs(x))), x => 1 / (1 + Math.Exp(x))),
         new("SoftSign", Ops.SoftSign, x => x / (1 + Math.Abs(x)), x => 1 / ((1 + Math.Abs(x)) * (1 + Math.Abs(x)))),
         // Where tanh is a number near x, its rounding is what the difference has.
-        new("TanhShrink", Ops.TanhShrink, x => x - Math.Tanh(x), x => Math.Tanh(x) * Math.Tanh(x)),
+        new("TanhShrink", Ops.TanhShrink, x => Math.Abs(x) < 1e-3 ? x * x * x / 3 : x - Math.Tanh(x), x => Math.Tanh(x) * Math.Tanh(x)),
         new("QuickGelu", Ops.QuickGelu, x => x / (1 + Math.Exp(-1.702f * x)), QuickGeluSlope),
         new("Softplus beta 2", x => Ops.Softplus(x, 2f), x => 2 * x > 20 ? x : (Math.Max(2 * x, 0) + Log1P(Math.Exp(-Math.Abs(2 * x)))) / 2,
             x => 2 * x > 20 ? 1 : 1 / (1 + Math.Exp(-2 * x))),
-        new("Scale by operators", x => -(2f * x / 4f - 1f) + 3f, x => -(2 * x / 4 - 1) + 3, _ => -0.5),
+        new("Scale by operators", x => -(2f * (x / 4f) - 1f) + 3f, x => -(x / 2 - 1) + 3, _ => -0.5),
     ];
 
     [TestCaseSource(nameof(Functions))]
@@ -88,7 +88,7 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         // Off the kinks, which finite differences do not see from one side.
         float[] kinks = [-3f, -0.5f, 0f, 0.25f, 0.5f, 2f, 3f, 6f, 10f];
         float[] values = Array.ConvertAll(Numbers.Uniform(61, seed: 3, function.Low, function.High), v => kinks.Any(k => Math.Abs(v - k) < 0.01f) ? 1.125f : v);
-        OperatorCheck.Run(width, i => function.Call(i[0]), i => Array.ConvertAll(i[0], v => function.Value(v)), [Tensor.From(values, 61)]);
+        OperatorCheck.Run(Isa.Current, i => function.Call(i[0]), i => Array.ConvertAll(i[0], v => function.Value(v)), [Tensor.From(values, 61)]);
     }
 
     [TestCaseSource(nameof(Functions))]
