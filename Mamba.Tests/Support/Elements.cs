@@ -1,8 +1,13 @@
+using System.Collections.Concurrent;
+
 namespace Mamba.Tests.Support;
 
 /// <summary>Elements of row-major arrays by their indices, as slowly and as plainly as they come.</summary>
 internal static class Elements
 {
+    // Where the operands of each element are, by shapes: a check by finite differences asks some seventy times.
+    private static readonly ConcurrentDictionary<string, int[][]> s_sources = new();
+
     /// <summary>The indices of an element.</summary>
     public static int[] Of(int element, int[] shape)
     {
@@ -29,12 +34,12 @@ internal static class Elements
     /// <summary>A function of arrays of some shapes, element by element under broadcasting.</summary>
     public static double[] Broadcast(double[][] x, Func<double[], double> function, params int[][] shapes)
     {
-        int[] result = Broadcast(shapes);
-        double[] y = new double[result.Aggregate(1, (n, e) => n * e)];
+        int[][] sources = s_sources.GetOrAdd(string.Join(';', shapes.Select(s => string.Join(',', s))), _ => Sources(shapes));
+        double[] y = new double[sources.Length], operands = new double[x.Length];
         for (int e = 0; e < y.Length; e++)
         {
-            int[] at = Of(e, result);
-            y[e] = function([.. x.Zip(shapes, (values, shape) => values[At(at, shape)])]);
+            for (int i = 0; i < operands.Length; i++) operands[i] = x[i][sources[e][i]];
+            y[e] = function(operands);
         }
         return y;
     }
@@ -46,8 +51,15 @@ internal static class Elements
     public static double[] Reduce(double[] x, int[] shape, int[] axes, Func<double[], double> function)
     {
         int[] result = [.. shape.Select((e, d) => axes.Contains(d) ? 1 : e)];
-        List<double>[] groups = [.. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e)).Select(_ => new List<double>())];
-        for (int e = 0; e < x.Length; e++) groups[At(Of(e, shape), result)].Add(x[e]);
-        return [.. groups.Select(g => function([.. g]))];
+        int[][] members = s_sources.GetOrAdd(
+            $"{string.Join(',', shape)} by {string.Join(',', axes)}",
+            _ => [.. Enumerable.Range(0, x.Length).GroupBy(e => At(Of(e, shape), result)).OrderBy(g => g.Key).Select(g => g.ToArray())]);
+        return [.. members.Select(group => function(Array.ConvertAll(group, e => x[e])))];
+    }
+
+    private static int[][] Sources(int[][] shapes)
+    {
+        int[] result = Broadcast(shapes);
+        return [.. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e)).Select(e => Array.ConvertAll(shapes, shape => At(Of(e, result), shape)))];
     }
 }

@@ -123,7 +123,7 @@ internal readonly struct QuickGelu : IActivation
     public static V Derivative<V>(V x) where V : unmanaged
     {
         V one = Broadcast<V>(1f), slope = Broadcast<V>(Slope), s = Sigmoid(x * slope);
-        return s * Fma(x * (one - s), slope, one);
+        return Fma(x * (s * (one - s)), slope, s); // in this order neither end is infinity times 0
     }
 }
 
