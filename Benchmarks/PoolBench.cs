@@ -14,9 +14,6 @@ public class PoolBench : OperatorBench
         Average("ul-vm-unet bridge", 128, 8, 1),
         Average("resnet18", 8, 512, 1),
         Average("pyramid", 16, 512, 6),
-        new("bridge: MeanLast 128x128 x 8", x => Ops.MeanLast(x[0]), [1, 128, 128, 8]),
-        new("bridge: MaxLast 128x128 x 8", x => Ops.MaxLast(x[0]), [1, 128, 128, 8]),
-        new("vit: MeanTokens 64 x 65 x 168", x => Ops.MeanTokens(x[0]), [64, 65, 168]),
     ];
 
     private static OperatorCase Max(string name, int side, int channels, int kernel, int stride, int padding) => new(

@@ -131,7 +131,7 @@ public sealed class MambaMixer
         public Tensor Step(Tensor u, Tensor z, MambaState state)
         {
             int taps = c.DConv;
-            Tensor window = Ops.ConcatAxis(1, state.Conv, u); // (B, K, D)
+            Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K, D)
             Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, silu: true), 1, taps - 1, 1);
             (Tensor y, Tensor last) = SelectiveScan(x, z, state.Ssm);
             Ops.Slice(window, 1, 1, taps - 1).Span.CopyTo(state.Conv.Span);

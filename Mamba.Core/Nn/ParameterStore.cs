@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 
@@ -47,6 +48,18 @@ public sealed class ParameterStore(ulong seed = 0)
 
     /// <summary>The seed of the initial values and of what layers leave to chance.</summary>
     public ulong Seed => seed;
+
+    /// <summary>The random numbers of a layer at this training step: a stream of its own for each (seed, name, step).</summary>
+    /// <param name="name">The layer's place and what the numbers are for.</param>
+    /// <returns>The stream, at its start.</returns>
+    public RandomStream Random(string name)
+    {
+        Span<char> key = stackalloc char[name.Length + 21]; // a point and the longest number
+        name.CopyTo(key);
+        key[name.Length] = '.';
+        Step.TryFormat(key[(name.Length + 1)..], out int digits, provider: CultureInfo.InvariantCulture);
+        return new RandomStream(Seed, key[..(name.Length + 1 + digits)]);
+    }
 
     /// <summary>The trainable parameters.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Parameters => _order.Where(e => e.Trainable).Select(e => (e.Name, e.Tensor));

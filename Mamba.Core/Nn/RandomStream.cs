@@ -8,6 +8,8 @@ namespace Mamba.Core.Nn;
 /// </summary>
 public struct RandomStream
 {
+    private const ulong Increment = 0x9E3779B97F4A7C15;
+
     private ulong _state;
     private double? _spare;
 
@@ -20,13 +22,16 @@ public struct RandomStream
         Span<byte> utf8 = stackalloc byte[4];
         foreach (Rune rune in name.EnumerateRunes())
             foreach (byte b in utf8[..rune.EncodeToUtf8(utf8)]) hash = (hash ^ b) * 0x100000001B3;
-        _state = Mix(seed + 0x9E3779B97F4A7C15) ^ hash;
+        _state = Mix(seed + Increment) ^ hash;
         _spare = null;
     }
 
     /// <summary>The next 64 random bits.</summary>
     /// <returns>The bits.</returns>
-    public ulong NextBits() => Mix(_state += 0x9E3779B97F4A7C15);
+    public ulong NextBits() => Mix(_state += Increment);
+
+    /// <summary>Passes over so many of the next numbers of <see cref="NextBits"/>, or of what takes one of them each.</summary>
+    internal void Skip(long numbers) => _state += unchecked((ulong)numbers * Increment);
 
     /// <summary>Uniform in [0, 1).</summary>
     /// <returns>The number.</returns>

@@ -3,7 +3,10 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>The activations that operators can apply to their results as they write them.</summary>
+/// <summary>
+/// The activations that an operator can be told to apply to its result. ReLU and its leaky form are fused where the operator can; the others run as
+/// <see cref="Ops.Apply"/> does. Functions with parameters are operators of their own.
+/// </summary>
 public enum Activation
 {
     /// <summary>None: y = x.</summary>
@@ -14,6 +17,45 @@ public enum Activation
 
     /// <summary>x for x &gt; 0, 0.01 x elsewhere.</summary>
     LeakyRelu,
+
+    /// <summary>x / (1 + e^-x).</summary>
+    Silu,
+
+    /// <summary>min(max(x, 0), 6).</summary>
+    Relu6,
+
+    /// <summary>x min(max(x + 3, 0), 6) / 6.</summary>
+    HardSwish,
+
+    /// <summary>min(max(x + 3, 0), 6) / 6.</summary>
+    HardSigmoid,
+
+    /// <summary>1 / (1 + e^-x).</summary>
+    Sigmoid,
+
+    /// <summary>Hyperbolic tangent.</summary>
+    Tanh,
+
+    /// <summary>x Phi(x) with the exact normal distribution function.</summary>
+    Gelu,
+
+    /// <summary>The tanh approximation of <see cref="Gelu"/>.</summary>
+    GeluTanh,
+
+    /// <summary>x / (1 + e^(-1.702 x)).</summary>
+    QuickGelu,
+
+    /// <summary>x for x &gt; 0, e^x - 1 elsewhere.</summary>
+    Elu,
+
+    /// <summary>ELU scaled so that zero mean and unit variance are a fixed point.</summary>
+    Selu,
+
+    /// <summary>x tanh(log(1 + e^x)).</summary>
+    Mish,
+
+    /// <summary>log(1 + e^x).</summary>
+    Softplus,
 }
 
 /// <summary>
@@ -59,20 +101,48 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor Tanh(Tensor x) => Activate<HyperbolicTangent>(x);
 
-    private static Tensor Activate<TActivation>(Tensor x) where TActivation : unmanaged, IActivation
+    /// <summary>An activation by name, as an operator of its own.</summary>
+    /// <param name="activation">Which.</param>
+    /// <param name="x">Any shape.</param>
+    /// <returns>The shape of x; x itself for <see cref="Activation.None"/>.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such activation.</exception>
+    public static Tensor Apply(Activation activation, Tensor x) => activation switch
+    {
+        Activation.None => x,
+        Activation.Relu => Relu(x),
+        Activation.LeakyRelu => LeakyRelu(x),
+        Activation.Silu => Silu(x),
+        Activation.Relu6 => Relu6(x),
+        Activation.HardSwish => HardSwish(x),
+        Activation.HardSigmoid => HardSigmoid(x),
+        Activation.Sigmoid => Sigmoid(x),
+        Activation.Tanh => Tanh(x),
+        Activation.Gelu => Gelu(x),
+        Activation.GeluTanh => GeluTanh(x),
+        Activation.QuickGelu => QuickGelu(x),
+        Activation.Elu => Elu(x),
+        Activation.Selu => Selu(x),
+        Activation.Mish => Mish(x),
+        Activation.Softplus => Softplus(x),
+        _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, "Expected one of the activations."),
+    };
+
+    private static Tensor Activate<TActivation>(Tensor x) where TActivation : unmanaged, IActivation => Map(x, new Plain<TActivation>());
+
+    /// <summary>y = f(x), elementwise. The step keeps whichever of x and y the derivative is a function of.</summary>
+    private static Tensor Map<TFunction>(Tensor x, TFunction function) where TFunction : unmanaged, IFunction
     {
         Tensor y = Tensor.Empty(x.Shape);
-        Launch.Run(new ActivationForward<TActivation> { X = x.Pointer, Y = y.Pointer }, x.Count, Launch.ElementGrain);
+        Launch.Run(new MapForward<TFunction> { Function = function, X = x.Pointer, Y = y.Pointer }, x.Count, Launch.ElementGrain);
         if (Tape.Needs(x))
         {
-            Tensor kept = TActivation.DerivativeFromOutput ? y : x;
-            Tape.Push(y, (x, kept), static (context, dy) =>
+            Tensor kept = TFunction.DerivativeFromOutput ? y : x;
+            Tape.Push(y, (x, kept, function), static (context, dy) =>
             {
-                (Tensor x, Tensor kept) = context;
+                (Tensor x, Tensor kept, TFunction function) = context;
                 Launch.Run(
-                    new ActivationBackward<TActivation> { XOrY = kept.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target },
-                    x.Count,
-                    Launch.ElementGrain);
+                    new MapBackward<TFunction> { Function = function, XOrY = kept.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target },
+                    x.Count, Launch.ElementGrain);
             }, kept);
         }
         return y;

@@ -7,18 +7,6 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    private const nint SoftmaxElementsPerChunk = 16384;
-
-    /// <summary>e^x over its sum along the last dimension.</summary>
-    /// <param name="x">(..., C).</param>
-    /// <returns>The shape of x; each row sums to 1.</returns>
-    public static Tensor Softmax(Tensor x) => SoftmaxOf(x, logarithm: false);
-
-    /// <summary>The logarithm of <see cref="Softmax"/>.</summary>
-    /// <param name="x">(..., C).</param>
-    /// <returns>The shape of x.</returns>
-    public static Tensor LogSoftmax(Tensor x) => SoftmaxOf(x, logarithm: true);
-
     /// <summary>
     /// Scaled dot-product attention by heads (Vaswani et al. 2017, equation 1): softmax(q k^T / sqrt(Dh)) v. Heads are column ranges, read in place.
     /// </summary>
@@ -116,34 +104,5 @@ public static unsafe partial class Ops
             new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights is null ? null : weights.Pointer }, s.Batch * s.Heads * s.QueryBlocks, 1);
         MultiplyAdds.Add((long)(s.Batch * s.Heads * s.Queries * s.Keys * (s.HeadWidth + s.ValueWidth)));
         return (y, weights);
-    }
-
-    private static Tensor SoftmaxOf(Tensor x, bool logarithm)
-    {
-        Check.That(x.Shape.Rank >= 1, logarithm ? "LogSoftmax" : "Softmax", $"input {x.Shape}; expected (..., C)");
-        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x);
-        int columns = x.Shape[-1];
-        nint rows = x.Count / columns, grain = Math.Max(1, SoftmaxElementsPerChunk / columns);
-        Tensor y = Tensor.Empty(x.Shape);
-        Launch.Run(new SoftmaxForward { X = x.Pointer, Y = y.Pointer, RowStride = columns, Columns = columns, Scale = 1f, Logarithm = logarithm }, rows, grain);
-        if (Tape.Needs(x))
-            Tape.Push(y, (x, y, columns, rows, grain, logarithm), static (context, dy) =>
-            {
-                (Tensor x, Tensor y, int columns, nint rows, nint grain, bool logarithm) = context;
-                GradSlot dx = x.OpenGrad();
-                Launch.Run(
-                    new SoftmaxBackward
-                    {
-                        Y = y.Pointer,
-                        Dy = dy.Pointer,
-                        Dx = dx.Target,
-                        RowStride = columns,
-                        Columns = columns,
-                        Scale = 1f,
-                        Logarithm = logarithm,
-                    },
-                    rows, grain);
-            }, y);
-        return y;
     }
 }

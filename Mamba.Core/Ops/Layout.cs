@@ -5,18 +5,12 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Joins tensors along the last dimension.</summary>
-    /// <param name="parts">At least one; equal but for the last extent.</param>
-    /// <returns>(..., sum of the last extents).</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor Concat(params ReadOnlySpan<Tensor> parts) => ConcatAxis(-1, parts);
-
     /// <summary>Joins tensors along a dimension.</summary>
-    /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="parts">At least one; equal but for the extent of that dimension.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The joined tensor.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor ConcatAxis(int axis, params ReadOnlySpan<Tensor> parts)
+    public static Tensor Concat(ReadOnlySpan<Tensor> parts, int axis = -1)
     {
         Check.That(parts.Length > 0, "Concat", $"no tensors given");
         Shape first = parts[0].Shape;
@@ -158,24 +152,25 @@ public static unsafe partial class Ops
 
     /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x.</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="order">A permutation of 0 to Rank - 1.</param>
+    /// <param name="order">A permutation of 0 to Rank - 1; negative ones count from the end.</param>
     /// <returns>The reordered tensor, copied.</returns>
     /// <exception cref="ShapeException">The order is no permutation of x's dimensions.</exception>
     public static Tensor Permute(Tensor x, params ReadOnlySpan<int> order)
     {
         Shape from = x.Shape;
         int rank = from.Rank;
-        Span<int> inverse = stackalloc int[rank], extents = stackalloc int[rank];
+        Span<int> inverse = stackalloc int[rank], extents = stackalloc int[rank], positive = stackalloc int[rank];
         inverse.Fill(-1);
         bool valid = order.Length == rank && rank > 0;
         for (int i = 0; valid && i < rank; i++)
         {
-            valid = (uint)order[i] < (uint)rank && inverse[order[i]] < 0;
-            if (valid) (inverse[order[i]], extents[i]) = (i, from[order[i]]);
+            int dimension = positive[i] = order[i] < 0 ? order[i] + rank : order[i];
+            valid = (uint)dimension < (uint)rank && inverse[dimension] < 0;
+            if (valid) (inverse[dimension], extents[i]) = (i, from[dimension]);
         }
         Check.That(valid, "Permute", $"order ({string.Join(", ", order.ToArray())}) for {from}; expected a permutation of its dimensions");
         Tensor y = Tensor.Empty(extents);
-        RunPermute(Permutation(from, order), x, y, add: false);
+        RunPermute(Permutation(from, positive), x, y, add: false);
         if (Tape.Needs(x))
             Tape.Push(y, (x, back: new AxisOrder(inverse)), static (context, dy) =>
             {

@@ -151,7 +151,7 @@ public static unsafe partial class Ops
         {
             Activation.Relu => Normalize<Relu>(step),
             Activation.LeakyRelu => Normalize<LeakyRelu>(step),
-            _ => Normalize<Identity>(step),
+            _ => Apply(activation, Normalize<Identity>(step)),
         };
     }
 

@@ -35,7 +35,7 @@ public sealed class AttentionBridge
         TensorList weighted = default, residual = default, pooled = default, result = default;
         for (int i = 0; i < count; i++)
         {
-            Tensor t = levels[i], summary = Ops.Concat(Ops.MeanLast(t), Ops.MaxLast(t)); // (B, H, W, 2)
+            Tensor t = levels[i], summary = Ops.Concat([Ops.Mean(t, [-1], keepDim: true), Ops.Max(t, [-1], keepDim: true)]); // (B, H, W, 2)
             weighted = weighted.Append(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
             residual = residual.Append(Ops.Add(weighted[i], t));
             pooled = pooled.Append(Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]));

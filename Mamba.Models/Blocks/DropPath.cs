@@ -1,4 +1,3 @@
-using System.Globalization;
 using Mamba.Core;
 using Mamba.Core.Nn;
 
@@ -22,7 +21,7 @@ public sealed class DropPath
     public DropPath(Scope scope, double rate)
     {
         if (!(rate is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
-        (_store, _name, _rate) = (scope.Store, $"{scope.Path}.drop_path.", rate);
+        (_store, _name, _rate) = (scope.Store, $"{scope.Path}.drop_path", rate);
     }
 
     /// <summary>The rate of one of several branches: it grows linearly from 0 at the first to the full rate at the last.</summary>
@@ -41,10 +40,7 @@ public sealed class DropPath
     {
         if (!Drops) return x;
         Tensor weight = Tensor.Empty(x.Shape[0], 1, 1);
-        Span<char> name = stackalloc char[_name.Length + 20]; // the longest number
-        _name.CopyTo(name);
-        _store.Step.TryFormat(name[_name.Length..], out int digits, provider: CultureInfo.InvariantCulture);
-        RandomStream random = new(_store.Seed, name[..(_name.Length + digits)]);
+        RandomStream random = _store.Random(_name);
         foreach (ref float value in weight.Span) value = random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
         return Ops.Multiply(x, weight);
     }

@@ -84,8 +84,8 @@ public sealed class PositionEmbedding
     {
         int before = ClassToken, after = patches.Shape[1] - before;
         Tensor token = Ops.Add(Tensor.Zeros(patches.Shape[0], 1, _config.Width), _token); // one an image
-        Tensor all = before == 0 ? Ops.ConcatAxis(1, token, patches)
-            : Ops.ConcatAxis(1, Ops.Slice(patches, 1, 0, before), token, Ops.Slice(patches, 1, before, after));
+        Tensor all = before == 0 ? Ops.Concat([token, patches], axis: 1)
+            : Ops.Concat([Ops.Slice(patches, 1, 0, before), token, Ops.Slice(patches, 1, before, after)], axis: 1);
         return Ops.Add(all, _table);
     }
 

@@ -115,7 +115,7 @@ public sealed class ResNetEncoder
         {
             int before = (channels - x.Shape[3]) / 2;
             Tensor Zeros(int count) => Tensor.Zeros(x.Shape.With(3, count));
-            return Ops.Concat(Zeros(before), x, Zeros(channels - x.Shape[3] - before));
+            return Ops.Concat([Zeros(before), x, Zeros(channels - x.Shape[3] - before)]);
         }
     }
 }

@@ -115,6 +115,17 @@ internal sealed class GoldenCase
         : value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out float number) ? number
         : throw Unknown(name, value);
 
+    /// <summary>An attribute that is a number; null where there is none.</summary>
+    public float? Number(string name) => Attribute(name) is null ? null : Float(name, 0f);
+
+    /// <summary>An attribute that is a list of whole numbers; empty where there is none.</summary>
+    public int[] Integers(string name)
+    {
+        if (Attribute(name) is not { } value) return [];
+        bool whole = value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out _));
+        return whole ? [.. value.EnumerateArray().Select(v => v.GetInt32())] : throw Unknown(name, value);
+    }
+
     /// <summary>An attribute that is true or false.</summary>
     public bool Bool(string name, bool otherwise = false) => Attribute(name) is not { } value ? otherwise
         : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()

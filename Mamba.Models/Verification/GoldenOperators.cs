@@ -11,9 +11,6 @@ internal static partial class GoldenOperators
 {
     private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_base = new()
     {
-        ["activation"] = c => [Activation(c)(c.In("x"))],
-        ["softmax"] = c => [AlongLast(c, Ops.Softmax)],
-        ["log_softmax"] = c => [AlongLast(c, Ops.LogSoftmax)],
         ["linear"] = c => [Ops.Linear(c.In("x"), c.In("weight"), c.Optional("bias"))],
         ["matmul"] = c => [Ops.MatMul(c.In("a"), c.In("b"))],
         ["conv1d"] = c => [Convolution1d(c)],
@@ -33,19 +30,6 @@ internal static partial class GoldenOperators
         ["multihead_attention"] = c => [MultiheadAttention(c)],
         ["selective_scan"] = SelectiveScan,
         ["mamba"] = c => [MambaBlock(c)],
-    };
-
-    private static readonly Dictionary<string, Func<Tensor, Tensor>> s_activations = new()
-    {
-        ["exp"] = Ops.Exp,
-        ["gelu"] = Ops.Gelu,
-        ["gelu_tanh"] = Ops.GeluTanh,
-        ["leaky_relu"] = Ops.LeakyRelu,
-        ["relu"] = Ops.Relu,
-        ["sigmoid"] = Ops.Sigmoid,
-        ["silu"] = Ops.Silu,
-        ["softplus"] = Ops.Softplus,
-        ["tanh"] = Ops.Tanh,
     };
 
     private static readonly Dictionary<string, Func<GoldenCase, Tensor, Tensor, Tensor>> s_maskLosses = new()
@@ -92,26 +76,6 @@ internal static partial class GoldenOperators
             [s_images, s_elementwise, s_reductions, s_products, s_losses, s_training, s_base])
             if (family.TryGetValue(name, out Func<GoldenCase, Tensor[]>? run)) return run;
         return null;
-    }
-
-    private static Func<Tensor, Tensor> Activation(GoldenCase c)
-    {
-        string name = c.Text("activation") ?? c.Text("name") ?? c.StartOfName(s_activations.Keys);
-        if (name == "gelu" && c.Text("approximate") == "tanh") name = "gelu_tanh";
-        c.Only("negative_slope", "0.01");
-        return s_activations.TryGetValue(name, out Func<Tensor, Tensor>? activation) ? activation : throw new UnsupportedCaseException($"unknown activation '{name}'");
-    }
-
-    private static Tensor AlongLast(GoldenCase c, Func<Tensor, Tensor> op)
-    {
-        Tensor x = c.In("x");
-        int rank = x.Shape.Rank, dimension = c.Int("dim", -1);
-        if (dimension < 0) dimension += rank;
-        if ((uint)dimension >= (uint)rank) throw new UnsupportedCaseException($"{c.Operator}: dim {c.Int("dim", -1)} of {x.Shape}");
-        if (dimension == rank - 1) return op(x);
-        int[] exchange = [.. Enumerable.Range(0, rank)]; // its own inverse
-        (exchange[dimension], exchange[^1]) = (rank - 1, dimension);
-        return Ops.Permute(op(Ops.Permute(x, exchange)), exchange);
     }
 
     private static Tensor Convolution1d(GoldenCase c)

@@ -66,7 +66,7 @@ public sealed class UMambaBot : VisionModel
             features = features.Append(x);
         }
         x = Mix(x);
-        for (int i = 0; i < _decoder.Length; i++) x = _decoder[i].Forward(Ops.Concat(_upconvs[i].Forward(x), features[Stages - 2 - i]));
+        for (int i = 0; i < _decoder.Length; i++) x = _decoder[i].Forward(Ops.Concat([_upconvs[i].Forward(x), features[Stages - 2 - i]]));
         return scope.Return(_head.Forward(x));
     }
 

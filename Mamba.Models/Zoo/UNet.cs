@@ -59,7 +59,7 @@ public sealed class UNet : VisionModel
             x = Ops.MaxPool2d(skips[i], kernel: 2, stride: 2);
         }
         x = _encoders[^1].Forward(x);
-        for (int i = skips.Count - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat(_upconvs[i].Forward(x), skips[i]));
+        for (int i = skips.Count - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat([_upconvs[i].Forward(x), skips[i]]));
         return scope.Return(_conv.Forward(x));
     }
 

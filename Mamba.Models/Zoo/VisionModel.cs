@@ -128,7 +128,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     protected abstract Tensor Run(Tensor images);
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>
-        amount == 0 ? x : Ops.ConcatAxis(axis, x, Tensor.Zeros(x.Shape.With(axis, amount)));
+        amount == 0 ? x : Ops.Concat([x, Tensor.Zeros(x.Shape.With(axis, amount))], axis);
 
     private int RoundUp(int size) => (size + SizeMultiple - 1) / SizeMultiple * SizeMultiple;
 }

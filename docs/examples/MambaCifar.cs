@@ -18,7 +18,7 @@ public sealed class MambaCifar(Scope root)
     {
         Tensor tokens = _patchEmbed.Forward(images).Reshape(-1, 64, 64); // (B, 8, 8, 64) -> (B, 8 * 8, 64)
         tokens = _block2.Forward(_block1.Forward(tokens));
-        return _classifier.Forward(Ops.MeanTokens(tokens)); // (B, 10)
+        return _classifier.Forward(Ops.Mean(tokens, [1])); // (B, 10)
     }
 
     public void Load(string path)

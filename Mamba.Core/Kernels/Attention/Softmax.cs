@@ -78,7 +78,7 @@ internal unsafe struct SoftmaxForward : IKernel
     }
 }
 
-/// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = dy - e^y sum(dy).</summary>
+/// <summary>Softmax: dx = scale y (dy - sum(y dy)). Its logarithm: dx = scale (dy - e^y sum(dy)).</summary>
 internal unsafe struct SoftmaxBackward : IKernel
 {
     public float* Y, Dy;
@@ -109,7 +109,7 @@ internal unsafe struct SoftmaxBackward : IKernel
             {
                 nint lanes = Math.Min(n, columns - i);
                 V v = Load<V>(y + i, lanes), g = Load<V>(dy + i, lanes);
-                V d = Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum) * scale;
+                V d = (Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum)) * scale;
                 Dx.Store(d, dx + i, lanes);
             }
         }

@@ -189,42 +189,19 @@ internal readonly struct GeluTanh : IActivation
 }
 
 /// <summary>y = f(x).</summary>
-internal unsafe struct ActivationForward<TActivation> : IKernel where TActivation : struct, IActivation
+internal unsafe struct ActivationForward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {
     public float* X, Y;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
-    {
-        float* x = X, y = Y;
-        nint i = begin, lanes = Count<V>();
-        for (; i <= end - lanes; i += lanes) Store(TActivation.Apply(Load<V>(x + i)), y + i);
-        if (i < end) Store(TActivation.Apply(Load<V>(x + i, end - i)), y + i, end - i);
-    }
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged => new MapForward<Plain<TActivation>> { X = X, Y = Y }.Run<V>(begin, end);
 }
 
 /// <summary>dx (+)= f'(x) dy.</summary>
-internal unsafe struct ActivationBackward<TActivation> : IKernel where TActivation : struct, IActivation
+internal unsafe struct ActivationBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {
     public float* XOrY, Dy;
     public GradientTarget Dx;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
-    {
-        GradientTarget target = Dx;
-        float* x = XOrY, dy = Dy, dx = target.Pointer;
-        nint i = begin, lanes = Count<V>();
-        for (; i <= end - lanes; i += lanes)
-        {
-            V g = TActivation.Derivative(Load<V>(x + i)) * Load<V>(dy + i);
-            target.Store(g, dx + i);
-        }
-        if (i < end)
-        {
-            nint n = end - i;
-            V g = TActivation.Derivative(Load<V>(x + i, n)) * Load<V>(dy + i, n);
-            target.Store(g, dx + i, n);
-        }
-    }
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged =>
+        new MapBackward<Plain<TActivation>> { XOrY = XOrY, Dy = Dy, Dx = Dx }.Run<V>(begin, end);
 }

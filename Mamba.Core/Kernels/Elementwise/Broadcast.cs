@@ -30,8 +30,8 @@ internal readonly struct Product : IBinary
 }
 
 /// <summary>
-/// Two operands walked together under NumPy's broadcasting: dimensions of extent 1 repeat (stride 0). Neighbouring dimensions that both operands
-/// walk alike are merged, so that most cases are one or two loops.
+/// Two or three operands walked together under NumPy's broadcasting: dimensions of extent 1 repeat (stride 0). Neighbouring dimensions that all
+/// operands walk alike are merged, so that most cases are one or two loops.
 /// </summary>
 internal unsafe struct BroadcastWalk
 {
@@ -39,6 +39,7 @@ internal unsafe struct BroadcastWalk
     public fixed int Extent[Core.Shape.MaxRank];
     public fixed int StrideA[Core.Shape.MaxRank];
     public fixed int StrideB[Core.Shape.MaxRank];
+    public fixed int StrideC[Core.Shape.MaxRank];
 
     /// <summary>The shape of the result; false if the operands do not broadcast.</summary>
     public static bool TryShape(Shape a, Shape b, out Shape result)
@@ -58,33 +59,46 @@ internal unsafe struct BroadcastWalk
         return true;
     }
 
-    public BroadcastWalk(Shape result, Shape a, Shape b)
+    public BroadcastWalk(Shape result, Shape a, Shape b) : this(result, a, b, new Shape())
     {
-        // From the innermost dimension out, merging into the one inside it where both strides allow.
-        Span<int> extent = stackalloc int[Core.Shape.MaxRank], strideA = stackalloc int[Core.Shape.MaxRank], strideB = stackalloc int[Core.Shape.MaxRank];
-        int rank = 0, sizeA = 1, sizeB = 1;
+    }
+
+    public BroadcastWalk(Shape result, Shape a, Shape b, Shape c)
+    {
+        // From the innermost dimension out, merging into the one inside it where all strides allow.
+        const int Max = Core.Shape.MaxRank;
+        Span<int> extent = stackalloc int[Max], strideA = stackalloc int[Max], strideB = stackalloc int[Max], strideC = stackalloc int[Max];
+        int rank = 0, sizeA = 1, sizeB = 1, sizeC = 1;
         for (int i = 1; i <= result.Rank; i++)
         {
-            int n = result[^i];
-            int sa = i <= a.Rank && a[^i] != 1 ? sizeA : 0, sb = i <= b.Rank && b[^i] != 1 ? sizeB : 0;
-            if (i <= a.Rank) sizeA *= a[^i];
-            if (i <= b.Rank) sizeB *= b[^i];
+            int n = result[^i], sa = Stride(a, i, ref sizeA), sb = Stride(b, i, ref sizeB), sc = Stride(c, i, ref sizeC);
             if (n == 1) continue;
-            if (rank > 0 && sa == strideA[rank - 1] * extent[rank - 1] && sb == strideB[rank - 1] * extent[rank - 1]) extent[rank - 1] *= n;
+            if (rank > 0 && Continues(sa, strideA, extent) && Continues(sb, strideB, extent) && Continues(sc, strideC, extent)) extent[rank - 1] *= n;
             else
             {
-                (extent[rank], strideA[rank], strideB[rank]) = (n, sa, sb);
+                (extent[rank], strideA[rank], strideB[rank], strideC[rank]) = (n, sa, sb, sc);
                 rank++;
             }
         }
-        if (rank == 0) (extent[rank], strideA[rank], strideB[rank++]) = (1, 0, 0);
+        if (rank == 0) (extent[rank], strideA[rank], strideB[rank], strideC[rank++]) = (1, 0, 0, 0);
         Rank = rank;
         for (int i = 0; i < rank; i++)
         {
             Extent[i] = extent[rank - 1 - i];
             StrideA[i] = strideA[rank - 1 - i];
             StrideB[i] = strideB[rank - 1 - i];
+            StrideC[i] = strideC[rank - 1 - i];
         }
+
+        // The stride of dimension -i of an operand, and the size of what is inside the next one.
+        static int Stride(Shape shape, int i, ref int size)
+        {
+            int stride = i <= shape.Rank && shape[^i] != 1 ? size : 0;
+            if (i <= shape.Rank) size *= shape[^i];
+            return stride;
+        }
+
+        bool Continues(int stride, ReadOnlySpan<int> strides, ReadOnlySpan<int> extents) => stride == strides[rank - 1] * extents[rank - 1];
     }
 
     /// <summary>The extent of the innermost loop.</summary>
@@ -107,6 +121,15 @@ internal unsafe struct BroadcastWalk
             a += row * StrideA[0];
             b += row * StrideB[0];
         }
+    }
+
+    /// <summary>The same of the third operand.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly nint OffsetC(nint row)
+    {
+        nint c = 0;
+        for (int i = Rank - 2; i > 0; row /= Extent[i--]) c += row % Extent[i] * StrideC[i];
+        return Rank > 1 ? c + row * StrideC[0] : 0;
     }
 }
 

@@ -131,13 +131,13 @@ internal sealed class EdgeValueTests(VectorWidth width) : WidthFixture(width)
             using Tensor x = Tensor.From(row, 1, columns);
             x.RequiresGrad = true;
             using Tape tape = new();
-            Tensor y = Ops.MaxLast(x);
+            Tensor y = Ops.Max(x, [-1], keepDim: true);
             Assert.That(y.Item(), Is.NaN, $"NaN at {place} of {columns}");
             tape.Backward(y, Tensor.Full(2f, y.Shape));
             for (int i = 0; i < columns; i++)
                 Assert.That(x.Grad!.Value.Span[i], Is.EqualTo(i == place ? 2f : 0f), $"gradient {i}, NaN at {place} of {columns}");
         }
-        using Tensor lowest = Tensor.Full(-Infinity, 3, columns), none = Ops.MaxLast(lowest);
+        using Tensor lowest = Tensor.Full(-Infinity, 3, columns), none = Ops.Max(lowest, [-1], keepDim: true);
         Assert.That(none.Span.ToArray(), Is.All.EqualTo(-Infinity));
     }
 

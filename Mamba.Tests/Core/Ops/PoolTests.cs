@@ -4,7 +4,7 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
 
-/// <summary>Pooling, resizing and reductions.</summary>
+/// <summary>Pooling and resizing.</summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class PoolTests(VectorWidth width)
 {
@@ -30,7 +30,7 @@ internal sealed class PoolTests(VectorWidth width)
         Tensor x = Tensor.Full(1f, 1, 2, 2, 3), row = Tensor.Full(1f, 5);
         x.RequiresGrad = row.RequiresGrad = true;
         using Tape tape = new();
-        tape.Backward([Ops.MaxPool2d(x, 2, 2), Ops.MaxLast(row)], [Tensor.Full(1f, 1, 1, 1, 3), Tensor.Full(1f, 1)]);
+        tape.Backward([Ops.MaxPool2d(x, 2, 2), Ops.Max(row, [-1], keepDim: true)], [Tensor.Full(1f, 1, 1, 1, 3), Tensor.Full(1f, 1)]);
         Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new float[] { 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
         Assert.That(row.Grad!.Value.Span.ToArray(), Is.EqualTo(new float[] { 1, 0, 0, 0, 0 }));
     }
@@ -75,20 +75,6 @@ internal sealed class PoolTests(VectorWidth width)
             : Math.Clamp((o + 0.5) * input / output - 0.5, 0, input - 1);
     }
 
-    [TestCase(1, 1), TestCase(3, 3), TestCase(5, 17), TestCase(3, 33), TestCase(300, 40)]
-    public void Rows_reduce_to_mean_and_maximum(int rows, int columns)
-    {
-        Tensor[] x = [Numbers.Random(1, rows, columns)];
-        OperatorCheck.Run(width, i => Ops.MeanLast(i[0]), i => [.. i[0].Chunk(columns).Select(r => r.Average())], x);
-        OperatorCheck.Run(width, i => Ops.MaxLast(i[0]), i => [.. i[0].Chunk(columns).Select(r => r.Max())], x);
-    }
-
-    [TestCase(1, 1, 1), TestCase(3, 5, 17), TestCase(3, 7, 33)]
-    public void MeanTokens_averages_each_channel(int batch, int length, int channels) => OperatorCheck.Run(
-        width, i => Ops.MeanTokens(i[0]),
-        i => [.. Enumerable.Range(0, batch * channels).Select(e => Enumerable.Range(0, length).Average(l => i[0][(e / channels * length + l) * channels + e % channels]))],
-        [Numbers.Random(1, batch, length, channels)]);
-
     [Test]
     public void Bad_shapes_are_refused()
     {
@@ -102,10 +88,6 @@ internal sealed class PoolTests(VectorWidth width)
         OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(Tensor.Zeros(1, 0, 4, 2), 1, 1));
         OperatorCheck.Refuses("ResizeBilinear", () => Ops.ResizeBilinear(x, 4, 0, false));
         OperatorCheck.Refuses("ResizeBilinear", () => Ops.ResizeBilinear(Tensor.Zeros(4, 2), 4, 4, false));
-        OperatorCheck.Refuses("MeanLast", () => Ops.MeanLast(Tensor.Zeros()));
-        OperatorCheck.Refuses("MaxLast", () => Ops.MaxLast(Tensor.Zeros()));
-        OperatorCheck.Refuses("MaxLast", () => Ops.MaxLast(Tensor.Zeros(3, 0)));
-        OperatorCheck.Refuses("MeanTokens", () => Ops.MeanTokens(Tensor.Zeros(3, 2)));
     }
 
     private static double[] Windows(

@@ -135,7 +135,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
             (Tensor y, state) = Run(piece, ScanSchedule.Auto);
             pieces.Add(y);
         }
-        GradCheck.Close(whole.ToDouble(), Ops.ConcatAxis(1, [.. pieces]).Span, 1e-6, "output");
+        GradCheck.Close(whole.ToDouble(), Ops.Concat([.. pieces], axis: 1).Span, 1e-6, "output");
         GradCheck.Close(last.ToDouble(), state.Span, 1e-6, "last state");
     }
 

@@ -1,0 +1,60 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Reductions;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core.Kernels.Indexing;
+
+/// <summary>
+/// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i], or its transpose, target[o, index[o, j, i], i] +=
+/// source[o, j, i]. Items are blocks of columns: no two of them share a target, and within one the sum runs in the order of j, so that duplicates give the
+/// same bits at any number of threads.
+/// </summary>
+internal unsafe struct LineIndexing : IKernel
+{
+    private ReduceShape _shape;
+    private nint _indices;
+    private float* _lines, _index, _values;
+    private bool _scatter, _add;
+
+    /// <param name="shape">(Outer, Count, Inner) of x.</param>
+    /// <param name="indices">Places a line.</param>
+    /// <param name="x">Where numbers are read.</param>
+    /// <param name="index">(Outer, indices, Inner), whole numbers below Count.</param>
+    /// <param name="y">(Outer, indices, Inner).</param>
+    /// <param name="add">Whether to add to y.</param>
+    public static void Gather(ReduceShape shape, nint indices, float* x, float* index, float* y, bool add) =>
+        Run(new LineIndexing { _shape = shape, _indices = indices, _lines = x, _index = index, _values = y, _add = add });
+
+    /// <param name="shape">(Outer, Count, Inner) of the target.</param>
+    /// <param name="indices">Places a line.</param>
+    /// <param name="target">Where numbers are added.</param>
+    /// <param name="index">(Outer, indices, Inner), whole numbers below Count.</param>
+    /// <param name="source">(Outer, indices, Inner).</param>
+    public static void ScatterAdd(ReduceShape shape, nint indices, float* target, float* index, float* source) =>
+        Run(new LineIndexing { _shape = shape, _indices = indices, _lines = target, _index = index, _values = source, _scatter = true });
+
+    private static void Run(in LineIndexing kernel)
+    {
+        nint perItem = Math.Max(1, kernel._indices * Math.Min(kernel._shape.Inner, ReduceShape.Columns));
+        Launch.Run(kernel, kernel._shape.Outer * kernel._shape.ColumnBlocks, Math.Max(1, Launch.ElementGrain / perItem));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint inner = _shape.Inner, blocks = _shape.ColumnBlocks;
+        for (nint item = begin; item < end; item++)
+        {
+            nint outer = item / blocks, column = item % blocks * ReduceShape.Columns, width = Math.Min(ReduceShape.Columns, inner - column);
+            float* lines = _lines + outer * _shape.Count * inner + column;
+            nint at = outer * _indices * inner + column;
+            for (nint j = 0; j < _indices; j++, at += inner)
+                for (nint i = 0; i < width; i++)
+                {
+                    float* place = lines + (nint)_index[at + i] * inner + i, value = _values + at + i;
+                    if (_scatter) *place += *value;
+                    else *value = _add ? *value + *place : *place;
+                }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Reductions;
+
+/// <summary>
+/// y[outer, inner] = the reduction of x[outer, :, inner]. Items are segments of rows, or of blocks of columns; where a row has several segments, what each
+/// has made of its part meets afterwards in their order.
+/// </summary>
+internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged, IReduction
+{
+    private TReduction _reduction;
+    private ReduceShape _shape;
+    private float* _x, _shift, _y;
+    private double* _parts;
+
+    /// <param name="reduction">What is computed.</param>
+    /// <param name="shape">The sizes.</param>
+    /// <param name="x">(Outer, Count, Inner).</param>
+    /// <param name="shift">(Outer, Inner), the result of an earlier pass; or null for 0.</param>
+    /// <param name="y">(Outer, Inner).</param>
+    public static void Run(TReduction reduction, ReduceShape shape, float* x, float* shift, float* y)
+    {
+        nint results = shape.Outer * shape.Inner, segments = shape.Segments;
+        if (results == 0) return;
+        using Scratch parts = Scratch.OfDoubles(segments > 1 ? results * segments : 0);
+        Reduce<TReduction> kernel = new() { _reduction = reduction, _shape = shape, _x = x, _shift = shift, _y = y, _parts = parts.Doubles };
+        Launch.Run(kernel, shape.Items, shape.Grain, shape.Inner == 1 ? Isa.For(shape.Count) : Isa.For(shape.Inner));
+        if (segments == 1) return;
+        for (nint outer = 0; outer < shape.Outer; outer++)
+            for (nint i = 0; i < shape.Inner; i++)
+            {
+                double total = reduction.Initial;
+                for (nint s = 0; s < segments; s++) total = reduction.Join(total, parts.Doubles[(outer * segments + s) * shape.Inner + i]);
+                nint result = outer * shape.Inner + i;
+                y[result] = reduction.Finish(total, shift == null ? 0f : shift[result]);
+            }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        double* totals = stackalloc double[(int)ReduceShape.Columns];
+        nint inner = _shape.Inner, segments = _shape.Segments, blocks = _shape.ColumnBlocks, segment = _shape.Segment;
+        for (nint item = begin; item < end; item++)
+        {
+            nint row = item / blocks, outer = row / segments, column = item % blocks * ReduceShape.Columns;
+            nint from = row % segments * segment, to = Math.Min(_shape.Count, from + segment), width = Math.Min(ReduceShape.Columns, inner - column);
+            float* x = _x + outer * _shape.Count * inner + column, shift = _shift == null ? null : _shift + outer * inner + column;
+            for (nint i = 0; i < width; i++) totals[i] = _reduction.Initial;
+            if (inner == 1) totals[0] = Row<V>(x, from, to, shift);
+            else
+                for (nint block = from; block < to; block += ReduceShape.Block)
+                    Columns<V>(x + block * inner, inner, Math.Min(ReduceShape.Block, to - block), width, shift, totals);
+
+            for (nint i = 0; i < width; i++)
+                if (segments > 1) _parts[row * inner + column + i] = totals[i];
+                else _y[outer * inner + column + i] = _reduction.Finish(totals[i], shift == null ? 0f : shift[i]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly double Row<V>(float* x, nint from, nint to, float* shift) where V : unmanaged
+    {
+        TReduction reduction = _reduction;
+        nint n = Count<V>();
+        V shift0 = shift == null ? default : Broadcast<V>(*shift), neutral = reduction.Neutral(shift0);
+        double total = reduction.Initial;
+        for (nint block = from; block < to; block += ReduceShape.Block)
+        {
+            V v = reduction.Start<V>();
+            nint end = Math.Min(to, block + ReduceShape.Block);
+            for (nint i = block; i < end; i += n) v = reduction.Step(v, Load(x + i, Math.Min(n, end - i), neutral), shift0);
+            total = reduction.Join(total, reduction.Lanes(v));
+        }
+        return total;
+    }
+
+    /// <summary>A block of rows: four vectors of columns at a time, so that a step does not wait for the one before.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void Columns<V>(float* x, nint inner, nint rows, nint width, float* shift, double* totals) where V : unmanaged
+    {
+        TReduction reduction = _reduction;
+        nint n = Count<V>(), c = 0;
+        for (; c <= width - 4 * n; c += 4 * n)
+        {
+            V v0 = reduction.Start<V>(), v1 = v0, v2 = v0, v3 = v0, s0 = default, s1 = default, s2 = default, s3 = default;
+            if (shift != null)
+            {
+                s0 = Load<V>(shift + c);
+                s1 = Load<V>(shift + c + n);
+                s2 = Load<V>(shift + c + 2 * n);
+                s3 = Load<V>(shift + c + 3 * n);
+            }
+            float* p = x + c;
+            for (nint r = 0; r < rows; r++, p += inner)
+            {
+                v0 = reduction.Step(v0, Load<V>(p), s0);
+                v1 = reduction.Step(v1, Load<V>(p + n), s1);
+                v2 = reduction.Step(v2, Load<V>(p + 2 * n), s2);
+                v3 = reduction.Step(v3, Load<V>(p + 3 * n), s3);
+            }
+            Join(v0, totals + c, n);
+            Join(v1, totals + c + n, n);
+            Join(v2, totals + c + 2 * n, n);
+            Join(v3, totals + c + 3 * n, n);
+        }
+        for (; c < width; c += n)
+        {
+            nint lanes = Math.Min(n, width - c);
+            V v = reduction.Start<V>(), s = shift == null ? default : Load<V>(shift + c, lanes);
+            float* p = x + c;
+            for (nint r = 0; r < rows; r++, p += inner) v = reduction.Step(v, Load<V>(p, lanes), s);
+            Join(v, totals + c, lanes);
+        }
+    }
+
+    // Out of line: once a block, and the spilled vector costs nothing in the loops above.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private readonly void Join<V>(V v, double* totals, nint lanes) where V : unmanaged
+    {
+        float* blocks = (float*)&v;
+        for (nint i = 0; i < lanes; i++) totals[i] = _reduction.Join(totals[i], blocks[i]);
+    }
+}

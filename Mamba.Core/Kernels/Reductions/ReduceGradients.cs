@@ -1,0 +1,140 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Reductions;
+
+// Gradients that are functions of x, of a number a row and of another one: a row's numbers are broadcast (see BroadcastTernary).
+
+/// <summary>b over a divisor, times a factor: of a sum or a mean.</summary>
+internal readonly struct SpreadGradient(float divisor, float factor) : ITernary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public V Apply<V>(V x, V dy, V unused) where V : unmanaged => dy / Broadcast<V>(divisor) * Broadcast<V>(factor);
+}
+
+/// <summary>weight (x - mean): of a variance or a standard deviation.</summary>
+internal readonly struct DeviationGradient : ITernary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public V Apply<V>(V x, V weight, V mean) where V : unmanaged => weight * (x - mean);
+}
+
+/// <summary>dy e^(x - y): of the logarithm of a sum of exponentials.</summary>
+internal readonly struct ExponentialGradient : ITernary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public V Apply<V>(V x, V dy, V y) where V : unmanaged => dy * VecMath.Exp(x - y);
+}
+
+/// <summary>dy x / y: of a Euclidean norm; 0 where the norm is.</summary>
+internal readonly struct EuclideanGradient : ITernary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public V Apply<V>(V x, V dy, V y) where V : unmanaged => Select(Equal(y, default), default, dy * (x / y));
+}
+
+/// <summary>dy sign(x) |x / y|^(p - 1): of any norm; 0 where the norm is.</summary>
+internal readonly struct NormGradient(float p) : ITernary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public V Apply<V>(V x, V dy, V y) where V : unmanaged
+    {
+        V slope = AbsoluteValue.Derivative(x);
+        if (p != 1f) slope *= VecFunctions.EachLane(x / y, new OfLane(p - 1.0));
+        return Select(Equal(y, default), default, Select(Equal(x, default), default, dy * slope));
+    }
+
+    private readonly struct OfLane(double exponent) : IScalarFunction
+    {
+        public float Apply(float ratio) => (float)Math.Pow(Math.Abs(ratio), exponent);
+    }
+}
+
+/// <summary>dx (+)= dy at the first number that equals the result, 0 elsewhere. Items are rows, or blocks of columns.</summary>
+internal unsafe struct ExtremeGradient : IKernel
+{
+    public ReduceShape Shape;
+    public float* X, Y, Dy, Dx;
+    public bool Add;
+
+    public static void Run(ReduceShape shape, Tensor x, Tensor y, Tensor dy, GradSlot dx)
+    {
+        nint grain = Math.Max(1, Launch.ElementGrain / Math.Max(1, shape.Count * Math.Min(shape.Inner, ReduceShape.Columns)));
+        Launch.Run(
+            new ExtremeGradient { Shape = shape, X = x.Pointer, Y = y.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate },
+            shape.Outer * shape.ColumnBlocks, grain, shape.Inner == 1 ? Isa.For(shape.Count) : Isa.For(shape.Inner));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint inner = Shape.Inner, rows = Shape.Count, blocks = Shape.ColumnBlocks, n = Count<V>();
+        for (nint item = begin; item < end; item++)
+        {
+            nint outer = item / blocks, first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
+            if (inner == 1)
+            {
+                Row(outer);
+                continue;
+            }
+            for (nint c = first; c < last; c += n)
+            {
+                nint lanes = Math.Min(n, last - c), at = outer * rows * inner + c;
+                V y = Load<V>(Y + outer * inner + c, lanes), waiting = Load<V>(Dy + outer * inner + c, lanes);
+                for (nint r = 0; r < rows; r++, at += inner)
+                {
+                    // A NaN among the numbers is the result. Who has got dy leaves 0 to the others.
+                    V x = Load<V>(X + at, lanes), hit = Select(Equal(x, x), Equal(x, y), Equal<V>(default, default));
+                    V g = Select(hit, waiting, default);
+                    waiting = Select(hit, default, waiting);
+                    Store(Add ? Load<V>(Dx + at, lanes) + g : g, Dx + at, lanes);
+                }
+            }
+        }
+    }
+
+    private readonly void Row(nint row)
+    {
+        nint count = Shape.Count, winner = 0;
+        float* x = X + row * count, dx = Dx + row * count;
+        if (!Add) new Span<float>(dx, (int)count).Clear();
+        float y = Y[row];
+        while (winner < count && x[winner] != y && !float.IsNaN(x[winner])) winner++;
+        if (winner < count) dx[winner] += Dy[row];
+    }
+}
+
+/// <summary>dx (+)= dy times the product of all others. Items are results.</summary>
+internal unsafe struct ProductGradient : IKernel
+{
+    public ReduceShape Shape;
+    public float* X, Dy, Dx;
+    public bool Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint inner = Shape.Inner, rows = Shape.Count;
+        for (nint item = begin; item < end; item++)
+        {
+            nint at = item / inner * rows * inner + item % inner, zeros = 0;
+            double product = 1;
+            for (nint r = 0; r < rows; r++)
+            {
+                float x = X[at + r * inner];
+                if (x == 0f) zeros++;
+                else product *= x;
+            }
+            // A single zero is the only one whose others have a product; of several none has.
+            for (nint r = 0; r < rows; r++)
+            {
+                float x = X[at + r * inner];
+                double others = zeros == 0 ? product / x : zeros == 1 && x == 0f ? product : 0;
+                float g = (float)(Dy[item] * others);
+                Dx[at + r * inner] = Add ? Dx[at + r * inner] + g : g;
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+using Mamba.Core.Simd;
+
+namespace Mamba.Core.Kernels.Reductions;
+
+/// <summary>
+/// A reduction over the middle of (Outer, Count, Inner). Where Inner is 1 the lanes walk along a row; elsewhere they are columns. The work is cut by these
+/// sizes alone: rows into segments, columns into blocks.
+/// </summary>
+internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
+{
+    /// <summary>Numbers that are summed in float32, before the sum goes to double precision.</summary>
+    public const nint Block = 256;
+
+    /// <summary>Columns of a work item: four cache lines.</summary>
+    public const nint Columns = 64;
+
+    private const nint SegmentElements = 32768;
+
+    /// <summary>Numbers of a row, or rows, that one work item reduces; a multiple of <see cref="Block"/>.</summary>
+    public nint Segment => Inner == 1 ? SegmentElements : Math.Max(Block, SegmentElements / Math.Min(Inner, Columns) / Block * Block);
+
+    /// <summary>Segments of a row; at least one, so that an empty row has a result.</summary>
+    public nint Segments => Math.Max(1, Launch.Chunks(Count, Segment));
+
+    public nint ColumnBlocks => Launch.Chunks(Inner, Columns);
+
+    public nint Items => Outer * Segments * ColumnBlocks;
+
+    /// <summary>Items of a chunk of work.</summary>
+    public nint Grain => Math.Max(1, Launch.ElementGrain / Math.Max(1, Math.Min(Count, Segment) * Math.Min(Inner, Columns)));
+}

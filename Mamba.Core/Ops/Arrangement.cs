@@ -1,0 +1,129 @@
+using Mamba.Core.Kernels.Layout;
+
+namespace Mamba.Core;
+
+// Rearrangements beside those of Layout.cs.
+public static unsafe partial class Ops
+{
+    /// <summary>Joins tensors of one shape along a new dimension.</summary>
+    /// <param name="parts">At least one; equal shapes of at most five dimensions.</param>
+    /// <param name="axis">The place of the new dimension; -1 puts it last.</param>
+    /// <returns>The shape of a part with the number of parts in between.</returns>
+    /// <exception cref="ShapeException">The shapes differ, there is none, or no such place.</exception>
+    public static Tensor Stack(ReadOnlySpan<Tensor> parts, int axis = 0)
+    {
+        Check.That(parts.Length > 0, "Stack", $"no tensors given");
+        Shape shape = parts[0].Shape;
+        int rank = shape.Rank, dimension = axis < 0 ? axis + rank + 1 : axis;
+        Check.That(rank < Shape.MaxRank && dimension >= 0 && dimension <= rank, "Stack", $"no place {axis} for a new dimension in {shape}");
+        Span<int> extents = stackalloc int[rank + 1];
+        shape.CopyTo(extents);
+        extents[dimension..rank].CopyTo(extents[(dimension + 1)..]);
+        extents[dimension] = 1;
+        Shape raised = new(extents);
+        Tensor[]? many = parts.Length > 8 ? new Tensor[parts.Length] : null;
+        TensorOfEight few = default;
+        Span<Tensor> views = many ?? ((Span<Tensor>)few)[..parts.Length];
+        for (int i = 0; i < parts.Length; i++)
+        {
+            Check.That(parts[i].Shape == shape, "Stack", $"shapes {shape} and {parts[i].Shape} differ, expected equal ones");
+            views[i] = parts[i].Reshape(raised);
+        }
+        return Concat(views, dimension);
+    }
+
+    /// <summary>Exchanges two dimensions.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis1">One; -1 is the last.</param>
+    /// <param name="axis2">The other.</param>
+    /// <returns>The reordered tensor, copied.</returns>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
+    public static Tensor Transpose(Tensor x, int axis1 = -2, int axis2 = -1)
+    {
+        int first = Axis(x.Shape, axis1, "Transpose"), second = Axis(x.Shape, axis2, "Transpose");
+        Span<int> order = stackalloc int[x.Shape.Rank];
+        for (int i = 0; i < order.Length; i++) order[i] = i;
+        (order[first], order[second]) = (second, first);
+        return Permute(x, order);
+    }
+
+    /// <summary>Moves the elements of a dimension on; those that leave at its end come in at its start.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="shift">How far; a negative one moves them back.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <returns>The shape of x.</returns>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
+    public static Tensor Roll(Tensor x, int shift, int axis)
+    {
+        int dimension = Axis(x.Shape, axis, "Roll"), extent = x.Shape[dimension];
+        int start = extent == 0 ? 0 : (shift % extent + extent) % extent;
+        Tensor y = Tensor.Empty(x.Shape);
+        RunRoll(x.Shape, dimension, start, x.Pointer, y.Pointer, add: false);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, dimension, back: extent - start), static (context, dy) =>
+            {
+                (Tensor x, int dimension, int back) = context;
+                GradSlot dx = x.OpenGrad();
+                RunRoll(x.Shape, dimension, back, dy.Pointer, dx.Pointer, dx.Accumulate);
+            });
+        return y;
+    }
+
+    /// <summary>Moves the elements of several dimensions on.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="shifts">How far, a dimension.</param>
+    /// <param name="axes">As many dimensions.</param>
+    /// <returns>The shape of x.</returns>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
+    /// <exception cref="ArgumentException">The numbers of shifts and of dimensions differ.</exception>
+    public static Tensor Roll(Tensor x, ReadOnlySpan<int> shifts, ReadOnlySpan<int> axes)
+    {
+        if (shifts.Length != axes.Length) throw new ArgumentException($"Roll: {shifts.Length} shifts for {axes.Length} dimensions.", nameof(shifts));
+        for (int i = 0; i < axes.Length; i++) x = Roll(x, shifts[i], axes[i]);
+        return x;
+    }
+
+    /// <summary>Repeats each element of a dimension where it stands.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="repeats">How often; at least 0.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <returns>The shape of x with so many times the extent.</returns>
+    /// <exception cref="ShapeException">There is no such dimension, or the result has too many elements.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of repeats is negative.</exception>
+    public static Tensor RepeatInterleave(Tensor x, int repeats, int axis)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(repeats);
+        int dimension = Axis(x.Shape, axis, "RepeatInterleave");
+        long extent = (long)x.Shape[dimension] * repeats;
+        Check.That(extent <= int.MaxValue, "RepeatInterleave", $"{repeats} times dimension {dimension} of {x.Shape} is too long");
+        (nint outer, nint inner) = Around(x.Shape, dimension);
+        nint rows = outer * x.Shape[dimension];
+        Tensor y = Tensor.Empty(x.Shape.With(dimension, (int)extent));
+        for (nint r = 0; r < repeats; r++) CopyRows.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, repeats, inner, rows), static (context, dy) =>
+            {
+                (Tensor x, int repeats, nint inner, nint rows) = context;
+                GradSlot dx = x.OpenGrad();
+                if (repeats == 0 && !dx.Accumulate) dx.Span.Clear();
+                for (nint r = 0; r < repeats; r++)
+                    CopyRows.Run(dy.Pointer + r * inner, repeats * inner, dx.Pointer, inner, inner, rows, dx.Accumulate || r > 0);
+            });
+        return y;
+    }
+
+    /// <summary>Elements [0, extent - start) go to [start, extent), the others to the front.</summary>
+    private static void RunRoll(Shape shape, int dimension, int start, float* from, float* to, bool add)
+    {
+        (nint outer, nint inner) = Around(shape, dimension);
+        nint row = shape[dimension] * inner, moved = start * inner, stay = row - moved;
+        CopyRows.Run(from, row, to + moved, row, stay, outer, add);
+        CopyRows.Run(from + stay, row, to, row, moved, outer, add);
+    }
+
+    [System.Runtime.CompilerServices.InlineArray(8)]
+    private struct TensorOfEight
+    {
+        private Tensor _first;
+    }
+}

@@ -1,0 +1,150 @@
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Kernels.Indexing;
+using Mamba.Core.Kernels.Reductions;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core;
+
+// Largest, smallest, their places, and order; products and running sums.
+public static unsafe partial class Ops
+{
+    /// <summary>The largest number over dimensions; NaN if any is. The gradient goes to the first of equals.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
+    /// <param name="keepDim">Whether they stay with extent 1.</param>
+    /// <returns>x without those dimensions, or with extent 1 there.</returns>
+    /// <exception cref="ShapeException">There is no such dimension, it comes twice, or there is nothing to choose from.</exception>
+    public static Tensor Max(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) => Extreme<LargestFirst>("Max", x, axes, keepDim);
+
+    /// <summary>The smallest number over dimensions; NaN if any is. The gradient goes to the first of equals.</summary>
+    /// <inheritdoc cref="Max"/>
+    public static Tensor Min(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) => Extreme<SmallestFirst>("Min", x, axes, keepDim);
+
+    /// <summary>The product over dimensions; gradients are right where factors are 0, too.</summary>
+    /// <inheritdoc cref="Sum" path="/param"/>
+    /// <returns>x without those dimensions, or with extent 1 there; 1 where there is nothing to multiply.</returns>
+    /// <inheritdoc cref="Sum" path="/exception"/>
+    public static Tensor Prod(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false)
+    {
+        Reduction r = Plan("Prod", x, axes, keepDim);
+        Tensor y = r.Run(default(ProductOfAll));
+        if (Tape.Needs(r.Source))
+            Tape.Push(y, r, static (r, dy) =>
+            {
+                GradSlot dx = r.Source.OpenGrad();
+                Launch.Run(
+                    new ProductGradient { Shape = r.Sizes, X = r.Source.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate },
+                    dy.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, r.Sizes.Count)));
+            }, r.Source);
+        return y;
+    }
+
+    /// <summary>Where the largest number along a dimension stands, as a float: the first of equals; NaN counts as the largest.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension, of extent 1 to 2^24; -1 is the last.</param>
+    /// <param name="keepDim">Whether it stays with extent 1.</param>
+    /// <returns>Whole numbers; no gradient flows through them.</returns>
+    /// <exception cref="ShapeException">There is no such dimension, or its extent is out of range.</exception>
+    public static Tensor ArgMax(Tensor x, int axis = -1, bool keepDim = false) => Place<LargestFirst>("ArgMax", x, axis, keepDim);
+
+    /// <summary>Where the smallest number along a dimension stands, as a float: the first of equals; NaN counts as the smallest.</summary>
+    /// <inheritdoc cref="ArgMax"/>
+    public static Tensor ArgMin(Tensor x, int axis = -1, bool keepDim = false) => Place<SmallestFirst>("ArgMin", x, axis, keepDim);
+
+    /// <summary>The k largest, or smallest, numbers along a dimension, in order; the first of equals come first, NaN counts as the largest.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="k">How many; from 0 to the extent.</param>
+    /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
+    /// <param name="largest">Whether the largest are wanted.</param>
+    /// <returns>Values, and where they stood, as whole numbers without gradient: both of x's shape with extent k.</returns>
+    /// <exception cref="ShapeException">There is no such dimension, it is too long, or k exceeds it.</exception>
+    public static (Tensor Values, Tensor Indices) TopK(Tensor x, int k, int axis = -1, bool largest = true) => InOrder("TopK", x, axis, k, largest);
+
+    /// <summary>The numbers along a dimension in order; equals stay in theirs, NaN counts as the largest.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
+    /// <param name="descending">Whether the largest come first.</param>
+    /// <returns>Values, and where they stood, as whole numbers without gradient: both of x's shape.</returns>
+    /// <exception cref="ShapeException">There is no such dimension, or it is too long.</exception>
+    public static (Tensor Values, Tensor Indices) Sort(Tensor x, int axis = -1, bool descending = false) => InOrder("Sort", x, axis, null, descending);
+
+    /// <summary>The running sum along a dimension.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <param name="reverse">Whether it runs from the end.</param>
+    /// <returns>The shape of x.</returns>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
+    public static Tensor CumSum(Tensor x, int axis = -1, bool reverse = false)
+    {
+        ReduceShape sizes = Along(x.Shape, axis, "CumSum");
+        Tensor y = Tensor.Empty(x.Shape);
+        CumulativeSum.Run(sizes, x.Pointer, y.Pointer, reverse, add: false);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, sizes, reverse), static (context, dy) =>
+            {
+                GradSlot dx = context.x.OpenGrad();
+                CumulativeSum.Run(context.sizes, dy.Pointer, dx.Pointer, !context.reverse, dx.Accumulate);
+            });
+        return y;
+    }
+
+    private static Tensor Extreme<TOrder>(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim) where TOrder : unmanaged, IOrder
+    {
+        Reduction r = Plan(name, x, axes, keepDim);
+        Check.That(r.Sizes.Count > 0 || r.Result.Count == 0, name, $"input {x.Shape} has nothing to choose from");
+        Tensor y = r.Run(default(Extreme<TOrder>));
+        if (Tape.Needs(r.Source))
+            Tape.Push(
+                y, (r, y), static (context, dy) => ExtremeGradient.Run(context.r.Sizes, context.r.Source, context.y, dy, context.r.Source.OpenGrad()),
+                r.Source, y);
+        return y;
+    }
+
+    private static Tensor Place<TOrder>(string name, Tensor x, int axis, bool keepDim) where TOrder : unmanaged, IOrder
+    {
+        ReduceShape sizes = Along(x.Shape, axis, name);
+        Check.That(sizes.Count is > 0 and <= MaxIndex, name, $"dimension {axis} of {x.Shape}; expected an extent of 1 to {MaxIndex}");
+        int dimension = Axis(x.Shape, axis, name);
+        Tensor y = Tensor.Empty(keepDim ? x.Shape.With(dimension, 1) : Reduced(x.Shape, dimension));
+        Launch.Run(
+            new ExtremePlace<TOrder> { Shape = sizes, X = x.Pointer, Y = y.Pointer }, y.Count, Math.Max(1, Launch.ElementGrain / sizes.Count));
+        _ = Tape.Needs(x); // keeps x reachable while the kernel holds nothing but its address
+        return y;
+    }
+
+    private static (Tensor Values, Tensor Indices) InOrder(string name, Tensor x, int axis, int? count, bool largestFirst)
+    {
+        ReduceShape sizes = Along(x.Shape, axis, name);
+        int k = count ?? (int)sizes.Count;
+        Check.That(sizes.Count <= MaxIndex && k >= 0 && k <= sizes.Count, name, $"{k} of dimension {axis} of {x.Shape}; expected at most its extent, and {MaxIndex}");
+        Shape shape = x.Shape.With(Axis(x.Shape, axis, name), k);
+        Tensor values = Tensor.Empty(shape), indices = Tensor.Empty(shape);
+        FirstInOrder kernel = new()
+        {
+            Shape = sizes,
+            X = x.Pointer,
+            Values = values.Pointer,
+            Places = indices.Pointer,
+            K = k,
+            LargestFirst = largestFirst,
+        };
+        if (k > 0) Launch.Run(kernel, sizes.Outer * sizes.Inner, Math.Max(1, Launch.ElementGrain / (8 * sizes.Count))); // some log(n) times an element
+        if (Tape.Needs(x))
+            Tape.Push(values, (x, indices, sizes, k), static (context, dy) =>
+            {
+                (Tensor x, Tensor indices, ReduceShape sizes, int k) = context;
+                GradSlot dx = x.OpenGrad();
+                if (!dx.Accumulate) dx.Span.Clear();
+                LineIndexing.ScatterAdd(sizes, k, dx.Pointer, indices.Pointer, dy.Pointer);
+            }, indices);
+        return (values, indices);
+    }
+
+    /// <summary>A dimension as the middle of three.</summary>
+    private static ReduceShape Along(Shape shape, int axis, string name)
+    {
+        int dimension = Axis(shape, axis, name);
+        (nint outer, nint inner) = Around(shape, dimension);
+        return new ReduceShape(outer, shape[dimension], inner);
+    }
+}

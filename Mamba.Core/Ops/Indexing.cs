@@ -1,0 +1,179 @@
+using System.Runtime.InteropServices;
+using Mamba.Core.Kernels.Indexing;
+using Mamba.Core.Kernels.Reductions;
+
+namespace Mamba.Core;
+
+// Numbers by their places. Places that come as a tensor are floats that hold whole numbers, as Ops.ArgMax gives them.
+public static unsafe partial class Ops
+{
+    /// <summary>The largest extent whose places a float holds exactly.</summary>
+    private const int MaxIndex = 1 << 24;
+
+    /// <summary>Rows of a table by their numbers (PyTorch's embedding).</summary>
+    /// <param name="weight">(Rows, C).</param>
+    /// <param name="indices">Any shape: whole numbers from 0 to Rows - 1. They take no gradient.</param>
+    /// <param name="paddingIndex">A row that takes no gradient, counted from the end if negative; none if null.</param>
+    /// <returns>The shape of the indices, then C.</returns>
+    /// <exception cref="ShapeException">The weight is no matrix, or has more rows than a float counts.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is no whole number below Rows, or there is no such row for padding.</exception>
+    public static Tensor Embedding(Tensor weight, Tensor indices, int? paddingIndex = null)
+    {
+        Check.Rank(weight, 2, "Embedding", "weight (Rows, C)");
+        CheckIndices("Embedding", indices, weight.Shape[0]);
+        Check.That(indices.Shape.Rank < Shape.MaxRank, "Embedding", $"indices {indices.Shape} have too many dimensions for a result");
+        Tensor places = Tensor.Empty(indices.Count);
+        Span<int> whole = MemoryMarshal.Cast<float, int>(places.Span);
+        for (int i = 0; i < whole.Length; i++) whole[i] = (int)indices.Span[i];
+        Span<int> extents = stackalloc int[indices.Shape.Rank + 1];
+        indices.Shape.CopyTo(extents);
+        extents[^1] = weight.Shape[1];
+        return Select(weight, 0, places, new Shape(extents), Padding(weight, paddingIndex));
+    }
+
+    /// <summary>Rows of a table by their numbers (PyTorch's embedding).</summary>
+    /// <param name="weight">(Rows, C).</param>
+    /// <param name="indices">Numbers from 0 to Rows - 1.</param>
+    /// <param name="paddingIndex">A row that takes no gradient, counted from the end if negative; none if null.</param>
+    /// <returns>(number of indices, C).</returns>
+    /// <exception cref="ShapeException">The weight is no matrix.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
+    public static Tensor Embedding(Tensor weight, ReadOnlySpan<int> indices, int? paddingIndex = null)
+    {
+        Check.Rank(weight, 2, "Embedding", "weight (Rows, C)");
+        return Select(weight, 0, Places("Embedding", indices, weight.Shape[0]), weight.Shape.With(0, indices.Length), Padding(weight, paddingIndex));
+    }
+
+    /// <summary>Elements of a dimension by a list of places, which may repeat.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
+    /// <param name="indices">Places from 0 to its extent - 1.</param>
+    /// <returns>The shape of x with as many elements as there are places.</returns>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
+    public static Tensor IndexSelect(Tensor x, int axis, ReadOnlySpan<int> indices)
+    {
+        int dimension = Axis(x.Shape, axis, "IndexSelect");
+        return Select(x, dimension, Places("IndexSelect", indices, x.Shape[dimension]), x.Shape.With(dimension, indices.Length), ignored: -1);
+    }
+
+    /// <summary>Along a dimension the element whose place the index names: y[.., j, ..] = x[.., index[.., j, ..], ..].</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
+    /// <param name="index">Whole numbers; of x's rank and, but for that dimension, at most its extents. It takes no gradient.</param>
+    /// <returns>The shape of the index.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A number of the index is no place of the dimension.</exception>
+    public static Tensor Gather(Tensor x, int axis, Tensor index)
+    {
+        int dimension = Axis(x.Shape, axis, "Gather");
+        x = Cover("Gather", x, index, dimension);
+        CheckIndices("Gather", index, x.Shape[dimension]);
+        ReduceShape sizes = Along(x.Shape, dimension, "Gather");
+        int count = index.Shape[dimension];
+        Tensor y = Tensor.Empty(index.Shape);
+        LineIndexing.Gather(sizes, count, x.Pointer, index.Pointer, y.Pointer, add: false);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, index, sizes, count), static (context, dy) =>
+            {
+                (Tensor x, Tensor index, ReduceShape sizes, int count) = context;
+                GradSlot dx = x.OpenGrad();
+                if (!dx.Accumulate) dx.Span.Clear();
+                LineIndexing.ScatterAdd(sizes, count, dx.Pointer, index.Pointer, dy.Pointer);
+            }, index);
+        _ = Tape.Needs(index); // keeps it reachable until here
+        return y;
+    }
+
+    /// <summary>
+    /// x with numbers added along a dimension: y[.., index[.., j, ..], ..] += source[.., j, ..]. Where places repeat, the sum runs in the order of j.
+    /// </summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
+    /// <param name="index">Whole numbers; x's shape but for that dimension. It takes no gradient.</param>
+    /// <param name="source">At least the extents of the index: what is beyond them is not read.</param>
+    /// <returns>The shape of x.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A number of the index is no place of the dimension.</exception>
+    public static Tensor ScatterAdd(Tensor x, int axis, Tensor index, Tensor source)
+    {
+        int dimension = Axis(x.Shape, axis, "ScatterAdd");
+        bool fits = index.Shape.Rank == x.Shape.Rank && index.Shape.With(dimension, 0) == x.Shape.With(dimension, 0);
+        Check.That(fits, "ScatterAdd", $"index {index.Shape} for {x.Shape}; expected equal extents but for dimension {dimension}");
+        source = Cover("ScatterAdd", source, index, -1);
+        CheckIndices("ScatterAdd", index, x.Shape[dimension]);
+        ReduceShape sizes = Along(x.Shape, dimension, "ScatterAdd");
+        int count = index.Shape[dimension];
+        Tensor y = Tensor.Empty(x.Shape);
+        x.Span.CopyTo(y.Span);
+        LineIndexing.ScatterAdd(sizes, count, y.Pointer, index.Pointer, source.Pointer);
+        if (Tape.Needs(x, source))
+            Tape.Push(y, (x, index, source, sizes, count), static (context, dy) =>
+            {
+                (Tensor x, Tensor index, Tensor source, ReduceShape sizes, int count) = context;
+                if (source.NeedsGrad)
+                {
+                    GradSlot d = source.OpenGrad();
+                    LineIndexing.Gather(sizes, count, dy.Pointer, index.Pointer, d.Pointer, d.Accumulate);
+                }
+                PassOn(x, dy.Shape, dy, 1f, mayTake: true);
+            }, index);
+        _ = Tape.Needs(index); // keeps it reachable until here
+        return y;
+    }
+
+    /// <summary>The part of x that an index of its rank refers to: its first elements in every dimension but one.</summary>
+    private static Tensor Cover(string name, Tensor x, Tensor index, int dimension)
+    {
+        Check.That(index.Shape.Rank == x.Shape.Rank, name, $"index {index.Shape} for {x.Shape}; expected the same rank");
+        for (int i = 0; i < index.Shape.Rank; i++)
+        {
+            if (i == dimension || index.Shape[i] == x.Shape[i]) continue;
+            Check.That(index.Shape[i] < x.Shape[i], name, $"index {index.Shape} for {x.Shape}; expected at most its extents");
+            x = Slice(x, i, 0, index.Shape[i]);
+        }
+        return x;
+    }
+
+    /// <summary>y[o, j, :] = x[o, places[j], :]; the places are integers in a tensor's memory, so that a step can keep them.</summary>
+    private static Tensor Select(Tensor x, int dimension, Tensor places, Shape shape, int ignored)
+    {
+        ReduceShape sizes = Along(x.Shape, dimension, "IndexSelect");
+        Tensor y = Tensor.Empty(shape);
+        SelectRows.Run(sizes, x.Pointer, (int*)places.Pointer, places.Count, y.Pointer);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, places, sizes, ignored), static (context, dy) =>
+            {
+                (Tensor x, Tensor places, ReduceShape sizes, int ignored) = context;
+                GradSlot dx = x.OpenGrad();
+                AddSelectedRows.Run(sizes, dy.Pointer, (int*)places.Pointer, places.Count, ignored, dx.Pointer, dx.Accumulate);
+            }, places);
+        _ = Tape.Needs(places); // keeps them reachable until here
+        return y;
+    }
+
+    private static Tensor Places(string name, ReadOnlySpan<int> indices, int extent)
+    {
+        foreach (int index in indices)
+            if ((uint)index >= (uint)extent)
+                throw new ArgumentOutOfRangeException(nameof(indices), index, $"{name}: expected places from 0 to {extent - 1}.");
+        Tensor places = Tensor.Empty(indices.Length);
+        indices.CopyTo(MemoryMarshal.Cast<float, int>(places.Span));
+        return places;
+    }
+
+    private static int Padding(Tensor weight, int? index)
+    {
+        if (index is not { } row) return -1;
+        int rows = weight.Shape[0], found = row < 0 ? row + rows : row;
+        return (uint)found < (uint)rows ? found : throw new ArgumentOutOfRangeException(nameof(index), row, $"Embedding: no row {row} of {rows} for padding.");
+    }
+
+    private static void CheckIndices(string name, Tensor index, int extent)
+    {
+        Check.That(extent <= MaxIndex, name, $"{extent} places; a float counts to {MaxIndex}");
+        foreach (float place in index.Span)
+            if (!(place >= 0f && place < extent && place == (int)place))
+                throw new ArgumentOutOfRangeException(nameof(index), place, $"{name}: expected whole numbers from 0 to {extent - 1}.");
+    }
+}

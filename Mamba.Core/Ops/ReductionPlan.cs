@@ -1,0 +1,103 @@
+using Mamba.Core.Kernels.Elementwise;
+using Mamba.Core.Kernels.Reductions;
+
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>
+    /// A reduction over dimensions as one over the middle of three: those that are reduced are neighbours in the source, which is x itself, or x with its
+    /// dimensions reordered where they are not.
+    /// </summary>
+    private readonly record struct Reduction(Tensor Source, ReduceShape Sizes, Shape Result)
+    {
+        private Shape Rows => new((int)Sizes.Outer, (int)Sizes.Count, (int)Sizes.Inner);
+
+        /// <summary>The numbers that are reduced, as an operand of <see cref="Spread"/>.</summary>
+        public Operand Elements => new(Source.Pointer, Rows);
+
+        /// <summary>Reduces the source; the shift is the result of an earlier pass.</summary>
+        public Tensor Run<TReduction>(TReduction reduction, Tensor? shift = null) where TReduction : unmanaged, IReduction
+        {
+            Tensor y = Tensor.Empty(Result);
+            Reduce<TReduction>.Run(reduction, Sizes, Source.Pointer, shift.Pointer, y.Pointer);
+            return y;
+        }
+
+        /// <summary>A number a row, as an operand of <see cref="Spread"/>.</summary>
+        public Operand PerRow(float* numbers) => new(numbers, new Shape((int)Sizes.Outer, 1, (int)Sizes.Inner));
+
+        /// <inheritdoc cref="PerRow(float*)"/>
+        public Operand PerRow(Tensor numbers) => PerRow(numbers.Pointer);
+
+        /// <summary>Adds f(a, b, c), where what is a number a row is broadcast, to the gradient of the source.</summary>
+        public void Spread<TFunction>(TFunction function, Operand a, Operand b, Operand c) where TFunction : unmanaged, ITernary
+        {
+            GradSlot dx = Source.OpenGrad();
+            BroadcastTernary<TFunction>.Run(function, Rows, a, b, c, dx.Pointer, dx.Accumulate);
+        }
+    }
+
+    /// <param name="name">The operator.</param>
+    /// <param name="x">Its input.</param>
+    /// <param name="axes">The dimensions to reduce; none for all.</param>
+    /// <param name="keepDim">Whether they stay with extent 1.</param>
+    private static Reduction Plan(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim)
+    {
+        Shape shape = x.Shape;
+        int rank = shape.Rank;
+        Span<bool> reduced = stackalloc bool[Shape.MaxRank];
+        reduced[..rank].Fill(axes.Length == 0);
+        foreach (int axis in axes)
+        {
+            int dimension = Axis(shape, axis, name);
+            Check.That(!reduced[dimension], name, $"dimension {axis} of {shape} comes twice");
+            reduced[dimension] = true;
+        }
+
+        // Kept, reduced, kept again: then the reduced ones are neighbours. A dimension of extent 1 is wherever one wants it.
+        int stretches = 0;
+        bool last = false;
+        for (int i = 0; i < rank; i++)
+        {
+            if (shape[i] == 1 || reduced[i] == last) continue;
+            last = reduced[i];
+            if (last) stretches++;
+        }
+        Tensor source = stretches > 1 ? Permute(x, KeptFirst(reduced[..rank], stackalloc int[Shape.MaxRank])) : x;
+
+        Span<int> result = stackalloc int[Shape.MaxRank];
+        nint outer = 1, count = 1, inner = 1;
+        int dimensions = 0;
+        bool inside = false;
+        for (int i = 0; i < rank; i++)
+        {
+            if (keepDim || !reduced[i]) result[dimensions++] = reduced[i] ? 1 : shape[i];
+            if (reduced[i]) count *= shape[i];
+            else if (inside && stretches <= 1) inner *= shape[i];
+            else outer *= shape[i];
+            inside |= reduced[i] && shape[i] != 1;
+        }
+        return new Reduction(source, new ReduceShape(outer, count, inner), new Shape(result[..dimensions]));
+    }
+
+    /// <summary>The order of dimensions in which those that are kept come first.</summary>
+    private static ReadOnlySpan<int> KeptFirst(ReadOnlySpan<bool> reduced, Span<int> order)
+    {
+        int n = 0;
+        for (int i = 0; i < reduced.Length; i++)
+            if (!reduced[i]) order[n++] = i;
+        for (int i = 0; i < reduced.Length; i++)
+            if (reduced[i]) order[n++] = i;
+        return order[..n];
+    }
+
+    /// <summary>A shape without one of its dimensions.</summary>
+    private static Shape Reduced(Shape shape, int dimension)
+    {
+        Span<int> extents = stackalloc int[Shape.MaxRank];
+        shape.CopyTo(extents);
+        extents[(dimension + 1)..shape.Rank].CopyTo(extents[dimension..]);
+        return new Shape(extents[..(shape.Rank - 1)]);
+    }
+}
