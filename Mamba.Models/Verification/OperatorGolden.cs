@@ -55,7 +55,7 @@ public static class OperatorGolden
             string? problem = worstOutput.Problem(output) ?? worstGradient.Problem(gradient);
             return new VerificationResult(path, golden.Name, problem is null, worstOutput.Error, worstGradient.Error, problem);
         }
-        catch (Exception e) when (e is UnsupportedCaseException or ShapeException)
+        catch (Exception e) when (e is UnsupportedCaseException or ArgumentException)
         {
             return new VerificationResult(path, golden.Name, false, null, null, e.Message);
         }
