@@ -11,14 +11,24 @@ internal record struct AttentionShape(nint Batch, nint Queries, nint Keys, nint 
     // Queries whose scores are in hand at once, in blocks of one size: they fit the second-level cache for some hundreds of keys, and pay for packing the keys again.
     private const nint LargestBlock = 256;
 
-    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Even(Queries, LargestBlock);
+    // A causal block computes the triangle above its diagonal for nothing, so it is lower.
+    private const nint LargestCausalBlock = 64;
+
+    /// <summary>Whether query i sees the keys up to i alone.</summary>
+    public bool Causal { readonly get; init; }
+
+    /// <summary>The factor on the scores.</summary>
+    public float Scale { readonly get; init; } = 1f / MathF.Sqrt(HeadWidth);
+
+    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.Even(Queries, Causal ? LargestCausalBlock : LargestBlock);
 
     public readonly nint QueryBlocks => Launch.Chunks(Queries, QueryBlock);
 
     /// <summary>Floats from a query's scores to the next one's: rows start where cache lines do.</summary>
     public readonly nint ScoreRow => Launch.Chunks(Keys, Vec.CacheLine) * Vec.CacheLine;
 
-    public readonly float Scale => 1f / MathF.Sqrt(HeadWidth);
+    /// <summary>Keys that the queries up to, not including, this one see.</summary>
+    public readonly nint KeysBefore(nint query) => Causal ? Math.Min(Keys, query) : Keys;
 
     /// <summary>The largest scratch that one of the products below packs its right side into.</summary>
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
@@ -40,6 +50,9 @@ internal unsafe struct AttentionForward : IKernel
     public AttentionShape Shape;
     public float* Q, K, V, Y;
 
+    /// <summary>Added to the scaled scores; absent where its pointer is null.</summary>
+    public AttentionMask Mask;
+
     /// <summary>(B, Heads, Queries, Keys), rows <see cref="AttentionShape.ScoreRow"/> apart: gets the weights of the values, or null.</summary>
     public float* P;
 
@@ -53,12 +66,13 @@ internal unsafe struct AttentionForward : IKernel
             nint first = item % s.QueryBlocks * s.QueryBlock, rest = item / s.QueryBlocks, head = rest % s.Heads, image = rest / s.Heads;
             nint queries = Math.Min(s.QueryBlock, s.Queries - first);
             float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRow;
+            nint keys = s.KeysBefore(first + queries);
             Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth);
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-            new SoftmaxForward { X = p, Y = p, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
-            Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRow), v, y, panel.Pointer, add: false);
+            Gemm.Serial<TVector>(queries, keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
+            MaskedSoftmax.Forward<TVector>(s, Mask, p, image, head, first, queries);
+            Gemm.Serial<TVector>(queries, s.ValueWidth, keys, new Matrix(p, s.ScoreRow), v, y, panel.Pointer, add: false);
         }
     }
 }
@@ -71,6 +85,11 @@ internal unsafe struct AttentionBackward : IKernel
 {
     public AttentionShape Shape;
     public float* Q, K, V, P, Dy, Dq, Dk, Dv;
+
+    /// <summary>Gets the gradient of the mask for each head of each image, (B, Heads, Queries, Keys); null where none is wanted.</summary>
+    public float* Dmask;
+
+    /// <summary>With a causal shape all true: a key gets its gradient from some of the blocks.</summary>
     public bool AddQ, AddK, AddV;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -84,24 +103,24 @@ internal unsafe struct AttentionBackward : IKernel
             Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth), v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
             for (nint first = 0; first < s.Queries; first += s.QueryBlock)
             {
-                nint queries = Math.Min(s.QueryBlock, s.Queries - first);
+                nint queries = Math.Min(s.QueryBlock, s.Queries - first), keys = s.KeysBefore(first + queries);
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRow, s.ScoreRow), ds = new(scores.Pointer, s.ScoreRow);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
                         s.NextImage(P, s.Heads * s.ScoreRow, item));
-                if (Dq == null && Dk == null) continue;
-                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-                new SoftmaxBackward { Y = p.Pointer, Dy = ds.Pointer, Dx = ds.Pointer, Row = s.ScoreRow, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
+                if (Dq == null && Dk == null && Dmask == null) continue;
+                Gemm.Serial<TVector>(queries, keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
+                MaskedSoftmax.Backward<TVector>(s, p.Pointer, ds.Pointer, Dmask == null ? null : Dmask + (item * s.Queries + first) * s.Keys, first, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        queries, s.HeadWidth, keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
                         s.NextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
+                        keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
                         AttentionShape.Head(Dk, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
             }
         }
