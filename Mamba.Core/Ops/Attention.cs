@@ -35,7 +35,8 @@ public static unsafe partial class Ops
     public static Tensor LogSoftmax(Tensor x) => SoftmaxOf(x, logarithm: true);
 
     /// <summary>
-    /// Scaled dot-product attention by heads (Vaswani et al. 2017, equation 1): softmax(scale q k^T + mask) v. Heads are column ranges, read in place.
+    /// Scaled dot-product attention by heads (Vaswani et al. 2017, equation 1): softmax(scale q k^T + mask) v. Heads are column ranges,
+    /// read in place.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>
@@ -43,7 +44,8 @@ public static unsafe partial class Ops
     /// <param name="heads">How many heads; it divides the widths.</param>
     /// <param name="options">Causal attention, another scale; null for <see cref="AttentionOptions.Default"/>.</param>
     /// <param name="mask">
-    /// (Lq, Lk), (Heads, Lq, Lk) or (B, Heads, Lq, Lk), extents of 1 repeated: added to the scaled scores, -infinity shuts a key out. A query without any
+    /// (Lq, Lk), (Heads, Lq, Lk) or (B, Heads, Lq, Lk), extents of 1 repeated: added to the scaled scores, -infinity shuts a key out. A
+    /// query without any
     /// key becomes NaN, as in PyTorch. Null for none.
     /// </param>
     /// <returns>(B, Lq, Heads Dv).</returns>
@@ -58,14 +60,16 @@ public static unsafe partial class Ops
         AttentionShape s = With(options, new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV));
         CheckMask("Attention", s, mask);
         (Tensor y, Tensor? weights) = Attend(
-            s, q.Pointer, k.Pointer, v.Pointer, mask, Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true }));
+            s, q.Pointer, k.Pointer, v.Pointer, mask, Tape.IsRecording
+                && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true }));
         if (Tape.Needs(q, k, v, mask))
             Tape.Push(y, (q, k, v, mask, weights, s), static (context, dy) =>
             {
                 (Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? weights, AttentionShape s) = context;
                 // Opened in the order in which the kernel writes: q, k and v may be one tensor.
                 GradSlot? dv = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
-                // With several blocks of queries, one tensor in two places would be overwritten by a later block. A causal block does not write all keys.
+                // With several blocks of queries, one tensor in two places would be overwritten by a later block. A causal block does not
+                // write all keys.
                 bool add = s.Causal || (s.QueryBlocks > 1 && (Same(dq, dk) || Same(dq, dv) || Same(dk, dv)));
                 if (add)
                 {
@@ -115,12 +119,14 @@ public static unsafe partial class Ops
     {
         Check.Rank(qkv, 3, "SelfAttention", "(B, L, 3 Heads Dh)");
         Check.That(
-            heads > 0 && qkv.Shape[2] % (3L * heads) == 0 && qkv.Count > 0, "SelfAttention", $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
+            heads > 0 && qkv.Shape[2] % (3L * heads) == 0 && qkv.Count > 0, "SelfAttention",
+                $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
         int length = qkv.Shape[1], row = qkv.Shape[2], inner = row / 3;
         AttentionShape s = With(options, new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row));
         CheckMask("SelfAttention", s, mask);
         (Tensor y, Tensor? weights) = Attend(
-            s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, Tape.IsRecording && (qkv.NeedsGrad || mask is { NeedsGrad: true }));
+            s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, Tape.IsRecording
+                && (qkv.NeedsGrad || mask is { NeedsGrad: true }));
         if (Tape.Needs(qkv, mask))
             Tape.Push(y, (qkv, mask, weights, s, inner), static (context, dy) =>
             {
@@ -171,9 +177,11 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty((int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth));
         Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRow) : null;
         Launch.Run(
-            new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights.Pointer, Mask = mask is { } m ? Strides(m) : default },
+            new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights.Pointer, Mask = mask is { } m ? Strides(m)
+                : default },
             s.Batch * s.Heads * s.QueryBlocks, 1);
-        nint pairs = s.Causal ? Math.Min(s.Queries, s.Keys) is var square ? square * (square + 1) / 2 + (s.Queries - square) * square : 0 : s.Queries * s.Keys;
+        nint pairs = s.Causal ? Math.Min(s.Queries, s.Keys) is var square ? square * (square + 1) / 2 + (s.Queries - square) * square : 0
+            : s.Queries * s.Keys;
         MultiplyAdds.Add((long)(s.Batch * s.Heads * pairs * (s.HeadWidth + s.ValueWidth)));
         return (y, weights);
 

@@ -26,7 +26,8 @@ public sealed record DiceOptions
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The focal loss of class indices (Lin et al. 2017): w (1 - p)^gamma (-log p) with p the class's softmax. The mean is over the rows that count.
+    /// The focal loss of class indices (Lin et al. 2017): w (1 - p)^gamma (-log p) with p the class's softmax. The mean is over the rows
+    /// that count.
     /// </summary>
     /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each row of logits.</param>
@@ -38,7 +39,8 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An index is no class, or gamma is negative or NaN.</exception>
     public static Tensor FocalLoss(
-        Tensor logits, ReadOnlySpan<int> target, float gamma = 2f, Tensor? weight = null, int ignoreIndex = -100, Reduction reduction = Reduction.Mean)
+        Tensor logits, ReadOnlySpan<int> target, float gamma = 2f, Tensor? weight = null, int ignoreIndex = -100,
+            Reduction reduction = Reduction.Mean)
     {
         if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected at least 0");
         Tensor labels = ClassLabels("FocalLoss", logits, target, ignoreIndex, weight);
@@ -46,7 +48,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Knowledge distillation (Hinton et al. 2015): T^2 KL(softmax(teacher / T) || softmax(student / T)). The factor keeps the size of gradients.
+    /// Knowledge distillation (Hinton et al. 2015): T^2 KL(softmax(teacher / T) || softmax(student / T)). The factor keeps the size of
+    /// gradients.
     /// </summary>
     /// <param name="student">(B, Classes), or (B, ..., Classes), channels last: logits.</param>
     /// <param name="teacher">The same shape: logits. They get no gradient.</param>
@@ -106,26 +109,33 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The Dice loss of classes (Milletari et al. 2016): 1 - the mean over classes of (2 sum(p t) + s) / (sum(p) + sum(t) + s), p being the softmax of the
+    /// The Dice loss of classes (Milletari et al. 2016): 1 - the mean over classes of (2 sum(p t) + s) / (sum(p) + sum(t) + s), p being
+    /// the softmax of the
     /// logits.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each pixel.</param>
-    /// <param name="options">Smoothing, per image or batch, background, the index to ignore; null for <see cref="DiceOptions.Default"/>.</param>
+    /// <param name="options">
+    /// Smoothing, per image or batch, background, the index to ignore; null for <see cref="DiceOptions.Default"/>.
+    /// </param>
     /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together, there are no pixels, or no class is left without the background.</exception>
+    /// <exception cref="ShapeException">
+    /// The shapes do not fit together, there are no pixels, or no class is left without the background.
+    /// </exception>
     /// <exception cref="ArgumentOutOfRangeException">An index is no class.</exception>
     public static Tensor DiceLoss(Tensor logits, ReadOnlySpan<int> target, DiceOptions? options = null)
     {
         DiceOptions o = options ?? DiceOptions.Default;
         Tensor labels = ClassLabels("DiceLoss", logits, target, o.IgnoreIndex);
-        Check.That(labels.Count > 0 && (o.Background || logits.Shape[-1] > 1), "DiceLoss", $"logits {logits.Shape}; expected pixels and a class that counts");
+        Check.That(labels.Count > 0 && (o.Background || logits.Shape[-1] > 1), "DiceLoss",
+            $"logits {logits.Shape}; expected pixels and a class that counts");
         return DiceOfProbabilities(Softmax(logits), labels, o);
     }
 
     private static Tensor DiceOfProbabilities(Tensor p, Tensor labels, DiceOptions options)
     {
-        int classes = p.Shape[-1], images = options.PerImage ? p.Shape[0] : 1, perImage = labels.Count / images, first = options.Background ? 0 : 1;
+        int classes = p.Shape[-1], images = options.PerImage ? p.Shape[0] : 1, perImage = labels.Count / images, first = options.Background
+            ? 0 : 1;
         nint chunks = Launch.Chunks(perImage, ClassRegionSums.Grain);
         // Of each class of each image: by how much the loss grows with p: Constant + Slope t.
         Tensor factors = Tensor.Zeros(2, images, classes);

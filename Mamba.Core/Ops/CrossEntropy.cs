@@ -11,7 +11,9 @@ public sealed record CrossEntropyOptions
     /// <summary>Every class counts alike, nothing is smoothed or ignored but class -100, and the mean is taken.</summary>
     public static CrossEntropyOptions Default { get; } = new();
 
-    /// <summary>(Classes): what a class counts; null for 1 each. The mean over class indices divides by the weights of the classes that occurred.</summary>
+    /// <summary>
+    /// (Classes): what a class counts; null for 1 each. The mean over class indices divides by the weights of the classes that occurred.
+    /// </summary>
     public Tensor? Weight { get; init; }
 
     /// <summary>The class index of elements that do not count.</summary>
@@ -32,7 +34,9 @@ public static unsafe partial class Ops
     /// <summary>The cross-entropy between softmax(logits) and class indices, of whole images or of each pixel, as in PyTorch.</summary>
     /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each row of logits.</param>
-    /// <param name="options">Weights of classes, the index to ignore, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.</param>
+    /// <param name="options">
+    /// Weights of classes, the index to ignore, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.
+    /// </param>
     /// <returns>A scalar; (B, ...) without reduction. The mean of no elements is NaN.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An index is no class, or the smoothing is out of range.</exception>
@@ -56,7 +60,9 @@ public static unsafe partial class Ops
     }
 
     /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>
-    /// <param name="logProbabilities">(B, Classes), or (B, ..., Classes), channels last, as <see cref="LogSoftmax(Tensor)"/> gives them.</param>
+    /// <param name="logProbabilities">
+    /// (B, Classes), or (B, ..., Classes), channels last, as <see cref="LogSoftmax(Tensor)"/> gives them.
+    /// </param>
     /// <param name="target">A class index for each row.</param>
     /// <param name="weight">(Classes): what a class counts; null for 1 each. It gets no gradient.</param>
     /// <param name="ignoreIndex">The class index of rows that do not count.</param>
@@ -65,7 +71,8 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An index is no class.</exception>
     public static Tensor NllLoss(
-        Tensor logProbabilities, ReadOnlySpan<int> target, Tensor? weight = null, int ignoreIndex = -100, Reduction reduction = Reduction.Mean)
+        Tensor logProbabilities, ReadOnlySpan<int> target, Tensor? weight = null, int ignoreIndex = -100,
+            Reduction reduction = Reduction.Mean)
     {
         Tensor labels = ClassLabels("NllLoss", logProbabilities, target, ignoreIndex, weight);
         return ClassLoss(logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
@@ -81,7 +88,9 @@ public static unsafe partial class Ops
     public static Tensor CrossEntropy(Tensor logits, Tensor target, float labelSmoothing) =>
         SoftCrossEntropy(logits, target, null, labelSmoothing, Reduction.Mean);
 
-    /// <summary>The cross-entropy between softmax(logits) and target distributions, as in PyTorch. The mean divides by the number of rows.</summary>
+    /// <summary>
+    /// The cross-entropy between softmax(logits) and target distributions, as in PyTorch. The mean divides by the number of rows.
+    /// </summary>
     /// <param name="logits">(B, ..., Classes).</param>
     /// <param name="target">The same shape: a distribution a row. It gets no gradient.</param>
     /// <param name="options">Weights of classes, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.</param>
@@ -97,11 +106,13 @@ public static unsafe partial class Ops
     private static Tensor SoftCrossEntropy(Tensor logits, Tensor target, Tensor? weight, float labelSmoothing, Reduction reduction)
     {
         (int rows, int classes) = ClassRowsOf("CrossEntropy", logits);
-        Check.That(target.Shape == logits.Shape, "CrossEntropy", $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes");
+        Check.That(target.Shape == logits.Shape, "CrossEntropy",
+            $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes");
         Check.Extents(weight, "CrossEntropy", "weight", classes);
         CheckSmoothing(labelSmoothing);
 
-        // The gradient, softmax (times the sum of the target) minus target, comes almost for free with the loss; it is kept in place of the softmax.
+        // The gradient, softmax (times the sum of the target) minus target, comes almost for free with the loss; it is kept in place of
+        // the softmax.
         Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows(logits, reduction);
         using (Scratch sums = Scratch.OfDoubles(Launch.Chunks(rows, SoftClassRows.Grain)))
         {
@@ -146,7 +157,8 @@ public static unsafe partial class Ops
     /// <param name="Normalized">Whether the logits are log-probabilities.</param>
     /// <param name="CountRows">Whether the mean divides by the rows that count, not by their weights.</param>
     /// <param name="Reduction">What becomes of the losses of rows.</param>
-    private readonly record struct ClassLossTerms(Tensor? Weight, float Smoothing, float Gamma, bool Normalized, bool CountRows, Reduction Reduction);
+    private readonly record struct ClassLossTerms(Tensor? Weight, float Smoothing, float Gamma, bool Normalized, bool CountRows,
+        Reduction Reduction);
 
     private static Tensor ClassLoss(Tensor logits, Tensor labels, ClassLossTerms terms)
     {
@@ -218,7 +230,8 @@ public static unsafe partial class Ops
         Check.Extents(weight, name, "weight", classes);
         foreach (int t in target)
             if (t != ignoreIndex && (uint)t >= (uint)classes)
-                throw new ArgumentOutOfRangeException(nameof(target), t, $"{name}: no class; expected 0 to {classes - 1}, or {ignoreIndex} to ignore");
+                throw new ArgumentOutOfRangeException(nameof(target), t,
+                    $"{name}: no class; expected 0 to {classes - 1}, or {ignoreIndex} to ignore");
         Tensor labels = Tensor.Empty(rows);
         Span<float> values = labels.Span;
         for (int i = 0; i < rows; i++) values[i] = target[i] == ignoreIndex ? -1f : target[i];
@@ -228,7 +241,8 @@ public static unsafe partial class Ops
     /// <summary>The numbers of rows and of classes of (B, ..., Classes).</summary>
     private static (int Rows, int Classes) ClassRowsOf(string name, Tensor logits)
     {
-        Check.That(logits.Shape.Rank >= 2 && logits.Shape[-1] > 0, name, $"logits {logits.Shape}; expected (B, ..., Classes) with at least one class");
+        Check.That(logits.Shape.Rank >= 2 && logits.Shape[-1] > 0, name,
+            $"logits {logits.Shape}; expected (B, ..., Classes) with at least one class");
         return (logits.Count / logits.Shape[-1], logits.Shape[-1]);
     }
 
@@ -243,7 +257,8 @@ public static unsafe partial class Ops
 
     private static void CheckSmoothing(float smoothing)
     {
-        if (!(smoothing is >= 0f and <= 1f)) throw new ArgumentOutOfRangeException("labelSmoothing", smoothing, "CrossEntropy: expected 0 to 1");
+        if (!(smoothing is >= 0f and <= 1f)) throw new ArgumentOutOfRangeException("labelSmoothing", smoothing,
+            "CrossEntropy: expected 0 to 1");
     }
 
     private static Tensor LogSoftmaxValues(Tensor x)

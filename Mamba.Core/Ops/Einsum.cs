@@ -21,7 +21,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Einstein's summation over two tensors (torch.einsum), for instance "bhid,bhjd-&gt;bhij": letters that are not in the result are summed over. It is one
+    /// Einstein's summation over two tensors (torch.einsum), for instance "bhid,bhjd-&gt;bhij": letters that are not in the result are
+    /// summed over. It is one
     /// batched <see cref="MatMul"/>, with a copy of an operand whose dimensions are in another order.
     /// </summary>
     /// <param name="equation">The letters of both tensors with a comma between them, then "-&gt;" and the letters of the result.</param>
@@ -57,7 +58,10 @@ public static unsafe partial class Ops
         return MatMul(x.Reshape(new Shape(all[..^alone.Length]).Count, count), Tensor.Full(1f, count));
     }
 
-    /// <summary>An equation taken apart: its letters by what becomes of them, and the orders in which the operands are wanted; null where they have it.</summary>
+    /// <summary>
+    /// An equation taken apart: its letters by what becomes of them, and the orders in which the operands are wanted; null where they have
+    /// it.
+    /// </summary>
     private sealed class EinsumPlan
     {
         public const int Letters = 'z' - 'A' + 1;
@@ -145,11 +149,13 @@ public static unsafe partial class Ops
         /// <summary>Takes note of the extents of an operand's letters; 0 where there is none yet, n + 1 for an extent of n.</summary>
         public void Bind(Tensor x, string letters, Span<int> extents)
         {
-            Check.That(x.Shape.Rank == letters.Length, "Einsum", $"'{_equation}' with {x.Shape}; expected a dimension for each letter of '{letters}'");
+            Check.That(x.Shape.Rank == letters.Length, "Einsum",
+                $"'{_equation}' with {x.Shape}; expected a dimension for each letter of '{letters}'");
             for (int i = 0; i < letters.Length; i++)
             {
                 ref int extent = ref extents[letters[i] - 'A'];
-                Check.That(extent == 0 || extent == x.Shape[i] + 1, "Einsum", $"'{_equation}': '{letters[i]}' is {extent - 1} and {x.Shape[i]}");
+                Check.That(extent == 0 || extent == x.Shape[i] + 1, "Einsum",
+                    $"'{_equation}': '{letters[i]}' is {extent - 1} and {x.Shape[i]}");
                 extent = x.Shape[i] + 1;
             }
         }

@@ -21,7 +21,8 @@ public static unsafe partial class Ops
         ElementLoss("L1Loss", prediction, target, new AbsoluteError(), reduction, differentiateTarget: true);
 
     /// <summary>
-    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the <see cref="L1Loss"/>. Gradients flow
+    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the <see
+    /// cref="L1Loss"/>. Gradients flow
     /// to both.
     /// </summary>
     /// <param name="prediction">Any shape.</param>
@@ -37,7 +38,9 @@ public static unsafe partial class Ops
         return ElementLoss("SmoothL1Loss", prediction, target, new HuberError(beta, 1f), reduction, differentiateTarget: true);
     }
 
-    /// <summary>d^2 / 2 up to a distance d of delta, delta (d - delta / 2) beyond (Huber 1964): PyTorch's huber_loss. Gradients flow to both.</summary>
+    /// <summary>
+    /// d^2 / 2 up to a distance d of delta, delta (d - delta / 2) beyond (Huber 1964): PyTorch's huber_loss. Gradients flow to both.
+    /// </summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>
     /// <param name="delta">The distance at which the parabola ends; more than 0.</param>
@@ -51,18 +54,23 @@ public static unsafe partial class Ops
         return ElementLoss("HuberLoss", prediction, target, new HuberError(delta, delta), reduction, differentiateTarget: true);
     }
 
-    /// <summary>Binary cross-entropy of logits in which positives count more: PyTorch's binary_cross_entropy_with_logits with pos_weight.</summary>
+    /// <summary>
+    /// Binary cross-entropy of logits in which positives count more: PyTorch's binary_cross_entropy_with_logits with pos_weight.
+    /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <param name="positiveWeight">The weight of positives; that of negatives is 1.</param>
     /// <param name="reduction">What becomes of the losses.</param>
     /// <returns>A scalar; the shape of the logits without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    public static Tensor BinaryCrossEntropyWithLogits(Tensor logits, Tensor target, float positiveWeight, Reduction reduction = Reduction.Mean) =>
-        ElementLoss("BinaryCrossEntropyWithLogits", logits, target, new WeightedLogistic(positiveWeight), reduction, differentiateTarget: false);
+    public static Tensor BinaryCrossEntropyWithLogits(Tensor logits, Tensor target, float positiveWeight,
+        Reduction reduction = Reduction.Mean) =>
+        ElementLoss("BinaryCrossEntropyWithLogits", logits, target, new WeightedLogistic(positiveWeight), reduction,
+            differentiateTarget: false);
 
     /// <summary>
-    /// The focal loss of logits (Lin et al. 2017, equation 5): alpha_t (1 - p_t)^gamma times the binary cross-entropy, as torchvision's sigmoid_focal_loss.
+    /// The focal loss of logits (Lin et al. 2017, equation 5): alpha_t (1 - p_t)^gamma times the binary cross-entropy, as torchvision's
+    /// sigmoid_focal_loss.
     /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
@@ -72,13 +80,15 @@ public static unsafe partial class Ops
     /// <returns>A scalar; the shape of the logits without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">gamma is negative or NaN.</exception>
-    public static Tensor FocalLoss(Tensor logits, Tensor target, float alpha = 0.25f, float gamma = 2f, Reduction reduction = Reduction.Mean)
+    public static Tensor FocalLoss(Tensor logits, Tensor target, float alpha = 0.25f, float gamma = 2f,
+        Reduction reduction = Reduction.Mean)
     {
         if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected at least 0");
         return ElementLoss("FocalLoss", logits, target, new FocalLogistic(alpha, gamma), reduction, differentiateTarget: false);
     }
 
-    private static Tensor ElementLoss<TLoss>(string name, Tensor x, Tensor target, TLoss loss, Reduction reduction, bool differentiateTarget)
+    private static Tensor ElementLoss<TLoss>(string name, Tensor x, Tensor target, TLoss loss, Reduction reduction,
+        bool differentiateTarget)
         where TLoss : unmanaged, IElementLoss
     {
         Check.SameShape(x, target, name);

@@ -35,7 +35,8 @@ public sealed record FavorOptions
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// FAVOR+ (Choromanski et al. 2021), the attention of Performers: y_i = f(q_i) sum(f(k_j) v_j^T) / f(q_i) sum(f(k_j)), in time and memory linear in the
+    /// FAVOR+ (Choromanski et al. 2021), the attention of Performers: y_i = f(q_i) sum(f(k_j) v_j^T) / f(q_i) sum(f(k_j)), in time and
+    /// memory linear in the
     /// lengths. The stabilizers of the softmax features count as constants in the gradient, as in performer-pytorch.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
@@ -50,14 +51,17 @@ public static unsafe partial class Ops
     {
         FavorOptions o = options ?? FavorOptions.Default;
         Check.Rank(q, 3, "FavorAttention", "q (B, Lq, Heads Dh)");
-        bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0] && v.Shape[1] == k.Shape[1]
+        bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0]
+            && v.Shape[1] == k.Shape[1]
             && k.Shape[2] == q.Shape[2] && k.Count > 0 && heads > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0
             && (!o.Causal || q.Shape[1] == k.Shape[1]);
         Check.That(
             fits, "FavorAttention",
-            $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv), Lq = Lk if causal");
+            $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv), "
+            + $"Lq = Lk if causal");
         int width = q.Shape[2] / heads, features = projection.Shape.Rank == 2 ? projection.Shape[0] : 0;
-        Check.That(features > 0 && projection.Shape[1] == width, "FavorAttention", $"projection {projection.Shape}; expected (Features, {width})");
+        Check.That(features > 0 && projection.Shape[1] == width, "FavorAttention",
+            $"projection {projection.Shape}; expected (Features, {width})");
         FavorShape s = new(q.Shape[0], q.Shape[1], k.Shape[1], heads, width, v.Shape[2] / heads, features)
         {
             Causal = o.Causal,
@@ -66,7 +70,8 @@ public static unsafe partial class Ops
             NormEpsilon = o.NormEpsilon,
         };
         Tensor y = Tensor.Empty(q.Shape[0], q.Shape[1], v.Shape[2]), divisors = Tensor.Empty(q.Shape[0], heads, q.Shape[1]);
-        Tensor featuresQ = Tensor.Empty(q.Shape[0], heads, q.Shape[1], features), featuresK = Tensor.Empty(q.Shape[0], heads, k.Shape[1], features);
+        Tensor featuresQ = Tensor.Empty(q.Shape[0], heads, q.Shape[1], features),
+            featuresK = Tensor.Empty(q.Shape[0], heads, k.Shape[1], features);
         Launch.Run(
             new FavorForward
             {

@@ -49,7 +49,8 @@ public static unsafe partial class Ops
         MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
 
     /// <summary>
-    /// The Tversky loss (Salehi et al. 2017) with p = sigmoid(logits), pooled over the whole batch: 1 - (TP + s) / (TP + alpha FP + beta FN + s). A gamma other
+    /// The Tversky loss (Salehi et al. 2017) with p = sigmoid(logits), pooled over the whole batch: 1 - (TP + s) / (TP + alpha FP + beta
+    /// FN + s). A gamma other
     /// than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
     /// </summary>
     /// <param name="logits">Any shape.</param>
@@ -61,7 +62,8 @@ public static unsafe partial class Ops
     /// <returns>A scalar.</returns>
     /// <exception cref="ShapeException">The shapes differ, or the tensors are empty.</exception>
     /// <exception cref="ArgumentOutOfRangeException">gamma is not more than 0.</exception>
-    public static Tensor TverskyLoss(Tensor logits, Tensor target, float alpha = 0.3f, float beta = 0.7f, float smooth = 1f, float gamma = 1f)
+    public static Tensor TverskyLoss(Tensor logits, Tensor target, float alpha = 0.3f, float beta = 0.7f, float smooth = 1f,
+        float gamma = 1f)
     {
         if (!(gamma > 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected more than 0");
         Check.SameShape(logits, target, "TverskyLoss");
@@ -78,7 +80,8 @@ public static unsafe partial class Ops
                 truth += sums.Pointer[c * MaskSums.Count + 3];
             }
         }
-        double numerator = both + smooth, kept = 1 - (double)alpha - beta, denominator = kept * both + alpha * predicted + beta * truth + smooth;
+        double numerator = both + smooth, kept = 1 - (double)alpha - beta, denominator = kept * both + alpha * predicted + beta * truth
+            + smooth;
         double loss = 1 - numerator / denominator;
         // The loss grows with p by (alpha N / D - (1 - (1 - alpha - beta) N / D) t) / D; its power by gamma loss^(gamma - 1) times that.
         double ratio = numerator / denominator, outer = gamma == 1f ? 1 : gamma * Math.Pow(loss, gamma - 1);
@@ -86,7 +89,8 @@ public static unsafe partial class Ops
         factors.Span[0] = (float)(outer * alpha * ratio / denominator);
         factors.Span[1] = (float)(-outer * (1 - kept * ratio) / denominator);
         Tensor result = Tensor.Full((float)(gamma == 1f ? loss : Math.Pow(loss, gamma)));
-        if (Tape.Needs(logits, target) && logits.NeedsGrad) PushMaskLoss(result, logits, target, factors, cross: 0f, logits.Count, logits: true);
+        if (Tape.Needs(logits, target) && logits.NeedsGrad) PushMaskLoss(result, logits, target, factors, cross: 0f, logits.Count,
+            logits: true);
         return result;
     }
 
@@ -124,7 +128,8 @@ public static unsafe partial class Ops
         }
         Tensor result = Tensor.Full((float)loss);
 
-        if (Tape.Needs(prediction, target) && prediction.NeedsGrad) PushMaskLoss(result, prediction, target, factors, cross, perImage, logits);
+        if (Tape.Needs(prediction, target) && prediction.NeedsGrad) PushMaskLoss(result, prediction, target, factors, cross, perImage,
+            logits);
         return result;
     }
 
@@ -141,8 +146,12 @@ public static unsafe partial class Ops
         },
         images * chunks, 1);
 
-    /// <summary>Records a loss that grows with the probability p by Constant + Slope t of its image, and with <paramref name="cross"/> times the cross-entropy.</summary>
-    private static void PushMaskLoss(Tensor result, Tensor prediction, Tensor target, Tensor factors, float cross, int perImage, bool logits) => Tape.Push(
+    /// <summary>
+    /// Records a loss that grows with the probability p by Constant + Slope t of its image, and with <paramref name="cross"/> times the
+    /// cross-entropy.
+    /// </summary>
+    private static void PushMaskLoss(Tensor result, Tensor prediction, Tensor target, Tensor factors, float cross, int perImage,
+        bool logits) => Tape.Push(
         result, (prediction, target, factors, cross, perImage, logits), static (context, dy) =>
         {
             (Tensor prediction, Tensor target, Tensor factors, float cross, int perImage, bool logits) = context;

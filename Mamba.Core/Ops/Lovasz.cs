@@ -8,7 +8,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - the Jaccard index of each class that occurs, averaged over them. The softmax of
+    /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - the Jaccard index of each class that occurs, averaged over them.
+    /// The softmax of
     /// the logits is inside.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>

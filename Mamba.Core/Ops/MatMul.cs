@@ -52,7 +52,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The matrix product of the last two dimensions, for each index of the leading ones, which broadcast: torch.matmul. A vector counts as a matrix of
+    /// The matrix product of the last two dimensions, for each index of the leading ones, which broadcast: torch.matmul. A vector counts
+    /// as a matrix of
     /// one row on the left and of one column on the right; that dimension is not in the result.
     /// </summary>
     /// <param name="a">(..., M, K), (..., K, M) where transposed, or (K).</param>
@@ -78,10 +79,12 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The sizes of a product, and the leading dimensions of its operands; those of the result are the broadcast of both. Where B is one matrix for all of
+    /// The sizes of a product, and the leading dimensions of its operands; those of the result are the broadcast of both. Where B is one
+    /// matrix for all of
     /// A, the rows of A are taken as those of one matrix.
     /// </summary>
-    private readonly record struct ProductShape(Shape LeadingA, Shape LeadingB, Shape Leading, nint M, nint N, nint K, bool TransposeA, bool TransposeB)
+    private readonly record struct ProductShape(Shape LeadingA, Shape LeadingB, Shape Leading, nint M, nint N, nint K, bool TransposeA,
+        bool TransposeB)
     {
         private static Shape None => new(ReadOnlySpan<int>.Empty);
 
@@ -92,10 +95,12 @@ public static unsafe partial class Ops
             (int m, int k) = transposeA && a.Rank > 1 ? (columnsA, rowsA) : (rowsA, columnsA);
             (int inner, int n) = transposeB && b.Rank > 1 ? (columnsB, rowsB) : (rowsB, columnsB);
             Shape leading = None;
-            bool fits = a.Rank >= 1 && b.Rank >= 1 && inner == k && Kernels.Elementwise.BroadcastWalk.TryShape(leadingA, leadingB, out leading);
+            bool fits = a.Rank >= 1 && b.Rank >= 1 && inner == k
+                && Kernels.Elementwise.BroadcastWalk.TryShape(leadingA, leadingB, out leading);
             Check.That(
                 fits, "MatMul",
-                $"{a}{(transposeA ? "^T" : "")} times {b}{(transposeB ? "^T" : "")}; expected (..., M, K) and (..., K, N), leading dimensions equal or 1");
+                $"{a}{(transposeA ? "^T" : "")} times {b}{(transposeB ? "^T" : "")}; "
+                + $"expected (..., M, K) and (..., K, N), leading dimensions equal or 1");
             Span<int> extents = stackalloc int[leading.Rank + 2];
             leading.CopyTo(extents);
             int rank = leading.Rank;
@@ -148,7 +153,8 @@ public static unsafe partial class Ops
 
         private BatchWalk Walk(Shape a, nint sizeA, Shape b, nint sizeB, Shape c, nint sizeC)
         {
-            Span<int> all = stackalloc int[Leading.Rank], extentsA = stackalloc int[a.Rank], extentsB = stackalloc int[b.Rank], extentsC = stackalloc int[c.Rank];
+            Span<int> all = stackalloc int[Leading.Rank], extentsA = stackalloc int[a.Rank], extentsB = stackalloc int[b.Rank],
+                extentsC = stackalloc int[c.Rank];
             Leading.CopyTo(all);
             a.CopyTo(extentsA);
             b.CopyTo(extentsB);

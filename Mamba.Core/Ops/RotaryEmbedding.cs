@@ -22,7 +22,8 @@ public sealed record RotaryOptions
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Rotary position embedding (Su et al. 2021, equation 34): turns each pair (a, b) of a head by an angle that grows with the token's position, to
+    /// Rotary position embedding (Su et al. 2021, equation 34): turns each pair (a, b) of a head by an angle that grows with the token's
+    /// position, to
     /// (a cos - b sin, b cos + a sin).
     /// </summary>
     /// <param name="x">(B, L, Heads Dh), Dh even: queries or keys.</param>
@@ -33,12 +34,14 @@ public static unsafe partial class Ops
     public static Tensor RotaryEmbedding(Tensor x, int heads, RotaryOptions? options = null)
     {
         Check.Rank(x, 3, "RotaryEmbedding", "(B, L, Heads Dh)");
-        Check.That(heads > 0 && x.Shape[2] % (2L * heads) == 0, "RotaryEmbedding", $"{x.Shape} with {heads} heads; expected (B, L, Heads Dh) with Dh even");
+        Check.That(heads > 0 && x.Shape[2] % (2L * heads) == 0, "RotaryEmbedding",
+            $"{x.Shape} with {heads} heads; expected (B, L, Heads Dh) with Dh even");
         RotaryOptions o = options ?? RotaryOptions.Default;
         int length = x.Shape[1], pairs = x.Shape[2] / heads / 2;
         Tensor table = Tensor.Empty(length, 2 * pairs), y = Tensor.Empty(x.Shape);
         nint grain = Math.Max(1, Launch.ElementGrain / Math.Max(1, x.Shape[2]));
-        Launch.Run(new RotaryAngles { Table = table.Pointer, Pairs = pairs, Offset = o.Offset, Base = o.Base }, length, Math.Max(1, 256 / Math.Max(1, pairs)));
+        Launch.Run(new RotaryAngles { Table = table.Pointer, Pairs = pairs, Offset = o.Offset, Base = o.Base }, length,
+            Math.Max(1, 256 / Math.Max(1, pairs)));
         RotateTokens(x, y, table, heads, o.Interleaved, backwards: false, add: false, grain);
         if (Tape.Needs(x))
             Tape.Push(y, (x, table, heads, interleaved: o.Interleaved, grain), static (context, dy) =>

@@ -3,7 +3,9 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;
 
-/// <summary>Adagrad (Duchi et al. 2011), with PyTorch's defaults: the gradient over the root of the sum of all its squares so far.</summary>
+/// <summary>
+/// Adagrad (Duchi et al. 2011), with PyTorch's defaults: the gradient over the root of the sum of all its squares so far.
+/// </summary>
 public sealed unsafe class Adagrad : Optimizer
 {
     private readonly Tensor[] _sums;
@@ -16,7 +18,8 @@ public sealed unsafe class Adagrad : Optimizer
     /// <param name="weightDecay">Added to the gradient, times the weight.</param>
     /// <param name="initialSum">What the sums of squares start at.</param>
     public Adagrad(
-        IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-2, double learningRateDecay = 0, double weightDecay = 0,
+        IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-2, double learningRateDecay = 0,
+            double weightDecay = 0,
         double initialSum = 0)
         : base(parameters, learningRate, weightDecay)
     {

@@ -3,7 +3,9 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;
 
-/// <summary>Adam (Kingma and Ba 2015), with PyTorch's defaults; the weight decay is added to the gradient. <see cref="AdamW"/> decouples it.</summary>
+/// <summary>
+/// Adam (Kingma and Ba 2015), with PyTorch's defaults; the weight decay is added to the gradient. <see cref="AdamW"/> decouples it.
+/// </summary>
 public unsafe class Adam : Optimizer
 {
     private readonly Tensor[] _means;

@@ -8,7 +8,8 @@ namespace Mamba.Core.Optim;
 public static unsafe class GradientNorm
 {
     /// <summary>
-    /// Scales the gradients of all parameters by max / (norm + 1e-6), at most 1: PyTorch's clip_grad_norm_. <see cref="Optimizer.MaxGradientNorm"/>
+    /// Scales the gradients of all parameters by max / (norm + 1e-6), at most 1: PyTorch's clip_grad_norm_. <see
+    /// cref="Optimizer.MaxGradientNorm"/>
     /// does the same within a step, without a pass of its own.
     /// </summary>
     /// <param name="parameters">Leaves; those without a gradient do not count.</param>
@@ -32,14 +33,17 @@ public static unsafe class GradientNorm
     /// <summary>What gradients of this norm are multiplied by.</summary>
     internal static float Factor(double norm, double bound) => norm > bound ? (float)(bound / (norm + 1e-6)) : 1f; // 1e-6 as in PyTorch
 
-    /// <summary>The sum over chunks of fixed size; NaN or infinite only where an element is, or where even the sum in double overflows.</summary>
+    /// <summary>
+    /// The sum over chunks of fixed size; NaN or infinite only where an element is, or where even the sum in double overflows.
+    /// </summary>
     internal static double SumOfSquares(Tensor gradient)
     {
         nint chunks = Launch.Chunks(gradient.Count, Launch.ElementGrain);
         using Scratch sums = new((int)chunks);
         Launch.Run(new SquareSums { Values = gradient.Pointer, Sums = sums.Pointer }, gradient.Count, Launch.ElementGrain);
         double total = 0;
-        for (nint i = 0; i < chunks; i++) total += float.IsFinite(sums.Pointer[i]) ? sums.Pointer[i] : InDouble(gradient, (int)(i * Launch.ElementGrain));
+        for (nint i = 0; i < chunks; i++) total += float.IsFinite(sums.Pointer[i]) ? sums.Pointer[i]
+            : InDouble(gradient, (int)(i * Launch.ElementGrain));
         return total;
     }
 

@@ -4,8 +4,10 @@ namespace Mamba.Core.Optim;
 
 /// <summary>Changes parameters by their gradients.</summary>
 /// <remarks>
-/// An optimizer of your own derives from this class. It makes its state by <see cref="NewState"/>, shows it in <see cref="State"/> and applies one
-/// gradient in <see cref="Update"/>. <see cref="Step"/> checks all gradients first, so an update never runs on a NaN or on a frozen parameter.
+/// An optimizer of your own derives from this class. It makes its state by <see cref="NewState"/>, shows it in <see cref="State"/> and
+/// applies one
+/// gradient in <see cref="Update"/>. <see cref="Step"/> checks all gradients first, so an update never runs on a NaN or on a frozen
+/// parameter.
 /// </remarks>
 /// <example><code>
 /// sealed class SignSgd(IEnumerable&lt;(string Name, Tensor Tensor)&gt; parameters, double rate) : Optimizer(parameters, rate)
@@ -43,7 +45,9 @@ public abstract class Optimizer
     /// <summary>The decay of groups that have none of their own.</summary>
     public double WeightDecay { get; }
 
-    /// <summary>Assigns each parameter to a group by its name, for instance <see cref="GroupRules.MambaWeightDecay"/>. Asked once, here.</summary>
+    /// <summary>
+    /// Assigns each parameter to a group by its name, for instance <see cref="GroupRules.MambaWeightDecay"/>. Asked once, here.
+    /// </summary>
     /// <exception cref="ArgumentException">The rule gives a parameter no group.</exception>
     public GroupRule Groups
     {
@@ -53,7 +57,8 @@ public abstract class Optimizer
             for (int i = 0; i < _groups.Length; i++)
             {
                 (string name, Tensor tensor) = _parameters[i];
-                _groups[i] = value(name, tensor) ?? throw new ArgumentException($"Optimizer: the rule has no group for the parameter '{name}'.");
+                _groups[i] = value(name,
+                    tensor) ?? throw new ArgumentException($"Optimizer: the rule has no group for the parameter '{name}'.");
             }
         }
     }
@@ -82,7 +87,8 @@ public abstract class Optimizer
             Tensor parameter = _parameters[i].Tensor;
             if (parameter.Grad is not { } gradient) continue;
             ParameterGroup group = _groups[i];
-            Update(new ParameterUpdate(i, parameter, gradient, scale, LearningRate * group.LearningRateScale, group.WeightDecay ?? WeightDecay));
+            Update(new ParameterUpdate(i, parameter, gradient, scale, LearningRate * group.LearningRateScale,
+                group.WeightDecay ?? WeightDecay));
         }
     }
 
@@ -128,4 +134,5 @@ public abstract class Optimizer
 /// <param name="GradientScale">The factor on the gradient, from clipping; 1 without.</param>
 /// <param name="LearningRate">The learning rate of the parameter's group.</param>
 /// <param name="WeightDecay">The weight decay of the parameter's group.</param>
-public readonly record struct ParameterUpdate(int Index, Tensor Parameter, Tensor Gradient, float GradientScale, double LearningRate, double WeightDecay);
+public readonly record struct ParameterUpdate(int Index, Tensor Parameter, Tensor Gradient, float GradientScale, double LearningRate,
+    double WeightDecay);

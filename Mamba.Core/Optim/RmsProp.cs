@@ -15,7 +15,8 @@ public sealed unsafe class RmsProp : Optimizer
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="momentum">How much of the last step's velocity stays.</param>
     /// <param name="weightDecay">Added to the gradient, times the weight.</param>
-    public RmsProp(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-2, double momentum = 0, double weightDecay = 0)
+    public RmsProp(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-2, double momentum = 0,
+        double weightDecay = 0)
         : base(parameters, learningRate, weightDecay)
     {
         _momentum = momentum;
@@ -23,7 +24,9 @@ public sealed unsafe class RmsProp : Optimizer
         if (momentum != 0) _velocities = NewState();
     }
 
-    /// <summary>Whether the square of the mean gradient is subtracted, which makes the divisor a standard deviation (Graves 2013).</summary>
+    /// <summary>
+    /// Whether the square of the mean gradient is subtracted, which makes the divisor a standard deviation (Graves 2013).
+    /// </summary>
     public bool Centered
     {
         get => _means is not null;
@@ -36,7 +39,9 @@ public sealed unsafe class RmsProp : Optimizer
     /// <summary>Added to the root.</summary>
     public double Eps { get; init; } = 1e-8;
 
-    /// <summary>The averages under "square." and, where <see cref="Centered"/>, "mean."; with momentum the velocities under "velocity.".</summary>
+    /// <summary>
+    /// The averages under "square." and, where <see cref="Centered"/>, "mean."; with momentum the velocities under "velocity.".
+    /// </summary>
     public override IEnumerable<(string Name, Tensor Tensor)> State =>
         [.. Named("square", _squares), .. Named("mean", _means ?? []), .. Named("velocity", _velocities ?? [])];
 

@@ -99,7 +99,8 @@ public static class Schedules
     }
 
     /// <summary>
-    /// Up to the base learning rate and down again, each as half a cosine: PyTorch's OneCycleLR (Smith and Topin 2018). The base is PyTorch's max_lr.
+    /// Up to the base learning rate and down again, each as half a cosine: PyTorch's OneCycleLR (Smith and Topin 2018). The base is
+    /// PyTorch's max_lr.
     /// </summary>
     /// <param name="total">All steps, at least 2; the factor stays at its last value after them.</param>
     /// <param name="rising">The share of the steps that rise, PyTorch's pct_start; more than 0 and less than 1.</param>

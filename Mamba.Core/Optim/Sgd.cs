@@ -21,7 +21,9 @@ public sealed unsafe class Sgd : Optimizer
         _velocities = NewState();
     }
 
-    /// <summary>Whether a step goes along the gradient plus the momentum times the new velocity (Nesterov's form, as PyTorch has it).</summary>
+    /// <summary>
+    /// Whether a step goes along the gradient plus the momentum times the new velocity (Nesterov's form, as PyTorch has it).
+    /// </summary>
     public bool Nesterov { get; init; }
 
     /// <inheritdoc/>

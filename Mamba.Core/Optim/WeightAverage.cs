@@ -52,7 +52,8 @@ public sealed class WeightAverage
     public void Swap()
     {
         for (int i = 0; i < _weights.Length; i++)
-            if (_weights[i].Forms is not null) throw new InvalidOperationException($"WeightAverage.Swap: '{_names[i]}' is frozen; thaw the model first.");
+            if (_weights[i].Forms is not null)
+                throw new InvalidOperationException($"WeightAverage.Swap: '{_names[i]}' is frozen; thaw the model first.");
         _swapped = !_swapped;
         for (int i = 0; i < _weights.Length; i++)
         {

@@ -114,7 +114,8 @@ internal sealed class GoldenCase
     public double[]? Numbers(string name)
     {
         if (Attribute(name) is not { } value) return null;
-        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(e => e.ValueKind != JsonValueKind.Number)) throw Unknown(name, value);
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(e =>
+            e.ValueKind != JsonValueKind.Number)) throw Unknown(name, value);
         return [.. value.EnumerateArray().Select(e => e.GetDouble())];
     }
 

@@ -44,7 +44,8 @@ internal static partial class GoldenOperators
         ["huber"] = c => Ops.HuberLoss(c.In("pred"), c.In("target"), c.Float("delta", 1f), ReductionOf(c)),
         ["focal"] = c => Ops.FocalLoss(Logits(c), c.In("target"), c.Float("alpha", 0.25f), c.Float("gamma", 2f), ReductionOf(c)),
         ["focal_classes"] = c =>
-            Ops.FocalLoss(ChannelsLast(Logits(c)), Classes(c), c.Float("gamma", 2f), c.Optional("weight"), c.Int("ignore_index", -100), ReductionOf(c)),
+            Ops.FocalLoss(ChannelsLast(Logits(c)), Classes(c), c.Float("gamma", 2f), c.Optional("weight"), c.Int("ignore_index", -100),
+                ReductionOf(c)),
         ["dice_classes"] = c => Ops.DiceLoss(ChannelsLast(Logits(c)), Classes(c), new DiceOptions
         {
             Smooth = c.Float("smooth", 1f),
@@ -76,7 +77,8 @@ internal static partial class GoldenOperators
             Reduction = ReductionOf(c),
         };
         Tensor target = c.In("target");
-        return target.Shape.Rank == logits.Shape.Rank ? Ops.CrossEntropy(logits, ChannelsLast(target), options) : Ops.CrossEntropy(logits, Classes(c), options);
+        return target.Shape.Rank == logits.Shape.Rank ? Ops.CrossEntropy(logits, ChannelsLast(target), options)
+            : Ops.CrossEntropy(logits, Classes(c), options);
     }
 
     private static Tensor Tversky(GoldenCase c)
@@ -88,7 +90,8 @@ internal static partial class GoldenOperators
 
     private static Tensor Distillation(GoldenCase c)
     {
-        if (c.Text("reduction") is not (null or "batchmean" or "mean over pixels")) throw new UnsupportedCaseException("distillation: unknown reduction");
+        if (c.Text("reduction") is not (null or "batchmean" or "mean over pixels"))
+            throw new UnsupportedCaseException("distillation: unknown reduction");
         Tensor student = ChannelsLast(c.In("student"));
         Tensor soft = Ops.Distillation(student, ChannelsLast(c.In("teacher")), c.Float("temperature", 1f));
         if (!c.Has("target")) return soft;

@@ -12,7 +12,8 @@ internal static partial class GoldenOperators
         ["einsum"] = c => [Einsum(c)],
         ["multihead_attention"] = c => [MultiheadAttention(c)],
         ["scaled_dot_product_attention"] = c => [ByHeads(
-            c, (q, k, v, heads) => Ops.Attention(q, k, v, heads, new AttentionOptions { Causal = c.Bool("causal"), Scale = Scale(c) }, c.Optional("mask")))],
+            c, (q, k, v, heads) => Ops.Attention(q, k, v, heads, new AttentionOptions { Causal = c.Bool("causal"), Scale = Scale(c) },
+                c.Optional("mask")))],
         ["favor_attention"] = c => [ByHeads(c, (q, k, v, heads) => Ops.FavorAttention(q, k, v, c.In("projection"), heads, Favor(c)))],
         ["rotary_embedding"] = c => [Rotary(c)],
     };

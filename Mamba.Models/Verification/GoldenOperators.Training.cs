@@ -16,8 +16,10 @@ internal static partial class GoldenOperators
     private static readonly Dictionary<string, Func<GoldenCase, (string, Tensor)[], Optimizer>> s_optimizers = new()
     {
         ["adagrad"] = (c, p) => new Adagrad(p, Rate(c), weightDecay: Decay(c)) { Eps = c.Float("eps", 1e-10f) },
-        ["adam"] = (c, p) => new Adam(p, Rate(c), Decay(c)) { Beta1 = Beta(c, 0), Beta2 = Beta(c, 1), Eps = c.Float("eps", 1e-8f), AmsGrad = c.Bool("amsgrad") },
-        ["adamw"] = (c, p) => new AdamW(p, Rate(c), Decay(c)) { Beta1 = Beta(c, 0), Beta2 = Beta(c, 1), Eps = c.Float("eps", 1e-8f), AmsGrad = c.Bool("amsgrad") },
+        ["adam"] = (c, p) => new Adam(p, Rate(c), Decay(c)) { Beta1 = Beta(c, 0), Beta2 = Beta(c, 1), Eps = c.Float("eps", 1e-8f),
+            AmsGrad = c.Bool("amsgrad") },
+        ["adamw"] = (c, p) => new AdamW(p, Rate(c), Decay(c)) { Beta1 = Beta(c, 0), Beta2 = Beta(c, 1), Eps = c.Float("eps", 1e-8f),
+            AmsGrad = c.Bool("amsgrad") },
         ["rmsprop"] = (c, p) => new RmsProp(p, Rate(c), c.Float("momentum", 0f), Decay(c))
         {
             Smoothing = c.Float("alpha", 0.99f),
@@ -30,12 +32,15 @@ internal static partial class GoldenOperators
     private static readonly Dictionary<string, Func<GoldenCase, (Schedule Schedule, double Base)>> s_schedules = new()
     {
         ["cosine"] = c => (Schedules.Cosine(c.Int("T_max"), c.Float("eta_min", 0f) / Rate(c)), Rate(c)),
-        ["cosine_restarts"] = c => (Schedules.CosineWithRestarts(c.Int("T_0"), c.Int("T_mult", 1), c.Float("eta_min", 0f) / Rate(c)), Rate(c)),
+        ["cosine_restarts"] = c => (Schedules.CosineWithRestarts(c.Int("T_0"), c.Int("T_mult", 1), c.Float("eta_min", 0f) / Rate(c)),
+            Rate(c)),
         ["exponential"] = c => (Schedules.Exponential(c.Float("gamma", 1f)), Rate(c)),
-        ["linear_warmup"] = c => (Schedules.Linear(c.Int("total_iters"), c.Float("start_factor", 1f / 3), c.Float("end_factor", 1f)), Rate(c)),
+        ["linear_warmup"] = c => (Schedules.Linear(c.Int("total_iters"), c.Float("start_factor", 1f / 3), c.Float("end_factor", 1f)),
+            Rate(c)),
         ["multistep"] = c => (Schedules.MultiStep((c.Numbers("milestones") ?? []).Select(m => (long)m), c.Float("gamma", 0.1f)), Rate(c)),
         ["one_cycle"] = c => (
-            Schedules.OneCycle(c.Int("total_steps"), c.Float("pct_start", 0.3f), c.Float("div_factor", 25f), c.Float("final_div_factor", 1e4f)),
+            Schedules.OneCycle(c.Int("total_steps"), c.Float("pct_start", 0.3f), c.Float("div_factor", 25f),
+                c.Float("final_div_factor", 1e4f)),
             c.Float("max_lr", 1f)),
         ["step"] = c => (Schedules.Step(c.Int("step_size"), c.Float("gamma", 0.1f)), Rate(c)),
     };

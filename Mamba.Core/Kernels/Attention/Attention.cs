@@ -70,7 +70,8 @@ internal unsafe struct AttentionForward : IKernel
             Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth), k = AttentionShape.Head(K, image, s.Keys, s.KRow, 0, head, s.HeadWidth);
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRow, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
+            Gemm.Serial<TVector>(queries, keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRow), panel.Pointer, add: false,
+                s.NextImage(Q, s.QRow, item));
             MaskedSoftmax.Forward<TVector>(s, Mask, p, image, head, first, queries);
             Gemm.Serial<TVector>(queries, s.ValueWidth, keys, new Matrix(p, s.ScoreRow), v, y, panel.Pointer, add: false);
         }
@@ -109,18 +110,23 @@ internal unsafe struct AttentionBackward : IKernel
                 // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes.
                 if (Dv != null)
                     Gemm.Serial<TVector>(
-                        keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head, s.ValueWidth), panel.Pointer, AddV || first > 0,
+                        keys, s.ValueWidth, queries, p.Transposed, dy, AttentionShape.Head(Dv, image, s.Keys, s.VRow, 0, head,
+                            s.ValueWidth), panel.Pointer, AddV || first > 0,
                         s.NextImage(P, s.Heads * s.ScoreRow, item));
                 if (Dq == null && Dk == null && Dmask == null) continue;
-                Gemm.Serial<TVector>(queries, keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false, s.NextImage(Q, s.QRow, item));
-                MaskedSoftmax.Backward<TVector>(s, p.Pointer, ds.Pointer, Dmask == null ? null : Dmask + (item * s.Queries + first) * s.Keys, first, queries);
+                Gemm.Serial<TVector>(queries, keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
+                    s.NextImage(Q, s.QRow, item));
+                MaskedSoftmax.Backward<TVector>(s, p.Pointer, ds.Pointer, Dmask == null ? null : Dmask
+                    + (item * s.Queries + first) * s.Keys, first, queries);
                 if (Dq != null)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth), panel.Pointer, AddQ,
+                        queries, s.HeadWidth, keys, ds, k, AttentionShape.Head(Dq, image, s.Queries, s.QRow, first, head, s.HeadWidth),
+                            panel.Pointer, AddQ,
                         s.NextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk != null)
                     Gemm.Serial<TVector>(
-                        keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head, s.HeadWidth),
+                        keys, s.HeadWidth, queries, ds.Transposed, AttentionShape.Head(Q, image, s.Queries, s.QRow, first, head,
+                            s.HeadWidth),
                         AttentionShape.Head(Dk, image, s.Keys, s.KRow, 0, head, s.HeadWidth), panel.Pointer, AddK || first > 0);
             }
         }

@@ -36,7 +36,8 @@ internal record struct FavorShape(nint Batch, nint Queries, nint Keys, nint Head
 }
 
 /// <summary>
-/// FAVOR+ (Choromanski et al. 2021): features f of queries and keys, y_i = f(q_i) S / f(q_i) z with S = sum(f(k_j) v_j^T) and z = sum(f(k_j)), over j up to
+/// FAVOR+ (Choromanski et al. 2021): features f of queries and keys, y_i = f(q_i) S / f(q_i) z with S = sum(f(k_j) v_j^T) and z =
+/// sum(f(k_j)), over j up to
 /// i where causal. With v~ = (v, 1) both sums are one, (S, z). One item is a head of an image.
 /// </summary>
 internal unsafe struct FavorForward : IKernel
@@ -55,7 +56,8 @@ internal unsafe struct FavorForward : IKernel
     {
         FavorShape s = Shape;
         nint m = s.Features, columns = s.Sums, block = s.Block;
-        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), values = new(s.Keys * columns), sums = new(m * columns), y = new(s.Queries * columns);
+        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), values = new(s.Keys * columns), sums = new(m * columns),
+            y = new(s.Queries * columns);
         using Scratch near = new(s.Causal ? block * block : 0);
         for (nint item = begin; item < end; item++)
         {
@@ -69,7 +71,8 @@ internal unsafe struct FavorForward : IKernel
             for (nint first = 0; first < (s.Causal ? s.Queries : Math.Max(s.Queries, 1)); first += block)
             {
                 nint rows = Math.Min(block, s.Queries - first), keys = s.Causal ? rows : s.Keys;
-                Matrix q = new(fq + first * m, m), k = new(fk + (s.Causal ? first * m : 0), m), v = new(values.Pointer + (s.Causal ? first * columns : 0), columns);
+                Matrix q = new(fq + first * m, m), k = new(fk + (s.Causal ? first * m : 0), m),
+                    v = new(values.Pointer + (s.Causal ? first * columns : 0), columns);
                 Matrix to = new(y.Pointer + first * columns, columns);
                 if (!s.Causal) Gemm.Serial<TVector>(m, columns, keys, k.Transposed, v, state, panel.Pointer, add: true);
                 Gemm.Serial<TVector>(rows, columns, m, q, state, to, panel.Pointer, add: false);
@@ -91,7 +94,8 @@ internal unsafe struct FavorForward : IKernel
 }
 
 /// <summary>
-/// With dn = (dy, -dy y) / divisor: df(q) = dn (S, z)^T, d(S, z) = sum(f(q)^T dn), df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z), each over the tokens it depends
+/// With dn = (dy, -dy y) / divisor: df(q) = dn (S, z)^T, d(S, z) = sum(f(q)^T dn), df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z), each over the
+/// tokens it depends
 /// on; then back through the features, the stabilizers held constant. Gradients that are not wanted are null.
 /// </summary>
 internal unsafe struct FavorBackward : IKernel
@@ -104,8 +108,10 @@ internal unsafe struct FavorBackward : IKernel
     {
         FavorShape s = Shape;
         nint m = s.Features, columns = s.Sums, block = s.Block;
-        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), values = new(s.Keys * columns), sums = new(m * columns), dn = new(s.Queries * columns);
-        using Scratch near = new(s.Causal ? 2 * block * block : 0), dq = new(s.Queries * m), dk = new(s.Keys * m), dv = new(s.Keys * columns);
+        using Scratch panel = new(Gemm.PanelSize<TVector>(s.PanelDepth)), values = new(s.Keys * columns), sums = new(m * columns),
+            dn = new(s.Queries * columns);
+        using Scratch near = new(s.Causal ? 2 * block * block : 0), dq = new(s.Queries * m), dk = new(s.Keys * m),
+            dv = new(s.Keys * columns);
         for (nint item = begin; item < end; item++)
         {
             nint head = item % s.Heads, image = item / s.Heads;
@@ -122,7 +128,8 @@ internal unsafe struct FavorBackward : IKernel
                 Matrix k = new(fk + (s.Causal ? first * m : 0), m), v = new(values.Pointer + (s.Causal ? first * columns : 0), columns);
                 Matrix n = new(dn.Pointer + first * columns, columns);
                 if (!s.Causal) Gemm.Serial<TVector>(m, columns, s.Keys, k.Transposed, v, state, panel.Pointer, add: true);
-                Gemm.Serial<TVector>(rows, m, columns, n, state.Transposed, new Matrix(dq.Pointer + first * m, m), panel.Pointer, add: false);
+                Gemm.Serial<TVector>(rows, m, columns, n, state.Transposed, new Matrix(dq.Pointer + first * m, m), panel.Pointer,
+                    add: false);
                 if (s.Causal) Gemm.Serial<TVector>(m, columns, rows, k.Transposed, v, state, panel.Pointer, add: true);
             }
 
@@ -130,7 +137,8 @@ internal unsafe struct FavorBackward : IKernel
             new Span<float>(sums.Pointer, (int)(m * columns)).Clear();
             if (!s.Causal)
             {
-                Gemm.Serial<TVector>(m, columns, s.Queries, new Matrix(fq, m).Transposed, new Matrix(dn.Pointer, columns), state, panel.Pointer, add: true);
+                Gemm.Serial<TVector>(m, columns, s.Queries, new Matrix(fq, m).Transposed, new Matrix(dn.Pointer, columns), state,
+                    panel.Pointer, add: true);
                 ToKeys<TVector>(s, values.Pointer, fk, state, dk.Pointer, dv.Pointer, s.Keys, panel.Pointer);
             }
             else
@@ -138,15 +146,19 @@ internal unsafe struct FavorBackward : IKernel
                 {
                     nint rows = Math.Min(block, s.Queries - first);
                     Matrix q = new(fq + first * m, m), k = new(fk + first * m, m), v = new(values.Pointer + first * columns, columns);
-                    Matrix n = new(dn.Pointer + first * columns, columns), pairs = new(near.Pointer, rows), other = new(near.Pointer + block * block, rows);
-                    ToKeys<TVector>(s, v.Pointer, k.Pointer, state, dk.Pointer + first * m, dv.Pointer + first * columns, rows, panel.Pointer);
+                    Matrix n = new(dn.Pointer + first * columns, columns), pairs = new(near.Pointer, rows),
+                        other = new(near.Pointer + block * block, rows);
+                    ToKeys<TVector>(s, v.Pointer, k.Pointer, state, dk.Pointer + first * m, dv.Pointer + first * columns, rows,
+                        panel.Pointer);
                     Gemm.Serial<TVector>(rows, rows, columns, n, v.Transposed, pairs, panel.Pointer, add: false);
                     Gemm.Serial<TVector>(rows, rows, m, q, k.Transposed, other, panel.Pointer, add: false);
                     FavorFeatures.ClearAbove(pairs.Pointer, rows);
                     FavorFeatures.ClearAbove(other.Pointer, rows);
                     Gemm.Serial<TVector>(rows, m, rows, pairs, k, new Matrix(dq.Pointer + first * m, m), panel.Pointer, add: true);
-                    Gemm.Serial<TVector>(rows, m, rows, pairs.Transposed, q, new Matrix(dk.Pointer + first * m, m), panel.Pointer, add: true);
-                    Gemm.Serial<TVector>(rows, columns, rows, other.Transposed, n, new Matrix(dv.Pointer + first * columns, columns), panel.Pointer, add: true);
+                    Gemm.Serial<TVector>(rows, m, rows, pairs.Transposed, q, new Matrix(dk.Pointer + first * m, m), panel.Pointer,
+                        add: true);
+                    Gemm.Serial<TVector>(rows, columns, rows, other.Transposed, n, new Matrix(dv.Pointer + first * columns, columns),
+                        panel.Pointer, add: true);
                     Gemm.Serial<TVector>(m, columns, rows, q.Transposed, n, state, panel.Pointer, add: true);
                 }
             if (Dq != null) FavorFeatures.Backward<TVector>(s, Q, Projection, fq, dq.Pointer, Dq, image, head, s.Queries, panel.Pointer);
@@ -156,10 +168,12 @@ internal unsafe struct FavorBackward : IKernel
     }
 
     /// <summary>What the gradient of the sums brings to some keys: df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z).</summary>
-    private static void ToKeys<TVector>(in FavorShape s, float* values, float* fk, Matrix state, float* dk, float* dv, nint rows, float* panel)
+    private static void ToKeys<TVector>(in FavorShape s, float* values, float* fk, Matrix state, float* dk, float* dv, nint rows,
+        float* panel)
         where TVector : unmanaged
     {
-        Gemm.Serial<TVector>(rows, s.Features, s.Sums, new Matrix(values, s.Sums), state.Transposed, new Matrix(dk, s.Features), panel, add: false);
+        Gemm.Serial<TVector>(rows, s.Features, s.Sums, new Matrix(values, s.Sums), state.Transposed, new Matrix(dk, s.Features), panel,
+            add: false);
         Gemm.Serial<TVector>(rows, s.Sums, s.Features, new Matrix(fk, s.Features), state, new Matrix(dv, s.Sums), panel, add: false);
     }
 
@@ -184,10 +198,12 @@ internal unsafe struct FavorBackward : IKernel
 internal static unsafe class FavorFeatures
 {
     /// <summary>
-    /// With x' = x Dh^(-1/4) and p = x' W^T: (e^(p - |x'|^2 / 2 - s) + eps) / sqrt(m), s being the largest p of the query or of all keys; or relu(p) + eps.
+    /// With x' = x Dh^(-1/4) and p = x' W^T: (e^(p - |x'|^2 / 2 - s) + eps) / sqrt(m), s being the largest p of the query or of all keys;
+    /// or relu(p) + eps.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run<V>(in FavorShape s, float* x, float* projection, float* f, nint image, nint head, nint tokens, bool keys, float* panel)
+    public static void Run<V>(in FavorShape s, float* x, float* projection, float* f, nint image, nint head, nint tokens, bool keys,
+        float* panel)
         where V : unmanaged
     {
         nint n = Count<V>(), m = s.Features, row = s.Heads * s.HeadWidth;
@@ -198,7 +214,8 @@ internal static unsafe class FavorFeatures
         for (nint t = 0; t < tokens; t++)
         {
             float* y = f + t * m;
-            float shift = s.Relu ? 0f : s.InputScale * (keys ? largest : Largest<V>(y, m)) + 0.5f * s.InputScale * s.InputScale * Squares<V>(from.Pointer + t * row, s.HeadWidth);
+            float shift = s.Relu ? 0f : s.InputScale * (keys ? largest : Largest<V>(y, m))
+                + 0.5f * s.InputScale * s.InputScale * Squares<V>(from.Pointer + t * row, s.HeadWidth);
             V lower = Broadcast<V>(shift);
             for (nint i = 0; i < m; i += n)
             {
@@ -212,11 +229,13 @@ internal static unsafe class FavorFeatures
     /// <summary>Adds to dx what the gradient of the features, which it spoils, brings.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward<V>(
-        in FavorShape s, float* x, float* projection, float* f, float* df, float* dx, nint image, nint head, nint tokens, float* panel) where V : unmanaged
+        in FavorShape s, float* x, float* projection, float* f, float* df, float* dx, nint image, nint head, nint tokens,
+            float* panel) where V : unmanaged
     {
         nint n = Count<V>(), m = s.Features, row = s.Heads * s.HeadWidth;
         V scale = Broadcast<V>(s.InputScale), floor = Broadcast<V>(s.Epsilon * s.FeatureScale);
-        Matrix from = AttentionShape.Head(x, image, tokens, row, 0, head, s.HeadWidth), to = AttentionShape.Head(dx, image, tokens, row, 0, head, s.HeadWidth);
+        Matrix from = AttentionShape.Head(x, image, tokens, row, 0, head, s.HeadWidth),
+            to = AttentionShape.Head(dx, image, tokens, row, 0, head, s.HeadWidth);
         for (nint t = 0; t < tokens; t++)
         {
             float* y = f + t * m, d = df + t * m;

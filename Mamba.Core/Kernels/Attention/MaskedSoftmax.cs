@@ -4,7 +4,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Attention;
 
-/// <summary>Numbers that are added to the scores, (B, Heads, Queries, Keys) or repeated in some of these: the floats from one index to the next.</summary>
+/// <summary>
+/// Numbers that are added to the scores, (B, Heads, Queries, Keys) or repeated in some of these: the floats from one index to the next.
+/// </summary>
 internal readonly unsafe struct AttentionMask(float* pointer, nint image, nint head, nint query, nint key)
 {
     public readonly float* Pointer = pointer;
@@ -20,7 +22,8 @@ internal static unsafe class MaskedSoftmax
 {
     /// <summary>softmax(scale p + mask) of the keys that each query sees, in place; 0 for the others of the block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Forward<V>(in AttentionShape s, AttentionMask mask, float* p, nint image, nint head, nint first, nint queries) where V : unmanaged
+    public static void Forward<V>(in AttentionShape s, AttentionMask mask, float* p, nint image, nint head, nint first,
+        nint queries) where V : unmanaged
     {
         // The softmax finds the largest score before it scales, which is the largest scaled one for a positive factor alone.
         bool scaled = mask.Pointer != null || !(s.Scale > 0f);
@@ -38,7 +41,8 @@ internal static unsafe class MaskedSoftmax
             softmax.X = softmax.Y = scores;
             softmax.Columns = keys;
             if (!scaled) softmax.Run<V>(0, 1);
-            else if (!Add<V>(scores, added, mask.Key, keys, s.Scale)) new Span<float>(scores, (int)keys).Fill(float.NaN); // as in PyTorch, all keys are masked
+            // as in PyTorch, all keys are masked
+            else if (!Add<V>(scores, added, mask.Key, keys, s.Scale)) new Span<float>(scores, (int)keys).Fill(float.NaN);
             else
             {
                 softmax.Run<V>(0, 1);
@@ -48,11 +52,14 @@ internal static unsafe class MaskedSoftmax
         }
     }
 
-    /// <summary>From dP, in place, the gradient of the unscaled scores; that of the mask, rows Keys apart, goes to <paramref name="dmask"/>.</summary>
+    /// <summary>
+    /// From dP, in place, the gradient of the unscaled scores; that of the mask, rows Keys apart, goes to <paramref name="dmask"/>.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward<V>(in AttentionShape s, float* p, float* ds, float* dmask, nint first, nint queries) where V : unmanaged
     {
-        SoftmaxBackward softmax = new() { Y = p, Dy = ds, Dx = ds, Row = s.ScoreRow, Columns = s.Keys, Scale = dmask == null ? s.Scale : 1f };
+        SoftmaxBackward softmax = new() { Y = p, Dy = ds, Dx = ds, Row = s.ScoreRow, Columns = s.Keys, Scale = dmask == null ? s.Scale
+            : 1f };
         if (dmask == null && !s.Causal)
         {
             softmax.Run<V>(0, queries);

@@ -24,7 +24,9 @@ internal unsafe struct RotaryAngles : IKernel
     }
 }
 
-/// <summary>y (+)= (a cos - b sin, b cos + a sin) for each pair (a, b) of each head; backwards by the opposite angle. One item is a token.</summary>
+/// <summary>
+/// y (+)= (a cos - b sin, b cos + a sin) for each pair (a, b) of each head; backwards by the opposite angle. One item is a token.
+/// </summary>
 internal unsafe struct RotateTokens : IKernel
 {
     public float* X, Y, Table;
@@ -53,7 +55,8 @@ internal unsafe struct RotateTokens : IKernel
                 for (nint i = 0; i < Pairs; i += n)
                 {
                     nint lanes = Math.Min(n, Pairs - i);
-                    V a = Load<V>(x + i, lanes), b = Load<V>(x + Pairs + i, lanes), c = Load<V>(cos + i, lanes), s = Load<V>(sin + i, lanes) * sign;
+                    V a = Load<V>(x + i, lanes), b = Load<V>(x + Pairs + i, lanes), c = Load<V>(cos + i, lanes),
+                        s = Load<V>(sin + i, lanes) * sign;
                     V first = a * c - b * s, second = b * c + a * s;
                     Store(Add ? first + Load<V>(y + i, lanes) : first, y + i, lanes);
                     Store(Add ? second + Load<V>(y + Pairs + i, lanes) : second, y + Pairs + i, lanes);

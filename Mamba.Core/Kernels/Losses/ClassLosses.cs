@@ -5,8 +5,10 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// What losses of classes have in common: rows of logits, or of log-probabilities, and a class for each; -1 for a row that does not count. With l the
-/// negative log-probability of the class and w its weight, a row costs w (1 - e^-l)^Gamma l, or, smoothed, (1 - s) w l + s / C times the same over all classes.
+/// What losses of classes have in common: rows of logits, or of log-probabilities, and a class for each; -1 for a row that does not count.
+/// With l the
+/// negative log-probability of the class and w its weight, a row costs w (1 - e^-l)^Gamma l, or, smoothed, (1 - s) w l + s / C times the
+/// same over all classes.
 /// </summary>
 internal unsafe struct ClassRows
 {
@@ -93,7 +95,8 @@ internal unsafe struct ClassLossForward : IKernel
         for (nint i = 0; i < columns; i += n) largest = Max(largest, Load(x + i, Math.Min(n, columns - i), lowest));
         float max = MaxLane(largest);
         V shift = Broadcast<V>(max);
-        for (nint i = 0; i < columns; i += n) sum += VecMath.Exp2((Load(x + i, Math.Min(n, columns - i), lowest) - shift) * scale); // past the end nothing is added
+        // past the end nothing is added
+        for (nint i = 0; i < columns; i += n) sum += VecMath.Exp2((Load(x + i, Math.Min(n, columns - i), lowest) - shift) * scale);
         return max * (scaleLog2E / VecMath.Log2E) + MathF.Log(Sum(sum));
     }
 
@@ -106,7 +109,8 @@ internal unsafe struct ClassLossForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= g ((a + s W / C) p - s w / C - a [class]), g being Factor dy, W the sum of the weights and a (1 - s) w, or what the focal loss makes of it. p is
+/// dx (+)= g ((a + s W / C) p - s w / C - a [class]), g being Factor dy, W the sum of the weights and a (1 - s) w, or what the focal loss
+/// makes of it. p is
 /// computed again. Of log-probabilities only the class's own has a gradient.
 /// </summary>
 internal unsafe struct ClassLossGradient : IKernel
@@ -159,7 +163,8 @@ internal unsafe struct ClassLossGradient : IKernel
 }
 
 /// <summary>
-/// T^2 KL(softmax(teacher / T) || softmax(student / T)) of each row (Hinton et al. 2015), and the sum for each chunk of <see cref="ClassRows.Grain"/> rows.
+/// T^2 KL(softmax(teacher / T) || softmax(student / T)) of each row (Hinton et al. 2015), and the sum for each chunk of <see
+/// cref="ClassRows.Grain"/> rows.
 /// </summary>
 internal unsafe struct DistillationForward : IKernel
 {
@@ -184,7 +189,8 @@ internal unsafe struct DistillationForward : IKernel
         for (nint row = begin; row < end; row++)
         {
             float* s = Student + row * Columns, t = Teacher + row * Columns;
-            float logS = ClassLossForward.LogSumExp<V>(s, Columns, VecMath.Log2E * inverse), logT = ClassLossForward.LogSumExp<V>(t, Columns, VecMath.Log2E * inverse);
+            float logS = ClassLossForward.LogSumExp<V>(s, Columns, VecMath.Log2E * inverse),
+                logT = ClassLossForward.LogSumExp<V>(t, Columns, VecMath.Log2E * inverse);
             (LogSums[2 * row], LogSums[2 * row + 1]) = (logS, logT);
             double loss = 0;
             for (nint c = 0; c < Columns; c++)

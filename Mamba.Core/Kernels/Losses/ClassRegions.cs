@@ -6,7 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// For each class of each chunk of an image: the sums of p t, of p and of t over its pixels, t being 1 where the pixel has the class. Pixels of class -1
+/// For each class of each chunk of an image: the sums of p t, of p and of t over its pixels, t being 1 where the pixel has the class.
+/// Pixels of class -1
 /// do not count.
 /// </summary>
 internal unsafe struct ClassRegionSums : IKernel
@@ -83,8 +84,10 @@ internal unsafe struct ClassRegionGradient : IKernel
 }
 
 /// <summary>
-/// Lovász's extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1): the errors of its pixels in falling order, each times the growth of
-/// the Jaccard loss where its pixel joins the wrong ones. One item is a class of an image; it gets its loss and, for each pixel, the gradient.
+/// Lovász's extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1): the errors of its pixels in falling order, each
+/// times the growth of
+/// the Jaccard loss where its pixel joins the wrong ones. One item is a class of an image; it gets its loss and, for each pixel, the
+/// gradient.
 /// </summary>
 internal unsafe struct LovaszClasses : IKernel
 {
@@ -120,7 +123,8 @@ internal unsafe struct LovaszClasses : IKernel
 
     private readonly double OfClass(nint image, nint column, float share, float* errors, int* indices)
     {
-        float* x = X + image * PerImage * Columns + column, target = Target + image * PerImage, gradient = Gradient + image * PerImage * Columns + column;
+        float* x = X + image * PerImage * Columns + column, target = Target + image * PerImage, gradient = Gradient
+            + image * PerImage * Columns + column;
         int count = 0;
         double positives = 0;
         for (nint i = 0; i < PerImage; i++)

@@ -41,7 +41,9 @@ internal readonly struct AbsoluteError : IElementLoss
     }
 }
 
-/// <summary>Slope / 2 / Knee (x - t)^2 up to a distance of Knee, Slope (|x - t| - Knee / 2) beyond: Huber's loss, and the smooth L1 loss.</summary>
+/// <summary>
+/// Slope / 2 / Knee (x - t)^2 up to a distance of Knee, Slope (|x - t| - Knee / 2) beyond: Huber's loss, and the smooth L1 loss.
+/// </summary>
 internal readonly struct HuberError(float knee, float slope) : IElementLoss
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -77,7 +79,9 @@ internal readonly struct WeightedLogistic(float positive) : IElementLoss
     }
 }
 
-/// <summary>alpha_t q^Gamma times the binary cross-entropy, where q is the probability that is wrong (Lin et al. 2017, equation 5).</summary>
+/// <summary>
+/// alpha_t q^Gamma times the binary cross-entropy, where q is the probability that is wrong (Lin et al. 2017, equation 5).
+/// </summary>
 internal readonly struct FocalLogistic(float alpha, float gamma) : IElementLoss
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

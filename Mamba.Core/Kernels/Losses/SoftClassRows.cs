@@ -4,7 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// Cross-entropies of rows with target distributions q = w ((1 - s) target + s / C): -sum(q log p). In place of log p, each row gets its gradient,
+/// Cross-entropies of rows with target distributions q = w ((1 - s) target + s / C): -sum(q log p). In place of log p, each row gets its
+/// gradient,
 /// (sum(q) p - q) / Divisor.
 /// </summary>
 internal unsafe struct SoftClassRows : IKernel

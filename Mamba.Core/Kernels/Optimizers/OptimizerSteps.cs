@@ -38,7 +38,8 @@ internal unsafe struct AdamStep : IKernel
 }
 
 /// <summary>
-/// One step of stochastic gradient descent with momentum: g += decay w, v = momentum v + g, w -= rate v; Nesterov's: w -= rate (g + momentum v).
+/// One step of stochastic gradient descent with momentum: g += decay w, v = momentum v + g, w -= rate v; Nesterov's: w -= rate (g +
+/// momentum v).
 /// </summary>
 internal unsafe struct SgdStep : IKernel
 {
@@ -54,7 +55,8 @@ internal unsafe struct SgdStep : IKernel
         for (nint i = begin; i < end; i += n)
         {
             nint lanes = Math.Min(n, end - i);
-            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale), v = Fma(momentum, Load<V>(Velocity + i, lanes), g);
+            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale),
+                v = Fma(momentum, Load<V>(Velocity + i, lanes), g);
             Store(v, Velocity + i, lanes);
             Store(Fma(rate, Nesterov ? Fma(momentum, v, g) : v, w), Weight + i, lanes);
         }
@@ -62,7 +64,8 @@ internal unsafe struct SgdStep : IKernel
 }
 
 /// <summary>
-/// One step of RMSprop: s = a s + (1 - a) g^2 and, if centered, m = a m + (1 - a) g; d = g / (sqrt(s - m^2) + eps); v = momentum v + d; w -= rate v.
+/// One step of RMSprop: s = a s + (1 - a) g^2 and, if centered, m = a m + (1 - a) g; d = g / (sqrt(s - m^2) + eps); v = momentum v + d; w
+/// -= rate v.
 /// </summary>
 internal unsafe struct RmsPropStep : IKernel
 {
@@ -115,7 +118,8 @@ internal unsafe struct AdagradStep : IKernel
         for (nint i = begin; i < end; i += n)
         {
             nint lanes = Math.Min(n, end - i);
-            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale), s = Fma(g, g, Load<V>(Squares + i, lanes));
+            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale),
+                s = Fma(g, g, Load<V>(Squares + i, lanes));
             Store(s, Squares + i, lanes);
             Store(Fma(rate, g / (Sqrt(s) + eps), w), Weight + i, lanes);
         }

@@ -5,7 +5,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// Where the matrices of a batch lie: the leading dimensions of a product, with the floats from one index to the next in A, B and C. A stride of 0
+/// Where the matrices of a batch lie: the leading dimensions of a product, with the floats from one index to the next in A, B and C. A
+/// stride of 0
 /// repeats a matrix. Dimensions in which C repeats come last: their products are added up.
 /// </summary>
 internal struct BatchWalk
@@ -23,7 +24,9 @@ internal struct BatchWalk
     {
     }
 
-    /// <summary>The walk over the broadcast of leading dimensions, the operands' counted from the last; those of C may repeat, too.</summary>
+    /// <summary>
+    /// The walk over the broadcast of leading dimensions, the operands' counted from the last; those of C may repeat, too.
+    /// </summary>
     public static BatchWalk Of(ReadOnlySpan<int> all, Operand a, Operand b, Operand c)
     {
         BatchWalk walk = new();
@@ -58,7 +61,8 @@ internal struct BatchWalk
     {
         private readonly ReadOnlySpan<int> _extents = extents;
 
-        public bool Repeats(ReadOnlySpan<int> all, int dimension) => Own(all, dimension) is var own && (own < 0 || _extents[own] != all[dimension]);
+        public bool Repeats(ReadOnlySpan<int> all, int dimension) => Own(all, dimension) is var own
+            && (own < 0 || _extents[own] != all[dimension]);
 
         public nint Stride(ReadOnlySpan<int> all, int dimension)
         {
@@ -79,7 +83,8 @@ internal struct BatchWalk
 }
 
 /// <summary>
-/// C_t (+)= the sum over its products of A_i B_i, for each matrix of a batch. One item is a block of rows of one C_t, on one thread: a batch of small
+/// C_t (+)= the sum over its products of A_i B_i, for each matrix of a batch. One item is a block of rows of one C_t, on one thread: a
+/// batch of small
 /// products has work for all threads where one of them has not.
 /// </summary>
 internal unsafe struct BatchedProduct : IKernel
@@ -142,6 +147,7 @@ internal unsafe struct BatchedProduct : IKernel
 
     private static void Clear(float* c, nint count)
     {
-        for (nint done = 0; done < count; done += int.MaxValue) new Span<float>(c + done, (int)Math.Min(int.MaxValue, count - done)).Clear();
+        for (nint done = 0; done < count; done += int.MaxValue) new Span<float>(c + done,
+            (int)Math.Min(int.MaxValue, count - done)).Clear();
     }
 }

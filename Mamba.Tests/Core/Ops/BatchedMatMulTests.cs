@@ -8,10 +8,12 @@ namespace Mamba.Tests.Core;
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class BatchedMatMulTests(VectorWidth width)
 {
-    // a, b: repeated on either side, on both, in the middle; one matrix for all; more rows than a block; an inner dimension that goes product by product.
+    // a, b: repeated on either side, on both, in the middle; one matrix for all; more rows than a block; an inner dimension that goes
+    // product by product.
     private static readonly int[][][] s_shapes =
     [
-        [[2, 1, 5, 7], [3, 7, 4]], [[3, 5, 7], [2, 1, 7, 4]], [[2, 1, 3, 3, 5], [1, 4, 1, 5, 2]], [[2, 3, 4, 6], [6, 5]], [[4, 6], [2, 3, 6, 5]],
+        [[2, 1, 5, 7], [3, 7, 4]], [[3, 5, 7], [2, 1, 7, 4]], [[2, 1, 3, 3, 5], [1, 4, 1, 5, 2]], [[2, 3, 4, 6], [6, 5]],
+            [[4, 6], [2, 3, 6, 5]],
         [[3, 130, 9], [3, 9, 17]], [[2, 3, 1030], [2, 1030, 4]], [[1, 3, 4], [2, 4, 5]], [[2, 1, 1], [2, 1, 1]],
     ];
 
@@ -23,12 +25,14 @@ internal sealed class BatchedMatMulTests(VectorWidth width)
     {
         Tensor a = Numbers.Random(1, Stored(shapeA, transposeA)), b = Numbers.Random(2, Stored(shapeB, transposeB));
         OperatorCheck.Run(
-            width, i => Ops.MatMul(i[0], i[1], transposeA, transposeB), i => Naive(i[0], i[1], shapeA, shapeB, transposeA, transposeB), [a, b]);
+            width, i => Ops.MatMul(i[0], i[1], transposeA, transposeB), i => Naive(i[0], i[1], shapeA, shapeB, transposeA, transposeB),
+                [a, b]);
 
         static int[] Stored(int[] shape, bool transposed) => transposed ? [.. shape[..^2], shape[^1], shape[^2]] : shape;
     }
 
-    [TestCase(new[] { 7 }, new[] { 7 }, new int[0]), TestCase(new[] { 3, 4, 6 }, new[] { 6 }, new[] { 3, 4 }), TestCase(new[] { 6 }, new[] { 2, 6, 3 }, new[] { 2, 3 })]
+    [TestCase(new[] { 7 }, new[] { 7 }, new int[0]), TestCase(new[] { 3, 4, 6 }, new[] { 6 }, new[] { 3, 4 }),
+        TestCase(new[] { 6 }, new[] { 2, 6, 3 }, new[] { 2, 3 })]
     [TestCase(new[] { 33 }, new[] { 33, 17 }, new[] { 17 }), TestCase(new[] { 1200 }, new[] { 1200 }, new int[0])]
     public void Vectors_lose_their_dimension(int[] shapeA, int[] shapeB, int[] result)
     {
@@ -36,12 +40,14 @@ internal sealed class BatchedMatMulTests(VectorWidth width)
         Tensor a = Numbers.Random(1, shapeA), b = Numbers.Random(2, shapeB);
         Assert.That(Ops.MatMul(a, b).Shape, Is.EqualTo(new Shape(result)));
         int[] matrixA = shapeA.Length == 1 ? [1, shapeA[0]] : shapeA, matrixB = shapeB.Length == 1 ? [shapeB[0], 1] : shapeB;
-        OperatorCheck.Run(width, i => Ops.MatMul(i[0], i[1], transposeA: shapeA.Length == 1), i => Naive(i[0], i[1], matrixA, matrixB, false, false), [a, b]);
+        OperatorCheck.Run(width, i => Ops.MatMul(i[0], i[1], transposeA: shapeA.Length == 1), i =>
+            Naive(i[0], i[1], matrixA, matrixB, false, false), [a, b]);
     }
 
     [Test]
     public void A_batch_with_itself() => OperatorCheck.Run(
-        width, i => Ops.MatMul(i[0], i[0], transposeB: true), i => Naive(i[0], i[0], [3, 4, 5], [3, 5, 4], false, true), [Numbers.Random(1, 3, 4, 5)]);
+        width, i => Ops.MatMul(i[0], i[0], transposeB: true), i => Naive(i[0], i[0], [3, 4, 5], [3, 5, 4], false, true),
+            [Numbers.Random(1, 3, 4, 5)]);
 
     [Test]
     public void A_vector_with_itself() =>

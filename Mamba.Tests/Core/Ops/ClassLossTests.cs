@@ -24,7 +24,8 @@ internal sealed class ClassLossTests(VectorWidth width)
         {
             Tensor logits = Numbers.Uniform(1, -4f, 4f, shape), weight = Numbers.Uniform(2, 0.5f, 2f, classes);
             OperatorCheck.Run(
-                width, i => Ops.CrossEntropy(i[0], target, Options(i, smoothing)), i => Rows(i[0], target, weighted ? i[1] : null, classes, smoothing, reduction),
+                width, i => Ops.CrossEntropy(i[0], target, Options(i, smoothing)), i =>
+                    Rows(i[0], target, weighted ? i[1] : null, classes, smoothing, reduction),
                 weighted ? [logits, weight] : [logits], 1e-5, 1);
         }
 
@@ -36,12 +37,14 @@ internal sealed class ClassLossTests(VectorWidth width)
     public void Soft_targets_are_distributions(int[] shape, Reduction reduction, bool weighted)
     {
         int classes = shape[^1], rows = shape.Aggregate(1, (a, b) => a * b) / classes;
-        Tensor logits = Numbers.Uniform(1, -4f, 4f, shape), target = Numbers.Uniform(3, 0f, 1f, shape), weight = Numbers.Uniform(2, 0.5f, 2f, classes);
+        Tensor logits = Numbers.Uniform(1, -4f, 4f, shape), target = Numbers.Uniform(3, 0f, 1f, shape),
+            weight = Numbers.Uniform(2, 0.5f, 2f, classes);
         CrossEntropyOptions options = new() { Weight = weighted ? weight : null, LabelSmoothing = 0.2f, Reduction = reduction };
         OperatorCheck.Run(width, i => Ops.CrossEntropy(i[0], i[1], options), i =>
         {
             double[] p = Naive.Softmax(i[0], classes), loss = new double[rows];
-            for (int e = 0; e < p.Length; e++) loss[e / classes] -= (weighted ? weight.Span[e % classes] : 1) * (0.8f * i[1][e] + 0.2f / classes) * Math.Log(p[e]);
+            for (int e = 0; e < p.Length; e++) loss[e / classes] -= (weighted ? weight.Span[e % classes] : 1) * (0.8f * i[1][e]
+                + 0.2f / classes) * Math.Log(p[e]);
             return reduction == Reduction.None ? loss : [reduction == Reduction.Mean ? loss.Average() : loss.Sum()];
         }, [logits, target], 1e-5, 1);
     }
@@ -55,7 +58,8 @@ internal sealed class ClassLossTests(VectorWidth width)
         OperatorCheck.Run(
             width, i => Ops.NllLoss(i[0], target, weighted ? weight : null, -1, reduction),
             i => Reduce(
-                target.Select((t, r) => t < 0 ? (0, 0) : (Weight(t) * -i[0][r * classes + t], Weight(t))), reduction), [Numbers.Uniform(1, -4f, 0f, shape)]);
+                target.Select((t, r) => t < 0 ? (0, 0) : (Weight(t) * -i[0][r * classes + t], Weight(t))), reduction),
+                    [Numbers.Uniform(1, -4f, 0f, shape)]);
 
         double Weight(int t) => weighted ? weight.Span[t] : 1;
     }
@@ -71,7 +75,8 @@ internal sealed class ClassLossTests(VectorWidth width)
             {
                 double[] p = Naive.Softmax(i[0], classes);
                 return Reduce(target.Select((t, r) => t == 255 ? (0, 0) : (
-                    (weighted ? weight.Span[t] : 1) * Math.Pow(1 - p[r * classes + t], gamma) * -Math.Log(p[r * classes + t]), 1.0)), reduction);
+                    (weighted ? weight.Span[t] : 1) * Math.Pow(1 - p[r * classes + t], gamma) * -Math.Log(p[r * classes + t]), 1.0)),
+                        reduction);
             }, [Numbers.Uniform(1, -3f, 3f, shape)]);
     }
 
@@ -85,7 +90,8 @@ internal sealed class ClassLossTests(VectorWidth width)
                 OperatorCheck.Run(width, i => Ops.Distillation(i[0], i[1], temperature, reduction), i =>
                 {
                     double[] p = Naive.Softmax(Array.ConvertAll(i[0], x => x / temperature), classes);
-                    double[] q = Naive.Softmax(Array.ConvertAll(i[1], x => x / temperature), classes), loss = new double[p.Length / classes];
+                    double[] q = Naive.Softmax(Array.ConvertAll(i[1], x => x / temperature), classes),
+                        loss = new double[p.Length / classes];
                     for (int e = 0; e < p.Length; e++) loss[e / classes] += temperature * temperature * q[e] * Math.Log(q[e] / p[e]);
                     return reduction == Reduction.None ? loss : [reduction == Reduction.Mean ? loss.Average() : loss.Sum()];
                 }, [Numbers.Uniform(1, -4f, 4f, shape), Numbers.Uniform(2, -4f, 4f, shape)], 1e-5, 1);
@@ -105,7 +111,8 @@ internal sealed class ClassLossTests(VectorWidth width)
             {
                 double[] p = Naive.Softmax(i[0], classes);
                 int pixels = target.Length / images;
-                double[] ratios = [.. from image in Enumerable.Range(0, images) from c in Enumerable.Range(0, classes) where c > 0 || background select Ratio(image, c)];
+                double[] ratios = [.. from image in Enumerable.Range(0, images) from c in Enumerable.Range(0, classes) where c > 0
+                    || background select Ratio(image, c)];
                 return [1 - ratios.Average()];
 
                 double Ratio(int image, int c)
@@ -207,7 +214,8 @@ internal sealed class ClassLossTests(VectorWidth width)
         Assert.That(() => Ops.NllLoss(x, [0, 3]), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Ops.FocalLoss(x, [0, int.MinValue]), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Ops.FocalLoss(x, [0, 1], gamma: -1f), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => Ops.CrossEntropy(x, [0, 1], new CrossEntropyOptions { LabelSmoothing = float.NaN }), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Ops.CrossEntropy(x, [0, 1], new CrossEntropyOptions { LabelSmoothing = float.NaN }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Ops.Distillation(x, x, 0f), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Ops.LovaszHinge(x, Tensor.Full(0.5f, 2, 3)), Throws.ArgumentException);
     }
@@ -223,7 +231,8 @@ internal sealed class ClassLossTests(VectorWidth width)
     {
         double[] p = Naive.Softmax(x, classes);
         return Reduce(target.Select((t, r) => t == 255 ? (0, 0) : (
-            Enumerable.Range(0, classes).Sum(c => (weight?[c] ?? 1) * -Math.Log(p[r * classes + c]) * ((c == t ? 1 - smoothing : 0) + smoothing / classes)),
+            Enumerable.Range(0, classes).Sum(c => (weight?[c] ?? 1) * -Math.Log(p[r * classes + c]) * ((c == t ? 1 - smoothing : 0)
+                + smoothing / classes)),
             weight?[t] ?? 1)), reduction);
     }
 
@@ -241,7 +250,8 @@ internal sealed class ClassLossTests(VectorWidth width)
         double loss = 0, before = 0;
         for (int k = 1; k <= sorted.Length; k++)
         {
-            double missed = sorted[k..].Count(p => p.Truth), union = sorted.Count(p => p.Truth) + sorted[..k].Count(p => !p.Truth), jaccard = 1 - missed / union;
+            double missed = sorted[k..].Count(p => p.Truth), union = sorted.Count(p => p.Truth) + sorted[..k].Count(p => !p.Truth),
+                jaccard = 1 - missed / union;
             loss += sorted[k - 1].Error * (jaccard - before);
             before = jaccard;
         }

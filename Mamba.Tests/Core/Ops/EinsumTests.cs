@@ -7,14 +7,18 @@ namespace Mamba.Tests.Core;
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class EinsumTests(VectorWidth width)
 {
-    // Batch, free, inner and lone letters in all places, the second operand in both orders, and results in another order than the product's.
-    [TestCase("ij,jk->ik"), TestCase("ij,kj->ki"), TestCase("bhid,bhjd->bhij"), TestCase("bhij,bhjd->bhid"), TestCase("bln,blp->bpn"), TestCase("bi,bj->bij")]
-    [TestCase("ij,jk->i"), TestCase("ij,jk->"), TestCase("ij,kl->jk"), TestCase("i,i->"), TestCase("ibj,jkb->kbi"), TestCase(" a b , b c -> c a "), TestCase("i,j->ji")]
+    // Batch, free, inner and lone letters in all places, the second operand in both orders, and results in another order than the
+    // product's.
+    [TestCase("ij,jk->ik"), TestCase("ij,kj->ki"), TestCase("bhid,bhjd->bhij"), TestCase("bhij,bhjd->bhid"), TestCase("bln,blp->bpn"),
+        TestCase("bi,bj->bij")]
+    [TestCase("ij,jk->i"), TestCase("ij,jk->"), TestCase("ij,kl->jk"), TestCase("i,i->"), TestCase("ibj,jkb->kbi"),
+        TestCase(" a b , b c -> c a "), TestCase("i,j->ji")]
     public void Two_operands(string equation)
     {
         string[] terms = equation.Replace(" ", "").Replace("->", ",").Split(',');
         OperatorCheck.Run(
-            width, x => Ops.Einsum(equation, x[0], x[1]), x => Naive(terms, x), [Numbers.Random(1, Extents(terms[0])), Numbers.Random(2, Extents(terms[1]))]);
+            width, x => Ops.Einsum(equation, x[0], x[1]), x => Naive(terms, x),
+                [Numbers.Random(1, Extents(terms[0])), Numbers.Random(2, Extents(terms[1]))]);
     }
 
     [TestCase("ij->ji"), TestCase("ij->j"), TestCase("ijk->"), TestCase("bij->bij"), TestCase("bijc->cb")]
@@ -26,7 +30,8 @@ internal sealed class EinsumTests(VectorWidth width)
 
     [Test]
     public void A_tensor_with_itself() =>
-        OperatorCheck.Run(width, x => Ops.Einsum("ij,kj->ik", x[0], x[0]), x => Naive(["ij", "kj", "ik"], [x[0], x[0]], k: 'i'), [Numbers.Random(1, Extents("ij"))]);
+        OperatorCheck.Run(width, x => Ops.Einsum("ij,kj->ik", x[0], x[0]), x => Naive(["ij", "kj", "ik"], [x[0], x[0]], k: 'i'),
+            [Numbers.Random(1, Extents("ij"))]);
 
     [Test]
     public void Empty_sums_are_zero()
@@ -41,7 +46,8 @@ internal sealed class EinsumTests(VectorWidth width)
     public void Bad_equations_and_shapes_are_refused()
     {
         Tensor a = Tensor.Zeros(2, 3), b = Tensor.Zeros(3, 4);
-        foreach (string bad in new[] { "ij,jk", "ij->ij", "ij,jk,kl->il", "ii,jk->jk", "i1,jk->k", "ij,jk->il", "ij,jk->ii", "ij,jk->i->k", "" })
+        foreach (string bad in new[] { "ij,jk", "ij->ij", "ij,jk,kl->il", "ii,jk->jk", "i1,jk->k", "ij,jk->il", "ij,jk->ii", "ij,jk->i->k",
+            "" })
             Assert.That(() => Ops.Einsum(bad, a, b), Throws.ArgumentException.And.Not.TypeOf<ShapeException>(), bad);
         OperatorCheck.Refuses("Einsum", () => Ops.Einsum("ij,kj->ik", a, b));
         OperatorCheck.Refuses("Einsum", () => Ops.Einsum("ijk,jk->ik", a, b));

@@ -16,12 +16,14 @@ internal sealed class ElementLossTests(VectorWidth width)
         ("mse", Ops.MeanSquaredError, (x, t) => (x - t) * (x - t)),
         ("l1", Ops.L1Loss, (x, t) => Math.Abs(x - t)),
         ("smooth l1", (x, t, r) => Ops.SmoothL1Loss(x, t, 0.5f, r), (x, t) => Math.Abs(x - t) is var d && d < 0.5 ? d * d : d - 0.25),
-        ("huber", (x, t, r) => Ops.HuberLoss(x, t, 0.7f, r), (x, t) => Math.Abs(x - t) is var d && d < 0.7f ? 0.5 * d * d : 0.7f * (d - 0.35f)),
+        ("huber", (x, t, r) => Ops.HuberLoss(x, t, 0.7f, r), (x, t) => Math.Abs(x - t) is var d && d < 0.7f ? 0.5 * d * d
+            : 0.7f * (d - 0.35f)),
     ];
 
     private static readonly (string Name, Func<Tensor, Tensor, Reduction, Tensor> Op, Func<double, double, double> Naive)[] s_binary =
     [
-        ("weighted", (x, t, r) => Ops.BinaryCrossEntropyWithLogits(x, t, 3f, r), (x, t) => -3 * t * Math.Log(Sigmoid(x)) - (1 - t) * Math.Log(Sigmoid(-x))),
+        ("weighted", (x, t, r) => Ops.BinaryCrossEntropyWithLogits(x, t, 3f, r), (x, t) =>
+            -3 * t * Math.Log(Sigmoid(x)) - (1 - t) * Math.Log(Sigmoid(-x))),
         ("focal", (x, t, r) => Ops.FocalLoss(x, t, 0.25f, 2f, r), (x, t) => Focal(x, t, 0.25, 2)),
         ("focal without alpha", (x, t, r) => Ops.FocalLoss(x, t, -1f, 1.5f, r), (x, t) => Focal(x, t, -1, 1.5)),
         ("focal with gamma 0", (x, t, r) => Ops.FocalLoss(x, t, 0.3f, 0f, r), (x, t) => Focal(x, t, 0.3f, 0)),
@@ -37,7 +39,8 @@ internal sealed class ElementLossTests(VectorWidth width)
     {
         (string _, Func<Tensor, Tensor, Reduction, Tensor> op, Func<double, double, double> naive) = s_regression[which];
         OperatorCheck.Run(
-            width, i => op(i[0], i[1], reduction), i => Reduce(i[0].Zip(i[1], naive), reduction), [Numbers.Random(1, shape), Numbers.Random(2, shape)]);
+            width, i => op(i[0], i[1], reduction), i => Reduce(i[0].Zip(i[1], naive), reduction),
+                [Numbers.Random(1, shape), Numbers.Random(2, shape)]);
     }
 
     [TestCaseSource(nameof(Binaries))]
@@ -49,7 +52,8 @@ internal sealed class ElementLossTests(VectorWidth width)
             Tensor target = Numbers.Uniform(2, 0f, 1f, shape);
             if (!soft) foreach (ref float t in target.Span) t = t > 0.6f ? 1f : 0f;
             OperatorCheck.Run(
-                width, i => op(i[0], i[1], reduction), i => Reduce(i[0].Zip(i[1], naive), reduction), [Numbers.Uniform(1, -4f, 4f, shape), target], 1e-5, 1);
+                width, i => op(i[0], i[1], reduction), i => Reduce(i[0].Zip(i[1], naive), reduction),
+                    [Numbers.Uniform(1, -4f, 4f, shape), target], 1e-5, 1);
         }
     }
 
@@ -86,8 +90,10 @@ internal sealed class ElementLossTests(VectorWidth width)
         }
         Tensor far = Tensor.From([float.PositiveInfinity, 200f, -200f], 3), truth = Tensor.From([0f, 0f, 1f], 3);
         Assert.That(Ops.L1Loss(far, truth, Reduction.None).Span.ToArray(), Is.EqualTo(new[] { float.PositiveInfinity, 200f, 201f }));
-        Assert.That(Ops.FocalLoss(far.Reshape(3).Rows(1, 2), truth.Rows(1, 2), -1f, 2f, Reduction.None).Span.ToArray(), Is.EqualTo(new[] { 200f, 200f }).Within(1e-3));
-        Assert.That(Ops.SmoothL1Loss(far, truth, 0f, Reduction.None).Span.ToArray(), Is.EqualTo(new[] { float.PositiveInfinity, 200f, 201f }));
+        Assert.That(Ops.FocalLoss(far.Reshape(3).Rows(1, 2), truth.Rows(1, 2), -1f, 2f, Reduction.None).Span.ToArray(),
+            Is.EqualTo(new[] { 200f, 200f }).Within(1e-3));
+        Assert.That(Ops.SmoothL1Loss(far, truth, 0f, Reduction.None).Span.ToArray(),
+            Is.EqualTo(new[] { float.PositiveInfinity, 200f, 201f }));
     }
 
     [Test]
@@ -111,7 +117,8 @@ internal sealed class ElementLossTests(VectorWidth width)
             OperatorCheck.Run(width, i => Ops.TverskyLoss(i[0], i[1], alpha, beta, smooth, gamma), i =>
             {
                 double[] p = Array.ConvertAll(i[0], Sigmoid);
-                double tp = p.Zip(i[1], (a, t) => a * t).Sum(), fp = p.Zip(i[1], (a, t) => a * (1 - t)).Sum(), fn = p.Zip(i[1], (a, t) => (1 - a) * t).Sum();
+                double tp = p.Zip(i[1], (a, t) => a * t).Sum(), fp = p.Zip(i[1], (a, t) => a * (1 - t)).Sum(),
+                    fn = p.Zip(i[1], (a, t) => (1 - a) * t).Sum();
                 return [Math.Pow(1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth), gamma)];
             }, [Numbers.Uniform(1, -4f, 4f, shape), target], 1e-5, 1);
         }
@@ -136,7 +143,8 @@ internal sealed class ElementLossTests(VectorWidth width)
     }
 
     private static IEnumerable<TestCaseData> Cases(int losses) =>
-        from which in Enumerable.Range(0, losses) from shape in s_shapes from reduction in Enum.GetValues<Reduction>() select new TestCaseData(which, shape, reduction);
+        from which in Enumerable.Range(0,
+            losses) from shape in s_shapes from reduction in Enum.GetValues<Reduction>() select new TestCaseData(which, shape, reduction);
 
     private static double[] Reduce(IEnumerable<double> losses, Reduction reduction) => reduction switch
     {
@@ -150,6 +158,7 @@ internal sealed class ElementLossTests(VectorWidth width)
     private static double Focal(double x, double t, double alpha, double gamma)
     {
         double p = Sigmoid(x), pt = p * t + (1 - p) * (1 - t);
-        return (alpha < 0 ? 1 : alpha * t + (1 - alpha) * (1 - t)) * Math.Pow(1 - pt, gamma) * -(t * Math.Log(p) + (1 - t) * Math.Log(1 - p));
+        return (alpha < 0 ? 1 : alpha * t + (1 - alpha) * (1 - t)) * Math.Pow(1 - pt, gamma) * -(t * Math.Log(p)
+            + (1 - t) * Math.Log(1 - p));
     }
 }

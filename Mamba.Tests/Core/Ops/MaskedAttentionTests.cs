@@ -8,11 +8,13 @@ namespace Mamba.Tests.Core;
 internal sealed class MaskedAttentionTests(VectorWidth width)
 {
     // One query; blocks of causal queries that end inside and at the length; more keys than queries, and fewer.
-    [TestCase(1, 1, 1, 1, 1), TestCase(2, 7, 7, 3, 2), TestCase(1, 64, 64, 1, 5), TestCase(1, 130, 130, 2, 3), TestCase(1, 5, 9, 2, 3), TestCase(2, 70, 4, 1, 3)]
+    [TestCase(1, 1, 1, 1, 1), TestCase(2, 7, 7, 3, 2), TestCase(1, 64, 64, 1, 5), TestCase(1, 130, 130, 2, 3), TestCase(1, 5, 9, 2, 3),
+        TestCase(2, 70, 4, 1, 3)]
     public void Causal_queries_see_no_later_key(int batch, int lq, int lk, int heads, int dh) => OperatorCheck.Run(
         width, i => Ops.Attention(i[0], i[1], i[2], heads, AttentionOptions.CausalMask),
         i => Naive(i[0], i[1], i[2], batch, lq, lk, heads, dh, dh + 1, 1 / Math.Sqrt(dh), true, null, []),
-        [Numbers.Random(1, batch, lq, heads * dh), Numbers.Random(2, batch, lk, heads * dh), Numbers.Random(3, batch, lk, heads * (dh + 1))]);
+        [Numbers.Random(1, batch, lq, heads * dh), Numbers.Random(2, batch, lk, heads * dh),
+            Numbers.Random(3, batch, lk, heads * (dh + 1))]);
 
     [TestCase(2, 5, 2, 3), TestCase(1, 130, 1, 4)]
     public void Causal_self_attention(int batch, int length, int heads, int dh) => OperatorCheck.Run(
@@ -24,22 +26,28 @@ internal sealed class MaskedAttentionTests(VectorWidth width)
         },
         [Numbers.Random(1, batch, length, 3 * heads * dh)]);
 
-    [TestCase(new[] { 7, 5 }, false), TestCase(new[] { 2, 7, 5 }, false), TestCase(new[] { 3, 2, 7, 5 }, false), TestCase(new[] { 3, 1, 1, 5 }, false)]
+    [TestCase(new[] { 7, 5 }, false), TestCase(new[] { 2, 7, 5 }, false), TestCase(new[] { 3, 2, 7, 5 }, false),
+        TestCase(new[] { 3, 1, 1, 5 }, false)]
     [TestCase(new[] { 7, 1 }, false), TestCase(new int[0], false), TestCase(new[] { 7, 5 }, true), TestCase(new[] { 3, 1, 7, 1 }, true)]
     public void Masks_are_added_and_differentiated(int[] shape, bool causal)
     {
         const int B = 3, Lq = 7, Lk = 5, Heads = 2, Dh = 3;
+        // One number for all keys changes no weight: its gradient is 0 but for rounding, which cannot be compared relative to itself.
+        int[] frozen = shape is [.., > 1] ? [] : [3];
         AttentionOptions options = new() { Causal = causal, Scale = 0.7f };
         OperatorCheck.Run(
             width, i => Ops.Attention(i[0], i[1], i[2], Heads, options, i[3]),
             i => Naive(i[0], i[1], i[2], B, Lq, Lk, Heads, Dh, Dh, 0.7f, causal, i[3], shape),
-            [Numbers.Random(1, B, Lq, Heads * Dh), Numbers.Random(2, B, Lk, Heads * Dh), Numbers.Random(3, B, Lk, Heads * Dh), Numbers.Random(4, shape)]);
+            [Numbers.Random(1, B, Lq, Heads * Dh), Numbers.Random(2, B, Lk, Heads * Dh), Numbers.Random(3, B, Lk, Heads * Dh),
+                Numbers.Random(4, shape)],
+            1e-5, frozen);
     }
 
     [TestCase(0f), TestCase(-1.5f)]
     public void Any_scale_is_taken(float scale) => OperatorCheck.Run(
         width, i => Ops.Attention(i[0], i[1], i[2], 1, new AttentionOptions { Scale = scale }),
-        i => Naive(i[0], i[1], i[2], 1, 4, 6, 1, 3, 3, scale, false, null, []), [Numbers.Random(1, 1, 4, 3), Numbers.Random(2, 1, 6, 3), Numbers.Random(3, 1, 6, 3)]);
+        i => Naive(i[0], i[1], i[2], 1, 4, 6, 1, 3, 3, scale, false, null, []),
+            [Numbers.Random(1, 1, 4, 3), Numbers.Random(2, 1, 6, 3), Numbers.Random(3, 1, 6, 3)]);
 
     [Test]
     public void What_a_mask_shuts_out_counts_nothing()
@@ -94,7 +102,8 @@ internal sealed class MaskedAttentionTests(VectorWidth width)
     public void No_queries_give_no_results()
     {
         using IDisposable _ = Isa.Use(width);
-        Assert.That(Ops.Attention(Tensor.Zeros(2, 0, 4), Tensor.Zeros(2, 3, 4), Tensor.Zeros(2, 3, 4), 2, AttentionOptions.CausalMask).Shape, Is.EqualTo(new Shape(2, 0, 4)));
+        Assert.That(Ops.Attention(Tensor.Zeros(2, 0, 4), Tensor.Zeros(2, 3, 4), Tensor.Zeros(2, 3, 4), 2,
+            AttentionOptions.CausalMask).Shape, Is.EqualTo(new Shape(2, 0, 4)));
     }
 
     [Test]
@@ -108,7 +117,8 @@ internal sealed class MaskedAttentionTests(VectorWidth width)
     }
 
     private static double[] Naive(
-        double[] q, double[] k, double[] v, int batch, int lq, int lk, int heads, int dh, int dv, double scale, bool causal, double[]? mask, int[] maskShape)
+        double[] q, double[] k, double[] v, int batch, int lq, int lk, int heads, int dh, int dv, double scale, bool causal, double[]? mask,
+            int[] maskShape)
     {
         double[] y = new double[batch * lq * heads * dv];
         for (int b = 0; b < batch; b++)
@@ -119,12 +129,14 @@ internal sealed class MaskedAttentionTests(VectorWidth width)
                     double[] scores = new double[seen];
                     for (int j = 0; j < seen; j++)
                     {
-                        for (int d = 0; d < dh; d++) scores[j] += scale * q[((b * lq + i) * heads + h) * dh + d] * k[((b * lk + j) * heads + h) * dh + d];
+                        for (int d = 0; d < dh; d++) scores[j] += scale * q[((b * lq + i) * heads + h) * dh
+                            + d] * k[((b * lk + j) * heads + h) * dh + d];
                         scores[j] += mask is null ? 0 : mask[MaskAt(b, h, i, j)];
                     }
                     scores = Support.Naive.Softmax(scores, seen);
                     for (int j = 0; j < seen; j++)
-                        for (int d = 0; d < dv; d++) y[((b * lq + i) * heads + h) * dv + d] += scores[j] * v[((b * lk + j) * heads + h) * dv + d];
+                        for (int d = 0; d < dv; d++) y[((b * lq + i) * heads + h) * dv + d] += scores[j] * v[((b * lk + j) * heads + h) * dv
+                            + d];
                 }
         return y;
 

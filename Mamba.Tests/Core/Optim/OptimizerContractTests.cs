@@ -14,7 +14,8 @@ internal sealed class OptimizerContractTests
     public void A_frozen_parameter_stops_a_step_before_anything_changes()
     {
         ParameterStore store = new(3);
-        Tensor first = new Scope(store).Parameter("first", Init.Uniform(1), Count), frozen = new Scope(store).Parameter("frozen", Init.Uniform(1), Count);
+        Tensor first = new Scope(store).Parameter("first", Init.Uniform(1), Count),
+            frozen = new Scope(store).Parameter("frozen", Init.Uniform(1), Count);
         Adam adam = new(store.Parameters, 0.1);
         Fill(first, 1f);
         Fill(frozen, 1f);
@@ -96,7 +97,8 @@ internal sealed class OptimizerContractTests
         ParameterGroup slow = new() { LearningRateScale = 0.1, WeightDecay = 0.2 };
         Sgd sgd = new([("x.a", a), ("x.A_log", b), ("x.c", c)], 0.5, momentum: 0, weightDecay: 0.1)
         {
-            Groups = (name, _) => name.EndsWith("A_log", StringComparison.Ordinal) ? slow : name == "x.c" ? ParameterGroup.NoDecay : ParameterGroup.Default,
+            Groups = (name, _) => name.EndsWith("A_log", StringComparison.Ordinal) ? slow : name == "x.c" ? ParameterGroup.NoDecay
+                : ParameterGroup.Default,
         };
         sgd.LearningRate = 0.25; // as a schedule does
         sgd.Step();
@@ -117,10 +119,14 @@ internal sealed class OptimizerContractTests
     {
         ParameterStore store = new(1);
         _ = new MambaMixer(new Scope(store) / "mixer", new MambaConfig(8) { Bidirectional = true });
-        string[] exempt = [.. store.Parameters.Where(p => GroupRules.MambaWeightDecay(p.Name, p.Tensor) == ParameterGroup.NoDecay).Select(p => p.Name)];
+        string[] exempt = [.. store.Parameters.Where(p =>
+            GroupRules.MambaWeightDecay(p.Name, p.Tensor) == ParameterGroup.NoDecay).Select(p => p.Name)];
         string[] decaying = [.. store.Parameters.Select(p => p.Name).Except(exempt)];
-        Assert.That(exempt, Is.SupersetOf(new[] { "mixer.A_log", "mixer.D", "mixer.A_b_log", "mixer.D_b", "mixer.conv1d.bias", "mixer.dt_proj.bias" }));
-        Assert.That(decaying, Is.SupersetOf(new[] { "mixer.in_proj.weight", "mixer.conv1d.weight", "mixer.x_proj.weight", "mixer.dt_proj.weight", "mixer.out_proj.weight" }));
+        Assert.That(exempt, Is.SupersetOf(new[] { "mixer.A_log", "mixer.D", "mixer.A_b_log", "mixer.D_b", "mixer.conv1d.bias",
+            "mixer.dt_proj.bias" }));
+        Assert.That(decaying,
+            Is.SupersetOf(new[] { "mixer.in_proj.weight", "mixer.conv1d.weight", "mixer.x_proj.weight", "mixer.dt_proj.weight",
+            "mixer.out_proj.weight" }));
         Assert.That(GroupRules.MambaWeightDecay("norm.weight", Tensor.Zeros(4)), Is.SameAs(ParameterGroup.NoDecay));
         Assert.That(GroupRules.MambaWeightDecay("mixer.B_bias", Tensor.Zeros(4, 1, 8)), Is.SameAs(ParameterGroup.Default));
 

@@ -7,7 +7,8 @@ internal sealed class ScheduleTests
     [Test]
     public void Schedules_have_the_values_of_their_definitions()
     {
-        Assert.That(At(Schedules.MultiStep([8, 3], 0.2), 0, 2, 3, 7, 8, 100), Is.EqualTo(new[] { 1, 1, 0.2, 0.2, 0.04, 0.04 }).Within(1e-12));
+        Assert.That(At(Schedules.MultiStep([8, 3], 0.2), 0, 2, 3, 7, 8, 100),
+            Is.EqualTo(new[] { 1, 1, 0.2, 0.2, 0.04, 0.04 }).Within(1e-12));
         Assert.That(At(Schedules.Exponential(0.5), 0, 1, 3), Is.EqualTo(new[] { 1, 0.5, 0.125 }).Within(1e-12));
         Assert.That(At(Schedules.Linear(4, 0.2), 0, 2, 4, 9), Is.EqualTo(new[] { 0.2, 0.6, 1, 1 }).Within(1e-12));
         Assert.That(At(Schedules.Cosine(10, 0.1), 0, 5, 10, 15, 20, 30), Is.EqualTo(new[] { 1, 0.55, 0.1, 0.55, 1, 0.1 }).Within(1e-12));

@@ -78,7 +78,8 @@ internal sealed class UpdateRuleTests(VectorWidth width) : WidthFixture(width)
     public void A_run_that_resumes_takes_the_same_steps()
     {
         Tensor straight = Leaf(), resumed = Leaf();
-        RmsProp whole = new([("w", straight)], momentum: 0.5) { Centered = true }, first = new([("w", resumed)], momentum: 0.5) { Centered = true };
+        RmsProp whole = new([("w", straight)], momentum: 0.5) { Centered = true },
+            first = new([("w", resumed)], momentum: 0.5) { Centered = true };
         for (int t = 1; t <= 3; t++) Step(whole, straight, t);
         for (int t = 1; t <= 2; t++) Step(first, resumed, t);
         RmsProp second = new([("w", resumed)], momentum: 0.5) { Centered = true, Steps = first.Steps };
