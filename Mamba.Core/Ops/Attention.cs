@@ -177,8 +177,16 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty((int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth));
         Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRow) : null;
         Launch.Run(
-            new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights.Pointer, Mask = mask is { } m ? Strides(m)
-                : default },
+            new AttentionForward
+            {
+                Shape = s,
+                Q = q,
+                K = k,
+                V = v,
+                Y = y.Pointer,
+                P = weights.Pointer,
+                Mask = mask is { } m ? Strides(m) : default,
+            },
             s.Batch * s.Heads * s.QueryBlocks, 1);
         nint pairs = s.Causal ? Math.Min(s.Queries, s.Keys) is var square ? square * (square + 1) / 2 + (s.Queries - square) * square : 0
             : s.Queries * s.Keys;

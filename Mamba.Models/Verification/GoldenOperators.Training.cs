@@ -16,10 +16,20 @@ internal static partial class GoldenOperators
     private static readonly Dictionary<string, Func<GoldenCase, (string, Tensor)[], Optimizer>> s_optimizers = new()
     {
         ["adagrad"] = (c, p) => new Adagrad(p, Rate(c), weightDecay: Decay(c)) { Eps = c.Float("eps", 1e-10f) },
-        ["adam"] = (c, p) => new Adam(p, Rate(c), Decay(c)) { Beta1 = Beta(c, 0), Beta2 = Beta(c, 1), Eps = c.Float("eps", 1e-8f),
-            AmsGrad = c.Bool("amsgrad") },
-        ["adamw"] = (c, p) => new AdamW(p, Rate(c), Decay(c)) { Beta1 = Beta(c, 0), Beta2 = Beta(c, 1), Eps = c.Float("eps", 1e-8f),
-            AmsGrad = c.Bool("amsgrad") },
+        ["adam"] = (c, p) => new Adam(p, Rate(c), Decay(c))
+        {
+            Beta1 = Beta(c, 0),
+            Beta2 = Beta(c, 1),
+            Eps = c.Float("eps", 1e-8f),
+            AmsGrad = c.Bool("amsgrad"),
+        },
+        ["adamw"] = (c, p) => new AdamW(p, Rate(c), Decay(c))
+        {
+            Beta1 = Beta(c, 0),
+            Beta2 = Beta(c, 1),
+            Eps = c.Float("eps", 1e-8f),
+            AmsGrad = c.Bool("amsgrad"),
+        },
         ["rmsprop"] = (c, p) => new RmsProp(p, Rate(c), c.Float("momentum", 0f), Decay(c))
         {
             Smoothing = c.Float("alpha", 0.99f),

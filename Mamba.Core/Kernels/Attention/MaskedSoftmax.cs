@@ -58,8 +58,8 @@ internal static unsafe class MaskedSoftmax
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward<V>(in AttentionShape s, float* p, float* ds, float* dmask, nint first, nint queries) where V : unmanaged
     {
-        SoftmaxBackward softmax = new() { Y = p, Dy = ds, Dx = ds, Row = s.ScoreRow, Columns = s.Keys, Scale = dmask == null ? s.Scale
-            : 1f };
+        float scale = dmask == null ? s.Scale : 1f;
+        SoftmaxBackward softmax = new() { Y = p, Dy = ds, Dx = ds, Row = s.ScoreRow, Columns = s.Keys, Scale = scale };
         if (dmask == null && !s.Causal)
         {
             softmax.Run<V>(0, queries);

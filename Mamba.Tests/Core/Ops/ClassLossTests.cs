@@ -12,7 +12,9 @@ internal sealed class ClassLossTests(VectorWidth width)
     private static readonly int[][] s_shapes = [[1, 2], [2, 3, 4, 5], [300, 2], [7, 37]];
 
     public static IEnumerable<TestCaseData> Cases =>
-        from shape in s_shapes from reduction in Enum.GetValues<Reduction>() from weighted in new[] { false, true }
+        from shape in s_shapes
+        from reduction in Enum.GetValues<Reduction>()
+        from weighted in new[] { false, true }
         select new TestCaseData(shape, reduction, weighted);
 
     [TestCaseSource(nameof(Cases))]

@@ -143,8 +143,10 @@ internal sealed class ElementLossTests(VectorWidth width)
     }
 
     private static IEnumerable<TestCaseData> Cases(int losses) =>
-        from which in Enumerable.Range(0,
-            losses) from shape in s_shapes from reduction in Enum.GetValues<Reduction>() select new TestCaseData(which, shape, reduction);
+        from which in Enumerable.Range(0, losses)
+        from shape in s_shapes
+        from reduction in Enum.GetValues<Reduction>()
+        select new TestCaseData(which, shape, reduction);
 
     private static double[] Reduce(IEnumerable<double> losses, Reduction reduction) => reduction switch
     {

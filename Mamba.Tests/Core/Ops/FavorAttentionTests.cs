@@ -15,8 +15,13 @@ internal sealed class FavorAttentionTests(VectorWidth width)
         TestCase(1, 64, 64, 1, 3, 2, 4, true, true)]
     public void Features_stand_for_the_softmax(int batch, int lq, int lk, int heads, int dh, int dv, int features, bool relu, bool causal)
     {
-        FavorOptions options = new() { Kernel = relu ? FavorKernel.Relu : FavorKernel.Softmax, Causal = causal, Epsilon = relu ? 0.01f : 0f,
-            NormEpsilon = 0f };
+        FavorOptions options = new()
+        {
+            Kernel = relu ? FavorKernel.Relu : FavorKernel.Softmax,
+            Causal = causal,
+            Epsilon = relu ? 0.01f : 0f,
+            NormEpsilon = 0f,
+        };
         OperatorCheck.Run(
             width, i => Ops.FavorAttention(i[0], i[1], i[2], i[3], heads, options),
             i => Naive(i[0], i[1], i[2], i[3], batch, lq, lk, heads, dh, dv, features, options),
