@@ -12,6 +12,9 @@ public class AttentionBench : OperatorBench
         Cross("segformer stage 1", 3136, 49, 1, 64),
         Cross("segformer stage 3", 196, 49, 4, 64),
         Cross("segformer stage 4", 49, 49, 8, 64),
+        new("causal: 1 x 1024, 4 heads of 64", x => Ops.SelfAttention(x[0], 4, AttentionOptions.CausalMask), [1, 1024, 3 * 4 * 64]),
+        new("random features: 1 x 1024, 4 heads of 64", x => Ops.FavorAttention(x[0], x[0], x[0], x[1], 4), [1, 1024, 4 * 64], [266, 64]),
+        new("rotary: 1 x 1024, 4 heads of 64", x => Ops.RotaryEmbedding(x[0], 4), [1, 1024, 4 * 64]),
         new("softmax: 3136 x 49", x => Ops.Softmax(x[0]), [3136, 49]),
         new("softmax: 64 x 1000", x => Ops.Softmax(x[0]), [64, 1000]),
     ];

@@ -32,6 +32,8 @@ public class GemmBench : OperatorBench
         MatMul("A B^T", 512, 512, 512, false, true),
         MatMul("A B, few columns", 4096, 8, 256, false, false),
         MatMul("A^T B, long sums", 32, 32, 16384, true, false),
+        new("A B, 256 of them: 64 x 64 x 64", x => Ops.MatMul(x[0], x[1]), [256, 64, 64], [256, 64, 64]),
+        new("A B, one A for 64 B: 64 x 64 x 64", x => Ops.MatMul(x[0], x[1]), [64, 64], [64, 64, 64]),
     ];
 
     private static OperatorCase Linear(string name, int rows, int inputs, int outputs) =>

@@ -24,7 +24,7 @@ public class OptimizerBench : KernelBench
         Optimizer optimizer = Optimizer switch
         {
             "Adam" => new Adam(all),
-            "AdamW" => Adam.W(all),
+            "AdamW" => new AdamW(all),
             _ => new Sgd(all, learningRate: 1e-3),
         };
         // Weights and state are read and written, the gradient is read.

@@ -99,7 +99,7 @@ public static unsafe partial class Ops
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint rows = outer * x.Shape[dimension];
         Tensor y = Tensor.Empty(x.Shape.With(dimension, (int)extent));
-        for (nint r = 0; r < repeats; r++) CopyRows.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
+        for (nint r = 0; r < repeats; r++) StridedCopy.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
         if (Tape.Needs(x))
             Tape.Push(y, (x, repeats, inner, rows), static (context, dy) =>
             {
@@ -107,7 +107,7 @@ public static unsafe partial class Ops
                 GradSlot dx = x.OpenGrad();
                 if (repeats == 0 && !dx.Accumulate) dx.Span.Clear();
                 for (nint r = 0; r < repeats; r++)
-                    CopyRows.Run(dy.Pointer + r * inner, repeats * inner, dx.Pointer, inner, inner, rows, dx.Accumulate || r > 0);
+                    StridedCopy.Run(dy.Pointer + r * inner, repeats * inner, dx.Pointer, inner, inner, rows, dx.Accumulate || r > 0);
             });
         return y;
     }
@@ -117,8 +117,8 @@ public static unsafe partial class Ops
     {
         (nint outer, nint inner) = Around(shape, dimension);
         nint row = shape[dimension] * inner, moved = start * inner, stay = row - moved;
-        CopyRows.Run(from, row, to + moved, row, stay, outer, add);
-        CopyRows.Run(from + stay, row, to, row, moved, outer, add);
+        StridedCopy.Run(from, row, to + moved, row, stay, outer, add);
+        StridedCopy.Run(from + stay, row, to, row, moved, outer, add);
     }
 
     [System.Runtime.CompilerServices.InlineArray(8)]

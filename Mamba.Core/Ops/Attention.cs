@@ -5,19 +5,41 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
+/// <summary>How an attention differs from the plain one.</summary>
+public sealed record AttentionOptions
+{
+    /// <summary>Every query sees every key, and the scores are divided by the root of the heads' width.</summary>
+    public static AttentionOptions Default { get; } = new();
+
+    /// <summary>Query i sees the keys up to i alone; the blocks above the diagonal are not computed.</summary>
+    public static AttentionOptions CausalMask { get; } = new() { Causal = true };
+
+    /// <summary>Whether query i sees the keys up to i alone.</summary>
+    public bool Causal { get; init; }
+
+    /// <summary>The factor on the scores; null for 1 / sqrt(Dh).</summary>
+    public float? Scale { get; init; }
+}
+
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Scaled dot-product attention by heads (Vaswani et al. 2017, equation 1): softmax(q k^T / sqrt(Dh)) v. Heads are column ranges, read in place.
+    /// Scaled dot-product attention by heads (Vaswani et al. 2017, equation 1): softmax(scale q k^T + mask) v. Heads are column ranges,
+    /// read in place.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>
     /// <param name="v">(B, Lk, Heads Dv).</param>
     /// <param name="heads">How many heads; it divides the widths.</param>
+    /// <param name="options">Causal attention, another scale; null for <see cref="AttentionOptions.Default"/>.</param>
+    /// <param name="mask">
+    /// (Lq, Lk), (Heads, Lq, Lk) or (B, Heads, Lq, Lk), extents of 1 repeated: added to the scaled scores, -infinity shuts a key out.
+    /// A query without any key becomes NaN, as in PyTorch. Null for none.
+    /// </param>
     /// <returns>(B, Lq, Heads Dv); zeros where there are no keys.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or heads have no width.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There are no heads.</exception>
-    public static Tensor Attention(Tensor q, Tensor k, Tensor v, int heads)
+    public static Tensor Attention(Tensor q, Tensor k, Tensor v, int heads, AttentionOptions? options = null, Tensor? mask = null)
     {
         Check.Positive(heads, "Attention", nameof(heads));
         Check.Rank(q, 3, "Attention", "q (B, Lq, Heads Dh)");
@@ -25,18 +47,28 @@ public static unsafe partial class Ops
             && k.Shape[2] == q.Shape[2] && q.Shape[2] > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
         Check.That(fits, "Attention", $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv)");
         int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2];
-        if (lk == 0 || (long)batch * lq * widthV == 0) return Independent(Tensor.Zeros(batch, lq, widthV), q, k, v);
-        AttentionShape s = new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV);
-        (Tensor y, Tensor? weights) = Attend(s, q.Pointer, k.Pointer, v.Pointer, Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad));
-        if (Tape.Needs(q, k, v))
-            Tape.Push(y, (q, k, v, weights, s), static (context, dy) =>
+        if (lk == 0 || (long)batch * lq * widthV == 0) return Independent(Tensor.Zeros(batch, lq, widthV), q, k, v, mask);
+        AttentionShape s = With(options, new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV));
+        CheckMask("Attention", s, mask);
+        (Tensor y, Tensor? weights) = Attend(
+            s, q.Pointer, k.Pointer, v.Pointer, mask, Tape.IsRecording
+                && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true }));
+        if (Tape.Needs(q, k, v, mask))
+            Tape.Push(y, (q, k, v, mask, weights, s), static (context, dy) =>
             {
-                (Tensor q, Tensor k, Tensor v, Tensor? weights, AttentionShape s) = context;
+                (Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? weights, AttentionShape s) = context;
                 // Opened in the order in which the kernel writes: q, k and v may be one tensor.
                 GradSlot? dv = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
-                // Where q and k are one tensor and v is another, dK of the first block of queries reaches rows that dQ has not written yet.
-                bool shared = dq is { Accumulate: false } first && dk is { } second && first.Pointer == second.Pointer;
-                if (shared) dq!.Value.Span.Clear();
+                // With several blocks of queries, one tensor in two places would be overwritten by a later block. A causal block does not
+                // write all keys.
+                bool add = s.Causal || (s.QueryBlocks > 1 && (Same(dq, dk) || Same(dq, dv) || Same(dk, dv)));
+                if (add)
+                {
+                    ClearFirst(dv);
+                    ClearFirst(dq);
+                    ClearFirst(dk);
+                }
+                Tensor? dmask = mask is { NeedsGrad: true } ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys) : null;
                 Launch.Run(
                     new AttentionBackward
                     {
@@ -46,22 +78,35 @@ public static unsafe partial class Ops
                         V = v.Pointer,
                         P = weights!.Pointer,
                         Dy = dy.Pointer,
-                        Dq = shared ? new GradientTarget(dq!.Value.Pointer, accumulate: true) : dq.Target,
-                        Dk = dk.Target,
-                        Dv = dv.Target,
+                        Dq = Added(dq, add),
+                        Dk = Added(dk, add),
+                        Dv = Added(dv, add),
+                        Dmask = dmask.Pointer,
                     },
                     s.Batch * s.Heads, 1);
+                if (dmask is { } ofMask) PassOn(mask!.Value, ofMask.Shape, ofMask, 1f, mayTake: false);
             }, q, k, v, weights);
         return y;
+
+        static bool Same(GradSlot? a, GradSlot? b) => a is { } x && b is { } y && x.Pointer == y.Pointer;
+
+        static GradientTarget Added(GradSlot? slot, bool add) => add && slot is { } open ? new(open.Pointer, accumulate: true) : slot.Target;
+
+        static void ClearFirst(GradSlot? slot)
+        {
+            if (slot is { Accumulate: false } first) first.Span.Clear();
+        }
     }
 
     /// <summary>The attention of a sequence with itself, its queries, keys and values side by side as one projection makes them.</summary>
     /// <param name="qkv">(B, L, 3 Heads Dh).</param>
     /// <param name="heads">How many heads; three times it divides the width.</param>
+    /// <param name="options">Causal attention, another scale; null for <see cref="AttentionOptions.Default"/>.</param>
+    /// <param name="mask">(L, L), (Heads, L, L) or (B, Heads, L, L), see <see cref="Attention"/>. Null for none.</param>
     /// <returns>(B, L, Heads Dh).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or heads have no width.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There are no heads.</exception>
-    public static Tensor SelfAttention(Tensor qkv, int heads)
+    public static Tensor SelfAttention(Tensor qkv, int heads, AttentionOptions? options = null, Tensor? mask = null)
     {
         Check.Positive(heads, "SelfAttention", nameof(heads));
         Check.Rank(qkv, 3, "SelfAttention", "(B, L, 3 Heads Dh)");
@@ -69,14 +114,21 @@ public static unsafe partial class Ops
             qkv.Shape[2] % (3L * heads) == 0 && qkv.Shape[2] > 0, "SelfAttention",
             $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
         int length = qkv.Shape[1], row = qkv.Shape[2], inner = row / 3;
-        if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv);
-        AttentionShape s = new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row);
-        (Tensor y, Tensor? weights) = Attend(s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, Tape.IsRecording && qkv.NeedsGrad);
-        if (Tape.Needs(qkv))
-            Tape.Push(y, (qkv, weights, s, inner), static (context, dy) =>
+        if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv, mask);
+        AttentionShape s = With(options, new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row));
+        CheckMask("SelfAttention", s, mask);
+        (Tensor y, Tensor? weights) = Attend(
+            s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, Tape.IsRecording
+                && (qkv.NeedsGrad || mask is { NeedsGrad: true }));
+        if (Tape.Needs(qkv, mask))
+            Tape.Push(y, (qkv, mask, weights, s, inner), static (context, dy) =>
             {
-                (Tensor qkv, Tensor? weights, AttentionShape s, int inner) = context;
-                GradSlot slot = qkv.OpenGrad();
+                (Tensor qkv, Tensor? mask, Tensor? weights, AttentionShape s, int inner) = context;
+                GradSlot? slot = qkv.NeedsGrad ? qkv.OpenGrad() : null;
+                if (s.Causal && slot is { Accumulate: false } first) first.Span.Clear();
+                float* d = slot is { } open ? open.Pointer : null;
+                bool add = s.Causal || slot is { Accumulate: true };
+                Tensor? dmask = mask is { NeedsGrad: true } ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys) : null;
                 Launch.Run(
                     new AttentionBackward
                     {
@@ -86,23 +138,62 @@ public static unsafe partial class Ops
                         V = qkv.Pointer + 2 * inner,
                         P = weights!.Pointer,
                         Dy = dy.Pointer,
-                        Dq = slot.Target,
-                        Dk = new(slot.Pointer + inner, slot.Accumulate),
-                        Dv = new(slot.Pointer + 2 * inner, slot.Accumulate),
+                        Dq = d == null ? default : new GradientTarget(d, add),
+                        Dk = d == null ? default : new GradientTarget(d + inner, add),
+                        Dv = d == null ? default : new GradientTarget(d + 2 * inner, add),
+                        Dmask = dmask.Pointer,
                     },
                     s.Batch * s.Heads, 1);
+                if (dmask is { } ofMask) PassOn(mask!.Value, ofMask.Shape, ofMask, 1f, mayTake: false);
             }, qkv, weights);
         return y;
     }
 
+    private static AttentionShape With(AttentionOptions? options, AttentionShape s) =>
+        options is null ? s : s with { Causal = options.Causal, Scale = options.Scale ?? s.Scale };
+
+    private static void CheckMask(string name, in AttentionShape s, Tensor? mask)
+    {
+        if (mask is not { } m) return;
+        Shape scores = new((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys);
+        bool fits = m.Shape.Rank <= 4;
+        for (int i = 1; fits && i <= m.Shape.Rank; i++) fits = m.Shape[^i] == scores[^i] || m.Shape[^i] == 1;
+        Check.That(fits, name, $"mask {m.Shape}; expected a shape that broadcasts to the scores, {scores}");
+    }
+
     /// <summary>The result, and the weights (B, Heads, Queries, Keys), padded to ScoreRow, if the backward pass will want them.</summary>
-    private static (Tensor Y, Tensor? Weights) Attend(in AttentionShape s, float* q, float* k, float* v, bool record)
+    private static (Tensor Y, Tensor? Weights) Attend(in AttentionShape s, float* q, float* k, float* v, Tensor? mask, bool record)
     {
         Tensor y = Tensor.Empty((int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth));
         Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRowStride) : null;
         Launch.Run(
-            new AttentionForward { Shape = s, Q = q, K = k, V = v, Y = y.Pointer, P = weights is null ? null : weights.Pointer }, s.Batch * s.Heads * s.QueryBlocks, 1);
-        MultiplyAdds.Add((long)(s.Batch * s.Heads * s.Queries * s.Keys * (s.HeadWidth + s.ValueWidth)));
+            new AttentionForward
+            {
+                Shape = s,
+                Q = q,
+                K = k,
+                V = v,
+                Y = y.Pointer,
+                P = weights.Pointer,
+                Mask = mask is { } m ? Strides(m) : default,
+            },
+            s.Batch * s.Heads * s.QueryBlocks, 1);
+        nint pairs = s.Causal ? Math.Min(s.Queries, s.Keys) is var square ? square * (square + 1) / 2 + (s.Queries - square) * square : 0
+            : s.Queries * s.Keys;
+        MultiplyAdds.Add((long)(s.Batch * s.Heads * pairs * (s.HeadWidth + s.ValueWidth)));
         return (y, weights);
+
+        static AttentionMask Strides(Tensor m)
+        {
+            return new(m.Pointer, Stride(m, 4), Stride(m, 3), Stride(m, 2), Stride(m, 1));
+
+            static nint Stride(Tensor m, int fromEnd)
+            {
+                if (fromEnd > m.Shape.Rank || m.Shape[^fromEnd] == 1) return 0;
+                nint stride = 1;
+                for (int i = 1; i < fromEnd; i++) stride *= m.Shape[^i];
+                return stride;
+            }
+        }
     }
 }

@@ -1,90 +1,272 @@
 using Mamba.Core.Kernels.Attention;
+using Mamba.Core.Kernels.Losses;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
+/// <summary>What a cross-entropy may be asked for, in PyTorch's sense.</summary>
+public sealed record CrossEntropyOptions
+{
+    /// <summary>Every class counts alike, nothing is smoothed or ignored but class -100, and the mean is taken.</summary>
+    public static CrossEntropyOptions Default { get; } = new();
+
+    /// <summary>
+    /// (Classes): what a class counts; null for 1 each. The mean over class indices divides by the weights of the classes that occurred.
+    /// </summary>
+    public Tensor? Weight { get; init; }
+
+    /// <summary>The class index of elements that do not count.</summary>
+    public int IgnoreIndex { get; init; } = -100;
+
+    /// <summary>s, from 0 to 1: each target distribution is (1 - s) times itself + s / Classes (Szegedy et al. 2016).</summary>
+    public float LabelSmoothing { get; init; }
+
+    /// <summary>What becomes of the losses of single elements.</summary>
+    public Reduction Reduction { get; init; }
+}
+
 public static unsafe partial class Ops
 {
-    /// <summary>
-    /// Mean over the batch of the cross-entropy between softmax(logits) and the classes, each target distribution being (1 - s) one-hot + s / Classes
-    /// with s the label smoothing (Szegedy et al. 2016), as in PyTorch.
-    /// </summary>
-    /// <param name="logits">(B, Classes).</param>
-    /// <param name="target">B class indices.</param>
-    /// <param name="labelSmoothing">s, from 0 to 1.</param>
-    /// <returns>A scalar; NaN for a batch of none, as in PyTorch.</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together, or there are no classes.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no class, or the smoothing is not in [0, 1].</exception>
-    public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing = 0f)
+    // Float32 holds whole numbers up to this one.
+    private const int MostClasses = 1 << 24;
+
+    /// <summary>The cross-entropy between softmax(logits) and class indices, of whole images or of each pixel, as in PyTorch.</summary>
+    /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
+    /// <param name="target">A class index for each row of logits.</param>
+    /// <param name="options">
+    /// Weights of classes, the index to ignore, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.
+    /// </param>
+    /// <returns>A scalar; (B, ...) without reduction. The mean of no elements is NaN.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is no class, or the smoothing is out of range.</exception>
+    public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, CrossEntropyOptions? options = null)
     {
-        Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
-        int batch = logits.Shape[0], classes = logits.Shape[1];
-        Check.That(target.Length == batch, "CrossEntropy", $"logits {logits.Shape} and {target.Length} targets; expected one target a row");
-        foreach (int t in target)
-            if ((uint)t >= (uint)classes)
-                throw new ArgumentOutOfRangeException(
-                    nameof(target), t, $"CrossEntropy: target {t} is no class; expected 0 to {classes - 1}.");
-        Tensor oneHot = Tensor.Zeros(batch, classes);
-        for (int b = 0; b < batch; b++) oneHot.Span[b * classes + target[b]] = 1f;
-        return CrossEntropy(logits, oneHot, labelSmoothing);
+        CrossEntropyOptions o = options ?? CrossEntropyOptions.Default;
+        CheckSmoothing(o.LabelSmoothing);
+        Tensor labels = ClassLabels("CrossEntropy", logits, target, o.IgnoreIndex, o.Weight);
+        return ClassLoss(logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
+    }
+
+    /// <inheritdoc cref="CrossEntropy(Tensor, ReadOnlySpan{int}, CrossEntropyOptions?)"/>
+    /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
+    /// <param name="target">A class index for each row of logits.</param>
+    /// <param name="labelSmoothing">From 0 to 1, see <see cref="CrossEntropyOptions.LabelSmoothing"/>.</param>
+    public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing)
+    {
+        CheckSmoothing(labelSmoothing);
+        Tensor labels = ClassLabels("CrossEntropy", logits, target, CrossEntropyOptions.Default.IgnoreIndex, null);
+        return ClassLoss(logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
+    }
+
+    /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>
+    /// <param name="logProbabilities">
+    /// (B, Classes), or (B, ..., Classes), channels last, as <see cref="LogSoftmax(Tensor)"/> gives them.
+    /// </param>
+    /// <param name="target">A class index for each row.</param>
+    /// <param name="weight">(Classes): what a class counts; null for 1 each. It gets no gradient.</param>
+    /// <param name="ignoreIndex">The class index of rows that do not count.</param>
+    /// <param name="reduction">What becomes of the losses of rows; the mean is weighted.</param>
+    /// <returns>A scalar; (B, ...) without reduction. The mean of no rows is NaN.</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is no class.</exception>
+    public static Tensor NllLoss(
+        Tensor logProbabilities, ReadOnlySpan<int> target, Tensor? weight = null, int ignoreIndex = -100,
+            Reduction reduction = Reduction.Mean)
+    {
+        Tensor labels = ClassLabels("NllLoss", logProbabilities, target, ignoreIndex, weight);
+        return ClassLoss(logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
     }
 
     /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes, as in PyTorch.</summary>
-    /// <param name="logits">(B, Classes).</param>
-    /// <param name="target">(B, Classes): a distribution a row, for instance of two mixed images. It gets no gradient.</param>
+    /// <param name="logits">(B, ..., Classes).</param>
+    /// <param name="target">The same shape: a distribution a row, for instance of two mixed images. It gets no gradient.</param>
     /// <param name="labelSmoothing">s, from 0 to 1.</param>
-    /// <returns>A scalar; NaN for a batch of none, as in PyTorch.</returns>
-    /// <exception cref="ShapeException">The shapes differ, or there are no classes.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The smoothing is not in [0, 1].</exception>
-    public static Tensor CrossEntropy(Tensor logits, Tensor target, float labelSmoothing = 0f)
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The smoothing is out of range.</exception>
+    public static Tensor CrossEntropy(Tensor logits, Tensor target, float labelSmoothing) =>
+        SoftCrossEntropy(logits, target, null, labelSmoothing, Reduction.Mean);
+
+    /// <summary>
+    /// The cross-entropy between softmax(logits) and target distributions, as in PyTorch. The mean divides by the number of rows.
+    /// </summary>
+    /// <param name="logits">(B, ..., Classes).</param>
+    /// <param name="target">The same shape: a distribution a row. It gets no gradient.</param>
+    /// <param name="options">Weights of classes, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.</param>
+    /// <returns>A scalar; (B, ...) without reduction.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The smoothing is out of range.</exception>
+    public static Tensor CrossEntropy(Tensor logits, Tensor target, CrossEntropyOptions? options = null)
     {
-        Check.Rank(logits, 2, "CrossEntropy", "(B, Classes)");
-        int batch = logits.Shape[0], classes = logits.Shape[1];
-        Check.That(
-            classes > 0 && target.Shape == logits.Shape, "CrossEntropy",
-            $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes with classes");
-        if (labelSmoothing is not (>= 0f and <= 1f))
-            throw new ArgumentOutOfRangeException(
-                nameof(labelSmoothing), labelSmoothing, $"CrossEntropy: label smoothing {labelSmoothing}; expected 0 to 1.");
-        if (batch == 0) return Independent(Tensor.Full(float.NaN), logits);
+        CrossEntropyOptions o = options ?? CrossEntropyOptions.Default;
+        return SoftCrossEntropy(logits, target, o.Weight, o.LabelSmoothing, o.Reduction);
+    }
 
-        // The gradient, softmax (times the sum of the target) minus target over B, comes almost for free with the loss; it is kept in place of the softmax.
-        Tensor gradient = LogSoftmaxValues(logits);
-        double loss = 0;
-        float off = labelSmoothing / classes;
-        for (int b = 0; b < batch; b++)
+    private static Tensor SoftCrossEntropy(Tensor logits, Tensor target, Tensor? weight, float labelSmoothing, Reduction reduction)
+    {
+        (int rows, int classes) = ClassRowsOf("CrossEntropy", logits);
+        Check.That(target.Shape == logits.Shape, "CrossEntropy",
+            $"logits {logits.Shape} and targets {target.Shape}; expected equal shapes");
+        Check.Extents(weight, "CrossEntropy", "weight", classes);
+        CheckSmoothing(labelSmoothing);
+
+        // The gradient, softmax (times the sum of the target) minus target, comes almost for free with the loss; it is kept in place of
+        // the softmax.
+        Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows(logits, reduction);
+        using (Scratch sums = Scratch.OfDoubles(Launch.CeilDiv(rows, SoftClassRows.Grain)))
         {
-            Span<float> row = gradient.Span.Slice(b * classes, classes);
-            ReadOnlySpan<float> truth = target.Span.Slice(b * classes, classes);
-            float mass = 0f;
-            foreach (float t in truth) mass += off + (1f - labelSmoothing) * t;
-            for (int c = 0; c < classes; c++)
-            {
-                float weight = off + (1f - labelSmoothing) * truth[c];
-                // 0 times a probability that underflowed is 0, not NaN; a row with NaN in it is NaN.
-                if (weight != 0f || float.IsNaN(row[c])) loss -= (double)weight * row[c];
-                row[c] = (mass * MathF.Exp(row[c]) - weight) / batch;
-            }
+            Launch.Run(
+                new SoftClassRows
+                {
+                    Gradient = gradient.Pointer,
+                    Target = target.Pointer,
+                    Weight = weight.Pointer,
+                    Elements = reduction == Reduction.None ? y.Pointer : null,
+                    Sums = sums.Doubles,
+                    Columns = classes,
+                    Smoothing = labelSmoothing,
+                    Divisor = reduction == Reduction.Mean ? rows : 1,
+                },
+                rows, SoftClassRows.Grain);
+            double loss = 0;
+            for (nint i = 0; i < Launch.CeilDiv(rows, SoftClassRows.Grain); i++) loss += sums.Doubles[i];
+            if (reduction != Reduction.None) y.Span[0] = (float)(reduction == Reduction.Mean ? loss / rows : loss);
         }
-        Tensor result = Tensor.Full((float)(loss / batch));
 
-        if (Tape.Needs(logits))
-            Tape.Push(result, (logits, gradient), static (context, dy) =>
+        if (Tape.Needs(logits, target, weight) && logits.NeedsGrad)
+            Tape.Push(y, (logits, gradient, classes), static (context, dy) =>
             {
-                (Tensor logits, Tensor gradient) = context;
+                (Tensor logits, Tensor gradient, int classes) = context;
                 GradSlot dx = logits.OpenGrad();
-                float scale = dy.Item();
-                ReadOnlySpan<float> g = gradient.Span;
+                ReadOnlySpan<float> g = gradient.Span, scales = dy.Span;
                 Span<float> d = dx.Span;
-                for (int i = 0; i < d.Length; i++) d[i] = dx.Accumulate ? d[i] + scale * g[i] : scale * g[i];
+                for (int i = 0; i < d.Length; i++)
+                {
+                    float scaled = scales[scales.Length == 1 ? 0 : i / classes] * g[i];
+                    d[i] = dx.Accumulate ? d[i] + scaled : scaled;
+                }
             }, gradient);
-        return result;
+        return y;
+    }
+
+    /// <summary>A loss of rows of logits with a class each.</summary>
+    /// <param name="Weight">(Classes), or null.</param>
+    /// <param name="Smoothing">Label smoothing.</param>
+    /// <param name="Gamma">The exponent of a focal loss; 0 for none.</param>
+    /// <param name="Normalized">Whether the logits are log-probabilities.</param>
+    /// <param name="CountRows">Whether the mean divides by the rows that count, not by their weights.</param>
+    /// <param name="Reduction">What becomes of the losses of rows.</param>
+    private readonly record struct ClassLossTerms(Tensor? Weight, float Smoothing, float Gamma, bool Normalized, bool CountRows,
+        Reduction Reduction);
+
+    private static Tensor ClassLoss(Tensor logits, Tensor labels, ClassLossTerms terms)
+    {
+        int rows = labels.Count, classes = logits.Shape[-1];
+        nint chunks = Launch.CeilDiv(rows, ClassRows.Grain);
+        Tensor y = ReducedRows(logits, terms.Reduction);
+        Tensor? logSums = terms.Normalized ? null : Tensor.Empty(rows);
+        float divisor = 1f;
+        using (Scratch sums = Scratch.OfDoubles(2 * chunks))
+        {
+            Launch.Run(
+                new ClassLossForward
+                {
+                    Rows = Rows(logits, labels, logSums, terms),
+                    Elements = terms.Reduction == Reduction.None ? y.Pointer : null,
+                    Sums = sums.Doubles,
+                    CountRows = terms.CountRows,
+                },
+                rows, ClassRows.Grain, Isa.For(classes));
+            double loss = 0, weight = 0;
+            for (nint i = 0; i < chunks; i++)
+            {
+                loss += sums.Doubles[2 * i];
+                weight += sums.Doubles[2 * i + 1];
+            }
+            if (terms.Reduction == Reduction.Mean) divisor = (float)weight;
+            if (terms.Reduction != Reduction.None) y.Span[0] = (float)(terms.Reduction == Reduction.Mean ? loss / weight : loss);
+        }
+        if (Tape.Needs(logits, labels, terms.Weight) && logits.NeedsGrad)
+            Tape.Push(y, (logits, labels, logSums, terms, divisor), static (context, dy) =>
+            {
+                (Tensor logits, Tensor labels, Tensor? logSums, ClassLossTerms terms, float divisor) = context;
+                GradSlot dx = logits.OpenGrad();
+                float weightSum = logits.Shape[-1];
+                if (terms.Weight is { } weight) weightSum = System.Numerics.Tensors.TensorPrimitives.Sum(weight.Span);
+                Launch.Run(
+                    new ClassLossGradient
+                    {
+                        Rows = Rows(logits, labels, logSums, terms),
+                        Dy = dy.Pointer,
+                        Dx = dx.Pointer,
+                        Factor = 1f / divisor,
+                        WeightSum = weightSum,
+                        OneEach = terms.Reduction == Reduction.None,
+                        Add = dx.Accumulate,
+                    },
+                    labels.Count, ClassRows.Grain, Isa.For(logits.Shape[-1]));
+            }, logits, labels, logSums, terms.Weight);
+        return y;
+
+        static ClassRows Rows(Tensor logits, Tensor labels, Tensor? logSums, in ClassLossTerms terms) => new()
+        {
+            X = logits.Pointer,
+            Target = labels.Pointer,
+            Weight = terms.Weight.Pointer,
+            LogSum = logSums.Pointer,
+            Columns = logits.Shape[-1],
+            Smoothing = terms.Smoothing,
+            Gamma = terms.Gamma,
+        };
+    }
+
+    /// <summary>The class of each row as a whole number, -1 for one to ignore.</summary>
+    private static Tensor ClassLabels(string name, Tensor logits, ReadOnlySpan<int> target, int ignoreIndex, Tensor? weight = null)
+    {
+        (int rows, int classes) = ClassRowsOf(name, logits);
+        Check.That(target.Length == rows, name, $"logits {logits.Shape} and {target.Length} targets; expected {rows}, one a row");
+        Check.That(classes <= MostClasses, name, $"logits {logits.Shape}; expected at most {MostClasses} classes");
+        Check.Extents(weight, name, "weight", classes);
+        foreach (int t in target)
+            if (t != ignoreIndex && (uint)t >= (uint)classes)
+                throw new ArgumentOutOfRangeException(nameof(target), t,
+                    $"{name}: no class; expected 0 to {classes - 1}, or {ignoreIndex} to ignore");
+        Tensor labels = Tensor.Empty(rows);
+        Span<float> values = labels.Span;
+        for (int i = 0; i < rows; i++) values[i] = target[i] == ignoreIndex ? -1f : target[i];
+        return labels;
+    }
+
+    /// <summary>The numbers of rows and of classes of (B, ..., Classes).</summary>
+    private static (int Rows, int Classes) ClassRowsOf(string name, Tensor logits)
+    {
+        Check.That(logits.Shape.Rank >= 2 && logits.Shape[-1] > 0, name,
+            $"logits {logits.Shape}; expected (B, ..., Classes) with at least one class");
+        return (logits.Count / logits.Shape[-1], logits.Shape[-1]);
+    }
+
+    /// <summary>A result for a loss of each row of (B, ..., Classes): a scalar, or (B, ...).</summary>
+    private static Tensor ReducedRows(Tensor logits, Reduction reduction)
+    {
+        if (reduction != Reduction.None) return Tensor.Empty();
+        Span<int> extents = stackalloc int[logits.Shape.Rank];
+        logits.Shape.CopyTo(extents);
+        return Tensor.Empty(extents[..^1]);
+    }
+
+    private static void CheckSmoothing(float smoothing)
+    {
+        if (!(smoothing is >= 0f and <= 1f)) throw new ArgumentOutOfRangeException("labelSmoothing", smoothing,
+            "CrossEntropy: expected 0 to 1");
     }
 
     private static Tensor LogSoftmaxValues(Tensor x)
     {
         Tensor y = Tensor.Empty(x.Shape);
-        Simd.Launch.Run(
-            new SoftmaxForward { X = x.Pointer, Y = y.Pointer, RowStride = x.Shape[-1], Columns = x.Shape[-1], Scale = 1f, Logarithm = true }, x.Shape[0], 64);
+        Launch.Run(
+            new SoftmaxForward { X = x.Pointer, Y = y.Pointer, RowStride = x.Shape[-1], Columns = x.Shape[-1], Scale = 1f, Logarithm = true },
+            x.Count / x.Shape[-1], 64);
         return y;
     }
 }

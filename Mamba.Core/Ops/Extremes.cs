@@ -26,7 +26,7 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Sum" path="/exception"/>
     public static Tensor Prod(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false)
     {
-        Reduction r = Plan("Prod", x, axes, keepDim);
+        ReductionPlan r = Plan("Prod", x, axes, keepDim);
         Tensor y = r.Run(default(ProductOfAll));
         if (Tape.Needs(r.Source))
             Tape.Push(y, r, static (r, dy) =>
@@ -90,7 +90,7 @@ public static unsafe partial class Ops
 
     private static Tensor Extreme<TOrder>(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim) where TOrder : unmanaged, IOrder
     {
-        Reduction r = Plan(name, x, axes, keepDim);
+        ReductionPlan r = Plan(name, x, axes, keepDim);
         Check.That(r.Sizes.Count > 0 || r.Result.Count == 0, name, $"input {x.Shape} has nothing to choose from");
         Tensor y = r.Run(default(Extreme<TOrder>));
         if (Tape.Needs(r.Source))

@@ -48,6 +48,52 @@ public static unsafe partial class Ops
     public static Tensor BceDice(Tensor probabilities, Tensor target, float smooth = 1f, float bceWeight = 1f, float diceWeight = 1f) =>
         MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
 
+    /// <summary>
+    /// The Tversky loss (Salehi et al. 2017) with p = sigmoid(logits), pooled over the whole batch: 1 - (TP + s) / (TP + alpha FP + beta
+    /// FN + s). A gamma other
+    /// than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
+    /// </summary>
+    /// <param name="logits">Any shape.</param>
+    /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
+    /// <param name="alpha">What a false positive counts.</param>
+    /// <param name="beta">What a false negative counts.</param>
+    /// <param name="smooth">s.</param>
+    /// <param name="gamma">The power; more than 0.</param>
+    /// <returns>A scalar.</returns>
+    /// <exception cref="ShapeException">The shapes differ, or the tensors are empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">gamma is not more than 0.</exception>
+    public static Tensor TverskyLoss(Tensor logits, Tensor target, float alpha = 0.3f, float beta = 0.7f, float smooth = 1f,
+        float gamma = 1f)
+    {
+        if (!(gamma > 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected more than 0");
+        Check.SameShape(logits, target, "TverskyLoss");
+        Check.That(logits.Count > 0, "TverskyLoss", $"input {logits.Shape} is empty");
+        double both = 0, predicted = 0, truth = 0;
+        nint chunks = Launch.CeilDiv(logits.Count, MaskSums.Grain);
+        using (Scratch sums = new(chunks * MaskSums.Count))
+        {
+            SumMasks(logits, target, logits: true, images: 1, chunks, sums.Pointer);
+            for (nint c = 0; c < chunks; c++)
+            {
+                both += sums.Pointer[c * MaskSums.Count + 1];
+                predicted += sums.Pointer[c * MaskSums.Count + 2];
+                truth += sums.Pointer[c * MaskSums.Count + 3];
+            }
+        }
+        double numerator = both + smooth, kept = 1 - (double)alpha - beta, denominator = kept * both + alpha * predicted + beta * truth
+            + smooth;
+        double loss = 1 - numerator / denominator;
+        // The loss grows with p by (alpha N / D - (1 - (1 - alpha - beta) N / D) t) / D; its power by gamma loss^(gamma - 1) times that.
+        double ratio = numerator / denominator, outer = gamma == 1f ? 1 : gamma * Math.Pow(loss, gamma - 1);
+        Tensor factors = Tensor.Empty(2, 1);
+        factors.Span[0] = (float)(outer * alpha * ratio / denominator);
+        factors.Span[1] = (float)(-outer * (1 - kept * ratio) / denominator);
+        Tensor result = Tensor.Full((float)(gamma == 1f ? loss : Math.Pow(loss, gamma)));
+        if (Tape.Needs(logits, target) && logits.NeedsGrad) PushMaskLoss(result, logits, target, factors, cross: 0f, logits.Count,
+            logits: true);
+        return result;
+    }
+
     private static Tensor MaskLoss(string name, Tensor prediction, Tensor target, bool logits, bool pooled, float smooth, float cross, float dice)
     {
         Check.SameShape(prediction, target, name);
@@ -62,17 +108,7 @@ public static unsafe partial class Ops
         double loss = 0;
         using (Scratch sums = new(images * chunks * MaskSums.Count))
         {
-            Launch.Run(
-                new MaskSums
-                {
-                    Prediction = prediction.Pointer,
-                    Target = target.Pointer,
-                    Sums = sums.Pointer,
-                    PerImage = perImage,
-                    ChunksPerImage = chunks,
-                    Logits = logits,
-                },
-                images * chunks, 1);
+            SumMasks(prediction, target, logits, images, chunks, sums.Pointer);
             for (int i = 0; i < images; i++)
             {
                 double entropy = 0, both = 0, total = 0;
@@ -93,28 +129,49 @@ public static unsafe partial class Ops
         }
         Tensor result = Tensor.Full((float)loss);
 
-        if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
-            Tape.Push(result, (prediction, target, factors, cross, count, perImage, logits), static (context, dy) =>
-            {
-                (Tensor prediction, Tensor target, Tensor factors, float cross, int count, int perImage, bool logits) = context;
-                GradSlot dx = prediction.OpenGrad();
-                float g = dy.Item();
-                using Scratch scaled = new(factors.Count);
-                for (int i = 0; i < factors.Count; i++) scaled.Pointer[i] = factors.Pointer[i] * g;
-                Launch.Run(
-                    new MaskGradient
-                    {
-                        Prediction = prediction.Pointer,
-                        Target = target.Pointer,
-                        Dx = dx.Target,
-                        Constant = scaled.Pointer,
-                        Slope = scaled.Pointer + factors.Shape[1],
-                        Cross = cross * g / count,
-                        PerImage = perImage,
-                        Logits = logits,
-                    },
-                    count, Launch.ElementGrain);
-            }, prediction, target, factors);
+        if (Tape.Needs(prediction, target) && prediction.NeedsGrad) PushMaskLoss(result, prediction, target, factors, cross, perImage,
+            logits);
         return result;
     }
+
+    /// <summary>The sums of each chunk of each image, <see cref="MaskSums.Count"/> a chunk.</summary>
+    private static void SumMasks(Tensor prediction, Tensor target, bool logits, nint images, nint chunks, float* sums) => Launch.Run(
+        new MaskSums
+        {
+            Prediction = prediction.Pointer,
+            Target = target.Pointer,
+            Sums = sums,
+            PerImage = prediction.Count / images,
+            ChunksPerImage = chunks,
+            Logits = logits,
+        },
+        images * chunks, 1);
+
+    /// <summary>
+    /// Records a loss that grows with the probability p by Constant + Slope t of its image, and with <paramref name="cross"/> times the
+    /// cross-entropy.
+    /// </summary>
+    private static void PushMaskLoss(Tensor result, Tensor prediction, Tensor target, Tensor factors, float cross, int perImage,
+        bool logits) => Tape.Push(
+        result, (prediction, target, factors, cross, perImage, logits), static (context, dy) =>
+        {
+            (Tensor prediction, Tensor target, Tensor factors, float cross, int perImage, bool logits) = context;
+            GradSlot dx = prediction.OpenGrad();
+            float g = dy.Item();
+            using Scratch scaled = new(factors.Count);
+            for (int i = 0; i < factors.Count; i++) scaled.Pointer[i] = factors.Pointer[i] * g;
+            Launch.Run(
+                new MaskGradient
+                {
+                    Prediction = prediction.Pointer,
+                    Target = target.Pointer,
+                    Dx = dx.Target,
+                    Constant = scaled.Pointer,
+                    Slope = scaled.Pointer + factors.Shape[1],
+                    Cross = cross * g / prediction.Count,
+                    PerImage = perImage,
+                    Logits = logits,
+                },
+                prediction.Count, Launch.ElementGrain);
+        }, prediction, target, factors);
 }

@@ -9,7 +9,7 @@ public static unsafe partial class Ops
     /// A reduction over dimensions as one over the middle of three: those that are reduced are neighbours in the source, which is x itself, or x with its
     /// dimensions reordered where they are not.
     /// </summary>
-    private readonly record struct Reduction(Tensor Source, ReduceShape Sizes, Shape Result)
+    private readonly record struct ReductionPlan(Tensor Source, ReduceShape Sizes, Shape Result)
     {
         private Shape Rows => new((int)Sizes.Outer, (int)Sizes.Count, (int)Sizes.Inner);
 
@@ -42,7 +42,7 @@ public static unsafe partial class Ops
     /// <param name="x">Its input.</param>
     /// <param name="axes">The dimensions to reduce; none for all.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
-    private static Reduction Plan(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim)
+    private static ReductionPlan Plan(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim)
     {
         Shape shape = x.Shape;
         int rank = shape.Rank;
@@ -78,7 +78,7 @@ public static unsafe partial class Ops
             else outer *= shape[i];
             inside |= reduced[i] && shape[i] != 1;
         }
-        return new Reduction(source, new ReduceShape(outer, count, inner), new Shape(result[..dimensions]));
+        return new ReductionPlan(source, new ReduceShape(outer, count, inner), new Shape(result[..dimensions]));
     }
 
     /// <summary>The order of dimensions in which those that are kept come first.</summary>

@@ -44,7 +44,7 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Sum" path="/exception"/>
     public static Tensor LogSumExp(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false)
     {
-        Reduction r = Plan("LogSumExp", x, axes, keepDim);
+        ReductionPlan r = Plan("LogSumExp", x, axes, keepDim);
         Tensor largest = r.Run(default(Extreme<LargestFirst>));
         foreach (ref float shift in largest.Span)
             if (float.IsInfinity(shift)) shift = 0f; // infinity less infinity is no number
@@ -52,7 +52,7 @@ public static unsafe partial class Ops
         if (Tape.Needs(r.Source))
             Tape.Push(y, (r, y), static (context, dy) =>
             {
-                (Reduction r, Tensor y) = context;
+                (ReductionPlan r, Tensor y) = context;
                 r.Spread(default(ExponentialGradient), r.Elements, r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
         return y;
@@ -70,12 +70,12 @@ public static unsafe partial class Ops
     {
         if (!(p > 0f)) throw new ArgumentOutOfRangeException(nameof(p), p, "Norm: expected a number above 0.");
         if (float.IsPositiveInfinity(p)) return Max(Abs(x), axes, keepDim);
-        Reduction r = Plan("Norm", x, axes, keepDim);
+        ReductionPlan r = Plan("Norm", x, axes, keepDim);
         Tensor y = p is 1f or 2f ? r.Run(new SumOf<Magnitude>(new Magnitude(p == 2f))) : r.Run(new SumOf<PowerOfMagnitude>(new PowerOfMagnitude(p)));
         if (Tape.Needs(r.Source))
             Tape.Push(y, (r, y, p), static (context, dy) =>
             {
-                (Reduction r, Tensor y, float p) = context;
+                (ReductionPlan r, Tensor y, float p) = context;
                 if (p == 2f) r.Spread(default(EuclideanGradient), r.Elements, r.PerRow(dy), r.PerRow(y));
                 else r.Spread(new NormGradient(p), r.Elements, r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
@@ -115,13 +115,13 @@ public static unsafe partial class Ops
 
     private static Tensor SumOrMean(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim, bool mean)
     {
-        Reduction r = Plan(name, x, axes, keepDim);
+        ReductionPlan r = Plan(name, x, axes, keepDim);
         (float divisor, float factor) = !mean ? (1f, 1f) : r.Sizes.Inner == 1 ? (r.Sizes.Count, 1f) : (1f, 1f / r.Sizes.Count);
         Tensor y = r.Run(new SumOf<Itself>(new Itself(divisor, factor)));
         if (Tape.Needs(r.Source))
             Tape.Push(y, (r, divisor, factor), static (context, dy) =>
             {
-                (Reduction r, float divisor, float factor) = context;
+                (ReductionPlan r, float divisor, float factor) = context;
                 float zero = 0f;
                 Operand unused = new(&zero, new Shape());
                 r.Spread(new SpreadGradient(divisor, factor), unused, r.PerRow(dy), unused);
@@ -131,14 +131,14 @@ public static unsafe partial class Ops
 
     private static Tensor Deviation(string name, Tensor x, ReadOnlySpan<int> axes, bool keepDim, bool unbiased, bool root)
     {
-        Reduction r = Plan(name, x, axes, keepDim);
+        ReductionPlan r = Plan(name, x, axes, keepDim);
         double divisor = Math.Max(0, r.Sizes.Count - (unbiased ? 1 : 0));
         Tensor mean = r.Run(new SumOf<Itself>(new Itself(r.Sizes.Count, 1f)));
         Tensor y = r.Run(new SumOf<SquaredDeviation>(new SquaredDeviation(divisor, root)), mean);
         if (Tape.Needs(r.Source))
             Tape.Push(y, (r, mean, y, divisor, root), static (context, dy) =>
             {
-                (Reduction r, Tensor mean, Tensor y, double divisor, bool root) = context;
+                (ReductionPlan r, Tensor mean, Tensor y, double divisor, bool root) = context;
                 using Scratch weights = new(dy.Count);
                 ReadOnlySpan<float> gradient = dy.Span, deviation = y.Span;
                 for (int i = 0; i < gradient.Length; i++)

@@ -67,12 +67,11 @@ public static unsafe partial class Ops
                     {
                         Y = y.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = dx.Target,
                         RowStride = Sizes.Count,
                         Columns = Sizes.Count,
                         Scale = Scale,
                         Logarithm = Logarithm,
-                        Accumulate = dx.Accumulate,
                     },
                     Items, Grain);
             else
@@ -82,10 +81,9 @@ public static unsafe partial class Ops
                         Shape = Sizes,
                         Y = y.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = dx.Target,
                         Scale = Scale,
                         Logarithm = Logarithm,
-                        Accumulate = dx.Accumulate,
                     },
                     Items, Grain, Isa.For(Sizes.Inner));
         }

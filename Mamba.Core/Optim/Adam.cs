@@ -4,38 +4,30 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Optim;
 
 /// <summary>
-/// Adam (Kingma and Ba 2015), with PyTorch's defaults; with <see cref="Decoupled"/> it is AdamW (Loshchilov and Hutter 2019), which shrinks the weights
-/// themselves instead of adding the decay to the gradient.
+/// Adam (Kingma and Ba 2015), with PyTorch's defaults; the weight decay is added to the gradient. <see cref="AdamW"/> decouples it.
 /// </summary>
-public sealed unsafe class Adam : Optimizer
+public unsafe class Adam : Optimizer
 {
     private readonly Tensor[] _means;
     private readonly Tensor[] _squares;
+    private readonly Tensor[]? _largest;
 
     /// <summary>An optimizer with empty moments.</summary>
     /// <param name="parameters">The parameters.</param>
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="weightDecay">The decay.</param>
     public Adam(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-3, double weightDecay = 0)
-        : base(parameters, learningRate)
-    {
-        WeightDecay = weightDecay;
-        (_means, _squares) = (NewState(), NewState());
-    }
-
-    /// <summary>AdamW, with PyTorch's default decay.</summary>
-    /// <param name="parameters">The parameters.</param>
-    /// <param name="learningRate">The learning rate.</param>
-    /// <param name="weightDecay">The decay.</param>
-    /// <returns>The optimizer.</returns>
-    public static Adam W(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-3, double weightDecay = 1e-2) =>
-        new(parameters, learningRate, weightDecay) { Decoupled = true };
-
-    /// <summary>The decay.</summary>
-    public double WeightDecay { get; }
+        : base(parameters, learningRate, weightDecay) => (_means, _squares) = (NewState(), NewState());
 
     /// <summary>Whether the decay acts on the weights (AdamW) or through the gradient.</summary>
     public bool Decoupled { get; init; }
+
+    /// <summary>Whether a step divides by the largest second moment so far (Reddi et al. 2018).</summary>
+    public bool AmsGrad
+    {
+        get => _largest is not null;
+        init => _largest = value ? NewState() : null;
+    }
 
     /// <summary>Decay of the running mean of gradients.</summary>
     public double Beta1 { get; init; } = 0.9;
@@ -46,25 +38,38 @@ public sealed unsafe class Adam : Optimizer
     /// <summary>Added to the root of the second moment.</summary>
     public double Eps { get; init; } = 1e-8;
 
-    /// <inheritdoc/>
-    public override IEnumerable<(string Name, Tensor Tensor)> State => [.. Named("mean", _means), .. Named("square", _squares)];
+    /// <summary>The moments under "mean." and "square."; with <see cref="AmsGrad"/> the largest ones under "largest.".</summary>
+    public override IEnumerable<(string Name, Tensor Tensor)> State =>
+        [.. Named("mean", _means), .. Named("square", _squares), .. Named("largest", _largest ?? [])];
 
     /// <inheritdoc/>
-    private protected override void Update(int index, Tensor parameter, Tensor gradient, float gradientScale) => Launch.Run(
+    protected sealed override void Update(in ParameterUpdate update) => Launch.Run(
         new AdamStep
         {
-            Weight = parameter.Pointer,
-            Gradient = gradient.Pointer,
-            Mean = _means[index].Pointer,
-            Square = _squares[index].Pointer,
+            Weight = update.Parameter.Pointer,
+            Gradient = update.Gradient.Pointer,
+            Mean = _means[update.Index].Pointer,
+            Square = _squares[update.Index].Pointer,
+            Largest = _largest is null ? null : _largest[update.Index].Pointer,
             Beta1 = (float)Beta1,
             Beta2 = (float)Beta2,
             Eps = (float)Eps,
-            GradientScale = gradientScale,
-            Shrink = Decoupled ? (float)(1 - LearningRate * WeightDecay) : 1f,
-            GradientDecay = Decoupled ? 0f : (float)WeightDecay,
-            StepSize = (float)(LearningRate / (1 - Math.Pow(Beta1, Steps))),
+            GradientScale = update.GradientScale,
+            Shrink = Decoupled ? (float)(1 - update.LearningRate * update.WeightDecay) : 1f,
+            GradientDecay = Decoupled ? 0f : (float)update.WeightDecay,
+            StepSize = (float)(update.LearningRate / (1 - Math.Pow(Beta1, Steps))),
             InverseRootCorrection2 = (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, Steps))),
         },
-        parameter.Count, Launch.ElementGrain);
+        update.Parameter.Count, Launch.ElementGrain);
+}
+
+/// <summary>AdamW (Loshchilov and Hutter 2019): Adam that shrinks the weights themselves, with PyTorch's default decay.</summary>
+public sealed class AdamW : Adam
+{
+    /// <summary>An optimizer with empty moments.</summary>
+    /// <param name="parameters">The parameters.</param>
+    /// <param name="learningRate">The learning rate.</param>
+    /// <param name="weightDecay">The decay.</param>
+    public AdamW(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-3, double weightDecay = 1e-2)
+        : base(parameters, learningRate, weightDecay) => Decoupled = true;
 }

@@ -1,60 +1,116 @@
-using Mamba.Core.Kernels.Optimizers;
 using Mamba.Core.Memory;
-using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;
 
 /// <summary>Changes parameters by their gradients.</summary>
-/// <param name="parameters">The parameters, each with <see cref="Tensor.RequiresGrad"/>.</param>
-/// <param name="learningRate">The learning rate of the first steps.</param>
-public abstract unsafe class Optimizer(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate)
+/// <remarks>
+/// An optimizer of your own derives from this class. It makes its state by <see cref="NewState"/>, shows it in <see cref="State"/> and
+/// applies one
+/// gradient in <see cref="Update"/>. <see cref="Step"/> checks all gradients first, so an update never runs on a NaN or on a frozen
+/// parameter.
+/// </remarks>
+/// <example><code>
+/// sealed class SignSgd(IEnumerable&lt;(string Name, Tensor Tensor)&gt; parameters, double rate) : Optimizer(parameters, rate)
+/// {
+///     public override IEnumerable&lt;(string Name, Tensor Tensor)&gt; State => [];
+///
+///     protected override void Update(in ParameterUpdate u)
+///     {
+///         Span&lt;float&gt; w = u.Parameter.Span, g = u.Gradient.Span;
+///         for (int i = 0; i &lt; w.Length; i++) w[i] -= (float)u.LearningRate * Math.Sign(g[i]);
+///     }
+/// }
+/// </code></example>
+public abstract class Optimizer
 {
-    private readonly (string Name, Tensor Tensor)[] _parameters = [.. parameters];
+    private readonly (string Name, Tensor Tensor)[] _parameters;
+    private readonly ParameterGroup[] _groups;
 
-    /// <summary>The learning rate of the next step; a <see cref="Schedule"/> changes it.</summary>
-    public double LearningRate { get; set; } = learningRate;
+    /// <summary>An optimizer of these parameters, all in the default group.</summary>
+    /// <param name="parameters">The parameters, each with <see cref="Tensor.RequiresGrad"/>.</param>
+    /// <param name="learningRate">The learning rate of the first steps.</param>
+    /// <param name="weightDecay">The decay of groups that have none of their own.</param>
+    protected Optimizer(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate, double weightDecay = 0)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        _parameters = [.. parameters];
+        _groups = new ParameterGroup[_parameters.Length];
+        Array.Fill(_groups, ParameterGroup.Default);
+        (LearningRate, WeightDecay) = (learningRate, weightDecay);
+    }
+
+    /// <summary>The learning rate of the next step; a <see cref="Schedule"/> changes it. Groups scale it.</summary>
+    public double LearningRate { get; set; }
+
+    /// <summary>The decay of groups that have none of their own.</summary>
+    public double WeightDecay { get; }
+
+    /// <summary>
+    /// Assigns each parameter to a group by its name, for instance <see cref="GroupRules.MambaWeightDecay"/>. Asked once, here.
+    /// </summary>
+    /// <exception cref="ArgumentException">The rule gives a parameter no group.</exception>
+    public GroupRule Groups
+    {
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            for (int i = 0; i < _groups.Length; i++)
+            {
+                (string name, Tensor tensor) = _parameters[i];
+                _groups[i] = value(name,
+                    tensor) ?? throw new ArgumentException($"Optimizer: the rule has no group for the parameter '{name}'.");
+            }
+        }
+    }
 
     /// <summary>Gradients are scaled down together so that their Euclidean norm is at most this; null leaves them.</summary>
     public double? MaxGradientNorm { get; init; }
 
-    /// <summary>Steps taken; set where a run goes on from a checkpoint.</summary>
+    /// <summary>Steps taken; set when a run resumes from a checkpoint.</summary>
     public long Steps { get; set; }
 
     /// <summary>What the optimizer remembers of earlier gradients, by name: with <see cref="Steps"/> and the parameters, all that a checkpoint needs.</summary>
     public abstract IEnumerable<(string Name, Tensor Tensor)> State { get; }
 
-    /// <summary>Applies the gradients; a parameter without one stays as it is.</summary>
-    /// <exception cref="InvalidOperationException">A parameter is frozen.</exception>
+    /// <summary>Applies the gradients; a parameter without one stays as it is. Everything is checked before anything changes.</summary>
+    /// <exception cref="InvalidOperationException">A parameter is frozen. Nothing was changed.</exception>
     /// <exception cref="NonFiniteException">A gradient is not finite: the message names the first parameter. Nothing was changed.</exception>
     public void Step()
     {
+        foreach ((string name, Tensor parameter) in _parameters)
+            if (parameter.Grad is not null && parameter.Forms is not null)
+                throw new InvalidOperationException($"Optimizer.Step: the parameter '{name}' is frozen; thaw the model to train it.");
         float scale = ClippingFactor();
         Steps++;
         for (int i = 0; i < _parameters.Length; i++)
         {
-            (_, Tensor parameter) = _parameters[i];
+            Tensor parameter = _parameters[i].Tensor;
             if (parameter.Grad is not { } gradient) continue;
-            if (parameter.Forms is not null) throw new InvalidOperationException($"Optimizer.Step: the parameter '{_parameters[i].Name}' is frozen; thaw the model to train it.");
-            Update(i, parameter, gradient, scale);
+            ParameterGroup group = _groups[i];
+            Update(new ParameterUpdate(i, parameter, gradient, scale, LearningRate * group.LearningRateScale,
+                group.WeightDecay ?? WeightDecay));
         }
     }
 
-    /// <summary>Applies one gradient.</summary>
-    /// <param name="index">The parameter's index, for the state.</param>
-    /// <param name="parameter">The parameter; changed in place.</param>
-    /// <param name="gradient">Its gradient.</param>
-    /// <param name="gradientScale">Factor on the gradient, from clipping.</param>
-    private protected abstract void Update(int index, Tensor parameter, Tensor gradient, float gradientScale);
+    /// <summary>Applies one gradient: changes the parameter, and the state of its index, in place.</summary>
+    /// <param name="update">The parameter, its gradient and its group's settings.</param>
+    protected abstract void Update(in ParameterUpdate update);
 
-    /// <summary>Zeros in the shape of each parameter.</summary>
-    private protected Tensor[] NewState()
+    /// <summary>A tensor for each parameter, in its shape and outside any <see cref="MemoryScope"/>.</summary>
+    /// <param name="value">The first value of every element.</param>
+    /// <returns>The tensors, in the order of <see cref="ParameterUpdate.Index"/>.</returns>
+    protected Tensor[] NewState(float value = 0f)
     {
         using MemoryScope _ = MemoryScope.Suspend();
-        return Array.ConvertAll(_parameters, p => Tensor.Zeros(p.Tensor.Shape.ToArray()));
+        return Array.ConvertAll(_parameters, p => Tensor.Full(value, p.Tensor.Shape));
     }
 
-    /// <summary>The tensors of a state under the names of their parameters.</summary>
-    private protected IEnumerable<(string Name, Tensor Tensor)> Named(string prefix, Tensor[] state) => _parameters.Zip(state, (p, s) => ($"{prefix}.{p.Name}", s));
+    /// <summary>The tensors of a state under the names of their parameters, as <see cref="State"/> shows them.</summary>
+    /// <param name="prefix">What the state is, for instance "mean".</param>
+    /// <param name="state">The tensors that <see cref="NewState"/> made.</param>
+    /// <returns>Each with the name "prefix.parameter".</returns>
+    protected IEnumerable<(string Name, Tensor Tensor)> Named(string prefix, Tensor[] state) =>
+        _parameters.Zip(state, (p, s) => ($"{prefix}.{p.Name}", s));
 
     /// <summary>The factor that clips; the norm also tells whether all gradients are finite, so one pass over them does both.</summary>
     private float ClippingFactor()
@@ -63,30 +119,20 @@ public abstract unsafe class Optimizer(IEnumerable<(string Name, Tensor Tensor)>
         foreach ((string name, Tensor parameter) in _parameters)
         {
             if (parameter.Grad is not { } gradient) continue;
-            double sum = SumOfSquares(gradient);
+            double sum = GradientNorm.SumOfSquares(gradient);
             if (!double.IsFinite(sum)) throw new NonFiniteException($"the gradient of '{name}'", gradient);
             squares += sum;
         }
-        if (MaxGradientNorm is not { } bound) return 1f;
-        double norm = Math.Sqrt(squares);
-        return norm > bound ? (float)(bound / (norm + 1e-6)) : 1f; // the small number is that of PyTorch's clip_grad_norm_
-    }
-
-    private static double SumOfSquares(Tensor gradient)
-    {
-        nint chunks = Launch.CeilDiv(gradient.Count, Launch.ElementGrain);
-        using Scratch sums = new((int)chunks);
-        Launch.Run(new SquareSums { Values = gradient.Pointer, Sums = sums.Pointer }, gradient.Count, Launch.ElementGrain);
-        double total = 0;
-        for (nint i = 0; i < chunks; i++) total += float.IsFinite(sums.Pointer[i]) ? sums.Pointer[i] : InDouble(gradient, (int)(i * Launch.ElementGrain));
-        return total;
-    }
-
-    /// <summary>A chunk once more: the squares of large numbers overflow in float, those of infinities everywhere.</summary>
-    private static double InDouble(Tensor gradient, int begin)
-    {
-        double sum = 0;
-        foreach (float g in gradient.Span.Slice(begin, Math.Min((int)Launch.ElementGrain, gradient.Count - begin))) sum += (double)g * g;
-        return sum;
+        return MaxGradientNorm is { } bound ? GradientNorm.Factor(Math.Sqrt(squares), bound) : 1f;
     }
 }
+
+/// <summary>What an <see cref="Optimizer"/> needs to apply one gradient.</summary>
+/// <param name="Index">The parameter's index, for the state.</param>
+/// <param name="Parameter">The parameter; changed in place.</param>
+/// <param name="Gradient">Its gradient, finite, before clipping.</param>
+/// <param name="GradientScale">The factor on the gradient, from clipping; 1 without.</param>
+/// <param name="LearningRate">The learning rate of the parameter's group.</param>
+/// <param name="WeightDecay">The weight decay of the parameter's group.</param>
+public readonly record struct ParameterUpdate(int Index, Tensor Parameter, Tensor Gradient, float GradientScale, double LearningRate,
+    double WeightDecay);

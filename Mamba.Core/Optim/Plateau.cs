@@ -14,7 +14,7 @@ public sealed class Plateau(double factor = 0.1, int patience = 5)
     public (double Lowest, int Waited, double Scale) State { get; set; } = (double.PositiveInfinity, 0, 1);
 
     /// <summary>Takes note of an epoch.</summary>
-    /// <param name="loss">Its validation loss; one that is no number is not lower.</param>
+    /// <param name="loss">Its validation loss; NaN is not lower.</param>
     public void Observe(double loss)
     {
         (double lowest, int waited, double scale) = State;

@@ -34,6 +34,90 @@ public static class Schedules
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(total, warmup);
         return step => step < warmup
             ? (step + 1.0) / warmup
-            : floor + (1 - floor) * 0.5 * (1 + Math.Cos(Math.PI * Math.Min(1, (double)(step - warmup) / (total - warmup))));
+            : Anneal(1, floor, Math.Min(1, (double)(step - warmup) / (total - warmup)));
     }
+
+    /// <summary>Times <paramref name="factor"/> at each milestone: PyTorch's MultiStepLR.</summary>
+    /// <param name="milestones">Steps, in any order; one that comes twice counts twice.</param>
+    /// <param name="factor">The factor of each change.</param>
+    /// <returns>The schedule.</returns>
+    public static Schedule MultiStep(IEnumerable<long> milestones, double factor = 0.1)
+    {
+        long[] sorted = [.. milestones.Order()];
+        return step =>
+        {
+            int passed = 0;
+            while (passed < sorted.Length && sorted[passed] <= step) passed++;
+            return Math.Pow(factor, passed);
+        };
+    }
+
+    /// <summary>Times <paramref name="factor"/> at every step: PyTorch's ExponentialLR.</summary>
+    /// <param name="factor">The factor of a step.</param>
+    /// <returns>The schedule.</returns>
+    public static Schedule Exponential(double factor) => step => Math.Pow(factor, step);
+
+    /// <summary>A straight line from one factor to another, which then stays: PyTorch's LinearLR.</summary>
+    /// <param name="steps">Steps of the line; at least 1.</param>
+    /// <param name="from">The factor of step 0.</param>
+    /// <param name="to">The factor from step <paramref name="steps"/> on.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">steps is less than 1.</exception>
+    public static Schedule Linear(long steps, double from = 1.0 / 3, double to = 1)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
+        return step => from + (to - from) * Math.Min(step, steps) / steps;
+    }
+
+    /// <summary>Half a cosine from 1 down to <paramref name="floor"/>, then up again, and so on: PyTorch's CosineAnnealingLR.</summary>
+    /// <param name="half">Steps from the top to the floor, PyTorch's T_max; at least 1.</param>
+    /// <param name="floor">The lowest factor: PyTorch's eta_min over the base learning rate.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">half is less than 1.</exception>
+    public static Schedule Cosine(long half, double floor = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(half, 1);
+        return step => Anneal(1, floor, (double)(step % (2 * half)) / half);
+    }
+
+    /// <summary>Half a cosine down to <paramref name="floor"/>, then from 1 again: PyTorch's CosineAnnealingWarmRestarts (SGDR).</summary>
+    /// <param name="first">Steps of the first period, PyTorch's T_0; at least 1.</param>
+    /// <param name="growth">How many times as long the next period is, PyTorch's T_mult; at least 1.</param>
+    /// <param name="floor">The lowest factor: PyTorch's eta_min over the base learning rate.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">first or growth is less than 1.</exception>
+    public static Schedule CosineWithRestarts(long first, int growth = 1, double floor = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(first, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(growth, 1);
+        return step =>
+        {
+            long period = first, inside = growth == 1 ? step % first : step;
+            for (; inside >= period; period *= growth) inside -= period;
+            return Anneal(1, floor, (double)inside / period);
+        };
+    }
+
+    /// <summary>
+    /// Up to the base learning rate and down again, each as half a cosine: PyTorch's OneCycleLR (Smith and Topin 2018). The base is
+    /// PyTorch's max_lr.
+    /// </summary>
+    /// <param name="total">All steps, at least 2; the factor stays at its last value after them.</param>
+    /// <param name="rising">The share of the steps that rise, PyTorch's pct_start; more than 0 and less than 1.</param>
+    /// <param name="divisor">1 over the first factor, PyTorch's div_factor.</param>
+    /// <param name="finalDivisor">The first factor over the last one, PyTorch's final_div_factor.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">total or rising is out of range.</exception>
+    public static Schedule OneCycle(long total, double rising = 0.3, double divisor = 25, double finalDivisor = 1e4)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(total, 2);
+        if (!(rising is > 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rising), rising, "expected more than 0 and less than 1");
+        double peak = rising * total - 1, end = total - 1, first = 1 / divisor;
+        return step => peak > 0 && step <= peak
+            ? Anneal(first, 1, step / peak)
+            : Anneal(1, first / finalDivisor, (Math.Min(step, end) - peak) / (end - peak));
+    }
+
+    /// <summary>From one factor to another along half a cosine.</summary>
+    private static double Anneal(double from, double to, double share) => to + (from - to) * 0.5 * (1 + Math.Cos(Math.PI * share));
 }

@@ -8,7 +8,6 @@ public sealed unsafe class Sgd : Optimizer
 {
     private readonly Tensor[] _velocities;
     private readonly double _momentum;
-    private readonly double _weightDecay;
 
     /// <summary>An optimizer at rest.</summary>
     /// <param name="parameters">The parameters.</param>
@@ -16,26 +15,32 @@ public sealed unsafe class Sgd : Optimizer
     /// <param name="momentum">How much of the last step's velocity stays.</param>
     /// <param name="weightDecay">Added to the gradient, times the weight.</param>
     public Sgd(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate, double momentum = 0.9, double weightDecay = 0)
-        : base(parameters, learningRate)
+        : base(parameters, learningRate, weightDecay)
     {
-        (_momentum, _weightDecay) = (momentum, weightDecay);
+        _momentum = momentum;
         _velocities = NewState();
     }
+
+    /// <summary>
+    /// Whether a step goes along the gradient plus the momentum times the new velocity (Nesterov's form, as PyTorch has it).
+    /// </summary>
+    public bool Nesterov { get; init; }
 
     /// <inheritdoc/>
     public override IEnumerable<(string Name, Tensor Tensor)> State => Named("velocity", _velocities);
 
     /// <inheritdoc/>
-    private protected override void Update(int index, Tensor parameter, Tensor gradient, float gradientScale) => Launch.Run(
+    protected override void Update(in ParameterUpdate update) => Launch.Run(
         new SgdStep
         {
-            Weight = parameter.Pointer,
-            Gradient = gradient.Pointer,
-            Velocity = _velocities[index].Pointer,
-            Rate = (float)LearningRate,
+            Weight = update.Parameter.Pointer,
+            Gradient = update.Gradient.Pointer,
+            Velocity = _velocities[update.Index].Pointer,
+            Rate = (float)update.LearningRate,
             Momentum = (float)_momentum,
-            Decay = (float)_weightDecay,
-            GradientScale = gradientScale,
+            Decay = (float)update.WeightDecay,
+            GradientScale = update.GradientScale,
+            Nesterov = Nesterov,
         },
-        parameter.Count, Launch.ElementGrain);
+        update.Parameter.Count, Launch.ElementGrain);
 }

@@ -48,8 +48,12 @@ public sealed class WeightAverage
     }
 
     /// <summary>Exchanges the model's weights and the average; a second call exchanges them back.</summary>
+    /// <exception cref="InvalidOperationException">A weight is frozen: kernels keep it in packed form. Nothing was changed.</exception>
     public void Swap()
     {
+        for (int i = 0; i < _weights.Length; i++)
+            if (_weights[i].Forms is not null)
+                throw new InvalidOperationException($"WeightAverage.Swap: '{_names[i]}' is frozen; thaw the model first.");
         _swapped = !_swapped;
         for (int i = 0; i < _weights.Length; i++)
         {

@@ -53,10 +53,7 @@ public sealed record TrainingRecipe(
     public Optimizer CreateOptimizer(ParameterStore parameters, double learningRate, double? maxGradientNorm = null) => Optimizer switch
     {
         OptimizerKind.Sgd => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay) { MaxGradientNorm = maxGradientNorm },
-        _ => new Adam(parameters.Parameters, learningRate, WeightDecay)
-        {
-            Decoupled = Optimizer == OptimizerKind.AdamW,
-            MaxGradientNorm = maxGradientNorm,
-        },
+        OptimizerKind.AdamW => new AdamW(parameters.Parameters, learningRate, WeightDecay) { MaxGradientNorm = maxGradientNorm },
+        _ => new Adam(parameters.Parameters, learningRate, WeightDecay) { MaxGradientNorm = maxGradientNorm },
     };
 }

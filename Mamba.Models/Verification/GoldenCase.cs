@@ -126,6 +126,15 @@ internal sealed class GoldenCase
         return whole ? [.. value.EnumerateArray().Select(v => v.GetInt32())] : throw Unknown(name, value);
     }
 
+    /// <summary>An attribute that is a list of numbers; null where there is none.</summary>
+    public double[]? Numbers(string name)
+    {
+        if (Attribute(name) is not { } value) return null;
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(e =>
+            e.ValueKind != JsonValueKind.Number)) throw Unknown(name, value);
+        return [.. value.EnumerateArray().Select(e => e.GetDouble())];
+    }
+
     /// <summary>An attribute that is true or false.</summary>
     public bool Bool(string name, bool otherwise = false) => Attribute(name) is not { } value ? otherwise
         : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()

@@ -11,8 +11,6 @@ internal static partial class GoldenOperators
 {
     private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_base = new()
     {
-        ["linear"] = c => [Ops.Linear(c.In("x"), c.In("weight"), c.Optional("bias"))],
-        ["matmul"] = c => [Ops.MatMul(c.In("a"), c.In("b"))],
         ["conv1d"] = c => [Convolution1d(c)],
         ["conv2d"] = c => [Image(c, x => Ops.Conv2d(
             x, c.In("weight"), c.Optional("bias"), c.Int("stride", 1), c.Int("padding", 0), c.Int("dilation", 1), c.Int("groups", 1)))],
@@ -25,37 +23,10 @@ internal static partial class GoldenOperators
         ["max_pool2d"] = c => [MaxPool(c)],
         ["adaptive_avg_pool2d"] = c => [Image(c, x => Ops.AdaptiveAvgPool2d(x, Size(c, "output").Height, Size(c, "output").Width))],
         ["interpolate_bilinear"] = c => [Image(c, x => Ops.ResizeBilinear(x, Size(c, "size").Height, Size(c, "size").Width, c.Bool("align_corners")))],
-        ["loss"] = c => [Loss(c)],
-        ["cross_entropy"] = c => [CrossEntropy(c)],
-        ["multihead_attention"] = c => [MultiheadAttention(c)],
         ["selective_scan"] = SelectiveScan,
         ["mamba"] = c => [MambaBlock(c)],
     };
 
-    private static readonly Dictionary<string, Func<GoldenCase, Tensor, Tensor, Tensor>> s_maskLosses = new()
-    {
-        ["bce"] = (c, prediction, target) =>
-        {
-            c.Only("input", "\"probabilities\"");
-            return Ops.BinaryCrossEntropy(prediction, target);
-        },
-        ["bce_with_logits"] = (c, prediction, target) =>
-        {
-            c.Only("input", "\"logits\"");
-            return Ops.BinaryCrossEntropyWithLogits(prediction, target);
-        },
-        ["dice"] = (c, prediction, target) =>
-        {
-            c.Only("input", "\"logits\"");
-            c.Only("pooled", "\"batch\"");
-            return Ops.DiceWithLogits(prediction, target, c.Float("smooth", 100f));
-        },
-        ["bce_dice"] = (c, prediction, target) =>
-        {
-            c.Only("input", "\"probabilities\"");
-            c.Only("pooled", "\"image\"");
-            return Ops.BceDice(prediction, target, c.Float("smooth", 1f), c.Float("bce_weight", 1f), c.Float("dice_weight", 1f));
-        },
     };
 
     /// <summary>Runs the operator of a case.</summary>
@@ -129,30 +100,6 @@ internal static partial class GoldenOperators
         c.Only("ceil_mode", "false");
         int kernel = c.Int("kernel");
         return Image(c, x => Ops.MaxPool2d(x, kernel, c.Int("stride", kernel), c.Int("padding", 0)));
-    }
-
-    private static Tensor Loss(GoldenCase c) => s_maskLosses[c.StartOfName(s_maskLosses.Keys)](c, c.In("pred"), c.In("target"));
-
-    private static Tensor CrossEntropy(GoldenCase c)
-    {
-        c.Only("reduction", "\"mean\"");
-        Tensor logits = ChannelsLast(c.In("logits")); // (B, Classes) or (B, ..., Classes)
-        int[] target = Array.ConvertAll(c.In("target").Span.ToArray(), t => (int)t);
-        return Ops.CrossEntropy(logits.Reshape(-1, logits.Shape[-1]), target, c.Float("label_smoothing", 0f));
-    }
-
-    private static Tensor MultiheadAttention(GoldenCase c)
-    {
-        Tensor weight = c.In("in_proj_weight"); // (3 E, E)
-        Tensor? bias = c.Optional("in_proj_bias");
-        int width = weight.Shape[0] / 3;
-        Tensor query = c.In(c.Has("q") ? "q" : "x"), key = Source("k"), value = Source("v");
-        Tensor y = Ops.Attention(Project(query, 0), Project(key, 1), Project(value, 2), c.Int("heads"));
-        return Ops.Linear(y, c.In("out_weight"), c.Optional("out_bias"));
-
-        Tensor Source(string name) => c.Optional(name) ?? c.Optional("kv") ?? query;
-        Tensor Project(Tensor x, int part) =>
-            Ops.Linear(x, Ops.Slice(weight, 0, part * width, width), bias is { } all ? Ops.Slice(all, 0, part * width, width) : null);
     }
 
     private static Tensor[] SelectiveScan(GoldenCase c)

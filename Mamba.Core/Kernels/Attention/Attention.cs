@@ -13,14 +13,24 @@ internal record struct AttentionShape(
     // the keys again.
     private const nint MaxQueryBlock = 256;
 
-    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.BalancedSize(Queries, MaxQueryBlock);
+    // A causal block computes the triangle above its diagonal for nothing, so it is lower.
+    private const nint MaxCausalQueryBlock = 64;
+
+    /// <summary>Whether query i sees the keys up to i alone.</summary>
+    public bool Causal { readonly get; init; }
+
+    /// <summary>The factor on the scores.</summary>
+    public float Scale { readonly get; init; } = 1f / MathF.Sqrt(HeadWidth);
+
+    public readonly nint QueryBlock => Queries == 0 ? 1 : Launch.BalancedSize(Queries, Causal ? MaxCausalQueryBlock : MaxQueryBlock);
 
     public readonly nint QueryBlocks => Launch.CeilDiv(Queries, QueryBlock);
 
     /// <summary>Floats from a query's scores to the next one's: rows start where cache lines do.</summary>
     public readonly nint ScoreRowStride => Launch.CeilDiv(Keys, Vec.CacheLine) * Vec.CacheLine;
 
-    public readonly float Scale => 1f / MathF.Sqrt(HeadWidth);
+    /// <summary>Keys that the queries up to, not including, this one see.</summary>
+    public readonly nint KeysBefore(nint query) => Causal ? Math.Min(Keys, query) : Keys;
 
     /// <summary>The largest scratch that one of the products below packs its right side into.</summary>
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
@@ -47,6 +57,9 @@ internal unsafe struct AttentionForward : IKernel
     public AttentionShape Shape;
     public float* Q, K, V, Y;
 
+    /// <summary>Added to the scaled scores; absent where its pointer is null.</summary>
+    public AttentionMask Mask;
+
     /// <summary>
     /// (B, Heads, Queries, Keys) with a row stride of <see cref="AttentionShape.ScoreRowStride"/>: receives the weights of the values, or
     /// null.
@@ -63,14 +76,15 @@ internal unsafe struct AttentionForward : IKernel
             nint first = item % s.QueryBlocks * s.QueryBlock, rest = item / s.QueryBlocks, head = rest % s.Heads, image = rest / s.Heads;
             nint queries = Math.Min(s.QueryBlock, s.Queries - first);
             float* p = P == null ? scores.Pointer : P + (rest * s.Queries + first) * s.ScoreRowStride;
+            nint keys = s.KeysBefore(first + queries);
             Matrix q = AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth);
             Matrix k = AttentionShape.Head(K, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth);
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-            Gemm.Serial<TVector>(queries, s.Keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false,
+            Gemm.Serial<TVector>(queries, keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false,
                 s.PrefetchNextImage(Q, s.QRowStride, item));
-            new SoftmaxForward { X = p, Y = p, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = s.Scale }.Run<TVector>(0, queries);
-            Gemm.Serial<TVector>(queries, s.ValueWidth, s.Keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false);
+            MaskedSoftmax.Forward<TVector>(s, Mask, p, image, head, first, queries);
+            Gemm.Serial<TVector>(queries, s.ValueWidth, keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false);
         }
     }
 }
@@ -85,6 +99,9 @@ internal unsafe struct AttentionBackward : IKernel
     public float* Q, K, V, P, Dy;
     public GradientTarget Dq, Dk, Dv;
 
+    /// <summary>Gets the gradient of the mask for each head of each image, (B, Heads, Queries, Keys); null where none is wanted.</summary>
+    public float* Dmask;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<TVector>(nint begin, nint end) where TVector : unmanaged
     {
@@ -97,7 +114,7 @@ internal unsafe struct AttentionBackward : IKernel
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             for (nint first = 0; first < s.Queries; first += s.QueryBlock)
             {
-                nint queries = Math.Min(s.QueryBlock, s.Queries - first);
+                nint queries = Math.Min(s.QueryBlock, s.Queries - first), keys = s.KeysBefore(first + queries);
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
@@ -105,29 +122,22 @@ internal unsafe struct AttentionBackward : IKernel
                 // are one, the caller has cleared it and asked to add, since dK goes to all rows and dQ to those of this block.
                 if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.ValueWidth, queries, p.Transposed, dy,
+                        keys, s.ValueWidth, queries, p.Transposed, dy,
                         AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, Dv.Accumulate || first > 0,
                         s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
-                if (!Dq.IsWanted && !Dk.IsWanted) continue;
-                Gemm.Serial<TVector>(queries, s.Keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
+                if (!Dq.IsWanted && !Dk.IsWanted && Dmask == null) continue;
+                Gemm.Serial<TVector>(queries, keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
                     s.PrefetchNextImage(Q, s.QRowStride, item));
-                new SoftmaxBackward
-                {
-                    Y = p.Pointer,
-                    Dy = ds.Pointer,
-                    Dx = ds.Pointer,
-                    RowStride = s.ScoreRowStride,
-                    Columns = s.Keys,
-                    Scale = s.Scale,
-                }.Run<TVector>(0, queries);
+                float* dmask = Dmask == null ? null : Dmask + (item * s.Queries + first) * s.Keys;
+                MaskedSoftmax.Backward<TVector>(s, p.Pointer, ds.Pointer, dmask, first, queries);
                 if (Dq.IsWanted)
                     Gemm.Serial<TVector>(
-                        queries, s.HeadWidth, s.Keys, ds, k,
+                        queries, s.HeadWidth, keys, ds, k,
                         AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, Dq.Accumulate,
                         s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk.IsWanted)
                     Gemm.Serial<TVector>(
-                        s.Keys, s.HeadWidth, queries, ds.Transposed,
+                        keys, s.HeadWidth, queries, ds.Transposed,
                         AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
                         AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, Dk.Accumulate || first > 0);
             }

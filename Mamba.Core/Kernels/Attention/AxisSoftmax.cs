@@ -50,9 +50,10 @@ internal unsafe struct AxisSoftmaxForward : IKernel
 internal unsafe struct AxisSoftmaxBackward : IKernel
 {
     public ReduceShape Shape;
-    public float* Y, Dy, Dx;
+    public float* Y, Dy;
+    public GradientTarget Dx;
     public float Scale;
-    public bool Logarithm, Accumulate;
+    public bool Logarithm;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -65,7 +66,7 @@ internal unsafe struct AxisSoftmaxBackward : IKernel
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
-                float* y = Y + start + c, dy = Dy + start + c, dx = Dx + start + c;
+                float* y = Y + start + c, dy = Dy + start + c, dx = Dx.Pointer + start + c;
                 V sum = default;
                 for (nint at = 0; at < rows * inner; at += inner)
                 {
@@ -76,7 +77,7 @@ internal unsafe struct AxisSoftmaxBackward : IKernel
                 {
                     V v = Load<V>(y + at, lanes), g = Load<V>(dy + at, lanes);
                     V d = (Logarithm ? g - VecMath.Exp(v) * sum : v * (g - sum)) * scale;
-                    Store(Accumulate ? Load<V>(dx + at, lanes) + d : d, dx + at, lanes);
+                    Dx.Store(d, dx + at, lanes);
                 }
             }
         }

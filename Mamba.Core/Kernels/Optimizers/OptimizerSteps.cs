@@ -8,6 +8,9 @@ namespace Mamba.Core.Kernels.Optimizers;
 internal unsafe struct AdamStep : IKernel
 {
     public float* Weight, Gradient, Mean, Square;
+
+    /// <summary>The largest second moment so far (AMSGrad), or null.</summary>
+    public float* Largest;
     public float Beta1, Beta2, Eps, Shrink, GradientDecay, GradientScale, StepSize, InverseRootCorrection2;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -24,16 +27,25 @@ internal unsafe struct AdamStep : IKernel
             V m = Fma(beta1, Load<V>(Mean + i, lanes), rest1 * g), v = Fma(beta2, Load<V>(Square + i, lanes), rest2 * g * g);
             Store(m, Mean + i, lanes);
             Store(v, Square + i, lanes);
+            if (Largest != null)
+            {
+                v = Max(v, Load<V>(Largest + i, lanes));
+                Store(v, Largest + i, lanes);
+            }
             Store(Fma(step, m / Fma(Sqrt(v), correction, eps), w * shrink), Weight + i, lanes);
         }
     }
 }
 
-/// <summary>One step of stochastic gradient descent with momentum: v = momentum v + g + decay w, w -= rate v.</summary>
+/// <summary>
+/// One step of stochastic gradient descent with momentum: g += decay w, v = momentum v + g, w -= rate v; Nesterov's: w -= rate (g +
+/// momentum v).
+/// </summary>
 internal unsafe struct SgdStep : IKernel
 {
     public float* Weight, Gradient, Velocity;
     public float Rate, Momentum, Decay, GradientScale;
+    public bool Nesterov;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -43,9 +55,73 @@ internal unsafe struct SgdStep : IKernel
         for (nint i = begin; i < end; i += n)
         {
             nint lanes = Math.Min(n, end - i);
-            V w = Load<V>(Weight + i, lanes), v = Fma(momentum, Load<V>(Velocity + i, lanes), Fma(decay, w, Load<V>(Gradient + i, lanes) * scale));
+            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale),
+                v = Fma(momentum, Load<V>(Velocity + i, lanes), g);
             Store(v, Velocity + i, lanes);
-            Store(Fma(rate, v, w), Weight + i, lanes);
+            Store(Fma(rate, Nesterov ? Fma(momentum, v, g) : v, w), Weight + i, lanes);
+        }
+    }
+}
+
+/// <summary>
+/// One step of RMSprop: s = a s + (1 - a) g^2 and, if centered, m = a m + (1 - a) g; d = g / (sqrt(s - m^2) + eps); v = momentum v + d; w
+/// -= rate v.
+/// </summary>
+internal unsafe struct RmsPropStep : IKernel
+{
+    public float* Weight, Gradient, Square;
+
+    /// <summary>The running mean of gradients, and the velocity; null where there is none.</summary>
+    public float* Mean, Velocity;
+    public float Rate, Smoothing, Eps, Momentum, Decay, GradientScale;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>();
+        V rate = Broadcast<V>(-Rate), old = Broadcast<V>(Smoothing), rest = Broadcast<V>(1f - Smoothing), eps = Broadcast<V>(Eps);
+        V momentum = Broadcast<V>(Momentum), decay = Broadcast<V>(Decay), scale = Broadcast<V>(GradientScale);
+        for (nint i = begin; i < end; i += n)
+        {
+            nint lanes = Math.Min(n, end - i);
+            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale);
+            V s = Fma(old, Load<V>(Square + i, lanes), rest * g * g), variance = s;
+            Store(s, Square + i, lanes);
+            if (Mean != null)
+            {
+                V m = Fma(old, Load<V>(Mean + i, lanes), rest * g);
+                Store(m, Mean + i, lanes);
+                variance = Max(default, s - m * m); // rounding may leave less than nothing
+            }
+            V d = g / (Sqrt(variance) + eps);
+            if (Velocity != null)
+            {
+                d = Fma(momentum, Load<V>(Velocity + i, lanes), d);
+                Store(d, Velocity + i, lanes);
+            }
+            Store(Fma(rate, d, w), Weight + i, lanes);
+        }
+    }
+}
+
+/// <summary>One step of Adagrad: s += g^2, w -= rate g / (sqrt(s) + eps).</summary>
+internal unsafe struct AdagradStep : IKernel
+{
+    public float* Weight, Gradient, Squares;
+    public float Rate, Eps, Decay, GradientScale;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>();
+        V rate = Broadcast<V>(-Rate), eps = Broadcast<V>(Eps), decay = Broadcast<V>(Decay), scale = Broadcast<V>(GradientScale);
+        for (nint i = begin; i < end; i += n)
+        {
+            nint lanes = Math.Min(n, end - i);
+            V w = Load<V>(Weight + i, lanes), g = Fma(decay, w, Load<V>(Gradient + i, lanes) * scale),
+                s = Fma(g, g, Load<V>(Squares + i, lanes));
+            Store(s, Squares + i, lanes);
+            Store(Fma(rate, g / (Sqrt(s) + eps), w), Weight + i, lanes);
         }
     }
 }

@@ -20,9 +20,9 @@ internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
     public nint Segment => Inner == 1 ? SegmentElements : Math.Max(Block, SegmentElements / Math.Min(Inner, Columns) / Block * Block);
 
     /// <summary>Segments of a row; at least one, so that an empty row has a result.</summary>
-    public nint Segments => Math.Max(1, Launch.Chunks(Count, Segment));
+    public nint Segments => Math.Max(1, Launch.CeilDiv(Count, Segment));
 
-    public nint ColumnBlocks => Launch.Chunks(Inner, Columns);
+    public nint ColumnBlocks => Launch.CeilDiv(Inner, Columns);
 
     public nint Items => Outer * Segments * ColumnBlocks;
 

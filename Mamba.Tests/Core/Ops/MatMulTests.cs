@@ -96,6 +96,8 @@ internal sealed class MatMulTests(VectorWidth width)
         OperatorCheck.Refuses("Linear", () => Ops.Linear(Tensor.Zeros(), Tensor.Zeros(4, 3)));
         OperatorCheck.Refuses("MatMul", () => Ops.MatMul(Tensor.Zeros(2, 3), Tensor.Zeros(2, 3)));
         OperatorCheck.Refuses("MatMul", () => Ops.MatMul(Tensor.Zeros(2, 2, 3), Tensor.Zeros(3, 3, 2)));
-        OperatorCheck.Refuses("MatMul", () => Ops.MatMul(Tensor.Zeros(3), Tensor.Zeros(3)));
+        OperatorCheck.Refuses("MatMul", () => Ops.MatMul(Tensor.Zeros(3), Tensor.Zeros(4)));
+        OperatorCheck.Refuses("MatMul", () => Ops.MatMul(Tensor.Zeros(), Tensor.Zeros(3)));
+        OperatorCheck.Refuses("MatMul", () => Ops.MatMul(Tensor.Zeros(2, 3), Tensor.Zeros(4)));
     }
 }

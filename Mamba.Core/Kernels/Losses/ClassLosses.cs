@@ -1,0 +1,235 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Losses;
+
+/// <summary>
+/// What losses of classes have in common: rows of logits, or of log-probabilities, and a class for each; -1 for a row that does not count.
+/// With l the
+/// negative log-probability of the class and w its weight, a row costs w (1 - e^-l)^Gamma l, or, smoothed, (1 - s) w l + s / C times the
+/// same over all classes.
+/// </summary>
+internal unsafe struct ClassRows
+{
+    /// <summary>Rows of a chunk.</summary>
+    public const nint Grain = 256;
+
+    /// <summary>(Rows, Columns).</summary>
+    public float* X;
+
+    /// <summary>(Rows): the class.</summary>
+    public float* Target;
+
+    /// <summary>(Columns): the weights of the classes, or null.</summary>
+    public float* Weight;
+
+    /// <summary>(Rows): the logarithm of the sum of e^x; null where X has log-probabilities.</summary>
+    public float* LogSum;
+    public nint Columns;
+    public float Smoothing, Gamma;
+
+    /// <summary>The class of a row and its weight.</summary>
+    public readonly (nint Class, float Weight) Label(nint row)
+    {
+        nint label = (nint)Target[row];
+        return (label, label < 0 ? 0f : Weight == null ? 1f : Weight[label]);
+    }
+
+    /// <summary>(1 - p)^Gamma and Gamma (1 - p)^(Gamma - 1), from the negative logarithm of p.</summary>
+    public readonly (double Power, double Slope) Focus(double surprise)
+    {
+        if (Gamma == 0f) return (1, 0);
+        double q = 1 - Math.Exp(-surprise);
+        // At q = 0 the slope is infinite for Gamma < 1, but what it is multiplied by is 0 there.
+        return q > 0 || double.IsNaN(q) ? (Math.Pow(q, Gamma), Gamma * Math.Pow(q, Gamma - 1)) : (0, 0);
+    }
+}
+
+/// <summary>The losses of rows, and the sums of losses and of weights for each chunk of <see cref="ClassRows.Grain"/> rows.</summary>
+internal unsafe struct ClassLossForward : IKernel
+{
+    public ClassRows Rows;
+
+    /// <summary>(Rows), or null.</summary>
+    public float* Elements;
+
+    /// <summary>Two a chunk.</summary>
+    public double* Sums;
+
+    /// <summary>Whether a row that counts weighs 1, whatever the weight of its class.</summary>
+    public bool CountRows;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ClassRows rows = Rows;
+        double losses = 0, weights = 0;
+        for (nint row = begin; row < end; row++)
+        {
+            float* x = rows.X + row * rows.Columns;
+            float logSum = 0f;
+            if (rows.LogSum != null) rows.LogSum[row] = logSum = LogSumExp<V>(x, rows.Columns, VecMath.Log2E);
+            (nint label, float weight) = rows.Label(row);
+            double loss = 0;
+            if (label >= 0)
+            {
+                double surprise = (double)logSum - x[label];
+                loss = weight * surprise * rows.Focus(surprise).Power;
+                if (rows.Smoothing > 0f) loss = (1 - rows.Smoothing) * loss + rows.Smoothing / rows.Columns * OfAllClasses(x, logSum);
+                losses += loss;
+                weights += CountRows ? 1f : weight;
+            }
+            if (Elements != null) Elements[row] = (float)loss;
+        }
+        Sums[begin / ClassRows.Grain * 2] = losses;
+        Sums[begin / ClassRows.Grain * 2 + 1] = weights;
+    }
+
+    /// <summary>log(sum of e^(scale x)), with the scale times log2(e) given.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float LogSumExp<V>(float* x, nint columns, float scaleLog2E) where V : unmanaged
+    {
+        nint n = Count<V>();
+        V lowest = Broadcast<V>(float.NegativeInfinity), scale = Broadcast<V>(scaleLog2E), largest = lowest, sum = default;
+        for (nint i = 0; i < columns; i += n) largest = Max(largest, Load(x + i, Math.Min(n, columns - i), lowest));
+        float max = MaxLane(largest);
+        V shift = Broadcast<V>(max);
+        // past the end nothing is added
+        for (nint i = 0; i < columns; i += n) sum += VecMath.Exp2((Load(x + i, Math.Min(n, columns - i), lowest) - shift) * scale);
+        return max * (scaleLog2E / VecMath.Log2E) + MathF.Log(Sum(sum));
+    }
+
+    private readonly double OfAllClasses(float* x, float logSum)
+    {
+        double sum = 0;
+        for (nint c = 0; c < Rows.Columns; c++) sum += (Rows.Weight == null ? 1f : Rows.Weight[c]) * ((double)logSum - x[c]);
+        return sum;
+    }
+}
+
+/// <summary>
+/// dx (+)= g ((a + s W / C) p - s w / C - a [class]), g being Factor dy, W the sum of the weights and a (1 - s) w, or what the focal loss
+/// makes of it. p is
+/// computed again. Of log-probabilities only the class's own has a gradient.
+/// </summary>
+internal unsafe struct ClassLossGradient : IKernel
+{
+    public ClassRows Rows;
+    public float* Dy, Dx;
+    public float Factor, WeightSum;
+
+    /// <summary>Whether dy has an element a row.</summary>
+    public bool OneEach;
+    public bool Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        ClassRows rows = Rows;
+        nint n = Count<V>(), columns = rows.Columns;
+        V log2E = Broadcast<V>(VecMath.Log2E), one = Broadcast<V>(1f);
+        for (nint row = begin; row < end; row++)
+        {
+            float* x = rows.X + row * columns, dx = Dx + row * columns;
+            (nint label, float weight) = rows.Label(row);
+            bool normalized = rows.LogSum == null;
+            if (!Add && (label < 0 || normalized)) new Span<float>(dx, (int)columns).Clear();
+            if (label < 0) continue;
+            float g = Factor * Dy[OneEach ? row : 0], own = (1f - rows.Smoothing) * weight;
+            if (normalized)
+            {
+                dx[label] -= g * own;
+                continue;
+            }
+            if (rows.Gamma != 0f)
+            {
+                double surprise = (double)rows.LogSum[row] - x[label];
+                (double power, double slope) = rows.Focus(surprise);
+                own = (float)(weight * (power + slope * Math.Exp(-surprise) * surprise));
+            }
+            float rest = rows.Smoothing / columns;
+            V shift = Broadcast<V>(rows.LogSum[row]), share = Broadcast<V>(g * (own + rest * WeightSum)), spread = Broadcast<V>(-g * rest);
+            for (nint i = 0; i < columns; i += n)
+            {
+                nint lanes = Math.Min(n, columns - i);
+                V p = VecMath.Exp2((Load<V>(x + i, lanes) - shift) * log2E);
+                V d = Fma(spread, rows.Weight == null ? one : Load<V>(rows.Weight + i, lanes), share * p);
+                Store(Add ? d + Load<V>(dx + i, lanes) : d, dx + i, lanes);
+            }
+            dx[label] -= g * own;
+        }
+    }
+}
+
+/// <summary>
+/// T^2 KL(softmax(teacher / T) || softmax(student / T)) of each row (Hinton et al. 2015), and the sum for each chunk of <see
+/// cref="ClassRows.Grain"/> rows.
+/// </summary>
+internal unsafe struct DistillationForward : IKernel
+{
+    public float* Student, Teacher;
+
+    /// <summary>(Rows, 2): the logarithms of both sums.</summary>
+    public float* LogSums;
+
+    /// <summary>(Rows), or null.</summary>
+    public float* Elements;
+
+    /// <summary>One a chunk.</summary>
+    public double* Sums;
+    public nint Columns;
+    public float Temperature;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        float inverse = 1f / Temperature;
+        double total = 0;
+        for (nint row = begin; row < end; row++)
+        {
+            float* s = Student + row * Columns, t = Teacher + row * Columns;
+            float logS = ClassLossForward.LogSumExp<V>(s, Columns, VecMath.Log2E * inverse),
+                logT = ClassLossForward.LogSumExp<V>(t, Columns, VecMath.Log2E * inverse);
+            (LogSums[2 * row], LogSums[2 * row + 1]) = (logS, logT);
+            double loss = 0;
+            for (nint c = 0; c < Columns; c++)
+            {
+                double log = (double)t[c] * inverse - logT;
+                if (!double.IsNegativeInfinity(log)) loss += Math.Exp(log) * (log - ((double)s[c] * inverse - logS)); // 0 log 0 is 0
+            }
+            loss *= (double)Temperature * Temperature;
+            if (Elements != null) Elements[row] = (float)loss;
+            total += loss;
+        }
+        Sums[begin / ClassRows.Grain] = total;
+    }
+}
+
+/// <summary>dstudent (+)= Factor dy T (softmax(student / T) - softmax(teacher / T)).</summary>
+internal unsafe struct DistillationGradient : IKernel
+{
+    public float* Student, Teacher, LogSums, Dy, Dx;
+    public nint Columns;
+    public float Temperature, Factor;
+    public bool OneEach, Add;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        nint n = Count<V>();
+        V scale = Broadcast<V>(VecMath.Log2E / Temperature);
+        for (nint row = begin; row < end; row++)
+        {
+            float* s = Student + row * Columns, t = Teacher + row * Columns, dx = Dx + row * Columns;
+            V g = Broadcast<V>(Factor * Temperature * Dy[OneEach ? row : 0]);
+            V logS = Broadcast<V>(LogSums[2 * row] * VecMath.Log2E), logT = Broadcast<V>(LogSums[2 * row + 1] * VecMath.Log2E);
+            for (nint i = 0; i < Columns; i += n)
+            {
+                nint lanes = Math.Min(n, Columns - i);
+                V d = g * (VecMath.Exp2(Load<V>(s + i, lanes) * scale - logS) - VecMath.Exp2(Load<V>(t + i, lanes) * scale - logT));
+                Store(Add ? d + Load<V>(dx + i, lanes) : d, dx + i, lanes);
+            }
+        }
+    }
+}

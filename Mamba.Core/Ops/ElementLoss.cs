@@ -1,0 +1,143 @@
+using Mamba.Core.Kernels.Losses;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>(prediction - target)^2: PyTorch's mse_loss. Gradients flow to both.</summary>
+    /// <param name="prediction">Any shape.</param>
+    /// <param name="target">The same shape.</param>
+    /// <param name="reduction">What becomes of the squares.</param>
+    /// <returns>A scalar; the shape of the prediction without reduction.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    public static Tensor MeanSquaredError(Tensor prediction, Tensor target, Reduction reduction = Reduction.Mean) =>
+        ElementLoss("MeanSquaredError", prediction, target, new SquaredError(), reduction, differentiateTarget: true);
+
+    /// <summary>|prediction - target|: PyTorch's l1_loss. Gradients flow to both; where they are equal, it is 0.</summary>
+    /// <inheritdoc cref="MeanSquaredError"/>
+    public static Tensor L1Loss(Tensor prediction, Tensor target, Reduction reduction = Reduction.Mean) =>
+        ElementLoss("L1Loss", prediction, target, new AbsoluteError(), reduction, differentiateTarget: true);
+
+    /// <summary>
+    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the <see
+    /// cref="L1Loss"/>. Gradients flow
+    /// to both.
+    /// </summary>
+    /// <param name="prediction">Any shape.</param>
+    /// <param name="target">The same shape.</param>
+    /// <param name="beta">The distance at which the parabola ends; at least 0.</param>
+    /// <param name="reduction">What becomes of the losses.</param>
+    /// <returns>A scalar; the shape of the prediction without reduction.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">beta is negative or NaN.</exception>
+    public static Tensor SmoothL1Loss(Tensor prediction, Tensor target, float beta = 1f, Reduction reduction = Reduction.Mean)
+    {
+        if (!(beta >= 0f)) throw new ArgumentOutOfRangeException(nameof(beta), beta, "expected at least 0");
+        return ElementLoss("SmoothL1Loss", prediction, target, new HuberError(beta, 1f), reduction, differentiateTarget: true);
+    }
+
+    /// <summary>
+    /// d^2 / 2 up to a distance d of delta, delta (d - delta / 2) beyond (Huber 1964): PyTorch's huber_loss. Gradients flow to both.
+    /// </summary>
+    /// <param name="prediction">Any shape.</param>
+    /// <param name="target">The same shape.</param>
+    /// <param name="delta">The distance at which the parabola ends; more than 0.</param>
+    /// <param name="reduction">What becomes of the losses.</param>
+    /// <returns>A scalar; the shape of the prediction without reduction.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">delta is not more than 0.</exception>
+    public static Tensor HuberLoss(Tensor prediction, Tensor target, float delta = 1f, Reduction reduction = Reduction.Mean)
+    {
+        if (!(delta > 0f)) throw new ArgumentOutOfRangeException(nameof(delta), delta, "expected more than 0");
+        return ElementLoss("HuberLoss", prediction, target, new HuberError(delta, delta), reduction, differentiateTarget: true);
+    }
+
+    /// <summary>
+    /// Binary cross-entropy of logits in which positives count more: PyTorch's binary_cross_entropy_with_logits with pos_weight.
+    /// </summary>
+    /// <param name="logits">Any shape.</param>
+    /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
+    /// <param name="positiveWeight">The weight of positives; that of negatives is 1.</param>
+    /// <param name="reduction">What becomes of the losses.</param>
+    /// <returns>A scalar; the shape of the logits without reduction.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    public static Tensor BinaryCrossEntropyWithLogits(Tensor logits, Tensor target, float positiveWeight,
+        Reduction reduction = Reduction.Mean) =>
+        ElementLoss("BinaryCrossEntropyWithLogits", logits, target, new WeightedLogistic(positiveWeight), reduction,
+            differentiateTarget: false);
+
+    /// <summary>
+    /// The focal loss of logits (Lin et al. 2017, equation 5): alpha_t (1 - p_t)^gamma times the binary cross-entropy, as torchvision's
+    /// sigmoid_focal_loss.
+    /// </summary>
+    /// <param name="logits">Any shape.</param>
+    /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
+    /// <param name="alpha">The weight of positives, 1 - alpha that of negatives; a negative one weights neither.</param>
+    /// <param name="gamma">How little easy elements count; at least 0.</param>
+    /// <param name="reduction">What becomes of the losses.</param>
+    /// <returns>A scalar; the shape of the logits without reduction.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">gamma is negative or NaN.</exception>
+    public static Tensor FocalLoss(Tensor logits, Tensor target, float alpha = 0.25f, float gamma = 2f,
+        Reduction reduction = Reduction.Mean)
+    {
+        if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected at least 0");
+        return ElementLoss("FocalLoss", logits, target, new FocalLogistic(alpha, gamma), reduction, differentiateTarget: false);
+    }
+
+    private static Tensor ElementLoss<TLoss>(string name, Tensor x, Tensor target, TLoss loss, Reduction reduction,
+        bool differentiateTarget)
+        where TLoss : unmanaged, IElementLoss
+    {
+        Check.SameShape(x, target, name);
+        int count = x.Count;
+        nint blocks = Launch.CeilDiv(count, ElementLossForward<TLoss>.Block);
+        Tensor y = reduction == Reduction.None ? Tensor.Empty(x.Shape) : Tensor.Empty();
+        using (Scratch sums = new(reduction == Reduction.None ? 0 : blocks))
+        {
+            Launch.Run(
+                new ElementLossForward<TLoss>
+                {
+                    X = x.Pointer,
+                    Target = target.Pointer,
+                    Loss = loss,
+                    Count = count,
+                    Elements = reduction == Reduction.None ? y.Pointer : null,
+                    Sums = sums.Pointer,
+                },
+                blocks, Launch.ElementGrain / ElementLossForward<TLoss>.Block);
+            if (reduction != Reduction.None)
+            {
+                double sum = 0;
+                for (nint i = 0; i < blocks; i++) sum += sums.Pointer[i];
+                y.Span[0] = (float)(reduction == Reduction.Mean ? sum / count : sum);
+            }
+        }
+        bool both = differentiateTarget && target.NeedsGrad;
+        if (Tape.Needs(x, target) && (x.NeedsGrad || both))
+            Tape.Push(y, (x, target, loss, reduction, both), static (context, dy) =>
+            {
+                (Tensor x, Tensor target, TLoss loss, Reduction reduction, bool both) = context;
+                float factor = reduction == Reduction.Mean ? 1f / x.Count : 1f;
+                if (x.NeedsGrad) Differentiate(x.OpenGrad(), factor);
+                if (both) Differentiate(target.OpenGrad(), -factor); // these losses depend on the difference alone
+
+                void Differentiate(GradSlot slot, float factor) => Launch.Run(
+                    new ElementLossGradient<TLoss>
+                    {
+                        X = x.Pointer,
+                        Target = target.Pointer,
+                        Dy = dy.Pointer,
+                        Dx = slot.Pointer,
+                        Loss = loss,
+                        Factor = factor,
+                        OneEach = reduction == Reduction.None,
+                        Add = slot.Accumulate,
+                    },
+                    x.Count, Launch.ElementGrain);
+            }, x, target);
+        return y;
+    }
+}

@@ -1,0 +1,52 @@
+namespace Mamba.Core.Optim;
+
+/// <summary>Settings that some parameters of an <see cref="Optimizer"/> have for themselves.</summary>
+public sealed record ParameterGroup
+{
+    /// <summary>The optimizer's own settings.</summary>
+    public static ParameterGroup Default { get; } = new();
+
+    /// <summary>No weight decay.</summary>
+    public static ParameterGroup NoDecay { get; } = new() { WeightDecay = 0 };
+
+    /// <summary>The factor on <see cref="Optimizer.LearningRate"/>, so that a schedule moves all groups together.</summary>
+    public double LearningRateScale { get; init; } = 1;
+
+    /// <summary>The weight decay; null for <see cref="Optimizer.WeightDecay"/>.</summary>
+    public double? WeightDecay { get; init; }
+}
+
+/// <summary>Gives a parameter its group.</summary>
+/// <param name="name">The parameter's name, for instance "layers.0.mixer.A_log".</param>
+/// <param name="parameter">The parameter.</param>
+/// <returns>Its group.</returns>
+public delegate ParameterGroup GroupRule(string name, Tensor parameter);
+
+/// <summary>The usual rules.</summary>
+public static class GroupRules
+{
+    /// <summary>
+    /// Mamba's rule (Gu and Dao 2023; the flag _no_weight_decay in state-spaces/mamba): A_log, D, dt_bias, the biases and the weights of
+    /// norms do not
+    /// decay. A bias is known by its name, the weight of a norm by its single dimension. The backward direction of a bidirectional mixer,
+    /// A_b_log and
+    /// D_b, counts too.
+    /// </summary>
+    public static GroupRule MambaWeightDecay { get; } = static (name, parameter) =>
+        parameter.Shape.Rank <= 1 || Last(name) is "A_log" or "A_b_log" or "D" or "D_b" or "dt_bias" or "bias" ? ParameterGroup.NoDecay
+            : ParameterGroup.Default;
+
+    /// <summary>Puts parameters whose names end so into one group, all others into the default group.</summary>
+    /// <param name="group">The group.</param>
+    /// <param name="endings">The endings, for instance "A_log".</param>
+    /// <returns>The rule.</returns>
+    /// <exception cref="ArgumentException">There is no ending.</exception>
+    public static GroupRule ByEnding(ParameterGroup group, params string[] endings)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        if (endings.Length == 0) throw new ArgumentException("Expected at least one ending.", nameof(endings));
+        return (name, _) => Array.Exists(endings, e => name.EndsWith(e, StringComparison.Ordinal)) ? group : ParameterGroup.Default;
+    }
+
+    private static string Last(string name) => name[(name.LastIndexOf('.') + 1)..];
+}
