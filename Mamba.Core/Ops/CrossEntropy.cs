@@ -61,7 +61,7 @@ public static unsafe partial class Ops
 
     /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>
     /// <param name="logProbabilities">
-    /// (B, Classes), or (B, ..., Classes), channels last, as <see cref="LogSoftmax(Tensor)"/> gives them.
+    /// (B, Classes), or (B, ..., Classes), channels last, as <see cref="LogSoftmax"/> gives them.
     /// </param>
     /// <param name="target">A class index for each row.</param>
     /// <param name="weight">(Classes): what a class counts; null for 1 each. It gets no gradient.</param>

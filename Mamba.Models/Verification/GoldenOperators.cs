@@ -27,8 +27,6 @@ internal static partial class GoldenOperators
         ["mamba"] = c => [MambaBlock(c)],
     };
 
-    };
-
     /// <summary>Runs the operator of a case.</summary>
     /// <returns>out.0, out.1, ... in PyTorch's layout.</returns>
     /// <exception cref="UnsupportedCaseException">The operator, or something asked of it, is not implemented.</exception>

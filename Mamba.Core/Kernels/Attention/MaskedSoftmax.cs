@@ -71,7 +71,8 @@ internal static unsafe class MaskedSoftmax
             float* d = ds + row * s.ScoreRowStride;
             nint keys = s.KeysBefore(first + row + 1);
             softmax.Y = p + row * s.ScoreRowStride;
-            (softmax.Dy, softmax.Dx) = (d, d);
+            softmax.Dy = d;
+            softmax.Dx = d;
             softmax.Columns = keys;
             softmax.Run<V>(0, 1);
             new Span<float>(d + keys, (int)(all - keys)).Clear();
