@@ -14,7 +14,8 @@ public readonly record struct Padding2d(int Top, int Left, int Bottom, int Right
     private const int SameExtent = int.MinValue;
 
     /// <summary>
-    /// PyTorch's <c>padding='same'</c>: with stride 1 the result is as large as the input. Where an odd number of rows is needed, the extra one is below.
+    /// PyTorch's <c>padding='same'</c>: with stride 1 the result is as large as the input. Where an odd number of rows is needed, the
+    /// extra one is below.
     /// </summary>
     public static Padding2d Same { get; } = SameExtent;
 

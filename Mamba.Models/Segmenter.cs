@@ -96,7 +96,8 @@ public sealed class Segmenter : IDisposable
         long start = Stopwatch.GetTimestamp();
         Tensor y = _model.Probabilities(_model.Segment(x));
         milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-        if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
+        if (image.Height != size.Height || image.Width != size.Width) y = Ops.ResizeBilinear(y, (image.Height, image.Width),
+            alignCorners: false);
         Pictures.Mask(y.Span, mask);
         return mask.Count((byte)255);
     }

@@ -14,6 +14,9 @@ public enum Activation
 
     /// <summary>x for x &gt; 0, 0.01 x elsewhere.</summary>
     LeakyRelu,
+
+    /// <summary>x / (1 + e^-x).</summary>
+    Silu,
 }
 
 /// <summary>
@@ -58,6 +61,16 @@ public static unsafe partial class Ops
     /// <summary>Hyperbolic tangent, elementwise.</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Tanh(Tensor x) => Activate<HyperbolicTangent>(x);
+
+    /// <summary>An activation by name, as an operator of its own.</summary>
+    internal static Tensor Apply(Activation activation, Tensor x) => activation switch
+    {
+        Activation.None => x,
+        Activation.Relu => Relu(x),
+        Activation.LeakyRelu => LeakyRelu(x),
+        Activation.Silu => Silu(x),
+        _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, "Expected one of the activations."),
+    };
 
     private static Tensor Activate<TActivation>(Tensor x) where TActivation : unmanaged, IActivation
     {

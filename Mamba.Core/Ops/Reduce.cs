@@ -24,7 +24,7 @@ public static unsafe partial class Ops
     public static Tensor MeanTokens(Tensor x)
     {
         Check.Rank(x, 3, "MeanTokens", "(B, L, C)");
-        return AdaptiveAvgPool2d(x.Reshape(x.Shape[0], x.Shape[1], 1, x.Shape[2]), 1, 1).Reshape(x.Shape[0], x.Shape[2]);
+        return AdaptiveAvgPool2d(x.Reshape(x.Shape[0], x.Shape[1], 1, x.Shape[2]), 1).Reshape(x.Shape[0], x.Shape[2]);
     }
 
     private static Tensor ReduceLast(string name, Tensor x, bool maximum)

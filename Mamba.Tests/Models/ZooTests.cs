@@ -43,7 +43,8 @@ internal sealed class ZooTests
         for (int y = 0; y < multiple - 3; y++)
             image.Span.Slice(y * (multiple + 5) * 3, (multiple + 5) * 3).CopyTo(padded.Span[(y * 2 * multiple * 3)..]);
         Tensor expected = model.Forward(padded);
-        if (expected.Shape != new Shape(1, multiple, 2 * multiple, 1)) expected = Ops.ResizeBilinear(expected, multiple, 2 * multiple, alignCorners: false);
+        if (expected.Shape != new Shape(1, multiple, 2 * multiple, 1)) expected = Ops.ResizeBilinear(expected, (multiple, 2 * multiple),
+            alignCorners: false);
         Assert.That(result.Span[multiple + 4], Is.EqualTo(expected.Span[multiple + 4]));
         Assert.That(result.Span[^1], Is.EqualTo(expected.Span[(multiple - 4) * 2 * multiple + multiple + 4]));
     }

@@ -53,14 +53,23 @@ internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWid
 }
 
 /// <summary>
-/// The weight (Cout, Cin, Kh, Kw) of a convolution as panels of (Cout) x (Kh, Kw, Cin): a pixel of the output side times it is the column that the pixel
-/// spreads over the input side, as a transposed convolution and the gradient of a strided one need it.
+/// The weight (Cout, Cin, Kh, Kw) of each group of a convolution as panels of (Cout) x (Kh, Kw, Cin): a pixel of the output side times it
+/// is the column
+/// that the pixel spreads over the input side, as a transposed convolution and the gradient of a strided one need it. Cout and Cin are a
+/// group's.
 /// </summary>
-internal readonly record struct SpreadPacking(int Cout, int Cin, int Taps, VectorWidth Width) : IWeightPacking
+internal readonly record struct SpreadPacking(int Cout, int Cin, int Taps, int Groups, VectorWidth Width) : IWeightPacking
 {
-    public nint Size => PackPanels.Size(Cout, (nint)Taps * Cin, Width);
+    public nint Size => Groups * GroupSize;
+
+    public nint GroupSize => PackPanels.Size(Cout, (nint)Taps * Cin, Width);
 
     public unsafe void Pack(float* weight, float* packed)
+    {
+        for (nint g = 0; g < Groups; g++) PackGroup(weight + g * Cout * Cin * Taps, packed + g * GroupSize);
+    }
+
+    private unsafe void PackGroup(float* weight, float* packed)
     {
         if (Cin % PackPanels.Width(Width) == 0 && Taps <= PackPanels.TurnedRows)
         {
@@ -69,7 +78,8 @@ internal readonly record struct SpreadPacking(int Cout, int Cin, int Taps, Vecto
         }
         nint columns = (nint)Taps * Cin;
         using Scratch reordered = new(Cout * columns);
-        Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, Math.Max(1, Launch.ElementGrain / Math.Max(1, columns)));
+        nint grain = Math.Max(1, Launch.ElementGrain / Math.Max(1, columns));
+        Launch.Run(new TapsOutermost { Weight = weight, Reordered = reordered.Pointer, Cin = Cin, Taps = Taps }, Cout, grain);
         PackPanels.Run(Gemm.Columns(Cout, columns, new Matrix(reordered.Pointer, columns)), packed, Width);
     }
 }
