@@ -20,7 +20,8 @@ public class ChannelNormBench : OperatorBench
     private static OperatorCase Batch(string name, int side, int channels, bool training = true)
     {
         Tensor mean = Tensor.Zeros(channels), variance = Tensor.Full(1f, channels);
-        return Norm($"{name}: BatchNorm", x => Ops.BatchNorm(x[0], x[1], x[2], mean, variance, training), side, channels);
+        BatchNormOptions options = new() { Training = training };
+        return Norm($"{name}: BatchNorm", x => Ops.BatchNorm(x[0], x[1], x[2], mean, variance, options), side, channels);
     }
 
     private static OperatorCase Group(string name, int side, int channels) =>

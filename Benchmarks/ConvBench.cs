@@ -37,8 +37,12 @@ public class ConvBench : OperatorBench
         Conv("vim patches, 64 images", 32, 3, 168, 4, stride: 4, padding: 0, batch: 64),
     ];
 
-    private static OperatorCase Conv(string name, int side, int inputs, int outputs, int kernel, int stride = 1, int dilation = 1, int? padding = null, int batch = 1) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel}{(stride > 1 ? $" stride {stride}" : "")}{(dilation > 1 ? $" dilation {dilation}" : "")}",
-        x => Ops.Conv2d(x[0], x[1], stride: stride, padding: padding ?? dilation * (kernel - 1) / 2, dilation: dilation),
-        [batch, side, side, inputs], [outputs, inputs, kernel, kernel]);
+    private static OperatorCase Conv(
+        string name, int side, int inputs, int outputs, int kernel, int stride = 1, int dilation = 1, int? padding = null, int batch = 1)
+    {
+        ConvOptions options = new() { Stride = stride, Padding = padding ?? dilation * (kernel - 1) / 2, Dilation = dilation };
+        return new OperatorCase(
+            $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel}{(stride > 1 ? $" stride {stride}" : "")}{(dilation > 1 ? $" dilation {dilation}" : "")}",
+            x => Ops.Conv2d(x[0], x[1], options: options), [batch, side, side, inputs], [outputs, inputs, kernel, kernel]);
+    }
 }

@@ -18,9 +18,15 @@ public class DepthwiseBench : OperatorBench
         Causal("vim backwards, 64 images", 64, 65, 336, reverse: true),
     ];
 
-    private static OperatorCase Depthwise(string name, int side, int inputs, int outputs) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, 3x3", x => Ops.Conv2d(x[0], x[1], padding: 1, groups: inputs), [1, side, side, inputs], [outputs, 1, 3, 3]);
+    private static OperatorCase Depthwise(string name, int side, int inputs, int outputs)
+    {
+        ConvOptions options = new() { Padding = 1, Groups = inputs };
+        return new OperatorCase(
+            $"{name}: {side}x{side} {inputs} -> {outputs}, 3x3", x => Ops.Conv2d(x[0], x[1], options: options), [1, side, side, inputs],
+                [outputs, 1, 3, 3]);
+    }
 
     private static OperatorCase Causal(string name, int batch, int length, int channels, bool reverse = false) => new(
-        $"{name}: causal {batch} x {length} x {channels}, 4 taps, SiLU", x => Ops.CausalConv1d(x[0], x[1], x[2], silu: true, reverse), [batch, length, channels], [channels, 1, 4], [channels]);
+        $"{name}: causal {batch} x {length} x {channels}, 4 taps, SiLU", x => Ops.CausalConv1d(x[0], x[1], x[2], Activation.Silu, reverse),
+        [batch, length, channels], [channels, 1, 4], [channels]);
 }

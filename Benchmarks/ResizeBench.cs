@@ -2,7 +2,7 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Bilinear resizing.</summary>
+/// <summary>Resizing and padding.</summary>
 public class ResizeBench : OperatorBench
 {
     public override IEnumerable<OperatorCase> Cases =>
@@ -14,8 +14,14 @@ public class ResizeBench : OperatorBench
         Resize("segformer mask", 56, 1, 224, false),
         Resize("resnet18-seg mask", 128, 1, 256, false),
         Resize("pyramid", 6, 64, 16, true),
+        new("decoder: nearest 64x64 to 128x128, x 64", x => Ops.ResizeNearest(x[0], 128), [1, 64, 64, 64]),
+        new("image: bicubic 256x256 to 224x224, x 3", x => Ops.ResizeBicubic(x[0], 224, alignCorners: false), [1, 256, 256, 3]),
+        new("decoder: Pad reflect 128x128 x 32", x => Ops.Pad(x[0], 1, PadMode.Reflect), [1, 128, 128, 32]),
+        new("image: Pad 224x224 x 3", x => Ops.Pad(x[0], 3), [1, 224, 224, 3]),
     ];
 
     private static OperatorCase Resize(string name, int from, int channels, int to, bool alignCorners) =>
-        new($"{name}: {from}x{from} to {to}x{to}, x {channels}", x => Ops.ResizeBilinear(x[0], to, to, alignCorners), [1, from, from, channels]);
+        new(
+            $"{name}: {from}x{from} to {to}x{to}, x {channels}", x => Ops.ResizeBilinear(x[0], to, alignCorners), [1, from, from,
+                channels]);
 }

@@ -16,11 +16,22 @@ public class TransposedConvBench : OperatorBench
         Case4("resnet18-seg decoder.0", 8, 512, 256),
         Case4("resnet18-seg decoder.2", 16, 256, 128),
         Case4("resnet18-seg decoder.6", 64, 64, 1),
+        Case3("grouped decoder", 32, 128, 128, groups: 4),
+        Case3("depthwise decoder", 64, 64, 64, groups: 64),
     ];
 
-    private static OperatorCase Case2(string name, int side, int inputs, int outputs) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, 2x2 stride 2", x => Ops.ConvTranspose2d(x[0], x[1], stride: 2), [1, side, side, inputs], [inputs, outputs, 2, 2]);
+    private static OperatorCase Case2(string name, int side, int inputs, int outputs) =>
+        Transposed(name, side, inputs, outputs, 2, new ConvOptions { Stride = 2 });
 
-    private static OperatorCase Case4(string name, int side, int inputs, int outputs) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, 4x4 stride 2", x => Ops.ConvTranspose2d(x[0], x[1], stride: 2, padding: 1), [1, side, side, inputs], [inputs, outputs, 4, 4]);
+    private static OperatorCase Case4(string name, int side, int inputs, int outputs) =>
+        Transposed(name, side, inputs, outputs, 4, new ConvOptions { Stride = 2, Padding = 1 });
+
+    private static OperatorCase Case3(string name, int side, int inputs, int outputs, int groups) =>
+        Transposed(name, side, inputs, outputs, 3, new ConvOptions { Stride = 2, Padding = 1, OutputPadding = 1, Groups = groups });
+
+    private static OperatorCase Transposed(string name, int side, int inputs, int outputs, int kernel, ConvOptions options) => new(
+        $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel} stride 2{(options.Groups > 1 ? $",
+            {options.Groups} groups" : "")}",
+        x => Ops.ConvTranspose2d(x[0], x[1], options: options),
+        [1, side, side, inputs], [inputs, outputs / options.Groups, kernel, kernel]);
 }

@@ -1,36 +1,42 @@
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// A convolution, batch normalisation of its result and, if asked, ReLU. In a frozen model (<see cref="ParameterStore.Freeze"/>) they are one
-/// convolution: normalisation by running statistics is linear in each channel, and so goes into weight and bias, w' = s w and b' = s (b - mean) + beta
+/// A convolution, batch normalization of its result and an activation. In a frozen model (<see cref="ParameterStore.Freeze"/>) they are one
+/// convolution: normalization by running statistics is linear in each channel, and so goes into weight and bias, w' = s w and b' = s (b -
+/// mean) + beta
 /// with s = gamma / sqrt(var + eps).
 /// </summary>
-public sealed class ConvBatchNorm
+public sealed class ConvBatchNorm : IModule
 {
     private readonly Conv2d _conv;
     private readonly BatchNorm2d _norm;
-    private readonly bool _relu;
+    private readonly ConvOptions _foldedOptions;
     private readonly WhileFrozen<(Tensor Weight, Tensor Bias)> _folded;
 
     /// <summary>Declares the parameters of the convolution and then those of the norm.</summary>
     /// <param name="conv">The convolution's place.</param>
     /// <param name="norm">The norm's place.</param>
-    /// <param name="config">The sizes.</param>
-    /// <param name="relu">Whether ReLU follows.</param>
-    public ConvBatchNorm(Scope conv, Scope norm, ConvConfig config, bool relu)
+    /// <param name="config">The sizes, and the activation that follows the norm.</param>
+    public ConvBatchNorm(Scope conv, Scope norm, ConvConfig config)
     {
-        _conv = new Conv2d(conv, config);
-        _norm = new BatchNorm2d(norm, config.Outputs);
-        _relu = relu;
+        _conv = new Conv2d(conv, config with { Activation = Activation.None });
+        _norm = new BatchNorm2d(norm, config.Outputs, new BatchNormOptions { Activation = config.Activation });
+        _foldedOptions = config.Options;
         _folded = new WhileFrozen<(Tensor Weight, Tensor Bias)>(_conv.Weight, Fold);
     }
+
+    /// <summary>The convolution.</summary>
+    public Conv2d Conv => _conv;
+
+    /// <summary>The norm, which applies the activation.</summary>
+    public BatchNorm2d Norm => _norm;
 
     /// <summary>Applies the layer.</summary>
     /// <param name="x">(B, H, W, inputs).</param>
     /// <returns>(B, H', W', outputs).</returns>
     public Tensor Forward(Tensor x) => _folded.TryGet(out (Tensor Weight, Tensor Bias) folded)
-        ? _conv.Forward(x, folded.Weight, folded.Bias, _relu)
-        : _norm.Forward(_conv.Forward(x), _relu ? Activation.Relu : Activation.None);
+        ? Ops.Conv2d(x, folded.Weight, folded.Bias, _foldedOptions)
+        : _norm.Forward(_conv.Forward(x));
 
     private (Tensor Weight, Tensor Bias) Fold()
     {

@@ -126,13 +126,14 @@ public sealed class MambaMixer
             (scope.Parameter(Name("A", reverse) + "_log", Init.LogOfIndex(c.DState), c.DInner, c.DState), scope.Parameter(Name("D", reverse), Init.Ones, c.DInner));
 
         /// <summary>One direction's output, and that of the other where it is given.</summary>
-        public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, silu: true, reverse), z, null, other).Output;
+        public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias,
+            Activation.Silu, reverse), z, null, other).Output;
 
         public Tensor Step(Tensor u, Tensor z, MambaState state)
         {
             int taps = c.DConv;
             Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K, D)
-            Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, silu: true), 1, taps - 1, 1);
+            Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, taps - 1, 1);
             (Tensor y, Tensor last) = SelectiveScan(x, z, state.Ssm);
             Ops.Slice(window, 1, 1, taps - 1).Span.CopyTo(state.Conv.Span);
             last.Span.CopyTo(state.Ssm.Span);

@@ -7,16 +7,19 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Causal depthwise convolution along a sequence: y[t] = bias + sum_j weight[j] x[t - K + 1 + j], zeros before the start, and SiLU on top if asked.
+    /// Causal depthwise convolution along a sequence: y[t] = bias + sum_j weight[j] x[t - K + 1 + j], zeros before the start, and an
+    /// activation on top.
     /// </summary>
     /// <param name="x">(B, L, C).</param>
     /// <param name="weight">(C, 1, K).</param>
     /// <param name="bias">(C), or null.</param>
-    /// <param name="silu">Whether the result passes through SiLU, as in the Mamba block.</param>
+    /// <param name="activation">What is applied to the result: SiLU, as in the Mamba block, by the same kernel; any other by an operator
+    /// of its own.</param>
     /// <param name="reverse">Whether a token sees those after it instead: x[t + K - 1 - j], as over the sequence turned round.</param>
     /// <returns>(B, L, C).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, bool silu = false, bool reverse = false)
+    public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, Activation activation = Activation.None,
+        bool reverse = false)
     {
         Check.Rank(x, 3, "CausalConv1d", "(B, L, C)");
         Check.That(
@@ -26,6 +29,7 @@ public static unsafe partial class Ops
         if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
         SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2], reverse);
 
+        bool silu = activation == Activation.Silu;
         Tensor y = Tensor.Empty(x.Shape);
         if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, y.Pointer);
         else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, y.Pointer);
@@ -40,6 +44,6 @@ public static unsafe partial class Ops
                 if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
                 else CausalConv.Backward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
             }, x, weight, bias);
-        return y;
+        return silu ? y : Apply(activation, y);
     }
 }

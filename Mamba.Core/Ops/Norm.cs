@@ -15,49 +15,59 @@ public static unsafe partial class Ops
     private const int MostRowNormParts = 32;
 
     /// <summary>
-    /// Batch normalisation (Ioffe and Szegedy 2015): each channel by its mean and variance over all other dimensions. In training these are the
-    /// batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise the running statistics are used.
+    /// Batch normalization (Ioffe and Szegedy 2015; PyTorch's batch_norm): each channel by its mean and variance over all other
+    /// dimensions. In training
+    /// these are the batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise the running
+    /// statistics are used.
     /// </summary>
-    /// <param name="x">(..., C).</param>
-    /// <param name="weight">(C).</param>
-    /// <param name="bias">(C).</param>
-    /// <param name="runningMean">(C); written in training.</param>
-    /// <param name="runningVar">(C); written in training.</param>
-    /// <param name="training">Whether to use, and learn from, the statistics of this batch.</param>
-    /// <param name="momentum">The weight of this batch in the running statistics.</param>
-    /// <param name="eps">Added to the variance.</param>
-    /// <param name="activation">What is applied to the result. It is computed again for a backward pass that needs it, so that x alone is kept.</param>
+    /// <param name="x">(B, C), (B, L, C), (B, H, W, C); any (..., C).</param>
+    /// <param name="weight">(C), or null for 1.</param>
+    /// <param name="bias">(C), or null for 0.</param>
+    /// <param name="runningMean">(C), written in training; null in training to keep none.</param>
+    /// <param name="runningVar">(C), written in training; null in training to keep none.</param>
+    /// <param name="options">Training, momentum, eps, activation; <see cref="BatchNormOptions.Default"/> if null.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or there is one value a channel to take statistics of.</exception>
+    /// <exception cref="ArgumentException">One of the running statistics is missing, or both and it is not training.</exception>
     public static Tensor BatchNorm(
-        Tensor x, Tensor weight, Tensor bias, Tensor runningMean, Tensor runningVar, bool training, float momentum = 0.1f, float eps = NormEps,
-        Activation activation = Activation.None)
+        Tensor x, Tensor? weight = null, Tensor? bias = null, Tensor? runningMean = null, Tensor? runningVar = null,
+            BatchNormOptions? options = null)
     {
+        options ??= BatchNormOptions.Default;
+        if (runningMean is null != runningVar is null || (runningMean is null && !options.Training))
+            throw new ArgumentException("BatchNorm: expected both running statistics, or none and training.", nameof(runningVar));
         (int channels, int rows) = Channels(x, "BatchNorm");
         Check.That(channels > 0, "BatchNorm", $"input {x.Shape}; expected (..., C) with channels");
         Check.Extents(weight, "BatchNorm", "weight", channels);
         Check.Extents(bias, "BatchNorm", "bias", channels);
         Check.Extents(runningMean, "BatchNorm", "running mean", channels);
         Check.Extents(runningVar, "BatchNorm", "running variance", channels);
-        Check.That(!training || rows != 1, "BatchNorm", $"input {x.Shape} has one value a channel; training needs more");
+        Check.That(!options.Training || rows != 1, "BatchNorm", $"input {x.Shape} has one value a channel; training needs more");
         if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias); // the running statistics stay, as in PyTorch
 
         using Scratch moments = Scratch.OfDoubles(2 * (nint)channels);
         double* mean = moments.Doubles, variance = mean + channels;
-        if (training)
+        if (options.Training)
         {
             ChannelNorm.Moments(x.Pointer, 1, rows, channels, mean, variance);
-            for (int c = 0; c < channels; c++)
-            {
-                runningMean.Span[c] = (float)((1 - momentum) * (double)runningMean.Span[c] + momentum * mean[c]);
-                runningVar.Span[c] = (float)((1 - momentum) * (double)runningVar.Span[c] + momentum * variance[c] * rows / (rows - 1));
-            }
+            if (runningMean is { } means && runningVar is { } variances) MoveStatistics(means, variances, mean, variance, rows,
+                options.Momentum);
         }
         else
         {
-            for (int c = 0; c < channels; c++) (mean[c], variance[c]) = (runningMean.Span[c], runningVar.Span[c]);
+            for (int c = 0; c < channels; c++) (mean[c], variance[c]) = (runningMean!.Value.Span[c], runningVar!.Value.Span[c]);
         }
-        return Normalize(x, weight, bias, 1, rows, channels, channels, mean, variance, eps, activation, constantStatistics: !training);
+        NormSegments segments = new(1, rows, channels, channels);
+        return Normalize(x, weight, bias, segments, mean, variance, options.Eps, options.Activation, constantStatistics: !options.Training);
+    }
+
+    private static void MoveStatistics(Tensor runningMean, Tensor runningVar, double* mean, double* variance, int rows, float momentum)
+    {
+        for (int c = 0; c < runningMean.Count; c++)
+        {
+            runningMean.Span[c] = (float)((1 - momentum) * (double)runningMean.Span[c] + momentum * mean[c]);
+            runningVar.Span[c] = (float)((1 - momentum) * (double)runningVar.Span[c] + momentum * variance[c] * rows / (rows - 1));
+        }
     }
 
     /// <summary>Group normalisation (Wu and He 2018): each group of channels of each image by its own mean and variance.</summary>
@@ -110,12 +120,10 @@ public static unsafe partial class Ops
         Check.Extents(weight, name, "weight", channels);
         Check.Extents(bias, name, "bias", channels);
         if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
-        int images = x.Shape[0], perGroup = channels / groups;
-
-        int count = images * channels;
+        int images = x.Shape[0], perImage = rows / images, perGroup = channels / groups, count = images * channels;
         using Scratch moments = Scratch.OfDoubles(2 * (nint)count);
         double* mean = moments.Doubles, variance = mean + count;
-        ChannelNorm.Moments(x.Pointer, images, rows / images, channels, mean, variance);
+        ChannelNorm.Moments(x.Pointer, images, perImage, channels, mean, variance);
         for (int first = 0; first < count; first += perGroup)
         {
             // The variance of a group is the mean of its channels' variances plus the variance of their means.
@@ -124,15 +132,16 @@ public static unsafe partial class Ops
             for (int c = first; c < first + perGroup; c++) groupVariance += (variance[c] + (mean[c] - groupMean) * (mean[c] - groupMean)) / perGroup;
             for (int c = first; c < first + perGroup; c++) (mean[c], variance[c]) = (groupMean, groupVariance);
         }
-        return Normalize(x, weight, bias, images, rows / images, channels, groups, mean, variance, eps, activation, constantStatistics: false);
+        NormSegments segments = new(images, perImage, channels, groups);
+        return Normalize(x, weight, bias, segments, mean, variance, eps, activation, constantStatistics: false);
     }
 
     /// <summary>The common part of the norms whose statistics are a mean and a variance for each segment and channel.</summary>
     private static Tensor Normalize(
-        Tensor x, Tensor? weight, Tensor? bias, int segments, int rows, int channels, int groups, double* mean, double* variance, float eps, Activation activation,
+        Tensor x, Tensor? weight, Tensor? bias, in NormSegments segments, double* mean, double* variance, float eps, Activation activation,
         bool constantStatistics)
     {
-        int count = segments * channels;
+        int count = segments.Statistics, channels = segments.Channels;
         Tensor statistics = Tensor.Empty(4, count); // a ChannelAffine, then 1 / sqrt(variance + eps)
         ChannelAffine affine = new(statistics.Pointer, count);
         float* r = statistics.Pointer + 3 * count, gain = weight.Pointer, offset = bias.Pointer;
@@ -146,7 +155,7 @@ public static unsafe partial class Ops
             affine.Shift[i] = (float)((offset == null ? 0 : offset[c]) - (mean[i] - affine.Mean[i]) * w * rstd);
             r[i] = (float)rstd;
         }
-        NormStep step = new(x, weight, bias, statistics, segments, rows, channels, groups, constantStatistics);
+        NormStep step = new(x, weight, bias, statistics, segments, constantStatistics);
         return activation switch
         {
             Activation.Relu => Normalize<Relu>(step),
@@ -167,11 +176,23 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>A normalisation by statistics of segments and channels; groups of channels that share them are neighbours.</summary>
-    private readonly record struct NormStep(
-        Tensor X, Tensor? Weight, Tensor? Bias, Tensor Statistics, int Segments, int Rows, int Channels, int Groups, bool ConstantStatistics)
+    /// <summary>Rows of pixels in segments that have statistics of their own; groups of channels that share them are neighbours.</summary>
+    private readonly record struct NormSegments(int Segments, int Rows, int Channels, int Groups)
     {
-        private int Count => Segments * Channels;
+        public int Statistics => Segments * Channels;
+    }
+
+    /// <summary>A normalization by statistics of segments and channels.</summary>
+    private readonly record struct NormStep(
+        Tensor X, Tensor? Weight, Tensor? Bias, Tensor Statistics, NormSegments Of, bool ConstantStatistics)
+    {
+        private int Count => Of.Statistics;
+
+        private int Segments => Of.Segments;
+
+        private int Rows => Of.Rows;
+
+        private int Channels => Of.Channels;
 
         private ChannelAffine Affine => new(Statistics.Pointer, Count);
 
@@ -192,7 +213,7 @@ public static unsafe partial class Ops
             // dx = r (w g - mean(w g) - x^ mean(w g x^)), the means over the elements that share a mean and a variance.
             using Scratch coefficients = new(2 * Count);
             float* beta = coefficients.Pointer, gamma = beta + Count;
-            int perGroup = Channels / Groups;
+            int perGroup = Channels / Of.Groups;
             for (int first = 0; first < Count; first += perGroup)
             {
                 double a = 0, b = 0, n = (double)Rows * perGroup;

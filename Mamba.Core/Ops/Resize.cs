@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels.Layout;
 using Mamba.Core.Kernels.Pooling;
 using Mamba.Core.Simd;
 
@@ -5,19 +6,17 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Bilinear resize, as PyTorch's interpolate does it.</summary>
-    /// <param name="x">(B, H, W, C).</param>
-    /// <param name="height">Rows of the result.</param>
-    /// <param name="width">Columns of the result.</param>
+    /// <summary>Bilinear resize, as PyTorch's interpolate does it (no antialias).</summary>
+    /// <param name="x">(B, H, W, C); B may be 0.</param>
+    /// <param name="size">Rows and columns of the result.</param>
     /// <param name="alignCorners">Whether the centres of the corner pixels coincide, rather than the corners of the images.</param>
     /// <returns>(B, height, width, C).</returns>
-    /// <exception cref="ShapeException">The image is empty, or height or width is not positive.</exception>
-    public static Tensor ResizeBilinear(Tensor x, int height, int width, bool alignCorners)
+    /// <exception cref="ShapeException">The image is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
+    public static Tensor ResizeBilinear(Tensor x, Size2d size, bool alignCorners)
     {
-        Check.Rank(x, 4, "ResizeBilinear", "(B, H, W, C)");
-        Check.That(
-            height > 0 && width > 0 && x.Shape.Product(1, 4) > 0, "ResizeBilinear",
-            $"{x.Shape} to {height} x {width}; expected a positive size and images that are not empty");
+        CheckResize("ResizeBilinear", x, size);
+        (int height, int width) = size;
         int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
         Tensor y = Tensor.Empty(batch, height, width, channels);
         if (batch == 0) return Independent(y, x);
@@ -70,5 +69,69 @@ public static unsafe partial class Ops
                     (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));
             });
         return y;
+    }
+
+    /// <summary>
+    /// Resize to the nearest pixel, as PyTorch's interpolate does it: row i of the result is row floor(i H / height) of the image, and
+    /// columns likewise.
+    /// </summary>
+    /// <param name="x">(B, H, W, C); B may be 0.</param>
+    /// <param name="size">Rows and columns of the result.</param>
+    /// <returns>(B, height, width, C).</returns>
+    /// <exception cref="ShapeException">The image is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
+    public static Tensor ResizeNearest(Tensor x, Size2d size)
+    {
+        CheckResize("ResizeNearest", x, size);
+        MapShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], size.Height, size.Width);
+        Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
+        using (PixelMap map = NearestMap(s)) RunMap(s, map, x, y);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, s), static (context, dy) =>
+            {
+                (Tensor x, MapShape s) = context;
+                using PixelMap map = NearestMap(s);
+                RunMapBackward(s, map, x, dy);
+            });
+        return y;
+    }
+
+    /// <summary>Bicubic resize, as PyTorch's interpolate does it (no antialias).</summary>
+    /// <param name="x">(B, H, W, C); B may be 0.</param>
+    /// <param name="size">Rows and columns of the result.</param>
+    /// <param name="alignCorners">Whether the centres of the corner pixels coincide, rather than the corners of the images.</param>
+    /// <returns>(B, height, width, C).</returns>
+    /// <exception cref="ShapeException">The image is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
+    public static Tensor ResizeBicubic(Tensor x, Size2d size, bool alignCorners)
+    {
+        CheckResize("ResizeBicubic", x, size);
+        Shape shape = x.Shape;
+        Tensor y = Tensor.Empty(shape[0], size.Height, size.Width, shape[3]);
+        using (CubicAxis vertical = new(shape[1], size.Height, alignCorners), horizontal = new(shape[2], size.Width, alignCorners))
+            Launch.Run(
+                new CubicForward { Tables = new CubicTables(shape, size, vertical, horizontal), X = x.Pointer, Y = y.Pointer },
+                (nint)shape[0] * size.Height, PoolGrain(size.Width, shape[3]));
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, size, alignCorners), static (context, dy) =>
+            {
+                (Tensor x, Size2d size, bool alignCorners) = context;
+                Shape shape = x.Shape;
+                GradSlot dx = x.OpenGrad();
+                using CubicAxis vertical = new(shape[1], size.Height, alignCorners), horizontal = new(shape[2], size.Width, alignCorners);
+                CubicTables tables = new(shape, size, vertical, horizontal);
+                Launch.Run(
+                    new CubicBackward { Tables = tables, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)shape[0] * shape[1],
+                    PoolGrain(size.Width, shape[3]));
+            });
+        return y;
+    }
+
+    private static PixelMap NearestMap(in MapShape s)
+    {
+        PixelMap map = new(s.OutHeight, s.OutWidth);
+        for (int y = 0; y < s.OutHeight; y++) map.Rows[y] = (int)((long)y * s.Height / s.OutHeight);
+        for (int x = 0; x < s.OutWidth; x++) map.Columns[x] = (int)((long)x * s.Width / s.OutWidth);
+        return map;
     }
 }

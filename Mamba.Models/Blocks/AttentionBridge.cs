@@ -21,9 +21,9 @@ public sealed class AttentionBridge
     {
         _channels = [.. channels];
         int all = _channels.Sum();
-        _getAllAtt = new Conv1d(scope / "catt" / "get_all_att", new ConvConfig(1, 1, Kernel: 3, Padding: 1, Bias: false));
+        _getAllAtt = new Conv1d(scope / "catt" / "get_all_att", new ConvConfig(1, 1, Kernel: 3) { Padding = 1, Bias = false });
         _att = [.. _channels.Select((n, i) => new Linear(scope / "catt" / $"att{i + 1}", all, n))];
-        _sharedConv = new Conv2d(scope / "satt" / "shared_conv2d" / 0, new ConvConfig(2, 1, Kernel: 7, Padding: 9, Dilation: 3));
+        _sharedConv = new Conv2d(scope / "satt" / "shared_conv2d" / 0, new ConvConfig(2, 1, Kernel: 7) { Padding = 9, Dilation = 3 });
     }
 
     /// <summary>Weighs the levels.</summary>
@@ -38,7 +38,7 @@ public sealed class AttentionBridge
             Tensor t = levels[i], summary = Ops.Concat([Ops.Mean(t, [-1], keepDim: true), Ops.Max(t, [-1], keepDim: true)]); // (B, H, W, 2)
             weighted = weighted.Append(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
             residual = residual.Append(Ops.Add(weighted[i], t));
-            pooled = pooled.Append(Ops.AdaptiveAvgPool2d(residual[i], 1, 1).Reshape(batch, _channels[i]));
+            pooled = pooled.Append(Ops.AdaptiveAvgPool2d(residual[i], 1).Reshape(batch, _channels[i]));
         }
         // One convolution runs along the channels of all levels.
         Tensor all = _getAllAtt.Forward(Ops.Concat(pooled.AsSpan()).Reshape(batch, -1, 1)).Reshape(batch, -1); // (B, sum of channels)

@@ -29,8 +29,8 @@ public sealed class PyramidPooling
         TensorList parts = default;
         for (int i = 0; i < s_bins.Length; i++)
         {
-            Tensor cells = Ops.Relu(_convs[i].Forward(Ops.AdaptiveAvgPool2d(x, s_bins[i], s_bins[i]))); // (B, bins, bins, C / k)
-            parts = parts.Append(Ops.ResizeBilinear(cells, x.Shape[1], x.Shape[2], alignCorners: true));
+            Tensor cells = Ops.Relu(_convs[i].Forward(Ops.AdaptiveAvgPool2d(x, s_bins[i]))); // (B, bins, bins, C / k)
+            parts = parts.Append(Ops.ResizeBilinear(cells, (x.Shape[1], x.Shape[2]), alignCorners: true));
         }
         return Ops.Concat(parts.AsSpan());
     }

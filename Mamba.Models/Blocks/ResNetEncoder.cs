@@ -30,8 +30,10 @@ public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<in
 /// The residual network (He et al. 2016) without its head, with torchvision's parameter names: stem, then stages of residual blocks, each after the
 /// first halving the size and doubling the channels. Convolutions start normal by fan out (CIFAR form: fan in), as the originals' do.
 /// </summary>
-public sealed class ResNetEncoder
+public sealed class ResNetEncoder : IModule
 {
+    private static readonly PoolOptions s_stemPool = new() { Stride = 2, Padding = 1 };
+
     private readonly ResNetEncoderConfig _config;
     private readonly ConvBatchNorm _stem;
     private readonly ResidualBlock[] _blocks;
@@ -44,7 +46,8 @@ public sealed class ResNetEncoder
         _config = config;
         _stem = new ConvBatchNorm(
             config.Numbered ? scope / 0 : scope / "conv1", config.Numbered ? scope / 1 : scope / "bn1",
-            Convolution(config.Cifar, config.Inputs, config.Width, config.Cifar ? 3 : 7, config.Cifar ? 1 : 2), relu: true);
+            Convolution(config.Cifar, config.Inputs, config.Width, config.Cifar ? 3 : 7,
+                config.Cifar ? 1 : 2) with { Activation = Activation.Relu });
         List<ResidualBlock> blocks = [];
         int channels = config.Width;
         for (int stage = 0; stage < config.Blocks.Count; stage++)
@@ -67,13 +70,19 @@ public sealed class ResNetEncoder
     {
         using MemoryScope memory = new();
         Tensor x = _stem.Forward(images);
-        if (!_config.Cifar) x = Ops.MaxPool2d(x, kernel: 3, stride: 2, padding: 1);
+        if (!_config.Cifar) x = Ops.MaxPool2d(x, kernel: 3, s_stemPool);
         foreach (ResidualBlock block in _blocks) x = block.Forward(x);
         return memory.Return(x);
     }
 
     private static ConvConfig Convolution(bool fanIn, int inputs, int outputs, int kernel, int stride = 1) =>
-        new(inputs, outputs, kernel, stride, Padding: kernel / 2, Bias: false) { WeightInit = Init.KaimingNormal((fanIn ? inputs : outputs) * kernel * kernel) };
+        new(inputs, outputs, kernel)
+        {
+            Stride = stride,
+            Padding = kernel / 2,
+            Bias = false,
+            WeightInit = Init.KaimingNormal((fanIn ? inputs : outputs) * kernel * kernel),
+        };
 
     /// <summary>Convolutions with batch norm, ReLU between them, and once more after the shortcut is added.</summary>
     private sealed class ResidualBlock
@@ -87,16 +96,20 @@ public sealed class ResNetEncoder
             (int Outputs, int Kernel, int Stride)[] layers = config.Bottleneck ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)] : [(width, 3, stride), (width, 3, 1)];
             _layers = new ConvBatchNorm[layers.Length];
             for (int i = 0, channels = inputs; i < layers.Length; channels = layers[i++].Outputs)
-                _layers[i] = new ConvBatchNorm(
-                    scope / $"conv{i + 1}", scope / $"bn{i + 1}", Convolution(config.Cifar, channels, layers[i].Outputs, layers[i].Kernel, layers[i].Stride),
-                    relu: i < layers.Length - 1);
+            {
+                ConvConfig layer = Convolution(config.Cifar, channels, layers[i].Outputs, layers[i].Kernel, layers[i].Stride);
+                Activation activation = i < layers.Length - 1 ? Activation.Relu : Activation.None;
+                _layers[i] = new ConvBatchNorm(scope / $"conv{i + 1}", scope / $"bn{i + 1}", layer with { Activation = activation });
+            }
             if (stride == 1 && inputs == Outputs) return;
             if (config.Cifar)
             {
-                _shortcut = x => PadChannels(Ops.MaxPool2d(x, kernel: 1, stride), Outputs); // a window of one pixel: every other one is kept
+                PoolOptions every = new() { Stride = stride };
+                _shortcut = x => PadChannels(Ops.MaxPool2d(x, kernel: 1, every), Outputs); // a window of one pixel: every other one is kept
                 return;
             }
-            ConvBatchNorm project = new(scope / "downsample" / 0, scope / "downsample" / 1, Convolution(fanIn: false, inputs, Outputs, kernel: 1, stride), relu: false);
+            ConvBatchNorm project = new(scope / "downsample" / 0, scope / "downsample" / 1, Convolution(fanIn: false, inputs, Outputs,
+                kernel: 1, stride));
             _shortcut = project.Forward;
         }
 

@@ -5,23 +5,22 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// A convolution that keeps the size (or halves it), instance norm without parameters and, if asked, leaky ReLU. As in MIC-DKFZ's
+/// A convolution that keeps the size (or halves it), instance norm without parameters and an activation. As in MIC-DKFZ's
 /// dynamic-network-architectures the convolution is listed twice, as <c>conv</c> and as <c>all_modules.0</c>.
 /// </summary>
-public sealed class ConvInstanceNorm
+public sealed class ConvInstanceNorm : IModule
 {
     private readonly Conv2d _conv;
-    private readonly bool _activate;
+    private readonly Activation _activation;
 
     /// <summary>Declares the convolution.</summary>
     /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
-    /// <param name="activate">Whether leaky ReLU follows.</param>
-    public ConvInstanceNorm(Scope scope, ConvConfig config, bool activate)
+    /// <param name="config">Its sizes, and the activation that follows the norm.</param>
+    public ConvInstanceNorm(Scope scope, ConvConfig config)
     {
-        _conv = new Conv2d(scope / "conv", config);
+        _conv = new Conv2d(scope / "conv", config with { Activation = Activation.None });
         scope.Alias("all_modules.0", scope / "conv");
-        _activate = activate;
+        _activation = config.Activation;
     }
 
     /// <summary>Convolves and normalises.</summary>
@@ -30,7 +29,7 @@ public sealed class ConvInstanceNorm
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        return memory.Return(Ops.InstanceNorm(_conv.Forward(x), activation: _activate ? Activation.LeakyRelu : Activation.None));
+        return memory.Return(Ops.InstanceNorm(_conv.Forward(x), activation: _activation));
     }
 }
 
@@ -38,7 +37,7 @@ public sealed class ConvInstanceNorm
 /// The residual block of U-Mamba (Ma et al. 2024), after ResNet-D: two 3x3 convolutions with instance norm and leaky ReLU; the shortcut averages 2x2
 /// pixels where the size is halved, and projects where the channels change.
 /// </summary>
-public sealed class ResidualConvBlock
+public sealed class ResidualConvBlock : IModule
 {
     private readonly ConvInstanceNorm _conv1;
     private readonly ConvInstanceNorm _conv2;
@@ -53,10 +52,16 @@ public sealed class ResidualConvBlock
     public ResidualConvBlock(Scope scope, int inputs, int outputs, int stride)
     {
         _stride = stride;
-        _conv1 = new ConvInstanceNorm(scope / "conv1", new ConvConfig(inputs, outputs, Kernel: 3, stride, Padding: 1), activate: true);
-        _conv2 = new ConvInstanceNorm(scope / "conv2", new ConvConfig(outputs, outputs, Kernel: 3, Padding: 1), activate: false);
+        _conv1 = new ConvInstanceNorm(scope / "conv1", new ConvConfig(inputs, outputs, Kernel: 3)
+        {
+            Stride = stride,
+            Padding = 1,
+            Activation = Activation.LeakyRelu,
+        });
+        _conv2 = new ConvInstanceNorm(scope / "conv2", new ConvConfig(outputs, outputs, Kernel: 3) { Padding = 1 });
         int index = stride == 1 ? 0 : 1; // the averaging comes first in PyTorch's Sequential
-        if (inputs != outputs) _project = new ConvInstanceNorm(scope / "skip" / index, new ConvConfig(inputs, outputs, Kernel: 1, Bias: false), activate: false);
+        if (inputs != outputs) _project = new ConvInstanceNorm(scope / "skip" / index, new ConvConfig(inputs, outputs,
+            Kernel: 1) { Bias = false });
     }
 
     /// <summary>Applies the block.</summary>
@@ -65,7 +70,7 @@ public sealed class ResidualConvBlock
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        Tensor shortcut = _stride == 1 ? x : Ops.AdaptiveAvgPool2d(x, x.Shape[1] / _stride, x.Shape[2] / _stride);
+        Tensor shortcut = _stride == 1 ? x : Ops.AdaptiveAvgPool2d(x, (x.Shape[1] / _stride, x.Shape[2] / _stride));
         if (_project is not null) shortcut = _project.Forward(shortcut);
         return memory.Return(Ops.LeakyRelu(Ops.Add(_conv2.Forward(_conv1.Forward(x)), shortcut)));
     }

@@ -38,14 +38,15 @@ public sealed class SegFormerBlock
         int channels = config.Channels, hidden = config.Expansion * channels;
         Scope attention = scope / 0 / "fn", mix = scope / 1 / "fn", att = attention / 1 / "att";
         _attentionNorm = new LayerNorm(attention / 0, channels);
-        _reducer = new Conv2d(attention / 1 / "reducer" / 0, new ConvConfig(channels, channels, config.Reduction, config.Reduction));
+        _reducer = new Conv2d(attention / 1 / "reducer" / 0, new ConvConfig(channels, channels,
+            config.Reduction) { Stride = config.Reduction });
         _reducerNorm = new LayerNorm(attention / 1 / "reducer" / 1, channels);
         _inProjWeight = att.Parameter("in_proj_weight", Init.XavierUniform(channels, 3 * channels), 3 * channels, channels);
         _inProjBias = att.Parameter("in_proj_bias", Init.Zeros, 3 * channels);
         _outProj = new Linear(att / "out_proj", channels, channels, biasInit: Init.Zeros);
         _mixNorm = new LayerNorm(mix / 0, channels);
         _mixIn = new Conv2d(mix / 1 / 0, new ConvConfig(channels, channels, Kernel: 1));
-        _mixDepthwise = new Conv2d(mix / 1 / 1, new ConvConfig(channels, hidden, Kernel: 3, Padding: 1, Groups: channels));
+        _mixDepthwise = new Conv2d(mix / 1 / 1, new ConvConfig(channels, hidden, Kernel: 3) { Padding = 1, Groups = channels });
         _mixOut = new Conv2d(mix / 1 / 3, new ConvConfig(hidden, channels, Kernel: 1));
     }
 

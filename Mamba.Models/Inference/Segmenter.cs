@@ -98,7 +98,7 @@ public sealed class Segmenter : IDisposable
         Tensor y = _model.Probabilities(_model.Segment(x));
         milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         if (image.Height != size.Height || image.Width != size.Width)
-            y = Ops.ResizeBilinear(y, image.Height, image.Width, alignCorners: false);
+            y = Ops.ResizeBilinear(y, (image.Height, image.Width), alignCorners: false);
         Overlays.Mask(y.Span, mask);
         return mask.Count((byte)255);
     }

@@ -72,6 +72,6 @@ public sealed class ResNet : VisionModel
     {
         using MemoryScope scope = new();
         Tensor x = _encoder.Forward(images); // (B, H / 32, W / 32, C)
-        return scope.Return(_head.Forward(Ops.AdaptiveAvgPool2d(x, 1, 1).Reshape(x.Shape[0], x.Shape[3])));
+        return scope.Return(_head.Forward(Ops.AdaptiveAvgPool2d(x, 1).Reshape(x.Shape[0], x.Shape[3])));
     }
 }

@@ -29,7 +29,8 @@ public sealed class ResNetSegmenter : VisionModel
         foreach ((string name, int index) in parts) scope.Alias(name, scope / "encoder" / index);
         int first = (variant.Bottleneck ? 8 : 4) * encoder.Width;
         int[] channels = [encoder.Outputs, first, first / 2, first / 4, config.Classes];
-        _decoder = [.. channels[1..].Select((n, i) => new ConvTranspose2d(scope / "decoder" / (2 * i), new ConvConfig(channels[i], n, Kernel: 4, Stride: 2, Padding: 1)))];
+        _decoder = [.. channels[1..].Select((n, i) => new ConvTranspose2d(scope / "decoder" / (2 * i), new ConvConfig(channels[i], n,
+            Kernel: 4) { Stride = 2, Padding = 1 }))];
     }
 
     /// <inheritdoc/>
@@ -48,6 +49,6 @@ public sealed class ResNetSegmenter : VisionModel
             if (i > 0) x = Ops.Relu(x);
             x = _decoder[i].Forward(x); // (B, H / 2^(4 - i), W / 2^(4 - i), channels)
         }
-        return scope.Return(Ops.ResizeBilinear(x, OutputSize, OutputSize, alignCorners: false));
+        return scope.Return(Ops.ResizeBilinear(x, OutputSize, alignCorners: false));
     }
 }

@@ -40,7 +40,7 @@ public sealed class SegFormer : VisionModel
         // Deepest first, as they are joined.
         _decoder = [.. stages.Reverse().Select((stage, i) => new Conv2d(scope / "decoder" / "stages" / i / 1, new ConvConfig(stage.Block.Channels, DecoderChannels, Kernel: 1)))];
         Scope head = scope / "head";
-        _fuse = new Conv2d(head / "fuse" / 0, new ConvConfig(stages.Length * DecoderChannels, DecoderChannels, Kernel: 1, Bias: false));
+        _fuse = new Conv2d(head / "fuse" / 0, new ConvConfig(stages.Length * DecoderChannels, DecoderChannels, Kernel: 1) { Bias = false });
         _fuseNorm = new BatchNorm2d(head / "fuse" / 2, DecoderChannels);
         _predict = new Conv2d(head / "predict", new ConvConfig(DecoderChannels, config.Classes, Kernel: 1));
     }
@@ -65,7 +65,7 @@ public sealed class SegFormer : VisionModel
         {
             x = _encoder[i].Forward(x); // (B, H / 2^(i + 2), W / 2^(i + 2), channels)
             Tensor level = Ops.Linear(_decoder[last - i].Forward(x), parts[last - i]);
-            sum = sum is { } larger ? Ops.Add(larger, Ops.ResizeBilinear(level, height, width, alignCorners: true)) : level;
+            sum = sum is { } larger ? Ops.Add(larger, Ops.ResizeBilinear(level, (height, width), alignCorners: true)) : level;
         }
         Tensor fused = _fuseNorm.Forward(Ops.Relu(sum!.Value)); // (B, H / 4, W / 4, 256)
         return scope.Return(_predict.Forward(fused));
@@ -76,7 +76,11 @@ public sealed class SegFormer : VisionModel
 
     private sealed class Stage(Scope scope, int inputs, StageConfig config)
     {
-        private readonly Conv2d _merge = new(scope / "overlap_patch_merge" / 0, new ConvConfig(inputs, config.Block.Channels, config.Patch, config.Stride, Padding: config.Patch / 2, Bias: false));
+        private readonly Conv2d _merge = new(
+            scope / "overlap_patch_merge" / 0,
+            new ConvConfig(inputs, config.Block.Channels, config.Patch) { Stride = config.Stride, Padding = config.Patch / 2,
+                Bias = false });
+
         private readonly LayerNorm _mergeNorm = new(scope / "overlap_patch_merge" / 1, config.Block.Channels);
         private readonly SegFormerBlock[] _blocks = [.. Enumerable.Range(0, config.Depth).Select(i => new SegFormerBlock(scope / "blocks" / i, config.Block))];
         private readonly LayerNorm _norm = new(scope / "norm", config.Block.Channels);

@@ -34,7 +34,9 @@ public sealed class UMambaBot : VisionModel
     {
         int width = config.Width ?? DefaultWidth, bottom = width << (Stages - 1);
         Scope encoder = scope / "encoder", decoder = scope / "decoder";
-        _stem = new ConvInstanceNorm(encoder / "stem" / "convs" / 0, new ConvConfig(config.InputChannels, width, Kernel: 3, Padding: 1), activate: true);
+        _stem = new ConvInstanceNorm(
+            encoder / "stem" / "convs" / 0, new ConvConfig(config.InputChannels, width,
+                Kernel: 3) { Padding = 1, Activation = Activation.LeakyRelu });
         _encoder = [.. Enumerable.Range(0, Stages).Select(i => new ResidualConvBlock(
             encoder / "stages" / i / "blocks" / 0, i == 0 ? width : width << (i - 1), width << i, stride: i == 0 ? 1 : 2))];
         if (pyramidPooling) _ppm = new PyramidPooling(scope / "ppm", bottom);
@@ -43,7 +45,8 @@ public sealed class UMambaBot : VisionModel
         decoder.Alias("encoder", encoder); // the authors' decoder keeps the encoder as a child
         int[] channels = [.. Enumerable.Range(1, Stages - 1).Select(i => bottom >> i)];
         _decoder = [.. channels.Select((n, i) => new ResidualConvBlock(decoder / "stages" / i / "blocks" / 0, 2 * n, n, stride: 1))];
-        _upconvs = [.. channels.Select((n, i) => new ConvTranspose2d(decoder / "transpconvs" / i, new ConvConfig(2 * n, n, Kernel: 2, Stride: 2)))];
+        _upconvs = [.. channels.Select((n, i) => new ConvTranspose2d(decoder / "transpconvs" / i, new ConvConfig(2 * n, n,
+            Kernel: 2) { Stride = 2 }))];
         // Each level has a head, for deep supervision; the authors use the last alone.
         _head = channels.Select((n, i) => new Conv2d(decoder / "seg_layers" / i, new ConvConfig(n, config.Classes, Kernel: 1))).ToArray()[^1];
     }

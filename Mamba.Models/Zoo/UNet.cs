@@ -35,7 +35,8 @@ public sealed class UNet : VisionModel
         (_upconvs, _decoders) = (new ConvTranspose2d[levels], new DoubleConv[levels]);
         for (int i = levels - 1; i >= 0; i--)
         {
-            _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(features[i + 1], features[i], Kernel: 2, Stride: 2));
+            _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(features[i + 1], features[i],
+                Kernel: 2) { Stride = 2 });
             _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", 2 * features[i], features[i]);
         }
         _conv = new Conv2d(scope / "conv", new ConvConfig(features[0], config.Classes, Kernel: 1));
@@ -56,7 +57,7 @@ public sealed class UNet : VisionModel
         for (int i = 0; i < _decoders.Length; i++)
         {
             skips = skips.Append(_encoders[i].Forward(x)); // (B, H / 2^i, W / 2^i, features[i])
-            x = Ops.MaxPool2d(skips[i], kernel: 2, stride: 2);
+            x = Ops.MaxPool2d(skips[i], kernel: 2);
         }
         x = _encoders[^1].Forward(x);
         for (int i = skips.Count - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat([_upconvs[i].Forward(x), skips[i]]));
@@ -66,13 +67,16 @@ public sealed class UNet : VisionModel
     /// <summary>Convolution, batch norm, ReLU, twice; numbered as in PyTorch's Sequential.</summary>
     private sealed class DoubleConv(Scope scope, int inputs, int outputs)
     {
-        private readonly ConvBatchNorm _first = new(scope / 0, scope / 1, new ConvConfig(inputs, outputs, Kernel: 3, Padding: 1), relu: true);
-        private readonly ConvBatchNorm _second = new(scope / 3, scope / 4, new ConvConfig(outputs, outputs, Kernel: 3, Padding: 1), relu: true);
+        private readonly ConvBatchNorm _first = new(scope / 0, scope / 1, Window(inputs, outputs));
+        private readonly ConvBatchNorm _second = new(scope / 3, scope / 4, Window(outputs, outputs));
 
         public Tensor Forward(Tensor x)
         {
             using MemoryScope memory = new();
             return memory.Return(_second.Forward(_first.Forward(x)));
         }
+
+        private static ConvConfig Window(int inputs, int outputs) => new(inputs, outputs, Kernel: 3) { Padding = 1,
+            Activation = Activation.Relu };
     }
 }

@@ -60,7 +60,7 @@ public sealed class UltraLightVmUnet : VisionModel
 
         Func<Tensor, Tensor> Layer(Scope place, int inputs, int outputs, bool mamba, bool bottom)
         {
-            if (!mamba) return new Conv2d(place, new ConvConfig(inputs, outputs, Kernel: 3, Padding: 1)).Forward;
+            if (!mamba) return new Conv2d(place, new ConvConfig(inputs, outputs, Kernel: 3) { Padding = 1 }).Forward;
             bool pyramid = variant.Pyramid == PyramidPlacement.EveryLayer || (bottom && variant.Pyramid == PyramidPlacement.Bottleneck);
             return new PvmLayer(place, new PvmConfig(inputs, outputs, variant.MambaChunks, pyramid)).Forward;
         }
@@ -81,7 +81,7 @@ public sealed class UltraLightVmUnet : VisionModel
         for (int i = 0; i < _encoderNorms.Length; i++)
         {
             // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
-            x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2, stride: 2));
+            x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2));
             skips = skips.Append(x);
         }
         skips = _bridge.Forward(skips);
@@ -95,7 +95,7 @@ public sealed class UltraLightVmUnet : VisionModel
         return scope.Return(Ops.Sigmoid(Double(_final.Forward(x))));
     }
 
-    private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, 2 * x.Shape[1], 2 * x.Shape[2], alignCorners: true);
+    private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, (2 * x.Shape[1], 2 * x.Shape[2]), alignCorners: true);
 
     /// <summary>
     /// The authors' rule: every linear layer, those of Mamba included, truncated normal with bias 0; convolutions normal by fan out, biases of

@@ -32,7 +32,8 @@ public sealed class VisionMamba : VisionModel
         int fan = config.InputChannels * _grid.Patch * _grid.Patch;
         _patches = new Conv2d(
             scope / "patch_embed" / "proj",
-            new ConvConfig(config.InputChannels, width, _grid.Patch, Stride: _grid.Patch) { WeightInit = Lecun(fan), BiasInit = Init.Zeros });
+            new ConvConfig(config.InputChannels, width, _grid.Patch) { Stride = _grid.Patch, WeightInit = Lecun(fan),
+                BiasInit = Init.Zeros });
         _head = new Linear(scope / "head", width, config.Classes, weightInit: Init.TruncatedNormal(0.02), biasInit: Init.Zeros);
         _blocks = [.. Enumerable.Range(0, _grid.Depth).Select(i => new Block(scope / "layers" / i, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth)))];
         _norm = new RmsNorm(scope / "norm_f", width);

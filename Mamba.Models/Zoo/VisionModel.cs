@@ -71,7 +71,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         if (images.Shape.Rank != 4) throw new ShapeException(GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels})");
         int height = images.Shape[1], width = images.Shape[2], paddedHeight = RoundUp(height), paddedWidth = RoundUp(width);
         Tensor y = Forward(Pad(Pad(images, 1, paddedHeight - height), 2, paddedWidth - width));
-        if (y.Shape[1] != paddedHeight || y.Shape[2] != paddedWidth) y = Ops.ResizeBilinear(y, paddedHeight, paddedWidth, alignCorners: false);
+        if (y.Shape[1] != paddedHeight || y.Shape[2] != paddedWidth) y = Ops.ResizeBilinear(y, (paddedHeight, paddedWidth),
+            alignCorners: false);
         if (paddedHeight != height) y = Ops.Slice(y, 1, 0, height);
         return paddedWidth == width ? y : Ops.Slice(y, 2, 0, width);
     }

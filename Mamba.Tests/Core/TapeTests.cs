@@ -87,7 +87,7 @@ internal sealed class TapeTests
             using (MemoryScope scope = new())
             {
                 Tensor skip = fused ? Ops.InstanceNorm(input, activation: Activation.Relu) : Ops.Relu(Ops.InstanceNorm(input));
-                y = scope.Return(Ops.Conv2d(Ops.Concat([Ops.Exp(skip), skip]), kernel, padding: 1));
+                y = scope.Return(Ops.Conv2d(Ops.Concat([Ops.Exp(skip), skip]), kernel, options: new ConvOptions { Padding = 1 }));
             }
             long held = BufferPool.Rented - before;
             for (int i = 0; i < 3; i++) Tensor.Full(float.NaN, x.Shape).Dispose(); // what was given back has other numbers

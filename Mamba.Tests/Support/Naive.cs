@@ -35,9 +35,12 @@ internal static class Naive
         int Batch, int Height, int Width, int Inputs, int Outputs, int KernelHeight, int KernelWidth, int StrideY, int StrideX, int PaddingY, int PaddingX,
         int DilationY, int DilationX, int Groups)
     {
-        public int OutHeight => (Height + 2 * PaddingY - DilationY * (KernelHeight - 1) - 1) / StrideY + 1;
+        /// <summary>Padding at the bottom and to the right beyond that at the top and to the left.</summary>
+        public (int Rows, int Columns) Extra { get; init; }
 
-        public int OutWidth => (Width + 2 * PaddingX - DilationX * (KernelWidth - 1) - 1) / StrideX + 1;
+        public int OutHeight => (Height + 2 * PaddingY + Extra.Rows - DilationY * (KernelHeight - 1) - 1) / StrideY + 1;
+
+        public int OutWidth => (Width + 2 * PaddingX + Extra.Columns - DilationX * (KernelWidth - 1) - 1) / StrideX + 1;
     }
 
     /// <summary>Convolution of x (B, H, W, Inputs) with weight (Outputs, Inputs / Groups, Kh, Kw).</summary>

@@ -32,6 +32,20 @@ internal static class OperatorCheck
         }
     }
 
+    /// <summary>Asserts that an operator gives nothing for no images or rows, and that its inputs get gradients of zero.</summary>
+    public static void IsEmpty(Func<Tensor[], Tensor> op, params Tensor[] inputs)
+    {
+        foreach (Tensor input in inputs) input.RequiresGrad = true;
+        float[][] results = Gradients(op, inputs, uses: 1);
+        Assert.That(results[0], Is.Empty);
+        foreach (float[] gradient in results[1..]) Assert.That(gradient, Is.All.EqualTo(0f));
+        foreach (Tensor input in inputs) input.RequiresGrad = false;
+    }
+
+    /// <summary>Asserts that a call is refused for an argument that is no tensor, by an exception that names the operator.</summary>
+    public static void RefusesArgument(string name, Func<Tensor> call) =>
+        Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Message.StartsWith(name + ": "));
+
     /// <summary>Asserts that a call is refused by the operator of this name.</summary>
     public static void Refuses(string name, Func<Tensor> call) =>
         Assert.That(call, Throws.TypeOf<ShapeException>().With.Property(nameof(ShapeException.Operator)).EqualTo(name).And.Message.StartsWith(name + ": "));

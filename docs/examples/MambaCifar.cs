@@ -9,7 +9,7 @@ namespace Mamba.Examples;
 
 public sealed class MambaCifar(Scope root)
 {
-    private readonly Conv2d _patchEmbed = new(root / "patch_embed", new ConvConfig(Inputs: 3, Outputs: 64, Kernel: 4, Stride: 4));
+    private readonly Conv2d _patchEmbed = new(root / "patch_embed", new ConvConfig(Inputs: 3, Outputs: 64, Kernel: 4) { Stride = 4 });
     private readonly MambaMixer _block1 = new(root / "block1" / "mamba", new MambaConfig(DModel: 64));
     private readonly MambaMixer _block2 = new(root / "block2" / "mamba", new MambaConfig(DModel: 64));
     private readonly Linear _classifier = new(root / "classifier", inputs: 64, outputs: 10);

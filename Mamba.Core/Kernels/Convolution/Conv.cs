@@ -9,11 +9,17 @@ namespace Mamba.Core.Kernels.Convolution;
 /// <summary>
 /// The sizes of a two-dimensional convolution over channels-last images. Output pixel (y, x) meets tap (ky, kx) at input row y StrideY + ky
 /// DilationY - PaddingY, and likewise for the column. Group g maps CinGroup input channels to CoutGroup output channels.
+/// Padding is that of the first row and column; how far windows reach beyond the last ones follows from the sizes of the output.
 /// </summary>
 internal readonly record struct ConvShape(
     int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,
     int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX, int Groups)
 {
+    /// <summary>The convolution by this window of images x, (B, H, W, Cin), to images y, (B, H', W', Cout).</summary>
+    public static ConvShape Of(Shape x, Shape y, in Window window, int groups) => new(
+        x[0], x[1], x[2], x[3], y[1], y[2], y[3], window.Kernel.Height, window.Kernel.Width, window.Stride.Height, window.Stride.Width,
+        window.Padding.Top, window.Padding.Left, window.Dilation.Height, window.Dilation.Width, groups);
+
     public int CinGroup => Cin / Groups;
 
     public int CoutGroup => Cout / Groups;
@@ -26,6 +32,15 @@ internal readonly record struct ConvShape(
     /// </summary>
     public bool IsPointwise =>
         KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
+
+    /// <summary>Whether every input channel has kernels of its own.</summary>
+    public bool IsDepthwise => Groups == Cin && Groups > 1;
+
+    /// <summary>Rows below the image that windows reach into; negative where they do not reach its last row.</summary>
+    public int PaddingBottom => (OutHeight - 1) * StrideY + (KernelHeight - 1) * DilationY + 1 - Height - PaddingY;
+
+    /// <summary>Columns to the right of the image that windows reach into; negative where they do not reach its last column.</summary>
+    public int PaddingRight => (OutWidth - 1) * StrideX + (KernelWidth - 1) * DilationX + 1 - Width - PaddingX;
 
     public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
 
@@ -338,12 +353,13 @@ internal unsafe struct GatherWeightGradient : IKernel
 /// <summary>
 /// col2im: adds columns, one row (ky, kx, c) for each pixel of a small image, to the large image they came from. It is the last step of a
 /// transposed convolution, and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the
-/// taps.
+/// taps. Columns are those of one group.
 /// </summary>
 internal unsafe struct Col2Im : IKernel
 {
     /// <summary>The convolution whose input is the large image and whose output is the small one.</summary>
     public ConvShape Shape;
+    public nint Group;
     public float* Columns, Bias, Image;
     public bool Add;
 
@@ -351,17 +367,17 @@ internal unsafe struct Col2Im : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
-        nint n = Count<V>(), channels = s.Cin, depth = (nint)s.KernelHeight * s.KernelWidth * channels;
+        nint n = Count<V>(), channels = s.CinGroup, step = s.Cin, depth = s.Depth;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height;
-            float* row = Image + item * s.Width * channels;
+            float* row = Image + item * s.Width * step + Group * channels;
             if (!Add)
                 for (nint x = 0; x < s.Width; x++)
                 {
-                    Span<float> pixel = new(row + x * channels, (int)channels);
+                    Span<float> pixel = new(row + x * step, (int)channels);
                     if (Bias == null) pixel.Clear();
-                    else new ReadOnlySpan<float>(Bias, (int)channels).CopyTo(pixel);
+                    else new ReadOnlySpan<float>(Bias + Group * channels, (int)channels).CopyTo(pixel);
                 }
             for (nint ky = 0; ky < s.KernelHeight; ky++)
             {
@@ -375,7 +391,7 @@ internal unsafe struct Col2Im : IKernel
                     {
                         nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
                         if (x < 0 || x >= s.Width) continue;
-                        float* source = tap + ox * depth, target = row + x * channels;
+                        float* source = tap + ox * depth, target = row + x * step;
                         nint c = 0;
                         for (; c <= channels - n; c += n) Store(Load<V>(target + c) + Load<V>(source + c), target + c);
                         if (c < channels)

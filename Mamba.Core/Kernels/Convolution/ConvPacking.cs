@@ -54,14 +54,22 @@ internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWid
 }
 
 /// <summary>
-/// The weight (Cout, Cin, Kh, Kw) of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it is the column
+/// The weight (Cout, Cin, Kh, Kw) of each group of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it is the column
 /// that <see cref="Col2Im"/> adds to the input side. Transposed convolutions and gradients of strided ones use it.
 /// </summary>
-internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, VectorWidth Width) : IWeightPacking
+internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, int Groups, VectorWidth Width) : IWeightPacking
 {
-    public nint Size => PackedPanels.Size(Cout, (nint)Taps * Cin, Width);
+    public nint Size => Groups * GroupSize;
+
+    /// <summary>Floats of a group; Cout and Cin are those of a group.</summary>
+    public nint GroupSize => PackedPanels.Size(Cout, (nint)Taps * Cin, Width);
 
     public unsafe void Pack(float* weight, float* packed)
+    {
+        for (nint g = 0; g < Groups; g++) PackGroup(weight + g * Cout * Cin * Taps, packed + g * GroupSize);
+    }
+
+    private unsafe void PackGroup(float* weight, float* packed)
     {
         if (Cin % PackedPanels.Width(Width) == 0 && Taps <= PackedPanels.TransposeRows)
         {

@@ -93,7 +93,8 @@ internal static unsafe class DepthwiseConv
     private static ConvShape WithRepeatedInputs(in ConvShape s) => s with { Cin = s.Cout, Groups = s.Cout };
 
     private static bool Is3x3(in ConvShape s) =>
-        s is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, PaddingY: <= 2, PaddingX: <= 2 };
+        s is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, PaddingY: <= 2, PaddingX: <= 2 }
+        && s.PaddingRight == s.PaddingX && s.PaddingBottom == s.PaddingY;
 
     private static bool HasFourOutputsPerInput(in ConvShape s)
     {

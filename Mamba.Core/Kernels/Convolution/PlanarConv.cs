@@ -16,14 +16,28 @@ internal static unsafe class PlanarConv
     private const int DeepestSum = 288;
     private const int BandPixels = 4096;
     private const int WantedItems = 8;
+    private const int WidestStep = 64;
 
     /// <summary>Vectors of pixels that a step computes at once: as many chains of multiply-adds.</summary>
     internal const int Vectors = 4;
 
-    /// <summary>Whether this convolution is better done here: there must be taps enough to pay for the copy.</summary>
+    /// <summary>
+    /// Whether this convolution is better done here: there must be taps enough to pay for the copy, and windows must reach all of the
+    /// image, since all
+    /// of it is copied to a band.
+    /// </summary>
     public static bool Suits(in ConvShape s) =>
         s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
-            && s.Depth <= DeepestSum && s.PaddingX >= 0 && s.PaddingY >= 0;
+            && s.Depth <= DeepestSum
+        && s is { PaddingX: >= 0, PaddingY: >= 0, PaddingRight: >= 0, PaddingBottom: >= 0 } && IsIndexable(s);
+
+    /// <summary>Whether an int indexes a band of all rows, with whole steps of the widest vectors.</summary>
+    private static bool IsIndexable(in ConvShape s)
+    {
+        long rows = s.OutHeight + (s.KernelHeight - 1L) * s.DilationY,
+            columns = s.OutWidth + WidestStep + (s.KernelWidth - 1L) * s.DilationX;
+        return rows * s.Cin <= int.MaxValue / columns;
+    }
 
     /// <summary>y (+)= x * weight + bias, the weight in PyTorch's layout (Cout, Cin, Kh, Kw).</summary>
     public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y, bool add)

@@ -4,13 +4,51 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Pooling;
 
-/// <summary>The sizes of a pooling over channels-last images.</summary>
-internal readonly record struct PoolShape(int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int Kernel, int Stride, int Padding);
+/// <summary>The sizes of a pool over channels-last images: window, step, border above and to the left, distance of the window's
+/// pixels.</summary>
+internal readonly record struct PoolShape(
+    int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int KernelHeight, int KernelWidth,
+    int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX)
+{
+    /// <summary>The pool by this window of images x, (B, H, W, C).</summary>
+    public static PoolShape Of(Shape x, Size2d outputs, in Window window) => new(
+        x[0], x[1], x[2], x[3], outputs.Height, outputs.Width, window.Kernel.Height, window.Kernel.Width, window.Stride.Height,
+            window.Stride.Width,
+        window.Padding.Top, window.Padding.Left, window.Dilation.Height, window.Dilation.Width);
+
+    /// <summary>Whether a pixel may be in several windows.</summary>
+    public bool Overlaps => (KernelHeight - 1L) * DilationY >= StrideY || (KernelWidth - 1L) * DilationX >= StrideX;
+
+    /// <summary>Whether the windows of a row, without gaps between them, are exactly the columns of the image.</summary>
+    public bool TilesColumns => StrideX == KernelWidth && DilationX == 1 && PaddingX == 0 && (long)OutWidth * StrideX == Width;
+
+    /// <summary>Whether this row of the image is in a window, without gaps between windows.</summary>
+    public bool TilesRow(nint y) => StrideY == KernelHeight && DilationY == 1 && PaddingY == 0 && y < (nint)OutHeight * StrideY;
+
+    /// <summary>The first tap inside the image, of a window that starts there.</summary>
+    public static nint FirstTap(nint start, nint dilation) => start >= 0 ? 0 : dilation == 1 ? -start : (-start + dilation - 1) / dilation;
+
+    /// <summary>The end of the taps inside an image of this extent, of a window that starts there.</summary>
+    public static nint EndTap(nint start, nint dilation, nint extent, nint taps) =>
+        Math.Min(taps, dilation == 1 ? extent - start : (extent - start + dilation - 1) / dilation);
+}
+
+/// <summary>The running maximum of a window, as PyTorch takes it: the first of equals, but the last NaN, which nothing displaces.</summary>
+internal static class WindowMaximum
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Take<V>(V value, V tap, ref V max, ref V at) where V : unmanaged
+    {
+        V taken = Select(Equal(value, value), Greater(value, max), Equal(default(V), default));
+        max = Select(taken, value, max);
+        at = Select(taken, tap, at);
+    }
+}
 
 /// <summary>
-/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float, the first of equals. NaN is larger
-/// than anything, and
-/// the last NaN of a window is its maximum, as in PyTorch. Items are output rows.
+/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float. A window with no pixel gives
+/// -infinity. Items are
+/// output rows.
 /// </summary>
 internal unsafe struct MaxPoolForward : IKernel
 {
@@ -21,30 +59,27 @@ internal unsafe struct MaxPoolForward : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         PoolShape s = Shape;
-        nint n = Count<V>(), channels = s.Channels;
+        nint n = Count<V>(), channels = s.Channels, step = s.DilationX * channels;
         for (nint item = begin; item < end; item++)
         {
-            nint image = item / s.OutHeight, top = item % s.OutHeight * s.Stride - s.Padding;
-            nint firstY = Math.Max(0, -top), endY = Math.Min(s.Kernel, s.Height - top);
+            nint image = item / s.OutHeight, top = item % s.OutHeight * s.StrideY - s.PaddingY;
+            nint firstY = PoolShape.FirstTap(top, s.DilationY), endY = PoolShape.EndTap(top, s.DilationY, s.Height, s.KernelHeight);
             for (nint ox = 0; ox < s.OutWidth; ox++)
             {
-                nint left = ox * s.Stride - s.Padding;
-                nint firstX = Math.Max(0, -left), endX = Math.Min(s.Kernel, s.Width - left);
+                nint left = ox * s.StrideX - s.PaddingX;
+                nint firstX = PoolShape.FirstTap(left, s.DilationX), endX = PoolShape.EndTap(left, s.DilationX, s.Width, s.KernelWidth);
                 nint target = (item * s.OutWidth + ox) * channels;
+                // the first pixel, where all are -infinity
+                float none = firstY < endY && firstX < endX ? firstY * s.KernelWidth + firstX : -1;
                 for (nint c = 0; c < channels; c += n)
                 {
                     nint lanes = Math.Min(n, channels - c);
-                    V max = Broadcast<V>(float.NegativeInfinity), tap = Broadcast<V>(firstY * s.Kernel + firstX);
+                    V max = Broadcast<V>(float.NegativeInfinity), tap = Broadcast<V>(none);
                     for (nint ky = firstY; ky < endY; ky++)
                     {
-                        float* x = X + ((image * s.Height + top + ky) * s.Width + left + firstX) * channels + c;
-                        for (nint kx = firstX; kx < endX; kx++, x += channels)
-                        {
-                            V v = Load<V>(x, lanes), here = Broadcast<V>(ky * s.Kernel + kx);
-                            V number = Equal(v, v), greater = Greater(v, max);
-                            max = Select(number, Select(greater, v, max), v);
-                            tap = Select(number, Select(greater, here, tap), here);
-                        }
+                        float* x = X + ((image * s.Height + top + ky * s.DilationY) * s.Width + left + firstX * s.DilationX) * channels + c;
+                        for (nint kx = firstX; kx < endX; kx++, x += step)
+                            WindowMaximum.Take(Load<V>(x, lanes), Broadcast<V>(ky * s.KernelWidth + kx), ref max, ref tap);
                     }
                     Store(max, Y + target + c, lanes);
                     if (Taps != null) Store(tap, Taps + target + c, lanes);
@@ -58,8 +93,8 @@ internal unsafe struct MaxPoolForward : IKernel
 internal unsafe struct MaxPoolBackward : IKernel
 {
     public PoolShape Shape;
-    public float* Taps, Dy;
-    public GradientTarget Dx;
+    public float* Taps, Dy, Dx;
+    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -69,25 +104,24 @@ internal unsafe struct MaxPoolBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height;
-            float* row = Dx.Pointer + item * s.Width * channels;
-            bool add = Dx.Accumulate || s.Stride < s.Kernel; // windows that do not overlap write each pixel once
-            bool covered = s.Stride == s.Kernel && s.Padding == 0 && y < s.OutHeight * s.Stride && s.OutWidth * s.Stride == s.Width;
-            if (!Dx.Accumulate && !covered)
+            float* row = Dx + item * s.Width * channels;
+            bool add = Add || s.Overlaps; // windows that do not overlap write each pixel once
+            if (!Add && !(s.TilesColumns && s.TilesRow(y)))
             {
                 new Span<float>(row, (int)(s.Width * channels)).Clear();
                 add = true;
             }
-            for (nint ky = 0; ky < s.Kernel; ky++)
+            for (nint ky = 0; ky < s.KernelHeight; ky++)
             {
-                nint up = y + s.Padding - ky;
-                if (up < 0 || up % s.Stride != 0 || up / s.Stride >= s.OutHeight) continue;
-                nint source = (image * s.OutHeight + up / s.Stride) * s.OutWidth * channels;
+                nint up = y + s.PaddingY - ky * s.DilationY;
+                if (up < 0 || up % s.StrideY != 0 || up / s.StrideY >= s.OutHeight) continue;
+                nint source = (image * s.OutHeight + up / s.StrideY) * s.OutWidth * channels;
                 for (nint ox = 0; ox < s.OutWidth; ox++, source += channels)
-                    for (nint kx = 0; kx < s.Kernel; kx++)
+                    for (nint kx = 0; kx < s.KernelWidth; kx++)
                     {
-                        nint x = ox * s.Stride - s.Padding + kx;
+                        nint x = ox * s.StrideX - s.PaddingX + kx * s.DilationX;
                         if ((nuint)x >= (nuint)s.Width) continue;
-                        V tap = Broadcast<V>(ky * s.Kernel + kx);
+                        V tap = Broadcast<V>(ky * s.KernelWidth + kx);
                         float* target = row + x * channels;
                         for (nint c = 0; c < channels; c += n)
                         {
@@ -96,89 +130,6 @@ internal unsafe struct MaxPoolBackward : IKernel
                             Store(add ? Load<V>(target + c, lanes) + g : g, target + c, lanes);
                         }
                     }
-            }
-        }
-    }
-}
-
-/// <summary>
-/// Averages over windows [floor(i H / Out), ceil((i + 1) H / Out)), which may overlap and, where Out exceeds H, repeat pixels. Items are output rows.
-/// </summary>
-internal unsafe struct AdaptivePoolForward : IKernel
-{
-    public PoolShape Shape;
-    public float* X, Y;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static nint First(nint i, nint extent, nint outputs) => i * extent / outputs;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static nint Last(nint i, nint extent, nint outputs) => ((i + 1) * extent + outputs - 1) / outputs;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
-    {
-        PoolShape s = Shape;
-        nint n = Count<V>(), channels = s.Channels;
-        for (nint item = begin; item < end; item++)
-        {
-            nint image = item / s.OutHeight, oy = item % s.OutHeight, top = First(oy, s.Height, s.OutHeight), bottom = Last(oy, s.Height, s.OutHeight);
-            for (nint ox = 0; ox < s.OutWidth; ox++)
-            {
-                nint left = First(ox, s.Width, s.OutWidth), right = Last(ox, s.Width, s.OutWidth);
-                V factor = Broadcast<V>(1f / ((bottom - top) * (right - left)));
-                for (nint c = 0; c < channels; c += n)
-                {
-                    nint lanes = Math.Min(n, channels - c);
-                    V sum = default;
-                    for (nint y = top; y < bottom; y++)
-                    {
-                        V row = default; // row by row, so that a large window does not lose low bits
-                        float* x = X + ((image * s.Height + y) * s.Width + left) * channels + c;
-                        for (nint i = left; i < right; i++, x += channels) row += Load<V>(x, lanes);
-                        sum += row;
-                    }
-                    Store(sum * factor, Y + ((item * s.OutWidth + ox) * channels) + c, lanes);
-                }
-            }
-        }
-    }
-}
-
-/// <summary>dx (+)= dy over the size of its window. Items are input rows.</summary>
-internal unsafe struct AdaptivePoolBackward : IKernel
-{
-    public PoolShape Shape;
-    public float* Dy;
-    public GradientTarget Dx;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
-    {
-        PoolShape s = Shape;
-        nint n = Count<V>(), channels = s.Channels;
-        for (nint item = begin; item < end; item++)
-        {
-            nint image = item / s.Height, y = item % s.Height;
-            float* row = Dx.Pointer + item * s.Width * channels;
-            Dx.Prepare(row, s.Width * channels);
-            for (nint oy = 0; oy < s.OutHeight; oy++)
-            {
-                nint top = AdaptivePoolForward.First(oy, s.Height, s.OutHeight), bottom = AdaptivePoolForward.Last(oy, s.Height, s.OutHeight);
-                if (y < top || y >= bottom) continue;
-                for (nint ox = 0; ox < s.OutWidth; ox++)
-                {
-                    nint left = AdaptivePoolForward.First(ox, s.Width, s.OutWidth), right = AdaptivePoolForward.Last(ox, s.Width, s.OutWidth);
-                    V factor = Broadcast<V>(1f / ((bottom - top) * (right - left)));
-                    float* dy = Dy + (((image * s.OutHeight + oy) * s.OutWidth) + ox) * channels;
-                    for (nint c = 0; c < channels; c += n)
-                    {
-                        nint lanes = Math.Min(n, channels - c);
-                        V g = Load<V>(dy + c, lanes) * factor;
-                        float* target = row + left * channels + c;
-                        for (nint x = left; x < right; x++, target += channels) Store(Load<V>(target, lanes) + g, target, lanes);
-                    }
-                }
             }
         }
     }

@@ -30,7 +30,7 @@ internal readonly unsafe ref struct ResizeAxis
         End = First + input;
         new Span<int>(First, input).Fill(output);
         new Span<int>(End, input).Clear();
-        double scale = alignCorners ? (output > 1 ? (double)(input - 1) / (output - 1) : 0) : (double)input / output;
+        double scale = Scale(input, output, alignCorners);
         for (int i = 0; i < output; i++)
         {
             double source = alignCorners ? i * scale : Math.Max(0, (i + 0.5) * scale - 0.5);
@@ -43,6 +43,10 @@ internal readonly unsafe ref struct ResizeAxis
             }
         }
     }
+
+    /// <summary>Inputs an output.</summary>
+    public static double Scale(int input, int output, bool alignCorners) =>
+        !alignCorners ? (double)input / output : output > 1 ? (double)(input - 1) / (output - 1) : 0;
 
     public void Dispose() => _scratch.Dispose();
 }

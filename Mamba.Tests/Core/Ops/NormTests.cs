@@ -7,16 +7,18 @@ namespace Mamba.Tests.Core;
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class NormTests(VectorWidth width)
 {
+    private static readonly BatchNormOptions s_training = new() { Training = true };
+
     [TestCase(3, 4, 5, 1), TestCase(1, 5, 5, 3), TestCase(3, 3, 4, 17), TestCase(1, 4, 5, 33)]
     [TestCase(2, 30, 40, 9)] // several chunks of rows
     public void BatchNorm_in_training_uses_the_batch(int batch, int height, int wide, int channels) => OperatorCheck.Run(
-        width, i => Ops.BatchNorm(i[0], i[1], i[2], Tensor.Zeros(channels), Tensor.Full(1f, channels), training: true),
+        width, i => Ops.BatchNorm(i[0], i[1], i[2], Tensor.Zeros(channels), Tensor.Full(1f, channels), s_training),
         i => Naive.Normalize(i[0], e => e % channels, i[1], i[2], channels),
         [Numbers.Uniform(1, -1f, 3f, batch, height, wide, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
 
     [TestCase(3, 1), TestCase(1, 17), TestCase(3, 33)]
     public void BatchNorm_in_evaluation_uses_the_running_statistics(int batch, int channels) => OperatorCheck.Run(
-        width, i => Ops.BatchNorm(i[0], i[1], i[2], i[3], i[4], training: false, eps: 1e-3f),
+        width, i => Ops.BatchNorm(i[0], i[1], i[2], i[3], i[4], new BatchNormOptions { Eps = 1e-3f }),
         i => [.. i[0].Select((x, e) => (x - i[3][e % channels]) / Math.Sqrt(i[4][e % channels] + 1e-3) * i[1][e % channels] + i[2][e % channels])],
         [
             Numbers.Random(1, batch, 3, 5, channels), Numbers.Random(2, channels), Numbers.Random(3, channels), Numbers.Random(4, channels),
@@ -26,7 +28,8 @@ internal sealed class NormTests(VectorWidth width)
     [TestCase(3, 4, 5, 1), TestCase(1, 5, 5, 3), TestCase(3, 3, 4, 17), TestCase(1, 4, 5, 40)]
     [TestCase(1, 10, 14, 3)] // several chunks of rows
     public void BatchNorm_with_ReLU_is_one_operator(int batch, int height, int wide, int channels) => OperatorCheck.Run(
-        width, i => Ops.BatchNorm(i[0], i[1], i[2], Tensor.Zeros(channels), Tensor.Full(1f, channels), training: true, activation: Activation.Relu),
+        width, i => Ops.BatchNorm(i[0], i[1], i[2], Tensor.Zeros(channels), Tensor.Full(1f, channels),
+            s_training with { Activation = Activation.Relu }),
         i => [.. Naive.Normalize(i[0], e => e % channels, i[1], i[2], channels).Select(y => Math.Max(0, y))],
         [Numbers.Uniform(1, -1f, 3f, batch, height, wide, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
 
@@ -41,7 +44,7 @@ internal sealed class NormTests(VectorWidth width)
     {
         using IDisposable _ = Isa.Use(width);
         Tensor x = Numbers.Uniform(1, 2f, 4f, 2, 3, 5, 2), mean = Tensor.From([1f, 2f], 2), variance = Tensor.From([3f, 4f], 2);
-        Ops.BatchNorm(x, Tensor.Full(1f, 2), Tensor.Zeros(2), mean, variance, training: true, momentum: 0.25f);
+        Ops.BatchNorm(x, Tensor.Full(1f, 2), Tensor.Zeros(2), mean, variance, s_training with { Momentum = 0.25f });
         for (int c = 0; c < 2; c++)
         {
             double[] values = [.. x.ToDouble().Where((_, i) => i % 2 == c)];
@@ -91,19 +94,48 @@ internal sealed class NormTests(VectorWidth width)
     public void Bad_shapes_are_refused()
     {
         Tensor x = Tensor.Zeros(2, 3, 3, 4), four = Tensor.Zeros(4), three = Tensor.Zeros(3);
-        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, three, four, four, four, true));
-        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, three, four, four, true));
-        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, four, three, four, false));
-        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, four, four, three, false));
-        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(Tensor.Zeros(1, 1, 1, 4), four, four, four, four, true));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, three, four, four, four, s_training));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, three, four, four, s_training));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, four, three, four));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(x, four, four, four, three));
+        OperatorCheck.Refuses("BatchNorm", () => Ops.BatchNorm(Tensor.Zeros(1, 1, 1, 4), four, four, four, four, s_training));
         OperatorCheck.Refuses("GroupNorm", () => Ops.GroupNorm(x, 3));
         OperatorCheck.RefusesArgument("GroupNorm", () => Ops.GroupNorm(x, 0));
         OperatorCheck.Refuses("GroupNorm", () => Ops.GroupNorm(x, 2, three));
         OperatorCheck.Refuses("InstanceNorm", () => Ops.InstanceNorm(four));
         OperatorCheck.Refuses("LayerNorm", () => Ops.LayerNorm(x, three));
         OperatorCheck.Refuses("LayerNorm", () => Ops.LayerNorm(Tensor.Zeros()));
+        Assert.That(() => Ops.BatchNorm(x), Throws.TypeOf<ArgumentException>());
+        Assert.That(() => Ops.BatchNorm(x, four, four, runningVar: four, options: s_training), Throws.TypeOf<ArgumentException>());
         OperatorCheck.Refuses("RmsNorm", () => Ops.RmsNorm(x, three));
     }
+
+    [TestCase(7, 5), TestCase(3, 33)]
+    public void BatchNorm_takes_features_without_affine_parameters(int batch, int channels) => OperatorCheck.Run(
+        width, i => Ops.BatchNorm(i[0], options: s_training), i => Naive.Normalize(i[0], e => e % channels, null, null, channels),
+        [Numbers.Uniform(1, -1f, 3f, batch, channels)]);
+
+    [Test]
+    public void Any_activation_follows_a_norm()
+    {
+        Tensor x = Numbers.Uniform(1, -1f, 3f, 2, 4, 5, 7);
+        OperatorCheck.Run(
+            width, i => Ops.BatchNorm(i[0], options: s_training with { Activation = Activation.Silu }),
+            i => [.. Naive.Normalize(i[0], e => e % 7, null, null, 7).Select(y => y / (1 + Math.Exp(-y)))], [x]);
+    }
+
+    [Test]
+    public void Norms_take_no_images_and_no_rows()
+    {
+        using IDisposable _ = Isa.Use(width);
+        Tensor weight = Tensor.Full(1f, 4), mean = Tensor.Zeros(4), variance = Tensor.Full(1f, 4), images = Tensor.Zeros(0, 3, 5, 4);
+        OperatorCheck.IsEmpty(i => Ops.GroupNorm(i[0], 2, i[1], i[2]), images, weight, mean);
+        OperatorCheck.IsEmpty(i => Ops.InstanceNorm(i[0], i[1], activation: Activation.Relu), images, weight);
+        OperatorCheck.IsEmpty(i => Ops.LayerNorm(i[0], i[1], i[2]), Tensor.Zeros(3, 0, 4), weight, mean);
+        OperatorCheck.IsEmpty(i => Ops.RmsNorm(i[0], i[1]), Tensor.Zeros(0, 4), weight);
+        OperatorCheck.IsEmpty(i => Ops.BatchNorm(i[0], i[1], i[2], mean.Clone(), variance.Clone()), images, weight, mean);
+    }
+
     [Test]
     public void An_outlier_in_the_corner_costs_no_accuracy()
     {
@@ -121,6 +153,4 @@ internal sealed class NormTests(VectorWidth width)
         }
         Assert.That(worst, Is.LessThan(5e-6)); // the outlier itself is at 43, with a spacing of 4e-6
     }
-
-
 }

@@ -4,7 +4,7 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
 
-/// <summary>Pooling and resizing.</summary>
+/// <summary>Pooling.</summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class PoolTests(VectorWidth width)
 {
@@ -18,7 +18,8 @@ internal sealed class PoolTests(VectorWidth width)
     public void MaxPool2d_takes_the_largest(int batch, int height, int wide, int channels, int kernel, int stride, int padding)
     {
         int outHeight = (height + 2 * padding - kernel) / stride + 1, outWidth = (wide + 2 * padding - kernel) / stride + 1;
-        OperatorCheck.Run(width, i => Ops.MaxPool2d(i[0], kernel, stride, padding), i => Windows(
+        PoolOptions options = new() { Stride = stride, Padding = padding };
+        OperatorCheck.Run(width, i => Ops.MaxPool2d(i[0], kernel, options), i => Windows(
             i[0], batch, height, wide, channels, outHeight, outWidth, o => (o * stride - padding, o * stride - padding + kernel),
             o => (o * stride - padding, o * stride - padding + kernel), values => values.Max()), [Numbers.Uniform(1, -2f, -1f, batch, height, wide, channels)]);
     }
@@ -30,7 +31,7 @@ internal sealed class PoolTests(VectorWidth width)
         Tensor x = Tensor.Full(1f, 1, 2, 2, 3), row = Tensor.Full(1f, 5);
         x.RequiresGrad = row.RequiresGrad = true;
         using Tape tape = new();
-        tape.Backward([Ops.MaxPool2d(x, 2, 2), Ops.Max(row, [-1], keepDim: true)], [Tensor.Full(1f, 1, 1, 1, 3), Tensor.Full(1f, 1)]);
+        tape.Backward([Ops.MaxPool2d(x, 2), Ops.Max(row, [-1], keepDim: true)], [Tensor.Full(1f, 1, 1, 1, 3), Tensor.Full(1f, 1)]);
         Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(new float[] { 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
         Assert.That(row.Grad!.Value.Span.ToArray(), Is.EqualTo(new float[] { 1, 0, 0, 0, 0 }));
     }
@@ -42,52 +43,56 @@ internal sealed class PoolTests(VectorWidth width)
     [TestCase(3, 4, 5, 3, 6, 7)]
     [TestCase(1, 3, 8, 1, 2, 8)]
     public void AdaptiveAvgPool2d_averages_windows(int batch, int height, int wide, int channels, int outHeight, int outWidth) => OperatorCheck.Run(
-        width, i => Ops.AdaptiveAvgPool2d(i[0], outHeight, outWidth), i => Windows(
+        width, i => Ops.AdaptiveAvgPool2d(i[0], (outHeight, outWidth)), i => Windows(
             i[0], batch, height, wide, channels, outHeight, outWidth, o => (o * height / outHeight, ((o + 1) * height + outHeight - 1) / outHeight),
             o => (o * wide / outWidth, ((o + 1) * wide + outWidth - 1) / outWidth), values => values.Average()), [Numbers.Random(1, batch, height, wide, channels)]);
-
-    // batch, height, width, channels, out height, out width
-    [TestCase(1, 1, 1, 1, 3, 2)]
-    [TestCase(3, 5, 7, 17, 10, 14)]
-    [TestCase(1, 8, 6, 33, 3, 5)]
-    [TestCase(3, 2, 9, 3, 7, 1)]
-    [TestCase(1, 4, 4, 1, 4, 4)]
-    [TestCase(1, 16, 20, 3, 5, 70)]
-    public void ResizeBilinear_interpolates(int batch, int height, int wide, int channels, int outHeight, int outWidth)
-    {
-        foreach (bool align in new[] { false, true })
-            OperatorCheck.Run(width, i => Ops.ResizeBilinear(i[0], outHeight, outWidth, align), i =>
-            {
-                double[] y = new double[batch * outHeight * outWidth * channels];
-                for (int e = 0; e < y.Length; e++)
-                {
-                    int c = e % channels, ox = e / channels % outWidth, oy = e / channels / outWidth % outHeight, b = e / channels / outWidth / outHeight;
-                    double sy = Source(oy, height, outHeight, align), sx = Source(ox, wide, outWidth, align);
-                    for (int y0 = 0; y0 < height; y0++)
-                        for (int x0 = 0; x0 < wide; x0++)
-                            y[e] += Math.Max(0, 1 - Math.Abs(sy - y0)) * Math.Max(0, 1 - Math.Abs(sx - x0)) * i[0][((b * height + y0) * wide + x0) * channels + c];
-                }
-                return y;
-            }, [Numbers.Random(1, batch, height, wide, channels)]);
-
-        static double Source(int o, int input, int output, bool align) => align
-            ? output > 1 ? o * (double)(input - 1) / (output - 1) : 0
-            : Math.Clamp((o + 0.5) * input / output - 0.5, 0, input - 1);
-    }
 
     [Test]
     public void Bad_shapes_are_refused()
     {
         Tensor x = Tensor.Zeros(1, 4, 4, 2);
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(Tensor.Zeros(4, 4, 2), 2, 2));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 5, 1));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, 0));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, 1, 2));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, 1, int.MaxValue));
-        OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(x, -1, 1));
-        OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(Tensor.Zeros(1, 0, 4, 2), 1, 1));
-        OperatorCheck.Refuses("ResizeBilinear", () => Ops.ResizeBilinear(x, 4, 0, false));
-        OperatorCheck.Refuses("ResizeBilinear", () => Ops.ResizeBilinear(Tensor.Zeros(4, 2), 4, 4, false));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(Tensor.Zeros(4, 4, 2), 2));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 5, new() { Stride = 1 }));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(Tensor.Zeros(1, 4, 0, 2), 1));
+        OperatorCheck.Refuses("MaxPool1d", () => Ops.MaxPool1d(x, 2));
+        OperatorCheck.Refuses("AvgPool1d", () => Ops.AvgPool1d(Tensor.Zeros(1, 4, 2), 5));
+        OperatorCheck.Refuses("AvgPool2d", () => Ops.AvgPool2d(Tensor.Zeros(1, 4, 4, 0), 2));
+        OperatorCheck.Refuses("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(Tensor.Zeros(1, 0, 4, 2), 1));
+        OperatorCheck.Refuses("AdaptiveMaxPool2d", () => Ops.AdaptiveMaxPool2d(Tensor.Zeros(1, 4, 4), 1));
+    }
+
+    [Test]
+    public void Sizes_that_do_not_fit_into_32_bits_are_refused()
+    {
+        const int Huge = int.MaxValue;
+        Tensor x = Tensor.Zeros(1, 4, 4, 2);
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, Huge));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, new() { Dilation = Huge }));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, 2, new() { Dilation = Huge, Padding = Huge / 2 }));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x, Huge, new() { Padding = Huge / 2 }));
+        OperatorCheck.Refuses("AvgPool2d", () => Ops.AvgPool2d(x, (1, Huge), new() { Padding = (0, Huge / 2) }));
+        Assert.That(Ops.MaxPool2d(x, 2, new() { Stride = Huge, CeilMode = true }).Shape, Is.EqualTo(new Shape(1, 1, 1, 2)));
+        Assert.That(Ops.AvgPool2d(x, 2, new() { Stride = Huge, CeilMode = true }).Shape, Is.EqualTo(new Shape(1, 1, 1, 2)));
+    }
+
+    [Test]
+    public void Bad_options_are_refused()
+    {
+        Tensor x = Tensor.Zeros(1, 4, 4, 2);
+        foreach (PoolOptions options in new PoolOptions[]
+        {
+            new() { Stride = 0 }, new() { Padding = 2 }, new() { Padding = int.MaxValue }, new() { Padding = -1 },
+                new() { Padding = new Padding2d(0, 0, 2, 0) },
+            new() { Dilation = 0 }, new() { Padding = Padding2d.Same },
+        })
+        {
+            Assert.That(() => Ops.MaxPool2d(x, 2, options), Throws.InstanceOf<ArgumentException>());
+            Assert.That(() => Ops.AvgPool2d(x, 2, options), Throws.InstanceOf<ArgumentException>());
+        }
+        OperatorCheck.RefusesArgument("MaxPool2d", () => Ops.MaxPool2d(x, (2, 0)));
+        OperatorCheck.RefusesArgument("AvgPool2d", () => Ops.AvgPool2d(x, 2, new() { Dilation = 2 }));
+        OperatorCheck.RefusesArgument("AdaptiveAvgPool2d", () => Ops.AdaptiveAvgPool2d(x, (0, 1)));
+        OperatorCheck.RefusesArgument("AdaptiveMaxPool2d", () => Ops.AdaptiveMaxPool2d(x, (1, -1)));
     }
 
     private static double[] Windows(

@@ -208,7 +208,7 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
     {
         foreach ((bool silu, bool reverse) in new[] { (false, false), (true, false), (true, true) })
             GradCheck.Check(
-                x => Ops.CausalConv1d(x[0], x[1], x[2], silu, reverse),
+                x => Ops.CausalConv1d(x[0], x[1], x[2], silu ? Activation.Silu : Activation.None, reverse),
                 x =>
                 {
                     double[] y = new double[batch * length * channels];

@@ -44,7 +44,8 @@ internal sealed class BatchLoaderTests
         Image image = Pictures.Random(11, 13, 3);
         float[] written = new float[height * width * 3];
         new BatchWriter(new BatchOptions { Height = height, Width = width }).Image(image, written);
-        Tensor expected = Ops.ResizeBilinear(Tensor.From(Array.ConvertAll(image.Pixels, v => v / 255f), 1, 13, 11, 3), height, width, alignCorners: false);
+        Tensor expected = Ops.ResizeBilinear(Tensor.From(Array.ConvertAll(image.Pixels, v => v / 255f), 1, 13, 11, 3), (height, width),
+            alignCorners: false);
         Assert.That(written, Is.EqualTo(expected.Span.ToArray()).Within(1e-5));
     }
 

@@ -1,0 +1,98 @@
+namespace Mamba.Core.Nn;
+
+/// <summary>Batch normalization with PyTorch's names: weight, bias, running_mean, running_var. Also for (B, C) and (B, L, C), as PyTorch's
+/// BatchNorm1d.</summary>
+public sealed class BatchNorm2d : IModule
+{
+    private readonly BatchNormOptions _training, _evaluation;
+    private readonly ParameterStore _store;
+
+    /// <summary>Declares the parameters and the running statistics.</summary>
+    /// <param name="scope">The layer's place.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="options">Momentum, eps, activation; whether it trains is the model's to say. <see cref="BatchNormOptions.Default"/> if
+    /// null.</param>
+    public BatchNorm2d(Scope scope, int channels, BatchNormOptions? options = null)
+    {
+        options ??= BatchNormOptions.Default;
+        (_training, _evaluation) = (options with { Training = true }, options with { Training = false });
+        _store = scope.Store;
+        Weight = scope.Parameter("weight", Init.Ones, channels);
+        Bias = scope.Parameter("bias", Init.Zeros, channels);
+        RunningMean = scope.Buffer("running_mean", Init.Zeros, channels);
+        RunningVar = scope.Buffer("running_var", Init.Ones, channels);
+    }
+
+    /// <summary>(channels).</summary>
+    public Tensor Weight { get; }
+
+    /// <summary>(channels).</summary>
+    public Tensor Bias { get; }
+
+    /// <summary>(channels); learnt from the batches that the model trains on.</summary>
+    public Tensor RunningMean { get; }
+
+    /// <summary>(channels); learnt from the batches that the model trains on.</summary>
+    public Tensor RunningVar { get; }
+
+    /// <summary>What normalization by the running statistics multiplies a channel by, and then adds.</summary>
+    internal (double Scale, double Shift) Affine(int channel)
+    {
+        double scale = Weight.Span[channel] / Math.Sqrt(RunningVar.Span[channel] + (double)_evaluation.Eps);
+        return (scale, Bias.Span[channel] - RunningMean.Span[channel] * scale);
+    }
+
+    /// <summary>Normalizes by the batch's statistics while the model trains, by the running ones otherwise.</summary>
+    /// <param name="x">(B, H, W, channels), or any (..., channels).</param>
+    /// <returns>The shape of x.</returns>
+    public Tensor Forward(Tensor x) => Ops.BatchNorm(x, Weight, Bias, RunningMean, RunningVar, _store.Training ? _training : _evaluation);
+}
+
+/// <summary>Group normalization with PyTorch's names.</summary>
+/// <param name="scope">The layer's place.</param>
+/// <param name="groups">Groups.</param>
+/// <param name="channels">Channels.</param>
+public sealed class GroupNorm(Scope scope, int groups, int channels) : IModule
+{
+    /// <summary>(channels).</summary>
+    public Tensor Weight { get; } = scope.Parameter("weight", Init.Ones, channels);
+
+    /// <summary>(channels).</summary>
+    public Tensor Bias { get; } = scope.Parameter("bias", Init.Zeros, channels);
+
+    /// <summary>Normalizes.</summary>
+    /// <param name="x">(B, ..., channels).</param>
+    /// <returns>The shape of x.</returns>
+    public Tensor Forward(Tensor x) => Ops.GroupNorm(x, groups, Weight, Bias);
+}
+
+/// <summary>Layer normalization with PyTorch's names.</summary>
+/// <param name="scope">The layer's place.</param>
+/// <param name="channels">Extent of the last dimension.</param>
+public sealed class LayerNorm(Scope scope, int channels) : IModule
+{
+    /// <summary>(channels).</summary>
+    public Tensor Weight { get; } = scope.Parameter("weight", Init.Ones, channels);
+
+    /// <summary>(channels).</summary>
+    public Tensor Bias { get; } = scope.Parameter("bias", Init.Zeros, channels);
+
+    /// <summary>Normalizes.</summary>
+    /// <param name="x">(..., channels).</param>
+    /// <returns>The shape of x.</returns>
+    public Tensor Forward(Tensor x) => Ops.LayerNorm(x, Weight, Bias);
+}
+
+/// <summary>Root-mean-square normalization with mamba_ssm's name: weight.</summary>
+/// <param name="scope">The layer's place.</param>
+/// <param name="channels">Extent of the last dimension.</param>
+public sealed class RmsNorm(Scope scope, int channels) : IModule
+{
+    /// <summary>(channels).</summary>
+    public Tensor Weight { get; } = scope.Parameter("weight", Init.Ones, channels);
+
+    /// <summary>Normalizes.</summary>
+    /// <param name="x">(..., channels).</param>
+    /// <returns>The shape of x.</returns>
+    public Tensor Forward(Tensor x) => Ops.RmsNorm(x, Weight);
+}

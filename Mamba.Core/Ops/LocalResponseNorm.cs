@@ -1,0 +1,47 @@
+using Mamba.Core.Kernels.Norms;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>
+    /// Local response normalization (Krizhevsky et al. 2012; PyTorch's local_response_norm): x / (k + alpha / size sum x^2)^beta, the sum
+    /// over size
+    /// neighbouring channels. Channels beyond the first and last count as zeros.
+    /// </summary>
+    /// <param name="x">(..., C).</param>
+    /// <param name="size">Channels of a sum: size / 2 before, (size - 1) / 2 after.</param>
+    /// <param name="alpha">Weight of the mean square.</param>
+    /// <param name="beta">The exponent.</param>
+    /// <param name="k">Added to the weighted mean square.</param>
+    /// <returns>The shape of x.</returns>
+    /// <exception cref="ShapeException">x has no channels.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
+    public static Tensor LocalResponseNorm(Tensor x, int size, float alpha = 1e-4f, float beta = 0.75f, float k = 1f)
+    {
+        if (size <= 0) throw new ArgumentOutOfRangeException(nameof(size), size, "LocalResponseNorm: expected a positive size.");
+        (int channels, int rows) = Channels(x, "LocalResponseNorm");
+        ResponseNorm norm = new()
+        {
+            Channels = channels,
+            Before = Math.Min(size / 2, channels),
+            After = Math.Min((size - 1) / 2, channels),
+            Share = alpha / size,
+            Beta = beta,
+            K = k,
+        };
+        Tensor y = Tensor.Empty(x.Shape);
+        nint grain = PoolGrain(channels, 1);
+        Launch.Run(new ResponseNormForward { Norm = norm, X = x.Pointer, Y = y.Pointer }, rows, grain);
+        if (Tape.Needs(x))
+            Tape.Push(y, (x, norm, rows, grain), static (context, dy) =>
+            {
+                (Tensor x, ResponseNorm norm, int rows, nint grain) = context;
+                GradSlot dx = x.OpenGrad();
+                Launch.Run(new ResponseNormBackward { Norm = norm, X = x.Pointer, Dy = dy.Pointer, Dx = dx.Pointer,
+                    Add = dx.Accumulate }, rows, grain);
+            }, x);
+        return y;
+    }
+}
