@@ -30,8 +30,8 @@ public class TransposedConvBench : OperatorBench
         Transposed(name, side, inputs, outputs, 3, new ConvOptions { Stride = 2, Padding = 1, OutputPadding = 1, Groups = groups });
 
     private static OperatorCase Transposed(string name, int side, int inputs, int outputs, int kernel, ConvOptions options) => new(
-        $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel} stride 2{(options.Groups > 1 ? $",
-            {options.Groups} groups" : "")}",
+        $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel} stride 2"
+            + (options.Groups > 1 ? $", {options.Groups} groups" : ""),
         x => Ops.ConvTranspose2d(x[0], x[1], options: options),
         [1, side, side, inputs], [inputs, outputs / options.Groups, kernel, kernel]);
 }

@@ -124,8 +124,7 @@ public static unsafe partial class Ops
                         Windows = new PoolWindows(shape, vertical, horizontal, size.Height, size.Width),
                         Taps = taps.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
-                        Add = dx.Accumulate,
+                        Dx = dx.Target,
                     },
                     (nint)shape[0] * shape[1], PoolGrain(shape[2], shape[3]), Isa.For(shape[3]));
             }, taps);
@@ -148,7 +147,7 @@ public static unsafe partial class Ops
                 (Tensor x, Tensor? taps, PoolShape s) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new MaxPoolBackward { Shape = s, Taps = taps.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate },
+                    new MaxPoolBackward { Shape = s, Taps = taps.Pointer, Dy = dy.Pointer, Dx = dx.Target },
                         (nint)s.Batch * s.Height,
                     PoolGrain((nint)s.Width * s.KernelHeight, s.Channels), Isa.For(s.Channels));
             }, taps);
@@ -192,7 +191,7 @@ public static unsafe partial class Ops
             using PoolAxis vertical = Rows(x[1]), horizontal = Columns(x[2]);
             PoolWindows windows = new(x, vertical, horizontal, Size.Height, Size.Width);
             Launch.Run(
-                new AveragePoolBackward { Windows = windows, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)x[0] * x[1],
+                new AveragePoolBackward { Windows = windows, Dy = dy.Pointer, Dx = dx.Target }, (nint)x[0] * x[1],
                 PoolGrain(x[2], x[3]), Isa.For(x[3]));
         }
 

@@ -121,7 +121,7 @@ public static unsafe partial class Ops
                 using CubicAxis vertical = new(shape[1], size.Height, alignCorners), horizontal = new(shape[2], size.Width, alignCorners);
                 CubicTables tables = new(shape, size, vertical, horizontal);
                 Launch.Run(
-                    new CubicBackward { Tables = tables, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate }, (nint)shape[0] * shape[1],
+                    new CubicBackward { Tables = tables, Dy = dy.Pointer, Dx = dx.Target }, (nint)shape[0] * shape[1],
                     PoolGrain(size.Width, shape[3]));
             });
         return y;

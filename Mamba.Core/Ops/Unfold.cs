@@ -94,7 +94,7 @@ public static unsafe partial class Ops
     }
 
     private static void RunUnfold(in ConvShape s, float* x, float* columns) => Launch.Run(
-        new ImageToColumns { Shape = s, X = x, Columns = columns }, (nint)s.Batch * s.OutHeight * s.OutWidth, Math.Max(1,
+        new Im2ColKernel { Shape = s, X = x, Columns = columns }, (nint)s.Batch * s.OutHeight * s.OutWidth, Math.Max(1,
             Launch.ElementGrain / s.Depth));
 
     private static void RunFold(in ConvShape s, float* columns, float* x, bool add) => Launch.Run(

@@ -110,17 +110,6 @@ internal sealed class GoldenCase
     /// <summary>An attribute that is a whole number, which stands for two equal ones, or a pair; null where there is none.</summary>
     public (int First, int Second)? Pair(string name) => Attribute(name) is { } value ? Pair(name, value) : null;
 
-    /// <summary>An attribute that is a list of whole numbers.</summary>
-    public int[] Integers(string name)
-    {
-        if (Attribute(name) is not { } value) throw Missing(name);
-        if (value.ValueKind != JsonValueKind.Array) throw Unknown(name, value);
-        int[] numbers = new int[value.GetArrayLength()];
-        for (int i = 0; i < numbers.Length; i++)
-            if (value[i].ValueKind != JsonValueKind.Number || !value[i].TryGetInt32(out numbers[i])) throw Unknown(name, value);
-        return numbers;
-    }
-
     /// <summary>An attribute that is a number.</summary>
     public float Float(string name, float otherwise) => Attribute(name) is not { } value ? otherwise
         : value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out float number) ? number

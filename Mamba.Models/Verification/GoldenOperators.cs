@@ -36,8 +36,6 @@ internal static partial class GoldenOperators
         return null;
     }
 
-    }
-
     private static Tensor[] SelectiveScan(GoldenCase c)
     {
         Tensor b = c.In("B"), matrix = c.In("C");

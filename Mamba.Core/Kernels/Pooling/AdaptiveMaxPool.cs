@@ -44,8 +44,8 @@ internal unsafe struct AdaptiveMaxPoolForward : IKernel
 internal unsafe struct AdaptiveMaxPoolBackward : IKernel
 {
     public PoolWindows Windows;
-    public float* Taps, Dy, Dx;
-    public bool Add;
+    public float* Taps, Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -55,8 +55,8 @@ internal unsafe struct AdaptiveMaxPoolBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / w.Height, y = item % w.Height;
-            float* row = Dx + item * w.Width * channels;
-            if (!Add) new Span<float>(row, (int)(w.Width * channels)).Clear();
+            float* row = Dx.Pointer + item * w.Width * channels;
+            Dx.Prepare(row, w.Width * channels);
             for (nint oy = 0; oy < w.OutHeight; oy++)
             {
                 nint top = w.FirstY[oy];

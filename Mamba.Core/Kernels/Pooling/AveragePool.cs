@@ -65,8 +65,8 @@ internal unsafe struct AveragePoolForward : IKernel
 internal unsafe struct AveragePoolBackward : IKernel
 {
     public PoolWindows Windows;
-    public float* Dy, Dx;
-    public bool Add;
+    public float* Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -76,8 +76,8 @@ internal unsafe struct AveragePoolBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / w.Height, y = item % w.Height;
-            float* row = Dx + item * w.Width * channels;
-            if (!Add) new Span<float>(row, (int)(w.Width * channels)).Clear();
+            float* row = Dx.Pointer + item * w.Width * channels;
+            Dx.Prepare(row, w.Width * channels);
             for (nint oy = 0; oy < w.OutHeight; oy++)
             {
                 if (y < w.FirstY[oy] || y >= w.EndY[oy]) continue;

@@ -110,8 +110,8 @@ internal unsafe struct CubicForward : IKernel
 internal unsafe struct CubicBackward : IKernel
 {
     public CubicTables Tables;
-    public float* Dy, Dx;
-    public bool Add;
+    public float* Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -126,8 +126,8 @@ internal unsafe struct CubicBackward : IKernel
             new Span<float>(sum, (int)outRow).Clear();
             for (nint k = 0; k < t.OutHeight * CubicAxis.Taps; k++)
                 if (t.IndexY[k] == y) AddScaled<V>(Dy + (image * t.OutHeight + k / CubicAxis.Taps) * outRow, t.WeightY[k], sum, outRow);
-            float* row = Dx + item * t.Width * channels;
-            if (!Add) new Span<float>(row, (int)(t.Width * channels)).Clear();
+            float* row = Dx.Pointer + item * t.Width * channels;
+            Dx.Prepare(row, t.Width * channels);
             for (nint k = 0; k < t.OutWidth * CubicAxis.Taps; k++)
                 AddScaled<V>(sum + k / CubicAxis.Taps * channels, t.WeightX[k], row + t.IndexX[k] * channels, channels);
         }

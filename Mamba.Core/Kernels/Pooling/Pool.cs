@@ -93,8 +93,8 @@ internal unsafe struct MaxPoolForward : IKernel
 internal unsafe struct MaxPoolBackward : IKernel
 {
     public PoolShape Shape;
-    public float* Taps, Dy, Dx;
-    public bool Add;
+    public float* Taps, Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -104,9 +104,9 @@ internal unsafe struct MaxPoolBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height;
-            float* row = Dx + item * s.Width * channels;
-            bool add = Add || s.Overlaps; // windows that do not overlap write each pixel once
-            if (!Add && !(s.TilesColumns && s.TilesRow(y)))
+            float* row = Dx.Pointer + item * s.Width * channels;
+            bool add = Dx.Accumulate || s.Overlaps; // windows that do not overlap write each pixel once
+            if (!Dx.Accumulate && !(s.TilesColumns && s.TilesRow(y)))
             {
                 new Span<float>(row, (int)(s.Width * channels)).Clear();
                 add = true;
