@@ -20,8 +20,8 @@ internal sealed class HostileSizesTests
         OperatorCheck.Refuses("Split", () => Ops.Split(Tensor.Zeros(1, 100), 2147483448, 2147483448, 500)[0]);
         OperatorCheck.Refuses("Split", () => Ops.Split(Tensor.Zeros(1, 100), Huge, Huge, 102)[0]);
         Tensor large = Tensor.Zeros(0, Large);
-        OperatorCheck.Refuses("Concat", () => Ops.Concat(large, large, large, large));
-        OperatorCheck.Refuses("Concat", () => Ops.Concat(Tensor.Zeros(0, Huge), Tensor.Zeros(0, Huge), Tensor.Zeros(0, 12)));
+        OperatorCheck.Refuses("Concat", () => Ops.Concat([large, large, large, large]));
+        OperatorCheck.Refuses("Concat", () => Ops.Concat([Tensor.Zeros(0, Huge), Tensor.Zeros(0, Huge), Tensor.Zeros(0, 12)]));
     }
 
     [Test]
@@ -59,7 +59,7 @@ internal sealed class HostileSizesTests
         {
             OperatorCheck.Refuses("Slice", () => Ops.Slice(x, axis, 0, 1));
             OperatorCheck.Refuses("Flip", () => Ops.Flip(x, axis));
-            OperatorCheck.Refuses("Concat", () => Ops.ConcatAxis(axis, x, x));
+            OperatorCheck.Refuses("Concat", () => Ops.Concat([x, x], axis));
             Assert.That(() => x.Shape.With(axis, 1), Throws.TypeOf<ShapeException>());
             Assert.That(() => x.Shape[axis], Throws.TypeOf<ShapeException>());
         }
@@ -79,8 +79,8 @@ internal sealed class HostileSizesTests
         Assert.That(() => Ops.Multiply(column, row), Throws.TypeOf<ShapeException>());
         foreach ((int height, int width) in new[] { (Huge, Huge), (Huge, 1), (1 << 16, 1 << 16) })
         {
-            Assert.That(() => Ops.ResizeBilinear(SmallImage, height, width, false), Throws.TypeOf<ShapeException>());
-            Assert.That(() => Ops.AdaptiveAvgPool2d(SmallImage, height, width), Throws.TypeOf<ShapeException>());
+            Assert.That(() => Ops.ResizeBilinear(SmallImage, (height, width), false), Throws.TypeOf<ShapeException>());
+            Assert.That(() => Ops.AdaptiveAvgPool2d(SmallImage, (height, width)), Throws.TypeOf<ShapeException>());
         }
     }
 
@@ -92,7 +92,7 @@ internal sealed class HostileSizesTests
         Tensor[] results =
         [
             Ops.Flip(x, 1), Ops.Softmax(x), Ops.LayerNorm(x), Ops.Add(x, x), Ops.InstanceNorm(x), Ops.Relu(x),
-            Ops.Concat(x, Tensor.Zeros(0, 1 << 20, 5)), Ops.Slice(x, 2, 7, 1 << 19), Ops.MeanLast(x),
+            Ops.Concat([x, Tensor.Zeros(0, 1 << 20, 5)]), Ops.Slice(x, 2, 7, 1 << 19), Ops.Mean(x, [-1], keepDim: true),
         ];
         foreach (Tensor y in results)
             Assert.That(y.Count, Is.Zero);
@@ -101,30 +101,30 @@ internal sealed class HostileSizesTests
     [Test]
     public void Windows_padding_and_dilation_are_checked_in_64_bits()
     {
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, padding: Huge));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, padding: Large));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, dilation: Huge));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, padding: Huge, dilation: Huge));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, padding: Huge, dilation: Huge, stride: Huge));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, groups: Huge));
-        OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 4, 2), Tensor.Zeros(3, 2, 3), padding: Huge, dilation: Huge));
-        Assert.That(Ops.Conv2d(SmallImage, SmallWeight, stride: Huge).Shape, Is.EqualTo(new Shape(1, 1, 1, 3)));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Huge }));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Large }));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Dilation = Huge }));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Huge, Dilation = Huge }));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Huge, Dilation = Huge, Stride = Huge }));
+        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Groups = Huge }));
+        OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 4, 2), Tensor.Zeros(3, 2, 3), options: new() { Padding = Huge, Dilation = Huge }));
+        Assert.That(Ops.Conv2d(SmallImage, SmallWeight, options: new() { Stride = Huge }).Shape, Is.EqualTo(new Shape(1, 1, 1, 3)));
         Assert.That(
-            () => Ops.Conv2d(SmallImage, SmallWeight, padding: Large - 4, stride: Large),
+            () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Large - 4, Stride = Large }),
             Throws.TypeOf<ShapeException>(), "a band as large as the padding");
 
         Tensor weight = Tensor.Zeros(2, 3, 3, 3);
-        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, stride: Huge));
-        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, stride: Huge, padding: Huge));
-        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, padding: Huge));
-        Assert.That(() => Ops.ConvTranspose2d(SmallImage, weight, stride: 1 << 20), Throws.TypeOf<ShapeException>());
+        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Stride = Huge }));
+        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Padding = Huge, Stride = Huge }));
+        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Padding = Huge }));
+        Assert.That(() => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Stride = 1 << 20 }), Throws.TypeOf<ShapeException>());
 
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, 2, 1, Huge));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, Huge, 1, Huge / 2));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, Huge, Huge, Huge));
-        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, Large, 1, Large / 2));
-        Assert.That(Ops.MaxPool2d(SmallImage, 2, Huge).Shape, Is.EqualTo(new Shape(1, 1, 1, 2)));
-        Assert.That(Ops.MaxPool2d(SmallImage, 4096, 1, 2048).Shape, Is.EqualTo(new Shape(1, 5, 5, 2)));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, 2, new() { Stride = 1, Padding = Huge }));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, Huge, new() { Stride = 1, Padding = Huge / 2 }));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, Huge, new() { Stride = Huge, Padding = Huge }));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(SmallImage, Large, new() { Stride = 1, Padding = Large / 2 }));
+        Assert.That(Ops.MaxPool2d(SmallImage, 2, new() { Stride = Huge }).Shape, Is.EqualTo(new Shape(1, 1, 1, 2)));
+        Assert.That(Ops.MaxPool2d(SmallImage, 4096, new() { Stride = 1, Padding = 2048 }).Shape, Is.EqualTo(new Shape(1, 5, 5, 2)));
     }
 
     [Test]

@@ -82,7 +82,7 @@ internal sealed class RecordingTests
             Tensor waiting, loss;
             using (MemoryScope scope = new())
             {
-                Tensor y = Ops.InstanceNorm(x, activation: Activation.Relu), joined = Ops.Concat(y, y);
+                Tensor y = Ops.InstanceNorm(x, activation: Activation.Relu), joined = Ops.Concat([y, y]);
                 waiting = scope.Return(Ops.BinaryCrossEntropyWithLogits(w, Ops.Slice(joined, -1, 0, 4)));
                 waiting = scope.Return(Ops.Add(waiting, Ops.BinaryCrossEntropyWithLogits(w, y)));
                 loss = scope.Return(Ops.Exp(joined));
@@ -178,7 +178,7 @@ internal sealed class RecordingTests
         static void Step(Tensor x)
         {
             using Tape tape = new();
-            Tensor a = Ops.InstanceNorm(x, activation: Activation.Relu), b = Ops.Exp(x), c = Ops.Softmax(Ops.Concat(a, b.Detach()));
+            Tensor a = Ops.InstanceNorm(x, activation: Activation.Relu), b = Ops.Exp(x), c = Ops.Softmax(Ops.Concat([a, b.Detach()]));
             tape.Backward(b, x);
             using (Tape.Pause()) Ops.Exp(a);
             tape.Gradients(Ops.BinaryCrossEntropyWithLogits(c, c.Detach()), x, a, c);

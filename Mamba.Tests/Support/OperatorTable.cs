@@ -46,8 +46,8 @@ internal static partial class OperatorTable
 
     public static OperatorCase[] Layout =>
     [
-        new("Concat", "B L C, B L D", "B=2 L=300 C=17 D=17", i => [Ops.Concat(i[0], i[1])]) { HasOtherWays = true },
-        new("ConcatAxis", "B L C, B M C, B L C", "B=2 L=40 M=40 C=17", i => [Ops.ConcatAxis(1, i[0], i[1], i[2])]) { HasOtherWays = true },
+        new("Concat", "B L C, B L D", "B=2 L=300 C=17 D=17", i => [Ops.Concat([i[0], i[1]])]) { HasOtherWays = true },
+        new("Concat", "B L C, B M C, B L C", "B=2 L=40 M=40 C=17", i => [Ops.Concat([i[0], i[1], i[2]], axis: 1)]) { HasOtherWays = true },
         new("Slice", "B L C", "B=4 L=30 C=17", i => [Ops.Slice(i[0], 1, i[0].Shape[1] / 3, i[0].Shape[1] / 2)]),
         new("Slice", "B L C", "B=4 L=30 C=17", i => [Ops.Slice(i[0], 0, i[0].Shape[0] / 3, i[0].Shape[0] / 2)]),
         new("Slice", "B C", "B=4 C=17", i => [Ops.Slice(i[0], 1, 0, 0)]),
@@ -73,26 +73,26 @@ internal static partial class OperatorTable
     public static OperatorCase[] Convolutions =>
     [
         new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=20 W=19 C=5 O=7",
-            i => [Ops.Conv2d(i[0], i[1], i[2], padding: 1)]) { Refused = "H W C O" },
+            i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "H W C O" },
         new("Conv2d", "B H W C, O C 3 3, O", "B=3 H=3 W=3 C=3 O=3",
-            i => [Ops.Conv2d(i[0], i[1], i[2], padding: 1, relu: true)]) { Refused = "H W C O" },
+            i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 1, Activation = Activation.Relu })]) { Refused = "H W C O" },
         new("Conv2d", "B H W C, O C H W, O", "B=4 H=4 W=4 C=4 O=4",
-            i => [Ops.Conv2d(i[0], i[1], i[2], padding: 2)]) { Refused = "H W C O" },
+            i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 2 })]) { Refused = "H W C O" },
         new("Conv2d", "B H W C, O C 1 1, O", "B=1 H=1 W=1 C=1 O=1", i => [Ops.Conv2d(i[0], i[1], i[2])]) { Refused = "H W C O" },
         new("Conv2d", "B H W C, C 1 3 3, C", "B=2 H=9 W=9 C=20",
-            i => [Ops.Conv2d(i[0], i[1], i[2], padding: 1, groups: Math.Max(1, i[0].Shape[3]))]) { Refused = "H W C" },
+            i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 1, Groups = Math.Max(1, i[0].Shape[3]) })]) { Refused = "H W C" },
         new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=16 W=16 C=48 O=48",
-            i => [Ops.Conv2d(i[0], i[1], i[2], padding: 1)]) { Refused = "H W C O" },
-        new("Conv2d", "B H W C, O C 3 3", "B=2 H=16 W=16 C=3 O=1", i => [Ops.Conv2d(i[0], i[1], null, padding: 1)]) { Refused = "H W C O" },
-        new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=9 W=9 C=4 O=6", i => [Ops.Conv2d(i[0], i[1], i[2], stride: 2)]) { Refused = "H W C O" },
-        new("Conv1d", "B L C, O C 3, O", "B=3 L=300 C=3 O=3", i => [Ops.Conv1d(i[0], i[1], i[2], padding: 1)]) { Refused = "L C O" },
-        new("Conv1d", "B L C, O C L, O", "B=3 L=3 C=3 O=3", i => [Ops.Conv1d(i[0], i[1], i[2], padding: 1)]) { Refused = "L C O" },
+            i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "H W C O" },
+        new("Conv2d", "B H W C, O C 3 3", "B=2 H=16 W=16 C=3 O=1", i => [Ops.Conv2d(i[0], i[1], null, options: new() { Padding = 1 })]) { Refused = "H W C O" },
+        new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=9 W=9 C=4 O=6", i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Stride = 2 })]) { Refused = "H W C O" },
+        new("Conv1d", "B L C, O C 3, O", "B=3 L=300 C=3 O=3", i => [Ops.Conv1d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "L C O" },
+        new("Conv1d", "B L C, O C L, O", "B=3 L=3 C=3 O=3", i => [Ops.Conv1d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "L C O" },
         new("ConvTranspose2d", "B H W C, C O 2 2, O", "B=2 H=10 W=9 C=7 O=7",
-            i => [Ops.ConvTranspose2d(i[0], i[1], i[2], stride: 2)]) { Refused = "H W C O" },
+            i => [Ops.ConvTranspose2d(i[0], i[1], i[2], options: new() { Stride = 2 })]) { Refused = "H W C O" },
         new("ConvTranspose2d", "B H W C, C O H W, O", "B=3 H=3 W=3 C=3 O=3",
             i => [Ops.ConvTranspose2d(i[0], i[1], i[2])]) { Refused = "H W C O" },
-        new("CausalConv1d", "B L C, C 1 4, C", "B=3 L=300 C=17", i => [Ops.CausalConv1d(i[0], i[1], i[2], silu: true)]),
-        new("CausalConv1d", "B L C, C 1 3, C", "B=3 L=1 C=3", i => [Ops.CausalConv1d(i[0], i[1], i[2], silu: true, reverse: true)]),
+        new("CausalConv1d", "B L C, C 1 4, C", "B=3 L=300 C=17", i => [Ops.CausalConv1d(i[0], i[1], i[2], Activation.Silu)]),
+        new("CausalConv1d", "B L C, C 1 3, C", "B=3 L=1 C=3", i => [Ops.CausalConv1d(i[0], i[1], i[2], Activation.Silu, reverse: true)]),
         new("CausalConv1d", "B L C, C 1 3, C", "B=2 L=300 C=20", i => [Ops.CausalConv1d(i[0], i[1], i[2])]),
     ];
 
@@ -110,9 +110,9 @@ internal static partial class OperatorTable
     public static OperatorCase[] Norms =>
     [
         new("BatchNorm", "B L C, C, C, C, C", "B=3 L=300 C=17",
-            i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), i[4].Clone(), training: true)]) { Frozen = [3, 4], Refused = "C" },
+            i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), i[4].Clone(), options: new() { Training = true })]) { Frozen = [3, 4], Refused = "C" },
         new("BatchNorm", "B L C, C, C, C, C", "B=3 L=300 C=17",
-            i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), Ops.Exp(i[4]), training: false, activation: Activation.LeakyRelu)])
+            i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), Ops.Exp(i[4]), options: new() { Activation = Activation.LeakyRelu })])
         { Frozen = [3, 4], Refused = "C" },
         new("GroupNorm", "B L C, C, C", "B=3 L=300 C=16", i => [Ops.GroupNorm(i[0], 4, i[1], i[2])]) { Refused = "C" },
         new("InstanceNorm", "B L C, C, C", "B=3 L=300 C=17",
@@ -125,13 +125,13 @@ internal static partial class OperatorTable
 
     public static OperatorCase[] PoolingAndReductions =>
     [
-        new("MaxPool2d", "B H W C", "B=2 H=40 W=30 C=17", i => [Ops.MaxPool2d(i[0], 3, 2, 1)]) { Refused = "H W C" },
-        new("AdaptiveAvgPool2d", "B H W C", "B=2 H=40 W=30 C=17", i => [Ops.AdaptiveAvgPool2d(i[0], 7, 5)]) { Refused = "H W C" },
-        new("AdaptiveAvgPool2d", "B H W C", "B=2 H=4 W=3 C=17", i => [Ops.AdaptiveAvgPool2d(i[0], 0, 5)]) { Refused = "H W C" },
-        new("ResizeBilinear", "B H W C", "B=2 H=10 W=11 C=17", i => [Ops.ResizeBilinear(i[0], 20, 23, false)]) { Refused = "H W C" },
-        new("MeanLast", "B L C", "B=3 L=300 C=17", i => [Ops.MeanLast(i[0])]) { ValueOfEmpty = float.NaN },
-        new("MaxLast", "B L C", "B=3 L=300 C=17", i => [Ops.MaxLast(i[0])]) { Refused = "C" },
-        new("MeanTokens", "B L C", "B=3 L=300 C=17", i => [Ops.MeanTokens(i[0])]) { ValueOfEmpty = float.NaN },
+        new("MaxPool2d", "B H W C", "B=2 H=40 W=30 C=17", i => [Ops.MaxPool2d(i[0], 3, new() { Stride = 2, Padding = 1 })]) { Refused = "H W C" },
+        new("AdaptiveAvgPool2d", "B H W C", "B=2 H=40 W=30 C=17", i => [Ops.AdaptiveAvgPool2d(i[0], (7, 5))]) { Refused = "H W C" },
+        new("AdaptiveAvgPool2d", "B H W C", "B=2 H=4 W=3 C=17", i => [Ops.AdaptiveAvgPool2d(i[0], (9, 5))]) { Refused = "H W C" },
+        new("ResizeBilinear", "B H W C", "B=2 H=10 W=11 C=17", i => [Ops.ResizeBilinear(i[0], (20, 23), false)]) { Refused = "H W C" },
+        new("Mean", "B L C", "B=3 L=300 C=17", i => [Ops.Mean(i[0], [-1], keepDim: true)]) { ValueOfEmpty = float.NaN },
+        new("Max", "B L C", "B=3 L=300 C=17", i => [Ops.Max(i[0], [-1], keepDim: true)]) { Refused = "C" },
+        new("Mean", "B L C", "B=3 L=300 C=17", i => [Ops.Mean(i[0], [1])]) { ValueOfEmpty = float.NaN },
         new("Softmax", "B L C", "B=3 L=300 C=17", i => [Ops.Softmax(i[0])]),
         new("LogSoftmax", "B L C", "B=3 L=300 C=17", i => [Ops.LogSoftmax(i[0])]),
     ];

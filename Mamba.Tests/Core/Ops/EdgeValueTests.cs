@@ -152,7 +152,7 @@ internal sealed class EdgeValueTests(VectorWidth width) : WidthFixture(width)
             for (int c = 0; c < channels; c++) x.Span[nan * channels + c] = float.NaN;
             x.RequiresGrad = true;
             using Tape tape = new();
-            Tensor y = Ops.MaxPool2d(x, 3, 3);
+            Tensor y = Ops.MaxPool2d(x, 3);
             tape.Backward(y, Tensor.Full(1f, y.Shape));
             for (int c = 0; c < channels; c++)
             {
@@ -162,7 +162,7 @@ internal sealed class EdgeValueTests(VectorWidth width) : WidthFixture(width)
             }
         }
         Tensor all = Tensor.Full(float.NaN, 1, 4, 4, channels);
-        foreach (float value in Ops.MaxPool2d(all, 2, 2).Span) Assert.That(value, Is.NaN);
+        foreach (float value in Ops.MaxPool2d(all, 2).Span) Assert.That(value, Is.NaN);
     }
 
     [Test]
@@ -171,7 +171,7 @@ internal sealed class EdgeValueTests(VectorWidth width) : WidthFixture(width)
         Tensor x = Tensor.Full(-Infinity, 1, 4, 4, 3);
         x.RequiresGrad = true;
         using Tape tape = new();
-        Tensor y = Ops.MaxPool2d(x, 3, 2, padding: 1);
+        Tensor y = Ops.MaxPool2d(x, 3, new() { Stride = 2, Padding = 1 });
         Assert.That(y.Span.ToArray(), Is.All.EqualTo(-Infinity));
         tape.Backward(y, Tensor.Full(1f, y.Shape));
         Assert.That(x.Grad!.Value.Span.ToArray().Sum(), Is.EqualTo(y.Count));

@@ -37,7 +37,7 @@ internal sealed class ClassifierTests
     public void A_picture_of_another_size_is_resized_as_the_operator_does(int height, int width)
     {
         Image image = Pictures.Smooth(width, height, 3);
-        Tensor resized = Ops.ResizeBilinear(Input(image), Height, Width, alignCorners: false);
+        Tensor resized = Ops.ResizeBilinear(Input(image), (Height, Width), alignCorners: false);
         AssertClasses(image, Expected(resized));
     }
 

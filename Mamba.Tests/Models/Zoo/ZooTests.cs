@@ -38,7 +38,7 @@ internal sealed class ZooTests
         for (int y = 0; y < multiple - 3; y++)
             image.Span.Slice(y * (multiple + 5) * 3, (multiple + 5) * 3).CopyTo(padded.Span[(y * 2 * multiple * 3)..]);
         Tensor expected = model.Forward(padded);
-        if (expected.Shape != new Shape(1, multiple, 2 * multiple, 1)) expected = Ops.ResizeBilinear(expected, multiple, 2 * multiple, alignCorners: false);
+        if (expected.Shape != new Shape(1, multiple, 2 * multiple, 1)) expected = Ops.ResizeBilinear(expected, (multiple, 2 * multiple), alignCorners: false);
         for (int y = 0; y < multiple - 3; y++)
             Assert.That(
                 result.Span.Slice(y * (multiple + 5), multiple + 5).SequenceEqual(expected.Span.Slice(y * 2 * multiple, multiple + 5)), $"row {y}");
