@@ -37,6 +37,8 @@ internal sealed class BoundedReader
     /// <summary>The next bytes, in an array of their own.</summary>
     public byte[] Bytes(ulong count)
     {
+        if (count <= (ulong)Remaining && count > (ulong)Array.MaxLength)
+            throw Bad($"a value of {count} bytes; at most {Array.MaxLength} are accepted");
         Advance(count);
         byte[] bytes = new byte[count];
         _stream.ReadExactly(bytes);
@@ -74,7 +76,7 @@ internal sealed class BoundedReader
 
     private void Advance(ulong count)
     {
-        if (count > (ulong)Remaining || count > (ulong)Array.MaxLength) throw Bad($"{count} bytes expected, {Remaining} are left");
+        if (count > (ulong)Remaining) throw Bad($"{count} bytes expected, {Remaining} are left");
         Position += (long)count;
         Remaining -= (long)count;
     }

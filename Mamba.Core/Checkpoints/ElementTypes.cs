@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 
 namespace Mamba.Core.Checkpoints;
 
@@ -22,13 +23,15 @@ internal static class ElementTypes
         for (int i = 0; i < values.Length; i++) values[i] = ToFloat(type, bytes[(i * size)..]);
     }
 
-    /// <summary>One element as a plain value: a double, a long or a bool.</summary>
+    /// <summary>One element as a plain value: a double, a long (a BigInteger where that is too small) or a bool.</summary>
     public static object ToValue(string type, ReadOnlySpan<byte> bytes) => type switch
     {
         "BOOL" => bytes[0] != 0,
         "F64" => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
         "I64" => BinaryPrimitives.ReadInt64LittleEndian(bytes),
-        "U64" when BinaryPrimitives.ReadUInt64LittleEndian(bytes) is <= long.MaxValue and var whole => (long)whole,
+        "U64" => BinaryPrimitives.ReadUInt64LittleEndian(bytes) is <= long.MaxValue and var whole
+            ? (object)(long)whole
+            : new BigInteger(BinaryPrimitives.ReadUInt64LittleEndian(bytes)),
         "I32" or "U32" or "I16" or "U16" or "I8" or "U8" => (long)ToFloat64(type, bytes),
         _ => ToFloat64(type, bytes),
     };

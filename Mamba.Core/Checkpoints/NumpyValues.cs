@@ -34,6 +34,9 @@ internal sealed record PickledBytes(string? Latin1, byte[]? Bytes)
 {
     public long Length => Latin1?.Length ?? Bytes!.Length;
 
+    /// <summary>Whether Latin-1 has all characters of the text. It looks at each of them.</summary>
+    public bool IsByteText => Latin1 is null || !Latin1.AsSpan().ContainsAnyExceptInRange('\0', '\u00FF');
+
     /// <summary>The value on the stack as bytes; null where it is none.</summary>
     public static PickledBytes? Of(object? value) => value switch
     {
@@ -82,13 +85,13 @@ internal sealed class NumpyArray
     }
 
     /// <summary>
-    /// The value of a scalar: a double, long or bool. Throws <see cref="FormatException"/> where bytes and type do not fit.
+    /// The value of a scalar: a double, long, BigInteger or bool. Throws <see cref="FormatException"/> where bytes and type do not fit.
     /// </summary>
     public static object Scalar(NumpyType type, PickledBytes content)
     {
-        if (type.Element is null) return new PickledObject($"numpy.{type.Code}");
+        if (type.Element is null) return new PickledObject("numpy.generic"); // not its code: the memo could repeat a long one
         int size = ElementTypes.SizeOf(type.Element);
-        if (type.IsBigEndian || content.Length != size)
+        if (type.IsBigEndian || content.Length != size || !content.IsByteText)
             throw new FormatException($"a NumPy scalar of type '{type.Code}' has {content.Length} bytes, expected {size}, little-endian");
         Span<byte> bytes = stackalloc byte[size];
         content.CopyTo(0, bytes);

@@ -9,11 +9,14 @@ namespace Mamba.Core.Checkpoints;
 /// wherever it is.
 /// </summary>
 /// <param name="Tensors">The tensors by name: <see cref="TorchTensor"/> or <see cref="NumpyArray"/>.</param>
-/// <param name="Metadata">The plain values beside and around them.</param>
+/// <param name="Metadata">The plain values beside and around them, up to a million characters.</param>
 internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dictionary<string, string> Metadata)
 {
     private const int MaxDepth = 8;
     private const int MaxDictionaries = 10_000;
+    private const int MaxMetadata = 1 << 20;
+    private const int MaxIntegerBytes = 16;
+    private const int ShownCharacters = 100;
     private static readonly string[] s_usual = ["state_dict", "model_state_dict", "model"];
 
     /// <summary>Finds the state_dict.</summary>
@@ -26,17 +29,18 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
             ? $"is a pickled object of class '{module.Type}', which needs its Python code; in Python, save its state_dict() with torch.save"
             : "the checkpoint is no dictionary of tensors");
         Dictionary<string, string> metadata = [];
-        Describe(dictionary, metadata);
+        int left = MaxMetadata;
+        Describe(dictionary, metadata, ref left);
         foreach (PickledDictionary inner in key is null ? Search(dictionary) : Follow(dictionary, key))
         {
-            Describe(inner, metadata);
+            Describe(inner, metadata, ref left);
             dictionary = inner;
         }
         List<(string, object)> tensors = [];
         foreach ((object? name, object? value) in dictionary.Pairs)
             if (value is TorchTensor or NumpyArray)
                 tensors.Add(
-                    (name as string ?? throw new FormatException($"a tensor is named by {name ?? "None"}, expected a string"), value));
+                    (name as string ?? throw new FormatException($"a tensor is named by {Shown(name)}, expected a string"), value));
         if (tensors.Count == 0 && (dictionary.Pairs.Count > 0 || key is not null))
             throw new FormatException(
                 $"no tensors among {Keys(dictionary)}{Module(dictionary)}; expected a state_dict, or a dictionary with one");
@@ -49,46 +53,52 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         List<PickledDictionary> way = [];
         while (way.Count < MaxDepth && Usual(dictionary) is { } inner) way.Add(dictionary = inner);
         if (HoldsTensors(dictionary)) return way;
-        List<(string Place, PickledDictionary Dictionary)> found = Candidates(dictionary);
+        List<Place> found = Candidates(dictionary);
         if (found.Count > 1)
             throw new FormatException(
-                $"several dictionaries of tensors: {string.Join(", ", found.Take(8).Select(f => $"'{f.Place}'"))}; say which with --key NAME");
+                $"several dictionaries of tensors: {string.Join(", ", found.Take(8).Select(f => $"'{f}'"))}; say which with --key NAME");
         return found.Count == 1 ? [.. way, found[0].Dictionary] : way;
     }
 
     /// <summary>The dictionaries that hold tensors, outermost first. Those of optimizers are passed over.</summary>
-    private static List<(string Place, PickledDictionary Dictionary)> Candidates(PickledDictionary root)
+    private static List<Place> Candidates(PickledDictionary root)
     {
-        List<(string, PickledDictionary)> found = [];
+        List<Place> found = [];
         HashSet<PickledDictionary> seen = new(ReferenceEqualityComparer.Instance) { root };
-        Queue<(string Place, PickledDictionary Dictionary, int Depth)> open = new([("", root, 0)]);
-        while (open.TryDequeue(out (string Place, PickledDictionary Dictionary, int Depth) next))
+        Queue<Place> open = new([new Place(null, null, root, 0)]);
+        while (open.TryDequeue(out Place? next))
             foreach ((object? key, object? value) in next.Dictionary.Pairs)
             {
+                // Each dictionary is looked at once, however often the memo repeats it.
                 if (AsDictionary(value) is not { } inner || next.Depth == MaxDepth
-                    || seen.Count == MaxDictionaries || IsOptimizer(inner) || !seen.Add(inner)) continue;
-                string place = next.Place.Length == 0 ? $"{key}" : $"{next.Place}.{key}";
-                if (HoldsTensors(inner)) found.Add((place, inner));
-                else open.Enqueue((place, inner, next.Depth + 1));
+                    || seen.Count == MaxDictionaries || !seen.Add(inner) || IsOptimizer(inner)) continue;
+                Place place = new(next, key, inner, next.Depth + 1);
+                if (HoldsTensors(inner)) found.Add(place);
+                else open.Enqueue(place);
             }
         return found;
     }
 
     private static IEnumerable<PickledDictionary> Follow(PickledDictionary dictionary, string key)
     {
-        string rest = key;
-        while (rest.Length > 0)
+        for (int at = 0; at < key.Length;)
         {
             // A key may have dots of its own: the longest that fits is taken.
-            (string Key, PickledDictionary Inner) step = dictionary.Pairs
-                .Select(p => (Key: $"{p.Key}", Inner: AsDictionary(p.Value)!))
-                .Where(p => p.Inner is not null && (rest == p.Key || rest.StartsWith(p.Key + ".", StringComparison.Ordinal)))
-                .DefaultIfEmpty()
-                .MaxBy(p => p.Key?.Length);
-            if (step.Inner is null) throw new FormatException($"no dictionary '{key}'; the keys there are {Keys(dictionary)}");
-            rest = rest.Length == step.Key.Length ? "" : rest[(step.Key.Length + 1)..];
-            yield return dictionary = step.Inner;
+            (int length, PickledDictionary? inner) = (-1, null);
+            foreach ((object? name, object? value) in dictionary.Pairs)
+                if (Matched(key.AsSpan(at), name) is var matched && matched > length && AsDictionary(value) is { } candidate)
+                    (length, inner) = (matched, candidate);
+            if (inner is null) throw new FormatException($"no dictionary '{key}'; the keys there are {Keys(dictionary)}");
+            at += length + 1;
+            yield return dictionary = inner;
         }
+    }
+
+    /// <summary>The characters of a key that a place begins with, up to its end or a dot; -1 where it begins otherwise.</summary>
+    private static int Matched(ReadOnlySpan<char> place, object? key)
+    {
+        string? name = key as string ?? (key as long?)?.ToString(CultureInfo.InvariantCulture);
+        return name is not null && place.StartsWith(name) && (place.Length == name.Length || place[name.Length] == '.') ? name.Length : -1;
     }
 
     private static PickledDictionary? Usual(PickledDictionary dictionary) => s_usual
@@ -103,17 +113,46 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
     private static bool IsOptimizer(PickledDictionary dictionary) =>
         dictionary.Pairs.Exists(p => "state".Equals(p.Key)) && dictionary.Pairs.Exists(p => "param_groups".Equals(p.Key));
 
-    private static string Keys(PickledDictionary dictionary) => string.Join(", ", dictionary.Pairs.Take(20).Select(p => $"'{p.Key}'"));
+    private static string Keys(PickledDictionary dictionary) => string.Join(", ", dictionary.Pairs.Take(20).Select(p => $"'{Shown(p.Key)}'"));
 
     private static string Module(PickledDictionary dictionary) =>
         dictionary.Pairs.Select(p => p.Value).OfType<PickledObject>().FirstOrDefault() is { } module
         ? $"; '{module.Type}' is a pickled object, which needs its Python code: save its state_dict() instead"
         : "";
 
-    private static void Describe(PickledDictionary dictionary, Dictionary<string, string> metadata)
+    /// <summary>A key as a message shows it: the memo may repeat one that is long.</summary>
+    private static string Shown(object? key) => key switch
+    {
+        string { Length: > ShownCharacters } text => text[..ShownCharacters] + "...",
+        string or bool or long or double => Convert.ToString(key, CultureInfo.InvariantCulture)!,
+        null => "None",
+        _ => "(no text)",
+    };
+
+    /// <summary>
+    /// Adds the plain values of a dictionary. What is repeated counts each time, so that a small file can neither fill the memory nor take
+    /// long; values beyond the limit are left out.
+    /// </summary>
+    private static void Describe(PickledDictionary dictionary, Dictionary<string, string> metadata, ref int left)
     {
         foreach ((object? key, object? value) in dictionary.Pairs)
-            if (key is string name && value is string or bool or long or double or BigInteger)
-                metadata[name] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+            if (key is string name && Plain(value) is { } text && (long)name.Length + text.Length <= left)
+            {
+                left -= name.Length + text.Length;
+                metadata[name] = text;
+            }
+    }
+
+    private static string? Plain(object? value) => value switch
+    {
+        BigInteger integer when integer.GetByteCount() > MaxIntegerBytes => null,
+        string or bool or long or double or BigInteger => Convert.ToString(value, CultureInfo.InvariantCulture),
+        _ => null,
+    };
+
+    /// <summary>A dictionary and the keys that lead to it.</summary>
+    private sealed record Place(Place? Outer, object? Key, PickledDictionary Dictionary, int Depth)
+    {
+        public override string ToString() => Outer?.Outer is null ? Shown(Key) : $"{Outer}.{Shown(Key)}";
     }
 }

@@ -45,9 +45,10 @@ public sealed class TorchFile : WeightFile
         {
             WeightEntry entry = tensor is TorchTensor view ? Place(name, view) : Place(name, (NumpyArray)tensor);
             if (!TryAdd(name, entry)) throw Bad($"tensor '{name}' stands twice");
-            bytes += entry.Bytes;
+            bytes += Math.Max(entry.Bytes, entry.SpanBytes); // a strided tensor is read with the gaps between its elements
             if (bytes / MaxExpansion > stream.Length)
                 throw Bad($"tensors up to '{name}' have {bytes} bytes, more than {MaxExpansion} times the {stream.Length} of the file");
+            if (entry.Held is { IsByteText: false }) throw Bad($"array '{name}' is made of text with characters beyond Latin-1");
         }
     }
 

@@ -46,6 +46,9 @@ internal sealed class TorchVocabulary : IPickleVocabulary
     private static readonly HashSet<string> s_actingInTorch =
         ["torch.load", "torch.save", "torch.hub", "torch.serialization", "torch.package", "torch.utils.cpp_extension"];
 
+    private const string SubclassOfTensor = "torch._tensor._rebuild_from_type_v2";
+    private const int MaxKeyLength = 256;
+
     private readonly Dictionary<string, TorchStorage> _storages = [];
 
     /// <summary>The storages named so far, by key.</summary>
@@ -76,8 +79,9 @@ internal sealed class TorchVocabulary : IPickleVocabulary
             Tensor(view, offset, shape, strides),
         ("torch._utils._rebuild_parameter", [TorchTensor tensor, bool, _]) => tensor,
         ("torch._utils._rebuild_parameter_with_state", [TorchTensor tensor, bool, _, _]) => tensor,
-        // a subclass of Tensor
-        ("torch._tensor._rebuild_from_type_v2", [PickledGlobal function, _, object?[] inner, _]) => Call(function.Name, inner),
+        // A subclass of Tensor. One level only: tuples in tuples could make this call itself until the stack is full.
+        (SubclassOfTensor, [PickledGlobal { Name: not SubclassOfTensor and var function }, _, object?[] inner, _]) =>
+            Call(function, inner),
         ("torch.Size", [object?[] extents]) => extents,
         ("torch.device", [string kind, ..]) => kind,
         ("__builtin__.set" or "builtins.set" or "__builtin__.frozenset" or "builtins.frozenset", [List<object?> elements]) => elements,
@@ -95,7 +99,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
             when PickledBytes.Of(content) is { } bytes => Array(shape, type, order == "F", bytes),
         ("copyreg._reconstructor" or "copy_reg._reconstructor", [PickledGlobal type, _, var state]) =>
             state is PickledDictionary ? state : new PickledObject(type.Name),
-        _ when global == "_codecs.encode" || global.StartsWith("torch._utils._rebuild", StringComparison.Ordinal)
+        _ when global is "_codecs.encode" or SubclassOfTensor || global.StartsWith("torch._utils._rebuild", StringComparison.Ordinal)
             || StorageType(global) is not null =>
             throw new FormatException(
                 $"'{global}' is called with arguments that it does not take, or makes a tensor of a kind that is not read"),
@@ -137,6 +141,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         if (parts is not [_, PickledGlobal { Name: string type }, string key, string, long count, ..])
             throw new FormatException("a persistent id describes no storage");
         string element = StorageType(type) ?? throw new FormatException($"'{type}' is no type of storage");
+        if (key.Length > MaxKeyLength) throw new FormatException($"a storage's key has {key.Length} characters, at most {MaxKeyLength}");
         if (count < 0 || count > long.MaxValue / 8) throw new FormatException($"storage '{key}' has {count} elements");
         if (!_storages.TryGetValue(key, out TorchStorage? storage)) _storages.Add(key, storage = new TorchStorage(key, element, count));
         if (storage.Type != element || storage.Count != count)

@@ -64,11 +64,14 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     public const int MaxOpcodes = 4_000_000;
 
     private const int MaxIntegerBytes = 256;
-    private const int MaxNameBytes = 1024;
+    private const int MaxNameBytes = 256;
+    private const int MaxGlobals = 10_000;
+    private const int MaxTextBytes = 1 << 29; // a string of .NET holds about twice as many characters
     private static readonly UTF8Encoding s_utf8 = new(false, throwOnInvalidBytes: true);
     private readonly List<object?> _stack = [];
     private readonly List<int> _marks = [];
     private readonly List<object?> _memo = [];
+    private readonly Dictionary<(string Module, string Name), PickledGlobal> _globals = [];
 
     /// <summary>Reads one pickle, up to its end.</summary>
     /// <returns>
@@ -163,7 +166,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
                 Push(Take(2) switch
                 {
                     [PickledGlobal global, object?[] arguments] => vocabulary.Call(global.Name, arguments),
-                    [PickledObject callable, object?[]] => new PickledObject($"{callable.Type}()"), // functools.partial and the like
+                    [PickledObject callable, object?[]] => new PickledObject(callable.Type), // functools.partial and the like
                     _ => throw new FormatException("REDUCE: expected a global and a tuple"),
                 });
                 break;
@@ -238,17 +241,27 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             ? _memo[(int)index]
             : throw new FormatException($"memo {index} was never written"));
 
+    /// <summary>
+    /// Each pair of names makes one object, and their number has a limit: the memo repeats long names in a few bytes.
+    /// </summary>
     private PickledGlobal Global(string module, string name)
     {
-        string global = $"{module}.{name}";
-        return vocabulary.Admits(module, name)
-            ? new PickledGlobal(global)
-            : throw new FormatException($"global '{global}' is refused: a checkpoint has no use for it, and it could act");
+        if (module.Length > MaxNameBytes || name.Length > MaxNameBytes)
+            throw new FormatException($"a name of more than {MaxNameBytes} bytes");
+        if (_globals.TryGetValue((module, name), out PickledGlobal? known)) return known;
+        if (_globals.Count == MaxGlobals) throw new FormatException($"more than {MaxGlobals} different classes and functions are named");
+        PickledGlobal global = new($"{module}.{name}");
+        if (!vocabulary.Admits(module, name))
+            throw new FormatException($"global '{global.Name}' is refused: a checkpoint has no use for it, and it could act");
+        _globals.Add((module, name), global);
+        return global;
     }
 
     private string Name() => s_utf8.GetString(reader.Line(MaxNameBytes));
 
-    private string Text(ulong length) => s_utf8.GetString(reader.Bytes(length));
+    private string Text(ulong length) => length <= MaxTextBytes || length > (ulong)reader.Remaining
+        ? s_utf8.GetString(reader.Bytes(length))
+        : throw new FormatException($"a text of {length} bytes; at most {MaxTextBytes} are accepted");
 
     private object Integer(uint bytes)
     {

@@ -201,7 +201,7 @@ public abstract class WeightFile : IDisposable
         foreach (long extent in extents)
         {
             if (extent is < 0 or > int.MaxValue) throw Bad($"{name} has extent {extent}");
-            if (extent != 0 && count > int.MaxValue / extent)
+            if (extent != 0 && count > Array.MaxLength / extent)
                 throw Bad($"{name} of shape ({string.Join(", ", extents)}) has too many elements");
             count *= extent;
         }
@@ -218,7 +218,8 @@ public abstract class WeightFile : IDisposable
             held.CopyTo(offset, bytes);
             return;
         }
-        Stream stream = (entry.Owner ?? this)._stream;
+        WeightFile owner = entry.Owner ?? this;
+        Stream stream = owner._stream;
         try
         {
             if (stream.Position != entry.Position + offset) stream.Position = entry.Position + offset;
@@ -226,7 +227,7 @@ public abstract class WeightFile : IDisposable
         }
         catch (IOException e)
         {
-            throw new CheckpointException($"{Path}: cannot be read: {e.Message}", e); // cut short since it was opened, or the disk fails
+            throw new CheckpointException($"{owner.Path}: cannot be read: {e.Message}", e); // cut short since it was opened, or the disk fails
         }
     }
 
