@@ -24,7 +24,9 @@ internal abstract class BackwardStep
     public abstract void Release();
 }
 
-/// <summary>A backward pass and the values that it needs of its forward pass. Released ones are used again, so that recording allocates nothing.</summary>
+/// <summary>
+/// A backward pass and the values that it needs of its forward pass. Released ones are used again, so that recording allocates nothing.
+/// </summary>
 internal sealed class BackwardStep<TContext> : BackwardStep
 {
     [ThreadStatic]

@@ -1,7 +1,8 @@
 namespace Mamba.Core;
 
-/// <summary>The options of batch normalization, with PyTorch's names and defaults. Keep the record where the operator runs often, as
-/// layers do.</summary>
+/// <summary>
+/// The options of batch normalization, with PyTorch's names and defaults. Keep the record where the operator runs often, as layers do.
+/// </summary>
 public sealed record BatchNormOptions
 {
     /// <summary>Normalization by the running statistics.</summary>
@@ -16,7 +17,8 @@ public sealed record BatchNormOptions
     /// <summary>Added to the variance.</summary>
     public float Eps { get; init; } = Ops.NormEps;
 
-    /// <summary>What is applied to the result. It is computed again for a backward pass that needs it, so that the input alone is
-    /// kept.</summary>
+    /// <summary>
+    /// What is applied to the result. It is computed again for a backward pass that needs it, so that the input alone is kept.
+    /// </summary>
     public Activation Activation { get; init; }
 }

@@ -1,9 +1,9 @@
 namespace Mamba.Core;
 
 /// <summary>
-/// The options of a convolution, with PyTorch's names and defaults. Sequences use the column parts alone: widths, <see
-/// cref="Padding2d.Left"/> and
-/// <see cref="Padding2d.Right"/>. Keep the record where the operator runs often, as layers do: then a step allocates nothing.
+/// The options of a convolution, with PyTorch's names and defaults. Sequences use the column parts alone: widths,
+/// <see cref="Padding2d.Left"/> and <see cref="Padding2d.Right"/>. Keep the record where the operator runs often, as layers do: then a step
+/// allocates nothing.
 /// </summary>
 public sealed record ConvOptions
 {

@@ -3,8 +3,9 @@ using System.Diagnostics;
 namespace Mamba.Core;
 
 /// <summary>
-/// Looks at all that a <see cref="Tape"/> records, as it comes: the result of every operator, and on the way back the gradient of every result. The first
-/// number that is not finite is a <see cref="NonFiniteException"/> with the operator and the nearest parameter. For diagnosis: it reads everything once more.
+/// Looks at all that a <see cref="Tape"/> records, as it comes: the result of every operator, and on the way back the gradient of every
+/// result. The first number that is not finite is a <see cref="NonFiniteException"/> with the operator and the nearest parameter. For
+/// diagnosis: it reads everything once more.
 /// </summary>
 /// <param name="parameters">The model's parameters and buffers with their names, as <c>ParameterStore.All</c> lists them.</param>
 public sealed class NumericsCheck(IEnumerable<(string Name, Tensor Tensor)> parameters)

@@ -1,8 +1,8 @@
 namespace Mamba.Core;
 
 /// <summary>
-/// The rows and columns that an operator adds around an image, each side by itself. One number stands for four equal ones, a pair for
-/// (top and bottom, left and right). Note the order: PyTorch's <c>pad</c> lists left, right, top, bottom.
+/// The rows and columns that an operator adds around an image, each side by itself. One number stands for four equal ones, a pair for (top
+/// and bottom, left and right). Note the order: PyTorch's <c>pad</c> lists left, right, top, bottom.
 /// </summary>
 /// <param name="Top">Rows above.</param>
 /// <param name="Left">Columns to the left; for an operator over sequences, tokens before.</param>
@@ -14,8 +14,8 @@ public readonly record struct Padding2d(int Top, int Left, int Bottom, int Right
     private const int SameExtent = int.MinValue;
 
     /// <summary>
-    /// PyTorch's <c>padding='same'</c>: with stride 1 the result is as large as the input. Where an odd number of rows is needed, the
-    /// extra one is below.
+    /// PyTorch's <c>padding='same'</c>: with stride 1 the result is as large as the input. Where an odd number of rows is needed, the extra
+    /// one is below.
     /// </summary>
     public static Padding2d Same { get; } = SameExtent;
 

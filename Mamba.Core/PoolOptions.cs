@@ -12,8 +12,9 @@ public sealed record PoolOptions
     /// <summary>Step of the window; the kernel if null.</summary>
     public Size2d? Stride { get; init; }
 
-    /// <summary>Border that windows may reach into, at most half the window on each side; or <see cref="Padding2d.Same"/> with stride
-    /// 1.</summary>
+    /// <summary>
+    /// Border that windows may reach into, at most half the window on each side; or <see cref="Padding2d.Same"/> with stride 1.
+    /// </summary>
     public Padding2d Padding { get; init; } = 0;
 
     /// <summary>Distance of the window's pixels; maxima only.</summary>

@@ -3,8 +3,8 @@ using Mamba.Core.Memory;
 namespace Mamba.Core;
 
 /// <summary>
-/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds only
-/// what its backward pass needs, and is let go as soon as that has run. Without an open tape nothing is recorded.
+/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds
+/// only what its backward pass needs, and is let go as soon as that has run. Without an open tape nothing is recorded.
 /// </summary>
 /// <example><code>
 /// using Tape tape = new();
@@ -17,14 +17,18 @@ public readonly struct Tape : IDisposable
     private readonly Recording _recording;
     private readonly long _serial;
 
-    /// <summary>Starts recording on this thread. The tape is a <see cref="MemoryScope"/> as well: it owns what is made while it is open.</summary>
+    /// <summary>
+    /// Starts recording on this thread. The tape is a <see cref="MemoryScope"/> as well: it owns what is made while it is open.
+    /// </summary>
     public Tape()
     {
         Recording.Current = _recording = Recording.Open(Recording.Current);
         _serial = _recording.Serial;
     }
 
-    /// <summary>Looks at every result and gradient; null, for speed, unless the place of a number that is not finite is looked for.</summary>
+    /// <summary>
+    /// Looks at every result and gradient; null, for speed, unless the place of a number that is not finite is looked for.
+    /// </summary>
     public NumericsCheck? Numerics
     {
         get => Live.Numerics;
@@ -42,7 +46,8 @@ public readonly struct Tape : IDisposable
     /// Whether the operator that calls this must record a step: a tape is open and a gradient flows into one of its inputs.
     /// </summary>
     /// <remarks>
-    /// To be called after the operator's kernels, with all inputs: that keeps the inputs reachable while the kernels hold nothing but their addresses.
+    /// To be called after the operator's kernels, with all inputs: that keeps the inputs reachable while the kernels hold nothing but their
+    /// addresses.
     /// </remarks>
     /// <param name="inputs">All tensors the operator reads; null for absent ones.</param>
     /// <returns>True if a step must be pushed.</returns>
@@ -79,7 +84,8 @@ public readonly struct Tape : IDisposable
     /// values computed again elsewhere. With a static lambda there is nothing else, and so a step allocates nothing.
     /// </param>
     /// <param name="backward">
-    /// Gets the context and the gradient of the output, and adds to the gradients of those inputs that need one (<see cref="Tensor.OpenGrad"/>).
+    /// Gets the context and the gradient of the output, and adds to the gradients of those inputs that need one
+    /// (<see cref="Tensor.OpenGrad"/>).
     /// </param>
     /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
@@ -90,8 +96,8 @@ public readonly struct Tape : IDisposable
         Record([output], context, backward, null, saved);
 
     /// <summary>
-    /// Records a step whose result can be computed again from what it has saved: later steps that save the result do not keep its memory, and have it
-    /// computed again when their backward pass comes. For a cheap function of tensors that are kept in any case.
+    /// Records a step whose result can be computed again from what it has saved: later steps that save the result do not keep its memory,
+    /// and have it computed again when their backward pass comes. For a cheap function of tensors that are kept in any case.
     /// </summary>
     /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="output">The operator's result.</param>
@@ -110,8 +116,8 @@ public readonly struct Tape : IDisposable
     internal static bool CanRecompute(Tensor tensor) => Recording.Current is { } recording && recording.CanRecompute(tensor);
 
     /// <summary>
-    /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/> of the
-    /// others is null.
+    /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/>
+    /// of the others is null.
     /// </summary>
     /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="outputs">The operator's results.</param>
@@ -138,7 +144,9 @@ public readonly struct Tape : IDisposable
         return step;
     }
 
-    /// <summary>Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.</summary>
+    /// <summary>
+    /// Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.
+    /// </summary>
     /// <remarks>
     /// The steps that lead to the loss are released once they have run. Other steps wait, so that losses without a common step can follow
     /// each other. Losses that share steps go together, in the overload that takes several outputs.
@@ -167,8 +175,8 @@ public readonly struct Tape : IDisposable
     /// <param name="cotangents">The weights of their elements, in the same shapes.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
-    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this one.
-    /// Tapes of several threads must not share leaves that require gradients: give each thread leaves of its own.
+    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this
+    /// one. Tapes of several threads must not share leaves that require gradients: give each thread leaves of its own.
     /// </exception>
     public void Backward(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents)
     {
@@ -227,13 +235,15 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The gradient of
-    /// its result must be there.
+    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The
+    /// gradient of its result must be there.
     /// </summary>
     internal void RepeatLastStep() => Live.RepeatLast();
 
     /// <summary>Stops recording and gives back everything the tape still holds.</summary>
-    /// <exception cref="InvalidOperationException">A <see cref="MemoryScope"/> or tape that was opened later, or on another thread, is still open.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A <see cref="MemoryScope"/> or tape that was opened later, or on another thread, is still open.
+    /// </exception>
     public void Dispose()
     {
         if (IsOpen) Recording.Current = _recording.Close();

@@ -5,12 +5,14 @@ using Buffer = Mamba.Core.Memory.Buffer;
 namespace Mamba.Core;
 
 /// <summary>
-/// Float32 numbers in row-major order, always contiguous. Images are (B, H, W, C) and token sequences (B, L, C), channels last, so that an image
-/// becomes a sequence by a free <see cref="Reshape(ReadOnlySpan{int})"/>. Not thread-safe while it is written to; reading from several threads is safe.
+/// Float32 numbers in row-major order, always contiguous. Images are (B, H, W, C) and token sequences (B, L, C), channels last, so that an
+/// image becomes a sequence by a free <see cref="Reshape(ReadOnlySpan{int})"/>. Not thread-safe while it is written to; reading from
+/// several threads is safe.
 /// </summary>
 /// <remarks>
-/// A handle: copies of it are the same tensor. A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes, and whatever is asked
-/// of it afterwards throws an <see cref="ObjectDisposedException"/>; one made outside is the caller's, to be disposed or left to the garbage collector.
+/// A handle: copies of it are the same tensor. A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes, and
+/// whatever is asked of it afterwards throws an <see cref="ObjectDisposedException"/>; one made outside is the caller's, to be disposed or
+/// left to the garbage collector.
 /// </remarks>
 public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 {
@@ -60,7 +62,10 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>The address of the first element. It stays valid while the tensor is reachable and not released.</summary>
     internal float* Pointer => Body.Buffer.Pointer + Body.Offset;
 
-    /// <summary>Whether gradients flow into this tensor: a leaf that asked for them, or the result of a recorded operator. A backward step asks before <see cref="OpenGrad"/>.</summary>
+    /// <summary>
+    /// Whether gradients flow into this tensor: a leaf that asked for them, or the result of a recorded operator. A backward step asks
+    /// before <see cref="OpenGrad"/>.
+    /// </summary>
     public bool NeedsGrad => Body.Gradient is not null;
 
     internal GradientCell? GradientCell => Body.Gradient;
@@ -264,10 +269,12 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         (Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.")).Open();
 
     /// <summary>
-    /// Lets this tensor have <paramref name="gradient"/> itself as its first contribution, without a copy. Only for the incoming gradient of the
-    /// step that is running, which nobody reads afterwards, and for one taker.
+    /// Lets this tensor have <paramref name="gradient"/> itself as its first contribution, without a copy. Only for the incoming gradient
+    /// of the step that is running, which nobody reads afterwards, and for one taker.
     /// </summary>
-    /// <returns>False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.</returns>
+    /// <returns>
+    /// False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.
+    /// </returns>
     internal bool TryTakeGrad(Tensor gradient) => Body.Gradient is { } cell && cell.TryTake(gradient);
 
     /// <summary>From now on the values stay as they are, so that kernels may keep them, and parts of them, in the form they read.</summary>
@@ -290,7 +297,10 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     internal void Release() => Body.Release();
 
-    /// <summary>The recorded step that can compute the values again, so that nobody who needs them later must keep their memory; null for most tensors.</summary>
+    /// <summary>
+    /// The recorded step that can compute the values again, so that nobody who needs them later must keep their memory; null for most
+    /// tensors.
+    /// </summary>
     internal BackwardStep? Source
     {
         get => Body.Source;

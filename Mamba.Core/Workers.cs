@@ -59,8 +59,9 @@ public static unsafe class Workers
     internal static bool CountsAllocations { get; set; }
 
     /// <summary>
-    /// Runs body(state, i) for each i below a count, shared among the threads. Operators called inside run on the thread that calls them: for many small,
-    /// independent pieces of work, such as images for a small model, that is faster than sharing each operator. It allocates nothing.
+    /// Runs body(state, i) for each i below a count, shared among the threads. Operators called inside run on the thread that calls them:
+    /// for many small, independent pieces of work, such as images for a small model, that is faster than sharing each operator. It
+    /// allocates nothing.
     /// </summary>
     /// <remarks>
     /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). A body that calls <see cref="ForEach"/> or
@@ -69,7 +70,9 @@ public static unsafe class Workers
     /// <typeparam name="TState">What the body reads.</typeparam>
     /// <param name="count">How many.</param>
     /// <param name="state">What the body reads.</param>
-    /// <param name="body">Called once for each i, on any of the threads; an exception of one call ends the others, and is thrown on.</param>
+    /// <param name="body">
+    /// Called once for each i, on any of the threads; an exception of one call ends the others, and is thrown on.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative.</exception>
     /// <exception cref="InvalidOperationException">A tape is open on this thread.</exception>
     /// <example><code>
@@ -90,29 +93,28 @@ public static unsafe class Workers
 
     /// <summary>
     /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: what an operator of your own
-    /// needs to be parallel. It
-    /// allocates nothing where the body is a static lambda.
+    /// needs to be parallel. It allocates nothing where the body is a static lambda.
     /// </summary>
     /// <remarks>
     /// <para>
     /// All pieces have <paramref name="grain"/> items, but for the last, which may have fewer; piece number begin / grain is always the
-    /// same. Which thread
-    /// does a piece, and when, is not determined. So results are the same at any number of threads if each piece writes to places of its
-    /// own, if a sum over
-    /// pieces is kept a piece and added up afterwards in order, and if the grain follows from shapes alone, never from <see cref="Count"/>.
+    /// same. Which thread does a piece, and when, is not determined. So results are the same at any number of threads if each piece writes
+    /// to places of its own, if a sum over pieces is kept a piece and added up afterwards in order, and if the grain follows from shapes
+    /// alone, never from <see cref="Count"/>.
     /// </para>
     /// <para>
     /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). Inside a body nothing is recorded, whatever
-    /// tape is open: push the
-    /// step of the whole operator after the call. A body that calls <see cref="For{TState}"/> or <see cref="ForEach"/> runs that alone.
+    /// tape is open: push the step of the whole operator after the call. A body that calls <see cref="For{TState}"/> or
+    /// <see cref="ForEach"/> runs that alone.
     /// </para>
     /// </remarks>
     /// <typeparam name="TState">What the body reads: tensors, sizes, arrays.</typeparam>
     /// <param name="count">How many items.</param>
     /// <param name="grain">Items of a piece: some tens of microseconds of work.</param>
     /// <param name="state">What the body reads.</param>
-    /// <param name="body">Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown
-    /// on.</param>
+    /// <param name="body">
+    /// Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown on.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative, or the grain not positive.</exception>
     /// <example><code>
     /// Workers.For(x.Count, 8192, (x, y), static (s, begin, end) =>

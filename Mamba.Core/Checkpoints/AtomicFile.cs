@@ -8,7 +8,9 @@ public static class AtomicFile
     private static readonly Lock s_renaming = new();
     private static long s_writes;
 
-    /// <summary>Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.</summary>
+    /// <summary>
+    /// Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.
+    /// </summary>
     /// <param name="folder">The folder; those in it are swept, too.</param>
     /// <exception cref="CheckpointException">One cannot be removed.</exception>
     public static void Sweep(string folder)
@@ -26,8 +28,7 @@ public static class AtomicFile
 
     /// <summary>
     /// Writes to a temporary file beside the target, flushes it to disk and renames it over the target. Several threads or processes may
-    /// write to one path at
-    /// a time: the file is then one of those written, whole.
+    /// write to one path at a time: the file is then one of those written, whole.
     /// </summary>
     /// <param name="path">The target; one that exists is replaced.</param>
     /// <param name="write">Writes the content.</param>

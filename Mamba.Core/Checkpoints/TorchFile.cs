@@ -7,13 +7,11 @@ namespace Mamba.Core.Checkpoints;
 /// A checkpoint that PyTorch's <c>torch.save</c> wrote, open for reading: a zip archive of a pickle and its storages, or the older stream
 /// of pickles with the storages behind them. The pickle is read by a machine that makes tensors, dictionaries and plain values; objects of
 /// other classes become inert placeholders, so that a hostile file can do no harm. The tensors are those of the state_dict, wherever it is
-/// in the checkpoint (see
-/// <see cref="StateDict"/>); their names are as they stand. Strided views are read element by element.
+/// in the checkpoint (see <see cref="StateDict"/>); their names are as they stand. Strided views are read element by element.
 /// </summary>
 /// <remarks>
 /// Views may share a storage and repeat its elements; so that a small file cannot fill memory or disk, all tensors together may have at
-/// most
-/// <see cref="MaxExpansion"/> times the bytes of the file.
+/// most <see cref="MaxExpansion"/> times the bytes of the file.
 /// </remarks>
 public sealed class TorchFile : WeightFile
 {

@@ -241,9 +241,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             ? _memo[(int)index]
             : throw new FormatException($"memo {index} was never written"));
 
-    /// <summary>
-    /// Each pair of names makes one object, and their number has a limit: the memo repeats long names in a few bytes.
-    /// </summary>
+    /// <summary>Each pair of names makes one object, and their number has a limit: the memo repeats long names in a few bytes.</summary>
     private PickledGlobal Global(string module, string name)
     {
         if (module.Length > MaxNameBytes || name.Length > MaxNameBytes)

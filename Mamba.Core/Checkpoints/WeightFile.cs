@@ -227,7 +227,8 @@ public abstract class WeightFile : IDisposable
         }
         catch (IOException e)
         {
-            throw new CheckpointException($"{owner.Path}: cannot be read: {e.Message}", e); // cut short since it was opened, or the disk fails
+            // cut short since it was opened, or the disk fails
+            throw new CheckpointException($"{owner.Path}: cannot be read: {e.Message}", e);
         }
     }
 

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing leaks when a
-/// buffer is forgotten, and no native allocator is needed.
+/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing
+/// leaks when a buffer is forgotten, and no native allocator is needed.
 /// </summary>
 internal sealed unsafe class Buffer
 {
@@ -62,8 +62,8 @@ internal sealed unsafe class Buffer
     }
 
     /// <summary>
-    /// Tells the pool of a rented buffer that was forgotten. It stands apart from the buffer, whose memory does not wait for a finaliser that way; and as
-    /// buffers are used again and again, there are few of them, and seldom one to finalise.
+    /// Tells the pool of a rented buffer that was forgotten. It stands apart from the buffer, whose memory does not wait for a finaliser
+    /// that way; and as buffers are used again and again, there are few of them, and seldom one to finalise.
     /// </summary>
     private sealed class Tally(int capacity)
     {

@@ -1,6 +1,8 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>The form in which a kernel reads a weight. It is the key under which a frozen weight keeps that form, so it compares by value.</summary>
+/// <summary>
+/// The form in which a kernel reads a weight. It is the key under which a frozen weight keeps that form, so it compares by value.
+/// </summary>
 internal unsafe interface IWeightPacking
 {
     /// <summary>Floats of the packed form.</summary>

@@ -5,8 +5,8 @@ namespace Mamba.Core.Memory;
 
 /// <summary>
 /// Objects to be used again. Each thread has a stack of its own; what it has too many of goes by batches to a store that all threads share,
-/// and a thread
-/// with none takes a batch from there. So objects that one thread makes and another gives back go round, and what waits is bounded.
+/// and a thread with none takes a batch from there. So objects that one thread makes and another gives back go round, and what waits is
+/// bounded.
 /// </summary>
 /// <remarks>The thread's stack stands with the caller, in a thread-static field: those of a generic class take longer to find.</remarks>
 internal sealed class Recycler<T> where T : class

@@ -37,7 +37,10 @@ internal sealed class TensorBody
         }
     }
 
-    /// <summary>The recorded step that can compute the values again; null unless there is one. It is its <see cref="Tape"/> that sets it, and clears it in time.</summary>
+    /// <summary>
+    /// The recorded step that can compute the values again; null unless there is one. It is its <see cref="Tape"/> that sets it, and clears
+    /// it in time.
+    /// </summary>
     public BackwardStep? Source { get; set; }
 
     /// <summary>A body for a tensor of this thread.</summary>

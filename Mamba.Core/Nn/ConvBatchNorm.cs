@@ -3,8 +3,7 @@ namespace Mamba.Core.Nn;
 /// <summary>
 /// A convolution, batch normalization of its result and an activation. In a frozen model (<see cref="ParameterStore.Freeze"/>) they are one
 /// convolution: normalization by running statistics is linear in each channel, and so goes into weight and bias, w' = s w and b' = s (b -
-/// mean) + beta
-/// with s = gamma / sqrt(var + eps).
+/// mean) + beta with s = gamma / sqrt(var + eps).
 /// </summary>
 public sealed class ConvBatchNorm : IModule
 {

@@ -45,8 +45,10 @@ public sealed record ConvConfig(int Inputs, int Outputs, Size2d Kernel)
         Activation = Activation,
     };
 
-    /// <summary>Declares <c>weight</c> of the given shape and, if asked, <c>bias</c>. Initial values follow from dimension 1 and the
-    /// window, as in PyTorch.</summary>
+    /// <summary>
+    /// Declares <c>weight</c> of the given shape and, if asked, <c>bias</c>. Initial values follow from dimension 1 and the window, as in
+    /// PyTorch.
+    /// </summary>
     internal (Tensor Weight, Tensor? Bias) Declare(Scope scope, params ReadOnlySpan<int> weight)
     {
         if (Groups <= 0 || Inputs % Groups != 0 || Outputs % Groups != 0)

@@ -1,7 +1,9 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>A layer, or a model made of layers: a function of one tensor. Its parameters are in the <see cref="ParameterStore"/> that it
-/// was declared in.</summary>
+/// <summary>
+/// A layer, or a model made of layers: a function of one tensor. Its parameters are in the <see cref="ParameterStore"/> that it was
+/// declared in.
+/// </summary>
 public interface IModule
 {
     /// <summary>Applies the module.</summary>

@@ -65,7 +65,9 @@ public static class Init
     /// <returns>The initialisation.</returns>
     public static Initializer KaimingNormal(int fan) => Normal(Math.Sqrt(2.0 / fan));
 
-    /// <summary>log(1), log(2), ... along the last dimension: S4D-real (Gu et al. 2022), so that A = -e^values is -1, -2, ..., -N.</summary>
+    /// <summary>
+    /// log(1), log(2), ... along the last dimension: S4D-real (Gu et al. 2022), so that A = -e^values is -1, -2, ..., -N.
+    /// </summary>
     /// <param name="last">Extent of the last dimension.</param>
     /// <returns>The initialisation.</returns>
     public static Initializer LogOfIndex(int last) => (values, _) =>

@@ -22,9 +22,7 @@ public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int
     public int DtRank => (DModel + 15) / 16;
 }
 
-/// <summary>
-/// What a <see cref="MambaMixer"/> remembers between tokens. It belongs to the caller, across steps.
-/// </summary>
+/// <summary>What a <see cref="MambaMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
 public sealed class MambaState
 {
     /// <summary>The state before the first token: zeros.</summary>
@@ -45,8 +43,9 @@ public sealed class MambaState
 }
 
 /// <summary>
-/// The Mamba block (Gu and Dao 2023, figure 3): in_proj to x and z, causal convolution and SiLU on x, selective scan gated by z, out_proj. Parameters
-/// carry the names and the initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse softplus.
+/// The Mamba block (Gu and Dao 2023, figure 3): in_proj to x and z, causal convolution and SiLU on x, selective scan gated by z, out_proj.
+/// Parameters carry the names and the initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse
+/// softplus.
 /// </summary>
 public sealed class MambaMixer
 {
@@ -86,7 +85,9 @@ public sealed class MambaMixer
         return _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual);
     }
 
-    /// <summary>Mixes one token; the results of all steps together equal <see cref="Forward"/>. No gradient crosses from step to step.</summary>
+    /// <summary>
+    /// Mixes one token; the results of all steps together equal <see cref="Forward"/>. No gradient crosses from step to step.
+    /// </summary>
     /// <param name="x">(B, d_model).</param>
     /// <param name="state">What the block remembers; updated.</param>
     /// <returns>(B, d_model).</returns>
@@ -101,7 +102,10 @@ public sealed class MambaMixer
         return _outProj.Forward(y.Reshape(-1, _config.DInner));
     }
 
-    /// <summary>u and the gate z, (B, L, D): by the rows of in_proj that belong to each, which are a view, where their result would have to be taken apart.</summary>
+    /// <summary>
+    /// u and the gate z, (B, L, D): by the rows of in_proj that belong to each, which are a view, where their result would have to be taken
+    /// apart.
+    /// </summary>
     private (Tensor U, Tensor Z) Project(Tensor x)
     {
         int inner = _config.DInner;

@@ -1,7 +1,9 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>Batch normalization with PyTorch's names: weight, bias, running_mean, running_var. Also for (B, C) and (B, L, C), as PyTorch's
-/// BatchNorm1d.</summary>
+/// <summary>
+/// Batch normalization with PyTorch's names: weight, bias, running_mean, running_var. Also for (B, C) and (B, L, C), as PyTorch's
+/// BatchNorm1d.
+/// </summary>
 public sealed class BatchNorm2d : IModule
 {
     private readonly BatchNormOptions _training, _evaluation;
@@ -10,8 +12,9 @@ public sealed class BatchNorm2d : IModule
     /// <summary>Declares the parameters and the running statistics.</summary>
     /// <param name="scope">The layer's place.</param>
     /// <param name="channels">Channels.</param>
-    /// <param name="options">Momentum, eps, activation; whether it trains is the model's to say. <see cref="BatchNormOptions.Default"/> if
-    /// null.</param>
+    /// <param name="options">
+    /// Momentum, eps, activation; whether it trains is the model's to say. <see cref="BatchNormOptions.Default"/> if null.
+    /// </param>
     public BatchNorm2d(Scope scope, int channels, BatchNormOptions? options = null)
     {
         options ??= BatchNormOptions.Default;

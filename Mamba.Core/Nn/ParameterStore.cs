@@ -117,11 +117,9 @@ public sealed class ParameterStore(ulong seed = 0)
 
     /// <summary>
     /// Takes the values of a state_dict. A prefix that all names share and the model lacks falls away, such as <c>module.</c>
-    /// (DataParallel) or
-    /// <c>_orig_mod.</c> (torch.compile); one that the model's names share and the file lacks is added. Counters that are no weights are
-    /// not used:
-    /// <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler.
-    /// A tensor may stand under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
+    /// (DataParallel) or <c>_orig_mod.</c> (torch.compile); one that the model's names share and the file lacks is added. Counters that are
+    /// no weights are not used: <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler. A tensor may stand
+    /// under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>

@@ -3,8 +3,8 @@ using System.Text;
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) from the FNV-1a hash of both. The same on every machine, and
-/// independent of the order in which streams are used.
+/// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) from the FNV-1a hash of both. The same on every machine,
+/// and independent of the order in which streams are used.
 /// </summary>
 public struct RandomStream
 {
@@ -82,8 +82,8 @@ public struct RandomStream
     }
 
     /// <summary>
-    /// The logarithm, since a small shape gives numbers below the least double. Marsaglia and Tsang's method (2000) draws for the shape plus one, and a
-    /// power of a uniform number takes the one off.
+    /// The logarithm, since a small shape gives numbers below the least double. Marsaglia and Tsang's method (2000) draws for the shape
+    /// plus one, and a power of a uniform number takes the one off.
     /// </summary>
     private double NextLogGamma(double shape)
     {

@@ -2,7 +2,10 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What a layer derives from a weight and keeps as long as that stays frozen. Safe to use from several threads: whoever comes first derives it, perhaps twice.</summary>
+/// <summary>
+/// What a layer derives from a weight and keeps as long as that stays frozen. Safe to use from several threads: whoever comes first derives
+/// it, perhaps twice.
+/// </summary>
 internal sealed class WhileFrozen<T>(Tensor weight, Func<T> derive)
 {
     private Kept? _kept;
@@ -27,7 +30,9 @@ internal sealed class WhileFrozen<T>(Tensor weight, Func<T> derive)
     private sealed record Kept(PackedForms Of, T Value);
 }
 
-/// <summary>A function of a weight that a layer reads in the weight's place: computed in each pass, or once while the weight is frozen.</summary>
+/// <summary>
+/// A function of a weight that a layer reads in the weight's place: computed in each pass, or once while the weight is frozen.
+/// </summary>
 internal sealed class DerivedWeight(Tensor weight, Func<Tensor, Tensor> derive)
 {
     private readonly WhileFrozen<Tensor> _kept = new(weight, () =>

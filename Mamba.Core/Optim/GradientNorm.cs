@@ -8,9 +8,8 @@ namespace Mamba.Core.Optim;
 public static unsafe class GradientNorm
 {
     /// <summary>
-    /// Scales the gradients of all parameters by max / (norm + 1e-6), at most 1: PyTorch's clip_grad_norm_. <see
-    /// cref="Optimizer.MaxGradientNorm"/>
-    /// does the same within a step, without a pass of its own.
+    /// Scales the gradients of all parameters by max / (norm + 1e-6), at most 1: PyTorch's clip_grad_norm_.
+    /// <see cref="Optimizer.MaxGradientNorm"/> does the same within a step, without a pass of its own.
     /// </summary>
     /// <param name="parameters">Leaves; those without a gradient do not count.</param>
     /// <param name="maxNorm">The largest norm allowed.</param>

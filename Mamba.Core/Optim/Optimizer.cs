@@ -5,9 +5,8 @@ namespace Mamba.Core.Optim;
 /// <summary>Changes parameters by their gradients.</summary>
 /// <remarks>
 /// An optimizer of your own derives from this class. It makes its state by <see cref="NewState"/>, shows it in <see cref="State"/> and
-/// applies one
-/// gradient in <see cref="Update"/>. <see cref="Step"/> checks all gradients first, so an update never runs on a NaN or on a frozen
-/// parameter.
+/// applies one gradient in <see cref="Update"/>. <see cref="Step"/> checks all gradients first, so an update never runs on a NaN or on a
+/// frozen parameter.
 /// </remarks>
 /// <example><code>
 /// sealed class SignSgd(IEnumerable&lt;(string Name, Tensor Tensor)&gt; parameters, double rate) : Optimizer(parameters, rate)
@@ -69,12 +68,17 @@ public abstract class Optimizer
     /// <summary>Steps taken; set when a run resumes from a checkpoint.</summary>
     public long Steps { get; set; }
 
-    /// <summary>What the optimizer remembers of earlier gradients, by name: with <see cref="Steps"/> and the parameters, all that a checkpoint needs.</summary>
+    /// <summary>
+    /// What the optimizer remembers of earlier gradients, by name: with <see cref="Steps"/> and the parameters, all that a checkpoint
+    /// needs.
+    /// </summary>
     public abstract IEnumerable<(string Name, Tensor Tensor)> State { get; }
 
     /// <summary>Applies the gradients; a parameter without one stays as it is. Everything is checked before anything changes.</summary>
     /// <exception cref="InvalidOperationException">A parameter is frozen. Nothing was changed.</exception>
-    /// <exception cref="NonFiniteException">A gradient is not finite: the message names the first parameter. Nothing was changed.</exception>
+    /// <exception cref="NonFiniteException">
+    /// A gradient is not finite: the message names the first parameter. Nothing was changed.
+    /// </exception>
     public void Step()
     {
         foreach ((string name, Tensor parameter) in _parameters)

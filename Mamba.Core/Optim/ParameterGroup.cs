@@ -27,10 +27,8 @@ public static class GroupRules
 {
     /// <summary>
     /// Mamba's rule (Gu and Dao 2023; the flag _no_weight_decay in state-spaces/mamba): A_log, D, dt_bias, the biases and the weights of
-    /// norms do not
-    /// decay. A bias is known by its name, the weight of a norm by its single dimension. The backward direction of a bidirectional mixer,
-    /// A_b_log and
-    /// D_b, counts too.
+    /// norms do not decay. A bias is known by its name, the weight of a norm by its single dimension. The backward direction of a
+    /// bidirectional mixer, A_b_log and D_b, counts too.
     /// </summary>
     public static GroupRule MambaWeightDecay { get; } = static (name, parameter) =>
         parameter.Shape.Rank <= 1 || Last(name) is "A_log" or "A_b_log" or "D" or "D_b" or "dt_bias" or "bias" ? ParameterGroup.NoDecay

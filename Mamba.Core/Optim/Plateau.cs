@@ -1,7 +1,8 @@
 namespace Mamba.Core.Optim;
 
 /// <summary>
-/// Lowers the learning rate when a loss stops falling: PyTorch's ReduceLROnPlateau. A loss counts as lower if it is below (1 - 1e-4) times the lowest so far.
+/// Lowers the learning rate when a loss stops falling: PyTorch's ReduceLROnPlateau. A loss counts as lower if it is below (1 - 1e-4) times
+/// the lowest so far.
 /// </summary>
 /// <param name="factor">What the learning rate is multiplied by.</param>
 /// <param name="patience">Epochs without a lower loss that are let pass.</param>
@@ -10,7 +11,9 @@ public sealed class Plateau(double factor = 0.1, int patience = 5)
     /// <summary>The factor on the base learning rate; 1 at first.</summary>
     public double Scale => State.Scale;
 
-    /// <summary>What it has seen: the lowest loss, the epochs since then, and the factor. Set where a run goes on from a checkpoint.</summary>
+    /// <summary>
+    /// What it has seen: the lowest loss, the epochs since then, and the factor. Set where a run goes on from a checkpoint.
+    /// </summary>
     public (double Lowest, int Waited, double Scale) State { get; set; } = (double.PositiveInfinity, 0, 1);
 
     /// <summary>Takes note of an epoch.</summary>

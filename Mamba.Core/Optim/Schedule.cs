@@ -22,7 +22,9 @@ public static class Schedules
         return step => Math.Pow(factor, step / every);
     }
 
-    /// <summary>Linear from 1 / warmup to 1 over the warm-up, then half a cosine down to <paramref name="floor"/> (Loshchilov and Hutter 2017).</summary>
+    /// <summary>
+    /// Linear from 1 / warmup to 1 over the warm-up, then half a cosine down to <paramref name="floor"/> (Loshchilov and Hutter 2017).
+    /// </summary>
     /// <param name="warmup">Steps of the warm-up; may be 0.</param>
     /// <param name="total">All steps; the factor stays at the floor after them.</param>
     /// <param name="floor">The last factor.</param>

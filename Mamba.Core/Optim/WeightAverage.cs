@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Core.Optim;
 
 /// <summary>
-/// The exponential moving average of a model's weights and running statistics, which is often better than the weights of the last step (Polyak and
-/// Juditsky 1992). The decay of update t is min(decay, t / (t + 10)), so that the first weights are soon forgotten.
+/// The exponential moving average of a model's weights and running statistics, which is often better than the weights of the last step
+/// (Polyak and Juditsky 1992). The decay of update t is min(decay, t / (t + 10)), so that the first weights are soon forgotten.
 /// </summary>
 public sealed class WeightAverage
 {

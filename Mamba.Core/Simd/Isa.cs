@@ -25,9 +25,9 @@ public enum VectorWidth
 }
 
 /// <summary>
-/// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c>
-/// (scalar, v128, v256, v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread and for the bodies that
-/// <see cref="Workers"/> run for it.
+/// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c> (scalar, v128, v256,
+/// v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread and for the bodies that <see cref="Workers"/>
+/// run for it.
 /// </summary>
 public static class Isa
 {

@@ -10,8 +10,8 @@ internal interface IScalarFunction
 }
 
 /// <summary>
-/// Elementary functions whose domain is all of float32: signed zeros, denormals, infinities and NaN give what IEEE 754 asks for. Each is within a few units
-/// in the last place, also where the result is near zero.
+/// Elementary functions whose domain is all of float32: signed zeros, denormals, infinities and NaN give what IEEE 754 asks for. Each is
+/// within a few units in the last place, also where the result is near zero.
 /// </summary>
 internal static unsafe class VecFunctions
 {
@@ -20,7 +20,9 @@ internal static unsafe class VecFunctions
     /// <summary>sin: beyond it, quarter turns no longer fit the parts of pi/2, and lanes go one by one in double precision.</summary>
     private const float MaxAngle = 6000f;
 
-    /// <summary>log(1 + x), exact to the last bits of a small x: log(u) x / (u - 1), where u is 1 + x rounded, takes the rounding back (Kahan).</summary>
+    /// <summary>
+    /// log(1 + x), exact to the last bits of a small x: log(u) x / (u - 1), where u is 1 + x rounded, takes the rounding back (Kahan).
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Log1P<V>(V x) where V : unmanaged
     {
@@ -86,8 +88,8 @@ internal static unsafe class VecFunctions
         MaxLane(Select(Greater(x, Broadcast<V>(limit)), Broadcast<V>(1f), default)) > 0f;
 
     /// <summary>
-    /// x less the nearest multiple of pi/2, and which it is, modulo 4, from -2 to 2. The first two parts of pi/2 have few bits, so that their multiples are
-    /// exact and nothing is lost where the difference cancels (Cody and Waite); the last two are the rest to 72 bits.
+    /// x less the nearest multiple of pi/2, and which it is, modulo 4, from -2 to 2. The first two parts of pi/2 have few bits, so that
+    /// their multiples are exact and nothing is lost where the difference cancels (Cody and Waite); the last two are the rest to 72 bits.
     /// </summary>
     [MethodImpl(Inline)]
     private static V Quarter<V>(V x, out V r) where V : unmanaged

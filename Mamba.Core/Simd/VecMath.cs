@@ -10,14 +10,15 @@ internal static class VecMath
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2{V}(V)"/>.</summary>
+    /// <summary>
+    /// log2(e): exp(x) = 2^(x log2 e). Kernels that scale x anyway fold this factor in and call <see cref="Exp2{V}(V)"/>.
+    /// </summary>
     public const float Log2E = 1.44269504088896341f;
 
     /// <summary>
-    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7 with rounding).
-    /// The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and softmax, whose
-    /// exponents are
-    /// at most 0 and whose smallest terms do not count. <see cref="Exp"/> is right everywhere.
+    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7
+    /// with rounding). The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and
+    /// softmax, whose exponents are at most 0 and whose smallest terms do not count. <see cref="Exp"/> is right everywhere.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp2<V>(V x) where V : unmanaged
@@ -33,8 +34,8 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a processor holds too
-    /// few of them at once (a third faster so on Zen 3).
+    /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a
+    /// processor holds too few of them at once (a third faster so on Zen 3).
     /// </summary>
     [MethodImpl(Inline)]
     public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
@@ -73,9 +74,8 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// e^x for every x: denormal below 2^-126, 0 below -104, infinite from 88.73 on, NaN for NaN. The polynomial is that of <see
-    /// cref="Exp2{V}(V)"/> in
-    /// r = f ln 2.
+    /// e^x for every x: denormal below 2^-126, 0 below -104, infinite from 88.73 on, NaN for NaN. The polynomial is that of
+    /// <see cref="Exp2{V}(V)"/> in r = f ln 2.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
@@ -97,8 +97,7 @@ internal static class VecMath
 
     /// <summary>
     /// Natural logarithm of every x: -infinity at 0, NaN below, infinite at infinity; denormals count as what they are (Cephes' degree-9
-    /// polynomial on
-    /// [sqrt(1/2), sqrt(2))).
+    /// polynomial on [sqrt(1/2), sqrt(2))).
     /// </summary>
     [MethodImpl(Inline)]
     public static V Log<V>(V x) where V : unmanaged
@@ -133,7 +132,10 @@ internal static class VecMath
         return Fma(e, Broadcast<V>(0.693359375f), m + y);
     }
 
-    /// <summary>log(1 + x) for 0 &lt;= x &lt;= 1, keeping the low bits of a small x (minimax polynomial, relative error 3.0e-8; 1.8e-7 with rounding).</summary>
+    /// <summary>
+    /// log(1 + x) for 0 &lt;= x &lt;= 1, keeping the low bits of a small x (minimax polynomial, relative error 3.0e-8; 1.8e-7 with
+    /// rounding).
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Log1P<V>(V x) where V : unmanaged
     {
@@ -187,7 +189,9 @@ internal static class VecMath
         return CopySign(Select(Greater(Broadcast<V>(0.625f), Abs(x)), near, far), x);
     }
 
-    /// <summary>The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).</summary>
+    /// <summary>
+    /// The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Erf<V>(V x) where V : unmanaged
     {

@@ -6,7 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>
-/// Softmax, or its logarithm, along the middle of three dimensions, a lane a column; of rows it is <see cref="SoftmaxForward"/>. Items are blocks of columns.
+/// Softmax, or its logarithm, along the middle of three dimensions, a lane a column; of rows it is <see cref="SoftmaxForward"/>. Items are
+/// blocks of columns.
 /// </summary>
 internal unsafe struct AxisSoftmaxForward : IKernel
 {

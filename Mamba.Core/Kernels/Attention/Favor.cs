@@ -37,8 +37,7 @@ internal record struct FavorShape(nint Batch, nint Queries, nint Keys, nint Head
 
 /// <summary>
 /// FAVOR+ (Choromanski et al. 2021): features f of queries and keys, y_i = f(q_i) S / f(q_i) z with S = sum(f(k_j) v_j^T) and z =
-/// sum(f(k_j)), over j up to
-/// i where causal. With v~ = (v, 1) both sums are one, (S, z). One item is a head of an image.
+/// sum(f(k_j)), over j up to i where causal. With v~ = (v, 1) both sums are one, (S, z). One item is a head of an image.
 /// </summary>
 internal unsafe struct FavorForward : IKernel
 {
@@ -95,8 +94,7 @@ internal unsafe struct FavorForward : IKernel
 
 /// <summary>
 /// With dn = (dy, -dy y) / divisor: df(q) = dn (S, z)^T, d(S, z) = sum(f(q)^T dn), df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z), each over the
-/// tokens it depends
-/// on; then back through the features, the stabilizers held constant. Gradients that are not wanted are null.
+/// tokens it depends on; then back through the features, the stabilizers held constant. Gradients that are not wanted are null.
 /// </summary>
 internal unsafe struct FavorBackward : IKernel
 {

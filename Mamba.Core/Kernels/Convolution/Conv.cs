@@ -8,8 +8,8 @@ namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
 /// The sizes of a two-dimensional convolution over channels-last images. Output pixel (y, x) meets tap (ky, kx) at input row y StrideY + ky
-/// DilationY - PaddingY, and likewise for the column. Group g maps CinGroup input channels to CoutGroup output channels.
-/// Padding is that of the first row and column; how far windows reach beyond the last ones follows from the sizes of the output.
+/// DilationY - PaddingY, and likewise for the column. Group g maps CinGroup input channels to CoutGroup output channels. Padding is that of
+/// the first row and column; how far windows reach beyond the last ones follows from the sizes of the output.
 /// </summary>
 internal readonly record struct ConvShape(
     int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,

@@ -54,8 +54,8 @@ internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWid
 }
 
 /// <summary>
-/// The weight (Cout, Cin, Kh, Kw) of each group of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it is the column
-/// that <see cref="Col2Im"/> adds to the input side. Transposed convolutions and gradients of strided ones use it.
+/// The weight (Cout, Cin, Kh, Kw) of each group of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it
+/// is the column that <see cref="Col2Im"/> adds to the input side. Transposed convolutions and gradients of strided ones use it.
 /// </summary>
 internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, int Groups, VectorWidth Width) : IWeightPacking
 {

@@ -23,8 +23,7 @@ internal static unsafe class PlanarConv
 
     /// <summary>
     /// Whether this convolution is better done here: there must be taps enough to pay for the copy, and windows must reach all of the
-    /// image, since all
-    /// of it is copied to a band.
+    /// image, since all of it is copied to a band.
     /// </summary>
     public static bool Suits(in ConvShape s) =>
         s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1

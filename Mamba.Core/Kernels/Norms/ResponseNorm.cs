@@ -8,8 +8,7 @@ namespace Mamba.Core.Kernels.Norms;
 
 /// <summary>
 /// Local response normalization, y_c = x_c d_c^-Beta with d_c = K + Share (the sum of x^2 over the channels from Before c to After c).
-/// Channels beyond
-/// the first and last count as zeros: they stand beside each row of scratch.
+/// Channels beyond the first and last count as zeros: they stand beside each row of scratch.
 /// </summary>
 internal unsafe struct ResponseNorm
 {

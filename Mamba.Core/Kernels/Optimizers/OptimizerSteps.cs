@@ -126,7 +126,9 @@ internal unsafe struct AdagradStep : IKernel
     }
 }
 
-/// <summary>The sum of squares of each chunk of numbers. It is finite only if all of them are; the reverse holds as long as no square overflows.</summary>
+/// <summary>
+/// The sum of squares of each chunk of numbers. It is finite only if all of them are; the reverse holds as long as no square overflows.
+/// </summary>
 internal unsafe struct SquareSums : IKernel
 {
     public float* Values, Sums;

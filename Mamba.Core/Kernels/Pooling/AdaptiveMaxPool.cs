@@ -4,8 +4,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Pooling;
 
-/// <summary>y = the maximum of each window; where Taps is given also which of its pixels it was, counted along its rows. Items are output
-/// rows.</summary>
+/// <summary>
+/// y = the maximum of each window; where Taps is given also which of its pixels it was, counted along its rows. Items are output rows.
+/// </summary>
 internal unsafe struct AdaptiveMaxPoolForward : IKernel
 {
     public PoolWindows Windows;

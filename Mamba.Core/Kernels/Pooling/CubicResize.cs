@@ -7,8 +7,7 @@ namespace Mamba.Core.Kernels.Pooling;
 
 /// <summary>
 /// Cubic convolution interpolation along one axis (Keys 1981, with PyTorch's a = -3/4): output i is the sum of four neighbouring inputs,
-/// the edge
-/// pixels repeated beyond the edges.
+/// the edge pixels repeated beyond the edges.
 /// </summary>
 internal readonly unsafe ref struct CubicAxis
 {
@@ -62,8 +61,9 @@ internal unsafe struct CubicTables
     }
 }
 
-/// <summary>y = the bicubic resize of x: four rows are mixed first, whole vectors along, then four pixels of the mix. Items are output
-/// rows.</summary>
+/// <summary>
+/// y = the bicubic resize of x: four rows are mixed first, whole vectors along, then four pixels of the mix. Items are output rows.
+/// </summary>
 internal unsafe struct CubicForward : IKernel
 {
     public CubicTables Tables;
@@ -104,8 +104,7 @@ internal unsafe struct CubicForward : IKernel
 
 /// <summary>
 /// dx (+)= the transpose of the resize. Items are input rows: the output rows that read one are added up first, whole vectors along, then
-/// the pixels
-/// of the sum go to where they came from.
+/// the pixels of the sum go to where they came from.
 /// </summary>
 internal unsafe struct CubicBackward : IKernel
 {

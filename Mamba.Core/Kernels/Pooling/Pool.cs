@@ -4,8 +4,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Pooling;
 
-/// <summary>The sizes of a pool over channels-last images: window, step, border above and to the left, distance of the window's
-/// pixels.</summary>
+/// <summary>
+/// The sizes of a pool over channels-last images: window, step, border above and to the left, distance of the window's pixels.
+/// </summary>
 internal readonly record struct PoolShape(
     int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int KernelHeight, int KernelWidth,
     int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX)
@@ -47,8 +48,7 @@ internal static class WindowMaximum
 
 /// <summary>
 /// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float. A window with no pixel gives
-/// -infinity. Items are
-/// output rows.
+/// -infinity. Items are output rows.
 /// </summary>
 internal unsafe struct MaxPoolForward : IKernel
 {

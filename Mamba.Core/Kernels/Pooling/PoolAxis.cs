@@ -17,8 +17,10 @@ internal readonly unsafe ref struct PoolAxis
         Size = End + outputs;
     }
 
-    /// <summary>Adaptive windows: [floor(i input / outputs), ceil((i + 1) input / outputs)), which may overlap and, where outputs exceed
-    /// input, repeat.</summary>
+    /// <summary>
+    /// Adaptive windows: [floor(i input / outputs), ceil((i + 1) input / outputs)), which may overlap and, where outputs exceed input,
+    /// repeat.
+    /// </summary>
     public static PoolAxis Adaptive(int input, int outputs)
     {
         PoolAxis axis = new(outputs);

@@ -6,8 +6,7 @@ namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
 /// Where the matrices of a batch lie: the leading dimensions of a product, with the floats from one index to the next in A, B and C. A
-/// stride of 0
-/// repeats a matrix. Dimensions in which C repeats come last: their products are added up.
+/// stride of 0 repeats a matrix. Dimensions in which C repeats come last: their products are added up.
 /// </summary>
 internal struct BatchWalk
 {
@@ -84,8 +83,7 @@ internal struct BatchWalk
 
 /// <summary>
 /// C_t (+)= the sum over its products of A_i B_i, for each matrix of a batch. One item is a block of rows of one C_t, on one thread: a
-/// batch of small
-/// products has work for all threads where one of them has not.
+/// batch of small products has work for all threads where one of them has not.
 /// </summary>
 internal unsafe struct BatchedProduct : IKernel
 {

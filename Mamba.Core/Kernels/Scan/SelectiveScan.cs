@@ -46,8 +46,9 @@ internal static unsafe class SelectiveScan
     /// <summary>Runs the scan.</summary>
     /// <param name="s">Sizes.</param>
     /// <param name="inputs">The inputs.</param>
-    /// <param name="starts">(B, Segments, state): holds the initial state in segment 0; receives the states before the other
-    /// segments.</param>
+    /// <param name="starts">
+    /// (B, Segments, state): holds the initial state in segment 0; receives the states before the other segments.
+    /// </param>
     /// <param name="y">(B, L, D).</param>
     /// <param name="last">(B, state): receives the last state.</param>
     /// <param name="kept">(B, Chunks, state): receives the state before each chunk, or null.</param>
@@ -76,8 +77,10 @@ internal static unsafe class SelectiveScan
     /// <param name="inputs">The inputs of the forward pass.</param>
     /// <param name="kept">(B, Chunks, state): the state before each chunk.</param>
     /// <param name="dy">(B, L, D).</param>
-    /// <param name="carries">(B, Segments, state): holds the gradient of the last state in the last segment. Place i receives the gradient
-    /// of the state before segment i + 1. After the call place 0 of each sequence holds the gradient of the initial state.</param>
+    /// <param name="carries">
+    /// (B, Segments, state): holds the gradient of the last state in the last segment. Place i receives the gradient of the state before
+    /// segment i + 1. After the call place 0 of each sequence holds the gradient of the initial state.
+    /// </param>
     /// <param name="gradients">Where the gradients are written.</param>
     public static void Backward(in ScanShape s, in ScanInputs inputs, float* kept, float* dy, float* carries, in ScanGradients gradients)
     {
