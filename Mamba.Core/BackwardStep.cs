@@ -13,19 +13,19 @@ internal abstract class BackwardStep
     public abstract bool IsRecomputable { get; }
 
     /// <summary>Runs it.</summary>
-    /// <param name="outputs">The results of the step, one of which at least has a gradient.</param>
+    /// <param name="outputs">The results of the step; at least one has a gradient.</param>
     public abstract void Run(ReadOnlySpan<Tensor> outputs);
 
     /// <summary>Computes the values of its only result again, from what the step has saved.</summary>
     /// <param name="output">The result, whose elements are undefined.</param>
     public abstract void Recompute(Tensor output);
 
-    /// <summary>Lets go of what it refers to; it may be used again.</summary>
+    /// <summary>Drops all references; the object may be reused.</summary>
     public abstract void Release();
 }
 
 /// <summary>
-/// A backward pass and the values that it needs of its forward pass. Released ones are used again, so that recording allocates nothing.
+/// A backward pass and the values that it needs of its forward pass. Released steps are reused, so that recording allocates nothing.
 /// </summary>
 internal sealed class BackwardStep<TContext> : BackwardStep
 {

@@ -14,8 +14,8 @@ public sealed record ConvOptions
     public Size2d Stride { get; init; } = 1;
 
     /// <summary>
-    /// Zeros around the image, or <see cref="Padding2d.Same"/> with stride 1. A transposed convolution takes away as many rows and columns
-    /// of its output instead.
+    /// Zeros around the image, or <see cref="Padding2d.Same"/> with stride 1. A transposed convolution crops as many rows and columns from
+    /// its output instead.
     /// </summary>
     public Padding2d Padding { get; init; } = 0;
 

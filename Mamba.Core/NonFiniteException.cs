@@ -1,6 +1,6 @@
 namespace Mamba.Core;
 
-/// <summary>A number that training depends on is infinite or no number: the message names where it stands.</summary>
+/// <summary>A number that training depends on is NaN or infinite: the message says where.</summary>
 /// <param name="what">What holds it: the loss, the gradient of a parameter, the result of an operator.</param>
 /// <param name="values">The numbers, one of them at least not finite.</param>
 public sealed class NonFiniteException(string what, Tensor values) : ArithmeticException(Describe(what, values))
@@ -28,6 +28,7 @@ public sealed class NonFiniteException(string what, Tensor values) : ArithmeticE
     private static string Describe(string what, Tensor values)
     {
         int first = First(values);
-        return FormattableString.Invariant($"{what} is {values.Span[first]}{(values.Count == 1 ? "" : $" at element {first} of {values.Shape}")}");
+        string place = values.Count == 1 ? "" : $" at element {first} of {values.Shape}";
+        return FormattableString.Invariant($"{what} is {values.Span[first]}{place}");
     }
 }

@@ -1,8 +1,8 @@
 namespace Mamba.Core;
 
 /// <summary>
-/// The rows and columns that an operator adds around an image, each side by itself. One number stands for four equal ones, a pair for (top
-/// and bottom, left and right). Note the order: PyTorch's <c>pad</c> lists left, right, top, bottom.
+/// The rows and columns that an operator adds around an image, each side by itself. One number means four equal ones, a pair means (top and
+/// bottom, left and right). Note the order: PyTorch's <c>pad</c> lists left, right, top, bottom.
 /// </summary>
 /// <param name="Top">Rows above.</param>
 /// <param name="Left">Columns to the left; for an operator over sequences, tokens before.</param>

@@ -3,7 +3,7 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core;
 
-/// <summary>The steps of an open <see cref="Tape"/>. Closed ones are used again, so that opening a tape allocates nothing.</summary>
+/// <summary>The steps of an open <see cref="Tape"/>. Closed ones are reused, so that opening a tape allocates nothing.</summary>
 internal sealed class Recording
 {
     /// <summary>The one that records on this thread, if any.</summary>
@@ -24,7 +24,7 @@ internal sealed class Recording
     private MemoryScope _scope;
     private bool _walking;
 
-    /// <summary>What a step has come to.</summary>
+    /// <summary>The progress of a step.</summary>
     private enum State
     {
         /// <summary>Waits for a gradient.</summary>
@@ -45,7 +45,7 @@ internal sealed class Recording
     /// <summary>Grows from tape to tape of a thread, in the order in which they were opened.</summary>
     public long Number { get; private set; }
 
-    /// <summary>What the steps that stand hold, in order. For tests.</summary>
+    /// <summary>What the steps that are not released hold, in order. For tests.</summary>
     public IEnumerable<object?> Contexts => _steps.Select(step => step.Backward.Context);
 
     public static Recording Open(Recording? outer)
@@ -238,7 +238,7 @@ internal sealed class Recording
     {
         Span<Step> steps = CollectionsMarshal.AsSpan(_steps);
         Span<Tensor> tensors = CollectionsMarshal.AsSpan(_tensors);
-        int standing = 0, kept = 0;
+        int remaining = 0, kept = 0;
         foreach (Step step in steps)
         {
             if (step.State == State.Released) continue;
@@ -246,10 +246,10 @@ internal sealed class Recording
             foreach (Tensor output in Outputs(step)) output.GradientCell!.Drop();
             int shift = step.First - kept;
             tensors[step.First..step.End].CopyTo(tensors[kept..]);
-            steps[standing++] = step with { First = kept, Saved = step.Saved - shift, End = step.End - shift };
+            steps[remaining++] = step with { First = kept, Saved = step.Saved - shift, End = step.End - shift };
             kept = step.End - shift;
         }
-        _steps.RemoveRange(standing, _steps.Count - standing);
+        _steps.RemoveRange(remaining, _steps.Count - remaining);
         _tensors.RemoveRange(kept, _tensors.Count - kept);
     }
 

@@ -4,7 +4,7 @@ namespace Mamba.Core;
 
 /// <summary>
 /// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds
-/// only what its backward pass needs, and is let go as soon as that has run. Without an open tape nothing is recorded.
+/// only what its backward pass needs, and is released as soon as that has run. Without an open tape nothing is recorded.
 /// </summary>
 /// <example><code>
 /// using Tape tape = new();
@@ -27,7 +27,7 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Looks at every result and gradient; null, for speed, unless the place of a number that is not finite is looked for.
+    /// Checks every result and gradient for NaN and infinity. It is null, for speed, unless the place of such a number is wanted.
     /// </summary>
     public NumericsCheck? Numerics
     {
@@ -46,8 +46,7 @@ public readonly struct Tape : IDisposable
     /// Whether the operator that calls this must record a step: a tape is open and a gradient flows into one of its inputs.
     /// </summary>
     /// <remarks>
-    /// To be called after the operator's kernels, with all inputs: that keeps the inputs reachable while the kernels hold nothing but their
-    /// addresses.
+    /// Call it after the operator's kernels, with all inputs. That keeps the inputs reachable while the kernels hold only their addresses.
     /// </remarks>
     /// <param name="inputs">All tensors the operator reads; null for absent ones.</param>
     /// <returns>True if a step must be pushed.</returns>
@@ -92,12 +91,13 @@ public readonly struct Tape : IDisposable
     /// <exception cref="ArgumentException">
     /// The output takes a gradient already: it is an input, a reshape of one, or the result of another step.
     /// </exception>
-    public static void Push<TContext>(Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
+    public static void Push<TContext>(
+        Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
         Record([output], context, backward, null, saved);
 
     /// <summary>
-    /// Records a step whose result can be computed again from what it has saved: later steps that save the result do not keep its memory,
-    /// and have it computed again when their backward pass comes. For a cheap function of tensors that are kept in any case.
+    /// Records a step whose result can be recomputed from what it has saved. Later steps that save the result do not keep its memory: it is
+    /// recomputed for their backward pass. For a cheap function of tensors that are kept in any case.
     /// </summary>
     /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="output">The operator's result.</param>
@@ -106,7 +106,8 @@ public readonly struct Tape : IDisposable
     /// <param name="recompute">Gets the context and the output, and writes the same values to it as before.</param>
     /// <param name="saved">The tensors whose values both read.</param>
     internal static void PushRecomputable<TContext>(
-        Tensor output, TContext context, Action<TContext, Tensor> backward, Action<TContext, Tensor> recompute, params ReadOnlySpan<Tensor?> saved) =>
+        Tensor output, TContext context, Action<TContext, Tensor> backward, Action<TContext, Tensor> recompute,
+        params ReadOnlySpan<Tensor?> saved) =>
         output.Source = Record([output], context, backward, recompute, saved);
 
     /// <summary>Lets the step that was recorded last save one more tensor.</summary>
@@ -129,7 +130,8 @@ public readonly struct Tape : IDisposable
     /// An output takes a gradient already: it is an input, a reshape of one, or the result of another step.
     /// </exception>
     public static void Push<TContext>(
-        ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward, params ReadOnlySpan<Tensor?> saved) =>
+        ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward,
+        params ReadOnlySpan<Tensor?> saved) =>
         Record(outputs, context, backward, null, saved);
 
     private static BackwardStep<TContext> Record<TContext>(
@@ -202,7 +204,7 @@ public readonly struct Tape : IDisposable
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
     /// <exception cref="ArgumentException">There are no inputs.</exception>
     /// <exception cref="InvalidOperationException">
-    /// The loss does not depend on an input, was recorded by another tape, or depends on a step that an earlier call has walked and
+    /// The loss does not depend on an input, or was recorded by another tape. Or it depends on a step that an earlier call has walked and
     /// released.
     /// </exception>
     public TensorList Gradients(Tensor loss, params ReadOnlySpan<Tensor> inputs)
@@ -235,8 +237,8 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The
-    /// gradient of its result must be there.
+    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed repeatedly. Its result
+    /// must have a gradient.
     /// </summary>
     internal void RepeatLastStep() => Live.RepeatLast();
 

@@ -5,14 +5,14 @@ using Buffer = Mamba.Core.Memory.Buffer;
 namespace Mamba.Core;
 
 /// <summary>
-/// Float32 numbers in row-major order, always contiguous. Images are (B, H, W, C) and token sequences (B, L, C), channels last, so that an
-/// image becomes a sequence by a free <see cref="Reshape(ReadOnlySpan{int})"/>. Not thread-safe while it is written to; reading from
-/// several threads is safe.
+/// Float32 numbers in row-major order, always contiguous. Images are (B, H, W, C) and token sequences (B, L, C), channels last. So an image
+/// becomes a sequence by a free <see cref="Reshape(ReadOnlySpan{int})"/>. Several threads may read a tensor; while one writes, no other may
+/// use it.
 /// </summary>
 /// <remarks>
-/// A handle: copies of it are the same tensor. A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes, and
-/// whatever is asked of it afterwards throws an <see cref="ObjectDisposedException"/>; one made outside is the caller's, to be disposed or
-/// left to the garbage collector.
+/// A handle: copies of it are the same tensor. A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes; any
+/// later use throws an <see cref="ObjectDisposedException"/>. A tensor made outside belongs to the caller, who disposes it or leaves it to
+/// the garbage collector.
 /// </remarks>
 public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 {
@@ -70,10 +70,12 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     internal GradientCell? GradientCell => Body.Gradient;
 
-    /// <summary>Where kernels keep this weight, and views of it, in the form they read; null unless it is frozen.</summary>
+    /// <summary>The packed forms of this weight and of its views; null unless it is frozen.</summary>
     internal PackedForms? Forms => Body.Buffer.Forms;
 
-    private TensorBody Body => _body is { } body && body.Lease == _lease ? body : throw new ObjectDisposedException(nameof(Tensor), "This tensor was given back.");
+    private TensorBody Body => _body is { } body && body.Lease == _lease
+        ? body
+        : throw new ObjectDisposedException(nameof(Tensor), "This tensor was given back.");
 
     /// <summary>A tensor whose elements are undefined: the caller writes them all.</summary>
     /// <param name="shape">The extents.</param>
@@ -269,18 +271,18 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         (Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.")).Open();
 
     /// <summary>
-    /// Lets this tensor have <paramref name="gradient"/> itself as its first contribution, without a copy. Only for the incoming gradient
-    /// of the step that is running, which nobody reads afterwards, and for one taker.
+    /// Makes <paramref name="gradient"/> itself the first contribution to this tensor, without a copy. Only for the incoming gradient of
+    /// the running step, which nobody reads afterwards, and only once.
     /// </summary>
     /// <returns>
     /// False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.
     /// </returns>
     internal bool TryTakeGrad(Tensor gradient) => Body.Gradient is { } cell && cell.TryTake(gradient);
 
-    /// <summary>From now on the values stay as they are, so that kernels may keep them, and parts of them, in the form they read.</summary>
+    /// <summary>From now on the values do not change, so kernels may cache them, and parts of them, in packed form.</summary>
     internal void Freeze() => Body.Buffer.Forms = new PackedForms();
 
-    /// <summary>From now on the values may change again; what kernels kept of this memory is dropped.</summary>
+    /// <summary>From now on the values may change again. Cached packed forms of this memory are dropped.</summary>
     internal void Thaw() => Body.Buffer.Forms = null;
 
     /// <summary>Marks this as the result of a step.</summary>
@@ -298,8 +300,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     internal void Release() => Body.Release();
 
     /// <summary>
-    /// The recorded step that can compute the values again, so that nobody who needs them later must keep their memory; null for most
-    /// tensors.
+    /// The recorded step that can recompute the values, so that later steps need not keep their memory; null for most tensors.
     /// </summary>
     internal BackwardStep? Source
     {
@@ -307,7 +308,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         set => Body.Source = value;
     }
 
-    /// <summary>Retains the memory; if it had been given back, the values are computed again by the <see cref="Source"/>.</summary>
+    /// <summary>Retains the memory. If it was given back, the <see cref="Source"/> recomputes the values.</summary>
     internal void Recompute() => Body.Recompute(this);
 
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
@@ -326,7 +327,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 }
 
-/// <summary>What kernels ask of tensors that may be absent.</summary>
+/// <summary>What kernels need of tensors that may be absent.</summary>
 internal static unsafe class OptionalTensor
 {
     extension(Tensor? tensor)

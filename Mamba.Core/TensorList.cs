@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Mamba.Core;
 
 /// <summary>
-/// A few tensors in order, as a value that does not change: the levels of a model, the parts of a tensor. Up to eight stand in the value
-/// itself, so that making a list allocates nothing; more go to an array.
+/// A few tensors in order, as a value that does not change: the levels of a model, the parts of a tensor. Up to eight are in the value
+/// itself, so that making a list allocates nothing. More go to an array.
 /// </summary>
 public readonly struct TensorList
 {

@@ -21,7 +21,7 @@ public static unsafe class Workers
     private static int s_count = Environment.ProcessorCount;
     private static long s_allocated;
 
-    // Whether this thread is at work on a kernel shared among threads: what it starts meanwhile it does alone.
+    // Whether this thread works on a kernel shared among threads. What it starts meanwhile runs on it alone.
     [ThreadStatic]
     private static bool s_inside;
 
@@ -45,7 +45,7 @@ public static unsafe class Workers
                 throw new InvalidOperationException(
                     "Workers.Count cannot be set inside a body that the workers run; "
                     + "set it before Workers.ForEach or Workers.For is called.");
-            Volatile.Write(ref s_count, value); // kernels under way go on as they began
+            Volatile.Write(ref s_count, value); // kernels under way continue as they began
         }
     }
 
@@ -59,9 +59,8 @@ public static unsafe class Workers
     internal static bool CountsAllocations { get; set; }
 
     /// <summary>
-    /// Runs body(state, i) for each i below a count, shared among the threads. Operators called inside run on the thread that calls them:
-    /// for many small, independent pieces of work, such as images for a small model, that is faster than sharing each operator. It
-    /// allocates nothing.
+    /// Runs body(state, i) for each i below a count, shared among the threads. Operators called inside run on the calling thread. For many
+    /// small independent pieces of work, such as images for a small model, that is faster than sharing each operator. It allocates nothing.
     /// </summary>
     /// <remarks>
     /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). A body that calls <see cref="ForEach"/> or
@@ -86,21 +85,21 @@ public static unsafe class Workers
             throw new InvalidOperationException(
                 "Workers.ForEach: a tape is open on this thread, and would record the bodies that run here but not those on other threads. "
                 + "Call the bodies in a loop, or open a tape inside each body.");
-        // A local of this frame stands still while For runs, and the collector sees it through the frame.
+        // A local of this frame does not move while For runs, and the garbage collector sees it through the frame.
         (TState State, Action<TState, int> Body) context = (state, body);
         For(count, 1, &Call<TState>, Unsafe.AsPointer(ref context));
     }
 
     /// <summary>
-    /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: what an operator of your own
-    /// needs to be parallel. It allocates nothing where the body is a static lambda.
+    /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: a custom operator becomes
+    /// parallel by it. It allocates nothing where the body is a static lambda.
     /// </summary>
     /// <remarks>
     /// <para>
     /// All pieces have <paramref name="grain"/> items, but for the last, which may have fewer; piece number begin / grain is always the
-    /// same. Which thread does a piece, and when, is not determined. So results are the same at any number of threads if each piece writes
-    /// to places of its own, if a sum over pieces is kept a piece and added up afterwards in order, and if the grain follows from shapes
-    /// alone, never from <see cref="Count"/>.
+    /// same. Which thread does a piece, and when, is not determined. Results are the same at any number of threads under three conditions.
+    /// Each piece writes to places of its own. A sum over pieces has a term for each piece, and the terms are added afterwards in order.
+    /// The grain follows from shapes alone, never from <see cref="Count"/>.
     /// </para>
     /// <para>
     /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). Inside a body nothing is recorded, whatever

@@ -9,7 +9,7 @@ public static class AtomicFile
     private static long s_writes;
 
     /// <summary>
-    /// Removes the temporary files that processes left which were killed while they wrote. For a folder that no other process writes to.
+    /// Removes the temporary files of processes that were killed while they wrote. For a folder that no other process writes to.
     /// </summary>
     /// <param name="folder">The folder; those in it are swept, too.</param>
     /// <exception cref="CheckpointException">One cannot be removed.</exception>
@@ -35,7 +35,7 @@ public static class AtomicFile
     /// <exception cref="CheckpointException">The file cannot be written; the target is as it was, and no temporary file stays.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        // The process and the write: threads that save to one path must not meet in one temporary file.
+        // The name has the process and the write: threads that save to one path must not share a temporary file.
         string temporary = FormattableString.Invariant($"{path}.{Environment.ProcessId}.{Interlocked.Increment(ref s_writes)}{Temporary}");
         try
         {

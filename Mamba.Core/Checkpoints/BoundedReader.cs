@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>Reads a range of a file front to back; every length is held against what is left before anything is allocated.</summary>
+/// <summary>Reads a range of a file front to back; every length is checked against what is left before anything is allocated.</summary>
 internal sealed class BoundedReader
 {
     private readonly string _path;

@@ -43,7 +43,7 @@ public sealed class SafetensorsFile : WeightFile
     /// <exception cref="CheckpointException">It cannot be opened or is malformed.</exception>
     public static SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
 
-    /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after all of it has been held against its seal.</summary>
+    /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after its content was verified against its seal.</summary>
     /// <param name="path">The file.</param>
     /// <param name="cancellation">Stops between pieces of the file.</param>
     /// <returns>The open file.</returns>
@@ -84,8 +84,8 @@ public sealed class SafetensorsFile : WeightFile
                 string name = json.GetString()!;
                 json.Read();
                 if (name == "__metadata__")
-                    metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ stands twice in the header");
-                else if (!TryAdd(name, ParseEntry(ref json, name))) throw Bad($"tensor '{name}' stands twice in the header");
+                    metadata = metadata is null ? ParseMetadata(ref json) : throw Bad("__metadata__ is there twice in the header");
+                else if (!TryAdd(name, ParseEntry(ref json, name))) throw Bad($"tensor '{name}' is there twice in the header");
             }
             Metadata = metadata ?? [];
             while (json.Read()) { } // nothing but white space may follow
@@ -105,7 +105,7 @@ public sealed class SafetensorsFile : WeightFile
             string key = json.GetString()!;
             json.Read();
             if (json.TokenType != JsonTokenType.String) throw Bad($"__metadata__ '{key}' is no string");
-            if (!metadata.TryAdd(key, json.GetString()!)) throw Bad($"__metadata__ '{key}' stands twice");
+            if (!metadata.TryAdd(key, json.GetString()!)) throw Bad($"__metadata__ '{key}' is there twice");
         }
         return metadata;
     }
@@ -147,7 +147,8 @@ public sealed class SafetensorsFile : WeightFile
         return end - begin == entry.Bytes
             ? entry
             : throw Bad(
-                $"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, its offsets give {end - begin}");
+                $"tensor '{name}' of shape ({string.Join(", ", shape)}) and type {type} takes {entry.Bytes} bytes, "
+                + $"its offsets give {end - begin}");
     }
 
     private List<long> Numbers(ref Utf8JsonReader json, string name)
@@ -171,7 +172,8 @@ public sealed class SafetensorsFile : WeightFile
         {
             if (entry.Position != position)
                 throw Bad(
-                    $"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: the data has a gap or an overlap");
+                    $"tensor '{name}' begins at {entry.Position - _dataStart}, expected {position - _dataStart}: "
+                    + "the data has a gap or an overlap");
             position += entry.Bytes;
         }
         if (position != fileLength)

@@ -32,7 +32,7 @@ public sealed class ShardedWeightFile : WeightFile
                     _shards.Add(file, shard = Open(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(path) ?? "", file)));
                 }
                 if (!shard.Contains(name)) throw Bad($"tensor '{name}' is not in '{file}', where the index places it");
-                if (!TryAdd(name, Share(shard, name))) throw Bad($"tensor '{name}' stands twice in the index");
+                if (!TryAdd(name, Share(shard, name))) throw Bad($"tensor '{name}' is there twice in the index");
             }
         }
         catch

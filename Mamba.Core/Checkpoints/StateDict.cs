@@ -113,7 +113,8 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
     private static bool IsOptimizer(PickledDictionary dictionary) =>
         dictionary.Pairs.Exists(p => "state".Equals(p.Key)) && dictionary.Pairs.Exists(p => "param_groups".Equals(p.Key));
 
-    private static string Keys(PickledDictionary dictionary) => string.Join(", ", dictionary.Pairs.Take(20).Select(p => $"'{Shown(p.Key)}'"));
+    private static string Keys(PickledDictionary dictionary) =>
+        string.Join(", ", dictionary.Pairs.Take(20).Select(p => $"'{Shown(p.Key)}'"));
 
     private static string Module(PickledDictionary dictionary) =>
         dictionary.Pairs.Select(p => p.Value).OfType<PickledObject>().FirstOrDefault() is { } module

@@ -4,14 +4,14 @@ using System.Numerics;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A checkpoint that PyTorch's <c>torch.save</c> wrote, open for reading: a zip archive of a pickle and its storages, or the older stream
-/// of pickles with the storages behind them. The pickle is read by a machine that makes tensors, dictionaries and plain values; objects of
-/// other classes become inert placeholders, so that a hostile file can do no harm. The tensors are those of the state_dict, wherever it is
-/// in the checkpoint (see <see cref="StateDict"/>); their names are as they stand. Strided views are read element by element.
+/// A checkpoint that PyTorch's <c>torch.save</c> wrote, open for reading. It is a zip archive of a pickle and its storages, or the older
+/// stream of pickles and storages. A stack machine reads the pickle and makes tensors, dictionaries and plain values. Objects of other
+/// classes become inert placeholders, so that a hostile file can do no harm. The tensors are those of the state_dict, wherever it is in the
+/// checkpoint (see <see cref="StateDict"/>), under its names. Strided views are read element by element.
 /// </summary>
 /// <remarks>
-/// Views may share a storage and repeat its elements; so that a small file cannot fill memory or disk, all tensors together may have at
-/// most <see cref="MaxExpansion"/> times the bytes of the file.
+/// Views may share a storage and repeat its elements. So that a small file cannot fill memory or disk, all tensors together may have at
+/// most <see cref="MaxExpansion"/> times the bytes of the file. The gaps of strided views count.
 /// </remarks>
 public sealed class TorchFile : WeightFile
 {
@@ -42,7 +42,7 @@ public sealed class TorchFile : WeightFile
         foreach ((string name, object tensor) in found.Tensors)
         {
             WeightEntry entry = tensor is TorchTensor view ? Place(name, view) : Place(name, (NumpyArray)tensor);
-            if (!TryAdd(name, entry)) throw Bad($"tensor '{name}' stands twice");
+            if (!TryAdd(name, entry)) throw Bad($"tensor '{name}' is there twice");
             bytes += Math.Max(entry.Bytes, entry.SpanBytes); // a strided tensor is read with the gaps between its elements
             if (bytes / MaxExpansion > stream.Length)
                 throw Bad($"tensors up to '{name}' have {bytes} bytes, more than {MaxExpansion} times the {stream.Length} of the file");
@@ -56,7 +56,7 @@ public sealed class TorchFile : WeightFile
     /// <summary>Opens a checkpoint and checks it.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
-    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or asks for what a checkpoint may not.</exception>
+    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or uses what a checkpoint may not.</exception>
     public static TorchFile Open(string path) => Open(path, (p, stream) => new TorchFile(p, stream, zip: stream.ReadByte() == 'P'));
 
     private object? ReadZip(Stream stream, TorchVocabulary vocabulary)
@@ -80,7 +80,8 @@ public sealed class TorchFile : WeightFile
                 throw Bad($"storage '{storage.Key}' is not in the archive");
             if (data.Length != storage.Count * storage.ElementSize)
                 throw Bad(
-                    $"storage '{storage.Key}' of {storage.Count} {storage.Type} takes {storage.Count * storage.ElementSize} bytes, its zip entry has {data.Length}");
+                    $"storage '{storage.Key}' of {storage.Count} {storage.Type} takes {storage.Count * storage.ElementSize} bytes, "
+                    + $"its zip entry has {data.Length}");
             storage.Position = data.Start;
         }
         return root;
@@ -94,12 +95,12 @@ public sealed class TorchFile : WeightFile
         if (Next() is not PickledDictionary system || !system.Pairs.Contains(("little_endian", true)))
             throw Bad("the byte order is not little-endian: such a checkpoint is refused");
         object? root = Next();
-        if (Next() is not List<object?> keys) throw Bad("no list of storages stands behind the pickle");
+        if (Next() is not List<object?> keys) throw Bad("no list of storages follows the pickle");
 
         HashSet<string> missing = [.. vocabulary.Storages.Keys];
         foreach (object? key in keys)
         {
-            if (key is not string name || !missing.Remove(name)) throw reader.Bad($"storage '{key}' stands twice or is not used");
+            if (key is not string name || !missing.Remove(name)) throw reader.Bad($"storage '{key}' is there twice or is not used");
             TorchStorage storage = vocabulary.Storages[name];
             ulong count = reader.UInt64();
             if (count != (ulong)storage.Count) throw reader.Bad($"storage '{name}' has {count} elements, expected {storage.Count}");

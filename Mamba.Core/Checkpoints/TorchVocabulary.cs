@@ -12,7 +12,7 @@ internal sealed record TorchStorage(string Key, string Type, long Count)
     public long Position { get; set; }
 }
 
-/// <summary>A view of a storage, held against the storage's size.</summary>
+/// <summary>A view of a storage, checked against the storage's size.</summary>
 /// <param name="Storage">The storage.</param>
 /// <param name="Type">The element type; that of the storage, unless the storage is one of bytes.</param>
 /// <param name="Offset">The element it begins at.</param>
@@ -21,27 +21,27 @@ internal sealed record TorchStorage(string Key, string Type, long Count)
 internal sealed record TorchTensor(TorchStorage Storage, string Type, long Offset, IReadOnlyList<long> Shape, IReadOnlyList<long> Strides);
 
 /// <summary>
-/// The classes and functions that checkpoints name. Those of tensors, plain values and NumPy's numbers make values; those of modules that
-/// can act are refused; all others become inert <see cref="PickledObject"/>s, such as training options beside the tensors.
+/// The classes and functions that checkpoints name. Those of tensors, plain values and NumPy's numbers make values. Those of modules that
+/// can act are refused. All others become inert <see cref="PickledObject"/>s, such as training options beside the tensors.
 /// </summary>
 internal sealed class TorchVocabulary : IPickleVocabulary
 {
-    // Nothing of a pickle ever runs here. A file that names these was still made to act elsewhere, and is worth a refusal.
+    // No part of a pickle ever runs here. A file that names these modules was made to act elsewhere, so it is refused.
     private static readonly HashSet<string> s_acting =
     [
-        "os", "posix", "nt", "subprocess", "sys", "shutil",
-            "socket", "importlib", "imp", "pkgutil", "runpy", "ctypes", "_ctypes", "pty", "code", "codeop",
-        "pickle", "_pickle", "cPickle", "dill", "cloudpickle",
-            "marshal", "shelve", "operator", "_operator", "types", "inspect", "webbrowser", "pip", "timeit",
-        "pdb", "bdb", "cProfile", "profile", "trace", "doctest",
-            "asyncio", "multiprocessing", "threading", "_thread", "signal", "commands", "popen2", "platform",
-        "tempfile", "http", "urllib", "urllib2", "requests",
-            "ftplib", "smtplib", "telnetlib", "ssl", "nturl2path", "site", "builtins", "__builtin__",
+        "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "importlib", "imp", "pkgutil", "runpy",
+        "ctypes", "_ctypes", "pty", "code", "codeop", "pickle", "_pickle", "cPickle", "dill", "cloudpickle",
+        "marshal", "shelve", "operator", "_operator", "types", "inspect", "webbrowser", "pip", "timeit",
+        "pdb", "bdb", "cProfile", "profile", "trace", "doctest", "asyncio", "multiprocessing", "threading",
+        "_thread", "signal", "commands", "popen2", "platform", "tempfile", "http", "urllib", "urllib2", "requests",
+        "ftplib", "smtplib", "telnetlib", "ssl", "nturl2path", "site", "builtins", "__builtin__",
     ];
 
     private static readonly HashSet<string> s_plainBuiltins =
-        ["set", "frozenset", "list", "dict", "tuple", "int",
-            "long", "float", "bool", "str", "unicode", "bytes", "bytearray", "object", "slice", "range", "xrange"];
+    [
+        "set", "frozenset", "list", "dict", "tuple", "int", "long", "float", "bool",
+        "str", "unicode", "bytes", "bytearray", "object", "slice", "range", "xrange",
+    ];
 
     private static readonly HashSet<string> s_actingInTorch =
         ["torch.load", "torch.save", "torch.hub", "torch.serialization", "torch.package", "torch.utils.cpp_extension"];
@@ -89,9 +89,8 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         ("__builtin__.bytearray" or "builtins.bytearray", [byte[] or PickledBytes]) => arguments[0],
         ("_codecs.encode", [string text, "latin1"]) => new PickledBytes(text, null), // bytes, in protocol 2
         ("numpy.dtype", [string code, ..]) => new NumpyType(code),
-        ("numpy.core.multiarray.scalar" or "numpy._core.multiarray.scalar", [NumpyType type, var content]) when PickledBytes.Of(
-            content) is { } bytes =>
-            NumpyArray.Scalar(type, bytes),
+        ("numpy.core.multiarray.scalar" or "numpy._core.multiarray.scalar", [NumpyType type, var content])
+            when PickledBytes.Of(content) is { } bytes => NumpyArray.Scalar(type, bytes),
         ("numpy.core.multiarray.scalar" or "numpy._core.multiarray.scalar", [NumpyType, _]) => new PickledObject("numpy.object"),
         ("numpy.core.multiarray._reconstruct" or "numpy._core.multiarray._reconstruct", [PickledGlobal, object?[], _]) => new NumpyArray(),
         ("numpy.core.numeric._frombuffer" or "numpy._core.numeric._frombuffer",
@@ -127,7 +126,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
                     ?? throw new FormatException("a NumPy array of objects is refused: expected numbers"));
                 return true;
             case (NumpyArray, _):
-                throw new FormatException("a NumPy array is described by what describes none");
+                throw new FormatException("the state of a NumPy array is no tuple of version, shape, type, order and content");
             // Attributes are not used: state_dict's _metadata (versions of modules), hooks of tensors, all of a placeholder.
             default:
                 return target is PickledDictionary or PickledObject or TorchTensor or NumpyType;
@@ -136,7 +135,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
 
     public object Load(object? id)
     {
-        if (id is not object?[] { Length: <= 6 } parts) throw new FormatException("a persistent id is no tuple of up to 6");
+        if (id is not object?[] { Length: <= 6 } parts) throw new FormatException("a persistent id is no tuple of up to 6 elements");
         if (parts is [string kind, ..] && kind != "storage") throw new FormatException($"a persistent id of kind '{kind}' is refused");
         if (parts is not [_, PickledGlobal { Name: string type }, string key, string, long count, ..])
             throw new FormatException("a persistent id describes no storage");
@@ -171,7 +170,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
             {
                 List<object?> and [var key, var value] => (key, value),
                 object?[] and [var key, var value] => (key, value),
-                _ => throw new FormatException("an ordered dictionary is made of what are no pairs"),
+                _ => throw new FormatException("an ordered dictionary is made of elements that are no pairs"),
             });
         pairs.Clear(); // used up: one list could be made into dictionaries without end
         return dictionary;
@@ -181,7 +180,8 @@ internal sealed class TorchVocabulary : IPickleVocabulary
     {
         if (shape.Length > WeightFile.MaxRank || shape.Length != strides.Length || offset < 0)
             throw new FormatException(
-                $"a tensor of {shape.Length} dimensions has {strides.Length} strides, offset {offset}; at most {WeightFile.MaxRank} dimensions are accepted");
+                $"a tensor of {shape.Length} dimensions has {strides.Length} strides, offset {offset}; "
+                + $"at most {WeightFile.MaxRank} dimensions are accepted");
         long[] extents = Longs(shape), steps = Longs(strides);
         Int128 last = offset;
         bool empty = extents.Contains(0);
@@ -192,7 +192,8 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         }
         if (!empty && last >= view.Count)
             throw new FormatException(
-                $"a tensor ({string.Join(", ", extents)}) with strides ({string.Join(", ", steps)}) at {offset} reaches beyond the {view.Count} elements of storage '{view.Storage.Key}'");
+                $"a tensor ({string.Join(", ", extents)}) with strides ({string.Join(", ", steps)}) at {offset} reaches beyond "
+                + $"the {view.Count} elements of storage '{view.Storage.Key}'");
         return new TorchTensor(view.Storage, view.Type, empty ? 0 : view.Offset + offset, extents, steps);
 
         static long[] Longs(object?[] values) =>
@@ -239,7 +240,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         _ => throw new FormatException($"tensors of '{type}' are not read"),
     };
 
-    /// <summary>What a persistent id stands for: a storage, or a part of one; offset and count are in elements of the type.</summary>
+    /// <summary>What a persistent id means: a storage, or a part of one. Offset and count are in elements of the type.</summary>
     private sealed record Slice(TorchStorage Storage, string Type, long Offset, long Count)
     {
         /// <summary>The bytes of an untyped storage as elements of a type.</summary>

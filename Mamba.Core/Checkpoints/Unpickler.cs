@@ -3,9 +3,7 @@ using System.Text;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>
-/// A dictionary, ordered or not, as its pairs in the order of writing: what has to be found by name is looked up by who needs it.
-/// </summary>
+/// <summary>A dictionary, ordered or not, as its pairs in the order of writing: the reader of the pairs looks up what it needs.</summary>
 internal sealed class PickledDictionary
 {
     public List<(object? Key, object? Value)> Pairs { get; } = [];
@@ -54,9 +52,9 @@ internal interface IPickleVocabulary
 /// placeholders. Opcodes that could reach code, and globals that the vocabulary does not admit, are refused by name.
 /// </summary>
 /// <remarks>
-/// Memory is bounded: an opcode takes at least one byte and makes at most one object, whose size follows from the bytes of the opcode and
-/// from what it takes off the stack, never from what the memo repeats; their number has a limit. Nothing is hashed, so that no choice of
-/// keys makes it slow. Values may refer to each other in circles, so code that walks them must not recurse.
+/// Memory is bounded. An opcode has at least one byte and makes at most one object. The object's size follows from the bytes of the opcode
+/// and from what it takes off the stack, never from what the memo repeats. The number of opcodes has a limit. Keys are not hashed, so no
+/// choice of keys makes it slow. Values may refer to each other in circles, so code that walks them must not recurse.
 /// </remarks>
 internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary)
 {
@@ -66,7 +64,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     private const int MaxIntegerBytes = 256;
     private const int MaxNameBytes = 256;
     private const int MaxGlobals = 10_000;
-    private const int MaxTextBytes = 1 << 29; // a string of .NET holds about twice as many characters
+    private const int MaxTextBytes = 1 << 29; // a .NET string holds about twice as many characters
     private static readonly UTF8Encoding s_utf8 = new(false, throwOnInvalidBytes: true);
     private readonly List<object?> _stack = [];
     private readonly List<int> _marks = [];
@@ -82,7 +80,8 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     public object? Read()
     {
         (int begin, int version) = (reader.Byte(), reader.Byte());
-        if (begin != 0x80 || version is < 2 or > 5) throw reader.Bad($"no pickle of protocol 2 to 5 begins with {begin:x2} {version:x2}");
+        if (begin != 0x80 || version is < 2 or > 5)
+            throw reader.Bad($"begins with {begin:x2} {version:x2}; expected a pickle of protocol 2 to 5");
         for (int count = 0; ; count++)
         {
             if (count == MaxOpcodes) throw reader.Bad($"a pickle of more than {MaxOpcodes} opcodes");
@@ -103,7 +102,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             }
             catch (DecoderFallbackException)
             {
-                throw reader.Bad("a string is no UTF-8");
+                throw reader.Bad("a string is no valid UTF-8");
             }
         }
     }
@@ -213,14 +212,14 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     private void Append(object?[] values)
     {
         if (Peek() is PickledObject) return; // a subclass of list or set
-        if (Peek() is not List<object?> list) throw new FormatException("elements are added to what is no list");
+        if (Peek() is not List<object?> list) throw new FormatException("elements are added to something that is no list");
         list.AddRange(values);
     }
 
     private void SetItems(object?[] values)
     {
         if (values.Length % 2 != 0 || Peek() is not (PickledDictionary or PickledObject))
-            throw new FormatException("pairs are added to what is no dictionary");
+            throw new FormatException("pairs are added to something that is no dictionary");
         for (int i = 0; i < values.Length; i += 2)
             if (Peek() is PickledObject subclass) subclass.Set(values[i], values[i + 1]);
             else ((PickledDictionary)Peek()!).Pairs.Add((values[i], values[i + 1]));

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A file of named tensors open for reading, whatever its form: safetensors, or either form of <c>torch.save</c>. Everything that the file
-/// claims is checked when it is opened; the numbers are read tensor by tensor.
+/// A file of named tensors, open for reading: safetensors, either form of <c>torch.save</c>, or an index of shards. Everything that the
+/// file claims is checked when it is opened. The numbers are read tensor by tensor.
 /// </summary>
 /// <example><code>
 /// using WeightFile file = WeightFile.Open("resnet20.pth");
@@ -33,7 +33,7 @@ public abstract class WeightFile : IDisposable
     public abstract string Form { get; }
 
     /// <summary>
-    /// What stands beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch
+    /// What is beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch
     /// checkpoint, such as <c>epoch</c>. Empty if there is none.
     /// </summary>
     public IReadOnlyDictionary<string, string> Metadata { get; private protected set; } = new Dictionary<string, string>();
@@ -46,7 +46,7 @@ public abstract class WeightFile : IDisposable
     /// <summary>Opens a file and checks it. Its first bytes tell its form; a <c>*.index.json</c> of shards opens all of them.</summary>
     /// <param name="path">The file.</param>
     /// <param name="key">
-    /// Where the tensors stand in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null.
+    /// Where the tensors are in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null.
     /// </param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed.</exception>

@@ -5,14 +5,14 @@ namespace Mamba.Core.Checkpoints;
 
 /// <summary>
 /// Where the entries of a zip archive lie. Entries must be stored uncompressed, as torch.save stores them, so that they can be read in
-/// place; what the central directory says of an entry is held against the entry's own header and the file, and entries may neither share a
-/// name nor overlap.
+/// place. The central directory is checked against the header of each entry and against the file. Entries may neither share a name nor
+/// overlap.
 /// </summary>
 /// <remarks>Format: PKWARE's APPNOTE, sections 4.3 and 4.5.3 (zip64). Checksums are not computed.</remarks>
 internal static class ZipDirectory
 {
     private const int EndSize = 22, End64Size = 56, LocatorSize = 20, LocalSize = 30, CentralSize = 46;
-    private const uint Saturated = uint.MaxValue; // the value stands in a zip64 record
+    private const uint Saturated = uint.MaxValue; // the value is in a zip64 record
 
     /// <summary>Reads and checks the directory.</summary>
     /// <returns>The place of each entry's bytes by its name.</returns>
@@ -32,7 +32,7 @@ internal static class ZipDirectory
             if (header.Offset < free) throw new CheckpointException($"{path}: zip entry '{header.Name}' overlaps another");
             free = data + header.Size;
             if (!entries.TryAdd(header.Name, (data, header.Size)))
-                throw new CheckpointException($"{path}: zip entry '{header.Name}' stands twice");
+                throw new CheckpointException($"{path}: zip entry '{header.Name}' is there twice");
         }
         return entries;
     }
@@ -73,7 +73,8 @@ internal static class ZipDirectory
 
     private static Header ReadCentral(BoundedReader central)
     {
-        if (central.Remaining < CentralSize || central.UInt32() != 0x02014b50) throw central.Bad("no entry of a zip directory stands here");
+        if (central.Remaining < CentralSize || central.UInt32() != 0x02014b50)
+            throw central.Bad("expected an entry of the zip directory here");
         central.Skip(4);
         ushort flags = central.UInt16(), method = central.UInt16();
         central.Skip(8);
@@ -121,13 +122,13 @@ internal static class ZipDirectory
         return [];
     }
 
-    /// <summary>Holds an entry's own header against the directory.</summary>
+    /// <summary>Checks the header of an entry against the directory.</summary>
     /// <returns>Where its bytes begin.</returns>
     private static long CheckLocal(string path, Stream stream, Header header, long directory)
     {
         if (header.Offset > directory - LocalSize) throw Outside();
         BoundedReader local = new(path, stream, header.Offset, directory - header.Offset);
-        if (local.UInt32() != 0x04034b50) throw local.Bad($"the header of zip entry '{header.Name}' does not stand here");
+        if (local.UInt32() != 0x04034b50) throw local.Bad($"expected the header of zip entry '{header.Name}' here");
         local.Skip(2);
         ushort flags = local.UInt16(), method = local.UInt16();
         local.Skip(12);

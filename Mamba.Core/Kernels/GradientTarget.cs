@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels;
 
 /// <summary>
-/// Where a kernel writes a gradient. The first contribution overwrites what is there, later ones add to it. The default value stands for a
-/// gradient that is not wanted. A kernel copies it to a local before its loops, so that both fields are registers.
+/// Where a kernel writes a gradient. The first contribution overwrites what is there, later ones add to it. The default value is a gradient
+/// that is not wanted. A kernel copies it to a local before its loops, so that both fields are registers.
 /// </summary>
 internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
 {

@@ -37,8 +37,8 @@ internal sealed unsafe class Buffer
     public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
 
     /// <summary>
-    /// Where kernels keep a weight that stands here, and all views of it, in the form they read; null unless it is frozen. All views share
-    /// this place, so a freeze or a thaw reaches those that were made before it.
+    /// The packed forms of the weight in this buffer, and of its views; null unless it is frozen. All views share them, so a freeze or a
+    /// thaw also reaches views made before it.
     /// </summary>
     public PackedForms? Forms
     {
@@ -57,13 +57,13 @@ internal sealed unsafe class Buffer
     public void Release()
     {
         if (Interlocked.Decrement(ref _views) > 0) return;
-        (_views, Forms) = (1, null); // for whoever rents it next
+        (_views, Forms) = (1, null); // for its next user
         BufferPool.Return(this);
     }
 
     /// <summary>
-    /// Tells the pool of a rented buffer that was forgotten. It stands apart from the buffer, whose memory does not wait for a finaliser
-    /// that way; and as buffers are used again and again, there are few of them, and seldom one to finalise.
+    /// Tells the pool of a rented buffer that was forgotten. It is an object of its own, so the buffer's memory does not wait for a
+    /// finalizer. Buffers are reused, so few of these exist and few are finalized.
     /// </summary>
     private sealed class Tally(int capacity)
     {

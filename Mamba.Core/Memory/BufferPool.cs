@@ -33,7 +33,7 @@ internal static class BufferPool
         lock (s_gate) s_peak = s_rented;
     }
 
-    /// <summary>An uninitialised buffer of at least <paramref name="length"/> floats.</summary>
+    /// <summary>An uninitialized buffer of at least <paramref name="length"/> floats.</summary>
     /// <exception cref="ShapeException">More than an array holds.</exception>
     public static Buffer Rent(int length)
     {
@@ -50,7 +50,7 @@ internal static class BufferPool
         return buffer;
     }
 
-    /// <summary>Counts a rented buffer no longer, which the garbage collector has taken.</summary>
+    /// <summary>Stops counting a rented buffer that the garbage collector has taken.</summary>
     public static void Forget(int capacity)
     {
         lock (s_gate) s_rented -= capacity;
@@ -72,7 +72,7 @@ internal static class BufferPool
         }
     }
 
-    /// <summary>Leaves all buffers that wait to the garbage collector.</summary>
+    /// <summary>Leaves all free buffers to the garbage collector.</summary>
     public static void Clear()
     {
         lock (s_gate)
@@ -102,7 +102,7 @@ internal static class BufferPool
         return (int)Math.Min(Shape.MaxCount, ((long)length + step - 1) / step * step);
     }
 
-    /// <summary>The buffers of one size that wait.</summary>
+    /// <summary>The free buffers of one size.</summary>
     private sealed class Shelf
     {
         private readonly Stack<Buffer> _buffers = [];

@@ -1,6 +1,6 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>The gradient of a tensor and of all its reshapes. A leaf's stays with it; those of results are used again.</summary>
+/// <summary>The gradient of a tensor and of all its reshapes. The cell of a leaf stays with it. Those of results are reused.</summary>
 internal sealed class GradientCell
 {
     private static readonly Recycler<GradientCell> s_recycler = new();
@@ -97,8 +97,8 @@ internal sealed class GradientCell
     }
 
     /// <summary>
-    /// Makes this thread's backward pass the only one that writes to this leaf until <see cref="EndPass"/>. The passes of two threads over
-    /// one leaf would lose contributions, without a word.
+    /// Makes this thread's backward pass the only one that writes to this leaf until <see cref="EndPass"/>. Two threads over one leaf would
+    /// silently lose contributions.
     /// </summary>
     /// <exception cref="InvalidOperationException">The backward pass of another thread is writing to it.</exception>
     private void Claim()

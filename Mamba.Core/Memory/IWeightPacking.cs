@@ -1,7 +1,7 @@
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// The form in which a kernel reads a weight. It is the key under which a frozen weight keeps that form, so it compares by value.
+/// The form in which a kernel reads a weight. It is the key under which a frozen weight caches that form, so it compares by value.
 /// </summary>
 internal unsafe interface IWeightPacking
 {

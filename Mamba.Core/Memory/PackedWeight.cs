@@ -1,6 +1,6 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>A weight in the form that a kernel reads. A frozen weight keeps the form; otherwise it exists for one call.</summary>
+/// <summary>A weight in the form that a kernel reads. A frozen weight caches the form; otherwise it exists for one call.</summary>
 internal readonly unsafe ref struct PackedWeight
 {
     private readonly Buffer _buffer;

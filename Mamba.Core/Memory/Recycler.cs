@@ -4,22 +4,19 @@ using System.Runtime.CompilerServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Objects to be used again. Each thread has a stack of its own; what it has too many of goes by batches to a store that all threads share,
-/// and a thread with none takes a batch from there. So objects that one thread makes and another gives back go round, and what waits is
-/// bounded.
+/// Objects for reuse. Each thread has a stack of its own. A full stack gives a batch to a store that all threads share, and an empty one
+/// takes a batch from there. So objects that one thread makes and another gives back circulate, and their number is bounded.
 /// </summary>
-/// <remarks>The thread's stack stands with the caller, in a thread-static field: those of a generic class take longer to find.</remarks>
+/// <remarks>The thread's stack is a thread-static field of the caller: such fields of a generic class take longer to find.</remarks>
 internal sealed class Recycler<T> where T : class
 {
     private const int Batch = 32;
 
-    /// <summary>
-    /// What waits on a thread at most: few, so that those which one thread makes and another gives back are soon on their way back.
-    /// </summary>
-    public const int MostOfThread = 2 * Batch;
+    /// <summary>The most objects on a thread's stack: few, so that objects given back on another thread soon return.</summary>
+    public const int MaxPerThread = 2 * Batch;
 
-    /// <summary>What waits in the shared store at most; the rest is left to the garbage collector.</summary>
-    public const int MostShared = 1 << 16;
+    /// <summary>The most objects in the shared store; the rest is left to the garbage collector.</summary>
+    public const int MaxShared = 1 << 16;
 
     private readonly Lock _gate = new();
     private readonly Stack<T> _shared = [];
@@ -37,7 +34,7 @@ internal sealed class Recycler<T> where T : class
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Put(Stack<T> own, T item)
     {
-        if (own.Count >= MostOfThread) Share(own);
+        if (own.Count >= MaxPerThread) Share(own);
         own.Push(item);
     }
 
@@ -56,7 +53,7 @@ internal sealed class Recycler<T> where T : class
             for (int i = 0; i < Batch; i++)
             {
                 T item = own.Pop();
-                if (_shared.Count < MostShared) _shared.Push(item);
+                if (_shared.Count < MaxShared) _shared.Push(item);
             }
     }
 }

@@ -1,6 +1,6 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>Pooled, uninitialised numbers for the time of one operator. No numbers have no memory, and a null pointer.</summary>
+/// <summary>Pooled, uninitialized working memory of one operator. Of length zero it has a null pointer.</summary>
 internal readonly unsafe ref struct Scratch(nint length)
 {
     private readonly Buffer? _buffer = length == 0 ? null : BufferPool.Rent(Check.Size(length, "Scratch", "working memory"));

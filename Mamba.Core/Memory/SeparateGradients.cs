@@ -15,7 +15,7 @@ internal sealed class SeparateGradients
     [ThreadStatic]
     private static SeparateGradients? s_current;
 
-    // A null stands for a gradient that is wanted and has not come.
+    // Null: a gradient that is wanted and has not come.
     private readonly Dictionary<GradientCell, Tensor?> _gradients = [];
     private Recording _recording = null!;
     private SeparateGradients? _outer;

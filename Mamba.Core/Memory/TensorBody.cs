@@ -24,7 +24,9 @@ internal sealed class TensorBody
     /// <summary>Where the elements begin in <see cref="Buffer"/>.</summary>
     public int Offset { get; private set; }
 
-    public Buffer Buffer => _references > 0 ? _buffer! : throw new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
+    public Buffer Buffer => _references > 0
+        ? _buffer!
+        : throw new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
 
     public GradientCell? Gradient
     {
@@ -38,8 +40,7 @@ internal sealed class TensorBody
     }
 
     /// <summary>
-    /// The recorded step that can compute the values again; null unless there is one. It is its <see cref="Tape"/> that sets it, and clears
-    /// it in time.
+    /// The recorded step that can recompute the values; null unless there is one. Its <see cref="Tape"/> sets and clears it.
     /// </summary>
     public BackwardStep? Source { get; set; }
 
@@ -58,7 +59,7 @@ internal sealed class TensorBody
     /// </summary>
     public static void Defer() => (s_recycling ??= new Recycling()).Deferrals++;
 
-    /// <summary>Ends one <see cref="Defer"/>; with the last one the bodies that waited are free for other tensors.</summary>
+    /// <summary>Ends one <see cref="Defer"/>. The last one frees the waiting bodies for other tensors.</summary>
     public static void Resume()
     {
         Recycling recycling = s_recycling!;
@@ -80,7 +81,7 @@ internal sealed class TensorBody
         Interlocked.Increment(ref _references);
     }
 
-    /// <summary>Retains the memory, with the values computed again if it had been given back.</summary>
+    /// <summary>Retains the memory; if it was given back, the values are recomputed.</summary>
     public void Recompute(Tensor self)
     {
         if (_references > 0)

@@ -2,15 +2,15 @@ namespace Mamba.Core.Nn;
 
 /// <summary>
 /// A convolution, batch normalization of its result and an activation. In a frozen model (<see cref="ParameterStore.Freeze"/>) they are one
-/// convolution: normalization by running statistics is linear in each channel, and so goes into weight and bias, w' = s w and b' = s (b -
-/// mean) + beta with s = gamma / sqrt(var + eps).
+/// convolution. Normalization by running statistics is linear in each channel, so weight and bias absorb it: w' = s w and b' = s (b - mean)
+/// + beta with s = gamma / sqrt(var + eps).
 /// </summary>
 public sealed class ConvBatchNorm : IModule
 {
     private readonly Conv2d _conv;
     private readonly BatchNorm2d _norm;
     private readonly ConvOptions _foldedOptions;
-    private readonly WhileFrozen<(Tensor Weight, Tensor Bias)> _folded;
+    private readonly FrozenCache<(Tensor Weight, Tensor Bias)> _folded;
 
     /// <summary>Declares the parameters of the convolution and then those of the norm.</summary>
     /// <param name="conv">The convolution's place.</param>
@@ -21,7 +21,7 @@ public sealed class ConvBatchNorm : IModule
         _conv = new Conv2d(conv, config with { Activation = Activation.None });
         _norm = new BatchNorm2d(norm, config.Outputs, new BatchNormOptions { Activation = config.Activation });
         _foldedOptions = config.Options;
-        _folded = new WhileFrozen<(Tensor Weight, Tensor Bias)>(_conv.Weight, Fold);
+        _folded = new FrozenCache<(Tensor Weight, Tensor Bias)>(_conv.Weight, Fold);
     }
 
     /// <summary>The convolution.</summary>

@@ -5,7 +5,7 @@ namespace Mamba.Core.Nn;
 /// <param name="random">A stream of this parameter's own.</param>
 public delegate void Initializer(Span<float> values, RandomStream random);
 
-/// <summary>The usual initialisations.</summary>
+/// <summary>The usual initializations.</summary>
 public static class Init
 {
     /// <summary>Zeros.</summary>
@@ -16,12 +16,12 @@ public static class Init
 
     /// <summary>The same value everywhere.</summary>
     /// <param name="value">The value.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer Constant(float value) => (values, _) => values.Fill(value);
 
     /// <summary>Uniform in [-bound, bound).</summary>
     /// <param name="bound">The bound.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer Uniform(double bound) => (values, random) =>
     {
         foreach (ref float value in values) value = (float)random.NextDouble(-bound, bound);
@@ -29,15 +29,15 @@ public static class Init
 
     /// <summary>Normal with mean 0.</summary>
     /// <param name="std">The standard deviation.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer Normal(double std) => (values, random) =>
     {
         foreach (ref float value in values) value = (float)(std * random.NextNormal());
     };
 
-    /// <summary>Normal with mean 0, drawn again where it falls outside [-2, 2], as timm's trunc_normal_ does.</summary>
+    /// <summary>Normal with mean 0, resampled outside [-2, 2], as timm's trunc_normal_ does.</summary>
     /// <param name="std">The standard deviation before truncation.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer TruncatedNormal(double std = 0.02) => (values, random) =>
     {
         foreach (ref float value in values)
@@ -51,25 +51,25 @@ public static class Init
 
     /// <summary>Uniform within 1 / sqrt(fan in): PyTorch's default for weights and biases (Kaiming uniform with a = sqrt 5).</summary>
     /// <param name="fanIn">Inputs of one output.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer KaimingUniform(int fanIn) => Uniform(1 / Math.Sqrt(fanIn));
 
     /// <summary>Uniform with variance 2 / (fan in + fan out) (Glorot and Bengio 2010).</summary>
     /// <param name="fanIn">Inputs of one output.</param>
     /// <param name="fanOut">Outputs that one input reaches.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer XavierUniform(int fanIn, int fanOut) => Uniform(Math.Sqrt(6.0 / (fanIn + fanOut)));
 
     /// <summary>Normal with variance 2 / fan (He et al. 2015).</summary>
     /// <param name="fan">Inputs of one output, or the other way round.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer KaimingNormal(int fan) => Normal(Math.Sqrt(2.0 / fan));
 
     /// <summary>
     /// log(1), log(2), ... along the last dimension: S4D-real (Gu et al. 2022), so that A = -e^values is -1, -2, ..., -N.
     /// </summary>
     /// <param name="last">Extent of the last dimension.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer LogOfIndex(int last) => (values, _) =>
     {
         for (int i = 0; i < values.Length; i++) values[i] = (float)Math.Log(i % last + 1);
@@ -79,7 +79,7 @@ public static class Init
     /// <param name="low">The least step size.</param>
     /// <param name="high">The largest step size.</param>
     /// <param name="floor">Step sizes are raised to this.</param>
-    /// <returns>The initialisation.</returns>
+    /// <returns>The initialization.</returns>
     public static Initializer InverseSoftplusOfLogUniform(double low, double high, double floor) => (values, random) =>
     {
         foreach (ref float value in values)

@@ -81,7 +81,7 @@ public sealed class MambaMixer
         (Tensor u, Tensor z) = Project(x);
         Tensor y = _forward.Scan(u, z);
         if (_backward is not null) y = _backward.Scan(u, z, y);
-        // Half of the sum is the sum by half of the weight, to the last bit.
+        // Halving the weight halves the sum, to the last bit.
         return _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual);
     }
 
@@ -103,8 +103,7 @@ public sealed class MambaMixer
     }
 
     /// <summary>
-    /// u and the gate z, (B, L, D): by the rows of in_proj that belong to each, which are a view, where their result would have to be taken
-    /// apart.
+    /// u and the gate z, (B, L, D). Each is a product with its rows of in_proj, which are a view; splitting one product would copy.
     /// </summary>
     private (Tensor U, Tensor Z) Project(Tensor x)
     {
@@ -116,7 +115,9 @@ public sealed class MambaMixer
     /// <summary>One direction of scanning with its weights.</summary>
     private sealed class Direction(Scope scope, MambaConfig c, Tensor aLog, Tensor d, bool reverse = false)
     {
-        private readonly Tensor _convWeight = (scope / Name("conv1d", reverse)).Parameter("weight", Init.KaimingUniform(c.DConv), c.DInner, 1, c.DConv);
+        private readonly Tensor _convWeight =
+            (scope / Name("conv1d", reverse)).Parameter("weight", Init.KaimingUniform(c.DConv), c.DInner, 1, c.DConv);
+
         private readonly Tensor _convBias = (scope / Name("conv1d", reverse)).Parameter("bias", Init.KaimingUniform(c.DConv), c.DInner);
         private readonly Linear _xProj = new(scope / Name("x_proj", reverse), c.DInner, c.DtRank + 2 * c.DState, bias: false);
         private readonly Linear _dtProj = new(
@@ -127,11 +128,12 @@ public sealed class MambaMixer
 
         /// <summary>A_log and D, declared before the modules.</summary>
         public static (Tensor ALog, Tensor D) Bare(Scope scope, MambaConfig c, bool reverse = false) =>
-            (scope.Parameter(Name("A", reverse) + "_log", Init.LogOfIndex(c.DState), c.DInner, c.DState), scope.Parameter(Name("D", reverse), Init.Ones, c.DInner));
+            (scope.Parameter(Name("A", reverse) + "_log", Init.LogOfIndex(c.DState), c.DInner, c.DState),
+            scope.Parameter(Name("D", reverse), Init.Ones, c.DInner));
 
         /// <summary>One direction's output, and that of the other where it is given.</summary>
-        public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) => SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias,
-            Activation.Silu, reverse), z, null, other).Output;
+        public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) =>
+            SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, Activation.Silu, reverse), z, null, other).Output;
 
         public Tensor Step(Tensor u, Tensor z, MambaState state)
         {

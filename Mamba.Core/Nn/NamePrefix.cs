@@ -1,13 +1,13 @@
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// What all names of a file of weights have in front of the model's names, or lack: the wrappers of training frameworks leave it there.
+/// The prefix that names of a weight file have, or lack, compared with the model's names. Wrappers of training frameworks add it.
 /// </summary>
-/// <param name="Drop">What falls away from a name that begins with it.</param>
+/// <param name="Drop">What is dropped from a name that begins with it.</param>
 /// <param name="Add">What is put in front of a name.</param>
 internal readonly record struct NamePrefix(string Drop, string Add)
 {
-    /// <summary>Finds the prefix with which the most names are the model's; none where names fit better as they stand.</summary>
+    /// <summary>Finds the prefix with which the most names are the model's; none where the names fit better unchanged.</summary>
     /// <param name="names">The names of the file.</param>
     /// <param name="known">Whether the model has a name.</param>
     /// <param name="own">The names of the model.</param>

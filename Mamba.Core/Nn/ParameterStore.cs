@@ -21,9 +21,7 @@ public sealed class ParameterStore(ulong seed = 0)
     private readonly List<(string Place, string Original)> _aliases = [];
     private long _count;
 
-    /// <summary>
-    /// The most numbers that may be declared in all. A model whose sizes stand in a file has no more of them than the file.
-    /// </summary>
+    /// <summary>The most numbers that may be declared in all. A model that a file describes has no more numbers than the file.</summary>
     public long MaxCount { get; init; } = long.MaxValue;
 
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on. A frozen model thaws when it is set.</summary>
@@ -41,12 +39,12 @@ public sealed class ParameterStore(ulong seed = 0)
     public bool IsFrozen { get; private set; }
 
     /// <summary>
-    /// The number of the training step, set by who trains: what a layer leaves to chance follows from <see cref="Seed"/>, its own name and
-    /// this number.
+    /// The number of the training step; the training loop sets it. A layer's random numbers follow from <see cref="Seed"/>, its own name
+    /// and this number.
     /// </summary>
     public long Step { get; set; }
 
-    /// <summary>The seed of the initial values and of what layers leave to chance.</summary>
+    /// <summary>The seed of the initial values and of the layers' random numbers.</summary>
     public ulong Seed => seed;
 
     /// <summary>The random numbers of a layer at this training step: a stream of its own for each (seed, name, step).</summary>
@@ -87,9 +85,8 @@ public sealed class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// Declares that the values stay as they are, for inference: kernels keep weights in the form they read, and layers fold into one
-    /// another what is linear, each once. From then on any number of threads may run the model. Until <see cref="Thaw"/> values must not be
-    /// written.
+    /// Declares that the values do not change, for inference. Kernels cache packed weights, and linear layers are folded into one. From
+    /// then on any number of threads may run the model. Until <see cref="Thaw"/> values must not be written.
     /// </summary>
     public void Freeze()
     {
@@ -116,10 +113,10 @@ public sealed class ParameterStore(ulong seed = 0)
     public LoadReport Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
 
     /// <summary>
-    /// Takes the values of a state_dict. A prefix that all names share and the model lacks falls away, such as <c>module.</c>
-    /// (DataParallel) or <c>_orig_mod.</c> (torch.compile); one that the model's names share and the file lacks is added. Counters that are
-    /// no weights are not used: <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler. A tensor may stand
-    /// under its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own counts.
+    /// Takes the values of a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c>
+    /// (DataParallel) or <c>_orig_mod.</c> (torch.compile). A prefix that the model's names share and the file lacks is added. Counters
+    /// that are no weights are ignored: <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler. A tensor
+    /// may have its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own name counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>
@@ -185,8 +182,8 @@ public sealed class ParameterStore(ulong seed = 0)
     private static bool IsCounter(string name) =>
         name[(name.LastIndexOf('.') + 1)..] is "num_batches_tracked" or "total_ops" or "total_params";
 
-    /// <summary>Draws initial values again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
-    /// <param name="rule">The initialisation of a trainable parameter by name and shape; null leaves it as it is.</param>
+    /// <summary>Initializes again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
+    /// <param name="rule">The initialization of a trainable parameter by name and shape; null leaves it as it is.</param>
     public void Reinitialize(Func<string, Shape, Initializer?> rule)
     {
         Thaw();
@@ -260,17 +257,15 @@ public sealed class ParameterStore(ulong seed = 0)
     }
 }
 
-/// <summary>How a file of weights met a model.</summary>
+/// <summary>How the names of a file of weights fit a model.</summary>
 /// <param name="Loaded">Tensors that fit.</param>
 /// <param name="Missing">Names that the model has and the file has not.</param>
 /// <param name="Unexpected">Names that the file has and the model has not.</param>
-/// <param name="Misshapen">Names of both whose shapes differ, with both shapes.</param>
+/// <param name="Misshapen">Names in both whose shapes differ, with both shapes.</param>
 public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing,
     IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
 {
-    /// <summary>
-    /// The prefix that was dropped from the names of the file, or added to them, in words; empty if they fit as they stood.
-    /// </summary>
+    /// <summary>The prefix that was dropped from the names of the file, or added to them, in words; empty if they fit unchanged.</summary>
     public string Prefix { get; init; } = "";
 
     /// <summary>All names that did not fit; the nearest two where not one did.</summary>
@@ -280,7 +275,8 @@ public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing,
         if (Loaded == 0 && Misshapen.Count == 0 && Unexpected.Count > 0 && Missing.Count > 0)
         {
             (string file, string model) = Nearest();
-            return $"not one of its {Unexpected.Count} names is among the {Missing.Count} of the model; the nearest are '{file}' in the file and '{model}' in the model";
+            return $"not one of its {Unexpected.Count} names is among the {Missing.Count} of the model; "
+                + $"the nearest are '{file}' in the file and '{model}' in the model";
         }
         return string.Join("; ", new[] { ("missing", Missing), ("unexpected", Unexpected), ("misshapen", Misshapen) }
             .Where(kind => kind.Item2.Count > 0).Select(kind => $"{kind.Item1}: {string.Join(", ", kind.Item2)}"));

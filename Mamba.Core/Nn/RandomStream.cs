@@ -30,7 +30,7 @@ public struct RandomStream
     /// <returns>The bits.</returns>
     public ulong NextBits() => Mix(_state += Increment);
 
-    /// <summary>Passes over so many of the next numbers of <see cref="NextBits"/>, or of what takes one of them each.</summary>
+    /// <summary>Skips this many of the next numbers of <see cref="NextBits"/>.</summary>
     internal void Skip(long numbers) => _state += unchecked((ulong)numbers * Increment);
 
     /// <summary>Uniform in [0, 1).</summary>
@@ -82,12 +82,13 @@ public struct RandomStream
     }
 
     /// <summary>
-    /// The logarithm, since a small shape gives numbers below the least double. Marsaglia and Tsang's method (2000) draws for the shape
-    /// plus one, and a power of a uniform number takes the one off.
+    /// The logarithm, since a small shape gives numbers below the smallest double. Marsaglia and Tsang's method (2000) samples for the
+    /// shape plus one; a power of a uniform number corrects the shape.
     /// </summary>
     private double NextLogGamma(double shape)
     {
-        if (shape is not (>= 1e-100 and <= 1e100)) throw new ArgumentOutOfRangeException(nameof(shape), shape, "RandomStream: expected a shape from 1e-100 to 1e100.");
+        if (shape is not (>= 1e-100 and <= 1e100))
+            throw new ArgumentOutOfRangeException(nameof(shape), shape, "RandomStream: expected a shape from 1e-100 to 1e100.");
         double d = shape + 2.0 / 3, c = 1 / Math.Sqrt(9 * d);
         while (true)
         {

@@ -56,8 +56,8 @@ public abstract class Optimizer
             for (int i = 0; i < _groups.Length; i++)
             {
                 (string name, Tensor tensor) = _parameters[i];
-                _groups[i] = value(name,
-                    tensor) ?? throw new ArgumentException($"Optimizer: the rule has no group for the parameter '{name}'.");
+                _groups[i] = value(name, tensor)
+                    ?? throw new ArgumentException($"Optimizer: the rule has no group for the parameter '{name}'.");
             }
         }
     }

@@ -12,7 +12,7 @@ public sealed class Plateau(double factor = 0.1, int patience = 5)
     public double Scale => State.Scale;
 
     /// <summary>
-    /// What it has seen: the lowest loss, the epochs since then, and the factor. Set where a run goes on from a checkpoint.
+    /// What it has seen: the lowest loss, the epochs since then, and the factor. Set when a run resumes from a checkpoint.
     /// </summary>
     public (double Lowest, int Waited, double Scale) State { get; set; } = (double.PositiveInfinity, 0, 1);
 
@@ -21,6 +21,8 @@ public sealed class Plateau(double factor = 0.1, int patience = 5)
     public void Observe(double loss)
     {
         (double lowest, int waited, double scale) = State;
-        State = loss < lowest * (1 - 1e-4) ? (loss, 0, scale) : waited < patience ? (lowest, waited + 1, scale) : (lowest, 0, scale * factor);
+        State = loss < lowest * (1 - 1e-4) ? (loss, 0, scale)
+            : waited < patience ? (lowest, waited + 1, scale)
+            : (lowest, 0, scale * factor);
     }
 }

@@ -40,7 +40,7 @@ public static class Schedules
     }
 
     /// <summary>Times <paramref name="factor"/> at each milestone: PyTorch's MultiStepLR.</summary>
-    /// <param name="milestones">Steps, in any order; one that comes twice counts twice.</param>
+    /// <param name="milestones">Steps, in any order; a repeated one counts twice.</param>
     /// <param name="factor">The factor of each change.</param>
     /// <returns>The schedule.</returns>
     public static Schedule MultiStep(IEnumerable<long> milestones, double factor = 0.1)

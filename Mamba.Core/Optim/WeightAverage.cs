@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Core.Optim;
 
 /// <summary>
-/// The exponential moving average of a model's weights and running statistics, which is often better than the weights of the last step
-/// (Polyak and Juditsky 1992). The decay of update t is min(decay, t / (t + 10)), so that the first weights are soon forgotten.
+/// The exponential moving average of a model's weights and running statistics (Polyak and Juditsky 1992). It is often better than the
+/// weights of the last step. The decay of update t is min(decay, t / (t + 10)), so that the first weights are soon forgotten.
 /// </summary>
 public sealed class WeightAverage
 {
@@ -15,7 +15,7 @@ public sealed class WeightAverage
     private readonly double _decay;
     private bool _swapped;
 
-    /// <summary>Starts at the weights as they are.</summary>
+    /// <summary>Starts at the current weights.</summary>
     /// <param name="parameters">The model's parameters and buffers.</param>
     /// <param name="decay">The share of the old average in the new one, from 0 to 1, for instance 0.999.</param>
     /// <exception cref="ArgumentOutOfRangeException">The decay is not from 0 to 1.</exception>
@@ -30,7 +30,7 @@ public sealed class WeightAverage
         _average = Array.ConvertAll(_weights, w => Tensor.From(w.Span, w.Shape.ToArray()));
     }
 
-    /// <summary>Steps taken in; set where a run goes on from a checkpoint.</summary>
+    /// <summary>Steps taken in; set when a run resumes from a checkpoint.</summary>
     public long Updates { get; set; }
 
     /// <summary>The weights of the last step by name, wherever they are at the moment.</summary>
@@ -39,7 +39,7 @@ public sealed class WeightAverage
     /// <summary>The average by name, wherever it is at the moment.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Average => _names.Zip(_swapped ? _weights : _average);
 
-    /// <summary>Takes the weights of a step into the average.</summary>
+    /// <summary>Adds the weights of a step to the average.</summary>
     public void Update()
     {
         Updates++;

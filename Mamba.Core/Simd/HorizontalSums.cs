@@ -23,7 +23,7 @@ internal static unsafe class HorizontalSums
 
     /// <summary>
     /// The horizontal sums of four vectors, in a fixed tree. Two vectors are interleaved and added, twice; each 128 bits then hold a part
-    /// of all four sums. (Instructions that add horizontally take the same steps, and longer.)
+    /// of all four sums. (Instructions that add horizontally take the same steps, more slowly.)
     /// </summary>
     [MethodImpl(Inline)]
     private static F32x4 Sum4<V>(V a, V b, V c, V d) where V : unmanaged

@@ -25,9 +25,9 @@ public enum VectorWidth
 }
 
 /// <summary>
-/// The choice of vector width. By default the widest that the hardware has; the environment variable <c>MAMBA_ISA</c> (scalar, v128, v256,
-/// v512 or portable) overrides it for the process, <see cref="Use"/> for the calling thread and for the bodies that <see cref="Workers"/>
-/// run for it.
+/// The choice of vector width. The default is the widest that the hardware has. The environment variable <c>MAMBA_ISA</c> (scalar, v128,
+/// v256, v512 or portable) overrides it for the process. <see cref="Use"/> overrides it for the calling thread and for the bodies that
+/// <see cref="Workers"/> run for it.
 /// </summary>
 public static class Isa
 {
@@ -43,8 +43,8 @@ public static class Isa
     public static IEnumerable<VectorWidth> Supported => Enum.GetValues<VectorWidth>().Where(IsSupported);
 
     /// <summary>
-    /// The width that <see cref="Use"/> has chosen for this thread; null where it has not. <see cref="Workers"/> hand it on to those who
-    /// help.
+    /// The width that <see cref="Use"/> has chosen for this thread; null where it has not. <see cref="Workers"/> pass it on to helping
+    /// threads.
     /// </summary>
     internal static VectorWidth? Forced
     {
@@ -85,11 +85,13 @@ public static class Isa
 
     /// <summary>Makes this thread's kernels run at <paramref name="width"/> until the result is disposed.</summary>
     /// <param name="width">The width to use.</param>
-    /// <returns>Disposing it restores what stood before.</returns>
+    /// <returns>Disposing it restores the previous width.</returns>
     /// <exception cref="PlatformNotSupportedException">The hardware has no such width.</exception>
     public static IDisposable Use(VectorWidth width)
     {
-        if (!IsSupported(width)) throw new PlatformNotSupportedException($"Vector width {width} is not in this hardware; it has {string.Join(", ", Supported)}.");
+        if (!IsSupported(width))
+            throw new PlatformNotSupportedException(
+                $"Isa.Use: this hardware has no vector width {width}; expected one of {string.Join(", ", Supported)}.");
         Restore restore = new(s_forced);
         s_forced = width;
         return restore;

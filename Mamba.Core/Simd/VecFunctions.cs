@@ -10,8 +10,8 @@ internal interface IScalarFunction
 }
 
 /// <summary>
-/// Elementary functions whose domain is all of float32: signed zeros, denormals, infinities and NaN give what IEEE 754 asks for. Each is
-/// within a few units in the last place, also where the result is near zero.
+/// Elementary functions over all of float32. Signed zeros, denormals, infinities and NaN give IEEE 754's results. Each is within a few
+/// units in the last place, also where the result is near zero.
 /// </summary>
 internal static unsafe class VecFunctions
 {
@@ -88,8 +88,8 @@ internal static unsafe class VecFunctions
         MaxLane(Select(Greater(x, Broadcast<V>(limit)), Broadcast<V>(1f), default)) > 0f;
 
     /// <summary>
-    /// x less the nearest multiple of pi/2, and which it is, modulo 4, from -2 to 2. The first two parts of pi/2 have few bits, so that
-    /// their multiples are exact and nothing is lost where the difference cancels (Cody and Waite); the last two are the rest to 72 bits.
+    /// x less the nearest multiple of pi/2, and which it is, modulo 4, from -2 to 2. The first two parts of pi/2 have few bits: their
+    /// multiples are exact, so the difference cancels without loss (Cody and Waite). The last two are the rest to 72 bits.
     /// </summary>
     [MethodImpl(Inline)]
     private static V Quarter<V>(V x, out V r) where V : unmanaged

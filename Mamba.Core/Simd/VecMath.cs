@@ -34,8 +34,8 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// The same of four vectors, step by step side by side: one is a chain of some 40 cycles, and in program order one after the other a
-    /// processor holds too few of them at once (a third faster so on Zen 3).
+    /// The same for four vectors, interleaved step by step. One is a chain of some 40 cycles; in sequence, a processor would overlap too
+    /// few of them. A third faster on Zen 3.
     /// </summary>
     [MethodImpl(Inline)]
     public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
@@ -65,7 +65,7 @@ internal static class VecMath
         x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
     }
 
-    /// <summary>2^x, as the fast form gives it, with 0 in place of the smallest number at which it saturates; x is at most 0.</summary>
+    /// <summary>2^x of the fast form, with 0 in place of the smallest number at which it saturates; x is at most 0.</summary>
     [MethodImpl(Inline)]
     public static V WithoutFloor<V>(V power) where V : unmanaged
     {
@@ -80,7 +80,7 @@ internal static class VecMath
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
     {
-        // e^x = 2^n e^r with r = x - n ln 2, and ln 2 in two parts, the first with few bits so that n ln 2 is exact. Beyond these bounds
+        // e^x = 2^n e^r with r = x - n ln 2. ln 2 is in two parts; the first has few bits, so that n times it is exact. Beyond these bounds
         // the result is 0 or infinite.
         x = Min(Broadcast<V>(89f), Max(Broadcast<V>(-104f), x));
         V whole = Round(x * Broadcast<V>(Log2E));
@@ -190,7 +190,7 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 knows only 1 (coefficients as in Eigen).
+    /// The error function: an odd rational minimax approximation on [-4, 4], beyond which float32 rounds to 1 (coefficients as in Eigen).
     /// </summary>
     [MethodImpl(Inline)]
     public static V Erf<V>(V x) where V : unmanaged

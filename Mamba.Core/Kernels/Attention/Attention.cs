@@ -118,12 +118,13 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-                // In this order: q, k and v may be one tensor, and its gradient is then written first where dV goes. Where q and k alone
-                // are one, the caller has cleared it and asked to add, since dK goes to all rows and dQ to those of this block.
+                // The order matters: if q, k and v are one tensor, its gradient is first written here, for dV. If only q and k are one, the
+                // caller has cleared the gradient and asks to add, since dK has all rows and dQ those of this block.
                 if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
                         keys, s.ValueWidth, queries, p.Transposed, dy,
-                        AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer, Dv.Accumulate || first > 0,
+                        AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer,
+                        Dv.Accumulate || first > 0,
                         s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
                 if (!Dq.IsWanted && !Dk.IsWanted && Dmask == null) continue;
                 Gemm.Serial<TVector>(queries, keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
@@ -133,13 +134,15 @@ internal unsafe struct AttentionBackward : IKernel
                 if (Dq.IsWanted)
                     Gemm.Serial<TVector>(
                         queries, s.HeadWidth, keys, ds, k,
-                        AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer, Dq.Accumulate,
+                        AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer,
+                        Dq.Accumulate,
                         s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
                 if (Dk.IsWanted)
                     Gemm.Serial<TVector>(
                         keys, s.HeadWidth, queries, ds.Transposed,
                         AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
-                        AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer, Dk.Accumulate || first > 0);
+                        AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer,
+                        Dk.Accumulate || first > 0);
             }
         }
     }

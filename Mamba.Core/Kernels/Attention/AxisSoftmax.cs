@@ -23,7 +23,8 @@ internal unsafe struct AxisSoftmaxForward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint item = begin; item < end; item++)
         {
-            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns), start = item / blocks * rows * inner;
+            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
+            nint start = item / blocks * rows * inner;
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
@@ -63,7 +64,8 @@ internal unsafe struct AxisSoftmaxBackward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint item = begin; item < end; item++)
         {
-            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns), start = item / blocks * rows * inner;
+            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
+            nint start = item / blocks * rows * inner;
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);

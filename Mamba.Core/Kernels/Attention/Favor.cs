@@ -36,8 +36,8 @@ internal record struct FavorShape(nint Batch, nint Queries, nint Keys, nint Head
 }
 
 /// <summary>
-/// FAVOR+ (Choromanski et al. 2021): features f of queries and keys, y_i = f(q_i) S / f(q_i) z with S = sum(f(k_j) v_j^T) and z =
-/// sum(f(k_j)), over j up to i where causal. With v~ = (v, 1) both sums are one, (S, z). One item is a head of an image.
+/// FAVOR+ (Choromanski et al. 2021): with features f of queries and keys, y_i = f(q_i) S / f(q_i) z. Here S = sum(f(k_j) v_j^T) and z =
+/// sum(f(k_j)), over j up to i if causal. With v~ = (v, 1) both are one sum, (S, z). One item is a head of an image.
 /// </summary>
 internal unsafe struct FavorForward : IKernel
 {
@@ -93,8 +93,9 @@ internal unsafe struct FavorForward : IKernel
 }
 
 /// <summary>
-/// With dn = (dy, -dy y) / divisor: df(q) = dn (S, z)^T, d(S, z) = sum(f(q)^T dn), df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z), each over the
-/// tokens it depends on; then back through the features, the stabilizers held constant. Gradients that are not wanted are null.
+/// With dn = (dy, -dy y) / divisor: df(q) = dn (S, z)^T, d(S, z) = sum(f(q)^T dn), df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z). Each sums over
+/// the tokens it depends on. Then the gradients go back through the features, with constant stabilizers. Gradients that are not wanted are
+/// null.
 /// </summary>
 internal unsafe struct FavorBackward : IKernel
 {
@@ -119,7 +120,7 @@ internal unsafe struct FavorBackward : IKernel
             FavorFeatures.FirstSums(s, sums.Pointer);
             Matrix state = new(sums.Pointer, columns);
 
-            // Forwards once more, for the sums that each query met.
+            // Forwards once more, for the sums of each query.
             for (nint first = 0; first < (s.Causal ? s.Queries : Math.Max(s.Queries, 1)); first += block)
             {
                 nint rows = Math.Min(block, s.Queries - first);
@@ -131,7 +132,7 @@ internal unsafe struct FavorBackward : IKernel
                 if (s.Causal) Gemm.Serial<TVector>(m, columns, rows, k.Transposed, v, state, panel.Pointer, add: true);
             }
 
-            // Backwards, for the queries that each key meets.
+            // Backwards, for the queries of each key.
             new Span<float>(sums.Pointer, (int)(m * columns)).Clear();
             if (!s.Causal)
             {

@@ -11,7 +11,7 @@ internal readonly unsafe struct AttentionMask(float* pointer, nint image, nint h
 {
     public readonly float* Pointer = pointer;
 
-    /// <summary>From a key to the next: 1, or 0 where one number stands for all keys.</summary>
+    /// <summary>From a key to the next: 1, or 0 where one number applies to all keys.</summary>
     public readonly nint Key = key;
 
     public float* Row(nint b, nint h, nint q) => Pointer + b * image + h * head + q * query;
@@ -53,7 +53,7 @@ internal static unsafe class MaskedSoftmax
     }
 
     /// <summary>
-    /// From dP, in place, the gradient of the unscaled scores; that of the mask, rows Keys apart, goes to <paramref name="dmask"/>.
+    /// From dP, in place, the gradient of the unscaled scores; that of the mask goes to <paramref name="dmask"/>, with row stride Keys.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward<V>(in AttentionShape s, float* p, float* ds, float* dmask, nint first, nint queries) where V : unmanaged

@@ -49,7 +49,7 @@ internal unsafe struct RotateTokens : IKernel
                 float* x = X + (token * Heads + head) * width, y = Y + (token * Heads + head) * width;
                 if (Interleaved)
                 {
-                    Neighbours(x, y, cos, sin);
+                    AdjacentPairs(x, y, cos, sin);
                     continue;
                 }
                 for (nint i = 0; i < Pairs; i += n)
@@ -65,7 +65,7 @@ internal unsafe struct RotateTokens : IKernel
         }
     }
 
-    private readonly void Neighbours(float* x, float* y, float* cos, float* sin)
+    private readonly void AdjacentPairs(float* x, float* y, float* cos, float* sin)
     {
         for (nint i = 0; i < Pairs; i++)
         {

@@ -7,60 +7,6 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// The sizes of a two-dimensional convolution over channels-last images. Output pixel (y, x) meets tap (ky, kx) at input row y StrideY + ky
-/// DilationY - PaddingY, and likewise for the column. Group g maps CinGroup input channels to CoutGroup output channels. Padding is that of
-/// the first row and column; how far windows reach beyond the last ones follows from the sizes of the output.
-/// </summary>
-internal readonly record struct ConvShape(
-    int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,
-    int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX, int Groups)
-{
-    /// <summary>The convolution by this window of images x, (B, H, W, Cin), to images y, (B, H', W', Cout).</summary>
-    public static ConvShape Of(Shape x, Shape y, in Window window, int groups) => new(
-        x[0], x[1], x[2], x[3], y[1], y[2], y[3], window.Kernel.Height, window.Kernel.Width, window.Stride.Height, window.Stride.Width,
-        window.Padding.Top, window.Padding.Left, window.Dilation.Height, window.Dilation.Width, groups);
-
-    public int CinGroup => Cin / Groups;
-
-    public int CoutGroup => Cout / Groups;
-
-    /// <summary>Taps times input channels of one output channel.</summary>
-    public int Depth => KernelHeight * KernelWidth * CinGroup;
-
-    /// <summary>
-    /// Whether each output pixel depends on one input pixel, the one in its place. Such a convolution is a matrix product already.
-    /// </summary>
-    public bool IsPointwise =>
-        KernelHeight == 1 && KernelWidth == 1 && StrideY == 1 && StrideX == 1 && PaddingY == 0 && PaddingX == 0 && Groups == 1;
-
-    /// <summary>Whether every input channel has kernels of its own.</summary>
-    public bool IsDepthwise => Groups == Cin && Groups > 1;
-
-    /// <summary>Rows below the image that windows reach into; negative where they do not reach its last row.</summary>
-    public int PaddingBottom => (OutHeight - 1) * StrideY + (KernelHeight - 1) * DilationY + 1 - Height - PaddingY;
-
-    /// <summary>Columns to the right of the image that windows reach into; negative where they do not reach its last column.</summary>
-    public int PaddingRight => (OutWidth - 1) * StrideX + (KernelWidth - 1) * DilationX + 1 - Width - PaddingX;
-
-    public override string ToString() => $"{Batch}x{Height}x{Width}x{Cin} -> {Cout}, {KernelHeight}x{KernelWidth}";
-
-    public long MultiplyAdds => (long)Batch * OutHeight * OutWidth * Cout * Depth;
-
-    /// <summary>The stride-1 convolution that turns the gradient of the output into that of the input (stride 1 only).</summary>
-    public ConvShape InputGradient => this with
-    {
-        Height = OutHeight,
-        Width = OutWidth,
-        Cin = Cout,
-        OutHeight = Height,
-        OutWidth = Width,
-        Cout = Cin,
-        PaddingY = DilationY * (KernelHeight - 1) - PaddingY,
-        PaddingX = DilationX * (KernelWidth - 1) - PaddingX,
-    };
-}
-
-/// <summary>
 /// Direct convolution as an implicit matrix product. The input under a band of output rows is copied, with its border of zeros, into
 /// scratch that stays in cache. There the factors of an output pixel are one run of (kx, ci) for each ky. A tile of twelve pixels
 /// broadcasts them against the packed weights. No im2col matrix is stored.
@@ -69,7 +15,7 @@ internal static unsafe class Conv
 {
     // Output pixels of a band: enough tiles to pay for fetching a weight panel, few enough to keep the band in the second-level cache.
     private const int BandPixels = 384;
-    private const int WantedItems = 8;
+    private const int TargetItems = 8;
 
     /// <summary>y = x * weights, the weights packed by <see cref="ConvPacking"/>.</summary>
     public static void Forward(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue)
@@ -89,7 +35,7 @@ internal static unsafe class Conv
         int rows = BandRows(s);
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = bands * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.CeilDiv(WantedItems, bands * s.Groups));
+        nint split = bands * s.Groups >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, bands * s.Groups));
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
@@ -144,7 +90,7 @@ internal static unsafe class Conv
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Parts cost memory and a pass over it: few for large weights, whose panels are shared among threads in their place.
         nint parts = Math.Clamp((1 << 20) / Math.Max(1, size), 1, Math.Min(16, bands));
-        nint split = parts * s.Groups >= WantedItems ? 1 : Math.Min(panels, Launch.CeilDiv(WantedItems, parts * s.Groups));
+        nint split = parts * s.Groups >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, parts * s.Groups));
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         nint bandsPerPart = Launch.CeilDiv(bands, parts);
@@ -191,7 +137,7 @@ internal unsafe struct ConvForward : IKernel
         nint width = 2 * Count<V>(), bandsPerImage = Launch.CeilDiv(s.OutHeight, Rows);
         nint groupSize = Launch.CeilDiv(s.CoutGroup, width) * width * s.Depth;
         using PaddedBand band = new(s, Rows);
-        // Neighbouring taps are neighbours in the band unless dilated: then every tap is a run of its own.
+        // Adjacent taps are adjacent in the band unless dilated: then every tap is a run of its own.
         bool adjacent = s.DilationX == 1;
         TileShape tile = new TileShape
         {
@@ -310,7 +256,7 @@ internal unsafe struct GatherWeightGradient : IKernel
     {
         nint n = Count<V>(), taps = Shape.KernelHeight * Shape.KernelWidth, channels = Shape.CinGroup;
         nint blocks = Launch.CeilDiv(channels, ChannelsPerItem);
-        using Scratch summed = new(n * ChannelsPerItem * taps), turned = new(n * ChannelsPerItem * taps);
+        using Scratch summed = new(n * ChannelsPerItem * taps), transposed = new(n * ChannelsPerItem * taps);
         for (nint item = begin; item < end; item++)
         {
             nint group = item / blocks, first = item % blocks * ChannelsPerItem, count = Math.Min(ChannelsPerItem, channels - first);
@@ -330,22 +276,22 @@ internal unsafe struct GatherWeightGradient : IKernel
                         Store(sum, target);
                     }
                 }
-                Write<V>(summed.Pointer, lanes, run, turned.Pointer, dw, Shape.Depth, Add);
+                Write<V>(summed.Pointer, lanes, run, transposed.Pointer, dw, Shape.Depth, Add);
             }
         }
     }
 
     /// <summary>Transposes (run, a vector of output channels) in a buffer, and writes or adds it to the weights of each channel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write<V>(float* sums, nint lanes, nint run, float* turned, float* dw, nint dwRow, bool add) where V : unmanaged
+    public static void Write<V>(float* sums, nint lanes, nint run, float* transposed, float* dw, nint dwRow, bool add) where V : unmanaged
     {
         nint n = Count<V>();
-        Transpose.Run(sums, n, run, lanes, turned, run);
-        for (nint lane = 0; lane < lanes; lane++, turned += run, dw += dwRow)
+        Transpose.Run(sums, n, run, lanes, transposed, run);
+        for (nint lane = 0; lane < lanes; lane++, transposed += run, dw += dwRow)
         {
             nint i = 0;
-            for (; i <= run - n; i += n) Store(add ? Load<V>(dw + i) + Load<V>(turned + i) : Load<V>(turned + i), dw + i);
-            for (; i < run; i++) dw[i] = add ? dw[i] + turned[i] : turned[i];
+            for (; i <= run - n; i += n) Store(add ? Load<V>(dw + i) + Load<V>(transposed + i) : Load<V>(transposed + i), dw + i);
+            for (; i < run; i++) dw[i] = add ? dw[i] + transposed[i] : transposed[i];
         }
     }
 }

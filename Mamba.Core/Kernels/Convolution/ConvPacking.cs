@@ -122,8 +122,8 @@ internal static unsafe class DepthwiseTaps
     /// <summary>The weight (C, 1, K) as (K, C), so that lanes are channels.</summary>
     public static Scratch Of(float* weight, nint channels, nint taps)
     {
-        Scratch turned = new(taps * channels);
-        Transpose.Run(weight, taps, channels, taps, turned.Pointer, channels);
-        return turned;
+        Scratch transposed = new(taps * channels);
+        Transpose.Run(weight, taps, channels, taps, transposed.Pointer, channels);
+        return transposed;
     }
 }

@@ -40,7 +40,7 @@ internal readonly unsafe struct FourLanesPerChannel : IChannelLanes
     public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => LaneGroups.Sum(v, p, add);
 }
 
-/// <summary>Three neighbouring rows of an image. Rows above and below the image are a row of zeros.</summary>
+/// <summary>Three adjacent rows of an image. Rows above and below the image are a row of zeros.</summary>
 internal readonly unsafe struct WindowRows(float* above, float* level, float* below)
 {
     public readonly float* Above = above, Level = level, Below = below;
@@ -176,7 +176,8 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
         V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);
 
-        // Column x is the left column of output x + padding, the middle one of the output before it, the right one of the one before that.
+        // Column x is the left column of output x + padding, the middle column of the previous output, and the right column of the one
+        // before.
         dy += padding * step;
         V left = padding > 0 ? Load<V>(dy - step, lanes) : default, middle = padding > 1 ? Load<V>(dy - 2 * step, lanes) : default;
         for (nint x = 0; x < width; x++)

@@ -8,7 +8,7 @@ internal readonly unsafe ref struct PaddedBand
     // Whole vectors may be read from the last pixel on, whatever its channels.
     private const int Slack = 16;
 
-    /// <summary>Floats between neighbouring rows of the copy.</summary>
+    /// <summary>Row stride of the copy.</summary>
     public readonly nint RowStride;
     private readonly Scratch _scratch;
     private readonly ConvShape _shape;

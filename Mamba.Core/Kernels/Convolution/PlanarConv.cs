@@ -6,13 +6,12 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution to one or two channels, where vectors of output channels would be nearly empty: the lanes are neighbouring pixels of a row.
-/// The input under a band of output rows is copied channel by channel, with its border, and each tap is a shifted load. Stride 1, one
-/// group.
+/// Convolution to one or two channels, where vectors of output channels would be nearly empty: the lanes are adjacent pixels of a row. The
+/// input under a band of output rows is copied channel by channel, with its border, and each tap is a shifted load. Stride 1, one group.
 /// </summary>
 internal static unsafe class PlanarConv
 {
-    private const int MostOutputs = 2;
+    private const int MaxOutputs = 2;
     private const int DeepestSum = 288;
     private const int BandPixels = 4096;
     private const int WantedItems = 8;
@@ -22,11 +21,11 @@ internal static unsafe class PlanarConv
     internal const int Vectors = 4;
 
     /// <summary>
-    /// Whether this convolution is better done here: there must be taps enough to pay for the copy, and windows must reach all of the
-    /// image, since all of it is copied to a band.
+    /// Whether this convolution is faster here. It needs enough taps to pay for the copy. Windows must reach all of the image, since all of
+    /// it is copied to a band.
     /// </summary>
     public static bool Suits(in ConvShape s) =>
-        s.Cout <= MostOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
+        s.Cout <= MaxOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
             && s.Depth <= DeepestSum
         && s is { PaddingX: >= 0, PaddingY: >= 0, PaddingRight: >= 0, PaddingBottom: >= 0 } && IsIndexable(s);
 
@@ -101,7 +100,7 @@ internal readonly unsafe ref struct PlanarBand
 
     public float* Pointer => _scratch.Pointer;
 
-    /// <summary>Where the input of each weight (ci, ky, kx) stands, seen from the output pixel.</summary>
+    /// <summary>The offset of the input of each weight (ci, ky, kx) from the output pixel.</summary>
     public int* Offsets => (int*)_offsets.Pointer;
 
     /// <summary>Copies what output rows [row, row + rows) of an image need.</summary>

@@ -32,9 +32,9 @@ internal static unsafe class Winograd
 
     // Tiles that go through the products together. They share one read of all weights, which come from behind the second-level cache where
     // channels are many.
-    private const nint MostTiles = 48;
+    private const nint MaxTiles = 48;
     private const int WantedItems = 8;
-    private const int MostColumns = 128;
+    private const int MaxColumns = 128;
 
     /// <summary>Whether this is the way to go, by shape alone.</summary>
     public static bool Suits(in ConvShape s) =>
@@ -48,11 +48,11 @@ internal static unsafe class Winograd
         VectorWidth width = Conv.WidthFor(s);
         nint panelWidth = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panelWidth);
         nint across = Launch.CeilDiv(s.OutWidth, OutputSize), down = Launch.CeilDiv(s.OutHeight, OutputSize);
-        nint perBand = Launch.BalancedSize(down, Math.Max(1, MostTiles / across)), bands = Launch.CeilDiv(down, perBand);
+        nint perBand = Launch.BalancedSize(down, Math.Max(1, MaxTiles / across)), bands = Launch.CeilDiv(down, perBand);
         nint items = s.Batch * bands;
         // Few bands and many output channels (deep layers): share the channels, too.
         nint shares = items >= WantedItems ? 1 : Launch.CeilDiv(WantedItems, items);
-        nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MostColumns), shares));
+        nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MaxColumns), shares));
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
@@ -67,7 +67,7 @@ internal static unsafe class Winograd
                 Down = down,
                 RowsPerBand = perBand,
                 Bands = bands,
-                Block = Math.Min(MostTiles, perBand * across),
+                Block = Math.Min(MaxTiles, perBand * across),
                 PanelsPerItem = perItem,
                 Split = split,
             },

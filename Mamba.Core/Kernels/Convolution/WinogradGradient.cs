@@ -23,7 +23,7 @@ internal static unsafe class WinogradGradient
     private const int FewestChannels = 20;
     private const int FewestPixels = 96;
 
-    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    /// <summary>Whether this is faster than the direct sum, by shape alone.</summary>
     public static bool Suits(in ConvShape s) =>
         s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
         && (long)s.Cin * s.Cout >= FewestChannels * ((long)s.Cin + s.Cout) && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
@@ -160,7 +160,7 @@ internal unsafe struct WinogradWeightGradient : IKernel
         nint n = Count<V>(), width = 2 * n, columns = PanelsPerItem * width, point = RowsPerItem * columns + n;
         nint ranges = Launch.CeilDiv(Shape.Cin, RowsPerItem);
         using Scratch sums = new(Winograd.Positions * point), work = new(3 * Winograd.InputSize * n), windows = new(RowsPerItem * Taps * n);
-        using Scratch turned = new(RowsPerItem * Taps * n);
+        using Scratch transposed = new(RowsPerItem * Taps * n);
         TileShape product = new TileShape
         {
             ARowStride = 1,
@@ -193,7 +193,7 @@ internal unsafe struct WinogradWeightGradient : IKernel
                     for (nint y = 0; y < 3; y++)
                         Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
                 }
-                GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, turned.Pointer, dw, Shape.Cin * Taps, Add);
+                GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, transposed.Pointer, dw, Shape.Cin * Taps, Add);
             }
         }
     }

@@ -6,7 +6,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Norms;
 
-/// <summary>What normalisation makes of each segment and channel, (x - mean) scale + shift: arrays (segments, channels).</summary>
+/// <summary>
+/// The coefficients of normalization for each segment and channel, (x - mean) scale + shift: arrays (segments, channels).
+/// </summary>
 internal readonly unsafe struct ChannelAffine(float* start, nint count)
 {
     public readonly float* Mean = start, Scale = start + count, Shift = start + 2 * count;
@@ -59,7 +61,7 @@ internal static unsafe class ChannelNorm
     /// </summary>
     private static nint Pivot(nint rows) => rows * 2 / 3;
 
-    /// <summary>y = f((x - mean) scale + shift); taking the mean off first cancels where it is harmless.</summary>
+    /// <summary>y = f((x - mean) scale + shift); the mean is subtracted first, where cancellation is harmless.</summary>
     public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine)
         where TActivation : unmanaged, IActivation =>
         Launch.Run(

@@ -7,8 +7,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Norms;
 
 /// <summary>
-/// Local response normalization, y_c = x_c d_c^-Beta with d_c = K + Share (the sum of x^2 over the channels from Before c to After c).
-/// Channels beyond the first and last count as zeros: they stand beside each row of scratch.
+/// Local response normalization, y_c = x_c d_c^-Beta with d_c = K + Share s_c. Here s_c sums x^2 over the channels from c - Before to c +
+/// After. Channels beyond the first and last count as zeros: scratch rows are padded with them.
 /// </summary>
 internal unsafe struct ResponseNorm
 {

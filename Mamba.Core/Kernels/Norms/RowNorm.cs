@@ -27,7 +27,7 @@ internal static unsafe class RowNorm
 }
 
 /// <summary>
-/// Row normalization: y = (x - mean) rstd weight + bias. Without centring (root mean square) the mean is 0. Mean and rstd are kept for the
+/// Row normalization: y = (x - mean) rstd weight + bias. Without centering (root mean square) the mean is 0. Mean and rstd are kept for the
 /// backward pass. Four rows go together, since the sums of one row are chains of additions that wait for each other.
 /// </summary>
 internal unsafe struct RowNormForward : IKernel
@@ -99,8 +99,8 @@ internal unsafe struct RowNormForward : IKernel
 }
 
 /// <summary>
-/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centred. Each chunk of rows also sums dy x^ and dy,
-/// for the gradients of weight and bias. Four rows go together, as in the forward pass.
+/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centered. Each chunk of rows also sums dy x^ and
+/// dy, for the gradients of weight and bias. Four rows go together, as in the forward pass.
 /// </summary>
 internal unsafe struct RowNormBackward : IKernel
 {

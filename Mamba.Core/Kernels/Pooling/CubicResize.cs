@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Pooling;
 
 /// <summary>
-/// Cubic convolution interpolation along one axis (Keys 1981, with PyTorch's a = -3/4): output i is the sum of four neighbouring inputs,
-/// the edge pixels repeated beyond the edges.
+/// Cubic convolution interpolation along one axis (Keys 1981, with PyTorch's a = -3/4): output i is a weighted sum of four adjacent inputs.
+/// Edge pixels are repeated beyond the edges.
 /// </summary>
 internal readonly unsafe ref struct CubicAxis
 {
@@ -86,7 +86,7 @@ internal unsafe struct CubicForward : IKernel
         }
     }
 
-    /// <summary>The weighted sum of four runs of floats, an index times a step apart.</summary>
+    /// <summary>The weighted sum of four runs of floats; each starts at its index times a stride.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Mix<V>(float* from, nint step, int* index, float* weight, nint length, float* to) where V : unmanaged
     {

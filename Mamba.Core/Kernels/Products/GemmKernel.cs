@@ -44,7 +44,7 @@ internal readonly unsafe struct PanelView
 ///         loop 1 (ir): a tile of rows            12 rows x 2 vectors          in registers
 ///           micro-kernel: a term                 one load of B feeds 12 multiply-adds
 /// </code>
-/// Loop 3 stands outside of loop 4, unlike BLIS's: A is mostly read in place, and an item then writes its part of C once.
+/// Loop 3 is outside of loop 4, unlike BLIS's: A is mostly read in place, and an item then writes its part of C once.
 /// </remarks>
 internal unsafe struct GemmKernel : IKernel
 {

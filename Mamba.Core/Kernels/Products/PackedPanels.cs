@@ -109,7 +109,7 @@ internal unsafe struct PackedPanels : IKernel
     private static void PackStrided(in PanelSource s, float* from, nint columns, float* target, nint width)
     {
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
-        // One block of a run goes through all neighbouring runs before the next block. In a convolution's weights the taps are between the
+        // One block of a run goes through all adjacent runs before the next block. In a convolution's weights the taps are between the
         // channels, so each line is read while it is in the first-level cache.
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
         {
@@ -135,12 +135,12 @@ internal unsafe struct PackedPanels : IKernel
     private static void PackTaps<V>(in PanelSource s, float* from, nint columns, float* target) where V : unmanaged
     {
         nint width = 2 * Count<V>(), taps = s.RowStride, block = TransposeRows / taps;
-        float* turned = stackalloc float[(int)(TransposeRows * 2 * 16)];
+        float* transposed = stackalloc float[(int)(TransposeRows * 2 * 16)];
         for (nint begin = 0; begin < s.Length; begin += block)
         {
             nint channels = Math.Min(block, s.Length - begin), rows = channels * taps;
             nint next = Math.Min(block, s.Length - begin - channels) * taps;
-            if (columns < width) new Span<float>(turned, (int)(rows * width)).Clear();
+            if (columns < width) new Span<float>(transposed, (int)(rows * width)).Clear();
             float* these = from + begin * taps;
             nint shares = Launch.CeilDiv(columns, Transpose.Side);
             for (nint share = 0; share < shares; share++)
@@ -149,11 +149,12 @@ internal unsafe struct PackedPanels : IKernel
                 PrefetchShare(these + rows, s.ColumnStride, columns, next, share, shares);
                 PrefetchShare(target + begin * width, s.Length * width, taps, channels * width, share, shares);
                 nint c = share * Transpose.Side;
-                Transpose.Run(these + c * s.ColumnStride, s.ColumnStride, Math.Min(Transpose.Side, columns - c), rows, turned + c, width);
+                Transpose.Run(
+                    these + c * s.ColumnStride, s.ColumnStride, Math.Min(Transpose.Side, columns - c), rows, transposed + c, width);
             }
             for (nint tap = 0; tap < taps; tap++)
                 for (nint l = 0; l < channels; l++)
-                    CopyRow<V>(turned + (l * taps + tap) * width, target + (tap * s.Length + begin + l) * width);
+                    CopyRow<V>(transposed + (l * taps + tap) * width, target + (tap * s.Length + begin + l) * width);
         }
     }
 
@@ -163,17 +164,17 @@ internal unsafe struct PackedPanels : IKernel
         where V : unmanaged
     {
         nint width = 2 * Count<V>();
-        float* turned = stackalloc float[(int)(TransposeRows * 2 * 16)];
-        if (columns < width) new Span<float>(turned, (int)(taps * width)).Clear();
+        float* transposed = stackalloc float[(int)(TransposeRows * 2 * 16)];
+        if (columns < width) new Span<float>(transposed, (int)(taps * width)).Clear();
         for (nint l = 0; l < steps; l++, weights += step, target += width)
         {
             if (l < steps - PrefetchSteps) Prefetch(weights + PrefetchSteps * step, columns * taps);
-            Transpose.Run(weights, taps, columns, taps, turned, width);
+            Transpose.Run(weights, taps, columns, taps, transposed, width);
             for (nint tap = 0; tap < taps; tap++)
             {
                 float* to = target + tap * tapStride;
                 Prefetch(to + PrefetchSteps * width, width);
-                CopyRow<V>(turned + tap * width, to);
+                CopyRow<V>(transposed + tap * width, to);
             }
         }
     }

@@ -9,7 +9,7 @@ namespace Mamba.Core.Kernels.Products;
 internal static unsafe class PanelProduct
 {
     // Sums of so many rows by two vectors take 12 KiB at most.
-    private const int MostSums = 96;
+    private const int MaxSums = 96;
 
     /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
     /// <param name="t">Strides and run lengths, <see cref="TileShape.InBlocks"/>.</param>
@@ -57,7 +57,7 @@ internal static unsafe class PanelProduct
             return;
         }
         // Tiles write whole vectors. The last, partly filled vectors of a panel go through the buffer, and so does their bias.
-        float* sums = stackalloc float[MostSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
+        float* sums = stackalloc float[MaxSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
         if (!whole && bias != null)
         {
             new Span<float>(padded, (int)width).Clear();
@@ -68,7 +68,7 @@ internal static unsafe class PanelProduct
         TileOutput partial = new() { Target = sums, TargetRowStride = width, Addend = sums, AddendRowStride = width };
         for (nint r = 0, count; r < rows; r += count)
         {
-            count = Math.Min(MostSums, rows - r);
+            count = Math.Min(MaxSums, rows - r);
             float* panel = b, target = c + r * t.CRowStride;
             for (nint i = 0; i < t.Outer; i += outer)
                 for (nint j = 0; j < t.Inner; j += inner)

@@ -25,8 +25,8 @@ internal unsafe struct ScanGradients
 /// <summary>
 /// One item: some blocks of channels over one segment of one sequence, chunk by chunk from the last. A chunk is scanned again from its kept
 /// state, four states at a time, now with e^(dt A) and h of every token written down. Then it is walked backwards. Let g = dL/dh_t = C_t
-/// dL/dy_t + e^(dt_(t+1) A) dL/dh_(t+1). Then dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B), du =
-/// g dt B + D dy.
+/// dL/dy_t + e^(dt_(t+1) A) dL/dh_(t+1). Then dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B) and du
+/// = g dt B + D dy.
 /// </summary>
 internal unsafe struct ScanBackward : IKernel
 {

@@ -47,7 +47,7 @@ internal readonly record struct ScanShape(
     public nint ChunksPerSegment => Launch.CeilDiv(Chunks, Segments);
 
     /// <summary>
-    /// Blocks of channels of a work item. It takes them through the sequence together, chunk by chunk, since they are neighbours in memory.
+    /// Blocks of channels of a work item. It takes them through the sequence together, chunk by chunk, since they are adjacent in memory.
     /// The backward pass sums over channels: N numbers for B and for C, for each token and item. So an item has at least N channels, and
     /// more where items are enough.
     /// </summary>
@@ -89,7 +89,7 @@ internal readonly record struct ScanShape(
         return (Math.Min(Length, segment * size), Math.Min(Length, (segment + 1) * size));
     }
 
-    /// <summary>Where the state (item, block) of an array (items, Blocks, N, Lanes) stands.</summary>
+    /// <summary>The offset of state (item, block) in an array (items, Blocks, N, Lanes).</summary>
     public nint StateOffset(nint item, nint block) => (item * Blocks + block) * StateSize;
 
     /// <summary>Finds a work item: sequences are outermost, then segments, groups and parts of a group.</summary>

@@ -36,10 +36,10 @@ internal unsafe struct ScanInputs
 /// Lanes) in memory, padded. <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
 /// </summary>
 /// <remarks>
-/// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps the state before it to h_out =
-/// e^(A sum dt) h_in + h_local, where h_local starts from a zero state. A first pass computes all h_local at once, and a short loop over
-/// segments carries the states across. The main pass then scans all segments at once. The adjoint state of the backward pass is carried in
-/// the same way.
+/// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps h_in to h_out = e^(A sum dt) h_in
+/// + h_local. Here h_local is the result from a zero state. A first pass computes all h_local at once, and a short loop over segments
+/// carries the states across. The main pass then scans all segments at once. The adjoint state of the backward pass is carried in the same
+/// way.
 /// </remarks>
 internal static unsafe class SelectiveScan
 {
@@ -57,7 +57,7 @@ internal static unsafe class SelectiveScan
         if (s.Segments > 1)
         {
             using Scratch decays = new(s.Batch * s.Segments * s.Blocks * s.StateSize);
-            // h_local of segment i goes where the start of segment i + 1 will stand.
+            // h_local of segment i goes to the place of the start of segment i + 1.
             Launch.Run(
                 new ScanCarry { Shape = s, Inputs = inputs, Carries = starts, Decays = decays.Pointer },
                 s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);

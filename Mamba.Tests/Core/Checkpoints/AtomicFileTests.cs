@@ -65,7 +65,7 @@ internal sealed class AtomicFileTests
         ParameterStore store = new();
         Tensor weight = new Scope(store).Parameter("weight", Init.Constant(3f), 4);
         using Barrier barrier = new(Threads);
-        WhileFrozen<int[]>[] derived = [.. Enumerable.Range(0, Rounds).Select(_ => new WhileFrozen<int[]>(weight, () => [1, 2, 3]))];
+        FrozenCache<int[]>[] derived = [.. Enumerable.Range(0, Rounds).Select(_ => new FrozenCache<int[]>(weight, () => [1, 2, 3]))];
         store.Freeze();
         bool[] whole = new bool[Threads];
         Thread[] threads = [.. Enumerable.Range(0, Threads).Select(t => new Thread(() =>

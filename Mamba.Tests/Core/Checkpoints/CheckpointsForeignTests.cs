@@ -133,7 +133,7 @@ internal sealed class CheckpointsForeignTests
     [TestCase("[", "not an index")]
     [TestCase("{\"weight_map\": {\"w\": \"shard.pth\"}}", "shard.pth: no such file")]
     [TestCase("{\"weight_map\": {\"x\": \"checkpoint.pth\"}}", "tensor 'x' is not in 'checkpoint.pth'")]
-    [TestCase("{\"weight_map\": {\"w\": \"checkpoint.pth\", \"w\": \"checkpoint.pth\"}}", "stands twice")]
+    [TestCase("{\"weight_map\": {\"w\": \"checkpoint.pth\", \"w\": \"checkpoint.pth\"}}", "is there twice")]
     public void A_damaged_index_of_shards_is_refused(string index, string problem)
     {
         Write(Zip(Pairs(Dictionary, ("w", One)), ("0", Bytes(1))));

@@ -81,7 +81,7 @@ internal sealed class CheckpointsHostileTests
         Bad("a repeated element", Pairs(Dictionary, ("w", Tensor(Float, "0", 1, 0, [1 << 30], [0]))), "more than 16 times"),
         Bad("more than can be counted", Pairs(Dictionary, ("w", Tensor(Float, "0", 1, 0, [1 << 20, 1 << 20], [0, 0]))),
             "too many elements"),
-        Bad("a name twice", Pairs(Dictionary, ("w", One), ("w", One)), "'w' stands twice"),
+        Bad("a name twice", Pairs(Dictionary, ("w", One), ("w", One)), "'w' is there twice"),
         Bad("a number for a name", $"}}(K\u0001{One}u", "named by 1"),
         Bad("no dictionary", "]", "no dictionary of tensors"),
         Bad("a tensor alone", One, "no dictionary of tensors"),
@@ -101,7 +101,7 @@ internal sealed class CheckpointsHostileTests
         Bad("a longer text", "\u008d\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff", "18446744073709551615 bytes expected"),
         Bad("long bytes", "\u008e\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f", "bytes expected"),
         Bad("a long integer", "\u008b\u00ff\u00ff\u00ff\u007f", "integer of 2147483647 bytes"),
-        Bad("a text that is no UTF-8", "U\u0001\u00ff", "no UTF-8"),
+        Bad("a text that is no UTF-8", "U\u0001\u00ff", "no valid UTF-8"),
         Bad("a long name", $"c{new string('x', 2000)}\n", "more than 256 bytes"),
         Bad("a long name of protocol 4", Value($"{Text(new string('x', 257))}{Text("a")}\u0093"), "more than 256 bytes"),
         Bad("an array of text", Value(Array("u1", $"c_codecs\nencode\n({Text("\u0100")}{Text("latin1")}tR")), "beyond Latin-1"),
@@ -117,14 +117,14 @@ internal sealed class CheckpointsHostileTests
         Zipped("a size beyond the file", (i, e) => e.Size = e.LocalSize = 1 << 30, "outside the file"),
         Zipped("a size that reaches the next", (i, e) => e.Size = e.LocalSize = e.Size + 8, "overlaps"),
         Zipped("an offset beyond the file", (i, e) => e.Offset = 1 << 30, "outside the file"),
-        Zipped("an offset to elsewhere", (i, e) => e.Offset = 3, "does not stand here"),
+        Zipped("an offset to elsewhere", (i, e) => e.Offset = 3, "expected the header of zip entry"),
         Zipped("the same place twice", (i, e) => (e.Offset, e.Name, e.Size) = (0, "a/data.pkl", (uint)Pickle(Value(One)).Length),
             "overlaps"),
         Zipped("another name", (i, e) => e.Name = "a/data/1", "calls itself 'a/data/0'"),
         Zipped("64-bit sizes that are not there", (i, e) => e.Size = uint.MaxValue, "lacks its 64-bit sizes"),
         Zipped("64-bit sizes beyond all", (i, e) =>
             (e.Size, e.Extra) = (uint.MaxValue, [.. U16(1), .. U16(16), .. Enumerable.Repeat((byte)0xFF, 16)]), "outside the file"),
-        new TestCaseData(Archive([("a/data.pkl", Pickle("}")), ("a/x", []), ("a/x", [])]), "'a/x' stands twice")
+        new TestCaseData(Archive([("a/data.pkl", Pickle("}")), ("a/x", []), ("a/x", [])]), "'a/x' is there twice")
             .SetArgDisplayNames("a name twice"),
         new TestCaseData(Archive([("a/data.pkl", Pickle("}")), ("b/data.pkl", Pickle("}"))]), "2 entries")
             .SetArgDisplayNames("two pickles"),
@@ -136,7 +136,7 @@ internal sealed class CheckpointsHostileTests
         new TestCaseData(Archive([("a/data.pkl", Pickle(Pairs(Dictionary, ("w", One)))), ("a/data/0", new byte[5])]), "its zip entry has 5")
             .SetArgDisplayNames("a storage of another size"),
         new TestCaseData(Archive([("a/data.pkl", [])]), "1 bytes expected, 0 are left").SetArgDisplayNames("an empty pickle"),
-        new TestCaseData(Archive([("a/data.pkl", [0x80, 1, (byte)'.'])]), "no pickle of protocol").SetArgDisplayNames("an old protocol"),
+        new TestCaseData(Archive([("a/data.pkl", [0x80, 1, (byte)'.'])]), "expected a pickle of protocol").SetArgDisplayNames("an old protocol"),
     ];
 
     public static IEnumerable<TestCaseData> Streams =>
