@@ -1,9 +1,3 @@
-using System.Runtime.CompilerServices;
-using Mamba.Core.Kernels.Products;
-using Mamba.Core.Memory;
-using Mamba.Core.Simd;
-using static Mamba.Core.Simd.Vec;
-
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
