@@ -18,7 +18,7 @@ public readonly ref struct RecordingPause : IDisposable
     {
         if (_paused is null || _paused.Serial != _serial || Recording.Current == _paused) return;
         if (Recording.Current is not null)
-            throw new InvalidOperationException("Tape.Pause: a tape that was opened during the pause is still open.");
+            throw new InvalidOperationException("Tape.Pause: a tape that was opened during the pause is still open; dispose it first.");
         Recording.Current = _paused;
     }
 }

@@ -22,7 +22,7 @@ public readonly struct Shape : IEquatable<Shape>
         long count = 1;
         for (int i = 0; i < extents.Length; i++)
         {
-            if (extents[i] < 0) throw new ShapeException("Shape", $"dimension {i} is {extents[i]}");
+            if (extents[i] < 0) throw new ShapeException("Shape", $"dimension {i} is {extents[i]}; expected at least 0");
             _extents[i] = extents[i];
             count = Math.Min(count * extents[i], long.MaxValue / int.MaxValue);
         }

@@ -215,7 +215,9 @@ public readonly struct Tape : IDisposable
         CheckOutput(recording, loss, "Tape.Gradients");
         for (int i = 0; i < inputs.Length; i++)
             if (!inputs[i].NeedsGrad)
-                throw new InvalidOperationException($"Tape.Gradients: no gradient flows into input {i}, of shape {inputs[i].Shape}.");
+                throw new InvalidOperationException(
+                    $"Tape.Gradients: no gradient flows into input {i}, of shape {inputs[i].Shape}; "
+                    + "expected a leaf with RequiresGrad, or a recorded result.");
         SeparateGradients separate = SeparateGradients.Open(recording, inputs);
         try
         {
@@ -231,7 +233,8 @@ public readonly struct Tape : IDisposable
     private static void CheckOutput(Recording recording, Tensor output, string name)
     {
         GradientCell cell = output.GradientCell
-            ?? throw new InvalidOperationException($"{name}: the output does not depend on any tensor that requires a gradient.");
+            ?? throw new InvalidOperationException($"{name}: the output does not depend on any tensor that requires a gradient. "
+                + "Set Tensor.RequiresGrad on a leaf before the operators run.");
         if (cell.Recording is { } other && other != recording)
             throw new InvalidOperationException($"{name}: the output was recorded by another tape; call it on that one.");
     }

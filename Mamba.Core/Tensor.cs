@@ -229,7 +229,8 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// No gradient flows into this tensor, or the step that made it was walked and released already.
     /// </exception>
     public GradSlot OpenGrad() =>
-        (Body.Gradient ?? throw new InvalidOperationException($"Tensor {Shape} takes no gradient.")).Open();
+        (Body.Gradient ?? throw new InvalidOperationException(
+            $"Tensor.OpenGrad: no gradient flows into this tensor {Shape}; ask Tensor.NeedsGrad first.")).Open();
 
     /// <summary>
     /// Makes <paramref name="gradient"/> itself the first contribution to this tensor, without a copy. Only for the incoming gradient of

@@ -4,7 +4,7 @@ namespace Mamba.Core.Checkpoints;
 
 /// <summary>
 /// Weights in several files, joined by an index as Hugging Face's libraries write it: <c>model.safetensors.index.json</c> or
-/// <c>pytorch_model.bin.index.json</c>, whose <c>weight_map</c> gives the file of each tensor. The files lie beside the index.
+/// <c>pytorch_model.bin.index.json</c>, whose <c>weight_map</c> gives the file of each tensor. The files are beside the index.
 /// </summary>
 public sealed class ShardedWeightFile : WeightFile
 {

@@ -278,11 +278,11 @@ public abstract class WeightFile : IDisposable
     }
 }
 
-/// <summary>Where the elements of a tensor lie in its file.</summary>
+/// <summary>Where the elements of a tensor are in its file.</summary>
 /// <param name="Type">The element type.</param>
 /// <param name="Shape">The extents; their product fits an int.</param>
 /// <param name="Position">The place of the first element, in bytes from the start of the file.</param>
-/// <param name="Strides">Elements from one index to the next, by dimension; null if the elements lie one after the other.</param>
+/// <param name="Strides">Elements from one index to the next, by dimension; null if the elements are contiguous.</param>
 internal sealed record WeightEntry(string Type, int[] Shape, long Position, long[]? Strides = null)
 {
     public int ElementSize { get; } = ElementTypes.SizeOf(Type);
@@ -294,7 +294,7 @@ internal sealed record WeightEntry(string Type, int[] Shape, long Position, long
     /// <summary>The file that holds the elements, where it is another one: a shard.</summary>
     public WeightFile? Owner { get; init; }
 
-    /// <summary>The elements, where a pickle holds them itself; null where they lie at <see cref="Position"/>.</summary>
+    /// <summary>The elements, where a pickle holds them itself; null where they are at <see cref="Position"/>.</summary>
     public PickledBytes? Held { get; init; }
 
     /// <summary>Bytes from the first element to the end of the last.</summary>

@@ -4,7 +4,7 @@ using System.Text;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// Where the entries of a zip archive lie. Entries must be stored uncompressed, as torch.save stores them, so that they can be read in
+/// Where the entries of a zip archive are. Entries must be stored uncompressed, as torch.save stores them, so that they can be read in
 /// place. The central directory is checked against the header of each entry and against the file. Entries may neither share a name nor
 /// overlap.
 /// </summary>

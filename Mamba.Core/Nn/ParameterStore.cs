@@ -194,7 +194,8 @@ public sealed class ParameterStore(ulong seed = 0)
 
     internal Tensor Add(string name, Initializer initializer, bool trainable, ReadOnlySpan<int> shape)
     {
-        if (_entries.ContainsKey(name)) throw new ArgumentException($"Parameter '{name}' is declared twice.", nameof(name));
+        if (_entries.ContainsKey(name))
+            throw new ArgumentException($"Parameter '{name}' is declared twice; each needs a name of its own.", nameof(name));
         _count += new Shape(shape).Count;
         if (_count > MaxCount)
             throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
@@ -212,10 +213,12 @@ public sealed class ParameterStore(ulong seed = 0)
     {
         // Both together keep second names from leading round in a circle.
         if (!Holds(original))
-            throw new ArgumentException($"Place '{original}' holds no parameters that '{place}' could be a second name of.",
+            throw new ArgumentException(
+                $"Scope.Alias: place '{original}' has no parameters yet; declare them before '{place}' becomes its second name.",
                 nameof(original));
         if (Holds(place))
-            throw new ArgumentException($"Place '{place}' holds parameters, so it is no second name of '{original}'.", nameof(place));
+            throw new ArgumentException(
+                $"Scope.Alias: place '{place}' has parameters of its own, so it cannot be a second name of '{original}'.", nameof(place));
         _aliases.Add((place + ".", original + "."));
 
         bool Holds(string path) => _order.Exists(e => e.Name.StartsWith(path + ".", StringComparison.Ordinal));

@@ -17,7 +17,8 @@ public static unsafe class GradientNorm
     /// <exception cref="ArgumentOutOfRangeException">The bound is negative or NaN.</exception>
     public static double Clip(ReadOnlySpan<Tensor> parameters, double maxNorm)
     {
-        if (!(maxNorm >= 0)) throw new ArgumentOutOfRangeException(nameof(maxNorm), maxNorm, "expected at least 0");
+        if (!(maxNorm >= 0))
+            throw new ArgumentOutOfRangeException(nameof(maxNorm), maxNorm, "GradientNorm.Clip: expected a bound of at least 0.");
         double squares = 0;
         foreach (Tensor parameter in parameters)
             if (parameter.Grad is { } gradient) squares += SumOfSquares(gradient);
@@ -46,7 +47,7 @@ public static unsafe class GradientNorm
         return total;
     }
 
-    /// <summary>A chunk once more: the squares of large numbers overflow in float, those of infinities everywhere.</summary>
+    /// <summary>A chunk in double: the squares of large numbers overflow in float, those of infinities everywhere.</summary>
     private static double InDouble(Tensor gradient, int begin)
     {
         double sum = 0;

@@ -42,7 +42,7 @@ public static class GroupRules
     public static GroupRule ByEnding(ParameterGroup group, params string[] endings)
     {
         ArgumentNullException.ThrowIfNull(group);
-        if (endings.Length == 0) throw new ArgumentException("Expected at least one ending.", nameof(endings));
+        if (endings.Length == 0) throw new ArgumentException("GroupRules.ByEnding: expected at least one ending.", nameof(endings));
         return (name, _) => Array.Exists(endings, e => name.EndsWith(e, StringComparison.Ordinal)) ? group : ParameterGroup.Default;
     }
 

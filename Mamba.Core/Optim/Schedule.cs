@@ -113,7 +113,9 @@ public static class Schedules
     public static Schedule OneCycle(long total, double rising = 0.3, double divisor = 25, double finalDivisor = 1e4)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(total, 2);
-        if (!(rising is > 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rising), rising, "expected more than 0 and less than 1");
+        if (!(rising is > 0 and < 1))
+            throw new ArgumentOutOfRangeException(
+                nameof(rising), rising, "Schedules.OneCycle: expected a share of more than 0 and less than 1.");
         double peak = rising * total - 1, end = total - 1, first = 1 / divisor;
         return step => peak > 0 && step <= peak
             ? Anneal(first, 1, step / peak)

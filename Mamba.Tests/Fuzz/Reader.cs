@@ -121,18 +121,24 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         yield return CheckpointsBytes.Zip(python2, ("0", new byte[4]));
         yield return CheckpointsBytes.Zip(CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary,
             ("rows", NumpyArray("f4", "\u0089", new string('x', 24))), ("columns", NumpyArray("i4", "\u0088", new string('x', 24))),
-            ("text", NumpyArray("u4", "\u0089", null)), ("loss", NumpyScalar("f8", 8)), ("steps", NumpyScalar("u8", 8)), ("name", NumpyScalar("O8", 1))));
-        string buffer = $"cnumpy._core.numeric\n_frombuffer\n(\u0096\u0008\0\0\0\0\0\0\0{new string('x', 8)}{NumpyType("f4")}{CheckpointsBytes.Tuple(2)}{CheckpointsBytes.Text("C")}tR";
+            ("text", NumpyArray("u4", "\u0089", null)), ("loss", NumpyScalar("f8", 8)), ("steps", NumpyScalar("u8", 8)),
+            ("name", NumpyScalar("O8", 1))));
+        string buffer = "cnumpy._core.numeric\n_frombuffer\n(\u0096\u0008\0\0\0\0\0\0\0"
+            + $"{new string('x', 8)}{NumpyType("f4")}{CheckpointsBytes.Tuple(2)}{CheckpointsBytes.Text("C")}tR";
         yield return CheckpointsBytes.Zip(CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("a", buffer)));
-        string group = CheckpointsBytes.Pairs(CheckpointsBytes.OrderedDictionary, ("w", CheckpointsBytes.Tensor("FloatStorage", "0", 4, 0, [4], [1])));
+        string group = CheckpointsBytes.Pairs(
+            CheckpointsBytes.OrderedDictionary, ("w", CheckpointsBytes.Tensor("FloatStorage", "0", 4, 0, [4], [1])));
         string optimizer = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("state", group), ("param_groups", "]"));
         string networks = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("generator", group));
         string hyper = "cargparse\nNamespace\n)\u0081}(" + CheckpointsBytes.Text("lr") + "K\u0001ub";
         yield return CheckpointsBytes.Zip(
-            CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("optimizer", optimizer), ("hyper", hyper), ("nets", networks)), ("0", new byte[16]));
-        string nested = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("model", networks), ("seed", CheckpointsBytes.Integer(long.MaxValue)));
+            CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("optimizer", optimizer), ("hyper", hyper), ("nets", networks)),
+            ("0", new byte[16]));
+        string nested = CheckpointsBytes.Pairs(
+            CheckpointsBytes.Dictionary, ("model", networks), ("seed", CheckpointsBytes.Integer(long.MaxValue)));
         yield return CheckpointsBytes.Zip(CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("state_dict", nested)), ("0", new byte[16]));
-        yield return CheckpointsBytes.Stream(CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("nets", networks)), ("0", 4, new byte[16]));
+        string inner = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("nets", networks));
+        yield return CheckpointsBytes.Stream(inner, ("0", 4, new byte[16]));
     }
 
     private static string NumpyType(string code) =>
@@ -161,7 +167,8 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
             "cnumpy\ndtype\n", "cnumpy\nndarray\n", "cnumpy.core.multiarray\nscalar\n", "cnumpy.core.multiarray\n_reconstruct\n",
             "cnumpy._core.numeric\n_frombuffer\n", "ccollections\ndefaultdict\n", "ccollections\nCounter\n", "cargparse\nNamespace\n", "ccopyreg\n_reconstructor\n",
             CheckpointsBytes.Text("storage"), CheckpointsBytes.Text("state_dict"), CheckpointsBytes.Text("latin1"), CheckpointsBytes.Integer(0), CheckpointsBytes.Integer(long.MaxValue), CheckpointsBytes.Tuple(1, 2),
-            "ctorch._tensor\n_rebuild_from_type_v2\n", CheckpointsBytes.Text("f4"), CheckpointsBytes.Text("u8"), CheckpointsBytes.Text("param_groups"), CheckpointsBytes.Text("model"), "C\u0004xxxx",
+            "ctorch._tensor\n_rebuild_from_type_v2\n",
+            CheckpointsBytes.Text("f4"), CheckpointsBytes.Text("u8"), CheckpointsBytes.Text("param_groups"), CheckpointsBytes.Text("model"), "C\u0004xxxx",
             CheckpointsBytes.PersistentId("FloatStorage", "0", 6), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [2], [3]), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [1 << 20], [0]),
         }.Select(Encoding.Latin1.GetBytes), "PK\x03\x04"u8.ToArray(), "PK\x01\x02"u8.ToArray(), "PK\x05\x06"u8.ToArray(), "PK\x06\x06"u8.ToArray(), "PK\x06\x07"u8.ToArray(),
     ];

@@ -119,7 +119,7 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
                 // The order matters: if q, k and v are one tensor, its gradient is first written here, for dV. If only q and k are one, the
-                // caller has cleared the gradient and asks to add, since dK has all rows and dQ those of this block.
+                // caller has cleared the gradient and asks to add. For dK has all rows, and dQ those of this block.
                 if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
                         keys, s.ValueWidth, queries, p.Transposed, dy,

@@ -120,7 +120,7 @@ internal unsafe struct FavorBackward : IKernel
             FavorFeatures.FirstSums(s, sums.Pointer);
             Matrix state = new(sums.Pointer, columns);
 
-            // Forwards once more, for the sums of each query.
+            // Forwards again, for the sums of each query.
             for (nint first = 0; first < (s.Causal ? s.Queries : Math.Max(s.Queries, 1)); first += block)
             {
                 nint rows = Math.Min(block, s.Queries - first);

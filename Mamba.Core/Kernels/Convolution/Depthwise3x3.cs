@@ -176,8 +176,8 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
         V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);
 
-        // Column x is the left column of output x + padding, the middle column of the previous output, and the right column of the one
-        // before.
+        // Column x is the left column of output x + padding. It is the middle column of the output before, and the right column of the one
+        // before that.
         dy += padding * step;
         V left = padding > 0 ? Load<V>(dy - step, lanes) : default, middle = padding > 1 ? Load<V>(dy - 2 * step, lanes) : default;
         for (nint x = 0; x < width; x++)

@@ -66,10 +66,10 @@ internal static unsafe class DepthwiseConv
             WeightGradient(WithRepeatedInputs(s), repeated.Pointer, dy, dw, add);
             return;
         }
-        const int WantedItems = 16;
+        const int TargetItems = 16;
         nint taps = s.KernelHeight * s.KernelWidth, rows = (nint)s.Batch * s.OutHeight;
         nint blocks = Launch.CeilDiv(s.Cout, DepthwiseSums.Block);
-        nint perPart = Launch.CeilDiv(rows, Launch.CeilDiv(WantedItems, blocks)), parts = Launch.CeilDiv(rows, perPart);
+        nint perPart = Launch.CeilDiv(rows, Launch.CeilDiv(TargetItems, blocks)), parts = Launch.CeilDiv(rows, perPart);
         int size = checked((int)(taps * s.Cout));
         using Scratch sums = new(parts * size), zeroRow = ZeroRow(s);
         DepthwiseSums all = new() { Shape = s, X = x, Dy = dy, Sums = sums.Pointer, Parts = parts, RowsPerPart = perPart };

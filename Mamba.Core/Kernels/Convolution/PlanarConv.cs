@@ -14,7 +14,7 @@ internal static unsafe class PlanarConv
     private const int MaxOutputs = 2;
     private const int DeepestSum = 288;
     private const int BandPixels = 4096;
-    private const int WantedItems = 8;
+    private const int TargetItems = 8;
     private const int WidestStep = 64;
 
     /// <summary>Vectors of pixels that a step computes at once: as many chains of multiply-adds.</summary>
@@ -72,7 +72,7 @@ internal static unsafe class PlanarConv
     }
 
     private static int BandRows(in ConvShape s) =>
-        (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.CeilDiv((nint)s.Batch * s.OutHeight, WantedItems)));
+        (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.CeilDiv((nint)s.Batch * s.OutHeight, TargetItems)));
 }
 
 /// <summary>

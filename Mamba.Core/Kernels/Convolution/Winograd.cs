@@ -33,7 +33,7 @@ internal static unsafe class Winograd
     // Tiles that go through the products together. They share one read of all weights, which come from behind the second-level cache where
     // channels are many.
     private const nint MaxTiles = 48;
-    private const int WantedItems = 8;
+    private const int TargetItems = 8;
     private const int MaxColumns = 128;
 
     /// <summary>Whether this is the way to go, by shape alone.</summary>
@@ -51,7 +51,7 @@ internal static unsafe class Winograd
         nint perBand = Launch.BalancedSize(down, Math.Max(1, MaxTiles / across)), bands = Launch.CeilDiv(down, perBand);
         nint items = s.Batch * bands;
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint shares = items >= WantedItems ? 1 : Launch.CeilDiv(WantedItems, items);
+        nint shares = items >= TargetItems ? 1 : Launch.CeilDiv(TargetItems, items);
         nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MaxColumns), shares));
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);

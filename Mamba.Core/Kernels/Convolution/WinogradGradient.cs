@@ -17,7 +17,7 @@ internal static unsafe class WinogradGradient
 
     // Transformed tiles of both sides, for one part of the sum: 8 MiB, which the third-level cache holds between writing and reading.
     private const nint PartFloats = 1 << 21;
-    private const int WantedItems = 8;
+    private const int TargetItems = 8;
 
     // Products go with Cin Cout, transforms with Cin + Cout: half the harmonic mean of the two has to be so large.
     private const int FewestChannels = 20;
@@ -83,8 +83,8 @@ internal static unsafe class WinogradGradient
             RowsPerItem = Block,
             PanelsPerItem = Math.Min(2, panels),
         };
-        if (sum.Items < WantedItems) sum.PanelsPerItem = 1;
-        while (sum.Items < WantedItems && sum.RowsPerItem > MicroKernel.MaxRows) sum.RowsPerItem /= 2;
+        if (sum.Items < TargetItems) sum.PanelsPerItem = 1;
+        while (sum.Items < TargetItems && sum.RowsPerItem > MicroKernel.MaxRows) sum.RowsPerItem /= 2;
         for (nint first = 0; first < rows; first += perPart)
         {
             nint count = Math.Min(perPart, rows - first);

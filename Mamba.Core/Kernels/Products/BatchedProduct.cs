@@ -5,7 +5,7 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// Where the matrices of a batch lie: the leading dimensions of a product, with the floats from one index to the next in A, B and C. A
+/// Where the matrices of a batch are: the leading dimensions of a product, with the floats from one index to the next in A, B and C. A
 /// stride of 0 repeats a matrix. Dimensions in which C repeats come last: their products are added up.
 /// </summary>
 internal struct BatchWalk

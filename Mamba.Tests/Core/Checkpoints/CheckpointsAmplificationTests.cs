@@ -26,7 +26,8 @@ internal sealed class CheckpointsAmplificationTests
                 "ctorch._utils\n_rebuild_tensor_v2\n(h\u0001K\0h\0h\0\u0089NtR", "20000 dimensions");
             yield return Case("parts of a persistent id",
                 $"({Text("storage")}ctorch\nFloatStorage\n{Text("0")}{Text("cpu")}{Integer(1)}N{many}tq\0", "h\0Q", "no tuple of up to 6");
-            yield return Case("a code of NumPy", $"cnumpy\ndtype\n({text}tRq\0", "cnumpy.core.multiarray\nscalar\n(h\0C\u0001xtR", "no tensors");
+            yield return Case("a code of NumPy", $"cnumpy\ndtype\n({text}tRq\0",
+                "cnumpy.core.multiarray\nscalar\n(h\0C\u0001xtR", "no tensors");
             yield return Case("names of a class", $"{text}q\0", $"h\0{Text("a")}\u0093", "more than 256 bytes");
             yield return Case("a key of a storage", $"({Text("storage")}ctorch\nFloatStorage\n{text}{Text("cpu")}{Integer(1)}tq\0", "h\0Q",
                 "key has 100000 characters");
@@ -52,7 +53,8 @@ internal sealed class CheckpointsAmplificationTests
 
     [Test]
     public void Objects_that_are_called_do_not_grow() =>
-        Refused(Zip($"}}({Text("a")}cfunctools\npartial\n)R{string.Concat(Enumerable.Repeat(")R\u0094", 100_000))}u"), "no tensors among 'a'");
+        Refused(Zip($"}}({Text("a")}cfunctools\npartial\n)R{string.Concat(Enumerable.Repeat(")R\u0094", 100_000))}u"),
+            "no tensors among 'a'");
 
     [Test]
     public void A_subclass_of_a_tensor_in_itself_is_refused_without_recursion()

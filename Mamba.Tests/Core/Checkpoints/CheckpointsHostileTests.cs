@@ -136,7 +136,8 @@ internal sealed class CheckpointsHostileTests
         new TestCaseData(Archive([("a/data.pkl", Pickle(Pairs(Dictionary, ("w", One)))), ("a/data/0", new byte[5])]), "its zip entry has 5")
             .SetArgDisplayNames("a storage of another size"),
         new TestCaseData(Archive([("a/data.pkl", [])]), "1 bytes expected, 0 are left").SetArgDisplayNames("an empty pickle"),
-        new TestCaseData(Archive([("a/data.pkl", [0x80, 1, (byte)'.'])]), "expected a pickle of protocol").SetArgDisplayNames("an old protocol"),
+        new TestCaseData(Archive([("a/data.pkl", [0x80, 1, (byte)'.'])]), "expected a pickle of protocol")
+            .SetArgDisplayNames("an old protocol"),
     ];
 
     public static IEnumerable<TestCaseData> Streams =>

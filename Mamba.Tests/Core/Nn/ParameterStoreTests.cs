@@ -107,8 +107,9 @@ internal sealed class ParameterStoreTests
     public void A_second_name_of_nothing_or_of_another_place_is_refused()
     {
         ParameterStore store = Model(out Scope root);
-        Assert.That(() => root.Alias("copy", root / "tail"), Throws.ArgumentException.With.Message.Contains("'tail' holds no parameters"));
-        Assert.That(() => root.Alias("head", root / "stem"), Throws.ArgumentException.With.Message.Contains("'head' holds parameters"));
+        Assert.That(() => root.Alias("copy", root / "tail"), Throws.ArgumentException.With.Message.Contains("'tail' has no parameters"));
+        Assert.That(() => root.Alias("head", root / "stem"),
+            Throws.ArgumentException.With.Message.Contains("'head' has parameters of its own"));
         Assert.That(() => root.Alias("stem", root / "stem" / 0), Throws.ArgumentException);
         Assert.That(store.All.Count(), Is.EqualTo(7));
     }
