@@ -23,10 +23,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, rate, random), static (context, dy) =>
             {
                 (Tensor x, double rate, RandomStream random) = context;
-                GradSlot dx = x.OpenGrad();
-                Launch.Run(
-                    new Kernels.Elementwise.Dropout { Random = random, X = dy.Pointer, Y = dx.Pointer, Rate = rate, Add = dx.Accumulate },
-                    dy.Count, Launch.ElementGrain);
+                Kernels.Elementwise.Dropout kernel = new() { Random = random, X = dy.Pointer, Y = x.OpenGrad().Target, Rate = rate };
+                Launch.Run(kernel, dy.Count, Launch.ElementGrain);
             });
         return y;
     }

@@ -88,7 +88,7 @@ public static unsafe partial class Ops
         if (!x.NeedsGrad) return false;
         if (mayTake && x.Count == result.Count && x.TryTakeGrad(dy)) return true;
         GradSlot dx = x.OpenGrad();
-        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Pointer, dx.Accumulate);
+        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Target);
         else if (factor == 1f && x.Count > 0)
         {
             int columns = x.Shape.Rank == 0 ? 1 : x.Shape[-1];
@@ -103,7 +103,7 @@ public static unsafe partial class Ops
     private static void Contribute(Tensor x, Shape result, Tensor dy, Tensor other)
     {
         GradSlot dx = x.OpenGrad();
-        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, other.Pointer, other.Shape, 1f, dx.Pointer, dx.Accumulate);
+        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, other.Pointer, other.Shape, 1f, dx.Target);
         else if (!dx.Accumulate) BroadcastForward<Product>.Run(result, result, other.Shape, dy.Pointer, other.Pointer, dx.Pointer);
         else
         {

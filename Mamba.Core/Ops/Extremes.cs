@@ -31,10 +31,8 @@ public static unsafe partial class Ops
         if (Tape.Needs(r.Source))
             Tape.Push(y, r, static (r, dy) =>
             {
-                GradSlot dx = r.Source.OpenGrad();
-                Launch.Run(
-                    new ProductGradient { Shape = r.Sizes, X = r.Source.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate },
-                    dy.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, r.Sizes.Count)));
+                ProductGradient kernel = new() { Shape = r.Sizes, X = r.Source.Pointer, Dy = dy.Pointer, Dx = r.Source.OpenGrad().Target };
+                Launch.Run(kernel, dy.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, r.Sizes.Count)));
             }, r.Source);
         return y;
     }
@@ -78,13 +76,10 @@ public static unsafe partial class Ops
     {
         ReduceShape sizes = Along(x.Shape, axis, "CumSum");
         Tensor y = Tensor.Empty(x.Shape);
-        CumulativeSum.Run(sizes, x.Pointer, y.Pointer, reverse, add: false);
+        CumulativeSum.Run(sizes, x.Pointer, y.Pointer, reverse);
         if (Tape.Needs(x))
             Tape.Push(y, (x, sizes, reverse), static (context, dy) =>
-            {
-                GradSlot dx = context.x.OpenGrad();
-                CumulativeSum.Run(context.sizes, dy.Pointer, dx.Pointer, !context.reverse, dx.Accumulate);
-            });
+                CumulativeSum.Run(context.sizes, dy.Pointer, context.x.OpenGrad().Target, !context.reverse));
         return y;
     }
 

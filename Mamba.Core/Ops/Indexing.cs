@@ -72,7 +72,7 @@ public static unsafe partial class Ops
         ReduceShape sizes = Along(x.Shape, dimension, "Gather");
         int count = index.Shape[dimension];
         Tensor y = Tensor.Empty(index.Shape);
-        LineIndexing.Gather(sizes, count, x.Pointer, index.Pointer, y.Pointer, add: false);
+        LineIndexing.Gather(sizes, count, x.Pointer, index.Pointer, y.Pointer);
         if (Tape.Needs(x))
             Tape.Push(y, (x, index, sizes, count), static (context, dy) =>
             {
@@ -111,11 +111,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, index, source, sizes, count), static (context, dy) =>
             {
                 (Tensor x, Tensor index, Tensor source, ReduceShape sizes, int count) = context;
-                if (source.NeedsGrad)
-                {
-                    GradSlot d = source.OpenGrad();
-                    LineIndexing.Gather(sizes, count, dy.Pointer, index.Pointer, d.Pointer, d.Accumulate);
-                }
+                if (source.NeedsGrad) LineIndexing.Gather(sizes, count, dy.Pointer, index.Pointer, source.OpenGrad().Target);
                 PassOn(x, dy.Shape, dy, 1f, mayTake: true);
             }, index);
         _ = Tape.Needs(index); // keeps it reachable until here
@@ -145,8 +141,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, places, sizes, ignored), static (context, dy) =>
             {
                 (Tensor x, Tensor places, ReduceShape sizes, int ignored) = context;
-                GradSlot dx = x.OpenGrad();
-                AddSelectedRows.Run(sizes, dy.Pointer, (int*)places.Pointer, places.Count, ignored, dx.Pointer, dx.Accumulate);
+                AddSelectedRows.Run(sizes, dy.Pointer, (int*)places.Pointer, places.Count, ignored, x.OpenGrad().Target);
             }, places);
         _ = Tape.Needs(places); // keeps them reachable until here
         return y;

@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
@@ -85,7 +86,7 @@ public static unsafe partial class Ops
     private static Tensor Choose(Tensor condition, Tensor a, Tensor b, Shape shape)
     {
         Tensor y = Tensor.Empty(shape);
-        BroadcastTernary<Choice>.Run(default, shape, condition, a, b, y.Pointer, add: false);
+        BroadcastTernary<Choice>.Run(default, shape, condition, a, b, y.Pointer);
         if (Tape.Needs(a, b))
             Tape.Push(y, (condition, a, b, shape), static (context, dy) =>
             {
@@ -103,15 +104,15 @@ public static unsafe partial class Ops
     private static void Contribute<TFunction>(Tensor x, TFunction function, Shape result, Operand a, Operand b, Operand c)
         where TFunction : unmanaged, ITernary
     {
-        GradSlot dx = x.OpenGrad();
+        GradientTarget dx = x.OpenGrad().Target;
         if (x.Count == result.Count)
         {
-            BroadcastTernary<TFunction>.Run(function, result, a, b, c, dx.Pointer, dx.Accumulate);
+            BroadcastTernary<TFunction>.Run(function, result, a, b, c, dx);
             return;
         }
         using Scratch terms = new(result.Count);
-        BroadcastTernary<TFunction>.Run(function, result, a, b, c, terms.Pointer, add: false);
-        BroadcastGradient.Run(result, x.Shape, terms.Pointer, null, new Shape(), 1f, dx.Pointer, dx.Accumulate);
+        BroadcastTernary<TFunction>.Run(function, result, a, b, c, terms.Pointer);
+        BroadcastGradient.Run(result, x.Shape, terms.Pointer, null, new Shape(), 1f, dx);
     }
 
     private static Tensor Halves<TBinary>(string name, Tensor x, int axis) where TBinary : unmanaged, IDifferentiableBinary
@@ -126,9 +127,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, half), static (context, dy) =>
             {
                 (Tensor x, nint half) = context;
-                GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new HalvesBackward<TBinary> { X = x.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Half = half, Add = dx.Accumulate },
+                    new HalvesBackward<TBinary> { X = x.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target, Half = half },
                     dy.Count, Launch.ElementGrain);
             }, x);
         return y;

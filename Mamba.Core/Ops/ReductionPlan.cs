@@ -33,8 +33,7 @@ public static unsafe partial class Ops
         /// <summary>Adds f(a, b, c), where what is a number a row is broadcast, to the gradient of the source.</summary>
         public void Spread<TFunction>(TFunction function, Operand a, Operand b, Operand c) where TFunction : unmanaged, ITernary
         {
-            GradSlot dx = Source.OpenGrad();
-            BroadcastTernary<TFunction>.Run(function, Rows, a, b, c, dx.Pointer, dx.Accumulate);
+            BroadcastTernary<TFunction>.Run(function, Rows, a, b, c, Source.OpenGrad().Target);
         }
     }
 

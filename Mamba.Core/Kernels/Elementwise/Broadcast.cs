@@ -190,11 +190,11 @@ internal unsafe struct BroadcastGradient : IKernel
     private float _factor;
     private nint _perPart, _partSize;
 
-    public static void Run(Shape result, Shape shape, float* dy, float* other, Shape otherShape, float factor, float* target, bool add)
+    public static void Run(Shape result, Shape shape, float* dy, float* other, Shape otherShape, float factor, GradientTarget target)
     {
         if (result.Count == 0)
         {
-            if (!add) new Span<float>(target, shape.Count).Clear();
+            target.Prepare(target.Pointer, shape.Count);
             return;
         }
         BroadcastWalk walk = new(result, shape, otherShape);
@@ -216,7 +216,7 @@ internal unsafe struct BroadcastGradient : IKernel
         {
             float sum = 0f;
             for (nint p = 0; p < copies; p++) sum += sums.Pointer[p * count + i];
-            target[i] = add ? target[i] + sum : sum;
+            target.StoreOne(sum, target.Pointer + i);
         }
     }
 

@@ -11,22 +11,20 @@ namespace Mamba.Core.Kernels.Elementwise;
 internal unsafe struct Dropout : IKernel
 {
     public RandomStream Random;
-    public float* X, Y;
+    public float* X;
+    public GradientTarget Y;
     public double Rate;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         RandomStream random = Random;
         random.Skip(begin);
-        float* x = X, y = Y;
+        GradientTarget y = Y;
+        float* x = X;
         double rate = Rate;
         float scale = (float)(1 / (1 - rate));
         for (nint i = begin; i < end; i++)
-        {
-            float kept = random.NextDouble() >= rate ? x[i] * scale : 0f;
-            y[i] = Add ? y[i] + kept : kept;
-        }
+            y.StoreOne(random.NextDouble() >= rate ? x[i] * scale : 0f, y.Pointer + i);
     }
 }
