@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// The activations that an operator can be told to apply to its result. ReLU and its leaky form are fused where the operator can; the others run as
-/// <see cref="Ops.Apply"/> does. Functions with parameters are operators of their own.
+/// The activations that an operator can be told to apply to its result. ReLU and its leaky form are fused where the operator can; the
+/// others run as <see cref="Ops.Apply"/> does. Functions with parameters are operators of their own.
 /// </summary>
 public enum Activation
 {
@@ -59,8 +59,9 @@ public enum Activation
 }
 
 /// <summary>
-/// The operators. Each checks its arguments, allocates its result, runs its kernels and, where a <see cref="Tape"/> is open and a gradient flows
-/// into an input, records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and layout.
+/// The operators. Each checks its arguments, allocates its result and runs its kernels. Where a <see cref="Tape"/> is open and a gradient
+/// flows into an input, it records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and
+/// layout.
 /// </summary>
 public static unsafe partial class Ops
 {

@@ -5,7 +5,9 @@ namespace Mamba.Core;
 // Comparisons give masks of 0 and 1 for Where and MaskedFill; nothing is recorded.
 public static unsafe partial class Ops
 {
-    /// <summary>1 where a &gt; b, 0 elsewhere, with NumPy's broadcasting; a comparison with NaN does not hold. No gradient flows through it.</summary>
+    /// <summary>
+    /// 1 where a &gt; b, 0 elsewhere, with NumPy's broadcasting; a comparison with NaN does not hold. No gradient flows through it.
+    /// </summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A shape that broadcasts with a's.</param>
     /// <returns>The broadcast shape.</returns>

@@ -42,7 +42,9 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Tensors joined along a dimension: for each index of the outer dimensions a row, in which those of the parts follow each other.</summary>
+    /// <summary>
+    /// Tensors joined along a dimension. Each index of the outer dimensions has a row, in which those of the parts follow each other.
+    /// </summary>
     private readonly record struct JoinStep(TensorList Parts, int Dimension, nint Outer, nint Inner, nint Row)
     {
         public void Forward(Tensor y)
@@ -110,7 +112,9 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.</summary>
+    /// <summary>
+    /// Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.
+    /// </summary>
     /// <param name="x">(..., sum of the extents).</param>
     /// <param name="extents">The last extents of the parts; they may be 0.</param>
     /// <returns>(..., extent) for each.</returns>

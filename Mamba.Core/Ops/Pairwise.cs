@@ -52,7 +52,8 @@ public static unsafe partial class Ops
     public static Tensor Where(Tensor condition, Tensor a, Tensor b)
     {
         Shape shape = default;
-        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape values) && BroadcastWalk.TryShape(condition.Shape, values, out shape);
+        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape values)
+            && BroadcastWalk.TryShape(condition.Shape, values, out shape);
         Check.That(fits, "Where", $"condition {condition.Shape}, {a.Shape} and {b.Shape} do not broadcast");
         return Choose(condition, a, b, shape);
     }

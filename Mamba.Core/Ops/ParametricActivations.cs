@@ -88,7 +88,9 @@ public static unsafe partial class Ops
         return Map(x, new HardTangent(min, max));
     }
 
-    /// <summary>min(max(x, min), max); the derivative at the bounds is 1, and everything is max where max is below min, as in PyTorch.</summary>
+    /// <summary>
+    /// min(max(x, min), max) (torch.clamp). The derivative at the bounds is 1, and everything is max where max is below min.
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="min">The lower bound; none if null.</param>
     /// <param name="max">The upper bound; none if null.</param>

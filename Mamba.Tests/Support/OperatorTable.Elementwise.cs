@@ -44,7 +44,8 @@ internal static partial class OperatorTable
         .. new (string Name, Func<Tensor, Tensor, Tensor> Call)[]
         {
             // The divisor is at least 1, so that the difference of both gradients is not lost in rounding.
-            ("Divide", (a, b) => Ops.Divide(a, Ops.Add(Ops.Square(b), Tensor.Full(1f)))), ("Maximum", Ops.Maximum), ("Minimum", Ops.Minimum),
+            ("Divide", (a, b) => Ops.Divide(a, Ops.Add(Ops.Square(b), Tensor.Full(1f)))),
+            ("Maximum", Ops.Maximum), ("Minimum", Ops.Minimum),
         }.SelectMany(f => InShapes(f.Name, f.Call, [])),
         .. new (string Name, Func<Tensor, Tensor, Tensor> Call)[]
         {
@@ -71,7 +72,10 @@ internal static partial class OperatorTable
     [
         .. new (string Name, Func<Tensor, int, float, Tensor> Call)[] { ("Softmax", Ops.Softmax), ("LogSoftmax", Ops.LogSoftmax) }
             .SelectMany(f => new[] { 0, 1, -1 }.Select(axis =>
-                new OperatorCase(f.Name, "B L C", "B=3 L=40 C=17", i => [f.Call(i[0], axis, 0.5f)]) { Note = $"dimension {axis}, T = 0.5" })),
+                new OperatorCase(f.Name, "B L C", "B=3 L=40 C=17", i => [f.Call(i[0], axis, 0.5f)])
+                {
+                    Note = $"dimension {axis}, T = 0.5",
+                })),
     ];
 
     private static OperatorCase OfOne(string name, string note, Func<Tensor, Tensor> call) =>

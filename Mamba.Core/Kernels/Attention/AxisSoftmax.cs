@@ -6,7 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>
-/// Softmax, or its logarithm, along the middle of three dimensions, a lane a column; of rows it is <see cref="SoftmaxForward"/>. Items are blocks of columns.
+/// Softmax, or its logarithm, along the middle of three dimensions; a lane is a column. <see cref="SoftmaxForward"/> does rows. Items are
+/// blocks of columns.
 /// </summary>
 internal unsafe struct AxisSoftmaxForward : IKernel
 {
@@ -22,7 +23,8 @@ internal unsafe struct AxisSoftmaxForward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint item = begin; item < end; item++)
         {
-            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns), start = item / blocks * rows * inner;
+            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
+            nint start = item / blocks * rows * inner;
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
@@ -62,7 +64,8 @@ internal unsafe struct AxisSoftmaxBackward : IKernel
         V scale = Broadcast<V>(Scale);
         for (nint item = begin; item < end; item++)
         {
-            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns), start = item / blocks * rows * inner;
+            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
+            nint start = item / blocks * rows * inner;
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);

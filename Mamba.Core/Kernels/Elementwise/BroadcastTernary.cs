@@ -20,8 +20,8 @@ internal readonly unsafe ref struct Operand(float* pointer, Shape shape)
 }
 
 /// <summary>
-/// y (+)= f(a, b, c) under broadcasting: what a gradient is that depends on both operands and on dy, and what chooses between two operands. Items are rows,
-/// or elements where there is one row only.
+/// y (+)= f(a, b, c) under broadcasting: a gradient that depends on both operands and on dy, or a choice between two operands. Items are
+/// rows, or elements where there is one row only.
 /// </summary>
 internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : unmanaged, ITernary
 {
@@ -54,7 +54,8 @@ internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : u
         nint inner = _walk.Inner;
         if (last == 0)
         {
-            Row<V>(_a + begin * _walk.StrideA[0], _b + begin * _walk.StrideB[0], _c + begin * _walk.StrideC[0], _y.Pointer + begin, end - begin);
+            float* a0 = _a + begin * _walk.StrideA[0], b0 = _b + begin * _walk.StrideB[0], c0 = _c + begin * _walk.StrideC[0];
+            Row<V>(a0, b0, c0, _y.Pointer + begin, end - begin);
             return;
         }
         for (nint row = begin; row < end; row++)

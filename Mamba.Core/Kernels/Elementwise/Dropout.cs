@@ -5,8 +5,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Elementwise;
 
 /// <summary>
-/// y (+)= x scale where the element's random number is at least the rate, 0 elsewhere. The numbers are the stream's own, one an element, so the same mask
-/// comes again in the backward pass without being kept.
+/// y (+)= x scale where the element's random number is at least the rate, 0 elsewhere. Element i takes the i-th number of the stream.
+/// So the backward pass has the same mask, and none is kept.
 /// </summary>
 internal unsafe struct Dropout : IKernel
 {

@@ -161,7 +161,8 @@ internal readonly struct IsNotEqual : IComparison
 }
 
 /// <summary>
-/// The two halves of a dimension combined: y[row, i] = f(x[row, i], x[row, half + i]), where a row is a block of two halves. Items are elements of y.
+/// The two halves of a dimension combined: y[row, i] = f(x[row, i], x[row, half + i]). A row is a block of two halves. Items are elements
+/// of y.
 /// </summary>
 internal unsafe struct HalvesForward<TBinary> : IKernel where TBinary : unmanaged, IBinary
 {

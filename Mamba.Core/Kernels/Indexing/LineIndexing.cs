@@ -5,9 +5,9 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Indexing;
 
 /// <summary>
-/// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i], or its transpose, target[o, index[o, j, i], i] +=
-/// source[o, j, i]. Items are blocks of columns: no two of them share a target, and within one the sum runs in the order of j, so that duplicates give the
-/// same bits at any number of threads.
+/// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i].
+/// The transpose is target[o, index[o, j, i], i] += source[o, j, i]. Items are blocks of columns, so no two of them share a target. Within one the sum runs in the order of j:
+/// duplicates give the same bits at any number of threads.
 /// </summary>
 internal unsafe struct LineIndexing : IKernel
 {

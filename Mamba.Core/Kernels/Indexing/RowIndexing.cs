@@ -6,7 +6,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Indexing;
 
-/// <summary>Rows by a list of places, the same for every index of the outer dimensions: y[o, j, :] = x[o, places[j], :]. Items are rows of y.</summary>
+/// <summary>
+/// Rows by a list of places, the same for every index of the outer dimensions: y[o, j, :] = x[o, places[j], :]. Items are rows of y.
+/// </summary>
 internal unsafe struct SelectRows : IKernel
 {
     public ReduceShape Shape;
@@ -35,8 +37,8 @@ internal unsafe struct SelectRows : IKernel
 }
 
 /// <summary>
-/// The transpose: dx[o, r, :] (+)= the sum over places j of r of dy[o, j, :], in their order. The places are sorted by row first (a counting sort), so that
-/// each row of dx is one work item and duplicates give the same bits at any number of threads.
+/// The transpose: dx[o, r, :] (+)= the sum over places j of r of dy[o, j, :], in their order. A counting sort brings the places into the
+/// order of rows. So each row of dx is one work item, and duplicates give the same bits at any number of threads.
 /// </summary>
 internal unsafe struct AddSelectedRows : IKernel
 {

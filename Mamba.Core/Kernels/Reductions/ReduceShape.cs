@@ -3,8 +3,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Reductions;
 
 /// <summary>
-/// A reduction over the middle of (Outer, Count, Inner). Where Inner is 1 the lanes walk along a row; elsewhere they are columns. The work is cut by these
-/// sizes alone: rows into segments, columns into blocks.
+/// A reduction over the middle of (Outer, Count, Inner). Where Inner is 1 the lanes walk along a row; elsewhere they are columns. The work
+/// is cut by these sizes alone: rows into segments, columns into blocks.
 /// </summary>
 internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
 {

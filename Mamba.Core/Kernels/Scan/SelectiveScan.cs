@@ -120,7 +120,8 @@ internal static unsafe class SelectiveScan
             for (nint block = 0; block < blocks; block++)
             {
                 nint channel = s.ChannelOf(block, out nint lanes) + item * s.Channels;
-                Transpose.Run(packed + item * itemStep + block * size, vector, s.States, lanes, states.Pointer + channel * s.States, states.Accumulate);
+                float* from = packed + item * itemStep + block * size, to = states.Pointer + channel * s.States;
+                Transpose.Run(from, vector, s.States, lanes, to, states.Accumulate);
             }
     }
 
