@@ -1,4 +1,4 @@
-using Mamba.Core.Nn;
+using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core;
@@ -19,13 +19,13 @@ public static unsafe partial class Ops
         if (!(rate is >= 0 and < 1))
             throw new ArgumentOutOfRangeException(nameof(rate), rate, "Dropout: expected a rate of at least 0 and below 1.");
         Tensor y = Tensor.Empty(x.Shape);
-        Kernels.Elementwise.Dropout mask = new() { Random = random, X = x.Pointer, Y = y.Pointer, Rate = rate };
+        DropoutMask mask = new() { Random = random, X = x.Pointer, Y = y.Pointer, Rate = rate };
         Launch.Run(mask, x.Count, Launch.ElementGrain);
         if (Tape.Needs(x))
             Tape.Push(y, (x, rate, random), static (context, dy) =>
             {
                 (Tensor x, double rate, RandomStream random) = context;
-                Kernels.Elementwise.Dropout kernel = new() { Random = random, X = dy.Pointer, Y = x.OpenGrad().Target, Rate = rate };
+                DropoutMask kernel = new() { Random = random, X = dy.Pointer, Y = x.OpenGrad().Target, Rate = rate };
                 Launch.Run(kernel, dy.Count, Launch.ElementGrain);
             });
         return y;

@@ -99,7 +99,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (r, y), static (context, dy) =>
             {
                 (ReductionPlan r, Tensor y) = context;
-                ExtremeGradient.Run(r.Sizes, r.Source, y, dy, r.Source.OpenGrad());
+                ExtremeGradient.Run(r.Sizes, r.Source.Pointer, y.Pointer, dy.Pointer, r.Source.OpenGrad().Target);
             }, r.Source, y);
         return y;
     }

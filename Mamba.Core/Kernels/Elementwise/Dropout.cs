@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Mamba.Core.Nn;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Elementwise;
@@ -8,7 +7,7 @@ namespace Mamba.Core.Kernels.Elementwise;
 /// y (+)= x scale where the element's random number is at least the rate, 0 elsewhere. Element i takes the i-th number of the stream.
 /// So the backward pass has the same mask, and none is kept.
 /// </summary>
-internal unsafe struct Dropout : IKernel
+internal unsafe struct DropoutMask : IKernel
 {
     public RandomStream Random;
     public float* X;

@@ -59,11 +59,11 @@ internal unsafe struct ExtremeGradient : IKernel
     public float* X, Y, Dy;
     public GradientTarget Dx;
 
-    public static void Run(ReduceShape shape, Tensor x, Tensor y, Tensor dy, GradSlot dx)
+    public static void Run(ReduceShape shape, float* x, float* y, float* dy, GradientTarget dx)
     {
         nint grain = Math.Max(1, Launch.ElementGrain / Math.Max(1, shape.Count * Math.Min(shape.Inner, ReduceShape.Columns)));
         Launch.Run(
-            new ExtremeGradient { Shape = shape, X = x.Pointer, Y = y.Pointer, Dy = dy.Pointer, Dx = dx.Target },
+            new ExtremeGradient { Shape = shape, X = x, Y = y, Dy = dy, Dx = dx },
             shape.Outer * shape.ColumnBlocks, grain, shape.Inner == 1 ? Isa.For(shape.Count) : Isa.For(shape.Inner));
     }
 
