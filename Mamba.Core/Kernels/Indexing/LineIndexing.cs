@@ -6,8 +6,9 @@ namespace Mamba.Core.Kernels.Indexing;
 
 /// <summary>
 /// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i].
-/// The transpose is target[o, index[o, j, i], i] += source[o, j, i]. Items are blocks of columns, so no two of them share a target. Within one the sum runs in the order of j:
-/// duplicates give the same bits at any number of threads.
+/// The transpose is target[o, index[o, j, i], i] += source[o, j, i].
+/// Items are blocks of columns, so no two of them share a target. Within one the sum runs in the order of j: duplicates give the same bits
+/// at any number of threads.
 /// </summary>
 internal unsafe struct LineIndexing : IKernel
 {
