@@ -65,40 +65,40 @@ public enum Activation
 /// </summary>
 public static unsafe partial class Ops
 {
-    /// <summary>e^x, elementwise.</summary>
+    /// <summary>e^x, elementwise (torch.exp).</summary>
     /// <param name="x">Any shape.</param>
     /// <returns>The shape of x.</returns>
     public static Tensor Exp(Tensor x) => Activate<Exponential>(x);
 
-    /// <summary>x Phi(x) with the exact normal distribution function, elementwise.</summary>
+    /// <summary>x Phi(x) with the exact normal distribution function, elementwise (torch.nn.functional.gelu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Gelu(Tensor x) => Activate<Gelu>(x);
 
-    /// <summary>The tanh approximation of <see cref="Gelu"/>, elementwise.</summary>
+    /// <summary>The tanh approximation of <see cref="Gelu"/>, elementwise (torch.nn.functional.gelu with approximate="tanh").</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor GeluTanh(Tensor x) => Activate<GeluTanh>(x);
 
-    /// <summary>x for x &gt; 0, 0.01 x elsewhere.</summary>
+    /// <summary>x for x &gt; 0, 0.01 x elsewhere (torch.nn.functional.leaky_relu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor LeakyRelu(Tensor x) => Activate<LeakyRelu>(x);
 
-    /// <summary>max(x, 0), elementwise.</summary>
+    /// <summary>max(x, 0), elementwise (torch.nn.functional.relu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Relu(Tensor x) => Activate<Relu>(x);
 
-    /// <summary>1 / (1 + e^-x), elementwise.</summary>
+    /// <summary>1 / (1 + e^-x), elementwise (torch.sigmoid).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Sigmoid(Tensor x) => Activate<Logistic>(x);
 
-    /// <summary>x / (1 + e^-x), elementwise.</summary>
+    /// <summary>x / (1 + e^-x), elementwise (torch.nn.functional.silu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Silu(Tensor x) => Activate<Silu>(x);
 
-    /// <summary>log(1 + e^x), elementwise.</summary>
+    /// <summary>log(1 + e^x), elementwise (torch.nn.functional.softplus).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Softplus(Tensor x) => Activate<SoftplusActivation>(x);
 
-    /// <summary>Hyperbolic tangent, elementwise.</summary>
+    /// <summary>Hyperbolic tangent, elementwise (torch.tanh).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Tanh(Tensor x) => Activate<HyperbolicTangent>(x);
 

@@ -32,7 +32,7 @@ public static unsafe partial class Ops
         return Concat(views, dimension);
     }
 
-    /// <summary>Exchanges two dimensions.</summary>
+    /// <summary>Exchanges two dimensions (torch.transpose).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis1">One; -1 is the last.</param>
     /// <param name="axis2">The other.</param>

@@ -6,7 +6,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>a + b with NumPy's broadcasting.</summary>
+    /// <summary>a + b with NumPy's broadcasting (torch.add).</summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A shape whose extents, counted from the last, equal a's or are 1, or the other way round.</param>
     /// <returns>The broadcast shape.</returns>
@@ -24,7 +24,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>a - b with NumPy's broadcasting.</summary>
+    /// <summary>a - b with NumPy's broadcasting (torch.sub).</summary>
     /// <inheritdoc cref="Add"/>
     public static Tensor Subtract(Tensor a, Tensor b)
     {
@@ -39,7 +39,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>a b with NumPy's broadcasting.</summary>
+    /// <summary>a b with NumPy's broadcasting (torch.mul).</summary>
     /// <inheritdoc cref="Add"/>
     public static Tensor Multiply(Tensor a, Tensor b)
     {

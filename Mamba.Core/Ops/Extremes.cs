@@ -8,7 +8,7 @@ namespace Mamba.Core;
 // Largest, smallest, their places, and order; products and running sums.
 public static unsafe partial class Ops
 {
-    /// <summary>The largest number over dimensions; NaN if any is. The gradient goes to the first of equals.</summary>
+    /// <summary>The largest number over dimensions; NaN if any is (torch.max). The gradient goes to the first of equals.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
@@ -17,12 +17,12 @@ public static unsafe partial class Ops
     public static Tensor Max(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         Extreme<LargestFirst>("Max", x, axes, keepDim);
 
-    /// <summary>The smallest number over dimensions; NaN if any is. The gradient goes to the first of equals.</summary>
+    /// <summary>The smallest number over dimensions; NaN if any is (torch.min). The gradient goes to the first of equals.</summary>
     /// <inheritdoc cref="Max"/>
     public static Tensor Min(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         Extreme<SmallestFirst>("Min", x, axes, keepDim);
 
-    /// <summary>The product over dimensions; gradients are right where factors are 0, too.</summary>
+    /// <summary>The product over dimensions; gradients are right where factors are 0, too (torch.prod).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; 1 where there is nothing to multiply.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
@@ -39,7 +39,9 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Where the largest number along a dimension stands, as a float: the first of equals; NaN counts as the largest.</summary>
+    /// <summary>
+    /// Where the largest number along a dimension stands, as a float: the first of equals; NaN counts as the largest (torch.argmax).
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of extent 1 to 2^24; -1 is the last.</param>
     /// <param name="keepDim">Whether it stays with extent 1.</param>
@@ -47,7 +49,9 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">There is no such dimension, or its extent is out of range.</exception>
     public static Tensor ArgMax(Tensor x, int axis = -1, bool keepDim = false) => Place<LargestFirst>("ArgMax", x, axis, keepDim);
 
-    /// <summary>Where the smallest number along a dimension stands, as a float: the first of equals; NaN counts as the smallest.</summary>
+    /// <summary>
+    /// Where the smallest number along a dimension stands, as a float: the first of equals; NaN counts as the smallest (torch.argmin).
+    /// </summary>
     /// <inheritdoc cref="ArgMax"/>
     public static Tensor ArgMin(Tensor x, int axis = -1, bool keepDim = false) => Place<SmallestFirst>("ArgMin", x, axis, keepDim);
 
@@ -64,7 +68,7 @@ public static unsafe partial class Ops
     public static (Tensor Values, Tensor Indices) TopK(Tensor x, int k, int axis = -1, bool largest = true) =>
         InOrder("TopK", x, axis, k, largest);
 
-    /// <summary>The numbers along a dimension in order; equals stay in theirs, NaN counts as the largest.</summary>
+    /// <summary>The numbers along a dimension in order; equals stay in theirs, NaN counts as the largest (torch.sort, stable).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
     /// <param name="descending">Whether the largest come first.</param>
@@ -73,7 +77,7 @@ public static unsafe partial class Ops
     public static (Tensor Values, Tensor Indices) Sort(Tensor x, int axis = -1, bool descending = false) =>
         InOrder("Sort", x, axis, null, descending);
 
-    /// <summary>The running sum along a dimension.</summary>
+    /// <summary>The running sum along a dimension (torch.cumsum).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="reverse">Whether it runs from the end.</param>

@@ -5,7 +5,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Joins tensors along a dimension.</summary>
+    /// <summary>Joins tensors along a dimension (torch.cat).</summary>
     /// <param name="parts">At least one; equal but for the extent of that dimension.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The joined tensor.</returns>
@@ -154,7 +154,7 @@ public static unsafe partial class Ops
         return parts;
     }
 
-    /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x.</summary>
+    /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x (torch.permute).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="order">A permutation of 0 to Rank - 1; negative ones count from the end.</param>
     /// <returns>The reordered tensor, copied.</returns>
@@ -185,7 +185,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Reverses a dimension.</summary>
+    /// <summary>Reverses a dimension (torch.flip).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The shape of x.</returns>

@@ -8,19 +8,23 @@ namespace Mamba.Core;
 // Functions of two operands under broadcasting, beside the sums and products of Elementwise.cs.
 public static unsafe partial class Ops
 {
-    /// <summary>a / b with NumPy's broadcasting.</summary>
+    /// <summary>a / b with NumPy's broadcasting (torch.div).</summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Divide(Tensor a, Tensor b) => Pairwise<Quotient>("Divide", a, b);
 
-    /// <summary>The larger of a and b with NumPy's broadcasting; NaN if either is. Equals share the gradient by halves.</summary>
+    /// <summary>
+    /// The larger of a and b with NumPy's broadcasting; NaN if either is (torch.maximum). Equals share the gradient by halves.
+    /// </summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Maximum(Tensor a, Tensor b) => Pairwise<Larger>("Maximum", a, b);
 
-    /// <summary>The smaller of a and b with NumPy's broadcasting; NaN if either is. Equals share the gradient by halves.</summary>
+    /// <summary>
+    /// The smaller of a and b with NumPy's broadcasting; NaN if either is (torch.minimum). Equals share the gradient by halves.
+    /// </summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Minimum(Tensor a, Tensor b) => Pairwise<Smaller>("Minimum", a, b);
 
-    /// <summary>x for x &gt; 0, weight x elsewhere (He et al. 2015).</summary>
+    /// <summary>x for x &gt; 0, weight x elsewhere (He et al (torch.nn.functional.prelu). 2015).</summary>
     /// <param name="x">(..., C).</param>
     /// <param name="weight">(C), or (1) for all channels.</param>
     /// <returns>The shape of x.</returns>
@@ -32,7 +36,7 @@ public static unsafe partial class Ops
         return Pairwise<LearnedSlope>("PRelu", x, weight);
     }
 
-    /// <summary>a sigmoid(b), where a and b are the two halves of a dimension (Dauphin et al. 2017).</summary>
+    /// <summary>a sigmoid(b), where a and b are the two halves of a dimension (Dauphin et al (torch.nn.functional.glu). 2017).</summary>
     /// <param name="x">Any shape whose dimension has an even extent.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The shape of x with half that extent.</returns>
@@ -43,7 +47,7 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Glu"/>
     public static Tensor SwiGlu(Tensor x, int axis = -1) => Halves<Gated<Silu>>("SwiGlu", x, axis);
 
-    /// <summary>a where the condition is not 0, b elsewhere, with NumPy's broadcasting of all three.</summary>
+    /// <summary>a where the condition is not 0, b elsewhere, with NumPy's broadcasting of all three (torch.where).</summary>
     /// <param name="condition">Numbers, usually 0 and 1; it takes no gradient.</param>
     /// <param name="a">Values where it holds.</param>
     /// <param name="b">Values elsewhere.</param>
@@ -58,7 +62,7 @@ public static unsafe partial class Ops
         return Choose(condition, a, b, shape);
     }
 
-    /// <summary>x where the mask is 0, a constant elsewhere.</summary>
+    /// <summary>x where the mask is 0, a constant elsewhere (torch.masked_fill).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="mask">A shape that broadcasts to x's; it takes no gradient.</param>
     /// <param name="value">The constant.</param>

@@ -9,7 +9,7 @@ namespace Mamba.Core;
 // follows from the shape alone.
 public static unsafe partial class Ops
 {
-    /// <summary>The sum over dimensions.</summary>
+    /// <summary>The sum over dimensions (torch.sum).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
@@ -18,14 +18,14 @@ public static unsafe partial class Ops
     public static Tensor Sum(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         SumOrMean("Sum", x, axes, keepDim, mean: false);
 
-    /// <summary>The mean over dimensions.</summary>
+    /// <summary>The mean over dimensions (torch.mean).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; NaN where there is nothing to average.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
     public static Tensor Mean(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         SumOrMean("Mean", x, axes, keepDim, mean: true);
 
-    /// <summary>The variance over dimensions.</summary>
+    /// <summary>The variance over dimensions (torch.var).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
@@ -35,12 +35,12 @@ public static unsafe partial class Ops
     public static Tensor Var(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false, bool unbiased = true) =>
         Deviation("Var", x, axes, keepDim, unbiased, root: false);
 
-    /// <summary>The standard deviation over dimensions; where it is 0, so is the gradient.</summary>
+    /// <summary>The standard deviation over dimensions; where it is 0, so is the gradient (torch.std).</summary>
     /// <inheritdoc cref="Var"/>
     public static Tensor Std(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false, bool unbiased = true) =>
         Deviation("Std", x, axes, keepDim, unbiased, root: true);
 
-    /// <summary>log(sum(e^x)) over dimensions, less the largest number first, so that nothing overflows.</summary>
+    /// <summary>log(sum(e^x)) over dimensions, less the largest number first, so that nothing overflows (torch.logsumexp).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; -infinity where there is nothing to sum.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
@@ -60,7 +60,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>The p-norm over dimensions, (sum |x|^p)^(1/p); where it is 0, so is the gradient.</summary>
+    /// <summary>The p-norm over dimensions, (sum |x|^p)^(1/p); where it is 0, so is the gradient (torch.linalg.vector_norm).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="p">Above 0; 1 and 2 are fast, infinity is the largest magnitude.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
@@ -86,7 +86,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>x over the larger of its Euclidean norm along a dimension and eps.</summary>
+    /// <summary>x over the larger of its Euclidean norm along a dimension and eps (torch.nn.functional.normalize).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="eps">The least divisor.</param>

@@ -8,7 +8,7 @@ public static unsafe partial class Ops
 {
     private const nint SoftmaxElementsPerChunk = 16384;
 
-    /// <summary>e^(x / temperature) over its sum along a dimension.</summary>
+    /// <summary>e^(x / temperature) over its sum along a dimension (torch.nn.functional.softmax).</summary>
     /// <param name="x">Any shape but a scalar's.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="temperature">Above 0, finite; a high one evens the result out.</param>
@@ -18,7 +18,7 @@ public static unsafe partial class Ops
     public static Tensor Softmax(Tensor x, int axis = -1, float temperature = 1f) =>
         SoftmaxOf("Softmax", x, axis, temperature, logarithm: false);
 
-    /// <summary>The logarithm of <see cref="Softmax"/>.</summary>
+    /// <summary>The logarithm of <see cref="Softmax"/> (torch.nn.functional.log_softmax).</summary>
     /// <inheritdoc cref="Softmax" path="/param"/>
     /// <returns>The shape of x.</returns>
     /// <inheritdoc cref="Softmax" path="/exception"/>

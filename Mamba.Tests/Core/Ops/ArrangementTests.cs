@@ -94,6 +94,7 @@ internal sealed class ArrangementTests(VectorWidth width)
         OperatorCheck.Refuses("Roll", () => Ops.Roll(x, 1, 2));
         OperatorCheck.Refuses("RepeatInterleave", () => Ops.RepeatInterleave(x, 2, 2));
         OperatorCheck.Refuses("RepeatInterleave", () => Ops.RepeatInterleave(x, int.MaxValue, 1));
+        Assert.That(Ops.RepeatInterleave(Tensor.Zeros(0, 3), int.MaxValue, 0).Shape, Is.EqualTo(new Shape(0, 3))); // without so many steps
         OperatorCheck.Refuses("Permute", () => Ops.Permute(x, -1, 1));
         Assert.That(() => Ops.Roll(x, [1], [0, 1]), Throws.ArgumentException);
         Assert.That(() => Ops.RepeatInterleave(x, -1, 0), Throws.TypeOf<ArgumentOutOfRangeException>());

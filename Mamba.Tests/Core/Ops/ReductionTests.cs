@@ -41,6 +41,23 @@ internal sealed class ReductionTests(VectorWidth width)
         [new[] { 5, 7 }, new int[0]],
     ];
 
+    [TestCase(new[] { 0, 65536, 49152 }, new[] { 1, 2 }, 0)]
+    [TestCase(new[] { 65536, 0, 49152 }, new[] { 0, 2 }, 1)]
+    public void Extents_beside_one_of_zero_may_have_a_product_above_an_int(int[] shape, int[] axes, int kept)
+    {
+        Tensor x = Tensor.Zeros(shape);
+        x.RequiresGrad = true;
+        Func<Tensor, Tensor>[] reductions = [t => Ops.Sum(t, axes), t => Ops.Var(t, axes), t => Ops.Prod(t, axes)];
+        foreach (Func<Tensor, Tensor> op in reductions)
+        {
+            using Tape tape = new();
+            Tensor y = op(x);
+            Assert.That(y.Shape, Is.EqualTo(new Shape(shape[kept])));
+            tape.Backward(y, Tensor.Zeros(y.Shape.ToArray()));
+            Assert.That(x.Grad!.Value.Shape, Is.EqualTo(x.Shape));
+        }
+    }
+
     [Test]
     public void Dimensions_are_reduced(
         [ValueSource(nameof(Cases))] Case reduction, [ValueSource(nameof(Axes))] object[] sizes, [Values] bool keepDim)
