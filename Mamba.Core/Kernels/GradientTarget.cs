@@ -17,6 +17,14 @@ internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
     /// <summary>Memory that is overwritten.</summary>
     public static implicit operator GradientTarget(float* pointer) => new(pointer, accumulate: false);
 
+    /// <summary>The part of this that begins at an offset.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public GradientTarget At(nint offset) => new(Pointer + offset, Accumulate);
+
+    /// <summary>Contributes a number at an address inside of this.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreOne(float value, float* at) => *at = Accumulate ? *at + value : value;
+
     /// <summary>Contributes a vector at an address inside of this.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<V>(V v, float* at) where V : unmanaged => Vec.Store(Accumulate ? v + Vec.Load<V>(at) : v, at);

@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// The activations that an operator can be told to apply to its result. ReLU and its leaky form are fused where the operator can; the others run as
-/// <see cref="Ops.Apply"/> does. Functions with parameters are operators of their own.
+/// The activations that an operator can be told to apply to its result. ReLU and its leaky form are fused where the operator can; the
+/// others run as <see cref="Ops.Apply"/> does. Functions with parameters are operators of their own.
 /// </summary>
 public enum Activation
 {
@@ -59,45 +59,46 @@ public enum Activation
 }
 
 /// <summary>
-/// The operators. Each checks its arguments, allocates its result, runs its kernels and, where a <see cref="Tape"/> is open and a gradient flows
-/// into an input, records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and layout.
+/// The operators. Each checks its arguments, allocates its result and runs its kernels. Where a <see cref="Tape"/> is open and a gradient
+/// flows into an input, it records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and
+/// layout.
 /// </summary>
 public static unsafe partial class Ops
 {
-    /// <summary>e^x, elementwise.</summary>
+    /// <summary>e^x, elementwise (torch.exp).</summary>
     /// <param name="x">Any shape.</param>
     /// <returns>The shape of x.</returns>
     public static Tensor Exp(Tensor x) => Activate<Exponential>(x);
 
-    /// <summary>x Phi(x) with the exact normal distribution function, elementwise.</summary>
+    /// <summary>x Phi(x) with the exact normal distribution function, elementwise (torch.nn.functional.gelu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Gelu(Tensor x) => Activate<Gelu>(x);
 
-    /// <summary>The tanh approximation of <see cref="Gelu"/>, elementwise.</summary>
+    /// <summary>The tanh approximation of <see cref="Gelu"/>, elementwise (torch.nn.functional.gelu with approximate="tanh").</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor GeluTanh(Tensor x) => Activate<GeluTanh>(x);
 
-    /// <summary>x for x &gt; 0, 0.01 x elsewhere.</summary>
+    /// <summary>x for x &gt; 0, 0.01 x elsewhere (torch.nn.functional.leaky_relu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor LeakyRelu(Tensor x) => Activate<LeakyRelu>(x);
 
-    /// <summary>max(x, 0), elementwise.</summary>
+    /// <summary>max(x, 0), elementwise (torch.nn.functional.relu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Relu(Tensor x) => Activate<Relu>(x);
 
-    /// <summary>1 / (1 + e^-x), elementwise.</summary>
+    /// <summary>1 / (1 + e^-x), elementwise (torch.sigmoid).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Sigmoid(Tensor x) => Activate<Logistic>(x);
 
-    /// <summary>x / (1 + e^-x), elementwise.</summary>
+    /// <summary>x / (1 + e^-x), elementwise (torch.nn.functional.silu).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Silu(Tensor x) => Activate<Silu>(x);
 
-    /// <summary>log(1 + e^x), elementwise.</summary>
+    /// <summary>log(1 + e^x), elementwise (torch.nn.functional.softplus).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Softplus(Tensor x) => Activate<SoftplusActivation>(x);
 
-    /// <summary>Hyperbolic tangent, elementwise.</summary>
+    /// <summary>Hyperbolic tangent, elementwise (torch.tanh).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Tanh(Tensor x) => Activate<HyperbolicTangent>(x);
 

@@ -5,7 +5,7 @@ namespace Mamba.Core;
 // Rearrangements beside those of Layout.cs.
 public static unsafe partial class Ops
 {
-    /// <summary>Joins tensors of one shape along a new dimension.</summary>
+    /// <summary>Joins tensors of one shape along a new dimension (torch.stack).</summary>
     /// <param name="parts">At least one; equal shapes of at most five dimensions.</param>
     /// <param name="axis">The place of the new dimension; -1 puts it last.</param>
     /// <returns>The shape of a part with the number of parts in between.</returns>
@@ -32,7 +32,7 @@ public static unsafe partial class Ops
         return Concat(views, dimension);
     }
 
-    /// <summary>Exchanges two dimensions.</summary>
+    /// <summary>Exchanges two dimensions (torch.transpose).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis1">One; -1 is the last.</param>
     /// <param name="axis2">The other.</param>
@@ -47,7 +47,7 @@ public static unsafe partial class Ops
         return Permute(x, order);
     }
 
-    /// <summary>Moves the elements of a dimension on; those that leave at its end come in at its start.</summary>
+    /// <summary>Moves the elements of a dimension on; those that leave at its end come in at its start (torch.roll).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="shift">How far; a negative one moves them back.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
@@ -78,12 +78,13 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentException">The numbers of shifts and of dimensions differ.</exception>
     public static Tensor Roll(Tensor x, ReadOnlySpan<int> shifts, ReadOnlySpan<int> axes)
     {
-        if (shifts.Length != axes.Length) throw new ArgumentException($"Roll: {shifts.Length} shifts for {axes.Length} dimensions.", nameof(shifts));
+        if (shifts.Length != axes.Length)
+            throw new ArgumentException($"Roll: {shifts.Length} shifts for {axes.Length} dimensions.", nameof(shifts));
         for (int i = 0; i < axes.Length; i++) x = Roll(x, shifts[i], axes[i]);
         return x;
     }
 
-    /// <summary>Repeats each element of a dimension where it stands.</summary>
+    /// <summary>Repeats each element of a dimension where it stands (torch.repeat_interleave).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="repeats">How often; at least 0.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
@@ -99,6 +100,7 @@ public static unsafe partial class Ops
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint rows = outer * x.Shape[dimension];
         Tensor y = Tensor.Empty(x.Shape.With(dimension, (int)extent));
+        if (x.Count == 0) return Independent(y, x); // however often nothing is repeated
         for (nint r = 0; r < repeats; r++) StridedCopy.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
         if (Tape.Needs(x))
             Tape.Push(y, (x, repeats, inner, rows), static (context, dy) =>

@@ -87,7 +87,6 @@ public static unsafe partial class Ops
             Tape.Push(y, (student, teacher, logSums, temperature, reduction), static (context, dy) =>
             {
                 (Tensor student, Tensor teacher, Tensor logSums, float temperature, Reduction reduction) = context;
-                GradSlot dx = student.OpenGrad();
                 int rows = logSums.Shape[0], classes = student.Shape[-1];
                 Launch.Run(
                     new DistillationGradient
@@ -96,12 +95,11 @@ public static unsafe partial class Ops
                         Teacher = teacher.Pointer,
                         LogSums = logSums.Pointer,
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = student.OpenGrad().Target,
                         Columns = classes,
                         Temperature = temperature,
                         Factor = reduction == Reduction.Mean ? 1f / rows : 1f,
                         OneEach = reduction == Reduction.None,
-                        Add = dx.Accumulate,
                     },
                     rows, ClassRows.Grain, Isa.For(classes));
             }, student, teacher, logSums);
@@ -175,19 +173,17 @@ public static unsafe partial class Ops
             Tape.Push(result, (p, labels, factors, perImage), static (context, dy) =>
             {
                 (Tensor p, Tensor labels, Tensor factors, int perImage) = context;
-                GradSlot dp = p.OpenGrad();
                 int classes = p.Shape[-1];
                 Launch.Run(
                     new ClassRegionGradient
                     {
                         Target = labels.Pointer,
-                        Dp = dp.Pointer,
+                        Dp = p.OpenGrad().Target,
                         Dy = dy.Pointer,
                         Constant = factors.Pointer,
                         Slope = factors.Pointer + factors.Count / 2,
                         PerImage = perImage,
                         Columns = classes,
-                        Add = dp.Accumulate,
                     },
                     labels.Count, ClassRows.Grain, Isa.For(classes));
             }, labels, factors);

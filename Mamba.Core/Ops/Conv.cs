@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Convolution;
 using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Kernels.Products;
@@ -63,7 +64,7 @@ public static unsafe partial class Ops
         float* b = bias.Pointer;
         if (s.Batch == 0) { } // nothing to compute
         else if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
-        else if (planar) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer, add: false);
+        else if (planar) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu), exact: Tape.Needs(x, weight, bias));
         if (relu && (depthwise || planar)) Launch.Run(new ActivationForward<Relu> { X = y.Pointer, Y = y.Pointer }, y.Count,
             Launch.ElementGrain);
@@ -96,14 +97,14 @@ public static unsafe partial class Ops
             }
             if (Open(X) is { } dx)
             {
-                if (Shape.IsDepthwise) DepthwiseConv.InputGradient(Shape, dy.Pointer, Weight.Pointer, dx.Pointer, dx.Accumulate);
-                else InputGradient(Shape, dy.Pointer, Weight, dx.Pointer, dx.Accumulate);
+                if (Shape.IsDepthwise) DepthwiseConv.InputGradient(Shape, dy.Pointer, Weight.Pointer, dx.Target);
+                else InputGradient(Shape, dy.Pointer, Weight, dx.Target);
             }
             if (Open(Weight) is { } dw)
             {
-                if (Shape.IsDepthwise) DepthwiseConv.WeightGradient(Shape, X.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
-                else if (PlanarConv.Suits(Shape)) PlanarConv.WeightGradient(Shape, X.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
-                else Conv.WeightGradient(Shape, X.Pointer, dy.Pointer, dw.Pointer, dw.Accumulate);
+                if (Shape.IsDepthwise) DepthwiseConv.WeightGradient(Shape, X.Pointer, dy.Pointer, dw.Target);
+                else if (PlanarConv.Suits(Shape)) PlanarConv.WeightGradient(Shape, X.Pointer, dy.Pointer, dw.Target);
+                else Conv.WeightGradient(Shape, X.Pointer, dy.Pointer, dw.Target);
             }
             BiasGradient(Bias, dy, Shape.Cout);
         }
@@ -127,11 +128,11 @@ public static unsafe partial class Ops
         Conv.Forward(s, x, packed.Pointer, y, epilogue);
     }
 
-    private static void InputGradient(in ConvShape s, float* dy, Tensor weight, float* dx, bool add)
+    private static void InputGradient(in ConvShape s, float* dy, Tensor weight, GradientTarget dx)
     {
         if (s.StrideX != 1 || s.StrideY != 1)
         {
-            SpreadColumns(s, dy, weight, null, dx, add);
+            SpreadColumns(s, dy, weight, null, dx.Pointer, dx.Accumulate);
             return;
         }
         ConvShape gradient = s.InputGradient;
@@ -139,10 +140,10 @@ public static unsafe partial class Ops
         {
             using Scratch turned = new((nint)gradient.Cout * gradient.Depth);
             PlanarConv.Flip(gradient, weight.Pointer, turned.Pointer);
-            PlanarConv.Forward(gradient, dy, turned.Pointer, null, dx, add);
+            PlanarConv.Forward(gradient, dy, turned.Pointer, null, dx);
             return;
         }
-        Correlate(gradient, dy, weight, flipped: true, dx, new Epilogue(add: add));
+        Correlate(gradient, dy, weight, flipped: true, dx.Pointer, new Epilogue(add: dx.Accumulate));
     }
 
     /// <summary>
@@ -172,7 +173,7 @@ public static unsafe partial class Ops
     private static void BiasGradient(Tensor? bias, Tensor dy, int channels)
     {
         if (Open(bias) is not { } db) return;
-        ColumnSums.Run(dy.Pointer, dy.Count / channels, channels, channels, db.Pointer, db.Accumulate);
+        ColumnSums.Run(dy.Pointer, dy.Count / channels, channels, channels, db.Target);
     }
 
     /// <summary>The gradient of a tensor that nothing depends on, such as a weight that met no image.</summary>

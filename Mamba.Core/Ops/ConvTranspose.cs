@@ -92,7 +92,7 @@ public static unsafe partial class Ops
             SpreadColumns(s, x.Pointer, weight, bias.Pointer, y.Pointer, add: false);
             return;
         }
-        DepthwiseConv.InputGradient(s, x.Pointer, weight.Pointer, y.Pointer, add: false);
+        DepthwiseConv.InputGradient(s, x.Pointer, weight.Pointer, y.Pointer);
         if (bias is { } b) BroadcastForward<Sum2>.Run(y.Shape, y.Shape, b.Shape, y.Pointer, b.Pointer, y.Pointer);
     }
 
@@ -121,8 +121,8 @@ public static unsafe partial class Ops
             }
             if (Open(Weight) is { } dw)
             {
-                if (Shape.IsDepthwise) DepthwiseConv.WeightGradient(Shape, dy.Pointer, X.Pointer, dw.Pointer, dw.Accumulate);
-                else Conv.WeightGradient(Shape, dy.Pointer, X.Pointer, dw.Pointer, dw.Accumulate);
+                if (Shape.IsDepthwise) DepthwiseConv.WeightGradient(Shape, dy.Pointer, X.Pointer, dw.Target);
+                else Conv.WeightGradient(Shape, dy.Pointer, X.Pointer, dw.Target);
             }
             BiasGradient(Bias, dy, Shape.Cin);
         }

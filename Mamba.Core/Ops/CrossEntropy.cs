@@ -191,7 +191,6 @@ public static unsafe partial class Ops
             Tape.Push(y, (logits, labels, logSums, terms, divisor), static (context, dy) =>
             {
                 (Tensor logits, Tensor labels, Tensor? logSums, ClassLossTerms terms, float divisor) = context;
-                GradSlot dx = logits.OpenGrad();
                 float weightSum = logits.Shape[-1];
                 if (terms.Weight is { } weight) weightSum = System.Numerics.Tensors.TensorPrimitives.Sum(weight.Span);
                 Launch.Run(
@@ -199,11 +198,10 @@ public static unsafe partial class Ops
                     {
                         Rows = Rows(logits, labels, logSums, terms),
                         Dy = dy.Pointer,
-                        Dx = dx.Pointer,
+                        Dx = logits.OpenGrad().Target,
                         Factor = 1f / divisor,
                         WeightSum = weightSum,
                         OneEach = terms.Reduction == Reduction.None,
-                        Add = dx.Accumulate,
                     },
                     labels.Count, ClassRows.Grain, Isa.For(logits.Shape[-1]));
             }, logits, labels, logSums, terms.Weight);

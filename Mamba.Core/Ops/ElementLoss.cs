@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Losses;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
@@ -121,20 +122,19 @@ public static unsafe partial class Ops
             {
                 (Tensor x, Tensor target, TLoss loss, Reduction reduction, bool both) = context;
                 float factor = reduction == Reduction.Mean ? 1f / x.Count : 1f;
-                if (x.NeedsGrad) Differentiate(x.OpenGrad(), factor);
-                if (both) Differentiate(target.OpenGrad(), -factor); // these losses depend on the difference alone
+                if (x.NeedsGrad) Differentiate(x.OpenGrad().Target, factor);
+                if (both) Differentiate(target.OpenGrad().Target, -factor); // these losses depend on the difference alone
 
-                void Differentiate(GradSlot slot, float factor) => Launch.Run(
+                void Differentiate(GradientTarget gradient, float factor) => Launch.Run(
                     new ElementLossGradient<TLoss>
                     {
                         X = x.Pointer,
                         Target = target.Pointer,
                         Dy = dy.Pointer,
-                        Dx = slot.Pointer,
+                        Dx = gradient,
                         Loss = loss,
                         Factor = factor,
                         OneEach = reduction == Reduction.None,
-                        Add = slot.Accumulate,
                     },
                     x.Count, Launch.ElementGrain);
             }, x, target);

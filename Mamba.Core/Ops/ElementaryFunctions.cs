@@ -5,51 +5,53 @@ namespace Mamba.Core;
 // Functions of one variable without parameters; each keeps what its derivative reads. At the edges of float32 they have IEEE 754's values.
 public static unsafe partial class Ops
 {
-    /// <summary>|x|, elementwise; the derivative at 0 is 0.</summary>
+    /// <summary>|x|, elementwise; the derivative at 0 is 0 (torch.abs).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Abs(Tensor x) => Activate<AbsoluteValue>(x);
 
-    /// <summary>x squared, elementwise.</summary>
+    /// <summary>x squared, elementwise (torch.square).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Square(Tensor x) => Activate<Squared>(x);
 
-    /// <summary>The square root, elementwise; NaN below 0.</summary>
+    /// <summary>The square root, elementwise; NaN below 0 (torch.sqrt).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Sqrt(Tensor x) => Activate<SquareRoot>(x);
 
-    /// <summary>1 / sqrt(x), elementwise.</summary>
+    /// <summary>1 / sqrt(x), elementwise (torch.rsqrt).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Rsqrt(Tensor x) => Activate<InverseSquareRoot>(x);
 
-    /// <summary>1 / x, elementwise.</summary>
+    /// <summary>1 / x, elementwise (torch.reciprocal).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Reciprocal(Tensor x) => Activate<Inverse>(x);
 
-    /// <summary>The sine of x in radians, elementwise.</summary>
+    /// <summary>The sine of x in radians, elementwise (torch.sin).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Sin(Tensor x) => Activate<Sine>(x);
 
-    /// <summary>The cosine of x in radians, elementwise.</summary>
+    /// <summary>The cosine of x in radians, elementwise (torch.cos).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Cos(Tensor x) => Activate<Cosine>(x);
 
-    /// <summary>The error function, elementwise.</summary>
+    /// <summary>The error function, elementwise (torch.erf).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Erf(Tensor x) => Activate<ErrorFunction>(x);
 
-    /// <summary>e^x - 1, elementwise, exact to the last bits near 0.</summary>
+    /// <summary>e^x - 1, elementwise, exact to the last bits near 0 (torch.expm1).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor ExpM1(Tensor x) => Activate<ExponentialLessOne>(x);
 
-    /// <summary>The natural logarithm, elementwise: -infinity at 0, NaN below.</summary>
+    /// <summary>The natural logarithm, elementwise: -infinity at 0, NaN below (torch.log).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Log(Tensor x) => Activate<NaturalLogarithm>(x);
 
-    /// <summary>log(1 + x), elementwise, exact to the last bits near 0.</summary>
+    /// <summary>log(1 + x), elementwise, exact to the last bits near 0 (torch.log1p).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Log1P(Tensor x) => Activate<LogarithmOfOnePlus>(x);
 
-    /// <summary>x^exponent, elementwise. Exponents -1, 2 and 3 are fast; others go through double precision number by number.</summary>
+    /// <summary>
+    /// x^exponent, elementwise (torch.pow). Exponents -1, 2 and 3 are fast; others go through double precision number by number.
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="exponent">A constant.</param>
     /// <returns>The shape of x; 1 everywhere for exponent 0, NaN where x is negative and the exponent no whole number.</returns>

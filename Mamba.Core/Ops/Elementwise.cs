@@ -6,7 +6,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>a + b with NumPy's broadcasting.</summary>
+    /// <summary>a + b with NumPy's broadcasting (torch.add).</summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A shape whose extents, counted from the last, equal a's or are 1, or the other way round.</param>
     /// <returns>The broadcast shape.</returns>
@@ -24,7 +24,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>a - b with NumPy's broadcasting.</summary>
+    /// <summary>a - b with NumPy's broadcasting (torch.sub).</summary>
     /// <inheritdoc cref="Add"/>
     public static Tensor Subtract(Tensor a, Tensor b)
     {
@@ -39,7 +39,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>a b with NumPy's broadcasting.</summary>
+    /// <summary>a b with NumPy's broadcasting (torch.mul).</summary>
     /// <inheritdoc cref="Add"/>
     public static Tensor Multiply(Tensor a, Tensor b)
     {
@@ -76,7 +76,8 @@ public static unsafe partial class Ops
     private static Tensor Combine<TBinary>(string name, Tensor a, Tensor b) where TBinary : unmanaged, IBinary
     {
         bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape shape);
-        Check.That(fits, name, $"shapes {a.Shape} and {b.Shape} do not broadcast; expected extents, counted from the last, that are equal or 1");
+        Check.That(
+            fits, name, $"shapes {a.Shape} and {b.Shape} do not broadcast; expected extents, counted from the last, that are equal or 1");
         Tensor y = Tensor.Empty(shape);
         BroadcastForward<TBinary>.Run(shape, a.Shape, b.Shape, a.Pointer, b.Pointer, y.Pointer);
         return y;
@@ -88,7 +89,7 @@ public static unsafe partial class Ops
         if (!x.NeedsGrad) return false;
         if (mayTake && x.Count == result.Count && x.TryTakeGrad(dy)) return true;
         GradSlot dx = x.OpenGrad();
-        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Pointer, dx.Accumulate);
+        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, null, new Shape(), factor, dx.Target);
         else if (factor == 1f && x.Count > 0)
         {
             int columns = x.Shape.Rank == 0 ? 1 : x.Shape[-1];
@@ -103,7 +104,7 @@ public static unsafe partial class Ops
     private static void Contribute(Tensor x, Shape result, Tensor dy, Tensor other)
     {
         GradSlot dx = x.OpenGrad();
-        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, other.Pointer, other.Shape, 1f, dx.Pointer, dx.Accumulate);
+        if (x.Count != result.Count) BroadcastGradient.Run(result, x.Shape, dy.Pointer, other.Pointer, other.Shape, 1f, dx.Target);
         else if (!dx.Accumulate) BroadcastForward<Product>.Run(result, result, other.Shape, dy.Pointer, other.Pointer, dx.Pointer);
         else
         {

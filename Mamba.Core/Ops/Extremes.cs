@@ -8,19 +8,21 @@ namespace Mamba.Core;
 // Largest, smallest, their places, and order; products and running sums.
 public static unsafe partial class Ops
 {
-    /// <summary>The largest number over dimensions; NaN if any is. The gradient goes to the first of equals.</summary>
+    /// <summary>The largest number over dimensions; NaN if any is (torch.max). The gradient goes to the first of equals.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
     /// <returns>x without those dimensions, or with extent 1 there.</returns>
     /// <exception cref="ShapeException">There is no such dimension, it comes twice, or there is nothing to choose from.</exception>
-    public static Tensor Max(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) => Extreme<LargestFirst>("Max", x, axes, keepDim);
+    public static Tensor Max(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
+        Extreme<LargestFirst>("Max", x, axes, keepDim);
 
-    /// <summary>The smallest number over dimensions; NaN if any is. The gradient goes to the first of equals.</summary>
+    /// <summary>The smallest number over dimensions; NaN if any is (torch.min). The gradient goes to the first of equals.</summary>
     /// <inheritdoc cref="Max"/>
-    public static Tensor Min(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) => Extreme<SmallestFirst>("Min", x, axes, keepDim);
+    public static Tensor Min(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
+        Extreme<SmallestFirst>("Min", x, axes, keepDim);
 
-    /// <summary>The product over dimensions; gradients are right where factors are 0, too.</summary>
+    /// <summary>The product over dimensions; gradients are right where factors are 0, too (torch.prod).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; 1 where there is nothing to multiply.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
@@ -31,15 +33,15 @@ public static unsafe partial class Ops
         if (Tape.Needs(r.Source))
             Tape.Push(y, r, static (r, dy) =>
             {
-                GradSlot dx = r.Source.OpenGrad();
-                Launch.Run(
-                    new ProductGradient { Shape = r.Sizes, X = r.Source.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate },
-                    dy.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, r.Sizes.Count)));
+                ProductGradient kernel = new() { Shape = r.Sizes, X = r.Source.Pointer, Dy = dy.Pointer, Dx = r.Source.OpenGrad().Target };
+                Launch.Run(kernel, dy.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, r.Sizes.Count)));
             }, r.Source);
         return y;
     }
 
-    /// <summary>Where the largest number along a dimension stands, as a float: the first of equals; NaN counts as the largest.</summary>
+    /// <summary>
+    /// Where the largest number along a dimension stands, as a float: the first of equals; NaN counts as the largest (torch.argmax).
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of extent 1 to 2^24; -1 is the last.</param>
     /// <param name="keepDim">Whether it stays with extent 1.</param>
@@ -47,28 +49,35 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">There is no such dimension, or its extent is out of range.</exception>
     public static Tensor ArgMax(Tensor x, int axis = -1, bool keepDim = false) => Place<LargestFirst>("ArgMax", x, axis, keepDim);
 
-    /// <summary>Where the smallest number along a dimension stands, as a float: the first of equals; NaN counts as the smallest.</summary>
+    /// <summary>
+    /// Where the smallest number along a dimension stands, as a float: the first of equals; NaN counts as the smallest (torch.argmin).
+    /// </summary>
     /// <inheritdoc cref="ArgMax"/>
     public static Tensor ArgMin(Tensor x, int axis = -1, bool keepDim = false) => Place<SmallestFirst>("ArgMin", x, axis, keepDim);
 
-    /// <summary>The k largest, or smallest, numbers along a dimension, in order; the first of equals come first, NaN counts as the largest.</summary>
+    /// <summary>
+    /// The k largest, or smallest, numbers along a dimension, in order (torch.topk). The first of equals come first; NaN counts as the
+    /// largest.
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="k">How many; from 0 to the extent.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
     /// <param name="largest">Whether the largest are wanted.</param>
     /// <returns>Values, and where they stood, as whole numbers without gradient: both of x's shape with extent k.</returns>
     /// <exception cref="ShapeException">There is no such dimension, it is too long, or k exceeds it.</exception>
-    public static (Tensor Values, Tensor Indices) TopK(Tensor x, int k, int axis = -1, bool largest = true) => InOrder("TopK", x, axis, k, largest);
+    public static (Tensor Values, Tensor Indices) TopK(Tensor x, int k, int axis = -1, bool largest = true) =>
+        InOrder("TopK", x, axis, k, largest);
 
-    /// <summary>The numbers along a dimension in order; equals stay in theirs, NaN counts as the largest.</summary>
+    /// <summary>The numbers along a dimension in order; equals stay in theirs, NaN counts as the largest (torch.sort, stable).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
     /// <param name="descending">Whether the largest come first.</param>
     /// <returns>Values, and where they stood, as whole numbers without gradient: both of x's shape.</returns>
     /// <exception cref="ShapeException">There is no such dimension, or it is too long.</exception>
-    public static (Tensor Values, Tensor Indices) Sort(Tensor x, int axis = -1, bool descending = false) => InOrder("Sort", x, axis, null, descending);
+    public static (Tensor Values, Tensor Indices) Sort(Tensor x, int axis = -1, bool descending = false) =>
+        InOrder("Sort", x, axis, null, descending);
 
-    /// <summary>The running sum along a dimension.</summary>
+    /// <summary>The running sum along a dimension (torch.cumsum).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="reverse">Whether it runs from the end.</param>
@@ -78,13 +87,10 @@ public static unsafe partial class Ops
     {
         ReduceShape sizes = Along(x.Shape, axis, "CumSum");
         Tensor y = Tensor.Empty(x.Shape);
-        CumulativeSum.Run(sizes, x.Pointer, y.Pointer, reverse, add: false);
+        CumulativeSum.Run(sizes, x.Pointer, y.Pointer, reverse);
         if (Tape.Needs(x))
             Tape.Push(y, (x, sizes, reverse), static (context, dy) =>
-            {
-                GradSlot dx = context.x.OpenGrad();
-                CumulativeSum.Run(context.sizes, dy.Pointer, dx.Pointer, !context.reverse, dx.Accumulate);
-            });
+                CumulativeSum.Run(context.sizes, dy.Pointer, context.x.OpenGrad().Target, !context.reverse));
         return y;
     }
 
@@ -94,9 +100,11 @@ public static unsafe partial class Ops
         Check.That(r.Sizes.Count > 0 || r.Result.Count == 0, name, $"input {x.Shape} has nothing to choose from");
         Tensor y = r.Run(default(Extreme<TOrder>));
         if (Tape.Needs(r.Source))
-            Tape.Push(
-                y, (r, y), static (context, dy) => ExtremeGradient.Run(context.r.Sizes, context.r.Source, context.y, dy, context.r.Source.OpenGrad()),
-                r.Source, y);
+            Tape.Push(y, (r, y), static (context, dy) =>
+            {
+                (ReductionPlan r, Tensor y) = context;
+                ExtremeGradient.Run(r.Sizes, r.Source.Pointer, y.Pointer, dy.Pointer, r.Source.OpenGrad().Target);
+            }, r.Source, y);
         return y;
     }
 
@@ -106,8 +114,8 @@ public static unsafe partial class Ops
         Check.That(sizes.Count is > 0 and <= MaxIndex, name, $"dimension {axis} of {x.Shape}; expected an extent of 1 to {MaxIndex}");
         int dimension = Axis(x.Shape, axis, name);
         Tensor y = Tensor.Empty(keepDim ? x.Shape.With(dimension, 1) : Reduced(x.Shape, dimension));
-        Launch.Run(
-            new ExtremePlace<TOrder> { Shape = sizes, X = x.Pointer, Y = y.Pointer }, y.Count, Math.Max(1, Launch.ElementGrain / sizes.Count));
+        ExtremePlace<TOrder> kernel = new() { Shape = sizes, X = x.Pointer, Y = y.Pointer };
+        Launch.Run(kernel, y.Count, Math.Max(1, Launch.ElementGrain / sizes.Count));
         _ = Tape.Needs(x); // keeps x reachable while the kernel holds nothing but its address
         return y;
     }
@@ -116,7 +124,9 @@ public static unsafe partial class Ops
     {
         ReduceShape sizes = Along(x.Shape, axis, name);
         int k = count ?? (int)sizes.Count;
-        Check.That(sizes.Count <= MaxIndex && k >= 0 && k <= sizes.Count, name, $"{k} of dimension {axis} of {x.Shape}; expected at most its extent, and {MaxIndex}");
+        Check.That(
+            sizes.Count <= MaxIndex && k >= 0 && k <= sizes.Count, name,
+            $"{k} of dimension {axis} of {x.Shape}; expected at most its extent, and {MaxIndex}");
         Shape shape = x.Shape.With(Axis(x.Shape, axis, name), k);
         Tensor values = Tensor.Empty(shape), indices = Tensor.Empty(shape);
         FirstInOrder kernel = new()
@@ -128,7 +138,8 @@ public static unsafe partial class Ops
             K = k,
             LargestFirst = largestFirst,
         };
-        if (k > 0) Launch.Run(kernel, sizes.Outer * sizes.Inner, Math.Max(1, Launch.ElementGrain / (8 * sizes.Count))); // some log(n) times an element
+        // An element takes some log(n) steps.
+        if (k > 0) Launch.Run(kernel, sizes.Outer * sizes.Inner, Math.Max(1, Launch.ElementGrain / (8 * sizes.Count)));
         if (Tape.Needs(x))
             Tape.Push(values, (x, indices, sizes, k), static (context, dy) =>
             {

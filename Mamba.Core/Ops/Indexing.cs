@@ -16,7 +16,9 @@ public static unsafe partial class Ops
     /// <param name="paddingIndex">A row that takes no gradient, counted from the end if negative; none if null.</param>
     /// <returns>The shape of the indices, then C.</returns>
     /// <exception cref="ShapeException">The weight is no matrix, or has more rows than a float counts.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no whole number below Rows, or there is no such row for padding.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// An index is no whole number below Rows, or there is no such row for padding.
+    /// </exception>
     public static Tensor Embedding(Tensor weight, Tensor indices, int? paddingIndex = null)
     {
         Check.Rank(weight, 2, "Embedding", "weight (Rows, C)");
@@ -41,10 +43,11 @@ public static unsafe partial class Ops
     public static Tensor Embedding(Tensor weight, ReadOnlySpan<int> indices, int? paddingIndex = null)
     {
         Check.Rank(weight, 2, "Embedding", "weight (Rows, C)");
-        return Select(weight, 0, Places("Embedding", indices, weight.Shape[0]), weight.Shape.With(0, indices.Length), Padding(weight, paddingIndex));
+        Tensor places = Places("Embedding", indices, weight.Shape[0]);
+        return Select(weight, 0, places, weight.Shape.With(0, indices.Length), Padding(weight, paddingIndex));
     }
 
-    /// <summary>Elements of a dimension by a list of places, which may repeat.</summary>
+    /// <summary>Elements of a dimension by a list of places, which may repeat (torch.index_select).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="indices">Places from 0 to its extent - 1.</param>
@@ -54,10 +57,13 @@ public static unsafe partial class Ops
     public static Tensor IndexSelect(Tensor x, int axis, ReadOnlySpan<int> indices)
     {
         int dimension = Axis(x.Shape, axis, "IndexSelect");
-        return Select(x, dimension, Places("IndexSelect", indices, x.Shape[dimension]), x.Shape.With(dimension, indices.Length), ignored: -1);
+        Tensor places = Places("IndexSelect", indices, x.Shape[dimension]);
+        return Select(x, dimension, places, x.Shape.With(dimension, indices.Length), ignored: -1);
     }
 
-    /// <summary>Along a dimension the element whose place the index names: y[.., j, ..] = x[.., index[.., j, ..], ..].</summary>
+    /// <summary>
+    /// Along a dimension the element whose place the index names (torch.gather): y[.., j, ..] = x[.., index[.., j, ..], ..].
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
     /// <param name="index">Whole numbers; of x's rank and, but for that dimension, at most its extents. It takes no gradient.</param>
@@ -72,7 +78,7 @@ public static unsafe partial class Ops
         ReduceShape sizes = Along(x.Shape, dimension, "Gather");
         int count = index.Shape[dimension];
         Tensor y = Tensor.Empty(index.Shape);
-        LineIndexing.Gather(sizes, count, x.Pointer, index.Pointer, y.Pointer, add: false);
+        LineIndexing.Gather(sizes, count, x.Pointer, index.Pointer, y.Pointer);
         if (Tape.Needs(x))
             Tape.Push(y, (x, index, sizes, count), static (context, dy) =>
             {
@@ -86,7 +92,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// x with numbers added along a dimension: y[.., index[.., j, ..], ..] += source[.., j, ..]. Where places repeat, the sum runs in the order of j.
+    /// x with numbers added along a dimension (torch.scatter_add): y[.., index[.., j, ..], ..] += source[.., j, ..]. Where places repeat,
+    /// the sum runs in the order of j.
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
@@ -111,11 +118,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, index, source, sizes, count), static (context, dy) =>
             {
                 (Tensor x, Tensor index, Tensor source, ReduceShape sizes, int count) = context;
-                if (source.NeedsGrad)
-                {
-                    GradSlot d = source.OpenGrad();
-                    LineIndexing.Gather(sizes, count, dy.Pointer, index.Pointer, d.Pointer, d.Accumulate);
-                }
+                if (source.NeedsGrad) LineIndexing.Gather(sizes, count, dy.Pointer, index.Pointer, source.OpenGrad().Target);
                 PassOn(x, dy.Shape, dy, 1f, mayTake: true);
             }, index);
         _ = Tape.Needs(index); // keeps it reachable until here
@@ -145,8 +148,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, places, sizes, ignored), static (context, dy) =>
             {
                 (Tensor x, Tensor places, ReduceShape sizes, int ignored) = context;
-                GradSlot dx = x.OpenGrad();
-                AddSelectedRows.Run(sizes, dy.Pointer, (int*)places.Pointer, places.Count, ignored, dx.Pointer, dx.Accumulate);
+                AddSelectedRows.Run(sizes, dy.Pointer, (int*)places.Pointer, places.Count, ignored, x.OpenGrad().Target);
             }, places);
         _ = Tape.Needs(places); // keeps them reachable until here
         return y;
@@ -166,7 +168,9 @@ public static unsafe partial class Ops
     {
         if (index is not { } row) return -1;
         int rows = weight.Shape[0], found = row < 0 ? row + rows : row;
-        return (uint)found < (uint)rows ? found : throw new ArgumentOutOfRangeException(nameof(index), row, $"Embedding: no row {row} of {rows} for padding.");
+        return (uint)found < (uint)rows
+            ? found
+            : throw new ArgumentOutOfRangeException(nameof(index), row, $"Embedding: no row {row} of {rows} for padding.");
     }
 
     private static void CheckIndices(string name, Tensor index, int extent)

@@ -5,7 +5,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Joins tensors along a dimension.</summary>
+    /// <summary>Joins tensors along a dimension (torch.cat).</summary>
     /// <param name="parts">At least one; equal but for the extent of that dimension.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The joined tensor.</returns>
@@ -42,7 +42,9 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Tensors joined along a dimension: for each index of the outer dimensions a row, in which those of the parts follow each other.</summary>
+    /// <summary>
+    /// Tensors joined along a dimension. Each index of the outer dimensions has a row, in which those of the parts follow each other.
+    /// </summary>
     private readonly record struct JoinStep(TensorList Parts, int Dimension, nint Outer, nint Inner, nint Row)
     {
         public void Forward(Tensor y)
@@ -110,7 +112,9 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.</summary>
+    /// <summary>
+    /// Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.
+    /// </summary>
     /// <param name="x">(..., sum of the extents).</param>
     /// <param name="extents">The last extents of the parts; they may be 0.</param>
     /// <returns>(..., extent) for each.</returns>
@@ -150,7 +154,7 @@ public static unsafe partial class Ops
         return parts;
     }
 
-    /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x.</summary>
+    /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x (torch.permute).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="order">A permutation of 0 to Rank - 1; negative ones count from the end.</param>
     /// <returns>The reordered tensor, copied.</returns>
@@ -181,7 +185,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Reverses a dimension.</summary>
+    /// <summary>Reverses a dimension (torch.flip).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The shape of x.</returns>

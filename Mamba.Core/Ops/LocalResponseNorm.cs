@@ -38,9 +38,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, norm, rows, grain), static (context, dy) =>
             {
                 (Tensor x, ResponseNorm norm, int rows, nint grain) = context;
-                GradSlot dx = x.OpenGrad();
-                Launch.Run(new ResponseNormBackward { Norm = norm, X = x.Pointer, Dy = dy.Pointer, Dx = dx.Pointer,
-                    Add = dx.Accumulate }, rows, grain);
+                ResponseNormBackward kernel = new() { Norm = norm, X = x.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target };
+                Launch.Run(kernel, rows, grain);
             }, x);
         return y;
     }

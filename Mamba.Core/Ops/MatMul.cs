@@ -47,7 +47,7 @@ public static unsafe partial class Ops
                     GradSlot dw = weight.OpenGrad();
                     Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, new Epilogue(add: dw.Accumulate));
                 }
-                if (Open(bias) is { } db) ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Pointer, db.Accumulate);
+                if (Open(bias) is { } db) ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Target);
                 if (residual is { } d) PassOn(d, d.Shape, dy, 1f, mayTake: true);
             }, x, weight);
         return y;

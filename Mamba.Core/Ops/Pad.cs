@@ -104,8 +104,7 @@ public static unsafe partial class Ops
         GradSlot dx = x.OpenGrad();
         if (x.Count == 0) return;
         Launch.Run(
-            new MapPixelsBackward { Shape = s, Dy = dy.Pointer, Dx = dx.Pointer, Rows = map.Rows, Columns = map.Columns,
-                Add = dx.Accumulate },
+            new MapPixelsBackward { Shape = s, Dy = dy.Pointer, Dx = dx.Target, Rows = map.Rows, Columns = map.Columns },
             (nint)s.Batch * s.Height, PoolGrain(s.Width, s.Channels));
     }
 

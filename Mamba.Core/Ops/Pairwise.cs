@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
@@ -7,19 +8,23 @@ namespace Mamba.Core;
 // Functions of two operands under broadcasting, beside the sums and products of Elementwise.cs.
 public static unsafe partial class Ops
 {
-    /// <summary>a / b with NumPy's broadcasting.</summary>
+    /// <summary>a / b with NumPy's broadcasting (torch.div).</summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Divide(Tensor a, Tensor b) => Pairwise<Quotient>("Divide", a, b);
 
-    /// <summary>The larger of a and b with NumPy's broadcasting; NaN if either is. Equals share the gradient by halves.</summary>
+    /// <summary>
+    /// The larger of a and b with NumPy's broadcasting; NaN if either is (torch.maximum). Equals share the gradient by halves.
+    /// </summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Maximum(Tensor a, Tensor b) => Pairwise<Larger>("Maximum", a, b);
 
-    /// <summary>The smaller of a and b with NumPy's broadcasting; NaN if either is. Equals share the gradient by halves.</summary>
+    /// <summary>
+    /// The smaller of a and b with NumPy's broadcasting; NaN if either is (torch.minimum). Equals share the gradient by halves.
+    /// </summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Minimum(Tensor a, Tensor b) => Pairwise<Smaller>("Minimum", a, b);
 
-    /// <summary>x for x &gt; 0, weight x elsewhere (He et al. 2015).</summary>
+    /// <summary>x for x &gt; 0, weight x elsewhere (He et al (torch.nn.functional.prelu). 2015).</summary>
     /// <param name="x">(..., C).</param>
     /// <param name="weight">(C), or (1) for all channels.</param>
     /// <returns>The shape of x.</returns>
@@ -31,7 +36,7 @@ public static unsafe partial class Ops
         return Pairwise<LearnedSlope>("PRelu", x, weight);
     }
 
-    /// <summary>a sigmoid(b), where a and b are the two halves of a dimension (Dauphin et al. 2017).</summary>
+    /// <summary>a sigmoid(b), where a and b are the two halves of a dimension (Dauphin et al (torch.nn.functional.glu). 2017).</summary>
     /// <param name="x">Any shape whose dimension has an even extent.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The shape of x with half that extent.</returns>
@@ -42,7 +47,7 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Glu"/>
     public static Tensor SwiGlu(Tensor x, int axis = -1) => Halves<Gated<Silu>>("SwiGlu", x, axis);
 
-    /// <summary>a where the condition is not 0, b elsewhere, with NumPy's broadcasting of all three.</summary>
+    /// <summary>a where the condition is not 0, b elsewhere, with NumPy's broadcasting of all three (torch.where).</summary>
     /// <param name="condition">Numbers, usually 0 and 1; it takes no gradient.</param>
     /// <param name="a">Values where it holds.</param>
     /// <param name="b">Values elsewhere.</param>
@@ -51,12 +56,13 @@ public static unsafe partial class Ops
     public static Tensor Where(Tensor condition, Tensor a, Tensor b)
     {
         Shape shape = default;
-        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape values) && BroadcastWalk.TryShape(condition.Shape, values, out shape);
+        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape values)
+            && BroadcastWalk.TryShape(condition.Shape, values, out shape);
         Check.That(fits, "Where", $"condition {condition.Shape}, {a.Shape} and {b.Shape} do not broadcast");
         return Choose(condition, a, b, shape);
     }
 
-    /// <summary>x where the mask is 0, a constant elsewhere.</summary>
+    /// <summary>x where the mask is 0, a constant elsewhere (torch.masked_fill).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="mask">A shape that broadcasts to x's; it takes no gradient.</param>
     /// <param name="value">The constant.</param>
@@ -85,7 +91,7 @@ public static unsafe partial class Ops
     private static Tensor Choose(Tensor condition, Tensor a, Tensor b, Shape shape)
     {
         Tensor y = Tensor.Empty(shape);
-        BroadcastTernary<Choice>.Run(default, shape, Of(condition), Of(a), Of(b), y.Pointer, add: false);
+        BroadcastTernary<Choice>.Run(default, shape, Of(condition), Of(a), Of(b), y.Pointer);
         if (Tape.Needs(a, b))
             Tape.Push(y, (condition, a, b, shape), static (context, dy) =>
             {
@@ -105,15 +111,15 @@ public static unsafe partial class Ops
     private static void Contribute<TFunction>(Tensor x, TFunction function, Shape result, Operand a, Operand b, Operand c)
         where TFunction : unmanaged, ITernary
     {
-        GradSlot dx = x.OpenGrad();
+        GradientTarget dx = x.OpenGrad().Target;
         if (x.Count == result.Count)
         {
-            BroadcastTernary<TFunction>.Run(function, result, a, b, c, dx.Pointer, dx.Accumulate);
+            BroadcastTernary<TFunction>.Run(function, result, a, b, c, dx);
             return;
         }
         using Scratch terms = new(result.Count);
-        BroadcastTernary<TFunction>.Run(function, result, a, b, c, terms.Pointer, add: false);
-        BroadcastGradient.Run(result, x.Shape, terms.Pointer, null, new Shape(), 1f, dx.Pointer, dx.Accumulate);
+        BroadcastTernary<TFunction>.Run(function, result, a, b, c, terms.Pointer);
+        BroadcastGradient.Run(result, x.Shape, terms.Pointer, null, new Shape(), 1f, dx);
     }
 
     private static Tensor Halves<TBinary>(string name, Tensor x, int axis) where TBinary : unmanaged, IDifferentiableBinary
@@ -128,9 +134,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (x, half), static (context, dy) =>
             {
                 (Tensor x, nint half) = context;
-                GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new HalvesBackward<TBinary> { X = x.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Half = half, Add = dx.Accumulate },
+                    new HalvesBackward<TBinary> { X = x.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target, Half = half },
                     dy.Count, Launch.ElementGrain);
             }, x);
         return y;

@@ -9,31 +9,33 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor Relu6(Tensor x) => Activate<Relu6>(x);
 
-    /// <summary>min(max(x + 3, 0), 6) / 6, elementwise.</summary>
+    /// <summary>min(max(x + 3, 0), 6) / 6, elementwise (torch.nn.functional.hardsigmoid).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor HardSigmoid(Tensor x) => Activate<HardLogistic>(x);
 
-    /// <summary>x min(max(x + 3, 0), 6) / 6, elementwise (Howard et al. 2019).</summary>
+    /// <summary>x min(max(x + 3, 0), 6) / 6, elementwise (Howard et al (torch.nn.functional.hardswish). 2019).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor HardSwish(Tensor x) => Activate<HardSwish>(x);
 
-    /// <summary>x tanh(log(1 + e^x)), elementwise (Misra 2019).</summary>
+    /// <summary>x tanh(log(1 + e^x)), elementwise (Misra 2019) (torch.nn.functional.mish).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Mish(Tensor x) => Activate<Mish>(x);
 
-    /// <summary>Scaled ELU, elementwise (Klambauer et al. 2017): zero mean and unit variance are its fixed point.</summary>
+    /// <summary>
+    /// Scaled ELU, elementwise (Klambauer et al (torch.nn.functional.selu). 2017): zero mean and unit variance are its fixed point.
+    /// </summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Selu(Tensor x) => Activate<ScaledElu>(x);
 
-    /// <summary>log(1 / (1 + e^-x)), elementwise.</summary>
+    /// <summary>log(1 / (1 + e^-x)), elementwise (torch.nn.functional.logsigmoid).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor LogSigmoid(Tensor x) => Activate<LogOfSigmoid>(x);
 
-    /// <summary>x / (1 + |x|), elementwise.</summary>
+    /// <summary>x / (1 + |x|), elementwise (torch.nn.functional.softsign).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor SoftSign(Tensor x) => Activate<SoftSign>(x);
 
-    /// <summary>x - tanh(x), elementwise.</summary>
+    /// <summary>x - tanh(x), elementwise (torch.nn.functional.tanhshrink).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor TanhShrink(Tensor x) => Activate<TanhShrinkage>(x);
 
@@ -41,19 +43,19 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor QuickGelu(Tensor x) => Activate<QuickGelu>(x);
 
-    /// <summary>x for x &gt; 0, slope x elsewhere.</summary>
+    /// <summary>x for x &gt; 0, slope x elsewhere (torch.nn.functional.leaky_relu).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="slope">The slope below 0; PyTorch's default is 0.01.</param>
     /// <returns>The shape of x.</returns>
     public static Tensor LeakyRelu(Tensor x, float slope) => Map(x, new SlopedRelu(slope));
 
-    /// <summary>x for x &gt; 0, alpha (e^x - 1) elsewhere (Clevert et al. 2016).</summary>
+    /// <summary>x for x &gt; 0, alpha (e^x - 1) elsewhere (Clevert et al (torch.nn.functional.elu). 2016).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="alpha">Less the limit at -infinity.</param>
     /// <returns>The shape of x.</returns>
     public static Tensor Elu(Tensor x, float alpha = 1f) => Map(x, new Elu(alpha, 1f));
 
-    /// <summary>x for x &gt; 0, alpha (e^(x / alpha) - 1) elsewhere (Barron 2017).</summary>
+    /// <summary>x for x &gt; 0, alpha (e^(x / alpha) - 1) elsewhere (Barron 2017) (torch.nn.functional.celu).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="alpha">Less the limit at -infinity; not 0.</param>
     /// <returns>The shape of x.</returns>
@@ -88,7 +90,9 @@ public static unsafe partial class Ops
         return Map(x, new HardTangent(min, max));
     }
 
-    /// <summary>min(max(x, min), max); the derivative at the bounds is 1, and everything is max where max is below min, as in PyTorch.</summary>
+    /// <summary>
+    /// min(max(x, min), max) (torch.clamp). The derivative at the bounds is 1, and everything is max where max is below min.
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="min">The lower bound; none if null.</param>
     /// <param name="max">The upper bound; none if null.</param>
@@ -102,7 +106,9 @@ public static unsafe partial class Ops
         return Map(x, new Clamped(low, high));
     }
 
-    /// <summary>x less lambda towards 0: x - lambda above it, x + lambda below -lambda, 0 between.</summary>
+    /// <summary>
+    /// x less lambda towards 0: x - lambda above it, x + lambda below -lambda, 0 between (torch.nn.functional.softshrink).
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="lambda">At least 0.</param>
     /// <returns>The shape of x.</returns>
@@ -113,7 +119,7 @@ public static unsafe partial class Ops
         return Map(x, new SoftShrinkage(lambda));
     }
 
-    /// <summary>0 for x in [-lambda, lambda], x elsewhere.</summary>
+    /// <summary>0 for x in [-lambda, lambda], x elsewhere (torch.nn.functional.hardshrink).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="lambda">At least 0.</param>
     /// <returns>The shape of x.</returns>

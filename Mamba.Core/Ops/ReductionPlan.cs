@@ -6,12 +6,12 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// A reduction over dimensions as one over the middle of three: those that are reduced are neighbours in the source, which is x itself, or x with its
-    /// dimensions reordered where they are not.
+    /// A reduction over dimensions as one over the middle of three. Those that are reduced are neighbours in the source. It is x itself, or
+    /// x with its dimensions reordered.
     /// </summary>
     private readonly record struct ReductionPlan(Tensor Source, ReduceShape Sizes, Shape Result)
     {
-        private Shape Rows => new((int)Sizes.Outer, (int)Sizes.Count, (int)Sizes.Inner);
+        private Shape Rows => new(Extent(Sizes.Outer), Extent(Sizes.Count), Extent(Sizes.Inner));
 
         /// <summary>The numbers that are reduced, as an operand of <see cref="Spread"/>.</summary>
         public Operand Elements => new(Source.Pointer, Rows);
@@ -25,16 +25,18 @@ public static unsafe partial class Ops
         }
 
         /// <summary>A number a row, as an operand of <see cref="Spread"/>.</summary>
-        public Operand PerRow(float* numbers) => new(numbers, new Shape((int)Sizes.Outer, 1, (int)Sizes.Inner));
+        public Operand PerRow(float* numbers) => new(numbers, new Shape(Extent(Sizes.Outer), 1, Extent(Sizes.Inner)));
 
         /// <inheritdoc cref="PerRow(float*)"/>
         public Operand PerRow(Tensor numbers) => PerRow(numbers.Pointer);
 
+        /// <summary>A product of extents. Beside an extent of 0 it may exceed an int, and does not matter then.</summary>
+        private static int Extent(nint product) => (int)Math.Min(product, int.MaxValue);
+
         /// <summary>Adds f(a, b, c), where what is a number a row is broadcast, to the gradient of the source.</summary>
         public void Spread<TFunction>(TFunction function, Operand a, Operand b, Operand c) where TFunction : unmanaged, ITernary
         {
-            GradSlot dx = Source.OpenGrad();
-            BroadcastTernary<TFunction>.Run(function, Rows, a, b, c, dx.Pointer, dx.Accumulate);
+            BroadcastTernary<TFunction>.Run(function, Rows, a, b, c, Source.OpenGrad().Target);
         }
     }
 

@@ -5,25 +5,27 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-// Sums, means and what follows from them, over any dimensions. Numbers are summed in blocks, blocks in double precision, in an order that follows from
-// the shape alone.
+// Sums, means and what follows from them, over any dimensions. Numbers are summed in blocks, and blocks in double precision. The order
+// follows from the shape alone.
 public static unsafe partial class Ops
 {
-    /// <summary>The sum over dimensions.</summary>
+    /// <summary>The sum over dimensions (torch.sum).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
     /// <returns>x without those dimensions, or with extent 1 there; 0 where there is nothing to sum.</returns>
     /// <exception cref="ShapeException">There is no such dimension, or it comes twice.</exception>
-    public static Tensor Sum(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) => SumOrMean("Sum", x, axes, keepDim, mean: false);
+    public static Tensor Sum(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
+        SumOrMean("Sum", x, axes, keepDim, mean: false);
 
-    /// <summary>The mean over dimensions.</summary>
+    /// <summary>The mean over dimensions (torch.mean).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; NaN where there is nothing to average.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
-    public static Tensor Mean(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) => SumOrMean("Mean", x, axes, keepDim, mean: true);
+    public static Tensor Mean(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
+        SumOrMean("Mean", x, axes, keepDim, mean: true);
 
-    /// <summary>The variance over dimensions.</summary>
+    /// <summary>The variance over dimensions (torch.var).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
@@ -33,12 +35,12 @@ public static unsafe partial class Ops
     public static Tensor Var(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false, bool unbiased = true) =>
         Deviation("Var", x, axes, keepDim, unbiased, root: false);
 
-    /// <summary>The standard deviation over dimensions; where it is 0, so is the gradient.</summary>
+    /// <summary>The standard deviation over dimensions; where it is 0, so is the gradient (torch.std).</summary>
     /// <inheritdoc cref="Var"/>
     public static Tensor Std(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false, bool unbiased = true) =>
         Deviation("Std", x, axes, keepDim, unbiased, root: true);
 
-    /// <summary>log(sum(e^x)) over dimensions, less the largest number first, so that nothing overflows.</summary>
+    /// <summary>log(sum(e^x)) over dimensions, less the largest number first, so that nothing overflows (torch.logsumexp).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; -infinity where there is nothing to sum.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
@@ -47,7 +49,7 @@ public static unsafe partial class Ops
         ReductionPlan r = Plan("LogSumExp", x, axes, keepDim);
         Tensor largest = r.Run(default(Extreme<LargestFirst>));
         foreach (ref float shift in largest.Span)
-            if (float.IsInfinity(shift)) shift = 0f; // infinity less infinity is no number
+            if (float.IsInfinity(shift)) shift = 0f; // infinity less infinity is NaN
         Tensor y = r.Run(new SumOf<ShiftedExponential>(default), largest);
         if (Tape.Needs(r.Source))
             Tape.Push(y, (r, y), static (context, dy) =>
@@ -58,7 +60,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>The p-norm over dimensions, (sum |x|^p)^(1/p); where it is 0, so is the gradient.</summary>
+    /// <summary>The p-norm over dimensions, (sum |x|^p)^(1/p); where it is 0, so is the gradient (torch.linalg.vector_norm).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="p">Above 0; 1 and 2 are fast, infinity is the largest magnitude.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
@@ -71,7 +73,9 @@ public static unsafe partial class Ops
         if (!(p > 0f)) throw new ArgumentOutOfRangeException(nameof(p), p, "Norm: expected a number above 0.");
         if (float.IsPositiveInfinity(p)) return Max(Abs(x), axes, keepDim);
         ReductionPlan r = Plan("Norm", x, axes, keepDim);
-        Tensor y = p is 1f or 2f ? r.Run(new SumOf<Magnitude>(new Magnitude(p == 2f))) : r.Run(new SumOf<PowerOfMagnitude>(new PowerOfMagnitude(p)));
+        Tensor y = p is 1f or 2f
+            ? r.Run(new SumOf<Magnitude>(new Magnitude(p == 2f)))
+            : r.Run(new SumOf<PowerOfMagnitude>(new PowerOfMagnitude(p)));
         if (Tape.Needs(r.Source))
             Tape.Push(y, (r, y, p), static (context, dy) =>
             {
@@ -82,7 +86,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>x over the larger of its Euclidean norm along a dimension and eps.</summary>
+    /// <summary>x over the larger of its Euclidean norm along a dimension and eps (torch.nn.functional.normalize).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="eps">The least divisor.</param>
@@ -94,7 +98,10 @@ public static unsafe partial class Ops
         return Divide(x, Clamp(Norm(x, 2f, [dimension], keepDim: true), min: eps));
     }
 
-    /// <summary>a . b over the larger of each one's Euclidean norm and eps, along a dimension, with NumPy's broadcasting of the others.</summary>
+    /// <summary>
+    /// a . b over the product of both Euclidean norms along a dimension (torch.nn.functional.cosine_similarity). A norm is at least eps.
+    /// The other dimensions broadcast as NumPy's do.
+    /// </summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A shape that broadcasts with a's and has the same extent along the dimension.</param>
     /// <param name="axis">The dimension of the broadcast shape; -1 is the last.</param>
@@ -108,7 +115,8 @@ public static unsafe partial class Ops
         int fromEnd = Axis(shape, axis, "CosineSimilarity") - shape.Rank; // the same dimension in both
         bool both = a.Shape.Rank >= -fromEnd && b.Shape.Rank >= -fromEnd && a.Shape[fromEnd] == b.Shape[fromEnd];
         Check.That(both, "CosineSimilarity", $"shapes {a.Shape} and {b.Shape}; expected equal extents along dimension {axis}");
-        Tensor normA = Clamp(Norm(a, 2f, [fromEnd], keepDim: true), min: eps), normB = Clamp(Norm(b, 2f, [fromEnd], keepDim: true), min: eps);
+        Tensor normA = Clamp(Norm(a, 2f, [fromEnd], keepDim: true), min: eps);
+        Tensor normB = Clamp(Norm(b, 2f, [fromEnd], keepDim: true), min: eps);
         Tensor product = Sum(Multiply(a, b), [fromEnd], keepDim: true);
         return Divide(product, Multiply(normA, normB)).Reshape(Reduced(shape, fromEnd + shape.Rank));
     }
@@ -142,7 +150,10 @@ public static unsafe partial class Ops
                 using Scratch weights = new(dy.Count);
                 ReadOnlySpan<float> gradient = dy.Span, deviation = y.Span;
                 for (int i = 0; i < gradient.Length; i++)
-                    weights.Pointer[i] = (float)(!root ? 2 * gradient[i] / divisor : deviation[i] == 0f ? 0 : gradient[i] / (divisor * deviation[i]));
+                {
+                    double weight = !root ? 2 * gradient[i] / divisor : deviation[i] == 0f ? 0 : gradient[i] / (divisor * deviation[i]);
+                    weights.Pointer[i] = (float)weight;
+                }
                 r.Spread(default(DeviationGradient), r.Elements, r.PerRow(weights.Pointer), r.PerRow(mean));
             }, r.Source, mean, root ? y : null);
         return y;

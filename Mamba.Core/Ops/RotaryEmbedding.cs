@@ -1,3 +1,4 @@
+using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Attention;
 using Mamba.Core.Simd;
 
@@ -42,18 +43,18 @@ public static unsafe partial class Ops
         nint grain = Math.Max(1, Launch.ElementGrain / Math.Max(1, x.Shape[2]));
         Launch.Run(new RotaryAngles { Table = table.Pointer, Pairs = pairs, Offset = o.Offset, Base = o.Base }, length,
             Math.Max(1, 256 / Math.Max(1, pairs)));
-        RotateTokens(x, y, table, heads, o.Interleaved, backwards: false, add: false, grain);
+        RotateTokens(x, y.Pointer, table, heads, o.Interleaved, backwards: false, grain);
         if (Tape.Needs(x))
             Tape.Push(y, (x, table, heads, interleaved: o.Interleaved, grain), static (context, dy) =>
             {
                 (Tensor x, Tensor table, int heads, bool interleaved, nint grain) = context;
-                GradSlot dx = x.OpenGrad();
-                RotateTokens(dy, dx.Tensor, table, heads, interleaved, backwards: true, dx.Accumulate, grain);
+                RotateTokens(dy, x.OpenGrad().Target, table, heads, interleaved, backwards: true, grain);
             }, table);
         return y;
     }
 
-    private static void RotateTokens(Tensor x, Tensor y, Tensor table, int heads, bool interleaved, bool backwards, bool add, nint grain)
+    private static void RotateTokens(
+        Tensor x, GradientTarget y, Tensor table, int heads, bool interleaved, bool backwards, nint grain)
     {
         int length = table.Shape[0], pairs = table.Shape[1] / 2;
         if (x.Count == 0) return;
@@ -61,14 +62,13 @@ public static unsafe partial class Ops
             new RotateTokens
             {
                 X = x.Pointer,
-                Y = y.Pointer,
+                Y = y,
                 Table = table.Pointer,
                 Length = length,
                 Heads = heads,
                 Pairs = pairs,
                 Interleaved = interleaved,
                 Backwards = backwards,
-                Add = add,
             },
             x.Count / (2 * pairs * heads), grain, Isa.For(interleaved ? Isa.Lanes(Isa.Current) : pairs));
     }

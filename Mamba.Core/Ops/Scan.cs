@@ -48,7 +48,7 @@ public static unsafe partial class Ops
                 else new Span<float>(start, (int)state).Clear();
             }
             Kernels.Scan.SelectiveScan.Forward(s, inputs, starts.Pointer, y.Pointer, lasts.Pointer, kept.Pointer);
-            Kernels.Scan.SelectiveScan.UnpackStates(s, lasts.Pointer, state, s.Batch, last.Pointer, add: false);
+            Kernels.Scan.SelectiveScan.UnpackStates(s, lasts.Pointer, state, s.Batch, last.Pointer);
         }
         MultiplyAdds.Add(3 * (long)(s.Batch * s.Length * s.Channels * s.States));
 
@@ -118,14 +118,14 @@ public static unsafe partial class Ops
             if (da is { } ga)
             {
                 AddUp(sumA.Pointer, sequences, state);
-                Kernels.Scan.SelectiveScan.UnpackStates(s, sumA.Pointer, state, 1, ga.Pointer, ga.Accumulate);
+                Kernels.Scan.SelectiveScan.UnpackStates(s, sumA.Pointer, state, 1, ga.Target);
             }
             UnpackChannels(s, sumD.Pointer, sequences, dd);
             UnpackChannels(s, sumBias.Pointer, sequences, dbias);
             AddParts(sumB.Pointer, s.ItemsPerGroup, db);
             AddParts(sumC.Pointer, s.ItemsPerGroup, dc);
             if (dinitial is { } gi)
-                Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Pointer, gi.Accumulate);
+                Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Target);
             if (Options.Residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
         }
     }

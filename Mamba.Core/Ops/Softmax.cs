@@ -8,28 +8,30 @@ public static unsafe partial class Ops
 {
     private const nint SoftmaxElementsPerChunk = 16384;
 
-    /// <summary>e^(x / temperature) over its sum along a dimension.</summary>
+    /// <summary>e^(x / temperature) over its sum along a dimension (torch.nn.functional.softmax).</summary>
     /// <param name="x">Any shape but a scalar's.</param>
-    /// <param name="axis">The dimension, not empty; -1 is the last.</param>
+    /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="temperature">Above 0, finite; a high one evens the result out.</param>
     /// <returns>The shape of x; along the dimension it sums to 1.</returns>
-    /// <exception cref="ShapeException">There is no such dimension, or it is empty.</exception>
+    /// <exception cref="ShapeException">There is no such dimension.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The temperature is out of range.</exception>
-    public static Tensor Softmax(Tensor x, int axis = -1, float temperature = 1f) => SoftmaxOf("Softmax", x, axis, temperature, logarithm: false);
+    public static Tensor Softmax(Tensor x, int axis = -1, float temperature = 1f) =>
+        SoftmaxOf("Softmax", x, axis, temperature, logarithm: false);
 
-    /// <summary>The logarithm of <see cref="Softmax"/>.</summary>
+    /// <summary>The logarithm of <see cref="Softmax"/> (torch.nn.functional.log_softmax).</summary>
     /// <inheritdoc cref="Softmax" path="/param"/>
     /// <returns>The shape of x.</returns>
     /// <inheritdoc cref="Softmax" path="/exception"/>
-    public static Tensor LogSoftmax(Tensor x, int axis = -1, float temperature = 1f) => SoftmaxOf("LogSoftmax", x, axis, temperature, logarithm: true);
+    public static Tensor LogSoftmax(Tensor x, int axis = -1, float temperature = 1f) =>
+        SoftmaxOf("LogSoftmax", x, axis, temperature, logarithm: true);
 
     private static Tensor SoftmaxOf(string name, Tensor x, int axis, float temperature, bool logarithm)
     {
         if (!(temperature > 0f && float.IsFinite(1f / temperature) && float.IsFinite(temperature)))
             throw new ArgumentOutOfRangeException(nameof(temperature), temperature, $"{name}: expected a finite number above 0.");
         SoftmaxStep step = new(Along(x.Shape, axis, name), 1f / temperature, logarithm);
-        Check.That(step.Sizes.Count > 0, name, $"input {x.Shape}; expected a dimension that is not empty");
         Tensor y = Tensor.Empty(x.Shape);
+        if (x.Count == 0) return Independent(y, x);
         step.Forward(x, y);
         if (Tape.Needs(x))
             Tape.Push(y, (x, y, step), static (context, dy) => context.step.Backward(context.y, dy, context.x.OpenGrad()), y);
@@ -43,13 +45,21 @@ public static unsafe partial class Ops
 
         private nint Items => IsLast ? Sizes.Outer : Sizes.Outer * Sizes.ColumnBlocks;
 
-        private nint Grain => Math.Max(1, SoftmaxElementsPerChunk / (Sizes.Count * Math.Min(Math.Max(1, Sizes.Inner), ReduceShape.Columns)));
+        private nint Grain => Math.Max(1, SoftmaxElementsPerChunk / (Sizes.Count * Math.Min(Sizes.Inner, ReduceShape.Columns)));
 
         public void Forward(Tensor x, Tensor y)
         {
             if (IsLast)
             {
-                SoftmaxForward rows = new() { X = x.Pointer, Y = y.Pointer, RowStride = Sizes.Count, Columns = Sizes.Count, Scale = Scale, Logarithm = Logarithm };
+                SoftmaxForward rows = new()
+                {
+                    X = x.Pointer,
+                    Y = y.Pointer,
+                    RowStride = Sizes.Count,
+                    Columns = Sizes.Count,
+                    Scale = Scale,
+                    Logarithm = Logarithm,
+                };
                 Launch.Run(rows, Items, Grain);
             }
             else

@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>
-/// Softmax, or its logarithm, along the middle of three dimensions, a lane a column; of rows it is <see cref="SoftmaxForward"/>. Items are
+/// Softmax, or its logarithm, along the middle of three dimensions; a lane is a column. <see cref="SoftmaxForward"/> does rows. Items are
 /// blocks of columns.
 /// </summary>
 internal unsafe struct AxisSoftmaxForward : IKernel

@@ -29,24 +29,26 @@ internal unsafe struct RotaryAngles : IKernel
 /// </summary>
 internal unsafe struct RotateTokens : IKernel
 {
-    public float* X, Y, Table;
+    public float* X, Table;
+    public GradientTarget Y;
     public nint Length, Heads, Pairs;
 
     /// <summary>Whether a pair is (2i, 2i + 1), not (i, i + Dh / 2).</summary>
     public bool Interleaved;
-    public bool Backwards, Add;
+    public bool Backwards;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), width = 2 * Pairs;
+        GradientTarget target = Y;
         V sign = Broadcast<V>(Backwards ? -1f : 1f);
         for (nint token = begin; token < end; token++)
         {
             float* cos = Table + token % Length * width, sin = cos + Pairs;
             for (nint head = 0; head < Heads; head++)
             {
-                float* x = X + (token * Heads + head) * width, y = Y + (token * Heads + head) * width;
+                float* x = X + (token * Heads + head) * width, y = target.Pointer + (token * Heads + head) * width;
                 if (Interleaved)
                 {
                     AdjacentPairs(x, y, cos, sin);
@@ -58,8 +60,8 @@ internal unsafe struct RotateTokens : IKernel
                     V a = Load<V>(x + i, lanes), b = Load<V>(x + Pairs + i, lanes), c = Load<V>(cos + i, lanes),
                         s = Load<V>(sin + i, lanes) * sign;
                     V first = a * c - b * s, second = b * c + a * s;
-                    Store(Add ? first + Load<V>(y + i, lanes) : first, y + i, lanes);
-                    Store(Add ? second + Load<V>(y + Pairs + i, lanes) : second, y + Pairs + i, lanes);
+                    target.Store(first, y + i, lanes);
+                    target.Store(second, y + Pairs + i, lanes);
                 }
             }
         }
@@ -71,8 +73,8 @@ internal unsafe struct RotateTokens : IKernel
         {
             float a = x[2 * i], b = x[2 * i + 1], c = cos[i], s = Backwards ? -sin[i] : sin[i];
             float first = a * c - b * s, second = b * c + a * s;
-            y[2 * i] = Add ? y[2 * i] + first : first;
-            y[2 * i + 1] = Add ? y[2 * i + 1] + second : second;
+            Y.StoreOne(first, y + 2 * i);
+            Y.StoreOne(second, y + 2 * i + 1);
         }
     }
 }

@@ -60,28 +60,29 @@ internal static unsafe class Conv
     /// The weight gradient in PyTorch's layout. For each tap and input channel it is a row of products with all output channels, summed
     /// over pixels. Bands of pixels are summed in parts, and the parts are added up in order.
     /// </summary>
-    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         if (s.IsPointwise)
         {
             nint pixels = (nint)s.Batch * s.Height * s.Width;
-            Gemm.Run(s.Cout, s.Cin, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw, s.Cin, new Epilogue(add: add));
+            Gemm.Run(s.Cout, s.Cin, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(x, s.Cin), dw.Pointer, s.Cin,
+                new Epilogue(add: dw.Accumulate));
             return;
         }
         if (Im2Col.Suits(s))
         {
-            Im2Col.WeightGradient(s, x, dy, dw, add);
+            Im2Col.WeightGradient(s, x, dy, dw);
             return;
         }
         if (WinogradGradient.Suits(s))
         {
-            WinogradGradient.Run(s, x, dy, dw, add);
+            WinogradGradient.Run(s, x, dy, dw);
             return;
         }
-        DirectWeightGradient(s, x, dy, dw, add);
+        DirectWeightGradient(s, x, dy, dw);
     }
 
-    private static void DirectWeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    private static void DirectWeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         VectorWidth width = WidthFor(s);
         nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width)), columns = panels * PackedPanels.Width(width);
@@ -112,7 +113,7 @@ internal static unsafe class Conv
             },
             parts * s.Groups * split, 1, width);
         Launch.Run(
-            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns, Add = add },
+            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns },
             s.Groups * Launch.CeilDiv(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
 
@@ -247,9 +248,9 @@ internal unsafe struct GatherWeightGradient : IKernel
     public const nint ChannelsPerItem = 16;
 
     public ConvShape Shape;
-    public float* Sums, Dw;
+    public float* Sums;
+    public GradientTarget Dw;
     public nint Parts, Size, Columns;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -265,10 +266,10 @@ internal unsafe struct GatherWeightGradient : IKernel
             {
                 nint lanes = Math.Min(n, Shape.CoutGroup - co);
                 float* sums = Sums + (group * Shape.Depth + first) * Columns + co, target = summed.Pointer;
-                float* dw = Dw + (group * Shape.CoutGroup + co) * Shape.Depth + first * taps;
+                GradientTarget dw = Dw.At((group * Shape.CoutGroup + co) * Shape.Depth + first * taps);
                 for (nint ci = 0; ci < count; ci++, sums += Columns)
                 {
-                    PrefetchShare(dw, Shape.Depth, lanes, run, ci, count);
+                    PrefetchShare(dw.Pointer, Shape.Depth, lanes, run, ci, count);
                     for (nint tap = 0; tap < taps; tap++, target += n)
                     {
                         V sum = default;
@@ -276,22 +277,23 @@ internal unsafe struct GatherWeightGradient : IKernel
                         Store(sum, target);
                     }
                 }
-                Write<V>(summed.Pointer, lanes, run, transposed.Pointer, dw, Shape.Depth, Add);
+                Write<V>(summed.Pointer, lanes, run, transposed.Pointer, dw, Shape.Depth);
             }
         }
     }
 
     /// <summary>Transposes (run, a vector of output channels) in a buffer, and writes or adds it to the weights of each channel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write<V>(float* sums, nint lanes, nint run, float* transposed, float* dw, nint dwRow, bool add) where V : unmanaged
+    public static void Write<V>(float* sums, nint lanes, nint run, float* transposed, GradientTarget gradient, nint row) where V : unmanaged
     {
         nint n = Count<V>();
+        float* dw = gradient.Pointer;
         Transpose.Run(sums, n, run, lanes, transposed, run);
-        for (nint lane = 0; lane < lanes; lane++, transposed += run, dw += dwRow)
+        for (nint lane = 0; lane < lanes; lane++, transposed += run, dw += row)
         {
             nint i = 0;
-            for (; i <= run - n; i += n) Store(add ? Load<V>(dw + i) + Load<V>(transposed + i) : Load<V>(transposed + i), dw + i);
-            for (; i < run; i++) dw[i] = add ? dw[i] + transposed[i] : transposed[i];
+            for (; i <= run - n; i += n) gradient.Store(Load<V>(transposed + i), dw + i);
+            for (; i < run; i++) gradient.StoreOne(transposed[i], dw + i);
         }
     }
 }

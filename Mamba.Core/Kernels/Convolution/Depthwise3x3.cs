@@ -65,7 +65,10 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
 {
     /// <summary>Of the convolution, or of the one that is its input gradient; padding at most 2.</summary>
     public ConvShape Shape;
-    public float* X, Bias, Y;
+    public float* X, Bias;
+
+    /// <summary>The result, or the gradient of an input.</summary>
+    public GradientTarget Y;
 
     /// <summary>The nine taps in order, with a stride of TapStride; each has a value for every lane.</summary>
     public float* Taps;
@@ -73,7 +76,6 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
 
     /// <summary>A row of zeros: the rows above and below the image.</summary>
     public float* ZeroRow;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -83,7 +85,7 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
         {
             nint image = item / Shape.OutHeight, top = item % Shape.OutHeight - Shape.PaddingY;
             WindowRows rows = new(Shape, X, image, top, ZeroRow);
-            float* y = Y + item * Shape.OutWidth * Shape.Cout;
+            float* y = Y.Pointer + item * Shape.OutWidth * Shape.Cout;
             for (nint c = 0; c < channels; c += n)
                 Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, Math.Min(n, channels - c));
         }
@@ -94,6 +96,7 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
     private readonly void Walk<V>(WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;
+        bool add = Y.Accumulate;
         nint tap = TapStride;
         float* taps = Taps + c;
         V t00 = Load<V>(taps, lanes), t01 = Load<V>(taps + tap, lanes), t02 = Load<V>(taps + 2 * tap, lanes);
@@ -119,14 +122,14 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
             sum = Fma(pixel, t22, sum);
             next = Fma(pixel, t21, next);
             later = Fma(pixel, t20, later);
-            if (x >= before) TOut.Store(sum, y, lanes, Add);
+            if (x >= before) TOut.Store(sum, y, lanes, add);
             above += column;
             level += column;
             below += column;
             y += step;
         }
-        if (padding > 0) TOut.Store(next, y, lanes, Add);
-        if (padding > 1) TOut.Store(later, y + step, lanes, Add);
+        if (padding > 0) TOut.Store(next, y, lanes, add);
+        if (padding > 1) TOut.Store(later, y + step, lanes, add);
     }
 }
 

@@ -23,26 +23,26 @@ internal static unsafe class DepthwiseConv
         }
         using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
         if (HasFourOutputsPerInput(s))
-            Run3x3<FourLanesPerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
-        else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y, add: false);
+            Run3x3<FourLanesPerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y);
+        else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s, WidthFor(s), x, taps.Pointer, s.Cout, bias, y);
         else
             Launch.Run(
                 new DepthwiseForward { Shape = s, X = x, Taps = taps.Pointer, Bias = bias, Y = y },
                 (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, s.Cout), WidthFor(s));
     }
 
-    public static void InputGradient(in ConvShape s, float* dy, float* weight, float* dx, bool add)
+    public static void InputGradient(in ConvShape s, float* dy, float* weight, GradientTarget dx)
     {
         if (NeedsRepeatedInputs(s))
         {
             nint count = (nint)s.Batch * s.Height * s.Width * s.Cin, m = s.CoutGroup;
             using Scratch repeated = new(count * m);
-            InputGradient(WithRepeatedInputs(s), dy, weight, repeated.Pointer, add: false);
+            InputGradient(WithRepeatedInputs(s), dy, weight, repeated.Pointer);
             for (nint i = 0; i < count; i++)
             {
                 float sum = 0f;
                 for (nint j = 0; j < m; j++) sum += repeated.Pointer[i * m + j];
-                dx[i] = add ? dx[i] + sum : sum;
+                dx.StoreOne(sum, dx.Pointer + i);
             }
             return;
         }
@@ -50,20 +50,20 @@ internal static unsafe class DepthwiseConv
         // Without stride it is the convolution of dy with the taps backwards.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
         if (HasFourOutputsPerInput(s))
-            Run3x3<LanePerChannel, FourLanesPerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
-        else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx, add);
+            Run3x3<LanePerChannel, FourLanesPerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx);
+        else if (Is3x3(s)) Run3x3<LanePerChannel, LanePerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx);
         else
             Launch.Run(
-                new DepthwiseInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx, Add = add },
+                new DepthwiseInputGradient { Shape = s, Dy = dy, Taps = taps.Pointer, Dx = dx },
                 (nint)s.Batch * s.Height, RowsPerItem(s.Width, s.Cout), WidthFor(s));
     }
 
-    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         if (NeedsRepeatedInputs(s))
         {
             using Scratch repeated = Repeat(s, x);
-            WeightGradient(WithRepeatedInputs(s), repeated.Pointer, dy, dw, add);
+            WeightGradient(WithRepeatedInputs(s), repeated.Pointer, dy, dw);
             return;
         }
         const int TargetItems = 16;
@@ -84,7 +84,7 @@ internal static unsafe class DepthwiseConv
 
         Span<float> sum = new(sums.Pointer, size);
         for (nint p = 1; p < parts; p++) TensorPrimitives.Add(sum, new ReadOnlySpan<float>(sums.Pointer + p * size, size), sum);
-        Transpose.Run(sums.Pointer, s.Cout, taps, s.Cout, dw, add);
+        Transpose.Run(sums.Pointer, s.Cout, taps, s.Cout, dw.Pointer, dw.Accumulate);
     }
 
     private static bool NeedsRepeatedInputs(in ConvShape s) => s.CoutGroup > 1 && !HasFourOutputsPerInput(s);
@@ -106,7 +106,7 @@ internal static unsafe class DepthwiseConv
     private static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup == 1 ? s.Cout : s.Cout & -s.Cout);
 
     private static void Run3x3<TIn, TOut>(
-        in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStride, float* bias, float* y, bool add)
+        in ConvShape s, VectorWidth width, float* x, float* taps, nint tapStride, float* bias, GradientTarget y)
         where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
     {
         using Scratch zeroRow = ZeroRow(s);
@@ -120,7 +120,6 @@ internal static unsafe class DepthwiseConv
                 Bias = bias,
                 Y = y,
                 ZeroRow = zeroRow.Pointer,
-                Add = add,
             },
             (nint)s.Batch * s.OutHeight, RowsPerItem(s.OutWidth, Math.Max(s.Cin, s.Cout)), width);
     }
@@ -189,14 +188,15 @@ internal unsafe struct DepthwiseForward : IKernel
 internal unsafe struct DepthwiseInputGradient : IKernel
 {
     public ConvShape Shape;
-    public float* Dy, Taps, Dx;
-    public bool Add;
+    public float* Dy, Taps;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
         nint n = Count<V>(), channels = s.Cout;
+        GradientTarget dx = Dx;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height;
@@ -219,8 +219,7 @@ internal unsafe struct DepthwiseInputGradient : IKernel
                             sum = Fma(Load<V>(row + left / s.StrideX * channels, lanes), tap, sum);
                         }
                     }
-                    float* target = Dx + ((item * s.Width + x) * channels) + c;
-                    Store(Add ? sum + Load<V>(target, lanes) : sum, target, lanes);
+                    dx.Store(sum, dx.Pointer + ((item * s.Width + x) * channels) + c, lanes);
                 }
             }
         }

@@ -27,12 +27,12 @@ internal static unsafe class Im2Col
     }
 
     /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): one matrix product, with windows in the same order.</summary>
-    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
         using Scratch columns = Windows(s, x, channelsFirst: true);
-        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw, s.Depth,
-            new Epilogue(add: add));
+        Gemm.Run(s.Cout, s.Depth, pixels, new Matrix(dy, s.Cout).Transposed, new Matrix(columns.Pointer, s.Depth), dw.Pointer,
+            s.Depth, new Epilogue(add: dw.Accumulate));
     }
 
     private static Scratch Windows(in ConvShape s, float* x, bool channelsFirst = false)

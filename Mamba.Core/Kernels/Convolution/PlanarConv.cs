@@ -38,11 +38,11 @@ internal static unsafe class PlanarConv
     }
 
     /// <summary>y (+)= x * weight + bias, the weight in PyTorch's layout (Cout, Cin, Kh, Kw).</summary>
-    public static void Forward(in ConvShape s, float* x, float* weight, float* bias, float* y, bool add)
+    public static void Forward(in ConvShape s, float* x, float* weight, float* bias, GradientTarget y)
     {
         int rows = BandRows(s);
         Launch.Run(
-            new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows, Add = add },
+            new PlanarConvForward { Shape = s, X = x, Weight = weight, Bias = bias, Y = y, Rows = rows },
             s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
     }
 
@@ -57,7 +57,7 @@ internal static unsafe class PlanarConv
     }
 
     /// <summary>dw (+)= the weight gradient. Each band has sums of its own, and the bands are added up in order.</summary>
-    public static void WeightGradient(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         int rows = BandRows(s), size = s.Cout * s.Depth;
         nint bands = s.Batch * Launch.CeilDiv(s.OutHeight, rows);
@@ -67,7 +67,7 @@ internal static unsafe class PlanarConv
         {
             float sum = 0f;
             for (nint band = 0; band < bands; band++) sum += sums.Pointer[band * size + i];
-            dw[i] = add ? dw[i] + sum : sum;
+            dw.StoreOne(sum, dw.Pointer + i);
         }
     }
 
@@ -135,15 +135,18 @@ internal readonly unsafe ref struct PlanarBand
 internal unsafe struct PlanarConvForward : IKernel
 {
     public ConvShape Shape;
-    public float* X, Weight, Bias, Y;
+    public float* X, Weight, Bias;
+
+    /// <summary>The result, or the gradient of an input.</summary>
+    public GradientTarget Y;
     public int Rows;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ConvShape s = Shape;
         nint n = Count<V>(), step = PlanarConv.Vectors * n, bands = Launch.CeilDiv(s.OutHeight, Rows), depth = s.Depth;
+        GradientTarget target = Y;
         using PlanarBand band = new(s, Rows, step);
         using Scratch results = new(step);
         for (nint item = begin; item < end; item++)
@@ -157,9 +160,9 @@ internal unsafe struct PlanarConvForward : IKernel
                         float bias = Bias == null ? 0f : Bias[co];
                         Step<V>(
                             band.Pointer + r * s.Cin * band.Stride + x, band.Offsets, Weight + co * depth, depth, bias, results.Pointer);
-                        float* y = Y + ((item / bands * s.OutHeight + row + r) * s.OutWidth + x) * s.Cout + co;
+                        float* y = target.Pointer + ((item / bands * s.OutHeight + row + r) * s.OutWidth + x) * s.Cout + co;
                         nint count = Math.Min(step, s.OutWidth - x);
-                        for (nint i = 0; i < count; i++) y[i * s.Cout] = Add ? y[i * s.Cout] + results.Pointer[i] : results.Pointer[i];
+                        for (nint i = 0; i < count; i++) target.StoreOne(results.Pointer[i], y + i * s.Cout);
                     }
         }
     }

@@ -41,7 +41,7 @@ internal static unsafe class WinogradGradient
     };
 
     /// <summary>dw (+)= the gradient, (Cout, Cin, 3, 3).</summary>
-    public static void Run(in ConvShape s, float* x, float* dy, float* dw, bool add)
+    public static void Run(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         VectorWidth width = Conv.WidthFor(s);
         nint panel = PackedPanels.Width(width), panels = Launch.CeilDiv(s.Cout, panel), blocks = Launch.CeilDiv(s.Cin, Block);
@@ -79,7 +79,6 @@ internal static unsafe class WinogradGradient
             Gradients = gradients.Pointer,
             InputStride = inputStride,
             GradientStride = gradientStride,
-            Dw = dw,
             RowsPerItem = Block,
             PanelsPerItem = Math.Min(2, panels),
         };
@@ -90,7 +89,7 @@ internal static unsafe class WinogradGradient
             nint count = Math.Min(perPart, rows - first);
             (inputTiles.First, inputTiles.Tiles, gradientTiles.First, gradientTiles.Tiles, sum.Tiles) =
                 (first, count * across, first, count * across, count * across);
-            sum.Add = add || first > 0;
+            sum.Dw = new GradientTarget(dw.Pointer, dw.Accumulate || first > 0);
             Launch.Run(inputTiles, count, 1, width);
             Launch.Run(gradientTiles, count, 1, width);
             Launch.Run(sum, sum.Items, 1, width);
@@ -143,9 +142,9 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
 internal unsafe struct WinogradWeightGradient : IKernel
 {
     public ConvShape Shape;
-    public float* Inputs, Gradients, Dw;
+    public float* Inputs, Gradients;
+    public GradientTarget Dw;
     public nint Tiles, InputStride, GradientStride, RowsPerItem, PanelsPerItem;
-    public bool Add;
 
     public readonly nint Items => Launch.CeilDiv(Shape.Cin, RowsPerItem) * Launch.CeilDiv(Panels, PanelsPerItem);
 
@@ -183,17 +182,18 @@ internal unsafe struct WinogradWeightGradient : IKernel
             for (nint c = first; c < last; c += n)
             {
                 nint lanes = Math.Min(n, last - c);
-                float* m = sums.Pointer + c - first, window = windows.Pointer, dw = Dw + (c * Shape.Cin + firstRow) * Taps;
+                float* m = sums.Pointer + c - first, window = windows.Pointer;
+                GradientTarget dw = Dw.At((c * Shape.Cin + firstRow) * Taps);
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
-                    PrefetchShare(dw, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
+                    PrefetchShare(dw.Pointer, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
                     for (nint x = 0; x < Winograd.InputSize; x++)
                         Winograd.TransformWeightGradient<V>(
                             m + x * point, Winograd.InputSize * point, work.Pointer + x * n, Winograd.InputSize * n);
                     for (nint y = 0; y < 3; y++)
                         Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
                 }
-                GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, transposed.Pointer, dw, Shape.Cin * Taps, Add);
+                GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, transposed.Pointer, dw, Shape.Cin * Taps);
             }
         }
     }

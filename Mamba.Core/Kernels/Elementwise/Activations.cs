@@ -193,7 +193,8 @@ internal unsafe struct ActivationForward<TActivation> : IKernel where TActivatio
 {
     public float* X, Y;
 
-    public readonly void Run<V>(nint begin, nint end) where V : unmanaged => new MapForward<Plain<TActivation>> { X = X, Y = Y }.Run<V>(begin, end);
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged =>
+        new MapForward<Plain<TActivation>> { X = X, Y = Y }.Run<V>(begin, end);
 }
 
 /// <summary>dx (+)= f'(x) dy.</summary>

@@ -30,8 +30,8 @@ internal readonly struct Product : IBinary
 }
 
 /// <summary>
-/// Two or three operands walked together under NumPy's broadcasting: dimensions of extent 1 repeat (stride 0). Neighbouring dimensions that all
-/// operands walk alike are merged, so that most cases are one or two loops.
+/// Two or three operands walked together under NumPy's broadcasting: dimensions of extent 1 repeat, with a stride of 0. Neighbouring
+/// dimensions that all operands walk alike are merged, so most cases are one or two loops.
 /// </summary>
 internal unsafe struct BroadcastWalk
 {
@@ -73,7 +73,8 @@ internal unsafe struct BroadcastWalk
         {
             int n = result[^i], sa = Stride(a, i, ref sizeA), sb = Stride(b, i, ref sizeB), sc = Stride(c, i, ref sizeC);
             if (n == 1) continue;
-            if (rank > 0 && Continues(sa, strideA, extent) && Continues(sb, strideB, extent) && Continues(sc, strideC, extent)) extent[rank - 1] *= n;
+            bool continues = rank > 0 && Continues(sa, strideA, extent) && Continues(sb, strideB, extent) && Continues(sc, strideC, extent);
+            if (continues) extent[rank - 1] *= n;
             else
             {
                 (extent[rank], strideA[rank], strideB[rank], strideC[rank]) = (n, sa, sb, sc);
@@ -171,14 +172,15 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
         nint n = Count<V>(), i = 0;
         V a0 = Broadcast<V>(*a), b0 = Broadcast<V>(*b);
         for (; i <= count - n; i += n) Store(TBinary.Apply(stepA == 0 ? a0 : Load<V>(a + i), stepB == 0 ? b0 : Load<V>(b + i)), y + i);
-        if (i < count)
-            Store(TBinary.Apply(stepA == 0 ? a0 : Load<V>(a + i, count - i), stepB == 0 ? b0 : Load<V>(b + i, count - i)), y + i, count - i);
+        if (i == count) return;
+        nint lanes = count - i;
+        Store(TBinary.Apply(stepA == 0 ? a0 : Load<V>(a + i, lanes), stepB == 0 ? b0 : Load<V>(b + i, lanes)), y + i, lanes);
     }
 }
 
 /// <summary>
-/// The gradient of a broadcast operand: target (+)= factor times the sum over the repeated dimensions of dy, or of dy times the other operand.
-/// Walk.A is the target, Walk.B the other operand.
+/// The gradient of a broadcast operand: target (+)= factor times the sum over the repeated dimensions of dy, or of dy times the other
+/// operand. Walk.A is the target, Walk.B the other operand.
 /// </summary>
 internal unsafe struct BroadcastGradient : IKernel
 {
@@ -190,20 +192,21 @@ internal unsafe struct BroadcastGradient : IKernel
     private float _factor;
     private nint _perPart, _partSize;
 
-    public static void Run(Shape result, Shape shape, float* dy, float* other, Shape otherShape, float factor, float* target, bool add)
+    public static void Run(Shape result, Shape shape, float* dy, float* other, Shape otherShape, float factor, GradientTarget target)
     {
         if (result.Count == 0)
         {
-            if (!add) new Span<float>(target, shape.Count).Clear();
+            target.Prepare(target.Pointer, shape.Count);
             return;
         }
         BroadcastWalk walk = new(result, shape, otherShape);
         nint rows = result.Count / walk.Inner, count = shape.Count;
         BroadcastGradient kernel = new() { _walk = walk, _dy = dy, _other = other, _factor = factor };
-        // Where the outermost loop moves through the target, blocks of it write to separate places; elsewhere each part sums into its own copy.
+        // Where the outermost loop moves through the target, its blocks write to separate places. Elsewhere each part has sums of its own.
         bool separate = walk.Rank > 1 && walk.StrideA[0] != 0;
         nint unit = separate ? rows / walk.Extent[0] : 1;
-        nint perPart = unit * Math.Max(1, Math.Max(Launch.CeilDiv(rows / unit, MaxParts), Launch.ElementGrain / Math.Max(1, unit * walk.Inner)));
+        nint units = Math.Max(Launch.CeilDiv(rows / unit, MaxParts), Launch.ElementGrain / Math.Max(1, unit * walk.Inner));
+        nint perPart = unit * Math.Max(1, units);
         nint parts = Launch.CeilDiv(rows, perPart);
         kernel._perPart = perPart;
         using Scratch sums = new(separate ? count : parts * count);
@@ -216,7 +219,7 @@ internal unsafe struct BroadcastGradient : IKernel
         {
             float sum = 0f;
             for (nint p = 0; p < copies; p++) sum += sums.Pointer[p * count + i];
-            target[i] = add ? target[i] + sum : sum;
+            target.StoreOne(sum, target.Pointer + i);
         }
     }
 

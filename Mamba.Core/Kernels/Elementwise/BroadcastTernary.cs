@@ -18,17 +18,17 @@ internal readonly unsafe ref struct Operand(float* pointer, Shape shape)
 }
 
 /// <summary>
-/// y (+)= f(a, b, c) under broadcasting: what a gradient is that depends on both operands and on dy, and what chooses between two operands. Items are rows,
-/// or elements where there is one row only.
+/// y (+)= f(a, b, c) under broadcasting: a gradient that depends on both operands and on dy, or a choice between two operands. Items are
+/// rows, or elements where there is one row only.
 /// </summary>
 internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : unmanaged, ITernary
 {
     private BroadcastWalk _walk;
     private TFunction _function;
-    private float* _a, _b, _c, _y;
-    private bool _add;
+    private float* _a, _b, _c;
+    private GradientTarget _y;
 
-    public static void Run(TFunction function, Shape result, Operand a, Operand b, Operand c, float* y, bool add)
+    public static void Run(TFunction function, Shape result, Operand a, Operand b, Operand c, GradientTarget y)
     {
         if (result.Count == 0) return;
         BroadcastWalk walk = new(result, a.Shape, b.Shape, c.Shape);
@@ -40,7 +40,6 @@ internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : u
             _b = b.Pointer,
             _c = c.Pointer,
             _y = y,
-            _add = add,
         };
         if (walk.Rank == 1) Launch.Run(kernel, walk.Inner, Launch.ElementGrain);
         else Launch.Run(kernel, result.Count / walk.Inner, Math.Max(1, Launch.ElementGrain / walk.Inner));
@@ -53,13 +52,14 @@ internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : u
         nint inner = _walk.Inner;
         if (last == 0)
         {
-            Row<V>(_a + begin * _walk.StrideA[0], _b + begin * _walk.StrideB[0], _c + begin * _walk.StrideC[0], _y + begin, end - begin);
+            float* a0 = _a + begin * _walk.StrideA[0], b0 = _b + begin * _walk.StrideB[0], c0 = _c + begin * _walk.StrideC[0];
+            Row<V>(a0, b0, c0, _y.Pointer + begin, end - begin);
             return;
         }
         for (nint row = begin; row < end; row++)
         {
             _walk.Offsets(row, out nint a, out nint b);
-            Row<V>(_a + a, _b + b, _c + _walk.OffsetC(row), _y + row * inner, inner);
+            Row<V>(_a + a, _b + b, _c + _walk.OffsetC(row), _y.Pointer + row * inner, inner);
         }
     }
 
@@ -67,7 +67,8 @@ internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : u
     private readonly void Row<V>(float* a, float* b, float* c, float* y, nint count) where V : unmanaged
     {
         int last = _walk.Rank - 1;
-        bool repeatA = _walk.StrideA[last] == 0, repeatB = _walk.StrideB[last] == 0, repeatC = _walk.StrideC[last] == 0, add = _add;
+        bool repeatA = _walk.StrideA[last] == 0, repeatB = _walk.StrideB[last] == 0, repeatC = _walk.StrideC[last] == 0;
+        GradientTarget target = _y;
         TFunction f = _function;
         nint n = Count<V>();
         V a0 = Broadcast<V>(*a), b0 = Broadcast<V>(*b), c0 = Broadcast<V>(*c);
@@ -75,7 +76,7 @@ internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : u
         {
             nint lanes = Math.Min(n, count - i);
             V v = f.Apply(repeatA ? a0 : Load<V>(a + i, lanes), repeatB ? b0 : Load<V>(b + i, lanes), repeatC ? c0 : Load<V>(c + i, lanes));
-            Store(add ? Load<V>(y + i, lanes) + v : v, y + i, lanes);
+            target.Store(v, y + i, lanes);
         }
     }
 }

@@ -108,7 +108,8 @@ internal readonly struct ErrorFunction : IActivation
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Apply<V>(V x) where V : unmanaged =>
-        Select(Greater(Broadcast<V>(1e-4f), Abs(x)), x * Broadcast<V>(TwoOverSqrtPi), VecMath.Erf(x)); // a quotient of denormals would lose bits
+        // Near 0 a quotient of denormals would lose bits.
+        Select(Greater(Broadcast<V>(1e-4f), Abs(x)), x * Broadcast<V>(TwoOverSqrtPi), VecMath.Erf(x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged => Broadcast<V>(TwoOverSqrtPi) * VecMath.Exp(-(x * x));

@@ -161,7 +161,8 @@ internal readonly struct IsNotEqual : IComparison
 }
 
 /// <summary>
-/// The two halves of a dimension combined: y[row, i] = f(x[row, i], x[row, half + i]), where a row is a block of two halves. Items are elements of y.
+/// The two halves of a dimension combined: y[row, i] = f(x[row, i], x[row, half + i]). A row is a block of two halves. Items are elements
+/// of y.
 /// </summary>
 internal unsafe struct HalvesForward<TBinary> : IKernel where TBinary : unmanaged, IBinary
 {
@@ -189,14 +190,15 @@ internal unsafe struct HalvesForward<TBinary> : IKernel where TBinary : unmanage
 /// <summary>The gradients of both halves. Items are elements of y.</summary>
 internal unsafe struct HalvesBackward<TBinary> : IKernel where TBinary : unmanaged, IDifferentiableBinary
 {
-    public float* X, Dy, Dx;
+    public float* X, Dy;
+    public GradientTarget Dx;
     public nint Half;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), half = Half;
+        GradientTarget dx = Dx;
         for (nint from = begin, to; from < end; from = to)
         {
             nint row = from / half, offset = row * half;
@@ -206,8 +208,8 @@ internal unsafe struct HalvesBackward<TBinary> : IKernel where TBinary : unmanag
                 nint lanes = Math.Min(n, to - i), first = offset + i, second = first + half;
                 V a = Load<V>(X + first, lanes), b = Load<V>(X + second, lanes), dy = Load<V>(Dy + i, lanes);
                 V da = TBinary.GradientA(a, b, dy), db = TBinary.GradientB(a, b, dy);
-                Store(Add ? Load<V>(Dx + first, lanes) + da : da, Dx + first, lanes);
-                Store(Add ? Load<V>(Dx + second, lanes) + db : db, Dx + second, lanes);
+                dx.Store(da, dx.Pointer + first, lanes);
+                dx.Store(db, dx.Pointer + second, lanes);
             }
         }
     }

@@ -12,7 +12,8 @@ internal readonly struct Relu6 : IActivation
     public static V Apply<V>(V x) where V : unmanaged => Min(Broadcast<V>(6f), Max(default, x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V y) where V : unmanaged => Select(Equal(y, default), default, Select(Equal(y, Broadcast<V>(6f)), default, Broadcast<V>(1f)));
+    public static V Derivative<V>(V y) where V : unmanaged =>
+        Select(Equal(y, default), default, Select(Equal(y, Broadcast<V>(6f)), default, Broadcast<V>(1f)));
 }
 
 /// <summary>min(max(x + 3, 0), 6) / 6.</summary>
@@ -27,7 +28,9 @@ internal readonly struct HardLogistic : IActivation
     public static V Derivative<V>(V x) where V : unmanaged => Select(Greater(Broadcast<V>(3f), Abs(x)), Broadcast<V>(1f / 6f), default);
 }
 
-/// <summary>x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019). At the kinks the derivative is the inner one, as in PyTorch: -1/2 and 3/2.</summary>
+/// <summary>
+/// x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019). At the kinks the derivative is the inner one, as in PyTorch: -1/2 and 3/2.
+/// </summary>
 internal readonly struct HardSwish : IActivation
 {
     public static bool DerivativeFromOutput => false;

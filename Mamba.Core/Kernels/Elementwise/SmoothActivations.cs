@@ -5,7 +5,9 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Elementwise;
 
-/// <summary>scale (x for x &gt; 0, alpha (e^x - 1) elsewhere), with the fixed point of zero mean and unit variance (Klambauer et al. 2017).</summary>
+/// <summary>
+/// scale (x for x &gt; 0, alpha (e^x - 1) elsewhere), with the fixed point of zero mean and unit variance (Klambauer et al. 2017).
+/// </summary>
 internal readonly struct ScaledElu : IActivation
 {
     private const float Alpha = 1.6732632423543772f, Scale = 1.0507009873554805f;
@@ -17,10 +19,13 @@ internal readonly struct ScaledElu : IActivation
         Select(Greater(x, default), Broadcast<V>(Scale) * x, Broadcast<V>(Scale * Alpha) * VecFunctions.ExpM1(x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Derivative<V>(V x) where V : unmanaged => Select(Greater(x, default), Broadcast<V>(Scale), Broadcast<V>(Scale * Alpha) * Exp(x));
+    public static V Derivative<V>(V x) where V : unmanaged =>
+        Select(Greater(x, default), Broadcast<V>(Scale), Broadcast<V>(Scale * Alpha) * Exp(x));
 }
 
-/// <summary>x tanh(log(1 + e^x)) (Misra 2019). With n = e^x (e^x + 2) the tangent is n / (n + 2), which neither overflows nor cancels.</summary>
+/// <summary>
+/// x tanh(log(1 + e^x)) (Misra 2019). With n = e^x (e^x + 2) the tangent is n / (n + 2), which neither overflows nor cancels.
+/// </summary>
 internal readonly struct Mish : IActivation
 {
     private const float Saturated = 20f; // from here on n / (n + 2) is 1 in float32
@@ -127,13 +132,16 @@ internal readonly struct QuickGelu : IActivation
     }
 }
 
-/// <summary>x for x &gt; 0, alpha (e^(x / scale) - 1) elsewhere: ELU with scale 1 (Clevert et al. 2016), CELU with scale alpha (Barron 2017).</summary>
+/// <summary>
+/// x for x &gt; 0, alpha (e^(x / scale) - 1) elsewhere: ELU with scale 1 (Clevert et al. 2016), CELU with scale alpha (Barron 2017).
+/// </summary>
 internal readonly struct Elu(float alpha, float scale) : IFunction
 {
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public V Apply<V>(V x) where V : unmanaged => Select(Greater(x, default), x, Broadcast<V>(alpha) * VecFunctions.ExpM1(x / Broadcast<V>(scale)));
+    public V Apply<V>(V x) where V : unmanaged =>
+        Select(Greater(x, default), x, Broadcast<V>(alpha) * VecFunctions.ExpM1(x / Broadcast<V>(scale)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Derivative<V>(V x) where V : unmanaged =>

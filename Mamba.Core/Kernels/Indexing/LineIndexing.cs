@@ -5,25 +5,26 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Indexing;
 
 /// <summary>
-/// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i], or its transpose, target[o, index[o, j, i], i] +=
-/// source[o, j, i]. Items are blocks of columns: no two of them share a target, and within one the sum runs in the order of j, so that duplicates give the
-/// same bits at any number of threads.
+/// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i].
+/// The transpose is target[o, index[o, j, i], i] += source[o, j, i].
+/// Items are blocks of columns, so no two of them share a target. Within one the sum runs in the order of j: duplicates give the same bits
+/// at any number of threads.
 /// </summary>
 internal unsafe struct LineIndexing : IKernel
 {
     private ReduceShape _shape;
     private nint _indices;
-    private float* _lines, _index, _values;
-    private bool _scatter, _add;
+    private float* _lines, _index;
+    private GradientTarget _values;
+    private bool _scatter;
 
     /// <param name="shape">(Outer, Count, Inner) of x.</param>
     /// <param name="indices">Places a line.</param>
     /// <param name="x">Where numbers are read.</param>
     /// <param name="index">(Outer, indices, Inner), whole numbers below Count.</param>
     /// <param name="y">(Outer, indices, Inner).</param>
-    /// <param name="add">Whether to add to y.</param>
-    public static void Gather(ReduceShape shape, nint indices, float* x, float* index, float* y, bool add) =>
-        Run(new LineIndexing { _shape = shape, _indices = indices, _lines = x, _index = index, _values = y, _add = add });
+    public static void Gather(ReduceShape shape, nint indices, float* x, float* index, GradientTarget y) =>
+        Run(new LineIndexing { _shape = shape, _indices = indices, _lines = x, _index = index, _values = y });
 
     /// <param name="shape">(Outer, Count, Inner) of the target.</param>
     /// <param name="indices">Places a line.</param>
@@ -43,6 +44,7 @@ internal unsafe struct LineIndexing : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint inner = _shape.Inner, blocks = _shape.ColumnBlocks;
+        GradientTarget values = _values;
         for (nint item = begin; item < end; item++)
         {
             nint outer = item / blocks, column = item % blocks * ReduceShape.Columns, width = Math.Min(ReduceShape.Columns, inner - column);
@@ -51,9 +53,9 @@ internal unsafe struct LineIndexing : IKernel
             for (nint j = 0; j < _indices; j++, at += inner)
                 for (nint i = 0; i < width; i++)
                 {
-                    float* place = lines + (nint)_index[at + i] * inner + i, value = _values + at + i;
+                    float* place = lines + (nint)_index[at + i] * inner + i, value = values.Pointer + at + i;
                     if (_scatter) *place += *value;
-                    else *value = _add ? *value + *place : *place;
+                    else values.StoreOne(*place, value);
                 }
         }
     }

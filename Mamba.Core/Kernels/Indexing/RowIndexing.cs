@@ -6,7 +6,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Indexing;
 
-/// <summary>Rows by a list of places, the same for every index of the outer dimensions: y[o, j, :] = x[o, places[j], :]. Items are rows of y.</summary>
+/// <summary>
+/// Rows by a list of places, the same for every index of the outer dimensions: y[o, j, :] = x[o, places[j], :]. Items are rows of y.
+/// </summary>
 internal unsafe struct SelectRows : IKernel
 {
     public ReduceShape Shape;
@@ -35,16 +37,16 @@ internal unsafe struct SelectRows : IKernel
 }
 
 /// <summary>
-/// The transpose: dx[o, r, :] (+)= the sum over places j of r of dy[o, j, :], in their order. The places are sorted by row first (a counting sort), so that
-/// each row of dx is one work item and duplicates give the same bits at any number of threads.
+/// The transpose: dx[o, r, :] (+)= the sum over places j of r of dy[o, j, :], in their order. A counting sort brings the places into the
+/// order of rows. So each row of dx is one work item, and duplicates give the same bits at any number of threads.
 /// </summary>
 internal unsafe struct AddSelectedRows : IKernel
 {
     private ReduceShape _shape;
-    private float* _dy, _dx;
+    private float* _dy;
+    private GradientTarget _dx;
     private int* _starts, _order;
     private nint _places;
-    private bool _add;
 
     /// <param name="shape">(Outer, Count, Inner) of dx.</param>
     /// <param name="dy">(Outer, places, Inner).</param>
@@ -52,8 +54,7 @@ internal unsafe struct AddSelectedRows : IKernel
     /// <param name="count">How many.</param>
     /// <param name="ignored">A row that gets nothing; -1 for none.</param>
     /// <param name="dx">(Outer, Count, Inner).</param>
-    /// <param name="add">Whether to add to dx.</param>
-    public static void Run(ReduceShape shape, float* dy, int* places, nint count, int ignored, float* dx, bool add)
+    public static void Run(ReduceShape shape, float* dy, int* places, nint count, int ignored, GradientTarget dx)
     {
         using Scratch memory = new(shape.Count + 1 + count);
         int* starts = (int*)memory.Pointer, order = starts + shape.Count + 1;
@@ -66,7 +67,7 @@ internal unsafe struct AddSelectedRows : IKernel
         // Filling has moved every start to the next one's.
         for (nint r = shape.Count; r > 0; r--) starts[r] = starts[r - 1];
         starts[0] = 0;
-        AddSelectedRows kernel = new() { _shape = shape, _dy = dy, _dx = dx, _starts = starts, _order = order, _places = count, _add = add };
+        AddSelectedRows kernel = new() { _shape = shape, _dy = dy, _dx = dx, _starts = starts, _order = order, _places = count };
         Launch.Run(kernel, shape.Outer * shape.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, shape.Inner)));
     }
 
@@ -74,18 +75,19 @@ internal unsafe struct AddSelectedRows : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint inner = _shape.Inner, n = Count<V>();
+        GradientTarget target = _dx;
         for (nint item = begin; item < end; item++)
         {
             nint outer = item / _shape.Count, row = item % _shape.Count;
             int first = _starts[row], last = _starts[row + 1];
-            if (_add && first == last) continue;
-            float* dx = _dx + item * inner, dy = _dy + outer * _places * inner;
+            if (target.Accumulate && first == last) continue;
+            float* dx = target.Pointer + item * inner, dy = _dy + outer * _places * inner;
             for (nint i = 0; i < inner; i += n)
             {
                 nint lanes = Math.Min(n, inner - i);
                 V sum = default;
                 for (int j = first; j < last; j++) sum += Load<V>(dy + _order[j] * inner + i, lanes);
-                Store(_add ? Load<V>(dx + i, lanes) + sum : sum, dx + i, lanes);
+                target.Store(sum, dx + i, lanes);
             }
         }
     }

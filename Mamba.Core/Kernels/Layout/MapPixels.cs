@@ -74,9 +74,9 @@ internal unsafe struct MapPixels : IKernel
 internal unsafe struct MapPixelsBackward : IKernel
 {
     public MapShape Shape;
-    public float* Dy, Dx;
+    public float* Dy;
+    public GradientTarget Dx;
     public int* Rows, Columns;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -86,8 +86,8 @@ internal unsafe struct MapPixelsBackward : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.Height, y = item % s.Height, run;
-            float* row = Dx + item * s.Width * channels;
-            if (!Add) new Span<float>(row, (int)(s.Width * channels)).Clear();
+            float* row = Dx.Pointer + item * s.Width * channels;
+            Dx.Prepare(row, s.Width * channels);
             for (nint oy = 0; oy < s.OutHeight; oy++)
             {
                 if (Rows[oy] != y) continue;

@@ -116,25 +116,26 @@ internal unsafe struct ClassLossForward : IKernel
 internal unsafe struct ClassLossGradient : IKernel
 {
     public ClassRows Rows;
-    public float* Dy, Dx;
+    public float* Dy;
+    public GradientTarget Dx;
     public float Factor, WeightSum;
 
     /// <summary>Whether dy has an element a row.</summary>
     public bool OneEach;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         ClassRows rows = Rows;
         nint n = Count<V>(), columns = rows.Columns;
+        GradientTarget target = Dx;
         V log2E = Broadcast<V>(VecMath.Log2E), one = Broadcast<V>(1f);
         for (nint row = begin; row < end; row++)
         {
-            float* x = rows.X + row * columns, dx = Dx + row * columns;
+            float* x = rows.X + row * columns, dx = target.Pointer + row * columns;
             (nint label, float weight) = rows.Label(row);
             bool normalized = rows.LogSum == null;
-            if (!Add && (label < 0 || normalized)) new Span<float>(dx, (int)columns).Clear();
+            if (label < 0 || normalized) target.Prepare(dx, columns);
             if (label < 0) continue;
             float g = Factor * Dy[OneEach ? row : 0], own = (1f - rows.Smoothing) * weight;
             if (normalized)
@@ -155,7 +156,7 @@ internal unsafe struct ClassLossGradient : IKernel
                 nint lanes = Math.Min(n, columns - i);
                 V p = VecMath.Exp2((Load<V>(x + i, lanes) - shift) * log2E);
                 V d = Fma(spread, rows.Weight == null ? one : Load<V>(rows.Weight + i, lanes), share * p);
-                Store(Add ? d + Load<V>(dx + i, lanes) : d, dx + i, lanes);
+                target.Store(d, dx + i, lanes);
             }
             dx[label] -= g * own;
         }
@@ -209,26 +210,28 @@ internal unsafe struct DistillationForward : IKernel
 /// <summary>dstudent (+)= Factor dy T (softmax(student / T) - softmax(teacher / T)).</summary>
 internal unsafe struct DistillationGradient : IKernel
 {
-    public float* Student, Teacher, LogSums, Dy, Dx;
+    public float* Student, Teacher, LogSums, Dy;
+    public GradientTarget Dx;
     public nint Columns;
     public float Temperature, Factor;
-    public bool OneEach, Add;
+    public bool OneEach;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>();
+        GradientTarget target = Dx;
         V scale = Broadcast<V>(VecMath.Log2E / Temperature);
         for (nint row = begin; row < end; row++)
         {
-            float* s = Student + row * Columns, t = Teacher + row * Columns, dx = Dx + row * Columns;
+            float* s = Student + row * Columns, t = Teacher + row * Columns, dx = target.Pointer + row * Columns;
             V g = Broadcast<V>(Factor * Temperature * Dy[OneEach ? row : 0]);
             V logS = Broadcast<V>(LogSums[2 * row] * VecMath.Log2E), logT = Broadcast<V>(LogSums[2 * row + 1] * VecMath.Log2E);
             for (nint i = 0; i < Columns; i += n)
             {
                 nint lanes = Math.Min(n, Columns - i);
                 V d = g * (VecMath.Exp2(Load<V>(s + i, lanes) * scale - logS) - VecMath.Exp2(Load<V>(t + i, lanes) * scale - logT));
-                Store(Add ? d + Load<V>(dx + i, lanes) : d, dx + i, lanes);
+                target.Store(d, dx + i, lanes);
             }
         }
     }

@@ -54,29 +54,30 @@ internal unsafe struct ClassRegionSums : IKernel
 /// <summary>dp (+)= dy (Constant[image, c] + Slope[image, c] t), where the pixel counts.</summary>
 internal unsafe struct ClassRegionGradient : IKernel
 {
-    public float* Target, Dp, Dy, Constant, Slope;
+    public float* Target, Dy, Constant, Slope;
+    public GradientTarget Dp;
     public nint PerImage, Columns;
-    public bool Add;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), columns = Columns;
+        GradientTarget gradient = Dp;
         V g = Broadcast<V>(Dy[0]);
         for (nint pixel = begin; pixel < end; pixel++)
         {
-            float* dp = Dp + pixel * columns;
+            float* dp = gradient.Pointer + pixel * columns;
             nint label = (nint)Target[pixel], image = pixel / PerImage;
             if (label < 0)
             {
-                if (!Add) new Span<float>(dp, (int)columns).Clear();
+                gradient.Prepare(dp, columns);
                 continue;
             }
             for (nint i = 0; i < columns; i += n)
             {
                 nint lanes = Math.Min(n, columns - i);
                 V d = g * Load<V>(Constant + image * columns + i, lanes);
-                Store(Add ? d + Load<V>(dp + i, lanes) : d, dp + i, lanes);
+                gradient.Store(d, dp + i, lanes);
             }
             dp[label] += Dy[0] * Slope[image * columns + label];
         }

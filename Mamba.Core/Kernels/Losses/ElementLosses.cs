@@ -161,22 +161,24 @@ internal unsafe struct ElementLossForward<TLoss> : IKernel where TLoss : unmanag
 /// <summary>dx (+)= Factor dy slope, with one dy for all elements or one each.</summary>
 internal unsafe struct ElementLossGradient<TLoss> : IKernel where TLoss : unmanaged, IElementLoss
 {
-    public float* X, Target, Dy, Dx;
+    public float* X, Target, Dy;
+    public GradientTarget Dx;
     public TLoss Loss;
     public float Factor;
-    public bool OneEach, Add;
+    public bool OneEach;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>();
+        GradientTarget dx = Dx;
         V factor = Broadcast<V>(OneEach ? Factor : Factor * Dy[0]);
         for (nint i = begin; i < end; i += n)
         {
             nint lanes = Math.Min(n, end - i);
             V g = factor * Loss.Slope(Load<V>(X + i, lanes), Load<V>(Target + i, lanes));
             if (OneEach) g *= Load<V>(Dy + i, lanes);
-            Store(Add ? g + Load<V>(Dx + i, lanes) : g, Dx + i, lanes);
+            dx.Store(g, dx.Pointer + i, lanes);
         }
     }
 }

@@ -79,13 +79,14 @@ internal unsafe struct ResponseNormForward : IKernel
 internal unsafe struct ResponseNormBackward : IKernel
 {
     public ResponseNorm Norm;
-    public float* X, Dy, Dx;
-    public bool Add;
+    public float* X, Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), channels = Norm.Channels;
+        GradientTarget target = Dx;
         using Scratch padded = new(Norm.RowLength), terms = new(Norm.RowLength), scales = new(2 * channels);
         new Span<float>(padded.Pointer, (int)Norm.RowLength).Clear();
         new Span<float>(terms.Pointer, (int)Norm.RowLength).Clear();
@@ -93,7 +94,7 @@ internal unsafe struct ResponseNormBackward : IKernel
         V factor = Broadcast<V>(-2f * Norm.Share * Norm.Beta);
         for (nint row = begin; row < end; row++)
         {
-            float* x = X + row * channels, dy = Dy + row * channels, dx = Dx + row * channels;
+            float* x = X + row * channels, dy = Dy + row * channels, dx = target.Pointer + row * channels;
             Norm.Scales<V>(x, padded.Pointer, d, power);
             for (nint c = 0; c < channels; c += n)
             {
@@ -105,7 +106,7 @@ internal unsafe struct ResponseNormBackward : IKernel
                 nint lanes = Math.Min(n, channels - c);
                 V sum = ResponseNorm.WindowSum<V>(terms.Pointer + c, Norm.Before + Norm.After);
                 V g = Fma(factor * Load<V>(x + c, lanes), sum, Load<V>(dy + c, lanes) * Load<V>(power + c, lanes));
-                Store(Add ? g + Load<V>(dx + c, lanes) : g, dx + c, lanes);
+                target.Store(g, dx + c, lanes);
             }
         }
     }

@@ -14,7 +14,7 @@ internal unsafe struct ColumnSums : IKernel
     private float* _partial;
     private nint _columns, _rowStride;
 
-    public static void Run(float* x, nint rows, nint columns, nint rowStride, float* sums, bool add)
+    public static void Run(float* x, nint rows, nint columns, nint rowStride, GradientTarget sums)
     {
         nint chunks = Launch.CeilDiv(rows, RowsPerChunk);
         using Scratch partial = new(chunks * columns);
@@ -23,7 +23,7 @@ internal unsafe struct ColumnSums : IKernel
         {
             float sum = 0f;
             for (nint i = 0; i < chunks; i++) sum += partial.Pointer[i * columns + c];
-            sums[c] = add ? sums[c] + sum : sum;
+            sums.StoreOne(sum, sums.Pointer + c);
         }
     }
 

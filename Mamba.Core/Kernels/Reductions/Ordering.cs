@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Reductions;
 
 /// <summary>
-/// Numbers and their places as keys that sort as 64-bit integers do, so that equals stay in their order. NaN counts as the largest, as in PyTorch, and -0
-/// equals 0.
+/// Numbers and their places as keys that sort as 64-bit integers do, so equals stay in their order. NaN counts as the largest, as in
+/// PyTorch, and -0 equals 0.
 /// </summary>
 internal static class OrderKey
 {

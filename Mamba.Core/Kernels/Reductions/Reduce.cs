@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Reductions;
 
 /// <summary>
-/// y[outer, inner] = the reduction of x[outer, :, inner]. Items are segments of rows, or of blocks of columns; where a row has several segments, what each
-/// has made of its part meets afterwards in their order.
+/// y[outer, inner] = the reduction of x[outer, :, inner]. Items are segments of rows, or of blocks of columns. Where a row has several
+/// segments, their results are joined afterwards, in order.
 /// </summary>
 internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged, IReduction
 {
@@ -23,10 +23,19 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
     /// <param name="y">(Outer, Inner).</param>
     public static void Run(TReduction reduction, ReduceShape shape, float* x, float* shift, float* y)
     {
-        nint results = shape.Outer * shape.Inner, segments = shape.Segments;
+        nint results = shape.Outer * shape.Inner;
         if (results == 0) return;
+        nint segments = shape.Segments;
         using Scratch parts = Scratch.OfDoubles(segments > 1 ? results * segments : 0);
-        Reduce<TReduction> kernel = new() { _reduction = reduction, _shape = shape, _x = x, _shift = shift, _y = y, _parts = parts.Doubles };
+        Reduce<TReduction> kernel = new()
+        {
+            _reduction = reduction,
+            _shape = shape,
+            _x = x,
+            _shift = shift,
+            _y = y,
+            _parts = parts.Doubles,
+        };
         Launch.Run(kernel, shape.Items, shape.Grain, shape.Inner == 1 ? Isa.For(shape.Count) : Isa.For(shape.Inner));
         if (segments == 1) return;
         for (nint outer = 0; outer < shape.Outer; outer++)
@@ -47,7 +56,8 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
         for (nint item = begin; item < end; item++)
         {
             nint row = item / blocks, outer = row / segments, column = item % blocks * ReduceShape.Columns;
-            nint from = row % segments * segment, to = Math.Min(_shape.Count, from + segment), width = Math.Min(ReduceShape.Columns, inner - column);
+            nint from = row % segments * segment, to = Math.Min(_shape.Count, from + segment);
+            nint width = Math.Min(ReduceShape.Columns, inner - column);
             float* x = _x + outer * _shape.Count * inner + column, shift = _shift == null ? null : _shift + outer * inner + column;
             for (nint i = 0; i < width; i++) totals[i] = _reduction.Initial;
             if (inner == 1) totals[0] = Row<V>(x, from, to, shift);

@@ -56,14 +56,14 @@ internal readonly struct NormGradient(float p) : ITernary
 internal unsafe struct ExtremeGradient : IKernel
 {
     public ReduceShape Shape;
-    public float* X, Y, Dy, Dx;
-    public bool Add;
+    public float* X, Y, Dy;
+    public GradientTarget Dx;
 
-    public static void Run(ReduceShape shape, Tensor x, Tensor y, Tensor dy, GradSlot dx)
+    public static void Run(ReduceShape shape, float* x, float* y, float* dy, GradientTarget dx)
     {
         nint grain = Math.Max(1, Launch.ElementGrain / Math.Max(1, shape.Count * Math.Min(shape.Inner, ReduceShape.Columns)));
         Launch.Run(
-            new ExtremeGradient { Shape = shape, X = x.Pointer, Y = y.Pointer, Dy = dy.Pointer, Dx = dx.Pointer, Add = dx.Accumulate },
+            new ExtremeGradient { Shape = shape, X = x, Y = y, Dy = dy, Dx = dx },
             shape.Outer * shape.ColumnBlocks, grain, shape.Inner == 1 ? Isa.For(shape.Count) : Isa.For(shape.Inner));
     }
 
@@ -71,6 +71,7 @@ internal unsafe struct ExtremeGradient : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint inner = Shape.Inner, rows = Shape.Count, blocks = Shape.ColumnBlocks, n = Count<V>();
+        GradientTarget dx = Dx;
         for (nint item = begin; item < end; item++)
         {
             nint outer = item / blocks, first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
@@ -89,7 +90,7 @@ internal unsafe struct ExtremeGradient : IKernel
                     V x = Load<V>(X + at, lanes), hit = Select(Equal(x, x), Equal(x, y), Equal<V>(default, default));
                     V g = Select(hit, waiting, default);
                     waiting = Select(hit, default, waiting);
-                    Store(Add ? Load<V>(Dx + at, lanes) + g : g, Dx + at, lanes);
+                    dx.Store(g, dx.Pointer + at, lanes);
                 }
             }
         }
@@ -98,8 +99,8 @@ internal unsafe struct ExtremeGradient : IKernel
     private readonly void Row(nint row)
     {
         nint count = Shape.Count, winner = 0;
-        float* x = X + row * count, dx = Dx + row * count;
-        if (!Add) new Span<float>(dx, (int)count).Clear();
+        float* x = X + row * count, dx = Dx.Pointer + row * count;
+        Dx.Prepare(dx, count);
         float y = Y[row];
         while (winner < count && x[winner] != y && !float.IsNaN(x[winner])) winner++;
         if (winner < count) dx[winner] += Dy[row];
@@ -110,8 +111,8 @@ internal unsafe struct ExtremeGradient : IKernel
 internal unsafe struct ProductGradient : IKernel
 {
     public ReduceShape Shape;
-    public float* X, Dy, Dx;
-    public bool Add;
+    public float* X, Dy;
+    public GradientTarget Dx;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -132,8 +133,7 @@ internal unsafe struct ProductGradient : IKernel
             {
                 float x = X[at + r * inner];
                 double others = zeros == 0 ? product / x : zeros == 1 && x == 0f ? product : 0;
-                float g = (float)(Dy[item] * others);
-                Dx[at + r * inner] = Add ? Dx[at + r * inner] + g : g;
+                Dx.StoreOne((float)(Dy[item] * others), Dx.Pointer + at + r * inner);
             }
         }
     }

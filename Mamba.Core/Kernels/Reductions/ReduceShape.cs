@@ -3,12 +3,14 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Reductions;
 
 /// <summary>
-/// A reduction over the middle of (Outer, Count, Inner). Where Inner is 1 the lanes walk along a row; elsewhere they are columns. The work is cut by these
-/// sizes alone: rows into segments, columns into blocks.
+/// A reduction over the middle of (Outer, Count, Inner). Where Inner is 1 the lanes walk along a row; elsewhere they are columns. The work
+/// is cut by these sizes alone: rows into segments, columns into blocks.
 /// </summary>
 internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
 {
-    /// <summary>Numbers that are summed in float32, before the sum goes to double precision: few, since rounding grows with the length of a sum.</summary>
+    /// <summary>
+    /// Numbers that are summed in float32, before the sum goes to double precision: few, since rounding grows with the length of a sum.
+    /// </summary>
     public const nint Block = 64;
 
     /// <summary>Columns of a work item: four cache lines.</summary>

@@ -62,7 +62,8 @@ internal readonly struct SumOf<TTerm>(TTerm term) : IReduction where TTerm : unm
 }
 
 /// <summary>
-/// x itself: the sum over a divisor, times a factor. Of a mean one of both is 1: the last dimension's divides, others multiply by the reciprocal.
+/// x itself: the sum over a divisor, times a factor. Of a mean one of both is 1: over the last dimension it divides, over others it
+/// multiplies by the reciprocal.
 /// </summary>
 internal readonly struct Itself(float divisor, float factor) : ITerm
 {

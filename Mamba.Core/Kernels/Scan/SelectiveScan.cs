@@ -116,14 +116,15 @@ internal static unsafe class SelectiveScan
         if (factor != 1f) TensorPrimitives.Multiply(all, factor, all);
     }
 
-    public static void UnpackStates(in ScanShape s, float* packed, nint itemStep, nint items, float* states, bool add)
+    public static void UnpackStates(in ScanShape s, float* packed, nint itemStep, nint items, GradientTarget states)
     {
         nint blocks = s.Blocks, size = s.StateSize, vector = s.Lanes;
         for (nint item = 0; item < items; item++)
             for (nint block = 0; block < blocks; block++)
             {
                 nint channel = s.ChannelOf(block, out nint lanes) + item * s.Channels;
-                Transpose.Run(packed + item * itemStep + block * size, vector, s.States, lanes, states + channel * s.States, add);
+                float* from = packed + item * itemStep + block * size, to = states.Pointer + channel * s.States;
+                Transpose.Run(from, vector, s.States, lanes, to, states.Accumulate);
             }
     }
 
