@@ -216,45 +216,6 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>Whether the handles are of different tensors.</summary>
     public static bool operator !=(Tensor left, Tensor right) => !left.Equals(right);
 
-    /// <summary>a + b with NumPy's broadcasting (<see cref="Ops.Add(Tensor, Tensor)"/>).</summary>
-    public static Tensor operator +(Tensor a, Tensor b) => Ops.Add(a, b);
-
-    /// <summary>a + b with a constant b.</summary>
-    public static Tensor operator +(Tensor a, float b) => Ops.Add(a, Full(b));
-
-    /// <summary>a + b with a constant a.</summary>
-    public static Tensor operator +(float a, Tensor b) => Ops.Add(Full(a), b);
-
-    /// <summary>a - b with NumPy's broadcasting (<see cref="Ops.Subtract(Tensor, Tensor)"/>).</summary>
-    public static Tensor operator -(Tensor a, Tensor b) => Ops.Subtract(a, b);
-
-    /// <summary>a - b with a constant b.</summary>
-    public static Tensor operator -(Tensor a, float b) => Ops.Subtract(a, Full(b));
-
-    /// <summary>a - b with a constant a.</summary>
-    public static Tensor operator -(float a, Tensor b) => Ops.Subtract(Full(a), b);
-
-    /// <summary>-a.</summary>
-    public static Tensor operator -(Tensor a) => Ops.Scale(a, -1f);
-
-    /// <summary>a b, element by element, with NumPy's broadcasting (<see cref="Ops.Multiply(Tensor, Tensor)"/>).</summary>
-    public static Tensor operator *(Tensor a, Tensor b) => Ops.Multiply(a, b);
-
-    /// <summary>a b with a constant b.</summary>
-    public static Tensor operator *(Tensor a, float b) => Ops.Scale(a, b);
-
-    /// <summary>a b with a constant a.</summary>
-    public static Tensor operator *(float a, Tensor b) => Ops.Scale(b, a);
-
-    /// <summary>a / b, element by element, with NumPy's broadcasting (<see cref="Ops.Divide(Tensor, Tensor)"/>).</summary>
-    public static Tensor operator /(Tensor a, Tensor b) => Ops.Divide(a, b);
-
-    /// <summary>a / b with a constant b.</summary>
-    public static Tensor operator /(Tensor a, float b) => Ops.Divide(a, Full(b));
-
-    /// <summary>a / b with a constant a.</summary>
-    public static Tensor operator /(float a, Tensor b) => Ops.Divide(Full(a), b);
-
     /// <summary>The place to which a backward pass writes its contribution to this tensor's gradient.</summary>
     /// <returns>The memory, and whether to add to it or to overwrite it.</returns>
     /// <exception cref="InvalidOperationException">

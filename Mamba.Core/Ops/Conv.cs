@@ -57,7 +57,7 @@ public static unsafe partial class Ops
         Check.Extents(bias, name, "bias", w[0]);
         Size2d outputs = window.Outputs(name, x.Shape);
         Tensor y = Tensor.Empty(x.Shape[0], outputs.Height, outputs.Width, w[0]);
-        ConvShape s = ConvShape.Of(x.Shape, y.Shape, window, groups);
+        ConvShape s = window.Convolution(x.Shape, y.Shape, groups);
 
         bool depthwise = s.IsDepthwise, planar = PlanarConv.Suits(s), relu = options.Activation == Activation.Relu;
         float* b = bias.Pointer;

@@ -73,7 +73,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape[0], (int)height, (int)width, (int)channels);
 
         // Seen from the other side: a convolution whose input is this output.
-        ConvShape s = ConvShape.Of(y.Shape, x.Shape, window, groups);
+        ConvShape s = window.Convolution(y.Shape, x.Shape, groups);
         Check.That(
             Window.IsImage((long)s.Batch * s.OutHeight, s.OutWidth, s.Depth), name,
                 $"input {x.Shape} and weight {w}; expected fewer products of pixels and taps");

@@ -1,4 +1,4 @@
-using Mamba.Core.Nn;
+using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core;
@@ -18,14 +18,14 @@ public static unsafe partial class Ops
     {
         if (!(rate is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "Dropout: expected a rate of at least 0 and below 1.");
         Tensor y = Tensor.Empty(x.Shape);
-        Launch.Run(new Kernels.Elementwise.Dropout { Random = random, X = x.Pointer, Y = y.Pointer, Rate = rate }, x.Count, Launch.ElementGrain);
+        Launch.Run(new DropoutMask { Random = random, X = x.Pointer, Y = y.Pointer, Rate = rate }, x.Count, Launch.ElementGrain);
         if (Tape.Needs(x))
             Tape.Push(y, (x, rate, random), static (context, dy) =>
             {
                 (Tensor x, double rate, RandomStream random) = context;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
-                    new Kernels.Elementwise.Dropout { Random = random, X = dy.Pointer, Y = dx.Pointer, Rate = rate, Add = dx.Accumulate },
+                    new DropoutMask { Random = random, X = dy.Pointer, Y = dx.Pointer, Rate = rate, Add = dx.Accumulate },
                     dy.Count, Launch.ElementGrain);
             });
         return y;

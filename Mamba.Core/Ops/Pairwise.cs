@@ -76,8 +76,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
                 (Tensor a, Tensor b, Shape shape) = context;
-                if (a.NeedsGrad) Contribute(a, new TowardsA<TBinary>(), shape, a, b, dy);
-                if (b.NeedsGrad) Contribute(b, new TowardsB<TBinary>(), shape, a, b, dy);
+                if (a.NeedsGrad) Contribute(a, new TowardsA<TBinary>(), shape, Of(a), Of(b), Of(dy));
+                if (b.NeedsGrad) Contribute(b, new TowardsB<TBinary>(), shape, Of(a), Of(b), Of(dy));
             }, a, b);
         return y;
     }
@@ -85,19 +85,21 @@ public static unsafe partial class Ops
     private static Tensor Choose(Tensor condition, Tensor a, Tensor b, Shape shape)
     {
         Tensor y = Tensor.Empty(shape);
-        BroadcastTernary<Choice>.Run(default, shape, condition, a, b, y.Pointer, add: false);
+        BroadcastTernary<Choice>.Run(default, shape, Of(condition), Of(a), Of(b), y.Pointer, add: false);
         if (Tape.Needs(a, b))
             Tape.Push(y, (condition, a, b, shape), static (context, dy) =>
             {
                 (Tensor condition, Tensor a, Tensor b, Shape shape) = context;
                 float zero = 0f;
                 Operand nothing = new(&zero, new Shape());
-                if (a.NeedsGrad) Contribute(a, default(Choice), shape, condition, dy, nothing);
-                if (b.NeedsGrad) Contribute(b, default(Choice), shape, condition, nothing, dy);
+                if (a.NeedsGrad) Contribute(a, default(Choice), shape, Of(condition), Of(dy), nothing);
+                if (b.NeedsGrad) Contribute(b, default(Choice), shape, Of(condition), nothing, Of(dy));
             }, condition);
         _ = Tape.Needs(condition); // keeps it reachable until here
         return y;
     }
+
+    private static Operand Of(Tensor tensor) => new(tensor.Pointer, tensor.Shape);
 
     /// <summary>Adds f(a, b, c), summed over the dimensions that x repeats, to the gradient of x.</summary>
     private static void Contribute<TFunction>(Tensor x, TFunction function, Shape result, Operand a, Operand b, Operand c)

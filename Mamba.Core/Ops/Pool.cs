@@ -134,7 +134,7 @@ public static unsafe partial class Ops
     private static Tensor MaxPool(string name, Tensor x, in Window window, PoolOptions options)
     {
         CheckPool(name, x, window);
-        PoolShape s = PoolShape.Of(x.Shape, window.Outputs(name, x.Shape, options.CeilMode), window);
+        PoolShape s = window.Pool(x.Shape, window.Outputs(name, x.Shape, options.CeilMode));
         Check.That((long)s.KernelHeight * s.KernelWidth <= MostCounted, name, $"kernel {window.Kernel}; expected at most 2^24 pixels");
         Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
         Tensor? taps = Tape.IsRecording && x.NeedsGrad ? Tensor.Empty(y.Shape) : null;

@@ -90,7 +90,7 @@ public static unsafe partial class Ops
             windows <= int.MaxValue && elements <= int.MaxValue / image[3] && Window.IsImage(windows, elements,
                 (long)image[3] * Math.Max(1, image[0])), name,
             $"{image} has {windows} windows of {elements} pixels; expected fewer");
-        return ConvShape.Of(image, new Shape(image[0], outputs.Height, outputs.Width, 1), window, groups: 1);
+        return window.Convolution(image, new Shape(image[0], outputs.Height, outputs.Width, 1), groups: 1);
     }
 
     private static void RunUnfold(in ConvShape s, float* x, float* columns) => Launch.Run(

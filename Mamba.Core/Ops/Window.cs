@@ -1,3 +1,6 @@
+using Mamba.Core.Kernels.Convolution;
+using Mamba.Core.Kernels.Pooling;
+
 namespace Mamba.Core;
 
 /// <summary>A window that slides over padded images: its checks and the sizes that follow, in 64 bits, for convolutions, pools and
@@ -51,6 +54,16 @@ internal readonly record struct Window(Size2d Kernel, Size2d Stride, Padding2d P
             Fits(height - ReachY, Stride.Height, ceil, x[1] + (long)Padding.Top),
             Fits(width - ReachX, Stride.Width, ceil, x[2] + (long)Padding.Left));
     }
+
+    /// <summary>The convolution by this window of images x, (B, H, W, Cin), to images y, (B, H', W', Cout).</summary>
+    public ConvShape Convolution(Shape x, Shape y, int groups) => new(
+        x[0], x[1], x[2], x[3], y[1], y[2], y[3], Kernel.Height, Kernel.Width, Stride.Height, Stride.Width, Padding.Top, Padding.Left,
+        Dilation.Height, Dilation.Width, groups);
+
+    /// <summary>The pool by this window of images x, (B, H, W, C), to images of this size.</summary>
+    public PoolShape Pool(Shape x, Size2d outputs) => new(
+        x[0], x[1], x[2], x[3], outputs.Height, outputs.Width, Kernel.Height, Kernel.Width, Stride.Height, Stride.Width, Padding.Top,
+        Padding.Left, Dilation.Height, Dilation.Width);
 
     /// <summary>Whether a tensor could hold an image of this size.</summary>
     public static bool IsImage(long height, long width, long channels) =>

@@ -14,34 +14,39 @@ internal sealed record SourceProject(string Name, SourcePart[] Parts);
 /// <summary>Which part of the sources may know which: the one place where this is written down.</summary>
 internal static class Layers
 {
-    private static readonly string[] s_kernel = ["Shapes", "Vectors", "Memory"];
+    private static readonly string[] s_kernel = ["Shapes", "Vectors", "Memory", "Kernels.Targets"];
 
     /// <summary>The projects, from the lowest to the highest: each knows those before it.</summary>
     public static IReadOnlyList<SourceProject> Projects { get; } =
     [
         new("Mamba.Core",
         [
-            new("Shapes", ["Shape.cs", "ShapeException.cs", "MultiplyAdds.cs"], []),
+            new("Shapes", ["Shape.cs", "ShapeException.cs", "Size2d.cs", "Padding2d.cs", "MultiplyAdds.cs", "RandomStream.cs"], []),
             new("Vectors", ["Simd", "Workers.cs"], []),
-            new("Memory", ["Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs"], []),
+            new("Memory", ["Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs"], ["Shapes"]),
 
             // Kernels know pointers and sizes; they know neither tensors nor the tape.
+            new("Kernels.Targets", ["Kernels/GradientTarget.cs"], ["Vectors"]),
             new("Kernels.Elementwise", ["Kernels/Elementwise"], s_kernel),
             new("Kernels.Layout", ["Kernels/Layout"], s_kernel),
             new("Kernels.Losses", ["Kernels/Losses"], s_kernel),
             new("Kernels.Optimizers", ["Kernels/Optimizers"], s_kernel),
             new("Kernels.Pooling", ["Kernels/Pooling"], s_kernel),
-            new("Kernels.Reductions", ["Kernels/Reductions"], s_kernel),
+            new("Kernels.Reductions", ["Kernels/Reductions"], [.. s_kernel, "Kernels.Elementwise"]),
+            new("Kernels.Indexing", ["Kernels/Indexing"], [.. s_kernel, "Kernels.Reductions"]),
             new("Kernels.Norms", ["Kernels/Norms"], [.. s_kernel, "Kernels.Elementwise"]),
             new("Kernels.Scan", ["Kernels/Scan"], [.. s_kernel, "Kernels.Elementwise"]),
             new("Kernels.Products", ["Kernels/Products"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Layout"]),
             new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
-            new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products"]),
+            new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products", "Kernels.Reductions"]),
 
             // A tensor, its memory and the tape that records it are one thing: each knows the others.
             new("Tensors",
-                ["Tensor.cs", "TensorList.cs", "Tape.cs", "BackwardStep.cs", "Check.cs", "NonFiniteException.cs", "NumericsCheck.cs", "Memory"],
-                ["Shapes", "Memory", "Vectors"]),
+                [
+                    "Tensor.cs", "TensorList.cs", "Tape.cs", "Recording.cs", "RecordingPause.cs", "BackwardStep.cs", "Check.cs", "NonFiniteException.cs",
+                    "NumericsCheck.cs", "Memory",
+                ],
+                ["Shapes", "Memory", "Vectors", "Kernels.Targets"]),
             new("Ops", ["Ops"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.*"]),
             new("Measurement", ["Measurement"], ["Vectors", "Tensors"]),
             new("Checkpoints", ["Checkpoints"], ["Shapes", "Tensors"]),

@@ -156,7 +156,7 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(
             Checkpoints("epochs"),
             Is.EqualTo(new[] { "epoch0000002-batch0000000", "epoch0000003-batch0000000", "epoch0000004-batch0000000" }));
-        Assert.That(Checkpoints("steps"), Is.SupersetOf(Checkpoints("epochs")).And.Contains("epoch0000001-batch0000001"));
+        Assert.That(Checkpoints("steps"), Is.SupersetOf(Checkpoints("epochs")).And.Some.Not.EndsWith("batch0000000"));
         Assert.That(Checkpoints("one"), Is.EqualTo(new[] { "epoch0000004-batch0000000" }));
     }
 

@@ -67,7 +67,9 @@ internal static class RecomputedInputs
         return y;
     }
 
-    /// <summary>The field of a step's context, or of a value in it, that holds an address as a number; null if there is none.</summary>
+    /// <summary>
+    /// The field of a step's context, or of a value in it, that holds an address as a number; null if there is none. A ulong is a random key.
+    /// </summary>
     private static string? AddressIn(object? value)
     {
         if (value is null || !value.GetType().IsValueType) return null;
@@ -79,7 +81,6 @@ internal static class RecomputedInputs
                 nint signed => (ulong)signed,
                 nuint unsigned => unsigned,
                 long signed => (ulong)signed,
-                ulong unsigned => unsigned,
                 _ => 0,
             };
             if (number >= SmallestAddress && number < ulong.MaxValue / 2) return $"{value.GetType().Name}.{field.Name}";

@@ -15,11 +15,6 @@ internal readonly record struct ConvShape(
     int Batch, int Height, int Width, int Cin, int OutHeight, int OutWidth, int Cout, int KernelHeight, int KernelWidth,
     int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX, int Groups)
 {
-    /// <summary>The convolution by this window of images x, (B, H, W, Cin), to images y, (B, H', W', Cout).</summary>
-    public static ConvShape Of(Shape x, Shape y, in Window window, int groups) => new(
-        x[0], x[1], x[2], x[3], y[1], y[2], y[3], window.Kernel.Height, window.Kernel.Width, window.Stride.Height, window.Stride.Width,
-        window.Padding.Top, window.Padding.Left, window.Dilation.Height, window.Dilation.Width, groups);
-
     public int CinGroup => Cin / Groups;
 
     public int CoutGroup => Cout / Groups;

@@ -15,8 +15,6 @@ internal readonly unsafe ref struct Operand(float* pointer, Shape shape)
 {
     public readonly float* Pointer = pointer;
     public readonly Shape Shape = shape;
-
-    public static implicit operator Operand(Tensor tensor) => new(tensor.Pointer, tensor.Shape);
 }
 
 /// <summary>

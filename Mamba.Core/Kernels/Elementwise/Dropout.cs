@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Mamba.Core.Nn;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Elementwise;
@@ -8,7 +7,7 @@ namespace Mamba.Core.Kernels.Elementwise;
 /// y (+)= x scale where the element's random number is at least the rate, 0 elsewhere. The numbers are the stream's own, one an element, so the same mask
 /// comes again in the backward pass without being kept.
 /// </summary>
-internal unsafe struct Dropout : IKernel
+internal unsafe struct DropoutMask : IKernel
 {
     public RandomStream Random;
     public float* X, Y;

@@ -10,12 +10,6 @@ internal readonly record struct PoolShape(
     int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int KernelHeight, int KernelWidth,
     int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX)
 {
-    /// <summary>The pool by this window of images x, (B, H, W, C).</summary>
-    public static PoolShape Of(Shape x, Size2d outputs, in Window window) => new(
-        x[0], x[1], x[2], x[3], outputs.Height, outputs.Width, window.Kernel.Height, window.Kernel.Width, window.Stride.Height,
-            window.Stride.Width,
-        window.Padding.Top, window.Padding.Left, window.Dilation.Height, window.Dilation.Width);
-
     /// <summary>Whether a pixel may be in several windows.</summary>
     public bool Overlaps => (KernelHeight - 1L) * DilationY >= StrideY || (KernelWidth - 1L) * DilationX >= StrideX;
 

@@ -8,8 +8,8 @@ namespace Mamba.Core.Kernels.Reductions;
 /// </summary>
 internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
 {
-    /// <summary>Numbers that are summed in float32, before the sum goes to double precision.</summary>
-    public const nint Block = 256;
+    /// <summary>Numbers that are summed in float32, before the sum goes to double precision: few, since rounding grows with the length of a sum.</summary>
+    public const nint Block = 64;
 
     /// <summary>Columns of a work item: four cache lines.</summary>
     public const nint Columns = 64;
@@ -17,7 +17,7 @@ internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
     private const nint SegmentElements = 32768;
 
     /// <summary>Numbers of a row, or rows, that one work item reduces; a multiple of <see cref="Block"/>.</summary>
-    public nint Segment => Inner == 1 ? SegmentElements : Math.Max(Block, SegmentElements / Math.Min(Inner, Columns) / Block * Block);
+    public nint Segment => Inner == 1 ? SegmentElements : Math.Max(Block, SegmentElements / Math.Clamp(Inner, 1, Columns) / Block * Block);
 
     /// <summary>Segments of a row; at least one, so that an empty row has a result.</summary>
     public nint Segments => Math.Max(1, Launch.CeilDiv(Count, Segment));

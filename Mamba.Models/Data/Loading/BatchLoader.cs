@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using CommunityToolkit.HighPerformance.Buffers;
 using Mamba.Core;
-using Mamba.Core.Nn;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Tasks;
 

@@ -1,6 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using Mamba.Core.Nn;
+using Mamba.Core;
 using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Sets;

@@ -1,5 +1,5 @@
 using System.Numerics;
-using Mamba.Core.Nn;
+using Mamba.Core;
 using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Sets;

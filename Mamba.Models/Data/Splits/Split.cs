@@ -1,4 +1,4 @@
-using Mamba.Core.Nn;
+using Mamba.Core;
 
 namespace Mamba.Models.Data.Splits;
 

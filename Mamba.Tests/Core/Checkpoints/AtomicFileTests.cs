@@ -2,7 +2,7 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 
-namespace Mamba.Tests.Core.Checkpoints;
+namespace Mamba.Tests.Core;
 
 /// <summary>Fault 14: files that several threads write at a time, and what is published to several threads.</summary>
 internal sealed class AtomicFileTests

@@ -2,7 +2,7 @@ using Mamba.Core;
 using Mamba.Core.Kernels.Products;
 using Mamba.Core.Simd;
 
-namespace Mamba.Tests.Core.Kernels;
+namespace Mamba.Tests.Core;
 
 /// <summary>
 /// The choices of matrix products. A plan needs no hardware: the fixed widths are all tested wherever this runs.

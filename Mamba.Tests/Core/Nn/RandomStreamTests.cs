@@ -1,3 +1,4 @@
+using Mamba.Core;
 using Mamba.Core.Nn;
 
 namespace Mamba.Tests.Core;

@@ -138,7 +138,7 @@ internal sealed class PairwiseTests(VectorWidth width)
     public void An_operand_may_come_twice()
     {
         Tensor[] x = [Numbers.Uniform(1, 0.5f, 2f, 9, 1000)];
-        OperatorCheck.Run(width, i => i[0] / i[0], i => Array.ConvertAll(i[0], _ => 1.0), x);
+        OperatorCheck.Run(width, i => i[0] / i[0] * i[0], i => i[0], x);
         OperatorCheck.Run(width, i => Ops.Maximum(i[0], i[0]), i => i[0], x);
         OperatorCheck.Run(width, i => Ops.Minimum(i[0], i[0]), i => i[0], x);
         OperatorCheck.Run(width, i => Ops.Where(i[0], i[0], i[0]), i => i[0], x);

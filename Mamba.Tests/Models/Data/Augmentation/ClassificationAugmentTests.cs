@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Mamba.Core.Nn;
+using Mamba.Core;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Tests.Support;

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Mamba.Core.Nn;
+namespace Mamba.Core;
 
 /// <summary>
 /// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) from the FNV-1a hash of both. The same on every machine, and
