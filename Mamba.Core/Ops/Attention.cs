@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Attention;
 using Mamba.Core.Memory;
@@ -25,7 +26,7 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// Scaled dot-product attention by heads (Vaswani et al. 2017, equation 1): softmax(scale q k^T + mask) v. Heads are column ranges,
-    /// read in place.
+    /// read in place. PyTorch's scaled_dot_product_attention, with the heads side by side.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>
@@ -43,59 +44,20 @@ public static unsafe partial class Ops
     {
         Check.Positive(heads, "Attention", nameof(heads));
         Check.Rank(q, 3, "Attention", "q (B, Lq, Heads Dh)");
-        bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0] && v.Shape[1] == k.Shape[1]
-            && k.Shape[2] == q.Shape[2] && q.Shape[2] > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
-        Check.That(fits, "Attention", $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv)");
+        bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0]
+            && v.Shape[1] == k.Shape[1] && k.Shape[2] == q.Shape[2] && q.Shape[2] > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0;
+        Check.That(
+            fits, "Attention",
+            $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv)");
         int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2];
-        if (lk == 0 || (long)batch * lq * widthV == 0) return Independent(Tensor.Zeros(batch, lq, widthV), q, k, v, mask);
         AttentionShape s = With(options, new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV));
         CheckMask("Attention", s, mask);
-        (Tensor y, Tensor? weights) = Attend(
-            s, q.Pointer, k.Pointer, v.Pointer, mask, Tape.IsRecording
-                && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true }));
+        if (lk == 0 || (long)batch * lq * widthV == 0) return Independent(Tensor.Zeros(batch, lq, widthV), q, k, v, mask);
+        bool record = Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true });
+        (Tensor y, Tensor? weights) = Attend(s, q.Pointer, k.Pointer, v.Pointer, mask, record);
         if (Tape.Needs(q, k, v, mask))
-            Tape.Push(y, (q, k, v, mask, weights, s), static (context, dy) =>
-            {
-                (Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? weights, AttentionShape s) = context;
-                // Opened in the order in which the kernel writes: q, k and v may be one tensor.
-                GradSlot? dv = v.NeedsGrad ? v.OpenGrad() : null, dq = q.NeedsGrad ? q.OpenGrad() : null, dk = k.NeedsGrad ? k.OpenGrad() : null;
-                // With several blocks of queries, one tensor in two places would be overwritten by a later block. A causal block does not
-                // write all keys.
-                bool add = s.Causal || (s.QueryBlocks > 1 && (Same(dq, dk) || Same(dq, dv) || Same(dk, dv)));
-                if (add)
-                {
-                    ClearFirst(dv);
-                    ClearFirst(dq);
-                    ClearFirst(dk);
-                }
-                Tensor? dmask = mask is { NeedsGrad: true } ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys) : null;
-                Launch.Run(
-                    new AttentionBackward
-                    {
-                        Shape = s,
-                        Q = q.Pointer,
-                        K = k.Pointer,
-                        V = v.Pointer,
-                        P = weights!.Pointer,
-                        Dy = dy.Pointer,
-                        Dq = Added(dq, add),
-                        Dk = Added(dk, add),
-                        Dv = Added(dv, add),
-                        Dmask = dmask.Pointer,
-                    },
-                    s.Batch * s.Heads, 1);
-                if (dmask is { } ofMask) PassOn(mask!.Value, ofMask.Shape, ofMask, 1f, mayTake: false);
-            }, q, k, v, weights);
+            Tape.Push(y, new AttentionStep(q, k, v, mask, weights, s), static (step, dy) => step.Backward(dy), q, k, v, weights);
         return y;
-
-        static bool Same(GradSlot? a, GradSlot? b) => a is { } x && b is { } y && x.Pointer == y.Pointer;
-
-        static GradientTarget Added(GradSlot? slot, bool add) => add && slot is { } open ? new(open.Pointer, accumulate: true) : slot.Target;
-
-        static void ClearFirst(GradSlot? slot)
-        {
-            if (slot is { Accumulate: false } first) first.Span.Clear();
-        }
     }
 
     /// <summary>The attention of a sequence with itself, its queries, keys and values side by side as one projection makes them.</summary>
@@ -114,39 +76,96 @@ public static unsafe partial class Ops
             qkv.Shape[2] % (3L * heads) == 0 && qkv.Shape[2] > 0, "SelfAttention",
             $"{qkv.Shape} with {heads} heads; expected (B, L, 3 H Dh)");
         int length = qkv.Shape[1], row = qkv.Shape[2], inner = row / 3;
-        if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv, mask);
         AttentionShape s = With(options, new(qkv.Shape[0], length, length, heads, inner / heads, inner / heads, row, row, row));
         CheckMask("SelfAttention", s, mask);
-        (Tensor y, Tensor? weights) = Attend(
-            s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, Tape.IsRecording
-                && (qkv.NeedsGrad || mask is { NeedsGrad: true }));
+        if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv, mask);
+        bool record = Tape.IsRecording && (qkv.NeedsGrad || mask is { NeedsGrad: true });
+        (Tensor y, Tensor? weights) = Attend(s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, record);
         if (Tape.Needs(qkv, mask))
             Tape.Push(y, (qkv, mask, weights, s, inner), static (context, dy) =>
             {
                 (Tensor qkv, Tensor? mask, Tensor? weights, AttentionShape s, int inner) = context;
-                GradSlot? slot = qkv.NeedsGrad ? qkv.OpenGrad() : null;
-                if (s.Causal && slot is { Accumulate: false } first) first.Span.Clear();
+                GradSlot? slot = Open(qkv);
+                if (s.Causal) ClearFirst(slot); // a causal block does not write all keys
                 float* d = slot is { } open ? open.Pointer : null;
                 bool add = s.Causal || slot is { Accumulate: true };
-                Tensor? dmask = mask is { NeedsGrad: true } ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys) : null;
-                Launch.Run(
-                    new AttentionBackward
-                    {
-                        Shape = s,
-                        Q = qkv.Pointer,
-                        K = qkv.Pointer + inner,
-                        V = qkv.Pointer + 2 * inner,
-                        P = weights!.Pointer,
-                        Dy = dy.Pointer,
-                        Dq = d == null ? default : new GradientTarget(d, add),
-                        Dk = d == null ? default : new GradientTarget(d + inner, add),
-                        Dv = d == null ? default : new GradientTarget(d + 2 * inner, add),
-                        Dmask = dmask.Pointer,
-                    },
-                    s.Batch * s.Heads, 1);
-                if (dmask is { } ofMask) PassOn(mask!.Value, ofMask.Shape, ofMask, 1f, mayTake: false);
+                AttentionBackward kernel = new()
+                {
+                    Shape = s,
+                    Q = qkv.Pointer,
+                    K = qkv.Pointer + inner,
+                    V = qkv.Pointer + 2 * inner,
+                    P = weights!.Pointer,
+                    Dy = dy.Pointer,
+                    Dq = d == null ? default : new GradientTarget(d, add),
+                    Dk = d == null ? default : new GradientTarget(d + inner, add),
+                    Dv = d == null ? default : new GradientTarget(d + 2 * inner, add),
+                };
+                RunBackward(kernel, mask);
             }, qkv, weights);
         return y;
+    }
+
+    /// <summary>A recorded attention.</summary>
+    private readonly record struct AttentionStep(Tensor Q, Tensor K, Tensor V, Tensor? Mask, Tensor? Weights, AttentionShape Shape)
+    {
+        public void Backward(Tensor dy)
+        {
+            // Opened in the order in which the kernel writes: q, k and v may be one tensor.
+            GradSlot? dv = Open(V), dq = Open(Q), dk = Open(K);
+            // As views of one tensor, q and v may have rows of different lengths. Their heads overlap then, and the heads run on different
+            // threads: dv goes to scratch first.
+            bool overlap = Same(dq, dv) && Q.Shape != V.Shape;
+            // With several blocks of queries, one tensor in two places would be overwritten by a later block. A causal block does not
+            // write all keys.
+            bool add = overlap || Shape.Causal
+                || (Shape.QueryBlocks > 1 && (Same(dq, dk) || Same(dq, dv) || Same(dk, dv)));
+            if (add)
+            {
+                ClearFirst(dv);
+                ClearFirst(dq);
+                ClearFirst(dk);
+            }
+            using Scratch values = new(overlap ? V.Count : 0);
+            Span<float> apart = overlap ? new(values.Pointer, V.Count) : default;
+            apart.Clear();
+            AttentionBackward kernel = new()
+            {
+                Shape = Shape,
+                Q = Q.Pointer,
+                K = K.Pointer,
+                V = V.Pointer,
+                P = Weights!.Pointer,
+                Dy = dy.Pointer,
+                Dq = Added(dq, add),
+                Dk = Added(dk, add),
+                Dv = overlap ? new(values.Pointer, accumulate: true) : Added(dv, add),
+            };
+            RunBackward(kernel, Mask);
+            if (overlap) TensorPrimitives.Add(apart, dv!.Value.Span, dv.Value.Span);
+        }
+
+        private static GradientTarget Added(GradSlot? slot, bool add) =>
+            add && slot is { } open ? new(open.Pointer, accumulate: true) : slot.Target;
+    }
+
+    /// <summary>Runs the backward kernel of an attention; the mask gets the gradients of all heads that it served.</summary>
+    private static void RunBackward(AttentionBackward kernel, Tensor? mask)
+    {
+        AttentionShape s = kernel.Shape;
+        Tensor? dmask = mask is { NeedsGrad: true } ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys) : null;
+        kernel.Dmask = dmask.Pointer;
+        Launch.Run(kernel, s.Batch * s.Heads, 1);
+        if (dmask is { } ofMask) PassOn(mask!.Value, ofMask.Shape, ofMask, 1f, mayTake: false);
+    }
+
+    /// <summary>Whether two gradients are those of one tensor.</summary>
+    private static bool Same(GradSlot? a, GradSlot? b) => a is { } x && b is { } y && x.Pointer == y.Pointer;
+
+    /// <summary>Makes a gradient ready for additions.</summary>
+    private static void ClearFirst(GradSlot? slot)
+    {
+        if (slot is { Accumulate: false } first) first.Span.Clear();
     }
 
     private static AttentionShape With(AttentionOptions? options, AttentionShape s) =>
@@ -155,10 +174,11 @@ public static unsafe partial class Ops
     private static void CheckMask(string name, in AttentionShape s, Tensor? mask)
     {
         if (mask is not { } m) return;
-        Shape scores = new((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.Keys);
+        ReadOnlySpan<nint> scores = [s.Batch, s.Heads, s.Queries, s.Keys];
         bool fits = m.Shape.Rank <= 4;
         for (int i = 1; fits && i <= m.Shape.Rank; i++) fits = m.Shape[^i] == scores[^i] || m.Shape[^i] == 1;
-        Check.That(fits, name, $"mask {m.Shape}; expected a shape that broadcasts to the scores, {scores}");
+        Check.That(fits, name,
+            $"mask {m.Shape}; expected a shape that broadcasts to the scores, ({s.Batch}, {s.Heads}, {s.Queries}, {s.Keys})");
     }
 
     /// <summary>The result, and the weights (B, Heads, Queries, Keys), padded to ScoreRow, if the backward pass will want them.</summary>
@@ -178,8 +198,8 @@ public static unsafe partial class Ops
                 Mask = mask is { } m ? Strides(m) : default,
             },
             s.Batch * s.Heads * s.QueryBlocks, 1);
-        nint pairs = s.Causal ? Math.Min(s.Queries, s.Keys) is var square ? square * (square + 1) / 2 + (s.Queries - square) * square : 0
-            : s.Queries * s.Keys;
+        nint square = Math.Min(s.Queries, s.Keys);
+        nint pairs = s.Causal ? square * (square + 1) / 2 + (s.Queries - square) * square : s.Queries * s.Keys;
         MultiplyAdds.Add((long)(s.Batch * s.Heads * pairs * (s.HeadWidth + s.ValueWidth)));
         return (y, weights);
 

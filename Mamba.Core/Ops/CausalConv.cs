@@ -8,7 +8,7 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// Causal depthwise convolution along a sequence: y[t] = bias + sum_j weight[j] x[t - K + 1 + j], zeros before the start, and an
-    /// activation on top.
+    /// activation on top: causal_conv1d_fn of the Mamba block.
     /// </summary>
     /// <param name="x">(B, L, C).</param>
     /// <param name="weight">(C, 1, K).</param>

@@ -42,14 +42,14 @@ public static unsafe partial class Ops
         Tensor logits, ReadOnlySpan<int> target, float gamma = 2f, Tensor? weight = null, int ignoreIndex = -100,
             Reduction reduction = Reduction.Mean)
     {
-        if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected at least 0");
+        if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "FocalLoss: expected at least 0.");
         Tensor labels = ClassLabels("FocalLoss", logits, target, ignoreIndex, weight);
         return ClassLoss(logits, labels, new(weight, 0f, gamma, Normalized: false, CountRows: true, reduction));
     }
 
     /// <summary>
     /// Knowledge distillation (Hinton et al. 2015): T^2 KL(softmax(teacher / T) || softmax(student / T)). The factor keeps the size of
-    /// gradients.
+    /// gradients. In PyTorch, T^2 times kl_div of log_softmax(student / T) and softmax(teacher / T).
     /// </summary>
     /// <param name="student">(B, Classes), or (B, ..., Classes), channels last: logits.</param>
     /// <param name="teacher">The same shape: logits. They get no gradient.</param>
@@ -62,7 +62,8 @@ public static unsafe partial class Ops
     {
         (int rows, int classes) = ClassRowsOf("Distillation", student);
         Check.SameShape(student, teacher, "Distillation");
-        if (!(temperature > 0f)) throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "expected more than 0");
+        if (!(temperature > 0f))
+            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "Distillation: expected more than 0.");
         Tensor y = ReducedRows(student, reduction), logSums = Tensor.Empty(rows, 2);
         nint chunks = Launch.CeilDiv(rows, ClassRows.Grain);
         using (Scratch sums = Scratch.OfDoubles(chunks))

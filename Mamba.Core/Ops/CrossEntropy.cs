@@ -31,7 +31,8 @@ public static unsafe partial class Ops
     // Float32 holds whole numbers up to this one.
     private const int MostClasses = 1 << 24;
 
-    /// <summary>The cross-entropy between softmax(logits) and class indices, of whole images or of each pixel, as in PyTorch.</summary>
+    /// <summary>The cross-entropy between softmax(logits) and class indices, of whole images or of each pixel: PyTorch's
+    /// cross_entropy.</summary>
     /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each row of logits.</param>
     /// <param name="options">
@@ -78,7 +79,8 @@ public static unsafe partial class Ops
         return ClassLoss(logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
     }
 
-    /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes, as in PyTorch.</summary>
+    /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes: PyTorch's
+    /// cross_entropy.</summary>
     /// <param name="logits">(B, ..., Classes).</param>
     /// <param name="target">The same shape: a distribution a row, for instance of two mixed images. It gets no gradient.</param>
     /// <param name="labelSmoothing">s, from 0 to 1.</param>
@@ -89,7 +91,7 @@ public static unsafe partial class Ops
         SoftCrossEntropy(logits, target, null, labelSmoothing, Reduction.Mean);
 
     /// <summary>
-    /// The cross-entropy between softmax(logits) and target distributions, as in PyTorch. The mean divides by the number of rows.
+    /// The cross-entropy between softmax(logits) and target distributions: PyTorch's cross_entropy. The mean divides by the number of rows.
     /// </summary>
     /// <param name="logits">(B, ..., Classes).</param>
     /// <param name="target">The same shape: a distribution a row. It gets no gradient.</param>
@@ -229,7 +231,7 @@ public static unsafe partial class Ops
         foreach (int t in target)
             if (t != ignoreIndex && (uint)t >= (uint)classes)
                 throw new ArgumentOutOfRangeException(nameof(target), t,
-                    $"{name}: no class; expected 0 to {classes - 1}, or {ignoreIndex} to ignore");
+                    $"{name}: no class; expected 0 to {classes - 1}, or {ignoreIndex} to ignore.");
         Tensor labels = Tensor.Empty(rows);
         Span<float> values = labels.Span;
         for (int i = 0; i < rows; i++) values[i] = target[i] == ignoreIndex ? -1f : target[i];
@@ -255,8 +257,8 @@ public static unsafe partial class Ops
 
     private static void CheckSmoothing(float smoothing)
     {
-        if (!(smoothing is >= 0f and <= 1f)) throw new ArgumentOutOfRangeException("labelSmoothing", smoothing,
-            "CrossEntropy: expected 0 to 1");
+        if (!(smoothing is >= 0f and <= 1f))
+            throw new ArgumentOutOfRangeException("labelSmoothing", smoothing, "CrossEntropy: expected 0 to 1.");
     }
 
     private static Tensor LogSoftmaxValues(Tensor x)

@@ -5,7 +5,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Einstein's summation over one tensor, for instance "ij-&gt;ji" or "bij-&gt;b": letters that are not in the result are summed over.
+    /// Einstein's summation over one tensor (torch.einsum), for instance "ij-&gt;ji" or "bij-&gt;b": letters that are not in the result
+    /// are summed over.
     /// </summary>
     /// <param name="equation">A letter a dimension, then "-&gt;" and the letters of the result.</param>
     /// <param name="a">The tensor.</param>
@@ -16,6 +17,7 @@ public static unsafe partial class Ops
     {
         EinsumPlan plan = EinsumPlan.Of(equation, operands: 1);
         Span<int> extents = stackalloc int[EinsumPlan.Letters];
+        extents.Fill(EinsumPlan.Unknown);
         plan.Bind(a, plan.A, extents);
         return SumAlone(Reorder(a, plan.OrderA), plan.AloneA, extents).Reshape(EinsumPlan.Extents(plan.Result, extents));
     }
@@ -35,6 +37,7 @@ public static unsafe partial class Ops
     {
         EinsumPlan plan = EinsumPlan.Of(equation, operands: 2);
         Span<int> extents = stackalloc int[EinsumPlan.Letters];
+        extents.Fill(EinsumPlan.Unknown);
         plan.Bind(a, plan.A, extents);
         plan.Bind(b, plan.B, extents);
         int batch = EinsumPlan.Count(plan.Batch, extents), rows = EinsumPlan.Count(plan.FreeA, extents);
@@ -65,6 +68,9 @@ public static unsafe partial class Ops
     private sealed class EinsumPlan
     {
         public const int Letters = 'z' - 'A' + 1;
+
+        /// <summary>The extent of a letter that no operand has shown so far.</summary>
+        public const int Unknown = -1;
 
         // Equations are literals of a program, so there are few.
         private const int MostCached = 256;
@@ -146,7 +152,7 @@ public static unsafe partial class Ops
             ArgumentException Bad(string problem) => new($"Einsum: '{equation}': {problem}.", nameof(equation));
         }
 
-        /// <summary>Takes note of the extents of an operand's letters; 0 where there is none yet, n + 1 for an extent of n.</summary>
+        /// <summary>Takes note of the extents of an operand's letters.</summary>
         public void Bind(Tensor x, string letters, Span<int> extents)
         {
             Check.That(x.Shape.Rank == letters.Length, "Einsum",
@@ -154,16 +160,16 @@ public static unsafe partial class Ops
             for (int i = 0; i < letters.Length; i++)
             {
                 ref int extent = ref extents[letters[i] - 'A'];
-                Check.That(extent == 0 || extent == x.Shape[i] + 1, "Einsum",
-                    $"'{_equation}': '{letters[i]}' is {extent - 1} and {x.Shape[i]}");
-                extent = x.Shape[i] + 1;
+                Check.That(extent == Unknown || extent == x.Shape[i], "Einsum",
+                    $"'{_equation}': '{letters[i]}' is {extent} and {x.Shape[i]}; expected equal extents");
+                extent = x.Shape[i];
             }
         }
 
         public static Shape Extents(string letters, ReadOnlySpan<int> extents)
         {
             Span<int> shape = stackalloc int[Math.Min(letters.Length, Shape.MaxRank + 1)];
-            for (int i = 0; i < shape.Length; i++) shape[i] = extents[letters[i] - 'A'] - 1;
+            for (int i = 0; i < shape.Length; i++) shape[i] = extents[letters[i] - 'A'];
             return new Shape(shape);
         }
 

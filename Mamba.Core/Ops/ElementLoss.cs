@@ -35,7 +35,7 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">beta is negative or NaN.</exception>
     public static Tensor SmoothL1Loss(Tensor prediction, Tensor target, float beta = 1f, Reduction reduction = Reduction.Mean)
     {
-        if (!(beta >= 0f)) throw new ArgumentOutOfRangeException(nameof(beta), beta, "expected at least 0");
+        if (!(beta >= 0f)) throw new ArgumentOutOfRangeException(nameof(beta), beta, "SmoothL1Loss: expected at least 0.");
         return ElementLoss("SmoothL1Loss", prediction, target, new HuberError(beta, 1f), reduction, differentiateTarget: true);
     }
 
@@ -51,7 +51,7 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">delta is not more than 0.</exception>
     public static Tensor HuberLoss(Tensor prediction, Tensor target, float delta = 1f, Reduction reduction = Reduction.Mean)
     {
-        if (!(delta > 0f)) throw new ArgumentOutOfRangeException(nameof(delta), delta, "expected more than 0");
+        if (!(delta > 0f)) throw new ArgumentOutOfRangeException(nameof(delta), delta, "HuberLoss: expected more than 0.");
         return ElementLoss("HuberLoss", prediction, target, new HuberError(delta, delta), reduction, differentiateTarget: true);
     }
 
@@ -84,7 +84,7 @@ public static unsafe partial class Ops
     public static Tensor FocalLoss(Tensor logits, Tensor target, float alpha = 0.25f, float gamma = 2f,
         Reduction reduction = Reduction.Mean)
     {
-        if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected at least 0");
+        if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "FocalLoss: expected at least 0.");
         return ElementLoss("FocalLoss", logits, target, new FocalLogistic(alpha, gamma), reduction, differentiateTarget: false);
     }
 

@@ -1,4 +1,6 @@
+using System.Numerics.Tensors;
 using Mamba.Core.Kernels.Attention;
+using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core;
@@ -46,32 +48,19 @@ public static unsafe partial class Ops
     /// <param name="heads">How many heads; it divides the widths.</param>
     /// <param name="options">Features, causal order, small numbers; null for <see cref="FavorOptions.Default"/>.</param>
     /// <returns>(B, Lq, Heads Dv).</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together; a causal attention needs Lq = Lk.</exception>
+    /// <exception cref="ShapeException">
+    /// The shapes do not fit together, there are no keys or no features, or heads have no width; a causal attention needs Lq = Lk.
+    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no heads.</exception>
     public static Tensor FavorAttention(Tensor q, Tensor k, Tensor v, Tensor projection, int heads, FavorOptions? options = null)
     {
-        FavorOptions o = options ?? FavorOptions.Default;
-        Check.Rank(q, 3, "FavorAttention", "q (B, Lq, Heads Dh)");
-        bool fits = k.Shape.Rank == 3 && v.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && v.Shape[0] == q.Shape[0]
-            && v.Shape[1] == k.Shape[1]
-            && k.Shape[2] == q.Shape[2] && k.Count > 0 && heads > 0 && q.Shape[2] % heads == 0 && v.Shape[2] % heads == 0
-            && (!o.Causal || q.Shape[1] == k.Shape[1]);
-        Check.That(
-            fits, "FavorAttention",
-            $"q {q.Shape}, k {k.Shape}, v {v.Shape} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv), "
-            + $"Lq = Lk if causal");
-        int width = q.Shape[2] / heads, features = projection.Shape.Rank == 2 ? projection.Shape[0] : 0;
-        Check.That(features > 0 && projection.Shape[1] == width, "FavorAttention",
-            $"projection {projection.Shape}; expected (Features, {width})");
-        FavorShape s = new(q.Shape[0], q.Shape[1], k.Shape[1], heads, width, v.Shape[2] / heads, features)
-        {
-            Causal = o.Causal,
-            Relu = o.Kernel == FavorKernel.Relu,
-            Epsilon = o.Epsilon ?? (o.Kernel == FavorKernel.Relu ? 1e-3f : 1e-4f),
-            NormEpsilon = o.NormEpsilon,
-        };
-        Tensor y = Tensor.Empty(q.Shape[0], q.Shape[1], v.Shape[2]), divisors = Tensor.Empty(q.Shape[0], heads, q.Shape[1]);
-        Tensor featuresQ = Tensor.Empty(q.Shape[0], heads, q.Shape[1], features),
-            featuresK = Tensor.Empty(q.Shape[0], heads, k.Shape[1], features);
+        FavorShape s = CheckFavor(q.Shape, k.Shape, v.Shape, projection.Shape, heads, options ?? FavorOptions.Default);
+        int batch = q.Shape[0], queries = q.Shape[1], features = projection.Shape[0];
+        Tensor y = Tensor.Empty(batch, queries, v.Shape[2]);
+        if (y.Count == 0) return Independent(y, q, k, v);
+        FavorState state = new(
+            Tensor.Empty(batch, heads, queries, features), Tensor.Empty(batch, heads, k.Shape[1], features), Tensor.Empty(batch, heads,
+                queries));
         Launch.Run(
             new FavorForward
             {
@@ -81,47 +70,77 @@ public static unsafe partial class Ops
                 V = v.Pointer,
                 Projection = projection.Pointer,
                 Y = y.Pointer,
-                FeaturesQ = featuresQ.Pointer,
-                FeaturesK = featuresK.Pointer,
-                Divisors = divisors.Pointer,
+                FeaturesQ = state.FeaturesQ.Pointer,
+                FeaturesK = state.FeaturesK.Pointer,
+                Divisors = state.Divisors.Pointer,
             },
             s.Batch * s.Heads, 1);
         MultiplyAdds.Add((long)(s.Batch * s.Heads * features * (s.Queries + s.Keys) * (s.HeadWidth + s.Sums)));
         if (Tape.Needs(q, k, v, projection) && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad))
-            Tape.Push(y, (q, k, v, projection, y, new FavorState(featuresQ, featuresK, divisors), s), static (context, dy) =>
-            {
-                (Tensor q, Tensor k, Tensor v, Tensor projection, Tensor y, FavorState state, FavorShape s) = context;
-                Launch.Run(
-                    new FavorBackward
-                    {
-                        Shape = s,
-                        Q = q.Pointer,
-                        K = k.Pointer,
-                        V = v.Pointer,
-                        Projection = projection.Pointer,
-                        Y = y.Pointer,
-                        FeaturesQ = state.FeaturesQ.Pointer,
-                        FeaturesK = state.FeaturesK.Pointer,
-                        Divisors = state.Divisors.Pointer,
-                        Dy = dy.Pointer,
-                        Dq = Cleared(q),
-                        Dk = Cleared(k),
-                        Dv = Cleared(v),
-                    },
-                    s.Batch * s.Heads, 1);
-            }, q, k, v, projection, y, featuresQ, featuresK, divisors);
+            Tape.Push(y, new FavorStep(q, k, v, projection, y, state, s), static (step, dy) => step.Backward(dy), q, k, v, projection, y,
+                state.FeaturesQ, state.FeaturesK, state.Divisors);
         return y;
+    }
 
-        // The kernel adds, since q, k and v may be one tensor.
-        static float* Cleared(Tensor x)
+    private static FavorShape CheckFavor(Shape q, Shape k, Shape v, Shape projection, int heads, FavorOptions options)
+    {
+        Check.Positive(heads, "FavorAttention", nameof(heads));
+        bool fits = q.Rank == 3 && k.Rank == 3 && v.Rank == 3 && k[0] == q[0] && v[0] == q[0] && v[1] == k[1] && k[2] == q[2]
+            && k[1] > 0 && q[2] > 0 && q[2] % heads == 0 && v[2] % heads == 0 && (!options.Causal || q[1] == k[1]);
+        Check.That(
+            fits, "FavorAttention",
+            $"q {q}, k {k}, v {v} with {heads} heads; expected (B, Lq, H Dh), (B, Lk, H Dh), (B, Lk, H Dv) with keys, Lq = Lk if causal");
+        int width = q[2] / heads;
+        Check.That(
+            projection.Rank == 2 && projection[0] > 0 && projection[1] == width, "FavorAttention",
+            $"projection {projection}; expected (Features, {width})");
+        bool relu = options.Kernel == FavorKernel.Relu;
+        return new(q[0], q[1], k[1], heads, width, v[2] / heads, projection[0])
         {
-            if (!x.NeedsGrad) return null;
-            GradSlot slot = x.OpenGrad();
-            if (!slot.Accumulate) slot.Span.Clear();
-            return slot.Pointer;
-        }
+            Causal = options.Causal,
+            Relu = relu,
+            Epsilon = options.Epsilon ?? (relu ? 1e-3f : 1e-4f),
+            NormEpsilon = options.NormEpsilon,
+        };
     }
 
     /// <summary>What the backward pass of an attention by random features reads of its forward pass.</summary>
     private readonly record struct FavorState(Tensor FeaturesQ, Tensor FeaturesK, Tensor Divisors);
+
+    /// <summary>A recorded attention by random features.</summary>
+    private readonly record struct FavorStep(Tensor Q, Tensor K, Tensor V, Tensor Projection, Tensor Y, FavorState State, FavorShape Shape)
+    {
+        public void Backward(Tensor dy)
+        {
+            GradSlot? dq = Open(Q), dk = Open(K), dv = Open(V);
+            // The kernel adds, since q, k and v may be one tensor.
+            ClearFirst(dq);
+            ClearFirst(dk);
+            ClearFirst(dv);
+            // As in AttentionStep: heads of views with rows of different lengths overlap.
+            bool overlap = Same(dq, dv) && Q.Shape != V.Shape;
+            using Scratch values = new(overlap ? V.Count : 0);
+            Span<float> apart = overlap ? new(values.Pointer, V.Count) : default;
+            apart.Clear();
+            Launch.Run(
+                new FavorBackward
+                {
+                    Shape = Shape,
+                    Q = Q.Pointer,
+                    K = K.Pointer,
+                    V = V.Pointer,
+                    Projection = Projection.Pointer,
+                    Y = Y.Pointer,
+                    FeaturesQ = State.FeaturesQ.Pointer,
+                    FeaturesK = State.FeaturesK.Pointer,
+                    Divisors = State.Divisors.Pointer,
+                    Dy = dy.Pointer,
+                    Dq = dq.Target.Pointer,
+                    Dk = dk.Target.Pointer,
+                    Dv = overlap ? values.Pointer : dv.Target.Pointer,
+                },
+                Shape.Batch * Shape.Heads, 1);
+            if (overlap) TensorPrimitives.Add(apart, dv!.Value.Span, dv.Value.Span);
+        }
+    }
 }

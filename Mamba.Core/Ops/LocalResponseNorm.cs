@@ -16,12 +16,13 @@ public static unsafe partial class Ops
     /// <param name="beta">The exponent.</param>
     /// <param name="k">Added to the weighted mean square.</param>
     /// <returns>The shape of x.</returns>
-    /// <exception cref="ShapeException">x has no channels.</exception>
+    /// <exception cref="ShapeException">x is a scalar.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
     public static Tensor LocalResponseNorm(Tensor x, int size, float alpha = 1e-4f, float beta = 0.75f, float k = 1f)
     {
         if (size <= 0) throw new ArgumentOutOfRangeException(nameof(size), size, "LocalResponseNorm: expected a positive size.");
         (int channels, int rows) = Channels(x, "LocalResponseNorm");
+        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x);
         ResponseNorm norm = new()
         {
             Channels = channels,

@@ -6,7 +6,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Mean binary cross-entropy of probabilities; logarithms count as at least -100, as in PyTorch.</summary>
+    /// <summary>Mean binary cross-entropy of probabilities (PyTorch's binary_cross_entropy); logarithms count as at least -100.</summary>
     /// <param name="probabilities">Any shape, in [0, 1].</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
@@ -14,7 +14,7 @@ public static unsafe partial class Ops
     public static Tensor BinaryCrossEntropy(Tensor probabilities, Tensor target) =>
         MaskLoss("BinaryCrossEntropy", probabilities, target, logits: false, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
-    /// <summary>Mean binary cross-entropy of logits.</summary>
+    /// <summary>Mean binary cross-entropy of logits (PyTorch's binary_cross_entropy_with_logits).</summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
@@ -23,8 +23,8 @@ public static unsafe partial class Ops
         MaskLoss("BinaryCrossEntropyWithLogits", logits, target, logits: true, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
     /// <summary>
-    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s) with p = sigmoid(logits), pooled over the whole batch: the paper's loss for U-Net, ResNets and
-    /// UMambaBots.
+    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s) with p = sigmoid(logits), pooled over the whole batch (Milletari et al. 2016): the
+    /// paper's loss for U-Net, ResNets and UMambaBots.
     /// </summary>
     /// <param name="logits">(B, ...).</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
@@ -35,8 +35,8 @@ public static unsafe partial class Ops
         MaskLoss("DiceWithLogits", logits, target, logits: true, pooled: true, smooth, cross: 0f, dice: 1f);
 
     /// <summary>
-    /// bceWeight times the mean binary cross-entropy plus diceWeight times the mean over images of 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s): the
-    /// paper's loss for the UL family.
+    /// bceWeight times the mean binary cross-entropy plus diceWeight times the mean over images of
+    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s): the paper's loss for the UL family.
     /// </summary>
     /// <param name="probabilities">(B, ...), in [0, 1].</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
@@ -65,7 +65,7 @@ public static unsafe partial class Ops
     public static Tensor TverskyLoss(Tensor logits, Tensor target, float alpha = 0.3f, float beta = 0.7f, float smooth = 1f,
         float gamma = 1f)
     {
-        if (!(gamma > 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "expected more than 0");
+        if (!(gamma > 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "TverskyLoss: expected more than 0.");
         Check.SameShape(logits, target, "TverskyLoss");
         Check.That(logits.Count > 0, "TverskyLoss", $"input {logits.Shape} is empty");
         double both = 0, predicted = 0, truth = 0;
@@ -80,8 +80,8 @@ public static unsafe partial class Ops
                 truth += sums.Pointer[c * MaskSums.Count + 3];
             }
         }
-        double numerator = both + smooth, kept = 1 - (double)alpha - beta, denominator = kept * both + alpha * predicted + beta * truth
-            + smooth;
+        double numerator = both + smooth, kept = 1 - (double)alpha - beta;
+        double denominator = kept * both + alpha * predicted + beta * truth + smooth;
         double loss = 1 - numerator / denominator;
         // The loss grows with p by (alpha N / D - (1 - (1 - alpha - beta) N / D) t) / D; its power by gamma loss^(gamma - 1) times that.
         double ratio = numerator / denominator, outer = gamma == 1f ? 1 : gamma * Math.Pow(loss, gamma - 1);
@@ -89,12 +89,13 @@ public static unsafe partial class Ops
         factors.Span[0] = (float)(outer * alpha * ratio / denominator);
         factors.Span[1] = (float)(-outer * (1 - kept * ratio) / denominator);
         Tensor result = Tensor.Full((float)(gamma == 1f ? loss : Math.Pow(loss, gamma)));
-        if (Tape.Needs(logits, target) && logits.NeedsGrad) PushMaskLoss(result, logits, target, factors, cross: 0f, logits.Count,
-            logits: true);
+        if (Tape.Needs(logits, target) && logits.NeedsGrad)
+            PushMaskLoss(result, logits, target, factors, cross: 0f, logits.Count, logits: true);
         return result;
     }
 
-    private static Tensor MaskLoss(string name, Tensor prediction, Tensor target, bool logits, bool pooled, float smooth, float cross, float dice)
+    private static Tensor MaskLoss(
+        string name, Tensor prediction, Tensor target, bool logits, bool pooled, float smooth, float cross, float dice)
     {
         Check.SameShape(prediction, target, name);
         Check.That(prediction.Count > 0 || dice == 0f, name, $"input {prediction.Shape} is empty");
@@ -129,8 +130,8 @@ public static unsafe partial class Ops
         }
         Tensor result = Tensor.Full((float)loss);
 
-        if (Tape.Needs(prediction, target) && prediction.NeedsGrad) PushMaskLoss(result, prediction, target, factors, cross, perImage,
-            logits);
+        if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
+            PushMaskLoss(result, prediction, target, factors, cross, perImage, logits);
         return result;
     }
 

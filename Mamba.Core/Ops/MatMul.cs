@@ -1,58 +1,10 @@
-using Mamba.Core.Kernels.Convolution;
+using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Kernels.Products;
-using Mamba.Core.Memory;
-using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>y = x weight^T + bias + residual over the last dimension.</summary>
-    /// <param name="x">(..., In).</param>
-    /// <param name="weight">(Out, In), as in PyTorch.</param>
-    /// <param name="bias">(Out), or null.</param>
-    /// <param name="residual">(..., Out), what the layer's branch is added to, in the same pass; or null.</param>
-    /// <returns>(..., Out).</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null, Tensor? residual = null)
-    {
-        Check.That(
-            weight.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape[-1] == weight.Shape[1], "Linear",
-            $"input {x.Shape} and weight {weight.Shape}; expected (..., In) and (Out, In)");
-        int outputs = weight.Shape[0], inputs = weight.Shape[1];
-        Check.Extents(bias, "Linear", "bias", outputs);
-
-        Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
-        Check.That((residual?.Shape ?? y.Shape) == y.Shape, "Linear", $"residual {residual?.Shape}; expected {y.Shape}");
-        if (y.Count == 0) return Independent(y, x, weight, bias, residual);
-        int rows = y.Count / outputs;
-        VectorWidth width = Isa.For(outputs);
-        Epilogue epilogue = new(bias is null ? null : bias.Pointer, add: residual is not null, addendOffset: residual is { } d ? (nint)(d.Pointer - y.Pointer) : 0);
-        using (PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width)))
-            Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, epilogue, width);
-        MultiplyAdds.Add((long)rows * outputs * inputs);
-
-        if (Tape.Needs(x, weight, bias, residual))
-            Tape.Push(y, (x, weight, bias, residual, rows, outputs, inputs), static (context, dy) =>
-            {
-                (Tensor x, Tensor weight, Tensor? bias, Tensor? residual, int rows, int outputs, int inputs) = context;
-                Matrix g = new(dy.Pointer, outputs);
-                if (x.NeedsGrad)
-                {
-                    GradSlot dx = x.OpenGrad();
-                    Gemm.Run(rows, inputs, outputs, g, new Matrix(weight.Pointer, inputs), dx.Pointer, inputs, new Epilogue(add: dx.Accumulate));
-                }
-                if (weight.NeedsGrad)
-                {
-                    GradSlot dw = weight.OpenGrad();
-                    Gemm.Run(outputs, inputs, rows, g.Transposed, new Matrix(x.Pointer, inputs), dw.Pointer, inputs, new Epilogue(add: dw.Accumulate));
-                }
-                if (Open(bias) is { } db) ColumnSums.Run(dy.Pointer, rows, outputs, outputs, db.Target);
-                if (residual is { } d) PassOn(d, d.Shape, dy, 1f, mayTake: true);
-            }, x, weight);
-        return y;
-    }
-
     /// <summary>
     /// The matrix product of the last two dimensions, for each index of the leading ones, which broadcast: torch.matmul. A vector counts
     /// as a matrix of
@@ -98,7 +50,7 @@ public static unsafe partial class Ops
             (int inner, int n) = transposeB && b.Rank > 1 ? (columnsB, rowsB) : (rowsB, columnsB);
             Shape leading = None;
             bool fits = a.Rank >= 1 && b.Rank >= 1 && inner == k
-                && Kernels.Elementwise.BroadcastWalk.TryShape(leadingA, leadingB, out leading);
+                && BroadcastWalk.TryShape(leadingA, leadingB, out leading);
             Check.That(
                 fits, "MatMul",
                 $"{a}{(transposeA ? "^T" : "")} times {b}{(transposeB ? "^T" : "")}; "

@@ -44,7 +44,8 @@ public static unsafe partial class Ops
         Check.That(
             height is >= 0 and <= int.MaxValue && width is >= 0 and <= int.MaxValue && FitsBorder(shape[1], padding.Top, padding.Bottom,
                 mode)
-            && FitsBorder(shape[2], padding.Left, padding.Right, mode), "Pad",
+            && FitsBorder(shape[2], padding.Left, padding.Right, mode)
+            && (shape[3] > 0 || mode is PadMode.Constant or PadMode.Circular), "Pad",
             $"{shape} with padding {padding}, {mode}; expected no negative size and, unless constant, borders that the image can fill");
         Tensor y = Tensor.Empty(shape[0], (int)height, (int)width, shape[3]);
         PadStep step = new(x, padding, mode, new MapShape(shape[0], shape[1], shape[2], shape[3], (int)height, (int)width));

@@ -24,18 +24,19 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// Rotary position embedding (Su et al. 2021, equation 34): turns each pair (a, b) of a head by an angle that grows with the token's
-    /// position, to
-    /// (a cos - b sin, b cos + a sin).
+    /// position, to (a cos - b sin, b cos + a sin).
     /// </summary>
     /// <param name="x">(B, L, Heads Dh), Dh even: queries or keys.</param>
     /// <param name="heads">How many heads; it divides the width.</param>
     /// <param name="options">Pairs, base and first position; null for <see cref="RotaryOptions.Default"/>.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The width is not heads times an even number.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no heads.</exception>
     public static Tensor RotaryEmbedding(Tensor x, int heads, RotaryOptions? options = null)
     {
         Check.Rank(x, 3, "RotaryEmbedding", "(B, L, Heads Dh)");
-        Check.That(heads > 0 && x.Shape[2] % (2L * heads) == 0, "RotaryEmbedding",
+        Check.Positive(heads, "RotaryEmbedding", nameof(heads));
+        Check.That(x.Shape[2] % (2L * heads) == 0, "RotaryEmbedding",
             $"{x.Shape} with {heads} heads; expected (B, L, Heads Dh) with Dh even");
         RotaryOptions o = options ?? RotaryOptions.Default;
         int length = x.Shape[1], pairs = x.Shape[2] / heads / 2;

@@ -83,10 +83,14 @@ internal static partial class OperatorTable
             i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 1, Groups = Math.Max(1, i[0].Shape[3]) })]) { Refused = "H W C" },
         new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=16 W=16 C=48 O=48",
             i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "H W C O" },
-        new("Conv2d", "B H W C, O C 3 3", "B=2 H=16 W=16 C=3 O=1", i => [Ops.Conv2d(i[0], i[1], null, options: new() { Padding = 1 })]) { Refused = "H W C O" },
-        new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=9 W=9 C=4 O=6", i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Stride = 2 })]) { Refused = "H W C O" },
-        new("Conv1d", "B L C, O C 3, O", "B=3 L=300 C=3 O=3", i => [Ops.Conv1d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "L C O" },
-        new("Conv1d", "B L C, O C L, O", "B=3 L=3 C=3 O=3", i => [Ops.Conv1d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "L C O" },
+        new("Conv2d", "B H W C, O C 3 3", "B=2 H=16 W=16 C=3 O=1",
+            i => [Ops.Conv2d(i[0], i[1], null, options: new() { Padding = 1 })]) { Refused = "H W C O" },
+        new("Conv2d", "B H W C, O C 3 3, O", "B=2 H=9 W=9 C=4 O=6",
+            i => [Ops.Conv2d(i[0], i[1], i[2], options: new() { Stride = 2 })]) { Refused = "H W C O" },
+        new("Conv1d", "B L C, O C 3, O", "B=3 L=300 C=3 O=3",
+            i => [Ops.Conv1d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "L C O" },
+        new("Conv1d", "B L C, O C L, O", "B=3 L=3 C=3 O=3",
+            i => [Ops.Conv1d(i[0], i[1], i[2], options: new() { Padding = 1 })]) { Refused = "L C O" },
         new("ConvTranspose2d", "B H W C, C O 2 2, O", "B=2 H=10 W=9 C=7 O=7",
             i => [Ops.ConvTranspose2d(i[0], i[1], i[2], options: new() { Stride = 2 })]) { Refused = "H W C O" },
         new("ConvTranspose2d", "B H W C, C O H W, O", "B=3 H=3 W=3 C=3 O=3",
@@ -110,7 +114,8 @@ internal static partial class OperatorTable
     public static OperatorCase[] Norms =>
     [
         new("BatchNorm", "B L C, C, C, C, C", "B=3 L=300 C=17",
-            i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), i[4].Clone(), options: new() { Training = true })]) { Frozen = [3, 4], Refused = "C" },
+            i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), i[4].Clone(), options: new() { Training = true })])
+        { Frozen = [3, 4], Refused = "C" },
         new("BatchNorm", "B L C, C, C, C, C", "B=3 L=300 C=17",
             i => [Ops.BatchNorm(i[0], i[1], i[2], i[3].Clone(), Ops.Exp(i[4]), options: new() { Activation = Activation.LeakyRelu })])
         { Frozen = [3, 4], Refused = "C" },
@@ -125,7 +130,8 @@ internal static partial class OperatorTable
 
     public static OperatorCase[] PoolingAndReductions =>
     [
-        new("MaxPool2d", "B H W C", "B=2 H=40 W=30 C=17", i => [Ops.MaxPool2d(i[0], 3, new() { Stride = 2, Padding = 1 })]) { Refused = "H W C" },
+        new("MaxPool2d", "B H W C", "B=2 H=40 W=30 C=17",
+            i => [Ops.MaxPool2d(i[0], 3, new() { Stride = 2, Padding = 1 })]) { Refused = "H W C" },
         new("AdaptiveAvgPool2d", "B H W C", "B=2 H=40 W=30 C=17", i => [Ops.AdaptiveAvgPool2d(i[0], (7, 5))]) { Refused = "H W C" },
         new("AdaptiveAvgPool2d", "B H W C", "B=2 H=4 W=3 C=17", i => [Ops.AdaptiveAvgPool2d(i[0], (9, 5))]) { Refused = "H W C" },
         new("ResizeBilinear", "B H W C", "B=2 H=10 W=11 C=17", i => [Ops.ResizeBilinear(i[0], (20, 23), false)]) { Refused = "H W C" },

@@ -20,22 +20,30 @@ internal static class RecomputedInputs
     /// <param name="op">The operator.</param>
     /// <param name="inputs">Its inputs with their gradients; one may stand in several places.</param>
     /// <param name="cotangent">The weights of the operator's results.</param>
-    public static void GiveTheSameGradients(Func<Tensor[], Tensor> op, Tensor[] inputs, float[] cotangent)
+    public static void GiveTheSameGradients(Func<Tensor[], Tensor> op, Tensor[] inputs, float[] cotangent) =>
+        GiveTheSameGradients(i => [op(i)], inputs, (y, _) => Tensor.From(cotangent, y.Shape.ToArray()));
+
+    /// <inheritdoc cref="GiveTheSameGradients(Func{Tensor[], Tensor}, Tensor[], float[])"/>
+    /// <param name="op">An operator of several results.</param>
+    /// <param name="inputs">Its inputs with their gradients.</param>
+    /// <param name="cotangent">The weights of a result, from the result and its number among those that take a gradient.</param>
+    public static void GiveTheSameGradients(Func<Tensor[], Tensor[]> op, Tensor[] inputs, Func<Tensor, int, Tensor> cotangent)
     {
         float[]?[] expected = [.. inputs.Select(x => x.RequiresGrad ? x.Grad!.Value.Span.ToArray() : null)];
         foreach (Tensor input in inputs) input.ZeroGrad();
         using (Tape tape = new())
         {
-            Tensor y;
+            Tensor[] results;
             using (MemoryScope scope = new())
             {
                 Dictionary<Tensor, Tensor> passing = [];
                 foreach (Tensor x in inputs.Distinct()) passing[x] = x.RequiresGrad ? Recomputable(x) : x.Clone();
-                y = scope.Return(op([.. inputs.Select(x => passing[x])]));
+                results = [.. op([.. inputs.Select(x => passing[x])]).Where(y => y.NeedsGrad)];
+                foreach (Tensor y in results) scope.Return(y);
             }
             foreach (object? context in Recording.Current!.Contexts)
                 Assert.That(AddressIn(context), Is.Null, "a backward step keeps an address");
-            tape.Backward(y, Tensor.From(cotangent, y.Shape.ToArray()));
+            tape.Backward(results, [.. results.Select(cotangent)]);
         }
         for (int i = 0; i < inputs.Length; i++)
             if (expected[i] is { } gradient)

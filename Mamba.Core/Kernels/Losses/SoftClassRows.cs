@@ -30,11 +30,11 @@ internal unsafe struct SoftClassRows : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         float off = Smoothing / Columns;
-        double loss = 0;
+        double total = 0;
         for (nint r = begin; r < end; r++)
         {
             float* row = Gradient + r * Columns, truth = Target + r * Columns;
-            double before = loss;
+            double loss = 0;
             float mass = 0f;
             for (int c = 0; c < Columns; c++) mass += Share(truth, c, off);
             for (int c = 0; c < Columns; c++)
@@ -43,9 +43,10 @@ internal unsafe struct SoftClassRows : IKernel
                 if (share != 0f) loss -= (double)share * row[c]; // 0 times the logarithm of a probability that underflowed is 0, not NaN
                 row[c] = (mass * MathF.Exp(row[c]) - share) / Divisor;
             }
-            if (Elements != null) Elements[r] = (float)(loss - before);
+            if (Elements != null) Elements[r] = (float)loss;
+            total += loss;
         }
-        Sums[begin / Grain] = loss;
+        Sums[begin / Grain] = total;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -71,7 +71,8 @@ internal sealed class FavorAttentionTests(VectorWidth width)
         Assert.That(Ops.RotaryEmbedding(Tensor.Zeros(2, 0, 8), 2).Shape, Is.EqualTo(new Shape(2, 0, 8)));
         Assert.That(Ops.FavorAttention(Tensor.Zeros(2, 0, 6), q, q, w, 2).Shape, Is.EqualTo(new Shape(2, 0, 6)));
         OperatorCheck.Refuses("RotaryEmbedding", () => Ops.RotaryEmbedding(Tensor.Zeros(2, 3, 6), 2));
-        OperatorCheck.Refuses("RotaryEmbedding", () => Ops.RotaryEmbedding(Tensor.Zeros(2, 3, 6), 0));
+        OperatorCheck.RefusesArgument("RotaryEmbedding", () => Ops.RotaryEmbedding(Tensor.Zeros(2, 3, 6), 0));
+        OperatorCheck.RefusesArgument("FavorAttention", () => Ops.FavorAttention(q, q, q, w, 0));
         OperatorCheck.Refuses("RotaryEmbedding", () => Ops.RotaryEmbedding(Tensor.Zeros(3, 6), 1));
         OperatorCheck.Refuses("FavorAttention", () => Ops.FavorAttention(q, q, q, Tensor.Zeros(4, 2), 2));
         OperatorCheck.Refuses("FavorAttention", () => Ops.FavorAttention(q, q, q, Tensor.Zeros(0, 3), 2));
