@@ -59,9 +59,9 @@ public static class ModelFile
         {
             throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
         }
-        model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
+        LoadReport report = model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
         model.Parameters.Freeze();
-        return (model, info);
+        return (model, info with { NamePrefix = report.Prefix });
 
         void Read(string name, Span<float> values)
         {
@@ -87,8 +87,8 @@ public static class ModelFile
                 Width = Optional(c, "width", 1 << 15),
                 Depth = Optional(c, "depth", 1 << 10),
             };
-            Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
-            if (!scaling.Fits(sizes.InputChannels))
+            Normalization normalized = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
+            if (!normalized.Fits(sizes.InputChannels))
                 throw new CheckpointException($"{path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
                 Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
@@ -98,7 +98,7 @@ public static class ModelFile
             };
             string?[] names = [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString())];
             if (names.Length != sizes.Classes || names.Contains(null)) throw new CheckpointException($"{path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
-            return new ModelInfo(Registry.Find(name).Name, sizes, names!, scaling, run);
+            return new ModelInfo(Registry.Find(name).Name, sizes, names!, normalized, run);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {

@@ -87,6 +87,9 @@ public sealed record RunArguments
     /// <summary>A weight file to start from; null for random weights.</summary>
     public string? Init { get; init; }
 
+    /// <summary>Where the tensors stand in the file of <see cref="Init"/>: keys joined by dots; found if null.</summary>
+    public string? Key { get; init; }
+
     /// <summary>Images in all, before splitting; null for all there are.</summary>
     public int? Limit { get; init; }
 
@@ -154,7 +157,7 @@ public sealed record RunArguments
     public string Identity(IImageData data, Split split)
     {
         using MemoryStream text = new();
-        (this with { Data = "", Init = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch }).Write(text);
+        (this with { Data = "", Init = null, Key = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch }).Write(text);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
