@@ -4,9 +4,9 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Stochastic depth (Huang et al. 2016): while the model trains, a branch is left out for some images of a batch, and counts for more in the others, so
-/// that its mean stays. Which ones follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a resumed run goes on as one that
-/// was never cut.
+/// Stochastic depth (Huang et al. 2016): while the model trains, a branch is left out for some images of a batch, and counts for more in
+/// the others, so that its mean stays. Which ones follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a
+/// resumed run goes on as one that was never cut.
 /// </summary>
 public sealed class DropPath
 {
@@ -20,7 +20,8 @@ public sealed class DropPath
     /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
     public DropPath(Scope scope, double rate)
     {
-        if (!(rate is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
+        if (!(rate is >= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
         (_store, _name, _rate) = (scope.Store, $"{scope.Path}.drop_path", rate);
     }
 
@@ -45,7 +46,9 @@ public sealed class DropPath
         return Ops.Multiply(x, weight);
     }
 
-    /// <summary>What the last layer of the branch adds to its result: x, unless images may go without the branch. Then <see cref="Join"/> adds it.</summary>
+    /// <summary>
+    /// What the last layer of the branch adds to its result: x, unless images may go without the branch. Then <see cref="Join"/> adds it.
+    /// </summary>
     /// <param name="x">(B, L, C), what the branch is added to.</param>
     /// <returns>x or null.</returns>
     public Tensor? Residual(Tensor x) => Drops ? null : x;

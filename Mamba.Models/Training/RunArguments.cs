@@ -117,7 +117,8 @@ public sealed record RunArguments
     public IAugmentation? Augmentation => (Augment, Registry.Find(Model).Task) switch
     {
         (AugmentKind.None, _) => null,
-        (AugmentKind.Basic, ModelTask.Segmentation) => new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
+        (AugmentKind.Basic, ModelTask.Segmentation) =>
+            new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
         (AugmentKind.Crop, ModelTask.Classification) => new ClassificationAugment { Flip = false },
         (AugmentKind.Basic, ModelTask.Classification) => new ClassificationAugment(),
         (AugmentKind.RandAugment, ModelTask.Classification) => new ClassificationAugment { RandAugment = new RandAugment() },
@@ -130,7 +131,10 @@ public sealed record RunArguments
     public TrainingPlan Plan(int stepsPerEpoch)
     {
         long total = (long)stepsPerEpoch * Epochs;
-        TrainingRecipe recipe = Registry.Find(Model).Recipe with { Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch };
+        TrainingRecipe recipe = Registry.Find(Model).Recipe with
+        {
+            Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch,
+        };
         return new TrainingPlan(recipe, Objective, LearningRate, Epochs)
         {
             Patience = Patience,
@@ -148,8 +152,8 @@ public sealed record RunArguments
     }
 
     /// <summary>
-    /// A hash of what decides the results of a run: the options, save those that change speed alone or say where files lie, and the images of each part of
-    /// the split. A checkpoint holds it, so that a run does not go on with other options or images.
+    /// A hash of what decides the results of a run: the options, save those that change speed alone or say where files lie, and the images
+    /// of each part of the split. A checkpoint holds it, so that a run does not go on with other options or images.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
@@ -157,7 +161,11 @@ public sealed record RunArguments
     public string Identity(IImageData data, Split split)
     {
         using MemoryStream text = new();
-        (this with { Data = "", Init = null, Key = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch }).Write(text);
+        RunArguments deciding = this with
+        {
+            Data = "", Init = null, Key = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch,
+        };
+        deciding.Write(text);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));

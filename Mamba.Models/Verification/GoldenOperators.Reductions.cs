@@ -23,7 +23,8 @@ internal static partial class GoldenOperators
         ["sort"] = c => Both(Ops.Sort(c.In("x"), c.Int("dim", -1), c.Bool("descending"))),
         ["cumsum"] = c => [Ops.CumSum(c.In("x"), c.Int("dim", -1), c.Bool("reverse"))],
         ["cosine_similarity"] = c => [CosineSimilarity(c)],
-        ["embedding"] = c => [Ops.Embedding(c.In("weight"), c.In("indices"), c.Number("padding_idx") is null ? null : c.Int("padding_idx"))],
+        ["embedding"] = c =>
+            [Ops.Embedding(c.In("weight"), c.In("indices"), c.Number("padding_idx") is null ? null : c.Int("padding_idx"))],
         ["gather"] = c => [Ops.Gather(c.In("x"), c.Int("dim"), c.In("index"))],
         ["index_select"] = c => [Ops.IndexSelect(c.In("x"), c.Int("dim"), Array.ConvertAll(c.In("index").Span.ToArray(), i => (int)i))],
         ["scatter_add"] = c => [Ops.ScatterAdd(c.In("x"), c.Int("dim"), c.In("index"), c.In("src"))],

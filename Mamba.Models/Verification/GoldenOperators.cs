@@ -4,8 +4,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Verification;
 
 /// <summary>
-/// The operators by the names that golden files use. Inputs come, and results go, in PyTorch's layout; what lies between is channels last, and the
-/// exchange is a recorded <see cref="Ops.Permute"/>, so that gradients come back in PyTorch's layout by themselves.
+/// The operators by the names that golden files use. Inputs come, and results go, in PyTorch's layout; what lies between is channels last,
+/// and the exchange is a recorded <see cref="Ops.Permute"/>, so that gradients come back in PyTorch's layout by themselves.
 /// </summary>
 internal static partial class GoldenOperators
 {
@@ -40,7 +40,8 @@ internal static partial class GoldenOperators
     {
         Tensor b = c.In("B"), matrix = c.In("C");
         int groups = c.Int("groups", 0); // 0: one for all channels, without a dimension of its own
-        if (groups != (b.Shape.Rank == 4 ? b.Shape[1] : 0)) throw new UnsupportedCaseException($"selective_scan: groups = {groups} with B {b.Shape}");
+        if (groups != (b.Shape.Rank == 4 ? b.Shape[1] : 0))
+            throw new UnsupportedCaseException($"selective_scan: groups = {groups} with B {b.Shape}");
         ScanOptions options = new()
         {
             D = c.Optional("D"),
@@ -76,7 +77,8 @@ internal static partial class GoldenOperators
     private static Tensor ChannelsLast(Tensor x) => x.Shape.Rank < 3 ? x : Ops.Permute(x, [0, .. Enumerable.Range(2, x.Shape.Rank - 2), 1]);
 
     /// <summary>(B, ..., C) to (B, C, ...).</summary>
-    private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank < 3 ? x : Ops.Permute(x, [0, x.Shape.Rank - 1, .. Enumerable.Range(1, x.Shape.Rank - 2)]);
+    private static Tensor ChannelsFirst(Tensor x) =>
+        x.Shape.Rank < 3 ? x : Ops.Permute(x, [0, x.Shape.Rank - 1, .. Enumerable.Range(1, x.Shape.Rank - 2)]);
 
     /// <summary>(B, N, L) to (B, L, N), and (B, G, N, L) to (B, L, G, N).</summary>
     private static Tensor TokensFirst(Tensor x) => ChannelsFirst(x);

@@ -40,7 +40,10 @@ internal static class Layers
 
             // A tensor, its memory and the tape that records it are one thing: each knows the others.
             new("Tensors",
-                ["Tensor.cs", "TensorList.cs", "Tape.cs", "BackwardStep.cs", "Check.cs", "NonFiniteException.cs", "NumericsCheck.cs", "Memory"],
+                [
+                    "Tensor.cs", "TensorList.cs", "Tape.cs", "BackwardStep.cs", "Check.cs", "NonFiniteException.cs", "NumericsCheck.cs",
+                    "Memory",
+                ],
                 ["Shapes", "Memory", "Vectors"]),
             new("Ops", ["Ops"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.*"]),
             new("Measurement", ["Measurement"], ["Vectors", "Tensors"]),

@@ -9,8 +9,8 @@ namespace Mamba.Fuzz;
 public sealed record Finding(string Reader, string Problem, byte[] File);
 
 /// <summary>
-/// Gives one reader spoiled files, one after another: each must be read, or refused with the reader's own exception, within time and memory. Files that
-/// make it say something new are spoiled further.
+/// Gives one reader spoiled files, one after another: each must be read, or refused with the reader's own exception, within time and
+/// memory. Files that make it say something new are spoiled further.
 /// </summary>
 /// <remarks>The same reader, seed and number of inputs give the same files.</remarks>
 public sealed class Fuzzer
@@ -52,8 +52,8 @@ public sealed class Fuzzer
     public int Outcomes => _outcomes.Count;
 
     /// <summary>
-    /// The file that is being read, if it has been since this was asked before and this process has worked longer than so on it; null otherwise. Asked
-    /// again and again from one other thread. Time that other programs take does not count.
+    /// The file that is being read, if it has been since this was asked before and this process has worked longer than so on it; null
+    /// otherwise. Asked again and again from one other thread. Time that other programs take does not count.
     /// </summary>
     /// <param name="seconds">The longest time of the processor.</param>
     /// <returns>A finding.</returns>
@@ -62,7 +62,9 @@ public sealed class Fuzzer
         long since = Interlocked.Read(ref _since);
         TimeSpan now = Environment.CpuUsage.TotalTime;
         if (since != _watched) (_watched, _watchedFrom) = (since, now);
-        return since != 0 && (now - _watchedFrom).TotalSeconds > seconds ? new Finding(Name, $"takes longer than {seconds} s", _current) : null;
+        return since != 0 && (now - _watchedFrom).TotalSeconds > seconds
+            ? new Finding(Name, $"takes longer than {seconds} s", _current)
+            : null;
     }
 
     /// <summary>Reads the valid files, which must all be accepted.</summary>
@@ -124,14 +126,16 @@ public sealed class Fuzzer
         }
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Interlocked.Exchange(ref _since, 0);
-        if (problem is null && allocated > _reader.Factor * file.Length + Reader.Constant) problem = $"{allocated} bytes allocated for a file of {file.Length}; expected at most {_reader.Factor} times as many and {Reader.Constant}. {outcome}";
+        if (problem is null && allocated > _reader.Factor * file.Length + Reader.Constant)
+            problem = $"{allocated} bytes allocated for a file of {file.Length}; "
+                + $"expected at most {_reader.Factor} times as many and {Reader.Constant}. {outcome}";
         _outcomes.Add(Shape(outcome));
         return problem;
     }
 
     /// <summary>
-    /// What was said: its begin, without what comes from the file (between the first and the last quote, or the path at which a JSON text is wrong) and without
-    /// all but small letters, so that no number and no name makes it new.
+    /// What was said: its begin, without what comes from the file (between the first and the last quote, or the path at which a JSON text
+    /// is wrong) and without all but small letters, so that no number and no name makes it new.
     /// </summary>
     private static string Shape(string outcome)
     {

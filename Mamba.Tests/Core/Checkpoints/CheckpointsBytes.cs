@@ -27,7 +27,8 @@ internal static class CheckpointsBytes
 
     /// <summary>A view of a storage.</summary>
     public static string Tensor(string storage, string key, long count, long offset, long[] shape, long[] strides) =>
-        $"ctorch._utils\n_rebuild_tensor_v2\n({PersistentId(storage, key, count)}{Integer(offset)}{Tuple(shape)}{Tuple(strides)}\u0089{OrderedDictionary}tR";
+        $"ctorch._utils\n_rebuild_tensor_v2\n({PersistentId(storage, key, count)}{Integer(offset)}"
+        + $"{Tuple(shape)}{Tuple(strides)}\u0089{OrderedDictionary}tR";
 
     public static string PersistentId(string storage, string key, long count, string part = "") =>
         $"({Text("storage")}ctorch\n{storage}\n{Text(key)}{Text("cpu")}{Integer(count)}{part}tQ";

@@ -52,7 +52,9 @@ internal sealed class RandomStreamTests
     {
         RandomStream random = new(1, "beta");
         double[] values = Draw(() => random.NextBeta(a, b));
-        double sum = a + b, mean = a / sum, variance = mean * (1 - mean) / (sum + 1), third = mean * (a + 1) / (sum + 1) * (a + 2) / (sum + 2);
+        double sum = a + b, mean = a / sum,
+            variance = mean * (1 - mean) / (sum + 1),
+            third = mean * (a + 1) / (sum + 1) * (a + 2) / (sum + 2);
         Assert.That(values, Is.All.InRange(0.0, 1.0));
         Moments(values, mean, variance);
         Assert.That(values.Average(v => v * v * v), Is.EqualTo(third).Within(0.015));

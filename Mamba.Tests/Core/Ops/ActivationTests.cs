@@ -11,11 +11,14 @@ internal sealed class ActivationTests(VectorWidth width) : WidthFixture(width)
     [
         new TestCaseData((Func<Tensor, Tensor>)Ops.Exp, (Func<double, double>)Math.Exp).SetArgDisplayNames("exp"),
         new TestCaseData((Func<Tensor, Tensor>)Ops.Relu, (Func<double, double>)(x => Math.Max(x, 0))).SetArgDisplayNames("relu"),
-        new TestCaseData((Func<Tensor, Tensor>)Ops.LeakyRelu, (Func<double, double>)(x => x > 0 ? x : 0.01 * x)).SetArgDisplayNames("leaky_relu"),
-        new TestCaseData((Func<Tensor, Tensor>)Ops.Sigmoid, (Func<double, double>)(x => 1 / (1 + Math.Exp(-x)))).SetArgDisplayNames("sigmoid"),
+        new TestCaseData((Func<Tensor, Tensor>)Ops.LeakyRelu, (Func<double, double>)(x => x > 0 ? x : 0.01 * x))
+            .SetArgDisplayNames("leaky_relu"),
+        new TestCaseData((Func<Tensor, Tensor>)Ops.Sigmoid, (Func<double, double>)(x => 1 / (1 + Math.Exp(-x))))
+            .SetArgDisplayNames("sigmoid"),
         new TestCaseData((Func<Tensor, Tensor>)Ops.Silu, (Func<double, double>)(x => x / (1 + Math.Exp(-x)))).SetArgDisplayNames("silu"),
         new TestCaseData((Func<Tensor, Tensor>)Ops.Tanh, (Func<double, double>)Math.Tanh).SetArgDisplayNames("tanh"),
-        new TestCaseData((Func<Tensor, Tensor>)Ops.Softplus, (Func<double, double>)(x => Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x)))))
+        new TestCaseData(
+            (Func<Tensor, Tensor>)Ops.Softplus, (Func<double, double>)(x => Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x)))))
             .SetArgDisplayNames("softplus"),
         new TestCaseData((Func<Tensor, Tensor>)Ops.GeluTanh, (Func<double, double>)(x =>
             0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))))).SetArgDisplayNames("gelu_tanh"),
@@ -46,7 +49,8 @@ internal sealed class ActivationTests(VectorWidth width) : WidthFixture(width)
     public void Extreme_inputs_stay_finite(float value)
     {
         Tensor x = Tensor.Full(value, 33);
-        foreach (Func<Tensor, Tensor> op in new Func<Tensor, Tensor>[] { Ops.Sigmoid, Ops.Silu, Ops.Tanh, Ops.Softplus, Ops.Gelu, Ops.GeluTanh })
+        Func<Tensor, Tensor>[] all = [Ops.Sigmoid, Ops.Silu, Ops.Tanh, Ops.Softplus, Ops.Gelu, Ops.GeluTanh];
+        foreach (Func<Tensor, Tensor> op in all)
             foreach (float y in op(x).Span) Assert.That(float.IsFinite(y), op.Method.Name);
     }
 }

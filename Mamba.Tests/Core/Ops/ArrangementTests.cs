@@ -34,7 +34,9 @@ internal sealed class ArrangementTests(VectorWidth width)
         int a = (one + 3) % 3, b = (other + 3) % 3;
         int[] result = [.. s_shape];
         (result[a], result[b]) = (result[b], result[a]);
-        OperatorCheck.Run(width, i => Ops.Transpose(i[0], one, other), i => Moved(i[0], result, at => (at[a], at[b]) = (at[b], at[a])), [Numbers.Random(1, s_shape)]);
+        OperatorCheck.Run(
+            width, i => Ops.Transpose(i[0], one, other), i => Moved(i[0], result, at => (at[a], at[b]) = (at[b], at[a])),
+            [Numbers.Random(1, s_shape)]);
         Assert.That(Ops.Permute(Tensor.Zeros(s_shape), -1, 0, -2).Shape, Is.EqualTo(new Shape(17, 4, 5)));
     }
 
@@ -44,12 +46,14 @@ internal sealed class ArrangementTests(VectorWidth width)
         int dimension = axis < 0 ? 2 : axis, extent = s_shape[dimension];
         OperatorCheck.Run(
             width, i => Ops.Roll(i[0], shift, axis),
-            i => Moved(i[0], s_shape, at => at[dimension] = (int)(((at[dimension] - (long)shift) % extent + extent) % extent)), [Numbers.Random(1, s_shape)]);
+            i => Moved(i[0], s_shape, at =>
+                at[dimension] = (int)(((at[dimension] - (long)shift) % extent + extent) % extent)), [Numbers.Random(1, s_shape)]);
     }
 
     [Test]
     public void Roll_takes_several_dimensions() => OperatorCheck.Run(
-        width, i => Ops.Roll(i[0], [-1, 2], [0, -1]), i => Moved(i[0], s_shape, at => (at[0], at[2]) = ((at[0] + 1) % 4, (at[2] + 15) % 17)), [Numbers.Random(1, s_shape)]);
+        width, i => Ops.Roll(i[0], [-1, 2], [0, -1]), i => Moved(i[0], s_shape, at =>
+            (at[0], at[2]) = ((at[0] + 1) % 4, (at[2] + 15) % 17)), [Numbers.Random(1, s_shape)]);
 
     [Test]
     public void Elements_repeat_where_they_stand([Values(0, 1, -1)] int axis, [Values(1, 3)] int repeats)
@@ -57,7 +61,9 @@ internal sealed class ArrangementTests(VectorWidth width)
         int dimension = axis < 0 ? 2 : axis;
         int[] result = [.. s_shape];
         result[dimension] *= repeats;
-        OperatorCheck.Run(width, i => Ops.RepeatInterleave(i[0], repeats, axis), i => Moved(i[0], result, at => at[dimension] /= repeats), [Numbers.Random(1, s_shape)]);
+        OperatorCheck.Run(
+            width, i => Ops.RepeatInterleave(i[0], repeats, axis), i => Moved(i[0], result, at => at[dimension] /= repeats),
+            [Numbers.Random(1, s_shape)]);
     }
 
     [Test]
@@ -94,7 +100,8 @@ internal sealed class ArrangementTests(VectorWidth width)
     }
 
     /// <summary>A result whose elements come from other places of x.</summary>
-    private static double[] Moved(double[] x, int[] result, Action<int[]> source) => [.. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e)).Select(e =>
+    private static double[] Moved(double[] x, int[] result, Action<int[]> source) =>
+        [.. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e)).Select(e =>
     {
         int[] at = Elements.Of(e, result);
         source(at);

@@ -5,8 +5,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// Functions of one variable: over a range their last bits, their derivatives by finite differences; at the edges of float32 the values that IEEE 754 and
-/// PyTorch give, forward and backward, at every width.
+/// Functions of one variable: over a range their last bits, their derivatives by finite differences; at the edges of float32 the values
+/// that IEEE 754 and PyTorch give, forward and backward, at every width.
 /// </summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(width)
@@ -15,8 +15,10 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
 
     private static readonly float[] s_edges =
     [
-        0f, -0f, Infinity, -Infinity, float.NaN, float.Epsilon, -float.Epsilon, 1e-40f, -1e-40f, 1.17549435e-38f, -1.17549435e-38f, 1e-20f, -1e-20f, 1e-5f, -1e-5f,
-        1e38f, -1e38f, float.MaxValue, float.MinValue, 1e10f, -1e10f, 7000f, -7000f, 1000f, -1000f, 100f, -100f, 88.73f, -88.73f, 20f, -20f, 6f, 3f, -3f, 2f, -2f,
+        0f, -0f, Infinity, -Infinity, float.NaN, float.Epsilon, -float.Epsilon, 1e-40f, -1e-40f, 1.17549435e-38f, -1.17549435e-38f, 1e-20f,
+        -1e-20f, 1e-5f, -1e-5f,
+        1e38f, -1e38f, float.MaxValue, float.MinValue, 1e10f, -1e10f, 7000f, -7000f, 1000f, -1000f, 100f, -100f, 88.73f, -88.73f, 20f, -20f,
+        6f, 3f, -3f, 2f, -2f,
         1f, -1f, 0.5f, -0.5f, 0.499999f, 0.25f,
     ];
 
@@ -52,7 +54,9 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         new("Clamp", x => Ops.Clamp(x, -0.5f, 2f), x => Math.Clamp(x, -0.5, 2), x => x is >= -0.5 and <= 2 ? 1 : 0),
         new("Clamp below", x => Ops.Clamp(x, min: 0.25f), x => double.IsNaN(x) ? x : Math.Max(x, 0.25), x => x >= 0.25 ? 1 : 0),
         new("LeakyRelu 0.2", x => Ops.LeakyRelu(x, 0.2f), x => x > 0 ? x : 0.2f * x, x => x > 0 ? 1 : 0.2f),
-        new("SoftShrink", x => Ops.SoftShrink(x), x => x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : double.IsNaN(x) ? x : 0, x => x is >= -0.5 and <= 0.5 ? 0 : 1),
+        new(
+            "SoftShrink", x => Ops.SoftShrink(x), x => x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : double.IsNaN(x) ? x : 0,
+            x => x is >= -0.5 and <= 0.5 ? 0 : 1),
         new("HardShrink", x => Ops.HardShrink(x), x => x is >= -0.5 and <= 0.5 ? 0 : x, x => x is >= -0.5 and <= 0.5 ? 0 : 1),
         new("Elu 0.7", x => Ops.Elu(x, 0.7f), x => x > 0 ? x : 0.7f * ExpM1(x), x => x > 0 ? 1 : 0.7f * Math.Exp(x)),
         new("Celu 1.3", x => Ops.Celu(x, 1.3f), x => x > 0 ? x : 1.3f * ExpM1(x / 1.3f), x => x > 0 ? 1 : Math.Exp(x / 1.3f)),
@@ -87,15 +91,18 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
     {
         // Off the kinks, which finite differences do not see from one side.
         float[] kinks = [-3f, -0.5f, 0f, 0.25f, 0.5f, 2f, 3f, 6f, 10f];
-        float[] values = Array.ConvertAll(Numbers.Uniform(61, seed: 3, function.Low, function.High), v => kinks.Any(k => Math.Abs(v - k) < 0.01f) ? 1.125f : v);
-        OperatorCheck.Run(Isa.Current, i => function.Call(i[0]), i => Array.ConvertAll(i[0], v => function.Value(v)), [Tensor.From(values, 61)]);
+        float[] values = Array.ConvertAll(Numbers.Uniform(61, seed: 3, function.Low, function.High), v =>
+            kinks.Any(k => Math.Abs(v - k) < 0.01f) ? 1.125f : v);
+        OperatorCheck.Run(
+            Isa.Current, i => function.Call(i[0]), i => Array.ConvertAll(i[0], v => function.Value(v)), [Tensor.From(values, 61)]);
     }
 
     [TestCaseSource(nameof(Functions))]
     public void Values_at_the_edges_are_those_of_IEEE_and_PyTorch(Function function)
     {
         Tensor y = function.Call(Tensor.From(s_edges, s_edges.Length));
-        for (int i = 0; i < s_edges.Length; i++) Matches(function.Value(s_edges[i]), y.Span[i], s_edges[i], $"{function.Name}({s_edges[i]:R})", 1e-6);
+        for (int i = 0; i < s_edges.Length; i++)
+            Matches(function.Value(s_edges[i]), y.Span[i], s_edges[i], $"{function.Name}({s_edges[i]:R})", 1e-6);
     }
 
     [TestCaseSource(nameof(Functions))]
@@ -107,7 +114,8 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         Tensor y = function.Call(x);
         tape.Backward(y, Tensor.Full(1f, y.Shape));
         for (int i = 0; i < s_edges.Length; i++)
-            Matches(function.Slope(s_edges[i]), x.Grad!.Value.Span[i], s_edges[i], $"derivative of {function.Name} at {s_edges[i]:R}", 1e-5);
+            Matches(
+                function.Slope(s_edges[i]), x.Grad!.Value.Span[i], s_edges[i], $"derivative of {function.Name} at {s_edges[i]:R}", 1e-5);
     }
 
     [TestCase(0f), TestCase(-0f)]
@@ -116,17 +124,23 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         using Tensor x = Tensor.Full(zero, 19);
         foreach (Func<Tensor, Tensor> function in new Func<Tensor, Tensor>[]
         {
-            Ops.Sin, Ops.Erf, Ops.ExpM1, Ops.Log1P, Ops.Sqrt, Ops.SoftSign, Ops.TanhShrink, Ops.QuickGelu, Ops.HardSwish, Ops.Mish, Ops.Reciprocal, Ops.Selu,
+            Ops.Sin, Ops.Erf, Ops.ExpM1, Ops.Log1P, Ops.Sqrt, Ops.SoftSign, Ops.TanhShrink, Ops.QuickGelu, Ops.HardSwish, Ops.Mish,
+            Ops.Reciprocal, Ops.Selu,
             v => Ops.Elu(v), v => Ops.Celu(v, 2f), v => Ops.LeakyRelu(v, 0.2f), v => Ops.Pow(v, 3f),
         })
-            foreach (float value in function(x).Span) Assert.That(float.IsNegative(value), Is.EqualTo(float.IsNegative(zero)), function.Method.Name);
+            foreach (float value in function(x).Span)
+                Assert.That(float.IsNegative(value), Is.EqualTo(float.IsNegative(zero)), function.Method.Name);
     }
 
     [Test]
     public void Sine_and_cosine_keep_their_bits_beside_their_zeros()
     {
         // The floats next to multiples of pi/2: what is left of them is far below their own last bit.
-        float[] x = [.. Enumerable.Range(1, 3800).Select(k => (float)(k * Math.PI / 2)), .. Enumerable.Range(1, 60).Select(k => (float)(k * 1e5 * Math.PI))];
+        float[] x =
+        [
+            .. Enumerable.Range(1, 3800).Select(k => (float)(k * Math.PI / 2)),
+            .. Enumerable.Range(1, 60).Select(k => (float)(k * 1e5 * Math.PI)),
+        ];
         Tensor input = Tensor.From(x, x.Length), sin = Ops.Sin(input), cos = Ops.Cos(input);
         for (int i = 0; i < x.Length; i++)
         {
@@ -193,7 +207,9 @@ internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(
         return 2 / Math.Sqrt(Math.PI) * sum;
     }
 
-    /// <summary>Equal to some units in the last place; a factor x magnifies what a denormal cannot hold; infinities and NaN exactly.</summary>
+    /// <summary>
+    /// Equal to some units in the last place; a factor x magnifies what a denormal cannot hold; infinities and NaN exactly.
+    /// </summary>
     private static void Matches(double expected, float actual, float x, string what, double tolerance)
     {
         float rounded = (float)expected;

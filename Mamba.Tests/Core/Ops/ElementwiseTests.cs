@@ -78,7 +78,8 @@ internal sealed class ElementwiseTests(VectorWidth width)
             Tensor a = Ops.Scale(i[0], 2f), b = Ops.Scale(i[1], 3f);
             Tensor again = Ops.Scale(a, 5f);
             return Ops.Concat([again, Ops.Add(a, b)]);
-        }, i => [.. Array.ConvertAll(i[0], v => 10 * v), .. i[0].Zip(i[1], (v, w) => 2 * v + 3 * w)], [Numbers.Random(1, 19), Numbers.Random(2, 19)]);
+        }, i => [.. Array.ConvertAll(i[0], v => 10 * v), .. i[0].Zip(i[1], (v, w) => 2 * v + 3 * w)],
+        [Numbers.Random(1, 19), Numbers.Random(2, 19)]);
     }
 
     [TestCase(1), TestCase(17), TestCase(9001)]

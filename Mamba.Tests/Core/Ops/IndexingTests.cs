@@ -15,7 +15,8 @@ internal sealed class IndexingTests(VectorWidth width)
         Tensor index = Tensor.From(Array.ConvertAll(places, p => (float)p), 1, count);
         double[] Rows(double[] table) => [.. places.SelectMany(p => table.Skip(p * channels).Take(channels))];
         OperatorCheck.Run(width, i => Ops.Embedding(i[0], places), i => Rows(i[0]), [Numbers.Random(2, rows, channels)]);
-        OperatorCheck.Run(width, i => Ops.Embedding(i[0], index).Reshape(count, channels), i => Rows(i[0]), [Numbers.Random(2, rows, channels)]);
+        OperatorCheck.Run(
+            width, i => Ops.Embedding(i[0], index).Reshape(count, channels), i => Rows(i[0]), [Numbers.Random(2, rows, channels)]);
         Assert.That(Ops.Embedding(Numbers.Random(2, rows, channels), index).Shape, Is.EqualTo(new Shape(1, count, channels)));
     }
 
@@ -45,7 +46,8 @@ internal sealed class IndexingTests(VectorWidth width)
             Assert.That(Ops.IndexSelect(x, axis, places).Shape, Is.EqualTo(new Shape(result)));
             return;
         }
-        OperatorCheck.Run(width, i => Ops.IndexSelect(i[0], axis, places), i => [.. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e)).Select(e =>
+        int total = result.Aggregate(1, (n, e) => n * e);
+        OperatorCheck.Run(width, i => Ops.IndexSelect(i[0], axis, places), i => [.. Enumerable.Range(0, total).Select(e =>
         {
             int[] at = Elements.Of(e, result);
             at[dimension] = places[at[dimension]];
@@ -66,7 +68,8 @@ internal sealed class IndexingTests(VectorWidth width)
             at[dimension] = places[e];
             return Elements.At(at, shape);
         }
-        OperatorCheck.Run(width, i => Ops.Gather(i[0], axis, index), i => [.. places.Select((_, e) => i[0][Target(e)])], [Numbers.Random(1, shape)]);
+        OperatorCheck.Run(
+            width, i => Ops.Gather(i[0], axis, index), i => [.. places.Select((_, e) => i[0][Target(e)])], [Numbers.Random(1, shape)]);
 
         int[] covering = [.. shape];
         covering[dimension] = sizes[dimension];
@@ -86,7 +89,8 @@ internal sealed class IndexingTests(VectorWidth width)
 
     [Test]
     public void A_tensor_may_be_scattered_into_itself() => OperatorCheck.Run(
-        width, i => Ops.ScatterAdd(i[0], 0, Tensor.From([2f, 2f, 0f], 3), i[0]), i => [i[0][0] + i[0][2], i[0][1], i[0][2] + i[0][0] + i[0][1]], [Numbers.Random(1, 3)]);
+        width, i => Ops.ScatterAdd(i[0], 0, Tensor.From([2f, 2f, 0f], 3), i[0]),
+        i => [i[0][0] + i[0][2], i[0][1], i[0][2] + i[0][0] + i[0][1]], [Numbers.Random(1, 3)]);
 
     [Test]
     public void Bad_arguments_are_refused()
@@ -115,5 +119,6 @@ internal sealed class IndexingTests(VectorWidth width)
         static void Refused(Func<Tensor> call) => Assert.That(call, Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
-    private static int[] Places(int count, int extent) => Array.ConvertAll(Numbers.Uniform(count, seed: 9, 0f, 1f), u => Math.Min(extent - 1, (int)(u * extent)));
+    private static int[] Places(int count, int extent) =>
+        Array.ConvertAll(Numbers.Uniform(count, seed: 9, 0f, 1f), u => Math.Min(extent - 1, (int)(u * extent)));
 }

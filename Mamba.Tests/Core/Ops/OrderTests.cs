@@ -9,7 +9,8 @@ namespace Mamba.Tests.Core;
 internal sealed class OrderTests(VectorWidth width)
 {
     [Test]
-    public void The_first_in_order_come_with_their_places([Values(0, 1, -1)] int axis, [Values(1, 3, null)] int? k, [Values] bool descending)
+    public void The_first_in_order_come_with_their_places(
+        [Values(0, 1, -1)] int axis, [Values(1, 3, null)] int? k, [Values] bool descending)
     {
         int[] shape = [3, 20, 7], result = [.. shape];
         int dimension = axis < 0 ? 2 : axis;
@@ -63,7 +64,9 @@ internal sealed class OrderTests(VectorWidth width)
         Tensor most = Ops.ArgMax(x, axis, keepDim), least = Ops.ArgMin(x, axis, keepDim);
         Assert.That(most.Span.ToArray(), Is.EqualTo(Elements.Reduce(x.ToDouble(), shape, [dimension], v => Array.IndexOf(v, v.Max()))));
         Assert.That(least.Span.ToArray(), Is.EqualTo(Elements.Reduce(x.ToDouble(), shape, [dimension], v => Array.IndexOf(v, v.Min()))));
-        Assert.That(most.Shape, Is.EqualTo(new Shape([.. shape.Select((e, d) => d == dimension ? 1 : e).Where((_, d) => keepDim || d != dimension)])));
+        Assert.That(
+            most.Shape,
+            Is.EqualTo(new Shape([.. shape.Select((e, d) => d == dimension ? 1 : e).Where((_, d) => keepDim || d != dimension)])));
     }
 
     [Test]
@@ -79,7 +82,8 @@ internal sealed class OrderTests(VectorWidth width)
         }
         OperatorCheck.Run(width, i => Ops.Softmax(i[0], axis, temperature), i => Naive(i[0]), [Numbers.Uniform(1, -3f, 3f, shape)], 2e-5);
         OperatorCheck.Run(
-            width, i => Ops.LogSoftmax(i[0], axis, temperature), i => Array.ConvertAll(Naive(i[0]), Math.Log), [Numbers.Uniform(1, -3f, 3f, shape)], 2e-5);
+            width, i => Ops.LogSoftmax(i[0], axis, temperature), i => Array.ConvertAll(Naive(i[0]), Math.Log),
+            [Numbers.Uniform(1, -3f, 3f, shape)], 2e-5);
     }
 
     [Test]
@@ -87,7 +91,8 @@ internal sealed class OrderTests(VectorWidth width)
     {
         using IDisposable _ = Isa.Use(width);
         Tensor x = Tensor.From([1e30f, 0f, float.NaN, 0f, 1f, 1f], 2, 3);
-        Assert.That(Ops.Softmax(x, 0).Span.ToArray(), Is.EqualTo(new[] { 1f, 0.26894142f, float.NaN, 0f, 0.7310586f, float.NaN }).Within(1e-6));
+        Assert.That(
+            Ops.Softmax(x, 0).Span.ToArray(), Is.EqualTo(new[] { 1f, 0.26894142f, float.NaN, 0f, 0.7310586f, float.NaN }).Within(1e-6));
         Assert.That(Ops.LogSoftmax(x, 0).Span[3], Is.EqualTo(-1e30f));
         Assert.That(Ops.Softmax(Tensor.Zeros(0, 3, 2), 1).Count, Is.Zero);
         OperatorCheck.Refuses("Softmax", () => Ops.Softmax(Tensor.Zeros(2, 0)));

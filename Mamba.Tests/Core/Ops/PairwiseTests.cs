@@ -15,8 +15,12 @@ internal sealed class PairwiseTests(VectorWidth width)
     {
         Tensor[] inputs = [Numbers.Random(1, a), Numbers.Uniform(2, 0.5f, 2f, b)];
         OperatorCheck.Run(width, i => i[0] / i[1], i => Elements.Broadcast(i, (x, y) => x / y, a, b), inputs, 2e-5);
-        OperatorCheck.Run(width, i => Ops.Maximum(i[0], i[1]), i => Elements.Broadcast(i, Math.Max, a, b), [Numbers.Random(1, a), Numbers.Random(2, b)], 2e-5);
-        OperatorCheck.Run(width, i => Ops.Minimum(i[0], i[1]), i => Elements.Broadcast(i, Math.Min, a, b), [Numbers.Random(1, a), Numbers.Random(2, b)], 2e-5);
+        OperatorCheck.Run(
+            width, i => Ops.Maximum(i[0], i[1]), i => Elements.Broadcast(i, Math.Max, a, b), [Numbers.Random(1, a), Numbers.Random(2, b)],
+            2e-5);
+        OperatorCheck.Run(
+            width, i => Ops.Minimum(i[0], i[1]), i => Elements.Broadcast(i, Math.Min, a, b), [Numbers.Random(1, a), Numbers.Random(2, b)],
+            2e-5);
     }
 
     [TestCase(new[] { 3, 5, 17 }, new[] { 3, 5, 17 }, new[] { 3, 5, 17 })]
@@ -29,7 +33,8 @@ internal sealed class PairwiseTests(VectorWidth width)
         Tensor mask = Ops.Greater(Numbers.Random(5, condition), 0.2f);
         double[] chosen = mask.ToDouble();
         OperatorCheck.Run(
-            width, i => Ops.Where(mask, i[0], i[1]), i => Elements.Broadcast([chosen, i[0], i[1]], v => v[0] != 0 ? v[1] : v[2], condition, a, b),
+            width, i => Ops.Where(mask, i[0], i[1]),
+            i => Elements.Broadcast([chosen, i[0], i[1]], v => v[0] != 0 ? v[1] : v[2], condition, a, b),
             [Numbers.Random(1, a), Numbers.Random(2, b)]);
     }
 
@@ -48,7 +53,8 @@ internal sealed class PairwiseTests(VectorWidth width)
 
     [Test]
     public void Masked_fill_replaces() => OperatorCheck.Run(
-        width, i => Ops.MaskedFill(i[0], Tensor.From([1f, 0f, 1f, 0f, 0f], 5), -2.5f), i => [.. i[0].Select((v, e) => e % 5 is 0 or 2 ? -2.5 : v)],
+        width, i => Ops.MaskedFill(i[0], Tensor.From([1f, 0f, 1f, 0f, 0f], 5), -2.5f),
+        i => [.. i[0].Select((v, e) => e % 5 is 0 or 2 ? -2.5 : v)],
         [Numbers.Random(1, 3, 7, 5)]);
 
     [Test]
@@ -56,7 +62,10 @@ internal sealed class PairwiseTests(VectorWidth width)
     {
         using IDisposable _ = Isa.Use(width);
         float[] left = [.. Enumerable.Repeat(new[] { 1f, 2f, 2f, float.NaN, 0f, -0f, float.NegativeInfinity }, 5).SelectMany(v => v)];
-        float[] right = [.. Enumerable.Repeat(new[] { 2f, 1f, 2f, float.NaN, -0f, float.NaN, float.NegativeInfinity }, 5).SelectMany(v => v)];
+        float[] right =
+        [
+            .. Enumerable.Repeat(new[] { 2f, 1f, 2f, float.NaN, -0f, float.NaN, float.NegativeInfinity }, 5).SelectMany(v => v),
+        ];
         Tensor a = Tensor.From(left, 35), b = Tensor.From(right, 35);
         Holds(Ops.Greater(a, b), (x, y) => x > y);
         Holds(Ops.GreaterOrEqual(a, b), (x, y) => x >= y);
@@ -101,7 +110,8 @@ internal sealed class PairwiseTests(VectorWidth width)
 
     [TestCase(7), TestCase(1)]
     public void PRelu_has_a_slope_a_channel_or_one(int slopes) => OperatorCheck.Run(
-        width, i => Ops.PRelu(i[0], i[1]), i => [.. i[0].Select((v, e) => v > 0 ? v : v * i[1][e % slopes])], [Numbers.Random(1, 12, 100, 7), Numbers.Random(2, slopes)],
+        width, i => Ops.PRelu(i[0], i[1]), i => [.. i[0].Select((v, e) => v > 0 ? v : v * i[1][e % slopes])],
+        [Numbers.Random(1, 12, 100, 7), Numbers.Random(2, slopes)],
         2e-5);
 
     [TestCase(0), TestCase(1), TestCase(-1)]
@@ -131,7 +141,9 @@ internal sealed class PairwiseTests(VectorWidth width)
         Tensor[] x = [Numbers.Uniform(1, 0.5f, 2f, 4, 17), Numbers.Uniform(2, 0.5f, 2f, 17)];
         OperatorCheck.Run(
             width, i => (i[0] + i[1]) * i[0] - 2f / i[1] + (1f - i[0]) / 4f + 0.5f * -i[1] - (i[0] * 3f + 1f + (2f + i[0])) - (i[1] - 1f),
-            i => Elements.Broadcast(i, (a, b) => (a + b) * a - 2 / b + (1 - a) / 4 - 0.5 * b - (3 * a + 1 + 2 + a) - (b - 1), [4, 17], [17]), x);
+            i =>
+                Elements.Broadcast(i, (a, b) => (a + b) * a - 2 / b + (1 - a) / 4 - 0.5 * b - (3 * a + 1 + 2 + a) - (b - 1), [4, 17], [17]),
+            x);
     }
 
     [Test]
@@ -153,7 +165,8 @@ internal sealed class PairwiseTests(VectorWidth width)
         b.RequiresGrad = true;
         foreach (Func<Tensor> op in new Func<Tensor>[]
         {
-            () => none / b, () => Ops.Maximum(b, none), () => Ops.Where(none, b, b), () => Ops.Where(b, none, b), () => Ops.MaskedFill(none + b, none, 1f), () => Ops.Glu(none * b),
+            () => none / b, () => Ops.Maximum(b, none), () => Ops.Where(none, b, b), () => Ops.Where(b, none, b),
+            () => Ops.MaskedFill(none + b, none, 1f), () => Ops.Glu(none * b),
         })
         {
             b.ZeroGrad();

@@ -42,13 +42,17 @@ internal sealed class ReductionTests(VectorWidth width)
     ];
 
     [Test]
-    public void Dimensions_are_reduced([ValueSource(nameof(Cases))] Case reduction, [ValueSource(nameof(Axes))] object[] sizes, [Values] bool keepDim)
+    public void Dimensions_are_reduced(
+        [ValueSource(nameof(Cases))] Case reduction, [ValueSource(nameof(Axes))] object[] sizes, [Values] bool keepDim)
     {
         int[] shape = (int[])sizes[0], axes = (int[])sizes[1];
-        int[] reduced = axes.Length == 0 ? [.. Enumerable.Range(0, shape.Length)] : Array.ConvertAll(axes, a => a < 0 ? a + shape.Length : a);
+        int[] reduced = axes.Length == 0
+            ? [.. Enumerable.Range(0, shape.Length)]
+            : Array.ConvertAll(axes, a => a < 0 ? a + shape.Length : a);
         // In between lies no number that finite differences would push past another.
         Tensor x = Distinct(shape);
-        OperatorCheck.Run(width, i => reduction.Call(i[0], axes, keepDim), i => Elements.Reduce(i[0], shape, reduced, reduction.Naive), [x], 2e-5);
+        OperatorCheck.Run(
+            width, i => reduction.Call(i[0], axes, keepDim), i => Elements.Reduce(i[0], shape, reduced, reduction.Naive), [x], 2e-5);
         int[] expected = [.. shape.Select((e, d) => reduced.Contains(d) ? 1 : e).Where((_, d) => keepDim || !reduced.Contains(d))];
         Assert.That(reduction.Call(x, axes, keepDim).Shape, Is.EqualTo(new Shape(expected)));
     }
@@ -60,7 +64,8 @@ internal sealed class ReductionTests(VectorWidth width)
         int[] shape = [outer, count, inner];
         foreach ((Func<Tensor, Tensor> op, Func<double[], double> naive) in new (Func<Tensor, Tensor>, Func<double[], double>)[]
         {
-            (x => Ops.Mean(x, [1]), v => v.Average()), (x => Ops.Std(x, [1]), v => Math.Sqrt(Variance(v, v.Length - 1))), (x => Ops.Max(x, [1]), v => v.Max()),
+            (x => Ops.Mean(x, [1]), v => v.Average()), (x => Ops.Std(x, [1]), v => Math.Sqrt(Variance(v, v.Length - 1))),
+            (x => Ops.Max(x, [1]), v => v.Max()),
             (x => Ops.LogSumExp(x, [1]), v => Math.Log(v.Sum(Math.Exp))),
         })
         {
@@ -98,8 +103,10 @@ internal sealed class ReductionTests(VectorWidth width)
     {
         Tensor x = Numbers.Uniform(4, 0.5f, 1.5f, 3, 4, 5);
         for (int i = 0; i < zeros; i++) x.Span[i * 5] = 0f; // in one column
-        OperatorCheck.Run(width, i => Ops.Prod(i[0], [1]), i => Elements.Reduce(i[0], [3, 4, 5], [1], v => v.Aggregate(1.0, (a, b) => a * b)), [x]);
-        OperatorCheck.Run(width, i => Ops.Prod(i[0], [0, 2]), i => Elements.Reduce(i[0], [3, 4, 5], [0, 2], v => v.Aggregate(1.0, (a, b) => a * b)), [x]);
+        OperatorCheck.Run(
+            width, i => Ops.Prod(i[0], [1]), i => Elements.Reduce(i[0], [3, 4, 5], [1], v => v.Aggregate(1.0, (a, b) => a * b)), [x]);
+        OperatorCheck.Run(
+            width, i => Ops.Prod(i[0], [0, 2]), i => Elements.Reduce(i[0], [3, 4, 5], [0, 2], v => v.Aggregate(1.0, (a, b) => a * b)), [x]);
     }
 
     [Test]
@@ -115,7 +122,8 @@ internal sealed class ReductionTests(VectorWidth width)
             Tensor y = Ops.Max(x, [axis], keepDim: true);
             tape.Backward(y, Tensor.Full(1f, y.Shape));
             int[] shape = [3, 20, 3];
-            Assert.That(x.Grad!.Value.Span.ToArray(), Is.EqualTo(Enumerable.Range(0, 180).Select(e => Elements.Of(e, shape)[axis] == 0 ? 1f : 0f)));
+            Assert.That(
+                x.Grad!.Value.Span.ToArray(), Is.EqualTo(Enumerable.Range(0, 180).Select(e => Elements.Of(e, shape)[axis] == 0 ? 1f : 0f)));
         }
     }
 
@@ -128,7 +136,8 @@ internal sealed class ReductionTests(VectorWidth width)
         x.RequiresGrad = true;
         foreach (Func<Tensor, Tensor> op in new Func<Tensor, Tensor>[]
         {
-            t => Ops.Max(t, [axis]), t => Ops.Min(t, [axis]), t => Ops.Sum(t, [axis]), t => Ops.LogSumExp(t, [axis]), t => Ops.Norm(t, 2f, [axis]), t => Ops.Prod(t, [axis]),
+            t => Ops.Max(t, [axis]), t => Ops.Min(t, [axis]), t => Ops.Sum(t, [axis]), t => Ops.LogSumExp(t, [axis]),
+            t => Ops.Norm(t, 2f, [axis]), t => Ops.Prod(t, [axis]),
         }) Assert.That(op(x).Span.ToArray(), Is.All.NaN);
         Assert.That(Ops.ArgMax(x, axis).Span.ToArray(), Is.All.EqualTo(place));
         Assert.That(Ops.ArgMin(x, axis).Span.ToArray(), Is.All.EqualTo(place));
@@ -137,7 +146,9 @@ internal sealed class ReductionTests(VectorWidth width)
         for (int e = 0; e < 31 * 31; e++) Assert.That(x.Grad!.Value.Span[e], Is.EqualTo((axis == 0 ? e / 31 : e % 31) == place ? 2f : 0f));
 
         const float Infinity = float.PositiveInfinity;
-        Assert.That(Ops.LogSumExp(Tensor.From([-Infinity, -Infinity, 0f, Infinity, 1e38f, 1e38f, -1e38f, 0f], 4, 2), [1]).Span.ToArray(), Is.EqualTo(new[] { -Infinity, Infinity, 1e38f, 0f }));
+        Assert.That(
+            Ops.LogSumExp(Tensor.From([-Infinity, -Infinity, 0f, Infinity, 1e38f, 1e38f, -1e38f, 0f], 4, 2), [1]).Span.ToArray(),
+            Is.EqualTo(new[] { -Infinity, Infinity, 1e38f, 0f }));
     }
 
     [Test]
@@ -148,7 +159,8 @@ internal sealed class ReductionTests(VectorWidth width)
         x.RequiresGrad = true;
         foreach (Func<Tensor, Tensor> op in new Func<Tensor, Tensor>[]
         {
-            t => Ops.Norm(t, 2f, [1]), t => Ops.Norm(t, 1f, [1]), t => Ops.Norm(t, 1.5f, [1]), t => Ops.Std(t, [1]), t => Ops.Normalize(t) * 0f,
+            t => Ops.Norm(t, 2f, [1]), t => Ops.Norm(t, 1f, [1]), t => Ops.Norm(t, 1.5f, [1]), t => Ops.Std(t, [1]),
+            t => Ops.Normalize(t) * 0f,
         })
         {
             x.ZeroGrad();
@@ -173,8 +185,12 @@ internal sealed class ReductionTests(VectorWidth width)
     [Test]
     public void Cosine_similarity_broadcasts()
     {
-        OperatorCheck.Run(width, i => Ops.CosineSimilarity(i[0], i[1]), i => Cosines(i[0], i[1], 4, 1), [Numbers.Random(1, 4, 1, 9), Numbers.Random(2, 1, 1, 9)], 2e-5);
-        OperatorCheck.Run(width, i => Ops.CosineSimilarity(i[0], i[1]), i => Cosines(i[0], i[1], 4, 5), [Numbers.Random(1, 4, 1, 9), Numbers.Random(2, 5, 9)], 2e-5);
+        OperatorCheck.Run(
+            width, i => Ops.CosineSimilarity(i[0], i[1]), i => Cosines(i[0], i[1], 4, 1),
+            [Numbers.Random(1, 4, 1, 9), Numbers.Random(2, 1, 1, 9)], 2e-5);
+        OperatorCheck.Run(
+            width, i => Ops.CosineSimilarity(i[0], i[1]), i => Cosines(i[0], i[1], 4, 5),
+            [Numbers.Random(1, 4, 1, 9), Numbers.Random(2, 5, 9)], 2e-5);
         OperatorCheck.Run(width, i => Ops.CosineSimilarity(i[0], i[0], 1), i => [1.0, 1.0], [Numbers.Random(1, 2, 9)], 2e-5);
 
         static double[] Cosines(double[] a, double[] b, int m, int n) => [.. Enumerable.Range(0, m * n).Select(e =>

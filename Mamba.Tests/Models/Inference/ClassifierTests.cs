@@ -66,7 +66,9 @@ internal sealed class ClassifierTests
         ModelEntry unet = Registry.Find("unet");
         ModelConfig small = unet.Config with { Width = 4, Depth = 1 };
         ModelInfo info = new("unet", small, ["lesion"], s_normalization, Info().Data);
-        Assert.That(() => new Classifier(unet.Create(small), info), Throws.ArgumentException.With.Message.Contains("unet").And.Message.Contains("Segmentation"));
+        Assert.That(
+            () => new Classifier(unet.Create(small), info),
+            Throws.ArgumentException.With.Message.Contains("unet").And.Message.Contains("Segmentation"));
     }
 
     [Test]
@@ -96,7 +98,8 @@ internal sealed class ClassifierTests
 
     /// <summary>(1, H, W, 3) of (x / 255 - mean) / std.</summary>
     private static Tensor Input(Image image) => Tensor.From(
-        [.. image.Pixels.Select((v, i) => (v / 255f - s_normalization.Mean[i % 3]) / s_normalization.Std[i % 3])], 1, image.Height, image.Width, 3);
+        [.. image.Pixels.Select((v, i) => (v / 255f - s_normalization.Mean[i % 3]) / s_normalization.Std[i % 3])], 1, image.Height,
+        image.Width, 3);
 
     private static VisionModel Model() => Registry.Find("resnet20").Create(Info().Config, seed: 2);
 

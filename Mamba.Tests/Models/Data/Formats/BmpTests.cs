@@ -25,7 +25,10 @@ internal sealed class BmpTests : FormatTest
         Image grey = Pictures.Random(7, 5, 1);
         AssertSame(Load("8.bmp", Pictures.Bmp(7, 5, 8, topDown, greys, (y, stride) => [.. grey.Pixels.Skip(7 * y).Take(7), 0])), grey);
         byte[] Bits(int y, int stride) => [.. new byte[] { (byte)(0b10110010 >> y << y) }, .. new byte[stride - 1]];
-        byte[] bits = [.. Enumerable.Range(0, 35).Select(i => (0b10110010 >> (i / 7) << (i / 7) >> (7 - i % 7) & 1) != 0 ? (byte)255 : (byte)0)];
+        byte[] bits =
+        [
+            .. Enumerable.Range(0, 35).Select(i => (0b10110010 >> (i / 7) << (i / 7) >> (7 - i % 7) & 1) != 0 ? (byte)255 : (byte)0),
+        ];
         AssertSame(Load("1.bmp", Pictures.Bmp(7, 5, 1, topDown, [0, 0, 0, 0, 255, 255, 255, 0], Bits)), new Image(7, 5, 1, bits));
         byte[] red = [0, 0, 0, 0, 0, 0, 255, 0];
         Assert.That(Load("red.bmp", Pictures.Bmp(7, 5, 1, topDown, red, Bits)).Pixels[..3], Is.EqualTo(new byte[] { 255, 0, 0 }));

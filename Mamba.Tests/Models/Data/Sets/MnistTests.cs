@@ -22,11 +22,14 @@ internal sealed class MnistTests
     public void Digits_are_read_plain_or_packed([Values] bool packed, [Values] bool dotted, [Values("", "MNIST/raw/")] string inside)
     {
         byte[] pixels = [.. Enumerable.Range(0, 3 * 4 * 5).Select(i => (byte)(4 * i))];
-        SetSamples.WriteMnist(_folder, inside, dotted, packed, SetSamples.Idx(0x803, [3, 4, 5], pixels), SetSamples.Idx(0x801, [3], [7, 0, 9]), SetSamples.Idx(0x803, [1, 6, 2], pixels[..12]), SetSamples.Idx(0x801, [1], [4]));
+        SetSamples.WriteMnist(
+            _folder, inside, dotted, packed, SetSamples.Idx(0x803, [3, 4, 5], pixels), SetSamples.Idx(0x801, [3], [7, 0, 9]),
+            SetSamples.Idx(0x803, [1, 6, 2], pixels[..12]), SetSamples.Idx(0x801, [1], [4]));
         Mnist data = new(_folder.Root);
         Assert.That((data.Task, data.Count, string.Concat(data.Labels)), Is.EqualTo((ModelTask.Classification, 4, "0123456789")));
         Assert.That(Enumerable.Range(0, 4).Select(i => data.Load(i).Label), Is.EqualTo(new[] { 7, 0, 9, 4 }));
-        Assert.That(Enumerable.Range(0, 4).Select(data.Name), Is.EqualTo(new[] { "train/00001", "train/00002", "train/00003", "test/00001" }));
+        Assert.That(
+            Enumerable.Range(0, 4).Select(data.Name), Is.EqualTo(new[] { "train/00001", "train/00002", "train/00003", "test/00001" }));
         Assert.That(new[] { 2, 3 }.Select(data.Part), Is.EqualTo(new SplitPart?[] { SplitPart.Train, SplitPart.Test }));
         Image second = data.Load(1).Image, test = data.Load(3).Image;
         Assert.That((second.Width, second.Height, second.Channels), Is.EqualTo((5, 4, 1)));
@@ -63,7 +66,9 @@ internal sealed class MnistTests
     [Test]
     public void Damaged_gzip_is_refused_and_a_bomb_not_unpacked()
     {
-        byte[] images = SetSamples.Idx(0x803, [2, 30, 30], [.. Enumerable.Range(0, 1800).Select(i => (byte)(i * i))]), labels = SetSamples.Idx(0x801, [2], [1, 2]), packed = SetSamples.Gzip(images);
+        byte[] images = SetSamples.Idx(0x803, [2, 30, 30], [.. Enumerable.Range(0, 1800).Select(i => (byte)(i * i))]),
+            labels = SetSamples.Idx(0x801, [2], [1, 2]),
+            packed = SetSamples.Gzip(images);
         byte[] flipped = [.. packed];
         flipped[packed.Length / 2] ^= 0x55;
         SetSamples.WriteMnist(_folder, "", false, true, images, labels, images, labels);
