@@ -38,8 +38,8 @@ internal static class InspectCommand
         TableReport.Write(terminal, s_columns, file.Names.Select(n => (string[])
             [PlainText.Printable(n), file.DType(n), $"({string.Join(", ", file.Shape(n))})"]));
         terminal.Out.WriteLine();
-        foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine(
-            $"{PlainText.Printable(key)}: {PlainText.Printable(value)}");
+        foreach ((string entry, string value) in file.Metadata)
+            terminal.Out.WriteLine($"{PlainText.Printable(entry)}: {PlainText.Printable(value)}");
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, ")

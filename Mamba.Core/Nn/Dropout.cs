@@ -4,7 +4,7 @@ namespace Mamba.Core.Nn;
 /// Dropout (Srivastava et al. 2014): while the model trains, each element is left out with a probability, and the others count for more, so that the mean
 /// stays. Which ones follows from the seed, the layer's place and <see cref="ParameterStore.Step"/>: a resumed run continues as one that was never cut.
 /// </summary>
-public sealed class Dropout
+public sealed class Dropout : IModule
 {
     private readonly ParameterStore _store;
     private readonly string _name;

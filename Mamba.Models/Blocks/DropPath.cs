@@ -4,11 +4,11 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Stochastic depth (Huang et al. 2016): while the model trains, a branch is left out for some images of a batch, and counts for more in
-/// the others, so that its mean stays. Which ones follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a
-/// resumed run goes on as one that was never cut.
+/// Stochastic depth (Huang et al. 2016). While the model trains, a branch is left out for some images of a batch. It is scaled up in the
+/// others, so that its mean stays. The choice follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a resumed
+/// run repeats it.
 /// </summary>
-public sealed class DropPath
+public sealed class DropPath : IModule
 {
     private readonly ParameterStore _store;
     private readonly string _name;
@@ -34,7 +34,7 @@ public sealed class DropPath
 
     private bool Drops => _rate > 0 && _store.Training;
 
-    /// <summary>Leaves the branch out where chance will have it.</summary>
+    /// <summary>Zeroes the branch for a random choice of images.</summary>
     /// <param name="x">(B, L, C), the branch's result.</param>
     /// <returns>(B, L, C): zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
     public Tensor Forward(Tensor x)

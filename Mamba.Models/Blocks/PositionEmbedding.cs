@@ -22,7 +22,7 @@ public sealed record PositionConfig(string Name, int Grid, int Width, Initialize
 
 /// <summary>A learned class token among the patches of an image, and a learned embedding of each token's position.</summary>
 /// <remarks>Weights of another grid fit: the table is resampled when they are loaded.</remarks>
-public sealed class PositionEmbedding
+public sealed class PositionEmbedding : IModule
 {
     private readonly PositionConfig _config;
     private readonly Tensor _token;
@@ -45,8 +45,8 @@ public sealed class PositionEmbedding
     public int ClassToken => _config.ClassToken(_config.Grid);
 
     /// <summary>
-    /// Resamples a table from one grid of patches to another: bicubic as PyTorch's interpolate without aligned corners (Keys 1981 with a =
-    /// -3/4, borders repeated), as timm does it. The class token keeps its row.
+    /// Resamples a table from one grid of patches to another, as timm does it: bicubic like PyTorch's interpolate without aligned corners
+    /// (Keys 1981 with a = -0.75, borders repeated). The class token keeps its row.
     /// </summary>
     /// <param name="table">(grid grid + 1, width).</param>
     /// <param name="grid">Patches a side, there.</param>
@@ -106,7 +106,7 @@ public sealed class PositionEmbedding
     }
 
     /// <summary>
-    /// The four samples nearest to the centre of cell i of <paramref name="cells"/>, in a row of <paramref name="count"/>, and their
+    /// The four samples nearest to the center of cell i of <paramref name="cells"/>, in a row of <paramref name="count"/>, and their
     /// weights.
     /// </summary>
     private static (int[] Taps, double[] Weights) Cubic(int i, int cells, int count)

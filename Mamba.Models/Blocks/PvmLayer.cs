@@ -11,10 +11,10 @@ namespace Mamba.Models.Blocks;
 public sealed record PvmConfig(int Inputs, int Outputs, int Chunks, bool PyramidPooling = false);
 
 /// <summary>
-/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet): the channels are cut into chunks, each runs through the same
-/// narrow Mamba block with a scaled residual, and they are joined and projected. One layer norm serves before and after.
+/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet). The channels are cut into chunks. Each chunk runs through the same
+/// narrow Mamba block with a scaled residual. The chunks are joined and projected. One layer norm serves before and after.
 /// </summary>
-public sealed class PvmLayer
+public sealed class PvmLayer : IModule
 {
     private readonly PvmConfig _config;
     private readonly Tensor _skipScale;

@@ -53,7 +53,7 @@ public static class ModelFile
         VisionModel model;
         try
         {
-            // Sizes that the file makes up must not fill memory before its tensors are held against them.
+            // Sizes that the file invents must not fill memory before they are compared with its tensors.
             model = info.Entry.Build(
                 new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
         }
@@ -72,7 +72,7 @@ public static class ModelFile
         }
     }
 
-    /// <summary>What the metadata of a file says, each value held against its limits; no model is made.</summary>
+    /// <summary>What the metadata of a file says, each value within its limits. No model is made.</summary>
     /// <exception cref="CheckpointException">It does not describe a model of the zoo.</exception>
     internal static ModelInfo Describe(string path, IReadOnlyDictionary<string, string> metadata)
     {

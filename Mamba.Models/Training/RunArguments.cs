@@ -15,7 +15,7 @@ namespace Mamba.Models.Training;
 /// <summary>Every option of a training run, as <c>args.json</c> holds them.</summary>
 public sealed record RunArguments
 {
-    /// <summary>The value of <see cref="Data"/> that stands for drawn images.</summary>
+    /// <summary>The value of <see cref="Data"/> that stands for synthetic images.</summary>
     public const string Synthetic = "synthetic";
 
     /// <summary>The model's name.</summary>
@@ -66,7 +66,7 @@ public sealed record RunArguments
     /// <summary>How training images are changed.</summary>
     public AugmentKind Augment { get; init; }
 
-    /// <summary>The scaling of the input.</summary>
+    /// <summary>The normalization of the input.</summary>
     public NormalizationKind Normalization { get; init; }
 
     /// <summary>The seed of split, initial weights, order and augmentation.</summary>
@@ -152,8 +152,8 @@ public sealed record RunArguments
     }
 
     /// <summary>
-    /// A hash of what decides the results of a run: the options, save those that change speed alone or say where files lie, and the images
-    /// of each part of the split. A checkpoint holds it, so that a run does not go on with other options or images.
+    /// A hash of what decides the results of a run. It covers the images of each part of the split and the options, except those that
+    /// change speed alone or name places of files. A checkpoint holds it, so that a run is not resumed with other options or images.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>

@@ -180,7 +180,7 @@ public static class ModelGolden
 
     private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank == 4 ? Ops.Permute(x, 0, 3, 1, 2) : x;
 
-    /// <summary>The worst error of each kind, held against its tolerance.</summary>
+    /// <summary>The worst error of each kind, and whether it is within its tolerance.</summary>
     private sealed class Errors(ILookup<string, double> tolerances)
     {
         public double? Output { get; private set; }

@@ -6,8 +6,9 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// SegFormer (Xie et al. 2021) as the paper's authors built it: four stages of overlapping patches and transformer blocks, each level
-/// brought to 256 channels and to a quarter of the image's size, joined and fused. The result has a quarter of the input's size.
+/// SegFormer (Xie et al. 2021) as the paper's authors built it: four stages of overlapping patches and transformer blocks. Each level is
+/// brought to 256 channels and to a quarter of the image's size. The levels are joined and fused. The result has a quarter of the input's
+/// size.
 /// </summary>
 public sealed class SegFormer : VisionModel
 {
@@ -65,8 +66,8 @@ public sealed class SegFormer : VisionModel
         using MemoryScope scope = new();
         Tensor x = images;
         int last = _encoder.Length - 1, height = images.Shape[1] / 4, width = images.Shape[2] / 4;
-        // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize and a
-        // pointwise convolution commute: a small image is up to 64 times cheaper to convolve, and nothing needs joining.
+        // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize commutes with
+        // a pointwise convolution. A small image is up to 64 times cheaper to convolve, and nothing needs joining.
         TensorList parts = Ops.Split(
             _fuse.Weight.Reshape(DecoderChannels, -1), DecoderChannels, DecoderChannels, DecoderChannels, DecoderChannels);
         Tensor? sum = null;

@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// U-Net (Ronneberger et al. 2015) as the paper's authors trained it: four levels of two 3x3 convolutions with batch norm and ReLU, 32 to
-/// 512 channels, transposed convolutions upwards, skips joined by concatenation.
+/// U-Net (Ronneberger et al. 2015) as the paper's authors trained it. It has four levels of two 3x3 convolutions with batch norm and ReLU,
+/// 32 to 512 channels. Transposed convolutions go up, and skips are concatenated.
 /// </summary>
 public sealed class UNet : VisionModel
 {

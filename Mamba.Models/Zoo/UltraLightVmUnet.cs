@@ -26,9 +26,9 @@ public sealed record UltraLightVmUnetVariant(
     IReadOnlyList<int> Channels, int MambaChunks, PyramidPlacement Pyramid = PyramidPlacement.None);
 
 /// <summary>
-/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U of levels, 3x3 convolutions outside, parallel vision
-/// Mamba layers in the last three of the encoder and the first three of the decoder, skip connections through an attention bridge and
-/// added.
+/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U of levels. The outer levels are 3x3 convolutions.
+/// Parallel vision Mamba layers form the last three levels of the encoder and the first three of the decoder. Skip connections go through
+/// an attention bridge and are added.
 /// </summary>
 public sealed class UltraLightVmUnet : VisionModel
 {

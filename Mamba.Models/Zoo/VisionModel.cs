@@ -22,7 +22,7 @@ public enum ModelOutput
 /// </remarks>
 /// <param name="parameters">Where its parameters are.</param>
 /// <param name="config">Its configuration.</param>
-public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IDisposable
+public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IModule, IDisposable
 {
     // Weights that the third-level cache holds: with larger ones, images share what is read of them.
     private const long LargestSmall = 4 << 20;
@@ -68,9 +68,9 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     }
 
     /// <summary>
-    /// Runs the model on images of any size: they are padded with zeros at the bottom and on the right to the next
-    /// <see cref="SizeMultiple"/>, and the result is cropped back. An output of another size than its input is resized, bilinear without
-    /// aligned corners, before that.
+    /// Runs the model on images of any size. They are padded with zeros at the bottom and on the right to the next
+    /// <see cref="SizeMultiple"/>, and the result is cropped back. An output of another size than its input is first resized, bilinear
+    /// without aligned corners.
     /// </summary>
     /// <param name="images">(B, H, W, input channels).</param>
     /// <returns>(B, H, W, classes).</returns>

@@ -18,7 +18,7 @@ internal class Format
     /// <summary>The parts that a file consists of, side by side; none where they are not known.</summary>
     public virtual List<Range> Parts(byte[] file) => [];
 
-    /// <summary>Sets right what a spoiled file is refused for at once: lengths and checksums.</summary>
+    /// <summary>Repairs lengths and checksums, for which a corrupted file would be refused at once.</summary>
     public virtual byte[] Repair(byte[] file, Random random) => file;
 }
 

@@ -19,18 +19,18 @@ internal sealed class Mutator(Random random, Format format)
         1L << 32, 1L << 40, 1L << 61, long.MaxValue, long.MinValue, -1, -2, -8,
     ];
 
-    /// <summary>A spoiled copy.</summary>
+    /// <summary>A corrupted copy.</summary>
     /// <param name="file">A file.</param>
     /// <param name="other">Another, parts of which may be put into the copy.</param>
-    public byte[] Spoil(byte[] file, byte[] other)
+    public byte[] Corrupt(byte[] file, byte[] other)
     {
         List<byte> bytes = [.. file];
         int changes = random.Next(2) == 0 ? 1 : 1 + random.Next(4);
         if (random.Next(16) == 0) changes += random.Next(32);
         for (int i = 0; i < changes; i++) Change(bytes, other);
         if (bytes.Count > LongestFile) bytes.RemoveRange(LongestFile, bytes.Count - LongestFile);
-        byte[] spoiled = [.. bytes];
-        return random.Next(2) == 0 ? spoiled : format.Repair(spoiled, random);
+        byte[] corrupted = [.. bytes];
+        return random.Next(2) == 0 ? corrupted : format.Repair(corrupted, random);
     }
 
     private void Change(List<byte> bytes, byte[] other)

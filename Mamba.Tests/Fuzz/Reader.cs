@@ -195,7 +195,7 @@ internal sealed record Reader(
         })
             foreach (int interlaced in new[] { 0, 1 })
             {
-                // Filters of all kinds, stored as they are so that they can be spoiled.
+                // Filters of all kinds, stored without compression so that they can be corrupted.
                 byte[] rows = new byte[interlaced == 0 ? 5 * (1 + (7 * samples * depth + 7) / 8) : 400];
                 for (int i = 0; i < 5 && interlaced == 0; i++) rows[i * (rows.Length / 5)] = (byte)i;
                 byte[]? palette = type == 3 ? [.. Enumerable.Range(0, 12).Select(v => (byte)(20 * v))] : null;
@@ -215,17 +215,17 @@ internal sealed record Reader(
 
     private static IEnumerable<byte[]> Tiff()
     {
-        Image grey = Tests.Support.Pictures.Smooth(9, 7, 1), colour = Tests.Support.Pictures.Smooth(9, 7, 3);
-        yield return Tests.Support.Pictures.PaddedTiff(colour, 3);
-        yield return Tests.Support.Pictures.PaddedTiff(grey, 7);
+        Image gray = Tests.Support.Pictures.Smooth(9, 7, 1), color = Tests.Support.Pictures.Smooth(9, 7, 3);
+        yield return Tests.Support.Pictures.PaddedTiff(color, 3);
+        yield return Tests.Support.Pictures.PaddedTiff(gray, 7);
         foreach (Compression compression in new[] { Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.ADOBE_DEFLATE })
         {
-            yield return Tests.Support.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => colour.Pixels[(27 * y)..(27 * y + 27)]);
+            yield return Tests.Support.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => color.Pixels[(27 * y)..(27 * y + 27)]);
             yield return Tests.Support.Pictures.Tiff(9, 7, 1, 1, Photometric.MINISWHITE, compression, y => [(byte)(0x35 << (y % 3)), 0x80]);
         }
         yield return Tests.Support.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y =>
             [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
-        foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(colour, tiled);
+        foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(color, tiled);
     }
 
     private static IEnumerable<byte[]> Bmp()

@@ -31,8 +31,8 @@ public sealed record KillReport(
 }
 
 /// <summary>
-/// Starts trainings of small models, kills them with SIGKILL at random moments, lets them go on, again and again, and holds what remains
-/// after each kill and at the end of each run against what is promised.
+/// Trains small models, kills the process with SIGKILL at random moments and resumes the run, again and again. After each kill and at the
+/// end of each run it verifies what is promised.
 /// </summary>
 /// <param name="folder">An empty folder for the runs.</param>
 /// <param name="seed">The seed of the moments.</param>
@@ -56,7 +56,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
 
     private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
     private readonly Dictionary<string, string> _expected = [];
-    // a value that changes: readonly, it would be drawn from as a copy, the same number each time
+    // It changes as it is used: if it were readonly, each use would read a copy and get the same number.
     private RandomStream _random = new(seed, "kills");
     private readonly HashSet<double> _moments = [];
     private KillReport _report = new(0, 0, 0, 0, 0, 0, 0, 0);
@@ -101,12 +101,12 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     }
 
     /// <summary>
-    /// Sends a signal that asks to end, as Ctrl-C is one, to a training that is under way, lets the run go on, and holds the checkpoint,
-    /// what was said and the end of the run against what is promised.
+    /// Sends a signal that asks a training to end, such as Ctrl-C, and resumes the run. Verifies the checkpoint, the output and the end of
+    /// the run.
     /// </summary>
     /// <param name="signal">INT or TERM.</param>
     /// <returns>
-    /// False if nothing could be seen: whoever started this program has it ignore the signal, and a training started by it does so, too.
+    /// False if nothing could be seen: this program was started with the signal ignored, and a training that it starts inherits that.
     /// </returns>
     /// <exception cref="KillException">A promise was broken.</exception>
     public bool Interrupt(string signal)
@@ -152,8 +152,8 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     }
 
     /// <summary>
-    /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint:
-    /// on a busy machine, too, most kills then leave the run further on than they found it.
+    /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint.
+    /// So most kills leave a run further on than they found it, on a busy machine, too.
     /// </summary>
     private bool Kill(TrainProcess process, string run, out bool checkpointSeen)
     {

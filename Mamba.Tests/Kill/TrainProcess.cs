@@ -62,8 +62,8 @@ internal sealed class TrainProcess : IDisposable
     }
 
     /// <summary>
-    /// Whether the process ignores a signal because whoever started it does: a program in the background of a shell, or under nohup,
-    /// ignores SIGINT.
+    /// Whether the process ignores a signal because its parent does. A program in the background of a shell, or under nohup, ignores
+    /// SIGINT.
     /// </summary>
     /// <param name="number">The signal's number.</param>
     public bool Ignores(int number)

@@ -13,7 +13,7 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Robustness;
 
 /// <summary>
-/// Data sets, weights and recipes that are not as they should be, as a user meets them: one line that says what, or what was asked for.
+/// Malformed data sets, weights and recipes, as a user meets them: one line that says what is wrong, or the reaction that was asked for.
 /// </summary>
 [NonParallelizable]
 internal sealed class DataSetTests : CliTest
@@ -172,11 +172,11 @@ internal sealed class DataSetTests : CliTest
         model.Parameters[weight].Span[3] = float.NaN;
         ModelInfo info = new(
             name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32) { SyntheticImages = 20 });
-        ModelFile.Save(In("spoiled"), model, info);
+        ModelFile.Save(In("corrupted"), model, info);
         ImageFile.SavePng(In("picture.png"), Pictures.Smooth(32, 32, 3));
         foreach (string[] command in new string[][] { ["eval", "--data", "synthetic"], ["infer", In("picture.png"), "--out", In("masks")] })
         {
-            string[] arguments = [.. command, "--weights", In("spoiled")];
+            string[] arguments = [.. command, "--weights", In("corrupted")];
             Assert.That(Mamba(arguments).Code, Is.Zero, "nobody looks unless asked to");
             AssertRefused(Mamba([.. arguments, "--check-numerics"]), $"the result of {operation} with '{weight}' is NaN");
         }

@@ -3,7 +3,7 @@ using Mamba.Fuzz;
 namespace Mamba.Tests.Robustness;
 
 /// <summary>
-/// A short run of the fuzz program, the same files each time: every reader reads or refuses spoiled files, within time and memory.
+/// A short run of the fuzz program, the same files each time. Every reader reads or refuses corrupted files, within time and memory.
 /// </summary>
 internal sealed class FuzzTests
 {

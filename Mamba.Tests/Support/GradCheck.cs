@@ -3,8 +3,8 @@ using Mamba.Core;
 namespace Mamba.Tests.Support;
 
 /// <summary>
-/// Holds an operator against a naive implementation in double precision: its result directly, its gradients against central differences of
-/// the naive one, whose own error (1e-9 or so) is far below float32's.
+/// Compares an operator with a naive implementation in double precision. Results are compared directly. Gradients are compared with central
+/// differences of the naive one, whose own error (1e-9 or so) is far below float32's.
 /// </summary>
 internal static class GradCheck
 {

@@ -7,8 +7,8 @@ namespace Mamba.Tests.Support;
 internal static class OperatorCheck
 {
     /// <summary>
-    /// Holds an operator, at one vector width, against its naive version (<see cref="GradCheck"/>); then its results and gradients at four
-    /// threads against those at one, bit for bit, and the gradients of two uses against twice those of one.
+    /// Compares an operator, at one vector width, with its naive version (<see cref="GradCheck"/>). Then compares results and gradients at
+    /// four threads with those at one, bit for bit. Then compares the gradients of two uses with twice those of one.
     /// </summary>
     public static void Run(
         VectorWidth width, Func<Tensor[], Tensor> op, Func<double[][], double[]> naive, Tensor[] inputs, double tolerance =

@@ -27,13 +27,13 @@ internal static class Pictures
         new(width, height, channels, Array.ConvertAll(Numbers.Uniform(width * height * channels, 7, 0f, 256f), v => (byte)v));
 
     public static byte[] Png(
-        int width, int height, int depth, int colourType, int interlace, byte[] rows, byte[]? palette = null,
+        int width, int height, int depth, int colorType, int interlace, byte[] rows, byte[]? palette = null,
         CompressionLevel level = CompressionLevel.Fastest)
     {
         byte[] header = new byte[13];
         BinaryPrimitives.WriteInt32BigEndian(header, width);
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
-        (header[8], header[9], header[12]) = ((byte)depth, (byte)colourType, (byte)interlace);
+        (header[8], header[9], header[12]) = ((byte)depth, (byte)colorType, (byte)interlace);
         MemoryStream packed = new();
         using (ZLibStream zlib = new(packed, level, leaveOpen: true)) zlib.Write(rows);
         byte[] signature = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
@@ -114,7 +114,7 @@ internal static class Pictures
     }
 
     /// <summary>
-    /// A colour TIFF by LibTiff as few write it: 16 bits, differences by LZW, the samples in planes; or tiles with a palette of four bits.
+    /// A color TIFF by LibTiff in a rare form: 16 bits, differences by LZW, the samples in planes; or tiles with a palette of four bits.
     /// </summary>
     public static byte[] SpecialTiff(Image image, bool tiled)
     {

@@ -1,8 +1,8 @@
 namespace Mamba.Tests.Support;
 
 /// <summary>
-/// The folder of reference data (goldens/, data/, weights/), which the environment variable MAMBA_REFERENCE names; where it is not set, the
-/// few golden files that travel with the tests stand in, and tests that need more are skipped and say so.
+/// The folder of reference data (goldens/, data/, weights/), named by the environment variable MAMBA_REFERENCE. Without it, a few golden
+/// files beside the tests are used, and tests that need more are skipped and say so.
 /// </summary>
 internal static class ReferenceData
 {

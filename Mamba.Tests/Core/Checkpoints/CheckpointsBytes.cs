@@ -55,7 +55,7 @@ internal static class CheckpointsBytes
     public static byte[] Bytes(params float[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
 
     /// <summary>
-    /// A zip archive of stored entries; <paramref name="edit"/> may spoil the fields of an entry in its own header and in the directory.
+    /// A zip archive of stored entries. <paramref name="edit"/> may corrupt the fields of an entry in its own header and in the directory.
     /// </summary>
     public static byte[] Archive((string Name, byte[] Bytes)[] entries, Action<int, Entry>? edit = null)
     {

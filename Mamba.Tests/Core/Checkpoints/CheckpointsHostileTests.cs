@@ -223,8 +223,7 @@ internal sealed class CheckpointsHostileTests
     }
 
     /// <summary>
-    /// Something large that the memo keeps, and a few bytes that take it again and again: what is made of it must not take its memory each
-    /// time.
+    /// The memo keeps something large, and a few bytes fetch it again and again. The result must not take its memory each time.
     /// </summary>
     [TestCaseSource(nameof(Repeated))]
     public void What_the_memo_repeats_takes_no_memory_again(string first, string again, string problem) =>

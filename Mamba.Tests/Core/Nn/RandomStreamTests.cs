@@ -44,7 +44,7 @@ internal sealed class RandomStreamTests
         double[] values = Draw(() => random.NextNormal());
         Moments(values, 0, 1);
         Assert.That(values.Average(v => v * v * v * v), Is.EqualTo(3).Within(0.15));
-        Assert.That(values.Zip(values.Skip(1), (a, b) => a * b).Average(), Is.Zero.Within(0.03), "neighbours are independent");
+        Assert.That(values.Zip(values.Skip(1), (a, b) => a * b).Average(), Is.Zero.Within(0.03), "neighbors are independent");
     }
 
     [TestCase(0.2, 0.2), TestCase(1, 1), TestCase(0.8, 3), TestCase(40, 10), TestCase(0.001, 0.001)]
@@ -78,7 +78,7 @@ internal sealed class RandomStreamTests
     }
 
     [Test]
-    public void Initialisations_have_their_moments()
+    public void Initializations_have_their_moments()
     {
         Moments(Fill(Init.Uniform(0.5)), 0, 1.0 / 12);
         Moments(Fill(Init.Normal(0.3)), 0, 0.09);

@@ -8,7 +8,7 @@ namespace Mamba.Tests.Core;
 internal sealed class AttentionTests(VectorWidth width)
 {
     [TestCase(1, 1), TestCase(3, 3), TestCase(5, 17), TestCase(3, 33), TestCase(700, 33)]
-    public void Softmax_normalises_rows(int rows, int columns)
+    public void Softmax_normalizes_rows(int rows, int columns)
     {
         Tensor x = Numbers.Uniform(1, -4f, 4f, rows, columns);
         OperatorCheck.Run(width, i => Ops.Softmax(i[0]), i => Naive.Softmax(i[0], columns), [x]);

@@ -5,8 +5,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// Functions of one variable: over a range their last bits, their derivatives by finite differences; at the edges of float32 the values
-/// that IEEE 754 and PyTorch give, forward and backward, at every width.
+/// Functions of one variable. Over a range: their last bits, and their derivatives by finite differences. At the edges of float32: the
+/// values of IEEE 754 and PyTorch, forward and backward. All at every width.
 /// </summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class ElementaryFunctionTests(VectorWidth width) : WidthFixture(width)

@@ -58,7 +58,7 @@ internal sealed class MatMulTests(VectorWidth width)
         OperatorCheck.Run(
             width, i => Ops.MatMul(i[0], i[0]), i => Naive.MatMul(i[0], i[0], 1, 5, 5, 5, false, false), [Numbers.Random(1, 5, 5)]);
 
-    // Nothing to add up; rows in conflict with each other; sums in one block, in several, and in several parts; a few last columns; more
+    // No inner dimension. Rows in conflict with each other. Sums in one block, in several, and in several parts. A few last columns. More
     // columns than a cache holds.
     [TestCase(5, 7, 0), TestCase(30, 43, 512), TestCase(110, 40, 96), TestCase(25, 168, 336), TestCase(270, 250, 1100)]
     [TestCase(20, 11, 2200), TestCase(13, 1200, 600)]

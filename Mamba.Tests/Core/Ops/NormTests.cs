@@ -63,19 +63,19 @@ internal sealed class NormTests(VectorWidth width)
     }
 
     [TestCase(1, 3, 1), TestCase(3, 6, 3), TestCase(1, 34, 2), TestCase(3, 33, 11), TestCase(3, 17, 17)]
-    public void GroupNorm_normalises_groups_of_each_image(int batch, int channels, int groups) => OperatorCheck.Run(
+    public void GroupNorm_normalizes_groups_of_each_image(int batch, int channels, int groups) => OperatorCheck.Run(
         width, i => Ops.GroupNorm(i[0], groups, i[1], i[2]),
         i => Naive.Normalize(i[0], e => e / (20 * channels) * groups + e % channels / (channels / groups), i[1], i[2], channels),
         [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
 
     [TestCase(1, 1), TestCase(3, 3), TestCase(1, 17), TestCase(3, 33)]
-    public void InstanceNorm_normalises_channels_of_each_image(int batch, int channels) => OperatorCheck.Run(
+    public void InstanceNorm_normalizes_channels_of_each_image(int batch, int channels) => OperatorCheck.Run(
         width, i => Ops.InstanceNorm(i[0], eps: 1e-4f),
         i => Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4),
         [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels)]);
 
     [TestCase(1, 3), TestCase(2, 65), TestCase(3, 17), TestCase(5, 33), TestCase(600, 33), TestCase(7, 2100)]
-    public void LayerNorm_normalises_rows(int rows, int channels)
+    public void LayerNorm_normalizes_rows(int rows, int channels)
     {
         Tensor x = Numbers.Uniform(1, -1f, 3f, rows, channels);
         OperatorCheck.Run(

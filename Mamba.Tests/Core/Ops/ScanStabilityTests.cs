@@ -5,8 +5,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// The selective scan where float32 is at its limits: a million tokens, steps and rates of all sizes, inputs near the largest and the
-/// smallest numbers.
+/// The selective scan at the limits of float32: a million tokens, steps and rates of all sizes, inputs near the largest and smallest
+/// numbers.
 /// </summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width)

@@ -42,10 +42,10 @@ internal sealed class ClassifierTests
     }
 
     [Test]
-    public void A_grey_picture_is_repeated_for_a_model_of_colours()
+    public void A_gray_picture_is_repeated_for_a_model_of_colors()
     {
-        Image grey = Pictures.Smooth(Width, Height, 1), colour = new(Width, Height, 3, [.. grey.Pixels.SelectMany(v => new[] { v, v, v })]);
-        AssertClasses(grey, Expected(Input(colour)));
+        Image gray = Pictures.Smooth(Width, Height, 1), color = new(Width, Height, 3, [.. gray.Pixels.SelectMany(v => new[] { v, v, v })]);
+        AssertClasses(gray, Expected(Input(color)));
     }
 
     [Test]

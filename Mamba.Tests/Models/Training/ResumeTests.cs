@@ -110,7 +110,7 @@ internal sealed class ResumeTests
     [Test]
     public void A_step_with_a_loss_that_is_not_finite_leaves_no_trace([Values] NonFiniteAction action)
     {
-        // U-Net's normalisation learns its statistics in the forward pass, before the loss is there. One image breaks it.
+        // U-Net's normalization learns its statistics in the forward pass, before the loss is there. One image breaks it.
         Training clean = new(everything: false, "unet"),
             broken = new(everything: false, "unet") { Plan = p => p with { OnNonFinite = action, Epochs = 1 }, Poisoned = true };
         List<TrainingProgress> seen = [];
@@ -239,7 +239,7 @@ internal sealed class ResumeTests
         }
     }
 
-    /// <summary>Drawn slices, of which one has a mask that is no number.</summary>
+    /// <summary>Synthetic slices, one of which has a mask with NaN.</summary>
     private sealed class PoisonedData(SyntheticLesions data) : IImageData
     {
         public ModelTask Task => data.Task;

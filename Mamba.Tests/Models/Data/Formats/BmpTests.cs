@@ -11,19 +11,19 @@ internal sealed class BmpTests : FormatTest
     [TestCase(true), TestCase(false)]
     public void Bmp_of_every_depth(bool topDown)
     {
-        Image colour = Pictures.Random(7, 5, 3);
+        Image color = Pictures.Random(7, 5, 3);
         byte[] Row(int y, int stride, int bytes)
         {
             byte[] row = new byte[stride];
             for (int x = 0; x < 7; x++)
-                for (int c = 0; c < 3; c++) row[x * bytes + c] = colour.Pixels[(y * 7 + x) * 3 + 2 - c];
+                for (int c = 0; c < 3; c++) row[x * bytes + c] = color.Pixels[(y * 7 + x) * 3 + 2 - c];
             return row;
         }
-        AssertSame(Load("24.bmp", Pictures.Bmp(7, 5, 24, topDown, [], (y, stride) => Row(y, stride, 3))), colour);
-        AssertSame(Load("32.bmp", Pictures.Bmp(7, 5, 32, topDown, [], (y, stride) => Row(y, stride, 4))), colour);
-        byte[] greys = [.. Enumerable.Range(0, 256).SelectMany(v => new[] { (byte)v, (byte)v, (byte)v, (byte)0 })];
-        Image grey = Pictures.Random(7, 5, 1);
-        AssertSame(Load("8.bmp", Pictures.Bmp(7, 5, 8, topDown, greys, (y, stride) => [.. grey.Pixels.Skip(7 * y).Take(7), 0])), grey);
+        AssertSame(Load("24.bmp", Pictures.Bmp(7, 5, 24, topDown, [], (y, stride) => Row(y, stride, 3))), color);
+        AssertSame(Load("32.bmp", Pictures.Bmp(7, 5, 32, topDown, [], (y, stride) => Row(y, stride, 4))), color);
+        byte[] grays = [.. Enumerable.Range(0, 256).SelectMany(v => new[] { (byte)v, (byte)v, (byte)v, (byte)0 })];
+        Image gray = Pictures.Random(7, 5, 1);
+        AssertSame(Load("8.bmp", Pictures.Bmp(7, 5, 8, topDown, grays, (y, stride) => [.. gray.Pixels.Skip(7 * y).Take(7), 0])), gray);
         byte[] Bits(int y, int stride) => [.. new byte[] { (byte)(0b10110010 >> y << y) }, .. new byte[stride - 1]];
         byte[] bits =
         [

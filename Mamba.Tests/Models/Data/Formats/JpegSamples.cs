@@ -5,7 +5,7 @@ namespace Mamba.Tests.Models;
 /// </summary>
 internal static class JpegSamples
 {
-    /// <summary>Progressive, colours at half resolution each way.</summary>
+    /// <summary>Progressive, colors at half resolution each way.</summary>
     public static byte[] Progressive { get; } = Convert.FromBase64String(
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0KSEiMEExNDk7Pj4+JS5ESUM8SDc9Pjv/2wBDAQoL" +
         "Cw4NDhwQEBw7KCIoOzs7Oz" +
@@ -38,8 +38,8 @@ internal static class JpegSamples
         "AAgBAQABPxDmyweGOU//0F" +
         "uk0va/B//RZTXogcn/0tguktxYf//TWlOH/9k=");
 
-    /// <summary>Progressive, grey.</summary>
-    public static byte[] ProgressiveGrey { get; } = Convert.FromBase64String(
+    /// <summary>Progressive, gray.</summary>
+    public static byte[] ProgressiveGray { get; } = Convert.FromBase64String(
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0KSEiMEExNDk7Pj4+JS5ESUM8SDc9Pjv/wgALCAAT" +
         "ABUBAREA/8QAGAABAAMBAA" +
         "AAAAAAAAAAAAAABQIDBgT/2gAIAQEAAAABTzSkK+4HSn//xAAcEAACAgMBAQAAAAAAAAAAAAABAwIRABIiMjP/2gAIAQEAAQUClUYNJM0Q4Y68gnY3pg+iRw/3/8QAFx" +
@@ -48,7 +48,7 @@ internal static class JpegSamples
         "AAAAAAABESExQWH/2gAIAQ" +
         "EAAT8Q5ssHhjlFuk0va/AymvRA5NguktxYLSnD/9k=");
 
-    /// <summary>Sequential, colours at half resolution across, restart markers.</summary>
+    /// <summary>Sequential, colors at half resolution across, restart markers.</summary>
     public static byte[] Restarts { get; } = Convert.FromBase64String(
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0KSEiMEExNDk7Pj4+JS5ESUM8SDc9Pjv/2wBDAQoL" +
         "Cw4NDhwQEBw7KCIoOzs7Oz" +
@@ -60,7 +60,7 @@ internal static class JpegSamples
         "D4i6RcqB5Uzmf85nyf/9Q3" +
         "r3CbQNIT6GbWJc6Bn//Z");
 
-    /// <summary>Sequential, colours at a quarter of the resolution across.</summary>
+    /// <summary>Sequential, colors at a quarter of the resolution across.</summary>
     public static byte[] Quarter { get; } = Convert.FromBase64String(
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0KSEiMEExNDk7Pj4+JS5ESUM8SDc9Pjv/2wBDAQoL" +
         "Cw4NDhwQEBw7KCIoOzs7Oz" +
@@ -81,5 +81,5 @@ internal static class JpegSamples
         "cMaALC1cXPGti7BNUnJhZsDcRgJF0lnv2g7Q2P3IM00sjtkAXEi0BvJn/V9X9ph8DJbA2vHhN3BhjOsssF9Kg2GOM2xgafpa+9cTlNs/CXXI3OZsSGmh5XsMqcChI4Bf" +
         "/Z");
 
-    public static IEnumerable<byte[]> All => [Progressive, ProgressiveFull, ProgressiveGrey, Restarts, Quarter, Rgb];
+    public static IEnumerable<byte[]> All => [Progressive, ProgressiveFull, ProgressiveGray, Restarts, Quarter, Rgb];
 }

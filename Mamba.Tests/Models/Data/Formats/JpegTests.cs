@@ -16,7 +16,7 @@ internal sealed class JpegTests : FormatTest
         .. new (string Name, byte[] File)[]
         {
             (nameof(JpegSamples.Progressive), JpegSamples.Progressive), (nameof(JpegSamples.ProgressiveFull), JpegSamples.ProgressiveFull),
-            (nameof(JpegSamples.ProgressiveGrey), JpegSamples.ProgressiveGrey),
+            (nameof(JpegSamples.ProgressiveGray), JpegSamples.ProgressiveGray),
             (nameof(JpegSamples.Restarts), JpegSamples.Restarts), (nameof(JpegSamples.Quarter), JpegSamples.Quarter),
             ("baseline", Pictures.Jpeg(Pictures.Smooth(45, 35, 3), 2)),
         }.Select(sample => new TestCaseData(sample.File).SetArgDisplayNames(sample.Name)),
@@ -152,8 +152,8 @@ internal sealed class JpegTests : FormatTest
         [.. s_whole[..Segments(s_whole, 0xDA)[0].Begin], 0xFF, 0xDA, 0, (byte)(2 + body.Length), .. body];
 
     /// <summary>
-    /// A grey picture of 1000 x 1000, black and white at a bit a block, and then scans that add nothing to it in one run of blocks, two
-    /// bytes each.
+    /// A gray picture of 1000 x 1000, black and white at one bit per block. Then come scans that add nothing to it in one run of blocks,
+    /// two bytes each.
     /// </summary>
     private static byte[] Scans(int count)
     {

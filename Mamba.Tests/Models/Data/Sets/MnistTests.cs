@@ -48,7 +48,7 @@ internal sealed class MnistTests
         Says([0, 0, 8], labels, "ends at byte 3; expected a head of 16 bytes");
         Says([], labels, packed ? "" : "ends at byte 0");
         Says(images[..^1], labels, packed ? "ends at byte 33 unpacked; expected 34" : "promises 34 bytes, of a file of 33");
-        Says([.. images, 0], labels, "goes on after byte 34");
+        Says([.. images, 0], labels, "continues after byte 34");
         Says(SetSamples.Idx(0x803, [0, 3, 3], []), labels, "size 0 of dimension 0 at byte 4");
         Says(SetSamples.Idx(0x803, [2, 0xFFFFFFFF, 3], []), labels, "size 4294967295 of dimension 1 at byte 8");
         Says(SetSamples.Idx(0x803, [0x10000, 0x4000, 2], []), labels, "size 2 of dimension 2 at byte 12");
@@ -79,7 +79,7 @@ internal sealed class MnistTests
         }
         _folder.Write("train-images-idx3-ubyte.gz", SetSamples.Gzip([.. images, .. new byte[50_000_000]]));
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Refuses(() => new Mnist(_folder.Root), "goes on after byte 1816 unpacked");
+        Refuses(() => new Mnist(_folder.Root), "continues after byte 1816 unpacked");
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1_000_000));
         _folder.Write("train-images-idx3-ubyte.gz", packed);
         File.Delete(Path.Combine(_folder.Root, "t10k-labels-idx1-ubyte.gz"));
