@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Convolutions of every kind in the zoo: large images with few channels, small ones with many, strided, dilated, pointwise.</summary>
+/// <summary>
+/// Convolutions of every kind in the zoo: large images with few channels, small ones with many, strided, dilated, pointwise.
+/// </summary>
 public class ConvBench : OperatorBench
 {
     public override IEnumerable<OperatorPass> Passes => [OperatorPass.Forward, OperatorPass.InputGradient, OperatorPass.WeightGradient];
@@ -42,7 +44,8 @@ public class ConvBench : OperatorBench
     {
         ConvOptions options = new() { Stride = stride, Padding = padding ?? dilation * (kernel - 1) / 2, Dilation = dilation };
         return new OperatorCase(
-            $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel}{(stride > 1 ? $" stride {stride}" : "")}{(dilation > 1 ? $" dilation {dilation}" : "")}",
+            $"{name}: {side}x{side} {inputs} -> {outputs}, {kernel}x{kernel}"
+            + $"{(stride > 1 ? $" stride {stride}" : "")}{(dilation > 1 ? $" dilation {dilation}" : "")}",
             x => Ops.Conv2d(x[0], x[1], options: options), [batch, side, side, inputs], [outputs, inputs, kernel, kernel]);
     }
 }

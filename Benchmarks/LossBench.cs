@@ -34,5 +34,6 @@ public class LossBench : OperatorBench
         return new($"{name}: 2 x 256x256 of 5 classes", x => loss(x[0], classes), [2, 256, 256, 5]);
     }
 
-    private static OperatorCase Masks(string name, Func<Tensor[], Tensor> loss) => new($"{name}: 2 x 256x256", loss, [2, 256, 256, 1], [2, 256, 256, 1]);
+    private static OperatorCase Masks(string name, Func<Tensor[], Tensor> loss) =>
+        new($"{name}: 2 x 256x256", loss, [2, 256, 256, 1], [2, 256, 256, 1]);
 }

@@ -8,8 +8,8 @@ using Mamba.Models.Zoo;
 namespace Mamba.Benchmarks;
 
 /// <summary>
-/// The project's table: inference and training steps of the models, on one and two threads, with their share of the FMA peak of the same
-/// moment.
+/// The project's table: inference and training steps of the models on one and two threads. Each row has its share of the FMA peak of the
+/// same moment.
 /// </summary>
 internal static class ModelTable
 {

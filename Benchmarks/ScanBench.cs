@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Benchmarks;
 
-/// <summary>Selective scans of the zoo and one of VMamba's size, 16 states, in both schedules. Counted: three multiply-adds a state update.</summary>
+/// <summary>
+/// Selective scans of the zoo and one of VMamba's size, 16 states, in both schedules. Counted: three multiply-adds a state update.
+/// </summary>
 public class ScanBench : OperatorBench
 {
     private const int States = 16;
@@ -12,8 +14,10 @@ public class ScanBench : OperatorBench
         from schedule in new[] { ScanSchedule.Sequential, ScanSchedule.Chunked }
         from scan in new[]
         {
-            Scan("ul-vm-unet", 4, 1024, 12, schedule), Scan("ul-vm-unet encoder6", 4, 64, 24, schedule), Scan("umambabot", 1, 256, 1024, schedule), Scan("vim", 1, 65, 336, schedule),
-            Scan("vim backwards, 64 images", 64, 65, 336, schedule, reverse: true), Scan("vmamba", 1, 1024, 336, schedule), Scan("a lone block", 1, 4096, 16, schedule),
+            Scan("ul-vm-unet", 4, 1024, 12, schedule), Scan("ul-vm-unet encoder6", 4, 64, 24, schedule),
+            Scan("umambabot", 1, 256, 1024, schedule), Scan("vim", 1, 65, 336, schedule),
+            Scan("vim backwards, 64 images", 64, 65, 336, schedule, reverse: true), Scan("vmamba", 1, 1024, 336, schedule),
+            Scan("a lone block", 1, 4096, 16, schedule),
         }
         select scan;
 
@@ -32,5 +36,6 @@ public class ScanBench : OperatorBench
             ScanOptions all = new() { D = x[5], Z = x[6], DeltaBias = x[7], DeltaSoftplus = true };
             return Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], all with { Schedule = schedule, Reverse = reverse }).Output;
         },
-        [batch, length, channels], [batch, length, channels], [channels, States], [batch, length, States], [batch, length, States], [channels], [batch, length, channels], [channels]);
+        [batch, length, channels], [batch, length, channels], [channels, States], [batch, length, States], [batch, length, States],
+        [channels], [batch, length, channels], [channels]);
 }

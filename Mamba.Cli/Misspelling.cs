@@ -35,7 +35,7 @@ internal static class Misspelling
     public static string Meant(string word, IEnumerable<string> words)
     {
         string? nearest = words.MinBy(known => EditDistance.Between(known, word));
-        // Two letters may differ, which is what an exchange of neighbours takes; of a long word one in three.
+        // Two letters may differ, which is what an exchange of neighbors takes; of a long word one in three.
         int letters = word.Trim('-').Length, allowed = Math.Max(Math.Min(2, letters - 1), letters / 3);
         return nearest is not null && EditDistance.Between(nearest, word) <= allowed ? $"; did you mean {nearest}?" : "";
     }

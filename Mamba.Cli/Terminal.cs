@@ -4,7 +4,7 @@ namespace Mamba.Cli;
 
 /// <summary>
 /// Where a command writes. Results go to one stream, progress and errors to the other, so that results can be piped.
-/// A stream that is no terminal gets plain text without colours, cut at no width.
+/// A stream that is no terminal gets plain text without colors, cut at no width.
 /// </summary>
 internal sealed class Terminal
 {

@@ -11,21 +11,23 @@ internal static class ConvertCommand
     {
         Argument<string> input = new("IN") { Description = "PyTorch checkpoint (.pth, .pt, .bin, .th) or safetensors." };
         Argument<string> output = new("OUT") { Description = "Safetensors file to write; replaced if it exists." };
+        Option<string?> key = Options.Key();
         Command command = new(
             "convert",
-            "Convert weights to safetensors. Names and types stay.\n" +
-            "The state_dict is found at the top, or under state_dict, model_state_dict or model.\n\n" +
+            "Convert weights to safetensors. Names and types stay. An index.json of shards joins them.\n" +
+            "The state_dict is found wherever it is; where there are several, --key names one.\n\n" +
             "Example: mamba convert resnet20.th resnet20.safetensors")
         {
-            input, output,
+            input, output, key,
         };
-        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), stop));
+        command.SetAction(parsed =>
+            Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(key), stop));
         return command;
     }
 
-    private static int Run(Terminal terminal, string input, string output, CancellationToken stop)
+    private static int Run(Terminal terminal, string input, string output, string? key, CancellationToken stop)
     {
-        using WeightFile file = WeightFile.Open(input);
+        using WeightFile file = WeightFile.Open(input, key);
         if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
         Dictionary<string, string> metadata = new(file.Metadata) { ["format"] = "pt" }; // what PyTorch's own loader asks for
         Safetensors.Write(output, file, metadata, stop);

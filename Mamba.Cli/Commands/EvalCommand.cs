@@ -50,6 +50,7 @@ internal static class EvalCommand
     private static int Run(Terminal terminal, Request request, bool json, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(request.Weights, stop);
+        Options.NotePrefix(terminal, request.Weights, info);
         IImageData data = Open(request, info, stop);
         RunData run = info.Data;
         // All means every image that is there, whatever the training chose among its own.

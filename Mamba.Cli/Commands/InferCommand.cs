@@ -47,6 +47,7 @@ internal static class InferCommand
     private static int Run(Terminal terminal, Request request, string[] inputs, string? output, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(request.Weights, stop);
+        Options.NotePrefix(terminal, request.Weights, info);
         Input[] images = Named(Find(inputs, stop));
         foreach (Input input in images)
         {

@@ -14,15 +14,18 @@ internal static class InspectCommand
     {
         Argument<string> path = new("FILE") { Description = "Weights, safetensors or PyTorch." };
         Option<bool> json = Options.Json();
-        Command command =
-            new("inspect", "List the tensors and the metadata of a weight file.\n\nExample: mamba inspect resnet20.th") { path, json };
-        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(path), parsed.GetValue(json)));
+        Option<string?> key = Options.Key();
+        Command command = new("inspect", "List the tensors and the metadata of a weight file.\n\nExample: mamba inspect resnet20.th")
+        {
+            path, key, json,
+        };
+        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(path), parsed.GetValue(key), parsed.GetValue(json)));
         return command;
     }
 
-    private static int Run(Terminal terminal, string path, bool json)
+    private static int Run(Terminal terminal, string path, string? key, bool json)
     {
-        using WeightFile file = WeightFile.Open(path);
+        using WeightFile file = WeightFile.Open(path, key);
         long parameters = file.Names.Where(n => IsParameter(file, n)).Sum(n => (long)file.Count(n));
         long elements = file.Names.Sum(n => (long)file.Count(n)), bytes = file.Names.Sum(file.ByteCount);
         if (json)
@@ -35,11 +38,12 @@ internal static class InspectCommand
         TableReport.Write(terminal, s_columns, file.Names.Select(n => (string[])
             [PlainText.Printable(n), file.DType(n), $"({string.Join(", ", file.Shape(n))})"]));
         terminal.Out.WriteLine();
-        foreach ((string key, string value) in file.Metadata) terminal.Out.WriteLine(
-            $"{PlainText.Printable(key)}: {PlainText.Printable(value)}");
+        foreach ((string entry, string value) in file.Metadata)
+            terminal.Out.WriteLine($"{PlainText.Printable(entry)}: {PlainText.Printable(value)}");
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, {elements - parameters:N0} buffer elements, {bytes:N0} bytes"));
+            $"{file.Form}: {file.Names.Count:N0} tensors, {parameters:N0} parameters, ")
+            + string.Create(CultureInfo.InvariantCulture, $"{elements - parameters:N0} buffer elements, {bytes:N0} bytes"));
         return ExitCode.Success;
     }
 

@@ -126,6 +126,15 @@ internal static class Options
     public static Option<string> Weights() =>
         new("--weights") { Description = "Weights written by 'mamba train'.", HelpName = "FILE", Required = true };
 
+    /// <summary>The place of the tensors in a PyTorch checkpoint; null where it is not given.</summary>
+    public static Option<string?> Key() => Text("--key", "NAME", "Keys of the state_dict, joined by dots.", "found");
+
+    /// <summary>Says which prefix the names of trained weights lost, as those of DataParallel or torch.compile do.</summary>
+    public static void NotePrefix(Terminal terminal, string weights, ModelInfo info)
+    {
+        if (info.NamePrefix.Length > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {weights}: {info.NamePrefix}"));
+    }
+
     /// <summary>Sets the number of threads, if given, and tells which it is.</summary>
     public static int Apply(ParseResult parsed, Option<int?> threads)
     {

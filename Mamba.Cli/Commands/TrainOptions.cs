@@ -93,6 +93,9 @@ internal sealed class TrainOptions
 
     public Option<string?> Init { get; } = Options.Text("--init", "FILE", "Initial weights, safetensors or PyTorch.", "random");
 
+    public Option<string?> Key { get; } =
+        Options.Text("--key", "NAME", "Keys of the state_dict in --init.", "found");
+
     public Option<int?> Limit { get; } =
         Options.Integer("--limit", "Use N random images only.", $"all; {TrainDefaults.SyntheticImages} of synthetic data", 1);
 
@@ -119,10 +122,8 @@ internal sealed class TrainOptions
     public IEnumerable<Option> All =>
     [
         Resume, Recipe, Model, Data, Protocol, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm,
-        Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Limit, Cache, OnBadImage, CheckpointEvery, Keep,
-        OnNonFinite,
-        CheckNumerics, Threads, Output,
+        DropPath, ClipNorm, Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Limit, Cache, OnBadImage,
+        CheckpointEvery, Keep, OnNonFinite, CheckNumerics, Threads, Output,
     ];
 
     /// <summary>The run that the options describe; what is not given has the default of the model, the task and the data.</summary>
@@ -166,6 +167,7 @@ internal sealed class TrainOptions
             Width = width,
             Config = ConfigOf(parsed, entry, images, stop),
             Init = parsed.GetValue(Init) is { } weights ? Path.GetFullPath(weights) : null,
+            Key = parsed.GetValue(Key),
             Limit = limit,
             OnBadImage = parsed.GetValue(OnBadImage) ?? default,
             CacheBytes = (parsed.GetValue(Cache) ?? (long)DefaultCacheMebibytes) << 20,
@@ -175,6 +177,7 @@ internal sealed class TrainOptions
         };
         if (arguments.Config.ImageSize is not null && height != width)
             throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
+        if (arguments is { Key: not null, Init: null }) throw new ArgumentException("--key names tensors of --init, which is not given");
         if (arguments.MixUp is not null && !classifies)
             throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
         return (arguments, images);

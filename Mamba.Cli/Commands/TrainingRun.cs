@@ -97,10 +97,17 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         VisionModel model = _entry.Create(_info.Config, arguments.Seed);
         _objective.ThrowIfUnfit(model.Output);
         if (arguments.Init is not { } init || Resumed?.State is not null) return model;
-        using WeightFile weights = WeightFile.Open(init);
-        LoadReport report = model.Parameters.LoadMatching(weights);
-        terminal.WriteLine($"{init}: {report.Loaded} tensors loaded{(report.ToString() is { Length: > 0 } rest ? "; " + rest : "")}");
+        using WeightFile weights = WeightFile.Open(init, arguments.Key);
+        terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
         return model;
+    }
+
+    /// <summary>What --init took: all tensors of the file or some, the prefix that their names lost, and what did not fit.</summary>
+    private static string Describe(LoadReport report)
+    {
+        int offered = report.Loaded + report.Unexpected.Count + report.Misshapen.Count;
+        string loaded = offered == report.Loaded ? $"all {offered} tensors loaded" : $"{report.Loaded} of {offered} tensors loaded";
+        return string.Join("; ", new[] { loaded, report.Prefix, report.ToString() }.Where(part => part.Length > 0));
     }
 
     /// <summary>Reads every image once before anything is written: a damaged file is found now, not in the third epoch.</summary>

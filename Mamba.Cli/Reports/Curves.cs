@@ -14,7 +14,7 @@ internal static class Curves
     public static string Draw(string title, IReadOnlyList<EpochResult> epochs)
     {
         const string LossAxis = "loss", ScoreAxis = "score";
-        OxyColor[] colours = [OxyColors.SeaGreen, OxyColors.MediumPurple, OxyColors.IndianRed];
+        OxyColor[] colors = [OxyColors.SeaGreen, OxyColors.MediumPurple, OxyColors.IndianRed];
         PlotModel plot = new()
         {
             Title = title,
@@ -47,11 +47,11 @@ internal static class Curves
         });
         plot.Series.Add(Line("training loss", OxyColors.SteelBlue, LossAxis, epochs, e => e.TrainLoss));
         plot.Series.Add(Line("validation loss", OxyColors.DarkOrange, LossAxis, epochs, e => e.Validation.Loss));
-        for (int i = 0; i < colours.Length && epochs.Count > 0 && i < epochs[0].Validation.Scores.Values.Count; i++)
+        for (int i = 0; i < colors.Length && epochs.Count > 0 && i < epochs[0].Validation.Scores.Values.Count; i++)
         {
             int measure = i;
             string name = epochs[0].Validation.Scores.Values[i].Name.Replace('_', ' ');
-            plot.Series.Add(Line(name, colours[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
+            plot.Series.Add(Line(name, colors[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
         }
         // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
         return new SvgExporter { Width = 900, Height = 500, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart(
@@ -62,13 +62,13 @@ internal static class Curves
         new() { Position = position, Title = title, AxisTitleDistance = 12, Key = key, Minimum = 0 };
 
     private static LineSeries Line(
-        string title, OxyColor colour, string axis, IReadOnlyList<EpochResult> epochs, Func<EpochResult, double> value)
+        string title, OxyColor color, string axis, IReadOnlyList<EpochResult> epochs, Func<EpochResult, double> value)
     {
         LineSeries line = new()
         {
             // Room at the end of a title: a viewer without the font draws with a wider one, and the legend clips it.
             Title = title + new string('\u00A0', 6),
-            Color = colour,
+            Color = color,
             YAxisKey = axis,
             MarkerType = epochs.Count < 30 ? MarkerType.Circle : MarkerType.None,
             MarkerSize = 2.5,

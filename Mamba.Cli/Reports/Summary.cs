@@ -46,7 +46,7 @@ internal static class Summary
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
         if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && test.Scores is SegmentationScores)
-            Line($"The split is random by image, as in the paper: neighbouring slices of one patient are in training and test. {Patients}");
+            Line($"The split is random by image, as in the paper: neighboring slices of one patient are in training and test. {Patients}");
         if (split.Val == split.Test)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");
         Line($"");

@@ -12,8 +12,8 @@ internal sealed record Column(string Title, int Width = 0)
 }
 
 /// <summary>
-/// Tables for people: aligned columns, two spaces apart, without lines. On a terminal a cell that is too long is folded; in a file or a
-/// pipe each row is one line of plain text, whatever its length.
+/// Tables for people: aligned columns, two spaces apart, without lines. On a terminal a long cell is folded. In a file or a pipe each row
+/// is one line of plain text of any length.
 /// </summary>
 internal static class TableReport
 {

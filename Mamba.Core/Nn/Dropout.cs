@@ -5,7 +5,7 @@ namespace Mamba.Core.Nn;
 /// that the mean stays. The seed, the layer's place and <see cref="ParameterStore.Step"/> choose the elements, so a resumed run continues
 /// as an uninterrupted one.
 /// </summary>
-public sealed class Dropout
+public sealed class Dropout : IModule
 {
     private readonly ParameterStore _store;
     private readonly string _name;

@@ -4,8 +4,9 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// The bridge between encoder and decoder of UltraLight VM-UNet (Wu et al. 2024), over all skip connections together: spatial attention from the mean
-/// and the maximum over channels, shared by the levels; then channel attention from the averages of all levels. Both with residuals.
+/// The bridge between encoder and decoder of UltraLight VM-UNet (Wu et al. 2024), over all skip connections together. First comes spatial
+/// attention from the mean and the maximum over channels, with weights that the levels share. Then comes channel attention from the
+/// averages of all levels. Both have residuals.
 /// </summary>
 public sealed class AttentionBridge
 {

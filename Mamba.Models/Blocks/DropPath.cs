@@ -4,11 +4,11 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Stochastic depth (Huang et al. 2016): while the model trains, a branch is left out for some images of a batch, and counts for more in the others, so
-/// that its mean stays. Which ones follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a resumed run goes on as one that
-/// was never cut.
+/// Stochastic depth (Huang et al. 2016). While the model trains, a branch is left out for some images of a batch. It is scaled up in the
+/// others, so that its mean stays. The choice follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a resumed
+/// run repeats it.
 /// </summary>
-public sealed class DropPath
+public sealed class DropPath : IModule
 {
     private readonly ParameterStore _store;
     private readonly string _name;
@@ -20,7 +20,8 @@ public sealed class DropPath
     /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
     public DropPath(Scope scope, double rate)
     {
-        if (!(rate is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
+        if (!(rate is >= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
         (_store, _name, _rate) = (scope.Store, $"{scope.Path}.drop_path", rate);
     }
 
@@ -33,7 +34,7 @@ public sealed class DropPath
 
     private bool Drops => _rate > 0 && _store.Training;
 
-    /// <summary>Leaves the branch out where chance will have it.</summary>
+    /// <summary>Zeroes the branch for a random choice of images.</summary>
     /// <param name="x">(B, L, C), the branch's result.</param>
     /// <returns>(B, L, C): zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
     public Tensor Forward(Tensor x)
@@ -45,7 +46,9 @@ public sealed class DropPath
         return Ops.Multiply(x, weight);
     }
 
-    /// <summary>What the last layer of the branch adds to its result: x, unless images may go without the branch. Then <see cref="Join"/> adds it.</summary>
+    /// <summary>
+    /// What the last layer of the branch adds to its result: x, unless images may go without the branch. Then <see cref="Join"/> adds it.
+    /// </summary>
     /// <param name="x">(B, L, C), what the branch is added to.</param>
     /// <returns>x or null.</returns>
     public Tensor? Residual(Tensor x) => Drops ? null : x;

@@ -22,7 +22,7 @@ public sealed record PositionConfig(string Name, int Grid, int Width, Initialize
 
 /// <summary>A learned class token among the patches of an image, and a learned embedding of each token's position.</summary>
 /// <remarks>Weights of another grid fit: the table is resampled when they are loaded.</remarks>
-public sealed class PositionEmbedding
+public sealed class PositionEmbedding : IModule
 {
     private readonly PositionConfig _config;
     private readonly Tensor _token;
@@ -37,15 +37,16 @@ public sealed class PositionEmbedding
         int tokens = config.Grid * config.Grid + 1;
         _token = scope.Parameter("cls_token", config.Initial, config.BatchDimension ? [1, 1, config.Width] : [1, config.Width]);
         _table = scope.Parameter(config.Name, config.Initial, config.BatchDimension ? [1, tokens, config.Width] : [tokens, config.Width]);
-        scope.Refit(config.Name, shape => GridOf(shape) is { } grid ? (from, to) => Resample(from, grid, to, config.Grid, config.Width, config.ClassToken) : null);
+        scope.Refit(config.Name, shape =>
+            GridOf(shape) is { } grid ? (from, to) => Resample(from, grid, to, config.Grid, config.Width, config.ClassToken) : null);
     }
 
     /// <summary>Where the class token stands.</summary>
     public int ClassToken => _config.ClassToken(_config.Grid);
 
     /// <summary>
-    /// Resamples a table from one grid of patches to another: bicubic as PyTorch's interpolate without aligned corners (Keys 1981 with a = -3/4, borders
-    /// repeated), as timm does it. The class token keeps its row.
+    /// Resamples a table from one grid of patches to another, as timm does it: bicubic like PyTorch's interpolate without aligned corners
+    /// (Keys 1981 with a = -0.75, borders repeated). The class token keeps its row.
     /// </summary>
     /// <param name="table">(grid grid + 1, width).</param>
     /// <param name="grid">Patches a side, there.</param>
@@ -53,7 +54,8 @@ public sealed class PositionEmbedding
     /// <param name="resultGrid">Patches a side, here.</param>
     /// <param name="width">Channels of a token.</param>
     /// <param name="classToken">How many patches stand before the class token, given patches a side.</param>
-    public static void Resample(ReadOnlySpan<float> table, int grid, Span<float> result, int resultGrid, int width, Func<int, int> classToken)
+    public static void Resample(
+        ReadOnlySpan<float> table, int grid, Span<float> result, int resultGrid, int width, Func<int, int> classToken)
     {
         int classFrom = classToken(grid), classTo = classToken(resultGrid);
         table.Slice(classFrom * width, width).CopyTo(result[(classTo * width)..]);
@@ -103,7 +105,10 @@ public sealed class PositionEmbedding
         return side * side == extents[0] - 1 ? side : null;
     }
 
-    /// <summary>The four samples nearest to the centre of cell i of <paramref name="cells"/>, in a row of <paramref name="count"/>, and their weights.</summary>
+    /// <summary>
+    /// The four samples nearest to the center of cell i of <paramref name="cells"/>, in a row of <paramref name="count"/>, and their
+    /// weights.
+    /// </summary>
     private static (int[] Taps, double[] Weights) Cubic(int i, int cells, int count)
     {
         const double A = -0.75;

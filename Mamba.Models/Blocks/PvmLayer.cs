@@ -11,10 +11,10 @@ namespace Mamba.Models.Blocks;
 public sealed record PvmConfig(int Inputs, int Outputs, int Chunks, bool PyramidPooling = false);
 
 /// <summary>
-/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet): the channels are cut into chunks, each runs through the same narrow Mamba block
-/// with a scaled residual, and they are joined and projected. One layer norm serves before and after.
+/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet). The channels are cut into chunks. Each chunk runs through the same
+/// narrow Mamba block with a scaled residual. The chunks are joined and projected. One layer norm serves before and after.
 /// </summary>
-public sealed class PvmLayer
+public sealed class PvmLayer : IModule
 {
     private readonly PvmConfig _config;
     private readonly Tensor _skipScale;
@@ -45,7 +45,8 @@ public sealed class PvmLayer
         int batch = x.Shape[0], height = x.Shape[1], width = x.Shape[2], tokens = height * width, chunk = _config.Inputs / _config.Chunks;
         Tensor h = _norm.Forward(x.Reshape(batch, tokens, _config.Inputs)); // (B, L, C)
         // The chunks share their weights, so they are sequences of one batch.
-        Tensor sequences = Ops.Permute(h.Reshape(batch, tokens, _config.Chunks, chunk), 0, 2, 1, 3).Reshape(batch * _config.Chunks, tokens, chunk);
+        Tensor sequences = Ops.Permute(h.Reshape(batch, tokens, _config.Chunks, chunk), 0, 2, 1, 3)
+            .Reshape(batch * _config.Chunks, tokens, chunk);
         Tensor mixed = _mamba.Forward(sequences, Ops.Multiply(sequences, _skipScale));
         Tensor joined = Ops.Permute(mixed.Reshape(batch, _config.Chunks, tokens, chunk), 0, 2, 1, 3).Reshape(batch, tokens, _config.Inputs);
         return _proj.Forward(_norm.Forward(joined)).Reshape(batch, height, width, _config.Outputs);

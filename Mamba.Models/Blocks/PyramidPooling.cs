@@ -4,10 +4,11 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Pyramid pooling (Zhao et al. 2017) as the paper's authors use it: the image averaged into 1, 2, 3 and 6 cells a side, each through a pointwise
-/// convolution and ReLU to C/8, C/4, C/2 and C/8 channels, stretched back and joined. The result replaces its input.
+/// Pyramid pooling (Zhao et al. 2017) as the paper's authors use it. The image is averaged into 1, 2, 3 and 6 cells per side. Each goes
+/// through a pointwise convolution and ReLU to C/8, C/4, C/2 and C/8 channels. They are resized back and joined. The result replaces the
+/// input.
 /// </summary>
-public sealed class PyramidPooling
+public sealed class PyramidPooling : IModule
 {
     private static readonly int[] s_bins = [1, 2, 3, 6];
     private readonly Conv2d[] _convs;

@@ -14,12 +14,15 @@ public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<in
     public bool Bottleneck { get; init; }
 
     /// <summary>
-    /// Whether it is the form for CIFAR (He et al. 2016, section 4.2): a 3x3 stem that keeps the size, and shortcuts without parameters ("option A"),
-    /// instead of a 7x7 stem with pooling, which quarters it, and projections.
+    /// Whether it is the form for CIFAR (He et al. 2016, section 4.2). That form has a 3x3 stem that keeps the size, and shortcuts without
+    /// parameters ("option A"). The other has a 7x7 stem with pooling, which quarters the size, and projections.
     /// </summary>
     public bool Cifar { get; init; }
 
-    /// <summary>Whether the parts are numbered 0, 1, 4, 5, ... as a Sequential of torchvision's children, instead of named conv1, bn1, layer1, layer2, ...</summary>
+    /// <summary>
+    /// Whether the parts are numbered 0, 1, 4, 5, ... as a Sequential of torchvision's children, instead of named conv1, bn1, layer1,
+    /// layer2, ...
+    /// </summary>
     public bool Numbered { get; init; }
 
     /// <summary>Channels of the result.</summary>
@@ -27,8 +30,9 @@ public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<in
 }
 
 /// <summary>
-/// The residual network (He et al. 2016) without its head, with torchvision's parameter names: stem, then stages of residual blocks, each after the
-/// first halving the size and doubling the channels. Convolutions start normal by fan out (CIFAR form: fan in), as the originals' do.
+/// The residual network (He et al. 2016) without its head, with torchvision's parameter names: a stem, then stages of residual blocks. Each
+/// stage after the first halves the size and doubles the channels. Convolutions start normal by fan out (CIFAR form: fan in), as in the
+/// original code.
 /// </summary>
 public sealed class ResNetEncoder : IModule
 {
@@ -93,7 +97,9 @@ public sealed class ResNetEncoder : IModule
         public ResidualBlock(Scope scope, ResNetEncoderConfig config, int inputs, int width, int stride)
         {
             Outputs = width * (config.Bottleneck ? 4 : 1);
-            (int Outputs, int Kernel, int Stride)[] layers = config.Bottleneck ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)] : [(width, 3, stride), (width, 3, 1)];
+            (int Outputs, int Kernel, int Stride)[] layers = config.Bottleneck
+                ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)]
+                : [(width, 3, stride), (width, 3, 1)];
             _layers = new ConvBatchNorm[layers.Length];
             for (int i = 0, channels = inputs; i < layers.Length; channels = layers[i++].Outputs)
             {

@@ -23,7 +23,7 @@ public sealed class ConvInstanceNorm : IModule
         _activation = config.Activation;
     }
 
-    /// <summary>Convolves and normalises.</summary>
+    /// <summary>Convolves and normalizes.</summary>
     /// <param name="x">(B, H, W, inputs).</param>
     /// <returns>(B, H', W', outputs).</returns>
     public Tensor Forward(Tensor x)
@@ -34,8 +34,8 @@ public sealed class ConvInstanceNorm : IModule
 }
 
 /// <summary>
-/// The residual block of U-Mamba (Ma et al. 2024), after ResNet-D: two 3x3 convolutions with instance norm and leaky ReLU; the shortcut averages 2x2
-/// pixels where the size is halved, and projects where the channels change.
+/// The residual block of U-Mamba (Ma et al. 2024), after ResNet-D: two 3x3 convolutions with instance norm and leaky ReLU. The shortcut
+/// averages 2x2 pixels where the size is halved, and projects where the channels change.
 /// </summary>
 public sealed class ResidualConvBlock : IModule
 {

@@ -12,10 +12,10 @@ namespace Mamba.Models.Blocks;
 public sealed record SegFormerBlockConfig(int Channels, int Heads, int Reduction, int Expansion = 4);
 
 /// <summary>
-/// The block of SegFormer (Xie et al. 2021): attention whose keys and values come from a smaller image, then a feed-forward part with a depthwise
-/// 3x3 convolution, which tells positions. Each has a layer norm before it and a shortcut around it.
+/// The block of SegFormer (Xie et al. 2021). Its attention takes keys and values from a smaller image. Its feed-forward part has a
+/// depthwise 3x3 convolution, which encodes positions. Each part has a layer norm before it and a shortcut around it.
 /// </summary>
-public sealed class SegFormerBlock
+public sealed class SegFormerBlock : IModule
 {
     private readonly SegFormerBlockConfig _config;
     private readonly LayerNorm _attentionNorm;
@@ -73,7 +73,8 @@ public sealed class SegFormerBlock
     private Tensor Project(Tensor tokens, int part)
     {
         int channels = _config.Channels;
-        return Ops.Linear(tokens, Ops.Slice(_inProjWeight, 0, part * channels, channels), Ops.Slice(_inProjBias, 0, part * channels, channels));
+        return Ops.Linear(
+            tokens, Ops.Slice(_inProjWeight, 0, part * channels, channels), Ops.Slice(_inProjBias, 0, part * channels, channels));
     }
 
     private static Tensor Tokens(Tensor x) => x.Reshape(x.Shape[0], -1, x.Shape[3]);

@@ -16,10 +16,10 @@ public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int 
 }
 
 /// <summary>
-/// A transformer block (Vaswani et al. 2017; norms first): self-attention and a perceptron of two layers with GELU, each added to its input. Parameters
-/// carry the names of vit-pytorch.
+/// A transformer block (Vaswani et al. 2017; norms first): self-attention and a perceptron of two layers with GELU, each added to its
+/// input. Parameters carry the names of vit-pytorch.
 /// </summary>
-public sealed class TransformerBlock
+public sealed class TransformerBlock : IModule
 {
     private readonly TransformerConfig _config;
     private readonly LayerNorm _attentionNorm;

@@ -24,7 +24,7 @@ public sealed class Image
     /// <summary>Wraps decoded or synthetic samples.</summary>
     /// <param name="width">Columns.</param>
     /// <param name="height">Rows.</param>
-    /// <param name="channels">1 (grey) or 3 (red, green, blue).</param>
+    /// <param name="channels">1 (gray) or 3 (red, green, blue).</param>
     /// <param name="pixels">height x width x channels samples; kept, not copied.</param>
     /// <exception cref="ArgumentException">The number of samples does not fit the size.</exception>
     public Image(int width, int height, int channels, byte[] pixels)
@@ -50,7 +50,7 @@ public sealed class Image
     /// <summary>Rows.</summary>
     public int Height { get; }
 
-    /// <summary>1 (grey) or 3 (red, green, blue).</summary>
+    /// <summary>1 (gray) or 3 (red, green, blue).</summary>
     public int Channels { get; }
 
     /// <summary>The samples, (Height, Width, Channels) in row-major order.</summary>

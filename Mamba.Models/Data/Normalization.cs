@@ -32,7 +32,7 @@ public sealed record Normalization(float[] Mean, float[] Std)
     /// <summary>The normalization of a well-known data set.</summary>
     /// <param name="kind">Which.</param>
     /// <param name="channels">
-    /// The channels of the model's input. Constants of a colour set are averaged for one channel; those of a grey set are repeated.
+    /// The channels of the model's input. Constants of a color set are averaged for one channel; those of a gray set are repeated.
     /// </param>
     /// <returns>The normalization.</returns>
     public static Normalization Of(NormalizationKind kind, int channels)

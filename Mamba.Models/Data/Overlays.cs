@@ -6,10 +6,10 @@ namespace Mamba.Models.Data;
 /// <summary>Pictures of what a model reads and predicts.</summary>
 public static class Overlays
 {
-    /// <summary>The colour of a prediction: red.</summary>
+    /// <summary>The color of a prediction: red.</summary>
     public static (byte R, byte G, byte B) Prediction => (255, 64, 48);
 
-    /// <summary>The colour of the truth: green.</summary>
+    /// <summary>The color of the truth: green.</summary>
     public static (byte R, byte G, byte B) Truth => (64, 220, 96);
 
     /// <summary>Turns a model's input back into a picture.</summary>
@@ -59,10 +59,10 @@ public static class Overlays
     /// <summary>The picture with the masked region tinted and outlined.</summary>
     /// <param name="image">1 or 3 channels.</param>
     /// <param name="mask">One channel of the same size.</param>
-    /// <param name="colour">The tint.</param>
+    /// <param name="color">The tint.</param>
     /// <returns>Three channels.</returns>
     /// <exception cref="ShapeException">The sizes differ.</exception>
-    public static Image Overlay(Image image, Image mask, (byte R, byte G, byte B) colour)
+    public static Image Overlay(Image image, Image mask, (byte R, byte G, byte B) color)
     {
         const int TintPercent = 30;
         if (image.Width != mask.Width || image.Height != mask.Height)
@@ -78,7 +78,7 @@ public static class Overlays
                 for (int c = 0; c < 3; c++)
                 {
                     int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
-                    int target = c == 0 ? colour.R : c == 1 ? colour.G : colour.B;
+                    int target = c == 0 ? color.R : c == 1 ? color.G : color.B;
                     result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
                 }
             }

@@ -9,8 +9,8 @@ using Mamba.Models.Zoo;
 namespace Mamba.Models.Files;
 
 /// <summary>
-/// Weights in safetensors with all that describes the model in <c>__metadata__</c>: model, config, task, labels, normalization, data. No time, path or
-/// thread count is written, so that the same training gives the same bytes.
+/// Weights in safetensors with all that describes the model in <c>__metadata__</c>: model, config, task, labels, normalization, data. No
+/// time, path or thread count is written, so that the same training gives the same bytes.
 /// </summary>
 public static class ModelFile
 {
@@ -21,7 +21,8 @@ public static class ModelFile
     /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static void Save(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default) => Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
+    public static void Save(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default) =>
+        Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
     {
         ["format"] = "pt", // what PyTorch's own loader asks for
         ["model"] = info.Model,
@@ -52,16 +53,17 @@ public static class ModelFile
         VisionModel model;
         try
         {
-            // Sizes that the file makes up must not fill memory before its tensors are held against them.
-            model = info.Entry.Build(new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
+            // Sizes that the file invents must not fill memory before they are compared with its tensors.
+            model = info.Entry.Build(
+                new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
         }
         catch (Exception e) when (e is ArgumentException or ShapeException)
         {
             throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
         }
-        model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
+        LoadReport report = model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
         model.Parameters.Freeze();
-        return (model, info);
+        return (model, info with { NamePrefix = report.Prefix });
 
         void Read(string name, Span<float> values)
         {
@@ -70,7 +72,7 @@ public static class ModelFile
         }
     }
 
-    /// <summary>What the metadata of a file says, each value held against its limits; no model is made.</summary>
+    /// <summary>What the metadata of a file says, each value within its limits. No model is made.</summary>
     /// <exception cref="CheckpointException">It does not describe a model of the zoo.</exception>
     internal static ModelInfo Describe(string path, IReadOnlyDictionary<string, string> metadata)
     {
@@ -87,9 +89,10 @@ public static class ModelFile
                 Width = Optional(c, "width", 1 << 15),
                 Depth = Optional(c, "depth", 1 << 10),
             };
-            Normalization scaling = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
-            if (!scaling.Fits(sizes.InputChannels))
-                throw new CheckpointException($"{path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
+            Normalization normalized = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
+            if (!normalized.Fits(sizes.InputChannels))
+                throw new CheckpointException(
+                    $"{path}: metadata 'normalization': expected {sizes.InputChannels} means and positive standard deviations");
             RunData run = new(
                 Protocol(d.GetProperty("protocol").GetString()), d.GetProperty("seed").GetUInt64(),
                 Optional(d, "limit", int.MaxValue), Between(d, "height", 1, RunData.MaxSide), Between(d, "width", 1, RunData.MaxSide))
@@ -97,10 +100,13 @@ public static class ModelFile
                 SyntheticImages = Optional(d, "synthetic", int.MaxValue),
             };
             string?[] names = [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString())];
-            if (names.Length != sizes.Classes || names.Contains(null)) throw new CheckpointException($"{path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
-            return new ModelInfo(Registry.Find(name).Name, sizes, names!, scaling, run);
+            if (names.Length != sizes.Classes || names.Contains(null))
+                throw new CheckpointException(
+                    $"{path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
+            return new ModelInfo(Registry.Find(name).Name, sizes, names!, normalized, run);
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        catch (Exception e) when (
+            e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new CheckpointException($"{path}: metadata does not describe a model: {e.Message}", e);
         }
@@ -114,7 +120,8 @@ public static class ModelFile
 
         int? Optional(JsonElement json, string key, int high) => json.TryGetProperty(key, out _) ? Between(json, key, 1, high) : null;
 
-        int Between(JsonElement json, string key, int low, int high) => json.GetProperty(key).GetInt32() is var value && value >= low && value <= high
+        int Between(JsonElement json, string key, int low, int high) =>
+            json.GetProperty(key).GetInt32() is var value && value >= low && value <= high
             ? value
             : throw new CheckpointException($"{path}: metadata '{key}' is {value}, expected {low} to {high}");
     }

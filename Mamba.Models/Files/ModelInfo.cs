@@ -12,6 +12,11 @@ namespace Mamba.Models.Files;
 /// <param name="Data">What it was trained on.</param>
 public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<string> Labels, Normalization Normalization, RunData Data)
 {
+    /// <summary>
+    /// Which prefix of the tensors' names was dropped or added to fit the model, in words; empty where the names fit as they stood.
+    /// </summary>
+    public string NamePrefix { get; init; } = "";
+
     /// <summary>Its entry in the registry.</summary>
     public ModelEntry Entry => Registry.Find(Model);
 

@@ -15,7 +15,7 @@ namespace Mamba.Models.Training;
 /// <summary>Every option of a training run, as <c>args.json</c> holds them.</summary>
 public sealed record RunArguments
 {
-    /// <summary>The value of <see cref="Data"/> that stands for drawn images.</summary>
+    /// <summary>The value of <see cref="Data"/> that stands for synthetic images.</summary>
     public const string Synthetic = "synthetic";
 
     /// <summary>The model's name.</summary>
@@ -66,7 +66,7 @@ public sealed record RunArguments
     /// <summary>How training images are changed.</summary>
     public AugmentKind Augment { get; init; }
 
-    /// <summary>The scaling of the input.</summary>
+    /// <summary>The normalization of the input.</summary>
     public NormalizationKind Normalization { get; init; }
 
     /// <summary>The seed of split, initial weights, order and augmentation.</summary>
@@ -86,6 +86,9 @@ public sealed record RunArguments
 
     /// <summary>A weight file to start from; null for random weights.</summary>
     public string? Init { get; init; }
+
+    /// <summary>Where the tensors stand in the file of <see cref="Init"/>: keys joined by dots; found if null.</summary>
+    public string? Key { get; init; }
 
     /// <summary>Images in all, before splitting; null for all there are.</summary>
     public int? Limit { get; init; }
@@ -114,7 +117,8 @@ public sealed record RunArguments
     public IAugmentation? Augmentation => (Augment, Registry.Find(Model).Task) switch
     {
         (AugmentKind.None, _) => null,
-        (AugmentKind.Basic, ModelTask.Segmentation) => new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
+        (AugmentKind.Basic, ModelTask.Segmentation) =>
+            new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
         (AugmentKind.Crop, ModelTask.Classification) => new ClassificationAugment { Flip = false },
         (AugmentKind.Basic, ModelTask.Classification) => new ClassificationAugment(),
         (AugmentKind.RandAugment, ModelTask.Classification) => new ClassificationAugment { RandAugment = new RandAugment() },
@@ -127,7 +131,10 @@ public sealed record RunArguments
     public TrainingPlan Plan(int stepsPerEpoch)
     {
         long total = (long)stepsPerEpoch * Epochs;
-        TrainingRecipe recipe = Registry.Find(Model).Recipe with { Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch };
+        TrainingRecipe recipe = Registry.Find(Model).Recipe with
+        {
+            Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch,
+        };
         return new TrainingPlan(recipe, Objective, LearningRate, Epochs)
         {
             Patience = Patience,
@@ -145,8 +152,8 @@ public sealed record RunArguments
     }
 
     /// <summary>
-    /// A hash of what decides the results of a run: the options, save those that change speed alone or say where files lie, and the images of each part of
-    /// the split. A checkpoint holds it, so that a run does not go on with other options or images.
+    /// A hash of what decides the results of a run. It covers the images of each part of the split and the options, except those that
+    /// change speed alone or name places of files. A checkpoint holds it, so that a run is not resumed with other options or images.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
@@ -154,7 +161,11 @@ public sealed record RunArguments
     public string Identity(IImageData data, Split split)
     {
         using MemoryStream text = new();
-        (this with { Data = "", Init = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch }).Write(text);
+        RunArguments deciding = this with
+        {
+            Data = "", Init = null, Key = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch,
+        };
+        deciding.Write(text);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));

@@ -58,6 +58,9 @@ internal sealed record RunDocument
 
     public required string? Init { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] // so that runs of older versions keep their identity
+    public required string? Key { get; init; }
+
     public required int? Limit { get; init; }
 
     public required string OnBadImage { get; init; }
@@ -101,6 +104,7 @@ internal sealed record RunDocument
         Width = run.Config.Width,
         Depth = run.Config.Depth,
         Init = run.Init,
+        Key = run.Key,
         Limit = run.Limit,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,

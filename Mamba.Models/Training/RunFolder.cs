@@ -178,7 +178,7 @@ public sealed class RunFolder : IDisposable
     {
         string[] files = [.. CheckpointFiles()];
         if (files.Length == 0 && System.IO.File.Exists(File(Results)))
-            throw new CheckpointException($"{Path}: holds results, but no checkpoint from which the run could go on");
+            throw new CheckpointException($"{Path}: holds results, but no checkpoint to resume from");
         foreach (string file in files)
         {
             try

@@ -14,8 +14,8 @@ internal class UnsupportedCaseException(string message) : Exception(message);
 internal sealed class UnsupportedOperatorException(string name) : UnsupportedCaseException($"unknown operator '{name}'");
 
 /// <summary>
-/// The inputs and attributes of an operator's golden file, handed out by name. What nobody asked for is remembered, so that an option which an
-/// operator does not know fails its case instead of being passed over.
+/// The inputs and attributes of an operator's golden file, handed out by name. What nobody asked for is remembered, so that an option which
+/// an operator does not know fails its case instead of being passed over.
 /// </summary>
 internal sealed class GoldenCase
 {
@@ -60,11 +60,15 @@ internal sealed class GoldenCase
     /// <summary>The case's name.</summary>
     public string Name { get; }
 
-    /// <summary>The largest error allowed of an output and of a gradient, relative to the largest magnitude expected; null where the file names none.</summary>
+    /// <summary>
+    /// The largest error allowed of an output and of a gradient, relative to the largest magnitude expected; null where the file names
+    /// none.
+    /// </summary>
     public (double Output, double Gradient)? Tolerance { get; }
 
     /// <summary>The inputs read so far for which the file gives a gradient.</summary>
-    public IEnumerable<(string Name, Tensor Input)> Differentiated => _inputs.Where(i => i.Value.RequiresGrad).Select(i => (i.Key, i.Value));
+    public IEnumerable<(string Name, Tensor Input)> Differentiated =>
+        _inputs.Where(i => i.Value.RequiresGrad).Select(i => (i.Key, i.Value));
 
     /// <summary>Whether there is an input of this name.</summary>
     public bool Has(string name) => _file.Contains(InputPrefix + name);
@@ -122,7 +126,8 @@ internal sealed class GoldenCase
     public int[] Integers(string name)
     {
         if (Attribute(name) is not { } value) return [];
-        bool whole = value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out _));
+        bool whole = value.ValueKind == JsonValueKind.Array
+            && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out _));
         return whole ? [.. value.EnumerateArray().Select(v => v.GetInt32())] : throw Unknown(name, value);
     }
 
@@ -160,7 +165,8 @@ internal sealed class GoldenCase
     public void RequireAllRead()
     {
         foreach (JsonProperty attribute in _attributes.EnumerateObject())
-            if (!_readAttributes.Contains(attribute.Name)) throw new UnsupportedCaseException($"{Operator}: unknown attribute '{attribute.Name}'");
+            if (!_readAttributes.Contains(attribute.Name))
+                throw new UnsupportedCaseException($"{Operator}: unknown attribute '{attribute.Name}'");
         foreach (string tensor in _file.Names)
             if (tensor.StartsWith(InputPrefix, StringComparison.Ordinal) && !_inputs.ContainsKey(tensor[InputPrefix.Length..]))
                 throw new UnsupportedCaseException($"{Operator}: unknown input '{tensor}'");
@@ -170,7 +176,9 @@ internal sealed class GoldenCase
     private double Allowed(JsonElement both, string name)
     {
         double allowed = both.GetProperty(name).GetDouble();
-        return allowed is > 0 and <= 1e-3 ? allowed : throw new CheckpointException($"{_file.Path}: tolerance {name} = {allowed}: expected more than 0 and at most 1e-3");
+        return allowed is > 0 and <= 1e-3
+            ? allowed
+            : throw new CheckpointException($"{_file.Path}: tolerance {name} = {allowed}: expected more than 0 and at most 1e-3");
     }
 
     private string Metadata(string key) => _file.Metadata.TryGetValue(key, out string? value)
@@ -188,12 +196,14 @@ internal sealed class GoldenCase
         if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int both)) return (both, both);
         return value.ValueKind == JsonValueKind.Array && value.GetArrayLength() is 1 or 2
             && value[0].ValueKind == JsonValueKind.Number && value[0].TryGetInt32(out int first)
-            && value[value.GetArrayLength() - 1].ValueKind == JsonValueKind.Number && value[value.GetArrayLength() - 1].TryGetInt32(out int second)
+            && value[value.GetArrayLength() - 1].ValueKind == JsonValueKind.Number
+                && value[value.GetArrayLength() - 1].TryGetInt32(out int second)
             ? (first, second)
             : throw Unknown(name, value);
     }
 
     private UnsupportedCaseException Missing(string name) => new($"{Operator}: attribute '{name}' is missing");
 
-    private UnsupportedCaseException Unknown(string name, JsonElement value) => new($"{Operator}: {name} = {value.GetRawText()} is not supported");
+    private UnsupportedCaseException Unknown(string name, JsonElement value) =>
+        new($"{Operator}: {name} = {value.GetRawText()} is not supported");
 }

@@ -2,7 +2,7 @@ using Mamba.Core;
 
 namespace Mamba.Models.Verification;
 
-// Activations and arithmetic, element by element. Where no channels are meant, PyTorch's layout stays.
+// Activations and arithmetic, element by element, in PyTorch's layout; PReLU alone has channels.
 internal static partial class GoldenOperators
 {
     private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_elementwise = new()

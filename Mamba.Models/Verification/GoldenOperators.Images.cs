@@ -2,7 +2,7 @@ using Mamba.Core;
 
 namespace Mamba.Models.Verification;
 
-// Convolutions, pools, resizing, padding and norms of images.
+// Convolutions, pools, resizing and padding of images.
 internal static partial class GoldenOperators
 {
     private static readonly Dictionary<string, Func<GoldenCase, Tensor[]>> s_images = new()
@@ -27,15 +27,6 @@ internal static partial class GoldenOperators
         ["pad"] = c => [Image(c, x => Ops.Pad(x, Border(c), Mode(c), c.Float("value", 0f)))],
         ["pixel_shuffle"] = c => [Image(c, x => Ops.PixelShuffle(x, c.Int("factor")))],
         ["pixel_unshuffle"] = c => [Image(c, x => Ops.PixelUnshuffle(x, c.Int("factor")))],
-
-        ["batch_norm1d"] = BatchNorm,
-        ["batch_norm2d"] = BatchNorm,
-        ["group_norm"] = c => [Image(c, x => Ops.GroupNorm(x, c.Int("groups"), c.Optional("weight"), c.Optional("bias"), c.Float("eps",
-            1e-5f)))],
-        ["instance_norm2d"] = c => [Image(c, x => Ops.InstanceNorm(x, c.Optional("weight"), c.Optional("bias"), c.Float("eps", 1e-5f)))],
-        ["layer_norm"] = c => [LayerNorm(c)],
-        ["local_response_norm"] = c =>
-            [Image(c, x => Ops.LocalResponseNorm(x, c.Int("size"), c.Float("alpha", 1e-4f), c.Float("beta", 0.75f), c.Float("k", 1f)))],
     };
 
     private static ConvOptions Convolution(GoldenCase c) => new()
@@ -72,28 +63,6 @@ internal static partial class GoldenOperators
             || activation is not ("silu" or "none"))
             throw new UnsupportedCaseException($"conv1d: causal with {options}, activation {activation}");
         return Image(c, x => Ops.CausalConv1d(x, weight, bias, activation == "silu" ? Core.Activation.Silu : Core.Activation.None));
-    }
-
-    private static Tensor[] BatchNorm(GoldenCase c)
-    {
-        Tensor? mean = c.Optional("running_mean"), variance = c.Optional("running_var");
-        BatchNormOptions options = new() { Training = c.Bool("training"), Momentum = c.Float("momentum", 0.1f), Eps = c.Float("eps",
-            1e-5f) };
-        Tensor y = Image(c, x => Ops.BatchNorm(x, c.Optional("weight"), c.Optional("bias"), mean, variance, options));
-        return mean is { } means && variance is { } variances ? [y, means, variances] : [y];
-    }
-
-    private static Tensor LayerNorm(GoldenCase c)
-    {
-        Tensor x = c.In("x");
-        Tensor? weight = c.Optional("weight"), bias = c.Optional("bias");
-        float eps = c.Float("eps", 1e-5f);
-        int axis = c.Int("axis", -1), dims = c.Int("dims", weight?.Shape.Rank ?? 1), columns = 1;
-        if (axis == 1) return Image(c, image => Ops.LayerNorm(image, weight, bias, eps));
-        if (axis != -1) throw new UnsupportedCaseException($"layer_norm: axis {axis}");
-        // PyTorch may normalize over several trailing dimensions, which are one here.
-        for (int i = 1; i <= dims; i++) columns *= x.Shape[-i];
-        return Ops.LayerNorm(x.Reshape(-1, columns), weight?.Reshape(-1), bias?.Reshape(-1), eps).Reshape(x.Shape);
     }
 
     /// <summary>PyTorch's pad: left, right and, for images, top, bottom.</summary>

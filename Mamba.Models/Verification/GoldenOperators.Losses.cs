@@ -23,7 +23,7 @@ internal static partial class GoldenOperators
         ["bce_with_logits"] = c =>
         {
             Tensor logits = Logits(c);
-            return c.Has("pos_weight") ? throw new UnsupportedCaseException("bce_with_logits: pos_weight a channel")
+            return c.Has("pos_weight") ? throw new UnsupportedCaseException("bce_with_logits: pos_weight per channel")
                 : c.Float("pos_weight", 1f) is var weight && weight == 1f ? Ops.BinaryCrossEntropyWithLogits(logits, c.In("target"))
                 : Ops.BinaryCrossEntropyWithLogits(logits, c.In("target"), weight);
         },
@@ -77,7 +77,8 @@ internal static partial class GoldenOperators
             Reduction = ReductionOf(c),
         };
         Tensor target = c.In("target");
-        return target.Shape.Rank == logits.Shape.Rank ? Ops.CrossEntropy(logits, ChannelsLast(target), options)
+        return target.Shape.Rank == logits.Shape.Rank
+            ? Ops.CrossEntropy(logits, ChannelsLast(target), options)
             : Ops.CrossEntropy(logits, Classes(c), options);
     }
 

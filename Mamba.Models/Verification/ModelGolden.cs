@@ -6,7 +6,10 @@ using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Verification;
 
-/// <summary>Holds a model against reference values: outputs, gradients, running statistics and steps of training, each case from the same filled weights.</summary>
+/// <summary>
+/// Holds a model against reference values: outputs, gradients, running statistics and steps of training, each case from the same filled
+/// weights.
+/// </summary>
 public static class ModelGolden
 {
     /// <summary>Runs all cases of one file.</summary>
@@ -31,11 +34,22 @@ public static class ModelGolden
         using VisionModel model = Create(file.Model);
         string[] expected = [.. file.Tensors.Select(t => $"{t.Name} {t.Shape}")];
         string[] actual = [.. model.Parameters.All.Select(p => $"{p.Name} {p.Tensor.Shape}")];
-        string? problem = model.Parameters.ParameterCount != file.Parameters ? $"{model.Parameters.ParameterCount} parameters, expected {file.Parameters}"
-            : !expected.SequenceEqual(actual) ? $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; expected {expected.Except(actual).FirstOrDefault() ?? "the same"}"
-            : file.SecondNames.FirstOrDefault(n => !model.Parameters.Contains(n.Alias) || !model.Parameters.Contains(n.Original) || model.Parameters[n.Alias] != model.Parameters[n.Original]) is { Alias: { } alias } second ? $"{alias} is not another name of {second.Original}"
-            : null;
-        return VerificationResult.Compared(path, "parameters", null, null, problem);
+        return VerificationResult.Compared(path, "parameters", null, null, Problem());
+
+        string? Problem()
+        {
+            if (model.Parameters.ParameterCount != file.Parameters)
+                return $"{model.Parameters.ParameterCount} parameters, expected {file.Parameters}";
+            if (!expected.SequenceEqual(actual))
+                return $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; "
+                    + $"expected {expected.Except(actual).FirstOrDefault() ?? "the same"}";
+            return file.SecondNames.FirstOrDefault(n => !Shared(n.Alias, n.Original)) is { Alias: { } alias, Original: { } original }
+                ? $"{alias} is not another name of {original}"
+                : null;
+        }
+
+        bool Shared(string alias, string original) => model.Parameters.Contains(alias) && model.Parameters.Contains(original)
+            && model.Parameters[alias] == model.Parameters[original];
     }
 
     private static VerificationResult RunCase(string path, ModelGoldenFile file, ModelGoldenCase golden, CancellationToken cancellation)
@@ -64,7 +78,8 @@ public static class ModelGolden
         return VerificationResult.Compared(path, golden.Title, errors.Output, errors.Gradient, errors.Problem);
     }
 
-    private static void Evaluate(VisionModel model, Tensor images, ModelGoldenCase golden, Digest expected, Errors errors, CancellationToken cancellation)
+    private static void Evaluate(
+        VisionModel model, Tensor images, ModelGoldenCase golden, Digest expected, Errors errors, CancellationToken cancellation)
     {
         if (!model.Parameters.Training) // as it is, and frozen
         {
@@ -86,18 +101,21 @@ public static class ModelGolden
         float[] scaled = Array.ConvertAll(weights.Span.ToArray(), w => w / weights.Count); // loss = sum(output * cotangent) / numel(output)
         tape.Backward(output, Tensor.From(scaled, weights.Shape.ToArray()));
         CompareAll("grads", golden.Gradients, n => Find(model, n).Grad, errors);
-        if (golden.InputGradient is { } inputGradient) errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!.Value), largestRms: 0);
+        if (golden.InputGradient is { } inputGradient)
+            errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!.Value), largestRms: 0);
     }
 
     private static Tensor Find(VisionModel model, string name) =>
         model.Parameters.Contains(name) ? model.Parameters[name] : throw new FailedCaseException($"the model has no parameter '{name}'");
 
-    private static void CompareAll(string kind, IReadOnlyList<(string Name, Digest? Digest)> expected, Func<string, Tensor?> actual, Errors errors)
+    private static void CompareAll(
+        string kind, IReadOnlyList<(string Name, Digest? Digest)> expected, Func<string, Tensor?> actual, Errors errors)
     {
         double largest = expected.Select(e => e.Digest?.Rms ?? 0).DefaultIfEmpty(0).Max();
         foreach ((string name, Digest? digest) in expected)
             if (digest is not null)
-                errors.Compare(kind, name, digest, actual(name) ?? throw new FailedCaseException($"{name} has no gradient"), 0.01 * largest);
+                errors.Compare(
+                    kind, name, digest, actual(name) ?? throw new FailedCaseException($"{name} has no gradient"), 0.01 * largest);
             else if (actual(name) is not null) throw new FailedCaseException($"{name} has a gradient, expected none");
     }
 
@@ -162,7 +180,7 @@ public static class ModelGolden
 
     private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank == 4 ? Ops.Permute(x, 0, 3, 1, 2) : x;
 
-    /// <summary>The worst error of each kind, held against its tolerance.</summary>
+    /// <summary>The worst error of each kind, and whether it is within its tolerance.</summary>
     private sealed class Errors(ILookup<string, double> tolerances)
     {
         public double? Output { get; private set; }
@@ -191,7 +209,8 @@ public static class ModelGolden
             else Gradient = Math.Max(Gradient ?? 0, error);
             if (!tolerances.Contains(kind)) throw new FailedCaseException($"no tolerance of {kind} is given");
             double allowed = tolerances[kind].First();
-            if (!(error <= allowed)) Problem ??= FormattableString.Invariant($"{kind}: {name} has error {error:0.0e+00}, allowed {allowed:0.0e+00}");
+            if (!(error <= allowed))
+                Problem ??= FormattableString.Invariant($"{kind}: {name} has error {error:0.0e+00}, allowed {allowed:0.0e+00}");
         }
     }
 }

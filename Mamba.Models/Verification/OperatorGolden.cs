@@ -5,7 +5,7 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Models.Verification;
 
-/// <summary>Holds the operators against reference values: one operator, forward and backward, a safetensors file.</summary>
+/// <summary>Compares the operators with reference values: one operator, forward and backward, per safetensors file.</summary>
 public static class OperatorGolden
 {
     private const double Tolerance = 1e-5;

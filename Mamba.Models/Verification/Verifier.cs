@@ -16,12 +16,15 @@ public static class Verifier
         List<string> files = [];
         foreach (string path in paths)
         {
-            if (File.Exists(path)) files.Add(IsGolden(path) ? path : throw new FileNotFoundException($"{path}: expected a .safetensors or .json file", path));
+            if (File.Exists(path))
+                files.Add(IsGolden(path) ? path : throw new FileNotFoundException($"{path}: expected a .safetensors or .json file", path));
             else if (!Directory.Exists(path)) throw new FileNotFoundException($"{path}: no such file or folder", path);
             else
             {
                 int before = files.Count;
-                files.AddRange(Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(found => IsGolden(found, cancellation)).Order(StringComparer.Ordinal));
+                files.AddRange(
+                    Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)
+                        .Where(found => IsGolden(found, cancellation)).Order(StringComparer.Ordinal));
                 if (files.Count == before) throw new FileNotFoundException($"{path}: no .safetensors or .json file in it", path);
             }
         }
@@ -52,5 +55,6 @@ public static class Verifier
         return IsGolden(path);
     }
 
-    private static bool IsGolden(string path) => path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".json", StringComparison.Ordinal);
+    private static bool IsGolden(string path) =>
+        path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".json", StringComparison.Ordinal);
 }

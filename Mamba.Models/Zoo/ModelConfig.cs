@@ -4,7 +4,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// What can be chosen about a model. The entry of a model in the <see cref="Registry"/> holds its own values; a choice that a model does not have is null there.
+/// What can be chosen about a model. The entry of a model in the <see cref="Registry"/> holds its own values; a choice that a model does
+/// not have is null there.
 /// </summary>
 /// <param name="InputChannels">Channels of the images.</param>
 /// <param name="Classes">Channels of a segmentation model's output (1: lesion or not), or classes of a classifier.</param>
@@ -22,7 +23,9 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     /// <summary>The number of blocks.</summary>
     public int? Depth { get; init; }
 
-    /// <summary>The probability that the last block is left out for an image in training; it grows linearly from 0 at the first (stochastic depth).</summary>
+    /// <summary>
+    /// The probability that the last block is left out for an image in training; it grows linearly from 0 at the first (stochastic depth).
+    /// </summary>
     public double? DropPath { get; init; }
 
     /// <summary>The grid of patches that this configuration describes.</summary>
@@ -30,7 +33,8 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     /// <exception cref="ArgumentException">One of them is missing or not positive, or patches do not fill the image.</exception>
     public PatchGrid ToPatchGrid()
     {
-        PatchGrid grid = new(Positive(ImageSize, "image size"), Positive(Patch, "patch"), Positive(Width, "width"), Positive(Depth, "depth"));
+        PatchGrid grid = new(
+            Positive(ImageSize, "image size"), Positive(Patch, "patch"), Positive(Width, "width"), Positive(Depth, "depth"));
         return grid.ImageSize % grid.Patch == 0 ? grid
             : throw new ArgumentException($"image size {grid.ImageSize} is no multiple of patch {grid.Patch}");
 

@@ -41,19 +41,29 @@ public static class Registry
         UltraLight("ul-vm-unet-v4", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.EveryLayer)),
         UltraLight("ul-vm-unet-v5", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8)),
         UltraLight("ul-vm-unet-v6", new UltraLightVmUnetVariant(s_wide, MambaChunks: 8, PyramidPlacement.Bottleneck)),
-        new("unet", ModelTask.Segmentation, TrainingRecipe.UNet, (scope, config) => new UNet(scope, config)) { Config = new() { Width = UNet.DefaultWidth, Depth = UNet.DefaultDepth } },
+        new("unet", ModelTask.Segmentation, TrainingRecipe.UNet, (scope, config) => new UNet(scope, config))
+        {
+            Config = new() { Width = UNet.DefaultWidth, Depth = UNet.DefaultDepth },
+        },
         ResNetSegmentation("resnet18-seg", ResNetVariant.ResNet18),
         ResNetSegmentation("resnet50-seg", ResNetVariant.ResNet50),
-        new("segformer", ModelTask.Segmentation, TrainingRecipe.SegFormer, (scope, config) => new SegFormer(scope, config)) { ImageSize = 224, Config = new() { Width = SegFormer.DefaultWidth } },
+        new("segformer", ModelTask.Segmentation, TrainingRecipe.SegFormer, (scope, config) => new SegFormer(scope, config))
+        {
+            ImageSize = 224, Config = new() { Width = SegFormer.DefaultWidth },
+        },
         UMamba("umambabot", TrainingRecipe.UMambaBot, pyramidPooling: false),
         UMamba("umambabot-pp", TrainingRecipe.UMambaBotPyramid, pyramidPooling: true),
         ResNetClassifier("resnet18", ResNetVariant.ResNet18, classes: 1000, imageSize: 224),
         ResNetClassifier("resnet50", ResNetVariant.ResNet50, classes: 1000, imageSize: 224),
         ResNetClassifier("resnet20", ResNetVariant.ResNet20, classes: 10, imageSize: 32),
         OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
-        OfTokens("vim-patch8-1000", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
+        OfTokens(
+            "vim-patch8-1000", (scope, config) => new VisionMamba(scope, config),
+            new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
         OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0 }),
-        OfTokens("vit-patch8", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 8, DropPath = 0 }),
+        OfTokens(
+            "vit-patch8", (scope, config) => new VisionTransformer(scope, config),
+            new ModelConfig(Classes: 10) { Patch = 8, DropPath = 0 }),
     ];
 
     /// <summary>The model of this name.</summary>
@@ -65,17 +75,24 @@ public static class Registry
         foreach (ModelEntry entry in Models)
             if (entry.Name == name) return entry;
         string nearest = Models.MinBy(m => EditDistance.Between(m.Name, name))!.Name;
-        throw new ArgumentException($"unknown model '{name}'; did you mean '{nearest}'? Models: {string.Join(", ", Models.Select(m => m.Name))}");
+        throw new ArgumentException(
+            $"unknown model '{name}'; did you mean '{nearest}'? Models: {string.Join(", ", Models.Select(m => m.Name))}");
     }
 
     private static ModelEntry UltraLight(string name, UltraLightVmUnetVariant variant) =>
         new(name, ModelTask.Segmentation, TrainingRecipe.UltraLight, (scope, config) => new UltraLightVmUnet(scope, config, variant));
 
     private static ModelEntry UMamba(string name, TrainingRecipe recipe, bool pyramidPooling) =>
-        new(name, ModelTask.Segmentation, recipe, (scope, config) => new UMambaBot(scope, config, pyramidPooling)) { Config = new() { Width = UMambaBot.DefaultWidth } };
+        new(name, ModelTask.Segmentation, recipe, (scope, config) => new UMambaBot(scope, config, pyramidPooling))
+        {
+            Config = new() { Width = UMambaBot.DefaultWidth },
+        };
 
     private static ModelEntry ResNetSegmentation(string name, ResNetVariant variant) =>
-        new(name, ModelTask.Segmentation, TrainingRecipe.ResNetSegmenter, (scope, config) => new ResNetSegmenter(scope, config, variant)) { Config = new() { Width = variant.Width } };
+        new(name, ModelTask.Segmentation, TrainingRecipe.ResNetSegmenter, (scope, config) => new ResNetSegmenter(scope, config, variant))
+        {
+            Config = new() { Width = variant.Width },
+        };
 
     private static ModelEntry ResNetClassifier(string name, ResNetVariant variant, int classes, int imageSize) =>
         new(name, ModelTask.Classification, TrainingRecipe.Classification, (scope, config) => new ResNet(scope, config, variant))
@@ -86,5 +103,8 @@ public static class Registry
 
     /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>
     private static ModelEntry OfTokens(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
-        new(name, ModelTask.Classification, TrainingRecipe.Classification, build) { ImageSize = 32, Config = config with { ImageSize = 32, Width = 168, Depth = 8 } };
+        new(name, ModelTask.Classification, TrainingRecipe.Classification, build)
+        {
+            ImageSize = 32, Config = config with { ImageSize = 32, Width = 168, Depth = 8 },
+        };
 }

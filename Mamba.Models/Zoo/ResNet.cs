@@ -23,7 +23,9 @@ public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = 
     /// <summary>Channels of the first stage in the paper of He et al.</summary>
     public int Width => Cifar ? 16 : 64;
 
-    /// <summary>The encoder of a configuration. The CIFAR form scales in depth: its stages have as many blocks each (ResNet-56 has 27 in all).</summary>
+    /// <summary>
+    /// The encoder of a configuration. The CIFAR form scales in depth: its stages have as many blocks each (ResNet-56 has 27 in all).
+    /// </summary>
     /// <exception cref="ArgumentException">The depth is given for another form, or is no multiple of the number of stages.</exception>
     internal ResNetEncoderConfig Encoder(ModelConfig config)
     {
@@ -31,7 +33,10 @@ public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = 
         if (config.Depth is { } depth && depth != Blocks.Sum())
         {
             if (!Cifar || depth < 1 || depth % Blocks.Count != 0)
-                throw new ArgumentException($"ResNet: depth {depth}; expected {(Cifar ? $"a multiple of {Blocks.Count} blocks" : $"the {Blocks.Sum()} blocks of this form")}", nameof(config));
+            {
+                string expected = Cifar ? $"a multiple of {Blocks.Count} blocks" : $"the {Blocks.Sum()} blocks of this form";
+                throw new ArgumentException($"ResNet: depth {depth}; expected {expected}", nameof(config));
+            }
             blocks = [.. Blocks.Select(_ => depth / Blocks.Count)];
         }
         return new(config.InputChannels, config.Width ?? Width, blocks) { Bottleneck = Bottleneck, Cifar = Cifar };
@@ -39,8 +44,8 @@ public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = 
 }
 
 /// <summary>
-/// The residual network (He et al. 2016) as a classifier: encoder, mean over the image, linear layer. ResNet-18 and -50 have torchvision's names, the
-/// CIFAR form has those of akamaster/pytorch_resnet_cifar10. Images of any size are taken.
+/// The residual network (He et al. 2016) as a classifier: encoder, mean over the image, linear layer. ResNet-18 and -50 have torchvision's
+/// names, the CIFAR form has those of akamaster/pytorch_resnet_cifar10. Images of any size are taken.
 /// </summary>
 public sealed class ResNet : VisionModel
 {

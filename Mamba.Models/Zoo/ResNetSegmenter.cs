@@ -6,8 +6,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// The paper's segmentation by a residual network: torchvision's ResNet as encoder, four transposed convolutions with ReLU between them, which bring
-/// a thirty-second of the size to half of it, and a bilinear resize to 256 x 256, whatever the input.
+/// The paper's segmentation by a residual network, with torchvision's ResNet as encoder. Four transposed convolutions with ReLU between
+/// them bring a thirty-second of the size to half of it. A bilinear resize gives 256 x 256 for any input.
 /// </summary>
 public sealed class ResNetSegmenter : VisionModel
 {

@@ -6,8 +6,9 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// SegFormer (Xie et al. 2021) as the paper's authors built it: four stages of overlapping patches and transformer blocks, each level brought to 256
-/// channels and to a quarter of the image's size, joined and fused. The result has a quarter of the input's size.
+/// SegFormer (Xie et al. 2021) as the paper's authors built it: four stages of overlapping patches and transformer blocks. Each level is
+/// brought to 256 channels and to a quarter of the image's size. The levels are joined and fused. The result has a quarter of the input's
+/// size.
 /// </summary>
 public sealed class SegFormer : VisionModel
 {
@@ -36,9 +37,17 @@ public sealed class SegFormer : VisionModel
             new(Depth: 6, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 4 * width, Heads: 4, Reduction: 2)),
             new(Depth: 3, Patch: 3, Stride: 2, new SegFormerBlockConfig(Channels: 8 * width, Heads: 8, Reduction: 1)),
         ];
-        _encoder = [.. stages.Select((stage, i) => new Stage(scope / "encoder" / "stages" / i, i == 0 ? config.InputChannels : stages[i - 1].Block.Channels, stage))];
+        _encoder =
+        [
+            .. stages.Select((stage, i) =>
+                new Stage(scope / "encoder" / "stages" / i, i == 0 ? config.InputChannels : stages[i - 1].Block.Channels, stage)),
+        ];
         // Deepest first, as they are joined.
-        _decoder = [.. stages.Reverse().Select((stage, i) => new Conv2d(scope / "decoder" / "stages" / i / 1, new ConvConfig(stage.Block.Channels, DecoderChannels, Kernel: 1)))];
+        _decoder =
+        [
+            .. stages.Reverse().Select((stage, i) =>
+                new Conv2d(scope / "decoder" / "stages" / i / 1, new ConvConfig(stage.Block.Channels, DecoderChannels, Kernel: 1))),
+        ];
         Scope head = scope / "head";
         _fuse = new Conv2d(head / "fuse" / 0, new ConvConfig(stages.Length * DecoderChannels, DecoderChannels, Kernel: 1) { Bias = false });
         _fuseNorm = new BatchNorm2d(head / "fuse" / 2, DecoderChannels);
@@ -57,9 +66,10 @@ public sealed class SegFormer : VisionModel
         using MemoryScope scope = new();
         Tensor x = images;
         int last = _encoder.Length - 1, height = images.Shape[1] / 4, width = images.Shape[2] / 4;
-        // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize and a pointwise convolution
-        // commute: a small image is up to 64 times cheaper to convolve, and nothing needs joining.
-        TensorList parts = Ops.Split(_fuse.Weight.Reshape(DecoderChannels, -1), DecoderChannels, DecoderChannels, DecoderChannels, DecoderChannels);
+        // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize commutes with
+        // a pointwise convolution. A small image is up to 64 times cheaper to convolve, and nothing needs joining.
+        TensorList parts = Ops.Split(
+            _fuse.Weight.Reshape(DecoderChannels, -1), DecoderChannels, DecoderChannels, DecoderChannels, DecoderChannels);
         Tensor? sum = null;
         for (int i = 0; i <= last; i++)
         {
@@ -82,7 +92,10 @@ public sealed class SegFormer : VisionModel
                 Bias = false });
 
         private readonly LayerNorm _mergeNorm = new(scope / "overlap_patch_merge" / 1, config.Block.Channels);
-        private readonly SegFormerBlock[] _blocks = [.. Enumerable.Range(0, config.Depth).Select(i => new SegFormerBlock(scope / "blocks" / i, config.Block))];
+        private readonly SegFormerBlock[] _blocks =
+        [
+            .. Enumerable.Range(0, config.Depth).Select(i => new SegFormerBlock(scope / "blocks" / i, config.Block)),
+        ];
         private readonly LayerNorm _norm = new(scope / "norm", config.Block.Channels);
 
         public Tensor Forward(Tensor x)

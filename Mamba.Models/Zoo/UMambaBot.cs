@@ -6,9 +6,9 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// U-Mamba with Mamba at the bottom only (Ma et al. 2024, "UMambaBot") as the paper's authors built it: five stages of residual blocks, 32 to 512
-/// channels; the smallest image as a sequence through layer norm and a Mamba block, in the authors' second variant after pyramid pooling; transposed
-/// convolutions upwards, skips joined by concatenation.
+/// U-Mamba with Mamba at the bottom only (Ma et al. 2024, "UMambaBot") as the paper's authors built it. Five stages of residual blocks have
+/// 32 to 512 channels. The smallest image is a sequence for a layer norm and a Mamba block; in the second variant pyramid pooling comes
+/// first. Transposed convolutions go up, and skips are concatenated.
 /// </summary>
 public sealed class UMambaBot : VisionModel
 {
@@ -48,7 +48,8 @@ public sealed class UMambaBot : VisionModel
         _upconvs = [.. channels.Select((n, i) => new ConvTranspose2d(decoder / "transpconvs" / i, new ConvConfig(2 * n, n,
             Kernel: 2) { Stride = 2 }))];
         // Each level has a head, for deep supervision; the authors use the last alone.
-        _head = channels.Select((n, i) => new Conv2d(decoder / "seg_layers" / i, new ConvConfig(n, config.Classes, Kernel: 1))).ToArray()[^1];
+        _head = channels.Select((n, i) => new Conv2d(decoder / "seg_layers" / i, new ConvConfig(n, config.Classes, Kernel: 1)))
+            .ToArray()[^1];
     }
 
     /// <inheritdoc/>

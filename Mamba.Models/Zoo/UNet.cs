@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// U-Net (Ronneberger et al. 2015) as the paper's authors trained it: four levels of two 3x3 convolutions with batch norm and ReLU, 32 to 512 channels,
-/// transposed convolutions upwards, skips joined by concatenation.
+/// U-Net (Ronneberger et al. 2015) as the paper's authors trained it. It has four levels of two 3x3 convolutions with batch norm and ReLU,
+/// 32 to 512 channels. Transposed convolutions go up, and skips are concatenated.
 /// </summary>
 public sealed class UNet : VisionModel
 {
@@ -31,7 +31,8 @@ public sealed class UNet : VisionModel
         int[] features = [.. Enumerable.Range(0, levels + 1).Select(i => checked((config.Width ?? DefaultWidth) << i))];
         _encoders = new DoubleConv[levels + 1];
         for (int i = 0; i <= levels; i++)
-            _encoders[i] = new DoubleConv(scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), i == 0 ? config.InputChannels : features[i - 1], features[i]);
+            _encoders[i] = new DoubleConv(
+                scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), i == 0 ? config.InputChannels : features[i - 1], features[i]);
         (_upconvs, _decoders) = (new ConvTranspose2d[levels], new DoubleConv[levels]);
         for (int i = levels - 1; i >= 0; i--)
         {

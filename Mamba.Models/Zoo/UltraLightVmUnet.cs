@@ -22,11 +22,13 @@ public enum PyramidPlacement
 /// <param name="Channels">Channels of the levels, outermost first: five or six levels.</param>
 /// <param name="MambaChunks">Parts of the channels that share one Mamba block.</param>
 /// <param name="Pyramid">Where pyramid pooling stands.</param>
-public sealed record UltraLightVmUnetVariant(IReadOnlyList<int> Channels, int MambaChunks, PyramidPlacement Pyramid = PyramidPlacement.None);
+public sealed record UltraLightVmUnetVariant(
+    IReadOnlyList<int> Channels, int MambaChunks, PyramidPlacement Pyramid = PyramidPlacement.None);
 
 /// <summary>
-/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U of levels, 3x3 convolutions outside, parallel vision Mamba
-/// layers in the last three of the encoder and the first three of the decoder, skip connections through an attention bridge and added.
+/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U of levels. The outer levels are 3x3 convolutions.
+/// Parallel vision Mamba layers form the last three levels of the encoder and the first three of the decoder. Skip connections go through
+/// an attention bridge and are added.
 /// </summary>
 public sealed class UltraLightVmUnet : VisionModel
 {
@@ -50,9 +52,17 @@ public sealed class UltraLightVmUnet : VisionModel
         int[] c = [.. variant.Channels];
         int levels = c.Length, last = levels - 1;
         SizeMultiple = 1 << last;
-        _encoders = [.. Enumerable.Range(0, levels).Select(i => Layer(scope / $"encoder{i + 1}" / 0, i == 0 ? config.InputChannels : c[i - 1], c[i], i >= levels - MambaLevels, i == last))];
+        _encoders =
+        [
+            .. Enumerable.Range(0, levels).Select(i =>
+                Layer(scope / $"encoder{i + 1}" / 0, i == 0 ? config.InputChannels : c[i - 1], c[i], i >= levels - MambaLevels, i == last)),
+        ];
         _bridge = new AttentionBridge(scope / "scab", c[..last]);
-        _decoders = [.. Enumerable.Range(0, last).Select(i => Layer(scope / $"decoder{i + 1}" / 0, c[last - i], c[last - i - 1], i < MambaLevels, false))];
+        _decoders =
+        [
+            .. Enumerable.Range(0, last).Select(i =>
+                Layer(scope / $"decoder{i + 1}" / 0, c[last - i], c[last - i - 1], i < MambaLevels, false)),
+        ];
         _encoderNorms = [.. Enumerable.Range(0, last).Select(i => new GroupNorm(scope / $"ebn{i + 1}", NormGroups, c[i]))];
         _decoderNorms = [.. Enumerable.Range(0, last).Select(i => new GroupNorm(scope / $"dbn{i + 1}", NormGroups, c[last - i - 1]))];
         _final = new Conv2d(scope / "final", new ConvConfig(c[0], config.Classes, Kernel: 1));
@@ -98,8 +108,8 @@ public sealed class UltraLightVmUnet : VisionModel
     private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, (2 * x.Shape[1], 2 * x.Shape[2]), alignCorners: true);
 
     /// <summary>
-    /// The authors' rule: every linear layer, those of Mamba included, truncated normal with bias 0; convolutions normal by fan out, biases of
-    /// two-dimensional ones 0.
+    /// The authors' rule: every linear layer, those of Mamba included, truncated normal with bias 0; convolutions normal by fan out, biases
+    /// of two-dimensional ones 0.
     /// </summary>
     private static Initializer? InitialValues(string name, Shape shape)
     {

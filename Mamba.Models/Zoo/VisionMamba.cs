@@ -6,8 +6,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// Vision Mamba (Zhu et al. 2024) as the paper's authors trained it: patches by a convolution, the class token in their middle, blocks of RMS norm and
-/// bidirectional Mamba on a residual stream, a linear head on the class token.
+/// Vision Mamba (Zhu et al. 2024) as the paper's authors trained it. A convolution makes patches, and the class token stands in their
+/// middle. Blocks of RMS norm and bidirectional Mamba form a residual stream. A linear head reads the class token.
 /// </summary>
 public sealed class VisionMamba : VisionModel
 {
@@ -28,14 +28,21 @@ public sealed class VisionMamba : VisionModel
         _grid = config.ToPatchGrid();
         int width = _grid.Width;
         _positions = new PositionEmbedding(
-            scope, new PositionConfig("pos_embed", _grid.Side, width, Init.TruncatedNormal(0.02)) { MiddleClassToken = true, BatchDimension = true });
+            scope, new PositionConfig("pos_embed", _grid.Side, width, Init.TruncatedNormal(0.02))
+            {
+                MiddleClassToken = true, BatchDimension = true,
+            });
         int fan = config.InputChannels * _grid.Patch * _grid.Patch;
         _patches = new Conv2d(
             scope / "patch_embed" / "proj",
             new ConvConfig(config.InputChannels, width, _grid.Patch) { Stride = _grid.Patch, WeightInit = Lecun(fan),
                 BiasInit = Init.Zeros });
         _head = new Linear(scope / "head", width, config.Classes, weightInit: Init.TruncatedNormal(0.02), biasInit: Init.Zeros);
-        _blocks = [.. Enumerable.Range(0, _grid.Depth).Select(i => new Block(scope / "layers" / i, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth)))];
+        _blocks =
+        [
+            .. Enumerable.Range(0, _grid.Depth).Select(i =>
+                new Block(scope / "layers" / i, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth))),
+        ];
         _norm = new RmsNorm(scope / "norm_f", width);
         scope.Store.Reinitialize(InitialValues);
     }
@@ -61,15 +68,18 @@ public sealed class VisionMamba : VisionModel
     }
 
     /// <summary>
-    /// What the authors' initialisation of the whole model changes in the mixers: the projection into the residual stream is scaled down by the root of
-    /// the depth, as in GPT-2, and the step sizes of the backward direction lose their bias, which nothing marks as one to keep.
+    /// What the authors' initialization of the whole model changes in the mixers. The projection into the residual stream is divided by the
+    /// root of the depth, as in GPT-2. The step sizes of the backward direction lose their bias, because nothing marks it as one to keep.
     /// </summary>
     private Initializer? InitialValues(string name, Shape shape) =>
         name.EndsWith("out_proj.weight", StringComparison.Ordinal) ? Init.Uniform(1 / Math.Sqrt((double)shape[1] * _grid.Depth))
         : name.EndsWith("dt_proj_b.bias", StringComparison.Ordinal) ? Init.Zeros
         : null;
 
-    /// <summary>LeCun's normal initialisation in timm 0.4.12: wider by what truncation at two standard deviations would take away, yet truncated at 2.</summary>
+    /// <summary>
+    /// LeCun's normal initialization in timm 0.4.12: wider by what truncation at two standard deviations would take away, yet truncated at
+    /// 2.
+    /// </summary>
     private static Initializer Lecun(int fan) => Init.TruncatedNormal(Math.Sqrt(1.0 / fan) / 0.87962566103423978);
 
     /// <summary>x + drop path(mixer(norm(x))). The authors add before the next norm instead, which is the same.</summary>

@@ -17,10 +17,12 @@ public enum ModelOutput
 }
 
 /// <summary>A model of the zoo: parameters under PyTorch's names, and a forward pass.</summary>
-/// <remarks>Disposing gives the memory of its parameters back to be used again at once; without it the garbage collector takes it in time.</remarks>
+/// <remarks>
+/// Disposing gives the memory of its parameters back to be used again at once; without it the garbage collector takes it in time.
+/// </remarks>
 /// <param name="parameters">Where its parameters are.</param>
 /// <param name="config">Its configuration.</param>
-public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IDisposable
+public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IModule, IDisposable
 {
     // Weights that the third-level cache holds: with larger ones, images share what is read of them.
     private const long LargestSmall = 4 << 20;
@@ -44,31 +46,39 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     public virtual int? InputSize => null;
 
     /// <summary>Runs the model as its authors wrote it; a tape that is open records it.</summary>
-    /// <param name="images">(B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>, or equal to <see cref="InputSize"/>.</param>
+    /// <param name="images">
+    /// (B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>, or equal to <see cref="InputSize"/>.
+    /// </param>
     /// <returns>(B, H', W', classes), or (B, classes) of a classifier: logits or probabilities, see <see cref="Output"/>.</returns>
     /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
     public Tensor Forward(Tensor images)
     {
         bool fits = images.Shape.Rank == 4 && images.Shape[3] == Config.InputChannels && images.Count > 0
-            && (InputSize is { } size ? images.Shape[1] == size && images.Shape[2] == size : images.Shape[1] % SizeMultiple == 0 && images.Shape[2] % SizeMultiple == 0);
+            && FitsSide(images.Shape[1]) && FitsSide(images.Shape[2]);
         if (!fits)
+        {
+            string sides = InputSize is { } size ? $"equal to {size}" : $"multiples of {SizeMultiple}";
             throw new ShapeException(
-                GetType().Name,
-                $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {(InputSize is { } only ? $"equal to {only}" : $"multiples of {SizeMultiple}")}");
+                GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {sides}");
+        }
         bool watched = Tape.IsRecording || MultiplyAdds.IsCounting; // these see the operators of their own thread alone
-        return images.Shape[0] > 1 && Parameters.IsFrozen && !watched && (_small ??= Parameters.ParameterCount <= LargestSmall) ? RunEach(images) : Run(images);
+        return images.Shape[0] > 1 && Parameters.IsFrozen && !watched && (_small ??= Parameters.ParameterCount <= LargestSmall)
+            ? RunEach(images)
+            : Run(images);
     }
 
     /// <summary>
-    /// Runs the model on images of any size: they are padded with zeros at the bottom and on the right to the next <see cref="SizeMultiple"/>, and the
-    /// result is cropped back. An output of another size than its input is resized, bilinear without aligned corners, before that.
+    /// Runs the model on images of any size. They are padded with zeros at the bottom and on the right to the next
+    /// <see cref="SizeMultiple"/>, and the result is cropped back. An output of another size than its input is first resized, bilinear
+    /// without aligned corners.
     /// </summary>
     /// <param name="images">(B, H, W, input channels).</param>
     /// <returns>(B, H, W, classes).</returns>
     /// <exception cref="ShapeException">Another rank or number of channels.</exception>
     public Tensor Segment(Tensor images)
     {
-        if (images.Shape.Rank != 4) throw new ShapeException(GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels})");
+        if (images.Shape.Rank != 4)
+            throw new ShapeException(GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels})");
         int height = images.Shape[1], width = images.Shape[2], paddedHeight = RoundUp(height), paddedWidth = RoundUp(width);
         Tensor y = Forward(Pad(Pad(images, 1, paddedHeight - height), 2, paddedWidth - width));
         if (y.Shape[1] != paddedHeight || y.Shape[2] != paddedWidth) y = Ops.ResizeBilinear(y, (paddedHeight, paddedWidth),
@@ -77,10 +87,13 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         return paddedWidth == width ? y : Ops.Slice(y, 2, 0, width);
     }
 
-    /// <summary>The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: those of a classifier's classes add up to 1.</summary>
+    /// <summary>
+    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: those of a classifier's classes add up to 1.
+    /// </summary>
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>
-    public Tensor Probabilities(Tensor result) => Output == ModelOutput.Probabilities ? result : result.Shape.Rank == 2 ? Ops.Softmax(result) : Ops.Sigmoid(result);
+    public Tensor Probabilities(Tensor result) =>
+        Output == ModelOutput.Probabilities ? result : result.Shape.Rank == 2 ? Ops.Softmax(result) : Ops.Sigmoid(result);
 
     /// <summary>Gives the memory of the parameters back; no call may be under way.</summary>
     public void Dispose()
@@ -96,8 +109,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     }
 
     /// <summary>
-    /// Image by image: as many at once as there are threads, one on each, and those left over with all threads on one. What comes out does not depend on
-    /// the threads, nor on the batch in which an image stands.
+    /// Image by image: as many at once as there are threads, one on each, and those left over with all threads on one. What comes out does
+    /// not depend on the threads, nor on the batch in which an image stands.
     /// </summary>
     private Tensor RunEach(Tensor images)
     {
@@ -130,6 +143,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>
         amount == 0 ? x : Ops.Concat([x, Tensor.Zeros(x.Shape.With(axis, amount))], axis);
+
+    private bool FitsSide(int side) => InputSize is { } only ? side == only : side % SizeMultiple == 0;
 
     private int RoundUp(int size) => (size + SizeMultiple - 1) / SizeMultiple * SizeMultiple;
 }

@@ -6,8 +6,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// The vision transformer (Dosovitskiy et al. 2021) as vit-pytorch builds it and the paper's authors trained it: normed patches, the class token first,
-/// transformer blocks of four heads, a linear head on the class token.
+/// The vision transformer (Dosovitskiy et al. 2021) as vit-pytorch builds it and the paper's authors trained it. Patches are normalized,
+/// and the class token comes first. Transformer blocks have four heads. A linear head reads the class token.
 /// </summary>
 public sealed class VisionTransformer : VisionModel
 {
@@ -40,7 +40,10 @@ public sealed class VisionTransformer : VisionModel
         _embeddingNorm = new LayerNorm(embedding / 3, width);
         _norm = new LayerNorm(transformer / "norm", width);
         _blocks = [.. Enumerable.Range(0, _grid.Depth).Select(i => new TransformerBlock(
-            transformer / "layers" / i, new TransformerConfig(width, Heads, HeadWidth, Hidden) { DropPath = DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth) }))];
+            transformer / "layers" / i, new TransformerConfig(width, Heads, HeadWidth, Hidden)
+            {
+                DropPath = DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth),
+            }))];
         _head = new Linear(scope / "mlp_head", width, config.Classes);
     }
 

@@ -4,8 +4,8 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Architecture;
 
 /// <summary>
-/// The sources against <see cref="Layers"/>. An arrow is a <c>using</c> line, a qualified name, or the bare name of a type in a namespace that needs no
-/// <c>using</c>, which is the file's own or one around it.
+/// The sources against <see cref="Layers"/>. An arrow is a <c>using</c> line, a qualified name, or the bare name of a type in a namespace
+/// that needs no <c>using</c>, which is the file's own or one around it.
 /// </summary>
 internal sealed partial class LayeringTests
 {
@@ -26,7 +26,9 @@ internal sealed partial class LayeringTests
             for (int i = 0; i < project.Parts.Length; i++)
             {
                 string[] before = [.. project.Parts.Take(i).Select(p => p.Name)];
-                Assert.That(project.Parts[i].Knows.Where(k => !before.Any(b => SourceMap.Covers(k, b))), Is.Empty, $"{project.Name}: {project.Parts[i].Name}");
+                Assert.That(
+                    project.Parts[i].Knows.Where(k => !before.Any(b => SourceMap.Covers(k, b))), Is.Empty,
+                    $"{project.Name}: {project.Parts[i].Name}");
             }
     }
 
@@ -46,11 +48,14 @@ internal sealed partial class LayeringTests
     {
         using TemporaryFolder folder = new();
         Write("Low/A.cs", "using Lib.High;\n\nnamespace Lib.Low;\n\ninternal class A;\n");
-        Write("Low/B.cs", "namespace Lib.Low;\n\n// Root and Lib.High in a comment\ninternal class B\n{\n    private Root? _root; // a type of the namespace around\n}\n");
-        Write("Low/C.cs", "namespace Lib.Low;\n\ninternal class C\n{\n    public string Text => \"Root Lib.High.D\";\n    public object Make() => new Lib.High.D();\n}\n");
+        Write("Low/B.cs", "namespace Lib.Low;\n\n// Root and Lib.High in a comment\n"
+            + "internal class B\n{\n    private Root? _root; // a type of the namespace around\n}\n");
+        Write("Low/C.cs", "namespace Lib.Low;\n\ninternal class C\n{\n    public string Text => \"Root Lib.High.D\";\n"
+            + "    public object Make() => new Lib.High.D();\n}\n");
         Write("Low/E.cs", "using static Lib.High.D;\nusing Alias = Lib.High.D;\n\nnamespace Lib.Low;\n\ninternal class E;\n");
         Write("High/D.cs", "using Lib.Low;\n\nnamespace Lib.High;\n\ninternal class D : A;\n");
-        Write("Low/F.cs", "namespace Lib.Low;\n\ninternal class F\n{\n    public string Text => $\"Root {new High.D()}\"; /* Root\n    Root */ private F.Root? _root;\n}\n");
+        Write("Low/F.cs", "namespace Lib.Low;\n\ninternal class F\n{\n    public string Text => $\"Root {new High.D()}\"; "
+            + "/* Root\n    Root */ private F.Root? _root;\n}\n");
         Write("Root.cs", "namespace Lib;\n\ninternal class Root;\n");
         SourceProject lib = new("Lib", [new("Low", ["Low"], []), new("High", ["High"], ["Low"]), new("Top", ["Root.cs"], [])]);
         SourceMap map = new([lib], folder.Root);
@@ -76,7 +81,8 @@ internal sealed partial class LayeringTests
             foreach (string path in SourceTree.Files(project).Where(p => !IsOtherProject(p)))
             {
                 string folder = Path.GetDirectoryName(path)!.Replace('\\', '/');
-                string expected = Layers.Namespaces.Where(n => folder == n.Key || folder.StartsWith(n.Key + '/', StringComparison.Ordinal)).Select(n => n.Value)
+                string expected = Layers.Namespaces.Where(n => folder == n.Key || folder.StartsWith(n.Key + '/', StringComparison.Ordinal))
+                    .Select(n => n.Value)
                     .FirstOrDefault(folder.Replace('/', '.'));
                 string found = Namespace().Match(File.ReadAllText(Path.Combine(SourceTree.Root, path))).Groups[1].Value;
                 if (found != expected) wrong.Add($"{path}: namespace {found}; expected {expected}");
@@ -91,12 +97,14 @@ internal sealed partial class LayeringTests
         {
             string tests = Path.Combine(SourceTree.Root, "Mamba.Tests", folder), sources = Path.Combine(SourceTree.Root, "Mamba." + folder);
             foreach (string path in Directory.EnumerateDirectories(tests, "*", SearchOption.AllDirectories))
-                Assert.That(Directory.Exists(Path.Combine(sources, Path.GetRelativePath(tests, path))), $"{path} has no folder in Mamba.{folder}");
+                Assert.That(
+                    Directory.Exists(Path.Combine(sources, Path.GetRelativePath(tests, path))), $"{path} has no folder in Mamba.{folder}");
         }
     }
 
     /// <summary>Programs that stand in the tests' folder as projects of their own.</summary>
-    private static bool IsOtherProject(string path) => path.StartsWith("Mamba.Tests/", StringComparison.Ordinal) && path.Split('/')[1] is "Fuzz" or "Kill" or "Soak";
+    private static bool IsOtherProject(string path) =>
+        path.StartsWith("Mamba.Tests/", StringComparison.Ordinal) && path.Split('/')[1] is "Fuzz" or "Kill" or "Soak";
 
     [GeneratedRegex(@"^namespace ([\w.]+)", RegexOptions.Multiline)]
     private static partial Regex Namespace();

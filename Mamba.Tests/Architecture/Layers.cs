@@ -43,7 +43,8 @@ internal static class Layers
             // A tensor, its memory and the tape that records it are one thing: each knows the others.
             new("Tensors",
                 [
-                    "Tensor.cs", "TensorList.cs", "Tape.cs", "Recording.cs", "RecordingPause.cs", "BackwardStep.cs", "Check.cs", "NonFiniteException.cs",
+                    "Tensor.cs", "TensorList.cs", "Tape.cs", "Recording.cs", "RecordingPause.cs", "BackwardStep.cs", "Check.cs",
+                        "NonFiniteException.cs",
                     "NumericsCheck.cs", "Memory",
                 ],
                 ["Shapes", "Memory", "Vectors", "Kernels.Targets"]),

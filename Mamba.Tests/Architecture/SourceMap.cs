@@ -39,7 +39,8 @@ internal sealed partial class SourceMap
         foreach (SourceFile file in Files)
             foreach (Match type in file.Text.SelectMany(line => Declaration().Matches(line)))
             {
-                if (!_types.TryGetValue(type.Groups[1].Value, out List<SourceFile>? declared)) _types.Add(type.Groups[1].Value, declared = []);
+                if (!_types.TryGetValue(type.Groups[1].Value, out List<SourceFile>? declared))
+                    _types.Add(type.Groups[1].Value, declared = []);
                 declared.Add(file);
             }
         Arrows = [.. Files.Where(f => f.Part is not null).SelectMany(ArrowsOf).DistinctBy(a => (a.Path, a.Line, a.To, a.What))];
@@ -64,12 +65,16 @@ internal sealed partial class SourceMap
         }
     }
 
-    /// <summary>Whether a word of <see cref="SourcePart.Knows"/> stands for a part: by its name, or as <c>Kernels.*</c> for all that begin so.</summary>
-    public static bool Covers(string known, string part) => known.EndsWith(".*", StringComparison.Ordinal) ? part.StartsWith(known[..^1], StringComparison.Ordinal) : known == part;
+    /// <summary>
+    /// Whether a word of <see cref="SourcePart.Knows"/> stands for a part: by its name, or as <c>Kernels.*</c> for all that begin so.
+    /// </summary>
+    public static bool Covers(string known, string part) =>
+        known.EndsWith(".*", StringComparison.Ordinal) ? part.StartsWith(known[..^1], StringComparison.Ordinal) : known == part;
 
     private static IEnumerable<SourceFile> Read(SourceProject project, string root)
     {
-        foreach (string path in Directory.EnumerateFiles(Path.Combine(root, project.Name), "*.cs", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        string[] paths = Directory.GetFiles(Path.Combine(root, project.Name), "*.cs", SearchOption.AllDirectories);
+        foreach (string path in paths.Order(StringComparer.Ordinal))
         {
             string inside = Path.GetRelativePath(Path.Combine(root, project.Name), path).Replace(Path.DirectorySeparatorChar, '/');
             if (inside.Split('/')[0] is "bin" or "obj") continue;
@@ -77,11 +82,14 @@ internal sealed partial class SourceMap
                 .Where(p => inside == p.Prefix || inside.StartsWith(p.Prefix + '/', StringComparison.Ordinal))
                 .OrderByDescending(p => p.Prefix.Length).FirstOrDefault().Part;
             string text = CommentOrString().Replace(File.ReadAllText(path), Blank);
-            yield return new SourceFile($"{project.Name}/{inside}", project, part, NamespaceOf().Match(text).Groups[1].Value, text.Split('\n'));
+            yield return new SourceFile(
+                $"{project.Name}/{inside}", project, part, NamespaceOf().Match(text).Groups[1].Value, text.Split('\n'));
         }
     }
 
-    /// <summary>Spaces in place of a comment or a string, so that lines keep their numbers. What an interpolated string computes is left.</summary>
+    /// <summary>
+    /// Spaces in place of a comment or a string, so that lines keep their numbers. What an interpolated string computes is left.
+    /// </summary>
     private static string Blank(Match match)
     {
         bool interpolated = match.Value[0] == '$';
@@ -105,8 +113,9 @@ internal sealed partial class SourceMap
             if (UsingLine().Match(file.Text[i]) is not { Success: true } match) continue;
             string name = match.Groups[1].Value;
             string space = Longest(name);
-            foreach (SourceArrow arrow in To(PartsIn(space) is [var only] ? [only] : name == space ? [] : Declaring(space, name[(space.Length + 1)..]), i, file.Text[i].Trim()))
-                yield return arrow;
+            SourcePart[] targets =
+                [.. PartsIn(space) is [var only] ? [only] : name == space ? [] : Declaring(space, name[(space.Length + 1)..])];
+            foreach (SourceArrow arrow in To(targets, i, file.Text[i].Trim())) yield return arrow;
             if (name == space) visible.Add(space);
         }
         for (int i = 0; i < file.Text.Length; i++)
@@ -143,7 +152,9 @@ internal sealed partial class SourceMap
 
     /// <summary>The parts that declare a type of this name in one of the namespaces.</summary>
     private IEnumerable<SourcePart> Declaring(ICollection<string> spaces, string type) =>
-        _types.TryGetValue(type, out List<SourceFile>? files) ? files.Where(f => spaces.Contains(f.Namespace)).Select(f => f.Part).OfType<SourcePart>() : [];
+        _types.TryGetValue(type, out List<SourceFile>? files)
+            ? files.Where(f => spaces.Contains(f.Namespace)).Select(f => f.Part).OfType<SourcePart>()
+            : [];
 
     /// <summary>The longest beginning of a qualified name that is a namespace of the sources; "" if none is.</summary>
     private string Longest(string name)

@@ -108,8 +108,8 @@ internal sealed class InferTests : CliTest
         return Array.ConvertAll(logits, v => v > middle);
     }
 
-    /// <summary>What an overlay is: colour on the outline, 30 % of it inside, the image elsewhere.</summary>
-    internal static byte[] Tinted(Image image, bool[] inside, params byte[] colour)
+    /// <summary>What an overlay is: color on the outline, 30 % of it inside, the image elsewhere.</summary>
+    internal static byte[] Tinted(Image image, bool[] inside, params byte[] color)
     {
         byte[] pixels = [.. image.Pixels];
         for (int y = 0; y < image.Height; y++)
@@ -120,7 +120,7 @@ internal sealed class InferTests : CliTest
                 for (int c = 0; c < 3; c++)
                 {
                     ref byte pixel = ref pixels[(y * image.Width + x) * 3 + c];
-                    pixel = outline ? colour[c] : (byte)((pixel * 70 + colour[c] * 30) / 100);
+                    pixel = outline ? color[c] : (byte)((pixel * 70 + color[c] * 30) / 100);
                 }
             }
         return pixels;

@@ -36,7 +36,7 @@ internal sealed class LiveProgressTests : CliTest
     }
 
     [Test]
-    public void Without_a_terminal_there_is_no_bar_and_no_colour()
+    public void Without_a_terminal_there_is_no_bar_and_no_color()
     {
         using StringWriter output = new(), error = new();
         Assert.That(

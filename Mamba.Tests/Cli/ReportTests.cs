@@ -164,7 +164,7 @@ internal sealed class ReportTests : CliTest
     }
 
     [Test]
-    public void A_table_of_classes_is_aligned_and_has_no_colours()
+    public void A_table_of_classes_is_aligned_and_has_no_colors()
     {
         ClassScores[] classes = [new("cat", 1, 0.5, 2 / 3.0, 12345), new("a\u001b[31m", 0, 0, 0, 1)];
         using StringWriter output = new();

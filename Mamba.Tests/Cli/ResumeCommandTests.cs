@@ -255,7 +255,7 @@ internal sealed class ResumeCommandTests : CliTest
             Assert.That(checkpoints, Is.Not.Empty);
             foreach (string checkpoint in checkpoints) Assert.That(() => SafetensorsFile.OpenSealed(checkpoint).Dispose(), Throws.Nothing);
 
-            // With room again the run goes on from there.
+            // With room again the run continues from there.
             Assert.That(Command("mount", "-o", "remount,size=20m", disk), Is.Zero);
             Result rest = Mamba("train", "--resume", run);
             Assert.That(rest.Code, Is.Zero, rest.Error);

@@ -77,7 +77,7 @@ internal sealed class RunPicturesTests : CliTest
                 .And.Exactly(2).EqualTo("a label that is far too\u2026"));
         Assert.That(words, Is.SupersetOf(new[] { "true", "predicted", "90", "10", "4", "9" }).And.None.EqualTo("0"));
 
-        // A cell's colour under its number: blue on the diagonal, red beside it, in square roots of the share.
+        // A cell's color under its number: blue on the diagonal, red beside it, in square roots of the share.
         Assert.That(Cell("9"), Is.EqualTo((31, 119, 180)));
         Assert.That(Cell("4"), Is.EqualTo((214, 39, 40)));
         double share = Math.Sqrt(0.1);
@@ -103,8 +103,8 @@ internal sealed class RunPicturesTests : CliTest
                 svg.Descendants().Last(e => e.Name.LocalName == "rect" && e.Attribute("style")?.Value.Contains("fill:rgb") == true
                 && Number(e.Attribute("x")!.Value) < x && x < Number(e.Attribute("x")!.Value) + Number(e.Attribute("width")!.Value)
                 && Number(e.Attribute("y")!.Value) < y && y < Number(e.Attribute("y")!.Value) + Number(e.Attribute("height")!.Value));
-            string style = cell.Attribute("style")!.Value, colour = style[(style.IndexOf("fill:rgb(", StringComparison.Ordinal) + 9)..];
-            int[] parts = [.. colour[..colour.IndexOf(')')].Split(',').Select(p => int.Parse(p, CultureInfo.InvariantCulture))];
+            string style = cell.Attribute("style")!.Value, color = style[(style.IndexOf("fill:rgb(", StringComparison.Ordinal) + 9)..];
+            int[] parts = [.. color[..color.IndexOf(')')].Split(',').Select(p => int.Parse(p, CultureInfo.InvariantCulture))];
             return (parts[0], parts[1], parts[2]);
         }
     }

@@ -69,7 +69,8 @@ internal sealed class BackwardStepTests
                 Type? context = null;
                 try
                 {
-                    context = assembly.ManifestModule.ResolveMethod(MetadataTokens.GetToken(handle), arguments, arguments)!.GetGenericArguments()[0];
+                    context = assembly.ManifestModule.ResolveMethod(MetadataTokens.GetToken(handle), arguments,
+                        arguments)!.GetGenericArguments()[0];
                 }
                 catch (Exception e) when (e is ArgumentException or BadImageFormatException)
                 {

@@ -105,9 +105,11 @@ internal sealed class HostileSizesTests
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Large }));
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Dilation = Huge }));
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Huge, Dilation = Huge }));
-        OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Huge, Dilation = Huge, Stride = Huge }));
+        OperatorCheck.Refuses("Conv2d", () =>
+            Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Huge, Dilation = Huge, Stride = Huge }));
         OperatorCheck.Refuses("Conv2d", () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Groups = Huge }));
-        OperatorCheck.Refuses("Conv1d", () => Ops.Conv1d(Tensor.Zeros(1, 4, 2), Tensor.Zeros(3, 2, 3), options: new() { Padding = Huge, Dilation = Huge }));
+        OperatorCheck.Refuses("Conv1d", () =>
+            Ops.Conv1d(Tensor.Zeros(1, 4, 2), Tensor.Zeros(3, 2, 3), options: new() { Padding = Huge, Dilation = Huge }));
         Assert.That(Ops.Conv2d(SmallImage, SmallWeight, options: new() { Stride = Huge }).Shape, Is.EqualTo(new Shape(1, 1, 1, 3)));
         Assert.That(
             () => Ops.Conv2d(SmallImage, SmallWeight, options: new() { Padding = Large - 4, Stride = Large }),
@@ -115,7 +117,8 @@ internal sealed class HostileSizesTests
 
         Tensor weight = Tensor.Zeros(2, 3, 3, 3);
         OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Stride = Huge }));
-        OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Padding = Huge, Stride = Huge }));
+        OperatorCheck.Refuses("ConvTranspose2d", () =>
+            Ops.ConvTranspose2d(SmallImage, weight, options: new() { Padding = Huge, Stride = Huge }));
         OperatorCheck.Refuses("ConvTranspose2d", () => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Padding = Huge }));
         Assert.That(() => Ops.ConvTranspose2d(SmallImage, weight, options: new() { Stride = 1 << 20 }), Throws.TypeOf<ShapeException>());
 

@@ -14,14 +14,18 @@ internal sealed class NumericsTests(VectorWidth width) : WidthFixture(width)
 
     [Test]
     public void A_gradient_that_is_not_finite_is_named_and_nothing_is_changed(
-        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value, [Values(0, 8191, 8192, Count - 1)] int at, [Values] bool adam)
+        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value, [Values(0, 8191, 8192, Count - 1)] int at,
+        [Values] bool adam)
     {
         Tensor first = Leaf(1), second = Leaf(2);
         (float[] a, float[] b) = (first.Span.ToArray(), second.Span.ToArray());
         second.Grad!.Value.Span[at] = value;
         (string, Tensor)[] parameters = [("first.weight", first), ("second.weight", second)];
         Optimizer optimizer = adam ? new Adam(parameters, 0.1) : new Sgd(parameters, 0.1);
-        Assert.That(optimizer.Step, Throws.TypeOf<NonFiniteException>().With.Message.Contains("gradient of 'second.weight'").And.Message.Contains($"element {at} of ({Count})"));
+        Assert.That(
+            optimizer.Step,
+            Throws.TypeOf<NonFiniteException>().With.Message.Contains("gradient of 'second.weight'")
+                .And.Message.Contains($"element {at} of ({Count})"));
         Assert.That(first.Span.ToArray(), Is.EqualTo(a));
         Assert.That(second.Span.ToArray(), Is.EqualTo(b));
         Assert.That(optimizer.Steps, Is.Zero);
@@ -50,9 +54,14 @@ internal sealed class NumericsTests(VectorWidth width) : WidthFixture(width)
         x.RequiresGrad = true;
         using Tape tape = new() { Numerics = new NumericsCheck(store.All) };
         Tensor y = Ops.Linear(x, weight);
-        Assert.That(() => Ops.Exp(Ops.Scale(y, float.PositiveInfinity)), Throws.TypeOf<NonFiniteException>().With.Message.StartsWith("the result of Scale after 'encoder.weight' is "));
+        Assert.That(
+            () => Ops.Exp(Ops.Scale(y, float.PositiveInfinity)),
+            Throws.TypeOf<NonFiniteException>().With.Message.StartsWith("the result of Scale after 'encoder.weight' is "));
         weight.Span[5] = float.NaN;
-        Assert.That(() => Ops.Linear(x, weight), Throws.TypeOf<NonFiniteException>().With.Message.StartsWith("the result of Linear with 'encoder.weight' is NaN at element 1 of (1, 3)"));
+        Assert.That(
+            () => Ops.Linear(x, weight),
+            Throws.TypeOf<NonFiniteException>().With.Message.StartsWith(
+                "the result of Linear with 'encoder.weight' is NaN at element 1 of (1, 3)"));
     }
 
     [Test]
@@ -64,7 +73,9 @@ internal sealed class NumericsTests(VectorWidth width) : WidthFixture(width)
         Tensor x = Tensor.Full(1e-30f, 1, 4);
         x.RequiresGrad = true;
         Tensor y = Ops.Scale(Ops.Scale(Ops.Linear(x, weight), 1e30f), 1e30f); // the result is finite, 1e30 twice back is not
-        Assert.That(() => tape.Backward(y), Throws.TypeOf<NonFiniteException>().With.Message.StartsWith("the gradient of the result of Linear with 'head.weight' is "));
+        Assert.That(
+            () => tape.Backward(y),
+            Throws.TypeOf<NonFiniteException>().With.Message.StartsWith("the gradient of the result of Linear with 'head.weight' is "));
     }
 
     [Test]

@@ -49,7 +49,8 @@ internal sealed class TapeTests
         MemoryScope.Trim();
         RentedMemory.OfTheLiving();
         BufferPool.ResetPeak();
-        for (int size = 100_000; size < 4_000_000; size += size / 4) Tensor.Full(0f, size).Dispose(); // the pool is full of sizes that come once
+        // the pool is full of sizes that come once
+        for (int size = 100_000; size < 4_000_000; size += size / 4) Tensor.Full(0f, size).Dispose();
         long before = 0;
         for (int pass = 0; pass < 3; pass++)
         {
@@ -302,7 +303,8 @@ internal sealed class TapeTests
     public void Errors_name_the_operator_and_the_shapes()
     {
         Tensor x = Numbers.Random(6, 2, 3);
-        Assert.That(() => x.Reshape(4, 2), Throws.TypeOf<ShapeException>().With.Message.Contains("Tensor.Reshape").And.Message.Contains("(2, 3)"));
+        Assert.That(
+            () => x.Reshape(4, 2), Throws.TypeOf<ShapeException>().With.Message.Contains("Tensor.Reshape").And.Message.Contains("(2, 3)"));
         Assert.That(() => x.Rows(1, 2), Throws.TypeOf<ShapeException>());
         Assert.That(() => x.Item(), Throws.TypeOf<ShapeException>());
         Assert.That(() => new Shape(1 << 20, 1 << 20), Throws.TypeOf<ShapeException>());

@@ -6,7 +6,9 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Docs;
 
-/// <summary>The examples in docs/ do what their pages say. They are a project of their own, which sees no more of the library than anyone.</summary>
+/// <summary>
+/// The examples in docs/ do what their pages say. They are a project of their own, which sees no more of the library than anyone.
+/// </summary>
 internal sealed class DocsTests
 {
     private const int Pixels = 32 * 32, RecordBytes = 1 + 3 * Pixels;
@@ -14,11 +16,13 @@ internal sealed class DocsTests
     [TestCase("your-own-model.md", "MambaCifar.cs"), TestCase("custom-operator.md", "Swish.cs")]
     public void A_page_shows_the_code_that_is_compiled(string page, string code)
     {
-        string docs = Path.Combine(AppContext.BaseDirectory, "docs"), source = File.ReadAllText(Path.Combine(docs, "examples", code)).TrimEnd();
+        string docs = Path.Combine(AppContext.BaseDirectory, "docs"),
+            source = File.ReadAllText(Path.Combine(docs, "examples", code)).TrimEnd();
         Assert.That(File.ReadAllText(Path.Combine(docs, page)), Does.Contain($"```csharp\n{source}\n```"));
     }
 
-    // The expected values are those of a forward pass in double precision, written apart from this library, over the checkpoint's float32 weights.
+    // The expected values are those of a forward pass in double precision, written apart from this library, over the checkpoint's float32
+    // weights.
     [Test]
     public void The_strangers_checkpoint_gives_the_logits_of_a_forward_pass_in_double_precision()
     {
@@ -34,8 +38,10 @@ internal sealed class DocsTests
                 }
         GradCheck.Close(
             [
-                2.51753156, -5.810425211, -0.909991654, 2.86839139, 0.648539572, 1.309180507, 0.621041601, -5.638501495, 2.964045531, -1.688620514,
-                0.225330066, -2.589910311, 0.81481941, 3.478223562, -0.625438021, 1.649807733, 0.668176455, -4.890080082, 0.433681856, 0.683755108,
+                2.51753156, -5.810425211, -0.909991654, 2.86839139, 0.648539572, 1.309180507, 0.621041601, -5.638501495, 2.964045531,
+                -1.688620514,
+                0.225330066, -2.589910311, 0.81481941, 3.478223562, -0.625438021, 1.649807733, 0.668176455, -4.890080082, 0.433681856,
+                0.683755108,
             ],
             model.Forward(images).Span, 2e-5, "logits");
         Assert.That(model.Predict(images), Is.EqualTo(new[] { 8, 3 }));
@@ -44,7 +50,9 @@ internal sealed class DocsTests
     [Test]
     public void The_strangers_checkpoint_has_its_accuracy_on_the_test_images()
     {
-        string file = Environment.GetEnvironmentVariable("MAMBA_CIFAR10") is { Length: > 0 } folder ? Path.Combine(folder, "test_batch.bin") : ReferenceData.Path("data/cifar-10/test_batch.bin");
+        string file = Environment.GetEnvironmentVariable("MAMBA_CIFAR10") is { Length: > 0 } folder
+            ? Path.Combine(folder, "test_batch.bin")
+            : ReferenceData.Path("data/cifar-10/test_batch.bin");
         if (!File.Exists(file)) Assert.Ignore($"No '{file}': MAMBA_CIFAR10 names no folder with CIFAR-10's binary version.");
         MambaCifar model = Pretrained();
         byte[] records = File.ReadAllBytes(file);
@@ -65,7 +73,8 @@ internal sealed class DocsTests
         Assert.That(store.ParameterCount, Is.EqualTo(69_066));
         Adam optimizer = new(store.Parameters, learningRate: 3e-3);
         Tensor images = Numbers.Random(5, 3, 32, 32, 3);
-        for (int i = 0; i < images.Count; i++) images.Span[i] = 0.3f * images.Span[i] + (i % 3 == i / (3 * Pixels) ? 0.6f : 0f); // red, green, blue
+        // red, green, blue
+        for (int i = 0; i < images.Count; i++) images.Span[i] = 0.3f * images.Span[i] + (i % 3 == i / (3 * Pixels) ? 0.6f : 0f);
         int[] labels = [0, 1, 2];
         float first = model.TrainStep(optimizer, images, labels), last = first;
         for (int step = 0; step < 40; step++) last = model.TrainStep(optimizer, images, labels);
@@ -103,7 +112,8 @@ internal sealed class DocsTests
         float[] values = new float[which.Length * 3 * Pixels];
         for (int i = 0; i < which.Length; i++)
             for (int p = 0; p < Pixels; p++)
-                for (int c = 0; c < 3; c++) values[(i * Pixels + p) * 3 + c] = records[which[i] * RecordBytes + 1 + c * Pixels + p] / 127.5f - 1;
+                for (int c = 0; c < 3; c++)
+                    values[(i * Pixels + p) * 3 + c] = records[which[i] * RecordBytes + 1 + c * Pixels + p] / 127.5f - 1;
         return Tensor.From(values, which.Length, 32, 32, 3);
     }
 }

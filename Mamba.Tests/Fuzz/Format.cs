@@ -18,7 +18,7 @@ internal class Format
     /// <summary>The parts that a file consists of, side by side; none where they are not known.</summary>
     public virtual List<Range> Parts(byte[] file) => [];
 
-    /// <summary>Sets right what a spoiled file is refused for at once: lengths and checksums.</summary>
+    /// <summary>Repairs lengths and checksums, for which a corrupted file would be refused at once.</summary>
     public virtual byte[] Repair(byte[] file, Random random) => file;
 }
 
@@ -66,7 +66,8 @@ internal sealed class JpegFormat : Format
         foreach (Range part in Parts(file))
         {
             (int at, int length) = part.GetOffsetAndLength(file.Length);
-            if (length >= 4 && file[at + 1] is 0xC4 or 0xDB or 0xDD or 0xC0 or 0xC1 or 0xC2 && length <= ushort.MaxValue) BinaryPrimitives.WriteUInt16BigEndian(file.AsSpan(at + 2), (ushort)(length - 2));
+            if (length >= 4 && file[at + 1] is 0xC4 or 0xDB or 0xDD or 0xC0 or 0xC1 or 0xC2 && length <= ushort.MaxValue)
+                BinaryPrimitives.WriteUInt16BigEndian(file.AsSpan(at + 2), (ushort)(length - 2));
         }
         return file;
     }
@@ -81,7 +82,10 @@ internal sealed class TiffFormat : Format
         bool little = file[0] == 'I';
         long at = little ? BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(4)) : BinaryPrimitives.ReadUInt32BigEndian(file.AsSpan(4));
         if (at > file.Length - 2) return [];
-        int count = little ? BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan((int)at)) : BinaryPrimitives.ReadUInt16BigEndian(file.AsSpan((int)at)), first = (int)at + 2;
+        int count = little
+            ? BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan((int)at))
+            : BinaryPrimitives.ReadUInt16BigEndian(file.AsSpan((int)at)),
+            first = (int)at + 2;
         return [.. Enumerable.Range(0, Math.Min(count, (file.Length - first) / 12)).Select(i => (first + 12 * i)..(first + 12 * i + 12))];
     }
 }
@@ -139,7 +143,8 @@ internal sealed class TorchFormat : Format
         {
             ReadOnlySpan<byte> bytes = file.AsSpan(part);
             if (bytes.Length < 30 || !bytes.StartsWith("PK\x03\x04"u8)) continue;
-            int name = BinaryPrimitives.ReadUInt16LittleEndian(bytes[26..]), data = 30 + name + BinaryPrimitives.ReadUInt16LittleEndian(bytes[28..]);
+            int name = BinaryPrimitives.ReadUInt16LittleEndian(bytes[26..]),
+                data = 30 + name + BinaryPrimitives.ReadUInt16LittleEndian(bytes[28..]);
             if (data <= bytes.Length) entries.Add((Encoding.UTF8.GetString(bytes.Slice(30, name)), bytes[data..].ToArray()));
         }
         return entries.Count == 0 ? file : CheckpointsBytes.Archive([.. entries]);

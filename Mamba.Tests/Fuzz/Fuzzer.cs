@@ -9,8 +9,8 @@ namespace Mamba.Fuzz;
 public sealed record Finding(string Reader, string Problem, byte[] File);
 
 /// <summary>
-/// Gives one reader spoiled files, one after another: each must be read, or refused with the reader's own exception, within time and memory. Files that
-/// make it say something new are spoiled further.
+/// Gives corrupted files to one reader, one after another. Each must be read, or refused with the reader's own exception, within time and
+/// memory. Files with a new outcome are corrupted further.
 /// </summary>
 /// <remarks>The same reader, seed and number of inputs give the same files.</remarks>
 public sealed class Fuzzer
@@ -52,8 +52,8 @@ public sealed class Fuzzer
     public int Outcomes => _outcomes.Count;
 
     /// <summary>
-    /// The file that is being read, if it has been since this was asked before and this process has worked longer than so on it; null otherwise. Asked
-    /// again and again from one other thread. Time that other programs take does not count.
+    /// The file that is being read, if it has been since this was asked before and this process has worked longer than so on it; null
+    /// otherwise. Asked again and again from one other thread. Time that other programs take does not count.
     /// </summary>
     /// <param name="seconds">The longest time of the processor.</param>
     /// <returns>A finding.</returns>
@@ -62,7 +62,9 @@ public sealed class Fuzzer
         long since = Interlocked.Read(ref _since);
         TimeSpan now = Environment.CpuUsage.TotalTime;
         if (since != _watched) (_watched, _watchedFrom) = (since, now);
-        return since != 0 && (now - _watchedFrom).TotalSeconds > seconds ? new Finding(Name, $"takes longer than {seconds} s", _current) : null;
+        return since != 0 && (now - _watchedFrom).TotalSeconds > seconds
+            ? new Finding(Name, $"takes longer than {seconds} s", _current)
+            : null;
     }
 
     /// <summary>Reads the valid files, which must all be accepted.</summary>
@@ -76,7 +78,7 @@ public sealed class Fuzzer
         }
     }
 
-    /// <summary>Reads a number of spoiled files.</summary>
+    /// <summary>Reads a number of corrupted files.</summary>
     /// <param name="inputs">How many.</param>
     /// <returns>What went wrong, as it is found.</returns>
     public IEnumerable<Finding> Run(long inputs)
@@ -85,7 +87,7 @@ public sealed class Fuzzer
         {
             // One half comes from valid files, the other from what was found on the way.
             byte[] from = _random.Next(2) == 0 ? _reader.Seeds[_random.Next(_reader.Seeds.Count)] : _seeds[_random.Next(_seeds.Count)];
-            byte[] file = _mutator.Spoil(from, _seeds[_random.Next(_seeds.Count)]);
+            byte[] file = _mutator.Corrupt(from, _seeds[_random.Next(_seeds.Count)]);
             int known = _outcomes.Count;
             string? problem = Try(file, out bool accepted);
             if (accepted) Read++;
@@ -124,14 +126,16 @@ public sealed class Fuzzer
         }
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Interlocked.Exchange(ref _since, 0);
-        if (problem is null && allocated > _reader.Factor * file.Length + Reader.Constant) problem = $"{allocated} bytes allocated for a file of {file.Length}; expected at most {_reader.Factor} times as many and {Reader.Constant}. {outcome}";
+        if (problem is null && allocated > _reader.Factor * file.Length + Reader.Constant)
+            problem = $"{allocated} bytes allocated for a file of {file.Length}; "
+                + $"expected at most {_reader.Factor} times as many and {Reader.Constant}. {outcome}";
         _outcomes.Add(Shape(outcome));
         return problem;
     }
 
     /// <summary>
-    /// What was said: its begin, without what comes from the file (between the first and the last quote, or the path at which a JSON text is wrong) and without
-    /// all but small letters, so that no number and no name makes it new.
+    /// The kind of an outcome: the start of its message. What comes from the file is left out: the text between the first and the last
+    /// quote, and the path of malformed JSON. Only small letters count, so that no number and no name makes an outcome new.
     /// </summary>
     private static string Shape(string outcome)
     {

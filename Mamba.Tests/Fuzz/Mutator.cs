@@ -13,22 +13,24 @@ internal sealed class Mutator(Random random, Format format)
 
     private static readonly long[] s_boundaries =
     [
-        0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 511, 512, 1023, 1024, 4095, 4096, 8191, 8192, 32767, 32768, 65534, 65535, 65536,
-        1 << 20, (1 << 24) - 1, 1 << 24, (1 << 26) + 1, int.MaxValue - 1L, int.MaxValue, 1L << 31, uint.MaxValue - 1L, uint.MaxValue, 1L << 32, 1L << 40, 1L << 61, long.MaxValue, long.MinValue, -1, -2, -8,
+        0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 511, 512, 1023, 1024, 4095, 4096, 8191,
+        8192, 32767, 32768, 65534, 65535, 65536,
+        1 << 20, (1 << 24) - 1, 1 << 24, (1 << 26) + 1, int.MaxValue - 1L, int.MaxValue, 1L << 31, uint.MaxValue - 1L, uint.MaxValue,
+        1L << 32, 1L << 40, 1L << 61, long.MaxValue, long.MinValue, -1, -2, -8,
     ];
 
-    /// <summary>A spoiled copy.</summary>
+    /// <summary>A corrupted copy.</summary>
     /// <param name="file">A file.</param>
     /// <param name="other">Another, parts of which may be put into the copy.</param>
-    public byte[] Spoil(byte[] file, byte[] other)
+    public byte[] Corrupt(byte[] file, byte[] other)
     {
         List<byte> bytes = [.. file];
         int changes = random.Next(2) == 0 ? 1 : 1 + random.Next(4);
         if (random.Next(16) == 0) changes += random.Next(32);
         for (int i = 0; i < changes; i++) Change(bytes, other);
         if (bytes.Count > LongestFile) bytes.RemoveRange(LongestFile, bytes.Count - LongestFile);
-        byte[] spoiled = [.. bytes];
-        return random.Next(2) == 0 ? spoiled : format.Repair(spoiled, random);
+        byte[] corrupted = [.. bytes];
+        return random.Next(2) == 0 ? corrupted : format.Repair(corrupted, random);
     }
 
     private void Change(List<byte> bytes, byte[] other)
@@ -66,9 +68,11 @@ internal sealed class Mutator(Random random, Format format)
         for (int i = 0; i < size; i++) bytes[at + (little ? i : size - 1 - i)] = number[i];
     }
 
-    private long Boundary(int length) => random.Next(5) == 0 ? length + random.Next(-20, 3) : s_boundaries[random.Next(s_boundaries.Length)];
+    private long Boundary(int length) =>
+        random.Next(5) == 0 ? length + random.Next(-20, 3) : s_boundaries[random.Next(s_boundaries.Length)];
 
-    private int Length(int most) => Math.Min(most, random.Next(3) switch { 0 => 1, 1 => 1 + random.Next(8), _ => 1 + random.Next(Math.Max(1, most)) });
+    private int Length(int most) =>
+        Math.Min(most, random.Next(3) switch { 0 => 1, 1 => 1 + random.Next(8), _ => 1 + random.Next(Math.Max(1, most)) });
 
     private void Splice(List<byte> bytes, int at, byte[] other)
     {
@@ -112,6 +116,12 @@ internal sealed class Mutator(Random random, Format format)
         int end = begin;
         while (end < bytes.Count && bytes[end] is >= (byte)'0' and <= (byte)'9') end++;
         bytes.RemoveRange(begin, end - begin);
-        bytes.InsertRange(begin, Encoding.ASCII.GetBytes(random.Next(8) switch { 0 => "1e9", 1 => "0.5", 2 => ulong.MaxValue.ToString(CultureInfo.InvariantCulture), _ => Boundary(bytes.Count).ToString(CultureInfo.InvariantCulture) }));
+        bytes.InsertRange(begin, Encoding.ASCII.GetBytes(random.Next(8) switch
+        {
+            0 => "1e9",
+            1 => "0.5",
+            2 => ulong.MaxValue.ToString(CultureInfo.InvariantCulture),
+            _ => Boundary(bytes.Count).ToString(CultureInfo.InvariantCulture),
+        }));
     }
 }

@@ -3,13 +3,19 @@ using System.Globalization;
 using Mamba.Fuzz;
 
 // Spoiled files for every reader: dotnet run --project Mamba.Tests/Fuzz -c Release -- --reader png --inputs 5000000 --seed 1 --threads 1
-Dictionary<string, string> options = new() { ["reader"] = "all", ["inputs"] = "100000", ["seconds"] = "", ["seed"] = "1", ["threads"] = "1", ["out"] = "fuzz-findings" };
+Dictionary<string, string> options = new()
+{
+    ["reader"] = "all", ["inputs"] = "100000", ["seconds"] = "", ["seed"] = "1", ["threads"] = "1", ["out"] = "fuzz-findings",
+};
 for (int i = 0; i < args.Length; i += 2)
 {
-    if (i + 1 < args.Length && args[i].StartsWith("--", StringComparison.Ordinal) && options.ContainsKey(args[i][2..])) options[args[i][2..]] = args[i + 1];
+    if (i + 1 < args.Length && args[i].StartsWith("--", StringComparison.Ordinal) && options.ContainsKey(args[i][2..]))
+        options[args[i][2..]] = args[i + 1];
     else
     {
-        Console.Error.WriteLine($"unknown option '{args[i]}', or one without a value; expected --reader {string.Join('|', Fuzzer.Readers)}|all, --inputs N, --seconds N (in place of it), --seed N, --threads N, --out DIR");
+        Console.Error.WriteLine($"unknown option '{args[i]}', or one without a value; "
+            + $"expected --reader {string.Join('|', Fuzzer.Readers)}|all, --inputs N, --seconds N (in place of it), "
+            + "--seed N, --threads N, --out DIR");
         return 2;
     }
 }
@@ -54,7 +60,8 @@ void Fuzz(string name)
         double elapsed = watch.Elapsed.TotalSeconds, rate = fuzzers.Sum(f => f.Inputs) / elapsed;
         double left = double.IsFinite(seconds) ? seconds - elapsed : (inputs - fuzzers.Sum(f => f.Inputs)) / rate;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{name}: {fuzzers.Sum(f => f.Inputs):N0} inputs, {rate:N0} a second, {fuzzers.Sum(f => f.Read):N0} read, {fuzzers.Max(f => f.Outcomes)} outcomes, {found.Count} findings, {Math.Max(0, left):N0} s left"));
+            $"{name}: {fuzzers.Sum(f => f.Inputs):N0} inputs, {rate:N0} a second, {fuzzers.Sum(f => f.Read):N0} read, "
+                + $"{fuzzers.Max(f => f.Outcomes)} outcomes, {found.Count} findings, {Math.Max(0, left):N0} s left"));
     }
 }
 

@@ -28,7 +28,8 @@ namespace Mamba.Fuzz;
 /// <param name="Read">Reads a file whole, checks what is promised of the result, and says in a few words what it found.</param>
 /// <param name="Expects">Whether an exception is the reader's own.</param>
 /// <param name="Factor">How many times the file's bytes it may allocate, beside <see cref="Constant"/>.</param>
-internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format Format, Func<byte[], string> Read, Func<Exception, bool> Expects, long Factor)
+internal sealed record Reader(
+    string Name, IReadOnlyList<byte[]> Seeds, Format Format, Func<byte[], string> Read, Func<Exception, bool> Expects, long Factor)
 {
     /// <summary>The bytes that any reader may allocate whatever the file's length: messages, stack traces, tables.</summary>
     public const long Constant = 1 << 20;
@@ -36,13 +37,25 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
     private static readonly string[] s_metadata = ["model", "config", "labels", "normalization", "data"];
 
     /// <summary>The names of all readers.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "metadata", "model", "golden"];
+    public static IReadOnlyList<string> Names { get; } =
+    [
+        "safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "metadata", "model", "golden",
+    ];
 
     /// <summary>The reader of this name.</summary>
     /// <exception cref="ArgumentException">There is none.</exception>
     public static Reader Find(string name) => name switch
     {
-        "safetensors" => Weights(name, new JsonFormat(prefixed: true) { Text = true, Words = Words("\"F16\"", "\"BF16\"", "\"F64\"", "\"__metadata__\":", "[", "]", "{", "}", ",", ":", "null", "-1", "\\ud800", "\"a\"", "\"\"") }, Safetensors()),
+        "safetensors" => Weights(
+            name,
+            new JsonFormat(prefixed: true)
+            {
+                Text = true,
+                Words = Words(
+                    "\"F16\"", "\"BF16\"", "\"F64\"", "\"__metadata__\":", "[", "]", "{", "}", ",", ":", "null", "-1", "\\ud800", "\"a\"",
+                    "\"\""),
+            },
+            Safetensors()),
         "torch" => Weights(name, new TorchFormat { Words = TorchWords() }, Torch()),
         "png" => Pictures(name, new PngFormat(), 10_000, Png()),
         "jpeg" => Pictures(name, new JpegFormat(), 5_000, Jpeg()),
@@ -52,10 +65,27 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         "cifar" => new(name, [new byte[3073], new byte[2 * 3073]], new Format(), ReadCifar, e => e is DatasetException, 4),
         "recipe" => Recipes(name),
         "metadata" => new(
-            name, [.. Models().Select(Metadata)], new JsonFormat(prefixed: false) { Text = true, Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "|", "32768", "1e39", "1e400", "vit", "\\ud800", "\"official\"") }, ReadMetadata, e => e is CheckpointException, 2000),
+            name, [.. Models().Select(Metadata)], new JsonFormat(prefixed: false)
+            {
+                Text = true,
+                Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "|", "32768", "1e39", "1e400", "vit", "\\ud800", "\"official\""),
+            }, ReadMetadata, e => e is CheckpointException, 2000),
         "golden" => new(
-            name, [.. Goldens()], new JsonFormat(prefixed: false) { Text = true, Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "1e400", "\"cases\":", "\"shape\":[", "\"samples\":[[", "\"alias_of\":\"", "\"mode\":\"train\"", "\\ud800") }, ReadGolden, e => e is CheckpointException, 300),
-        "model" => new(name, [.. Models()], new JsonFormat(prefixed: true) { Text = true, Words = Words("\\\"", "null", "[", "]", "{", "}", "32768", "1024", "1e39", "vit", "resnet20", "unet", "official") }, ReadModel, e => e is CheckpointException, 2000),
+            name, [.. Goldens()], new JsonFormat(prefixed: false)
+            {
+                Text = true,
+                Words = Words(
+                    "\"", "null", "[", "]", "{", "}", ",", ":", "1e400", "\"cases\":", "\"shape\":[", "\"samples\":[[", "\"alias_of\":\"",
+                    "\"mode\":\"train\"", "\\ud800"),
+            }, ReadGolden, e => e is CheckpointException, 300),
+        "model" => new(
+            name, [.. Models()],
+            new JsonFormat(prefixed: true)
+            {
+                Text = true,
+                Words = Words("\\\"", "null", "[", "]", "{", "}", "32768", "1024", "1e39", "vit", "resnet20", "unet", "official"),
+            },
+            ReadModel, e => e is CheckpointException, 2000),
         _ => throw new ArgumentException($"no reader '{name}'; expected {string.Join(", ", Names)}"),
     };
 
@@ -71,7 +101,9 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
                 float[] values = file.ReadFloats(tensor);
                 using CountingStream copy = new();
                 file.CopyTo(tensor, copy);
-                Check(values.Length == new Shape(file.Shape(tensor)).Count && copy.Length == file.ByteCount(tensor), "values differ from the shape");
+                Check(
+                    values.Length == new Shape(file.Shape(tensor)).Count && copy.Length == file.ByteCount(tensor),
+                    "values differ from the shape");
             }
         }
         catch (CheckpointException e)
@@ -81,10 +113,13 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         return $"{file.Form} {Math.Min(file.Names.Count, 4)} tensors {Math.Min(file.Metadata.Count, 4)} entries";
     }, e => e is CheckpointException, 300);
 
-    private static Reader Pictures(string name, Format format, long factor, IEnumerable<byte[]> seeds) => new(name, [.. seeds], format, bytes =>
+    private static Reader Pictures(string name, Format format, long factor, IEnumerable<byte[]> seeds) =>
+        new(name, [.. seeds], format, bytes =>
     {
         Image image = ImageFile.Decode("file", bytes);
-        Check(image.Pixels.Length == (long)image.Width * image.Height * image.Channels && (long)image.Width * image.Height <= Image.MaxPixels, "pixels differ from the size");
+        Check(
+            image.Pixels.Length == (long)image.Width * image.Height * image.Channels && (long)image.Width * image.Height <= Image.MaxPixels,
+            "pixels differ from the size");
         return $"{image.Channels} channels";
     }, e => e is ImageException, factor);
 
@@ -95,9 +130,15 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
 
     private static IEnumerable<byte[]> Safetensors()
     {
-        yield return Prefixed("""{"__metadata__":{"format":"pt","k":"v"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"I16","shape":[],"data_offsets":[24,26]}}""", 26);
-        yield return Prefixed("""{"x.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[4,12]},"x.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"e":{"dtype":"U8","shape":[0,7],"data_offsets":[0,0]}}  """, 12);
-        yield return Prefixed("""{"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"u":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}""", 11);
+        yield return Prefixed(
+            """{"__metadata__":{"format":"pt","k":"v"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"""
+            + """ "b":{"dtype":"I16","shape":[],"data_offsets":[24,26]}}""", 26);
+        yield return Prefixed(
+            """{"x.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[4,12]},"""
+            + """ "x.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"""
+            + """ "e":{"dtype":"U8","shape":[0,7],"data_offsets":[0,0]}}  """, 12);
+        yield return Prefixed(
+            """{"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"u":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}""", 11);
         yield return Prefixed("{}", 0);
     }
 
@@ -110,14 +151,18 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
     private static IEnumerable<byte[]> Torch()
     {
         string tensors = CheckpointsBytes.Pairs(
-            CheckpointsBytes.OrderedDictionary, ("w", CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [3, 2], [1, 3])), ("v", CheckpointsBytes.Tensor("HalfStorage", "1", 2, 1, [], [])));
-        string whole = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("epoch", "K\u0001"), ("lr", "G?\u00f0\0\0\0\0\0\0"), ("state_dict", tensors));
+            CheckpointsBytes.OrderedDictionary, ("w", CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [3, 2], [1, 3])),
+            ("v", CheckpointsBytes.Tensor("HalfStorage", "1", 2, 1, [], [])));
+        string whole = CheckpointsBytes.Pairs(
+            CheckpointsBytes.Dictionary, ("epoch", "K\u0001"), ("lr", "G?\u00f0\0\0\0\0\0\0"), ("state_dict", tensors));
         yield return CheckpointsBytes.Zip(whole, ("0", new byte[24]), ("1", new byte[4]));
         yield return CheckpointsBytes.Stream(whole, ("0", 6, new byte[24]), ("1", 2, new byte[4]));
-        string one = CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary, ("a", CheckpointsBytes.Tensor("LongStorage", "0", 1, 0, [1], [1])));
+        string one = CheckpointsBytes.Pairs(
+            CheckpointsBytes.Dictionary, ("a", CheckpointsBytes.Tensor("LongStorage", "0", 1, 0, [1], [1])));
         yield return CheckpointsBytes.Zip(one, ("0", new byte[8]));
         yield return CheckpointsBytes.Stream(one, ("0", 1, new byte[8]));
-        string python2 = "ccollections\nOrderedDict\n(](](" + CheckpointsBytes.Text("w") + CheckpointsBytes.Tensor("ByteStorage", "0", 4, 0, [4], [1]) + "eetR";
+        string python2 = "ccollections\nOrderedDict\n(](](" + CheckpointsBytes.Text("w") + CheckpointsBytes.Tensor(
+            "ByteStorage", "0", 4, 0, [4], [1]) + "eetR";
         yield return CheckpointsBytes.Zip(python2, ("0", new byte[4]));
         yield return CheckpointsBytes.Zip(CheckpointsBytes.Pairs(CheckpointsBytes.Dictionary,
             ("rows", NumpyArray("f4", "\u0089", new string('x', 24))), ("columns", NumpyArray("i4", "\u0088", new string('x', 24))),
@@ -161,29 +206,39 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
     [
         .. new[]
         {
-            "N", "\u0088", "\u0089", "K\u0001", "]", "}", ")", "(", "t", "a", "e", "s", "u", "0", "q\0", "q\u0001", "h\0", "h\u0001", "\u0094", "R", "b", "Q", "\u0085", "\u0086", "\u0087", ".", "\u0093",
-            "ccollections\nOrderedDict\n", "ctorch._utils\n_rebuild_tensor_v2\n", "ctorch\nFloatStorage\n", "c_codecs\nencode\n", "cbuiltins\nset\n", "cbuiltins\nbytes\n", "ctorch._utils\n_rebuild_parameter\n",
-            "ctorch._utils\n_rebuild_tensor_v3\n", "ctorch.storage\nUntypedStorage\n", "ctorch\nfloat8_e4m3fn\n", "ctorch\nSize\n", "ctorch\ndevice\n",
+            "N", "\u0088", "\u0089", "K\u0001", "]", "}", ")", "(", "t", "a", "e", "s", "u", "0", "q\0", "q\u0001", "h\0", "h\u0001",
+            "\u0094", "R", "b", "Q", "\u0085", "\u0086", "\u0087", ".", "\u0093",
+            "ccollections\nOrderedDict\n", "ctorch._utils\n_rebuild_tensor_v2\n", "ctorch\nFloatStorage\n", "c_codecs\nencode\n",
+            "cbuiltins\nset\n", "cbuiltins\nbytes\n", "ctorch._utils\n_rebuild_parameter\n",
+            "ctorch._utils\n_rebuild_tensor_v3\n", "ctorch.storage\nUntypedStorage\n", "ctorch\nfloat8_e4m3fn\n", "ctorch\nSize\n",
+            "ctorch\ndevice\n",
             "cnumpy\ndtype\n", "cnumpy\nndarray\n", "cnumpy.core.multiarray\nscalar\n", "cnumpy.core.multiarray\n_reconstruct\n",
-            "cnumpy._core.numeric\n_frombuffer\n", "ccollections\ndefaultdict\n", "ccollections\nCounter\n", "cargparse\nNamespace\n", "ccopyreg\n_reconstructor\n",
+            "cnumpy._core.numeric\n_frombuffer\n", "ccollections\ndefaultdict\n", "ccollections\nCounter\n", "cargparse\nNamespace\n",
+                "ccopyreg\n_reconstructor\n",
             CheckpointsBytes.Text("storage"), CheckpointsBytes.Text("state_dict"), CheckpointsBytes.Text("latin1"), CheckpointsBytes.Integer(0), CheckpointsBytes.Integer(long.MaxValue), CheckpointsBytes.Tuple(1, 2),
             "ctorch._tensor\n_rebuild_from_type_v2\n",
-            CheckpointsBytes.Text("f4"), CheckpointsBytes.Text("u8"), CheckpointsBytes.Text("param_groups"), CheckpointsBytes.Text("model"), "C\u0004xxxx",
+            CheckpointsBytes.Text("f4"), CheckpointsBytes.Text("u8"), CheckpointsBytes.Text("param_groups"),
+                CheckpointsBytes.Text("model"), "C\u0004xxxx",
             CheckpointsBytes.PersistentId("FloatStorage", "0", 6), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [2], [3]), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [1 << 20], [0]),
         }.Select(Encoding.Latin1.GetBytes), "PK\x03\x04"u8.ToArray(), "PK\x01\x02"u8.ToArray(), "PK\x05\x06"u8.ToArray(), "PK\x06\x06"u8.ToArray(), "PK\x06\x07"u8.ToArray(),
     ];
 
     private static IEnumerable<byte[]> Png()
     {
-        foreach ((int depth, int type, int samples) in new[] { (1, 0, 1), (2, 3, 1), (4, 0, 1), (8, 0, 1), (8, 2, 3), (8, 3, 1), (16, 0, 1), (8, 6, 4), (16, 4, 2) })
+        foreach ((int depth, int type, int samples) in new[]
+        {
+            (1, 0, 1), (2, 3, 1), (4, 0, 1), (8, 0, 1), (8, 2, 3), (8, 3, 1), (16, 0, 1), (8, 6, 4), (16, 4, 2),
+        })
             foreach (int interlaced in new[] { 0, 1 })
             {
-                // Filters of all kinds, stored as they are so that they can be spoiled.
+                // Filters of all kinds, stored without compression so that they can be corrupted.
                 byte[] rows = new byte[interlaced == 0 ? 5 * (1 + (7 * samples * depth + 7) / 8) : 400];
                 for (int i = 0; i < 5 && interlaced == 0; i++) rows[i * (rows.Length / 5)] = (byte)i;
                 byte[]? palette = type == 3 ? [.. Enumerable.Range(0, 12).Select(v => (byte)(20 * v))] : null;
                 if (type == 3 && depth == 2) Array.Clear(rows);
-                yield return Tests.Support.Pictures.Png(7, 5, depth, type, interlaced, rows, palette, interlaced == 0 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
+                yield return Tests.Support.Pictures.Png(
+                    7, 5, depth, type, interlaced, rows, palette,
+                    interlaced == 0 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
             }
     }
 
@@ -196,31 +251,38 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
 
     private static IEnumerable<byte[]> Tiff()
     {
-        Image grey = Tests.Support.Pictures.Smooth(9, 7, 1), colour = Tests.Support.Pictures.Smooth(9, 7, 3);
-        yield return Tests.Support.Pictures.PaddedTiff(colour, 3);
-        yield return Tests.Support.Pictures.PaddedTiff(grey, 7);
+        Image gray = Tests.Support.Pictures.Smooth(9, 7, 1), color = Tests.Support.Pictures.Smooth(9, 7, 3);
+        yield return Tests.Support.Pictures.PaddedTiff(color, 3);
+        yield return Tests.Support.Pictures.PaddedTiff(gray, 7);
         foreach (Compression compression in new[] { Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.ADOBE_DEFLATE })
         {
-            yield return Tests.Support.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => colour.Pixels[(27 * y)..(27 * y + 27)]);
+            yield return Tests.Support.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => color.Pixels[(27 * y)..(27 * y + 27)]);
             yield return Tests.Support.Pictures.Tiff(9, 7, 1, 1, Photometric.MINISWHITE, compression, y => [(byte)(0x35 << (y % 3)), 0x80]);
         }
-        yield return Tests.Support.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y => [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
-        foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(colour, tiled);
+        yield return Tests.Support.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y =>
+            [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
+        foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(color, tiled);
     }
 
     private static IEnumerable<byte[]> Bmp()
     {
         foreach (int bits in new[] { 1, 4, 8, 24, 32 })
-            yield return Tests.Support.Pictures.Bmp(7, 5, bits, bits == 8, bits > 8 ? [] : [.. Enumerable.Range(0, 4 << bits).Select(i => (byte)i)], (y, stride) => [.. Enumerable.Range(0, stride).Select(i => (byte)(i * y))]);
+            yield return Tests.Support.Pictures.Bmp(
+                7, 5, bits, bits == 8, bits > 8 ? [] : [.. Enumerable.Range(0, 4 << bits).Select(i => (byte)i)],
+                (y, stride) => [.. Enumerable.Range(0, stride).Select(i => (byte)(i * y))]);
     }
 
     private static byte[] Idx(byte dimensions, params int[] sizes) =>
-        [0, 0, 8, dimensions, .. sizes.SelectMany(size => BitConverter.GetBytes(size).Reverse()), .. new byte[sizes.Aggregate(1, (product, size) => product * size)]];
+        [
+            0, 0, 8, dimensions, .. sizes.SelectMany(size => BitConverter.GetBytes(size).Reverse()),
+            .. new byte[sizes.Aggregate(1, (product, size) => product * size)],
+        ];
 
     private static string ReadIdx(byte[] bytes)
     {
         int dimensions = bytes.Length > 3 && bytes[3] == 1 ? 1 : 3;
-        (ReadOnlyMemory<byte> values, int[] sizes) = Mnist.ReadIdx("file", new MemoryStream(bytes, writable: false), 0x800u + (uint)dimensions, dimensions);
+        (ReadOnlyMemory<byte> values, int[] sizes) = Mnist.ReadIdx(
+            "file", new MemoryStream(bytes, writable: false), 0x800u + (uint)dimensions, dimensions);
         Check(values.Length == sizes.Aggregate(1L, (product, size) => product * size), "values differ from the sizes");
         return $"{dimensions} dimensions";
     }
@@ -239,9 +301,13 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         System.CommandLine.ParseResult typed = train.Parse([]);
         return new Reader(name,
         [
-            .. Recipe.Names.Select(recipe => Encoding.UTF8.GetBytes($$"""{"note":"of {{recipe}}","model":"{{recipe}}","epochs":3,"lr":1e-4,"optimizer":"adam","size":"64x64","init":null}""")),
+            .. Recipe.Names.Select(recipe => Encoding.UTF8.GetBytes(
+                $$"""{"note":"of {{recipe}}","model":"{{recipe}}","epochs":3,"lr":1e-4,"""
+                + """ "optimizer":"adam","size":"64x64","init":null}""")),
             """{"augment":"","seed":18446744073709551615,"data":"@file","mixup":0.5,"out":"--help","label-smoothing":0}"""u8.ToArray(),
-        ], new JsonFormat(prefixed: false) { Text = true, Words = Words("@file", "--help", "--", "-", "=", "\"\"", "\\ud800", "null", "true", "[", "{", "}", "\\u0000", "\"batch\":", "\"depth\":", "\"schedule\":\"step\",") }, bytes =>
+        ], new JsonFormat(prefixed: false) { Text = true, Words = Words(
+            "@file", "--help", "--", "-", "=", "\"\"", "\\ud800", "null", "true", "[", "{", "}", "\\u0000", "\"batch\":", "\"depth\":",
+            "\"schedule\":\"step\",") }, bytes =>
         {
             System.CommandLine.ParseResult all = Recipe.Apply("file", bytes, typed, silent);
             return $"{all.CommandResult.Children.Count()} options";
@@ -256,8 +322,14 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
             foreach (ModelEntry entry in new[] { "vim", "resnet20", "unet" }.Select(Registry.Find))
             {
                 bool tokens = entry.Config.ImageSize is not null;
-                ModelConfig small = entry.Config with { InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2, Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null };
-                ModelInfo info = new(entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 8, 8));
+                ModelConfig small = entry.Config with
+                {
+                    InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2,
+                    Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null,
+                };
+                ModelInfo info = new(
+                    entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1),
+                    new RunData(SplitProtocol.Image, 0, null, 8, 8));
                 ModelFile.Save(path, entry.Create(small), info);
                 yield return File.ReadAllBytes(path);
             }
@@ -275,7 +347,9 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         return "model";
     }
 
-    /// <summary>The texts that describe a model, apart from its weights: they are read without a model being made, and so at speed.</summary>
+    /// <summary>
+    /// The texts that describe a model, apart from its weights: they are read without a model being made, and so at speed.
+    /// </summary>
     private static byte[] Metadata(byte[] file)
     {
         using WeightFile weights = WeightFile.Read("file", new MemoryStream(file, writable: false));
@@ -286,19 +360,31 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
     {
         string[] texts = Encoding.UTF8.GetString(bytes).Split('|');
         ModelInfo info = ModelFile.Describe("file", s_metadata.Zip(texts).ToDictionary(entry => entry.First, entry => entry.Second));
-        Check(info.Labels.Count == info.Config.Classes && info.Normalization.Fits(info.Config.InputChannels) && info.Data is { Height: >= 1 and <= RunData.MaxSide, Width: >= 1 and <= RunData.MaxSide }, "a description that contradicts itself");
+        Check(
+            info.Labels.Count == info.Config.Classes && info.Normalization.Fits(info.Config.InputChannels)
+                && info.Data is { Height: >= 1 and <= RunData.MaxSide, Width: >= 1 and <= RunData.MaxSide },
+            "a description that contradicts itself");
         return $"{info.Config.ImageSize is null} {info.Config.Patch is null} {info.Config.Width is null} {info.Config.Depth is null}";
     }
 
     private static IEnumerable<byte[]> Goldens()
     {
         const string Digest = """{"shape":[1,1,4],"mean":0.5,"l2":2.0,"samples":[[0,0.25],[3,-1e-3]]}""";
-        const string Head = """{"model":"unet","config":{"classes":1},"parameters":12,"tensors":[{"name":"a.weight","shape":[3,4],"low":-0.5,"high":0.5,"kind":"parameter"},{"name":"b.weight","shape":[3,4],"alias_of":"a.weight"}],"cases":[""";
-        const string Evaluate = """{"mode":"eval","input":{"name":"input.0","shape":[1,3,4,4],"low":0.0,"high":1.0},"output":""" + Digest + ""","tolerance":{"output":0.0001}}""";
-        const string Train = """{"mode":"train","input":{"name":"input.t","shape":[2,3,4,4],"low":0,"high":1},"output":""" + Digest + ""","cotangent":{"name":"c","shape":[1,1,4],"low":-1,"high":1},"loss":1e-3,"input_grad":"""
-            + Digest + ""","grads":{"a.weight":""" + Digest + ""","x":null},"buffers_after":{"m":""" + Digest + """},"tolerance":{"output":1e-4,"grads":0.01,"input_grad":1e-3,"buffers":1e-4}}""";
-        const string Optimize = """{"mode":"optimize","input":{"name":"input.o","shape":[2,3,4,4],"low":0,"high":1},"target":{"name":"t","shape":[2,1,4,4],"low":0,"high":1,"then":"ge 0.75"},"loss":"dice","optimizer":{"name":"adam","lr":3e-4,"betas":[0.9,0.999],"eps":1e-08,"weight_decay":0.0},"losses":[0.64,0.61],"tolerance":{"losses":0.0015}}""";
-        foreach (string cases in new[] { "", Evaluate, Evaluate + "," + Evaluate, Train, Optimize }) yield return Encoding.UTF8.GetBytes(Head + cases + "]}");
+        const string Head = """{"model":"unet","config":{"classes":1},"parameters":12,"tensors":["""
+            + """{"name":"a.weight","shape":[3,4],"low":-0.5,"high":0.5,"kind":"parameter"},"""
+            + """{"name":"b.weight","shape":[3,4],"alias_of":"a.weight"}],"cases":[""";
+        const string Evaluate = """{"mode":"eval","input":{"name":"input.0","shape":[1,3,4,4],"low":0.0,"high":1.0},"output":"""
+            + Digest + ""","tolerance":{"output":0.0001}}""";
+        const string Train = """{"mode":"train","input":{"name":"input.t","shape":[2,3,4,4],"low":0,"high":1},"output":"""
+            + Digest + ""","cotangent":{"name":"c","shape":[1,1,4],"low":-1,"high":1},"loss":1e-3,"input_grad":"""
+            + Digest + ""","grads":{"a.weight":""" + Digest + ""","x":null},"buffers_after":{"m":""" + Digest
+            + """},"tolerance":{"output":1e-4,"grads":0.01,"input_grad":1e-3,"buffers":1e-4}}""";
+        const string Optimize = """{"mode":"optimize","input":{"name":"input.o","shape":[2,3,4,4],"low":0,"high":1},"""
+            + """ "target":{"name":"t","shape":[2,1,4,4],"low":0,"high":1,"then":"ge 0.75"},"loss":"dice","""
+            + """ "optimizer":{"name":"adam","lr":3e-4,"betas":[0.9,0.999],"eps":1e-08,"weight_decay":0.0},"""
+            + """ "losses":[0.64,0.61],"tolerance":{"losses":0.0015}}""";
+        foreach (string cases in new[] { "", Evaluate, Evaluate + "," + Evaluate, Train, Optimize })
+            yield return Encoding.UTF8.GetBytes(Head + cases + "]}");
     }
 
     private static string ReadGolden(byte[] bytes)
@@ -306,12 +392,19 @@ internal sealed record Reader(string Name, IReadOnlyList<byte[]> Seeds, Format F
         ModelGoldenFile file = ModelGoldenFile.Read("file", bytes);
         foreach (ModelGoldenCase golden in file.Cases)
         {
-            IEnumerable<Digest?> digests = [golden.Output, golden.InputGradient, .. golden.Buffers.Select(b => b.Digest), .. golden.Gradients.Select(g => g.Digest)];
-            Check(digests.All(digest => digest is null || digest.Samples.All(sample => sample.Index >= 0 && sample.Index < digest.Shape.Count)), "a sample outside of its tensor");
+            IEnumerable<Digest?> digests =
+            [
+                golden.Output, golden.InputGradient, .. golden.Buffers.Select(b => b.Digest), .. golden.Gradients.Select(g => g.Digest),
+            ];
+            Check(
+                digests.All(digest =>
+                    digest is null || digest.Samples.All(sample => sample.Index >= 0 && sample.Index < digest.Shape.Count)),
+                "a sample outside of its tensor");
             FilledTensor?[] made = [golden.Input, golden.Cotangent, golden.Training?.Target];
             Check(made.All(tensor => tensor is null || tensor.Shape.Count <= ModelGoldenFile.MaxInput), "a tensor above its limit");
         }
-        return $"{Math.Min(file.Tensors.Count, 4)} tensors {string.Join(' ', file.Cases.Select(golden => golden.Mode is "eval" or "train" or "optimize" ? golden.Mode : "other").Distinct())}";
+        IEnumerable<string> modes = file.Cases.Select(g => g.Mode is "eval" or "train" or "optimize" ? g.Mode : "other").Distinct();
+        return $"{Math.Min(file.Tensors.Count, 4)} tensors {string.Join(' ', modes)}";
     }
 
     /// <summary>Counts what is written to it.</summary>

@@ -18,29 +18,35 @@ public sealed class KillException(string message) : Exception(message);
 /// <param name="InEpoch">Kills after which the newest checkpoint stood inside an epoch.</param>
 /// <param name="Further">Kills after which the newest checkpoint was another than before.</param>
 /// <param name="Moments">Different moments at which was killed.</param>
-public sealed record KillReport(int Kills, int Runs, int WhileWriting, int BeforeCheckpoint, int Verified, int InEpoch, int Further, int Moments)
+public sealed record KillReport(
+    int Kills, int Runs, int WhileWriting, int BeforeCheckpoint, int Verified, int InEpoch, int Further, int Moments)
 {
     /// <summary>The figures in words.</summary>
     /// <returns>A line.</returns>
     public override string ToString() =>
-        $"{Kills} kills over {Runs} runs, at {Moments} moments ({WhileWriting} while a file was written, {BeforeCheckpoint} before the first checkpoint, {Further} with a new checkpoint, {InEpoch} resumed inside an epoch); " +
-        $"{Verified} checkpoints verified, none unreadable; no epoch lost; every run ended with the weights and results of one never interrupted";
+        $"{Kills} kills over {Runs} runs, at {Moments} moments ({WhileWriting} while a file was written, " +
+        $"{BeforeCheckpoint} before the first checkpoint, {Further} with a new checkpoint, {InEpoch} resumed inside an epoch); " +
+        $"{Verified} checkpoints verified, none unreadable; no epoch lost; " +
+        "every run ended with the weights and results of one never interrupted";
 }
 
 /// <summary>
-/// Starts trainings of small models, kills them with SIGKILL at random moments, lets them go on, again and again, and holds what remains after each kill
-/// and at the end of each run against what is promised.
+/// Trains small models, kills the process with SIGKILL at random moments and resumes the run, again and again. After each kill and at the
+/// end of each run it verifies what is promised.
 /// </summary>
 /// <param name="folder">An empty folder for the runs.</param>
 /// <param name="seed">The seed of the moments.</param>
 /// <param name="log">Told of each run.</param>
 public sealed class KillHarness(string folder, ulong seed, Action<string> log)
 {
-    /// <summary>Between them: convolutions with running statistics, scans, attention; each optimizer; every part that has a state of its own.</summary>
+    /// <summary>
+    /// Between them: convolutions with running statistics, scans, attention; each optimizer; every part that has a state of its own.
+    /// </summary>
     private static readonly string[] s_trainings =
     [
         "--model ul-vm-unet --size 32 --limit 60 --epochs 15 --ema 0.9 --augment --clip-norm 1",
-        "--model vit --width 24 --depth 1 --size 16 --patch 8 --batch 8 --limit 300 --epochs 40 --optimizer adamw --schedule plateau --mixup 0.2 --ema 0.99",
+        "--model vit --width 24 --depth 1 --size 16 --patch 8 --batch 8 --limit 300 --epochs 40 " +
+            "--optimizer adamw --schedule plateau --mixup 0.2 --ema 0.99",
         "--model unet --width 4 --depth 2 --size 32 --batch 4 --limit 60 --epochs 40 --optimizer sgd --lr 0.01 --schedule step",
         "--model vim --width 16 --depth 2 --size 16 --patch 4 --batch 8 --limit 200 --epochs 30 --drop-path 0.2 --patience 25",
     ];
@@ -50,7 +56,8 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
 
     private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
     private readonly Dictionary<string, string> _expected = [];
-    private RandomStream _random = new(seed, "kills"); // a value that changes: readonly, it would be drawn from as a copy, the same number each time
+    // It changes as it is used: if it were readonly, each use would read a copy and get the same number.
+    private RandomStream _random = new(seed, "kills");
     private readonly HashSet<double> _moments = [];
     private KillReport _report = new(0, 0, 0, 0, 0, 0, 0, 0);
 
@@ -79,7 +86,9 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
                 }
                 (int Epoch, int Batch) newest = Inspect(killed, process.Lines, reached);
                 if (newest != reached) _report = _report with { Further = _report.Further + 1 };
-                else if (checkpointSeen) throw new KillException($"{killed}: a checkpoint was seen before the kill, and the newest one still stands at {newest}");
+                else if (checkpointSeen)
+                    throw new KillException(
+                        $"{killed}: a checkpoint was seen before the kill, and the newest one still stands at {newest}");
                 reached = newest;
             }
             string outcome = Outcome(killed);
@@ -92,11 +101,13 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     }
 
     /// <summary>
-    /// Sends a signal that asks to end, as Ctrl-C is one, to a training that is under way, lets the run go on, and holds the checkpoint, what was said and the
-    /// end of the run against what is promised.
+    /// Sends a signal that asks a training to end, such as Ctrl-C, and resumes the run. Verifies the checkpoint, the output and the end of
+    /// the run.
     /// </summary>
     /// <param name="signal">INT or TERM.</param>
-    /// <returns>False if nothing could be seen: whoever started this program has it ignore the signal, and a training started by it does so, too.</returns>
+    /// <returns>
+    /// False if nothing could be seen: this program was started with the signal ignored, and a training that it starts inherits that.
+    /// </returns>
     /// <exception cref="KillException">A promise was broken.</exception>
     public bool Interrupt(string signal)
     {
@@ -108,15 +119,25 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             if (process.Ignores(signal == "INT" ? 2 : 15)) return false;
             process.Signal(signal);
             string[] lines = process.Lines;
-            if (process.ExitCode != Interrupted) throw new KillException($"ended by SIG{signal} with exit code {process.ExitCode}, expected {Interrupted}: {string.Join(" | ", lines)}");
+            if (process.ExitCode != Interrupted)
+                throw new KillException(
+                    $"ended by SIG{signal} with exit code {process.ExitCode}, expected {Interrupted}: {string.Join(" | ", lines)}");
             (int Epoch, int Batch) newest = Inspect(run, lines, default);
             // One line, after those of the epochs, says where it stopped: the place of the checkpoint that it left.
-            string[] said = [.. lines.SkipWhile(l => !l.StartsWith("run folder", StringComparison.Ordinal)).Skip(1).Where(l => !l.StartsWith("epoch ", StringComparison.Ordinal))];
-            if (said is not [var line] || !line.StartsWith($"stopped in epoch {newest.Epoch} after {2 * newest.Batch} images;", StringComparison.Ordinal) || !line.EndsWith($"continue with 'mamba train --resume {run}'", StringComparison.Ordinal))
+            string[] said =
+            [
+                .. lines.SkipWhile(l => !l.StartsWith("run folder", StringComparison.Ordinal))
+                    .Skip(1).Where(l => !l.StartsWith("epoch ", StringComparison.Ordinal)),
+            ];
+            if (
+                said is not [var line]
+                    || !line.StartsWith($"stopped in epoch {newest.Epoch} after {2 * newest.Batch} images;", StringComparison.Ordinal)
+                    || !line.EndsWith($"continue with 'mamba train --resume {run}'", StringComparison.Ordinal))
                 throw new KillException($"ended by SIG{signal} at {newest}, it said: {string.Join(" | ", said)}");
         }
         using (TrainProcess rest = new(["--resume", run])) Finish(rest);
-        if (Outcome(run) is var outcome && outcome != expected) throw new KillException($"{run} ended with\n{outcome}\nand one never interrupted with\n{expected}");
+        if (Outcome(run) is var outcome && outcome != expected)
+            throw new KillException($"{run} ended with\n{outcome}\nand one never interrupted with\n{expected}");
         return true;
     }
 
@@ -131,8 +152,8 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     }
 
     /// <summary>
-    /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint: on a busy machine, too,
-    /// most kills then leave the run further on than they found it.
+    /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint.
+    /// So most kills leave a run further on than they found it, on a busy machine, too.
     /// </summary>
     private bool Kill(TrainProcess process, string run, out bool checkpointSeen)
     {
@@ -148,12 +169,17 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         return true;
     }
 
+    /// <summary>Whether a line of a run says that something is wrong.</summary>
+    private static bool IsComplaint(string line) =>
+        line.StartsWith("mamba:", StringComparison.Ordinal) || line.Contains("set aside", StringComparison.Ordinal);
+
     /// <summary>After a kill: every file that counts is whole, and no epoch that was reported is lost.</summary>
     private (int Epoch, int Batch) Inspect(string run, string[] lines, (int Epoch, int Batch) before)
     {
-        if (lines.FirstOrDefault(l => l.StartsWith("mamba:", StringComparison.Ordinal) || l.Contains("set aside", StringComparison.Ordinal)) is { } complaint) throw new KillException($"{run}: {complaint}");
+        if (lines.FirstOrDefault(IsComplaint) is { } complaint) throw new KillException($"{run}: {complaint}");
         string[] files = Directory.Exists(run) ? Directory.GetFiles(run, "*", SearchOption.AllDirectories) : [];
-        if (files.Any(path => path.EndsWith(".tmp", StringComparison.Ordinal))) _report = _report with { WhileWriting = _report.WhileWriting + 1 };
+        if (files.Any(path => path.EndsWith(".tmp", StringComparison.Ordinal)))
+            _report = _report with { WhileWriting = _report.WhileWriting + 1 };
         (int Epoch, int Batch) newest = default;
         foreach (string path in files.Where(path => path.EndsWith(".safetensors", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
@@ -171,9 +197,11 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
                 throw new KillException($"after a kill: {e.Message}");
             }
         }
-        if (newest.CompareTo(before) < 0) throw new KillException($"{run}: the newest checkpoint stands at {newest}, after {before} before the kill");
+        if (newest.CompareTo(before) < 0)
+            throw new KillException($"{run}: the newest checkpoint stands at {newest}, after {before} before the kill");
         int reported = lines.Count(l => l.StartsWith("epoch ", StringComparison.Ordinal)) + (before.Epoch == 0 ? 0 : before.Epoch - 1);
-        if (newest.Epoch <= reported && reported > 0) throw new KillException($"{run}: the newest checkpoint stands at {newest}, and {reported} epochs were reported as done");
+        if (newest.Epoch <= reported && reported > 0)
+            throw new KillException($"{run}: the newest checkpoint stands at {newest}, and {reported} epochs were reported as done");
         _report = newest switch
         {
             (0, _) => _report with { BeforeCheckpoint = _report.BeforeCheckpoint + 1 },
@@ -183,20 +211,25 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
         return newest;
     }
 
-    private static string[] Checkpoints(string run) => Directory.Exists(Path.Combine(run, "checkpoints")) ? Directory.GetFiles(Path.Combine(run, "checkpoints"), "*.safetensors") : [];
+    private static string[] Checkpoints(string run) =>
+        Directory.Exists(Path.Combine(run, "checkpoints")) ? Directory.GetFiles(Path.Combine(run, "checkpoints"), "*.safetensors") : [];
 
     private static void Finish(TrainProcess process)
     {
         process.WaitForExit();
-        if (process.ExitCode != 0) throw new KillException($"training ended with exit code {process.ExitCode}: {string.Join(" | ", process.Lines)}");
+        if (process.ExitCode != 0)
+            throw new KillException($"training ended with exit code {process.ExitCode}: {string.Join(" | ", process.Lines)}");
     }
 
     /// <summary>All of a run that must be the same: hashes of the weights, and the results without their two columns of time.</summary>
     private static string Outcome(string run)
     {
-        if (Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories) is [var left, ..]) throw new KillException($"{left} was left behind");
-        IEnumerable<string> hashes = new[] { "last", "best" }.Select(name => $"{name} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(run, "weights", name + ".safetensors"))))}");
-        IEnumerable<string> results = File.ReadLines(Path.Combine(run, "results.csv")).Select(line => string.Join(',', line.Split(',')[..^2]));
+        if (Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories) is [var left, ..])
+            throw new KillException($"{left} was left behind");
+        IEnumerable<string> hashes = new[] { "last", "best" }.Select(name =>
+            $"{name} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(run, "weights", name + ".safetensors"))))}");
+        IEnumerable<string> results = File.ReadLines(Path.Combine(run, "results.csv"))
+            .Select(line => string.Join(',', line.Split(',')[..^2]));
         return string.Join('\n', hashes.Concat(results));
     }
 }

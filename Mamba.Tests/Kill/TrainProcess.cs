@@ -14,7 +14,8 @@ internal sealed class TrainProcess : IDisposable
     public TrainProcess(IEnumerable<string> arguments)
     {
         ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "mamba.dll"), "train" }.Concat(arguments)) start.ArgumentList.Add(argument);
+        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "mamba.dll"), "train" }.Concat(arguments))
+            start.ArgumentList.Add(argument);
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += Hear;
         _process.ErrorDataReceived += Hear;
@@ -60,21 +61,28 @@ internal sealed class TrainProcess : IDisposable
         return _process.ExitCode != 0;
     }
 
-    /// <summary>Whether the process ignores a signal because whoever started it does: a program in the background of a shell, or under nohup, ignores SIGINT.</summary>
+    /// <summary>
+    /// Whether the process ignores a signal because its parent does. A program in the background of a shell, or under nohup, ignores
+    /// SIGINT.
+    /// </summary>
     /// <param name="number">The signal's number.</param>
     public bool Ignores(int number)
     {
         const string Field = "SigIgn:";
         string status = $"/proc/{_process.Id}/status";
-        string? line = File.Exists(status) ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(Field, StringComparison.Ordinal)) : null;
-        return line is not null && (ulong.Parse(line[Field.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (number - 1) & 1) != 0;
+        string? line = File.Exists(status)
+            ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(Field, StringComparison.Ordinal))
+            : null;
+        return line is not null
+            && (ulong.Parse(line[Field.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (number - 1) & 1) != 0;
     }
 
     /// <summary>Sends a signal, as a terminal does for Ctrl-C, and waits for the end.</summary>
     /// <param name="signal">Its name: INT, TERM.</param>
     public void Signal(string signal)
     {
-        using (Process kill = Process.Start("/bin/kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)])) kill.WaitForExit();
+        using (Process kill = Process.Start("/bin/kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]))
+            kill.WaitForExit();
         _process.WaitForExit();
     }
 

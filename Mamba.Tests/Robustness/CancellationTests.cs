@@ -19,7 +19,9 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Robustness;
 
-/// <summary>Every call of the library that may take longer than a second can be stopped, at once, and leaves no file half written.</summary>
+/// <summary>
+/// Every call of the library that may take longer than a second can be stopped, at once, and leaves no file half written.
+/// </summary>
 [NonParallelizable] // memory that is rented is counted over all threads
 internal sealed class CancellationTests
 {
@@ -27,8 +29,10 @@ internal sealed class CancellationTests
 
     private static readonly Dictionary<string, Action<string, CancellationToken>> s_calls = new()
     {
-        ["Safetensors.Write"] = (f, stop) => Safetensors.Write(In(f, "new"), [("a", Tensor.Zeros(9))], new Dictionary<string, string>(), stop),
-        ["Safetensors.WriteSealed"] = (f, stop) => Safetensors.WriteSealed(In(f, "new"), [("a", Tensor.Zeros(9))], new Dictionary<string, string>(), stop),
+        ["Safetensors.Write"] = (f, stop) =>
+            Safetensors.Write(In(f, "new"), [("a", Tensor.Zeros(9))], new Dictionary<string, string>(), stop),
+        ["Safetensors.WriteSealed"] = (f, stop) =>
+            Safetensors.WriteSealed(In(f, "new"), [("a", Tensor.Zeros(9))], new Dictionary<string, string>(), stop),
         ["Safetensors.Write of a file"] = (f, stop) =>
         {
             using WeightFile source = WeightFile.Open(In(f, "unet"));
@@ -85,9 +89,12 @@ internal sealed class CancellationTests
         _folder = Directory.CreateTempSubdirectory("mamba-").FullName;
         foreach (string name in new[] { "unet", "vit" }) ModelFile.Save(In(_folder, name), Small(name), Info(name));
         Safetensors.WriteSealed(In(_folder, "sealed"), [("a", Tensor.Zeros(9))], new Dictionary<string, string>());
-        foreach (string folder in new[] { "pairs", "classes/a", "classes/b", "cifar", "mnist" }) Directory.CreateDirectory(In(_folder, folder));
-        foreach (string picture in new[] { "pairs/x", "pairs/x_mask", "classes/a/x", "classes/b/x" }) ImageFile.SavePng(In(_folder, picture + ".png"), Pictures.Smooth(32, 32, 1));
-        foreach (string name in new[] { "data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch" }) File.WriteAllBytes(In(_folder, "cifar", name + ".bin"), new byte[3073]);
+        foreach (string folder in new[] { "pairs", "classes/a", "classes/b", "cifar", "mnist" })
+            Directory.CreateDirectory(In(_folder, folder));
+        foreach (string picture in new[] { "pairs/x", "pairs/x_mask", "classes/a/x", "classes/b/x" })
+            ImageFile.SavePng(In(_folder, picture + ".png"), Pictures.Smooth(32, 32, 1));
+        foreach (string name in new[] { "data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch" })
+            File.WriteAllBytes(In(_folder, "cifar", name + ".bin"), new byte[3073]);
         foreach (string part in new[] { "train", "t10k" })
         {
             File.WriteAllBytes(In(_folder, "mnist", $"{part}-images-idx3-ubyte"), [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7]);
@@ -111,7 +118,12 @@ internal sealed class CancellationTests
     public void The_files_are_good_if_nobody_stops()
     {
         // Else a call could end for another reason than its token.
-        foreach (string call in new[] { "SafetensorsFile.OpenSealed", "ModelFile.Load", "Segmenter.Load", "Classifier.Load", "SegmentationFolder", "ClassFolder", "Cifar10", "Mnist", "BatchLoader.Epoch" })
+        string[] calls =
+        [
+            "SafetensorsFile.OpenSealed", "ModelFile.Load", "Segmenter.Load", "Classifier.Load", "SegmentationFolder", "ClassFolder",
+            "Cifar10", "Mnist", "BatchLoader.Epoch",
+        ];
+        foreach (string call in calls)
             Assert.That(() => s_calls[call](_folder, CancellationToken.None), Throws.Nothing, call);
     }
 
@@ -126,7 +138,9 @@ internal sealed class CancellationTests
         using CancellationTokenSource stop = new();
         using Tripwire stream = new(File.ReadAllBytes(source), at: 4 * Numbers, stop.Cancel);
         using WeightFile file = WeightFile.Read("large", stream);
-        Assert.That(() => Safetensors.Write(target, file, new Dictionary<string, string>(), stop.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(
+            () => Safetensors.Write(target, file, new Dictionary<string, string>(), stop.Token),
+            Throws.InstanceOf<OperationCanceledException>());
         Assert.That(stream.Position, Is.InRange(4 * Numbers, 8 * Numbers - 1), "it had begun, and did not go on to the end");
         Assert.That(Contents(), Is.EqualTo(before));
     }
@@ -154,7 +168,9 @@ internal sealed class CancellationTests
             stop.Cancel();
         }
 
-        Assert.That(() => Evaluator.Run(model, loader, Objective.Segmentation(LossKind.Dice), Progress, cancellation: stop.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(
+            () => Evaluator.Run(model, loader, Objective.Segmentation(LossKind.Dice), Progress, cancellation: stop.Token),
+            Throws.InstanceOf<OperationCanceledException>());
         Assert.That(seen, Is.EqualTo(new[] { 2 }));
         Assert.That(model.Parameters.IsFrozen, Is.False, "as it was before");
         Assert.That(loader.Epoch(0).Count(), Is.EqualTo(4), "the loader can be used again");
@@ -196,18 +212,22 @@ internal sealed class CancellationTests
 
     private static string In(params string[] parts) => Path.Combine(parts);
 
-    private Dictionary<string, byte[]> Contents() => Directory.GetFiles(_folder, "*", SearchOption.AllDirectories).ToDictionary(path => path, File.ReadAllBytes);
+    private Dictionary<string, byte[]> Contents() =>
+        Directory.GetFiles(_folder, "*", SearchOption.AllDirectories).ToDictionary(path => path, File.ReadAllBytes);
 
     private static SyntheticLesions Slices() => new(seed: 1, count: 8, 32, 32);
 
-    private static BatchLoader Loader(IImageData data) => new(data, [.. Enumerable.Range(0, data.Count)], new BatchOptions { BatchSize = 2, Height = 32, Width = 32 });
+    private static BatchLoader Loader(IImageData data) =>
+        new(data, [.. Enumerable.Range(0, data.Count)], new BatchOptions { BatchSize = 2, Height = 32, Width = 32 });
 
     private static ModelConfig Config(string name) => Registry.Find(name).Config with { Width = name == "vit" ? 24 : 4, Depth = 2 };
 
     private static VisionModel Small(string name) => Registry.Find(name).Create(Config(name));
 
     private static ModelInfo Info(string name) =>
-        new(name, Config(name), [.. Enumerable.Range(0, Config(name).Classes).Select(i => $"class {i}")], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32));
+        new(
+            name, Config(name), [.. Enumerable.Range(0, Config(name).Classes).Select(i => $"class {i}")], Normalization.None(3),
+            new RunData(SplitProtocol.Image, 0, null, 32, 32));
 
     /// <summary>A data set in which somebody asks to stop while one sample is read.</summary>
     private sealed class Watched(IImageData source, Action reached, int at) : IImageData

@@ -12,7 +12,9 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Robustness;
 
-/// <summary>Data sets, weights and recipes that are not as they should be, as a user meets them: one line that says what, or what was asked for.</summary>
+/// <summary>
+/// Malformed data sets, weights and recipes, as a user meets them: one line that says what is wrong, or the reaction that was asked for.
+/// </summary>
 [NonParallelizable]
 internal sealed class DataSetTests : CliTest
 {
@@ -35,7 +37,8 @@ internal sealed class DataSetTests : CliTest
         eval = Mamba("eval", "--weights", Best, "--data", In("data"), "--split", "all", "--json", "--on-bad-image", "skip");
         Assert.That(eval.Code, Is.Zero, eval.Error);
         using JsonDocument json = JsonDocument.Parse(eval.Out);
-        Assert.That((json.RootElement.GetProperty("images").GetInt32(), json.RootElement.GetProperty("skipped").GetInt32()), Is.EqualTo((28, 2)));
+        Assert.That(
+            (json.RootElement.GetProperty("images").GetInt32(), json.RootElement.GetProperty("skipped").GetInt32()), Is.EqualTo((28, 2)));
         Assert.That(eval.Error, Does.Contain("skipped 2 of 30 images"));
     }
 
@@ -68,7 +71,11 @@ internal sealed class DataSetTests : CliTest
             ImageFile.SavePng(Path.Combine(folder, $"{i}.png"), Pictures.Smooth(32, 32, 1));
         }
         Spoil("a/0.png");
-        string[] arguments = ["train", "--model", "resnet20", "--width", "4", "--depth", "3", "--data", In("data"), "--normalize", "half", "--augment", "none", "--epochs", "1", "--out", In("run")];
+        string[] arguments =
+        [
+            "train", "--model", "resnet20", "--width", "4", "--depth", "3", "--data", In("data"), "--normalize", "half", "--augment",
+            "none", "--epochs", "1", "--out", In("run"),
+        ];
         AssertRefused(Mamba(arguments), "0.png: PNG");
         Result skips = Mamba([.. arguments, "--on-bad-image", "skip"]);
         Assert.That(skips.Code, Is.Zero, skips.Error);
@@ -118,10 +125,13 @@ internal sealed class DataSetTests : CliTest
         (VisionModel model, ModelInfo info) = ModelFile.Load(Best);
         ModelFile.Save(In("other.safetensors"), model, info with { Model = "unet", Config = Registry.Find("unet").Config });
         AssertRefused(Mamba([.. eval, In("other.safetensors")]), "do not fit the model");
-        AssertRefused(Mamba("train", "--data", In("data"), "--init", In("plain.pth"), "--size", "32", "--out", In("again")), "no tensor fits the model");
+        AssertRefused(
+            Mamba("train", "--data", In("data"), "--init", In("plain.pth"), "--size", "32", "--out", In("again")),
+            "no tensor fits the model");
     }
 
-    [TestCase("unet", 1 << 15, 1 << 10), TestCase("vim", 1 << 15, 1 << 10), TestCase("vit", 1 << 15, 1), TestCase("resnet20", 1 << 15, 3), TestCase("segformer", 1 << 15, null), TestCase("umambabot", 1 << 15, null)]
+    [TestCase("unet", 1 << 15, 1 << 10), TestCase("vim", 1 << 15, 1 << 10), TestCase("vit", 1 << 15, 1), TestCase("resnet20", 1 << 15, 3)]
+    [TestCase("segformer", 1 << 15, null), TestCase("umambabot", 1 << 15, null)]
     public void A_small_file_makes_no_large_model(string name, int width, int? depth)
     {
         ModelEntry entry = Registry.Find(name);
@@ -132,8 +142,10 @@ internal sealed class DataSetTests : CliTest
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20));
     }
 
-    [TestCase("""{"data": "@secret"}""", "@secret: no such folder"), TestCase("""{"model": "--help"}""", "unknown model '--help'"), TestCase("""{"model": "\ud800"}""", "no recipe")]
-    [TestCase("""{"note": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]}""", "no recipe"), TestCase("""{"epochs": 1e99}""", "--epochs is '1e99'")]
+    [TestCase("""{"data": "@secret"}""", "@secret: no such folder"), TestCase("""{"model": "--help"}""", "unknown model '--help'")]
+    [TestCase("""{"model": "\ud800"}""", "no recipe")]
+    [TestCase("""{"note": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]}""", "no recipe")]
+    [TestCase("""{"epochs": 1e99}""", "--epochs is '1e99'")]
     public void A_hostile_recipe_is_refused(string json, string problem)
     {
         File.WriteAllText(In("secret"), "what stands in another file");
@@ -158,12 +170,13 @@ internal sealed class DataSetTests : CliTest
         ModelConfig config = name == "vit" ? entry.Config with { Width = 24, Depth = 1, Classes = data.Labels.Count } : entry.Config;
         VisionModel model = entry.Create(config);
         model.Parameters[weight].Span[3] = float.NaN;
-        ModelInfo info = new(name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32) { SyntheticImages = 20 });
-        ModelFile.Save(In("spoiled"), model, info);
+        ModelInfo info = new(
+            name, config, data.Labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32) { SyntheticImages = 20 });
+        ModelFile.Save(In("corrupted"), model, info);
         ImageFile.SavePng(In("picture.png"), Pictures.Smooth(32, 32, 3));
         foreach (string[] command in new string[][] { ["eval", "--data", "synthetic"], ["infer", In("picture.png"), "--out", In("masks")] })
         {
-            string[] arguments = [.. command, "--weights", In("spoiled")];
+            string[] arguments = [.. command, "--weights", In("corrupted")];
             Assert.That(Mamba(arguments).Code, Is.Zero, "nobody looks unless asked to");
             AssertRefused(Mamba([.. arguments, "--check-numerics"]), $"the result of {operation} with '{weight}' is NaN");
         }
@@ -174,8 +187,16 @@ internal sealed class DataSetTests : CliTest
         string path = Path.GetTempFileName();
         try
         {
-            ModelConfig small = entry.Config with { Width = entry.Name == "segformer" ? 32 : 8, Depth = config.Depth is null ? null : entry.Name == "resnet20" ? 3 : 1, Classes = 1 };
-            ModelFile.Save(path, entry.Create(small), new ModelInfo(entry.Name, config with { Classes = 1 }, ["a"], Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
+            ModelConfig small = entry.Config with
+            {
+                Width = entry.Name == "segformer" ? 32 : 8, Depth = config.Depth is null ? null : entry.Name == "resnet20" ? 3 : 1,
+                Classes = 1,
+            };
+            ModelFile.Save(
+                path, entry.Create(small),
+                new ModelInfo(
+                    entry.Name, config with { Classes = 1 }, ["a"], Normalization.None(3),
+                    new RunData(SplitProtocol.Image, 0, null, 32, 32)));
             using WeightFile file = WeightFile.Open(path);
             return new Dictionary<string, string>(file.Metadata);
         }
@@ -192,7 +213,8 @@ internal sealed class DataSetTests : CliTest
         Assert.That(result.Error, Does.StartWith("mamba: ").And.Contain(problem));
     }
 
-    private Result Train(params string[] more) => Mamba(["train", "--data", In("data"), "--size", "32", "--epochs", "1", "--out", In("run"), .. more]);
+    private Result Train(params string[] more) =>
+        Mamba(["train", "--data", In("data"), "--size", "32", "--epochs", "1", "--out", In("run"), .. more]);
 
     private void Write(int count)
     {

@@ -11,4 +11,6 @@ Console.WriteLine(problem ?? $"resident memory grew by less than {Soak.Growth >>
 return problem is null ? 0 : 1;
 
 int Number(string name, int otherwise) =>
-    Array.IndexOf(args, name) is >= 0 and var at && at + 1 < args.Length ? int.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
+    Array.IndexOf(args, name) is >= 0 and var at && at + 1 < args.Length
+        ? int.Parse(args[at + 1], CultureInfo.InvariantCulture)
+        : otherwise;

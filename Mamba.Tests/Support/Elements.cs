@@ -20,7 +20,8 @@ internal static class Elements
     public static int At(ReadOnlySpan<int> indices, int[] shape)
     {
         int element = 0;
-        for (int d = 0; d < shape.Length; d++) element = element * shape[d] + (shape[d] == 1 ? 0 : indices[indices.Length - shape.Length + d]);
+        for (int d = 0; d < shape.Length; d++)
+            element = element * shape[d] + (shape[d] == 1 ? 0 : indices[indices.Length - shape.Length + d]);
         return element;
     }
 
@@ -28,7 +29,11 @@ internal static class Elements
     public static int[] Broadcast(params int[][] shapes)
     {
         int rank = shapes.Max(s => s.Length);
-        return [.. Enumerable.Range(0, rank).Select(d => shapes.Select(s => d < rank - s.Length ? 1 : s[d - rank + s.Length]).Aggregate((a, b) => a == 1 ? b : a))];
+        return
+        [
+            .. Enumerable.Range(0, rank).Select(d =>
+                shapes.Select(s => d < rank - s.Length ? 1 : s[d - rank + s.Length]).Aggregate((a, b) => a == 1 ? b : a)),
+        ];
     }
 
     /// <summary>A function of arrays of some shapes, element by element under broadcasting.</summary>
@@ -45,7 +50,8 @@ internal static class Elements
     }
 
     /// <inheritdoc cref="Broadcast(double[][], Func{double[], double}, int[][])"/>
-    public static double[] Broadcast(double[][] x, Func<double, double, double> function, int[] a, int[] b) => Broadcast(x, v => function(v[0], v[1]), a, b);
+    public static double[] Broadcast(double[][] x, Func<double, double, double> function, int[] a, int[] b) =>
+        Broadcast(x, v => function(v[0], v[1]), a, b);
 
     /// <summary>What is left of an array, element by element of the result, when the given dimensions are reduced.</summary>
     public static double[] Reduce(double[] x, int[] shape, int[] axes, Func<double[], double> function)
@@ -60,6 +66,10 @@ internal static class Elements
     private static int[][] Sources(int[][] shapes)
     {
         int[] result = Broadcast(shapes);
-        return [.. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e)).Select(e => Array.ConvertAll(shapes, shape => At(Of(e, result), shape)))];
+        return
+        [
+            .. Enumerable.Range(0, result.Aggregate(1, (n, e) => n * e))
+                .Select(e => Array.ConvertAll(shapes, shape => At(Of(e, result), shape))),
+        ];
     }
 }

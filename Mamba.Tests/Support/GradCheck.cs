@@ -3,8 +3,8 @@ using Mamba.Core;
 namespace Mamba.Tests.Support;
 
 /// <summary>
-/// Holds an operator against a naive implementation in double precision: its result directly, its gradients against central differences of the
-/// naive one, whose own error (1e-9 or so) is far below float32's.
+/// Compares an operator with a naive implementation in double precision. Results are compared directly. Gradients are compared with central
+/// differences of the naive one, whose own error (1e-9 or so) is far below float32's.
 /// </summary>
 internal static class GradCheck
 {
@@ -17,7 +17,9 @@ internal static class GradCheck
     /// </summary>
     /// <param name="op">The operator.</param>
     /// <param name="naive">The same function of flat arrays, in double.</param>
-    /// <param name="inputs">Its inputs; of each the gradients of up to 32 elements are checked, spread evenly from the first to the last.</param>
+    /// <param name="inputs">
+    /// Its inputs; of each the gradients of up to 32 elements are checked, spread evenly from the first to the last.
+    /// </param>
     /// <param name="tolerance">Largest error allowed.</param>
     /// <param name="frozen">Indices of inputs without gradient (targets, running statistics).</param>
     public static void Check(
@@ -78,7 +80,9 @@ internal static class GradCheck
             if (!(error <= worst)) (worst, where) = (double.IsNaN(error) ? double.PositiveInfinity : error, i);
         }
         if (worst > tolerance * scale)
-            Assert.Fail($"{what}: element {where} is {actual[where]:R}, expected {expected[where]:R}; error {worst / scale:E2} of the largest magnitude, allowed {tolerance:E1}");
+            Assert.Fail(
+                $"{what}: element {where} is {actual[where]:R}, expected {expected[where]:R}; "
+                + $"error {worst / scale:E2} of the largest magnitude, allowed {tolerance:E1}");
     }
 
     private static double Dot(double[] a, float[] b)

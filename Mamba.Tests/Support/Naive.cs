@@ -1,6 +1,8 @@
 namespace Mamba.Tests.Support;
 
-/// <summary>The operators as their definitions read, in double precision: images (B, H, W, C), sequences (B, L, C), weights as in PyTorch.</summary>
+/// <summary>
+/// The operators as their definitions read, in double precision: images (B, H, W, C), sequences (B, L, C), weights as in PyTorch.
+/// </summary>
 internal static class Naive
 {
     /// <summary>y = x weight^T + bias: x (rows, inputs), weight (outputs, inputs).</summary>
@@ -26,13 +28,15 @@ internal static class Naive
             for (int i = 0; i < m; i++)
                 for (int j = 0; j < n; j++)
                     for (int l = 0; l < k; l++)
-                        c[(s * m + i) * n + j] += a[s * m * k + (transposeA ? l * m + i : i * k + l)] * b[s * k * n + (transposeB ? j * k + l : l * n + j)];
+                        c[(s * m + i) * n + j] += a[s * m * k + (transposeA ? l * m + i : i * k + l)]
+                            * b[s * k * n + (transposeB ? j * k + l : l * n + j)];
         return c;
     }
 
     /// <summary>The sizes of a two-dimensional convolution.</summary>
     public sealed record Convolution(
-        int Batch, int Height, int Width, int Inputs, int Outputs, int KernelHeight, int KernelWidth, int StrideY, int StrideX, int PaddingY, int PaddingX,
+        int Batch, int Height, int Width, int Inputs, int Outputs, int KernelHeight, int KernelWidth, int StrideY, int StrideX,
+        int PaddingY, int PaddingX,
         int DilationY, int DilationX, int Groups)
     {
         /// <summary>Padding at the bottom and to the right beyond that at the top and to the left.</summary>
@@ -52,7 +56,9 @@ internal static class Naive
         return y;
     }
 
-    /// <summary>The same convolution transposed: x (B, OutHeight, OutWidth, Outputs) to (B, Height, Width, Inputs), the bias by input channel.</summary>
+    /// <summary>
+    /// The same convolution transposed: x (B, OutHeight, OutWidth, Outputs) to (B, Height, Width, Inputs), the bias by input channel.
+    /// </summary>
     public static double[] ConvTranspose2d(double[] x, double[] weight, double[]? bias, Convolution s)
     {
         double[] y = new double[s.Batch * s.Height * s.Width * s.Inputs];
@@ -62,17 +68,22 @@ internal static class Naive
     }
 
     /// <summary>
-    /// (x - mean) / sqrt(variance + eps) weight + bias, where elements of the same statistic (a function of their index) share mean and variance,
-    /// and the last dimension is the channel.
+    /// (x - mean) / sqrt(variance + eps) weight + bias, where elements of the same statistic (a function of their index) share mean and
+    /// variance, and the last dimension is the channel.
     /// </summary>
-    public static double[] Normalize(double[] x, Func<int, int> statistic, double[]? weight, double[]? bias, int channels, double eps = 1e-5, bool center = true)
+    public static double[] Normalize(
+        double[] x, Func<int, int> statistic, double[]? weight, double[]? bias, int channels, double eps = 1e-5, bool center = true)
     {
         var groups = Enumerable.Range(0, x.Length).GroupBy(statistic).ToDictionary(g => g.Key, g =>
         {
             double mean = center ? g.Average(i => x[i]) : 0;
             return (Mean: mean, Rstd: 1 / Math.Sqrt(g.Average(i => (x[i] - mean) * (x[i] - mean)) + eps));
         });
-        return [.. x.Select((v, i) => (v - groups[statistic(i)].Mean) * groups[statistic(i)].Rstd * (weight?[i % channels] ?? 1) + (bias?[i % channels] ?? 0))];
+        return
+        [
+            .. x.Select((v, i) =>
+                (v - groups[statistic(i)].Mean) * groups[statistic(i)].Rstd * (weight?[i % channels] ?? 1) + (bias?[i % channels] ?? 0)),
+        ];
     }
 
     /// <summary>Softmax of rows.</summary>
@@ -109,7 +120,8 @@ internal static class Naive
                             scores[j] += q[((b * lq + i) * heads + h) * dh + d] * k[((b * lk + j) * heads + h) * dh + d] / Math.Sqrt(dh);
                     scores = Softmax(scores, lk);
                     for (int j = 0; j < lk; j++)
-                        for (int d = 0; d < dv; d++) y[((b * lq + i) * heads + h) * dv + d] += scores[j] * v[((b * lk + j) * heads + h) * dv + d];
+                        for (int d = 0; d < dv; d++)
+                            y[((b * lq + i) * heads + h) * dv + d] += scores[j] * v[((b * lk + j) * heads + h) * dv + d];
                 }
         return y;
     }

@@ -7,11 +7,12 @@ namespace Mamba.Tests.Support;
 internal static class OperatorCheck
 {
     /// <summary>
-    /// Holds an operator, at one vector width, against its naive version (<see cref="GradCheck"/>); then its results and gradients at four threads
-    /// against those at one, bit for bit, and the gradients of two uses against twice those of one.
+    /// Compares an operator, at one vector width, with its naive version (<see cref="GradCheck"/>). Then compares results and gradients at
+    /// four threads with those at one, bit for bit. Then compares the gradients of two uses with twice those of one.
     /// </summary>
     public static void Run(
-        VectorWidth width, Func<Tensor[], Tensor> op, Func<double[][], double[]> naive, Tensor[] inputs, double tolerance = 1e-5, params int[] frozen)
+        VectorWidth width, Func<Tensor[], Tensor> op, Func<double[][], double[]> naive, Tensor[] inputs, double tolerance =
+            1e-5, params int[] frozen)
     {
         using IDisposable _ = Isa.Use(width);
         GradCheck.Check(op, naive, inputs, tolerance, frozen);
@@ -19,7 +20,8 @@ internal static class OperatorCheck
         for (int i = 0; i < inputs.Length; i++) inputs[i].RequiresGrad = !frozen.Contains(i);
         float[][] alone = WithThreads(1), together = WithThreads(4);
         for (int i = 0; i < alone.Length; i++)
-            Assert.That(together[i].AsSpan().SequenceEqual(alone[i]), i == 0 ? "output at four threads" : $"gradient {i - 1} at four threads");
+            Assert.That(
+                together[i].AsSpan().SequenceEqual(alone[i]), i == 0 ? "output at four threads" : $"gradient {i - 1} at four threads");
 
         float[][] twice = Gradients(op, inputs, uses: 2);
         for (int i = 1; i < twice.Length; i++)
@@ -48,7 +50,10 @@ internal static class OperatorCheck
 
     /// <summary>Asserts that a call is refused by the operator of this name.</summary>
     public static void Refuses(string name, Func<Tensor> call) =>
-        Assert.That(call, Throws.TypeOf<ShapeException>().With.Property(nameof(ShapeException.Operator)).EqualTo(name).And.Message.StartsWith(name + ": "));
+        Assert.That(
+            call,
+            Throws.TypeOf<ShapeException>().With.Property(nameof(ShapeException.Operator))
+                .EqualTo(name).And.Message.StartsWith(name + ": "));
 
     /// <summary>The output and then the gradients of the inputs that require one.</summary>
     private static float[][] Gradients(Func<Tensor[], Tensor> op, Tensor[] inputs, int uses)

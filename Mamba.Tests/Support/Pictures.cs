@@ -26,12 +26,14 @@ internal static class Pictures
     public static Image Random(int width, int height, int channels) =>
         new(width, height, channels, Array.ConvertAll(Numbers.Uniform(width * height * channels, 7, 0f, 256f), v => (byte)v));
 
-    public static byte[] Png(int width, int height, int depth, int colourType, int interlace, byte[] rows, byte[]? palette = null, CompressionLevel level = CompressionLevel.Fastest)
+    public static byte[] Png(
+        int width, int height, int depth, int colorType, int interlace, byte[] rows, byte[]? palette = null,
+        CompressionLevel level = CompressionLevel.Fastest)
     {
         byte[] header = new byte[13];
         BinaryPrimitives.WriteInt32BigEndian(header, width);
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
-        (header[8], header[9], header[12]) = ((byte)depth, (byte)colourType, (byte)interlace);
+        (header[8], header[9], header[12]) = ((byte)depth, (byte)colorType, (byte)interlace);
         MemoryStream packed = new();
         using (ZLibStream zlib = new(packed, level, leaveOpen: true)) zlib.Write(rows);
         byte[] signature = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
@@ -74,7 +76,8 @@ internal static class Pictures
         (int Tag, int Type, int Count, int Value)[] entries =
         [
             (256, 4, 1, image.Width), (257, 4, 1, image.Height), (258, 3, image.Channels, image.Channels == 1 ? 8 : bits), (259, 3, 1, 1),
-            (262, 3, 1, image.Channels == 1 ? 1 : 2), (273, 4, strips, strips == 1 ? 8 : tables), (277, 3, 1, image.Channels), (278, 4, 1, rowsPerStrip),
+            (262, 3, 1, image.Channels == 1 ? 1 : 2), (273, 4, strips, strips == 1 ? 8 : tables), (277, 3, 1, image.Channels),
+            (278, 4, 1, rowsPerStrip),
             (279, 4, strips, strips == 1 ? stripBytes : tables + 4 * strips),
         ];
         writer.Write((short)entries.Length);
@@ -90,7 +93,8 @@ internal static class Pictures
     }
 
     /// <summary>A TIFF by LibTiff: any compression and depth; rows are given packed.</summary>
-    public static byte[] Tiff(int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row)
+    public static byte[] Tiff(
+        int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row)
     {
         MemoryStream file = new();
         using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
@@ -109,7 +113,9 @@ internal static class Pictures
         return file.ToArray();
     }
 
-    /// <summary>A colour TIFF by LibTiff as few write it: 16 bits, differences by LZW, the samples in planes; or tiles with a palette of four bits.</summary>
+    /// <summary>
+    /// A color TIFF by LibTiff in a rare form: 16 bits, differences by LZW, the samples in planes; or tiles with a palette of four bits.
+    /// </summary>
     public static byte[] SpecialTiff(Image image, bool tiled)
     {
         MemoryStream file = new();
@@ -129,7 +135,8 @@ internal static class Pictures
                 tiff.SetField(TiffTag.TILEWIDTH, 16);
                 tiff.SetField(TiffTag.TILELENGTH, 16);
                 for (int y = 0; y < image.Height; y += 16)
-                    for (int x = 0; x < image.Width; x += 16) tiff.WriteTile([.. Enumerable.Range(0, 128).Select(i => Nibbles(x + i % 8 * 2, y + i / 8))], x, y, 0, 0);
+                    for (int x = 0; x < image.Width; x += 16)
+                        tiff.WriteTile([.. Enumerable.Range(0, 128).Select(i => Nibbles(x + i % 8 * 2, y + i / 8))], x, y, 0, 0);
             }
             else
             {
@@ -137,7 +144,9 @@ internal static class Pictures
                 tiff.SetField(TiffTag.ROWSPERSTRIP, 5);
                 for (short c = 0; c < 3; c++)
                     for (int y = 0; y < image.Height; y++)
-                        tiff.WriteScanline([.. Enumerable.Range(0, image.Width).SelectMany(x => BitConverter.GetBytes((ushort)(257 * Sample(x, y, c))))], y, c);
+                        tiff.WriteScanline(
+                            [.. Enumerable.Range(0, image.Width).SelectMany(x => BitConverter.GetBytes((ushort)(257 * Sample(x, y, c))))],
+                            y, c);
             }
         }
         return file.ToArray();
@@ -151,10 +160,13 @@ internal static class Pictures
     public static byte[] Jpeg(Image ycc, int subsampling)
     {
         JpegEncoder encoder = new();
-        encoder.SetQuantizationTable(JpegStandardQuantizationTable.ScaleByQuality(JpegStandardQuantizationTable.GetLuminanceTable(JpegElementPrecision.Precision8Bit, 0), 95));
+        encoder.SetQuantizationTable(
+            JpegStandardQuantizationTable.ScaleByQuality(
+                JpegStandardQuantizationTable.GetLuminanceTable(JpegElementPrecision.Precision8Bit, 0), 95));
         encoder.SetHuffmanTable(true, 0, JpegStandardHuffmanEncodingTable.GetLuminanceDCTable());
         encoder.SetHuffmanTable(false, 0, JpegStandardHuffmanEncodingTable.GetLuminanceACTable());
-        for (byte c = 0; c < ycc.Channels; c++) encoder.AddComponent((byte)(c + 1), 0, 0, 0, (byte)(c == 0 ? subsampling : 1), (byte)(c == 0 ? subsampling : 1));
+        for (byte c = 0; c < ycc.Channels; c++)
+            encoder.AddComponent((byte)(c + 1), 0, 0, 0, (byte)(c == 0 ? subsampling : 1), (byte)(c == 0 ? subsampling : 1));
         encoder.SetInputReader(new Blocks(ycc));
         ArrayBufferWriter<byte> file = new();
         encoder.SetOutput(file);

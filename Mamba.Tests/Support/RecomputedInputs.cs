@@ -68,7 +68,8 @@ internal static class RecomputedInputs
     }
 
     /// <summary>
-    /// The field of a step's context, or of a value in it, that holds an address as a number; null if there is none. A ulong is a random key.
+    /// The field of a step's context, or of a value in it, that holds an address as a number; null if there is none. A ulong is a random
+    /// key.
     /// </summary>
     private static string? AddressIn(object? value)
     {

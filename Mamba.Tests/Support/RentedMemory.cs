@@ -6,7 +6,8 @@ namespace Mamba.Tests.Support;
 internal static class RentedMemory
 {
     /// <summary>
-    /// Floats now rented, once the collector has taken all that earlier tests forgot: it would otherwise do so, and count it no longer, while a test looks on.
+    /// Floats now rented, after the collector has taken what earlier tests forgot. Otherwise it would take that, and change the count,
+    /// during a test.
     /// </summary>
     public static long OfTheLiving()
     {

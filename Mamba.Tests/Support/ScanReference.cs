@@ -14,7 +14,9 @@ internal sealed record ScanReference(double[] Output, double[] Last, double[][] 
     /// <param name="softplus">Whether dt = softplus(delta + bias), or the sum.</param>
     public static ScanReference Of(float[][] x, float[] cotangent, int length, int channels, int states, bool softplus)
     {
-        (float[] u, float[] delta, float[] a, float[] b, float[] c, float[] skip, float[] z, float[] bias) = (x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]);
+        (
+            float[] u, float[] delta, float[] a, float[] b, float[] c, float[] skip, float[] z,
+            float[] bias) = (x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]);
         int perToken = channels * states;
         double[] y = new double[length * channels], h = new double[(length + 1) * perToken]; // h[t] stands before token t
         for (int i = 0; i < perToken; i++) h[i] = x[8][i];

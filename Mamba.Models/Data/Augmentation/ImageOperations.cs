@@ -6,7 +6,7 @@ namespace Mamba.Models.Data.Augmentation;
 internal static class ImageOperations
 {
     /// <summary>
-    /// Takes pixel (x, y) from (a x + b y + c, d x + e y + f), with pixel centres at halves; black outside. As in Pillow, coordinates are
+    /// Takes pixel (x, y) from (a x + b y + c, d x + e y + f), with pixel centers at halves; black outside. As in Pillow, coordinates are
     /// fixed-point numbers with 16 fractional bits, and a row adds up its steps.
     /// </summary>
     public static Image Affine(Image from, double a, double b, double c, double d, double e, double f)
@@ -33,7 +33,7 @@ internal static class ImageOperations
         static long Fixed(double value) => (long)Math.Floor(value * 65536 + 0.5);
     }
 
-    /// <summary>Rotates about the centre, counter-clockwise.</summary>
+    /// <summary>Rotates about the center, counter-clockwise.</summary>
     public static Image Rotate(Image image, double degrees)
     {
         (double sine, double cosine) = Math.SinCos(-degrees * (Math.PI / 180));
@@ -63,13 +63,13 @@ internal static class ImageOperations
         Span<byte> target = to.Pixels.AsSpan(0, pixels.Length);
         for (int i = 0; i + 2 < pixels.Length; i += 3)
         {
-            int grey = Luma(pixels[i], pixels[i + 1], pixels[i + 2]);
-            for (int c = 0; c < 3; c++) target[i + c] = Blend(grey, pixels[i + c], factor);
+            int gray = Luma(pixels[i], pixels[i + 1], pixels[i + 2]);
+            for (int c = 0; c < 3; c++) target[i + c] = Blend(gray, pixels[i + c], factor);
         }
         return to;
     }
 
-    /// <summary>Sharpens against a smoothed picture, whose 3 x 3 kernel weights the centre by five. The border is copied.</summary>
+    /// <summary>Sharpens against a smoothed picture, whose 3 x 3 kernel weights the center by five. The border is copied.</summary>
     public static Image Sharpness(Image image, float factor)
     {
         Image to = new(image.Width, image.Height, image.Channels, [.. image.Pixels]);

@@ -24,7 +24,7 @@ public enum RandAugmentOperation
     /// <summary>Away from black, by a factor of 1 + strength.</summary>
     Brightness,
 
-    /// <summary>Away from grey, by a factor of 1 + strength.</summary>
+    /// <summary>Away from gray, by a factor of 1 + strength.</summary>
     Color,
 
     /// <summary>Away from the mean brightness, by a factor of 1 + strength.</summary>

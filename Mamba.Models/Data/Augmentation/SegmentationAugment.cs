@@ -33,7 +33,7 @@ public sealed record SegmentationAugment : IAugmentation
         bool transpose = (turns & 1) != 0;
         bool mirror = (turns is 1 or 2) ^ (Flips && (bits & 4) != 0), upend = (turns is 2 or 3) ^ (Flips && (bits & 8) != 0);
         return new SegmentationSample(
-            Recolour(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
+            Recolor(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
     }
 
     /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>
@@ -55,7 +55,7 @@ public sealed record SegmentationAugment : IAugmentation
         return to;
     }
 
-    private static Image Recolour(Image from, double brightness, double contrast)
+    private static Image Recolor(Image from, double brightness, double contrast)
     {
         if (brightness == 1 && contrast == 1) return from;
         long sum = 0;

@@ -34,33 +34,33 @@ internal static class Bmp
         int entry = core ? 3 : 4;
         if (bits <= 8)
         {
-            int colours = core || Int32(file, 46) == 0 ? 1 << bits : Int32(file, 46);
-            if (colours < 0 || colours > 1 << bits || FileHeader + headerSize + colours * entry > dataOffset)
+            int colors = core || Int32(file, 46) == 0 ? 1 << bits : Int32(file, 46);
+            if (colors < 0 || colors > 1 << bits || FileHeader + headerSize + colors * entry > dataOffset)
                 throw new InvalidDataException(
-                    $"BMP with {colours} colours in its palette; expected at most {1 << bits}, before the pixels.");
-            palette = file.Slice(FileHeader + headerSize, colours * entry);
+                    $"BMP with {colors} colors in its palette; expected at most {1 << bits}, before the pixels.");
+            palette = file.Slice(FileHeader + headerSize, colors * entry);
         }
-        bool grey = bits <= 8;
-        for (int i = 0; i < palette.Length; i += entry) grey &= palette[i] == palette[i + 1] && palette[i] == palette[i + 2];
+        bool gray = bits <= 8;
+        for (int i = 0; i < palette.Length; i += entry) gray &= palette[i] == palette[i + 1] && palette[i] == palette[i + 2];
 
-        Image image = new((int)width, (int)height, grey ? 1 : 3);
+        Image image = new((int)width, (int)height, gray ? 1 : 3);
         Span<byte> to = image.Pixels;
         for (int y = 0; y < height; y++)
         {
             ReadOnlySpan<byte> row = file.Slice((int)(dataOffset + stride * (signedHeight < 0 ? y : height - 1 - y)), (int)stride);
             for (int x = 0; x < width; x++, to = to[image.Channels..])
             {
-                ReadOnlySpan<byte> colour = row[(bits / 8 * x)..];
+                ReadOnlySpan<byte> color = row[(bits / 8 * x)..];
                 if (bits <= 8)
                 {
                     int index = row[x * bits / 8] >> (8 - bits - x * bits % 8) & ((1 << bits) - 1);
                     if (index >= palette.Length / entry)
                         throw new InvalidDataException(
-                            $"BMP: colour {index} at column {x}, row {y}; expected less than {palette.Length / entry}.");
-                    colour = palette[(index * entry)..];
+                            $"BMP: color {index} at column {x}, row {y}; expected less than {palette.Length / entry}.");
+                    color = palette[(index * entry)..];
                 }
-                to[0] = colour[grey ? 0 : 2];
-                if (!grey) (to[1], to[2]) = (colour[1], colour[0]);
+                to[0] = color[gray ? 0 : 2];
+                if (!gray) (to[1], to[2]) = (color[1], color[0]);
             }
         }
         return image;
@@ -72,7 +72,7 @@ internal static class Bmp
         const int masks = FileHeader + 40;
         if (file.Length < masks + 12
             || Int32(file, masks) != 0xFF0000 || Int32(file, masks + 4) != 0xFF00 || Int32(file, masks + 8) != 0xFF)
-            throw new InvalidDataException("BMP with unusual colour masks; expected blue, green, red in the three low bytes.");
+            throw new InvalidDataException("BMP with unusual color masks; expected blue, green, red in the three low bytes.");
     }
 
     private static int Int32(ReadOnlySpan<byte> file, int offset) => BinaryPrimitives.ReadInt32LittleEndian(file[offset..]);

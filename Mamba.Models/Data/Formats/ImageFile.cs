@@ -48,7 +48,7 @@ public static class ImageFile
     /// to 8, and alpha is dropped.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <returns>The picture, with 1 channel if the file holds grey values and 3 otherwise.</returns>
+    /// <returns>The picture, with 1 channel if the file holds gray values and 3 otherwise.</returns>
     /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
     public static Image Load(string path) => Decode(path, ReadAll(path));
 

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// JPEG (ITU-T T.81): baseline, extended and progressive, Huffman coding, 8 bits, grey, YCbCr or RGB. Subsampled components are repeated. A
+/// JPEG (ITU-T T.81): baseline, extended and progressive, Huffman coding, 8 bits, gray, YCbCr or RGB. Subsampled components are repeated. A
 /// truncated or incomplete file is refused. It exists because the managed package reads and writes out of bounds on a hostile file.
 /// </summary>
 internal sealed class Jpeg
@@ -111,7 +111,7 @@ internal sealed class Jpeg
         _progressive = progressive;
         ImageFile.CheckSize("JPEG", _width, _height);
         if (precision != 8) throw new InvalidDataException($"JPEG with {precision} bits; expected 8.");
-        if (count is not (1 or 3)) throw new InvalidDataException($"JPEG with {count} components; expected 1 (grey) or 3 (YCbCr or RGB).");
+        if (count is not (1 or 3)) throw new InvalidDataException($"JPEG with {count} components; expected 1 (gray) or 3 (YCbCr or RGB).");
         JpegComponent[] components = new JpegComponent[count];
         for (int i = 0; i < count; i++)
         {
@@ -212,7 +212,7 @@ internal sealed class Jpeg
         {
             ReadOnlySpan<short> coefficients = component.Coefficients.AsSpan(at, 64);
             int index = at / 64, corner = index / component.Stride * 8 * stride + index % component.Stride * 8;
-            if (!coefficients[1..].ContainsAnyExcept((short)0)) // one colour, as in most of a background
+            if (!coefficients[1..].ContainsAnyExcept((short)0)) // one color, as in most of a background
             {
                 byte mean = Sample(coefficients[0] * scale[0] * s_cosines[0] * s_cosines[0]);
                 for (int y = 0; y < 8; y++) samples.AsSpan(corner + y * stride, 8).Fill(mean);

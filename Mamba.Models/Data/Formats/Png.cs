@@ -5,8 +5,8 @@ using System.IO.Hashing;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// PNG (W3C recommendation, second edition): every colour type and depth, interlaced or not. Alpha and transparency are dropped. It exists
-/// because the managed packages misread grey images below 8 bits, and inflate without limit.
+/// PNG (W3C recommendation, second edition): every color type and depth, interlaced or not. Alpha and transparency are dropped. It exists
+/// because the managed packages misread gray images below 8 bits, and inflate without limit.
 /// </summary>
 internal static class Png
 {
@@ -24,11 +24,11 @@ internal static class Png
     private static readonly Pass[] s_adam7 =
         [new(0, 0, 8, 8), new(4, 0, 8, 8), new(0, 4, 4, 8), new(2, 0, 4, 4), new(0, 2, 2, 4), new(1, 0, 2, 2), new(0, 1, 1, 2)];
 
-    private readonly record struct Header(int Width, int Height, int Depth, int ColourType, bool Interlaced)
+    private readonly record struct Header(int Width, int Height, int Depth, int ColorType, bool Interlaced)
     {
-        public bool Palette => ColourType == 3;
+        public bool Palette => ColorType == 3;
 
-        public int Samples => ColourType switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };
+        public int Samples => ColorType switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };
 
         public int RowBytes(int columns) => (int)(((long)columns * Samples * Depth + 7) / 8);
     }
@@ -56,13 +56,13 @@ internal static class Png
 
             if (chunk == 0) header = ReadHeader(body);
             else if (type.SequenceEqual("PLTE"u8)) palette = body.Length % 3 == 0 && body.Length <= 768 ? body
-                : throw new InvalidDataException($"PNG palette of {body.Length} bytes; expected 3 for each of up to 256 colours.");
+                : throw new InvalidDataException($"PNG palette of {body.Length} bytes; expected 3 for each of up to 256 colors.");
             else if (type.SequenceEqual("IDAT"u8)) packed.Write(body);
             else if (type.SequenceEqual("IEND"u8)) break;
             else if ((type[0] & 0x20) == 0)
                 throw new InvalidDataException($"PNG with the unknown critical chunk '{System.Text.Encoding.ASCII.GetString(type)}'.");
         }
-        if (header.Palette && palette.IsEmpty) throw new InvalidDataException("PNG with colour indices but no palette.");
+        if (header.Palette && palette.IsEmpty) throw new InvalidDataException("PNG with color indices but no palette.");
         return Unpack(header, Inflate(header, packed), palette);
     }
 
@@ -109,8 +109,8 @@ internal static class Png
         if (body.Length != 13) throw new InvalidDataException($"PNG header of {body.Length} bytes; expected 13.");
         uint width = BinaryPrimitives.ReadUInt32BigEndian(body), height = BinaryPrimitives.ReadUInt32BigEndian(body[4..]);
         ImageFile.CheckSize("PNG", width, height);
-        int depth = body[8], colourType = body[9];
-        bool known = colourType switch
+        int depth = body[8], colorType = body[9];
+        bool known = colorType switch
         {
             0 => depth is 1 or 2 or 4 or 8 or 16,
             3 => depth is 1 or 2 or 4 or 8,
@@ -119,9 +119,9 @@ internal static class Png
         };
         if (!known || body[10] != 0 || body[11] != 0 || body[12] > 1)
             throw new InvalidDataException(
-                $"PNG of colour type {colourType}, {depth} bits, methods {body[10]}, {body[11]}, {body[12]}; expected a combination that "
+                $"PNG of color type {colorType}, {depth} bits, methods {body[10]}, {body[11]}, {body[12]}; expected a combination that "
                     + "the standard knows.");
-        return new Header((int)width, (int)height, depth, colourType, body[12] == 1);
+        return new Header((int)width, (int)height, depth, colorType, body[12] == 1);
     }
 
     private static byte[] Inflate(Header header, MemoryStream packed)
@@ -146,9 +146,9 @@ internal static class Png
 
     private static Image Unpack(Header header, Span<byte> rows, ReadOnlySpan<byte> palette)
     {
-        bool grey = header.ColourType is 0 or 4 || header.Palette;
-        for (int i = 0; header.Palette && i < palette.Length; i += 3) grey &= palette[i] == palette[i + 1] && palette[i] == palette[i + 2];
-        Image image = new(header.Width, header.Height, grey ? 1 : 3);
+        bool gray = header.ColorType is 0 or 4 || header.Palette;
+        for (int i = 0; header.Palette && i < palette.Length; i += 3) gray &= palette[i] == palette[i + 1] && palette[i] == palette[i + 2];
+        Image image = new(header.Width, header.Height, gray ? 1 : 3);
         foreach (Pass pass in header.Interlaced ? s_adam7 : s_whole)
         {
             int columns = pass.Columns(header.Width), stride = header.RowBytes(columns);
@@ -219,7 +219,7 @@ internal static class Png
                     _ => row[bit >> 3] >> (8 - depth - (bit & 7)) & top,
                 };
                 if (header.Palette && value * 3 >= palette.Length)
-                    throw new InvalidDataException($"PNG colour {value} in row {y}; expected less than {palette.Length / 3}.");
+                    throw new InvalidDataException($"PNG color {value} in row {y}; expected less than {palette.Length / 3}.");
                 pixel[c] = header.Palette ? palette[3 * value + c] : (byte)((value * 255 + top / 2) / top);
             }
         }

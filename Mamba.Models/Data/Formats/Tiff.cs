@@ -4,7 +4,7 @@ using System.IO.Compression;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// The first picture of a TIFF 6.0 file: grey, RGB or palette, 1 to 16 bits, strips or tiles, chunky or planar, plain, PackBits, LZW or
+/// The first picture of a TIFF 6.0 file: gray, RGB or palette, 1 to 16 bits, strips or tiles, chunky or planar, plain, PackBits, LZW or
 /// Deflate. Extra samples such as alpha are dropped. It exists because the managed package allocates whatever a damaged directory says.
 /// </summary>
 internal sealed class Tiff
@@ -42,7 +42,7 @@ internal sealed class Tiff
         _photometric = Among(Tag.Photometric, -1, 0, 1, 2, 3);
         if ((_photometric == 2) != (_samples >= 3) || (_photometric == 3 && _bits > 8))
             throw new InvalidDataException(
-                $"TIFF of colours {_photometric} in {_samples} samples of {_bits} bits; expected 1 or 2 of grey (0, 1) or of up to 8 bits "
+                $"TIFF of colors {_photometric} in {_samples} samples of {_bits} bits; expected 1 or 2 of gray (0, 1) or of up to 8 bits "
                     + "with a palette (3), or 3 or 4 of RGB (2).");
         _compression = Among(Tag.Compression, Uncompressed, Uncompressed, Lzw, Deflate, OldDeflate, PackBits);
         _predictor = Among(Tag.Predictor, 1, 1, 2);
@@ -138,14 +138,14 @@ internal sealed class Tiff
         return values;
     }
 
-    /// <summary>The palette as red, green and blue of each colour. The file lists all reds first, 16 bits each.</summary>
+    /// <summary>The palette as red, green and blue of each color. The file lists all reds first, 16 bits each.</summary>
     private byte[] ReadPalette()
     {
-        int colours = 1 << _bits;
-        long[] values = Values(Tag.Palette, 3L * colours);
-        if (values.Length < 3 * colours) throw new InvalidDataException($"TIFF palette of {values.Length} values; expected {3 * colours}.");
-        byte[] palette = new byte[3 * colours];
-        for (int i = 0; i < palette.Length; i++) palette[i] = (byte)(values[i % 3 * colours + i / 3] >> 8);
+        int colors = 1 << _bits;
+        long[] values = Values(Tag.Palette, 3L * colors);
+        if (values.Length < 3 * colors) throw new InvalidDataException($"TIFF palette of {values.Length} values; expected {3 * colors}.");
+        byte[] palette = new byte[3 * colors];
+        for (int i = 0; i < palette.Length; i++) palette[i] = (byte)(values[i % 3 * colors + i / 3] >> 8);
         return palette;
     }
 
@@ -225,14 +225,14 @@ internal sealed class Tiff
 
     private void WriteRow(Image image, ReadOnlySpan<byte> row, int left, int y, int plane)
     {
-        int top = (1 << _bits) - 1, colours = _photometric == 2 ? 3 : 1;
+        int top = (1 << _bits) - 1, colors = _photometric == 2 ? 3 : 1;
         bool mirrored = _orientation is 2 or 3, upsideDown = _orientation is 3 or 4;
         Span<byte> to = image.Pixels.AsSpan((upsideDown ? _height - 1 - y : y) * _width * image.Channels, _width * image.Channels);
-        int first = _planes > 1 ? plane : 0, end = _planes > 1 ? plane + 1 : colours;
+        int first = _planes > 1 ? plane : 0, end = _planes > 1 ? plane + 1 : colors;
         for (int x = 0; x < Math.Min(_tileWidth, _width - left); x++)
         {
             Span<byte> pixel = to[((mirrored ? _width - 1 - left - x : left + x) * image.Channels)..];
-            for (int c = first; c < end && c < colours; c++)
+            for (int c = first; c < end && c < colors; c++)
             {
                 int sample = x * Together + (c - first), bit = sample * _bits;
                 int value = _bits switch

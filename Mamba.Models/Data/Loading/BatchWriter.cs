@@ -3,8 +3,8 @@ using CommunityToolkit.HighPerformance.Buffers;
 namespace Mamba.Models.Data.Loading;
 
 /// <summary>
-/// Turns bytes into the numbers that a model reads: normalized, with the model's size and channels. Grey is repeated for three channels;
-/// colours are averaged for one.
+/// Turns bytes into the numbers that a model reads: normalized, with the model's size and channels. Gray is repeated for three channels;
+/// colors are averaged for one.
 /// </summary>
 public sealed class BatchWriter : IMaskWriter
 {
@@ -56,7 +56,7 @@ public sealed class BatchWriter : IMaskWriter
         }
     }
 
-    /// <summary>The source pixel that holds the centre of pixel i.</summary>
+    /// <summary>The source pixel that holds the center of pixel i.</summary>
     private static int Nearest(int i, int size, int sourceSize) => (int)((2L * i + 1) * sourceSize / (2L * size));
 
     private void Convert(ReadOnlySpan<byte> from, Span<float> to)
@@ -77,7 +77,7 @@ public sealed class BatchWriter : IMaskWriter
         ReadOnlySpan<(int Low, int High, float Weight)> columns = across.Span, rows = down.Span;
         int channels = image.Channels;
         ReadOnlySpan<byte> pixels = image.Pixels;
-        Span<float> colour = stackalloc float[3];
+        Span<float> color = stackalloc float[3];
         for (int y = 0, at = 0; y < _height; y++)
         {
             ReadOnlySpan<byte> low = pixels.Slice(rows[y].Low * image.Width * channels, image.Width * channels);
@@ -89,16 +89,16 @@ public sealed class BatchWriter : IMaskWriter
                 {
                     float top = low[left + c] + (low[right + c] - low[left + c]) * columns[x].Weight;
                     float bottom = high[left + c] + (high[right + c] - high[left + c]) * columns[x].Weight;
-                    colour[c] = top + (bottom - top) * rows[y].Weight;
+                    color[c] = top + (bottom - top) * rows[y].Weight;
                 }
-                if (channels == 1) (colour[1], colour[2]) = (colour[0], colour[0]);
-                else if (_channels == 1) colour[0] = (colour[0] + colour[1] + colour[2]) / 3;
-                for (int c = 0; c < _channels; c++) to[at++] = colour[c] * _scale[c] + _shift[c];
+                if (channels == 1) (color[1], color[2]) = (color[0], color[0]);
+                else if (_channels == 1) color[0] = (color[0] + color[1] + color[2]) / 3;
+                for (int c = 0; c < _channels; c++) to[at++] = color[c] * _scale[c] + _shift[c];
             }
         }
     }
 
-    /// <summary>The two source pixels between which each pixel's centre lies, and the weight of the second.</summary>
+    /// <summary>The two source pixels between which each pixel's center lies, and the weight of the second.</summary>
     private static SpanOwner<(int Low, int High, float Weight)> Axis(int sourceSize, int size)
     {
         SpanOwner<(int, int, float)> owner = SpanOwner<(int, int, float)>.Allocate(size);

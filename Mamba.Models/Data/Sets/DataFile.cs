@@ -83,7 +83,7 @@ internal static class DataFile
             if (read < size)
                 throw new DatasetException($"{path}: ends at byte {read}{unit}; expected {size} bytes.");
             if (stream.ReadByte() >= 0)
-                throw new DatasetException($"{path}: goes on after byte {size}{unit}; expected its end there.");
+                throw new DatasetException($"{path}: continues after byte {size}{unit}; expected its end there.");
             return bytes;
         }
         catch (Exception e) when (e is InvalidDataException or (IOException and not DatasetException))

@@ -5,8 +5,8 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// MNIST (LeCun et al.), and ten-class sets in its format: grey pictures in idx files, plain or gzip, named train-images-idx3-ubyte,
-/// train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or with '.idx' in place of '-idx'.
+/// MNIST (LeCun et al.), and ten-class sets in its format: gray pictures in idx files, plain or gzip. They are named
+/// train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or with '.idx' in place of '-idx'.
 /// </summary>
 public sealed class Mnist : IImageData
 {

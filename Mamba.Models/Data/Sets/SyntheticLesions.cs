@@ -21,7 +21,7 @@ public sealed class SyntheticLesions : IImageData
 
     // Intensities of 255 in T1 before contrast, FLAIR, T1 after contrast.
     private static readonly Vector3 s_air = new(4, 4, 4), s_fat = new(150, 170, 155), s_bone = new(26, 20, 28), s_fluid = new(38, 30, 42);
-    private static readonly Vector3 s_white = new(112, 92, 120), s_grey = new(86, 112, 100);
+    private static readonly Vector3 s_white = new(112, 92, 120), s_gray = new(86, 112, 100);
     private static readonly Vector3 s_cap = new(0, 42, 0), s_vessel = new(10, 45, 105);
 
     private readonly ulong _seed;
@@ -89,22 +89,22 @@ public sealed class SyntheticLesions : IImageData
                 float u = (x + 0.5f - _width / 2f) * unit;
                 Vector2 p = head.Place(u, v);
                 float r = p.LengthSquared() > 1.2f ? 2 : p.Length() + 0.035f * shape[x];
-                Vector3 colour = s_air;
+                Vector3 color = s_air;
                 if (r < 1.03f)
                 {
                     float grain = texture[x];
-                    if (r > 0.84f) colour = Shell(r, grain);
+                    if (r > 0.84f) color = Shell(r, grain);
                     else
                     {
                         (float lesion, Vector3 contrast) = Lesion(lesions, p, r, border[x], grain);
                         if (lesion >= 0.5f) mask.Pixels[y * _width + x] = 255;
-                        colour = Brain(p, r, head, tissue[x], folds[x], grain, 1 - lesion) + contrast;
+                        color = Brain(p, r, head, tissue[x], folds[x], grain, 1 - lesion) + contrast;
                         foreach (ref readonly Blob vessel in vessels.AsSpan())
-                            if (vessel.Near(p)) colour += vessel.Ramp(vessel.Distance(p)) * s_vessel;
+                            if (vessel.Near(p)) color += vessel.Ramp(vessel.Distance(p)) * s_vessel;
                     }
-                    colour *= head.Gain * (1 + 0.13f * (head.Bias.X * u + head.Bias.Y * v) + 0.05f * shape[x]);
+                    color *= head.Gain * (1 + 0.13f * (head.Bias.X * u + head.Bias.Y * v) + 0.05f * shape[x]);
                 }
-                Store(image.Pixels.AsSpan((y * _width + x) * 3, 3), colour, grains.NextBits());
+                Store(image.Pixels.AsSpan((y * _width + x) * 3, 3), color, grains.NextBits());
             }
         }
         return new SegmentationSample(image, mask);
@@ -112,7 +112,7 @@ public sealed class SyntheticLesions : IImageData
 
     private static int LesionCount(ref RandomStream random) => random.NextDouble() switch { < 0.6 => 1, < 0.88 => 2, _ => 3 };
 
-    /// <summary>How much of the pixel is lesion, and what that adds to its colour.</summary>
+    /// <summary>How much of the pixel is lesion, and what that adds to its color.</summary>
     private static (float Inside, Vector3 Contrast) Lesion(Blob[] lesions, Vector2 p, float r, float border, float grain)
     {
         float most = 0;
@@ -136,24 +136,24 @@ public sealed class SyntheticLesions : IImageData
         return Vector3.Lerp(outer, s_air, Step(0.985f, 1.01f, r));
     }
 
-    /// <summary>White and grey matter, folds and ventricles. Fluid is visible in proportion to <paramref name="clear"/>.</summary>
+    /// <summary>White and gray matter, folds and ventricles. Fluid is visible in proportion to <paramref name="clear"/>.</summary>
     private static Vector3 Brain(Vector2 p, float r, in Head head, float tissue, float fold, float grain, float clear)
     {
-        float grey = Math.Clamp(0.35f + 1.3f * tissue + 0.75f * Step(0.55f, 0.78f, r), 0, 1);
-        Vector3 colour = Vector3.Lerp(s_white, s_grey, grey) * (1 + 0.07f * grain);
+        float gray = Math.Clamp(0.35f + 1.3f * tissue + 0.75f * Step(0.55f, 0.78f, r), 0, 1);
+        Vector3 color = Vector3.Lerp(s_white, s_gray, gray) * (1 + 0.07f * grain);
         float side = Math.Abs(p.X), along = Math.Abs(p.Y);
         float sulcus = r < 0.5f ? 0 : Step(0.5f, 0.76f, r) * Step(0.11f, 0.02f, Math.Abs(fold));
         float fissure = side > 0.04f ? 0 : Step(0.022f, 0.008f, side + 0.01f * tissue) * Step(0.3f, 0.45f, along);
         float fluid = Math.Max(Math.Max(sulcus, fissure) * 0.8f, Step(0.79f, 0.84f, r));
-        if (head.Ventricle < 0.02f || side > 0.4f || along > 0.75f) return Vector3.Lerp(colour, s_fluid, fluid * clear);
+        if (head.Ventricle < 0.02f || side > 0.4f || along > 0.75f) return Vector3.Lerp(color, s_fluid, fluid * clear);
 
         // A pair of slanted ellipses beside the midline, with caps that are bright in FLAIR and a plexus that takes up contrast.
         Vector2 q = new((side - 0.13f - 0.12f * along) / (0.075f * head.Ventricle), p.Y / (0.36f * head.Ventricle));
         float distance = q.Length() + 0.25f * tissue;
-        colour += Step(1.5f, 1.1f, distance) * Step(0.2f, 0.32f, along) * clear * s_cap;
+        color += Step(1.5f, 1.1f, distance) * Step(0.2f, 0.32f, along) * clear * s_cap;
         fluid = Math.Max(fluid, Step(1.1f, 0.9f, distance));
         Vector2 plexus = new((side - 0.17f) / 0.03f, (p.Y - 0.2f) / 0.07f);
-        return Vector3.Lerp(colour, s_fluid, fluid * clear) + Step(1.2f, 0.6f, plexus.Length()) * clear * head.Ventricle * s_vessel;
+        return Vector3.Lerp(color, s_fluid, fluid * clear) + Step(1.2f, 0.6f, plexus.Length()) * clear * head.Ventricle * s_vessel;
     }
 
     /// <summary>Smooth passage from 0 at <paramref name="from"/> to 1 at <paramref name="to"/>.</summary>
@@ -166,11 +166,11 @@ public sealed class SyntheticLesions : IImageData
     }
 
     /// <summary>Adds grain, nearly normal: the sum of two bytes a channel, standard deviation about 5.</summary>
-    private static void Store(Span<byte> pixel, Vector3 colour, ulong bits)
+    private static void Store(Span<byte> pixel, Vector3 color, ulong bits)
     {
-        pixel[0] = Grainy(colour.X, (uint)bits);
-        pixel[1] = Grainy(colour.Y, (uint)(bits >> 16));
-        pixel[2] = Grainy(colour.Z, (uint)(bits >> 32));
+        pixel[0] = Grainy(color.X, (uint)bits);
+        pixel[1] = Grainy(color.Y, (uint)(bits >> 16));
+        pixel[2] = Grainy(color.Z, (uint)(bits >> 32));
 
         static byte Grainy(float value, uint bits) =>
             (byte)Math.Clamp((int)(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * 0.05f + 0.5f), 0, 255);
@@ -180,7 +180,7 @@ public sealed class SyntheticLesions : IImageData
     private readonly struct Head
     {
         private readonly float _cosine, _sine;
-        private readonly Vector2 _centre, _axes;
+        private readonly Vector2 _center, _axes;
 
         /// <param name="random">The patient's own numbers.</param>
         /// <param name="level">0 at the base of the skull, 1 at its top.</param>
@@ -188,7 +188,7 @@ public sealed class SyntheticLesions : IImageData
         {
             double angle = random.NextDouble(-0.15, 0.15), width = random.NextDouble(0.68, 0.78), length = random.NextDouble(0.84, 0.93);
             (_sine, _cosine) = ((float)Math.Sin(angle), (float)Math.Cos(angle));
-            _centre = new Vector2((float)random.NextDouble(-0.04, 0.04), (float)random.NextDouble(-0.03, 0.03));
+            _center = new Vector2((float)random.NextDouble(-0.04, 0.04), (float)random.NextDouble(-0.03, 0.03));
             Gain = new Vector3(
                 (float)random.NextDouble(0.88, 1.12), (float)random.NextDouble(0.88, 1.12), (float)random.NextDouble(0.88, 1.12));
             double direction = random.NextDouble(0, 2 * Math.PI);
@@ -211,15 +211,15 @@ public sealed class SyntheticLesions : IImageData
         /// <summary>From the picture, -1 to 1, to the head, whose skin is at distance 1.</summary>
         public Vector2 Place(float u, float v)
         {
-            u -= _centre.X;
-            v -= _centre.Y;
+            u -= _center.X;
+            v -= _center.Y;
             return new Vector2(_cosine * u + _sine * v, _cosine * v - _sine * u) / _axes;
         }
     }
 
     /// <summary>A soft ellipse in the brain.</summary>
     private readonly record struct Blob(
-        Vector2 Centre, Vector2 Axis, float Radius, float Stretch, float Softness, Vector3 Contrast, Vector3 Rim)
+        Vector2 Center, Vector2 Axis, float Radius, float Stretch, float Softness, Vector3 Contrast, Vector3 Rim)
     {
         public static Blob Lesion(ref RandomStream random)
         {
@@ -238,17 +238,17 @@ public sealed class SyntheticLesions : IImageData
         {
             double angle = random.NextDouble(0, 2 * Math.PI);
             double distance = reach * Math.Sqrt(random.NextDouble(0.05, 1)), turn = random.NextDouble(0, Math.PI);
-            Vector2 centre = new((float)(distance * Math.Cos(angle)), (float)(distance * Math.Sin(angle)));
-            return new Blob(centre, new Vector2((float)Math.Cos(turn), (float)Math.Sin(turn)), radius, stretch, softness, contrast, rim);
+            Vector2 center = new((float)(distance * Math.Cos(angle)), (float)(distance * Math.Sin(angle)));
+            return new Blob(center, new Vector2((float)Math.Cos(turn), (float)Math.Sin(turn)), radius, stretch, softness, contrast, rim);
         }
 
         /// <summary>Whether anything of it can be here, its border noise included.</summary>
-        public bool Near(Vector2 p) => Vector2.DistanceSquared(p, Centre) < 2.8f * Radius * Radius;
+        public bool Near(Vector2 p) => Vector2.DistanceSquared(p, Center) < 2.8f * Radius * Radius;
 
         /// <summary>1 on the edge.</summary>
         public float Distance(Vector2 p)
         {
-            Vector2 d = (p - Centre) / Radius;
+            Vector2 d = (p - Center) / Radius;
             Vector2 turned = new(Vector2.Dot(d, Axis), (d.Y * Axis.X - d.X * Axis.Y) / Stretch);
             return turned.Length();
         }
@@ -258,8 +258,8 @@ public sealed class SyntheticLesions : IImageData
     }
 
     /// <summary>
-    /// Smooth noise from about -1 to 1: random values on a coarse lattice, interpolated along columns a row at a time, and along the row
-    /// where asked.
+    /// Smooth noise from about -1 to 1: random values on a coarse lattice. They are interpolated along columns a row at a time, and along
+    /// the row where asked.
     /// </summary>
     private sealed class Noise
     {

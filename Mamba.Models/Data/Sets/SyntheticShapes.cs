@@ -5,8 +5,8 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// Drawn pictures of ten shapes, so that classification runs with no data at all. Place, size, turn, colours, shading and grain differ from
-/// picture to picture; the shapes take turns, so that the classes are equally frequent. They are not split: the parts are dealt at random.
+/// Synthetic pictures of ten shapes, so that classification runs without any data. Place, size, rotation, colors, shading and grain differ
+/// from picture to picture. The shapes take turns, so the classes are equally frequent. There is no official split; it is random.
 /// </summary>
 /// <remarks>A picture is a function of the seed, its index and its size alone. Shapes are drawn in units of their own radius.</remarks>
 public sealed class SyntheticShapes : IImageData
@@ -51,9 +51,9 @@ public sealed class SyntheticShapes : IImageData
         int label = index % Labels.Count;
         RandomStream random = new(_seed, $"synthetic/shape/{index}");
         float radius = Math.Min(_width, _height) * Between(ref random, 0.24f, 0.44f);
-        Vector2 centre = new(Between(ref random, radius, _width - radius), Between(ref random, radius, _height - radius));
+        Vector2 center = new(Between(ref random, radius, _width - radius), Between(ref random, radius, _height - radius));
         (float sine, float cosine) = MathF.SinCos(Between(ref random, -0.4f, 0.4f));
-        Vector3 ground = Colour(ref random, 20, 110), ink = Colour(ref random, 140, 235);
+        Vector3 ground = Color(ref random, 20, 110), ink = Color(ref random, 140, 235);
         if (random.NextInt(2) == 1) (ground, ink) = (ink, ground);
         Vector2 shade = new(Between(ref random, -30, 30) / _width, Between(ref random, -30, 30) / _height);
         float grain = Between(ref random, 0, 0.14f);
@@ -62,15 +62,15 @@ public sealed class SyntheticShapes : IImageData
         for (int y = 0, at = 0; y < _height; y++)
             for (int x = 0; x < _width; x++, at += 3)
             {
-                Vector2 p = new Vector2(x + 0.5f, y + 0.5f) - centre;
+                Vector2 p = new Vector2(x + 0.5f, y + 0.5f) - center;
                 Vector2 turned = new Vector2(cosine * p.X + sine * p.Y, cosine * p.Y - sine * p.X) / radius;
                 // A pixel that the edge cuts is covered in part.
                 float cover = Math.Clamp(0.5f - Distance(label, turned) * radius, 0, 1);
-                Vector3 colour = Vector3.Lerp(ground, ink, cover) + new Vector3(Vector2.Dot(p, shade));
+                Vector3 color = Vector3.Lerp(ground, ink, cover) + new Vector3(Vector2.Dot(p, shade));
                 ulong bits = random.NextBits();
-                image.Pixels[at] = Grainy(colour.X, (uint)bits, grain);
-                image.Pixels[at + 1] = Grainy(colour.Y, (uint)(bits >> 16), grain);
-                image.Pixels[at + 2] = Grainy(colour.Z, (uint)(bits >> 32), grain);
+                image.Pixels[at] = Grainy(color.X, (uint)bits, grain);
+                image.Pixels[at + 1] = Grainy(color.Y, (uint)(bits >> 16), grain);
+                image.Pixels[at + 2] = Grainy(color.Z, (uint)(bits >> 32), grain);
             }
         return new ClassificationSample(image, label);
     }
@@ -107,7 +107,7 @@ public sealed class SyntheticShapes : IImageData
 
     private static float Between(ref RandomStream random, float low, float high) => (float)random.NextDouble(low, high);
 
-    private static Vector3 Colour(ref RandomStream random, float low, float high) =>
+    private static Vector3 Color(ref RandomStream random, float low, float high) =>
         new(Between(ref random, low, high), Between(ref random, low, high), Between(ref random, low, high));
 
     private static byte Grainy(float value, uint bits, float grain) =>

@@ -27,7 +27,8 @@ internal static class CheckpointsBytes
 
     /// <summary>A view of a storage.</summary>
     public static string Tensor(string storage, string key, long count, long offset, long[] shape, long[] strides) =>
-        $"ctorch._utils\n_rebuild_tensor_v2\n({PersistentId(storage, key, count)}{Integer(offset)}{Tuple(shape)}{Tuple(strides)}\u0089{OrderedDictionary}tR";
+        $"ctorch._utils\n_rebuild_tensor_v2\n({PersistentId(storage, key, count)}{Integer(offset)}"
+        + $"{Tuple(shape)}{Tuple(strides)}\u0089{OrderedDictionary}tR";
 
     public static string PersistentId(string storage, string key, long count, string part = "") =>
         $"({Text("storage")}ctorch\n{storage}\n{Text(key)}{Text("cpu")}{Integer(count)}{part}tQ";
@@ -54,7 +55,7 @@ internal static class CheckpointsBytes
     public static byte[] Bytes(params float[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
 
     /// <summary>
-    /// A zip archive of stored entries; <paramref name="edit"/> may spoil the fields of an entry in its own header and in the directory.
+    /// A zip archive of stored entries. <paramref name="edit"/> may corrupt the fields of an entry in its own header and in the directory.
     /// </summary>
     public static byte[] Archive((string Name, byte[] Bytes)[] entries, Action<int, Entry>? edit = null)
     {

@@ -74,7 +74,8 @@ internal sealed class CheckpointsForeignTests
 
         // Protocol 2 has no bytes: it holds the text that Latin-1 would decode.
         string Array(string columnMajor) => $"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\u0085C\u0001btR"
-            + $"(K\u0001{Tuple(2, 3)}{NumpyType("f4")}{columnMajor}c_codecs\nencode\n({Text(Latin(Bytes(1, 2, 3, 4, 5, 6)))}{Text("latin1")}tRtb";
+            + $"(K\u0001{Tuple(2, 3)}{NumpyType("f4")}{columnMajor}"
+            + $"c_codecs\nencode\n({Text(Latin(Bytes(1, 2, 3, 4, 5, 6)))}{Text("latin1")}tRtb";
     }
 
     [Test]

@@ -167,7 +167,8 @@ internal sealed class CheckpointsHostileTests
 
     /// <summary>A NumPy array of shape (1).</summary>
     private static string Array(string code, string content, string order = "<") =>
-        $"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\u0085C\u0001btR(K\u0001K\u0001\u0085{NumpyType(code, order)}\u0089{content}tb";
+        $"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\u0085C\u0001btR"
+        + $"(K\u0001K\u0001\u0085{NumpyType(code, order)}\u0089{content}tb";
 
     [SetUp]
     public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("mamba-tests").FullName;

@@ -240,7 +240,8 @@ internal sealed class CheckpointsTorchTests
         using WeightFile other = WeightFile.Open(Write(Zip(Pairs(OrderedDictionary, entries), storages)));
         Assert.That(() => store.Load(other),
             Throws.TypeOf<CheckpointException>().With.Message.Contains(
-            "missing: bn.weight, bn.running_var; unexpected: module.bn.gamma, tail; misshapen: module.fc.weight is (2, 1), expected (1, 2)"));
+            "missing: bn.weight, bn.running_var; unexpected: module.bn.gamma, tail; "
+            + "misshapen: module.fc.weight is (2, 1), expected (1, 2)"));
 
         static string Numbers4(long offset, long[] shape, long[] strides) => Tensor("FloatStorage", "0", 4, offset, shape, strides);
     }

@@ -44,11 +44,16 @@ internal sealed class SafetensorsTests
         Hostile("negative", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}""", 4, "offsets [-4, 0]"),
         Hostile("three offsets", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}""", 4, "offsets"),
         Hostile("wrong count", """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "takes 8 bytes"),
-        Hostile("overflowing count", """{"a":{"dtype":"F32","shape":[65536,65536,65536,65536],"data_offsets":[0,0]}}""", 0, "too many elements"),
+        Hostile(
+            "overflowing count", """{"a":{"dtype":"F32","shape":[65536,65536,65536,65536],"data_offsets":[0,0]}}""", 0,
+            "too many elements"),
         Hostile("large extent", """{"a":{"dtype":"F32","shape":[4294967296],"data_offsets":[0,0]}}""", 0, "extent 4294967296"),
         Hostile("negative extent", """{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}""", 4, "extent -1"),
         Hostile("fraction", """{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}""", 4, "no 64-bit integer"),
-        Hostile("many dimensions", $$$"""{"a":{"dtype":"F32","shape":[{{{string.Join(",", Enumerable.Repeat(1, 17))}}}],"data_offsets":[0,4]}}""", 4, "17 dimensions"),
+        Hostile(
+            "many dimensions",
+            $$$"""{"a":{"dtype":"F32","shape":[{{{string.Join(",", Enumerable.Repeat(1, 17))}}}],"data_offsets":[0,4]}}""", 4,
+            "17 dimensions"),
         Hostile("unknown type", """{"a":{"dtype":"F8","shape":[4],"data_offsets":[0,4]}}""", 4, "type 'F8'"),
         Hostile("type of another kind", """{"a":{"dtype":7,"shape":[4],"data_offsets":[0,4]}}""", 4, "not valid JSON"),
         Hostile("no type", """{"a":{"shape":[1],"data_offsets":[0,4]}}""", 4, "lacks dtype"),
@@ -87,12 +92,31 @@ internal sealed class SafetensorsTests
         Raw("bytes behind the data, as of a file in a file",
             [.. Length(60), .. FourInts, .. new byte[16], .. "extra bogus data"u8], "the file has 32"),
         Raw("two bytes of the data missing", [.. Length(60), .. FourInts, .. new byte[14]], "the file has 14"),
-        Raw("offsets that do not fit the shape", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[0, 4]}}""", 4), "takes 16 bytes, its offsets give 4"),
-        Raw("an extent near the largest number", Whole("""{"test":{"dtype":"I32","shape":[2,18446744073709551614],"data_offsets":[0,16]}}""", 16), "no 64-bit integer"),
-        Raw("elements that overflow in bytes", Whole("""{"test":{"dtype":"I32","shape":[2,9223372036854775807],"data_offsets":[0,16]}}""", 16), "extent 9223372036854775807"),
-        Raw("offsets beyond all", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[9223372036854775791,9223372036854775807]}}""", 16), "gap or an overlap"),
-        Raw("offsets that are no numbers", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":["0","16"]}}""", 16), "array of numbers"),
-        Raw("many tensors in one place", Whole("{" + string.Join(',', Enumerable.Range(0, 10).Select(i => $"\"weight_{i}\":" + """{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}""")) + "}", 16), "gap or an overlap"),
+        Raw(
+            "offsets that do not fit the shape", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[0, 4]}}""", 4),
+            "takes 16 bytes, its offsets give 4"),
+        Raw(
+            "an extent near the largest number",
+            Whole("""{"test":{"dtype":"I32","shape":[2,18446744073709551614],"data_offsets":[0,16]}}""", 16), "no 64-bit integer"),
+        Raw(
+            "elements that overflow in bytes",
+            Whole("""{"test":{"dtype":"I32","shape":[2,9223372036854775807],"data_offsets":[0,16]}}""", 16), "extent 9223372036854775807"),
+        Raw(
+            "offsets beyond all",
+            Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":[9223372036854775791,9223372036854775807]}}""", 16),
+            "gap or an overlap"),
+        Raw(
+            "offsets that are no numbers", Whole("""{"test":{"dtype":"I32","shape":[2,2],"data_offsets":["0","16"]}}""", 16),
+            "array of numbers"),
+        Raw(
+            "many tensors in one place",
+            Whole(
+                "{" + string.Join(
+                    ',',
+                    Enumerable.Range(0, 10).Select(i =>
+                        $"\"weight_{i}\":" + """{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}""")) + "}",
+                16),
+            "gap or an overlap"),
         Raw("a hole between tensors", Whole(Two("[0,4]", "[5,9]"), 9), "gap or an overlap"),
         Raw("a type that is null", Whole("""{"test":{"dtype":null,"shape":[2,2],"data_offsets":[0,16]}}""", 16), "type ''"),
         Raw("metadata that is null", Whole("""{"__metadata__":null}""", 0), "no object"),
@@ -169,9 +193,14 @@ internal sealed class SafetensorsTests
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1 << 20));
     }
 
-    [TestCase("{}\r \t\n", 0, TestName = "White space behind the header"), TestCase("""{"test":{"dtype":"I32","shape":[2,0],"data_offsets":[0, 0]}}""", 0, TestName = "A tensor of no elements")]
-    [TestCase("""{"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}""", 4, TestName = "A tensor of no elements behind the last")]
-    [TestCase("""{"a":{"dtype":"F32","shape":[0,2147483647,2147483647],"data_offsets":[0,0]}}""", 0, TestName = "Large extents of a tensor of no elements")]
+    [TestCase("{}\r \t\n", 0, TestName = "White space behind the header")]
+    [TestCase("""{"test":{"dtype":"I32","shape":[2,0],"data_offsets":[0, 0]}}""", 0, TestName = "A tensor of no elements")]
+    [TestCase(
+        """{"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}""", 4,
+        TestName = "A tensor of no elements behind the last")]
+    [TestCase(
+        """{"a":{"dtype":"F32","shape":[0,2147483647,2147483647],"data_offsets":[0,0]}}""", 0,
+        TestName = "Large extents of a tensor of no elements")]
     public void What_its_project_accepts_is_accepted(string header, int data)
     {
         using SafetensorsFile file = SafetensorsFile.Open(Write(header, new byte[data]));

@@ -10,7 +10,8 @@ internal sealed class Sha256Tests
     // NIST, Cryptographic Standards and Guidelines, examples of SHA-256.
     [TestCase("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
     [TestCase("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")]
-    [TestCase("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")]
+    [TestCase(
+        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")]
     public void The_examples_of_the_standard_hold(string message, string digest) =>
         Assert.That(Convert.ToHexStringLower(Sha256.HashData(Encoding.ASCII.GetBytes(message))), Is.EqualTo(digest));
 
@@ -25,7 +26,8 @@ internal sealed class Sha256Tests
         byte[] message = new byte[300];
         new Random(1).NextBytes(message);
         for (int length = 0; length <= message.Length; length++)
-            Assert.That(Sha256.HashData(message.AsSpan(0, length)), Is.EqualTo(SHA256.HashData(message.AsSpan(0, length))), $"{length} bytes");
+            Assert.That(
+                Sha256.HashData(message.AsSpan(0, length)), Is.EqualTo(SHA256.HashData(message.AsSpan(0, length))), $"{length} bytes");
     }
 
     [Test]

@@ -14,7 +14,8 @@ internal sealed class DropoutTests(VectorWidth width)
     {
         RandomStream random = new(7, "mask"), again = new(7, "mask");
         double[] factors = [.. Enumerable.Range(0, 20_000).Select(_ => again.NextDouble() >= rate ? 1 / (1 - rate) : 0)];
-        OperatorCheck.Run(width, i => Ops.Dropout(i[0], rate, random), i => [.. i[0].Zip(factors, (x, f) => x * f)], [Numbers.Random(1, 20_000)]);
+        OperatorCheck.Run(
+            width, i => Ops.Dropout(i[0], rate, random), i => [.. i[0].Zip(factors, (x, f) => x * f)], [Numbers.Random(1, 20_000)]);
         Assert.That(factors.Average(), Is.EqualTo(1).Within(0.1));
     }
 
@@ -32,7 +33,8 @@ internal sealed class DropoutTests(VectorWidth width)
         Assert.That(mask.Distinct().Order(), Is.EqualTo(new[] { 0f, 2f }));
         Assert.That(Mask(1, "a", 3), Is.EqualTo(mask));
         foreach (float[] other in new[] { Mask(2, "a", 3), Mask(1, "b", 3), Mask(1, "a", 4) })
-            Assert.That(other.Zip(mask).Count(p => p.First == p.Second) / 2000.0, Is.EqualTo(0.5).Within(0.06), "independent of each other");
+            Assert.That(
+                other.Zip(mask).Count(p => p.First == p.Second) / 2000.0, Is.EqualTo(0.5).Within(0.06), "independent of each other");
     }
 
     [Test]

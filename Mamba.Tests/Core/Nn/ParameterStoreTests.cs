@@ -12,7 +12,8 @@ internal sealed class ParameterStoreTests
         ParameterStore store = Model(out _);
         Assert.That(store.All.Select(e => $"{e.Name} {e.Tensor.Shape}"), Is.EqualTo(new[]
         {
-            "stem.0.weight (4, 3, 3, 3)", "stem.0.bias (4)", "stem.1.weight (4)", "stem.1.bias (4)", "stem.1.running_mean (4)", "stem.1.running_var (4)", "head.weight (2, 4)",
+            "stem.0.weight (4, 3, 3, 3)", "stem.0.bias (4)", "stem.1.weight (4)", "stem.1.bias (4)", "stem.1.running_mean (4)",
+            "stem.1.running_var (4)", "head.weight (2, 4)",
         }));
         Assert.That(store.Parameters.Select(e => e.Name), Has.None.Contains("running"));
         Assert.That(store.ParameterCount, Is.EqualTo(4 * 3 * 9 + 4 + 4 + 4 + 2 * 4));
@@ -45,7 +46,8 @@ internal sealed class ParameterStoreTests
     public void Loading_takes_the_values_and_passes_over_what_PyTorch_adds()
     {
         ParameterStore store = Model(out _);
-        Dictionary<string, float[]> file = store.All.ToDictionary(e => "module." + e.Name, e => Enumerable.Repeat(5f, e.Tensor.Count).ToArray());
+        Dictionary<string, float[]> file = store.All.ToDictionary(
+            e => "module." + e.Name, e => Enumerable.Repeat(5f, e.Tensor.Count).ToArray());
         file["module.stem.1.num_batches_tracked"] = [3f];
         Load(store, file);
         foreach ((string name, Tensor tensor) in store.All) Assert.That(tensor.Span.ToArray(), Is.All.EqualTo(5f), name);
@@ -74,7 +76,8 @@ internal sealed class ParameterStoreTests
     {
         ParameterStore store = Aliased();
         Assert.That(store["copy.stem.0.bias"], Is.EqualTo(store["stem.0.bias"]));
-        Assert.That(store["copy.stem.modules.1.running_var"], Is.EqualTo(store["stem.1.running_var"]), "a second name inside a second name");
+        Assert.That(
+            store["copy.stem.modules.1.running_var"], Is.EqualTo(store["stem.1.running_var"]), "a second name inside a second name");
         Assert.That(store.All.Count(), Is.EqualTo(7));
         Assert.That(() => store["copy.stem.2.bias"], Throws.TypeOf<KeyNotFoundException>());
     }
@@ -95,7 +98,8 @@ internal sealed class ParameterStoreTests
                 }
                 if (!own && !second)
                 {
-                    Assert.That(() => Load(store, file), Throws.TypeOf<CheckpointException>().With.Message.Contains("missing: stem.0.weight"));
+                    Assert.That(
+                        () => Load(store, file), Throws.TypeOf<CheckpointException>().With.Message.Contains("missing: stem.0.weight"));
                     continue;
                 }
                 Load(store, file);

@@ -45,7 +45,7 @@ internal sealed class RandomStreamTests
         double[] values = Draw(() => random.NextNormal());
         Moments(values, 0, 1);
         Assert.That(values.Average(v => v * v * v * v), Is.EqualTo(3).Within(0.15));
-        Assert.That(values.Zip(values.Skip(1), (a, b) => a * b).Average(), Is.Zero.Within(0.03), "neighbours are independent");
+        Assert.That(values.Zip(values.Skip(1), (a, b) => a * b).Average(), Is.Zero.Within(0.03), "neighbors are independent");
     }
 
     [TestCase(0.2, 0.2), TestCase(1, 1), TestCase(0.8, 3), TestCase(40, 10), TestCase(0.001, 0.001)]
@@ -53,7 +53,9 @@ internal sealed class RandomStreamTests
     {
         RandomStream random = new(1, "beta");
         double[] values = Draw(() => random.NextBeta(a, b));
-        double sum = a + b, mean = a / sum, variance = mean * (1 - mean) / (sum + 1), third = mean * (a + 1) / (sum + 1) * (a + 2) / (sum + 2);
+        double sum = a + b, mean = a / sum,
+            variance = mean * (1 - mean) / (sum + 1),
+            third = mean * (a + 1) / (sum + 1) * (a + 2) / (sum + 2);
         Assert.That(values, Is.All.InRange(0.0, 1.0));
         Moments(values, mean, variance);
         Assert.That(values.Average(v => v * v * v), Is.EqualTo(third).Within(0.015));
@@ -77,7 +79,7 @@ internal sealed class RandomStreamTests
     }
 
     [Test]
-    public void Initialisations_have_their_moments()
+    public void Initializations_have_their_moments()
     {
         Moments(Fill(Init.Uniform(0.5)), 0, 1.0 / 12);
         Moments(Fill(Init.Normal(0.3)), 0, 0.09);

@@ -64,12 +64,14 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 15, 14, 33, 16, 3, 1, 0, 1, 1)]
     [TestCase(13, 4, 3, 16, 130, 3, 1, 2, 1, 1)] // a tile an image, output channels shared among threads
     [TestCase(1, 5, 230, 16, 17, 3, 1, 1, 1, 1)] // more tiles in a row than a block has
-    [TestCase(1, 11, 9, 49, 35, 3, 1, 1, 1, 1)] // the weight gradient, too, by minimal filtering: channels that fill no block, tiles beyond the image
+    // the weight gradient, too, by minimal filtering: channels that fill no block, tiles beyond the image
+    [TestCase(1, 11, 9, 49, 35, 3, 1, 1, 1, 1)]
     [TestCase(4, 4, 3, 33, 67, 3, 1, 2, 1, 1)]
     public void Conv2d_is_the_sum_over_taps(
         int batch, int height, int wide, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
     {
-        Naive.Convolution s = new(batch, height, wide, inputs, outputs, kernel, kernel, stride, stride, padding, padding, dilation, dilation, groups);
+        Naive.Convolution s = new(
+            batch, height, wide, inputs, outputs, kernel, kernel, stride, stride, padding, padding, dilation, dilation, groups);
         Tensor x = Numbers.Random(1, batch, height, wide, inputs), bias = Numbers.Random(3, outputs);
         Tensor weight = Numbers.Random(2, outputs, inputs / groups, kernel, kernel);
         ConvOptions options = new() { Stride = stride, Padding = padding, Dilation = dilation, Groups = groups };
@@ -85,7 +87,9 @@ internal sealed class ConvTests(VectorWidth width)
     {
         using IDisposable _ = Isa.Use(width);
         const int Batch = 3;
-        Tensor x = Numbers.Random(1, Batch, height, wide, channels), dy = Numbers.Random(2, Batch, height, wide, channels), weight = Numbers.Random(3, channels, channels, 3, 3);
+        Tensor x = Numbers.Random(1, Batch, height, wide, channels),
+            dy = Numbers.Random(2, Batch, height, wide, channels),
+            weight = Numbers.Random(3, channels, channels, 3, 3);
         weight.RequiresGrad = true;
         float[] whole = Gradient(0, Batch), sum = new float[whole.Length];
         for (int image = 0; image < Batch; image++)
@@ -125,7 +129,11 @@ internal sealed class ConvTests(VectorWidth width)
     {
         using IDisposable _ = Isa.Use(width);
         ConvOptions options = new() { Padding = kernel / 2, Groups = groups };
-        Tensor[] operands = [Numbers.Random(1, batch, height, wide, inputs), Numbers.Random(2, outputs, inputs / groups, kernel, kernel), Numbers.Random(3, outputs)];
+        Tensor[] operands =
+        [
+            Numbers.Random(1, batch, height, wide, inputs), Numbers.Random(2, outputs, inputs / groups, kernel, kernel),
+            Numbers.Random(3, outputs),
+        ];
         foreach (Activation activation in new[] { Activation.Relu, Activation.LeakyRelu })
         {
             Assert.That(Run(recorded: true, fused: true, activation), Is.EqualTo(Run(recorded: true, fused: false, activation)));
@@ -155,10 +163,13 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 20, 4, 6, 5, 2, 3, 2, 2)]
     [TestCase(1, 11, 17, 17, 4, 1, 3, 1, 17)]
     [TestCase(3, 12, 3, 3, 4, 3, 0, 2, 3)]
-    public void Conv1d_is_the_sum_over_taps(int batch, int length, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
+    public void Conv1d_is_the_sum_over_taps(
+        int batch, int length, int inputs, int outputs, int kernel, int stride, int padding, int dilation, int groups)
     {
         Naive.Convolution s = new(batch, 1, length, inputs, outputs, 1, kernel, 1, stride, 0, padding, 1, dilation, groups);
-        Tensor x = Numbers.Random(1, batch, length, inputs), weight = Numbers.Random(2, outputs, inputs / groups, kernel), bias = Numbers.Random(3, outputs);
+        Tensor x = Numbers.Random(1, batch, length, inputs),
+            weight = Numbers.Random(2, outputs, inputs / groups, kernel),
+            bias = Numbers.Random(3, outputs);
         ConvOptions options = new() { Stride = stride, Padding = padding, Dilation = dilation, Groups = groups };
         OperatorCheck.Run(width, i => Ops.Conv1d(i[0], i[1], i[2], options), i => Naive.Conv2d(i[0], i[1], i[2], s), [x, weight, bias]);
     }

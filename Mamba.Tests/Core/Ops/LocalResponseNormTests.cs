@@ -9,7 +9,7 @@ internal sealed class LocalResponseNormTests(VectorWidth width)
 {
     // rows, channels, size: odd, even, as wide as the channels, wider, one
     [TestCase(3, 1, 5), TestCase(2, 7, 5), TestCase(3, 17, 4), TestCase(2, 5, 100), TestCase(300, 33, 2), TestCase(3, 9, 1)]
-    public void LocalResponseNorm_divides_by_neighbouring_channels(int rows, int channels, int size) => OperatorCheck.Run(
+    public void LocalResponseNorm_divides_by_neighboring_channels(int rows, int channels, int size) => OperatorCheck.Run(
         width, i => Ops.LocalResponseNorm(i[0], size, 0.5f, 0.6f, 1.5f), i => [.. i[0].Select((x, e) =>
         {
             int c = e % channels, first = Math.Max(0, c - size / 2), last = Math.Min(channels - 1, c + (size - 1) / 2);

@@ -14,8 +14,10 @@ internal sealed class LossTests(VectorWidth width)
     {
         Tensor logits = Numbers.Uniform(1, -4f, 4f, shape), probabilities = Numbers.Uniform(2, 0.05f, 0.95f, shape), target = Mask(shape);
         OperatorCheck.Run(
-            width, i => Ops.BinaryCrossEntropyWithLogits(i[0], i[1]), i => [CrossEntropy(Array.ConvertAll(i[0], Sigmoid), i[1])], [logits, target], 1e-5, 1);
-        OperatorCheck.Run(width, i => Ops.BinaryCrossEntropy(i[0], i[1]), i => [CrossEntropy(i[0], i[1])], [probabilities, target], 1e-5, 1);
+            width, i => Ops.BinaryCrossEntropyWithLogits(i[0], i[1]), i => [CrossEntropy(Array.ConvertAll(i[0], Sigmoid), i[1])],
+            [logits, target], 1e-5, 1);
+        OperatorCheck.Run(
+            width, i => Ops.BinaryCrossEntropy(i[0], i[1]), i => [CrossEntropy(i[0], i[1])], [probabilities, target], 1e-5, 1);
     }
 
     [TestCaseSource(nameof(Shapes))]
@@ -23,9 +25,11 @@ internal sealed class LossTests(VectorWidth width)
     {
         Tensor logits = Numbers.Uniform(1, -4f, 4f, shape), probabilities = Numbers.Uniform(2, 0.05f, 0.95f, shape), target = Mask(shape);
         OperatorCheck.Run(
-            width, i => Ops.DiceWithLogits(i[0], i[1]), i => [Dice(Array.ConvertAll(i[0], Sigmoid), i[1], 1, 100)], [logits, target], 1e-5, 1);
+            width, i => Ops.DiceWithLogits(i[0], i[1]), i => [Dice(Array.ConvertAll(i[0], Sigmoid), i[1], 1, 100)], [logits, target], 1e-5,
+            1);
         OperatorCheck.Run(
-            width, i => Ops.BceDice(i[0], i[1], 2f, 0.5f, 3f), i => [0.5 * CrossEntropy(i[0], i[1]) + 3 * Dice(i[0], i[1], shape[0], 2)], [probabilities, target],
+            width, i => Ops.BceDice(i[0], i[1], 2f, 0.5f, 3f), i => [0.5 * CrossEntropy(i[0], i[1]) + 3 * Dice(i[0], i[1], shape[0], 2)],
+            [probabilities, target],
             1e-5, 1);
     }
 
@@ -46,7 +50,11 @@ internal sealed class LossTests(VectorWidth width)
             OperatorCheck.Run(width, i => Ops.CrossEntropy(i[0], target, smoothing), i =>
             {
                 double[] p = Naive.Softmax(i[0], classes);
-                return [-p.Select((v, e) => Math.Log(v) * (smoothing / classes + (e % classes == target[e / classes] ? 1 - smoothing : 0))).Sum() / batch];
+                return
+                [
+                    -p.Select((v, e) => Math.Log(v) * (smoothing / classes + (e % classes == target[e / classes] ? 1 - smoothing : 0)))
+                        .Sum() / batch,
+                ];
             }, [Numbers.Uniform(1, -4f, 4f, batch, classes)]);
     }
 
@@ -75,7 +83,8 @@ internal sealed class LossTests(VectorWidth width)
 
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
-    private static double CrossEntropy(double[] p, double[] t) => -p.Select((v, i) => t[i] * Math.Log(v) + (1 - t[i]) * Math.Log(1 - v)).Average();
+    private static double CrossEntropy(double[] p, double[] t) =>
+        -p.Select((v, i) => t[i] * Math.Log(v) + (1 - t[i]) * Math.Log(1 - v)).Average();
 
     private static double Dice(double[] p, double[] t, int images, double smooth) => Enumerable.Range(0, images).Average(i =>
     {

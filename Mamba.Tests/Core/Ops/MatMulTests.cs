@@ -13,15 +13,20 @@ internal sealed class MatMulTests(VectorWidth width)
     public void Linear_is_the_sum_of_products(int rows, int inputs, int outputs)
     {
         Tensor x = Numbers.Random(1, rows, inputs), weight = Numbers.Random(2, outputs, inputs), bias = Numbers.Random(3, outputs);
-        OperatorCheck.Run(width, i => Ops.Linear(i[0], i[1], i[2]), i => Naive.Linear(i[0], i[1], i[2], inputs, outputs), [x, weight, bias]);
+        OperatorCheck.Run(
+            width, i => Ops.Linear(i[0], i[1], i[2]), i => Naive.Linear(i[0], i[1], i[2], inputs, outputs), [x, weight, bias]);
         OperatorCheck.Run(width, i => Ops.Linear(i[0], i[1]), i => Naive.Linear(i[0], i[1], null, inputs, outputs), [x, weight]);
     }
 
     // The sum is written whole, in the lanes of a part of a vector, over several blocks, from several parts, and from dot products.
     [TestCase(3, 17, 32), TestCase(25, 6, 41), TestCase(14, 800, 33), TestCase(2, 2100, 3), TestCase(13, 33, 1)]
     public void Linear_adds_a_residual(int rows, int inputs, int outputs) => OperatorCheck.Run(
-        width, i => Ops.Linear(i[0], i[1], i[2], i[3]), i => [.. Naive.Linear(i[0], i[1], i[2], inputs, outputs).Zip(i[3], (y, r) => y + r)],
-        [Numbers.Random(1, rows, inputs), Numbers.Random(2, outputs, inputs), Numbers.Random(3, outputs), Numbers.Random(4, rows, outputs)]);
+        width, i => Ops.Linear(i[0], i[1], i[2], i[3]),
+        i => [.. Naive.Linear(i[0], i[1], i[2], inputs, outputs).Zip(i[3], (y, r) => y + r)],
+        [
+            Numbers.Random(1, rows, inputs), Numbers.Random(2, outputs, inputs), Numbers.Random(3, outputs),
+            Numbers.Random(4, rows, outputs),
+        ]);
 
     [Test]
     public void Linear_adds_to_its_own_input() => OperatorCheck.Run(
@@ -44,15 +49,19 @@ internal sealed class MatMulTests(VectorWidth width)
         Tensor a = transposeA ? Numbers.Random(1, batch, K, M) : Numbers.Random(1, batch, M, K);
         Tensor b = transposeB ? Numbers.Random(2, batch, N, K) : Numbers.Random(2, batch, K, N);
         OperatorCheck.Run(
-            width, i => Ops.MatMul(i[0], i[1], transposeA, transposeB), i => Naive.MatMul(i[0], i[1], batch, M, K, N, transposeA, transposeB), [a, b]);
+            width, i => Ops.MatMul(i[0], i[1], transposeA, transposeB),
+            i => Naive.MatMul(i[0], i[1], batch, M, K, N, transposeA, transposeB), [a, b]);
     }
 
     [Test]
     public void MatMul_of_a_matrix_with_itself() =>
-        OperatorCheck.Run(width, i => Ops.MatMul(i[0], i[0]), i => Naive.MatMul(i[0], i[0], 1, 5, 5, 5, false, false), [Numbers.Random(1, 5, 5)]);
+        OperatorCheck.Run(
+            width, i => Ops.MatMul(i[0], i[0]), i => Naive.MatMul(i[0], i[0], 1, 5, 5, 5, false, false), [Numbers.Random(1, 5, 5)]);
 
-    // Nothing to add up; rows in conflict with each other; sums in one block, in several, and in several parts; a few last columns; more columns than a cache holds.
-    [TestCase(5, 7, 0), TestCase(30, 43, 512), TestCase(110, 40, 96), TestCase(25, 168, 336), TestCase(270, 250, 1100), TestCase(20, 11, 2200), TestCase(13, 1200, 600)]
+    // No inner dimension. Rows in conflict with each other. Sums in one block, in several, and in several parts. A few last columns. More
+    // columns than a cache holds.
+    [TestCase(5, 7, 0), TestCase(30, 43, 512), TestCase(110, 40, 96), TestCase(25, 168, 336), TestCase(270, 250, 1100)]
+    [TestCase(20, 11, 2200), TestCase(13, 1200, 600)]
     public unsafe void Products_agree_with_double_precision(int m, int n, int k)
     {
         using IDisposable _ = Isa.Use(width);
@@ -80,7 +89,9 @@ internal sealed class MatMulTests(VectorWidth width)
     public unsafe void Rows_in_conflict_with_each_other_change_no_bit(int m, int n, int k)
     {
         using IDisposable _ = Isa.Use(width);
-        using Tensor a = Numbers.Random(1, m, k), apart = Tensor.Zeros(m, k + 16), b = Numbers.Random(2, k, n), expected = Tensor.Empty(m, n), c = Tensor.Empty(m, n);
+        using Tensor a = Numbers.Random(1, m, k),
+            apart = Tensor.Zeros(m, k + 16), b = Numbers.Random(2, k, n),
+            expected = Tensor.Empty(m, n), c = Tensor.Empty(m, n);
         for (int i = 0; i < m; i++) a.Span.Slice(i * k, k).CopyTo(apart.Span[(i * (k + 16))..]);
         Gemm.Run(m, n, k, new Matrix(apart.Pointer, k + 16), new Matrix(b.Pointer, n), expected.Pointer, n);
         Gemm.Run(m, n, k, new Matrix(a.Pointer, k), new Matrix(b.Pointer, n), c.Pointer, n);

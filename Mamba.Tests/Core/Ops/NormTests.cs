@@ -19,7 +19,11 @@ internal sealed class NormTests(VectorWidth width)
     [TestCase(3, 1), TestCase(1, 17), TestCase(3, 33)]
     public void BatchNorm_in_evaluation_uses_the_running_statistics(int batch, int channels) => OperatorCheck.Run(
         width, i => Ops.BatchNorm(i[0], i[1], i[2], i[3], i[4], new BatchNormOptions { Eps = 1e-3f }),
-        i => [.. i[0].Select((x, e) => (x - i[3][e % channels]) / Math.Sqrt(i[4][e % channels] + 1e-3) * i[1][e % channels] + i[2][e % channels])],
+        i =>
+        [
+            .. i[0].Select((x, e) =>
+                (x - i[3][e % channels]) / Math.Sqrt(i[4][e % channels] + 1e-3) * i[1][e % channels] + i[2][e % channels]),
+        ],
         [
             Numbers.Random(1, batch, 3, 5, channels), Numbers.Random(2, channels), Numbers.Random(3, channels), Numbers.Random(4, channels),
             Numbers.Uniform(5, 0.5f, 2f, channels),
@@ -36,7 +40,11 @@ internal sealed class NormTests(VectorWidth width)
     [TestCase(1, 1), TestCase(3, 3), TestCase(1, 17), TestCase(3, 33)]
     public void InstanceNorm_with_leaky_ReLU_is_one_operator(int batch, int channels) => OperatorCheck.Run(
         width, i => Ops.InstanceNorm(i[0], eps: 1e-4f, activation: Activation.LeakyRelu),
-        i => [.. Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4).Select(y => Math.Max(0.01 * y, y))],
+        i =>
+        [
+            .. Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4)
+                .Select(y => Math.Max(0.01 * y, y)),
+        ],
         [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels)]);
 
     [Test]
@@ -55,18 +63,19 @@ internal sealed class NormTests(VectorWidth width)
     }
 
     [TestCase(1, 3, 1), TestCase(3, 6, 3), TestCase(1, 34, 2), TestCase(3, 33, 11), TestCase(3, 17, 17)]
-    public void GroupNorm_normalises_groups_of_each_image(int batch, int channels, int groups) => OperatorCheck.Run(
+    public void GroupNorm_normalizes_groups_of_each_image(int batch, int channels, int groups) => OperatorCheck.Run(
         width, i => Ops.GroupNorm(i[0], groups, i[1], i[2]),
         i => Naive.Normalize(i[0], e => e / (20 * channels) * groups + e % channels / (channels / groups), i[1], i[2], channels),
         [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
 
     [TestCase(1, 1), TestCase(3, 3), TestCase(1, 17), TestCase(3, 33)]
-    public void InstanceNorm_normalises_channels_of_each_image(int batch, int channels) => OperatorCheck.Run(
-        width, i => Ops.InstanceNorm(i[0], eps: 1e-4f), i => Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4),
+    public void InstanceNorm_normalizes_channels_of_each_image(int batch, int channels) => OperatorCheck.Run(
+        width, i => Ops.InstanceNorm(i[0], eps: 1e-4f),
+        i => Naive.Normalize(i[0], e => e / (20 * channels) * channels + e % channels, null, null, channels, 1e-4),
         [Numbers.Uniform(1, -1f, 3f, batch, 4, 5, channels)]);
 
     [TestCase(1, 3), TestCase(2, 65), TestCase(3, 17), TestCase(5, 33), TestCase(600, 33), TestCase(7, 2100)]
-    public void LayerNorm_normalises_rows(int rows, int channels)
+    public void LayerNorm_normalizes_rows(int rows, int channels)
     {
         Tensor x = Numbers.Uniform(1, -1f, 3f, rows, channels);
         OperatorCheck.Run(
@@ -77,7 +86,8 @@ internal sealed class NormTests(VectorWidth width)
 
     [TestCase(1, 2), TestCase(3, 3), TestCase(3, 17), TestCase(600, 33)]
     public void RmsNorm_divides_rows_by_their_root_mean_square(int rows, int channels) => OperatorCheck.Run(
-        width, i => Ops.RmsNorm(i[0], i[1], 1e-3f), i => Naive.Normalize(i[0], e => e / channels, i[1], null, channels, 1e-3, center: false),
+        width, i => Ops.RmsNorm(i[0], i[1], 1e-3f),
+        i => Naive.Normalize(i[0], e => e / channels, i[1], null, channels, 1e-3, center: false),
         [Numbers.Uniform(1, -1f, 3f, rows, channels), Numbers.Random(2, channels)]);
 
     [Test]
@@ -149,7 +159,8 @@ internal sealed class NormTests(VectorWidth width)
         {
             double[] column = [.. Enumerable.Range(0, Side * Side).Select(i => (double)x.Span[i * Channels + c])];
             double mean = column.Average(), deviation = Math.Sqrt(column.Average(v => (v - mean) * (v - mean)) + 1e-5);
-            for (int i = 0; i < column.Length; i++) worst = Math.Max(worst, Math.Abs(y.Span[i * Channels + c] - (column[i] - mean) / deviation));
+            for (int i = 0; i < column.Length; i++)
+                worst = Math.Max(worst, Math.Abs(y.Span[i * Channels + c] - (column[i] - mean) / deviation));
         }
         Assert.That(worst, Is.LessThan(5e-6)); // the outlier itself is at 43, with a spacing of 4e-6
     }

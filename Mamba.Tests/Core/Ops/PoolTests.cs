@@ -21,7 +21,8 @@ internal sealed class PoolTests(VectorWidth width)
         PoolOptions options = new() { Stride = stride, Padding = padding };
         OperatorCheck.Run(width, i => Ops.MaxPool2d(i[0], kernel, options), i => Windows(
             i[0], batch, height, wide, channels, outHeight, outWidth, o => (o * stride - padding, o * stride - padding + kernel),
-            o => (o * stride - padding, o * stride - padding + kernel), values => values.Max()), [Numbers.Uniform(1, -2f, -1f, batch, height, wide, channels)]);
+            o => (o * stride - padding, o * stride - padding + kernel), values => values.Max()),
+            [Numbers.Uniform(1, -2f, -1f, batch, height, wide, channels)]);
     }
 
     [Test]
@@ -42,10 +43,13 @@ internal sealed class PoolTests(VectorWidth width)
     [TestCase(1, 7, 10, 33, 3, 6)]
     [TestCase(3, 4, 5, 3, 6, 7)]
     [TestCase(1, 3, 8, 1, 2, 8)]
-    public void AdaptiveAvgPool2d_averages_windows(int batch, int height, int wide, int channels, int outHeight, int outWidth) => OperatorCheck.Run(
-        width, i => Ops.AdaptiveAvgPool2d(i[0], (outHeight, outWidth)), i => Windows(
-            i[0], batch, height, wide, channels, outHeight, outWidth, o => (o * height / outHeight, ((o + 1) * height + outHeight - 1) / outHeight),
-            o => (o * wide / outWidth, ((o + 1) * wide + outWidth - 1) / outWidth), values => values.Average()), [Numbers.Random(1, batch, height, wide, channels)]);
+    public void AdaptiveAvgPool2d_averages_windows(int batch, int height, int wide, int channels, int outHeight, int outWidth) =>
+        OperatorCheck.Run(
+            width, i => Ops.AdaptiveAvgPool2d(i[0], (outHeight, outWidth)), i => Windows(
+                i[0], batch, height, wide, channels, outHeight, outWidth,
+                o => (o * height / outHeight, ((o + 1) * height + outHeight - 1) / outHeight),
+                o => (o * wide / outWidth, ((o + 1) * wide + outWidth - 1) / outWidth), values => values.Average()),
+            [Numbers.Random(1, batch, height, wide, channels)]);
 
     [Test]
     public void Bad_shapes_are_refused()
@@ -102,10 +106,13 @@ internal sealed class PoolTests(VectorWidth width)
         double[] result = new double[batch * outHeight * outWidth * channels];
         for (int e = 0; e < result.Length; e++)
         {
-            int c = e % channels, ox = e / channels % outWidth, oy = e / channels / outWidth % outHeight, b = e / channels / outWidth / outHeight;
+            int c = e % channels, ox = e / channels % outWidth,
+                oy = e / channels / outWidth % outHeight,
+                b = e / channels / outWidth / outHeight;
             List<double> values = [];
             for (int y = Math.Max(0, rows(oy).From); y < Math.Min(height, rows(oy).To); y++)
-                for (int i = Math.Max(0, columns(ox).From); i < Math.Min(wide, columns(ox).To); i++) values.Add(x[((b * height + y) * wide + i) * channels + c]);
+                for (int i = Math.Max(0, columns(ox).From); i < Math.Min(wide, columns(ox).To); i++)
+                    values.Add(x[((b * height + y) * wide + i) * channels + c]);
             result[e] = reduce(values);
         }
         return result;

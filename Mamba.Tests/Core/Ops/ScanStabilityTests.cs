@@ -4,7 +4,10 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
 
-/// <summary>The selective scan where float32 is at its limits: a million tokens, steps and rates of all sizes, inputs near the largest and the smallest numbers.</summary>
+/// <summary>
+/// The selective scan at the limits of float32: a million tokens, steps and rates of all sizes, inputs near the largest and smallest
+/// numbers.
+/// </summary>
 [TestFixtureSource(typeof(Isas), nameof(Isas.All))]
 internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width)
 {
@@ -14,7 +17,8 @@ internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width
     private static readonly Lazy<(float[][] Inputs, float[] Cotangent, ScanReference Reference)> s_long = new(MakeLong);
 
     [Test]
-    public void A_million_tokens_agree_with_double_precision_forwards_and_backwards([Values(ScanSchedule.Sequential, ScanSchedule.Chunked)] ScanSchedule schedule)
+    public void A_million_tokens_agree_with_double_precision_forwards_and_backwards(
+        [Values(ScanSchedule.Sequential, ScanSchedule.Chunked)] ScanSchedule schedule)
     {
         (float[][] inputs, float[] cotangent, ScanReference reference) = s_long.Value;
         (float[] y, float[] last, float[][] gradients) = Run(inputs, cotangent, Length, Channels, States, schedule, softplus: true);
@@ -23,8 +27,11 @@ internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width
         for (int i = 0; i < gradients.Length; i++) GradCheck.Close(reference.Gradients[i], gradients[i], 1e-4, $"gradient of {s_names[i]}");
     }
 
-    [TestCase("large steps and rates", 1f, 1e4f, -1e6f, 1f, 1f), TestCase("large steps, slow decay", 1f, 1e4f, -1e-6f, 1f, 1f), TestCase("steps of the smallest numbers", 1f, 1e-42f, -1f, 1f, 1f)]
-    [TestCase("inputs near the largest number", 3e38f, 1e-3f, -1f, 0.1f, 0.1f), TestCase("inputs of the smallest numbers", 1e-42f, 0.1f, -1f, 1f, 1f), TestCase("B and C near the ends", 1f, 0.1f, -1f, 1e37f, 1e-37f), TestCase("no step", 1f, 0f, -1e6f, 1f, 1f)]
+    [TestCase("large steps and rates", 1f, 1e4f, -1e6f, 1f, 1f), TestCase("large steps, slow decay", 1f, 1e4f, -1e-6f, 1f, 1f)]
+    [TestCase("steps of the smallest numbers", 1f, 1e-42f, -1f, 1f, 1f)]
+    [TestCase("inputs near the largest number", 3e38f, 1e-3f, -1f, 0.1f, 0.1f)]
+    [TestCase("inputs of the smallest numbers", 1e-42f, 0.1f, -1f, 1f, 1f), TestCase("B and C near the ends", 1f, 0.1f, -1f, 1e37f, 1e-37f)]
+    [TestCase("no step", 1f, 0f, -1e6f, 1f, 1f)]
     public void What_is_finite_stays_finite(string what, float u, float dt, float a, float b, float c)
     {
         const int Tokens = 50;
@@ -32,12 +39,14 @@ internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width
 
         float[][] inputs =
         [
-            Scaled(1, Tokens * Channels, u), Scaled(2, Tokens * Channels, dt), Scaled(3, Channels * States, a), Scaled(4, Tokens * States, b), Scaled(5, Tokens * States, c),
+            Scaled(1, Tokens * Channels, u), Scaled(2, Tokens * Channels, dt), Scaled(3, Channels * States, a),
+            Scaled(4, Tokens * States, b), Scaled(5, Tokens * States, c),
             Scaled(6, Channels, 0.5f), Scaled(7, Tokens * Channels, 1f), Scaled(8, Channels, 0f), Scaled(9, Channels * States, 1f),
         ];
         float[] cotangent = Numbers.Uniform(Tokens * Channels, seed: 10);
         ScanReference reference = ScanReference.Of(inputs, cotangent, Tokens, Channels, States, softplus: false);
-        double smallestDecay = Math.Pow(2, -126) * Tokens * Math.Max(1, dt * dt); // no decay falls below 2^-126; steps carry that into states and gradients
+        // no decay falls below 2^-126; steps carry that into states and gradients
+        double smallestDecay = Math.Pow(2, -126) * Tokens * Math.Max(1, dt * dt);
         foreach (ScanSchedule schedule in new[] { ScanSchedule.Sequential, ScanSchedule.Chunked })
         {
             (float[] y, float[] last, float[][] gradients) = Run(inputs, cotangent, Tokens, Channels, States, schedule, softplus: false);
@@ -57,20 +66,29 @@ internal sealed class ScanStabilityTests(VectorWidth width) : WidthFixture(width
 
     private static (float[][] Inputs, float[] Cotangent, ScanReference Reference) MakeLong()
     {
-        float[] Uniform(int seed, int count, float low, float high) => [.. Numbers.Uniform(count, seed).Select(x => low + (high - low) * (x + 1) / 2)];
+        float[] Uniform(int seed, int count, float low, float high) =>
+            [.. Numbers.Uniform(count, seed).Select(x => low + (high - low) * (x + 1) / 2)];
 
         float[][] inputs =
         [
-            Uniform(1, Length * Channels, -1, 1), Uniform(2, Length * Channels, -3, 3), Uniform(3, Channels * States, -8, -0.1f), Uniform(4, Length * States, -1, 1), Uniform(5, Length * States, -1, 1),
-            Uniform(6, Channels, -1, 1), Uniform(7, Length * Channels, -2, 2), Uniform(8, Channels, -4, -2), Uniform(9, Channels * States, -1, 1), // dt from 0.001 to 1.3
+            Uniform(1, Length * Channels, -1, 1), Uniform(2, Length * Channels, -3, 3), Uniform(3, Channels * States, -8, -0.1f),
+            Uniform(4, Length * States, -1, 1), Uniform(5, Length * States, -1, 1),
+            // dt from 0.001 to 1.3
+            Uniform(6, Channels, -1, 1), Uniform(7, Length * Channels, -2, 2), Uniform(8, Channels, -4, -2),
+            Uniform(9, Channels * States, -1, 1),
         ];
         float[] cotangent = Uniform(10, Length * Channels, -1, 1);
         return (inputs, cotangent, ScanReference.Of(inputs, cotangent, Length, Channels, States, softplus: true));
     }
 
-    private static (float[] Output, float[] Last, float[][] Gradients) Run(float[][] inputs, float[] cotangent, int length, int channels, int states, ScanSchedule schedule, bool softplus)
+    private static (float[] Output, float[] Last, float[][] Gradients) Run(
+        float[][] inputs, float[] cotangent, int length, int channels, int states, ScanSchedule schedule, bool softplus)
     {
-        int[][] shapes = [[1, length, channels], [1, length, channels], [channels, states], [1, length, states], [1, length, states], [channels], [1, length, channels], [channels], [1, channels, states]];
+        int[][] shapes =
+        [
+            [1, length, channels], [1, length, channels], [channels, states], [1, length, states], [1, length, states], [channels],
+            [1, length, channels], [channels], [1, channels, states],
+        ];
         using Tape tape = new();
         Tensor[] x = [.. inputs.Zip(shapes, (values, shape) => Tensor.From(values, shape))];
         foreach (Tensor input in x) input.RequiresGrad = true;

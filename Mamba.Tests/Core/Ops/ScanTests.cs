@@ -86,7 +86,9 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
             float[] y = Differentiate(x, dy, reverse: true), expected = Differentiate(turned, Ops.Flip(dy, 1), reverse: false);
             GradCheck.Close(Ops.Flip(Tensor.From(expected, batch, length, channels), 1).ToDouble(), y, 1e-6, "output");
             for (int i = 0; i < x.Length; i++)
-                GradCheck.Close((sequences.Contains(i) ? Ops.Flip(turned[i].Grad!.Value, 1) : turned[i].Grad!.Value).ToDouble(), x[i].Grad!.Value.Span, 1e-6, $"gradient of input {i}");
+                GradCheck.Close(
+                    (sequences.Contains(i) ? Ops.Flip(turned[i].Grad!.Value, 1) : turned[i].Grad!.Value).ToDouble(), x[i].Grad!.Value.Span,
+                    1e-6, $"gradient of input {i}");
 
             float[] Differentiate(Tensor[] inputs, Tensor cotangent, bool reverse)
             {
@@ -107,7 +109,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Tensor dy = Numbers.Random(90, 2, 700, 20), dlast = Numbers.Random(91, 2, 20, 16);
         float[] a = Differentiate(sequential, ScanSchedule.Sequential), b = Differentiate(chunked, ScanSchedule.Chunked);
         GradCheck.Close(Array.ConvertAll(a, x => (double)x), b, 1e-5, "output");
-        for (int i = 0; i < sequential.Length; i++) GradCheck.Close(sequential[i].Grad!.Value.ToDouble(), chunked[i].Grad!.Value.Span, 2e-5, $"gradient of input {i}");
+        for (int i = 0; i < sequential.Length; i++)
+            GradCheck.Close(sequential[i].Grad!.Value.ToDouble(), chunked[i].Grad!.Value.Span, 2e-5, $"gradient of input {i}");
 
         float[] Differentiate(Tensor[] inputs, ScanSchedule schedule)
         {
@@ -247,7 +250,9 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
     public void Bad_shapes_are_refused_by_name()
     {
         Tensor[] x = new Size(2, 5, 6, 4, 1).Inputs();
-        Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], Numbers.Random(1, 2, 5, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("SelectiveScan").And.Message.Contains("(2, 5, 3)"));
+        Assert.That(
+            () => Ops.SelectiveScan(x[0], x[1], x[2], x[3], Numbers.Random(1, 2, 5, 3)),
+            Throws.TypeOf<ShapeException>().With.Message.Contains("SelectiveScan").And.Message.Contains("(2, 5, 3)"));
         Assert.That(() => Ops.SelectiveScan(x[0], Numbers.Random(1, 2, 4, 6), x[2], x[3], x[4]), Throws.TypeOf<ShapeException>());
         ScanOptions fewStates = new() { InitialState = Numbers.Random(1, 2, 6, 3) };
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], fewStates), Throws.TypeOf<ShapeException>());
@@ -255,7 +260,9 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], x[3], x[4], tooLong), Throws.TypeOf<ShapeException>());
         Tensor grouped = Numbers.Random(1, 2, 5, 4, 4);
         Assert.That(() => Ops.SelectiveScan(x[0], x[1], x[2], grouped, grouped), Throws.TypeOf<ShapeException>());
-        Assert.That(() => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)), Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
+        Assert.That(
+            () => Ops.CausalConv1d(x[0], Numbers.Random(1, 5, 1, 4)),
+            Throws.TypeOf<ShapeException>().With.Message.Contains("CausalConv1d"));
     }
 
     private static (Tensor Output, Tensor LastState) Run(Tensor[] x, ScanSchedule schedule, bool reverse = false) =>
@@ -295,7 +302,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
             int[] bc = Groups == 1 ? [Batch, Length, States] : [Batch, Length, Groups, States];
             return
             [
-                Numbers.Random(11, Batch, Length, Channels), Numbers.Random(12, Batch, Length, Channels), Numbers.Uniform(13, -2f, -0.1f, Channels, States),
+                Numbers.Random(11, Batch, Length, Channels), Numbers.Random(12, Batch, Length, Channels),
+                Numbers.Uniform(13, -2f, -0.1f, Channels, States),
                 Numbers.Random(14, bc), Numbers.Random(15, bc), Numbers.Random(16, Channels), Numbers.Random(17, Batch, Length, Channels),
                 Numbers.Random(18, Channels), Numbers.Random(19, Batch, Channels, States),
             ];

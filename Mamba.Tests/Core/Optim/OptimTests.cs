@@ -115,7 +115,9 @@ internal sealed class OptimTests(VectorWidth width) : WidthFixture(width)
     {
         Schedule step = Schedules.Step(10, 0.5), cosine = Schedules.CosineWithWarmup(4, 24, floor: 0.1);
         Assert.That(new[] { step(0), step(9), step(10), step(25) }, Is.EqualTo(new[] { 1, 1, 0.5, 0.25 }).Within(1e-12));
-        Assert.That(new[] { cosine(0), cosine(3), cosine(4), cosine(14), cosine(24), cosine(99) }, Is.EqualTo(new[] { 0.25, 1, 1, 0.55, 0.1, 0.1 }).Within(1e-12));
+        Assert.That(
+            new[] { cosine(0), cosine(3), cosine(4), cosine(14), cosine(24), cosine(99) },
+            Is.EqualTo(new[] { 0.25, 1, 1, 0.55, 0.1, 0.1 }).Within(1e-12));
         Assert.That(Schedules.Constant(123), Is.EqualTo(1));
         Assert.That(() => Schedules.CosineWithWarmup(5, 5), Throws.InstanceOf<ArgumentOutOfRangeException>());
         Assert.That(() => Schedules.Step(0), Throws.InstanceOf<ArgumentOutOfRangeException>());

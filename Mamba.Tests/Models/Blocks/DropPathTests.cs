@@ -18,7 +18,9 @@ internal sealed class DropPathTests
         Assert.That(y.Chunk(6).All(image => image.All(x => x == image[0])));
         Assert.That(y.Distinct().Order(), Is.EqualTo(new[] { 0f, 1.25f }));
         Assert.That(y.Average(), Is.EqualTo(1).Within(0.03));
-        Assert.That(Enumerable.Range(0, 5).Select(i => DropPath.Growing(0.1, i, 5)), Is.EqualTo(new[] { 0, 0.025, 0.05, 0.075, 0.1 }).Within(1e-12));
+        Assert.That(
+            Enumerable.Range(0, 5).Select(i => DropPath.Growing(0.1, i, 5)),
+            Is.EqualTo(new[] { 0, 0.025, 0.05, 0.075, 0.1 }).Within(1e-12));
         Assert.That(DropPath.Growing(0.1, 0, 1), Is.Zero);
     }
 }

@@ -21,8 +21,10 @@ internal sealed class ModelFileTests
     [TearDown]
     public void Remove() => File.Delete(_path);
 
-    [TestCase("unet", 8, 2, null), TestCase("segformer", 16, null, null), TestCase("resnet18-seg", 16, null, null), TestCase("resnet50-seg", 8, null, null)]
-    [TestCase("umambabot", 8, null, null), TestCase("umambabot-pp", 8, null, null), TestCase("resnet18", 8, null, null), TestCase("resnet20", 8, 6, null)]
+    [TestCase("unet", 8, 2, null), TestCase("segformer", 16, null, null), TestCase("resnet18-seg", 16, null, null)]
+    [TestCase("resnet50-seg", 8, null, null)]
+    [TestCase("umambabot", 8, null, null), TestCase("umambabot-pp", 8, null, null), TestCase("resnet18", 8, null, null)]
+    [TestCase("resnet20", 8, 6, null)]
     [TestCase("vim", 24, 2, 8), TestCase("vit", 24, 3, 16)]
     public void Sizes_are_configuration_and_stand_in_the_weight_file(string name, int width, int? depth, int? patch)
     {
@@ -37,7 +39,9 @@ internal sealed class ModelFileTests
         Tensor expected = model.Forward(image);
         Assert.That(expected.Shape[-1], Is.EqualTo(2));
 
-        ModelFile.Save(_path, model, new ModelInfo(name, config, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
+        ModelFile.Save(
+            _path, model,
+            new ModelInfo(name, config, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
         (VisionModel loaded, ModelInfo info) = ModelFile.Load(_path);
         Assert.That(info.Config with { DropPath = config.DropPath }, Is.EqualTo(config));
         Assert.That(loaded.Forward(image).Span.ToArray(), Is.EqualTo(expected.Span.ToArray()));
@@ -55,7 +59,8 @@ internal sealed class ModelFileTests
         Assert.That(about.Labels, Is.EqualTo(info.Labels));
         Assert.That(about.Normalization.Mean, Is.EqualTo(info.Normalization.Mean));
         Assert.That(about.Normalization.Std, Is.EqualTo(info.Normalization.Std));
-        foreach ((string name, Tensor tensor) in model.Parameters.All) Assert.That(read.Parameters[name].Span.SequenceEqual(tensor.Span), name);
+        foreach ((string name, Tensor tensor) in model.Parameters.All)
+            Assert.That(read.Parameters[name].Span.SequenceEqual(tensor.Span), name);
         byte[] first = File.ReadAllBytes(_path);
         ModelFile.Save(_path, read, about);
         Assert.That(File.ReadAllBytes(_path), Is.EqualTo(first), "the same model gives the same bytes");
@@ -90,7 +95,9 @@ internal sealed class ModelFileTests
         Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains("lacks 'model'"));
 
         ModelFile.Save(_path, model, Info("unet"));
-        Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains("do not fit the model").And.Message.Contains("encoder"));
+        Assert.That(
+            () => ModelFile.Load(_path),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("do not fit the model").And.Message.Contains("encoder"));
 
         ModelFile.Save(_path, model, Info("ul-vm-unet"));
         byte[] bytes = File.ReadAllBytes(_path);
@@ -101,7 +108,8 @@ internal sealed class ModelFileTests
     [TestCase("data", """{"protocol":"7","seed":1,"height":64,"width":64}""", "'protocol' is '7'")]
     [TestCase("data", """{"protocol":null,"seed":1,"height":64,"width":64}""", "'protocol' is ''")]
     [TestCase("data", """{"protocol":"slice","seed":1,"height":32768,"width":32}""", "'height' is 32768, expected 1 to 4096")]
-    [TestCase("labels", """{"labels":["a","b"]}""", "2 names, expected one for each of 1"), TestCase("labels", """{"labels":[null]}""", "'labels'"), TestCase("labels", """{"labels":[]}""", "0 names")]
+    [TestCase("labels", """{"labels":["a","b"]}""", "2 names, expected one for each of 1")]
+    [TestCase("labels", """{"labels":[null]}""", "'labels'"), TestCase("labels", """{"labels":[]}""", "0 names")]
     [TestCase("data", """{"protocol":"slice","seed":-1,"height":64,"width":64}""", "does not describe a model")]
     [TestCase("normalization", """{"mean":[1e999,0,0],"std":[1,1,1]}""", "'normalization'")]
     public void Metadata_that_make_no_sense_are_refused(string key, string json, string expected)
@@ -111,9 +119,12 @@ internal sealed class ModelFileTests
         Dictionary<string, string> metadata;
         using (SafetensorsFile file = SafetensorsFile.Open(_path)) metadata = new(file.Metadata) { [key] = json };
         Safetensors.Write(_path, model.Parameters.All, metadata);
-        Assert.That(() => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains(expected).And.Message.Contains(_path));
+        Assert.That(
+            () => ModelFile.Load(_path), Throws.TypeOf<CheckpointException>().With.Message.Contains(expected).And.Message.Contains(_path));
     }
 
     private static ModelInfo Info(string model) =>
-        new(model, new ModelConfig(), ["lesion"], new Normalization([0.1f, 0.2f, 0.3f], [0.5f, 0.6f, 0.7f]), new RunData(SplitProtocol.Patient, 42, 500, 128, 96));
+        new(
+            model, new ModelConfig(), ["lesion"], new Normalization([0.1f, 0.2f, 0.3f], [0.5f, 0.6f, 0.7f]),
+            new RunData(SplitProtocol.Patient, 42, 500, 128, 96));
 }

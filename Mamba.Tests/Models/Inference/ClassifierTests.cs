@@ -42,10 +42,10 @@ internal sealed class ClassifierTests
     }
 
     [Test]
-    public void A_grey_picture_is_repeated_for_a_model_of_colours()
+    public void A_gray_picture_is_repeated_for_a_model_of_colors()
     {
-        Image grey = Pictures.Smooth(Width, Height, 1), colour = new(Width, Height, 3, [.. grey.Pixels.SelectMany(v => new[] { v, v, v })]);
-        AssertClasses(grey, Expected(Input(colour)));
+        Image gray = Pictures.Smooth(Width, Height, 1), color = new(Width, Height, 3, [.. gray.Pixels.SelectMany(v => new[] { v, v, v })]);
+        AssertClasses(gray, Expected(Input(color)));
     }
 
     [Test]
@@ -66,7 +66,9 @@ internal sealed class ClassifierTests
         ModelEntry unet = Registry.Find("unet");
         ModelConfig small = unet.Config with { Width = 4, Depth = 1 };
         ModelInfo info = new("unet", small, ["lesion"], s_normalization, Info().Data);
-        Assert.That(() => new Classifier(unet.Create(small), info), Throws.ArgumentException.With.Message.Contains("unet").And.Message.Contains("Segmentation"));
+        Assert.That(
+            () => new Classifier(unet.Create(small), info),
+            Throws.ArgumentException.With.Message.Contains("unet").And.Message.Contains("Segmentation"));
     }
 
     [Test]
@@ -96,7 +98,8 @@ internal sealed class ClassifierTests
 
     /// <summary>(1, H, W, 3) of (x / 255 - mean) / std.</summary>
     private static Tensor Input(Image image) => Tensor.From(
-        [.. image.Pixels.Select((v, i) => (v / 255f - s_normalization.Mean[i % 3]) / s_normalization.Std[i % 3])], 1, image.Height, image.Width, 3);
+        [.. image.Pixels.Select((v, i) => (v / 255f - s_normalization.Mean[i % 3]) / s_normalization.Std[i % 3])], 1, image.Height,
+        image.Width, 3);
 
     private static VisionModel Model() => Registry.Find("resnet20").Create(Info().Config, seed: 2);
 

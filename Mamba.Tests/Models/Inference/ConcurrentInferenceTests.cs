@@ -22,7 +22,8 @@ internal sealed class ConcurrentInferenceTests
     {
         VisionModel model = Registry.Find("ul-vm-unet").Create(seed: 3);
         // A model that has learned nothing is about as sure of one pixel as of the other: its bias is put where masks differ.
-        double typical = model.Forward(Tensor.From(Array.ConvertAll(s_pictures[0].Pixels, p => p / 255f), 1, 32, 32, 3)).Span.ToArray().Order().ElementAt(512);
+        double typical = model.Forward(Tensor.From(Array.ConvertAll(s_pictures[0].Pixels, p => p / 255f), 1, 32, 32, 3))
+            .Span.ToArray().Order().ElementAt(512);
         model.Parameters["final.bias"].Span[0] -= (float)Math.Log(typical / (1 - typical));
         Segmenter segmenter = new(model, Info("ul-vm-unet", model.Config, "lesion"));
         AssertSame(picture => segmenter.Segment(picture).Mask.Pixels);
@@ -36,11 +37,15 @@ internal sealed class ConcurrentInferenceTests
         AssertSame<ClassProbability>(picture => [.. classifier.Classify(picture).Classes]);
     }
 
-    /// <summary>The results of many threads at once, while kernels run on two threads, too, are to the bit those of one call after another.</summary>
+    /// <summary>
+    /// The results of many threads at once, while kernels run on two threads, too, are to the bit those of one call after another.
+    /// </summary>
     private static void AssertSame<T>(Func<Image, T[]> run)
     {
         T[][] expected = Array.ConvertAll(s_pictures, picture => run(picture));
-        Assert.That(expected.Select(e => string.Join(' ', e)).Distinct().Count(), Is.EqualTo(expected.Length), "the pictures have different results");
+        Assert.That(
+            expected.Select(e => string.Join(' ', e)).Distinct().Count(), Is.EqualTo(expected.Length),
+            "the pictures have different results");
         using ThreadCount _ = new(2);
         using Barrier start = new(Threads);
         bool[] same = new bool[Threads * Calls];
@@ -64,7 +69,8 @@ internal sealed class ConcurrentInferenceTests
     private static Image Striped(int width, int height, int period)
     {
         Image image = new(width, height, 3);
-        for (int i = 0; i < image.Pixels.Length; i++) image.Pixels[i] = (byte)(i / 3 % width / period % 2 == 0 ? 40 * (i % 3) : 255 - i / width % 200);
+        for (int i = 0; i < image.Pixels.Length; i++)
+            image.Pixels[i] = (byte)(i / 3 % width / period % 2 == 0 ? 40 * (i % 3) : 255 - i / width % 200);
         return image;
     }
 }

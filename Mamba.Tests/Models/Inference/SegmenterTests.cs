@@ -62,7 +62,8 @@ internal sealed class SegmenterTests
     {
         VisionModel model = Registry.Find("unet").Create(Info().Config, seed: 2);
         Tensor input = Tensor.From(
-            [.. image.Pixels.Select((v, i) => (v / 255f - s_normalization.Mean[i % 3]) / s_normalization.Std[i % 3])], 1, image.Height, image.Width, 3);
+            [.. image.Pixels.Select((v, i) => (v / 255f - s_normalization.Mean[i % 3]) / s_normalization.Std[i % 3])], 1, image.Height,
+            image.Width, 3);
         input = Ops.ResizeBilinear(input, (Height, Width), alignCorners: false);
         model.Parameters["conv.bias"].Span[0] -= model.Segment(input).Span.ToArray().Order().ElementAt(Height * Width / 2);
         model.Parameters.Freeze();

@@ -15,5 +15,7 @@ internal sealed class StepConfigTests
 
     [TestCase("vim", 32, 48, "square"), TestCase("vit", 30, 30, "multiples of 4; the size is 30x30")]
     public void A_size_that_the_model_does_not_take_is_refused(string name, int height, int width, string problem) =>
-        Assert.That(() => StepConfig.Of(Registry.Find(name), training: false, (height, width)), Throws.ArgumentException.With.Message.Contains(problem));
+        Assert.That(
+            () => StepConfig.Of(Registry.Find(name), training: false, (height, width)),
+            Throws.ArgumentException.With.Message.Contains(problem));
 }

@@ -27,15 +27,23 @@ internal sealed class ClassificationMetricsTests
         Assert.That(metrics.Images, Is.EqualTo(Images));
         Assert.That(scores.Confusion, Is.EqualTo(new long[,]
         {
-            { 20, 3, 7, 0, 7, 7, 0 }, { 3, 21, 5, 0, 3, 6, 0 }, { 2, 5, 19, 0, 6, 12, 0 }, { 4, 5, 4, 3, 5, 13, 0 }, { 6, 6, 3, 0, 19, 6, 0 },
+            { 20, 3, 7, 0, 7, 7, 0 }, { 3, 21, 5, 0, 3, 6, 0 }, { 2, 5, 19, 0, 6, 12, 0 }, { 4, 5, 4, 3, 5, 13, 0 },
+            { 6, 6, 3, 0, 19, 6, 0 },
             { 0, 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0, 0 },
         }));
         Assert.That(scores.Accuracy, Is.EqualTo(0.41).Within(Exact));
         Assert.That(scores.MacroF1, Is.EqualTo(0.35756124144901547).Within(Exact));
         Assert.That(scores.Top5, Is.EqualTo(0.98).Within(Exact));
-        Assert.That(scores.Classes.Select(c => c.Precision), Is.EqualTo(new[] { 0.5714285714285714, 0.525, 0.5, 1, 0.475, 0, 0 }).Within(Exact));
-        Assert.That(scores.Classes.Select(c => c.Recall), Is.EqualTo(new[] { 0.45454545454545453, 0.5526315789473685, 0.4318181818181818, 0.08823529411764706, 0.475, 0, 0 }).Within(Exact));
-        Assert.That(scores.Classes.Select(c => c.F1), Is.EqualTo(new[] { 0.5063291139240506, 0.5384615384615385, 0.46341463414634143, 0.1621621621621622, 0.475, 0, 0 }).Within(Exact));
+        Assert.That(
+            scores.Classes.Select(c => c.Precision), Is.EqualTo(new[] { 0.5714285714285714, 0.525, 0.5, 1, 0.475, 0, 0 }).Within(Exact));
+        Assert.That(
+            scores.Classes.Select(c => c.Recall),
+            Is.EqualTo(new[] { 0.45454545454545453, 0.5526315789473685, 0.4318181818181818, 0.08823529411764706, 0.475, 0, 0 })
+                .Within(Exact));
+        Assert.That(
+            scores.Classes.Select(c => c.F1),
+            Is.EqualTo(new[] { 0.5063291139240506, 0.5384615384615385, 0.46341463414634143, 0.1621621621621622, 0.475, 0, 0 })
+                .Within(Exact));
         Assert.That(scores.Classes.Select(c => c.Support), Is.EqualTo(new long[] { 44, 38, 44, 34, 40, 0, 0 }));
     }
 
@@ -46,7 +54,8 @@ internal sealed class ClassificationMetricsTests
         ClassificationScores scores = Score(2, ([0.9f, 0.1f], 0), ([0.6f, 0.4f], 0), ([0.2f, 0.8f], 0), ([0.3f, 0.7f], 1));
         Assert.That((scores.Accuracy, scores.Top5), Is.EqualTo((0.75, (double?)null)));
         Assert.That(scores.MacroF1, Is.EqualTo((4.0 / 5 + 2.0 / 3) / 2).Within(Exact));
-        Assert.That(scores.Classes, Is.EqualTo(new[] { new ClassScores("0", 1, 2.0 / 3, 0.8, 3), new ClassScores("1", 0.5, 1, 2.0 / 3, 1) }));
+        Assert.That(
+            scores.Classes, Is.EqualTo(new[] { new ClassScores("0", 1, 2.0 / 3, 0.8, 3), new ClassScores("1", 0.5, 1, 2.0 / 3, 1) }));
     }
 
     [Test]
@@ -77,7 +86,9 @@ internal sealed class ClassificationMetricsTests
     {
         Assert.That(() => new ClassificationMetrics([]), Throws.ArgumentException);
         Assert.That(() => new ClassificationMetrics(Labels(2)).Result(), Throws.TypeOf<InvalidOperationException>());
-        Assert.That(() => new ClassificationMetrics(Labels(2)).Add([1, 0, 0], [1, 0]), Throws.ArgumentException.With.Message.Contains("3 probabilities for 2"));
+        Assert.That(
+            () => new ClassificationMetrics(Labels(2)).Add([1, 0, 0], [1, 0]),
+            Throws.ArgumentException.With.Message.Contains("3 probabilities for 2"));
     }
 
     private static float[] OneHot(int label, int classes) => [.. Enumerable.Range(0, classes).Select(c => c == label ? 1f : 0f)];

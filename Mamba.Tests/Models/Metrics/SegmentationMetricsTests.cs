@@ -11,8 +11,10 @@ internal sealed class SegmentationMetricsTests
     {
         // tp 2, fp 1, fn 1: a half is a prediction, as in the paper's code.
         SegmentationScores scores = Score(16, ([0.9f, 0.5f, 0.7f, 0.4f, 0.1f], [1, 1, 0, 1, 0]));
-        foreach (double dice in new[] { scores.DiceGlobal, scores.DiceImage, scores.DicePaper }) Assert.That(dice, Is.EqualTo(4.0 / 6).Within(Exact));
-        foreach (double iou in new[] { scores.IouGlobal, scores.IouImage, scores.IouPaper }) Assert.That(iou, Is.EqualTo(2.0 / 4).Within(Exact));
+        foreach (double dice in new[] { scores.DiceGlobal, scores.DiceImage, scores.DicePaper })
+            Assert.That(dice, Is.EqualTo(4.0 / 6).Within(Exact));
+        foreach (double iou in new[] { scores.IouGlobal, scores.IouImage, scores.IouPaper })
+            Assert.That(iou, Is.EqualTo(2.0 / 4).Within(Exact));
     }
 
     [Test]
@@ -31,7 +33,8 @@ internal sealed class SegmentationMetricsTests
     [Test]
     public void Empty_images_and_batches()
     {
-        // An empty image right and one wrong; then a batch of empty ones, all right, which the paper's Dice leaves out and its IoU counts as 0.
+        // An empty image right and one wrong; then a batch of empty ones, all right, which the paper's Dice leaves out and its IoU counts
+        // as 0.
         SegmentationScores scores = Score(2, ([0, 0], [0, 0]), ([1, 0], [0, 0]), ([0, 0], [0, 0]), ([0, 0], [0, 0]), ([1, 1], [1, 1]));
         Assert.That(scores.DiceImage, Is.EqualTo(4.0 / 5).Within(Exact));
         Assert.That(scores.IouImage, Is.EqualTo(4.0 / 5).Within(Exact));
@@ -58,7 +61,9 @@ internal sealed class SegmentationMetricsTests
     {
         Assert.That(() => new SegmentationMetrics(0), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => new SegmentationMetrics(1).Result(), Throws.TypeOf<InvalidOperationException>());
-        Assert.That(() => new SegmentationMetrics(1).Add([1, 0], [1]), Throws.TypeOf<ArgumentException>().With.Message.Contains("2 probabilities for 1"));
+        Assert.That(
+            () => new SegmentationMetrics(1).Add([1, 0], [1]),
+            Throws.TypeOf<ArgumentException>().With.Message.Contains("2 probabilities for 1"));
     }
 
     private static SegmentationScores Score(int batch, params (float[] Probabilities, float[] Mask)[] images)

@@ -44,7 +44,8 @@ internal sealed class DeterminismTests
         if (config.Depth is not null) config = config with { Depth = entry.Name == "resnet20" ? 6 : 2 };
         VisionModel model = entry.Create(config, seed: 7);
         int side = config.ImageSize ?? 64;
-        Tensor images = Numbers.Uniform(1, 0f, 1f, Images, side, side, 3), targets = classifies ? Tensor.Zeros(Images, 3) : Numbers.Uniform(2, 0f, 1f, Images, side, side, 1);
+        Tensor images = Numbers.Uniform(1, 0f, 1f, Images, side, side, 3),
+            targets = classifies ? Tensor.Zeros(Images, 3) : Numbers.Uniform(2, 0f, 1f, Images, side, side, 1);
         if (classifies) for (int i = 0; i < Images; i++) targets.Span[4 * i] = 1f;
         else foreach (ref float t in targets.Span) t = MathF.Round(t);
         Objective objective = Objective.Of(entry, entry.Recipe.Loss);

@@ -30,7 +30,8 @@ internal sealed class ResumeTests
 
     /// <summary>Steps of the run of 15: inside an epoch, at its end before validation, and at the very first.</summary>
     [Test]
-    public void From_a_checkpoint_after_any_step_training_ends_with_the_same_bits([Values(1, 4, 5, 8, 15)] int steps, [Values] bool everything)
+    public void From_a_checkpoint_after_any_step_training_ends_with_the_same_bits(
+        [Values(1, 4, 5, 8, 15)] int steps, [Values] bool everything)
     {
         Training whole = new(everything), first = new(everything), second = new(everything);
         EpochResult[] expected = [.. whole.Trainer.Run()];
@@ -70,7 +71,8 @@ internal sealed class ResumeTests
     [Test]
     public void Patience_counts_across_a_checkpoint()
     {
-        Training first = new(everything: false) { Plan = p => p with { LearningRate = 1e-12, Epochs = 50, Patience = 3 } }, second = new(everything: false) { Plan = first.Plan };
+        Training first = new(everything: false) { Plan = p => p with { LearningRate = 1e-12, Epochs = 50, Patience = 3 } },
+            second = new(everything: false) { Plan = first.Plan };
         foreach (EpochResult _ in first.Trainer.Run().Take(2)) first.Trainer.Save(Checkpoint, first.Trainer.State);
         second.Restore(Checkpoint);
         Assert.That(second.Trainer.Run().Last().Epoch, Is.EqualTo(4));
@@ -82,14 +84,17 @@ internal sealed class ResumeTests
         Training average = new(everything: true), plain = new(everything: false);
         average.Trainer.Save(Checkpoint, average.Trainer.State);
         float[] before = plain.Weights();
-        Assert.That(() => plain.Restore(Checkpoint), Throws.TypeOf<CheckpointException>().With.Message.Contains(Checkpoint).And.Message.Contains("does not fit"));
+        Assert.That(
+            () => plain.Restore(Checkpoint),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains(Checkpoint).And.Message.Contains("does not fit"));
         plain.Trainer.Save(Checkpoint, plain.Trainer.State with { Batch = 6 });
         Assert.That(() => plain.Restore(Checkpoint), Throws.TypeOf<CheckpointException>().With.Message.Contains("after 6 batches"));
         Assert.That(plain.Weights(), Is.EqualTo(before));
     }
 
     [TestCase("format", "mamba-checkpoint-0", "format 'mamba-checkpoint-0'"), TestCase("position", "1 2 3", "has 3 numbers, expected 5")]
-    [TestCase("position", "1.5 0 0 0 0", "is no count"), TestCase("position", "NaN 0 0 0 0", "is no count"), TestCase("position", "9999999999 0 0 0 0", "does not describe")]
+    [TestCase("position", "1.5 0 0 0 0", "is no count"), TestCase("position", "NaN 0 0 0 0", "is no count")]
+    [TestCase("position", "9999999999 0 0 0 0", "does not describe")]
     [TestCase("epochs", "1 2\n3", "expected 7"), TestCase("best", "many 0", "does not describe")]
     public void Metadata_that_make_no_sense_are_refused(string key, string value, string expected)
     {
@@ -97,18 +102,23 @@ internal sealed class ResumeTests
         Dictionary<string, string> metadata = training.Trainer.State.ToMetadata();
         metadata[key] = value;
         Safetensors.WriteSealed(Checkpoint, training.Trainer.Tensors, metadata);
-        Assert.That(() => training.Restore(Checkpoint), Throws.TypeOf<CheckpointException>().With.Message.Contains(expected).And.Message.Contains(Checkpoint));
+        Assert.That(
+            () => training.Restore(Checkpoint),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains(expected).And.Message.Contains(Checkpoint));
     }
 
     [Test]
     public void A_step_with_a_loss_that_is_not_finite_leaves_no_trace([Values] NonFiniteAction action)
     {
-        // U-Net's normalisation learns its statistics in the forward pass, before the loss is there. One image breaks it.
-        Training clean = new(everything: false, "unet"), broken = new(everything: false, "unet") { Plan = p => p with { OnNonFinite = action, Epochs = 1 }, Poisoned = true };
+        // U-Net's normalization learns its statistics in the forward pass, before the loss is there. One image breaks it.
+        Training clean = new(everything: false, "unet"),
+            broken = new(everything: false, "unet") { Plan = p => p with { OnNonFinite = action, Epochs = 1 }, Poisoned = true };
         List<TrainingProgress> seen = [];
         if (action == NonFiniteAction.Stop)
         {
-            Assert.That(() => broken.Trainer.Run(seen.Add).Count(), Throws.TypeOf<TrainingException>().With.Message.StartsWith("the loss is NaN in step ").And.Message.Contains("of epoch 1"));
+            Assert.That(
+                () => broken.Trainer.Run(seen.Add).Count(),
+                Throws.TypeOf<TrainingException>().With.Message.StartsWith("the loss is NaN in step ").And.Message.Contains("of epoch 1"));
             Assert.That(broken.Trainer.State.Batch, Is.EqualTo(seen.Count).And.GreaterThan(0));
             using CancellationTokenSource stop = new();
             int steps = 0;
@@ -132,7 +142,9 @@ internal sealed class ResumeTests
     {
         Training training = new(everything: false) { Plan = p => p with { OnNonFinite = NonFiniteAction.Skip } };
         training.Model.Parameters["final.bias"].Span[0] = float.NaN;
-        Assert.That(() => training.Trainer.Run().Count(), Throws.TypeOf<TrainingException>().With.Message.StartsWith("every step of epoch 1 was skipped"));
+        Assert.That(
+            () => training.Trainer.Run().Count(),
+            Throws.TypeOf<TrainingException>().With.Message.StartsWith("every step of epoch 1 was skipped"));
     }
 
     [Test]
@@ -140,7 +152,10 @@ internal sealed class ResumeTests
     {
         Training training = new(everything: false) { Plan = p => p with { CheckNumerics = true } };
         training.Model.Parameters["encoder2.0.weight"].Span[0] = float.NaN;
-        Assert.That(() => training.Trainer.Run().Count(), Throws.TypeOf<TrainingException>().With.Message.StartsWith("the result of convolution with 'encoder2.0.weight' is NaN at element "));
+        Assert.That(
+            () => training.Trainer.Run().Count(),
+            Throws.TypeOf<TrainingException>().With.Message.StartsWith(
+                "the result of convolution with 'encoder2.0.weight' is NaN at element "));
     }
 
     [TestCase("30s", 30), TestCase("5m", 300), TestCase("1h", 3600), TestCase("90m", 5400), TestCase("epoch", null)]
@@ -151,7 +166,8 @@ internal sealed class ResumeTests
         Assert.That(interval.ToString(), Is.EqualTo(text));
     }
 
-    [TestCase("0s"), TestCase("5"), TestCase("m"), TestCase("-5m"), TestCase("5 m"), TestCase("1.5h"), TestCase(""), TestCase("99999999h"), TestCase("epochs")]
+    [TestCase("0s"), TestCase("5"), TestCase("m"), TestCase("-5m"), TestCase("5 m"), TestCase("1.5h"), TestCase(""), TestCase("99999999h")]
+    [TestCase("epochs")]
     public void What_is_no_interval_is_refused(string text) => Assert.That(CheckpointInterval.Parse(text), Is.Null);
 
     private static void AssertSame(EpochResult[] expected, Training whole, Training second)
@@ -161,12 +177,18 @@ internal sealed class ResumeTests
         Assert.That(epochs, Has.Count.EqualTo(expected.Length));
         foreach ((EpochResult e, EpochResult a) in expected.Zip(epochs))
         {
-            Assert.That((a.Epoch, a.TrainLoss, a.Validation.Loss, a.LearningRate), Is.EqualTo((e.Epoch, e.TrainLoss, e.Validation.Loss, e.LearningRate)));
+            Assert.That(
+                (a.Epoch, a.TrainLoss, a.Validation.Loss, a.LearningRate),
+                Is.EqualTo((e.Epoch, e.TrainLoss, e.Validation.Loss, e.LearningRate)));
             Assert.That(a.Validation.Scores.Values, Is.EqualTo(e.Validation.Scores.Values));
         }
         Dictionary<string, string> ended = whole.Trainer.State.ToMetadata(), resumed = second.Trainer.State.ToMetadata();
-        foreach (string key in ended.Keys.Except(["seconds", "epochs"])) Assert.That(resumed[key], Is.EqualTo(ended[key]), key); // these two hold times
-        Assert.That(whole.Trainer.Tensors.Zip(second.Trainer.Tensors).All(t => t.First.Name == t.Second.Name && t.First.Tensor.Span.SequenceEqual(t.Second.Tensor.Span)), "moments and average");
+        // these two hold times
+        foreach (string key in ended.Keys.Except(["seconds", "epochs"])) Assert.That(resumed[key], Is.EqualTo(ended[key]), key);
+        Assert.That(
+            whole.Trainer.Tensors.Zip(second.Trainer.Tensors)
+                .All(t => t.First.Name == t.Second.Name && t.First.Tensor.Span.SequenceEqual(t.Second.Tensor.Span)),
+            "moments and average");
     }
 
     /// <summary>A small training, with or without every part that has a state.</summary>
@@ -174,17 +196,21 @@ internal sealed class ResumeTests
     {
         private Trainer? _trainer;
 
-        public VisionModel Model { get; } = Registry.Find(name).Create(name == "unet" ? new ModelConfig { Width = 4, Depth = 2 } : null, seed: 1);
+        public VisionModel Model { get; } = Registry.Find(name)
+            .Create(name == "unet" ? new ModelConfig { Width = 4, Depth = 2 } : null, seed: 1);
 
         public Func<TrainingPlan, TrainingPlan> Plan { get; init; } = plan => plan;
 
         public bool Poisoned { get; init; }
 
         public Trainer Trainer => _trainer ??= new Trainer(Model, Loader(shuffle: true), Loader(shuffle: false), Plan(
-            new TrainingPlan(TrainingRecipe.UltraLight with { Optimizer = everything ? OptimizerKind.Sgd : OptimizerKind.AdamW }, Objective.Segmentation(LossKind.BceDice), 2e-3, Epochs)
+            new TrainingPlan(
+                TrainingRecipe.UltraLight with { Optimizer = everything ? OptimizerKind.Sgd : OptimizerKind.AdamW },
+                Objective.Segmentation(LossKind.BceDice), 2e-3, Epochs)
             {
                 Schedule = Schedules.CosineWithWarmup(2, 20),
-                Plateau = everything ? new Plateau(factor: 0.5, patience: 0) { State = (0.1, 0, 1) } : null, // a loss that no epoch falls below
+                // a loss that no epoch falls below
+                Plateau = everything ? new Plateau(factor: 0.5, patience: 0) { State = (0.1, 0, 1) } : null,
                 AverageDecay = everything ? 0.5 : null,
                 MaxGradientNorm = everything ? 0.1 : null,
                 Patience = everything ? 10 : null,
@@ -206,12 +232,14 @@ internal sealed class ResumeTests
                 Height = Side,
                 Width = Side,
                 Shuffle = shuffle,
-                Augment = everything && shuffle ? new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f } : null,
+                Augment = everything && shuffle
+                    ? new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f }
+                    : null,
             });
         }
     }
 
-    /// <summary>Drawn slices, of which one has a mask that is no number.</summary>
+    /// <summary>Synthetic slices, one of which has a mask with NaN.</summary>
     private sealed class PoisonedData(SyntheticLesions data) : IImageData
     {
         public ModelTask Task => data.Task;

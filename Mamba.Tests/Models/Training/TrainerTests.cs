@@ -75,10 +75,15 @@ internal sealed class TrainerTests
         VisionModel model = Registry.Find("ul-vm-unet").Create();
         model.Parameters["final.bias"].Span[0] = float.NaN;
         float[] before = model.Parameters["final.weight"].Span.ToArray();
-        Assert.That(() => new Trainer(model, train, validation, s_plan).Run().Count(), Throws.TypeOf<TrainingException>().With.Message.Contains("epoch 1"));
+        Assert.That(
+            () => new Trainer(model, train, validation, s_plan).Run().Count(),
+            Throws.TypeOf<TrainingException>().With.Message.Contains("epoch 1"));
         Assert.That(model.Parameters["final.weight"].Span.ToArray(), Is.EqualTo(before));
     }
 
     private static BatchLoader Loader(int count, bool shuffle) => new(
-        new SyntheticLesions(5, count, Side, Side), [.. Enumerable.Range(0, count)], new BatchOptions { Height = Side, Width = Side, Shuffle = shuffle });
+        new SyntheticLesions(5, count, Side, Side), [.. Enumerable.Range(0, count)], new BatchOptions
+        {
+            Height = Side, Width = Side, Shuffle = shuffle,
+        });
 }

@@ -21,11 +21,16 @@ internal sealed class ModelGoldenTests
         Check("ul-vm-unet");
     }
 
-    [TestCase("\"betas\"", "\"bet\""), TestCase("[0.9,0.999]", "[]"), TestCase("\"mode\"", "\"mod\""), TestCase("\"samples\":[[", "\"samples\":[[-1,0],[")]
-    [TestCase("\"samples\":[[", "\"samples\":[[2147483647,0],["), TestCase("\"samples\":[[", "\"samples\":[[0],["), TestCase("\"samples\":[[", "\"samples\":[[0,1e400],["), TestCase("\"samples\":[[", "\"samples\":[null,[")]
-    [TestCase("\"name\":\"input.0\",\"shape\":[1,", "\"name\":\"input.0\",\"shape\":[1000000,"), TestCase("\"name\":\"input.0\",\"shape\":[1,3", "\"name\":\"input.0\",\"shape\":[65536,65536")]
-    [TestCase("\"name\":\"input.0\",\"shape\":[1,3", "\"name\":\"input.0\",\"shape\":[1,-3"), TestCase("\"name\":\"input.0\",\"shape\":[1,3", "\"name\":\"input.0\",\"shape\":[1,1,1,1,1,3")]
-    [TestCase("\"model\":\"ul-vm-unet\"", "\"model\":null"), TestCase("\"name\":\"input.0\"", "\"name\":\"\\ud800\""), TestCase("\"tolerance\":{", "\"tolerance\":7,\"x\":{")]
+    [TestCase("\"betas\"", "\"bet\""), TestCase("[0.9,0.999]", "[]"), TestCase("\"mode\"", "\"mod\"")]
+    [TestCase("\"samples\":[[", "\"samples\":[[-1,0],[")]
+    [TestCase("\"samples\":[[", "\"samples\":[[2147483647,0],["), TestCase("\"samples\":[[", "\"samples\":[[0],[")]
+    [TestCase("\"samples\":[[", "\"samples\":[[0,1e400],["), TestCase("\"samples\":[[", "\"samples\":[null,[")]
+    [TestCase("\"name\":\"input.0\",\"shape\":[1,", "\"name\":\"input.0\",\"shape\":[1000000,")]
+    [TestCase("\"name\":\"input.0\",\"shape\":[1,3", "\"name\":\"input.0\",\"shape\":[65536,65536")]
+    [TestCase("\"name\":\"input.0\",\"shape\":[1,3", "\"name\":\"input.0\",\"shape\":[1,-3")]
+    [TestCase("\"name\":\"input.0\",\"shape\":[1,3", "\"name\":\"input.0\",\"shape\":[1,1,1,1,1,3")]
+    [TestCase("\"model\":\"ul-vm-unet\"", "\"model\":null"), TestCase("\"name\":\"input.0\"", "\"name\":\"\\ud800\"")]
+    [TestCase("\"tolerance\":{", "\"tolerance\":7,\"x\":{")]
     public void A_malformed_file_is_refused_by_name(string text, string instead)
     {
         string golden = File.ReadAllText(ReferenceData.Path("goldens/models/ul-vm-unet.json")), path = Path.GetTempFileName();
@@ -35,7 +40,8 @@ internal sealed class ModelGoldenTests
         try
         {
             Assert.That(() => ModelGolden.Run(path), Throws.TypeOf<CheckpointException>().With.Message.Contains(path));
-            Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20), "no tensor is made before all of the file is read");
+            Assert.That(
+                GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20), "no tensor is made before all of the file is read");
         }
         finally
         {

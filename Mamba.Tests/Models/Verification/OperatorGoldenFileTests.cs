@@ -26,7 +26,8 @@ internal sealed class OperatorGoldenFileTests
     [Test]
     public void A_wrong_output_fails_and_is_named()
     {
-        VerificationResult result = Run("activation", "relu", "{}", [.. Relu().Where(t => t.Name != "out.0"), ("out.0", Tensor.From([0f, 2f, 3.5f], 3))]);
+        VerificationResult result = Run(
+            "activation", "relu", "{}", [.. Relu().Where(t => t.Name != "out.0"), ("out.0", Tensor.From([0f, 2f, 3.5f], 3))]);
         Assert.That(result.Passed, Is.False);
         Assert.That(result.OutputError, Is.EqualTo(0.5 / 3.5).Within(1e-12));
         Assert.That(result.Message, Does.StartWith("out.0: error 1.4e-01"));
@@ -35,8 +36,12 @@ internal sealed class OperatorGoldenFileTests
     [Test]
     public void A_wrong_gradient_fails_and_is_named()
     {
-        VerificationResult result = Run("activation", "relu", "{}", [.. Relu().Where(t => t.Name != "grad.x"), ("grad.x", Tensor.From([0f, 5f, 4f], 3))]);
-        Assert.That(result, Has.Property(nameof(VerificationResult.Passed)).False.And.Property(nameof(VerificationResult.GradError)).EqualTo(0.4).Within(1e-12));
+        VerificationResult result = Run(
+            "activation", "relu", "{}", [.. Relu().Where(t => t.Name != "grad.x"), ("grad.x", Tensor.From([0f, 5f, 4f], 3))]);
+        Assert.That(
+            result,
+            Has.Property(nameof(VerificationResult.Passed))
+                .False.And.Property(nameof(VerificationResult.GradError)).EqualTo(0.4).Within(1e-12));
         Assert.That(result.Message, Does.StartWith("grad.x: error"));
     }
 
@@ -50,7 +55,9 @@ internal sealed class OperatorGoldenFileTests
     }
 
     [Test]
-    public void A_wrong_shape_fails() => Fails("activation", "relu", "{}", "out.0 has shape (3), expected (1, 3)", [.. Relu().Where(t => t.Name != "out.0"), ("out.0", Tensor.Zeros(1, 3))]);
+    public void A_wrong_shape_fails() => Fails(
+        "activation", "relu", "{}", "out.0 has shape (3), expected (1, 3)",
+        [.. Relu().Where(t => t.Name != "out.0"), ("out.0", Tensor.Zeros(1, 3))]);
 
     [TestCase("transmogrify", "a", "{}", "unknown operator 'transmogrify'")]
     [TestCase("activation", "gelish", "{}", "unknown activation 'gelish'")]
@@ -90,8 +97,14 @@ internal sealed class OperatorGoldenFileTests
     public void Running_statistics_are_outputs()
     {
         Tensor x = Tensor.From([1f, 3f], 2, 1, 1, 1), one = Tensor.Full(1f, 1), zero = Tensor.Zeros(1);
-        (string, Tensor)[] inputs = [("in.x", x), ("in.weight", one), ("in.bias", zero), ("in.running_mean", zero), ("in.running_var", one)];
-        (string, Tensor)[] outputs = [("out.0", Tensor.From([-1f, 1f], 2, 1, 1, 1)), ("out.1", Tensor.From([1f], 1)), ("out.2", Tensor.From([1.5f], 1))];
+        (string, Tensor)[] inputs =
+        [
+            ("in.x", x), ("in.weight", one), ("in.bias", zero), ("in.running_mean", zero), ("in.running_var", one),
+        ];
+        (string, Tensor)[] outputs =
+        [
+            ("out.0", Tensor.From([-1f, 1f], 2, 1, 1, 1)), ("out.1", Tensor.From([1f], 1)), ("out.2", Tensor.From([1.5f], 1)),
+        ];
         Assert.That(Run("batch_norm2d", "train", """{"training":true,"momentum":0.5,"eps":0}""", [.. inputs, .. outputs]).Passed);
     }
 
@@ -105,11 +118,14 @@ internal sealed class OperatorGoldenFileTests
 
     [TestCase("{", "attrs:"), TestCase("[]", "no JSON object")]
     public void Malformed_attributes_are_an_error_of_the_file(string attributes, string problem) =>
-        Assert.That(() => Run("activation", "relu", attributes, Relu()), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(_path).And.Message.Contains(problem));
+        Assert.That(
+            () => Run("activation", "relu", attributes, Relu()),
+            Throws.TypeOf<CheckpointException>().With.Message.StartsWith(_path).And.Message.Contains(problem));
 
     [TestCase("out.0"), TestCase("cot.0")]
     public void Missing_tensors_are_an_error_of_the_file(string missing) => Assert.That(
-        () => Run("activation", "relu", "{}", [.. Relu().Where(t => t.Name != missing)]), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(_path));
+        () => Run("activation", "relu", "{}", [.. Relu().Where(t => t.Name != missing)]),
+        Throws.TypeOf<CheckpointException>().With.Message.StartsWith(_path));
 
     [Test]
     public void Other_files_are_an_error()

@@ -10,7 +10,9 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Models;
 
-/// <summary>Once a model has run, running it again allocates nothing, so that the garbage collector has nothing to do and never stops it.</summary>
+/// <summary>
+/// Once a model has run, running it again allocates nothing, so that the garbage collector has nothing to do and never stops it.
+/// </summary>
 [NonParallelizable]
 internal sealed class AllocationTests
 {
@@ -33,7 +35,9 @@ internal sealed class AllocationTests
     public void A_batch_allocates_nothing(string name)
     {
         ModelEntry entry = Registry.Find(name);
-        AssertAllocatesNothing(new ModelStep(StepConfig.Of(entry, training: false, entry.Config.ImageSize is { } size ? (size, size) : (32, 32), batch: 9)).Run);
+        AssertAllocatesNothing(
+            new ModelStep(StepConfig.Of(entry, training: false, entry.Config.ImageSize is { } size ? (size, size) : (32, 32), batch: 9))
+                .Run);
     }
 
     /// <summary>At the paper's batch of 64, that and what a step works with besides fit into 24 GiB.</summary>
@@ -79,7 +83,8 @@ internal sealed class AllocationTests
         Segmentation expected = segmenter.Segment(image);
         Assert.That(mask, Is.EqualTo(expected.Mask.Pixels));
         Assert.That(area, Is.EqualTo(expected.Area).And.EqualTo(mask.Count(m => m == 255)));
-        Assert.That(() => segmenter.Segment(image, mask.AsSpan(1)), Throws.ArgumentException.With.Message.Contains($"expected {size * size}"));
+        Assert.That(
+            () => segmenter.Segment(image, mask.AsSpan(1)), Throws.ArgumentException.With.Message.Contains($"expected {size * size}"));
     }
 
     [Test]
@@ -93,7 +98,8 @@ internal sealed class AllocationTests
         AssertAllocatesNothing(() => classifier.Classify(image, probabilities));
         foreach ((string label, float probability) in classifier.Classify(image).Classes)
             Assert.That(probabilities[Array.IndexOf(labels, label)], Is.EqualTo(probability));
-        Assert.That(() => classifier.Classify(image, probabilities.AsSpan(1)), Throws.ArgumentException.With.Message.Contains("10 classes"));
+        Assert.That(
+            () => classifier.Classify(image, probabilities.AsSpan(1)), Throws.ArgumentException.With.Message.Contains("10 classes"));
     }
 
     private static void AssertAllocatesNothing(Action pass)
@@ -121,7 +127,9 @@ internal sealed class AllocationTests
     private static (VisionModel Model, ModelInfo Info) Embedded(string name, string[] labels)
     {
         ModelEntry entry = Registry.Find(name);
-        return (entry.Create(entry.Config), new ModelInfo(name, entry.Config, labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
+        return (
+            entry.Create(entry.Config),
+            new ModelInfo(name, entry.Config, labels, Normalization.None(3), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
     }
 
     private static Image Picture(int size, int channels)

@@ -46,7 +46,9 @@ internal sealed class FrozenModelTests
         Assert.That(optimizer.Step, Throws.InvalidOperationException.With.Message.Contains("frozen"));
     }
 
-    /// <summary>Images of small models go side by side, one a thread: what an image gives depends neither on its batch nor on the threads.</summary>
+    /// <summary>
+    /// Images of small models go side by side, one a thread: what an image gives depends neither on its batch nor on the threads.
+    /// </summary>
     [NonParallelizable] // the number of threads is everybody's
     [TestCase("ul-vm-unet"), TestCase("vim"), TestCase("resnet20")]
     public void An_image_gives_alone_what_it_gives_in_a_batch(string name)
@@ -100,7 +102,8 @@ internal sealed class FrozenModelTests
         // Statistics as after training, so that folding them changes weights and biases.
         foreach ((string key, Tensor tensor) in model.Parameters.All)
             if (key.EndsWith("running_mean", StringComparison.Ordinal)) Numbers.Uniform(tensor.Count, seed: 5).CopyTo(tensor.Span);
-            else if (key.EndsWith("running_var", StringComparison.Ordinal)) Array.ConvertAll(Numbers.Uniform(tensor.Count, seed: 6), x => 1f + 0.5f * x).CopyTo(tensor.Span);
+            else if (key.EndsWith("running_var", StringComparison.Ordinal))
+                Array.ConvertAll(Numbers.Uniform(tensor.Count, seed: 6), x => 1f + 0.5f * x).CopyTo(tensor.Span);
         return (model, Numbers.Uniform(1, 0f, 1f, batch, 32, 32, 3));
     }
 

@@ -12,8 +12,12 @@ internal sealed class TokenModelTests
 
     private static readonly ModelConfig[] s_changes =
     [
-        Small(new ModelConfig(InputChannels: 1, Classes: 3)), Small(new ModelConfig(Classes: 2)) with { ImageSize = 24 }, Small(new ModelConfig()) with { Patch = 16 },
-        Small(new ModelConfig()) with { Width = 20 }, Small(new ModelConfig()) with { Depth = 3 }, Small(new ModelConfig()) with { DropPath = 0.5 },
+        Small(
+            new ModelConfig(
+                InputChannels: 1,
+                Classes: 3)), Small(new ModelConfig(Classes: 2)) with { ImageSize = 24 }, Small(new ModelConfig()) with { Patch = 16 },
+        Small(new ModelConfig()) with { Width = 20 }, Small(new ModelConfig()) with { Depth = 3 },
+        Small(new ModelConfig()) with { DropPath = 0.5 },
     ];
 
     [Test]
@@ -26,19 +30,25 @@ internal sealed class TokenModelTests
         Assert.That(y.Shape, Is.EqualTo(new Shape(2, config.Classes)));
         Assert.That(y.Span.ToArray(), Is.All.Matches<float>(float.IsFinite));
         Assert.That(model.Probabilities(y).Span.ToArray().Sum(), Is.EqualTo(2).Within(1e-5));
-        Assert.That(model.Parameters.All.Count(p => p.Name.EndsWith(name == "vim" ? ".mixer.D" : ".to_qkv.weight", StringComparison.Ordinal)), Is.EqualTo(config.Depth));
+        Assert.That(
+            model.Parameters.All.Count(p => p.Name.EndsWith(name == "vim" ? ".mixer.D" : ".to_qkv.weight", StringComparison.Ordinal)),
+            Is.EqualTo(config.Depth));
     }
 
     [Test]
     public void What_does_not_fit_is_refused_by_name([ValueSource(nameof(s_names))] string name)
     {
         ModelEntry entry = Registry.Find(name);
-        Assert.That(() => entry.Create(entry.Config with { Patch = 5 }), Throws.ArgumentException.With.Message.Contains("image size 32 is no multiple of patch 5"));
+        Assert.That(
+            () => entry.Create(entry.Config with { Patch = 5 }),
+            Throws.ArgumentException.With.Message.Contains("image size 32 is no multiple of patch 5"));
         Assert.That(() => entry.Create(entry.Config with { Width = 0 }), Throws.ArgumentException.With.Message.Contains("width is 0"));
         Assert.That(() => entry.Create(new ModelConfig()), Throws.ArgumentException.With.Message.Contains("image size is missing"));
         Assert.That(() => entry.Create(entry.Config with { DropPath = 1 }), Throws.TypeOf<ArgumentOutOfRangeException>());
         VisionModel model = entry.Create(Small(new ModelConfig()));
-        Assert.That(() => model.Forward(Tensor.Zeros(1, 32, 32, 3)), Throws.TypeOf<ShapeException>().With.Message.Contains("equal to 16").And.Message.Contains("(1, 32, 32, 3)"));
+        Assert.That(
+            () => model.Forward(Tensor.Zeros(1, 32, 32, 3)),
+            Throws.TypeOf<ShapeException>().With.Message.Contains("equal to 16").And.Message.Contains("(1, 32, 32, 3)"));
         Assert.That(() => model.Forward(Tensor.Zeros(1, 16, 16, 1)), Throws.TypeOf<ShapeException>());
     }
 
@@ -49,7 +59,8 @@ internal sealed class TokenModelTests
         float[] Logits(ulong seed, long step, double rate, bool training = true)
         {
             // The weights are those of seed 0 whatever the seed of chance.
-            VisionModel model = Registry.Find(name).Create(Small(new ModelConfig()) with { DropPath = rate }, seed), weights = Registry.Find(name).Create(Small(new ModelConfig()));
+            VisionModel model = Registry.Find(name).Create(Small(new ModelConfig()) with { DropPath = rate }, seed),
+                weights = Registry.Find(name).Create(Small(new ModelConfig()));
             foreach ((string parameter, Tensor tensor) in weights.Parameters.All) tensor.Span.CopyTo(model.Parameters[parameter].Span);
             (model.Parameters.Training, model.Parameters.Step) = (training, step);
             model.Forward(images); // nothing is counted on
@@ -70,11 +81,16 @@ internal sealed class TokenModelTests
         Assert.That(Deviation(p["pos_embed"]), Is.EqualTo(0.02).Within(0.001));
         Assert.That(Deviation(p["cls_token"]), Is.EqualTo(0.02).Within(0.004));
         Assert.That(Deviation(p["head.weight"]), Is.EqualTo(0.02).Within(0.002));
-        Assert.That(Deviation(p["patch_embed.proj.weight"]), Is.EqualTo(Math.Sqrt(1 / 48.0) / 0.8796).Within(0.005)); // LeCun, as timm 0.4.12 has it
-        Assert.That(Largest(p["layers.7.mixer.out_proj.weight"]), Is.EqualTo(1 / Math.Sqrt(336 * 8)).Within(1e-4)); // uniform, over the root of the depth
+        // LeCun, as timm 0.4.12 has it
+        Assert.That(Deviation(p["patch_embed.proj.weight"]), Is.EqualTo(Math.Sqrt(1 / 48.0) / 0.8796).Within(0.005));
+        // uniform, over the root of the depth
+        Assert.That(Largest(p["layers.7.mixer.out_proj.weight"]), Is.EqualTo(1 / Math.Sqrt(336 * 8)).Within(1e-4));
         Assert.That(Largest(p["layers.0.mixer.in_proj.weight"]), Is.EqualTo(1 / Math.Sqrt(168)).Within(1e-4));
-        foreach (string zero in new[] { "patch_embed.proj.bias", "head.bias", "layers.3.mixer.dt_proj_b.bias" }) Assert.That(Largest(p[zero]), Is.Zero, zero);
-        foreach (float bias in p["layers.3.mixer.dt_proj.bias"].Span) Assert.That(Math.Log(1 + Math.Exp(bias)), Is.InRange(0.000999, 0.1001)); // softplus
+        foreach (string zero in new[] { "patch_embed.proj.bias", "head.bias", "layers.3.mixer.dt_proj_b.bias" })
+            Assert.That(Largest(p[zero]), Is.Zero, zero);
+        // softplus
+        foreach (float bias in p["layers.3.mixer.dt_proj.bias"].Span)
+            Assert.That(Math.Log(1 + Math.Exp(bias)), Is.InRange(0.000999, 0.1001));
         foreach (string name in new[] { "A_log", "A_b_log" }) Assert.That(p[$"layers.0.mixer.{name}"].Span[17], Is.EqualTo(MathF.Log(2)));
     }
 

@@ -11,7 +11,8 @@ internal sealed class ClassificationAugmentTests
 {
     /// <summary>What torchvision's RandAugment makes of pictures of ours, operation by operation.</summary>
     private static readonly JsonElement s_reference =
-        JsonDocument.Parse(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Fixtures", "augment", "randaugment.json"))).RootElement;
+        JsonDocument.Parse(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Fixtures", "augment", "randaugment.json")))
+            .RootElement;
 
     private static IEnumerable<RandAugmentOperation> Operations => Enum.GetValues<RandAugmentOperation>();
 
@@ -19,11 +20,16 @@ internal sealed class ClassificationAugmentTests
     public void An_operation_is_torchvisions(RandAugmentOperation operation)
     {
         Image image = Reference(s_reference);
-        JsonElement[] cases = [.. s_reference.GetProperty("operations").EnumerateArray().Where(e => e.GetProperty("op").GetString() == operation.ToString())];
+        JsonElement[] cases =
+        [
+            .. s_reference.GetProperty("operations").EnumerateArray().Where(e => e.GetProperty("op").GetString() == operation.ToString()),
+        ];
         double[] strengths = Strengths(operation, 9, image);
         Assert.That(strengths, Is.EqualTo(cases.Select(e => e.GetProperty("magnitude").GetDouble())).Within(1e-6));
         for (int i = 0; i < cases.Length; i++)
-            Assert.That(RandAugment.Apply(image, operation, strengths[i]).Pixels, Is.EqualTo(cases[i].GetProperty("pixels").GetBytesFromBase64()), $"strength {strengths[i]}");
+            Assert.That(
+                RandAugment.Apply(image, operation, strengths[i]).Pixels, Is.EqualTo(cases[i].GetProperty("pixels").GetBytesFromBase64()),
+                $"strength {strengths[i]}");
     }
 
     [TestCaseSource(nameof(Operations))]
@@ -35,8 +41,11 @@ internal sealed class ClassificationAugmentTests
             byte[] before = [.. image.Pixels];
             using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             for (int magnitude = 0; magnitude < RandAugment.Magnitudes; magnitude++)
-                foreach (double strength in Strengths(operation, magnitude, image)) hash.AppendData(RandAugment.Apply(image, operation, strength).Pixels);
-            Assert.That(Convert.ToHexStringLower(hash.GetCurrentHash())[..32], Is.EqualTo(picture.GetProperty("sha256").GetProperty(operation.ToString()).GetString()),
+                foreach (double strength in Strengths(operation, magnitude, image))
+                    hash.AppendData(RandAugment.Apply(image, operation, strength).Pixels);
+            Assert.That(
+                Convert.ToHexStringLower(hash.GetCurrentHash())[..32],
+                Is.EqualTo(picture.GetProperty("sha256").GetProperty(operation.ToString()).GetString()),
                 $"{image.Width} x {image.Height} x {image.Channels}");
             Assert.That(image.Pixels, Is.EqualTo(before), "the original stays");
         }
@@ -46,7 +55,10 @@ internal sealed class ClassificationAugmentTests
     public void RandAugment_draws_all_operations_and_both_signs()
     {
         Image image = Pictures.Smooth(32, 32, 3);
-        string[] expected = [.. Operations.SelectMany(o => Strengths(o, 9, image).Select(s => Convert.ToHexString(RandAugment.Apply(image, o, s).Pixels)))];
+        string[] expected =
+        [
+            .. Operations.SelectMany(o => Strengths(o, 9, image).Select(s => Convert.ToHexString(RandAugment.Apply(image, o, s).Pixels))),
+        ];
         Dictionary<string, int> counts = [];
         for (int i = 0; i < 2800; i++)
         {
@@ -57,7 +69,9 @@ internal sealed class ClassificationAugmentTests
         Assert.That(counts.Keys, Is.EquivalentTo(expected.Distinct()));
         foreach (RandAugmentOperation operation in new[] { RandAugmentOperation.Rotate, RandAugmentOperation.Color })
             foreach (double strength in Strengths(operation, 9, image))
-                Assert.That(counts[Convert.ToHexString(RandAugment.Apply(image, operation, strength).Pixels)], Is.InRange(60, 145), "a half of a fourteenth");
+                Assert.That(
+                    counts[Convert.ToHexString(RandAugment.Apply(image, operation, strength).Pixels)], Is.InRange(60, 145),
+                    "a half of a fourteenth");
         Assert.That(counts[Convert.ToHexString(RandAugment.Apply(image, RandAugmentOperation.Equalize, 0).Pixels)], Is.InRange(140, 260));
     }
 
@@ -89,7 +103,8 @@ internal sealed class ClassificationAugmentTests
                             {
                                 int row = y + down - Padding, column = x + right - Padding;
                                 if (row is >= 0 and < Height && column is >= 0 and < Width)
-                                    moved.Pixels[(y * Width + (mirror ? Width - 1 - x : x)) * channels + c] = image.Pixels[(row * Width + column) * channels + c];
+                                    moved.Pixels[(y * Width + (mirror ? Width - 1 - x : x)) * channels + c] =
+                                        image.Pixels[(row * Width + column) * channels + c];
                             }
                     expected.Add(Convert.ToHexString(moved.Pixels));
                 }
@@ -107,7 +122,9 @@ internal sealed class ClassificationAugmentTests
     public void A_function_of_seed_epoch_and_index_whose_options_do_not_interfere()
     {
         ClassificationSample sample = new(Pictures.Smooth(32, 32, 3), 1);
-        ClassificationAugment crop = new() { Flip = false }, both = new() { RandAugment = new RandAugment() }, none = new() { CropPadding = 0, Flip = false };
+        ClassificationAugment crop = new() { Flip = false },
+            both = new() { RandAugment = new RandAugment() },
+            none = new() { CropPadding = 0, Flip = false };
         byte[] first = both.Apply(sample, 1, 2, 3).Image.Pixels;
         both.Apply(sample, 1, 2, 4);
         Assert.That(both.Apply(sample, 1, 2, 3).Image.Pixels, Is.EqualTo(first));
@@ -126,7 +143,11 @@ internal sealed class ClassificationAugmentTests
     public void A_padding_wider_than_the_picture_may_leave_nothing()
     {
         ClassificationSample sample = new(new Image(3, 2, 3, [.. Enumerable.Repeat((byte)9, 18)]), 0);
-        byte[][] seen = [.. Enumerable.Range(0, 200).Select(epoch => new ClassificationAugment { CropPadding = 6 }.Apply(sample, 1, epoch, 0).Image.Pixels)];
+        byte[][] seen =
+        [
+            .. Enumerable.Range(0, 200).Select(epoch =>
+                new ClassificationAugment { CropPadding = 6 }.Apply(sample, 1, epoch, 0).Image.Pixels),
+        ];
         Assert.That(seen, Has.Some.All.EqualTo(0).And.Some.Some.EqualTo(9));
     }
 
@@ -155,10 +176,14 @@ internal sealed class ClassificationAugmentTests
         return mirrored;
     }
 
-    /// <summary>The picture that the outputs were made from: SplitMix64's upper bytes; every third as it is, of low contrast, or half flat.</summary>
+    /// <summary>
+    /// The picture that the outputs were made from: SplitMix64's upper bytes; every third as it is, of low contrast, or half flat.
+    /// </summary>
     private static Image Reference(JsonElement described)
     {
-        int width = described.GetProperty("width").GetInt32(), height = described.GetProperty("height").GetInt32(), channels = described.GetProperty("channels").GetInt32();
+        int width = described.GetProperty("width").GetInt32(),
+            height = described.GetProperty("height").GetInt32(),
+            channels = described.GetProperty("channels").GetInt32();
         int seed = described.GetProperty("seed").GetInt32();
         Image image = new(width, height, channels);
         ulong state = (ulong)seed;

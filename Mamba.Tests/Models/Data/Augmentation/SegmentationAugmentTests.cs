@@ -31,7 +31,13 @@ internal sealed class SegmentationAugmentTests
     {
         // Turns alone give exactly these four.
         Image image = new(2, 2, 1, [1, 2, 3, 4]);
-        string[] turns = [.. Enumerable.Range(0, 60).Select(e => string.Concat(new SegmentationAugment { QuarterTurns = true }.Apply(new SegmentationSample(image, image), 1, e, 0).Image.Pixels)).Distinct().Order()];
+        string[] turns =
+        [
+            .. Enumerable.Range(0, 60).Select(
+                e => string.Concat(
+                    new SegmentationAugment { QuarterTurns = true }.Apply(new SegmentationSample(image, image), 1, e, 0).Image.Pixels))
+                        .Distinct().Order(),
+        ];
         Assert.That(turns, Is.EqualTo(new[] { "1234", "2413", "3142", "4321" }));
     }
 
@@ -42,7 +48,8 @@ internal sealed class SegmentationAugmentTests
         List<double> means = [], spreads = [];
         for (int epoch = 0; epoch < 200; epoch++)
         {
-            var changed = (SegmentationSample)new SegmentationAugment { Brightness = 0.2f, Contrast = 0.5f }.Apply(new SegmentationSample(image, mask), 1, epoch, 0);
+            var changed = (SegmentationSample)new SegmentationAugment { Brightness = 0.2f, Contrast = 0.5f }.Apply(
+                new SegmentationSample(image, mask), 1, epoch, 0);
             Assert.That(changed.Mask.Pixels, Is.EqualTo(mask.Pixels));
             means.Add((changed.Image.Pixels[0] + changed.Image.Pixels[1]) / 2.0);
             spreads.Add((changed.Image.Pixels[1] - changed.Image.Pixels[0]) / means[^1]);

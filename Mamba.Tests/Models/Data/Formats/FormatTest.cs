@@ -25,6 +25,8 @@ internal abstract class FormatTest
     protected static void AssertSame(Image actual, Image expected)
     {
         Assert.That((actual.Width, actual.Height, actual.Channels), Is.EqualTo((expected.Width, expected.Height, expected.Channels)));
-        Assert.That(actual.Pixels.AsSpan().SequenceEqual(expected.Pixels), $"first difference at sample {actual.Pixels.AsSpan().CommonPrefixLength(expected.Pixels)}");
+        Assert.That(
+            actual.Pixels.AsSpan().SequenceEqual(expected.Pixels),
+            $"first difference at sample {actual.Pixels.AsSpan().CommonPrefixLength(expected.Pixels)}");
     }
 }

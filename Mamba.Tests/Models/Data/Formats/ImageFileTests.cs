@@ -25,14 +25,17 @@ internal sealed class ImageFileTests : FormatTest
         AssertRefused("bomb.png", Pictures.Png(8000, 8000, 8, 2, 0, []), "expected more image data");
         AssertRefused("short.png", Pictures.Png(4, 4, 8, 0, 0, new byte[7]), "ends after 7 bytes");
         AssertRefused("odd.png", Pictures.Png(4, 4, 5, 0, 0, new byte[20]), "5 bits");
-        AssertRefused("rle.bmp", [.. Pictures.Bmp(4, 4, 24, true, [], (_, stride) => new byte[stride]).Select((b, i) => i == 30 ? (byte)1 : b)], "compression 1");
+        AssertRefused(
+            "rle.bmp", [.. Pictures.Bmp(4, 4, 24, true, [], (_, stride) => new byte[stride]).Select((b, i) => i == 30 ? (byte)1 : b)],
+            "compression 1");
         byte[] tiff = Pictures.PaddedTiff(new Image(24, 20, 3), 11);
         // The heights of 20 in the directory's second entry.
         int height = tiff.Length - 4 - 9 * 12 + 12 + 8;
         AssertRefused("tall.tif", [.. tiff.Select((b, i) => i == height + 3 ? (byte)0x70 : b)], "expected at least 1 x 1");
         AssertRefused("long.tif", [.. tiff.Select((b, i) => i == height + 2 ? (byte)0x01 : b)], "expected more image data");
         AssertRefused("cut.tif", tiff[..^60], "inside the");
-        Assert.That(() => ImageFile.Load(Path.Combine(Folder.Root, "none.png")), Throws.TypeOf<ImageException>().With.Message.Contains("none.png"));
+        Assert.That(
+            () => ImageFile.Load(Path.Combine(Folder.Root, "none.png")), Throws.TypeOf<ImageException>().With.Message.Contains("none.png"));
         Assert.That(() => ImageFile.Load(Folder.Root), Throws.TypeOf<ImageException>());
     }
 
@@ -51,11 +54,14 @@ internal sealed class ImageFileTests : FormatTest
         {
             Image.MaxPixels = usual;
         }
-        foreach (int impossible in new[] { 0, -1, (1 << 28) + 1 }) Assert.That(() => Image.MaxPixels = impossible, Throws.TypeOf<ArgumentOutOfRangeException>());
+        foreach (int impossible in new[] { 0, -1, (1 << 28) + 1 })
+            Assert.That(() => Image.MaxPixels = impossible, Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(Image.MaxPixels, Is.EqualTo(usual));
     }
 
-    /// <summary>Damaged in any place, a file is read or refused; nothing else is thrown, and nothing is written to standard error.</summary>
+    /// <summary>
+    /// Damaged in any place, a file is read or refused; nothing else is thrown, and nothing is written to standard error.
+    /// </summary>
     [Test]
     public void Damaged_files_are_read_or_refused([Values("png", "bmp", "tif", "lzw.tif", "jpg", "420.jpg")] string kind)
     {

@@ -15,8 +15,10 @@ internal sealed class JpegTests : FormatTest
     [
         .. new (string Name, byte[] File)[]
         {
-            (nameof(JpegSamples.Progressive), JpegSamples.Progressive), (nameof(JpegSamples.ProgressiveFull), JpegSamples.ProgressiveFull), (nameof(JpegSamples.ProgressiveGrey), JpegSamples.ProgressiveGrey),
-            (nameof(JpegSamples.Restarts), JpegSamples.Restarts), (nameof(JpegSamples.Quarter), JpegSamples.Quarter), ("baseline", Pictures.Jpeg(Pictures.Smooth(45, 35, 3), 2)),
+            (nameof(JpegSamples.Progressive), JpegSamples.Progressive), (nameof(JpegSamples.ProgressiveFull), JpegSamples.ProgressiveFull),
+            (nameof(JpegSamples.ProgressiveGray), JpegSamples.ProgressiveGray),
+            (nameof(JpegSamples.Restarts), JpegSamples.Restarts), (nameof(JpegSamples.Quarter), JpegSamples.Quarter),
+            ("baseline", Pictures.Jpeg(Pictures.Smooth(45, 35, 3), 2)),
         }.Select(sample => new TestCaseData(sample.File).SetArgDisplayNames(sample.Name)),
     ];
 
@@ -39,7 +41,9 @@ internal sealed class JpegTests : FormatTest
         Bad("no quantization table", Without(0xDB), "without quantization table"),
         Bad("no restart markers", WithoutRestarts(), "restart marker"),
         Bad("a Huffman table of too many codes", With(0xC4, body => body[1] = 3), "Huffman table"),
-        Bad("a Huffman table that is no tree", With(0xC4, body => (body[1], body[3]) = (3, (byte)Math.Max(0, body[3] - 3))), "Huffman table"),
+        Bad(
+            "a Huffman table that is no tree", With(0xC4, body => (body[1], body[3]) = (3, (byte)Math.Max(0, body[3] - 3))),
+            "Huffman table"),
         Bad("a Huffman table of another number", With(0xC4, body => body[0] = 0x04), "tables 0 to 3"),
         Bad("a quantization table of another number", With(0xDB, body => body[0] = 0x24), "tables 0 to 3"),
         Bad("12 bits", With(0xC2, body => body[0] = 12), "12 bits"),
@@ -48,7 +52,9 @@ internal sealed class JpegTests : FormatTest
         Bad("5 samples across", With(0xC2, body => body[7] = 0x51), "sampled 5 x 1"),
         Bad("no samples", With(0xC2, body => body[7] = 0), "sampled 0 x 0"),
         Bad("a large picture in a small file", With(0xC2, body => body[1] = body[3] = 0x1F), "expected more image data"),
-        Bad("a wide picture, padded to four rows of blocks", With(0xC2, body => (body[2], body[3], body[7]) = (1, 0xFF, 0x44)), "expected more image data"),
+        Bad(
+            "a wide picture, padded to four rows of blocks", With(0xC2, body => (body[2], body[3], body[7]) = (1, 0xFF, 0x44)),
+            "expected more image data"),
         Bad("more than the most pixels", With(0xC2, body => body[1] = body[3] = 0xFF), "at most 67108864"),
         Bad("coefficients before their mean", Scan([1, 1, 0, 1, 5, 0]), "before its mean values"),
         Bad("coefficients of several components", Scan([3, 1, 0, 2, 0, 3, 0, 1, 5, 0]), "expected values of the standard"),
@@ -83,17 +89,21 @@ internal sealed class JpegTests : FormatTest
     public void Red_green_and_blue_need_no_conversion()
     {
         Image rgb = ImageFile.Decode("rgb", JpegSamples.Rgb), ycc = ImageFile.Decode("ycc", JpegSamples.ProgressiveFull);
-        Assert.That(rgb.Pixels.Zip(ycc.Pixels, (p, q) => Math.Abs(p - q)).Average(), Is.LessThan(6), "the same picture at the same quality");
+        Assert.That(
+            rgb.Pixels.Zip(ycc.Pixels, (p, q) => Math.Abs(p - q)).Average(), Is.LessThan(6), "the same picture at the same quality");
     }
 
     [Test]
-    public void A_few_scans_that_add_nothing_do_no_harm() => Assert.That(ImageFile.Decode("x", Scans(10)).Pixels, Has.Length.EqualTo(1_000_000).And.All.EqualTo(128));
+    public void A_few_scans_that_add_nothing_do_no_harm() =>
+        Assert.That(ImageFile.Decode("x", Scans(10)).Pixels, Has.Length.EqualTo(1_000_000).And.All.EqualTo(128));
 
     [TestCaseSource(nameof(Hostile))]
     public void Hostile_files_are_refused(byte[] file, string problem)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(() => ImageFile.Decode("x.jpg", file), Throws.TypeOf<ImageException>().With.Message.StartsWith("x.jpg: JPEG").And.Message.Contains(problem));
+        Assert.That(
+            () => ImageFile.Decode("x.jpg", file),
+            Throws.TypeOf<ImageException>().With.Message.StartsWith("x.jpg: JPEG").And.Message.Contains(problem));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20));
     }
 
@@ -138,16 +148,22 @@ internal sealed class JpegTests : FormatTest
     }
 
     /// <summary>The file with another header of its first scan, and nothing behind it.</summary>
-    private static byte[] Scan(byte[] body) => [.. s_whole[..Segments(s_whole, 0xDA)[0].Begin], 0xFF, 0xDA, 0, (byte)(2 + body.Length), .. body];
+    private static byte[] Scan(byte[] body) =>
+        [.. s_whole[..Segments(s_whole, 0xDA)[0].Begin], 0xFF, 0xDA, 0, (byte)(2 + body.Length), .. body];
 
-    /// <summary>A grey picture of 1000 x 1000, black and white at a bit a block, and then scans that add nothing to it in one run of blocks, two bytes each.</summary>
+    /// <summary>
+    /// A gray picture of 1000 x 1000, black and white at one bit per block. Then come scans that add nothing to it in one run of blocks,
+    /// two bytes each.
+    /// </summary>
     private static byte[] Scans(int count)
     {
         byte[] nothing = [0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 63, 0, 0, 0];
         return
         [
-            0xFF, 0xD8, 0xFF, 0xC2, 0, 11, 8, 3, 0xE8, 3, 0xE8, 1, 1, 0x11, 0, 0xFF, 0xC4, 0, 38, 0, 1, .. new byte[15], 0, 0x10, 1, .. new byte[15], 0xE0,
-            0xFF, 0xDB, 0, 67, 0, .. new byte[64], 0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0, .. new byte[125 * 125 / 8 + 1], .. Enumerable.Repeat(nothing, count).SelectMany(scan => scan), 0xFF, 0xD9,
+            0xFF, 0xD8, 0xFF, 0xC2, 0, 11, 8, 3, 0xE8, 3, 0xE8, 1, 1, 0x11, 0, 0xFF, 0xC4, 0, 38, 0, 1, .. new byte[15], 0, 0x10, 1,
+            .. new byte[15], 0xE0,
+            0xFF, 0xDB, 0, 67, 0, .. new byte[64], 0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0, .. new byte[125 * 125 / 8 + 1],
+            .. Enumerable.Repeat(nothing, count).SelectMany(scan => scan), 0xFF, 0xD9,
         ];
     }
 
@@ -160,14 +176,17 @@ internal sealed class JpegTests : FormatTest
         {
             ReadOnlySpan<short> block = MemoryMarshal.CreateReadOnlySpan(ref blockRef, 64);
             for (int j = 0; j < Math.Min(height - y, 8); j++)
-                for (int i = 0; i < Math.Min(width - x, 8); i++) _samples[((y + j) * width + x + i) * channels + componentIndex] = Math.Clamp((int)block[8 * j + i], 0, 255);
+                for (int i = 0; i < Math.Min(width - x, 8); i++)
+                    _samples[((y + j) * width + x + i) * channels + componentIndex] = Math.Clamp((int)block[8 * j + i], 0, 255);
         }
 
         public IEnumerable<double> Rgb()
         {
             for (int i = 0; i < _samples.Length; i += channels)
             {
-                double luma = _samples[i], blue = channels == 3 ? _samples[i + 1] - 128 : 0, red = channels == 3 ? _samples[i + 2] - 128 : 0;
+                double luma = _samples[i],
+                    blue = channels == 3 ? _samples[i + 1] - 128 : 0,
+                    red = channels == 3 ? _samples[i + 2] - 128 : 0;
                 yield return Math.Clamp(Math.Round(luma + 1.402 * red), 0, 255);
                 if (channels == 1) continue;
                 yield return Math.Clamp(Math.Round(luma - 0.344136 * blue - 0.714136 * red), 0, 255);

@@ -34,7 +34,7 @@ internal sealed class PngTests : FormatTest
     [Test]
     public void Png_of_16_bits_is_rounded_and_alpha_dropped()
     {
-        // Grey and alpha, 16 bits: 0x0000, 0x8080, 0xFFFF, 0x017F (just under one and a half of 255).
+        // Gray and alpha, 16 bits: 0x0000, 0x8080, 0xFFFF, 0x017F (just under one and a half of 255).
         byte[] rows = [0, 0x00, 0x00, 9, 9, 0x80, 0x80, 9, 9, 0xFF, 0xFF, 9, 9, 0x01, 0x7F, 9, 9];
         AssertSame(Load("x.png", Pictures.Png(4, 1, 16, 4, 0, rows)), new Image(4, 1, 1, [0, 128, 255, 1]));
         byte[] rgba = [0, 1, 2, 3, 77, 4, 5, 6, 0];
@@ -42,12 +42,14 @@ internal sealed class PngTests : FormatTest
     }
 
     [Test]
-    public void Png_palette_of_colours_and_of_greys()
+    public void Png_palette_of_colors_and_of_grays()
     {
         byte[] rows = [0, 0b01_10_00_00];
-        AssertSame(Load("x.png", Pictures.Png(3, 1, 2, 3, 0, rows, [1, 2, 3, 10, 20, 30, 40, 50, 60])), new Image(3, 1, 3, [10, 20, 30, 40, 50, 60, 1, 2, 3]));
+        AssertSame(
+            Load("x.png", Pictures.Png(3, 1, 2, 3, 0, rows, [1, 2, 3, 10, 20, 30, 40, 50, 60])),
+            new Image(3, 1, 3, [10, 20, 30, 40, 50, 60, 1, 2, 3]));
         AssertSame(Load("x.png", Pictures.Png(3, 1, 2, 3, 0, rows, [0, 0, 0, 9, 9, 9, 255, 255, 255])), new Image(3, 1, 1, [9, 255, 0]));
-        AssertRefused("x.png", Pictures.Png(3, 1, 2, 3, 0, rows, [1, 2, 3, 4, 5, 6]), "colour 2");
+        AssertRefused("x.png", Pictures.Png(3, 1, 2, 3, 0, rows, [1, 2, 3, 4, 5, 6]), "color 2");
     }
 
     [Test]
@@ -64,7 +66,11 @@ internal sealed class PngTests : FormatTest
             {
                 int At(int row, int column) => row < 0 || column < 0 ? 0 : image.Pixels[row * stride + column];
                 int a = At(y, i - 3), b = At(y - 1, i), c = i < 3 ? 0 : At(y - 1, i - 3), p = a + b - c;
-                int paeth = Math.Abs(p - a) <= Math.Abs(p - b) && Math.Abs(p - a) <= Math.Abs(p - c) ? a : Math.Abs(p - b) <= Math.Abs(p - c) ? b : c;
+                int paeth = Math.Abs(p - a) <= Math.Abs(p - b) && Math.Abs(p - a) <= Math.Abs(p - c)
+                    ? a
+                    : Math.Abs(p - b) <= Math.Abs(p - c)
+                    ? b
+                    : c;
                 int[] prediction = [0, a, b, (a + b) / 2, paeth];
                 rows[y * (stride + 1) + 1 + i] = (byte)(At(y, i) - prediction[y % 5]);
             }
@@ -77,7 +83,10 @@ internal sealed class PngTests : FormatTest
     {
         Image image = Pictures.Random(width, height, 1);
         List<byte> rows = [];
-        foreach ((int x0, int y0, int dx, int dy) in new[] { (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2) })
+        foreach ((int x0, int y0, int dx, int dy) in new[]
+        {
+            (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+        })
         {
             if (x0 >= width) continue;
             for (int y = y0; y < height; y += dy)

@@ -18,18 +18,18 @@ internal sealed class TiffTests : FormatTest
         Bad("more entries than the file holds", Entries(count => 5000), "5000 entries"),
         Bad("a tag twice", Entry(257, Tag: 256), "stands twice"),
         Bad("no width", Entry(256, Tag: 999), "at least 1 x 1"),
-        Bad("no colours", Entry(262, Tag: 999), "262 (Photometric) is missing"),
+        Bad("no colors", Entry(262, Tag: 999), "262 (Photometric) is missing"),
         Bad("more than the most pixels", Entry(256, Value: 1 << 28), "at most 67108864"),
         Bad("a large picture in a small file", Entry(257, Value: 20_000), "expected more image data"),
         Bad("strips that are longer than the file says", Entry(256, Value: 40), "expected more image data"),
         Bad("7 samples", Entry(277, Value: 7), "277 (Samples) is 7"),
         Bad("2 samples of RGB", Entry(277, Value: 2), "8, 8, 8 bits"),
         Bad("1 sample of RGB", Entry(277, Value: 1), "8, 8, 8 bits"),
-        Bad("3 samples of grey", Entry(262, Value: 1), "colours 1 in 3 samples"),
+        Bad("3 samples of gray", Entry(262, Value: 1), "colors 1 in 3 samples"),
         Bad("rows for columns", Entry(278, Tag: 274, Value: 6), "274 (Orientation) is 6"),
         Bad("fax", Entry(259, Value: 4), "259 (Compression) is 4"),
         Bad("JPEG inside", Entry(259, Value: 7), "259 (Compression) is 7"),
-        Bad("CIE colours", Entry(262, Value: 8), "262 (Photometric) is 8"),
+        Bad("CIE colors", Entry(262, Value: 8), "262 (Photometric) is 8"),
         Bad("rows of no number", Entry(278, Type: 5), "of type 5"),
         Bad("strips of no rows", Entry(278, Value: 0), "strip of 24 x 0"),
         Bad("values beyond the file", Entry(273, Value: 1 << 30), "inside the"),
@@ -64,29 +64,42 @@ internal sealed class TiffTests : FormatTest
     [Test]
     public void Both_byte_orders_are_read()
     {
-        byte[] big = [(byte)'M', (byte)'M', 0, 42, 0, 0, 0, 8, 0, 7, .. Big(256, 3, 2), .. Big(257, 3, 1), .. Big(258, 3, 16), .. Big(262, 3, 0), .. Big(273, 4, 98), .. Big(278, 3, 1), .. Big(279, 4, 4), 0, 0, 0, 0, 0xFF, 0xFF, 0x80, 0x80];
+        byte[] big =
+        [
+            (byte)'M', (byte)'M', 0, 42, 0, 0, 0, 8, 0, 7, .. Big(256, 3, 2), .. Big(257, 3, 1), .. Big(258, 3, 16), .. Big(262, 3, 0),
+            .. Big(273, 4, 98), .. Big(278, 3, 1), .. Big(279, 4, 4), 0, 0, 0, 0, 0xFF, 0xFF, 0x80, 0x80,
+        ];
         Image image = ImageFile.Decode("big", big);
         Assert.That((image.Width, image.Height, image.Channels), Is.EqualTo((2, 1, 1)));
         Assert.That(image.Pixels, Is.EqualTo(new byte[] { 0, 127 }), "0 is white");
 
-        static byte[] Big(int tag, int type, int value) => [(byte)(tag >> 8), (byte)tag, 0, (byte)type, 0, 0, 0, 1, .. type == 3 ? new byte[] { 0, (byte)value, 0, 0 } : [0, 0, 0, (byte)value]];
+        static byte[] Big(int tag, int type, int value) =>
+        [
+            (byte)(tag >> 8), (byte)tag, 0, (byte)type, 0, 0, 0, 1,
+            .. type == 3 ? new byte[] { 0, (byte)value, 0, 0 } : [0, 0, 0, (byte)value],
+        ];
     }
 
     [TestCase(1), TestCase(2), TestCase(3), TestCase(4)]
     public void A_turned_picture_is_set_right(int orientation)
     {
-        // In the place of the number of samples, of which grey has one without a word.
-        Image grey = Pictures.Smooth(24, 20, 1), read = ImageFile.Decode("x", EntryOf(Pictures.PaddedTiff(grey, 11), 277, Tag: 274, Value: orientation));
+        // In the place of the number of samples, of which gray has one without a word.
+        Image gray = Pictures.Smooth(24, 20, 1),
+            read = ImageFile.Decode("x", EntryOf(Pictures.PaddedTiff(gray, 11), 277, Tag: 274, Value: orientation));
         for (int y = 0; y < 20; y++)
             for (int x = 0; x < 24; x++)
-                Assert.That(read.Pixels[y * 24 + x], Is.EqualTo(grey.Pixels[(orientation is 3 or 4 ? 19 - y : y) * 24 + (orientation is 2 or 3 ? 23 - x : x)]));
+                Assert.That(
+                    read.Pixels[y * 24 + x],
+                    Is.EqualTo(gray.Pixels[(orientation is 3 or 4 ? 19 - y : y) * 24 + (orientation is 2 or 3 ? 23 - x : x)]));
     }
 
     [TestCaseSource(nameof(Hostile))]
     public void Hostile_files_are_refused(byte[] file, string problem)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(() => ImageFile.Decode("x.tif", file), Throws.TypeOf<ImageException>().With.Message.StartsWith("x.tif: ").And.Message.Contains(problem));
+        Assert.That(
+            () => ImageFile.Decode("x.tif", file),
+            Throws.TypeOf<ImageException>().With.Message.StartsWith("x.tif: ").And.Message.Contains(problem));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20));
     }
 
@@ -107,7 +120,8 @@ internal sealed class TiffTests : FormatTest
         return file;
     }
 
-    private static byte[] Entry(int tag, int? Tag = null, int? Type = null, int? Count = null, int? Value = null) => EntryOf(Pictures.PaddedTiff(s_image, 11), tag, Tag, Type, Count, Value);
+    private static byte[] Entry(int tag, int? Tag = null, int? Type = null, int? Count = null, int? Value = null) =>
+        EntryOf(Pictures.PaddedTiff(s_image, 11), tag, Tag, Type, Count, Value);
 
     /// <summary>A file with another entry in the place of a tag's.</summary>
     private static byte[] EntryOf(byte[] file, int tag, int? Tag = null, int? Type = null, int? Count = null, int? Value = null)
@@ -131,17 +145,22 @@ internal sealed class TiffTests : FormatTest
     private static byte[] Strip(int? offset = null, int? count = null)
     {
         byte[] file = Pictures.PaddedTiff(s_image, 11);
-        if (offset is { } at) BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 273) + 8)) + 4), at);
-        if (count is { } bytes) BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 279) + 8)) + 4), bytes);
+        if (offset is { } at)
+            BinaryPrimitives.WriteInt32LittleEndian(
+                file.AsSpan(BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 273) + 8)) + 4), at);
+        if (count is { } bytes)
+            BinaryPrimitives.WriteInt32LittleEndian(
+                file.AsSpan(BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 279) + 8)) + 4), bytes);
         return file;
     }
 
-    /// <summary>A grey picture of one strip, with other packed data.</summary>
+    /// <summary>A gray picture of one strip, with other packed data.</summary>
     private static byte[] Packed(Compression compression, Func<byte[], byte[]> edit)
     {
-        Image grey = Pictures.Smooth(24, 11, 1);
-        byte[] file = Pictures.Tiff(24, 11, 1, 8, Photometric.MINISBLACK, compression, y => grey.Pixels[(24 * y)..(24 * y + 24)]);
-        int offset = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 273) + 8)), count = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 279) + 8));
+        Image gray = Pictures.Smooth(24, 11, 1);
+        byte[] file = Pictures.Tiff(24, 11, 1, 8, Photometric.MINISBLACK, compression, y => gray.Pixels[(24 * y)..(24 * y + 24)]);
+        int offset = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 273) + 8)),
+            count = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(Place(file, 279) + 8));
         byte[] packed = edit(file[offset..(offset + count)]);
         packed.CopyTo(file, offset);
         return EntryOf(file, 279, Type: 4, Value: packed.Length);
@@ -160,14 +179,26 @@ internal sealed class TiffTests : FormatTest
     [TestCase(Compression.NONE), TestCase(Compression.LZW), TestCase(Compression.PACKBITS), TestCase(Compression.ADOBE_DEFLATE)]
     public void Tiff_of_every_kind(Compression compression)
     {
-        Image grey = Pictures.Smooth(19, 23, 1), colour = Pictures.Smooth(19, 23, 3);
-        AssertSame(Load("g.tif", Pictures.Tiff(19, 23, 1, 8, Photometric.MINISBLACK, compression, y => grey.Pixels[(y * 19)..(y * 19 + 19)])), grey);
-        AssertSame(Load("c.tif", Pictures.Tiff(19, 23, 3, 8, Photometric.RGB, compression, y => colour.Pixels[(y * 57)..(y * 57 + 57)])), colour);
-        byte[] Rgba(int y) => [.. Enumerable.Range(0, 19).SelectMany(x => new[] { colour.Pixels[(y * 19 + x) * 3], colour.Pixels[(y * 19 + x) * 3 + 1], colour.Pixels[(y * 19 + x) * 3 + 2], (byte)40 })];
-        AssertSame(Load("a.tif", Pictures.Tiff(19, 23, 4, 8, Photometric.RGB, compression, Rgba)), colour);
+        Image gray = Pictures.Smooth(19, 23, 1), color = Pictures.Smooth(19, 23, 3);
+        AssertSame(
+            Load("g.tif", Pictures.Tiff(19, 23, 1, 8, Photometric.MINISBLACK, compression, y => gray.Pixels[(y * 19)..(y * 19 + 19)])),
+            gray);
+        AssertSame(
+            Load("c.tif", Pictures.Tiff(19, 23, 3, 8, Photometric.RGB, compression, y => color.Pixels[(y * 57)..(y * 57 + 57)])), color);
+        byte[] Rgba(int y) =>
+        [
+            .. Enumerable.Range(0, 19).SelectMany(
+                x => new[]
+                {
+                    color.Pixels[(y * 19 + x) * 3], color.Pixels[(y * 19 + x) * 3 + 1], color.Pixels[(y * 19 + x) * 3 + 2], (byte)40,
+                }),
+        ];
+        AssertSame(Load("a.tif", Pictures.Tiff(19, 23, 4, 8, Photometric.RGB, compression, Rgba)), color);
         byte[] bits = [.. Enumerable.Range(0, 10 * 3).Select(i => i % 10 == i / 10 ? (byte)255 : (byte)0)];
         byte[] Bit(int y) => [(byte)(0x80 >> y), 0];
         AssertSame(Load("b.tif", Pictures.Tiff(10, 3, 1, 1, Photometric.MINISBLACK, compression, Bit)), new Image(10, 3, 1, bits));
-        AssertSame(Load("w.tif", Pictures.Tiff(10, 3, 1, 1, Photometric.MINISWHITE, compression, Bit)), new Image(10, 3, 1, Array.ConvertAll(bits, b => (byte)(255 - b))));
+        AssertSame(
+            Load("w.tif", Pictures.Tiff(10, 3, 1, 1, Photometric.MINISWHITE, compression, Bit)),
+            new Image(10, 3, 1, Array.ConvertAll(bits, b => (byte)(255 - b))));
     }
 }

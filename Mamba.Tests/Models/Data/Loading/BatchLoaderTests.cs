@@ -18,7 +18,8 @@ internal sealed class BatchLoaderTests
     {
         SyntheticLesions data = new(2, 10, 32, 40);
         Normalization scaling = new([0.5f, 0.25f, 0], [0.5f, 2, 1]);
-        using BatchLoader loader = new(data, [3, 1, 7], new BatchOptions { BatchSize = 2, Height = 32, Width = 40, Normalization = scaling });
+        using BatchLoader loader = new(
+            data, [3, 1, 7], new BatchOptions { BatchSize = 2, Height = 32, Width = 40, Normalization = scaling });
         Batch[] batches = [.. loader.Epoch(0)];
         Assert.That((loader.Samples, loader.Batches), Is.EqualTo((3, 2)));
         Assert.That(batches.Select(b => b.Indices), Is.EqualTo(new[] { new[] { 3, 1 }, [7] }));
@@ -29,13 +30,17 @@ internal sealed class BatchLoaderTests
         {
             Assert.That(batches[0].Targets.Span[32 * 40 + i], Is.EqualTo(second.Mask.Pixels[i] / 255f));
             for (int c = 0; c < 3; c++)
-                Assert.That(batches[0].Images.Span[(32 * 40 + i) * 3 + c], Is.EqualTo((second.Image.Pixels[3 * i + c] / 255f - scaling.Mean[c]) / scaling.Std[c]).Within(1e-5));
+                Assert.That(
+                    batches[0].Images.Span[(32 * 40 + i) * 3 + c],
+                    Is.EqualTo((second.Image.Pixels[3 * i + c] / 255f - scaling.Mean[c]) / scaling.Std[c]).Within(1e-5));
         }
     }
 
     [Test]
     public void A_batch_of_more_numbers_than_an_array_holds_is_refused() => Assert.That(
-        () => new BatchLoader(new SyntheticLesions(2, 100, 32, 32), [.. Enumerable.Range(0, 100)], new BatchOptions { BatchSize = 64, Height = 4096, Width = 4096 }),
+        () => new BatchLoader(
+            new SyntheticLesions(2, 100, 32, 32), [.. Enumerable.Range(0, 100)],
+            new BatchOptions { BatchSize = 64, Height = 4096, Width = 4096 }),
         Throws.ArgumentException.With.Message.Contains("64 samples of 4096 x 4096 x 3"));
 
     [TestCase(20, 31), TestCase(9, 7), TestCase(13, 11)]
@@ -75,8 +80,13 @@ internal sealed class BatchLoaderTests
     public void The_same_whatever_timing_and_cache([Values(0, 5000, 1 << 20)] int cacheBytes, [Values(1, 5)] int ahead)
     {
         SyntheticLesions data = new(2, 10, 32, 32);
-        BatchOptions options = new() { BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true, Augment = new SegmentationAugment { Flips = true, Brightness = 0.3f } };
-        using BatchLoader reference = new(data, s_ten, options), other = new(new CachedData(data, cacheBytes), s_ten, options with { Prefetch = ahead });
+        BatchOptions options = new()
+        {
+            BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true,
+            Augment = new SegmentationAugment { Flips = true, Brightness = 0.3f },
+        };
+        using BatchLoader reference = new(data, s_ten, options),
+            other = new(new CachedData(data, cacheBytes), s_ten, options with { Prefetch = ahead });
         for (int epoch = 0; epoch < 3; epoch++)
         {
             Batch[] expected = [.. reference.Epoch(epoch)], batches = [.. other.Epoch(epoch)];
@@ -93,7 +103,8 @@ internal sealed class BatchLoaderTests
     [Test]
     public void Epochs_have_orders_of_their_own()
     {
-        using BatchLoader loader = new(new SyntheticLesions(2, 10, 16, 16), s_ten, new BatchOptions { Height = 16, Width = 16, Shuffle = true });
+        using BatchLoader loader = new(
+            new SyntheticLesions(2, 10, 16, 16), s_ten, new BatchOptions { Height = 16, Width = 16, Shuffle = true });
         int[] first = Order(loader, 0), second = Order(loader, 1);
         Assert.That(first, Is.Not.EqualTo(second));
         Assert.That(Order(loader, 0), Is.EqualTo(first));
@@ -105,7 +116,8 @@ internal sealed class BatchLoaderTests
         Counting data = new(10);
         long two = 2 * 4 * 16 * 16;
         BatchOptions options = new() { Height = 16, Width = 16 };
-        using BatchLoader all = new(new CachedData(data, long.MaxValue), s_ten, options), some = new(new CachedData(data, two), s_ten, options);
+        using BatchLoader all = new(new CachedData(data, long.MaxValue), s_ten, options),
+            some = new(new CachedData(data, two), s_ten, options);
         Order(all, 0);
         Order(all, 1);
         Assert.That(data.Loads, Is.EqualTo(10));
@@ -120,7 +132,9 @@ internal sealed class BatchLoaderTests
         Counting data = new(10) { Damaged = 5 };
         using BatchLoader loader = new(data, s_ten, new BatchOptions { BatchSize = 2, Height = 16, Width = 16 });
         List<int> seen = [];
-        Assert.That(() => seen.AddRange(loader.Epoch(0).SelectMany(b => b.Indices)), Throws.TypeOf<ImageException>().With.Message.EqualTo("sample 5"));
+        Assert.That(
+            () => seen.AddRange(loader.Epoch(0).SelectMany(b => b.Indices)),
+            Throws.TypeOf<ImageException>().With.Message.EqualTo("sample 5"));
         Assert.That(loader.Epoch(0).Take(2).SelectMany(b => b.Indices), Is.EqualTo(new[] { 0, 1, 2, 3 }));
         data.Damaged = -1;
         Assert.That(Order(loader, 0), Is.EqualTo(s_ten));
@@ -169,7 +183,9 @@ internal sealed class BatchLoaderTests
     {
         SyntheticShapes data = new(2, 10, 16, 16);
         BatchOptions options = new() { BatchSize = batchSize, Height = 16, Width = 16, Seed = 3 };
-        using BatchLoader plain = new(data, s_ten, options), mixed = new(data, s_ten, options with { MixUp = 0.8 }), again = new(data, s_ten, options with { MixUp = 0.8 });
+        using BatchLoader plain = new(data, s_ten, options),
+            mixed = new(data, s_ten, options with { MixUp = 0.8 }),
+            again = new(data, s_ten, options with { MixUp = 0.8 });
         List<float> shares = [];
         foreach ((Batch expected, Batch actual) in plain.Epoch(1).Zip(mixed.Epoch(1)))
         {
@@ -188,7 +204,11 @@ internal sealed class BatchLoaderTests
         }
         if (batchSize > 1) Assert.That(shares, Is.Unique.And.All.InRange(0f, 1f));
         Assert.That(again.Epoch(1).Select(b => b.Targets.Span.ToArray()), Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
-        Assert.That(again.Epoch(2).Select(b => b.Targets.Span.ToArray()), batchSize == 1 ? Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())) : Is.Not.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
+        Assert.That(
+            again.Epoch(2).Select(b => b.Targets.Span.ToArray()),
+            batchSize == 1
+                ? Is.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray()))
+                : Is.Not.EqualTo(mixed.Epoch(1).Select(b => b.Targets.Span.ToArray())));
         foreach (double alpha in new[] { 0, -1, double.NaN })
             Assert.That(() => new BatchLoader(data, s_ten, options with { MixUp = alpha }), Throws.ArgumentException);
     }
@@ -196,7 +216,11 @@ internal sealed class BatchLoaderTests
     [Test]
     public void An_epoch_can_begin_at_any_batch_without_the_work_before_it([Values(0, 1, 3, 4)] int first, [Values] bool classes)
     {
-        BatchOptions options = new() { BatchSize = 3, Height = 16, Width = 16, Seed = 3, Shuffle = true, MixUp = classes ? 0.8 : null, Augment = classes ? new ClassificationAugment() : null };
+        BatchOptions options = new()
+        {
+            BatchSize = 3, Height = 16, Width = 16, Seed = 3, Shuffle = true, MixUp = classes ? 0.8 : null,
+            Augment = classes ? new ClassificationAugment() : null,
+        };
         Counting counting = new(10);
         IImageData data = classes ? new SyntheticShapes(2, 10, 16, 16) : counting;
         using BatchLoader loader = new(data, s_ten, options), other = new(data, s_ten, options);

@@ -21,13 +21,17 @@ internal sealed class Cifar10Tests
     [Test]
     public void Cifar_records_become_pictures([Values("", "cifar-10-batches-bin/")] string inside)
     {
-        for (int file = 0; file < 6; file++) _folder.Write(inside + SetSamples.CifarFiles[file], [.. SetSamples.CifarRecord(file), .. SetSamples.CifarRecord(9 - file)]);
+        for (int file = 0; file < 6; file++)
+            _folder.Write(inside + SetSamples.CifarFiles[file], [.. SetSamples.CifarRecord(file), .. SetSamples.CifarRecord(9 - file)]);
         Cifar10 data = new(_folder.Root);
         Assert.That((data.Task, data.Count), Is.EqualTo((ModelTask.Classification, 12)));
         Assert.That(data.Labels, Is.EqualTo("airplane automobile bird cat deer dog frog horse ship truck".Split(' ')));
         Assert.That(Enumerable.Range(0, 12).Select(i => data.Load(i).Label), Is.EqualTo(new[] { 0, 9, 1, 8, 2, 7, 3, 6, 4, 5, 5, 4 }));
-        Assert.That(new[] { 0, 9, 10, 11 }.Select(data.Name), Is.EqualTo(new[] { "train/00001", "train/00010", "test/00001", "test/00002" }));
-        Assert.That(new[] { 0, 9, 10, 11 }.Select(data.Part), Is.EqualTo(new SplitPart?[] { SplitPart.Train, SplitPart.Train, SplitPart.Test, SplitPart.Test }));
+        Assert.That(
+            new[] { 0, 9, 10, 11 }.Select(data.Name), Is.EqualTo(new[] { "train/00001", "train/00010", "test/00001", "test/00002" }));
+        Assert.That(
+            new[] { 0, 9, 10, 11 }.Select(data.Part),
+            Is.EqualTo(new SplitPart?[] { SplitPart.Train, SplitPart.Train, SplitPart.Test, SplitPart.Test }));
         byte[] record = SetSamples.CifarRecord(8);
         Image image = data.Load(3).Image;
         Assert.That((image.Width, image.Height, image.Channels), Is.EqualTo((32, 32, 3)));

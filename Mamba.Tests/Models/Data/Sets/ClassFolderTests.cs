@@ -22,13 +22,16 @@ internal sealed class ClassFolderTests
     public void Folders_are_classes()
     {
         Image picture = Pictures.Random(4, 3, 3);
-        foreach (string name in new[] { "dog/b.png", "dog/a.png", "Cat/deep/x.png", "dog-2/y.png", "train/z.png", ".git/w.png" }) _folder.Write(name, picture);
+        foreach (string name in new[] { "dog/b.png", "dog/a.png", "Cat/deep/x.png", "dog-2/y.png", "train/z.png", ".git/w.png" })
+            _folder.Write(name, picture);
         _folder.Write("dog/notes.txt", [1]);
         _folder.Write("dog/a.tif", Pictures.PaddedTiff(new Image(2, 2, 1), 2));
         ClassFolder data = new(_folder.Root);
         Assert.That((data.Task, data.Count), Is.EqualTo((ModelTask.Classification, 6)));
         Assert.That(data.Labels, Is.EqualTo(new[] { "Cat", "dog", "dog-2", "train" }));
-        Assert.That(Enumerable.Range(0, 6).Select(data.Name), Is.EqualTo(new[] { "Cat/deep/x", "dog-2/y", "dog/a.png", "dog/a.tif", "dog/b", "train/z" }));
+        Assert.That(
+            Enumerable.Range(0, 6).Select(data.Name),
+            Is.EqualTo(new[] { "Cat/deep/x", "dog-2/y", "dog/a.png", "dog/a.tif", "dog/b", "train/z" }));
         Assert.That(Enumerable.Range(0, 6).Select(i => data.Load(i).Label), Is.EqualTo(new[] { 0, 2, 1, 1, 1, 3 }));
         Assert.That(Enumerable.Range(0, 6).Select(data.Part), Is.All.Null);
         Assert.That(data.Load(0).Image.Pixels, Is.EqualTo(picture.Pixels));

@@ -22,7 +22,8 @@ internal sealed class ImageDataSourceTests
     public void A_folder_is_opened_as_what_it_holds()
     {
         Image picture = new(2, 2, 1);
-        Refuses(() => ImageDataSource.Open(Path.Combine(_folder.Root, "none")), "no such folder; expected pairs NAME.ext and NAME_mask.ext");
+        Refuses(
+            () => ImageDataSource.Open(Path.Combine(_folder.Root, "none")), "no such folder; expected pairs NAME.ext and NAME_mask.ext");
         Refuses(() => ImageDataSource.Open(_folder.Write("file.txt", [1])), "no such folder");
         Refuses(() => ImageDataSource.Open(_folder.Root), "0 pictures, none of them in a folder of its class");
         _folder.Write("flat/a.png", picture);
@@ -32,8 +33,14 @@ internal sealed class ImageDataSourceTests
         _folder.Write("classes/cat/a.png", picture);
         _folder.Write("classes/dog/a.png", picture);
         foreach (string name in SetSamples.CifarFiles) _folder.Write("cifar/cifar-10-batches-bin/" + name, SetSamples.CifarRecord(1));
-        SetSamples.WriteMnist(_folder, "mnist/", false, true, SetSamples.Idx(0x803, [1, 2, 2], new byte[4]), SetSamples.Idx(0x801, [1], [7]), SetSamples.Idx(0x803, [1, 2, 2], new byte[4]), SetSamples.Idx(0x801, [1], [7]));
-        foreach ((string name, Type type) in new[] { ("pairs", typeof(SegmentationFolder)), ("classes", typeof(ClassFolder)), ("cifar", typeof(Cifar10)), ("mnist", typeof(Mnist)) })
+        SetSamples.WriteMnist(
+            _folder, "mnist/", false, true, SetSamples.Idx(0x803, [1, 2, 2], new byte[4]), SetSamples.Idx(0x801, [1], [7]),
+            SetSamples.Idx(0x803, [1, 2, 2], new byte[4]), SetSamples.Idx(0x801, [1], [7]));
+        foreach ((string name, Type type) in new[]
+        {
+            ("pairs", typeof(SegmentationFolder)), ("classes", typeof(ClassFolder)), ("cifar", typeof(Cifar10)),
+            ("mnist", typeof(Mnist)),
+        })
             Assert.That(ImageDataSource.Open(Path.Combine(_folder.Root, name)), Is.TypeOf(type));
         File.Delete(Path.Combine(_folder.Root, "cifar/cifar-10-batches-bin/test_batch.bin"));
         Refuses(() => ImageDataSource.Open(Path.Combine(_folder.Root, "cifar")), "test_batch.bin: no such file");

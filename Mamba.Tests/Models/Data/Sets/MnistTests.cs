@@ -22,11 +22,14 @@ internal sealed class MnistTests
     public void Digits_are_read_plain_or_packed([Values] bool packed, [Values] bool dotted, [Values("", "MNIST/raw/")] string inside)
     {
         byte[] pixels = [.. Enumerable.Range(0, 3 * 4 * 5).Select(i => (byte)(4 * i))];
-        SetSamples.WriteMnist(_folder, inside, dotted, packed, SetSamples.Idx(0x803, [3, 4, 5], pixels), SetSamples.Idx(0x801, [3], [7, 0, 9]), SetSamples.Idx(0x803, [1, 6, 2], pixels[..12]), SetSamples.Idx(0x801, [1], [4]));
+        SetSamples.WriteMnist(
+            _folder, inside, dotted, packed, SetSamples.Idx(0x803, [3, 4, 5], pixels), SetSamples.Idx(0x801, [3], [7, 0, 9]),
+            SetSamples.Idx(0x803, [1, 6, 2], pixels[..12]), SetSamples.Idx(0x801, [1], [4]));
         Mnist data = new(_folder.Root);
         Assert.That((data.Task, data.Count, string.Concat(data.Labels)), Is.EqualTo((ModelTask.Classification, 4, "0123456789")));
         Assert.That(Enumerable.Range(0, 4).Select(i => data.Load(i).Label), Is.EqualTo(new[] { 7, 0, 9, 4 }));
-        Assert.That(Enumerable.Range(0, 4).Select(data.Name), Is.EqualTo(new[] { "train/00001", "train/00002", "train/00003", "test/00001" }));
+        Assert.That(
+            Enumerable.Range(0, 4).Select(data.Name), Is.EqualTo(new[] { "train/00001", "train/00002", "train/00003", "test/00001" }));
         Assert.That(new[] { 2, 3 }.Select(data.Part), Is.EqualTo(new SplitPart?[] { SplitPart.Train, SplitPart.Test }));
         Image second = data.Load(1).Image, test = data.Load(3).Image;
         Assert.That((second.Width, second.Height, second.Channels), Is.EqualTo((5, 4, 1)));
@@ -45,7 +48,7 @@ internal sealed class MnistTests
         Says([0, 0, 8], labels, "ends at byte 3; expected a head of 16 bytes");
         Says([], labels, packed ? "" : "ends at byte 0");
         Says(images[..^1], labels, packed ? "ends at byte 33 unpacked; expected 34" : "promises 34 bytes, of a file of 33");
-        Says([.. images, 0], labels, "goes on after byte 34");
+        Says([.. images, 0], labels, "continues after byte 34");
         Says(SetSamples.Idx(0x803, [0, 3, 3], []), labels, "size 0 of dimension 0 at byte 4");
         Says(SetSamples.Idx(0x803, [2, 0xFFFFFFFF, 3], []), labels, "size 4294967295 of dimension 1 at byte 8");
         Says(SetSamples.Idx(0x803, [0x10000, 0x4000, 2], []), labels, "size 2 of dimension 2 at byte 12");
@@ -63,7 +66,9 @@ internal sealed class MnistTests
     [Test]
     public void Damaged_gzip_is_refused_and_a_bomb_not_unpacked()
     {
-        byte[] images = SetSamples.Idx(0x803, [2, 30, 30], [.. Enumerable.Range(0, 1800).Select(i => (byte)(i * i))]), labels = SetSamples.Idx(0x801, [2], [1, 2]), packed = SetSamples.Gzip(images);
+        byte[] images = SetSamples.Idx(0x803, [2, 30, 30], [.. Enumerable.Range(0, 1800).Select(i => (byte)(i * i))]),
+            labels = SetSamples.Idx(0x801, [2], [1, 2]),
+            packed = SetSamples.Gzip(images);
         byte[] flipped = [.. packed];
         flipped[packed.Length / 2] ^= 0x55;
         SetSamples.WriteMnist(_folder, "", false, true, images, labels, images, labels);
@@ -74,7 +79,7 @@ internal sealed class MnistTests
         }
         _folder.Write("train-images-idx3-ubyte.gz", SetSamples.Gzip([.. images, .. new byte[50_000_000]]));
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Refuses(() => new Mnist(_folder.Root), "goes on after byte 1816 unpacked");
+        Refuses(() => new Mnist(_folder.Root), "continues after byte 1816 unpacked");
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1_000_000));
         _folder.Write("train-images-idx3-ubyte.gz", packed);
         File.Delete(Path.Combine(_folder.Root, "t10k-labels-idx1-ubyte.gz"));

@@ -63,9 +63,13 @@ internal sealed class SegmentationFolderTests
         _folder.Write("a.png", new Image(4, 3, 3));
         _folder.Write("a_mask.png", new Image(3, 4, 1));
         SegmentationFolder data = new(_folder.Root);
-        Assert.That(() => data.Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("a.png is 4 x 3").And.Message.Contains("a_mask.png 3 x 4"));
+        Assert.That(
+            () => data.Load(0),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("a.png is 4 x 3").And.Message.Contains("a_mask.png 3 x 4"));
     }
 
     private static void AssertRefused(string folder, string says) =>
-        Assert.That(() => new SegmentationFolder(folder), Throws.TypeOf<DatasetException>().With.Message.StartsWith(folder).And.Message.Contains(says));
+        Assert.That(
+            () => new SegmentationFolder(folder),
+            Throws.TypeOf<DatasetException>().With.Message.StartsWith(folder).And.Message.Contains(says));
 }

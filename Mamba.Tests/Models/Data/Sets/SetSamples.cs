@@ -13,15 +13,21 @@ internal static class SetSamples
 {
     private const int Record = 3073;
 
-    public static readonly string[] CifarFiles = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"];
+    public static readonly string[] CifarFiles =
+    [
+        "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin",
+    ];
 
-    public static byte[] CifarRecord(int label) => [(byte)label, .. Enumerable.Range(0, Record - 1).Select(i => (byte)(i * 7 + label * 11 + i / 1024))];
+    public static byte[] CifarRecord(int label) =>
+        [(byte)label, .. Enumerable.Range(0, Record - 1).Select(i => (byte)(i * 7 + label * 11 + i / 1024))];
 
     public static void WriteMnist(TemporaryFolder folder, string inside, bool dotted, bool packed, params byte[][] files)
     {
         string[] names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
         for (int i = 0; i < 4; i++)
-            folder.Write(inside + (dotted ? names[i].Replace("-idx", ".idx") : names[i]) + (packed ? ".gz" : ""), packed ? Gzip(files[i]) : files[i]);
+            folder.Write(
+                inside + (dotted ? names[i].Replace("-idx", ".idx") : names[i]) + (packed ? ".gz" : ""),
+                packed ? Gzip(files[i]) : files[i]);
     }
 
     public static byte[] Idx(uint magic, uint[] sizes, byte[] body)

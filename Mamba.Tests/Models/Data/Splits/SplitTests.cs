@@ -11,7 +11,8 @@ namespace Mamba.Tests.Models;
 internal sealed class SplitTests
 {
     [TestCase(SplitProtocol.Image, 3, 1, 1, 1), TestCase(SplitProtocol.Image, 5, 3, 1, 1), TestCase(SplitProtocol.Image, 9, 7, 1, 1)]
-    [TestCase(SplitProtocol.Image, 10, 8, 1, 1), TestCase(SplitProtocol.Image, 19, 15, 1, 3), TestCase(SplitProtocol.Image, 3929, 3143, 392, 394)]
+    [TestCase(SplitProtocol.Image, 10, 8, 1, 1), TestCase(SplitProtocol.Image, 19, 15, 1, 3)]
+    [TestCase(SplitProtocol.Image, 3929, 3143, 392, 394)]
     public void Split_sizes(SplitProtocol protocol, int count, int train, int val, int test)
     {
         Split split = Split.Of(new SyntheticLesions(1, count), protocol, 37);
@@ -25,7 +26,10 @@ internal sealed class SplitTests
     {
         SyntheticLesions data = new(1, 20 * 33);
         Split split = Split.Of(data, SplitProtocol.Patient, 5);
-        string[][] patients = [.. new[] { split.Train, split.Val, split.Test }.Select(part => part.Select(data.Patient).Distinct().ToArray())];
+        string[][] patients =
+        [
+            .. new[] { split.Train, split.Val, split.Test }.Select(part => part.Select(data.Patient).Distinct().ToArray()),
+        ];
         Assert.That(patients.Select(p => p.Length), Is.EqualTo(new[] { 26, 3, 4 }));
         Assert.That(patients.SelectMany(p => p), Is.Unique);
         Assert.That(split[SplitPart.All], Has.Length.EqualTo(data.Count));
@@ -43,8 +47,12 @@ internal sealed class SplitTests
         Assert.That((limited.Train.Length, limited.Val.Length, limited.Test.Length), Is.EqualTo((24, 3, 3)));
         Assert.That(Split.Of(data, SplitProtocol.Image, 5, limit: 500)[SplitPart.All], Has.Length.EqualTo(200));
         Assert.That(() => Split.Of(data, SplitProtocol.Image, 5, limit: 0), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => Split.Of(new SyntheticLesions(1, 40), SplitProtocol.Patient, 5), Throws.TypeOf<DatasetException>().With.Message.Contains("40 images of 2 patients"));
-        Assert.That(() => Split.Of(data, SplitProtocol.Image, 5, limit: 2), Throws.TypeOf<DatasetException>().With.Message.Contains("at least 3 images"));
+        Assert.That(
+            () => Split.Of(new SyntheticLesions(1, 40), SplitProtocol.Patient, 5),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("40 images of 2 patients"));
+        Assert.That(
+            () => Split.Of(data, SplitProtocol.Image, 5, limit: 2),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("at least 3 images"));
     }
 
     [Test]
@@ -59,7 +67,8 @@ internal sealed class SplitTests
         Assert.That((split.Train, split.Val, split.Test), Is.EqualTo((Indices(0, 4), Indices(4, 3), Indices(4, 3))));
         Assert.That(
             () => Split.Of(new Parts(train: 0, val: 1, test: 1), SplitProtocol.Official, 5),
-            Throws.TypeOf<DatasetException>().With.Message.Contains("0 for training, 1 for validation and 1 for test in the official split"));
+            Throws.TypeOf<DatasetException>().With.Message.Contains(
+                "0 for training, 1 for validation and 1 for test in the official split"));
     }
 
     [TestCase(0), TestCase(6)]
