@@ -48,7 +48,7 @@ public sealed class MambaState
 /// The Mamba block (Gu and Dao 2023, figure 3): in_proj to x and z, causal convolution and SiLU on x, selective scan gated by z, out_proj. Parameters
 /// carry the names and the initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse softplus.
 /// </summary>
-public sealed class MambaMixer
+public sealed class MambaMixer : IModule
 {
     private readonly MambaConfig _config;
     private readonly Linear _inProj;
@@ -75,9 +75,14 @@ public sealed class MambaMixer
 
     /// <summary>Mixes a whole sequence.</summary>
     /// <param name="x">(B, L, d_model).</param>
+    /// <returns>(B, L, d_model).</returns>
+    public Tensor Forward(Tensor x) => Forward(x, null);
+
+    /// <summary>Mixes a whole sequence, and adds the result to what the block's branch is added to.</summary>
+    /// <param name="x">(B, L, d_model).</param>
     /// <param name="residual">(B, L, d_model), added to the result; or null.</param>
     /// <returns>(B, L, d_model).</returns>
-    public Tensor Forward(Tensor x, Tensor? residual = null)
+    public Tensor Forward(Tensor x, Tensor? residual)
     {
         (Tensor u, Tensor z) = Project(x);
         Tensor y = _forward.Scan(u, z);
@@ -86,7 +91,7 @@ public sealed class MambaMixer
         return _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual);
     }
 
-    /// <summary>Mixes one token; the results of all steps together equal <see cref="Forward"/>. No gradient crosses from step to step.</summary>
+    /// <summary>Mixes one token; the results of all steps together equal <see cref="Forward(Tensor)"/>. No gradient crosses from step to step.</summary>
     /// <param name="x">(B, d_model).</param>
     /// <param name="state">What the block remembers; updated.</param>
     /// <returns>(B, d_model).</returns>
