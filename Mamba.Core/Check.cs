@@ -38,6 +38,18 @@ internal static class Check
         if (value <= 0) throw new ArgumentOutOfRangeException(name, value, $"{operatorName}: {name} is {value}; expected at least 1.");
     }
 
+    /// <summary>A setting that is a finite number of at least 0, such as a learning rate.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
+    public static double NotNegative(double value, string name) => value >= 0 && double.IsFinite(value)
+        ? value
+        : throw new ArgumentOutOfRangeException(name, value, $"{name}: expected a finite number of at least 0.");
+
+    /// <summary>A setting that is the share of a running mean in its next value: from 0 to less than 1.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
+    public static double Share(double value, string name) => value is >= 0 and < 1
+        ? value
+        : throw new ArgumentOutOfRangeException(name, value, $"{name}: expected at least 0 and less than 1.");
+
     /// <summary>A parameter of exactly these extents, or none at all.</summary>
     public static void Extents(Tensor? parameter, string operatorName, string name, params ReadOnlySpan<int> extents)
     {

@@ -10,6 +10,14 @@ internal sealed class Recording
     [field: ThreadStatic]
     public static Recording? Current { get; set; }
 
+    /// <summary>The one that records again when the innermost <see cref="RecordingPause"/> of this thread ends.</summary>
+    [field: ThreadStatic]
+    public static Recording? Paused { get; set; }
+
+    /// <summary>The number of the innermost pause of this thread; 0 for none.</summary>
+    [field: ThreadStatic]
+    public static long Pause { get; set; }
+
     [ThreadStatic]
     private static Stack<Recording>? s_spare;
 
@@ -20,6 +28,9 @@ internal sealed class Recording
 
     // Step by step, its outputs and then what it saved.
     private readonly List<Tensor> _tensors = [];
+
+    // Closed recordings are used again on their own thread alone.
+    private readonly int _thread = Environment.CurrentManagedThreadId;
     private Recording? _outer;
     private MemoryScope _scope;
     private bool _walking;
@@ -56,9 +67,21 @@ internal sealed class Recording
         return recording;
     }
 
+    /// <summary>Closes the innermost recording of this thread; the one around it records again, after the pause where there is
+    /// one.</summary>
+    public static void CloseCurrent(Recording recording)
+    {
+        Recording? outer = recording.Close();
+        if (Paused == recording) Paused = outer;
+        else Current = outer;
+    }
+
+    /// <summary>Hands a tensor of this tape to the scope around it.</summary>
+    public Tensor Return(Tensor tensor) => _scope.Return(tensor);
+
     /// <summary>Gives everything back.</summary>
     /// <returns>The tape around it.</returns>
-    public Recording? Close()
+    private Recording? Close()
     {
         _scope.Dispose();
         Serial++;
@@ -132,6 +155,9 @@ internal sealed class Recording
     public void WalkBack(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents, int first)
     {
         if (_walking) throw new InvalidOperationException("Tape.Backward: a backward step of this tape calls it again.");
+        if (_thread != Environment.CurrentManagedThreadId)
+            throw new InvalidOperationException(
+                "Tape.Backward: the tape was opened on another thread. Record and differentiate on one thread, without an await between.");
         Recording? current = Current;
         (Current, _walking) = (null, true); // what backward passes compute is not recorded
         GradientCell.BeginPass();

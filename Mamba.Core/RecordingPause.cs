@@ -3,22 +3,30 @@ namespace Mamba.Core;
 /// <summary>Ends the pause that <see cref="Tape.Pause"/> began. It stays on its thread, and allocates nothing.</summary>
 public readonly ref struct RecordingPause : IDisposable
 {
-    private readonly Recording? _paused;
-    private readonly long _serial;
+    [ThreadStatic]
+    private static long s_begun;
+
+    // The pause around this one, where a tape was opened inside that.
+    private readonly Recording? _outerPaused;
+    private readonly long _outer;
+
+    // Grows from pause to pause of a thread; 0 where nothing was recording.
+    private readonly long _number;
 
     internal RecordingPause(Recording? current)
     {
-        (_paused, _serial) = (current, current?.Serial ?? 0);
-        Recording.Current = null;
+        if (current is null) return;
+        (_outerPaused, _outer, _number) = (Recording.Paused, Recording.Pause, ++s_begun);
+        (Recording.Paused, Recording.Pause, Recording.Current) = (current, _number, null);
     }
 
-    /// <summary>Lets the tape record again, unless it was closed meanwhile.</summary>
-    /// <exception cref="InvalidOperationException">A tape that was opened during the pause is still open.</exception>
+    /// <summary>Lets the tape record again; if it was closed meanwhile, the tape around it.</summary>
+    /// <exception cref="InvalidOperationException">A tape that was opened during the pause is still open; dispose it first.</exception>
     public void Dispose()
     {
-        if (_paused is null || _paused.Serial != _serial || Recording.Current == _paused) return;
-        if (Recording.Current is not null)
+        if (_number == 0 || _number > Recording.Pause) return; // nothing was paused, or the pause has ended
+        if (_number < Recording.Pause || Recording.Current is not null)
             throw new InvalidOperationException("Tape.Pause: a tape that was opened during the pause is still open; dispose it first.");
-        Recording.Current = _paused;
+        (Recording.Current, Recording.Paused, Recording.Pause) = (Recording.Paused, _outerPaused, _outer);
     }
 }

@@ -3,8 +3,10 @@ using Mamba.Core.Memory;
 namespace Mamba.Core;
 
 /// <summary>
-/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds
-/// only what its backward pass needs, and is released as soon as that has run. Without an open tape nothing is recorded.
+/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds only
+/// what its backward pass needs, and is let go as soon as that has run. Without an open tape nothing is recorded. A tape stays on its
+/// thread:
+/// <see cref="Backward(Tensor)"/> and <see cref="Dispose"/> are refused on another one, such as that which continues after an await.
 /// </summary>
 /// <example><code>
 /// using Tape tape = new();
@@ -127,7 +129,7 @@ public readonly struct Tape : IDisposable
     /// <param name="saved">The tensors whose values the backward pass reads.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
     /// <exception cref="ArgumentException">
-    /// An output takes a gradient already: it is an input, a reshape of one, or the result of another step.
+    /// There is no output, or one takes a gradient already: it is an input, a reshape of one, or the result of another step.
     /// </exception>
     public static void Push<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward,
@@ -139,6 +141,8 @@ public readonly struct Tape : IDisposable
     {
         Recording recording = Recording.Current
             ?? throw new InvalidOperationException("Tape.Push: no tape records on this thread; ask Tape.Needs first.");
+        ArgumentNullException.ThrowIfNull(backward);
+        if (outputs.IsEmpty) throw new ArgumentException("Tape.Push: a step without an output would never run.", nameof(outputs));
         recording.Expect(outputs);
         string place = recording.Numerics?.Results(backward, outputs, saved) ?? "";
         BackwardStep<TContext> step = BackwardStep<TContext>.Of(context, backward, recompute);
@@ -175,15 +179,20 @@ public readonly struct Tape : IDisposable
     /// <summary>Differentiates the sum over several outputs of sum(output * cotangent).</summary>
     /// <param name="outputs">Results of recorded operators.</param>
     /// <param name="cotangents">The weights of their elements, in the same shapes.</param>
+    /// <exception cref="ArgumentException">There are no outputs, or not as many cotangents.</exception>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
-    /// An output does not depend on any leaf that requires a gradient; or the backward pass of another thread is writing to a leaf of this
-    /// one. Tapes of several threads must not share leaves that require gradients: give each thread leaves of its own.
+    /// An output does not depend on any leaf that requires a gradient; or the tape was opened on another thread; or the backward pass of
+    /// another thread is writing to a leaf of this one.
+    /// Tapes of several threads must not share leaves that require gradients: give each thread leaves of its own.
     /// </exception>
     public void Backward(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents)
     {
         Recording recording = Live;
-        Check.That(outputs.Length == cotangents.Length, "Tape.Backward", $"{outputs.Length} outputs and {cotangents.Length} cotangents");
+        if (outputs.IsEmpty || outputs.Length != cotangents.Length)
+            throw new ArgumentException(
+                $"Tape.Backward: {outputs.Length} outputs and {cotangents.Length} cotangents; expected at least one, and as many of both.",
+                nameof(outputs));
         for (int i = 0; i < outputs.Length; i++)
         {
             Check.SameShape(outputs[i], cotangents[i], "Tape.Backward");
@@ -199,7 +208,9 @@ public readonly struct Tape : IDisposable
     /// <param name="loss">A tensor with one element.</param>
     /// <param name="inputs">Leaves that require a gradient, and results of recorded operators.</param>
     /// <returns>
-    /// A gradient for each input, in its shape and in the order of the inputs. The caller's scope owns them. They are constants.
+    /// A gradient for each input, in its shape and in the order of the inputs. They are constants. The innermost scope owns them: the
+    /// tape, or
+    /// a <see cref="MemoryScope"/> inside it; <see cref="Return"/> hands one on.
     /// </returns>
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
     /// <exception cref="ArgumentException">There are no inputs.</exception>
@@ -240,8 +251,18 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed repeatedly. Its result
-    /// must have a gradient.
+    /// Hands a tensor to the scope around the tape, or to the garbage collector where there is none: a loss to report, a gradient of
+    /// <see cref="Gradients"/>. The steps that made it end with the tape, so hand its <see cref="Tensor.Detach"/> over where it is to be
+    /// used on.
+    /// </summary>
+    /// <param name="tensor">A tensor that was made under this tape; one that it does not own is passed through.</param>
+    /// <returns>The same tensor.</returns>
+    /// <exception cref="InvalidOperationException">The tape was opened on another thread.</exception>
+    public Tensor Return(Tensor tensor) => Live.Return(tensor);
+
+    /// <summary>
+    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The gradient of
+    /// its result must be there.
     /// </summary>
     internal void RepeatLastStep() => Live.RepeatLast();
 
@@ -251,6 +272,6 @@ public readonly struct Tape : IDisposable
     /// </exception>
     public void Dispose()
     {
-        if (IsOpen) Recording.Current = _recording.Close();
+        if (IsOpen) Recording.CloseCurrent(_recording);
     }
 }

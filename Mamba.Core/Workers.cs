@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 
 namespace Mamba.Core;
@@ -73,7 +74,9 @@ public static unsafe class Workers
     /// Called once for each i, on any of the threads; an exception of one call ends the others, and is thrown on.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative.</exception>
-    /// <exception cref="InvalidOperationException">A tape is open on this thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A tape is open on this thread; or a body has left a tape or a <see cref="MemoryScope"/> open.
+    /// </exception>
     /// <example><code>
     /// Workers.ForEach(images.Length, (segmenter, images, masks), static (s, i) => s.segmenter.Segment(s.images[i], s.masks[i]));
     /// </code></example>
@@ -115,6 +118,7 @@ public static unsafe class Workers
     /// Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown on.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative, or the grain not positive.</exception>
+    /// <exception cref="InvalidOperationException">A body has left a tape or a <see cref="MemoryScope"/> open.</exception>
     /// <example><code>
     /// Workers.For(x.Count, 8192, (x, y), static (s, begin, end) =>
     /// {
@@ -134,31 +138,42 @@ public static unsafe class Workers
     private static void Call<TState>(void* context, nint begin, nint end)
     {
         ref (TState State, Action<TState, int> Body) call = ref Unsafe.AsRef<(TState, Action<TState, int>)>(context);
-        bool outer = s_inBody;
-        s_inBody = true;
-        try
+        for (nint i = begin; i < end; i++)
         {
-            for (nint i = begin; i < end; i++) call.Body(call.State, (int)i);
-        }
-        finally
-        {
-            s_inBody = outer;
+            using BodyState state = new();
+            call.Body(call.State, (int)i);
+            state.Check();
         }
     }
 
     private static void CallPiece<TState>(void* context, nint begin, nint end)
     {
         ref (TState State, Action<TState, long, long> Body) call = ref Unsafe.AsRef<(TState, Action<TState, long, long>)>(context);
-        bool outer = s_inBody;
-        s_inBody = true;
-        try
+        using BodyState state = new();
+        call.Body(call.State, begin, end);
+        state.Check();
+    }
+
+    /// <summary>What a body may change of its thread, and must not leave to the next one: which bodies share a thread is not
+    /// determined.</summary>
+    private readonly ref struct BodyState : IDisposable
+    {
+        private readonly bool _inBody = s_inBody;
+        private readonly VectorWidth? _width = Isa.Forced;
+        private readonly Recording? _recording = Recording.Current;
+        private readonly int _scopes = MemoryScope.Depth;
+
+        public BodyState() => s_inBody = true;
+
+        /// <exception cref="InvalidOperationException">The body has left a scope open.</exception>
+        public void Check()
         {
-            call.Body(call.State, begin, end);
+            if (MemoryScope.Depth != _scopes)
+                throw new InvalidOperationException(
+                    "Workers: a body has left a tape or a memory scope open on the thread that ran it. Open it by 'using' inside the body.");
         }
-        finally
-        {
-            s_inBody = outer;
-        }
+
+        public void Dispose() => (s_inBody, Isa.Forced, Recording.Current) = (_inBody, _width, _recording);
     }
 
     /// <summary>Runs body(context, begin, end) over [0, count) in chunks of grain.</summary>

@@ -37,9 +37,12 @@ public readonly struct MemoryScope : IDisposable
     /// <summary>Hands a tensor of this scope to the enclosing one, or to the garbage collector where there is none.</summary>
     /// <param name="tensor">The block's result; one that this scope does not own is passed through.</param>
     /// <returns>The same tensor.</returns>
+    /// <exception cref="InvalidOperationException">The scope was opened on another thread.</exception>
     public Tensor Return(Tensor tensor)
     {
-        if (IsOpen) _ownership.Return(_depth, tensor);
+        if (!IsOpen) return tensor;
+        if (_ownership != s_current) throw new InvalidOperationException("MemoryScope.Return: the scope was opened on another thread.");
+        _ownership.Return(_depth, tensor);
         return tensor;
     }
 
@@ -65,6 +68,9 @@ public readonly struct MemoryScope : IDisposable
 
     /// <summary>Makes the innermost scope of this thread, if there is one, the owner of a new tensor.</summary>
     internal static void Own(Tensor tensor) => s_current?.Own(tensor);
+
+    /// <summary>Scopes that are open on this thread, those of tapes included.</summary>
+    internal static int Depth => s_current?.Depth ?? 0;
 
     /// <summary>Until disposed, new tensors of this thread belong to no scope: parameters, caches, saved state.</summary>
     internal static MemoryScope Suspend() => new(owns: false);

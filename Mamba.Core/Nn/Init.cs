@@ -52,18 +52,18 @@ public static class Init
     /// <summary>Uniform within 1 / sqrt(fan in): PyTorch's default for weights and biases (Kaiming uniform with a = sqrt 5).</summary>
     /// <param name="fanIn">Inputs of one output.</param>
     /// <returns>The initialization.</returns>
-    public static Initializer KaimingUniform(int fanIn) => Uniform(1 / Math.Sqrt(fanIn));
+    public static Initializer KaimingUniform(int fanIn) => Uniform(Root(1, fanIn));
 
     /// <summary>Uniform with variance 2 / (fan in + fan out) (Glorot and Bengio 2010).</summary>
     /// <param name="fanIn">Inputs of one output.</param>
     /// <param name="fanOut">Outputs that one input reaches.</param>
     /// <returns>The initialization.</returns>
-    public static Initializer XavierUniform(int fanIn, int fanOut) => Uniform(Math.Sqrt(6.0 / (fanIn + fanOut)));
+    public static Initializer XavierUniform(int fanIn, int fanOut) => Uniform(Root(6, (long)fanIn + fanOut));
 
     /// <summary>Normal with variance 2 / fan (He et al. 2015).</summary>
     /// <param name="fan">Inputs of one output, or the other way round.</param>
     /// <returns>The initialization.</returns>
-    public static Initializer KaimingNormal(int fan) => Normal(Math.Sqrt(2.0 / fan));
+    public static Initializer KaimingNormal(int fan) => Normal(Root(2, fan));
 
     /// <summary>
     /// log(1), log(2), ... along the last dimension: S4D-real (Gu et al. 2022), so that A = -e^values is -1, -2, ..., -N.
@@ -88,4 +88,11 @@ public static class Init
             value = (float)(dt + Math.Log(-Math.Exp(-dt) + 1)); // log(e^dt - 1)
         }
     };
+
+    /// <summary>The root of a number over a fan; 0 for an empty fan, as PyTorch has it: a layer without inputs has a bias of 0.</summary>
+    private static double Root(double numerator, long fan)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(fan);
+        return fan == 0 ? 0 : Math.Sqrt(numerator / fan);
+    }
 }

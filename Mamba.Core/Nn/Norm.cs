@@ -55,7 +55,8 @@ public sealed class BatchNorm2d : IModule
 /// <param name="scope">The layer's place.</param>
 /// <param name="groups">Groups.</param>
 /// <param name="channels">Channels.</param>
-public sealed class GroupNorm(Scope scope, int groups, int channels) : IModule
+/// <param name="eps">Added to the variance.</param>
+public sealed class GroupNorm(Scope scope, int groups, int channels, float eps = Ops.NormEps) : IModule
 {
     /// <summary>(channels).</summary>
     public Tensor Weight { get; } = scope.Parameter("weight", Init.Ones, channels);
@@ -66,13 +67,14 @@ public sealed class GroupNorm(Scope scope, int groups, int channels) : IModule
     /// <summary>Normalizes.</summary>
     /// <param name="x">(B, ..., channels).</param>
     /// <returns>The shape of x.</returns>
-    public Tensor Forward(Tensor x) => Ops.GroupNorm(x, groups, Weight, Bias);
+    public Tensor Forward(Tensor x) => Ops.GroupNorm(x, groups, Weight, Bias, eps);
 }
 
 /// <summary>Layer normalization with PyTorch's names.</summary>
 /// <param name="scope">The layer's place.</param>
 /// <param name="channels">Extent of the last dimension.</param>
-public sealed class LayerNorm(Scope scope, int channels) : IModule
+/// <param name="eps">Added to the variance.</param>
+public sealed class LayerNorm(Scope scope, int channels, float eps = Ops.NormEps) : IModule
 {
     /// <summary>(channels).</summary>
     public Tensor Weight { get; } = scope.Parameter("weight", Init.Ones, channels);
@@ -83,13 +85,14 @@ public sealed class LayerNorm(Scope scope, int channels) : IModule
     /// <summary>Normalizes.</summary>
     /// <param name="x">(..., channels).</param>
     /// <returns>The shape of x.</returns>
-    public Tensor Forward(Tensor x) => Ops.LayerNorm(x, Weight, Bias);
+    public Tensor Forward(Tensor x) => Ops.LayerNorm(x, Weight, Bias, eps);
 }
 
 /// <summary>Root-mean-square normalization with mamba_ssm's name: weight.</summary>
 /// <param name="scope">The layer's place.</param>
 /// <param name="channels">Extent of the last dimension.</param>
-public sealed class RmsNorm(Scope scope, int channels) : IModule
+/// <param name="eps">Added to the mean square.</param>
+public sealed class RmsNorm(Scope scope, int channels, float eps = Ops.NormEps) : IModule
 {
     /// <summary>(channels).</summary>
     public Tensor Weight { get; } = scope.Parameter("weight", Init.Ones, channels);
@@ -97,5 +100,5 @@ public sealed class RmsNorm(Scope scope, int channels) : IModule
     /// <summary>Normalizes.</summary>
     /// <param name="x">(..., channels).</param>
     /// <returns>The shape of x.</returns>
-    public Tensor Forward(Tensor x) => Ops.RmsNorm(x, Weight);
+    public Tensor Forward(Tensor x) => Ops.RmsNorm(x, Weight, eps);
 }

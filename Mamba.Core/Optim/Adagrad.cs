@@ -23,12 +23,17 @@ public sealed unsafe class Adagrad : Optimizer
         double initialSum = 0)
         : base(parameters, learningRate, weightDecay)
     {
-        _rateDecay = learningRateDecay;
-        _sums = NewState((float)initialSum);
+        _rateDecay = Check.NotNegative(learningRateDecay, nameof(learningRateDecay));
+        _sums = NewState((float)Check.NotNegative(initialSum, nameof(initialSum)));
     }
 
     /// <summary>Added to the root.</summary>
-    public double Eps { get; init; } = 1e-10;
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
+    public double Eps
+    {
+        get;
+        init => field = Check.NotNegative(value, nameof(Eps));
+    } = 1e-10;
 
     /// <summary>The sums of squares under "sum.".</summary>
     public override IEnumerable<(string Name, Tensor Tensor)> State => Named("sum", _sums);

@@ -30,13 +30,28 @@ public unsafe class Adam : Optimizer
     }
 
     /// <summary>Decay of the running mean of gradients.</summary>
-    public double Beta1 { get; init; } = 0.9;
+    /// <exception cref="ArgumentOutOfRangeException">It is not at least 0 and less than 1.</exception>
+    public double Beta1
+    {
+        get;
+        init => field = Check.Share(value, nameof(Beta1));
+    } = 0.9;
 
     /// <summary>Decay of the running mean of squared gradients.</summary>
-    public double Beta2 { get; init; } = 0.999;
+    /// <exception cref="ArgumentOutOfRangeException">It is not at least 0 and less than 1.</exception>
+    public double Beta2
+    {
+        get;
+        init => field = Check.Share(value, nameof(Beta2));
+    } = 0.999;
 
     /// <summary>Added to the root of the second moment.</summary>
-    public double Eps { get; init; } = 1e-8;
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
+    public double Eps
+    {
+        get;
+        init => field = Check.NotNegative(value, nameof(Eps));
+    } = 1e-8;
 
     /// <summary>The moments under "mean." and "square."; with <see cref="AmsGrad"/> the largest ones under "largest.".</summary>
     public override IEnumerable<(string Name, Tensor Tensor)> State =>

@@ -29,17 +29,27 @@ public abstract class Optimizer
     /// <param name="parameters">The parameters, each with <see cref="Tensor.RequiresGrad"/>.</param>
     /// <param name="learningRate">The learning rate of the first steps.</param>
     /// <param name="weightDecay">The decay of groups that have none of their own.</param>
+    /// <exception cref="ArgumentException">
+    /// A parameter or a name comes twice, or a parameter is the result of a recorded operator, which no gradient stays with.
+    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">The learning rate or the decay is negative, infinite or NaN.</exception>
     protected Optimizer(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate, double weightDecay = 0)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         _parameters = [.. parameters];
+        CheckParameters();
         _groups = new ParameterGroup[_parameters.Length];
         Array.Fill(_groups, ParameterGroup.Default);
-        (LearningRate, WeightDecay) = (learningRate, weightDecay);
+        (LearningRate, WeightDecay) = (learningRate, Check.NotNegative(weightDecay, nameof(weightDecay)));
     }
 
     /// <summary>The learning rate of the next step; a <see cref="Schedule"/> changes it. Groups scale it.</summary>
-    public double LearningRate { get; set; }
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
+    public double LearningRate
+    {
+        get;
+        set => field = Check.NotNegative(value, nameof(LearningRate));
+    }
 
     /// <summary>The decay of groups that have none of their own.</summary>
     public double WeightDecay { get; }
@@ -63,7 +73,14 @@ public abstract class Optimizer
     }
 
     /// <summary>Gradients are scaled down together so that their Euclidean norm is at most this; null leaves them.</summary>
-    public double? MaxGradientNorm { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is negative or NaN.</exception>
+    public double? MaxGradientNorm
+    {
+        get;
+        init => field = value is null or >= 0
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(MaxGradientNorm), value, "MaxGradientNorm: expected at least 0.");
+    }
 
     /// <summary>Steps taken; set when a run resumes from a checkpoint.</summary>
     public long Steps { get; set; }
@@ -115,6 +132,22 @@ public abstract class Optimizer
     /// <returns>Each with the name "prefix.parameter".</returns>
     protected IEnumerable<(string Name, Tensor Tensor)> Named(string prefix, Tensor[] state) =>
         _parameters.Zip(state, (p, s) => ($"{prefix}.{p.Name}", s));
+
+    /// <summary>A parameter that came twice would be changed twice a step, and a name that came twice would lose a state in a
+    /// checkpoint.</summary>
+    private void CheckParameters()
+    {
+        HashSet<string> names = [];
+        HashSet<object> parameters = [];
+        foreach ((string name, Tensor parameter) in _parameters)
+        {
+            if (parameter is { NeedsGrad: true, RequiresGrad: false })
+                throw new ArgumentException($"Optimizer: '{name}' is the result of a recorded operator; expected a leaf.");
+            // A reshape of a leaf has the leaf's gradient.
+            if (!names.Add(name) || !parameters.Add(parameter.GradientCell ?? (object)parameter))
+                throw new ArgumentException($"Optimizer: the parameter '{name}' comes twice.");
+        }
+    }
 
     /// <summary>The factor that clips; the norm also tells whether all gradients are finite, so one pass over them does both.</summary>
     private float ClippingFactor()

@@ -10,10 +10,20 @@ public sealed record ParameterGroup
     public static ParameterGroup NoDecay { get; } = new() { WeightDecay = 0 };
 
     /// <summary>The factor on <see cref="Optimizer.LearningRate"/>, so that a schedule moves all groups together.</summary>
-    public double LearningRateScale { get; init; } = 1;
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
+    public double LearningRateScale
+    {
+        get;
+        init => field = Check.NotNegative(value, nameof(LearningRateScale));
+    } = 1;
 
     /// <summary>The weight decay; null for <see cref="Optimizer.WeightDecay"/>.</summary>
-    public double? WeightDecay { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
+    public double? WeightDecay
+    {
+        get;
+        init => field = value is { } decay ? Check.NotNegative(decay, nameof(WeightDecay)) : null;
+    }
 }
 
 /// <summary>Gives a parameter its group.</summary>

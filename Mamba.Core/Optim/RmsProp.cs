@@ -19,7 +19,7 @@ public sealed unsafe class RmsProp : Optimizer
         double weightDecay = 0)
         : base(parameters, learningRate, weightDecay)
     {
-        _momentum = momentum;
+        _momentum = Check.NotNegative(momentum, nameof(momentum));
         _squares = NewState();
         if (momentum != 0) _velocities = NewState();
     }
@@ -34,10 +34,20 @@ public sealed unsafe class RmsProp : Optimizer
     }
 
     /// <summary>Decay of the running averages; PyTorch's alpha.</summary>
-    public double Smoothing { get; init; } = 0.99;
+    /// <exception cref="ArgumentOutOfRangeException">It is not at least 0 and less than 1.</exception>
+    public double Smoothing
+    {
+        get;
+        init => field = Check.Share(value, nameof(Smoothing));
+    } = 0.99;
 
     /// <summary>Added to the root.</summary>
-    public double Eps { get; init; } = 1e-8;
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
+    public double Eps
+    {
+        get;
+        init => field = Check.NotNegative(value, nameof(Eps));
+    } = 1e-8;
 
     /// <summary>
     /// The averages under "square." and, where <see cref="Centered"/>, "mean."; with momentum the velocities under "velocity.".

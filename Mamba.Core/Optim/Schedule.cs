@@ -95,7 +95,7 @@ public static class Schedules
         return step =>
         {
             long period = first, inside = growth == 1 ? step % first : step;
-            for (; inside >= period; period *= growth) inside -= period;
+            for (; inside >= period; period = period > long.MaxValue / growth ? long.MaxValue : period * growth) inside -= period;
             return Anneal(1, floor, (double)inside / period);
         };
     }

@@ -17,14 +17,21 @@ public sealed unsafe class Sgd : Optimizer
     public Sgd(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate, double momentum = 0.9, double weightDecay = 0)
         : base(parameters, learningRate, weightDecay)
     {
-        _momentum = momentum;
+        _momentum = Check.NotNegative(momentum, nameof(momentum));
         _velocities = NewState();
     }
 
     /// <summary>
     /// Whether a step goes along the gradient plus the momentum times the new velocity (Nesterov's form, as PyTorch has it).
     /// </summary>
-    public bool Nesterov { get; init; }
+    /// <exception cref="ArgumentException">The momentum is 0: there is no velocity to look ahead along.</exception>
+    public bool Nesterov
+    {
+        get;
+        init => field = !value || _momentum > 0
+            ? value
+            : throw new ArgumentException("Sgd: Nesterov's form needs a momentum above 0.", nameof(Nesterov));
+    }
 
     /// <inheritdoc/>
     public override IEnumerable<(string Name, Tensor Tensor)> State => Named("velocity", _velocities);

@@ -185,6 +185,63 @@ internal sealed class RecordingTests
         }
     }
 
+    [Test]
+    public void A_tape_is_differentiated_on_its_own_thread_alone()
+    {
+        Tensor x = Leaf(2f);
+        Tape tape = new();
+        Tensor y;
+        using (MemoryScope scope = new()) y = scope.Return(Ops.Exp(Ops.Square(x)));
+        Exception? refused = null;
+        Thread other = new(() => refused = Assert.Catch(() => tape.Backward(y)));
+        other.Start();
+        other.Join();
+        Assert.That(refused, Is.InstanceOf<InvalidOperationException>().With.Message.Contains("another thread"));
+        Assert.That(x.Grad, Is.Null);
+        tape.Backward(y);
+        Assert.That(Gradient(x)[0], Is.EqualTo(4f * MathF.Exp(4f)).Within(1e-3f), "on its own thread it is as it was");
+        tape.Dispose();
+    }
+
+    [Test]
+    public void A_backward_pass_from_no_output_is_refused_and_not_ignored()
+    {
+        Tensor x = Leaf(2f);
+        using Tape tape = new();
+        Tensor y = Ops.Exp(x);
+        Assert.That(() => tape.Backward([], []), Throws.ArgumentException.And.Not.InstanceOf<ShapeException>());
+        Assert.That(() => tape.Backward([y], []), Throws.ArgumentException.And.Not.InstanceOf<ShapeException>());
+        tape.Backward(y);
+        Assert.That(Gradient(x)[0], Is.EqualTo(MathF.Exp(2f)).Within(1e-5f));
+    }
+
+    [Test]
+    public void A_step_without_an_output_or_a_backward_pass_is_refused_at_the_door()
+    {
+        using Tape tape = new();
+        Tensor y = Tensor.Zeros(2);
+        Assert.That(() => Tape.Push(y, 0, (Action<int, Tensor>)null!), Throws.ArgumentNullException);
+        Assert.That(y.NeedsGrad, Is.False, "nothing was recorded");
+        Assert.That(() => Tape.Push([], 0, static (int _, ReadOnlySpan<Tensor> _) => { }), Throws.ArgumentException);
+    }
+
+    [Test]
+    public void A_tensor_that_the_tape_returns_outlives_it()
+    {
+        Tensor x = Leaf(2f), gradient, value, lost;
+        using (Tape tape = new())
+        {
+            Tensor y = Ops.Exp(x);
+            value = tape.Return(y.Detach());
+            lost = y;
+            using MemoryScope scope = new();
+            gradient = tape.Return(scope.Return(tape.Gradients(y, x)[0]));
+        }
+        Assert.That(new[] { value.Item(), gradient.Item() }, Is.All.EqualTo(MathF.Exp(2f)).Within(1e-5f));
+        Assert.That(() => lost.Item(), Throws.TypeOf<ObjectDisposedException>());
+        Assert.That((value.NeedsGrad, gradient.NeedsGrad), Is.EqualTo((false, false)));
+    }
+
     private static Tensor Leaf(params float[] values)
     {
         Tensor x = Tensor.From(values, values.Length);

@@ -284,6 +284,30 @@ internal sealed class TapeTests
     }
 
     [Test]
+    public void A_pause_outlives_the_tape_that_it_pauses()
+    {
+        using Tape tape = new();
+        Tape inner = new();
+        using (Tape.Pause())
+        {
+            inner.Dispose();
+            Assert.That(Tape.IsRecording, Is.False, "the tape around it waits for the end of the pause");
+        }
+        Assert.That(Tape.IsRecording);
+
+        using (Tape.Pause())
+        {
+            Tape other = new();
+            RecordingPause pause = Tape.Pause();
+            other.Dispose();
+            pause.Dispose();
+            pause.Dispose();
+            Assert.That(Tape.IsRecording, Is.False, "the outer pause lasts");
+        }
+        Assert.That(Tape.IsRecording);
+    }
+
+    [Test]
     public void Nothing_is_recorded_without_a_tape()
     {
         Tensor x = Numbers.Random(4, 8);

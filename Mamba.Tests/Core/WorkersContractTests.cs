@@ -224,4 +224,38 @@ internal sealed class WorkersContractTests
         using (Tape tape = new()) tape.Backward(Ops.Scale(leaf, 3f), Tensor.Full(1f, 8));
         Assert.That(leaf.Grad!.Value.Span.ToArray(), Is.All.EqualTo(3f));
     }
+
+    [TestCase(1), TestCase(4)]
+    public void A_body_that_leaves_a_tape_open_is_refused(int threads)
+    {
+        // On a thread of its own: the tape that the caller's body leaves open stays with that.
+        Exception? each = null, pieces = null;
+        bool recording = true;
+        Thread thread = new(() =>
+        {
+            using ThreadCount count = new(threads);
+            each = Assert.Catch(() => Workers.ForEach(1, 0, static (_, _) => new Tape()));
+            pieces = Assert.Catch(() => Workers.For(1, 1, 0, static (_, _, _) => new MemoryScope()));
+            recording = Tape.IsRecording;
+        });
+        thread.Start();
+        thread.Join();
+        Assert.That(new[] { each, pieces }, Is.All.InstanceOf<InvalidOperationException>().With.Message.Contains("left"));
+        Assert.That(recording, Is.False, "the tape records nothing beyond its body");
+    }
+
+    [TestCase(1), TestCase(4)]
+    public void A_width_that_a_body_chooses_ends_with_it(int threads)
+    {
+        using ThreadCount _ = new(threads);
+        VectorWidth before = Isa.Current;
+        VectorWidth[] widths = new VectorWidth[100];
+        Workers.ForEach(widths.Length, widths, static (widths, i) =>
+        {
+            widths[i] = Isa.Current;
+            Isa.Use(VectorWidth.Scalar); // never disposed
+        });
+        Assert.That(widths, Is.All.EqualTo(before), "which bodies share a thread must not show");
+        Assert.That(Isa.Current, Is.EqualTo(before));
+    }
 }

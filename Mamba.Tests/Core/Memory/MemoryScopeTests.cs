@@ -102,4 +102,20 @@ internal sealed class MemoryScopeTests
         Assert.That(x.Span[0], Is.EqualTo(1f));
         default(MemoryScope).Dispose();
     }
+
+    [Test]
+    public void A_scope_returns_nothing_on_another_thread()
+    {
+        Tensor tensor;
+        using (MemoryScope scope = new())
+        {
+            tensor = Tensor.Full(1f, 3);
+            Exception? refused = null;
+            Thread other = new(() => refused = Assert.Catch(() => scope.Return(tensor)));
+            other.Start();
+            other.Join();
+            Assert.That(refused, Is.InstanceOf<InvalidOperationException>());
+        }
+        Assert.That(() => tensor.Span[0], Throws.TypeOf<ObjectDisposedException>(), "the scope owned it to the end");
+    }
 }

@@ -21,6 +21,31 @@ internal sealed class LayerTests
         Assert.That(new Sequential().Forward(x), Is.EqualTo(x));
     }
 
+    // PyTorch's bound is 0 there. One over the root of no inputs is infinite, and infinity less infinity NaN.
+    [Test]
+    public void A_layer_without_inputs_starts_with_a_bias_of_zero()
+    {
+        Linear linear = new(new Scope(new ParameterStore(1)), 0, 3);
+        Assert.That(linear.Forward(Tensor.Zeros(2, 0)).Span.ToArray(), Is.All.Zero);
+        float[] values = new float[4];
+        foreach (Initializer initializer in new[] { Init.KaimingUniform(0), Init.KaimingNormal(0), Init.XavierUniform(0, 0) })
+        {
+            initializer(values, new RandomStream(1, "w"));
+            Assert.That(values, Is.All.Zero);
+        }
+        Assert.That(() => Init.KaimingUniform(-1), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void Norms_take_an_eps()
+    {
+        Scope scope = new(new ParameterStore(1));
+        Tensor x = Tensor.From([1f, 3f], 1, 2);
+        foreach (IModule norm in new IModule[] { new LayerNorm(scope / "a", 2, eps: 3f), new GroupNorm(scope / "b", 1, 2, eps: 3f) })
+            Assert.That(norm.Forward(x).Span.ToArray(), Is.EqualTo(new[] { -0.5f, 0.5f }).Within(1e-6f), "variance 1 and eps 3");
+        Assert.That(new RmsNorm(scope / "c", 2, eps: 4f).Forward(x).Span.ToArray(), Is.EqualTo(new[] { 1f / 3f, 1f }).Within(1e-6f));
+    }
+
     [Test]
     public void Layers_show_the_parameters_that_they_declare()
     {

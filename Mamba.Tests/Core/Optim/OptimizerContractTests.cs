@@ -214,4 +214,49 @@ internal sealed class OptimizerContractTests
             LastScale = update.GradientScale;
         }
     }
+
+    public static IEnumerable<TestCaseData> BadSettings()
+    {
+        (string, Tensor)[] w = [("w", Leaf(1))];
+        foreach ((string name, Func<object> make) in new (string, Func<object>)[]
+        {
+            ("a rate below 0", () => new Sgd(w, -0.1)), ("a rate that is NaN", () => new Adam(w, double.NaN)),
+            ("an infinite rate", () => new RmsProp(w, double.PositiveInfinity)),
+            ("a later rate below 0", () => new Sgd(w, 0.1) { LearningRate = -1 }),
+            ("a decay below 0", () => new AdamW(w, 0.1, -1)), ("a momentum below 0", () => new Sgd(w, 0.1, -0.5)),
+            ("RMSprop's momentum", () => new RmsProp(w, momentum: -1)), ("RMSprop's smoothing", () => new RmsProp(w) { Smoothing = 1 }),
+            ("Adam's first beta", () => new Adam(w) { Beta1 = 1 }), ("Adam's second beta", () => new Adam(w) { Beta2 = double.NaN }),
+            ("Adam's eps", () => new Adam(w) { Eps = -1 }), ("Adagrad's decay", () => new Adagrad(w, learningRateDecay: -1)),
+            ("Adagrad's first sum", () => new Adagrad(w, initialSum: -1)), ("a bound below 0", () => new Sgd(w,
+                0.1) { MaxGradientNorm = -1 }),
+            ("a bound that is NaN", () => new Sgd(w, 0.1) { MaxGradientNorm = double.NaN }),
+            ("a group's scale", () => new ParameterGroup { LearningRateScale = -1 }),
+            ("a group's decay", () => new ParameterGroup { WeightDecay = double.NaN }),
+        }) yield return new TestCaseData(make).SetArgDisplayNames(name);
+    }
+
+    [TestCaseSource(nameof(BadSettings))]
+    public void A_setting_out_of_range_is_refused(Func<object> make) => Assert.That(make, Throws.InstanceOf<ArgumentOutOfRangeException>());
+
+    [Test]
+    public void Nesterov_without_momentum_is_refused() =>
+        Assert.That(() => new Sgd([("w", Leaf(1))], 0.1, momentum: 0) { Nesterov = true }, Throws.ArgumentException);
+
+    // It would be changed twice a step, and the second name would overwrite the first one's state in a checkpoint.
+    [Test]
+    public void A_parameter_or_a_name_that_comes_twice_is_refused()
+    {
+        Tensor w = Leaf(1), other = Leaf(2);
+        Assert.That(() => new Sgd([("a", w), ("b", w)], 0.1), Throws.ArgumentException.With.Message.Contains("'b'"));
+        Assert.That(() => new Sgd([("a", w), ("b", w.Reshape(1, Count))], 0.1), Throws.ArgumentException.With.Message.Contains("'b'"));
+        Assert.That(() => new Sgd([("a", w), ("a", other)], 0.1), Throws.ArgumentException.With.Message.Contains("'a'"));
+    }
+
+    [Test]
+    public void The_result_of_an_operator_is_no_parameter()
+    {
+        using Tape tape = new();
+        Tensor result = Ops.Exp(Leaf(1));
+        Assert.That(() => new Sgd([("y", result)], 0.1), Throws.ArgumentException.With.Message.Contains("'y'"));
+    }
 }

@@ -38,5 +38,9 @@ internal sealed class ScheduleTests
         Assert.That(() => Schedules.OneCycle(10, double.NaN), Throws.TypeOf<ArgumentOutOfRangeException>());
     });
 
+    [Test]
+    public void Restarts_end_at_the_last_step_that_a_number_holds() =>
+        Assert.That(At(Schedules.CosineWithRestarts(2, 2), long.MaxValue), Is.All.InRange(0.0, 1.0));
+
     private static double[] At(Schedule schedule, params long[] steps) => Array.ConvertAll(steps, step => schedule(step));
 }
