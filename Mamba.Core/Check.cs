@@ -21,16 +21,8 @@ internal static class Check
         if (a.Shape != b.Shape) throw new ShapeException(operatorName, $"shapes {a.Shape} and {b.Shape} differ, expected equal ones");
     }
 
-    /// <summary>A size as an int; more than an array holds is refused.</summary>
-    /// <param name="count">Computed in 64 bits.</param>
-    /// <param name="operatorName">The operator.</param>
-    /// <param name="what">What is so large.</param>
-    public static int Size(long count, string operatorName, string what)
-    {
-        if (count is < 0 or > Shape.MaxCount)
-            throw new ShapeException(operatorName, $"{what} of {count} elements; at most {Shape.MaxCount} fit into an array");
-        return (int)count;
-    }
+    /// <inheritdoc cref="Shape.Checked"/>
+    public static int Size(long count, string operatorName, string what) => Shape.Checked(count, operatorName, what);
 
     /// <summary>An argument that is no shape, and at least 1.</summary>
     public static void Positive(int value, string operatorName, string name)

@@ -11,6 +11,15 @@ public readonly struct Shape : IEquatable<Shape>
     /// <summary>The most elements that a tensor has: what a pinned array holds, less what its alignment takes.</summary>
     internal const int MaxCount = 0x7FFFFFC7 - 64;
 
+    /// <summary>A size as an int; more than an array holds is refused.</summary>
+    /// <param name="count">Computed in 64 bits.</param>
+    /// <param name="operatorName">The operator.</param>
+    /// <param name="what">What is so large.</param>
+    /// <exception cref="ShapeException">It is negative, or more than an array holds.</exception>
+    internal static int Checked(long count, string operatorName, string what) => count is >= 0 and <= MaxCount
+        ? (int)count
+        : throw new ShapeException(operatorName, $"{what} of {count} elements; at most {MaxCount} fit into an array");
+
     private readonly Extents _extents;
 
     /// <summary>A shape of the given extents; none at all is a scalar's.</summary>

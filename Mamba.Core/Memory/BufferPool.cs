@@ -96,7 +96,7 @@ internal static class BufferPool
     /// <exception cref="ShapeException">The length is more than that.</exception>
     internal static int ClassOf(int length)
     {
-        Check.Size(length, "BufferPool", "a buffer");
+        Shape.Checked(length, "BufferPool", "a buffer");
         if (length <= Smallest) return Smallest;
         int step = Math.Max(Smallest, (1 << BitOperations.Log2((uint)length)) / ClassesPerOctave);
         return (int)Math.Min(Shape.MaxCount, ((long)length + step - 1) / step * step);

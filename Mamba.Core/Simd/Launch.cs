@@ -26,7 +26,7 @@ internal static unsafe class Launch
     public static Action<string, long>? Observer { get; set; }
 
     /// <summary>
-    /// Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="Workers"/>.
+    /// Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="ThreadTeam"/>.
     /// </summary>
     /// <remarks>
     /// The split depends on count and grain alone. Callers must derive the grain from shapes, never from the thread count.
@@ -48,11 +48,11 @@ internal static unsafe class Launch
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
         if (Observer is not { } observer)
         {
-            Workers.For(count, grain, body, &copy);
+            ThreadTeam.For(count, grain, body, &copy);
             return;
         }
         long start = Stopwatch.GetTimestamp();
-        Workers.For(count, grain, body, &copy);
+        ThreadTeam.For(count, grain, body, &copy);
         observer(copy.ToString()!, Stopwatch.GetTimestamp() - start);
     }
 

@@ -22,8 +22,8 @@ internal static class Layers
         new("Mamba.Core",
         [
             new("Shapes", ["Shape.cs", "ShapeException.cs", "Size2d.cs", "Padding2d.cs", "MultiplyAdds.cs", "RandomStream.cs"], []),
-            new("Vectors", ["Simd", "Workers.cs"], []),
-            new("Memory", ["Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs"], ["Shapes"]),
+            new("Vectors", ["Simd"], []),
+            new("Memory", ["Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs", "Memory/PackedForms.cs"], ["Shapes"]),
 
             // Kernels know pointers and sizes; they know neither tensors nor the tape.
             new("Kernels.Targets", ["Kernels/GradientTarget.cs"], ["Vectors"]),

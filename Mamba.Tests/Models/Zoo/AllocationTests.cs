@@ -1,5 +1,6 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
+using Mamba.Core.Simd;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
@@ -104,10 +105,10 @@ internal sealed class AllocationTests
 
     private static void AssertAllocatesNothing(Action pass)
     {
-        Workers.CountsAllocations = true;
+        ThreadTeam.CountsAllocations = true;
         List<(long Here, long Helpers)> passes = [];
         do passes.Add(BytesOf(pass)); while (passes[^1] != (0, 0) && passes.Count < MostPasses);
-        Workers.CountsAllocations = false;
+        ThreadTeam.CountsAllocations = false;
         Assert.That(passes[^1], Is.EqualTo((0L, 0L)), $"bytes of each pass: {string.Join(", ", passes)}");
     }
 
@@ -118,10 +119,10 @@ internal sealed class AllocationTests
     /// </summary>
     private static (long Here, long Helpers) BytesOf(Action pass)
     {
-        long helpers = Workers.AllocatedByHelpers, here = GC.GetAllocatedBytesForCurrentThread();
+        long helpers = ThreadTeam.AllocatedByHelpers, here = GC.GetAllocatedBytesForCurrentThread();
         pass();
         here = GC.GetAllocatedBytesForCurrentThread() - here;
-        return (here, Workers.AllocatedByHelpers - helpers);
+        return (here, ThreadTeam.AllocatedByHelpers - helpers);
     }
 
     private static (VisionModel Model, ModelInfo Info) Embedded(string name, string[] labels)

@@ -1,0 +1,216 @@
+using System.Runtime.ExceptionServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>
+/// Persistent threads that share the chunks of one kernel at a time. The caller works too, and returns when all chunks are done. A call
+/// from inside a kernel, or while another thread holds the team, runs on the calling thread alone. Its results are the same, because a
+/// chunk's result never depends on its thread.
+/// </summary>
+internal static unsafe class ThreadTeam
+{
+    // Long enough to bridge the gap between two operators of a model, short enough to give the core back soon.
+    private const int LooksBeforeSleep = 8000;
+
+    private static readonly Lock s_gate = new();
+    private static readonly List<Worker> s_workers = [];
+    private static int s_size = Environment.ProcessorCount;
+    private static long s_allocated;
+
+    // Whether this thread works on a kernel shared among threads. What it starts meanwhile runs on it alone.
+    [ThreadStatic]
+    private static bool s_inside;
+
+    private static Job? s_job;
+
+    /// <summary>Threads that take part, the caller included. Kernels under way continue with the threads that they began with.</summary>
+    public static int Size
+    {
+        get => Volatile.Read(ref s_size);
+        set => Volatile.Write(ref s_size, value);
+    }
+
+    /// <summary>Whether this thread works on a kernel shared among threads.</summary>
+    public static bool IsInside => s_inside;
+
+    /// <summary>
+    /// Bytes that helping threads have allocated, counted while <see cref="CountsAllocations"/> is set: for tests, as other threads have
+    /// timers of their own.
+    /// </summary>
+    public static long AllocatedByHelpers => Volatile.Read(ref s_allocated);
+
+    /// <summary>Whether to count what helping threads allocate.</summary>
+    public static bool CountsAllocations { get; set; }
+
+    /// <summary>Runs body(context, begin, end) over [0, count) in chunks of grain.</summary>
+    public static void For(nint count, nint grain, delegate*<void*, nint, nint, void> body, void* context)
+    {
+        grain = Math.Max(1, grain);
+        int threads = s_size;
+        if (count <= grain || threads == 1 || s_inside || !s_gate.TryEnter())
+        {
+            for (nint begin = 0; begin < count;)
+            {
+                nint end = count - begin <= grain ? count : begin + grain;
+                body(context, begin, end);
+                begin = end;
+            }
+            return;
+        }
+        try
+        {
+            nint chunks = (count - 1) / grain + 1;
+            int helpers = (int)Math.Min(threads, chunks) - 1;
+            while (s_workers.Count < helpers) s_workers.Add(new Worker());
+            Job job = s_job ??= new Job();
+            job.Open(count, grain, chunks, body, context);
+            for (int i = 0; i < helpers; i++) s_workers[i].Begin(job);
+            s_inside = true;
+            job.Work(caller: true);
+            s_inside = false;
+            job.Close();
+        }
+        finally
+        {
+            s_gate.Exit();
+        }
+    }
+
+    /// <summary>
+    /// Waits some tens of nanoseconds. Thread.SpinWait calibrates itself once a process. Where that was disturbed, a thread waiting by it
+    /// would miss kernels of a few microseconds for good.
+    /// </summary>
+    private static void Pause()
+    {
+        for (int i = 0; i < 4; i++)
+            if (X86Base.IsSupported) X86Base.Pause();
+            else if (ArmBase.IsSupported) ArmBase.Yield();
+            else Thread.SpinWait(1);
+    }
+
+    private sealed class Job
+    {
+        private const int Closed = int.MinValue;
+
+        private long _count;
+        private long _grain;
+        private delegate*<void*, nint, nint, void> _body;
+        private void* _context;
+        private long _chunks, _taken, _atFront, _atBack;
+        private VectorWidth? _width;
+        private int _helpers = Closed;
+        private ExceptionDispatchInfo? _failure;
+
+        public void Open(nint count, nint grain, nint chunks, delegate*<void*, nint, nint, void> body, void* context)
+        {
+            _count = count;
+            _grain = grain;
+            _body = body;
+            _context = context;
+            _chunks = chunks;
+            _width = Isa.Forced;
+            (_taken, _atFront, _atBack) = (0, 0, 0);
+            _failure = null;
+            Volatile.Write(ref _helpers, 0);
+        }
+
+        /// <summary>
+        /// The work of the caller, and of each helper that comes in time. The caller takes chunks from the front, helpers take them from
+        /// the back. So each core reuses the part of a tensor that is already in its cache. They take no more chunks than there are, so
+        /// they never meet.
+        /// </summary>
+        public void Work(bool caller)
+        {
+            try
+            {
+                while (Interlocked.Increment(ref _taken) <= _chunks)
+                {
+                    long chunk = caller ? _atFront++ : _chunks - Interlocked.Increment(ref _atBack);
+                    long begin = chunk * _grain;
+                    _body(_context, (nint)begin, (nint)(_count - begin <= _grain ? _count : begin + _grain));
+                }
+            }
+            catch (Exception e)
+            {
+                _failure = ExceptionDispatchInfo.Capture(e);
+                Interlocked.Exchange(ref _taken, _chunks);
+            }
+        }
+
+        public void Help()
+        {
+            for (int seen = Volatile.Read(ref _helpers); seen >= 0;)
+            {
+                int before = Interlocked.CompareExchange(ref _helpers, seen + 1, seen);
+                if (before != seen)
+                {
+                    seen = before;
+                    continue;
+                }
+                Isa.Forced = _width;
+                long allocated = CountsAllocations ? GC.GetAllocatedBytesForCurrentThread() : 0;
+                Work(caller: false);
+                if (CountsAllocations) Interlocked.Add(ref s_allocated, GC.GetAllocatedBytesForCurrentThread() - allocated);
+                Interlocked.Decrement(ref _helpers);
+                return;
+            }
+        }
+
+        /// <summary>
+        /// Waits for the helpers that came. A helper that the system has not scheduled by now finds the job closed, so a busy machine
+        /// delays no caller.
+        /// </summary>
+        public void Close()
+        {
+            SpinWait patience = default;
+            for (int looks = 0; Interlocked.CompareExchange(ref _helpers, Closed, 0) != 0; looks++)
+                if (looks < LooksBeforeSleep) Pause();
+                else patience.SpinOnce(sleep1Threshold: -1);
+            _failure?.Throw();
+        }
+    }
+
+    private sealed class Worker
+    {
+        private readonly SemaphoreSlim _wake = new(0);
+        private Job? _job;
+        private int _sleeping;
+
+        public Worker() => new Thread(Loop) { IsBackground = true, Name = "mamba worker" }.Start();
+
+        public void Begin(Job job)
+        {
+            Volatile.Write(ref _job, job);
+            // Full fence on both sides: either the worker sees the job, or this sees it asleep.
+            if (Interlocked.Exchange(ref _sleeping, 0) == 1) _wake.Release();
+        }
+
+        private void Loop()
+        {
+            s_inside = true;
+            while (true)
+            {
+                Next().Help();
+            }
+        }
+
+        private Job Next()
+        {
+            for (int looks = 0; ; looks++)
+            {
+                if (Volatile.Read(ref _job) is not null && Interlocked.Exchange(ref _job, null) is { } job) return job;
+                if (looks < LooksBeforeSleep)
+                {
+                    Pause();
+                    continue;
+                }
+                Interlocked.Exchange(ref _sleeping, 1);
+                if (Volatile.Read(ref _job) is null) _wake.Wait();
+                else if (Interlocked.Exchange(ref _sleeping, 0) == 0) _wake.Wait(); // Begin saw us asleep: take its token
+                looks = 0;
+            }
+        }
+    }
+}
