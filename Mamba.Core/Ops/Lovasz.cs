@@ -37,7 +37,9 @@ public static unsafe partial class Ops
         return Lovasz(Softmax(logits), labels, share, hinge: false);
     }
 
-    /// <summary>The Lovász hinge (Berman et al. 2018): the convex extension of 1 - the Jaccard index of the mask "logit above 0".</summary>
+    /// <summary>
+    /// The Lovász hinge (Berman et al. 2018): the convex extension of 1 - the Jaccard index of the mask "logit above 0".
+    /// </summary>
     /// <param name="logits">(B, ...).</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
     /// <param name="perImage">Whether each image has a loss of its own, of which the mean is taken; otherwise the batch is one.</param>

@@ -70,7 +70,9 @@ public static unsafe partial class Ops
         }
     }
 
-    /// <summary>Group normalisation (Wu and He 2018): each group of channels of each image by its own mean and variance.</summary>
+    /// <summary>
+    /// Group normalisation (Wu and He 2018; PyTorch's group_norm): each group of channels of each image by its own mean and variance.
+    /// </summary>
     /// <param name="x">(B, ..., C).</param>
     /// <param name="groups">How many groups; it divides C.</param>
     /// <param name="weight">(C), or null for 1.</param>
@@ -90,10 +92,13 @@ public static unsafe partial class Ops
     /// <param name="activation">What is applied to the result; as in <see cref="BatchNorm"/>.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor InstanceNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps, Activation activation = Activation.None) =>
+    public static Tensor InstanceNorm(
+        Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps, Activation activation = Activation.None) =>
         NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? Math.Max(1, x.Shape[-1]) : 1, weight, bias, eps, activation);
 
-    /// <summary>Layer normalisation (Ba et al. 2016): each row by its mean and variance over the last dimension.</summary>
+    /// <summary>
+    /// Layer normalisation (Ba et al. 2016; PyTorch's layer_norm): each row by its mean and variance over the last dimension.
+    /// </summary>
     /// <param name="x">(..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>
     /// <param name="bias">(C), or null for 0.</param>
@@ -103,13 +108,17 @@ public static unsafe partial class Ops
     public static Tensor LayerNorm(Tensor x, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
         NormalizeRows("LayerNorm", x, weight, bias, eps, center: true);
 
-    /// <summary>Root-mean-square normalisation (Zhang and Sennrich 2019): x weight / sqrt(mean(x^2) + eps) over the last dimension.</summary>
+    /// <summary>
+    /// Root-mean-square normalisation (Zhang and Sennrich 2019; PyTorch's rms_norm): x weight / sqrt(mean(x^2) + eps) over the last
+    /// dimension.
+    /// </summary>
     /// <param name="x">(..., C).</param>
     /// <param name="weight">(C).</param>
     /// <param name="eps">Added to the mean square.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    public static Tensor RmsNorm(Tensor x, Tensor weight, float eps = NormEps) => NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
+    public static Tensor RmsNorm(Tensor x, Tensor weight, float eps = NormEps) =>
+        NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
 
     private static Tensor NormalizeImages(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps, Activation activation)
     {
@@ -129,7 +138,8 @@ public static unsafe partial class Ops
             // The variance of a group is the mean of its channels' variances plus the variance of their means.
             double groupMean = 0, groupVariance = 0;
             for (int c = first; c < first + perGroup; c++) groupMean += mean[c] / perGroup;
-            for (int c = first; c < first + perGroup; c++) groupVariance += (variance[c] + (mean[c] - groupMean) * (mean[c] - groupMean)) / perGroup;
+            for (int c = first; c < first + perGroup; c++)
+                groupVariance += (variance[c] + (mean[c] - groupMean) * (mean[c] - groupMean)) / perGroup;
             for (int c = first; c < first + perGroup; c++) (mean[c], variance[c]) = (groupMean, groupVariance);
         }
         NormSegments segments = new(images, perImage, channels, groups);
@@ -169,10 +179,12 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(step.X.Shape);
         step.Forward<TActivation>(y);
         if (!Tape.Needs(step.X, step.Weight, step.Bias)) return y;
-        if (typeof(TActivation) == typeof(Identity)) Tape.Push(y, step, static (step, dy) => step.Backward<TActivation>(dy), step.X, step.Weight, step.Statistics);
+        if (typeof(TActivation) == typeof(Identity))
+            Tape.Push(y, step, static (step, dy) => step.Backward<TActivation>(dy), step.X, step.Weight, step.Statistics);
         else
             Tape.PushRecomputable(
-                y, step, static (step, dy) => step.Backward<TActivation>(dy), static (step, y) => step.Forward<TActivation>(y), step.X, step.Weight, step.Statistics);
+                y, step, static (step, dy) => step.Backward<TActivation>(dy), static (step, y) => step.Forward<TActivation>(y),
+                step.X, step.Weight, step.Statistics);
         return y;
     }
 
@@ -223,7 +235,8 @@ public static unsafe partial class Ops
                     a += factor * sumG[i];
                     b += factor * sumGX[i];
                 }
-                for (int i = first; i < first + perGroup; i++) (beta[i], gamma[i]) = ((float)(-b / n * r[i] * r[i]), (float)(-a / n * r[i]));
+                for (int i = first; i < first + perGroup; i++)
+                    (beta[i], gamma[i]) = ((float)(-b / n * r[i] * r[i]), (float)(-a / n * r[i]));
             }
             GradientTarget dx = X.OpenGrad().Target;
             ChannelNorm.GradientApply<TActivation>(X.Pointer, dy.Pointer, dx, Segments, Rows, Channels, Affine, beta, gamma);

@@ -21,11 +21,11 @@ internal static partial class OperatorTable
         .. Rows("NllLoss", (x, w, r) => Ops.NllLoss(Ops.LogSoftmax(x), Classes(x), w, 2, r)),
         .. Rows("NllLoss", (x, w, r) => Ops.NllLoss(x, Classes(x), w, 2, r)),
         .. Rows("FocalLoss", (x, w, r) => Ops.FocalLoss(x, Classes(x), 1.5f, w, 2, r)),
-        .. Pairs("CrossEntropy", (x, t, r) => Ops.CrossEntropy(
+        .. TargetRows("CrossEntropy", (x, t, r) => Ops.CrossEntropy(
             x, Ops.Softmax(t), new CrossEntropyOptions { LabelSmoothing = 0.1f, Reduction = r })),
-        .. Pairs("CrossEntropy", (x, t, r) => Ops.CrossEntropy(
+        .. TargetRows("CrossEntropy", (x, t, r) => Ops.CrossEntropy(
             x, t, new CrossEntropyOptions { Weight = Tensor.Full(2f, x.Shape[^1]), Reduction = r })),
-        .. Pairs("Distillation", (x, t, r) => Ops.Distillation(x, t, 3f, r)),
+        .. TargetRows("Distillation", (x, t, r) => Ops.Distillation(x, t, 3f, r)),
         new("CrossEntropy", "B C", "B=300 C=17",
             i => [Ops.CrossEntropy(i[0], Classes(i[0]), 0.1f)]) { Refused = "C", ValueOfEmpty = float.NaN },
         new("TverskyLoss", "B L, B L", "B=30 L=300", i => [Ops.TverskyLoss(i[0], Share(i[1]))]) { Frozen = [1], Refused = "B L" },
@@ -43,11 +43,11 @@ internal static partial class OperatorTable
             i => [Ops.BceDice(Share(i[0]), Truth(i[1]), 2f, 0.3f, 0.7f)]) { Frozen = [1], Refused = "B L" },
     ];
 
-    private static Reduction[] Reductions => [Reduction.Mean, Reduction.Sum, Reduction.None];
+    private static Reduction[] AllReductions => [Reduction.Mean, Reduction.Sum, Reduction.None];
 
     /// <summary>A loss of elements, over several blocks.</summary>
     private static IEnumerable<OperatorCase> Elements(string name, Func<Tensor, Tensor, Reduction, Tensor> call, bool constantTarget) =>
-        Reductions.Select(r => new OperatorCase(name, "B L, B L", "B=7 L=300", i => [call(i[0], i[1], r)])
+        AllReductions.Select(r => new OperatorCase(name, "B L, B L", "B=7 L=300", i => [call(i[0], i[1], r)])
         {
             Frozen = constantTarget ? [1] : [],
             ValueOfEmpty = r == Reduction.Mean ? float.NaN : 0f,
@@ -56,7 +56,7 @@ internal static partial class OperatorTable
 
     /// <summary>A loss of rows with a class each and weights of classes; with one row, they may be one tensor.</summary>
     private static IEnumerable<OperatorCase> Rows(string name, Func<Tensor, Tensor, Reduction, Tensor> call) =>
-        from r in Reductions
+        from r in AllReductions
         from sizes in (string[])["B=3 L=200 C=17", "B=1 L=1 C=20"]
         select new OperatorCase(name, "B L C, C", sizes, i => [call(i[0], i[1], r)])
         {
@@ -67,8 +67,8 @@ internal static partial class OperatorTable
         };
 
     /// <summary>A loss of rows with a row of targets each.</summary>
-    private static IEnumerable<OperatorCase> Pairs(string name, Func<Tensor, Tensor, Reduction, Tensor> call) =>
-        Reductions.Select(r => new OperatorCase(name, "B L C, B L C", "B=3 L=100 C=17", i => [call(i[0], i[1], r)])
+    private static IEnumerable<OperatorCase> TargetRows(string name, Func<Tensor, Tensor, Reduction, Tensor> call) =>
+        AllReductions.Select(r => new OperatorCase(name, "B L C, B L C", "B=3 L=100 C=17", i => [call(i[0], i[1], r)])
         {
             Frozen = [1],
             Refused = "C",

@@ -171,6 +171,15 @@ internal sealed class ClassLossTests(VectorWidth width)
     }
 
     [Test]
+    public void An_infinite_loss_of_a_row_leaves_the_others_alone()
+    {
+        Tensor logits = Tensor.From([0f, float.NegativeInfinity, 0f, 0f], 2, 2), target = Tensor.From([0f, 1f, 0f, 1f], 2, 2);
+        float[] losses = Ops.CrossEntropy(logits, target, new CrossEntropyOptions { Reduction = Reduction.None }).Span.ToArray();
+        Assert.That(losses[0], Is.EqualTo(float.PositiveInfinity));
+        Assert.That(losses[1], Is.EqualTo(MathF.Log(2f)).Within(1e-6f));
+    }
+
+    [Test]
     public void Nothing_to_count_gives_PyTorchs_values()
     {
         using IDisposable _ = Isa.Use(width);
