@@ -174,8 +174,8 @@ public sealed class ParameterStore(ulong seed = 0)
             if (!fits && refit is null) misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
             else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
         }
-        LoadReport report = new(found.Count, [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)],
-            unexpected, misshapen) { Prefix = prefix.ToString() };
+        string[] missing = [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)];
+        LoadReport report = new(found.Count, missing, unexpected, misshapen) { Prefix = prefix.ToString() };
         return ([.. found.Values], report);
     }
 
