@@ -112,9 +112,8 @@ internal static unsafe class Conv
                 Split = split,
             },
             parts * s.Groups * split, 1, width);
-        Launch.Run(
-            new GatherWeightGradient { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns },
-            s.Groups * Launch.CeilDiv(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
+        GatherWeightGradient gather = new() { Shape = s, Sums = sums.Pointer, Dw = dw, Parts = parts, Size = size, Columns = columns };
+        Launch.Run(gather, s.Groups * Launch.CeilDiv(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
 
     private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
