@@ -215,12 +215,15 @@ internal sealed record Reader(
             "cnumpy\ndtype\n", "cnumpy\nndarray\n", "cnumpy.core.multiarray\nscalar\n", "cnumpy.core.multiarray\n_reconstruct\n",
             "cnumpy._core.numeric\n_frombuffer\n", "ccollections\ndefaultdict\n", "ccollections\nCounter\n", "cargparse\nNamespace\n",
                 "ccopyreg\n_reconstructor\n",
-            CheckpointsBytes.Text("storage"), CheckpointsBytes.Text("state_dict"), CheckpointsBytes.Text("latin1"), CheckpointsBytes.Integer(0), CheckpointsBytes.Integer(long.MaxValue), CheckpointsBytes.Tuple(1, 2),
+            CheckpointsBytes.Text("storage"), CheckpointsBytes.Text("state_dict"), CheckpointsBytes.Text("latin1"),
+            CheckpointsBytes.Integer(0), CheckpointsBytes.Integer(long.MaxValue), CheckpointsBytes.Tuple(1, 2),
             "ctorch._tensor\n_rebuild_from_type_v2\n",
             CheckpointsBytes.Text("f4"), CheckpointsBytes.Text("u8"), CheckpointsBytes.Text("param_groups"),
                 CheckpointsBytes.Text("model"), "C\u0004xxxx",
-            CheckpointsBytes.PersistentId("FloatStorage", "0", 6), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [2], [3]), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [1 << 20], [0]),
-        }.Select(Encoding.Latin1.GetBytes), "PK\x03\x04"u8.ToArray(), "PK\x01\x02"u8.ToArray(), "PK\x05\x06"u8.ToArray(), "PK\x06\x06"u8.ToArray(), "PK\x06\x07"u8.ToArray(),
+            CheckpointsBytes.PersistentId("FloatStorage", "0", 6), CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [2], [3]),
+            CheckpointsBytes.Tensor("FloatStorage", "0", 6, 0, [1 << 20], [0]),
+        }.Select(Encoding.Latin1.GetBytes), "PK\x03\x04"u8.ToArray(), "PK\x01\x02"u8.ToArray(), "PK\x05\x06"u8.ToArray(),
+        "PK\x06\x06"u8.ToArray(), "PK\x06\x07"u8.ToArray(),
     ];
 
     private static IEnumerable<byte[]> Png()

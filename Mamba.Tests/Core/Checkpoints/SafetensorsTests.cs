@@ -60,7 +60,10 @@ internal sealed class SafetensorsTests
         Hostile("no shape", """{"a":{"dtype":"F32","data_offsets":[0,4]}}""", 4, "lacks dtype"),
         Hostile("key twice", """{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "repeated key 'dtype'"),
         Hostile("unknown key", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}""", 4, "key 'x'"),
-        Hostile("tensor twice", """{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}""", 0, "is there twice"),
+        Hostile(
+            "tensor twice",
+            """{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}""", 0,
+            "is there twice"),
         Hostile("no tensor", """{"a":7}""", 0, "'a' is no object"),
         Hostile("shape of another kind", """{"a":{"dtype":"F32","shape":{},"data_offsets":[0,4]}}""", 4, "array of numbers"),
         Hostile("metadata twice", """{"__metadata__":{},"__metadata__":{}}""", 0, "is there twice"),
