@@ -4,7 +4,7 @@ namespace Mamba.Tests.Support;
 
 internal static partial class OperatorTable
 {
-    private delegate Tensor Reduction(Tensor x, ReadOnlySpan<int> axes, bool keepDim);
+    private delegate Tensor ReductionCall(Tensor x, ReadOnlySpan<int> axes, bool keepDim);
 
     public static OperatorCase[] Reductions =>
     [
@@ -51,7 +51,7 @@ internal static partial class OperatorTable
     /// <param name="call">Calls it.</param>
     /// <param name="ofNothing">What it gives for no numbers.</param>
     /// <param name="refuses">Whether it refuses to reduce no numbers.</param>
-    private static OperatorCase[] OverAxes(string name, Reduction call, float ofNothing = 0f, bool refuses = false)
+    private static OperatorCase[] OverAxes(string name, ReductionCall call, float ofNothing = 0f, bool refuses = false)
     {
         return [Over("", "B L C"), Over("2", "C", keepDim: true), Over("1", "L"), Over("0 -1", "B C"), Over("0 2", "B C", keepDim: true)];
 

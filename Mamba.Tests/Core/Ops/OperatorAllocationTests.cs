@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Simd;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Core;
@@ -29,17 +30,17 @@ internal sealed class OperatorAllocationTests
         Tensor[] cotangents = [.. op.Call(inputs).Select(y => Tensor.Full(1f, y.Shape))];
         // The table gives the results as an array; nothing else is allowed.
         long allowed = BytesOf(() => GC.KeepAlive(new Tensor[cotangents.Length]));
-        Workers.CountsAllocations = true;
+        ThreadTeam.CountsAllocations = true;
         List<(long Here, long Helpers)> passes = [];
         do passes.Add(Pass()); while (passes[^1] != (allowed, 0) && passes.Count < MostPasses);
-        Workers.CountsAllocations = false;
+        ThreadTeam.CountsAllocations = false;
         Assert.That(passes[^1], Is.EqualTo((allowed, 0L)), $"bytes of each pass: {string.Join(", ", passes)}");
 
         (long Here, long Helpers) Pass()
         {
-            long helpers = Workers.AllocatedByHelpers;
+            long helpers = ThreadTeam.AllocatedByHelpers;
             long here = BytesOf(() => Step(op, inputs, cotangents));
-            return (here, Workers.AllocatedByHelpers - helpers);
+            return (here, ThreadTeam.AllocatedByHelpers - helpers);
         }
     }
 
