@@ -1,4 +1,5 @@
 using Mamba.Core;
+using LossReduction = Mamba.Core.Reduction;
 
 namespace Mamba.Tests.Support;
 
@@ -43,36 +44,36 @@ internal static partial class OperatorTable
             i => [Ops.BceDice(Share(i[0]), Truth(i[1]), 2f, 0.3f, 0.7f)]) { Frozen = [1], Refused = "B L" },
     ];
 
-    private static Reduction[] AllReductions => [Reduction.Mean, Reduction.Sum, Reduction.None];
+    private static LossReduction[] AllReductions => [LossReduction.Mean, LossReduction.Sum, LossReduction.None];
 
     /// <summary>A loss of elements, over several blocks.</summary>
-    private static IEnumerable<OperatorCase> Elements(string name, Func<Tensor, Tensor, Reduction, Tensor> call, bool constantTarget) =>
+    private static IEnumerable<OperatorCase> Elements(string name, Func<Tensor, Tensor, LossReduction, Tensor> call, bool constantTarget) =>
         AllReductions.Select(r => new OperatorCase(name, "B L, B L", "B=7 L=300", i => [call(i[0], i[1], r)])
         {
             Frozen = constantTarget ? [1] : [],
-            ValueOfEmpty = r == Reduction.Mean ? float.NaN : 0f,
+            ValueOfEmpty = r == LossReduction.Mean ? float.NaN : 0f,
             Note = $"elements, {r}",
         });
 
     /// <summary>A loss of rows with a class each and weights of classes; with one row, they may be one tensor.</summary>
-    private static IEnumerable<OperatorCase> Rows(string name, Func<Tensor, Tensor, Reduction, Tensor> call) =>
+    private static IEnumerable<OperatorCase> Rows(string name, Func<Tensor, Tensor, LossReduction, Tensor> call) =>
         from r in AllReductions
         from sizes in (string[])["B=3 L=200 C=17", "B=1 L=1 C=20"]
         select new OperatorCase(name, "B L C, C", sizes, i => [call(i[0], i[1], r)])
         {
             Frozen = [1],
             Refused = "C",
-            ValueOfEmpty = r == Reduction.Mean ? float.NaN : 0f,
+            ValueOfEmpty = r == LossReduction.Mean ? float.NaN : 0f,
             Note = $"classes, {sizes}, {r}",
         };
 
     /// <summary>A loss of rows with a row of targets each.</summary>
-    private static IEnumerable<OperatorCase> TargetRows(string name, Func<Tensor, Tensor, Reduction, Tensor> call) =>
+    private static IEnumerable<OperatorCase> TargetRows(string name, Func<Tensor, Tensor, LossReduction, Tensor> call) =>
         AllReductions.Select(r => new OperatorCase(name, "B L C, B L C", "B=3 L=100 C=17", i => [call(i[0], i[1], r)])
         {
             Frozen = [1],
             Refused = "C",
-            ValueOfEmpty = r == Reduction.Mean ? float.NaN : 0f,
+            ValueOfEmpty = r == LossReduction.Mean ? float.NaN : 0f,
             Note = $"rows, {r}",
         });
 
