@@ -6,36 +6,36 @@ namespace Mamba.Core;
 /// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) from the FNV-1a hash of both. The same on every machine,
 /// and independent of the order in which streams are used.
 /// </summary>
-public struct RandomStream
+public sealed class RandomStream
 {
-    private const ulong Increment = 0x9E3779B97F4A7C15;
-
-    private ulong _state;
+    private RandomState _state;
     private double? _spare;
 
     /// <summary>A stream of its own for each (seed, name).</summary>
     /// <param name="seed">The seed of the run.</param>
     /// <param name="name">What the numbers are for.</param>
-    public RandomStream(ulong seed, ReadOnlySpan<char> name)
-    {
-        ulong hash = 0xCBF29CE484222325;
-        Span<byte> utf8 = stackalloc byte[4];
-        foreach (Rune rune in name.EnumerateRunes())
-            foreach (byte b in utf8[..rune.EncodeToUtf8(utf8)]) hash = (hash ^ b) * 0x100000001B3;
-        _state = Mix(seed + Increment) ^ hash;
-        _spare = null;
-    }
+    public RandomStream(ulong seed, ReadOnlySpan<char> name) => _state = new RandomState(seed, name);
+
+    /// <summary>Begins another stream in place of this one, without an allocation.</summary>
+    /// <param name="seed">The seed of the run.</param>
+    /// <param name="name">What the numbers are for.</param>
+    public void Restart(ulong seed, ReadOnlySpan<char> name) => (_state, _spare) = (new RandomState(seed, name), null);
 
     /// <summary>The next 64 random bits.</summary>
     /// <returns>The bits.</returns>
-    public ulong NextBits() => Mix(_state += Increment);
+    public ulong NextBits() => _state.NextBits();
 
-    /// <summary>Skips this many of the next numbers of <see cref="NextBits"/>.</summary>
-    internal void Skip(long numbers) => _state += unchecked((ulong)numbers * Increment);
+    /// <summary>The state before the next numbers, which are then taken from the stream.</summary>
+    internal RandomState Take(long numbers)
+    {
+        RandomState start = _state;
+        _state.Skip(numbers);
+        return start;
+    }
 
     /// <summary>Uniform in [0, 1).</summary>
     /// <returns>The number.</returns>
-    public double NextDouble() => (NextBits() >> 11) * (1.0 / (1UL << 53));
+    public double NextDouble() => _state.NextDouble();
 
     /// <summary>Uniform in [low, high).</summary>
     /// <param name="low">The least.</param>
@@ -46,7 +46,12 @@ public struct RandomStream
     /// <summary>Uniform among 0 to count - 1.</summary>
     /// <param name="count">How many; at least 1.</param>
     /// <returns>The number.</returns>
-    public int NextInt(int count) => (int)Math.BigMul(NextBits(), (ulong)count, out _);
+    /// <exception cref="ArgumentOutOfRangeException">The count is not positive.</exception>
+    public int NextInt(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
+        return (int)Math.BigMul(NextBits(), (ulong)count, out _);
+    }
 
     /// <summary>Standard normal (Marsaglia's polar method).</summary>
     /// <returns>The number.</returns>
@@ -108,12 +113,5 @@ public struct RandomStream
             int j = NextInt(i + 1);
             (items[i], items[j]) = (items[j], items[i]);
         }
-    }
-
-    private static ulong Mix(ulong z)
-    {
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
     }
 }

@@ -9,6 +9,7 @@ public sealed class Dropout : IModule
 {
     private readonly ParameterStore _store;
     private readonly string _name;
+    private readonly RandomStream _random;
 
     /// <summary>Declares no parameters.</summary>
     /// <param name="scope">The layer's place. A layer that is called twice in a step zeroes the same elements.</param>
@@ -19,6 +20,7 @@ public sealed class Dropout : IModule
         if (!(rate is >= 0 and < 1))
             throw new ArgumentOutOfRangeException(nameof(rate), rate, "Dropout: expected a rate of at least 0 and below 1.");
         (_store, _name, Rate) = (scope.Store, $"{scope.Path}.dropout", rate);
+        _random = _store.Random(_name);
     }
 
     /// <summary>The probability that an element is zeroed.</summary>
@@ -27,5 +29,10 @@ public sealed class Dropout : IModule
     /// <summary>Zeroes elements while the model trains.</summary>
     /// <param name="x">Any shape.</param>
     /// <returns>The shape of x; x itself outside of training, or where the rate is 0.</returns>
-    public Tensor Forward(Tensor x) => Rate > 0 && _store.Training ? Ops.Dropout(x, Rate, _store.Random(_name)) : x;
+    public Tensor Forward(Tensor x)
+    {
+        if (Rate == 0 || !_store.Training) return x;
+        _store.Restart(_random, _name);
+        return Ops.Dropout(x, Rate, _random);
+    }
 }

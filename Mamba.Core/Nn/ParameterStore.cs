@@ -52,11 +52,21 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <returns>The stream, at its start.</returns>
     public RandomStream Random(string name)
     {
+        RandomStream stream = new(Seed, "");
+        Restart(stream, name);
+        return stream;
+    }
+
+    /// <summary>As <see cref="Random"/>, with a stream that is there already: a layer that keeps one allocates nothing.</summary>
+    /// <param name="stream">Begins with the numbers of this step.</param>
+    /// <param name="name">The layer's place and what the numbers are for.</param>
+    public void Restart(RandomStream stream, string name)
+    {
         Span<char> key = stackalloc char[name.Length + 21]; // a point and the longest number
         name.CopyTo(key);
         key[name.Length] = '.';
         Step.TryFormat(key[(name.Length + 1)..], out int digits, provider: CultureInfo.InvariantCulture);
-        return new RandomStream(Seed, key[..(name.Length + 1 + digits)]);
+        stream.Restart(Seed, key[..(name.Length + 1 + digits)]);
     }
 
     /// <summary>The trainable parameters.</summary>

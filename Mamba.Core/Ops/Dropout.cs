@@ -11,7 +11,7 @@ public static unsafe partial class Ops
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="rate">The probability, at least 0 and below 1.</param>
-    /// <param name="random">A stream of this call's own: element i takes its i-th number. The caller's copy does not move on.</param>
+    /// <param name="random">Element i takes the i-th of the stream's next numbers.</param>
     /// <returns>The shape of x: 0, or x / (1 - rate).</returns>
     /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
     public static Tensor Dropout(Tensor x, double rate, RandomStream random)
@@ -19,13 +19,14 @@ public static unsafe partial class Ops
         if (!(rate is >= 0 and < 1))
             throw new ArgumentOutOfRangeException(nameof(rate), rate, "Dropout: expected a rate of at least 0 and below 1.");
         Tensor y = Tensor.Empty(x.Shape);
-        DropoutMask mask = new() { Random = random, X = x.Pointer, Y = y.Pointer, Rate = rate };
+        RandomState start = random.Take(x.Count);
+        DropoutMask mask = new() { Random = start, X = x.Pointer, Y = y.Pointer, Rate = rate };
         Launch.Run(mask, x.Count, Launch.ElementGrain);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, rate, random), static (context, dy) =>
+            Tape.Push(y, (x, rate, start), static (context, dy) =>
             {
-                (Tensor x, double rate, RandomStream random) = context;
-                DropoutMask kernel = new() { Random = random, X = dy.Pointer, Y = x.OpenGrad().Target, Rate = rate };
+                (Tensor x, double rate, RandomState start) = context;
+                DropoutMask kernel = new() { Random = start, X = dy.Pointer, Y = x.OpenGrad().Target, Rate = rate };
                 Launch.Run(kernel, dy.Count, Launch.ElementGrain);
             });
         return y;

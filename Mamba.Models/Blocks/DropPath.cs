@@ -12,6 +12,7 @@ public sealed class DropPath : IModule
 {
     private readonly ParameterStore _store;
     private readonly string _name;
+    private readonly RandomStream _random;
     private readonly double _rate;
 
     /// <summary>Declares no parameters.</summary>
@@ -23,6 +24,7 @@ public sealed class DropPath : IModule
         if (!(rate is >= 0 and < 1))
             throw new ArgumentOutOfRangeException(nameof(rate), rate, "DropPath: expected a rate of at least 0 and below 1.");
         (_store, _name, _rate) = (scope.Store, $"{scope.Path}.drop_path", rate);
+        _random = _store.Random(_name);
     }
 
     /// <summary>The rate of one of several branches: it grows linearly from 0 at the first to the full rate at the last.</summary>
@@ -41,8 +43,8 @@ public sealed class DropPath : IModule
     {
         if (!Drops) return x;
         Tensor weight = Tensor.Empty(x.Shape[0], 1, 1);
-        RandomStream random = _store.Random(_name);
-        foreach (ref float value in weight.Span) value = random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
+        _store.Restart(_random, _name);
+        foreach (ref float value in weight.Span) value = _random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
         return Ops.Multiply(x, weight);
     }
 

@@ -21,9 +21,17 @@ internal static class Layers
     [
         new("Mamba.Core",
         [
-            new("Shapes", ["Shape.cs", "ShapeException.cs", "Size2d.cs", "Padding2d.cs", "MultiplyAdds.cs", "RandomStream.cs"], []),
+            new("Shapes",
+                [
+                    "Shape.cs", "ShapeException.cs", "Size2d.cs", "Padding2d.cs", "MultiplyAdds.cs", "RandomState.cs", "RandomStream.cs",
+                ],
+                []),
             new("Vectors", ["Simd"], []),
-            new("Memory", ["Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs", "Memory/PackedForms.cs"], ["Shapes"]),
+            new("Memory",
+                [
+                    "Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs", "Memory/PackedForms.cs",
+                ],
+                ["Shapes"]),
 
             // Kernels know pointers and sizes; they know neither tensors nor the tape.
             new("Kernels.Targets", ["Kernels/GradientTarget.cs"], ["Vectors"]),
@@ -45,7 +53,7 @@ internal static class Layers
                 [
                     "Tensor.cs", "TensorList.cs", "Tape.cs", "Recording.cs", "RecordingPause.cs", "BackwardStep.cs", "Check.cs",
                         "NonFiniteException.cs",
-                    "NumericsCheck.cs", "Memory",
+                    "NumericsCheck.cs", "Workers.cs", "Memory",
                 ],
                 ["Shapes", "Memory", "Vectors", "Kernels.Targets"]),
             new("Ops", ["Ops"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.*"]),

@@ -43,7 +43,7 @@ internal static class RecomputedInputs
             }
             foreach (object? context in Recording.Current!.Contexts)
                 Assert.That(AddressIn(context), Is.Null, "a backward step keeps an address");
-            tape.Backward(results, [.. results.Select(cotangent)]);
+            if (results.Length > 0) tape.Backward(results, [.. results.Select(cotangent)]);
         }
         for (int i = 0; i < inputs.Length; i++)
             if (expected[i] is { } gradient)

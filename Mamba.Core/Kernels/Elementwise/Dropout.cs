@@ -9,7 +9,7 @@ namespace Mamba.Core.Kernels.Elementwise;
 /// </summary>
 internal unsafe struct DropoutMask : IKernel
 {
-    public RandomStream Random;
+    public RandomState Random;
     public float* X;
     public GradientTarget Y;
     public double Rate;
@@ -17,7 +17,7 @@ internal unsafe struct DropoutMask : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        RandomStream random = Random;
+        RandomState random = Random;
         random.Skip(begin);
         GradientTarget y = Y;
         float* x = X;

@@ -29,7 +29,7 @@ public sealed record ClassificationAugment : IAugmentation
         int down = random.NextInt(2 * CropPadding + 1) - CropPadding, right = random.NextInt(2 * CropPadding + 1) - CropPadding;
         bool mirror = random.NextInt(2) == 1 && Flip;
         Image image = Move(sample.Image, right, down, mirror);
-        return new ClassificationSample(RandAugment?.Apply(image, ref random) ?? image, ((ClassificationSample)sample).Label);
+        return new ClassificationSample(RandAugment?.Apply(image, random) ?? image, ((ClassificationSample)sample).Label);
     }
 
     /// <summary>Moves pixel (x + right, y + down) to (x, y), black outside, then mirrors the columns.</summary>

@@ -36,7 +36,7 @@ public sealed record RandAugment
     /// <param name="image">The picture; it stays as it is.</param>
     /// <param name="random">The random stream.</param>
     /// <returns>A picture of the same size.</returns>
-    public Image Apply(Image image, ref RandomStream random)
+    public Image Apply(Image image, RandomStream random)
     {
         for (int i = 0; i < Operations; i++)
         {

@@ -66,12 +66,12 @@ public sealed class SyntheticLesions : IImageData
         RandomStream random = new(_seed, $"synthetic/slice/{index}");
         RandomStream patient = new(_seed, $"synthetic/patient/{index / SlicesPerPatient}");
         Head head = new(patient, index % SlicesPerPatient / (SlicesPerPatient - 1f));
-        Noise shape = new(ref random, 5, _width), tissue = new(ref random, 11, _width), folds = new(ref random, 17, _width);
-        Noise texture = new(ref random, 60, _width), border = new(ref random, 13, _width);
-        Blob[] vessels = [.. Enumerable.Range(0, 3 + random.NextInt(4)).Select(_ => Blob.Vessel(ref random))];
+        Noise shape = new(random, 5, _width), tissue = new(random, 11, _width), folds = new(random, 17, _width);
+        Noise texture = new(random, 60, _width), border = new(random, 13, _width);
+        Blob[] vessels = [.. Enumerable.Range(0, 3 + random.NextInt(4)).Select(_ => Blob.Vessel(random))];
         Blob[] lesions = random.NextDouble() < 0.25
             ? []
-            : [.. Enumerable.Range(0, LesionCount(ref random)).Select(_ => Blob.Lesion(ref random))];
+            : [.. Enumerable.Range(0, LesionCount(random)).Select(_ => Blob.Lesion(random))];
 
         Image image = new(_width, _height, 3), mask = new(_width, _height, 1);
         RandomStream grains = new(_seed, $"synthetic/grain/{index}");
@@ -110,7 +110,7 @@ public sealed class SyntheticLesions : IImageData
         return new SegmentationSample(image, mask);
     }
 
-    private static int LesionCount(ref RandomStream random) => random.NextDouble() switch { < 0.6 => 1, < 0.88 => 2, _ => 3 };
+    private static int LesionCount(RandomStream random) => random.NextDouble() switch { < 0.6 => 1, < 0.88 => 2, _ => 3 };
 
     /// <summary>How much of the pixel is lesion, and what that adds to its color.</summary>
     private static (float Inside, Vector3 Contrast) Lesion(Blob[] lesions, Vector2 p, float r, float border, float grain)
@@ -221,20 +221,20 @@ public sealed class SyntheticLesions : IImageData
     private readonly record struct Blob(
         Vector2 Center, Vector2 Axis, float Radius, float Stretch, float Softness, Vector3 Contrast, Vector3 Rim)
     {
-        public static Blob Lesion(ref RandomStream random)
+        public static Blob Lesion(RandomStream random)
         {
             float radius = (float)random.NextDouble(0.13, 0.29);
             float flair = (float)random.NextDouble(34, 72), pre = (float)random.NextDouble(-25, 5);
             float post = (float)random.NextDouble(-10, 20), rim = random.NextDouble() < 0.4 ? (float)random.NextDouble(30, 70) : 0;
             Vector3 contrast = new(pre, flair, post), rimContrast = new(0, 0, rim);
-            return At(ref random, 0.78f - radius, radius, (float)random.NextDouble(0.65, 1), 0.2f, contrast, rimContrast);
+            return At(random, 0.78f - radius, radius, (float)random.NextDouble(0.65, 1), 0.2f, contrast, rimContrast);
         }
 
-        public static Blob Vessel(ref RandomStream random) =>
-            At(ref random, 0.72f, (float)random.NextDouble(0.018, 0.035), 0.6f, 0.4f, default, default);
+        public static Blob Vessel(RandomStream random) =>
+            At(random, 0.72f, (float)random.NextDouble(0.018, 0.035), 0.6f, 0.4f, default, default);
 
         private static Blob At(
-            ref RandomStream random, float reach, float radius, float stretch, float softness, Vector3 contrast, Vector3 rim)
+            RandomStream random, float reach, float radius, float stretch, float softness, Vector3 contrast, Vector3 rim)
         {
             double angle = random.NextDouble(0, 2 * Math.PI);
             double distance = reach * Math.Sqrt(random.NextDouble(0.05, 1)), turn = random.NextDouble(0, Math.PI);
@@ -267,7 +267,7 @@ public sealed class SyntheticLesions : IImageData
         private readonly float[] _lattice, _edge, _weight;
         private readonly int[] _cell;
 
-        public Noise(ref RandomStream random, int cells, int width)
+        public Noise(RandomStream random, int cells, int width)
         {
             _cells = cells;
             _lattice = new float[(cells + 1) * (cells + 1)];

@@ -50,13 +50,13 @@ public sealed class SyntheticShapes : IImageData
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
         int label = index % Labels.Count;
         RandomStream random = new(_seed, $"synthetic/shape/{index}");
-        float radius = Math.Min(_width, _height) * Between(ref random, 0.24f, 0.44f);
-        Vector2 center = new(Between(ref random, radius, _width - radius), Between(ref random, radius, _height - radius));
-        (float sine, float cosine) = MathF.SinCos(Between(ref random, -0.4f, 0.4f));
-        Vector3 ground = Color(ref random, 20, 110), ink = Color(ref random, 140, 235);
+        float radius = Math.Min(_width, _height) * Between(random, 0.24f, 0.44f);
+        Vector2 center = new(Between(random, radius, _width - radius), Between(random, radius, _height - radius));
+        (float sine, float cosine) = MathF.SinCos(Between(random, -0.4f, 0.4f));
+        Vector3 ground = Color(random, 20, 110), ink = Color(random, 140, 235);
         if (random.NextInt(2) == 1) (ground, ink) = (ink, ground);
-        Vector2 shade = new(Between(ref random, -30, 30) / _width, Between(ref random, -30, 30) / _height);
-        float grain = Between(ref random, 0, 0.14f);
+        Vector2 shade = new(Between(random, -30, 30) / _width, Between(random, -30, 30) / _height);
+        float grain = Between(random, 0, 0.14f);
 
         Image image = new(_width, _height, 3);
         for (int y = 0, at = 0; y < _height; y++)
@@ -105,10 +105,10 @@ public sealed class SyntheticShapes : IImageData
         return 0.384f * (p.Length() * MathF.Cos(angle) - 1) + 0.9234f * p.Length() * MathF.Sin(angle);
     }
 
-    private static float Between(ref RandomStream random, float low, float high) => (float)random.NextDouble(low, high);
+    private static float Between(RandomStream random, float low, float high) => (float)random.NextDouble(low, high);
 
-    private static Vector3 Color(ref RandomStream random, float low, float high) =>
-        new(Between(ref random, low, high), Between(ref random, low, high), Between(ref random, low, high));
+    private static Vector3 Color(RandomStream random, float low, float high) =>
+        new(Between(random, low, high), Between(random, low, high), Between(random, low, high));
 
     private static byte Grainy(float value, uint bits, float grain) =>
         (byte)Math.Clamp(value + ((int)((bits & 255) + (bits >> 8 & 255)) - 255) * grain + 0.5f, 0, 255);

@@ -63,7 +63,7 @@ internal sealed class ClassificationAugmentTests
         for (int i = 0; i < 2800; i++)
         {
             RandomStream random = new(3, $"{i}");
-            string drawn = Convert.ToHexString(new RandAugment { Operations = 1 }.Apply(image, ref random).Pixels);
+            string drawn = Convert.ToHexString(new RandAugment { Operations = 1 }.Apply(image, random).Pixels);
             counts[drawn] = counts.GetValueOrDefault(drawn) + 1;
         }
         Assert.That(counts.Keys, Is.EquivalentTo(expected.Distinct()));
@@ -80,10 +80,10 @@ internal sealed class ClassificationAugmentTests
     {
         Image image = Pictures.Smooth(16, 16, 3);
         RandomStream two = new(5, "x"), one = new(5, "x");
-        Image expected = new RandAugment { Operations = 1, Magnitude = 20 }.Apply(image, ref one);
-        expected = new RandAugment { Operations = 1, Magnitude = 20 }.Apply(expected, ref one);
-        Assert.That(new RandAugment { Operations = 2, Magnitude = 20 }.Apply(image, ref two).Pixels, Is.EqualTo(expected.Pixels));
-        Assert.That(new RandAugment { Operations = 0 }.Apply(image, ref two), Is.SameAs(image));
+        Image expected = new RandAugment { Operations = 1, Magnitude = 20 }.Apply(image, one);
+        expected = new RandAugment { Operations = 1, Magnitude = 20 }.Apply(expected, one);
+        Assert.That(new RandAugment { Operations = 2, Magnitude = 20 }.Apply(image, two).Pixels, Is.EqualTo(expected.Pixels));
+        Assert.That(new RandAugment { Operations = 0 }.Apply(image, two), Is.SameAs(image));
     }
 
     [Test]
