@@ -22,7 +22,7 @@ internal static partial class GoldenOperators
         Tensor? mean = c.Optional("running_mean"), variance = c.Optional("running_var");
         BatchNormOptions options = new()
         {
-            Training = c.Bool("training"),
+            Training = c.Bool("training") || !c.Has("running_mean"), // as PyTorch's track_running_stats=False
             Momentum = c.Float("momentum", 0.1f),
             Eps = Epsilon(c),
         };

@@ -40,7 +40,8 @@ internal unsafe struct SoftClassRows : IKernel
             for (int c = 0; c < Columns; c++)
             {
                 float share = Share(truth, c, off);
-                if (share != 0f) loss -= (double)share * row[c]; // 0 times the logarithm of a probability that underflowed is 0, not NaN
+                // 0 times the logarithm of a probability that underflowed is 0, not NaN; a row with NaN in it is NaN.
+                if (share != 0f || float.IsNaN(row[c])) loss -= (double)share * row[c];
                 row[c] = (mass * MathF.Exp(row[c]) - share) / Divisor;
             }
             if (Elements != null) Elements[r] = (float)loss;

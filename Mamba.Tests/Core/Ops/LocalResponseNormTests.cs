@@ -34,7 +34,7 @@ internal sealed class LocalResponseNormTests(VectorWidth width)
         Tensor x = Numbers.Random(1, 2, 4);
         // the mean over so many is nothing
         Assert.That(Ops.LocalResponseNorm(x, int.MaxValue).Span.ToArray(), Is.EqualTo(x.Span.ToArray()).Within(1e-6f));
-        OperatorCheck.Refuses("LocalResponseNorm", () => Ops.LocalResponseNorm(Tensor.Zeros(3, 0), 5));
+        Assert.That(Ops.LocalResponseNorm(Tensor.Zeros(3, 0), 5).Count, Is.Zero);
         OperatorCheck.Refuses("LocalResponseNorm", () => Ops.LocalResponseNorm(Tensor.Zeros(), 5));
         OperatorCheck.RefusesArgument("LocalResponseNorm", () => Ops.LocalResponseNorm(x, 0));
     }
