@@ -3,10 +3,10 @@ using Mamba.Core.Memory;
 namespace Mamba.Core;
 
 /// <summary>
-/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds only
-/// what its backward pass needs, and is let go as soon as that has run. Without an open tape nothing is recorded. A tape stays on its
-/// thread:
-/// <see cref="Backward(Tensor)"/> and <see cref="Dispose"/> are refused on another one, such as that which continues after an await.
+/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds
+/// only what its backward pass needs, and is released as soon as that has run. Without an open tape nothing is recorded. A tape stays on
+/// its thread: <see cref="Backward(Tensor)"/> and <see cref="Dispose"/> are refused on another one, such as one that continues after an
+/// await.
 /// </summary>
 /// <example><code>
 /// using Tape tape = new();
@@ -261,8 +261,8 @@ public readonly struct Tape : IDisposable
     public Tensor Return(Tensor tensor) => Live.Return(tensor);
 
     /// <summary>
-    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed again and again. The gradient of
-    /// its result must be there.
+    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed repeatedly. Its result
+    /// must have a gradient.
     /// </summary>
     internal void RepeatLastStep() => Live.RepeatLast();
 

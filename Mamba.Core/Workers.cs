@@ -143,7 +143,7 @@ public static unsafe class Workers
         {
             if (MemoryScope.Depth != _scopes)
                 throw new InvalidOperationException(
-                    "Workers: a body has left a tape or a memory scope open on the thread that ran it. Open it by 'using' inside the body.");
+                    "Workers: a body has left a tape or memory scope open on the thread that ran it; open it by 'using' inside the body.");
         }
 
         public void Dispose() => (s_inBody, Isa.Forced, Recording.Current) = (_inBody, _width, _recording);

@@ -265,8 +265,15 @@ public static unsafe partial class Ops
     {
         Tensor y = Tensor.Empty(x.Shape);
         Launch.Run(
-            new SoftmaxForward { X = x.Pointer, Y = y.Pointer, RowStride = x.Shape[-1], Columns = x.Shape[-1], Scale = 1f,
-                Logarithm = true },
+            new SoftmaxForward
+            {
+                X = x.Pointer,
+                Y = y.Pointer,
+                RowStride = x.Shape[-1],
+                Columns = x.Shape[-1],
+                Scale = 1f,
+                Logarithm = true
+            },
             x.Count / x.Shape[-1], 64);
         return y;
     }

@@ -179,8 +179,12 @@ public static unsafe partial class Ops
             using PoolAxis vertical = Rows(x[1]), horizontal = Columns(x[2]);
             nint perRow = Sliding is { } window ? (nint)Size.Width * window.Kernel.Height * window.Kernel.Width : Launch.ElementGrain;
             Launch.Run(
-                new AveragePoolForward { Windows = new PoolWindows(x, vertical, horizontal, Size.Height, Size.Width), X = X.Pointer,
-                    Y = y.Pointer },
+                new AveragePoolForward
+                {
+                    Windows = new PoolWindows(x, vertical, horizontal, Size.Height, Size.Width),
+                    X = X.Pointer,
+                    Y = y.Pointer
+                },
                 (nint)x[0] * Size.Height, PoolGrain(perRow, x[3]), Isa.For(x[3]));
         }
 

@@ -137,10 +137,15 @@ public static unsafe partial class Ops
         Check.Rank(u, 3, "SelectiveScan", "(B, L, D)");
         Check.SameShape(u, delta, "SelectiveScan");
         int batch = u.Shape[0], length = u.Shape[1], channels = u.Shape[2];
-        Check.That(a.Shape.Rank == 2 && a.Shape[0] == channels && a.Shape[1] > 0 && length > 0, "SelectiveScan", $"u {u.Shape}, A {a.Shape}; expected (B, L, D) with L > 0 and (D, N) with N > 0");
+        Check.That(
+            a.Shape.Rank == 2 && a.Shape[0] == channels && a.Shape[1] > 0 && length > 0, "SelectiveScan",
+            $"u {u.Shape}, A {a.Shape}; expected (B, L, D) with L > 0 and (D, N) with N > 0");
         int groups = b.Shape.Rank == 4 ? b.Shape[2] : 1;
-        bool fits = b.Shape.Rank is 3 or 4 && b.Shape[0] == batch && b.Shape[1] == length && b.Shape[-1] == a.Shape[1] && groups > 0 && channels % groups == 0;
-        Check.That(fits && c.Shape == b.Shape, "SelectiveScan", $"u {u.Shape}, A {a.Shape}, B {b.Shape}, C {c.Shape}; expected B and C (B, L, N), or (B, L, G, N) with G dividing D");
+        bool fits = b.Shape.Rank is 3 or 4 && b.Shape[0] == batch && b.Shape[1] == length && b.Shape[-1] == a.Shape[1]
+            && groups > 0 && channels % groups == 0;
+        Check.That(
+            fits && c.Shape == b.Shape, "SelectiveScan",
+            $"u {u.Shape}, A {a.Shape}, B {b.Shape}, C {c.Shape}; expected B and C (B, L, N), or (B, L, G, N) with G dividing D");
 
         Check.Extents(options.D, "SelectiveScan", "D", channels);
         if (options.Z is { } gate) Check.SameShape(u, gate, "SelectiveScan");
@@ -159,7 +164,8 @@ public static unsafe partial class Ops
     private static void AddUp(float* rows, nint count, nint size)
     {
         Span<float> sum = new(rows, (int)size);
-        for (nint i = 1; i < count; i++) System.Numerics.Tensors.TensorPrimitives.Add(sum, new ReadOnlySpan<float>(rows + i * size, (int)size), sum);
+        for (nint i = 1; i < count; i++)
+            System.Numerics.Tensors.TensorPrimitives.Add(sum, new ReadOnlySpan<float>(rows + i * size, (int)size), sum);
     }
 
     private static void AddParts(float* parts, nint count, GradSlot? slot)

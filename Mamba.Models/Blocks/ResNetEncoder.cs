@@ -51,7 +51,8 @@ public sealed class ResNetEncoder : IModule
         _stem = new ConvBatchNorm(
             config.Numbered ? scope / 0 : scope / "conv1", config.Numbered ? scope / 1 : scope / "bn1",
             Convolution(config.Cifar, config.Inputs, config.Width, config.Cifar ? 3 : 7,
-                config.Cifar ? 1 : 2) with { Activation = Activation.Relu });
+                config.Cifar ? 1 : 2) with
+            { Activation = Activation.Relu });
         List<ResidualBlock> blocks = [];
         int channels = config.Width;
         for (int stage = 0; stage < config.Blocks.Count; stage++)

@@ -61,7 +61,8 @@ public sealed class ResidualConvBlock : IModule
         _conv2 = new ConvInstanceNorm(scope / "conv2", new ConvConfig(outputs, outputs, Kernel: 3) { Padding = 1 });
         int index = stride == 1 ? 0 : 1; // the averaging comes first in PyTorch's Sequential
         if (inputs != outputs) _project = new ConvInstanceNorm(scope / "skip" / index, new ConvConfig(inputs, outputs,
-            Kernel: 1) { Bias = false });
+            Kernel: 1)
+        { Bias = false });
     }
 
     /// <summary>Applies the block.</summary>

@@ -39,7 +39,8 @@ public sealed class SegFormerBlock : IModule
         Scope attention = scope / 0 / "fn", mix = scope / 1 / "fn", att = attention / 1 / "att";
         _attentionNorm = new LayerNorm(attention / 0, channels);
         _reducer = new Conv2d(attention / 1 / "reducer" / 0, new ConvConfig(channels, channels,
-            config.Reduction) { Stride = config.Reduction });
+            config.Reduction)
+        { Stride = config.Reduction });
         _reducerNorm = new LayerNorm(attention / 1 / "reducer" / 1, channels);
         _inProjWeight = att.Parameter("in_proj_weight", Init.XavierUniform(channels, 3 * channels), 3 * channels, channels);
         _inProjBias = att.Parameter("in_proj_bias", Init.Zeros, 3 * channels);

@@ -23,15 +23,16 @@ public static class ModelFile
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void Save(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default) =>
         Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
-    {
-        ["format"] = "pt", // what PyTorch's own loader asks for
-        ["model"] = info.Model,
-        ["task"] = info.Entry.Task.ToString().ToLowerInvariant(),
-        ["config"] = JsonSerializer.Serialize(ConfigDocument.Of(info.Config), ModelJson.Default.ConfigDocument),
-        ["labels"] = JsonSerializer.Serialize(new LabelsDocument(info.Labels), ModelJson.Default.LabelsDocument),
-        ["normalization"] = JsonSerializer.Serialize(NormalizationDocument.Of(info.Normalization), ModelJson.Default.NormalizationDocument),
-        ["data"] = JsonSerializer.Serialize(DataDocument.Of(info.Data), ModelJson.Default.DataDocument),
-    }, cancellation);
+        {
+            ["format"] = "pt", // what PyTorch's own loader asks for
+            ["model"] = info.Model,
+            ["task"] = info.Entry.Task.ToString().ToLowerInvariant(),
+            ["config"] = JsonSerializer.Serialize(ConfigDocument.Of(info.Config), ModelJson.Default.ConfigDocument),
+            ["labels"] = JsonSerializer.Serialize(new LabelsDocument(info.Labels), ModelJson.Default.LabelsDocument),
+            ["normalization"] = JsonSerializer.Serialize(
+                NormalizationDocument.Of(info.Normalization), ModelJson.Default.NormalizationDocument),
+            ["data"] = JsonSerializer.Serialize(DataDocument.Of(info.Data), ModelJson.Default.DataDocument),
+        }, cancellation);
 
     /// <summary>Reads a model and its weights.</summary>
     /// <param name="path">A file that <see cref="Save"/> wrote.</param>

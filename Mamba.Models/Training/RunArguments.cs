@@ -133,7 +133,11 @@ public sealed record RunArguments
         long total = (long)stepsPerEpoch * Epochs;
         TrainingRecipe recipe = Registry.Find(Model).Recipe with
         {
-            Optimizer = Optimizer, LearningRate = LearningRate, WeightDecay = WeightDecay, Loss = Loss, Batch = Batch,
+            Optimizer = Optimizer,
+            LearningRate = LearningRate,
+            WeightDecay = WeightDecay,
+            Loss = Loss,
+            Batch = Batch,
         };
         return new TrainingPlan(recipe, Objective, LearningRate, Epochs)
         {
@@ -163,7 +167,13 @@ public sealed record RunArguments
         using MemoryStream text = new();
         RunArguments deciding = this with
         {
-            Data = "", Init = null, Key = null, Threads = 0, CacheBytes = 0, Keep = 0, CheckpointEvery = CheckpointInterval.Epoch,
+            Data = "",
+            Init = null,
+            Key = null,
+            Threads = 0,
+            CacheBytes = 0,
+            Keep = 0,
+            CheckpointEvery = CheckpointInterval.Epoch,
         };
         deciding.Write(text);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })

@@ -105,6 +105,7 @@ public static class Registry
     private static ModelEntry OfTokens(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
         new(name, ModelTask.Classification, TrainingRecipe.Classification, build)
         {
-            ImageSize = 32, Config = config with { ImageSize = 32, Width = 168, Depth = 8 },
+            ImageSize = 32,
+            Config = config with { ImageSize = 32, Width = 168, Depth = 8 },
         };
 }

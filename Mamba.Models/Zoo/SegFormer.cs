@@ -88,8 +88,12 @@ public sealed class SegFormer : VisionModel
     {
         private readonly Conv2d _merge = new(
             scope / "overlap_patch_merge" / 0,
-            new ConvConfig(inputs, config.Block.Channels, config.Patch) { Stride = config.Stride, Padding = config.Patch / 2,
-                Bias = false });
+            new ConvConfig(inputs, config.Block.Channels, config.Patch)
+            {
+                Stride = config.Stride,
+                Padding = config.Patch / 2,
+                Bias = false
+            });
 
         private readonly LayerNorm _mergeNorm = new(scope / "overlap_patch_merge" / 1, config.Block.Channels);
         private readonly SegFormerBlock[] _blocks =

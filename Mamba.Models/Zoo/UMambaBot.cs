@@ -36,7 +36,8 @@ public sealed class UMambaBot : VisionModel
         Scope encoder = scope / "encoder", decoder = scope / "decoder";
         _stem = new ConvInstanceNorm(
             encoder / "stem" / "convs" / 0, new ConvConfig(config.InputChannels, width,
-                Kernel: 3) { Padding = 1, Activation = Activation.LeakyRelu });
+                Kernel: 3)
+            { Padding = 1, Activation = Activation.LeakyRelu });
         _encoder = [.. Enumerable.Range(0, Stages).Select(i => new ResidualConvBlock(
             encoder / "stages" / i / "blocks" / 0, i == 0 ? width : width << (i - 1), width << i, stride: i == 0 ? 1 : 2))];
         if (pyramidPooling) _ppm = new PyramidPooling(scope / "ppm", bottom);

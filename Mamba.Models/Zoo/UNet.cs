@@ -37,7 +37,8 @@ public sealed class UNet : VisionModel
         for (int i = levels - 1; i >= 0; i--)
         {
             _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(features[i + 1], features[i],
-                Kernel: 2) { Stride = 2 });
+                Kernel: 2)
+            { Stride = 2 });
             _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", 2 * features[i], features[i]);
         }
         _conv = new Conv2d(scope / "conv", new ConvConfig(features[0], config.Classes, Kernel: 1));
@@ -77,7 +78,10 @@ public sealed class UNet : VisionModel
             return memory.Return(_second.Forward(_first.Forward(x)));
         }
 
-        private static ConvConfig Window(int inputs, int outputs) => new(inputs, outputs, Kernel: 3) { Padding = 1,
-            Activation = Activation.Relu };
+        private static ConvConfig Window(int inputs, int outputs) => new(inputs, outputs, Kernel: 3)
+        {
+            Padding = 1,
+            Activation = Activation.Relu
+        };
     }
 }

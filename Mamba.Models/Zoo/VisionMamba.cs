@@ -30,13 +30,18 @@ public sealed class VisionMamba : VisionModel
         _positions = new PositionEmbedding(
             scope, new PositionConfig("pos_embed", _grid.Side, width, Init.TruncatedNormal(0.02))
             {
-                MiddleClassToken = true, BatchDimension = true,
+                MiddleClassToken = true,
+                BatchDimension = true,
             });
         int fan = config.InputChannels * _grid.Patch * _grid.Patch;
         _patches = new Conv2d(
             scope / "patch_embed" / "proj",
-            new ConvConfig(config.InputChannels, width, _grid.Patch) { Stride = _grid.Patch, WeightInit = Lecun(fan),
-                BiasInit = Init.Zeros });
+            new ConvConfig(config.InputChannels, width, _grid.Patch)
+            {
+                Stride = _grid.Patch,
+                WeightInit = Lecun(fan),
+                BiasInit = Init.Zeros
+            });
         _head = new Linear(scope / "head", width, config.Classes, weightInit: Init.TruncatedNormal(0.02), biasInit: Init.Zeros);
         _blocks =
         [

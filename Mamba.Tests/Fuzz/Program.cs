@@ -5,7 +5,12 @@ using Mamba.Fuzz;
 // Spoiled files for every reader: dotnet run --project Mamba.Tests/Fuzz -c Release -- --reader png --inputs 5000000 --seed 1 --threads 1
 Dictionary<string, string> options = new()
 {
-    ["reader"] = "all", ["inputs"] = "100000", ["seconds"] = "", ["seed"] = "1", ["threads"] = "1", ["out"] = "fuzz-findings",
+    ["reader"] = "all",
+    ["inputs"] = "100000",
+    ["seconds"] = "",
+    ["seed"] = "1",
+    ["threads"] = "1",
+    ["out"] = "fuzz-findings",
 };
 for (int i = 0; i < args.Length; i += 2)
 {

@@ -308,9 +308,13 @@ internal sealed record Reader(
                 $$"""{"note":"of {{recipe}}","model":"{{recipe}}","epochs":3,"lr":1e-4,"""
                 + """ "optimizer":"adam","size":"64x64","init":null}""")),
             """{"augment":"","seed":18446744073709551615,"data":"@file","mixup":0.5,"out":"--help","label-smoothing":0}"""u8.ToArray(),
-        ], new JsonFormat(prefixed: false) { Text = true, Words = Words(
+        ], new JsonFormat(prefixed: false)
+        {
+            Text = true,
+            Words = Words(
             "@file", "--help", "--", "-", "=", "\"\"", "\\ud800", "null", "true", "[", "{", "}", "\\u0000", "\"batch\":", "\"depth\":",
-            "\"schedule\":\"step\",") }, bytes =>
+            "\"schedule\":\"step\",")
+        }, bytes =>
         {
             System.CommandLine.ParseResult all = Recipe.Apply("file", bytes, typed, silent);
             return $"{all.CommandResult.Children.Count()} options";
@@ -327,8 +331,12 @@ internal sealed record Reader(
                 bool tokens = entry.Config.ImageSize is not null;
                 ModelConfig small = entry.Config with
                 {
-                    InputChannels = 1, Classes = entry.Task == ModelTask.Classification ? 2 : 1, Width = 2,
-                    Depth = entry.Name == "resnet20" ? 3 : 1, ImageSize = tokens ? 8 : null, Patch = tokens ? 4 : null,
+                    InputChannels = 1,
+                    Classes = entry.Task == ModelTask.Classification ? 2 : 1,
+                    Width = 2,
+                    Depth = entry.Name == "resnet20" ? 3 : 1,
+                    ImageSize = tokens ? 8 : null,
+                    Patch = tokens ? 4 : null,
                 };
                 ModelInfo info = new(
                     entry.Name, small, small.Classes == 1 ? ["a"] : ["a", "b"], Normalization.None(1),

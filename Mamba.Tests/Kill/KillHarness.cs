@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
-using Mamba.Core.Checkpoints;
 using Mamba.Core;
+using Mamba.Core.Checkpoints;
 using Mamba.Models.Training;
 
 namespace Mamba.Kill;

@@ -189,7 +189,8 @@ internal sealed class DataSetTests : CliTest
         {
             ModelConfig small = entry.Config with
             {
-                Width = entry.Name == "segformer" ? 32 : 8, Depth = config.Depth is null ? null : entry.Name == "resnet20" ? 3 : 1,
+                Width = entry.Name == "segformer" ? 32 : 8,
+                Depth = config.Depth is null ? null : entry.Name == "resnet20" ? 3 : 1,
                 Classes = 1,
             };
             ModelFile.Save(

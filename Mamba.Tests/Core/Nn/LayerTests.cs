@@ -93,8 +93,14 @@ internal sealed class LayerTests
             Groups = 2,
             Activation = Activation.Silu,
         };
-        ConvOptions options = new() { Stride = (2, 3), Padding = new Padding2d(0, 1, 2, 0), Dilation = (1, 2), Groups = 2,
-            Activation = Activation.Silu };
+        ConvOptions options = new()
+        {
+            Stride = (2, 3),
+            Padding = new Padding2d(0, 1, 2, 0),
+            Dilation = (1, 2),
+            Groups = 2,
+            Activation = Activation.Silu
+        };
         Tensor image = Numbers.Random(1, 2, 7, 8, 4), sequence = Numbers.Random(2, 2, 9, 4);
         Conv2d conv2d = new(root / "a", config);
         Assert.That(conv2d.Forward(image).Span.ToArray(), Is.EqualTo(Ops.Conv2d(image, conv2d.Weight, conv2d.Bias,
@@ -118,7 +124,8 @@ internal sealed class LayerTests
         ParameterStore store = new(7);
         Scope root = new(store);
         ConvBatchNorm layer = new(root / "conv", root / "norm", new ConvConfig(3, 5,
-            Kernel: 3) { Stride = 2, Padding = 1, Activation = activation });
+            Kernel: 3)
+        { Stride = 2, Padding = 1, Activation = activation });
         Numbers.Uniform(1, 0.5f, 2f, 5).Span.CopyTo(layer.Norm.RunningVar.Span);
         Numbers.Random(2, 5).Span.CopyTo(layer.Norm.RunningMean.Span);
         store.Training = false;
@@ -137,7 +144,8 @@ internal sealed class LayerTests
     {
         Scope root = new(new ParameterStore());
         Assert.That(() => new Conv2d(root / "a", new ConvConfig(6, 4,
-            Kernel: 3) { Groups = 4 }), Throws.ArgumentException.With.Message.StartsWith("a: "));
+            Kernel: 3)
+        { Groups = 4 }), Throws.ArgumentException.With.Message.StartsWith("a: "));
         Assert.That(() => new ConvTranspose2d(root / "b", new ConvConfig(6, 4, Kernel: 3) { Groups = 3 }), Throws.ArgumentException);
         Assert.That(() => new Conv1d(root / "c", new ConvConfig(6, 4, Kernel: 3) { Groups = 0 }), Throws.ArgumentException);
     }

@@ -220,7 +220,8 @@ internal sealed class ConvTests(VectorWidth width)
     {
         int rows = dilation * (kernelHeight - 1), columns = dilation * (kernelWidth - 1);
         Naive.Convolution s = new(1, 7, 9, 3, 5, kernelHeight, kernelWidth, 1, 1, rows / 2, columns / 2, dilation, dilation,
-            1) { Extra = (rows % 2, columns % 2) };
+            1)
+        { Extra = (rows % 2, columns % 2) };
         ConvOptions options = new() { Padding = Padding2d.Same, Dilation = dilation };
         Assert.That((s.OutHeight, s.OutWidth), Is.EqualTo((7, 9)));
         OperatorCheck.Run(

@@ -69,10 +69,22 @@ internal sealed class ConvTransposeTests(VectorWidth width)
     [TestCase(3, 5, 1), TestCase(6, 4, 2), TestCase(4, 4, 4)]
     public void ConvTranspose1d_reads_the_column_parts_of_pairs(int inputs, int outputs, int groups)
     {
-        ConvOptions options = new() { Stride = (9, 3), Padding = new Padding2d(9, 1, 9, 2), Dilation = (9, 2), OutputPadding = (0, 2),
-            Groups = groups };
-        ConvOptions row = new() { Stride = (1, 3), Padding = new Padding2d(0, 1, 0, 2), Dilation = (1, 2), OutputPadding = (0, 2),
-            Groups = groups };
+        ConvOptions options = new()
+        {
+            Stride = (9, 3),
+            Padding = new Padding2d(9, 1, 9, 2),
+            Dilation = (9, 2),
+            OutputPadding = (0, 2),
+            Groups = groups
+        };
+        ConvOptions row = new()
+        {
+            Stride = (1, 3),
+            Padding = new Padding2d(0, 1, 0, 2),
+            Dilation = (1, 2),
+            OutputPadding = (0, 2),
+            Groups = groups
+        };
         Naive.Convolution s = Of(row, 2, 1, 6, inputs, outputs, 1, 4);
         OperatorCheck.Run(
             width, i => Ops.ConvTranspose1d(i[0], i[1], i[2], options), i => Naive.ConvTranspose2d(i[0], i[1], i[2], s),

@@ -84,6 +84,8 @@ internal sealed class TrainerTests
     private static BatchLoader Loader(int count, bool shuffle) => new(
         new SyntheticLesions(5, count, Side, Side), [.. Enumerable.Range(0, count)], new BatchOptions
         {
-            Height = Side, Width = Side, Shuffle = shuffle,
+            Height = Side,
+            Width = Side,
+            Shuffle = shuffle,
         });
 }

@@ -82,7 +82,11 @@ internal sealed class BatchLoaderTests
         SyntheticLesions data = new(2, 10, 32, 32);
         BatchOptions options = new()
         {
-            BatchSize = 3, Height = 32, Width = 32, Seed = 9, Shuffle = true,
+            BatchSize = 3,
+            Height = 32,
+            Width = 32,
+            Seed = 9,
+            Shuffle = true,
             Augment = new SegmentationAugment { Flips = true, Brightness = 0.3f },
         };
         using BatchLoader reference = new(data, s_ten, options),
@@ -218,7 +222,12 @@ internal sealed class BatchLoaderTests
     {
         BatchOptions options = new()
         {
-            BatchSize = 3, Height = 16, Width = 16, Seed = 3, Shuffle = true, MixUp = classes ? 0.8 : null,
+            BatchSize = 3,
+            Height = 16,
+            Width = 16,
+            Seed = 3,
+            Shuffle = true,
+            MixUp = classes ? 0.8 : null,
             Augment = classes ? new ClassificationAugment() : null,
         };
         Counting counting = new(10);
