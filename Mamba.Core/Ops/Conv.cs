@@ -112,8 +112,8 @@ public static unsafe partial class Ops
 
     /// <summary>
     /// y = x * weight, by the kernel that suits the shape. Flipped, s is the convolution that is the input gradient of one with this
-    /// weight. A recorded forward pass is exact: Winograd rounds five times as much, and would take more of a ReLU's inputs across its kink, where
-    /// the gradient jumps. Inference and the gradients themselves may use Winograd.
+    /// weight. A recorded forward pass is exact: Winograd rounds five times as much, and would take more of a ReLU's inputs across its
+    /// kink, where the gradient jumps. Inference and the gradients themselves may use Winograd.
     /// </summary>
     private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue, bool exact = false)
     {
