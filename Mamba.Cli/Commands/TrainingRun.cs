@@ -8,6 +8,7 @@ using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 using Spectre.Console;
@@ -53,6 +54,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
         terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}");
+        if (_entry.Task == ModelTask.Segmentation)
+            terminal.WriteLine("Dice: all pixels pooled, mean over images, as in the paper; * marks the best epoch so far");
         terminal.WriteLine($"run folder {folder.Path}");
         if (trainer.Epochs.Count > 0) WriteEpochs(folder, trainer); // the process may have been killed between the checkpoint and these
 

@@ -31,6 +31,11 @@ internal readonly record struct PoolShape(
 /// <summary>The running maximum of a window, as PyTorch takes it: the first of equals, but the last NaN, which nothing displaces.</summary>
 internal static class WindowMaximum
 {
+    /// <summary>The larger of a value and the maximum so far; NaN where either is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Of<V>(V value, V max) where V : unmanaged =>
+        Select(Equal(value, value), Select(Greater(value, max), value, max), value);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Take<V>(V value, V tap, ref V max, ref V at) where V : unmanaged
     {
@@ -54,6 +59,7 @@ internal unsafe struct MaxPoolForward : IKernel
     {
         PoolShape s = Shape;
         nint n = Count<V>(), channels = s.Channels, step = s.DilationX * channels;
+        bool wanted = Taps != null;
         for (nint item = begin; item < end; item++)
         {
             nint image = item / s.OutHeight, top = item % s.OutHeight * s.StrideY - s.PaddingY;
@@ -72,11 +78,14 @@ internal unsafe struct MaxPoolForward : IKernel
                     for (nint ky = firstY; ky < endY; ky++)
                     {
                         float* x = X + ((image * s.Height + top + ky * s.DilationY) * s.Width + left + firstX * s.DilationX) * channels + c;
-                        for (nint kx = firstX; kx < endX; kx++, x += step)
-                            WindowMaximum.Take(Load<V>(x, lanes), Broadcast<V>(ky * s.KernelWidth + kx), ref max, ref tap);
+                        if (!wanted) // inference needs no taps
+                            for (nint kx = firstX; kx < endX; kx++, x += step) max = WindowMaximum.Of(Load<V>(x, lanes), max);
+                        else
+                            for (nint kx = firstX; kx < endX; kx++, x += step)
+                                WindowMaximum.Take(Load<V>(x, lanes), Broadcast<V>(ky * s.KernelWidth + kx), ref max, ref tap);
                     }
                     Store(max, Y + target + c, lanes);
-                    if (Taps != null) Store(tap, Taps + target + c, lanes);
+                    if (wanted) Store(tap, Taps + target + c, lanes);
                 }
             }
         }

@@ -51,6 +51,11 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
+        if (_shape.Inner == 1 && _shape.Count <= ReduceShape.Block && _shift == null)
+        {
+            ShortRows<V>(begin, end);
+            return;
+        }
         double* totals = stackalloc double[(int)ReduceShape.Columns];
         nint inner = _shape.Inner, segments = _shape.Segments, blocks = _shape.ColumnBlocks, segment = _shape.Segment;
         for (nint item = begin; item < end; item++)
@@ -68,6 +73,25 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
             for (nint i = 0; i < width; i++)
                 if (segments > 1) _parts[row * inner + column + i] = totals[i];
                 else _y[outer * inner + column + i] = _reduction.Finish(totals[i], shift == null ? 0f : shift[i]);
+        }
+    }
+
+    /// <summary>
+    /// Rows of one block, such as the channels of a pixel. Dividing an item into row and segment would take longer than the row.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void ShortRows<V>(nint begin, nint end) where V : unmanaged
+    {
+        TReduction reduction = _reduction;
+        nint n = Count<V>(), count = _shape.Count, whole = count - count % n;
+        V neutral = reduction.Neutral<V>(default);
+        float* x = _x + begin * count, y = _y;
+        for (nint row = begin; row < end; row++, x += count)
+        {
+            V v = reduction.Start<V>();
+            for (nint i = 0; i < whole; i += n) v = reduction.Step(v, Load<V>(x + i), default);
+            if (whole < count) v = reduction.Step(v, Load(x + whole, count - whole, neutral), default);
+            y[row] = reduction.Finish(reduction.Join(reduction.Initial, reduction.Lanes(v)), 0f);
         }
     }
 
