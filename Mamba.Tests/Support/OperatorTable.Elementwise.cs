@@ -34,8 +34,8 @@ internal static partial class OperatorTable
             ("Reciprocal", Ops.Reciprocal), ("Rsqrt", Ops.Rsqrt), ("Sin", Ops.Sin), ("Sqrt", Ops.Sqrt), ("Square", Ops.Square),
         }.Select(f => OfOne(f.Name, "", f.Call)),
         .. new[] { -1f, 0f, 0.5f, 2f, 3f, 2.5f }.Select(p => OfOne("Pow", $"exponent {p}", x => Ops.Pow(x, p))),
-        OfOne("Dropout", "rate 0.3", x => Ops.Dropout(x, 0.3, new RandomStream(5, "mask"))),
-        OfOne("Dropout", "rate 0", x => Ops.Dropout(x, 0, new RandomStream(5, "mask"))),
+        OfOne("Dropout", "rate 0.3", x => Ops.Dropout(x, 0.3, SameNumbers())),
+        OfOne("Dropout", "rate 0", x => Ops.Dropout(x, 0, SameNumbers())),
     ];
 
     public static OperatorCase[] Pairs =>
@@ -90,4 +90,14 @@ internal static partial class OperatorTable
 
     /// <summary>1 where a number is above 0, 0 elsewhere.</summary>
     private static Tensor Mask(Tensor numbers) => Ops.Greater(numbers, 0f);
+
+    // One stream for all calls, so that a call allocates nothing.
+    private static readonly RandomStream s_random = new(5, "mask");
+
+    /// <summary>The same random numbers for each call.</summary>
+    private static RandomStream SameNumbers()
+    {
+        s_random.Restart(5, "mask");
+        return s_random;
+    }
 }
