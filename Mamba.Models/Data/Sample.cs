@@ -9,17 +9,17 @@ public abstract record Sample(Image Image)
 
     /// <summary>Writes the ground truth in the form that loss and metrics read.</summary>
     /// <param name="writer">Resizes a mask to the model's input.</param>
-    /// <param name="to">A mask of (H, W, 1), or one probability per class.</param>
+    /// <param name="to">Class indices of (H, W, 1), or one probability per class.</param>
     public abstract void WriteTarget(IMaskWriter writer, Span<float> to);
 }
 
 /// <summary>A picture and its mask.</summary>
 /// <param name="Image">The picture, 1 or 3 channels.</param>
-/// <param name="Mask">One channel of the same size: 255 inside the lesion, 0 outside.</param>
-public sealed record SegmentationSample(Image Image, Image Mask) : Sample(Image)
+/// <param name="Mask">The class of each pixel, of the same size.</param>
+public sealed record SegmentationSample(Image Image, LabelMap Mask) : Sample(Image)
 {
     /// <inheritdoc/>
-    public override long Bytes => Image.Pixels.LongLength + Mask.Pixels.LongLength;
+    public override long Bytes => Image.Pixels.LongLength + Mask.Classes.LongLength;
 
     /// <inheritdoc/>
     public override void WriteTarget(IMaskWriter writer, Span<float> to) => writer.Mask(Mask, to);

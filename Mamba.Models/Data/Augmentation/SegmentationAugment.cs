@@ -20,7 +20,7 @@ public sealed record SegmentationAugment : IAugmentation
     /// <inheritdoc/>
     public Sample Apply(Sample sample, ulong seed, int epoch, int index)
     {
-        Image mask = ((SegmentationSample)sample).Mask;
+        LabelMap mask = ((SegmentationSample)sample).Mask;
         RandomStream random = new(seed, $"augment/{epoch}/{index}");
         // All four are sampled always, so that one option does not change the effect of another.
         ulong bits = random.NextBits();
@@ -36,12 +36,16 @@ public sealed record SegmentationAugment : IAugmentation
             Recolor(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
     }
 
+    private static Image Move(Image from, bool transpose, bool mirror, bool upend) => !transpose && !mirror && !upend ? from
+        : new Image(from.Width, from.Height, from.Channels, Move(from.Pixels, from.Width, from.Height, from.Channels, transpose, mirror, upend));
+
+    private static LabelMap Move(LabelMap from, bool transpose, bool mirror, bool upend) => !transpose && !mirror && !upend ? from
+        : new LabelMap(from.Width, from.Height, Move(from.Classes, from.Width, from.Height, 1, transpose, mirror, upend));
+
     /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>
-    private static Image Move(Image from, bool transpose, bool mirror, bool upend)
+    private static byte[] Move(byte[] from, int width, int height, int channels, bool transpose, bool mirror, bool upend)
     {
-        if (!transpose && !mirror && !upend) return from;
-        int width = from.Width, height = from.Height, channels = from.Channels;
-        Image to = new(width, height, channels);
+        byte[] to = new byte[from.Length];
         for (int y = 0, at = 0; y < height; y++)
         {
             for (int x = 0; x < width; x++)
@@ -49,7 +53,7 @@ public sealed record SegmentationAugment : IAugmentation
                 int row = upend ? height - 1 - y : y, column = mirror ? width - 1 - x : x;
                 if (transpose) (row, column) = (column, row);
                 int source = (row * width + column) * channels;
-                for (int c = 0; c < channels; c++) to.Pixels[at++] = from.Pixels[source + c];
+                for (int c = 0; c < channels; c++) to[at++] = from[source + c];
             }
         }
         return to;

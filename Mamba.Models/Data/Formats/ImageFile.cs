@@ -52,6 +52,20 @@ public static class ImageFile
     /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
     public static Image Load(string path) => Decode(path, ReadAll(path));
 
+    /// <summary>Reads a mask: its values as they are stored, which have no meaning yet.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The values.</returns>
+    /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
+    public static RawMask LoadMask(string path)
+    {
+        Image image = Load(path);
+        bool lossy = Path.GetExtension(path).ToLowerInvariant() is ".jpg" or ".jpeg";
+        byte[] p = image.Pixels;
+        int[] values = new int[image.Width * image.Height];
+        for (int i = 0; i < values.Length; i++) values[i] = image.Channels == 1 ? p[i] : p[3 * i] << 16 | p[3 * i + 1] << 8 | p[3 * i + 2];
+        return new RawMask(image.Width, image.Height, image.Channels == 1 ? MaskEncoding.Gray : MaskEncoding.Color, values) { Lossy = lossy };
+    }
+
     /// <summary>Reads a picture from the bytes of a file.</summary>
     /// <param name="name">What errors call it.</param>
     /// <param name="bytes">The whole file.</param>

@@ -47,12 +47,12 @@ public sealed class BatchWriter : IMaskWriter
     }
 
     /// <inheritdoc/>
-    public void Mask(Image mask, Span<float> to)
+    public void Mask(LabelMap mask, Span<float> to)
     {
         for (int y = 0; y < _height; y++)
         {
             int row = Nearest(y, _height, mask.Height) * mask.Width;
-            for (int x = 0; x < _width; x++) to[y * _width + x] = mask.Pixels[row + Nearest(x, _width, mask.Width)] >= 128 ? 1 : 0;
+            for (int x = 0; x < _width; x++) to[y * _width + x] = mask.Classes[row + Nearest(x, _width, mask.Width)];
         }
     }
 

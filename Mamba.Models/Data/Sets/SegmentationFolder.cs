@@ -82,7 +82,7 @@ public sealed class SegmentationFolder : IImageData
         if (image.Width != mask.Width || image.Height != mask.Height)
             throw new DatasetException(
                 $"{imagePath} is {image.Width} x {image.Height}, but {maskPath} {mask.Width} x {mask.Height}; expected equal sizes.");
-        return new SegmentationSample(image, mask.ToMask());
+        return new SegmentationSample(image, new LabelMap(image.Width, image.Height, Array.ConvertAll(mask.ToMask().Pixels, v => (byte)(v >> 7))));
     }
 
     private void ThrowIfAlone(SortedDictionary<string, string> some, SortedDictionary<string, string> others, string what)

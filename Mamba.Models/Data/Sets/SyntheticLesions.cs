@@ -73,7 +73,8 @@ public sealed class SyntheticLesions : IImageData
             ? []
             : [.. Enumerable.Range(0, LesionCount(random)).Select(_ => Blob.Lesion(random))];
 
-        Image image = new(_width, _height, 3), mask = new(_width, _height, 1);
+        Image image = new(_width, _height, 3);
+        LabelMap mask = new(_width, _height);
         RandomStream grains = new(_seed, $"synthetic/grain/{index}");
         float unit = 2f / Math.Min(_width, _height);
         for (int y = 0; y < _height; y++)
@@ -97,7 +98,7 @@ public sealed class SyntheticLesions : IImageData
                     else
                     {
                         (float lesion, Vector3 contrast) = Lesion(lesions, p, r, border[x], grain);
-                        if (lesion >= 0.5f) mask.Pixels[y * _width + x] = 255;
+                        if (lesion >= 0.5f) mask.Classes[y * _width + x] = 1;
                         color = Brain(p, r, head, tissue[x], folds[x], grain, 1 - lesion) + contrast;
                         foreach (ref readonly Blob vessel in vessels.AsSpan())
                             if (vessel.Near(p)) color += vessel.Ramp(vessel.Distance(p)) * s_vessel;

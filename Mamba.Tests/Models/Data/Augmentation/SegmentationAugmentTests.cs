@@ -18,10 +18,10 @@ internal sealed class SegmentationAugmentTests
         HashSet<string> seen = [];
         for (int epoch = 0; epoch < 80; epoch++)
         {
-            var moved = (SegmentationSample)everything.Apply(new SegmentationSample(image, mask), 1, epoch, 2);
-            for (int i = 0; i < 81; i++) Assert.That(moved.Image.Pixels[3 * i], Is.EqualTo(moved.Mask.Pixels[i]));
-            Assert.That(moved.Mask.Pixels.Order(), Is.EqualTo(mask.Pixels.Order()));
-            seen.Add(Convert.ToHexString(moved.Mask.Pixels));
+            var moved = (SegmentationSample)everything.Apply(new SegmentationSample(image, new LabelMap(9, 9, mask.Pixels)), 1, epoch, 2);
+            for (int i = 0; i < 81; i++) Assert.That(moved.Image.Pixels[3 * i], Is.EqualTo(moved.Mask.Classes[i]));
+            Assert.That(moved.Mask.Classes.Order(), Is.EqualTo(mask.Pixels.Order()));
+            seen.Add(Convert.ToHexString(moved.Mask.Classes));
         }
         Assert.That(seen, Has.Count.EqualTo(8), "the symmetries of a square");
     }
@@ -35,7 +35,7 @@ internal sealed class SegmentationAugmentTests
         [
             .. Enumerable.Range(0, 60).Select(
                 e => string.Concat(
-                    new SegmentationAugment { QuarterTurns = true }.Apply(new SegmentationSample(image, image), 1, e, 0).Image.Pixels))
+                    new SegmentationAugment { QuarterTurns = true }.Apply(new SegmentationSample(image, new LabelMap(2, 2, image.Pixels)), 1, e, 0).Image.Pixels))
                         .Distinct().Order(),
         ];
         Assert.That(turns, Is.EqualTo(new[] { "1234", "2413", "3142", "4321" }));
@@ -44,13 +44,14 @@ internal sealed class SegmentationAugmentTests
     [Test]
     public void Brightness_and_contrast_stay_in_their_range_and_spare_the_mask()
     {
-        Image image = new(2, 1, 1, [100, 140]), mask = new(2, 1, 1, [0, 255]);
+        Image image = new(2, 1, 1, [100, 140]);
+        LabelMap mask = new(2, 1, [0, 1]);
         List<double> means = [], spreads = [];
         for (int epoch = 0; epoch < 200; epoch++)
         {
             var changed = (SegmentationSample)new SegmentationAugment { Brightness = 0.2f, Contrast = 0.5f }.Apply(
                 new SegmentationSample(image, mask), 1, epoch, 0);
-            Assert.That(changed.Mask.Pixels, Is.EqualTo(mask.Pixels));
+            Assert.That(changed.Mask.Classes, Is.EqualTo(mask.Classes));
             means.Add((changed.Image.Pixels[0] + changed.Image.Pixels[1]) / 2.0);
             spreads.Add((changed.Image.Pixels[1] - changed.Image.Pixels[0]) / means[^1]);
         }

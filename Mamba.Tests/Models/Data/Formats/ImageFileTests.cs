@@ -134,7 +134,7 @@ internal sealed class ImageFileTests : FormatTest
         {
             SegmentationSample exact = tiffs.Load(i), lossy = jpegs.Load(byName[tiffs.Name(i)]);
             Assert.That((exact.Image.Width, exact.Image.Height, exact.Image.Channels), Is.EqualTo((256, 256, 3)));
-            AssertSame(lossy.Mask, exact.Mask);
+            Assert.That(lossy.Mask.Classes, Is.EqualTo(exact.Mask.Classes));
             for (int k = 0; k < exact.Image.Pixels.Length; k++) error += Math.Abs(exact.Image.Pixels[k] - lossy.Image.Pixels[k]);
         }
         // 1.35 over the whole set, says its description; these two patients are a little better.

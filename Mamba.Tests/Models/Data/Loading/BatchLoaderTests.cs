@@ -28,7 +28,7 @@ internal sealed class BatchLoaderTests
         SegmentationSample second = data.Load(1);
         for (int i = 0; i < 32 * 40; i++)
         {
-            Assert.That(batches[0].Targets.Span[32 * 40 + i], Is.EqualTo(second.Mask.Pixels[i] / 255f));
+            Assert.That(batches[0].Targets.Span[32 * 40 + i], Is.EqualTo(second.Mask.Classes[i]));
             for (int c = 0; c < 3; c++)
                 Assert.That(
                     batches[0].Images.Span[(32 * 40 + i) * 3 + c],
@@ -58,10 +58,10 @@ internal sealed class BatchLoaderTests
     public void Masks_take_the_nearest_pixel()
     {
         float[] written = new float[16];
-        new BatchWriter(new BatchOptions { Height = 4, Width = 4 }).Mask(new Image(2, 2, 1, [255, 0, 0, 255]), written);
+        new BatchWriter(new BatchOptions { Height = 4, Width = 4 }).Mask(new LabelMap(2, 2, [1, 0, 0, 1]), written);
         Assert.That(written, Is.EqualTo(new float[] { 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1 }));
         written = new float[1];
-        new BatchWriter(new BatchOptions { Height = 1, Width = 1 }).Mask(new Image(3, 3, 1, [0, 0, 0, 0, 255, 0, 0, 0, 0]), written);
+        new BatchWriter(new BatchOptions { Height = 1, Width = 1 }).Mask(new LabelMap(3, 3, [0, 0, 0, 0, 1, 0, 0, 0, 0]), written);
         Assert.That(written, Is.EqualTo(new[] { 1f }));
     }
 

@@ -34,7 +34,7 @@ internal sealed class SegmentationFolderTests
         Assert.That(Enumerable.Range(0, data.Count).Select(data.Patient), Is.EqualTo(new[] { ".", "a", "b/deep" }));
         SegmentationSample sample = data.Load(1);
         Assert.That(sample.Image.Pixels, Is.EqualTo(picture.Pixels));
-        Assert.That(sample.Mask.Pixels, Is.EqualTo(new byte[] { 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 255 }));
+        Assert.That(sample.Mask.Classes, Is.EqualTo(new byte[] { 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1 }));
         Assert.That(File.Exists(data.ImagePath(1)), data.ImagePath(1));
     }
 

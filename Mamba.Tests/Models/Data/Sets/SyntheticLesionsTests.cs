@@ -15,9 +15,9 @@ internal sealed class SyntheticLesionsTests
         SyntheticLesions data = new(3, 50, 48, 64), again = new(3, 500, 48, 64), other = new(4, 50, 48, 64);
         data.Load(12);
         SegmentationSample sample = data.Load(7);
-        Assert.That((sample.Image.Width, sample.Image.Height, sample.Image.Channels, sample.Mask.Channels), Is.EqualTo((64, 48, 3, 1)));
+        Assert.That((sample.Image.Width, sample.Image.Height, sample.Image.Channels, sample.Mask.Width), Is.EqualTo((64, 48, 3, 64)));
         Assert.That(again.Load(7).Image.Pixels, Is.EqualTo(sample.Image.Pixels));
-        Assert.That(again.Load(7).Mask.Pixels, Is.EqualTo(sample.Mask.Pixels));
+        Assert.That(again.Load(7).Mask.Classes, Is.EqualTo(sample.Mask.Classes));
         Assert.That(other.Load(7).Image.Pixels, Is.Not.EqualTo(sample.Image.Pixels));
         Assert.That((data.Name(25), data.Patient(25)), Is.EqualTo(("patient_0002/slice_06", "patient_0002")));
         Assert.That(() => data.Load(50), Throws.TypeOf<ArgumentOutOfRangeException>());
@@ -32,13 +32,13 @@ internal sealed class SyntheticLesionsTests
         for (int i = 0; i < data.Count; i++)
         {
             SegmentationSample sample = data.Load(i);
-            if (!sample.Mask.Pixels.Contains((byte)255)) empty++;
-            Assert.That(sample.Mask.Pixels, Is.All.AnyOf((byte)0, (byte)255));
-            for (int k = 0; k < sample.Mask.Pixels.Length; k++)
+            if (!sample.Mask.Classes.Contains((byte)1)) empty++;
+            Assert.That(sample.Mask.Classes, Is.All.AnyOf((byte)0, (byte)1));
+            for (int k = 0; k < sample.Mask.Classes.Length; k++)
             {
                 // The middle of the picture is brain.
                 int x = k % 64 - 32, y = k / 64 - 32, flair = sample.Image.Pixels[3 * k + 1];
-                if (sample.Mask.Pixels[k] == 255) (inside, area) = (inside + flair, area + 1);
+                if (sample.Mask.Classes[k] == 1) (inside, area) = (inside + flair, area + 1);
                 else if (x * x + y * y < 100) (outside, brain) = (outside + flair, brain + 1);
             }
         }
