@@ -5,6 +5,7 @@ using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
@@ -25,7 +26,10 @@ internal static class EvalCommand
         Option<string> weights = Options.Weights();
         Option<string> data =
             new("--data") { Description = "Image folder, CIFAR-10, MNIST or 'synthetic'.", HelpName = "DIR", Required = true };
-        Option<SplitPart?> split = Options.Choice<SplitPart>("--split", "Which images of the training split.", "test");
+        DataSetOptions dataSet = new();
+        Option<SplitPart?> split = Options.Choice<SplitPart>(
+            "--split", "Which images of the training split.", "test; all where no image was trained on");
+        Option<string?> splitFile = Options.Text("--split-file", "FILE", "Split from a file, as a run's split.json.");
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<bool> checkNumerics = Options.CheckNumerics(), json = Options.Json();
         Option<int?> threads = Options.Threads();
@@ -34,64 +38,84 @@ internal static class EvalCommand
             "Measure trained weights on images with masks or classes.\n\n" +
             "Example: mamba eval --weights runs/train/ul-vm-unet/weights/best.safetensors --data synthetic")
         {
-            weights, data, split, onBadImage, checkNumerics, json, threads,
+            weights, data,
         };
+        foreach (Option option in dataSet.All) command.Add(option);
+        foreach (Option option in new Option[] { split, splitFile, onBadImage, checkNumerics, json, threads }) command.Add(option);
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
             Request request = new(
-                parsed.GetRequiredValue(weights), parsed.GetRequiredValue(data), parsed.GetValue(split) ?? SplitPart.Test,
-                parsed.GetValue(onBadImage) ?? OnBadImage.Fail, parsed.GetValue(checkNumerics));
-            return Run(terminal, request, parsed.GetValue(json), stop);
+                parsed.GetRequiredValue(weights), parsed.GetRequiredValue(data), dataSet.Of(parsed), parsed.GetValue(split),
+                parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
+            {
+                SplitFile = parsed.GetValue(splitFile),
+                CheckNumerics = parsed.GetValue(checkNumerics),
+                Json = parsed.GetValue(json),
+            };
+            return Run(terminal, request, stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, Request request, bool json, CancellationToken stop)
+    private static int Run(Terminal terminal, Request request, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = ModelFile.Load(request.Weights, stop);
         Options.NotePrefix(terminal, request.Weights, info);
-        IImageData data = Open(request, info, stop);
         RunData run = info.Data;
-        // All means every image that is there, whatever the training chose among its own.
-        int[] indices = request.Part == SplitPart.All ? [.. Enumerable.Range(0, data.Count)]
-            : Split.Of(data, run.Protocol, run.Seed, run.Limit)[request.Part];
+        IImageData data = Options.OpenData(
+            request.Data, request.DataSet, info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
+        (int[] indices, SplitPart part, string? note) = EvalImages.Choose(request.Data, data, info, request.Part, request.SplitFile);
+        foreach (string known in (data as IImageFolder)?.Notes ?? []) Note(known);
+        if (note is not null) Note(note);
+        if (data is SegmentationFolder folder) ReadMasks(folder, indices);
+        ThrowIfOtherClasses(request, data, info);
         IReadOnlyList<BadImage> bad = [];
         if (request.OnBadImage == OnBadImage.Skip)
         {
             IImageData images = data = new CachedData(data, CacheBytes); // so that none is decoded twice
             bad = LiveProgress.Show(
-                terminal, "reading", indices.Length, report => BadImage.Find(images, indices, OnBadImage.Skip, report, stop));
+                terminal, "reading", indices.Length, report => DataSurvey.Of(images, indices, OnBadImage.Skip, report, stop)).Bad;
             if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {PlainText.Printable(BadImage.Describe(bad, indices.Length))}");
             indices = [.. indices.Except(bad.Select(image => image.Index))];
         }
-        Evaluation result = Measure(terminal, request, model, info, data, indices, stop);
-        if (json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, bad.Count), ReportJson.Default.EvalDocument);
+        Evaluation result = Measure(terminal, request, model, info, data, indices, part, stop);
+        if (request.Json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, bad.Count), ReportJson.Default.EvalDocument);
         else
         {
-            string split = $"{RunArguments.Name(request.Part)}, split {RunArguments.Name(run.Protocol)}";
+            string split = $"{RunArguments.Name(part)}, split {RunArguments.Name(run.Protocol)}";
             terminal.Out.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{info.Model} on {result.Images} images ({split}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
             ScoreReport.Table(terminal, result.Scores);
         }
         return ExitCode.Success;
+
+        void Note(string text) => terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
+
+        void ReadMasks(SegmentationFolder folder, int[] samples)
+        {
+            LiveProgress.Show(terminal, "masks", samples.Length, report =>
+            {
+                folder.ReadMasks(samples, info.Masks, info.Labels, report, stop);
+                return true;
+            });
+            terminal.Error.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
+        }
     }
 
-    /// <summary>Opens the data, which must have the classes of the weights.</summary>
-    private static IImageData Open(Request request, ModelInfo info, CancellationToken stop)
+    /// <summary>The data must have the classes of the weights.</summary>
+    private static void ThrowIfOtherClasses(Request request, IImageData data, ModelInfo info)
     {
-        RunData run = info.Data;
-        IImageData data = Options.OpenData(request.Data, info.Entry.Task, run.Seed, run.SyntheticImages, run.Height, run.Width, stop);
-        bool same = data.Labels.Count == info.Labels.Count
-            && (info.Entry.Task != ModelTask.Classification || data.Labels.SequenceEqual(info.Labels));
-        if (same) return data;
+        bool byName = info.Entry.Task == ModelTask.Classification || info.Labels.Count > 1;
+        if (data.Labels.Count == info.Labels.Count && (!byName || data.Labels.SequenceEqual(info.Labels))) return;
         string there = string.Join(", ", data.Labels), known = string.Join(", ", info.Labels);
         throw new ArgumentException($"{request.Data} has the classes {there}; {request.Weights} was trained on {known}");
     }
 
     private static Evaluation Measure(
-        Terminal terminal, Request request, VisionModel model, ModelInfo info, IImageData data, int[] indices, CancellationToken stop)
+        Terminal terminal, Request request, VisionModel model, ModelInfo info, IImageData data, int[] indices, SplitPart part,
+        CancellationToken stop)
     {
         TrainingRecipe recipe = info.Entry.Recipe;
         Objective objective = Objective.Of(info.Entry, recipe.Loss);
@@ -100,10 +124,17 @@ internal static class EvalCommand
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
         NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
         return LiveProgress.Show(
-            terminal, RunArguments.Name(request.Part), loader.Samples, report =>
+            terminal, RunArguments.Name(part), loader.Samples, report =>
                 Evaluator.Run(model, loader, objective, report, numerics, stop));
     }
 
     /// <summary>What to measure.</summary>
-    private sealed record Request(string Weights, string Data, SplitPart Part, OnBadImage OnBadImage, bool CheckNumerics);
+    private sealed record Request(string Weights, string Data, DataOptions DataSet, SplitPart? Part, OnBadImage OnBadImage)
+    {
+        public string? SplitFile { get; init; }
+
+        public bool CheckNumerics { get; init; }
+
+        public bool Json { get; init; }
+    }
 }

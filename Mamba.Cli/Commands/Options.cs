@@ -142,11 +142,21 @@ internal static class Options
         return Workers.Count;
     }
 
+    /// <summary>A fold of a cross-validation; null where it is not given.</summary>
+    public static Option<Fold?> Fold() => new("--fold")
+    {
+        Description = "Cross-validation: test on fold k of K.",
+        HelpName = "k/K",
+        CustomParser = result => Parse(result, "--fold", "k/K, as 1/5", Models.Data.Splits.Fold.Parse),
+    };
+
     /// <summary>Opens the data that a name stands for; of synthetic images, as many as the limit says.</summary>
     /// <exception cref="ArgumentException">It is for another task.</exception>
-    public static IImageData OpenData(string data, ModelTask task, ulong seed, int? limit, int height, int width, CancellationToken stop)
+    public static IImageData OpenData(
+        string data, DataOptions options, ModelTask task, ulong seed, int? limit, (int Height, int Width) size, CancellationToken stop)
     {
-        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data, stop)
+        (int height, int width) = size;
+        IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data, options, task, stop)
             : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
             : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
         if (opened.Task == task) return opened;

@@ -48,16 +48,16 @@ internal sealed class ResumedRun : IDisposable
 
     /// <summary>Restores a trainer to the state of the run.</summary>
     /// <param name="trainer">A trainer of the same model, data and plan.</param>
-    /// <param name="identity">The hash of the run's options and images as they are now.</param>
+    /// <param name="identities">The hashes that the run's options and images as they are now have in this version and in older ones.</param>
     /// <exception cref="CheckpointException">The checkpoint is of another run.</exception>
-    public void Restore(Trainer trainer, string identity)
+    public void Restore(Trainer trainer, params string[] identities)
     {
         if (State is null)
         {
             _terminal.WriteLine($"{Folder.Path}: no checkpoint yet; the run starts again");
             return;
         }
-        if (State.Run != identity)
+        if (!identities.Contains(State.Run))
             throw new CheckpointException(
                 $"{_checkpoint!.Path}: the options or the images of the run are no longer those of its checkpoint");
         using (_checkpoint) trainer.Restore(_checkpoint!, State); // closed, so that it can be removed when newer ones are there

@@ -25,17 +25,24 @@ internal static class TrainCommand
     private static int Run(Terminal terminal, TrainOptions options, ParseResult typed, CancellationToken stop)
     {
         string? folder = typed.GetValue(options.Resume);
-        if (folder is not null) ResumedRun.ThrowIfMixed(typed, options.Resume, options.Threads, options.CheckNumerics);
+        if (folder is not null)
+            ResumedRun.ThrowIfMixed(typed, options.Resume, options.Data, options.Epochs, options.Threads, options.CheckNumerics);
         using ResumedRun? resumed = folder is null ? null : new ResumedRun(folder, terminal);
-        if (resumed is { State: { Finished: true } end })
+        if (resumed is { State: { Finished: true } end } && !(typed.GetValue(options.Epochs) > end.Epochs.Count))
         {
             terminal.WriteLine($"{folder}: the run is finished, after {end.Epochs.Count} epochs; nothing is changed");
             return ExitCode.Success;
         }
         string? file = folder is null ? typed.GetValue(options.Recipe) : RunFolder.ArgumentsOf(folder);
         ParseResult parsed = file is null ? typed : Recipe.Apply(file, typed, terminal);
-        (RunArguments arguments, IImageData images) = options.Resolve(parsed, stop);
-        TrainingRun run = new(terminal, arguments, images)
+        if (parsed.GetValue(options.Output) is { } output && folder is null) RunFolder.ThrowIfTaken(output);
+        (RunArguments arguments, PreparedData data) = options.Resolve(parsed, (images, request) =>
+            folder is not null && File.Exists(RunFolder.SplitOf(folder))
+                ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request.CacheBytes)
+                // A run of an older version was split without strata.
+                : PreparedData.Read(
+                    terminal, images, request with { Split = request.Split with { Stratified = folder is null } }, stop), stop);
+        TrainingRun run = new(terminal, arguments, data)
         {
             Output = parsed.GetValue(options.Output),
             Resumed = resumed,

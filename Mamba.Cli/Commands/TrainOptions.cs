@@ -2,6 +2,7 @@ using System.CommandLine;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
@@ -28,6 +29,12 @@ internal sealed class TrainOptions
 
     public Option<string?> Data { get; } =
         Options.Text("--data", "DIR", "Image folder, CIFAR-10, MNIST or 'synthetic'.", RunArguments.Synthetic);
+
+    public DataSetOptions DataSet { get; } = new();
+
+    public Option<Fold?> Fold { get; } = Options.Fold();
+
+    public Option<string?> SplitFile { get; } = Options.Text("--split-file", "FILE", "Split from a file, as a run's split.json.");
 
     public Option<SplitProtocol?> Protocol { get; } =
         Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice");
@@ -121,17 +128,19 @@ internal sealed class TrainOptions
     /// <summary>All of them, in the order of the help page.</summary>
     public IEnumerable<Option> All =>
     [
-        Resume, Recipe, Model, Data, Protocol, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average,
+        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, Threads, Output,
     ];
 
     /// <summary>The run that the options describe; what is not given has the default of the model, the task and the data.</summary>
     /// <param name="parsed">The options, those of a recipe included.</param>
+    /// <param name="prepare">Reads the data that is opened.</param>
     /// <param name="stop">Stops while the data is opened.</param>
     /// <returns>The run and its data.</returns>
     /// <exception cref="ArgumentException">An option does not fit the model or the data.</exception>
-    public (RunArguments Arguments, IImageData Images) Resolve(ParseResult parsed, CancellationToken stop)
+    public (RunArguments Arguments, PreparedData Data) Resolve(
+        ParseResult parsed, Func<IImageData, PreparedData.Request, PreparedData> prepare, CancellationToken stop)
     {
         ModelEntry entry = Registry.Find(parsed.GetValue(Model) ?? DefaultModel);
         TrainingRecipe recipe = entry.Recipe;
@@ -141,12 +150,26 @@ internal sealed class TrainOptions
         ulong seed = parsed.GetValue(Seed) ?? 0;
         (int height, int width) = parsed.GetValue(Size) ?? (entry.ImageSize, entry.ImageSize);
         int? limit = parsed.GetValue(Limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
-        IImageData images = Options.OpenData(data, entry.Task, seed, limit, height, width, stop);
+        DataOptions dataOptions = DataSet.Of(parsed);
+        ThrowIfUnfit(parsed, entry);
+        IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
+        SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
+        string? splitFile = parsed.GetValue(SplitFile) is { } file ? Path.GetFullPath(file) : null;
+        long cacheBytes = (parsed.GetValue(Cache) ?? (long)DefaultCacheMebibytes) << 20;
+        SplitOptions split = new() { Protocol = protocol, Seed = seed, Limit = limit, Fold = parsed.GetValue(Fold) };
+        PreparedData prepared = prepare(images, new PreparedData.Request(split, parsed.GetValue(OnBadImage) ?? default, cacheBytes)
+        {
+            SplitFile = splitFile,
+            Synthetic = synthetic,
+        });
         RunArguments arguments = new()
         {
             Model = entry.Name,
             Data = synthetic ? data : Path.GetFullPath(data), // so that the run can be resumed from any folder
-            Protocol = parsed.GetValue(Protocol) ?? (images.Part(0) is null ? SplitProtocol.Image : SplitProtocol.Official),
+            DataOptions = dataOptions,
+            Protocol = protocol,
+            Fold = split.Fold,
+            SplitFile = splitFile,
             Epochs = parsed.GetValue(Epochs) ?? (synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs),
             Batch = parsed.GetValue(Batch) ?? recipe.Batch,
             LearningRate = parsed.GetValue(Rate) ?? (synthetic && !classifies ? TrainDefaults.SyntheticLearningRate : recipe.LearningRate),
@@ -165,37 +188,52 @@ internal sealed class TrainOptions
             Threads = Options.Apply(parsed, Threads),
             Height = height,
             Width = width,
-            Config = ConfigOf(parsed, entry, images, stop),
+            Config = ConfigOf(parsed, entry, prepared),
             Init = parsed.GetValue(Init) is { } weights ? Path.GetFullPath(weights) : null,
             Key = parsed.GetValue(Key),
             Limit = limit,
             OnBadImage = parsed.GetValue(OnBadImage) ?? default,
-            CacheBytes = (parsed.GetValue(Cache) ?? (long)DefaultCacheMebibytes) << 20,
+            CacheBytes = cacheBytes,
             CheckpointEvery = parsed.GetValue(CheckpointEvery) ?? TrainDefaults.CheckpointEvery,
             Keep = parsed.GetValue(Keep) ?? DefaultKeep,
             OnNonFinite = parsed.GetValue(OnNonFinite) ?? NonFiniteAction.Stop,
         };
-        if (arguments.Config.ImageSize is not null && height != width)
-            throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
-        if (arguments is { Key: not null, Init: null }) throw new ArgumentException("--key names tensors of --init, which is not given");
-        if (arguments.MixUp is not null && !classifies)
-            throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
-        return (arguments, images);
+        return (arguments, prepared);
     }
 
+    /// <summary>Refuses what can be refused before the data is read.</summary>
+    private void ThrowIfUnfit(ParseResult parsed, ModelEntry entry)
+    {
+        if (parsed.GetValue(Size) is var (height, width) && entry.Config.ImageSize is not null && height != width)
+            throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
+        if (parsed.GetValue(Key) is not null && parsed.GetValue(Init) is null)
+            throw new ArgumentException("--key names tensors of --init, which is not given");
+        if (parsed.GetValue(MixUp) is not null && entry.Task != ModelTask.Classification)
+            throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
+        if (parsed.GetValue(Fold) is not null && parsed.GetValue(Protocol) is SplitProtocol.Official or SplitProtocol.Holdout)
+            throw new ArgumentException("--fold splits at random; it goes with --protocol slice or patient");
+        if (parsed.GetValue(SplitFile) is not null && (parsed.GetValue(Fold) is not null || parsed.GetValue(Limit) is not null))
+            throw new ArgumentException("--split-file lists the images of each part; it goes without --fold and --limit");
+        _ = ConfigOf(parsed, entry, null);
+    }
+
+    /// <summary>The official split where there is one; folds keep patients together where they are known.</summary>
+    private SplitProtocol DefaultProtocol(ParseResult parsed, IImageData images) =>
+        parsed.GetValue(Fold) is not null ? images.KnowsPatients ? SplitProtocol.Patient : SplitProtocol.Image
+        : images.Part(0) is null ? SplitProtocol.Image
+        : SplitProtocol.Official;
+
     /// <summary>The sizes of the model. A choice that it does not have is refused.</summary>
-    private ModelConfig ConfigOf(ParseResult parsed, ModelEntry entry, IImageData images, CancellationToken stop)
+    private ModelConfig ConfigOf(ParseResult parsed, ModelEntry entry, PreparedData? data)
     {
         bool classifies = entry.Task == ModelTask.Classification;
-        int? channels = parsed.GetValue(Channels);
-        if (channels is null && classifies)
-            channels = BadImage.FirstReadable(images, parsed.GetValue(OnBadImage) ?? default, stop).Image.Channels;
+        int? channels = parsed.GetValue(Channels) ?? (classifies ? data?.Channels : null);
         // Every model has an input size; only a position embedding makes it a choice of the model.
         int? side = entry.Config.ImageSize is { } own ? parsed.GetValue(Size)?.Height ?? own : null;
         return entry.Config with
         {
             InputChannels = channels ?? entry.Config.InputChannels,
-            Classes = classifies ? images.Labels.Count : entry.Config.Classes,
+            Classes = data?.Images.Labels.Count ?? entry.Config.Classes,
             ImageSize = side,
             Patch = Chosen(Patch, entry.Config.Patch),
             Width = Chosen(Width, entry.Config.Width),

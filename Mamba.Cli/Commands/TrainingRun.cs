@@ -18,16 +18,20 @@ namespace Mamba.Cli.Commands;
 /// <summary>One training run, from reading the data to the summary; or the rest of one that is resumed.</summary>
 /// <param name="terminal">Where results go.</param>
 /// <param name="arguments">The options.</param>
-/// <param name="source">The images.</param>
-internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IImageData source)
+/// <param name="prepared">The images, read and split.</param>
+internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, PreparedData prepared)
 {
     private readonly ModelEntry _entry = Registry.Find(arguments.Model);
 
     private readonly Objective _objective = arguments.Objective;
 
     private readonly ModelInfo _info = new(
-        arguments.Model, arguments.Config, source.Labels, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels),
-        DataOf(arguments));
+        arguments.Model, arguments.Config, prepared.Images.Labels,
+        Normalization.Of(arguments.Normalization, arguments.Config.InputChannels), DataOf(arguments))
+    {
+        Masks = prepared.Meaning,
+        Split = prepared.Record,
+    };
 
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
@@ -40,16 +44,17 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
 
     public int Execute(CancellationToken stop)
     {
-        if (Output is not null) RunFolder.ThrowIfTaken(Output);
         VisionModel model = Create();
-        CachedData data = new(source, arguments.CacheBytes);
-        Split split = Readable(data, Split.Of(source, arguments.Protocol, arguments.Seed, arguments.Limit), stop);
+        CachedData data = prepared.Cached;
+        Split split = prepared.Split;
         using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val),
             test = Loader(data, split.Test);
         Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics });
-        string identity = arguments.Identity(source, split);
-        Resumed?.Restore(trainer, identity);
+        string identity = arguments.Identity(prepared.Images, split);
+        Resumed?.Restore(trainer, identity, arguments.Identity(prepared.Images, split, withEpochs: true));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
+        if (Resumed is not null) folder.WriteArguments(arguments); // the data may have moved, and there may be more epochs
+        prepared.File.Write(RunFolder.SplitOf(folder.Path));
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
@@ -91,8 +96,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
     /// What a weight file keeps of the data. The number of synthetic images is no limit for a folder that is measured later.
     /// </summary>
     private static RunData DataOf(RunArguments run) => run.Data == RunArguments.Synthetic
-        ? new RunData(run.Protocol, run.Seed, null, run.Height, run.Width) { SyntheticImages = run.Limit }
-        : new RunData(run.Protocol, run.Seed, run.Limit, run.Height, run.Width);
+        ? new RunData(run.Protocol, run.Seed, null, run.Height, run.Width) { SyntheticImages = run.Limit, Fold = run.Fold }
+        : new RunData(run.Protocol, run.Seed, run.Limit, run.Height, run.Width) { Fold = run.Fold };
 
     /// <summary>The model, with the weights of --init unless the run is resumed.</summary>
     private VisionModel Create()
@@ -111,16 +116,6 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, IIm
         int offered = report.Loaded + report.Unexpected.Count + report.Misshapen.Count;
         string loaded = offered == report.Loaded ? $"all {offered} tensors loaded" : $"{report.Loaded} of {offered} tensors loaded";
         return string.Join("; ", new[] { loaded, report.Prefix, report.ToString() }.Where(part => part.Length > 0));
-    }
-
-    /// <summary>Reads every image once before anything is written: a damaged file is found now, not in the third epoch.</summary>
-    private Split Readable(CachedData data, Split split, CancellationToken stop)
-    {
-        int[] all = split[SplitPart.All];
-        IReadOnlyList<BadImage> bad = LiveProgress.Show(
-            terminal, "reading", all.Length, report => BadImage.Find(data, all, arguments.OnBadImage, report, stop));
-        if (bad.Count > 0) terminal.WriteLine(PlainText.Printable(BadImage.Describe(bad, all.Length)));
-        return split.Without(bad.Select(image => image.Index));
     }
 
     private RunFolder NewFolder() => Output is { } path

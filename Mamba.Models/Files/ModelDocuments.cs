@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Zoo;
 
@@ -21,17 +22,55 @@ internal sealed record NormalizationDocument(float[] Mean, float[] Std)
 }
 
 /// <summary>The metadata entry <c>data</c>: what decides the split of the training data.</summary>
-internal sealed record DataDocument(string Protocol, ulong Seed, int? Limit, int? Synthetic, int Height, int Width)
+internal sealed record DataDocument(string Protocol, ulong Seed, int? Limit, int? Synthetic, int Height, int Width, string? Fold)
 {
-    public static DataDocument Of(RunData d) => new(d.Protocol.ToWord(), d.Seed, d.Limit, d.SyntheticImages, d.Height, d.Width);
+    public static DataDocument Of(RunData d) => new(d.Protocol.ToWord(), d.Seed, d.Limit, d.SyntheticImages, d.Height, d.Width, d.Fold?.ToString());
 }
 
-/// <summary>Writes the metadata of weight files without reflection. Absent values are left out.</summary>
+/// <summary>The metadata entry <c>masks</c>: what the values of the training masks stood for.</summary>
+internal sealed record MasksDocument(string Encoding, int[] Values, int[] Classes, int? Threshold = null)
+{
+    public static MasksDocument Of(MaskMeaning m) =>
+        new(m.Encoding.ToString().ToLowerInvariant(), [.. m.Values], [.. m.Values.Select(value => (int)m.ClassOf(value)!)], m.Threshold);
+
+    /// <summary>The meaning that the document has for classes of these names.</summary>
+    /// <exception cref="FormatException">It does not fit together.</exception>
+    public MaskMeaning ToMeaning(IReadOnlyList<string> labels) =>
+        Enum.TryParse(Encoding, ignoreCase: true, out MaskEncoding encoding) && Enum.IsDefined(encoding)
+            ? MaskMeaning.Of(encoding, Threshold, Values, Classes, labels)
+            : throw new FormatException($"masks of '{Encoding}'; expected gray, palette, color or alpha");
+}
+
+/// <summary>The metadata entry <c>split</c>: the samples of each part, see <see cref="SplitRecord"/>.</summary>
+internal sealed record SplitDocument(PartDocument Train, PartDocument Val, PartDocument Test, PartDocument LeftOut, int HashBytes)
+{
+    public static SplitDocument Of(SplitRecord r)
+    {
+        PartDocument[] parts = [.. SplitRecord.Parts.Select((_, i) => new PartDocument(r.Counts[i], r.Digests[i], r.Hashes?[i]))];
+        return new SplitDocument(parts[0], parts[1], parts[2], parts[3], r.HashBytes);
+    }
+
+    /// <summary>The record that the document has.</summary>
+    /// <exception cref="FormatException">It does not fit together.</exception>
+    public SplitRecord ToRecord()
+    {
+        PartDocument[] parts = [Train, Val, Test, LeftOut];
+        byte[][]? names = parts.All(part => part.Names is null) ? null : [.. parts.Select(part => part.Names ?? [])];
+        return new SplitRecord(Array.ConvertAll(parts, part => part.Count), Array.ConvertAll(parts, part => part.Digest), names, HashBytes);
+    }
+}
+
+/// <summary>A part of <see cref="SplitDocument"/>.</summary>
+internal sealed record PartDocument(int Count, string Digest, byte[]? Names = null);
+
+/// <summary>Writes and reads the metadata of weight files without reflection. Absent values are left out.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    GenerationMode = JsonSourceGenerationMode.Serialization)]
+    RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(ConfigDocument))]
 [JsonSerializable(typeof(LabelsDocument))]
 [JsonSerializable(typeof(NormalizationDocument))]
 [JsonSerializable(typeof(DataDocument))]
+[JsonSerializable(typeof(MasksDocument))]
+[JsonSerializable(typeof(SplitDocument))]
 internal sealed partial class ModelJson : JsonSerializerContext;

@@ -22,7 +22,11 @@ public static class ModelFile
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void Save(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default) =>
-        Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
+        Safetensors.Write(path, model.Parameters.All, Metadata(info), cancellation);
+
+    private static Dictionary<string, string> Metadata(ModelInfo info)
+    {
+        Dictionary<string, string> metadata = new()
         {
             ["format"] = "pt", // what PyTorch's own loader asks for
             ["model"] = info.Model,
@@ -32,7 +36,13 @@ public static class ModelFile
             ["normalization"] = JsonSerializer.Serialize(
                 NormalizationDocument.Of(info.Normalization), ModelJson.Default.NormalizationDocument),
             ["data"] = JsonSerializer.Serialize(DataDocument.Of(info.Data), ModelJson.Default.DataDocument),
-        }, cancellation);
+        };
+        if (info.Masks is { } masks)
+            metadata["masks"] = JsonSerializer.Serialize(MasksDocument.Of(masks), ModelJson.Default.MasksDocument);
+        if (info.Split is { } split)
+            metadata["split"] = JsonSerializer.Serialize(SplitDocument.Of(split), ModelJson.Default.SplitDocument);
+        return metadata;
+    }
 
     /// <summary>Reads a model and its weights.</summary>
     /// <param name="path">A file that <see cref="Save"/> wrote.</param>
@@ -99,12 +109,20 @@ public static class ModelFile
                 Optional(d, "limit", int.MaxValue), Between(d, "height", 1, RunData.MaxSide), Between(d, "width", 1, RunData.MaxSide))
             {
                 SyntheticImages = Optional(d, "synthetic", int.MaxValue),
+                Fold = d.TryGetProperty("fold", out JsonElement fold)
+                    ? Fold.Parse(fold.GetString()) ?? throw new FormatException("'fold' is none") : null,
             };
             string?[] names = [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString())];
             if (names.Length != sizes.Classes || names.Contains(null))
                 throw new CheckpointException(
                     $"{path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
-            return new ModelInfo(Registry.Find(name).Name, sizes, names!, normalized, run);
+            return new ModelInfo(Registry.Find(name).Name, sizes, names!, normalized, run)
+            {
+                Masks = metadata.TryGetValue("masks", out string? masks)
+                    ? JsonSerializer.Deserialize(masks, ModelJson.Default.MasksDocument)!.ToMeaning(names!) : null,
+                Split = metadata.TryGetValue("split", out string? split)
+                    ? JsonSerializer.Deserialize(split, ModelJson.Default.SplitDocument)!.ToRecord() : null,
+            };
         }
         catch (Exception e) when (
             e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)

@@ -1,5 +1,7 @@
 using Mamba.Models.Data;
+using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Files;
@@ -16,6 +18,12 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
     /// Which prefix of the tensors' names was dropped or added to fit the model, in words; empty where the names fit as they stood.
     /// </summary>
     public string NamePrefix { get; init; } = "";
+
+    /// <summary>What the values of the training masks stood for; null if there were no masks, or the file is of an older version.</summary>
+    public MaskMeaning? Masks { get; init; }
+
+    /// <summary>Which samples the model was trained, validated and tested on; null if the file does not say so.</summary>
+    public SplitRecord? Split { get; init; }
 
     /// <summary>Its entry in the registry.</summary>
     public ModelEntry Entry => Registry.Find(Model);

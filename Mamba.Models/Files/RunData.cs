@@ -13,6 +13,9 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
     /// <summary>The most rows or columns of a model's input, when it is trained and when a weight file says so.</summary>
     public const int MaxSide = 4096;
 
+    /// <summary>The fold of a cross-validation; null for none.</summary>
+    public Fold? Fold { get; init; }
+
     /// <summary>The number of synthetic images; null if the model was trained on a folder of images.</summary>
     public int? SyntheticImages { get; init; }
 }

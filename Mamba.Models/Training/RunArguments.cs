@@ -5,6 +5,7 @@ using Mamba.Core.Optim;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
@@ -24,8 +25,17 @@ public sealed record RunArguments
     /// <summary>A folder of images, or <see cref="Synthetic"/>.</summary>
     public required string Data { get; init; }
 
+    /// <summary>What the folder of images cannot say about itself.</summary>
+    public DataOptions DataOptions { get; init; } = DataOptions.Default;
+
     /// <summary>How the data is split.</summary>
     public SplitProtocol Protocol { get; init; }
+
+    /// <summary>The fold of a cross-validation; null for none.</summary>
+    public Fold? Fold { get; init; }
+
+    /// <summary>A file that lists the images of each part; null to split as <see cref="Protocol"/> says.</summary>
+    public string? SplitFile { get; init; }
 
     /// <summary>The most epochs.</summary>
     public required int Epochs { get; init; }
@@ -157,17 +167,21 @@ public sealed record RunArguments
 
     /// <summary>
     /// A hash of what decides the results of a run. It covers the images of each part of the split and the options, except those that
-    /// change speed alone or name places of files. A checkpoint holds it, so that a run is not resumed with other options or images.
+    /// change speed alone, name places of files, or say when to stop. A checkpoint holds it, so that a run is not resumed with other options or images.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
+    /// <param name="withEpochs">Whether the number of epochs counts, too, as it did in checkpoints of older versions.</param>
     /// <returns>64 hexadecimal digits.</returns>
-    public string Identity(IImageData data, Split split)
+    public string Identity(IImageData data, Split split, bool withEpochs = false)
     {
         using MemoryStream text = new();
         RunArguments deciding = this with
         {
             Data = "",
+            DataOptions = DataOptions.Default,
+            SplitFile = null,
+            Epochs = withEpochs ? Epochs : 0,
             Init = null,
             Key = null,
             Threads = 0,

@@ -63,6 +63,34 @@ internal sealed record RunDocument
 
     public required int? Limit { get; init; }
 
+    // What follows is absent where it is not given, so that runs of older versions keep their identity.
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Images { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Masks { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? MaskSuffix { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Labels { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? OnMissingMask { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Patients { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? PatientPattern { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Fold { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? SplitFile { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -106,6 +134,15 @@ internal sealed record RunDocument
         Init = run.Init,
         Key = run.Key,
         Limit = run.Limit,
+        Images = run.DataOptions.Images,
+        Masks = run.DataOptions.Masks,
+        MaskSuffix = run.DataOptions.MaskSuffix,
+        Labels = run.DataOptions.Labels,
+        OnMissingMask = run.DataOptions.OnMissingMask == default ? null : RunArguments.Name(run.DataOptions.OnMissingMask),
+        Patients = run.DataOptions.Patients,
+        PatientPattern = run.DataOptions.PatientPattern,
+        Fold = run.Fold?.ToString(),
+        SplitFile = run.SplitFile,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),

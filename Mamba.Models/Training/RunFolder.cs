@@ -126,10 +126,20 @@ public sealed class RunFolder : IDisposable
         if (IsTaken(path)) throw new CheckpointException($"{path}: already holds a run; expected a new folder");
     }
 
+    /// <summary>The file that lists the images of each part.</summary>
+    /// <param name="path">The folder of the run.</param>
+    /// <returns>The path, whether the file is there or not: runs of older versions have none.</returns>
+    public static string SplitOf(string path) => System.IO.Path.Combine(path, "split.json");
+
     /// <summary>A file of this run.</summary>
     /// <param name="parts">Its name, below folders of the run.</param>
     /// <returns>The path.</returns>
     public string File(params string[] parts) => System.IO.Path.Combine([Path, .. parts]);
+
+    /// <summary>Replaces the options of the run, which has been resumed with others.</summary>
+    /// <param name="arguments">The options.</param>
+    /// <exception cref="CheckpointException">They cannot be written.</exception>
+    public void WriteArguments(RunArguments arguments) => AtomicFile.Write(File(Arguments), arguments.Write);
 
     /// <summary>Writes results.csv, one line per epoch.</summary>
     /// <param name="epochs">The epochs; one at least.</param>

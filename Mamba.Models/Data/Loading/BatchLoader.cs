@@ -46,7 +46,13 @@ public sealed class BatchLoader : IDisposable
     public IReadOnlyList<string> Labels => _data.Labels;
 
     /// <summary>The batches in an epoch.</summary>
-    public int Batches => (_indices.Length + _options.BatchSize - 1) / _options.BatchSize;
+    public int Batches => Math.Max(Math.Min(_indices.Length, 1), (_indices.Length + _options.BatchSize - (JoinsLast ? 2 : 1)) / _options.BatchSize);
+
+    /// <summary>
+    /// Whether a last batch of one image joins the one before: batch norm has no statistics of one value, and its step would weigh as much
+    /// as that of a whole batch. Measurements keep their batches.
+    /// </summary>
+    private bool JoinsLast => _options.Shuffle && _options.BatchSize > 1;
 
     /// <summary>
     /// One pass over the samples. Dispose each batch, or fetch it inside a <see cref="Core.Memory.MemoryScope"/>, which disposes it.
@@ -137,8 +143,9 @@ public sealed class BatchLoader : IDisposable
         {
             try
             {
-                foreach (int[] indices in _order.Chunk(_loader._options.BatchSize).Skip(_firstBatch))
-                    _queue.Add(Make(indices), _stop.Token);
+                int size = _loader._options.BatchSize, batches = _loader.Batches;
+                for (int batch = _firstBatch; batch < batches; batch++)
+                    _queue.Add(Make(_order[(batch * size)..(batch + 1 < batches ? (batch + 1) * size : _order.Length)]), _stop.Token);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -157,14 +164,24 @@ public sealed class BatchLoader : IDisposable
             int pixels = options.Height * options.Width * options.Channels, target = new Shape(_loader.TargetShape(1)).Count;
             Ready ready = new(
                 indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
-            for (int i = 0; i < indices.Length; i++)
+            // A sample is a function of its index alone, so that threads may take them in any order. The first problem in order is told.
+            Exception?[] problems = new Exception?[indices.Length];
+            ParallelOptions threads = new() { MaxDegreeOfParallelism = Workers.Count, CancellationToken = _stop.Token };
+            Parallel.For(0, indices.Length, threads, i =>
             {
-                _stop.Token.ThrowIfCancellationRequested();
-                Sample sample = _loader._data.Load(indices[i]);
-                if (options.Augment is { } augment) sample = augment.Apply(sample, options.Seed, _epoch, indices[i]);
-                _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
-                sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
-            }
+                try
+                {
+                    Sample sample = _loader._data.Load(indices[i]);
+                    if (options.Augment is { } augment) sample = augment.Apply(sample, options.Seed, _epoch, indices[i]);
+                    _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
+                    sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
+                }
+                catch (Exception e)
+                {
+                    problems[i] = e;
+                }
+            });
+            if (problems.FirstOrDefault(problem => problem is not null) is { } first) ExceptionDispatchInfo.Throw(first);
             if (options.MixUp is { } alpha)
             {
                 float share = (float)new RandomStream(options.Seed, $"mixup/{_epoch}/{indices[0]}").NextBeta(alpha, alpha);

@@ -29,6 +29,15 @@ public sealed class CachedData(IImageData source, long budget) : IImageData
     public string Patient(int index) => source.Patient(index);
 
     /// <inheritdoc/>
+    public bool KnowsPatients => source.KnowsPatients;
+
+    /// <inheritdoc/>
+    public int? Stratum(int index) => source.Stratum(index);
+
+    /// <inheritdoc/>
+    public string Fingerprint(int index) => source.Fingerprint(index);
+
+    /// <inheritdoc/>
     public SplitPart? Part(int index) => source.Part(index);
 
     /// <inheritdoc/>
@@ -36,11 +45,13 @@ public sealed class CachedData(IImageData source, long budget) : IImageData
     {
         lock (_gate)
         {
-            if (_samples.TryGetValue(index, out Sample? sample)) return sample;
-            sample = source.Load(index);
-            if (Bytes + sample.Bytes > budget) return sample;
+            if (_samples.TryGetValue(index, out Sample? known)) return known;
+        }
+        Sample sample = source.Load(index); // outside the lock, so that threads decode side by side
+        lock (_gate)
+        {
+            if (Bytes + sample.Bytes > budget || !_samples.TryAdd(index, sample)) return sample;
             Bytes += sample.Bytes;
-            _samples.Add(index, sample);
             return sample;
         }
     }

@@ -56,6 +56,9 @@ public sealed class SyntheticLesions : IImageData
     /// <inheritdoc/>
     public string Patient(int index) => $"patient_{index / SlicesPerPatient + 1:D4}";
 
+    /// <inheritdoc/>
+    public bool KnowsPatients => true;
+
     Sample IImageData.Load(int index) => Load(index);
 
     /// <inheritdoc cref="IImageData.Load"/>

@@ -1,0 +1,80 @@
+using System.Globalization;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>Which images of a data set are measured: never some that were trained on without a word.</summary>
+/// <param name="Indices">Their indices.</param>
+/// <param name="Part">The part of the training's split that they are; All for all images that are there.</param>
+/// <param name="Note">What the user should know about the choice; null for nothing.</param>
+internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
+{
+    /// <summary>Chooses images.</summary>
+    /// <param name="name">What errors call the data.</param>
+    /// <param name="data">The data.</param>
+    /// <param name="info">What the weight file says about the training.</param>
+    /// <param name="asked">The part that the user asks for; null for none.</param>
+    /// <param name="splitFile">A file that lists the parts; null for the training's.</param>
+    /// <exception cref="DatasetException">The data are not those of the training, and the part cannot be told.</exception>
+    public static EvalImages Choose(string name, IImageData data, ModelInfo info, SplitPart? asked, string? splitFile)
+    {
+        if (asked == SplitPart.All) return new EvalImages(All(data), SplitPart.All, Trained(data, info));
+        if (splitFile is not null)
+            return new EvalImages(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test, null);
+        if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
+        return BySeed(name, data, info, asked ?? SplitPart.Test);
+    }
+
+    /// <summary>The parts by the names that the weight file keeps.</summary>
+    private static EvalImages ByNames(string name, IImageData data, SplitRecord record, SplitPart? asked)
+    {
+        SplitPart?[] parts = [.. Enumerable.Range(0, data.Count).Select(i => record.PartOf(data.Fingerprint(i)))];
+        bool sharesTest = record.Digests[1] == record.Digests[2]; // as in the paper: the test images chose the best epoch
+        int recorded = record.Counts.Sum() - (sharesTest ? record.Counts[1] : 0), known = parts.Count(part => part is not null);
+        int removed = recorded - known, added = data.Count - known, trained = parts.Count(part => part == SplitPart.Train);
+        if (removed == 0 && added == 0)
+        {
+            SplitPart part = asked ?? SplitPart.Test, there = part == SplitPart.Val && sharesTest ? SplitPart.Test : part;
+            return new EvalImages([.. All(data).Where(i => parts[i] == there)], part, null);
+        }
+        if (asked is null && trained == 0)
+            return new EvalImages(All(data), SplitPart.All, "none of these images were trained on; all are measured");
+        string differ = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{removed + added} files differ from those of the training ({removed} of {recorded} gone or changed, {added} of {data.Count} new), "
+                + $"and {trained} of {data.Count} were trained on");
+        throw new DatasetException(
+            $"{name}: {differ}; --split all measures all of them, --split-file FILE those that a run's split.json lists");
+    }
+
+    /// <summary>The parts by splitting again, as the training did.</summary>
+    private static EvalImages BySeed(string name, IImageData data, ModelInfo info, SplitPart part)
+    {
+        RunData run = info.Data;
+        // Weights without a record are of synthetic images, or of a version that did not spread strata.
+        SplitOptions options = new() { Protocol = run.Protocol, Seed = run.Seed, Limit = run.Limit, Fold = run.Fold, Stratified = info.Split is not null };
+        Split split = Split.Of(data, options);
+        bool random = run.Protocol is not SplitProtocol.Official;
+        if (random && info.Split is { } record && !record.Matches(data, split))
+            throw new DatasetException(
+                $"{name}: not the images that the weights were trained on, {record.Counts[0]} training, {record.Counts[1]} validation and "
+                    + $"{record.Counts[2]} test images; --split all measures all of them");
+        string? note = data is IImageFolder && info.Split is null
+            ? "the weights are of an older version; the split holds only if no image was added or removed since" : null;
+        return new EvalImages(split[part], part, note);
+    }
+
+    /// <summary>How many of all images were trained on.</summary>
+    private static string? Trained(IImageData data, ModelInfo info)
+    {
+        if (info.Split is not { Hashes: not null } record || data is not IImageFolder) return null;
+        int trained = All(data).Count(i => record.PartOf(data.Fingerprint(i)) == SplitPart.Train);
+        return trained == 0 ? null : $"{trained} of {data.Count} images were trained on, which flatters the scores";
+    }
+
+    private static int[] All(IImageData data) => [.. Enumerable.Range(0, data.Count)];
+}

@@ -1,0 +1,138 @@
+using System.Globalization;
+using Mamba.Cli.Reports;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Labels;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>The images of a training run: found, read once, understood and split; each finding is told in a line.</summary>
+internal sealed class PreparedData
+{
+    private PreparedData(IImageData images, CachedData cached, Split split) => (Images, Cached, Split) = (images, cached, split);
+
+    /// <summary>The data set, without the images that were left out before the split.</summary>
+    public IImageData Images { get; }
+
+    /// <summary>The same, with decoded images in memory.</summary>
+    public CachedData Cached { get; }
+
+    /// <summary>The parts.</summary>
+    public Split Split { get; }
+
+    /// <summary>The channels that hold all images.</summary>
+    public int Channels { get; private init; } = 3;
+
+    /// <summary>What the masks' values stand for; null without mask files.</summary>
+    public MaskMeaning? Meaning => (Images as SegmentationFolder)?.Meaning;
+
+    /// <summary>What a weight file says of the split; null for synthetic images, which are a function of the seed.</summary>
+    public SplitRecord? Record { get; private init; }
+
+    /// <summary>What <c>split.json</c> says.</summary>
+    public required SplitFile File { get; init; }
+
+    /// <summary>Reads the images of a new run.</summary>
+    /// <param name="terminal">Where findings go.</param>
+    /// <param name="images">The data set.</param>
+    /// <param name="request">How to split, and what to do with images that cannot be read.</param>
+    /// <param name="stop">Stops between images.</param>
+    public static PreparedData Read(Terminal terminal, IImageData images, Request request, CancellationToken stop)
+    {
+        Dictionary<string, string> leftOut = [];
+        List<string> prints = [];
+        IImageFolder? folder = images as IImageFolder;
+        if (folder is not null)
+        {
+            foreach (string note in folder.Notes) terminal.WriteLine(PlainText.Printable($"note: {note}"));
+            if (request.Split.Limit is { } limit && limit < folder.Count)
+            {
+                HashSet<int> chosen = [.. Split.Choose(folder.Count, request.Split.Seed, limit)];
+                LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => "--limit");
+            }
+        }
+        if (folder is SegmentationFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
+
+        CachedData cached = new(images, request.CacheBytes);
+        int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit) : [.. Enumerable.Range(0, images.Count)];
+        DataSurvey survey = LiveProgress.Show(
+            terminal, "reading", all.Length, report => DataSurvey.Of(cached, all, request.OnBadImage, report, stop));
+        int channels = survey.Channels;
+        if (folder is not null)
+        {
+            string who = images.KnowsPatients ? $" of {all.Select(images.Patient).Distinct().Count()} patients" : "";
+            string gray = survey.Colored is > 0 and var colored && colored < survey.Count
+                ? $"; {colored} of them in color, so that all have 3 channels" : "";
+            terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
+        }
+        if (survey.Bad.Count > 0) terminal.WriteLine(PlainText.Printable(BadImage.Describe(survey.Bad, all.Length)));
+        string[] bad = [.. survey.Bad.Select(image => images.Name(image.Index))];
+        foreach (BadImage image in survey.Bad) leftOut[images.Name(image.Index)] = image.Problem;
+        prints.AddRange(survey.Bad.Select(image => images.Fingerprint(image.Index)));
+
+        bool official = request.Split.Protocol is SplitProtocol.Official or SplitProtocol.Holdout;
+        if (folder is not null && request.SplitFile is null && survey.Copies(official) is { Count: > 0 } copies)
+        {
+            terminal.WriteLine(PlainText.Printable(survey.Describe(copies)));
+            Dictionary<int, string> originals = copies.ToDictionary(copy => copy.Copy, copy => images.Name(copy.Original));
+            LeaveOut(originals.Keys, i => $"the same pixels as {originals[i]}");
+            cached = new CachedData(images, request.CacheBytes);
+        }
+        Split split = request.SplitFile is { } path ? SplitFile.Read(path).Of(path, images)
+            : Split.Of(images, request.Split with { Limit = folder is null ? request.Split.Limit : null });
+        HashSet<string> unreadable = [.. bad];
+        split = split.Without(split[SplitPart.All].Where(i => unreadable.Contains(images.Name(i))));
+        return new PreparedData(images, cached, split)
+        {
+            Channels = channels,
+            Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: folder is not null),
+            File = SplitFile.Of(images, split, leftOut, (images as SegmentationFolder)?.Meaning),
+        };
+
+        void LeaveOut(IEnumerable<int> samples, Func<int, string> why)
+        {
+            HashSet<int> left = [.. samples];
+            foreach (int i in left) leftOut[images.Name(i)] = why(i);
+            prints.AddRange(left.Select(images.Fingerprint));
+            images = folder = folder!.Without(left);
+        }
+    }
+
+    /// <summary>The images of a run that is resumed, which were read when it began.</summary>
+    /// <param name="path">The run's split.json.</param>
+    /// <param name="images">The data set, which may have moved.</param>
+    /// <param name="cacheBytes">The most bytes of decoded images in memory.</param>
+    public static PreparedData Resume(string path, IImageData images, long cacheBytes)
+    {
+        SplitFile file = SplitFile.Read(path);
+        if (images is IImageFolder folder && file.LeftOut is { Count: > 0 } left)
+            images = folder.Without(Enumerable.Range(0, images.Count).Where(i => left.ContainsKey(images.Name(i))).ToHashSet());
+        if (images is SegmentationFolder masked && file.Meaning is { } meaning) masked.Meaning = meaning;
+        Split split = file.Of(path, images);
+        return new PreparedData(images, new CachedData(images, cacheBytes), split) { File = file };
+    }
+
+    /// <summary>Reads masks and says in a line what their values stand for.</summary>
+    public static void ReadMasks(Terminal terminal, SegmentationFolder folder, int[] samples, CancellationToken stop)
+    {
+        LiveProgress.Show(terminal, "masks", samples.Length, report =>
+        {
+            folder.ReadMasks(samples, report, stop);
+            return true;
+        });
+        terminal.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
+    }
+
+    /// <summary>How to split, and what to do with images that cannot be read.</summary>
+    internal sealed record Request(SplitOptions Split, OnBadImage OnBadImage, long CacheBytes)
+    {
+        /// <summary>A file that lists the parts; null to split at random.</summary>
+        public string? SplitFile { get; init; }
+
+        /// <summary>Whether the images are synthetic.</summary>
+        public bool Synthetic { get; init; }
+    }
+}

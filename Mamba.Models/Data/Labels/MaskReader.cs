@@ -1,0 +1,197 @@
+namespace Mamba.Models.Data.Labels;
+
+/// <summary>Finds out what the values of masks stand for, from the values of all of them.</summary>
+internal sealed class MaskReader
+{
+    private const string Remedy = "say what each value is with --labels FILE, a line a class as '1 lesion'";
+
+    /// <summary>More colors are a picture.</summary>
+    private const int MostColors = 64;
+
+    /// <summary>Fewer values with numbers of their own in each mask are taken for classes.</summary>
+    private const int FewestInstances = 8;
+
+    private readonly string _root;
+    private readonly MaskValues[] _masks;
+    private readonly MaskEncoding _encoding;
+    private readonly SortedDictionary<int, long> _values = [];
+    private readonly bool _tooMany;
+
+    private MaskReader(string root, MaskValues[] masks)
+    {
+        (_root, _masks, _encoding, _tooMany) = (root, masks, EncodingOf(masks), masks.Any(mask => mask.TooMany));
+        if (_encoding == MaskEncoding.Color && masks.Any(mask => mask.Encoding == MaskEncoding.Gray && mask.Counts.Keys.Max() > 255))
+            throw new DatasetException($"{root}: some masks have colors and some 16-bit values; expected one of them");
+        foreach (MaskValues mask in masks)
+            foreach ((int value, long count) in mask.In(_encoding)) _values[value] = _values.GetValueOrDefault(value) + count;
+    }
+
+    /// <summary>The meaning of masks.</summary>
+    /// <param name="root">What errors call the data.</param>
+    /// <param name="masks">The values of each mask.</param>
+    /// <param name="rules">What the user says that values are; null if nothing.</param>
+    /// <param name="names">The names of the classes, with or without that of the background; null if they have none.</param>
+    /// <exception cref="DatasetException">The values have no certain meaning, or there is no foreground.</exception>
+    public static MaskMeaning Read(string root, MaskValues[] masks, LabelRule[]? rules, string[]? names)
+    {
+        MaskReader reader = new(root, masks);
+        return rules is not null ? reader.ByRules(rules) : reader.ByValues(names);
+    }
+
+    private MaskMeaning ByRules(LabelRule[] rules)
+    {
+        MaskEncoding encoding = rules[0].IsColor ? MaskEncoding.Color : _encoding;
+        if (encoding == MaskEncoding.Color && !rules[0].IsColor)
+            throw new DatasetException($"{_root}: masks have colors ({Some()}), the labels file has values; expected colors as '#FF0000 tumour'");
+        IEnumerable<int> values = _masks.SelectMany(mask => mask.In(encoding)).Select(count => count.Key).Distinct();
+        // The background is the class of that name, or else the first line's.
+        LabelRule background = rules.FirstOrDefault(rule => rule.IsBackground) ?? rules[0];
+        LabelRule[] classes = [background, .. rules.Where(rule => !rule.IsIgnored && rule != background)];
+        string[] labels = [.. classes.Select(rule => rule.Name).Distinct()];
+        Dictionary<int, byte> map = [];
+        foreach (int value in values)
+        {
+            LabelRule rule = rules.FirstOrDefault(rule => rule.Holds(value)) ?? throw new DatasetException(
+                $"{_root}: value {MaskMeaning.Text(value, encoding)} of the masks is in no line of the labels file; expected one, "
+                    + $"as '{MaskMeaning.Text(value, encoding)} ignore'");
+            map[value] = rule.IsIgnored ? LabelMap.Ignored : (byte)Array.IndexOf(labels, rule.Name);
+        }
+        // Values of data that are measured later have a meaning, too.
+        foreach (LabelRule rule in rules.Where(rule => rule.Low == rule.High))
+            map.TryAdd(rule.Low, rule.IsIgnored ? LabelMap.Ignored : (byte)Array.IndexOf(labels, rule.Name));
+        return Checked(encoding, map, labels);
+    }
+
+    private MaskMeaning ByValues(string[]? names)
+    {
+        if (_masks.Any(mask => mask.Lossy)) return ByThreshold("compressed by JPEG", softLimit: 0.25);
+        if (_values.Count == 1)
+            throw new DatasetException(
+                $"{_root}: every pixel of {_masks.Length} masks is {Text(_values.Keys.First())}, so there is nothing to find; "
+                    + $"if that is right, {Remedy}");
+        if (_encoding == MaskEncoding.Color) return ByColors(names);
+        if (IsSoft()) return ByThreshold("with soft edges", softLimit: 0.5);
+        if (_tooMany || _values.Count > LabelMap.MaxClasses)
+            throw new DatasetException(
+                $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} values, {Some()}; expected a value a class; {Remedy}");
+        if (AreInstances())
+            throw new DatasetException(
+                $"{_root}: mask values 0 to {_values.Keys.Max()} number things from 1 in each mask, as instances are; "
+                    + $"for one class of all of them use --labels FILE with the lines '0 background' and '1-{ushort.MaxValue} NAME'");
+        int[] values = [.. _values.Keys];
+        // As in Pascal VOC: 255 is no class where the others are small and contiguous.
+        bool ignores = values.Length > 2 && values[^1] == 255 && values[^2] == values.Length - 2;
+        return ByOrder(values[..(ignores ? ^1 : ^0)], ignores ? [255] : [], names);
+    }
+
+    private MaskMeaning ByColors(string[]? names)
+    {
+        if (_tooMany || _values.Count > MostColors)
+            throw new DatasetException(
+                $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} colors, {Some()}; expected a color a class; "
+                    + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
+        // Black is the background, or else the darkest color.
+        return ByOrder([.. _values.Keys.OrderBy(Brightness)], [], names);
+    }
+
+    private MaskMeaning ByOrder(int[] values, int[] ignored, string[]? names)
+    {
+        Dictionary<int, byte> map = values.Index().ToDictionary(entry => entry.Item, entry => (byte)entry.Index);
+        foreach (int value in ignored) map[value] = LabelMap.Ignored;
+        string[] labels =
+            names?.Length == values.Length ? names
+            : names?.Length == values.Length - 1 ? ["background", .. names]
+            : values.Length == 2 ? ["background", "lesion"]
+            : ["background", .. values.Skip(1).Select(Text)];
+        return Checked(_encoding, map, labels);
+    }
+
+    /// <summary>Two classes on both sides of the middle of the range.</summary>
+    private MaskMeaning ByThreshold(string how, double softLimit)
+    {
+        SortedDictionary<int, long> gray = [];
+        foreach ((int value, long count) in _values)
+        {
+            int level = _encoding == MaskEncoding.Color ? Brightness(value) / 3 : value;
+            gray[level] = gray.GetValueOrDefault(level) + count;
+        }
+        int low = gray.Keys.First(), high = gray.Keys.Last(), middle = (low + high) / 2, quarter = (high - low) / 4;
+        long between = gray.Where(count => count.Key > low + quarter && count.Key < high - quarter).Sum(count => count.Value);
+        long above = gray.Where(count => count.Key > middle).Sum(count => count.Value);
+        if (high - low < 32 || between > softLimit * above || _encoding is MaskEncoding.Color && !IsGrayish())
+            throw new DatasetException(
+                $"{_root}: masks {how} have values {low} to {high}, not two groups of them; expected masks in a format without loss, as PNG");
+        return new MaskMeaning(_encoding == MaskEncoding.Color ? MaskEncoding.Gray : _encoding, [], ["lesion"], $"values {low} to {high} {how}, those above {middle} are class 1,")
+        {
+            Threshold = middle,
+        };
+    }
+
+    private MaskMeaning Checked(MaskEncoding encoding, Dictionary<int, byte> map, string[] labels)
+    {
+        bool ignores = map.ContainsValue(LabelMap.Ignored);
+        string source = Source(encoding, [.. map.Keys.Order()]);
+        // One class and nothing ignored is the binary case, which needs no softmax.
+        MaskMeaning meaning = new(encoding, map, labels.Length == 2 && !ignores ? [labels[1]] : labels, source);
+        IReadOnlyList<ClassCoverage> cover = meaning.Cover(_masks);
+        if (cover.Skip(1).SkipLast(1).All(c => c.Pixels == 0))
+            throw new DatasetException($"{_root}: no pixel of {_masks.Length} masks is of a class but the background ({Some()}); {Remedy}");
+        return meaning;
+    }
+
+    internal static string Source(MaskEncoding encoding, int[] values)
+    {
+        string word = encoding switch
+        {
+            MaskEncoding.Color => "colors",
+            MaskEncoding.Palette => "palette indices",
+            MaskEncoding.Alpha => "opacities",
+            _ => "values",
+        };
+        string[] texts = [.. values.Select(value => MaskMeaning.Text(value, encoding))];
+        return texts.Length == 1 ? $"{word[..^1]} {texts[0]}"
+            : texts.Length > 8 ? $"{texts.Length} {word} from {texts[0]} to {texts[^1]}"
+            : $"{word} {string.Join(", ", texts[..^1])} and {texts[^1]}";
+    }
+
+    /// <summary>Whether nearly all pixels are of the two extreme values, and many others between them, as resized masks have.</summary>
+    private bool IsSoft()
+    {
+        int low = _values.Keys.First(), high = _values.Keys.Last();
+        if (_encoding == MaskEncoding.Palette || _values.Count < 12 || high - low < 64) return false;
+        long inside = _values.Sum(count => count.Value) - _values[low] - _values[high];
+        return inside < _values[low] && inside < _values[high];
+    }
+
+    /// <summary>
+    /// Whether values number the things in each mask: from 1, without a gap, and more of them in some masks than in others.
+    /// </summary>
+    private bool AreInstances()
+    {
+        int most = _values.Keys.Max();
+        if (_encoding != MaskEncoding.Gray || most < FewestInstances || _values.Keys.First() != 0) return false;
+        int[] counts = [.. _masks.Select(mask => mask.Counts.Keys.Count(value => value > 0))];
+        return counts.Distinct().Count() > 1 && _masks.All(mask => mask.Counts.Keys.Where(v => v > 0).Select((v, i) => v == i + 1).All(same => same));
+    }
+
+    private bool IsGrayish() => _values.Keys.All(c => Math.Max(Math.Abs((c >> 16) - (c >> 8 & 255)), Math.Abs((c >> 8 & 255) - (c & 255))) <= 24);
+
+    private static int Brightness(int color) => (color >> 16) + (color >> 8 & 255) + (color & 255);
+
+    private string Text(int value) => MaskMeaning.Text(value, _encoding);
+
+    private string Some() => $"{string.Join(", ", _values.Keys.Take(6).Select(Text))}{(_values.Count > 6 ? ", ..." : "")}";
+
+    private static MaskEncoding EncodingOf(MaskValues[] masks)
+    {
+        MaskEncoding[] encodings = [.. masks.Select(mask => mask.Encoding).Distinct()];
+        if (encodings is not [MaskEncoding.Palette]) return encodings is [var one] ? one : MaskEncoding.Color;
+        IReadOnlyList<int> palette = masks[0].Palette!;
+        int[] used = [.. masks.SelectMany(mask => mask.Counts.Keys).Distinct()];
+        bool same = masks.All(mask => mask.Palette!.SequenceEqual(palette));
+        // Indices are sure only where all files share a palette, whose first color is the background's.
+        bool distinct = used.Select(index => index < palette.Count ? palette[index] : 0).Distinct().Count() == used.Length;
+        bool blackLater = palette[0] != 0 && used.Any(index => index > 0 && index < palette.Count && palette[index] == 0);
+        return same && (!distinct || !blackLater) ? MaskEncoding.Palette : MaskEncoding.Color;
+    }
+}

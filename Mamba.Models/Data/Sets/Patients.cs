@@ -1,0 +1,82 @@
+using System.Text.RegularExpressions;
+
+namespace Mamba.Models.Data.Sets;
+
+/// <summary>Tells patients apart: by a table, by a pattern in names, or by folders.</summary>
+internal static class Patients
+{
+    private static readonly TimeSpan s_patternTime = TimeSpan.FromSeconds(1);
+
+    /// <summary>The patient of each image; null if nothing tells patients apart.</summary>
+    /// <param name="root">What errors call the data.</param>
+    /// <param name="names">The images' names, with '/' between folders.</param>
+    /// <param name="options">The table or the pattern, if there is one.</param>
+    /// <exception cref="DatasetException">The table or the pattern does not know an image's patient, or cannot be read.</exception>
+    public static string[]? Of(string root, IReadOnlyList<string> names, DataOptions options) =>
+        options.Patients is { } table ? FromTable(root, names, table)
+        : options.PatientPattern is { } pattern ? FromPattern(root, names, pattern)
+        : FromFolders(names);
+
+    /// <summary>The outermost folder that varies, below the folders that stand for parts of a split.</summary>
+    private static string[]? FromFolders(IReadOnlyList<string> names)
+    {
+        string[][] folders =
+        [
+            .. names.Select(name => name.Split('/')[..^1].Where(folder => FolderNames.PartOf(folder) is null).ToArray()),
+        ];
+        for (int level = 0; folders.Any(path => path.Length > level); level++)
+        {
+            string[] patients = [.. folders.Select(path => path.Length > level ? path[level] : ".")];
+            if (patients.Distinct().Skip(1).Any()) return patients;
+        }
+        return null;
+    }
+
+    private static string[] FromPattern(string root, IReadOnlyList<string> names, string pattern)
+    {
+        try
+        {
+            Regex regex = new(pattern, RegexOptions.CultureInvariant, s_patternTime);
+            return Known(root, names, name => regex.Match(name) is { Success: true } match ? match.Groups[match.Groups.Count > 1 ? 1 : 0].Value
+                : null, $"the pattern '{pattern}'");
+        }
+        catch (Exception e) when (e is ArgumentException or RegexMatchTimeoutException)
+        {
+            throw new DatasetException($"{root}: the pattern '{pattern}' for patients cannot be used: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A table of NAME,PATIENT; a name may lack its folders or have its extension.</summary>
+    private static string[] FromTable(string root, IReadOnlyList<string> names, string table)
+    {
+        Dictionary<string, string> patients = new(StringComparer.Ordinal);
+        foreach (string line in TextFile.Lines(table))
+        {
+            string[] fields = [.. line.Split(',', ';', '\t').Select(field => field.Trim().Trim('"'))];
+            if (fields is not [{ Length: > 0 }, { Length: > 0 }, ..])
+                throw new DatasetException($"{table}: '{line}'; expected NAME,PATIENT");
+            patients[fields[0]] = fields[1];
+        }
+        return Known(root, names, name => Keys(name).Select(patients.GetValueOrDefault).FirstOrDefault(p => p is not null), table);
+
+        IEnumerable<string> Keys(string name)
+        {
+            string file = name[(name.LastIndexOf('/') + 1)..];
+            foreach (string key in new[] { name, file })
+            {
+                yield return key;
+                foreach (string extension in Formats.ImageFile.Extensions) yield return key + extension;
+            }
+        }
+    }
+
+    private static string[] Known(string root, IReadOnlyList<string> names, Func<string, string?> patient, string source)
+    {
+        string?[] patients = [.. names.Select(patient)];
+        string[] unknown = [.. names.Where((_, i) => string.IsNullOrEmpty(patients[i]))];
+        if (unknown.Length == 0) return patients!;
+        throw new DatasetException(
+            $"{root}: {source} names no patient of {unknown.Length} of {names.Count} images: {string.Join(", ", unknown.Take(3))}"
+                + $"{(unknown.Length > 3 ? ", ..." : "")}; expected one for each");
+    }
+}

@@ -1,0 +1,104 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Labels;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
+
+namespace Mamba.Models.Training;
+
+/// <summary>
+/// <c>split.json</c>: the names of the images in each part, those that were left out and why, and what the masks' values stand for.
+/// </summary>
+/// <param name="Train">The names of the training images.</param>
+/// <param name="Val">The names of the validation images.</param>
+/// <param name="Test">The names of the test images.</param>
+/// <param name="LeftOut">The names of the images in no part, each with the reason.</param>
+/// <param name="Labels">The names of the classes; null in a file that was written by hand.</param>
+public sealed record SplitFile(
+    IReadOnlyList<string> Train, IReadOnlyList<string> Val, IReadOnlyList<string> Test, IReadOnlyDictionary<string, string>? LeftOut = null,
+    IReadOnlyList<string>? Labels = null)
+{
+    private const long MaxBytes = 1L << 28;
+
+    /// <summary>What the values of the masks stand for; null without masks.</summary>
+    [JsonIgnore]
+    public MaskMeaning? Meaning { get; init; }
+
+    [JsonInclude]
+    internal MasksDocument? Masks { get; init; }
+
+    /// <summary>The file of a split.</summary>
+    /// <param name="data">The data set.</param>
+    /// <param name="split">Its parts.</param>
+    /// <param name="leftOut">The names of images in no part, each with the reason.</param>
+    /// <param name="meaning">What the masks' values stand for; null without masks.</param>
+    /// <returns>The file's content.</returns>
+    public static SplitFile Of(IImageData data, Split split, IReadOnlyDictionary<string, string> leftOut, MaskMeaning? meaning)
+    {
+        return new SplitFile(Names(split.Train), Names(split.Val), Names(split.Test), leftOut, data.Labels)
+        {
+            Meaning = meaning,
+            Masks = meaning is null ? null : MasksDocument.Of(meaning),
+        };
+
+        string[] Names(int[] part) => Array.ConvertAll(part, data.Name);
+    }
+
+    /// <summary>Writes the file; it appears whole or not at all.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="CheckpointException">It cannot be written.</exception>
+    public void Write(string path) =>
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, SplitJson.Default.SplitFile));
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>Its content.</returns>
+    /// <exception cref="DatasetException">It cannot be read, or is malformed.</exception>
+    public static SplitFile Read(string path)
+    {
+        try
+        {
+            if (new FileInfo(path).Length > MaxBytes) throw new DatasetException($"{path}: larger than {MaxBytes} bytes; expected a split");
+            SplitFile file = JsonSerializer.Deserialize(File.ReadAllBytes(path), SplitJson.Default.SplitFile)
+                ?? throw new DatasetException($"{path}: null; expected the names of train, val and test");
+            return file.Masks is { } masks ? file with { Meaning = masks.ToMeaning(file.Labels ?? []) } : file;
+        }
+        catch (Exception e) when (e is JsonException or FormatException or UnauthorizedAccessException or (IOException and not DatasetException))
+        {
+            throw new DatasetException(
+                $"{path}: no split: {e.Message}; expected {{\"train\": [NAMES], \"val\": [NAMES], \"test\": [NAMES]}}", e);
+        }
+    }
+
+    /// <summary>The split of a data set that the file describes.</summary>
+    /// <param name="path">What errors call the file.</param>
+    /// <param name="data">The data set; it may have more images.</param>
+    /// <returns>The indices of each part.</returns>
+    /// <exception cref="DatasetException">An image of the file is not in the data, or is in training and another part.</exception>
+    public Split Of(string path, IImageData data)
+    {
+        Dictionary<string, int> indices = Enumerable.Range(0, data.Count).ToDictionary(data.Name, StringComparer.Ordinal);
+        string[] missing = [.. Train.Concat(Val).Concat(Test).Distinct().Where(name => !indices.ContainsKey(name))];
+        if (missing.Length > 0)
+            throw new DatasetException(
+                $"{path}: {missing.Length} of its images are not in the data: {string.Join(", ", missing.Take(3))}"
+                    + $"{(missing.Length > 3 ? ", ..." : "")}");
+        string? twice = Train.Concat(Val).GroupBy(name => name).FirstOrDefault(group => group.Skip(1).Any())?.Key
+            ?? Train.Intersect(Test).FirstOrDefault();
+        if (twice is not null) throw new DatasetException($"{path}: '{twice}' is listed twice; expected each image in one part");
+        if (Train.Count == 0 || Val.Count == 0 || Test.Count == 0)
+            throw new DatasetException($"{path}: {Train.Count} training, {Val.Count} validation and {Test.Count} test images; expected some of each");
+        return new Split(Indices(Train), Indices(Val), Indices(Test));
+
+        int[] Indices(IReadOnlyList<string> names) => [.. names.Select(name => indices[name]).Order()];
+    }
+}
+
+/// <summary>Reads and writes <see cref="SplitFile"/> without reflection.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectRequiredConstructorParameters = true,
+    RespectNullableAnnotations = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(SplitFile))]
+internal sealed partial class SplitJson : JsonSerializerContext;
