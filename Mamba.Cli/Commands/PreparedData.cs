@@ -61,13 +61,6 @@ internal sealed class PreparedData
         DataSurvey survey = LiveProgress.Show(
             terminal, "reading", all.Length, report => DataSurvey.Of(cached, all, request.OnBadImage, report, stop));
         int channels = survey.Channels;
-        if (folder is not null)
-        {
-            string who = images.KnowsPatients ? $" of {all.Select(images.Patient).Distinct().Count()} patients" : "";
-            string gray = survey.Colored is > 0 and var colored && colored < survey.Count
-                ? $"; {colored} of them in color, so that all have 3 channels" : "";
-            terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
-        }
         if (survey.Bad.Count > 0) terminal.WriteLine(PlainText.Printable(BadImage.Describe(survey.Bad, all.Length)));
         string[] bad = [.. survey.Bad.Select(image => images.Name(image.Index))];
         foreach (BadImage image in survey.Bad) leftOut[images.Name(image.Index)] = image.Problem;
@@ -80,6 +73,14 @@ internal sealed class PreparedData
             Dictionary<int, string> originals = copies.ToDictionary(copy => copy.Copy, copy => images.Name(copy.Original));
             LeaveOut(originals.Keys, i => $"the same pixels as {originals[i]}");
             cached = new CachedData(images, request.CacheBytes);
+        }
+        if (folder is not null)
+        {
+            string who = images.KnowsPatients
+                ? $" of {Enumerable.Range(0, images.Count).Select(images.Patient).Distinct().Count()} patients" : "";
+            string gray = survey.Colored is > 0 and var colored && colored < survey.Count
+                ? $"; {colored} are in color, so that all have 3 channels" : "";
+            terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
         }
         Split split = request.SplitFile is { } path ? SplitFile.Read(path).Of(path, images)
             : Split.Of(images, request.Split with { Limit = folder is null ? request.Split.Limit : null });

@@ -56,7 +56,8 @@ internal sealed class RecipeTests : CliTest
         TrainOptions options = new();
         Command command = new("train");
         foreach (Option option in options.All) command.Add(option);
-        RunArguments run = options.Resolve(Recipe.Apply(name, command.Parse([]), silent), CancellationToken.None).Arguments;
+        RunArguments run = options.Resolve(
+            Recipe.Apply(name, command.Parse([]), silent), (images, request) => PreparedData.Read(silent, images, request, default), default).Arguments;
         Assert.That(run.Model, Is.EqualTo(name));
         Assert.That(run.Epochs, Is.EqualTo(100));
         Assert.That(Expected.Of(run), Is.EqualTo(s_expected[name]));

@@ -49,13 +49,13 @@ internal sealed class CancellationTests
         ["Segmenter.Load"] = (f, stop) => Segmenter.Load(In(f, "unet"), stop),
         ["Classifier.Load"] = (f, stop) => Classifier.Load(In(f, "vit"), stop),
         ["ImageFile.Find"] = (f, stop) => ImageFile.Find(In(f, "pairs"), stop),
-        ["SegmentationFolder"] = (f, stop) => _ = new SegmentationFolder(In(f, "pairs"), stop),
+        ["SegmentationFolder"] = (f, stop) => _ = new SegmentationFolder(In(f, "pairs"), cancellation: stop),
         ["ClassFolder"] = (f, stop) => _ = new ClassFolder(In(f, "classes"), stop),
         ["Cifar10"] = (f, stop) => _ = new Cifar10(In(f, "cifar"), stop),
         ["Mnist"] = (f, stop) => _ = new Mnist(In(f, "mnist"), stop),
-        ["ImageDataSource.Open"] = (f, stop) => ImageDataSource.Open(In(f, "pairs"), stop),
-        ["BadImage.Find"] = (f, stop) => BadImage.Find(Slices(), [0, 1], OnBadImage.Skip, cancellation: stop),
-        ["BadImage.FirstReadable"] = (f, stop) => BadImage.FirstReadable(Slices(), OnBadImage.Skip, stop),
+        ["ImageDataSource.Open"] = (f, stop) => ImageDataSource.Open(In(f, "pairs"), cancellation: stop),
+        ["SegmentationFolder.ReadMasks"] = (f, stop) => new SegmentationFolder(In(f, "pairs")).ReadMasks([0], cancellation: stop),
+        ["DataSurvey.Of"] = (f, stop) => DataSurvey.Of(Slices(), [0, 1], OnBadImage.Skip, cancellation: stop),
         ["BatchLoader.Epoch"] = (f, stop) =>
         {
             using BatchLoader loader = Loader(Slices());

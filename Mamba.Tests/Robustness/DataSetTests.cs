@@ -47,7 +47,7 @@ internal sealed class DataSetTests : CliTest
     {
         Write(20);
         SegmentationFolder data = new(In("data"));
-        Split whole = Split.Of(data, SplitProtocol.Image, 3), rest = whole.Without([whole.Train[0], whole.Train[5]]);
+        Split whole = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 3 }), rest = whole.Without([whole.Train[0], whole.Train[5]]);
         Assert.That(rest.Train, Is.EqualTo(whole.Train.Where((_, i) => i is not (0 or 5))));
         Assert.That((rest.Val, rest.Test), Is.EqualTo((whole.Val, whole.Test)));
         Assert.That(() => whole.Without(whole.Val), Throws.TypeOf<DatasetException>().With.Message.Contains("0 for validation"));
@@ -61,14 +61,14 @@ internal sealed class DataSetTests : CliTest
         AssertRefused(Train("--on-bad-image", "skip"), "none of 5 images can be read");
     }
 
-    [Test]
-    public void The_channels_of_classes_are_those_of_the_first_image_that_can_be_read()
+    [TestCase(1), TestCase(3)]
+    public void Images_have_color_if_any_of_them_has(int color)
     {
         for (int i = 0; i < 30; i++)
         {
             string folder = Path.Combine(In("data"), i < 15 ? "a" : "b");
             Directory.CreateDirectory(folder);
-            ImageFile.SavePng(Path.Combine(folder, $"{i}.png"), Pictures.Smooth(32, 32, 1));
+            ImageFile.SavePng(Path.Combine(folder, $"{i}.png"), Pictures.Marked(32, 32, i == 29 ? color : 1, i));
         }
         Spoil("a/0.png");
         string[] arguments =
@@ -79,7 +79,7 @@ internal sealed class DataSetTests : CliTest
         AssertRefused(Mamba(arguments), "0.png: PNG");
         Result skips = Mamba([.. arguments, "--on-bad-image", "skip"]);
         Assert.That(skips.Code, Is.Zero, skips.Error);
-        Assert.That(ModelFile.Load(Best).Info.Config.InputChannels, Is.EqualTo(1));
+        Assert.That(ModelFile.Load(Best).Info.Config.InputChannels, Is.EqualTo(color));
     }
 
     [TestCase("slice2_mask.png", "images without a mask: slice2.png"), TestCase("slice2.png", "masks without an image: slice2_mask.png")]
@@ -222,8 +222,8 @@ internal sealed class DataSetTests : CliTest
         Directory.CreateDirectory(In("data"));
         for (int i = 0; i < count; i++)
         {
-            ImageFile.SavePng(Path.Combine(In("data"), $"slice{i}.png"), Pictures.Smooth(40, 32, 3));
-            ImageFile.SavePng(Path.Combine(In("data"), $"slice{i}_mask.png"), Pictures.Smooth(40, 32, 1));
+            ImageFile.SavePng(Path.Combine(In("data"), $"slice{i}.png"), Pictures.Marked(40, 32, 3, i));
+            ImageFile.SavePng(Path.Combine(In("data"), $"slice{i}_mask.png"), Pictures.Disc(40, 32));
         }
     }
 

@@ -23,6 +23,23 @@ internal static class Pictures
         return image;
     }
 
+    /// <summary>As <see cref="Smooth"/>, with a number in its first pixel, so that no two are copies.</summary>
+    public static Image Marked(int width, int height, int channels, int number)
+    {
+        Image image = Smooth(width, height, channels);
+        image.Pixels[0] = (byte)number;
+        return image;
+    }
+
+    /// <summary>A mask of 0 and 255: a disc in the middle.</summary>
+    public static Image Disc(int width, int height, byte inside = 255)
+    {
+        Image mask = new(width, height, 1);
+        for (int i = 0; i < mask.Pixels.Length; i++)
+            if (Math.Pow(i % width - width / 2.0, 2) + Math.Pow(i / width - height / 2.0, 2) < width * height / 12.0) mask.Pixels[i] = inside;
+        return mask;
+    }
+
     public static Image Random(int width, int height, int channels) =>
         new(width, height, channels, Array.ConvertAll(Numbers.Uniform(width * height * channels, 7, 0f, 256f), v => (byte)v));
 

@@ -8,6 +8,9 @@ internal sealed class MaskReader
     /// <summary>More colors are a picture.</summary>
     private const int MostColors = 64;
 
+    /// <summary>Shorter runs of equal values, in pixels, are those of a photograph.</summary>
+    private const int ShortestRun = 4;
+
     /// <summary>Fewer values with numbers of their own in each mask are taken for classes.</summary>
     private const int FewestInstances = 8;
 
@@ -74,6 +77,10 @@ internal sealed class MaskReader
         if (_tooMany || _values.Count > LabelMap.MaxClasses)
             throw new DatasetException(
                 $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} values, {Some()}; expected a value a class; {Remedy}");
+        if (_values.Count > 8 && _values.Values.Sum() < ShortestRun * _masks.Sum(mask => mask.Runs))
+            throw new DatasetException(
+                $"{_root}: masks have {_values.Count} values, {Some()}, which change from pixel to pixel as in a photograph; "
+                    + "expected regions of equal values; --images and --masks name the folders");
         if (AreInstances())
             throw new DatasetException(
                 $"{_root}: mask values 0 to {_values.Keys.Max()} number things from 1 in each mask, as instances are; "

@@ -6,8 +6,8 @@ public sealed class MaskValues
     /// <summary>The most distinct values that are counted; a mask with more is a picture.</summary>
     public const int MaxDistinct = 4096;
 
-    private MaskValues(RawMask mask, SortedDictionary<int, long> counts, bool tooMany) =>
-        (Encoding, Palette, Lossy, Counts, TooMany) = (mask.Encoding, mask.Palette, mask.Lossy, counts, tooMany);
+    private MaskValues(RawMask mask, SortedDictionary<int, long> counts, long runs, bool tooMany) =>
+        (Encoding, Palette, Lossy, Counts, Runs, TooMany) = (mask.Encoding, mask.Palette, mask.Lossy, counts, runs, tooMany);
 
     /// <summary>What the values are.</summary>
     public MaskEncoding Encoding { get; }
@@ -21,6 +21,9 @@ public sealed class MaskValues
     /// <summary>The pixels of each value, in ascending order of the values.</summary>
     public IReadOnlyDictionary<int, long> Counts { get; }
 
+    /// <summary>How many runs of equal values there are: few in a mask, as many as there are pixels in a photograph.</summary>
+    public long Runs { get; }
+
     /// <summary>Whether there are more than <see cref="MaxDistinct"/> values, of which the first are counted.</summary>
     public bool TooMany { get; }
 
@@ -30,16 +33,18 @@ public sealed class MaskValues
     public static MaskValues Of(RawMask mask)
     {
         SortedDictionary<int, long> counts = [];
+        long runs = 0;
         ReadOnlySpan<int> values = mask.Values;
         for (int at = 0; at < values.Length;)
         {
             int value = values[at], run = values[at..].IndexOfAnyExcept(value); // masks are made of runs
             if (run < 0) run = values.Length - at;
-            if (!counts.TryGetValue(value, out long count) && counts.Count == MaxDistinct) return new MaskValues(mask, counts, true);
+            if (!counts.TryGetValue(value, out long count) && counts.Count == MaxDistinct) return new MaskValues(mask, counts, runs, true);
             counts[value] = count + run;
             at += run;
+            runs++;
         }
-        return new MaskValues(mask, counts, false);
+        return new MaskValues(mask, counts, runs, false);
     }
 
     /// <summary>The same pixels in another encoding.</summary>

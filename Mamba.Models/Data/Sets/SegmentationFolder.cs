@@ -240,7 +240,7 @@ public sealed class SegmentationFolder : IImageFolder
     }
 
     internal static DatasetException NoPair(string root, List<string> pictures) => new(
-        $"{root}: {pictures.Count} pictures, but no image with a mask; expected NAME.ext beside NAME_mask.ext, or images/NAME.ext and "
+        $"{root}: {pictures.Count(p => !IsMask(p))} images and {pictures.Count(IsMask)} masks, but no pair; expected NAME.ext beside NAME_mask.ext, or images/NAME.ext and "
             + $"masks/NAME.ext, ext one of {string.Join(" ", ImageFile.Extensions)}; --images, --masks and --mask-suffix say it otherwise.");
 
     /// <summary>The pairs, and the images without a mask as the options say.</summary>

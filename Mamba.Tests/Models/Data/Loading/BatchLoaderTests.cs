@@ -95,7 +95,8 @@ internal sealed class BatchLoaderTests
         {
             Batch[] expected = [.. reference.Epoch(epoch)], batches = [.. other.Epoch(epoch)];
             Assert.That(batches.SelectMany(b => b.Indices).Order(), Is.EqualTo(s_ten));
-            for (int i = 0; i < 4; i++)
+            Assert.That(batches, Has.Length.EqualTo(3), "the last batch would have one image, and joins the one before");
+            for (int i = 0; i < 3; i++)
             {
                 Assert.That(batches[i].Indices, Is.EqualTo(expected[i].Indices));
                 Assert.That(batches[i].Images.Span.SequenceEqual(expected[i].Images.Span), $"epoch {epoch}, batch {i}");
@@ -218,7 +219,7 @@ internal sealed class BatchLoaderTests
     }
 
     [Test]
-    public void An_epoch_can_begin_at_any_batch_without_the_work_before_it([Values(0, 1, 3, 4)] int first, [Values] bool classes)
+    public void An_epoch_can_begin_at_any_batch_without_the_work_before_it([Values(0, 1, 2, 3)] int first, [Values] bool classes)
     {
         BatchOptions options = new()
         {
@@ -234,7 +235,7 @@ internal sealed class BatchLoaderTests
         IImageData data = classes ? new SyntheticShapes(2, 10, 16, 16) : counting;
         using BatchLoader loader = new(data, s_ten, options), other = new(data, s_ten, options);
         Batch[] rest = [.. other.Epoch(5, first)];
-        Assert.That(classes ? 0 : counting.Loads, Is.EqualTo(classes ? 0 : Math.Max(0, 10 - 3 * first)));
+        Assert.That(classes ? 0 : counting.Loads, Is.EqualTo(classes ? 0 : first == 3 ? 0 : 10 - 3 * first));
         Batch[] expected = [.. loader.Epoch(5).Skip(first)];
         Assert.That(rest.Select(b => b.Indices), Is.EqualTo(expected.Select(b => b.Indices)));
         Assert.That(rest.Select(b => b.Images.Span.ToArray()), Is.EqualTo(expected.Select(b => b.Images.Span.ToArray())));
@@ -248,7 +249,9 @@ internal sealed class BatchLoaderTests
     {
         private readonly SyntheticLesions _data = new(1, count, 16, 16);
 
-        public int Loads { get; private set; }
+        private int _loads;
+
+        public int Loads => _loads;
 
         public int Damaged { get; set; } = -1;
 
@@ -268,7 +271,7 @@ internal sealed class BatchLoaderTests
         {
             LastThread = Thread.CurrentThread;
             if (index == Damaged) throw new ImageException($"sample {index}");
-            Loads++;
+            Interlocked.Increment(ref _loads);
             return _data.Load(index);
         }
     }

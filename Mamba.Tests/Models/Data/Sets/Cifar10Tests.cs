@@ -41,7 +41,7 @@ internal sealed class Cifar10Tests
 
         _folder.Write(inside + "batches.meta.txt", "a\r\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n"u8.ToArray());
         Assert.That(string.Concat(new Cifar10(_folder.Root).Labels), Is.EqualTo("abcdefghij"));
-        Split split = Split.Of(data, SplitProtocol.Official, 1);
+        Split split = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Official, Seed = 1 });
         Assert.That((split.Train.Length, split.Test), Is.EqualTo((10, new[] { 10, 11 })));
     }
 

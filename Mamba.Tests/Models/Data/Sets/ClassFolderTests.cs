@@ -44,7 +44,7 @@ internal sealed class ClassFolderTests
             foreach (string name in new[] { "dog/1", "cat/2", "cat/in/3" }) _folder.Write($"{part}/{name}.png", new Image(2, 2, 1));
         ClassFolder data = new(_folder.Root);
         Assert.That((data.Count, string.Join(' ', data.Labels)), Is.EqualTo((9, "cat dog")));
-        Split split = Split.Of(data, SplitProtocol.Official, 1);
+        Split split = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Official, Seed = 1 });
         foreach ((int[] part, string folder) in new[] { (split.Train, "train"), (split.Val, val), (split.Test, "test") })
         {
             Assert.That(part.Select(data.Name), Is.EqualTo(new[] { $"{folder}/cat/2", $"{folder}/cat/in/3", $"{folder}/dog/1" }));
@@ -73,9 +73,10 @@ internal sealed class ClassFolderTests
         Refuses(() => new ClassFolder(_folder.Root), "1 pictures of a part outside of any class: test/1.png");
         File.Delete(Path.Combine(_folder.Root, "test/1.png"));
         _folder.Write("test/dog/1.png", picture);
-        Refuses(() => new ClassFolder(_folder.Root), "no pictures in test of 1 of the 2 classes: cat;");
+        Assert.That(
+            new ClassFolder(_folder.Root).Notes, Is.EqualTo(new[] { "no pictures in test of 1 of the 2 classes: cat" }), "which can be trained");
         _folder.Write("test/cow/1.png", picture);
-        Refuses(() => new ClassFolder(_folder.Root), "no pictures in test of 1 of the 3 classes: cat;");
+        Refuses(() => new ClassFolder(_folder.Root), "no pictures in train of 1 of the 3 classes: cow;");
         _folder.Write("test/cat/1.png", "no picture"u8.ToArray());
         _folder.Write("train/cow/1.png", picture);
         Assert.That(() => new ClassFolder(_folder.Root).Load(0), Throws.TypeOf<ImageException>().With.Message.Contains("cat/1.png"));

@@ -21,7 +21,7 @@ internal sealed class SyntheticShapesTests
         Assert.That(other.Load(7).Image.Pixels, Is.Not.EqualTo(sample.Image.Pixels));
         Assert.That(Enumerable.Range(0, 50).CountBy(i => data.Load(i).Label).Select(c => c.Value), Is.All.EqualTo(5));
         Assert.That((data.Labels.Count, data.Labels.Distinct().Count(), data.Name(49)), Is.EqualTo((10, 10, "shape_00050")));
-        Assert.That(Split.Of(data, SplitProtocol.Image, 1).Train, Has.Length.EqualTo(40));
+        Assert.That(Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 1 }).Train, Has.Length.EqualTo(40));
         Assert.That(() => data.Load(50), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => new SyntheticShapes(3, 5, 15, 40), Throws.TypeOf<ArgumentOutOfRangeException>());
     }

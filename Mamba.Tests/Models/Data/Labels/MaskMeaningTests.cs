@@ -1,0 +1,171 @@
+using Mamba.Models.Data;
+using Mamba.Models.Data.Labels;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+/// <summary>What the values of masks are taken for, as strangers write them.</summary>
+internal sealed class MaskMeaningTests
+{
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void MakeFolder() => _folder = new TemporaryFolder();
+
+    [TearDown]
+    public void RemoveFolder() => _folder.Dispose();
+
+    [TestCase(0, 1), TestCase(0, 255), TestCase(0, 2), TestCase(0, 37), TestCase(0, 40000), TestCase(7, 9)]
+    public void The_smaller_of_two_values_is_background(int low, int high)
+    {
+        MaskMeaning meaning = Read([Gray(low, low, high), Gray(low, low, low)]);
+        Assert.That(meaning.Labels, Is.EqualTo(new[] { "lesion" }));
+        Assert.That(meaning.Apply("a", Gray(low, high, low)).Classes, Is.EqualTo(new byte[] { 0, 1, 0 }));
+        Assert.That(
+            () => meaning.Apply("b.png", Gray(low, high, high + 1)),
+            Throws.TypeOf<DatasetException>().With.Message.Contains($"b.png: value {high + 1} at row 0, column 2 is no class"));
+    }
+
+    [Test]
+    public void Three_values_are_classes_and_the_line_says_how_much_each_is()
+    {
+        RawMask[] masks = [Gray(0, 0, 1, 2), Gray(0, 0, 0, 2)];
+        MaskMeaning meaning = Read(masks);
+        Assert.That(meaning.Labels, Is.EqualTo(new[] { "background", "1", "2" }));
+        Assert.That(meaning.Describe([.. masks.Select(MaskValues.Of)]), Is.EqualTo(
+            "values 0, 1 and 2 in 2 files; class 1 '1' covers 12.5 % of the pixels, absent in 1 images; "
+                + "class 2 '2' covers 25.0 % of the pixels, absent in 0 images"));
+    }
+
+    [TestCase(new[] { 0, 1, 255 }, new byte[] { 0, 1, 255 }), TestCase(new[] { 0, 1, 2, 255 }, new byte[] { 0, 1, 2, 255 })]
+    [TestCase(new[] { 0, 128, 255 }, new byte[] { 0, 1, 2 }), TestCase(new[] { 0, 2, 255 }, new byte[] { 0, 1, 2 })]
+    public void As_in_Pascal_255_is_ignored_beside_small_contiguous_values(int[] values, byte[] classes)
+    {
+        MaskMeaning meaning = Read([Gray(values)]);
+        Assert.That(meaning.Apply("a", Gray(values)).Classes, Is.EqualTo(classes));
+        Assert.That(meaning.Ignores, Is.EqualTo(classes.Contains(LabelMap.Ignored)));
+        Assert.That(meaning.Labels[0], Is.EqualTo("background"), "what is ignored needs a class for the rest");
+    }
+
+    [Test]
+    public void Black_or_else_the_darkest_color_is_background()
+    {
+        RawMask mask = new(3, 1, MaskEncoding.Color, [0xFF0000, 0, 0x0000FF]);
+        Assert.That(Read([mask]).Apply("a", mask).Classes, Is.EqualTo(new byte[] { 1, 0, 2 }).Or.EqualTo(new byte[] { 2, 0, 1 }));
+        mask = new RawMask(2, 1, MaskEncoding.Color, [0xFFFFFF, 0x400000]);
+        Assert.That(Read([mask]).Apply("a", mask).Classes, Is.EqualTo(new byte[] { 1, 0 }));
+    }
+
+    [Test]
+    public void Palette_indices_count_where_files_share_a_palette_and_colors_where_they_do_not()
+    {
+        RawMask first = new(3, 1, MaskEncoding.Palette, [0, 1, 2]) { Palette = [0, 0x800000, 0x008000] };
+        MaskMeaning meaning = Read([first, first]);
+        Assert.That((meaning.Encoding, meaning.Labels.Count), Is.EqualTo((MaskEncoding.Palette, 3)));
+        // The same classes under other indices.
+        RawMask second = new(3, 1, MaskEncoding.Palette, [2, 0, 1]) { Palette = [0x800000, 0x008000, 0] };
+        meaning = Read([first, second]);
+        Assert.That(meaning.Encoding, Is.EqualTo(MaskEncoding.Color));
+        Assert.That(meaning.Apply("b", second).Classes, Is.EqualTo(meaning.Apply("a", first).Classes));
+        // White first, as a writer may sort a palette: white is still the foreground.
+        RawMask white = new(2, 1, MaskEncoding.Palette, [0, 1]) { Palette = [0xFFFFFF, 0] };
+        Assert.That(Read([white]).Apply("c", white).Classes, Is.EqualTo(new byte[] { 1, 0 }));
+    }
+
+    [Test]
+    public void Jpeg_masks_are_cut_in_the_middle_of_their_range_and_three_groups_are_refused()
+    {
+        RawMask noisy = Gray(0, 1, 3, 2, 0, 0, 250, 255, 254, 130) with { Lossy = true };
+        MaskMeaning meaning = Read([noisy]);
+        Assert.That(meaning.Threshold, Is.EqualTo(127));
+        Assert.That(meaning.Apply("a", noisy).Classes, Is.EqualTo(new byte[] { 0, 0, 0, 0, 0, 0, 1, 1, 1, 1 }));
+        Refuses([Gray(0, 0, 1, 128, 127, 255) with { Lossy = true }], "expected masks in a format without loss");
+        Refuses([Gray(0, 1, 0, 1) with { Lossy = true }], "values 0 to 1");
+    }
+
+    [Test]
+    public void Soft_edges_are_cut_and_photographs_refused()
+    {
+        int[] edge = [.. Enumerable.Range(0, 16).Select(i => 16 * i)];
+        RawMask soft = Gray([.. Enumerable.Repeat(0, 60), .. edge, .. Enumerable.Repeat(255, 60)]);
+        Assert.That(Read([soft]).Apply("a", soft).Classes.Count(c => c == 1), Is.EqualTo(68));
+        Refuses([Gray([.. Enumerable.Range(0, 400).Select(i => i * 7919 % 200)])], "as in a photograph");
+        Refuses([Gray([.. Enumerable.Range(0, 400).SelectMany(i => Enumerable.Repeat(i, 5))])], "400 values");
+    }
+
+    [Test]
+    public void Numbers_of_things_are_no_classes()
+    {
+        RawMask three = Gray([0, 0, .. Runs(3)]), nine = Gray([0, 0, .. Runs(9)]);
+        Refuses([three, nine], "as instances are");
+        string file = Text("0 background\n1-65535 cell");
+        MaskMeaning meaning = MaskReader.Read("d", [MaskValues.Of(three), MaskValues.Of(nine)], LabelsFile.Read(file), null);
+        Assert.That(meaning.Labels, Is.EqualTo(new[] { "cell" }));
+        Assert.That(meaning.Apply("a", nine).Classes.Distinct(), Is.EqualTo(new byte[] { 0, 1 }));
+
+        static IEnumerable<int> Runs(int count) => Enumerable.Range(1, count).SelectMany(i => Enumerable.Repeat(i, 6));
+    }
+
+    [Test]
+    public void Masks_without_foreground_are_refused()
+    {
+        Refuses([Gray(0, 0), Gray(0, 0)], "every pixel of 2 masks is 0, so there is nothing to find");
+        Refuses([Gray(255, 255)], "every pixel of 1 masks is 255");
+        Assert.That(
+            () => MaskReader.Read("d", [MaskValues.Of(Gray(0, 0))], LabelsFile.Read(Text("0 background\n1 lesion")), null),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("no pixel of 1 masks is of a class but the background"));
+    }
+
+    [Test]
+    public void A_labels_file_names_values_and_colors()
+    {
+        MaskMeaning values = Ruled("# cells\n0 background\n10: core\n20, rim\n30 ignore", Gray(0, 10, 20, 30));
+        Assert.That(values.Labels, Is.EqualTo(new[] { "background", "core", "rim" }));
+        Assert.That(values.Apply("a", Gray(30, 20, 10, 0)).Classes, Is.EqualTo(new byte[] { 255, 2, 1, 0 }));
+        RawMask colors = new(3, 1, MaskEncoding.Color, [0x0000FF, 0, 0xFF0000]);
+        Assert.That(Ruled("0 0 0 void\n255 0 0 tumour\n0 0 255 vessel", colors).Labels, Does.Contain("vessel").And.Contain("tumour"));
+        Assert.That(Ruled("#000000 background\n#ff0000 tumour\n#0000FF vessel", colors).Apply("a", colors).Classes, Is.EqualTo(new byte[] { 2, 0, 1 }));
+        Assert.That(
+            Ruled(
+                """{"channel_names": {"0": "MRI"}, "labels": {"background": 0, "edema": 1, "core": 2}}""", Gray(0, 1, 2), "dataset.json").Labels,
+            Is.EqualTo(new[] { "background", "edema", "core" }));
+        Assert.That(
+            () => Ruled("0 background\n1 lesion", Gray(0, 1, 2)),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("value 2 of the masks is in no line of the labels file"));
+    }
+
+    [TestCase("1", "expected a value, a range or a color"), TestCase("0 a", "1 classes"), TestCase("0 a\n0 b", "have a value in common")]
+    [TestCase("0 a\n#FF0000 b", "both values and colors"), TestCase("0 a\n9-3 b", "expected a value"), TestCase("0 a\nx b", "expected a value")]
+    public void A_malformed_labels_file_is_refused(string text, string says) => Assert.That(
+        () => LabelsFile.Read(Text(text)), Throws.TypeOf<DatasetException>().With.Message.Contains(says).And.Message.Contains("labels.txt"));
+
+    [TestCase("""{"labels": {"a": [1, 2], "b": 0}}"""), TestCase("""{"labels": 3}"""), TestCase("{"), TestCase("""{"labels": {"a": -1, "b": 2}}""")]
+    public void A_malformed_dataset_json_is_refused(string text) =>
+        Assert.That(() => LabelsFile.Read(Text(text, "dataset.json")), Throws.TypeOf<DatasetException>().With.Message.Contains("dataset.json"));
+
+    [Test]
+    public void What_the_training_meant_holds_where_it_knows_every_value()
+    {
+        MaskMeaning trained = Read([Gray(0, 1, 2)]);
+        Assert.That(trained.Knows([MaskValues.Of(Gray(0, 2))]), Is.True);
+        Assert.That(trained.Knows([MaskValues.Of(Gray(0, 3))]), Is.False);
+        RawMask soft = Gray(0, 1, 3, 250, 255, 254) with { Lossy = true };
+        Assert.That(Read([soft]).Knows([MaskValues.Of(soft)]), Is.False, "a threshold says nothing about other masks");
+    }
+
+    private string Text(string text, string name = "labels.txt")
+    {
+        _folder.Write(name, System.Text.Encoding.UTF8.GetBytes(text));
+        return Path.Combine(_folder.Root, name);
+    }
+
+    private MaskMeaning Ruled(string text, RawMask mask, string name = "labels.txt") =>
+        MaskReader.Read("d", [MaskValues.Of(mask)], LabelsFile.Read(Text(text, name)), null);
+
+    private static RawMask Gray(params int[] values) => new(values.Length, 1, MaskEncoding.Gray, values);
+
+    private static MaskMeaning Read(RawMask[] masks) => MaskReader.Read("d", Array.ConvertAll(masks, MaskValues.Of), null, null);
+
+    private static void Refuses(RawMask[] masks, string says) =>
+        Assert.That(() => Read(masks), Throws.TypeOf<DatasetException>().With.Message.StartsWith("d: ").And.Message.Contains(says));
+}
