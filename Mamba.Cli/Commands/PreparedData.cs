@@ -105,15 +105,24 @@ internal sealed class PreparedData
     /// <summary>The images of a run that is resumed, which were read when it began.</summary>
     /// <param name="path">The run's split.json.</param>
     /// <param name="images">The data set, which may have moved.</param>
-    /// <param name="cacheBytes">The most bytes of decoded images in memory.</param>
-    public static PreparedData Resume(string path, IImageData images, long cacheBytes)
+    /// <param name="request">How the run was split.</param>
+    public static PreparedData Resume(string path, IImageData images, Request request)
     {
         SplitFile file = SplitFile.Read(path);
-        if (images is IImageFolder folder && file.LeftOut is { Count: > 0 } left)
-            images = folder.Without(Enumerable.Range(0, images.Count).Where(i => left.ContainsKey(images.Name(i))).ToHashSet());
+        string[] prints = [];
+        if (images is IImageFolder folder && file.LeftOut is { Count: > 0 } names)
+        {
+            HashSet<int> left = [.. Enumerable.Range(0, images.Count).Where(i => names.ContainsKey(images.Name(i)))];
+            prints = [.. left.Select(images.Fingerprint)];
+            images = folder.Without(left);
+        }
         if (images is SegmentationFolder masked && file.Meaning is { } meaning) masked.Meaning = meaning;
         Split split = file.Of(path, images);
-        return new PreparedData(images, new CachedData(images, cacheBytes), split) { File = file };
+        return new PreparedData(images, new CachedData(images, request.CacheBytes), split)
+        {
+            File = file,
+            Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: images is IImageFolder),
+        };
     }
 
     /// <summary>Reads masks and says in a line what their values stand for.</summary>

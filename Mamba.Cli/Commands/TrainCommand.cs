@@ -38,7 +38,7 @@ internal static class TrainCommand
         if (parsed.GetValue(options.Output) is { } output && folder is null) RunFolder.ThrowIfTaken(output);
         (RunArguments arguments, PreparedData data) = options.Resolve(parsed, (images, request) =>
             folder is not null && File.Exists(RunFolder.SplitOf(folder))
-                ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request.CacheBytes)
+                ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
                 // A run of an older version was split without strata.
                 : PreparedData.Read(
                     terminal, images, request with { Split = request.Split with { Stratified = folder is null } }, stop), stop);

@@ -53,6 +53,20 @@ internal sealed class TrainOptions
     public Option<ScheduleKind?> Schedule { get; } =
         Options.Choice<ScheduleKind>("--schedule", "Learning-rate schedule.", "constant; cosine on synthetic data");
 
+    public Option<double?> Warmup { get; } =
+        Options.Number("--warmup", "Epochs of rising learning rate.", "0; 1 or a tenth of the run for cosine", orZero: true);
+
+    public Option<double?> MinRate { get; } = Options.Number("--min-lr", "Lowest learning rate of a schedule.", "0", orZero: true);
+
+    public Option<double?> Momentum { get; } = Options.Share("--momentum", "Momentum of SGD.", "0.9");
+
+    public Option<int?> Accumulate { get; } = Options.Integer("--accumulate", "Batches per optimizer step.", "1", 1, 4096);
+
+    public Option<string?> Freeze { get; } =
+        Options.Text("--freeze", "PATTERN", "Parameters not to train, e.g. 'encoder*'.", "none");
+
+    public Option<bool> TensorBoard { get; } = Options.Flag("--tensorboard", "Write TensorBoard events, too.");
+
     public Option<OptimizerKind?> Optimizer { get; } =
         Options.Choice<OptimizerKind>("--optimizer", "Optimizer.", OfDefault(RunArguments.Name(s_default.Recipe.Optimizer)));
 
@@ -128,9 +142,10 @@ internal sealed class TrainOptions
     /// <summary>All of them, in the order of the help page.</summary>
     public IEnumerable<Option> All =>
     [
-        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Rate, Schedule, Optimizer, WeightDecay, Loss, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Limit, Cache, OnBadImage,
-        CheckpointEvery, Keep, OnNonFinite, CheckNumerics, Threads, Output,
+        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate, Optimizer, Momentum,
+        WeightDecay, Loss, LabelSmoothing, MixUp, Average,
+        DropPath, ClipNorm, Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
+        CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
 
     /// <summary>The run that the options describe; what is not given has the default of the model, the task and the data.</summary>
@@ -184,6 +199,12 @@ internal sealed class TrainOptions
             Patience = parsed.GetValue(Patience),
             Augment = parsed.GetValue(Augment) ?? (classifies ? AugmentKind.RandAugment : AugmentKind.None),
             Normalization = parsed.GetValue(Normalize) ?? (classifies ? NormalizationKind.Cifar : NormalizationKind.None),
+            Warmup = parsed.GetValue(Warmup),
+            MinLearningRate = parsed.GetValue(MinRate),
+            Momentum = parsed.GetValue(Momentum),
+            Accumulate = parsed.GetValue(Accumulate) ?? 1,
+            Freeze = parsed.GetValue(Freeze),
+            TensorBoard = parsed.GetValue(TensorBoard),
             Seed = seed,
             Threads = Options.Apply(parsed, Threads),
             Height = height,
@@ -210,6 +231,10 @@ internal sealed class TrainOptions
             throw new ArgumentException("--key names tensors of --init, which is not given");
         if (parsed.GetValue(MixUp) is not null && entry.Task != ModelTask.Classification)
             throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
+        if (parsed.GetValue(Momentum) is not null && (parsed.GetValue(Optimizer) ?? entry.Recipe.Optimizer) != OptimizerKind.Sgd)
+            throw new ArgumentException("--momentum is for SGD; expected --optimizer sgd beside it");
+        if (parsed.GetValue(MinRate) is not null && parsed.GetValue(Schedule) is ScheduleKind.Constant or ScheduleKind.Plateau)
+            throw new ArgumentException("--min-lr is for the schedules step and cosine");
         if (parsed.GetValue(Fold) is not null && parsed.GetValue(Protocol) is SplitProtocol.Official or SplitProtocol.Holdout)
             throw new ArgumentException("--fold splits at random; it goes with --protocol slice or patient");
         if (parsed.GetValue(SplitFile) is not null && (parsed.GetValue(Fold) is not null || parsed.GetValue(Limit) is not null))

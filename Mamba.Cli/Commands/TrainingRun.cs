@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.IO.Enumeration;
 using Mamba.Cli.Reports;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
@@ -104,10 +105,26 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     {
         VisionModel model = _entry.Create(_info.Config, arguments.Seed);
         _objective.ThrowIfUnfit(model.Output);
-        if (arguments.Init is not { } init || Resumed?.State is not null) return model;
-        using WeightFile weights = WeightFile.Open(init, arguments.Key);
-        terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
+        if (arguments.Init is { } init && Resumed?.State is null)
+        {
+            using WeightFile weights = WeightFile.Open(init, arguments.Key);
+            terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
+        }
+        if (arguments.Freeze is { } patterns) Freeze(model.Parameters, patterns);
         return model;
+    }
+
+    /// <summary>Keeps the parameters of some names as they are.</summary>
+    private void Freeze(ParameterStore parameters, string patterns)
+    {
+        long all = parameters.ParameterCount;
+        foreach (string pattern in patterns.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            if (parameters.KeepFixed(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)) == 0)
+                throw new ArgumentException(
+                    $"--freeze: no parameter of {_entry.Name} is named '{pattern}'; its first is '{parameters.All.First().Name}'");
+        if (parameters.ParameterCount == 0) throw new ArgumentException($"--freeze: '{patterns}' leaves no parameter to train");
+        terminal.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"frozen: {all - parameters.ParameterCount:N0} of {all:N0} parameters, named {patterns}"));
     }
 
     /// <summary>What --init took: all tensors of the file or some, the prefix that their names lost, and what did not fit.</summary>
@@ -222,6 +239,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     {
         folder.WriteResults(trainer.Epochs);
         folder.WriteText("curves.svg", Curves.Draw(_entry.Name, trainer.Epochs));
+        if (arguments.TensorBoard) TensorBoard.Write(folder.File("events.out.tfevents.0.mamba"), trainer.Epochs);
     }
 
     private static string Hash(string path)

@@ -202,6 +202,21 @@ public sealed class ParameterStore(ulong seed = 0)
                 initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));
     }
 
+    /// <summary>Keeps parameters as they are in training: they get no gradient, and optimizers that are made later do not see them.</summary>
+    /// <param name="names">Which, by name.</param>
+    /// <returns>The number of values that are kept.</returns>
+    public long KeepFixed(Func<string, bool> names)
+    {
+        long count = 0;
+        foreach (Entry entry in _order.Where(e => e.Trainable && names(e.Name)))
+        {
+            Tensor tensor = entry.Tensor;
+            (entry.Trainable, tensor.RequiresGrad) = (false, false);
+            count += entry.Tensor.Count;
+        }
+        return count;
+    }
+
     internal Tensor Add(string name, Initializer initializer, bool trainable, ReadOnlySpan<int> shape)
     {
         if (_entries.ContainsKey(name))
@@ -265,6 +280,8 @@ public sealed class ParameterStore(ulong seed = 0)
 
     private sealed record Entry(string Name, Tensor Tensor, bool Trainable)
     {
+        public bool Trainable { get; set; } = Trainable;
+
         /// <summary>How other shapes are taken.</summary>
         public Func<int[], Refit?>? Refits { get; set; }
     }

@@ -16,6 +16,9 @@ public sealed record TrainingRecipe(
     /// <summary>Epochs in the paper.</summary>
     public const int PaperEpochs = 100;
 
+    /// <summary>The momentum of SGD.</summary>
+    public double Momentum { get; init; } = 0.9;
+
     /// <summary>The recipe of the UltraLight VM-UNet family.</summary>
     public static TrainingRecipe UltraLight { get; } = new(OptimizerKind.AdamW, 3e-4, 1e-2, LossKind.BceDice, Batch: 2, MetricBatch: 16);
 
@@ -52,7 +55,7 @@ public sealed record TrainingRecipe(
     /// <returns>The optimizer.</returns>
     public Optimizer CreateOptimizer(ParameterStore parameters, double learningRate, double? maxGradientNorm = null) => Optimizer switch
     {
-        OptimizerKind.Sgd => new Sgd(parameters.Parameters, learningRate, weightDecay: WeightDecay) { MaxGradientNorm = maxGradientNorm },
+        OptimizerKind.Sgd => new Sgd(parameters.Parameters, learningRate, Momentum, WeightDecay) { MaxGradientNorm = maxGradientNorm },
         OptimizerKind.AdamW => new AdamW(parameters.Parameters, learningRate, WeightDecay) { MaxGradientNorm = maxGradientNorm },
         _ => new Adam(parameters.Parameters, learningRate, WeightDecay) { MaxGradientNorm = maxGradientNorm },
     };

@@ -55,6 +55,24 @@ public sealed record RunArguments
     /// <summary>The weight decay.</summary>
     public required double WeightDecay { get; init; }
 
+    /// <summary>Epochs over which the learning rate rises; null for the schedule's own.</summary>
+    public double? Warmup { get; init; }
+
+    /// <summary>The lowest learning rate of a schedule; null for 0.</summary>
+    public double? MinLearningRate { get; init; }
+
+    /// <summary>The momentum of SGD; null for its default.</summary>
+    public double? Momentum { get; init; }
+
+    /// <summary>Batches whose gradients make one step.</summary>
+    public int Accumulate { get; init; } = 1;
+
+    /// <summary>Names of parameters that are not trained, as patterns with * and ?, separated by commas; null for none.</summary>
+    public string? Freeze { get; init; }
+
+    /// <summary>Whether the results are written as TensorBoard events, too.</summary>
+    public bool TensorBoard { get; init; }
+
     /// <summary>The loss.</summary>
     public required LossKind Loss { get; init; }
 
@@ -136,11 +154,11 @@ public sealed record RunArguments
     };
 
     /// <summary>The plan of training that these make.</summary>
-    /// <param name="stepsPerEpoch">Steps of an epoch, for the schedule.</param>
+    /// <param name="batchesPerEpoch">Batches of an epoch, for the schedule.</param>
     /// <returns>The plan.</returns>
-    public TrainingPlan Plan(int stepsPerEpoch)
+    /// <exception cref="ArgumentException">Options do not fit together.</exception>
+    public TrainingPlan Plan(int batchesPerEpoch)
     {
-        long total = (long)stepsPerEpoch * Epochs;
         TrainingRecipe recipe = Registry.Find(Model).Recipe with
         {
             Optimizer = Optimizer,
@@ -149,20 +167,37 @@ public sealed record RunArguments
             Loss = Loss,
             Batch = Batch,
         };
+        if (Momentum is { } momentum) recipe = recipe with { Momentum = momentum };
         return new TrainingPlan(recipe, Objective, LearningRate, Epochs)
         {
             Patience = Patience,
             MaxGradientNorm = ClipNorm,
             AverageDecay = AverageDecay,
             OnNonFinite = OnNonFinite,
+            Accumulate = Accumulate,
             Plateau = Schedule == ScheduleKind.Plateau ? new Plateau() : null,
-            Schedule = Schedule switch
-            {
-                ScheduleKind.Step => Schedules.Step(Math.Max(1, (total + 2) / 3)),
-                ScheduleKind.Cosine => Schedules.CosineWithWarmup(Math.Min(stepsPerEpoch, total / 10), total),
-                _ => Schedules.Constant,
-            },
+            Schedule = ScheduleOver((batchesPerEpoch + Accumulate - 1) / Accumulate),
         };
+    }
+
+    /// <summary>The factor on the learning rate over the run.</summary>
+    private Schedule ScheduleOver(int stepsPerEpoch)
+    {
+        long total = (long)stepsPerEpoch * Epochs, own = Schedule == ScheduleKind.Cosine ? Math.Min(stepsPerEpoch, total / 10) : 0;
+        long warmup = Warmup is { } epochs ? (long)Math.Round(epochs * stepsPerEpoch) : own;
+        if (warmup >= total)
+            throw new ArgumentException(FormattableString.Invariant($"--warmup is {Warmup} epochs of {Epochs}; expected fewer than all"));
+        double floor = (MinLearningRate ?? 0) / LearningRate;
+        if (floor > 1)
+            throw new ArgumentException(
+                FormattableString.Invariant($"--min-lr is {MinLearningRate}, above --lr {LearningRate}; expected a lower one"));
+        Schedule after = Schedule switch
+        {
+            ScheduleKind.Cosine => Schedules.CosineWithWarmup(warmup, total, floor),
+            ScheduleKind.Step when Schedules.Step(Math.Max(1, (total + 2) / 3)) is var step => at => Math.Max(floor, step(at)),
+            _ => Schedules.Constant,
+        };
+        return warmup == 0 || Schedule == ScheduleKind.Cosine ? after : at => at < warmup ? (at + 1.0) / warmup : after(at);
     }
 
     /// <summary>
@@ -187,6 +222,7 @@ public sealed record RunArguments
             Threads = 0,
             CacheBytes = 0,
             Keep = 0,
+            TensorBoard = false,
             CheckpointEvery = CheckpointInterval.Epoch,
         };
         deciding.Write(text);

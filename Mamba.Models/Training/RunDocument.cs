@@ -91,6 +91,24 @@ internal sealed record RunDocument
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required string? SplitFile { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? Warmup { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? MinLr { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? Momentum { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required int? Accumulate { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Freeze { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Tensorboard { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -143,6 +161,12 @@ internal sealed record RunDocument
         PatientPattern = run.DataOptions.PatientPattern,
         Fold = run.Fold?.ToString(),
         SplitFile = run.SplitFile,
+        Warmup = run.Warmup,
+        MinLr = run.MinLearningRate,
+        Momentum = run.Momentum,
+        Accumulate = run.Accumulate == 1 ? null : run.Accumulate,
+        Freeze = run.Freeze,
+        Tensorboard = run.TensorBoard ? "true" : null,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),

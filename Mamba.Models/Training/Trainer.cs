@@ -156,14 +156,18 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     private void TrainEpoch(Action<TrainingProgress>? progress, CancellationToken cancellation)
     {
         model.Parameters.Training = true;
+        double groupLoss = 0;
+        int group = 0;
+        string? skipped = null;
         foreach (Batch batch in train.Epoch(_epoch, _batch))
         {
             int count = batch.Indices.Length;
-            string? skipped = null;
+            bool last = (_batch + 1) % plan.Accumulate == 0 || _batch + 1 == train.Batches;
             try
             {
-                _lossSum += Step(batch) * count;
-                _learned += count;
+                // After a failure the rest of the group has nothing to add to.
+                if (skipped is null) groupLoss += Learn(batch, last) * count;
+                else batch.Dispose();
             }
             catch (NonFiniteException e)
             {
@@ -175,26 +179,36 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             }
             _batch++;
             _images += count;
+            group += count;
+            if (!last) continue;
+            if (skipped is null) (_lossSum, _learned) = (_lossSum + groupLoss, _learned + group);
             double rate = _images / (Seconds - _epochBegan);
             progress?.Invoke(new TrainingProgress(_epoch, _images, _lossSum / _learned, rate, Validating: false) { Skipped = skipped });
             if (cancellation.IsCancellationRequested) return;
+            (groupLoss, group, skipped) = (0, 0, null);
         }
         if (_learned == 0)
             throw new TrainingException(FormattableString.Invariant($"every step of epoch {_epoch} was skipped; {LowerRate}"));
     }
 
-    private double Step(Batch batch)
+    /// <summary>Adds the gradient of a batch, and takes the step if it is the last one of its group.</summary>
+    private double Learn(Batch batch, bool last)
     {
         using Batch _ = batch;
-        // A forward pass updates running statistics before its loss is known; a skipped step restores them.
-        foreach ((Tensor tensor, float[] before) in _buffers) tensor.Span.CopyTo(before);
-        model.Parameters.Step = _optimizer.Steps;
-        model.Parameters.ZeroGrad();
+        int member = _batch % plan.Accumulate;
+        if (member == 0)
+        {
+            // A forward pass updates running statistics before its loss is known; a skipped step restores them.
+            foreach ((Tensor tensor, float[] before) in _buffers) tensor.Span.CopyTo(before);
+            model.Parameters.ZeroGrad();
+        }
+        model.Parameters.Step = _optimizer.Steps * plan.Accumulate + member;
         using Tape tape = new() { Numerics = _numerics };
         Tensor loss = plan.Objective.Loss(plan.Objective.Predict(model, batch.Images), model.Output, batch.Targets, training: true);
         NonFiniteException.ThrowIfAny("the loss", loss);
         double value = loss.Item();
-        tape.Backward(loss);
+        tape.Backward(plan.Accumulate == 1 ? loss : Ops.Scale(loss, (float)batch.Indices.Length / train.ImagesIn(_batch - member, plan.Accumulate)));
+        if (!last) return value;
         _optimizer.LearningRate = plan.LearningRate * plan.Schedule(_optimizer.Steps) * (plan.Plateau?.Scale ?? 1);
         _optimizer.Step();
         _average?.Update();

@@ -13,6 +13,12 @@ public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, do
     /// <summary>Stop after this number of epochs without a better validation score; null for never.</summary>
     public int? Patience { get; init; }
 
+    /// <summary>
+    /// Batches whose gradients are added up, weighted by their images, before a step: the step of one larger batch. Batch norm sees each
+    /// batch alone.
+    /// </summary>
+    public int Accumulate { get; init; } = 1;
+
     /// <summary>The learning rate over the steps.</summary>
     public Schedule Schedule { get; init; } = Schedules.Constant;
 

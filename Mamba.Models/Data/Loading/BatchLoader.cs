@@ -48,6 +48,13 @@ public sealed class BatchLoader : IDisposable
     /// <summary>The batches in an epoch.</summary>
     public int Batches => Math.Max(Math.Min(_indices.Length, 1), (_indices.Length + _options.BatchSize - (JoinsLast ? 2 : 1)) / _options.BatchSize);
 
+    /// <summary>The samples in some batches of an epoch.</summary>
+    /// <param name="first">The first batch, from 0.</param>
+    /// <param name="count">The number of batches; fewer where the epoch ends.</param>
+    /// <returns>Their number.</returns>
+    public int ImagesIn(int first, int count) =>
+        (first + count >= Batches ? Samples : (first + count) * _options.BatchSize) - first * _options.BatchSize;
+
     /// <summary>
     /// Whether a last batch of one image joins the one before: batch norm has no statistics of one value, and its step would weigh as much
     /// as that of a whole batch. Measurements keep their batches.
