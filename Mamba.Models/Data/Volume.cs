@@ -60,8 +60,8 @@ public sealed class Volume
     };
 
     /// <summary>
-    /// The size of a slice. Across Z, rows are Y and columns are X. Across Y, rows are Z and columns are X. Across X, rows are Z and columns
-    /// are Y.
+    /// The size of a slice. Across Z, rows are Y and columns are X. Across Y, rows are Z and columns are X. Across X, rows are Z and
+    /// columns are Y.
     /// </summary>
     /// <param name="axis">0 (X), 1 (Y) or 2 (Z): the axis that the slice is across.</param>
     /// <returns>Rows and columns.</returns>

@@ -9,8 +9,8 @@ namespace Mamba.Models.Data.Formats;
 /// </summary>
 public static class NiftiFile
 {
-    private const int PieceBytes = 1 << 20;
-    private const int FirstVoxels = 1 << 18;
+    private const int PieceBytes = 1 << 16;
+    private const int FirstVoxels = 1 << 16;
     private const long MaxTail = 1 << 26;
 
     /// <summary>Whether a file's name is that of a NIfTI file: .nii or .nii.gz.</summary>
@@ -126,8 +126,8 @@ public static class NiftiFile
     }
 
     /// <summary>
-    /// Reads piece by piece. What a packed file will hold is not known before: there the array grows with what is read, so that a small file
-    /// cannot ask for the memory of a large one.
+    /// Reads piece by piece. What a packed file will hold is not known before: there the array grows with what is read, so that a small
+    /// file cannot ask for the memory of a large one.
     /// </summary>
     private static float[] ReadVoxels(Stream stream, NiftiHeader header, int count, bool known, CancellationToken cancellation)
     {

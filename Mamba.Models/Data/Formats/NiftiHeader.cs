@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// The header of a NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes) file, in either byte order. The same fields stand at other places and in other
-/// types; the facts are those of nifti1.h and nifti2.h.
+/// The header of a NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes) file, in either byte order. The same fields stand at other places and in
+/// other types; the facts are those of nifti1.h and nifti2.h.
 /// </summary>
 internal sealed class NiftiHeader
 {
@@ -75,8 +75,8 @@ internal sealed class NiftiHeader
     };
 
     /// <summary>
-    /// The header and extender of a mask with the geometry of a volume: one byte for a voxel, no scaling, no extensions. Dimensions, spacing
-    /// and both transformations stay.
+    /// The header and extender of a mask with the geometry of a volume: one byte for a voxel, no scaling, no extensions. Dimensions,
+    /// spacing and both transformations stay.
     /// </summary>
     public static byte[] ForMask(byte[] header)
     {

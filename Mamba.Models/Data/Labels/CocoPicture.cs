@@ -20,9 +20,9 @@ public sealed class CocoPicture
     public int Objects => _masks.Count;
 
     /// <summary>
-    /// The class of each pixel: 0 for background, 1 + the index of the class in <see cref="CocoAnnotations.Classes"/> for an object. A later
-    /// object lies over an earlier one. See <see cref="PolygonFill.Fill"/> for what is inside of a polygon; the pixels of an object of several
-    /// polygons are those of any of them.
+    /// The class of each pixel: 0 for background, 1 + the index of the class in <see cref="CocoAnnotations.Classes"/> for an object. A
+    /// later object lies over an earlier one. See <see cref="PolygonFill.Fill"/> for what is inside of a polygon; the pixels of an object
+    /// of several polygons are those of any of them.
     /// </summary>
     /// <returns>Height * Width classes, in rows.</returns>
     public byte[] ClassMap()

@@ -10,9 +10,9 @@ public static class PolygonFill
 
     /// <summary>
     /// Gives a value to each pixel whose center is inside the polygon by the even-odd rule: a ray from it crosses the outline an odd number
-    /// of times. The pixel in column c and row r has its center at (c + 0.5, r + 0.5). A center on the outline belongs to the polygon that is
-    /// to the right of it, or below, so that polygons which share an edge neither overlap nor leave a gap. The last corner is joined to the
-    /// first. What is outside of the map is cut off.
+    /// of times. The pixel in column c and row r has its center at (c + 0.5, r + 0.5). A center on the outline belongs to the polygon that
+    /// is to the right of it, or below, so that polygons which share an edge neither overlap nor leave a gap. The last corner is joined to
+    /// the first. What is outside of the map is cut off.
     /// </summary>
     /// <remarks>
     /// An edge crosses a row of centers in one place. There, the parity of all pixels to the right changes: it is enough to flip the first

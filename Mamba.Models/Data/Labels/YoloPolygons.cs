@@ -35,8 +35,8 @@ public sealed class YoloPolygons
     public static YoloPolygons Load(string path, int classes) => Read(path, LabelFile.ReadAll(path, MaxFileBytes), classes);
 
     /// <summary>
-    /// The class of each pixel: 0 for background, 1 + the index of its class for an object. A later object lies over an earlier one. See <see
-    /// cref="PolygonFill.Fill"/> for what is inside.
+    /// The class of each pixel: 0 for background, 1 + the index of its class for an object. A later object lies over an earlier one. See
+    /// <see cref="PolygonFill.Fill"/> for what is inside.
     /// </summary>
     /// <param name="width">Columns of the picture.</param>
     /// <param name="height">Rows of the picture.</param>

@@ -24,7 +24,9 @@ public sealed class Emnist : IImageData
     private readonly IdxFiles _train, _test;
 
     /// <summary>Reads the four files of a set.</summary>
-    /// <param name="path">Their folder, or a folder with raw/, gzip/ or EMNIST/raw/. Where it holds several sets, a file of one of them.</param>
+    /// <param name="path">
+    /// Their folder, or a folder with raw/, gzip/ or EMNIST/raw/. Where it holds several sets, a file of one of them.
+    /// </param>
     /// <param name="cancellation">Stops between pieces of the files.</param>
     /// <exception cref="DatasetException">
     /// A file is missing, cannot be read, is damaged, images and labels differ in number, or there are several sets.
@@ -53,7 +55,8 @@ public sealed class Emnist : IImageData
     }
 
     /// <summary>
-    /// The folder of the files: the path, or raw/, gzip/ or EMNIST/raw/ inside it, or the folder of a file of EMNIST; null if there are none.
+    /// The folder of the files: the path, or raw/, gzip/ or EMNIST/raw/ inside it, or the folder of a file of EMNIST; null if there are
+    /// none.
     /// </summary>
     /// <param name="path">Where to look.</param>
     /// <returns>The folder.</returns>

@@ -5,9 +5,9 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// A set of MedMNIST (Yang et al. 2023): one .npz file with train_images, train_labels, val_images, val_labels, test_images and test_labels.
-/// Pictures are (N, H, W) or (N, H, W, 3) bytes, labels whole numbers from 0, one for a picture. Classes are numbered: the file has no names.
-/// Sets of volumes, and those with several labels for a picture, are refused.
+/// A set of MedMNIST (Yang et al. 2023): one .npz file with train_images, train_labels, val_images, val_labels, test_images and
+/// test_labels. Pictures are (N, H, W) or (N, H, W, 3) bytes, labels whole numbers from 0, one for a picture. Classes are numbered: the
+/// file has no names. Sets of volumes, and those with several labels for a picture, are refused.
 /// </summary>
 public sealed class MedMnist : IImageData
 {
@@ -22,7 +22,9 @@ public sealed class MedMnist : IImageData
     /// <summary>Reads the file.</summary>
     /// <param name="path">The .npz file, or a folder with one.</param>
     /// <param name="cancellation">Stops between pieces of the file.</param>
-    /// <exception cref="DatasetException">The file is missing, cannot be read, is damaged, or is of a kind that is not supported.</exception>
+    /// <exception cref="DatasetException">
+    /// The file is missing, cannot be read, is damaged, or is of a kind that is not supported.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public MedMnist(string path, CancellationToken cancellation = default)
     {

@@ -36,7 +36,9 @@ public sealed class Mnist : IImageData
             : [.. Enumerable.Range(0, Classes).Select(digit => digit.ToString(CultureInfo.InvariantCulture))];
     }
 
-    /// <summary>The folder of the files: the root, or raw/, MNIST/raw/ or FashionMNIST/raw/ inside it; null if it has none of them.</summary>
+    /// <summary>
+    /// The folder of the files: the root, or raw/, MNIST/raw/ or FashionMNIST/raw/ inside it; null if it has none of them.
+    /// </summary>
     /// <param name="root">Where to look.</param>
     /// <returns>The folder.</returns>
     public static string? Find(string root) => DataFile.Folder(

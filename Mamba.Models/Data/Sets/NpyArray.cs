@@ -7,7 +7,8 @@ using System.Text;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// An array of a NumPy .npz archive: whole numbers of 8 to 64 bits in row-major order. The format is that of NumPy's own description, NEP 1.
+/// An array of a NumPy .npz archive: whole numbers of 8 to 64 bits in row-major order. The format is that of NumPy's own description, NEP
+/// 1.
 /// </summary>
 /// <param name="Type">u or i and the bytes of a number, such as u1.</param>
 /// <param name="IsBigEndian">Whether the most significant byte comes first.</param>

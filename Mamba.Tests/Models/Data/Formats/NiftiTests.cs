@@ -193,6 +193,13 @@ internal sealed class NiftiTests : FormatTest
         Assert.That(large.Values, Is.EqualTo(many.Select(v => (float)v)));
     }
 
+    [Test]
+    public void Reading_can_be_stopped()
+    {
+        string path = Folder.Write("a.nii", NiftiSamples.File(new Spec(), s_ramp));
+        Assert.That(() => NiftiFile.Load(path, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+    }
+
     private static Volume Read(byte[] file) => NiftiFile.Read("file", new MemoryStream(file, writable: false));
 
     private static void Refuses(Spec spec, string says) => Assert.That(

@@ -109,6 +109,19 @@ internal sealed class CifarPickleTests
         Assert.That(() => new Cifar100(Path.Combine(_folder.Root, "none")), Throws.TypeOf<DatasetException>());
     }
 
+    [Test]
+    public void Reading_can_be_stopped()
+    {
+        foreach (string name in SetSamples.CifarFiles)
+            _folder.Write(name[..^4], CifarPickles.Batch(PickleStyle.Python2, "labels", [1], new byte[3072]));
+        Assert.That(() => new Cifar10(_folder.Root, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        _folder.Write("100/train.bin", new byte[3074]);
+        _folder.Write("100/test.bin", new byte[3074]);
+        Assert.That(
+            () => new Cifar100(Path.Combine(_folder.Root, "100"), new CancellationToken(canceled: true)),
+            Throws.InstanceOf<OperationCanceledException>());
+    }
+
     private void Refuses(string says) => Assert.That(
         () => new Cifar10(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.StartsWith(_folder.Root).And.Message.Contains(says));
 

@@ -93,6 +93,13 @@ internal sealed class EmnistTests
         Assert.That((other.Labels[9], other.Labels[0]), Is.EqualTo(("9", "0")));
     }
 
+    [Test]
+    public void Reading_can_be_stopped()
+    {
+        Write("", "digits", true, [9], [0]);
+        Assert.That(() => new Emnist(_folder.Root, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+    }
+
     private void Write(string inside, string set, bool packed, byte[] train, byte[]? test)
     {
         foreach ((string part, byte[]? labels) in new[] { ("train", train), ("test", test) })

@@ -60,6 +60,21 @@ internal sealed class MedMnistTests
     }
 
     [Test]
+    public void An_archive_with_64_bit_sizes_is_read()
+    {
+        MedMnist data = Open(Convert.FromBase64String(NpzSamples.Python));
+        Assert.That(Enumerable.Range(0, 4).Select(i => data.Load(i).Label), Is.EqualTo(new[] { 0, 1, 0, 0 }));
+        Assert.That(data.Load(1).Image.Pixels, Is.EqualTo(Enumerable.Range(20, 20).Select(i => (byte)(7 * i + 2))));
+    }
+
+    [Test]
+    public void Reading_can_be_stopped()
+    {
+        string path = _folder.Write("a.npz", NpzSamples.Set());
+        Assert.That(() => new MedMnist(path, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    [Test]
     public void Other_arrays_are_refused_with_words()
     {
         byte[] twenty = s_pixels[..20], one = [1];
