@@ -87,7 +87,8 @@ public sealed class PickledData
     private sealed class Vocabulary : IPickleVocabulary
     {
         public bool Admits(string module, string name) => (module, name) is
-            ("numpy", "ndarray" or "dtype") or ("_codecs", "encode") or ("numpy.core.multiarray" or "numpy._core.multiarray", "_reconstruct");
+            ("numpy", "ndarray" or "dtype") or ("_codecs", "encode")
+            or ("numpy.core.multiarray" or "numpy._core.multiarray", "_reconstruct");
 
         public object? Call(string global, object?[] arguments) => (global, arguments) switch
         {

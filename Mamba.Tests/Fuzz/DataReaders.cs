@@ -25,7 +25,11 @@ internal static class DataReaders
             new Format { Words = [.. PickleWords()] }, ReadPickle, e => e is DatasetException, 300),
         "npz" => new(
             name, [NpzSamples.Set(packed: false), NpzSamples.Set(packed: true)],
-            new NpzFormat { Text = true, Words = Words("'", "(", ")", ",", "'descr'", "'shape'", "<i8", "|u1", "False", "True", "PK\u0001\u0002") },
+            new NpzFormat
+            {
+                Text = true,
+                Words = Words("'", "(", ")", ",", "'descr'", "'shape'", "<i8", "|u1", "False", "True", "PK\u0001\u0002"),
+            },
             ReadNpz, e => e is DatasetException, 10_000),
         "coco" => new(
             name, [CocoSamples.File()], new JsonFormat(prefixed: false)
@@ -73,8 +77,8 @@ internal static class DataReaders
     private static IEnumerable<byte[]> PickleWords() =>
         new[]
         {
-            "N", "\u0088", "\u0089", "K\u0001", "]", "}", ")", "(", "t", "a", "e", "s", "u", "0", "q\0", "h\0", "\u0094", "R", "b", "\u0085",
-            "\u0086", ".", "cnumpy\ndtype\n", "cnumpy\nndarray\n", "cnumpy.core.multiarray\n_reconstruct\n", "c_codecs\nencode\n",
+            "N", "\u0088", "\u0089", "K\u0001", "]", "}", ")", "(", "t", "a", "e", "s", "u", "0", "q\0", "h\0", "\u0094", "R", "b",
+            "\u0085", "\u0086", ".", "cnumpy\ndtype\n", "cnumpy\nndarray\n", "cnumpy.core.multiarray\n_reconstruct\n", "c_codecs\nencode\n",
             "U\u0004data", "U\u0006labels", "U\u0002u1", CheckpointsBytes.Text("latin1"), CheckpointsBytes.Tuple(1, 3072), "C\u0004xxxx",
         }.Select(Encoding.Latin1.GetBytes);
 

@@ -189,7 +189,8 @@ internal sealed class NiftiHeader
 
     private long Dimension(int index) => Second ? Int64(PlaceOfDimension(index)) : Int16(PlaceOfDimension(index));
 
-    private double Real(int at) => Second ? BitConverter.Int64BitsToDouble(Int64(at)) : BitConverter.UInt32BitsToSingle((uint)Unsigned(at, 4));
+    private double Real(int at) =>
+        Second ? BitConverter.Int64BitsToDouble(Int64(at)) : BitConverter.UInt32BitsToSingle((uint)Unsigned(at, 4));
 
     private long Int64(int at) => (long)Unsigned(at, 8);
 

@@ -169,7 +169,8 @@ public sealed class CocoAnnotations
             : throw Bad($"{what} has no whole number '{name}'");
 
     private string Text(JsonElement element, string name, string what) =>
-        element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text
+        element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            && value.GetString() is { Length: > 0 } text
             ? text
             : throw Bad($"{what} has no text '{name}'");
 

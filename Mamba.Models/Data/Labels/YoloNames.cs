@@ -67,7 +67,8 @@ public static class YoloNames
             _ => throw new FormatException($"'names: {Few(first)}'; expected a list or a map"),
         };
         StringBuilder all = new(first);
-        for (int i = 0; i < Math.Min(more.Length, MaxLines) && !IsClosed(all.ToString(), close); i++) all.Append(' ').Append(more[i].Trim());
+        for (int i = 0; i < Math.Min(more.Length, MaxLines) && !IsClosed(all.ToString(), close); i++)
+            all.Append(' ').Append(more[i].Trim());
         string text = all.ToString();
         if (!IsClosed(text, close)) throw new FormatException($"'names:' has no '{close}' at its end");
         List<string> entries = [.. Split(text[1..^1], ',')];

@@ -78,6 +78,8 @@ public sealed class Cifar10 : IImageData
     {
         if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(", ", names)} in one folder.");
         using FileStream file = DataFile.Open(path);
-        return binary ? ReadRecords(path, file, cancellation) : CifarRecords.ReadPickle(path, file, "labels", s_labels.Length, cancellation);
+        return binary
+            ? ReadRecords(path, file, cancellation)
+            : CifarRecords.ReadPickle(path, file, "labels", s_labels.Length, cancellation);
     }
 }

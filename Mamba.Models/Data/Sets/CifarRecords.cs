@@ -104,8 +104,8 @@ internal sealed class CifarRecords(byte[][] files, int head)
         using FileStream file = DataFile.Open(path);
         byte[] bytes = DataFile.Read(path, file, 0, _ => file.Length <= MaxLabelBytes ? file.Length
             : throw new DatasetException($"{path}: {file.Length} bytes of names of classes; expected at most {MaxLabelBytes}."));
-        return Checked(
-            path, Encoding.UTF8.GetString(bytes).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries), classes);
+        string[] lines = Encoding.UTF8.GetString(bytes).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return Checked(path, lines, classes);
     }
 
     private static string[] Checked(string path, string[] labels, int classes) => labels.Length == classes

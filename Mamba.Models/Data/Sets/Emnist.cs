@@ -51,7 +51,8 @@ public sealed class Emnist : IImageData
         Labels = File.Exists(mapping) ? ReadMapping(mapping, first, classes.Length) : [.. classes.Select(c => c.ToString())];
 
         IdxFiles Read(string part) => IdxFiles.Read(
-            folder, $"emnist-{set}-{part}-images-idx3-ubyte", $"emnist-{set}-{part}-labels-idx1-ubyte", first, classes.Length, cancellation);
+            folder, $"emnist-{set}-{part}-images-idx3-ubyte", $"emnist-{set}-{part}-labels-idx1-ubyte", first, classes.Length,
+            cancellation);
     }
 
     /// <summary>
@@ -122,10 +123,11 @@ public sealed class Emnist : IImageData
             if (lines[line].Length == 0) continue;
             int[] numbers = [.. lines[line].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(word =>
                 int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1)];
-            if (numbers.Length < 2 || numbers[0] < first || numbers[0] >= first + classes || numbers[1..].Any(code => code is < 33 or > 126))
+            if (numbers.Length < 2 || numbers[0] < first || numbers[0] >= first + classes
+                || numbers[1..].Any(code => code is < 33 or > 126))
                 throw new DatasetException(
-                    $"{path}: line {line + 1}: '{lines[line]}'; expected a label from {first} to {first + classes - 1} and the codes of its "
-                        + "characters.");
+                    $"{path}: line {line + 1}: '{lines[line]}'; expected a label from {first} to {first + classes - 1} and the codes of "
+                        + "its characters.");
             labels[numbers[0] - first] = string.Concat(numbers[1..].Select(code => (char)code));
         }
         int missing = Array.IndexOf(labels, null);

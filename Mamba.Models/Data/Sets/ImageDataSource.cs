@@ -4,7 +4,8 @@ namespace Mamba.Models.Data.Sets;
 public static class ImageDataSource
 {
     private const string Expected = "expected pairs NAME.ext and NAME_mask.ext, folders CLASS/NAME.ext, "
-        + "the binary or Python version of CIFAR-10 or CIFAR-100, the idx files of MNIST, Fashion-MNIST or EMNIST, or an .npz file of MedMNIST";
+        + "the binary or Python version of CIFAR-10 or CIFAR-100, the idx files of MNIST, Fashion-MNIST or EMNIST, "
+        + "or an .npz file of MedMNIST";
 
     /// <summary>
     /// Any file of CIFAR-10, CIFAR-100, MNIST or EMNIST makes a folder that data set. Any NAME_mask.ext makes it a <see

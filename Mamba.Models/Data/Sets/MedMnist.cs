@@ -30,9 +30,10 @@ public sealed class MedMnist : IImageData
     {
         string[] files = Find(path);
         if (files.Length != 1)
-            throw new DatasetException(
-                $"{path}: {files.Length} .npz files{(files.Length == 0 ? "" : " (" + string.Join(", ", files.Take(3).Select(Path.GetFileName)) + ")")}; "
-                    + "expected one file of MedMNIST, or a folder with one.");
+        {
+            string some = files.Length == 0 ? "" : $" ({string.Join(", ", files.Take(3).Select(Path.GetFileName))})";
+            throw new DatasetException($"{path}: {files.Length} .npz files{some}; expected one file of MedMNIST, or a folder with one.");
+        }
         using FileStream file = DataFile.Open(files[0]);
         Labels = Read(files[0], file, cancellation);
     }
@@ -114,7 +115,8 @@ public sealed class MedMnist : IImageData
         }
         catch (Exception e) when (e is not (DatasetException or OperationCanceledException or OutOfMemoryException))
         {
-            throw new DatasetException($"{path}: is no .npz archive, or is damaged: {e.Message}", e); // the archive's errors are of many types
+            // The archive's errors are of many types.
+            throw new DatasetException($"{path}: is no .npz archive, or is damaged: {e.Message}", e);
         }
         int classes = _parts.Max(part => part.Labels.Max()) + 1;
         return [.. Enumerable.Range(0, classes).Select(label => label.ToString(CultureInfo.InvariantCulture))];
@@ -143,8 +145,8 @@ public sealed class MedMnist : IImageData
                 $"{path}: {name}_images of ({sizes}) {images.Type}; expected (N, H, W) or (N, H, W, 3) bytes. Volumes are not read.");
         if (labels.Shape is not ([_] or [_, 1]))
             throw new DatasetException(
-                $"{path}: {name}_labels of ({string.Join(", ", labels.Shape)}); expected one label for a picture, (N, 1). Sets with several "
-                    + "labels for a picture are not read.");
+                $"{path}: {name}_labels of ({string.Join(", ", labels.Shape)}); expected one label for a picture, (N, 1). Sets with "
+                    + "several labels for a picture are not read.");
         if (labels.Shape[0] != shape[0])
             throw new DatasetException($"{path}: {shape[0]} {name}_images, but {labels.Shape[0]} {name}_labels; expected as many.");
         if ((long)shape[1] * shape[2] > Image.MaxPixels)

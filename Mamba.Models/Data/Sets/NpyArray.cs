@@ -77,7 +77,8 @@ internal sealed record NpyArray(string Type, bool IsBigEndian, int[] Shape, Read
             ? BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(8))
             : BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8));
         if (bytes[6] is < 1 or > 3 || length > Math.Min(MaxHeader, bytes.Length - prefix))
-            throw new InvalidDataException($"version {bytes[6]} with {length} bytes of header; expected version 1 to 3 and at most {MaxHeader}");
+            throw new InvalidDataException(
+                $"version {bytes[6]} with {length} bytes of header; expected version 1 to 3 and at most {MaxHeader}");
         return (Encoding.Latin1.GetString(bytes, prefix, (int)length), prefix + (int)length);
     }
 

@@ -21,7 +21,8 @@ internal static class CifarPickles
     public static byte[] Batch(PickleStyle style, string labelKey, int[] labels, byte[] pixels)
     {
         string list = "](" + string.Concat(labels.Select(l => CheckpointsBytes.Integer(l))) + "e";
-        string type = $"cnumpy\ndtype\n({Key(style, "u1")}K\0K\u0001tR(K\u0003{Key(style, "|")}NNNJ\u00ff\u00ff\u00ff\u00ffJ\u00ff\u00ff\u00ff\u00ffK\0tb";
+        string type = $"cnumpy\ndtype\n({Key(style, "u1")}K\0K\u0001tR(K\u0003{Key(style, "|")}"
+            + "NNNJ\u00ff\u00ff\u00ff\u00ffJ\u00ff\u00ff\u00ff\u00ffK\0tb";
         string array = $"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n{CheckpointsBytes.Tuple(0)}{Key(style, "b")}tR"
             + $"(K\u0001{CheckpointsBytes.Tuple(labels.Length > 0 ? pixels.Length / 3072 : 0, 3072)}{type}\u0089{Content(style, pixels)}tb";
         return CheckpointsBytes.Pickle($"}}q\u0001({Key(style, "batch_label")}{Key(style, "one")}{Key(style, labelKey)}{list}"

@@ -38,7 +38,8 @@ internal sealed class NiftiTests : FormatTest
         float Scaled(double slope, double intercept, double value)
         {
             byte[] file = NiftiSamples.File(
-                new Spec { Slope = slope, Intercept = intercept, Big = big, Second = second, Dimensions = [1, 1, 9, 9, 9, 9, 9, 9] }, value);
+                new Spec { Slope = slope, Intercept = intercept, Big = big, Second = second, Dimensions = [1, 1, 9, 9, 9, 9, 9, 9] },
+                value);
             Volume volume = NiftiFile.Load(Folder.Write("a.nii", file));
             Assert.That((volume.X, volume.Y, volume.Z), Is.EqualTo((1, 1, 1)), "dimensions beyond the first do not count");
             return volume.Values[0];
@@ -88,7 +89,8 @@ internal sealed class NiftiTests : FormatTest
     [Test]
     public void A_mask_repeats_the_geometry([Values] bool big, [Values] bool second, [Values] bool packed)
     {
-        byte[] file = NiftiSamples.File(new Spec { Big = big, Second = second, Type = 16, Slope = 3, Intercept = 5, Extensions = 64 }, s_ramp);
+        byte[] file = NiftiSamples.File(
+            new Spec { Big = big, Second = second, Type = 16, Slope = 3, Intercept = 5, Extensions = 64 }, s_ramp);
         Volume volume = Read(file);
         byte[] classes = [.. Enumerable.Range(0, 24).Select(i => (byte)(i % 5))];
         string path = Path.Combine(Folder.Root, packed ? "mask.nii.gz" : "mask.nii");
@@ -97,7 +99,8 @@ internal sealed class NiftiTests : FormatTest
         Assert.That(mask.Values, Is.EqualTo(classes.Select(c => (float)c)));
         Assert.That((mask.X, mask.Y, mask.Z, mask.Spacing), Is.EqualTo((volume.X, volume.Y, volume.Z, volume.Spacing)));
         // The same as the mask's own file would be, written by hand: geometry and description stay, the range for display does not.
-        byte[] expected = NiftiSamples.File(new Spec { Big = big, Second = second, Type = 2, Slope = 1 }, [.. classes.Select(c => (double)c)]);
+        byte[] expected = NiftiSamples.File(
+            new Spec { Big = big, Second = second, Type = 2, Slope = 1 }, [.. classes.Select(c => (double)c)]);
         (int bits, int display, int width) = second ? (14, 192, 8) : (72, 124, 4);
         expected[big ? bits + 1 : bits] = 8;
         expected.AsSpan(display, width).Clear();
@@ -115,7 +118,8 @@ internal sealed class NiftiTests : FormatTest
         Volume read = NiftiFile.Load(path);
         Assert.That((read.X, read.Y, read.Z, read.Spacing), Is.EqualTo((2, 1, 3, (1.5f, 2f, 3f))));
         Assert.That(read.Values, Is.EqualTo(new float[] { 1, 2, 3, 4, 5, 6 }));
-        Assert.That(() => NiftiFile.Save(path, read, new byte[5]), Throws.ArgumentException.With.Message.Contains("5 classes for 2 x 1 x 3"));
+        Assert.That(
+            () => NiftiFile.Save(path, read, new byte[5]), Throws.ArgumentException.With.Message.Contains("5 classes for 2 x 1 x 3"));
         Assert.That(() => NiftiFile.Save(path + ".png", read, new byte[6]), Throws.ArgumentException.With.Message.Contains(".nii.gz"));
         Assert.That(
             () => NiftiFile.Save(path, new Volume(40_000, 1, 1, (1, 1, 1), new float[40_000]), new byte[40_000]),
@@ -137,7 +141,9 @@ internal sealed class NiftiTests : FormatTest
         Refuses(new Spec { Dimensions = [5, 2, 3, 2, 1, 3, 1, 1] }, "a series of 3 volumes");
         Assert.That(Read(NiftiSamples.File(new Spec { Dimensions = [4, 2, 3, 4, 1, 9, 9, 9] }, s_ramp)).Z, Is.EqualTo(4));
         Assert.That(() => NiftiFile.Load(Folder.Write("a.hdr", [1])), Throws.TypeOf<ImageException>().With.Message.Contains(".nii"));
-        Assert.That(() => NiftiFile.Load(Path.Combine(Folder.Root, "none.nii")), Throws.TypeOf<ImageException>().With.Message.Contains("none.nii"));
+        Assert.That(
+            () => NiftiFile.Load(Path.Combine(Folder.Root, "none.nii")),
+            Throws.TypeOf<ImageException>().With.Message.Contains("none.nii"));
         Assert.That(NiftiFile.IsNifti("a/b.NII.gz") && NiftiFile.IsNifti("b.nii") && !NiftiFile.IsNifti("b.gz"));
     }
 
@@ -183,7 +189,8 @@ internal sealed class NiftiTests : FormatTest
             bomb = Gzip([.. NiftiSamples.File(new Spec(), s_ramp), .. new byte[80_000_000]]);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.That(
-            () => Read(liar), Throws.TypeOf<ImageException>().With.Message.Contains("ends at byte 400; expected the last voxel before byte 512000352"));
+            () => Read(liar),
+            Throws.TypeOf<ImageException>().With.Message.Contains("ends at byte 400; expected the last voxel before byte 512000352"));
         Assert.That(
             () => Read(bomb), Throws.TypeOf<ImageException>().With.Message.Contains("continues for more than"));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(5_000_000));
@@ -203,5 +210,6 @@ internal sealed class NiftiTests : FormatTest
     private static Volume Read(byte[] file) => NiftiFile.Read("file", new MemoryStream(file, writable: false));
 
     private static void Refuses(Spec spec, string says) => Assert.That(
-        () => Read(NiftiSamples.File(spec, s_ramp)), Throws.TypeOf<ImageException>().With.Message.StartsWith("file: ").And.Message.Contains(says));
+        () => Read(NiftiSamples.File(spec, s_ramp)),
+        Throws.TypeOf<ImageException>().With.Message.StartsWith("file: ").And.Message.Contains(says));
 }

@@ -68,8 +68,10 @@ internal sealed class CocoTests
         Refuses("", "is no JSON");
         Refuses(new string('[', 100_000), "is no JSON");
         Refuses("""{"categories":[]}""", "0 categories; expected 1 to 255");
-        Refuses($$"""{"categories":[{{string.Join(',', Enumerable.Range(0, 256).Select(i => $$"""{"id":{{i}},"name":"c"}"""))}}]}""", "256 categories");
-        Refuses("""{"categories":[{"id":1,"name":"c"}],"images":[],"annotations":[5]}""", "annotation number 0 has no whole number 'image_id'");
+        string many = string.Join(',', Enumerable.Range(0, 256).Select(i => $$"""{"id":{{i}},"name":"c"}"""));
+        Refuses($$"""{"categories":[{{many}}]}""", "256 categories");
+        Refuses("""{"categories":[{"id":1,"name":"c"}],"images":[],"annotations":[5]}""",
+            "annotation number 0 has no whole number 'image_id'");
         Refuses("""{"categories":[5]}""", "a category has no whole number 'id'");
     }
 

@@ -21,8 +21,8 @@ internal sealed class RunLengthTests
     [Test]
     public void Packed_runs_are_unpacked()
     {
-        // By hand: 6 is '6'; 1 is '1'; 40 = 8 + 32 needs two characters, 8 + more = 'X' and 1 = '1'; then 4 - 1 = 3 and 30 - 40 = -10 = 22 in
-        // five bits with the sign bit set, 'F'.
+        // By hand: 6 is '6'; 1 is '1'; 40 = 8 + 32 needs two characters, 8 + more = 'X' and 1 = '1'; then 4 - 1 = 3 and 30 - 40 = -10 = 22
+        // in five bits with the sign bit set, 'F'.
         Assert.That(RunLength.Unpack("61X13F"), Is.EqualTo(new[] { 6, 1, 40, 4, 30 }));
         Assert.That(RunLength.Unpack(""), Is.Empty);
         Random random = new(3);

@@ -28,7 +28,8 @@ internal sealed class CifarPickleTests
                 "py/cifar-10-batches-py/" + SetSamples.CifarFiles[file][..^4],
                 CifarPickles.Batch(style, "labels", [file, 9 - file], [.. records[0][1..], .. records[1][1..]]));
         }
-        _folder.Write("py/cifar-10-batches-py/batches.meta", CifarPickles.Meta(style, "label_names", "abcdefghij".Select(c => c.ToString())));
+        _folder.Write(
+            "py/cifar-10-batches-py/batches.meta", CifarPickles.Meta(style, "label_names", "abcdefghij".Select(c => c.ToString())));
         Cifar10 binary = new(Path.Combine(_folder.Root, "bin")), python = new(Path.Combine(_folder.Root, "py"));
         Assert.That(string.Concat(python.Labels), Is.EqualTo("abcdefghij"));
         Assert.That((python.Count, python.Name(10), python.Part(9)), Is.EqualTo((12, "test/00001", SplitPart.Train)));
@@ -114,7 +115,8 @@ internal sealed class CifarPickleTests
     {
         foreach (string name in SetSamples.CifarFiles)
             _folder.Write(name[..^4], CifarPickles.Batch(PickleStyle.Python2, "labels", [1], new byte[3072]));
-        Assert.That(() => new Cifar10(_folder.Root, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(
+            () => new Cifar10(_folder.Root, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
         _folder.Write("100/train.bin", new byte[3074]);
         _folder.Write("100/test.bin", new byte[3074]);
         Assert.That(
@@ -123,8 +125,10 @@ internal sealed class CifarPickleTests
     }
 
     private void Refuses(string says) => Assert.That(
-        () => new Cifar10(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.StartsWith(_folder.Root).And.Message.Contains(says));
+        () => new Cifar10(_folder.Root),
+        Throws.TypeOf<DatasetException>().With.Message.StartsWith(_folder.Root).And.Message.Contains(says));
 
     private void Refuses100(string says) => Assert.That(
-        () => new Cifar100(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.StartsWith(_folder.Root).And.Message.Contains(says));
+        () => new Cifar100(_folder.Root),
+        Throws.TypeOf<DatasetException>().With.Message.StartsWith(_folder.Root).And.Message.Contains(says));
 }

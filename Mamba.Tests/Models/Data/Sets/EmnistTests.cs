@@ -64,7 +64,10 @@ internal sealed class EmnistTests
         Write("", "byclass", false, [61], [10]);
         Refuses("2 sets of EMNIST (byclass, digits); give a file of one of them, such as");
         Assert.That(() => ImageDataSource.Open(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains("2 sets of EMNIST"));
-        foreach ((string file, int classes) in new[] { ("emnist-digits-test-labels-idx1-ubyte.gz", 10), ("emnist-byclass-train-images-idx3-ubyte", 62) })
+        foreach ((string file, int classes) in new[]
+        {
+            ("emnist-digits-test-labels-idx1-ubyte.gz", 10), ("emnist-byclass-train-images-idx3-ubyte", 62),
+        })
             Assert.That(ImageDataSource.Open(Path.Combine(_folder.Root, file)).Labels, Has.Count.EqualTo(classes));
     }
 

@@ -20,7 +20,8 @@ internal sealed class MedMnistTests
     public void RemoveFolder() => _folder.Dispose();
 
     [Test]
-    public void Gray_and_color_pictures_are_read([Values] bool color, [Values] bool packed, [Values("|u1", "<i8", ">i4", "<u2", "|i1")] string type)
+    public void Gray_and_color_pictures_are_read(
+        [Values] bool color, [Values] bool packed, [Values("|u1", "<i8", ">i4", "<u2", "|i1")] string type)
     {
         string shape = color ? "4, 5, 3" : "4, 5";
         int size = color ? 60 : 20;
@@ -49,14 +50,17 @@ internal sealed class MedMnistTests
         Split split = Split.Of(data, SplitProtocol.Official, 1);
         Assert.That((split.Train, split.Val, split.Test), Is.EqualTo((new[] { 0, 1 }, new[] { 2 }, new[] { 3 })));
         _folder.Write("other.npz", [1]);
-        Assert.That(() => ImageDataSource.Open(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains("2 .npz files (other.npz, pathmnist.npz)"));
+        Assert.That(
+            () => ImageDataSource.Open(_folder.Root),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("2 .npz files (other.npz, pathmnist.npz)"));
     }
 
     [Test]
     public void A_set_without_validation_pictures_is_read()
     {
         Assert.That(Open(NpzSamples.Set()).Count, Is.EqualTo(2));
-        Assert.That(() => new MedMnist(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains("0 .npz files; expected one"));
+        Assert.That(
+            () => new MedMnist(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains("0 .npz files; expected one"));
     }
 
     [Test]
@@ -78,7 +82,9 @@ internal sealed class MedMnistTests
     public void Other_arrays_are_refused_with_words()
     {
         byte[] twenty = s_pixels[..20], one = [1];
-        Images(NpzSamples.Npy("|u1", "1, 2, 2, 5", twenty), "train_images of (1, 2, 2, 5) u1; expected (N, H, W) or (N, H, W, 3) bytes. Volumes");
+        Images(
+            NpzSamples.Npy("|u1", "1, 2, 2, 5", twenty),
+            "train_images of (1, 2, 2, 5) u1; expected (N, H, W) or (N, H, W, 3) bytes. Volumes");
         Images(NpzSamples.Npy("|u1", "1, 2, 2, 5, 1", twenty), "Volumes are not read");
         Images(NpzSamples.Npy("|u1", "20,", twenty), "train_images of (20) u1");
         Images(NpzSamples.Npy("<u2", "1, 2, 5", twenty), "train_images of (1, 2, 5) u2");
