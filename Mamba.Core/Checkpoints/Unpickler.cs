@@ -56,7 +56,10 @@ internal interface IPickleVocabulary
 /// and from what it takes off the stack, never from what the memo repeats. The number of opcodes has a limit. Keys are not hashed, so no
 /// choice of keys makes it slow. Values may refer to each other in circles, so code that walks them must not recurse.
 /// </remarks>
-internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary)
+/// <param name="reader">The bytes.</param>
+/// <param name="vocabulary">What the pickle may name.</param>
+/// <param name="python2Bytes">Whether strings of Python 2 come as bytes. NumPy's arrays were pickled so; as text, they are UTF-8.</param>
+internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary, bool python2Bytes = false)
 {
     /// <summary>The most opcodes of one pickle; a checkpoint has about 40 for a tensor.</summary>
     public const int MaxOpcodes = 4_000_000;
@@ -124,13 +127,15 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case 0x8a: Push(Integer(reader.Byte())); break; // LONG1
             case 0x8b: Push(Integer(reader.UInt32())); break; // LONG4
             case (byte)'G': Push(reader.DoubleBigEndian()); break; // BINFLOAT
-            case 0x8c: // SHORT_BINUNICODE
-            case (byte)'U': Push(Text(reader.Byte())); break; // SHORT_BINSTRING: a string of Python 2
-            case (byte)'X': // BINUNICODE
-            case (byte)'T': Push(Text(reader.UInt32())); break; // BINSTRING
-            case 0x8d: Push(Text(reader.UInt64())); break; // BINUNICODE8
+            case (byte)'U' when python2Bytes: // SHORT_BINSTRING: a string of Python 2
             case (byte)'C': Push(reader.Bytes(reader.Byte())); break; // SHORT_BINBYTES
+            case (byte)'T' when python2Bytes: // BINSTRING
             case (byte)'B': Push(reader.Bytes(reader.UInt32())); break; // BINBYTES
+            case 0x8c: // SHORT_BINUNICODE
+            case (byte)'U': Push(Text(reader.Byte())); break;
+            case (byte)'X': // BINUNICODE
+            case (byte)'T': Push(Text(reader.UInt32())); break;
+            case 0x8d: Push(Text(reader.UInt64())); break; // BINUNICODE8
             case 0x8e: // BINBYTES8
             case 0x96: Push(reader.Bytes(reader.UInt64())); break; // BYTEARRAY8
             case (byte)']': // EMPTY_LIST

@@ -71,9 +71,10 @@ internal static class Layers
             // Data and zoo know nothing of each other.
             new("Data", ["Data"], ["Tasks"]),
             new("Data.Formats", ["Data/Formats"], ["Data"]),
+            new("Data.Labels", ["Data/Labels"], ["Data"]),
             new("Data.Augmentation", ["Data/Augmentation"], ["Data"]),
             new("Data.Splits", ["Data/Splits"], ["Data"]),
-            new("Data.Sets", ["Data/Sets"], ["Tasks", "Data", "Data.Formats"]),
+            new("Data.Sets", ["Data/Sets"], ["Tasks", "Data", "Data.Formats", "Data.Labels"]),
             new("Data.Loading", ["Data/Loading"], ["Tasks", "Data", "Data.Augmentation", "Data.Splits"]),
             new("Blocks", ["Blocks"], []),
             new("Zoo", ["Zoo"], ["Tasks", "Recipes", "Blocks"]),

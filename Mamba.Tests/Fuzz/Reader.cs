@@ -40,6 +40,7 @@ internal sealed record Reader(
     public static IReadOnlyList<string> Names { get; } =
     [
         "safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "metadata", "model", "golden",
+        .. DataReaders.Names,
     ];
 
     /// <summary>The reader of this name.</summary>
@@ -86,7 +87,7 @@ internal sealed record Reader(
                 Words = Words("\\\"", "null", "[", "]", "{", "}", "32768", "1024", "1e39", "vit", "resnet20", "unet", "official"),
             },
             ReadModel, e => e is CheckpointException, 2000),
-        _ => throw new ArgumentException($"no reader '{name}'; expected {string.Join(", ", Names)}"),
+        _ => DataReaders.Find(name) ?? throw new ArgumentException($"no reader '{name}'; expected {string.Join(", ", Names)}"),
     };
 
     private static byte[][] Words(params string[] words) => [.. words.Select(Encoding.UTF8.GetBytes)];

@@ -3,48 +3,53 @@ using Mamba.Models.Tasks;
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// CIFAR-10 (Krizhevsky 2009) in its binary version: data_batch_1.bin to data_batch_5.bin for training, test_batch.bin for test. A record
-/// is a label and 32 x 32 samples each of red, green and blue. The class names come from batches.meta.txt if it exists.
+/// CIFAR-10 (Krizhevsky 2009), in its binary version (data_batch_1.bin to data_batch_5.bin for training, test_batch.bin for test) or in its
+/// Python version (the same names without .bin). The class names come from batches.meta.txt or batches.meta if it exists.
 /// </summary>
 public sealed class Cifar10 : IImageData
 {
     /// <summary>Rows and columns of a picture.</summary>
-    public const int Side = 32;
+    public const int Side = CifarRecords.Side;
 
-    private const int Plane = Side * Side, Record = 1 + 3 * Plane;
-    private const int MaxLabelBytes = 1 << 16;
-    private const string LabelFile = "batches.meta.txt";
+    private const string Meta = "batches.meta";
 
-    private static readonly string[] s_files =
-    [
-        "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin",
-    ];
+    private static readonly string[] s_pickles =
+        ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
+
+    private static readonly string[] s_files = [.. s_pickles.Select(name => name + ".bin")];
 
     private static readonly string[] s_labels =
         ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-    private readonly byte[][] _files;
+    private readonly CifarRecords _records;
     private readonly int _train;
 
     /// <summary>Reads the six files. Pictures are unpacked on request.</summary>
-    /// <param name="root">Their folder, or the parent of cifar-10-batches-bin/.</param>
+    /// <param name="root">Their folder, or the parent of cifar-10-batches-bin/ or cifar-10-batches-py/.</param>
     /// <param name="cancellation">Stops between pieces of the files.</param>
     /// <exception cref="DatasetException">A file is missing, cannot be read, or is malformed.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Cifar10(string root, CancellationToken cancellation = default)
     {
-        string folder = Find(root)
-            ?? throw new DatasetException($"{root}: no binary version of CIFAR-10; expected {string.Join(", ", s_files)}.");
-        _files = [.. s_files.Select(name => ReadRecords(Path.Combine(folder, name), cancellation))];
-        _train = _files[..^1].Sum(file => file.Length / Record);
-        Count = _files.Sum(file => file.Length / Record);
-        Labels = ReadLabels(Path.Combine(folder, LabelFile));
+        string folder = Find(root) ?? throw new DatasetException(
+            $"{root}: no binary version of CIFAR-10; expected {string.Join(", ", s_files)}, or those without .bin of the Python version.");
+        bool binary = s_files.Any(name => File.Exists(Path.Combine(folder, name)));
+        string[] names = binary ? s_files : s_pickles;
+        _records = new CifarRecords([.. names.Select(name => ReadFile(Path.Combine(folder, name), binary, names, cancellation))], head: 1);
+        (_train, Count) = (_records.Train, _records.Count);
+        string text = Path.Combine(folder, Meta + ".txt"), pickle = Path.Combine(folder, Meta);
+        Labels = File.Exists(text) ? CifarRecords.ReadLabels(text, s_labels.Length)
+            : File.Exists(pickle) ? CifarRecords.ReadPickledLabels(pickle, "label_names", s_labels.Length)
+            : s_labels;
     }
 
-    /// <summary>The folder of the files: the root, or cifar-10-batches-bin/ inside it; null if it has none of them.</summary>
+    /// <summary>
+    /// The folder of the files: the root, or cifar-10-batches-bin/ or cifar-10-batches-py/ inside it; null if it has none of them.
+    /// </summary>
     /// <param name="root">Where to look.</param>
     /// <returns>The folder.</returns>
-    public static string? Find(string root) => DataFile.Folder([root, Path.Combine(root, "cifar-10-batches-bin")], s_files);
+    public static string? Find(string root) => DataFile.Folder([root, Path.Combine(root, "cifar-10-batches-bin")], s_files)
+        ?? DataFile.Folder([root, Path.Combine(root, "cifar-10-batches-py")], s_pickles);
 
     /// <inheritdoc/>
     public ModelTask Task => ModelTask.Classification;
@@ -64,54 +69,17 @@ public sealed class Cifar10 : IImageData
     Sample IImageData.Load(int index) => Load(index);
 
     /// <inheritdoc cref="IImageData.Load"/>
-    public ClassificationSample Load(int index)
-    {
-        ReadOnlySpan<byte> record = RecordOf(index);
-        ReadOnlySpan<byte> red = record.Slice(1, Plane), green = record.Slice(1 + Plane, Plane), blue = record.Slice(1 + 2 * Plane, Plane);
-        byte[] pixels = new byte[3 * Plane];
-        for (int i = 0; i < Plane; i++) (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]) = (red[i], green[i], blue[i]);
-        return new ClassificationSample(new Image(Side, Side, 3, pixels), record[0]);
-    }
+    public ClassificationSample Load(int index) => _records.Load(index);
 
-    private ReadOnlySpan<byte> RecordOf(int index)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-        int file = 0;
-        for (; index >= _files[file].Length / Record; file++) index -= _files[file].Length / Record;
-        return _files[file].AsSpan(index * Record, Record);
-    }
+    internal static byte[] ReadRecords(string path, Stream file, CancellationToken cancellation = default) =>
+        CifarRecords.ReadBinary(path, file, 1, s_labels.Length, cancellation);
 
-    private static byte[] ReadRecords(string path, CancellationToken cancellation)
+    private static byte[] ReadFile(string path, bool binary, string[] names, CancellationToken cancellation)
     {
-        if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(", ", s_files)} in one folder.");
+        if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(", ", names)} in one folder.");
         using FileStream file = DataFile.Open(path);
-        return ReadRecords(path, file, cancellation);
-    }
-
-    internal static byte[] ReadRecords(string path, Stream file, CancellationToken cancellation = default)
-    {
-        long length = file.Length;
-        if (length == 0 || length % Record != 0)
-            throw new DatasetException(
-                $"{path}: {length} bytes, the last record from byte {length / Record * Record} cut short; expected one or more records of "
-                    + $"{Record} bytes.");
-        byte[] bytes = DataFile.Read(path, file, 0, _ => length, gzip: false, cancellation);
-        for (int at = 0; at < bytes.Length; at += Record)
-            if (bytes[at] >= s_labels.Length)
-                throw new DatasetException($"{path}: label {bytes[at]} at byte {at}; expected 0 to {s_labels.Length - 1}.");
-        return bytes;
-    }
-
-    private static string[] ReadLabels(string path)
-    {
-        if (!File.Exists(path)) return s_labels;
-        using FileStream file = DataFile.Open(path);
-        byte[] bytes = DataFile.Read(path, file, 0, _ => file.Length <= MaxLabelBytes ? file.Length
-            : throw new DatasetException($"{path}: {file.Length} bytes of names of classes; expected at most {MaxLabelBytes}."));
-        string[] labels = System.Text.Encoding.UTF8.GetString(bytes)
-            .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        return labels.Length == s_labels.Length ? labels
-            : throw new DatasetException($"{path}: {labels.Length} names of classes; expected {s_labels.Length}.");
+        return binary
+            ? ReadRecords(path, file, cancellation)
+            : CifarRecords.ReadPickle(path, file, "labels", s_labels.Length, cancellation);
     }
 }

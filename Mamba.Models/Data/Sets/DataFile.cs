@@ -35,6 +35,28 @@ internal static class DataFile
         }
     }
 
+    /// <summary>The files of some extensions in a folder of any depth, as <see cref="Pictures"/> names them. Hidden ones are skipped.</summary>
+    /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
+    public static IEnumerable<string> Find(string root, string[] extensions, CancellationToken cancellation)
+    {
+        try
+        {
+            List<string> found = [];
+            foreach (string path in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true }))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                if (extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
+                    found.Add(Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'));
+            }
+            found.Sort(StringComparer.Ordinal);
+            return found;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
+        }
+    }
+
     /// <summary>Opens a file to read.</summary>
     /// <exception cref="DatasetException">It cannot be opened.</exception>
     public static FileStream Open(string path)

@@ -5,6 +5,8 @@ internal static class FolderNames
 {
     private static readonly char[] s_separators = ['_', '-', ' ', '.'];
 
+    private static readonly char[] s_digits = [.. "0123456789"]; // of a year, as in train2017
+
     private static readonly HashSet<string> s_images = ["images", "image", "imgs", "img", "input", "inputs", "jpegimages", "photos"];
 
     private static readonly HashSet<string> s_masks =
@@ -25,7 +27,7 @@ internal static class FolderNames
         SplitPart?[] parts = [.. Tokens(folder).Select(Word).Where(part => part is not null).Distinct()];
         return parts.Length == 1 ? parts[0] : null;
 
-        static SplitPart? Word(string token) => token switch
+        static SplitPart? Word(string token) => token.TrimEnd(s_digits) switch
         {
             "train" or "training" => SplitPart.Train,
             "val" or "valid" or "validation" or "dev" => SplitPart.Val,

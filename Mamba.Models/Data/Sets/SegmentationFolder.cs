@@ -224,9 +224,9 @@ public sealed class SegmentationFolder : IImageFolder
     /// <summary>How much of the masks that were read each class is, the background first, ignored pixels last.</summary>
     public IReadOnlyList<ClassCoverage> Coverage() => _coverage ??= Meaning.Cover(_masks);
 
-    private LabelRule[]? Rules() => (_options.Labels ?? Beside("dataset.json")) is { } file ? LabelsFile.Read(file) : null;
+    private LabelRule[]? Rules() => (_options.Labels ?? Beside("dataset.json")) is { } file ? MaskLabels.Read(file) : null;
 
-    private string[]? ClassNames() => Beside("classes.txt") is { } file ? LabelsFile.Names(file) : null;
+    private string[]? ClassNames() => Beside("classes.txt") is { } file ? MaskLabels.Names(file) : null;
 
     private string? Beside(string name) => Path.Combine(_root, name) is var path && File.Exists(path) ? path : null;
 

@@ -99,7 +99,7 @@ internal sealed class MaskMeaningTests
         RawMask three = Gray([0, 0, .. Runs(3)]), nine = Gray([0, 0, .. Runs(9)]);
         Refuses([three, nine], "as instances are");
         string file = Text("0 background\n1-65535 cell");
-        MaskMeaning meaning = MaskReader.Read("d", [MaskValues.Of(three), MaskValues.Of(nine)], LabelsFile.Read(file), null);
+        MaskMeaning meaning = MaskReader.Read("d", [MaskValues.Of(three), MaskValues.Of(nine)], MaskLabels.Read(file), null);
         Assert.That(meaning.Labels, Is.EqualTo(new[] { "cell" }));
         Assert.That(meaning.Apply("a", nine).Classes.Distinct(), Is.EqualTo(new byte[] { 0, 1 }));
 
@@ -112,7 +112,7 @@ internal sealed class MaskMeaningTests
         Refuses([Gray(0, 0), Gray(0, 0)], "every pixel of 2 masks is 0, so there is nothing to find");
         Refuses([Gray(255, 255)], "every pixel of 1 masks is 255");
         Assert.That(
-            () => MaskReader.Read("d", [MaskValues.Of(Gray(0, 0))], LabelsFile.Read(Text("0 background\n1 lesion")), null),
+            () => MaskReader.Read("d", [MaskValues.Of(Gray(0, 0))], MaskLabels.Read(Text("0 background\n1 lesion")), null),
             Throws.TypeOf<DatasetException>().With.Message.Contains("no pixel of 1 masks is of a class but the background"));
     }
 
@@ -137,11 +137,11 @@ internal sealed class MaskMeaningTests
     [TestCase("1", "expected a value, a range or a color"), TestCase("0 a", "1 classes"), TestCase("0 a\n0 b", "have a value in common")]
     [TestCase("0 a\n#FF0000 b", "both values and colors"), TestCase("0 a\n9-3 b", "expected a value"), TestCase("0 a\nx b", "expected a value")]
     public void A_malformed_labels_file_is_refused(string text, string says) => Assert.That(
-        () => LabelsFile.Read(Text(text)), Throws.TypeOf<DatasetException>().With.Message.Contains(says).And.Message.Contains("labels.txt"));
+        () => MaskLabels.Read(Text(text)), Throws.TypeOf<DatasetException>().With.Message.Contains(says).And.Message.Contains("labels.txt"));
 
     [TestCase("""{"labels": {"a": [1, 2], "b": 0}}"""), TestCase("""{"labels": 3}"""), TestCase("{"), TestCase("""{"labels": {"a": -1, "b": 2}}""")]
     public void A_malformed_dataset_json_is_refused(string text) =>
-        Assert.That(() => LabelsFile.Read(Text(text, "dataset.json")), Throws.TypeOf<DatasetException>().With.Message.Contains("dataset.json"));
+        Assert.That(() => MaskLabels.Read(Text(text, "dataset.json")), Throws.TypeOf<DatasetException>().With.Message.Contains("dataset.json"));
 
     [Test]
     public void What_the_training_meant_holds_where_it_knows_every_value()
@@ -160,7 +160,7 @@ internal sealed class MaskMeaningTests
     }
 
     private MaskMeaning Ruled(string text, RawMask mask, string name = "labels.txt") =>
-        MaskReader.Read("d", [MaskValues.Of(mask)], LabelsFile.Read(Text(text, name)), null);
+        MaskReader.Read("d", [MaskValues.Of(mask)], MaskLabels.Read(Text(text, name)), null);
 
     private static RawMask Gray(params int[] values) => new(values.Length, 1, MaskEncoding.Gray, values);
 

@@ -8,7 +8,7 @@ namespace Mamba.Models.Data.Labels;
 /// Reads what the values of masks stand for. A text file has a line per class: <c>1 lesion</c>, <c>1-40 nucleus</c>, <c>#FF0000 tumour</c>
 /// or <c>255 0 0 tumour</c>. nnU-Net's dataset.json has them under <c>labels</c>.
 /// </summary>
-internal static class LabelsFile
+internal static class MaskLabels
 {
     private static readonly char[] s_separators = [' ', '\t', ',', ';', ':', '='];
 
