@@ -44,7 +44,7 @@ public static unsafe partial class Ops
     {
         if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "FocalLoss: expected at least 0.");
         Tensor labels = ClassLabels("FocalLoss", logits, target, ignoreIndex, weight);
-        return ClassLoss(logits, labels, new(weight, 0f, gamma, Normalized: false, CountRows: true, reduction));
+        return ClassLoss("FocalLoss", logits, labels, new(weight, 0f, gamma, Normalized: false, CountRows: true, reduction));
     }
 
     /// <summary>
@@ -53,18 +53,18 @@ public static unsafe partial class Ops
     /// </summary>
     /// <param name="student">(B, Classes), or (B, ..., Classes), channels last: logits.</param>
     /// <param name="teacher">The same shape: logits. They get no gradient.</param>
-    /// <param name="temperature">T, more than 0.</param>
+    /// <param name="temperature">T, a finite number above 0.</param>
     /// <param name="reduction">What becomes of the divergences of rows.</param>
     /// <returns>A scalar; (B, ...) without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The temperature is not more than 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The temperature is not a finite number above 0.</exception>
     public static Tensor Distillation(Tensor student, Tensor teacher, float temperature = 1f, Reduction reduction = Reduction.Mean)
     {
         (int rows, int classes) = ClassRowsOf("Distillation", student);
         Check.SameShape(student, teacher, "Distillation");
-        if (!(temperature > 0f))
-            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "Distillation: expected more than 0.");
-        Tensor y = ReducedRows(student, reduction), logSums = Tensor.Empty(rows, 2);
+        if (!(temperature > 0f && float.IsFinite(temperature)))
+            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "Distillation: expected a finite number above 0.");
+        Tensor y = ReducedRows("Distillation", student, reduction), logSums = Tensor.Empty(rows, 2);
         nint chunks = Launch.CeilDiv(rows, ClassRows.Grain);
         using (Scratch sums = Scratch.OfDoubles(chunks))
         {

@@ -46,7 +46,7 @@ public static unsafe partial class Ops
         CrossEntropyOptions o = options ?? CrossEntropyOptions.Default;
         CheckSmoothing(o.LabelSmoothing);
         Tensor labels = ClassLabels("CrossEntropy", logits, target, o.IgnoreIndex, o.Weight);
-        return ClassLoss(logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
+        return ClassLoss("CrossEntropy", logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
     }
 
     /// <inheritdoc cref="CrossEntropy(Tensor, ReadOnlySpan{int}, CrossEntropyOptions?)"/>
@@ -57,7 +57,7 @@ public static unsafe partial class Ops
     {
         CheckSmoothing(labelSmoothing);
         Tensor labels = ClassLabels("CrossEntropy", logits, target, CrossEntropyOptions.Default.IgnoreIndex, null);
-        return ClassLoss(logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
+        return ClassLoss("CrossEntropy", logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
     }
 
     /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>
@@ -76,7 +76,7 @@ public static unsafe partial class Ops
             Reduction reduction = Reduction.Mean)
     {
         Tensor labels = ClassLabels("NllLoss", logProbabilities, target, ignoreIndex, weight);
-        return ClassLoss(logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
+        return ClassLoss("NllLoss", logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
     }
 
     /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes: PyTorch's
@@ -115,7 +115,7 @@ public static unsafe partial class Ops
 
         // The gradient, softmax (times the sum of the target) minus target, comes almost for free with the loss; it is kept in place of
         // the softmax.
-        Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows(logits, reduction);
+        Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows("CrossEntropy", logits, reduction);
         using (Scratch sums = Scratch.OfDoubles(Launch.CeilDiv(rows, SoftClassRows.Grain)))
         {
             Launch.Run(
@@ -162,11 +162,11 @@ public static unsafe partial class Ops
     private readonly record struct ClassLossTerms(Tensor? Weight, float Smoothing, float Gamma, bool Normalized, bool CountRows,
         Reduction Reduction);
 
-    private static Tensor ClassLoss(Tensor logits, Tensor labels, ClassLossTerms terms)
+    private static Tensor ClassLoss(string name, Tensor logits, Tensor labels, ClassLossTerms terms)
     {
         int rows = labels.Count, classes = logits.Shape[-1];
         nint chunks = Launch.CeilDiv(rows, ClassRows.Grain);
-        Tensor y = ReducedRows(logits, terms.Reduction);
+        Tensor y = ReducedRows(name, logits, terms.Reduction);
         Tensor? logSums = terms.Normalized ? null : Tensor.Empty(rows);
         float divisor = 1f;
         using (Scratch sums = Scratch.OfDoubles(2 * chunks))
@@ -247,12 +247,19 @@ public static unsafe partial class Ops
     }
 
     /// <summary>A result for a loss of each row of (B, ..., Classes): a scalar, or (B, ...).</summary>
-    private static Tensor ReducedRows(Tensor logits, Reduction reduction)
+    private static Tensor ReducedRows(string name, Tensor logits, Reduction reduction)
     {
+        CheckReduction(name, reduction);
         if (reduction != Reduction.None) return Tensor.Empty();
         Span<int> extents = stackalloc int[logits.Shape.Rank];
         logits.Shape.CopyTo(extents);
         return Tensor.Empty(extents[..^1]);
+    }
+
+    private static void CheckReduction(string name, Reduction reduction)
+    {
+        if (reduction is < Reduction.Mean or > Reduction.None)
+            throw new ArgumentOutOfRangeException(nameof(reduction), reduction, $"{name}: expected one of the reductions.");
     }
 
     private static void CheckSmoothing(float smoothing)

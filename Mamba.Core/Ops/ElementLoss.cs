@@ -48,10 +48,11 @@ public static unsafe partial class Ops
     /// <param name="reduction">What becomes of the losses.</param>
     /// <returns>A scalar; the shape of the prediction without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">delta is not more than 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">delta is not a finite number above 0.</exception>
     public static Tensor HuberLoss(Tensor prediction, Tensor target, float delta = 1f, Reduction reduction = Reduction.Mean)
     {
-        if (!(delta > 0f)) throw new ArgumentOutOfRangeException(nameof(delta), delta, "HuberLoss: expected more than 0.");
+        if (!(delta > 0f && float.IsFinite(delta)))
+            throw new ArgumentOutOfRangeException(nameof(delta), delta, "HuberLoss: expected a finite number above 0.");
         return ElementLoss("HuberLoss", prediction, target, new HuberError(delta, delta), reduction, differentiateTarget: true);
     }
 
@@ -93,6 +94,7 @@ public static unsafe partial class Ops
         where TLoss : unmanaged, IElementLoss
     {
         Check.SameShape(x, target, name);
+        CheckReduction(name, reduction);
         int count = x.Count;
         nint blocks = Launch.CeilDiv(count, ElementLossForward<TLoss>.Block);
         Tensor y = reduction == Reduction.None ? Tensor.Empty(x.Shape) : Tensor.Empty();

@@ -11,6 +11,7 @@ public static unsafe partial class Ops
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A probability is below 0 or above 1.</exception>
     public static Tensor BinaryCrossEntropy(Tensor probabilities, Tensor target) =>
         MaskLoss("BinaryCrossEntropy", probabilities, target, logits: false, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
@@ -45,6 +46,7 @@ public static unsafe partial class Ops
     /// <param name="diceWeight">Weight of the Dice part.</param>
     /// <returns>A scalar.</returns>
     /// <exception cref="ShapeException">The shapes differ, or there are no elements.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A probability is below 0 or above 1.</exception>
     public static Tensor BceDice(Tensor probabilities, Tensor target, float smooth = 1f, float bceWeight = 1f, float diceWeight = 1f) =>
         MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
 
@@ -128,11 +130,23 @@ public static unsafe partial class Ops
                 slope[i] = (float)(-2 * dice / denominator / images);
             }
         }
+        if (double.IsNaN(loss) && !logits) CheckProbabilities(name, prediction);
         Tensor result = Tensor.Full((float)loss);
 
         if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
             PushMaskLoss(result, prediction, target, factors, cross, perImage, logits);
         return result;
+    }
+
+    /// <summary>
+    /// Refuses a number outside 0 to 1. Every such number makes the loss NaN, so that only a NaN needs this search. A NaN among the
+    /// probabilities themselves stays: what trains a model looks for it in the loss.
+    /// </summary>
+    private static void CheckProbabilities(string name, Tensor probabilities)
+    {
+        foreach (float p in probabilities.Span)
+            if (p is < 0f or > 1f)
+                throw new ArgumentOutOfRangeException(nameof(probabilities), p, $"{name}: expected probabilities from 0 to 1.");
     }
 
     /// <summary>The sums of each chunk of each image, <see cref="MaskSums.Count"/> a chunk.</summary>

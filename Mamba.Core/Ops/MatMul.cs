@@ -18,7 +18,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false)
     {
-        ProductShape s = ProductShape.Of(a.Shape, b.Shape, transposeA, transposeB, out Shape result);
+        ProductShape s = ProductShape.Of("MatMul", a.Shape, b.Shape, transposeA, transposeB, out Shape result);
         Tensor c = Tensor.Empty(result);
         s.Forward(a, b, c);
         MultiplyAdds.Add((long)c.Count * s.K);
@@ -42,7 +42,7 @@ public static unsafe partial class Ops
     {
         private static Shape None => new(ReadOnlySpan<int>.Empty);
 
-        public static ProductShape Of(Shape a, Shape b, bool transposeA, bool transposeB, out Shape result)
+        public static ProductShape Of(string name, Shape a, Shape b, bool transposeA, bool transposeB, out Shape result)
         {
             (Shape leadingA, int rowsA, int columnsA) = Cut(a, vectorIsRow: true);
             (Shape leadingB, int rowsB, int columnsB) = Cut(b, vectorIsRow: false);
@@ -50,9 +50,9 @@ public static unsafe partial class Ops
             (int inner, int n) = transposeB && b.Rank > 1 ? (columnsB, rowsB) : (rowsB, columnsB);
             Shape leading = None;
             bool fits = a.Rank >= 1 && b.Rank >= 1 && inner == k
-                && BroadcastWalk.TryShape(leadingA, leadingB, out leading);
+                && BroadcastWalk.TryShape(name, leadingA, leadingB, out leading);
             Check.That(
-                fits, "MatMul",
+                fits, name,
                 $"{a}{(transposeA ? "^T" : "")} times {b}{(transposeB ? "^T" : "")}; "
                 + $"expected (..., M, K) and (..., K, N), leading dimensions equal or 1");
             Span<int> extents = stackalloc int[leading.Rank + 2];
@@ -60,7 +60,7 @@ public static unsafe partial class Ops
             int rank = leading.Rank;
             if (a.Rank > 1) extents[rank++] = m;
             if (b.Rank > 1) extents[rank++] = n;
-            result = new Shape(extents[..rank]);
+            result = Shape.Of(name, extents[..rank]);
             return leadingB.Count == 1 && !transposeA && leading.Rank == leadingA.Rank
                 ? new(None, None, None, (nint)leading.Count * m, n, k, false, transposeB && b.Rank > 1)
                 : new(leadingA, leadingB, leading, m, n, k, transposeA && a.Rank > 1, transposeB && b.Rank > 1);

@@ -37,6 +37,7 @@ public static unsafe partial class Ops
         if (runningMean is null != runningVar is null || (runningMean is null && !options.Training))
             throw new ArgumentException("BatchNorm: expected both running statistics, or none and training.", nameof(runningVar));
         (int channels, int rows) = Channels(x, "BatchNorm");
+        CheckActivation("BatchNorm", options.Activation);
         Check.That(channels > 0, "BatchNorm", $"input {x.Shape}; expected (..., C) with channels");
         Check.Extents(weight, "BatchNorm", "weight", channels);
         Check.Extents(bias, "BatchNorm", "bias", channels);
@@ -124,6 +125,7 @@ public static unsafe partial class Ops
     {
         Check.That(x.Shape.Rank >= 2 && x.Shape[-1] > 0, name, $"input {x.Shape}; expected (B, ..., C) with channels");
         Check.Positive(groups, name, nameof(groups));
+        CheckActivation(name, activation);
         (int channels, int rows) = Channels(x, name);
         Check.That(channels % groups == 0, name, $"{groups} groups for {channels} channels");
         Check.Extents(weight, name, "weight", channels);

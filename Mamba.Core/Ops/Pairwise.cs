@@ -56,8 +56,8 @@ public static unsafe partial class Ops
     public static Tensor Where(Tensor condition, Tensor a, Tensor b)
     {
         Shape shape = default;
-        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape values)
-            && BroadcastWalk.TryShape(condition.Shape, values, out shape);
+        bool fits = BroadcastWalk.TryShape("Where", a.Shape, b.Shape, out Shape values)
+            && BroadcastWalk.TryShape("Where", condition.Shape, values, out shape);
         Check.That(fits, "Where", $"condition {condition.Shape}, {a.Shape} and {b.Shape} do not broadcast");
         return Choose(condition, a, b, shape);
     }
@@ -70,7 +70,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The mask does not broadcast to x.</exception>
     public static Tensor MaskedFill(Tensor x, Tensor mask, float value)
     {
-        bool fits = BroadcastWalk.TryShape(mask.Shape, x.Shape, out Shape shape) && shape == x.Shape;
+        bool fits = BroadcastWalk.TryShape("MaskedFill", mask.Shape, x.Shape, out Shape shape) && shape == x.Shape;
         Check.That(fits, "MaskedFill", $"mask {mask.Shape} does not broadcast to {x.Shape}");
         return Choose(mask, Tensor.Full(value), x, shape);
     }

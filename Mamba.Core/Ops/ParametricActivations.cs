@@ -62,7 +62,7 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">Alpha is 0.</exception>
     public static Tensor Celu(Tensor x, float alpha = 1f)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(alpha);
+        if (alpha == 0f) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "Celu: expected another number than 0.");
         return Map(x, new Elu(alpha, alpha));
     }
 
@@ -74,7 +74,7 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">Beta is 0.</exception>
     public static Tensor Softplus(Tensor x, float beta, float threshold = 20f)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(beta);
+        if (beta == 0f) throw new ArgumentOutOfRangeException(nameof(beta), beta, "Softplus: expected another number than 0.");
         return Map(x, new ScaledSoftplus(beta, threshold));
     }
 

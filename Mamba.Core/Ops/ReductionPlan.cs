@@ -52,7 +52,7 @@ public static unsafe partial class Ops
         reduced[..rank].Fill(axes.Length == 0);
         foreach (int axis in axes)
         {
-            int dimension = Axis(shape, axis, name);
+            int dimension = AxisOrScalar(shape, axis, name);
             Check.That(!reduced[dimension], name, $"dimension {axis} of {shape} comes twice");
             reduced[dimension] = true;
         }

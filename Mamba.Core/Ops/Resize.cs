@@ -18,7 +18,7 @@ public static unsafe partial class Ops
         CheckResize("ResizeBilinear", x, size);
         (int height, int width) = size;
         int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
-        Tensor y = Tensor.Empty(batch, height, width, channels);
+        Tensor y = Tensor.Empty(Shape.Of("ResizeBilinear", batch, height, width, channels));
         if (batch == 0) return Independent(y, x);
         using (ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners))
             Launch.Run(
@@ -84,7 +84,7 @@ public static unsafe partial class Ops
     {
         CheckResize("ResizeNearest", x, size);
         MapShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], size.Height, size.Width);
-        Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
+        Tensor y = Tensor.Empty(Shape.Of("ResizeNearest", s.Batch, s.OutHeight, s.OutWidth, s.Channels));
         using (PixelMap map = NearestMap(s)) RunMap(s, map, x, y);
         if (Tape.Needs(x))
             Tape.Push(y, (x, s), static (context, dy) =>
@@ -107,7 +107,7 @@ public static unsafe partial class Ops
     {
         CheckResize("ResizeBicubic", x, size);
         Shape shape = x.Shape;
-        Tensor y = Tensor.Empty(shape[0], size.Height, size.Width, shape[3]);
+        Tensor y = Tensor.Empty(Shape.Of("ResizeBicubic", shape[0], size.Height, size.Width, shape[3]));
         using (CubicAxis vertical = new(shape[1], size.Height, alignCorners), horizontal = new(shape[2], size.Width, alignCorners))
             Launch.Run(
                 new CubicForward { Tables = new CubicTables(shape, size, vertical, horizontal), X = x.Pointer, Y = y.Pointer },

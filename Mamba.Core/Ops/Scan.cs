@@ -31,10 +31,10 @@ public static unsafe partial class Ops
             return IndependentPair(
                 y, last, u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual);
         bool record = Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual);
-        Tensor? kept = record ? Tensor.Empty(Check.Size(s.Batch * s.Chunks * state, "SelectiveScan", "kept states")) : null;
+        Tensor? kept = record ? Tensor.Empty(Shape.Checked(s.Batch * s.Chunks * state, "SelectiveScan", "kept states")) : null;
         // The backward pass reads the packed A, too.
         StateMatrixPacking packing = new(s.Channels, s.States, s.Groups, s.Width);
-        Tensor? rates = record ? Tensor.Empty(Check.Size(state, "SelectiveScan", "the packed A")) : null;
+        Tensor? rates = record ? Tensor.Empty(Shape.Checked(state, "SelectiveScan", "the packed A")) : null;
         if (rates is { } forBackward) packing.Pack(a.Pointer, forBackward.Pointer);
         using PackedWeight packed = record ? default : PackedWeight.Of(a, packing);
         ScanInputs inputs = Inputs(u, delta, rates is { } ofA ? ofA.Pointer : packed.Pointer, b, c, options);

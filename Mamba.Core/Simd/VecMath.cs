@@ -74,6 +74,16 @@ internal static class VecMath
     }
 
     /// <summary>
+    /// A power of 2 by <see cref="Exp2{V}(V)"/>; 0 where it saturated, as for an exponent of -infinity. Every other value stays as it is.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static V ZeroAtFloor<V>(V power) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return power;
+        return Select(Equal(power, Broadcast<V>(1.17549435e-38f)), default, power);
+    }
+
+    /// <summary>
     /// e^x for every x: denormal below 2^-126, 0 below -104, infinite from 88.73 on, NaN for NaN. The polynomial is that of
     /// <see cref="Exp2{V}(V)"/> in r = f ln 2.
     /// </summary>

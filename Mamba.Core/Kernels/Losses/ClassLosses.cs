@@ -154,7 +154,7 @@ internal unsafe struct ClassLossGradient : IKernel
             for (nint i = 0; i < columns; i += n)
             {
                 nint lanes = Math.Min(n, columns - i);
-                V p = VecMath.Exp2((Load<V>(x + i, lanes) - shift) * log2E);
+                V p = VecMath.ZeroAtFloor(VecMath.Exp2((Load<V>(x + i, lanes) - shift) * log2E));
                 V d = Fma(spread, rows.Weight == null ? one : Load<V>(rows.Weight + i, lanes), share * p);
                 target.Store(d, dx + i, lanes);
             }
@@ -230,8 +230,9 @@ internal unsafe struct DistillationGradient : IKernel
             for (nint i = 0; i < Columns; i += n)
             {
                 nint lanes = Math.Min(n, Columns - i);
-                V d = g * (VecMath.Exp2(Load<V>(s + i, lanes) * scale - logS) - VecMath.Exp2(Load<V>(t + i, lanes) * scale - logT));
-                target.Store(d, dx + i, lanes);
+                V p = VecMath.ZeroAtFloor(VecMath.Exp2(Load<V>(s + i, lanes) * scale - logS));
+                V q = VecMath.ZeroAtFloor(VecMath.Exp2(Load<V>(t + i, lanes) * scale - logT));
+                target.Store(g * (p - q), dx + i, lanes);
             }
         }
     }

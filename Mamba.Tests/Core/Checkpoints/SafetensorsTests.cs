@@ -211,6 +211,26 @@ internal sealed class SafetensorsTests
     }
 
     [Test]
+    public void Missing_tensors_or_metadata_are_named_and_leave_no_file()
+    {
+        string path = Path.Combine(_folder, "written"), source = Path.Combine(_folder, "source");
+        (string, Tensor)[] tensors = [("a", Tensor.Zeros(1))];
+        Dictionary<string, string> metadata = [];
+        Safetensors.Write(source, tensors, metadata);
+        using WeightFile file = WeightFile.Open(source);
+        Refuses("metadata", () => Safetensors.Write(path, tensors, null!));
+        Refuses("metadata", () => Safetensors.WriteSealed(path, tensors, null!));
+        Refuses("metadata", () => Safetensors.Write(path, file, null!));
+        Refuses("tensors", () => Safetensors.Write(path, (IEnumerable<(string, Tensor)>)null!, metadata));
+        Refuses("tensors", () => Safetensors.WriteSealed(path, null!, metadata));
+        Refuses("source", () => Safetensors.Write(path, (WeightFile)null!, metadata));
+        Assert.That(Directory.GetFiles(_folder), Is.EqualTo(new[] { source }));
+
+        static void Refuses(string parameter, Action write) => Assert.That(
+            () => write(), Throws.ArgumentNullException.With.Property(nameof(ArgumentException.ParamName)).EqualTo(parameter));
+    }
+
+    [Test]
     public void Bad_utf8_is_refused()
     {
         byte[] header = Encoding.UTF8.GetBytes(OneFloat);
