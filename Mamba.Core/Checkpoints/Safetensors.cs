@@ -30,7 +30,7 @@ public static class Safetensors
     /// <summary>
     /// Writes float32 tensors as
     /// <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/> does,
-    /// and after them a seal: a tensor of 32 bytes, named <c>sha256</c>, that is the SHA-256 of all bytes before it.
+    /// and after them a seal. It is a tensor of 32 bytes, named <c>sha256</c>: the SHA-256 of all bytes before it.
     /// <see cref="SafetensorsFile.OpenSealed"/> verifies it.
     /// </summary>
     /// <param name="path">The file; one that exists is replaced.</param>

@@ -7,8 +7,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Causal depthwise convolution along a sequence: y[t] = bias + sum_j weight[j] x[t - K + 1 + j], zeros before the start, and an
-    /// activation on top: causal_conv1d_fn of the Mamba block.
+    /// Causal depthwise convolution along a sequence, with an activation on top: causal_conv1d_fn of the Mamba block. y[t] = bias + sum_j
+    /// weight[j] x[t - K + 1 + j], with zeros before the start.
     /// </summary>
     /// <param name="x">(B, L, C).</param>
     /// <param name="weight">(C, 1, K).</param>

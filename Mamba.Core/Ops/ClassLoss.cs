@@ -108,9 +108,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The Dice loss of classes (Milletari et al. 2016): 1 - the mean over classes of (2 sum(p t) + s) / (sum(p) + sum(t) + s), p being
-    /// the softmax of the
-    /// logits.
+    /// The Dice loss of classes (Milletari et al. 2016): 1 - the mean over classes of (2 sum(p t) + s) / (sum(p) + sum(t) + s). p is the
+    /// softmax of the logits.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each pixel.</param>

@@ -148,9 +148,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group, so that
-    /// scratch is as large
-    /// as one group's columns.
+    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group, so that scratch
+    /// is as large as one group's columns.
     /// </summary>
     private static void SpreadColumns(in ConvShape s, float* small, Tensor weight, float* bias, float* large, bool add)
     {

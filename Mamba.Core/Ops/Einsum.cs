@@ -24,8 +24,7 @@ public static unsafe partial class Ops
 
     /// <summary>
     /// Einstein's summation over two tensors (torch.einsum), for instance "bhid,bhjd-&gt;bhij": letters that are not in the result are
-    /// summed over. It is one
-    /// batched <see cref="MatMul"/>, with a copy of an operand whose dimensions are in another order.
+    /// summed over. It is one batched <see cref="MatMul"/>, with a copy of an operand whose dimensions are in another order.
     /// </summary>
     /// <param name="equation">The letters of both tensors with a comma between them, then "-&gt;" and the letters of the result.</param>
     /// <param name="a">The first tensor.</param>

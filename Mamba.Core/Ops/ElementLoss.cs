@@ -22,9 +22,8 @@ public static unsafe partial class Ops
         ElementLoss("L1Loss", prediction, target, new AbsoluteError(), reduction, differentiateTarget: true);
 
     /// <summary>
-    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the <see
-    /// cref="L1Loss"/>. Gradients flow
-    /// to both.
+    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the
+    /// <see cref="L1Loss"/>. Gradients flow to both.
     /// </summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>

@@ -38,8 +38,7 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// FAVOR+ (Choromanski et al. 2021), the attention of Performers: y_i = f(q_i) sum(f(k_j) v_j^T) / f(q_i) sum(f(k_j)), in time and
-    /// memory linear in the
-    /// lengths. The stabilizers of the softmax features count as constants in the gradient, as in performer-pytorch.
+    /// memory linear in the lengths. The stabilizers of the softmax features count as constants in the gradient, as in performer-pytorch.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>

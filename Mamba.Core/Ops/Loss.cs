@@ -24,7 +24,7 @@ public static unsafe partial class Ops
         MaskLoss("BinaryCrossEntropyWithLogits", logits, target, logits: true, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
     /// <summary>
-    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s) with p = sigmoid(logits), pooled over the whole batch (Milletari et al. 2016): the
+    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s), pooled over the whole batch (Milletari et al. 2016). p is sigmoid(logits). It is the
     /// paper's loss for U-Net, ResNets and UMambaBots.
     /// </summary>
     /// <param name="logits">(B, ...).</param>
@@ -36,8 +36,8 @@ public static unsafe partial class Ops
         MaskLoss("DiceWithLogits", logits, target, logits: true, pooled: true, smooth, cross: 0f, dice: 1f);
 
     /// <summary>
-    /// bceWeight times the mean binary cross-entropy plus diceWeight times the mean over images of
-    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s): the paper's loss for the UL family.
+    /// bceWeight times the mean binary cross-entropy plus diceWeight times a Dice loss: the paper's loss for the UL family. The Dice loss
+    /// is the mean over images of 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s).
     /// </summary>
     /// <param name="probabilities">(B, ...), in [0, 1].</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
@@ -51,9 +51,8 @@ public static unsafe partial class Ops
         MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
 
     /// <summary>
-    /// The Tversky loss (Salehi et al. 2017) with p = sigmoid(logits), pooled over the whole batch: 1 - (TP + s) / (TP + alpha FP + beta
-    /// FN + s). A gamma other
-    /// than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
+    /// The Tversky loss (Salehi et al. 2017): 1 - (TP + s) / (TP + alpha FP + beta FN + s), pooled over the whole batch, with p =
+    /// sigmoid(logits). A gamma other than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
     /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>

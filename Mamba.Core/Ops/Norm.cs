@@ -15,10 +15,9 @@ public static unsafe partial class Ops
     private const int MostRowNormParts = 32;
 
     /// <summary>
-    /// Batch normalization (Ioffe and Szegedy 2015; PyTorch's batch_norm): each channel by its mean and variance over all other
-    /// dimensions. In training
-    /// these are the batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise the running
-    /// statistics are used.
+    /// Batch normalization (Ioffe and Szegedy 2015; PyTorch's batch_norm): each channel by its mean and variance over all other dimensions.
+    /// In training these are the batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise
+    /// the running statistics are used.
     /// </summary>
     /// <param name="x">(B, C), (B, L, C), (B, H, W, C); any (..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>

@@ -72,7 +72,7 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Resize to the nearest pixel, as PyTorch's interpolate does it: row i of the result is row floor(i H / height) of the image, and
+    /// Resize to the nearest pixel, as PyTorch's interpolate does it. Row i of the result is row floor(i H / height) of the image, and
     /// columns likewise.
     /// </summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>

@@ -17,8 +17,8 @@ internal static class VecMath
 
     /// <summary>
     /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7
-    /// with rounding). The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and
-    /// softmax, whose exponents are at most 0 and whose smallest terms do not count. <see cref="Exp"/> is right everywhere.
+    /// with rounding). The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere. It is the fast form for scans
+    /// and softmax: their exponents are at most 0, and their smallest terms do not count. <see cref="Exp"/> is right everywhere.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp2<V>(V x) where V : unmanaged
