@@ -113,14 +113,7 @@ public static unsafe partial class Ops
             SumMasks(prediction, target, logits, images, chunks, sums.Pointer);
             for (int i = 0; i < images; i++)
             {
-                double entropy = 0, both = 0, total = 0;
-                for (nint c = 0; c < chunks; c++)
-                {
-                    float* s = sums.Pointer + (i * chunks + c) * MaskSums.Count;
-                    entropy += s[0];
-                    both += s[1];
-                    total += (double)s[2] + s[3];
-                }
+                (double entropy, double both, double total) = Totals(sums.Pointer + i * chunks * MaskSums.Count, chunks);
                 double numerator = 2 * both + smooth, denominator = total + smooth;
                 loss += cross * entropy / count;
                 if (dice == 0) continue;
@@ -135,6 +128,19 @@ public static unsafe partial class Ops
         if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
             PushMaskLoss(result, prediction, target, factors, cross, perImage, logits);
         return result;
+    }
+
+    /// <summary>The sums of an image over its chunks: the cross-entropy, p t, and p + t.</summary>
+    private static (double Entropy, double Both, double Total) Totals(float* sums, nint chunks)
+    {
+        double entropy = 0, both = 0, total = 0;
+        for (nint c = 0; c < chunks; c++, sums += MaskSums.Count)
+        {
+            entropy += sums[0];
+            both += sums[1];
+            total += (double)sums[2] + sums[3];
+        }
+        return (entropy, both, total);
     }
 
     /// <summary>

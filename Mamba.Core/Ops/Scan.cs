@@ -94,12 +94,7 @@ public static unsafe partial class Ops
             using Scratch sumD = new(sequences * vectors), sumBias = new(sequences * vectors);
             using Scratch sumB = new(db is null ? 0 : bc), sumC = new(dc is null ? 0 : bc);
             new Span<float>(carries.Pointer, (int)(sequences * state)).Clear();
-            if (last.Grad is { } dlast)
-                for (nint i = 0; i < s.Batch; i++)
-                {
-                    float* ofLast = carries.Pointer + ((i + 1) * s.Segments - 1) * state;
-                    Kernels.Scan.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, ofLast);
-                }
+            if (last.Grad is { } dlast) StartFrom(dlast, carries.Pointer, state);
             ScanGradients gradients = new()
             {
                 U = du.Target,
@@ -127,6 +122,17 @@ public static unsafe partial class Ops
             if (dinitial is { } gi)
                 Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Target);
             if (Options.Residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
+        }
+
+        /// <summary>The last segment of each sequence is walked back from the gradient of the last state.</summary>
+        private void StartFrom(Tensor dlast, float* carries, nint state)
+        {
+            ScanShape s = Shape;
+            for (nint i = 0; i < s.Batch; i++)
+            {
+                float* ofLast = carries + ((i + 1) * s.Segments - 1) * state;
+                Kernels.Scan.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, ofLast);
+            }
         }
     }
 
