@@ -50,7 +50,9 @@ public abstract class WeightFile : IDisposable
     /// keys.
     /// </param>
     /// <returns>The open file.</returns>
-    /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed; or a key is given for a form without keys.</exception>
+    /// <exception cref="CheckpointException">
+    /// It cannot be opened, is none of the known forms, or is malformed; or a key is given for a form without keys.
+    /// </exception>
     public static WeightFile Open(string path, string? key = null) => path.EndsWith(ShardedWeightFile.Extension, StringComparison.Ordinal)
         ? Open(path, (p, stream) => key is null ? ShardedWeightFile.Read(p, stream) : throw HasNoKeys(p, "an index of shards", key))
         : Open(path, (p, stream) => Read(p, stream, key));

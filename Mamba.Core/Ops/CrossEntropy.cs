@@ -46,7 +46,8 @@ public static unsafe partial class Ops
         CrossEntropyOptions o = options ?? CrossEntropyOptions.Default;
         CheckSmoothing(o.LabelSmoothing);
         Tensor labels = ClassLabels("CrossEntropy", logits, target, o.IgnoreIndex, o.Weight);
-        return ClassLoss("CrossEntropy", logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
+        return ClassLoss(
+            "CrossEntropy", logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
     }
 
     /// <inheritdoc cref="CrossEntropy(Tensor, ReadOnlySpan{int}, CrossEntropyOptions?)"/>
@@ -57,7 +58,8 @@ public static unsafe partial class Ops
     {
         CheckSmoothing(labelSmoothing);
         Tensor labels = ClassLabels("CrossEntropy", logits, target, CrossEntropyOptions.Default.IgnoreIndex, null);
-        return ClassLoss("CrossEntropy", logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
+        return ClassLoss(
+            "CrossEntropy", logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
     }
 
     /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>

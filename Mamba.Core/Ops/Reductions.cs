@@ -55,7 +55,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (r, y), static (context, dy) =>
             {
                 (ReductionPlan r, Tensor y) = context;
-                r.Spread(default(ExponentialGradient), r.Elements, r.PerRow(dy), r.PerRow(y));
+                r.Spread(default(ExponentialGradient), r.Elements(), r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
         return y;
     }
@@ -80,8 +80,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (r, y, p), static (context, dy) =>
             {
                 (ReductionPlan r, Tensor y, float p) = context;
-                if (p == 2f) r.Spread(default(EuclideanGradient), r.Elements, r.PerRow(dy), r.PerRow(y));
-                else r.Spread(new NormGradient(p), r.Elements, r.PerRow(dy), r.PerRow(y));
+                if (p == 2f) r.Spread(default(EuclideanGradient), r.Elements(), r.PerRow(dy), r.PerRow(y));
+                else r.Spread(new NormGradient(p), r.Elements(), r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
         return y;
     }
@@ -154,7 +154,7 @@ public static unsafe partial class Ops
                     double weight = !root ? 2 * gradient[i] / divisor : deviation[i] == 0f ? 0 : gradient[i] / (divisor * deviation[i]);
                     weights.Pointer[i] = (float)weight;
                 }
-                r.Spread(default(DeviationGradient), r.Elements, r.PerRow(weights.Pointer), r.PerRow(mean));
+                r.Spread(default(DeviationGradient), r.Elements(), r.PerRow(weights.Pointer), r.PerRow(mean));
             }, r.Source, mean, root ? y : null);
         return y;
     }
