@@ -21,9 +21,6 @@ internal static class Check
         if (a.Shape != b.Shape) throw new ShapeException(operatorName, $"shapes {a.Shape} and {b.Shape} differ, expected equal ones");
     }
 
-    /// <inheritdoc cref="Shape.Checked"/>
-    public static int Size(long count, string operatorName, string what) => Shape.Checked(count, operatorName, what);
-
     /// <summary>An argument that is no shape, and at least 1.</summary>
     public static void Positive(int value, string operatorName, string name)
     {

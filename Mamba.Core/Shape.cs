@@ -11,6 +11,33 @@ public readonly struct Shape : IEquatable<Shape>
     /// <summary>The most elements that a tensor has: what a pinned array holds, less what its alignment takes.</summary>
     internal const int MaxCount = 0x7FFFFFC7 - 64;
 
+    private readonly Extents _extents;
+
+    /// <summary>A shape of the given extents; none at all is a scalar's.</summary>
+    /// <param name="extents">Each at least 0.</param>
+    /// <exception cref="ShapeException">More than six, a negative one, or a product above 2^31 - 65.</exception>
+    public Shape(params ReadOnlySpan<int> extents) : this("Shape", extents)
+    {
+    }
+
+    private Shape(string operatorName, ReadOnlySpan<int> extents)
+    {
+        if (extents.Length > MaxRank)
+            throw new ShapeException(operatorName, $"{extents.Length} dimensions; at most {MaxRank} are supported");
+        long count = 1;
+        for (int i = 0; i < extents.Length; i++)
+        {
+            if (extents[i] < 0) throw new ShapeException(operatorName, $"dimension {i} is {extents[i]}; expected at least 0");
+            _extents[i] = extents[i];
+            count = Math.Min(count * extents[i], long.MaxValue / int.MaxValue);
+        }
+        if (count > MaxCount)
+            throw new ShapeException(
+                operatorName, $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds, {MaxCount}");
+        Rank = extents.Length;
+        Count = (int)count;
+    }
+
     /// <summary>A size as an int; more than an array holds is refused.</summary>
     /// <param name="count">Computed in 64 bits.</param>
     /// <param name="operatorName">The operator.</param>
@@ -20,26 +47,8 @@ public readonly struct Shape : IEquatable<Shape>
         ? (int)count
         : throw new ShapeException(operatorName, $"{what} of {count} elements; at most {MaxCount} fit into an array");
 
-    private readonly Extents _extents;
-
-    /// <summary>A shape of the given extents; none at all is a scalar's.</summary>
-    /// <param name="extents">Each at least 0.</param>
-    /// <exception cref="ShapeException">More than six, a negative one, or a product above 2^31 - 65.</exception>
-    public Shape(params ReadOnlySpan<int> extents)
-    {
-        if (extents.Length > MaxRank) throw new ShapeException("Shape", $"{extents.Length} dimensions; at most {MaxRank} are supported");
-        long count = 1;
-        for (int i = 0; i < extents.Length; i++)
-        {
-            if (extents[i] < 0) throw new ShapeException("Shape", $"dimension {i} is {extents[i]}; expected at least 0");
-            _extents[i] = extents[i];
-            count = Math.Min(count * extents[i], long.MaxValue / int.MaxValue);
-        }
-        if (count > MaxCount)
-            throw new ShapeException("Shape", $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds");
-        Rank = extents.Length;
-        Count = (int)count;
-    }
+    /// <summary>The shape of an operator's result: where it is too large, the exception names the operator.</summary>
+    internal static Shape Of(string operatorName, params ReadOnlySpan<int> extents) => new(operatorName, extents);
 
     /// <summary>The number of dimensions.</summary>
     public int Rank { get; }
@@ -75,14 +84,17 @@ public readonly struct Shape : IEquatable<Shape>
     /// <param name="i">The dimension; -1 is the last.</param>
     /// <param name="extent">Its new extent.</param>
     /// <returns>The new shape.</returns>
-    public Shape With(int i, int extent)
+    public Shape With(int i, int extent) => With(i, extent, "Shape");
+
+    /// <summary>The same as an operator's result: where it is too large, the exception names the operator.</summary>
+    internal Shape With(int i, int extent, string operatorName)
     {
         int index = i < 0 ? i + Rank : i;
-        if ((uint)index >= (uint)Rank) throw new ShapeException("Shape", $"no dimension {i} in {this}");
+        if ((uint)index >= (uint)Rank) throw new ShapeException(operatorName, $"no dimension {i} in {this}");
         Span<int> extents = stackalloc int[Rank];
         CopyTo(extents);
         extents[index] = extent;
-        return new Shape(extents);
+        return new Shape(operatorName, extents);
     }
 
     /// <summary>The extents as an array, outermost first.</summary>

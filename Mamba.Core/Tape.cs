@@ -251,9 +251,8 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Hands a tensor to the scope around the tape, or to the garbage collector where there is none: a loss to report, a gradient of
-    /// <see cref="Gradients"/>. The steps that made it end with the tape, so hand its <see cref="Tensor.Detach"/> over where it is to be
-    /// used on.
+    /// Hands a tensor, such as a loss to report, to the scope around the tape, or to the garbage collector where there is none. The steps
+    /// that made it end with the tape, so hand its <see cref="Tensor.Detach"/> over where it is to be used on.
     /// </summary>
     /// <param name="tensor">A tensor that was made under this tape; one that it does not own is passed through.</param>
     /// <returns>The same tensor.</returns>

@@ -27,8 +27,8 @@ internal sealed class NumpyType(string code)
 }
 
 /// <summary>
-/// Bytes that a pickle holds itself. Protocol 2 writes them as the text that Latin-1 would decode, which is kept as it is: a few bytes of
-/// pickle could ask for the same text to be encoded repeatedly.
+/// Bytes that a pickle holds itself. Protocol 2 writes them as the text that Latin-1 would decode. The text is kept as it is, since a few
+/// bytes of pickle could ask for the same text to be encoded repeatedly.
 /// </summary>
 internal sealed record PickledBytes(string? Latin1, byte[]? Bytes)
 {

@@ -20,28 +20,30 @@ public static class Safetensors
     /// <param name="tensors">Names and tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
     /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
+    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors,
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
-        Write(path, [.. tensors.Select(Float32)], metadata, cancellation);
+        Write(path, Items(tensors), metadata, cancellation);
 
     /// <summary>
     /// Writes float32 tensors as
     /// <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/> does,
-    /// and after them a seal: a tensor of 32 bytes, named <c>sha256</c>, that is the SHA-256 of all bytes before it.
+    /// and after them a seal. It is a tensor of 32 bytes, named <c>sha256</c>: the SHA-256 of all bytes before it.
     /// <see cref="SafetensorsFile.OpenSealed"/> verifies it.
     /// </summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
     /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
+    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors,
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
-        Item[] items = [.. tensors.Select(Float32)];
+        Item[] items = Items(tensors);
         byte[] header = Header(path, [.. items, new Item(Seal, "U8", [Sha256.HashSizeInBytes], Sha256.HashSizeInBytes, (_, _) => { })],
             metadata);
         AtomicFile.Write(path, stream =>
@@ -57,13 +59,17 @@ public static class Safetensors
     /// <param name="source">Where the tensors come from.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
     /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
+    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
     /// <exception cref="CheckpointException">The file cannot be written, or the source cannot be read.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void Write(string path, WeightFile source,
-        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
-        Write(path,
-            [.. source.Names.Select(n => new Item(n, source.DType(n), source.Shape(n), source.ByteCount(n), (stream, stop) =>
-            source.CopyTo(n, stream, stop)))], metadata, cancellation);
+        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        Item[] items = [.. source.Names.Select(name => new Item(name, source.DType(name), source.Shape(name), source.ByteCount(name),
+            (stream, stop) => source.CopyTo(name, stream, stop)))];
+        Write(path, items, metadata, cancellation);
+    }
 
     private static void Write(string path, Item[] items, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation)
     {
@@ -84,6 +90,12 @@ public static class Safetensors
     /// Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.
     /// </summary>
     private static IEnumerable<Item> Stored(Item[] items) => items.OrderByDescending(i => ElementTypes.SizeOf(i.Type));
+
+    private static Item[] Items(IEnumerable<(string Name, Tensor Tensor)> tensors)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        return [.. tensors.Select(Float32)];
+    }
 
     private static Item Float32((string Name, Tensor Tensor) t) =>
         new(t.Name, "F32", t.Tensor.Shape.ToArray(), (long)t.Tensor.Count * sizeof(float), (stream, stop) => Write(stream, t.Tensor, stop));
@@ -111,6 +123,7 @@ public static class Safetensors
 
     private static byte[] Header(string path, Item[] items, IReadOnlyDictionary<string, string> metadata)
     {
+        ArgumentNullException.ThrowIfNull(metadata);
         Dictionary<string, long> begins = [];
         long offset = 0;
         foreach (Item item in Stored(items))

@@ -5,8 +5,8 @@ using System.Runtime.CompilerServices;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// SHA-256 (FIPS 180-4, section 6.2) in managed code. .NET's own class loads the system's OpenSSL, and ends the process where there is
-/// none, as in a minimal container or on a small board.
+/// SHA-256 (FIPS 180-4, section 6.2) in managed code. The class of .NET loads the system's OpenSSL. Where there is none, as in a minimal
+/// container or on a small board, it ends the process.
 /// </summary>
 /// <example><code>
 /// string digest = Convert.ToHexStringLower(Sha256.HashData(stream));

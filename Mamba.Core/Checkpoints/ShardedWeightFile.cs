@@ -15,7 +15,7 @@ public sealed class ShardedWeightFile : WeightFile
     public const int MaxShards = 1000;
 
     /// <summary>The longest index that is accepted.</summary>
-    public const int MaxIndexBytes = 100_000_000;
+    public const int MaxIndexBytes = 16 << 20;
 
     private readonly Dictionary<string, WeightFile> _shards = [];
 

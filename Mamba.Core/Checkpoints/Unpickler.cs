@@ -112,12 +112,17 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
 
     private void Execute(byte opcode)
     {
+        if (!PushValue(opcode) && !FillContainer(opcode) && !UseMemo(opcode) && !MakeObject(opcode))
+            throw new FormatException($"opcode {OpcodeName(opcode)} is refused");
+    }
+
+    /// <summary>Opcodes that push a plain value, and those without effect; false for others.</summary>
+    private bool PushValue(byte opcode)
+    {
         switch (opcode)
         {
-            case 0x80: // PROTO
-            case 0x95: // FRAME
-                reader.Skip(opcode == 0x80 ? 1u : 8u);
-                break;
+            case 0x80: reader.Skip(1); break; // PROTO
+            case 0x95: reader.Skip(8); break; // FRAME
             case (byte)'N': Push(null); break; // NONE
             case 0x88: Push(true); break; // NEWTRUE
             case 0x89: Push(false); break; // NEWFALSE
@@ -138,6 +143,16 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case 0x8d: Push(Text(reader.UInt64())); break; // BINUNICODE8
             case 0x8e: // BINBYTES8
             case 0x96: Push(reader.Bytes(reader.UInt64())); break; // BYTEARRAY8
+            default: return false;
+        }
+        return true;
+    }
+
+    /// <summary>Opcodes that make and fill lists, sets, tuples and dictionaries; false for others.</summary>
+    private bool FillContainer(byte opcode)
+    {
+        switch (opcode)
+        {
             case (byte)']': // EMPTY_LIST
             case 0x8f: Push(new List<object?>()); break; // EMPTY_SET
             case (byte)'}': Push(new PickledDictionary()); break; // EMPTY_DICT
@@ -153,27 +168,39 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             case (byte)'s': SetItems(Take(2)); break; // SETITEM
             case (byte)'u': SetItems(TakeToMark()); break; // SETITEMS
             case (byte)'0': Pop(); break; // POP
+            default: return false;
+        }
+        return true;
+    }
+
+    /// <summary>Opcodes that write and read the memo; false for others.</summary>
+    private bool UseMemo(byte opcode)
+    {
+        switch (opcode)
+        {
             case (byte)'q': Memoize(reader.Byte()); break; // BINPUT
             case (byte)'r': Memoize(reader.UInt32()); break; // LONG_BINPUT
             case 0x94: Memoize((uint)_memo.Count); break; // MEMOIZE
             case (byte)'h': Recall(reader.Byte()); break; // BINGET
             case (byte)'j': Recall(reader.UInt32()); break; // LONG_BINGET
+            default: return false;
+        }
+        return true;
+    }
+
+    /// <summary>Opcodes that name classes and functions and make what the vocabulary knows; false for others.</summary>
+    private bool MakeObject(byte opcode)
+    {
+        switch (opcode)
+        {
             case (byte)'c': Push(Global(Name(), Name())); break; // GLOBAL
             case 0x93: // STACK_GLOBAL
-                object?[] names = Take(2);
-                Push(names is [string module, string name]
+                Push(Take(2) is [string module, string name]
                     ? Global(module, name)
                     : throw new FormatException("STACK_GLOBAL: expected two strings"));
                 break;
             case (byte)'Q': Push(vocabulary.Load(Pop())); break; // BINPERSID
-            case (byte)'R': // REDUCE
-                Push(Take(2) switch
-                {
-                    [PickledGlobal global, object?[] arguments] => vocabulary.Call(global.Name, arguments),
-                    [PickledObject callable, object?[]] => new PickledObject(callable.Type), // functools.partial and the like
-                    _ => throw new FormatException("REDUCE: expected a global and a tuple"),
-                });
-                break;
+            case (byte)'R': Push(Reduce(Take(2))); break; // REDUCE
             case 0x81: // NEWOBJ
             case 0x92: // NEWOBJ_EX, whose keywords are dropped
                 Push(Take(opcode == 0x81 ? 2 : 3) is [PickledGlobal type, object?[] initial, ..]
@@ -184,10 +211,17 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
                 object? state = Pop();
                 if (!vocabulary.Build(Peek(), state)) throw new FormatException("opcode BUILD is refused on a plain value");
                 break;
-            default:
-                throw new FormatException($"opcode {OpcodeName(opcode)} is refused");
+            default: return false;
         }
+        return true;
     }
+
+    private object? Reduce(object?[] call) => call switch
+    {
+        [PickledGlobal global, object?[] arguments] => vocabulary.Call(global.Name, arguments),
+        [PickledObject callable, object?[]] => new PickledObject(callable.Type), // functools.partial and the like
+        _ => throw new FormatException("REDUCE: expected a global and a tuple"),
+    };
 
     private void Push(object? value) => _stack.Add(value);
 

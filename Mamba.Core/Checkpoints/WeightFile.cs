@@ -46,12 +46,15 @@ public abstract class WeightFile : IDisposable
     /// <summary>Opens a file and checks it. Its first bytes tell its form; a <c>*.index.json</c> of shards opens all of them.</summary>
     /// <param name="path">The file.</param>
     /// <param name="key">
-    /// Where the tensors are in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null.
+    /// Where the tensors are in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null. No other form has
+    /// keys.
     /// </param>
     /// <returns>The open file.</returns>
-    /// <exception cref="CheckpointException">It cannot be opened, is none of the known forms, or is malformed.</exception>
+    /// <exception cref="CheckpointException">
+    /// It cannot be opened, is none of the known forms, or is malformed; or a key is given for a form without keys.
+    /// </exception>
     public static WeightFile Open(string path, string? key = null) => path.EndsWith(ShardedWeightFile.Extension, StringComparison.Ordinal)
-        ? Open(path, ShardedWeightFile.Read)
+        ? Open(path, (p, stream) => key is null ? ShardedWeightFile.Read(p, stream) : throw HasNoKeys(p, "an index of shards", key))
         : Open(path, (p, stream) => Read(p, stream, key));
 
     /// <summary>As <see cref="Open(string, string?)"/>, of a stream that can be sought; the file that is returned closes it.</summary>
@@ -69,7 +72,7 @@ public abstract class WeightFile : IDisposable
         if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(path, stream, zip: true, key);
         if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{', ..])
             return new TorchFile(path, stream, zip: false, key);
-        return new SafetensorsFile(path, stream);
+        return key is null ? new SafetensorsFile(path, stream) : throw HasNoKeys(path, "not a PyTorch checkpoint", key);
     }
 
     /// <summary>Whether there is a tensor of this name.</summary>
@@ -161,6 +164,9 @@ public abstract class WeightFile : IDisposable
         _stream.Dispose();
         GC.SuppressFinalize(this);
     }
+
+    private static CheckpointException HasNoKeys(string path, string form, string key) =>
+        new($"{path}: is {form}, so it has no dictionary '{key}'; open it without a key");
 
     private protected static T Open<T>(string path, Func<string, Stream, T> parse)
     {

@@ -2,8 +2,8 @@ namespace Mamba.Core.Nn;
 
 /// <summary>
 /// A convolution, batch normalization of its result and an activation. In a frozen model (<see cref="ParameterStore.Freeze"/>) they are one
-/// convolution. Normalization by running statistics is linear in each channel, so weight and bias absorb it: w' = s w and b' = s (b - mean)
-/// + beta with s = gamma / sqrt(var + eps).
+/// convolution. Normalization by running statistics is linear in each channel, so weight and bias absorb it. With s = gamma / sqrt(var +
+/// eps), w' = s w and b' = s (b - mean) + beta.
 /// </summary>
 public sealed class ConvBatchNorm : IModule
 {

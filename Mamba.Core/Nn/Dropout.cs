@@ -1,7 +1,7 @@
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// Dropout (Srivastava et al. 2014): while the model trains, each element is zeroed with some probability and the others are scaled up, so
+/// Dropout (Srivastava et al. 2014): while the model trains, each element is zeroed with some probability. The others are scaled up, so
 /// that the mean stays. The seed, the layer's place and <see cref="ParameterStore.Step"/> choose the elements, so a resumed run continues
 /// as an uninterrupted one.
 /// </summary>

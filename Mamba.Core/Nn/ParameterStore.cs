@@ -250,7 +250,7 @@ public sealed class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// The parameter or buffer of a name, its own or a second one: a second name leads to the original place, or to another second name.
+    /// The parameter or buffer of a name, its own or a second one. A second name leads to the original place, or to another second name.
     /// </summary>
     private Entry? Find(string name)
     {

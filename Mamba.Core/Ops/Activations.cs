@@ -125,8 +125,16 @@ public static unsafe partial class Ops
         Activation.Selu => Selu(x),
         Activation.Mish => Mish(x),
         Activation.Softplus => Softplus(x),
-        _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, "Expected one of the activations."),
+        _ => throw UnknownActivation("Apply", activation),
     };
+
+    private static void CheckActivation(string name, Activation activation)
+    {
+        if (activation is < Activation.None or > Activation.Softplus) throw UnknownActivation(name, activation);
+    }
+
+    private static ArgumentOutOfRangeException UnknownActivation(string name, Activation activation) =>
+        new(nameof(activation), activation, $"{name}: expected one of the activations.");
 
     private static Tensor Activate<TActivation>(Tensor x) where TActivation : unmanaged, IActivation => Map(x, new Plain<TActivation>());
 

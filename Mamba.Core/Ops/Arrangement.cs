@@ -93,13 +93,13 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">The number of repeats is negative.</exception>
     public static Tensor RepeatInterleave(Tensor x, int repeats, int axis)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(repeats);
+        if (repeats < 0) throw new ArgumentOutOfRangeException(nameof(repeats), repeats, "RepeatInterleave: expected at least 0.");
         int dimension = Axis(x.Shape, axis, "RepeatInterleave");
         long extent = (long)x.Shape[dimension] * repeats;
         Check.That(extent <= int.MaxValue, "RepeatInterleave", $"{repeats} times dimension {dimension} of {x.Shape} is too long");
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint rows = outer * x.Shape[dimension];
-        Tensor y = Tensor.Empty(x.Shape.With(dimension, (int)extent));
+        Tensor y = Tensor.Empty(x.Shape.With(dimension, (int)extent, "RepeatInterleave"));
         if (x.Count == 0) return Independent(y, x); // however often nothing is repeated
         for (nint r = 0; r < repeats; r++) StridedCopy.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
         if (Tape.Needs(x))

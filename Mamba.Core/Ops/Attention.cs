@@ -52,9 +52,10 @@ public static unsafe partial class Ops
         int batch = q.Shape[0], lq = q.Shape[1], lk = k.Shape[1], width = q.Shape[2], widthV = v.Shape[2];
         AttentionShape s = With(options, new(batch, lq, lk, heads, width / heads, widthV / heads, width, width, widthV));
         CheckMask("Attention", s, mask);
-        if (lk == 0 || (long)batch * lq * widthV == 0) return Independent(Tensor.Zeros(batch, lq, widthV), q, k, v, mask);
+        if (lk == 0 || (long)batch * lq * widthV == 0)
+            return Independent(Tensor.Zeros(Shape.Of("Attention", batch, lq, widthV)), q, k, v, mask);
         bool record = Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true });
-        (Tensor y, Tensor? weights) = Attend(s, q.Pointer, k.Pointer, v.Pointer, mask, record);
+        (Tensor y, Tensor? weights) = Attend("Attention", s, q.Pointer, k.Pointer, v.Pointer, mask, record);
         if (Tape.Needs(q, k, v, mask))
             Tape.Push(y, new AttentionStep(q, k, v, mask, weights, s), static (step, dy) => step.Backward(dy), q, k, v, weights);
         return y;
@@ -80,7 +81,7 @@ public static unsafe partial class Ops
         CheckMask("SelfAttention", s, mask);
         if (qkv.Count == 0) return Independent(Tensor.Zeros(qkv.Shape.With(2, inner)), qkv, mask);
         bool record = Tape.IsRecording && (qkv.NeedsGrad || mask is { NeedsGrad: true });
-        (Tensor y, Tensor? weights) = Attend(s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, record);
+        (Tensor y, Tensor? weights) = Attend("SelfAttention", s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, record);
         if (Tape.Needs(qkv, mask))
             Tape.Push(y, (qkv, mask, weights, s, inner), static (context, dy) =>
             {
@@ -182,10 +183,13 @@ public static unsafe partial class Ops
     }
 
     /// <summary>The result, and the weights (B, Heads, Queries, Keys), padded to ScoreRow, if the backward pass will want them.</summary>
-    private static (Tensor Y, Tensor? Weights) Attend(in AttentionShape s, float* q, float* k, float* v, Tensor? mask, bool record)
+    private static (Tensor Y, Tensor? Weights) Attend(
+        string name, in AttentionShape s, float* q, float* k, float* v, Tensor? mask, bool record)
     {
-        Tensor y = Tensor.Empty((int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth));
-        Tensor? weights = record ? Tensor.Empty((int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRowStride) : null;
+        Tensor y = Tensor.Empty(Shape.Of(name, (int)s.Batch, (int)s.Queries, (int)(s.Heads * s.ValueWidth)));
+        Tensor? weights = record
+            ? Tensor.Empty(Shape.Of(name, (int)s.Batch, (int)s.Heads, (int)s.Queries, (int)s.ScoreRowStride))
+            : null;
         Launch.Run(
             new AttentionForward
             {

@@ -7,8 +7,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Causal depthwise convolution along a sequence: y[t] = bias + sum_j weight[j] x[t - K + 1 + j], zeros before the start, and an
-    /// activation on top: causal_conv1d_fn of the Mamba block.
+    /// Causal depthwise convolution along a sequence, with an activation on top: causal_conv1d_fn of the Mamba block. y[t] = bias + sum_j
+    /// weight[j] x[t - K + 1 + j], with zeros before the start.
     /// </summary>
     /// <param name="x">(B, L, C).</param>
     /// <param name="weight">(C, 1, K).</param>
@@ -26,6 +26,7 @@ public static unsafe partial class Ops
             weight.Shape.Rank == 3 && weight.Shape[0] == x.Shape[2] && weight.Shape[1] == 1 && weight.Shape[2] > 0, "CausalConv1d",
             $"input {x.Shape} and weight {weight.Shape}; expected (B, L, C) and (C, 1, K)");
         Check.Extents(bias, "CausalConv1d", "bias", x.Shape[2]);
+        CheckActivation("CausalConv1d", activation);
         if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
         SequenceShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], weight.Shape[2], reverse);
 

@@ -44,7 +44,7 @@ public static unsafe partial class Ops
     {
         if (!(gamma >= 0f)) throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "FocalLoss: expected at least 0.");
         Tensor labels = ClassLabels("FocalLoss", logits, target, ignoreIndex, weight);
-        return ClassLoss(logits, labels, new(weight, 0f, gamma, Normalized: false, CountRows: true, reduction));
+        return ClassLoss("FocalLoss", logits, labels, new(weight, 0f, gamma, Normalized: false, CountRows: true, reduction));
     }
 
     /// <summary>
@@ -53,64 +53,73 @@ public static unsafe partial class Ops
     /// </summary>
     /// <param name="student">(B, Classes), or (B, ..., Classes), channels last: logits.</param>
     /// <param name="teacher">The same shape: logits. They get no gradient.</param>
-    /// <param name="temperature">T, more than 0.</param>
+    /// <param name="temperature">T, a finite number above 0.</param>
     /// <param name="reduction">What becomes of the divergences of rows.</param>
     /// <returns>A scalar; (B, ...) without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The temperature is not more than 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The temperature is not a finite number above 0.</exception>
     public static Tensor Distillation(Tensor student, Tensor teacher, float temperature = 1f, Reduction reduction = Reduction.Mean)
     {
-        (int rows, int classes) = ClassRowsOf("Distillation", student);
+        (int rows, _) = ClassRowsOf("Distillation", student);
         Check.SameShape(student, teacher, "Distillation");
-        if (!(temperature > 0f))
-            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "Distillation: expected more than 0.");
-        Tensor y = ReducedRows(student, reduction), logSums = Tensor.Empty(rows, 2);
-        nint chunks = Launch.CeilDiv(rows, ClassRows.Grain);
-        using (Scratch sums = Scratch.OfDoubles(chunks))
-        {
-            Launch.Run(
-                new DistillationForward
-                {
-                    Student = student.Pointer,
-                    Teacher = teacher.Pointer,
-                    LogSums = logSums.Pointer,
-                    Elements = reduction == Reduction.None ? y.Pointer : null,
-                    Sums = sums.Doubles,
-                    Columns = classes,
-                    Temperature = temperature,
-                },
-                rows, ClassRows.Grain, Isa.For(classes));
-            double loss = 0;
-            for (nint i = 0; i < chunks; i++) loss += sums.Doubles[i];
-            if (reduction != Reduction.None) y.Span[0] = (float)(reduction == Reduction.Mean ? loss / rows : loss);
-        }
+        if (!(temperature > 0f && float.IsFinite(temperature)))
+            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "Distillation: expected a finite number above 0.");
+        DistillationStep step = new(student, teacher, Tensor.Empty(rows, 2), temperature, reduction);
+        Tensor y = ReducedRows("Distillation", student, reduction);
+        step.Forward(y);
         if (Tape.Needs(student, teacher) && student.NeedsGrad)
-            Tape.Push(y, (student, teacher, logSums, temperature, reduction), static (context, dy) =>
-            {
-                (Tensor student, Tensor teacher, Tensor logSums, float temperature, Reduction reduction) = context;
-                int rows = logSums.Shape[0], classes = student.Shape[-1];
-                Launch.Run(
-                    new DistillationGradient
-                    {
-                        Student = student.Pointer,
-                        Teacher = teacher.Pointer,
-                        LogSums = logSums.Pointer,
-                        Dy = dy.Pointer,
-                        Dx = student.OpenGrad().Target,
-                        Columns = classes,
-                        Temperature = temperature,
-                        Factor = reduction == Reduction.Mean ? 1f / rows : 1f,
-                        OneEach = reduction == Reduction.None,
-                    },
-                    rows, ClassRows.Grain, Isa.For(classes));
-            }, student, teacher, logSums);
+            Tape.Push(y, step, static (step, dy) => step.Backward(dy), student, teacher, step.LogSums);
         return y;
     }
 
+    /// <summary>A recorded distillation; LogSums are the logarithms of the sums of both softmaxes of each row.</summary>
+    private readonly record struct DistillationStep(
+        Tensor Student, Tensor Teacher, Tensor LogSums, float Temperature, Reduction Reduction)
+    {
+        private int Rows => LogSums.Shape[0];
+
+        private int Classes => Student.Shape[-1];
+
+        public void Forward(Tensor y)
+        {
+            nint chunks = Launch.CeilDiv(Rows, ClassRows.Grain);
+            using Scratch sums = Scratch.OfDoubles(chunks);
+            Launch.Run(
+                new DistillationForward
+                {
+                    Student = Student.Pointer,
+                    Teacher = Teacher.Pointer,
+                    LogSums = LogSums.Pointer,
+                    Elements = Reduction == Reduction.None ? y.Pointer : null,
+                    Sums = sums.Doubles,
+                    Columns = Classes,
+                    Temperature = Temperature,
+                },
+                Rows, ClassRows.Grain, Isa.For(Classes));
+            double loss = 0;
+            for (nint i = 0; i < chunks; i++) loss += sums.Doubles[i];
+            if (Reduction != Reduction.None) y.Span[0] = (float)(Reduction == Reduction.Mean ? loss / Rows : loss);
+        }
+
+        public void Backward(Tensor dy) => Launch.Run(
+            new DistillationGradient
+            {
+                Student = Student.Pointer,
+                Teacher = Teacher.Pointer,
+                LogSums = LogSums.Pointer,
+                Dy = dy.Pointer,
+                Dx = Student.OpenGrad().Target,
+                Columns = Classes,
+                Temperature = Temperature,
+                Factor = Reduction == Reduction.Mean ? 1f / Rows : 1f,
+                OneEach = Reduction == Reduction.None,
+            },
+            Rows, ClassRows.Grain, Isa.For(Classes));
+    }
+
     /// <summary>
-    /// The Dice loss of classes (Milletari et al. 2016): 1 - the mean over classes of (2 sum(p t) + s) / (sum(p) + sum(t) + s), p being
-    /// the softmax of the
-    /// logits.
+    /// The Dice loss of classes (Milletari et al. 2016): 1 - the mean over classes of (2 sum(p t) + s) / (sum(p) + sum(t) + s). p is the
+    /// softmax of the logits.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each pixel.</param>
@@ -133,61 +142,74 @@ public static unsafe partial class Ops
 
     private static Tensor DiceOfProbabilities(Tensor p, Tensor labels, DiceOptions options)
     {
-        int classes = p.Shape[-1], images = options.PerImage ? p.Shape[0] : 1, perImage = labels.Count / images, first = options.Background
-            ? 0 : 1;
-        nint chunks = Launch.CeilDiv(perImage, ClassRegionSums.Grain);
+        int classes = p.Shape[-1], images = options.PerImage ? p.Shape[0] : 1;
         // Of each class of each image: by how much the loss grows with p: Constant + Slope t.
         Tensor factors = Tensor.Zeros(2, images, classes);
-        Span<float> constant = factors.Span[..(images * classes)], slope = factors.Span[(images * classes)..];
-        double ratios = 0, count = (double)images * (classes - first);
-        using (Scratch sums = new(checked(images * chunks * 3 * classes)))
+        DiceStep step = new(p, labels, factors);
+        Tensor result = Tensor.Full((float)(1 - step.MeanRatio(options)));
+        if (Tape.Needs(p, labels)) Tape.Push(result, step, static (step, dy) => step.Backward(dy), labels, factors);
+        return result;
+    }
+
+    /// <summary>A recorded Dice loss of probabilities; Factors are (2, Images, Classes).</summary>
+    private readonly record struct DiceStep(Tensor P, Tensor Labels, Tensor Factors)
+    {
+        private int Images => Factors.Shape[1];
+
+        private int Classes => Factors.Shape[2];
+
+        private int PerImage => Labels.Count / Images;
+
+        /// <summary>The mean ratio over the classes that count; writes the factors of its gradient.</summary>
+        public double MeanRatio(DiceOptions options)
         {
+            nint chunks = Launch.CeilDiv(PerImage, ClassRegionSums.Grain);
+            using Scratch sums = new(checked(Images * chunks * 3 * Classes));
             Launch.Run(
                 new ClassRegionSums
                 {
-                    P = p.Pointer,
-                    Target = labels.Pointer,
+                    P = P.Pointer,
+                    Target = Labels.Pointer,
                     Sums = sums.Pointer,
-                    PerImage = perImage,
+                    PerImage = PerImage,
                     ChunksPerImage = chunks,
-                    Columns = classes,
+                    Columns = Classes,
                 },
-                images * chunks, 1, Isa.For(classes));
-            for (int image = 0; image < images; image++)
-                for (int c = first; c < classes; c++)
-                {
-                    double both = 0, total = 0;
-                    for (nint chunk = 0; chunk < chunks; chunk++)
-                    {
-                        float* s = sums.Pointer + (image * chunks + chunk) * 3 * classes + c;
-                        both += s[0];
-                        total += (double)s[classes] + s[2 * classes];
-                    }
-                    double numerator = 2 * both + options.Smooth, denominator = total + options.Smooth;
-                    ratios += numerator / denominator;
-                    constant[image * classes + c] = (float)(numerator / (denominator * denominator) / count);
-                    slope[image * classes + c] = (float)(-2 / denominator / count);
-                }
+                Images * chunks, 1, Isa.For(Classes));
+            int first = options.Background ? 0 : 1;
+            double ratios = 0, count = (double)Images * (Classes - first);
+            for (int image = 0; image < Images; image++)
+                for (int c = first; c < Classes; c++)
+                    ratios += Ratio(sums.Pointer + image * chunks * 3 * Classes + c, chunks, options.Smooth, image * Classes + c, count);
+            return ratios / count;
         }
-        Tensor result = Tensor.Full((float)(1 - ratios / count));
-        if (Tape.Needs(p, labels))
-            Tape.Push(result, (p, labels, factors, perImage), static (context, dy) =>
+
+        /// <summary>The ratio of one class of one image, from the sums of its chunks.</summary>
+        private double Ratio(float* sums, nint chunks, float smooth, int at, double count)
+        {
+            double both = 0, total = 0;
+            for (nint chunk = 0; chunk < chunks; chunk++, sums += 3 * Classes)
             {
-                (Tensor p, Tensor labels, Tensor factors, int perImage) = context;
-                int classes = p.Shape[-1];
-                Launch.Run(
-                    new ClassRegionGradient
-                    {
-                        Target = labels.Pointer,
-                        Dp = p.OpenGrad().Target,
-                        Dy = dy.Pointer,
-                        Constant = factors.Pointer,
-                        Slope = factors.Pointer + factors.Count / 2,
-                        PerImage = perImage,
-                        Columns = classes,
-                    },
-                    labels.Count, ClassRows.Grain, Isa.For(classes));
-            }, labels, factors);
-        return result;
+                both += sums[0];
+                total += (double)sums[Classes] + sums[2 * Classes];
+            }
+            double numerator = 2 * both + smooth, denominator = total + smooth;
+            Factors.Span[at] = (float)(numerator / (denominator * denominator) / count);
+            Factors.Span[Images * Classes + at] = (float)(-2 / denominator / count);
+            return numerator / denominator;
+        }
+
+        public void Backward(Tensor dy) => Launch.Run(
+            new ClassRegionGradient
+            {
+                Target = Labels.Pointer,
+                Dp = P.OpenGrad().Target,
+                Dy = dy.Pointer,
+                Constant = Factors.Pointer,
+                Slope = Factors.Pointer + Factors.Count / 2,
+                PerImage = PerImage,
+                Columns = Classes,
+            },
+            Labels.Count, ClassRows.Grain, Isa.For(Classes));
     }
 }

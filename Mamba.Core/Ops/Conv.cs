@@ -49,6 +49,7 @@ public static unsafe partial class Ops
     private static Tensor Convolve(string name, Tensor x, Tensor weight, Tensor? bias, in Window window, ConvOptions options)
     {
         int groups = CheckGroups(name, options);
+        CheckActivation(name, options.Activation);
         if (options.OutputPadding != 0)
             throw new ArgumentException($"{name}: output padding {options.OutputPadding} is for transposed convolutions.", nameof(options));
         Shape w = weight.Shape;
@@ -57,7 +58,7 @@ public static unsafe partial class Ops
             $"input {x.Shape}, weight {w}, groups {groups}; expected channels last and weight (Cout, Cin / groups, ...), none empty");
         Check.Extents(bias, name, "bias", w[0]);
         Size2d outputs = window.Outputs(name, x.Shape);
-        Tensor y = Tensor.Empty(x.Shape[0], outputs.Height, outputs.Width, w[0]);
+        Tensor y = Tensor.Empty(Shape.Of(name, x.Shape[0], outputs.Height, outputs.Width, w[0]));
         ConvShape s = window.Convolution(x.Shape, y.Shape, groups);
 
         bool depthwise = s.IsDepthwise, planar = PlanarConv.Suits(s), relu = options.Activation == Activation.Relu;
@@ -147,9 +148,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group, so that
-    /// scratch is as large
-    /// as one group's columns.
+    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group, so that scratch
+    /// is as large as one group's columns.
     /// </summary>
     private static void SpreadColumns(in ConvShape s, float* small, Tensor weight, float* bias, float* large, bool add)
     {

@@ -58,6 +58,7 @@ public static unsafe partial class Ops
         Shape w = weight.Shape;
         int groups = options.Groups;
         CheckOutputPadding(name, outputPadding, window);
+        CheckActivation(name, options.Activation);
         Check.That(
             w[0] == x.Shape[3] && w[0] % groups == 0 && x.Shape[1] > 0 && x.Shape[2] > 0, name,
             $"input {x.Shape}, weight {w}, groups {groups}; expected channels last and weight (Cin, Cout / groups, ...), none empty");
@@ -70,7 +71,7 @@ public static unsafe partial class Ops
             height > 0 && width > 0 && Window.IsImage(paddedHeight, paddedWidth, channels), name,
             $"input {x.Shape}, weight {w}, {window} give {height} x {width} x {channels}; expected a positive size that a tensor can hold");
         Check.Extents(bias, name, "bias", (int)channels);
-        Tensor y = Tensor.Empty(x.Shape[0], (int)height, (int)width, (int)channels);
+        Tensor y = Tensor.Empty(Shape.Of(name, x.Shape[0], (int)height, (int)width, (int)channels));
 
         // Seen from the other side: a convolution whose input is this output.
         ConvShape s = window.Convolution(y.Shape, x.Shape, groups);

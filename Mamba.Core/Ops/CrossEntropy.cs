@@ -46,7 +46,8 @@ public static unsafe partial class Ops
         CrossEntropyOptions o = options ?? CrossEntropyOptions.Default;
         CheckSmoothing(o.LabelSmoothing);
         Tensor labels = ClassLabels("CrossEntropy", logits, target, o.IgnoreIndex, o.Weight);
-        return ClassLoss(logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
+        return ClassLoss(
+            "CrossEntropy", logits, labels, new(o.Weight, o.LabelSmoothing, 0f, Normalized: false, CountRows: false, o.Reduction));
     }
 
     /// <inheritdoc cref="CrossEntropy(Tensor, ReadOnlySpan{int}, CrossEntropyOptions?)"/>
@@ -57,7 +58,8 @@ public static unsafe partial class Ops
     {
         CheckSmoothing(labelSmoothing);
         Tensor labels = ClassLabels("CrossEntropy", logits, target, CrossEntropyOptions.Default.IgnoreIndex, null);
-        return ClassLoss(logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
+        return ClassLoss(
+            "CrossEntropy", logits, labels, new(null, labelSmoothing, 0f, Normalized: false, CountRows: false, Reduction.Mean));
     }
 
     /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>
@@ -76,7 +78,7 @@ public static unsafe partial class Ops
             Reduction reduction = Reduction.Mean)
     {
         Tensor labels = ClassLabels("NllLoss", logProbabilities, target, ignoreIndex, weight);
-        return ClassLoss(logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
+        return ClassLoss("NllLoss", logProbabilities, labels, new(weight, 0f, 0f, Normalized: true, CountRows: false, reduction));
     }
 
     /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes: PyTorch's
@@ -115,7 +117,7 @@ public static unsafe partial class Ops
 
         // The gradient, softmax (times the sum of the target) minus target, comes almost for free with the loss; it is kept in place of
         // the softmax.
-        Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows(logits, reduction);
+        Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows("CrossEntropy", logits, reduction);
         using (Scratch sums = Scratch.OfDoubles(Launch.CeilDiv(rows, SoftClassRows.Grain)))
         {
             Launch.Run(
@@ -137,19 +139,22 @@ public static unsafe partial class Ops
         }
 
         if (Tape.Needs(logits, target, weight) && logits.NeedsGrad)
-            Tape.Push(y, (logits, gradient, classes), static (context, dy) =>
-            {
-                (Tensor logits, Tensor gradient, int classes) = context;
-                GradSlot dx = logits.OpenGrad();
-                ReadOnlySpan<float> g = gradient.Span, scales = dy.Span;
-                Span<float> d = dx.Span;
-                for (int i = 0; i < d.Length; i++)
-                {
-                    float scaled = scales[scales.Length == 1 ? 0 : i / classes] * g[i];
-                    d[i] = dx.Accumulate ? d[i] + scaled : scaled;
-                }
-            }, gradient);
+            Tape.Push(
+                y, (logits, gradient), static (context, dy) => AddScaledRows(context.gradient, dy, context.logits.OpenGrad()), gradient);
         return y;
+    }
+
+    /// <summary>Adds rows to a gradient, each times its own scale, or all times the only one.</summary>
+    private static void AddScaledRows(Tensor rows, Tensor scale, GradSlot dx)
+    {
+        int columns = rows.Shape[-1];
+        ReadOnlySpan<float> g = rows.Span, scales = scale.Span;
+        Span<float> d = dx.Span;
+        for (int i = 0; i < d.Length; i++)
+        {
+            float scaled = scales[scales.Length == 1 ? 0 : i / columns] * g[i];
+            d[i] = dx.Accumulate ? d[i] + scaled : scaled;
+        }
     }
 
     /// <summary>A loss of rows of logits with a class each.</summary>
@@ -162,63 +167,70 @@ public static unsafe partial class Ops
     private readonly record struct ClassLossTerms(Tensor? Weight, float Smoothing, float Gamma, bool Normalized, bool CountRows,
         Reduction Reduction);
 
-    private static Tensor ClassLoss(Tensor logits, Tensor labels, ClassLossTerms terms)
+    private static Tensor ClassLoss(string name, Tensor logits, Tensor labels, ClassLossTerms terms)
     {
-        int rows = labels.Count, classes = logits.Shape[-1];
-        nint chunks = Launch.CeilDiv(rows, ClassRows.Grain);
-        Tensor y = ReducedRows(logits, terms.Reduction);
-        Tensor? logSums = terms.Normalized ? null : Tensor.Empty(rows);
-        float divisor = 1f;
-        using (Scratch sums = Scratch.OfDoubles(2 * chunks))
+        Tensor y = ReducedRows(name, logits, terms.Reduction);
+        Tensor? logSums = terms.Normalized ? null : Tensor.Empty(labels.Count);
+        ClassLossStep step = new(logits, labels, logSums, terms);
+        float divisor = step.Forward(y);
+        if (Tape.Needs(logits, labels, terms.Weight) && logits.NeedsGrad)
+            Tape.Push(
+                y, (step, divisor), static (context, dy) => context.step.Backward(dy, context.divisor), logits, labels, logSums,
+                terms.Weight);
+        return y;
+    }
+
+    /// <summary>A recorded loss of rows; LogSums are the logarithms of the sums of e^x, null for log-probabilities.</summary>
+    private readonly record struct ClassLossStep(Tensor Logits, Tensor Labels, Tensor? LogSums, ClassLossTerms Terms)
+    {
+        private int Classes => Logits.Shape[-1];
+
+        private ClassRows Rows => new()
         {
+            X = Logits.Pointer,
+            Target = Labels.Pointer,
+            Weight = Terms.Weight.Pointer,
+            LogSum = LogSums.Pointer,
+            Columns = Classes,
+            Smoothing = Terms.Smoothing,
+            Gamma = Terms.Gamma,
+        };
+
+        /// <summary>Writes the losses, or what the reduction makes of them; returns what each loss is divided by.</summary>
+        public float Forward(Tensor y)
+        {
+            nint chunks = Launch.CeilDiv(Labels.Count, ClassRows.Grain);
+            using Scratch sums = Scratch.OfDoubles(2 * chunks);
             Launch.Run(
                 new ClassLossForward
                 {
-                    Rows = Rows(logits, labels, logSums, terms),
-                    Elements = terms.Reduction == Reduction.None ? y.Pointer : null,
+                    Rows = Rows,
+                    Elements = Terms.Reduction == Reduction.None ? y.Pointer : null,
                     Sums = sums.Doubles,
-                    CountRows = terms.CountRows,
+                    CountRows = Terms.CountRows,
                 },
-                rows, ClassRows.Grain, Isa.For(classes));
+                Labels.Count, ClassRows.Grain, Isa.For(Classes));
             double loss = 0, weight = 0;
             for (nint i = 0; i < chunks; i++)
             {
                 loss += sums.Doubles[2 * i];
                 weight += sums.Doubles[2 * i + 1];
             }
-            if (terms.Reduction == Reduction.Mean) divisor = (float)weight;
-            if (terms.Reduction != Reduction.None) y.Span[0] = (float)(terms.Reduction == Reduction.Mean ? loss / weight : loss);
+            if (Terms.Reduction != Reduction.None) y.Span[0] = (float)(Terms.Reduction == Reduction.Mean ? loss / weight : loss);
+            return Terms.Reduction == Reduction.Mean ? (float)weight : 1f;
         }
-        if (Tape.Needs(logits, labels, terms.Weight) && logits.NeedsGrad)
-            Tape.Push(y, (logits, labels, logSums, terms, divisor), static (context, dy) =>
-            {
-                (Tensor logits, Tensor labels, Tensor? logSums, ClassLossTerms terms, float divisor) = context;
-                float weightSum = logits.Shape[-1];
-                if (terms.Weight is { } weight) weightSum = System.Numerics.Tensors.TensorPrimitives.Sum(weight.Span);
-                Launch.Run(
-                    new ClassLossGradient
-                    {
-                        Rows = Rows(logits, labels, logSums, terms),
-                        Dy = dy.Pointer,
-                        Dx = logits.OpenGrad().Target,
-                        Factor = 1f / divisor,
-                        WeightSum = weightSum,
-                        OneEach = terms.Reduction == Reduction.None,
-                    },
-                    labels.Count, ClassRows.Grain, Isa.For(logits.Shape[-1]));
-            }, logits, labels, logSums, terms.Weight);
-        return y;
 
-        static ClassRows Rows(Tensor logits, Tensor labels, Tensor? logSums, in ClassLossTerms terms) => new()
-        {
-            X = logits.Pointer,
-            Target = labels.Pointer,
-            Weight = terms.Weight.Pointer,
-            LogSum = logSums.Pointer,
-            Columns = logits.Shape[-1],
-            Smoothing = terms.Smoothing,
-            Gamma = terms.Gamma,
-        };
+        public void Backward(Tensor dy, float divisor) => Launch.Run(
+            new ClassLossGradient
+            {
+                Rows = Rows,
+                Dy = dy.Pointer,
+                Dx = Logits.OpenGrad().Target,
+                Factor = 1f / divisor,
+                WeightSum = Terms.Weight is { } weight ? System.Numerics.Tensors.TensorPrimitives.Sum(weight.Span) : Classes,
+                OneEach = Terms.Reduction == Reduction.None,
+            },
+            Labels.Count, ClassRows.Grain, Isa.For(Classes));
     }
 
     /// <summary>The class of each row as a whole number, -1 for one to ignore.</summary>
@@ -247,12 +259,19 @@ public static unsafe partial class Ops
     }
 
     /// <summary>A result for a loss of each row of (B, ..., Classes): a scalar, or (B, ...).</summary>
-    private static Tensor ReducedRows(Tensor logits, Reduction reduction)
+    private static Tensor ReducedRows(string name, Tensor logits, Reduction reduction)
     {
+        CheckReduction(name, reduction);
         if (reduction != Reduction.None) return Tensor.Empty();
         Span<int> extents = stackalloc int[logits.Shape.Rank];
         logits.Shape.CopyTo(extents);
         return Tensor.Empty(extents[..^1]);
+    }
+
+    private static void CheckReduction(string name, Reduction reduction)
+    {
+        if (reduction is < Reduction.Mean or > Reduction.None)
+            throw new ArgumentOutOfRangeException(nameof(reduction), reduction, $"{name}: expected one of the reductions.");
     }
 
     private static void CheckSmoothing(float smoothing)

@@ -24,8 +24,7 @@ public static unsafe partial class Ops
 
     /// <summary>
     /// Einstein's summation over two tensors (torch.einsum), for instance "bhid,bhjd-&gt;bhij": letters that are not in the result are
-    /// summed over. It is one
-    /// batched <see cref="MatMul"/>, with a copy of an operand whose dimensions are in another order.
+    /// summed over. It is one batched <see cref="MatMul"/>, with a copy of an operand whose dimensions are in another order.
     /// </summary>
     /// <param name="equation">The letters of both tensors with a comma between them, then "-&gt;" and the letters of the result.</param>
     /// <param name="a">The first tensor.</param>
@@ -40,13 +39,14 @@ public static unsafe partial class Ops
         extents.Fill(EinsumPlan.Unknown);
         plan.Bind(a, plan.A, extents);
         plan.Bind(b, plan.B, extents);
+        Shape product = EinsumPlan.Extents(plan.ProductOrder, extents);
         int batch = EinsumPlan.Count(plan.Batch, extents), rows = EinsumPlan.Count(plan.FreeA, extents);
         int inner = EinsumPlan.Count(plan.Inner, extents), columns = EinsumPlan.Count(plan.FreeB, extents);
         Tensor left = SumAlone(Reorder(a, plan.OrderA), plan.AloneA, extents).Reshape(batch, rows, inner);
         Tensor right = SumAlone(Reorder(b, plan.OrderB), plan.AloneB, extents);
         right = plan.TransposedB ? right.Reshape(batch, columns, inner) : right.Reshape(batch, inner, columns);
         Tensor y = MatMul(left, right, transposeB: plan.TransposedB);
-        return Reorder(y.Reshape(EinsumPlan.Extents(plan.ProductOrder, extents)), plan.OrderResult);
+        return Reorder(y.Reshape(product), plan.OrderResult);
     }
 
     private static Tensor Reorder(Tensor x, int[]? order) => order is null ? x : Permute(x, order);
@@ -58,7 +58,7 @@ public static unsafe partial class Ops
         int count = EinsumPlan.Count(alone, extents);
         Span<int> all = stackalloc int[x.Shape.Rank];
         x.Shape.CopyTo(all);
-        return MatMul(x.Reshape(new Shape(all[..^alone.Length]).Count, count), Tensor.Full(1f, count));
+        return MatMul(x.Reshape(Shape.Of("Einsum", all[..^alone.Length]).Count, count), Tensor.Full(1f, count));
     }
 
     /// <summary>
@@ -170,7 +170,7 @@ public static unsafe partial class Ops
         {
             Span<int> shape = stackalloc int[Math.Min(letters.Length, Shape.MaxRank + 1)];
             for (int i = 0; i < shape.Length; i++) shape[i] = extents[letters[i] - 'A'];
-            return new Shape(shape);
+            return Shape.Of("Einsum", shape);
         }
 
         public static int Count(string letters, ReadOnlySpan<int> extents) => Extents(letters, extents).Count;

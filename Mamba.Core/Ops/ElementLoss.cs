@@ -22,9 +22,8 @@ public static unsafe partial class Ops
         ElementLoss("L1Loss", prediction, target, new AbsoluteError(), reduction, differentiateTarget: true);
 
     /// <summary>
-    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the <see
-    /// cref="L1Loss"/>. Gradients flow
-    /// to both.
+    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the
+    /// <see cref="L1Loss"/>. Gradients flow to both.
     /// </summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>
@@ -48,10 +47,11 @@ public static unsafe partial class Ops
     /// <param name="reduction">What becomes of the losses.</param>
     /// <returns>A scalar; the shape of the prediction without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">delta is not more than 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">delta is not a finite number above 0.</exception>
     public static Tensor HuberLoss(Tensor prediction, Tensor target, float delta = 1f, Reduction reduction = Reduction.Mean)
     {
-        if (!(delta > 0f)) throw new ArgumentOutOfRangeException(nameof(delta), delta, "HuberLoss: expected more than 0.");
+        if (!(delta > 0f && float.IsFinite(delta)))
+            throw new ArgumentOutOfRangeException(nameof(delta), delta, "HuberLoss: expected a finite number above 0.");
         return ElementLoss("HuberLoss", prediction, target, new HuberError(delta, delta), reduction, differentiateTarget: true);
     }
 
@@ -93,51 +93,60 @@ public static unsafe partial class Ops
         where TLoss : unmanaged, IElementLoss
     {
         Check.SameShape(x, target, name);
-        int count = x.Count;
-        nint blocks = Launch.CeilDiv(count, ElementLossForward<TLoss>.Block);
+        CheckReduction(name, reduction);
         Tensor y = reduction == Reduction.None ? Tensor.Empty(x.Shape) : Tensor.Empty();
-        using (Scratch sums = new(reduction == Reduction.None ? 0 : blocks))
+        bool both = differentiateTarget && target.NeedsGrad;
+        ElementLossStep<TLoss> step = new(x, target, loss, reduction, both);
+        step.Forward(y);
+        if (Tape.Needs(x, target) && (x.NeedsGrad || both)) Tape.Push(y, step, static (step, dy) => step.Backward(dy), x, target);
+        return y;
+    }
+
+    /// <summary>A recorded loss of single elements; of the target, too, where it depends on the difference of both alone.</summary>
+    private readonly record struct ElementLossStep<TLoss>(Tensor X, Tensor Target, TLoss Loss, Reduction Reduction, bool Both)
+        where TLoss : unmanaged, IElementLoss
+    {
+        private bool OneEach => Reduction == Reduction.None;
+
+        public void Forward(Tensor y)
         {
+            nint blocks = Launch.CeilDiv(X.Count, ElementLossForward<TLoss>.Block);
+            using Scratch sums = new(OneEach ? 0 : blocks);
             Launch.Run(
                 new ElementLossForward<TLoss>
                 {
-                    X = x.Pointer,
-                    Target = target.Pointer,
-                    Loss = loss,
-                    Count = count,
-                    Elements = reduction == Reduction.None ? y.Pointer : null,
+                    X = X.Pointer,
+                    Target = Target.Pointer,
+                    Loss = Loss,
+                    Count = X.Count,
+                    Elements = OneEach ? y.Pointer : null,
                     Sums = sums.Pointer,
                 },
                 blocks, Launch.ElementGrain / ElementLossForward<TLoss>.Block);
-            if (reduction != Reduction.None)
-            {
-                double sum = 0;
-                for (nint i = 0; i < blocks; i++) sum += sums.Pointer[i];
-                y.Span[0] = (float)(reduction == Reduction.Mean ? sum / count : sum);
-            }
+            if (OneEach) return;
+            double sum = 0;
+            for (nint i = 0; i < blocks; i++) sum += sums.Pointer[i];
+            y.Span[0] = (float)(Reduction == Reduction.Mean ? sum / X.Count : sum);
         }
-        bool both = differentiateTarget && target.NeedsGrad;
-        if (Tape.Needs(x, target) && (x.NeedsGrad || both))
-            Tape.Push(y, (x, target, loss, reduction, both), static (context, dy) =>
-            {
-                (Tensor x, Tensor target, TLoss loss, Reduction reduction, bool both) = context;
-                float factor = reduction == Reduction.Mean ? 1f / x.Count : 1f;
-                if (x.NeedsGrad) Differentiate(x.OpenGrad().Target, factor);
-                if (both) Differentiate(target.OpenGrad().Target, -factor); // these losses depend on the difference alone
 
-                void Differentiate(GradientTarget gradient, float factor) => Launch.Run(
-                    new ElementLossGradient<TLoss>
-                    {
-                        X = x.Pointer,
-                        Target = target.Pointer,
-                        Dy = dy.Pointer,
-                        Dx = gradient,
-                        Loss = loss,
-                        Factor = factor,
-                        OneEach = reduction == Reduction.None,
-                    },
-                    x.Count, Launch.ElementGrain);
-            }, x, target);
-        return y;
+        public void Backward(Tensor dy)
+        {
+            float factor = Reduction == Reduction.Mean ? 1f / X.Count : 1f;
+            if (X.NeedsGrad) Differentiate(X.OpenGrad().Target, dy, factor);
+            if (Both) Differentiate(Target.OpenGrad().Target, dy, -factor);
+        }
+
+        private void Differentiate(GradientTarget gradient, Tensor dy, float factor) => Launch.Run(
+            new ElementLossGradient<TLoss>
+            {
+                X = X.Pointer,
+                Target = Target.Pointer,
+                Dy = dy.Pointer,
+                Dx = gradient,
+                Loss = Loss,
+                Factor = factor,
+                OneEach = OneEach,
+            },
+            X.Count, Launch.ElementGrain);
     }
 }

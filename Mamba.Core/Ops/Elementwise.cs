@@ -75,7 +75,7 @@ public static unsafe partial class Ops
 
     private static Tensor Combine<TBinary>(string name, Tensor a, Tensor b) where TBinary : unmanaged, IBinary
     {
-        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape shape);
+        bool fits = BroadcastWalk.TryShape(name, a.Shape, b.Shape, out Shape shape);
         Check.That(
             fits, name, $"shapes {a.Shape} and {b.Shape} do not broadcast; expected extents, counted from the last, that are equal or 1");
         Tensor y = Tensor.Empty(shape);

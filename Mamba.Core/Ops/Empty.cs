@@ -3,8 +3,7 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// What an operator returns early when no element of its result depends on an element of its inputs, because there are none on one
-    /// side: the step gives
+    /// What an operator returns early when its result depends on no element of its inputs, because one side has none. The step gives
     /// gradients of zero to all inputs that want one.
     /// </summary>
     private static Tensor Independent(Tensor y, params ReadOnlySpan<Tensor?> inputs)

@@ -112,8 +112,9 @@ public static unsafe partial class Ops
     {
         ReduceShape sizes = Along(x.Shape, axis, name);
         Check.That(sizes.Count is > 0 and <= MaxIndex, name, $"dimension {axis} of {x.Shape}; expected an extent of 1 to {MaxIndex}");
-        int dimension = Axis(x.Shape, axis, name);
-        Tensor y = Tensor.Empty(keepDim ? x.Shape.With(dimension, 1) : Reduced(x.Shape, dimension));
+        int dimension = AxisOrScalar(x.Shape, axis, name);
+        bool scalar = x.Shape.Rank == 0;
+        Tensor y = Tensor.Empty(scalar ? x.Shape : keepDim ? x.Shape.With(dimension, 1) : Reduced(x.Shape, dimension));
         ExtremePlace<TOrder> kernel = new() { Shape = sizes, X = x.Pointer, Y = y.Pointer };
         Launch.Run(kernel, y.Count, Math.Max(1, Launch.ElementGrain / sizes.Count));
         _ = Tape.Needs(x); // keeps x reachable while the kernel holds nothing but its address
@@ -127,7 +128,8 @@ public static unsafe partial class Ops
         Check.That(
             sizes.Count <= MaxIndex && k >= 0 && k <= sizes.Count, name,
             $"{k} of dimension {axis} of {x.Shape}; expected at most its extent, and {MaxIndex}");
-        Shape shape = x.Shape.With(Axis(x.Shape, axis, name), k);
+        Check.That(x.Shape.Rank > 0 || k == 1, name, $"{k} of a scalar; expected 1");
+        Shape shape = x.Shape.Rank == 0 ? x.Shape : x.Shape.With(Axis(x.Shape, axis, name), k);
         Tensor values = Tensor.Empty(shape), indices = Tensor.Empty(shape);
         FirstInOrder kernel = new()
         {
@@ -151,10 +153,11 @@ public static unsafe partial class Ops
         return (values, indices);
     }
 
-    /// <summary>A dimension as the middle of three.</summary>
+    /// <summary>A dimension as the middle of three; a scalar counts as a vector of one element.</summary>
     private static ReduceShape Along(Shape shape, int axis, string name)
     {
-        int dimension = Axis(shape, axis, name);
+        int dimension = AxisOrScalar(shape, axis, name);
+        if (shape.Rank == 0) return new ReduceShape(1, 1, 1);
         (nint outer, nint inner) = Around(shape, dimension);
         return new ReduceShape(outer, shape[dimension], inner);
     }

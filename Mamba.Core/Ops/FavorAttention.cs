@@ -38,8 +38,7 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// FAVOR+ (Choromanski et al. 2021), the attention of Performers: y_i = f(q_i) sum(f(k_j) v_j^T) / f(q_i) sum(f(k_j)), in time and
-    /// memory linear in the
-    /// lengths. The stabilizers of the softmax features count as constants in the gradient, as in performer-pytorch.
+    /// memory linear in the lengths. The stabilizers of the softmax features count as constants in the gradient, as in performer-pytorch.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>
@@ -56,11 +55,12 @@ public static unsafe partial class Ops
     {
         FavorShape s = CheckFavor(q.Shape, k.Shape, v.Shape, projection.Shape, heads, options ?? FavorOptions.Default);
         int batch = q.Shape[0], queries = q.Shape[1], features = projection.Shape[0];
-        Tensor y = Tensor.Empty(batch, queries, v.Shape[2]);
+        Tensor y = Tensor.Empty(Shape.Of("FavorAttention", batch, queries, v.Shape[2]));
         if (y.Count == 0) return Independent(y, q, k, v);
         FavorState state = new(
-            Tensor.Empty(batch, heads, queries, features), Tensor.Empty(batch, heads, k.Shape[1], features), Tensor.Empty(batch, heads,
-                queries));
+            Tensor.Empty(Shape.Of("FavorAttention", batch, heads, queries, features)),
+            Tensor.Empty(Shape.Of("FavorAttention", batch, heads, k.Shape[1], features)),
+            Tensor.Empty(batch, heads, queries));
         Launch.Run(
             new FavorForward
             {

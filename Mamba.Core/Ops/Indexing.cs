@@ -30,7 +30,7 @@ public static unsafe partial class Ops
         Span<int> extents = stackalloc int[indices.Shape.Rank + 1];
         indices.Shape.CopyTo(extents);
         extents[^1] = weight.Shape[1];
-        return Select(weight, 0, places, new Shape(extents), Padding(weight, paddingIndex));
+        return Select(weight, 0, places, Shape.Of("Embedding", extents), Padding(weight, paddingIndex));
     }
 
     /// <summary>Rows of a table by their numbers (PyTorch's embedding).</summary>
@@ -44,7 +44,7 @@ public static unsafe partial class Ops
     {
         Check.Rank(weight, 2, "Embedding", "weight (Rows, C)");
         Tensor places = Places("Embedding", indices, weight.Shape[0]);
-        return Select(weight, 0, places, weight.Shape.With(0, indices.Length), Padding(weight, paddingIndex));
+        return Select(weight, 0, places, weight.Shape.With(0, indices.Length, "Embedding"), Padding(weight, paddingIndex));
     }
 
     /// <summary>Elements of a dimension by a list of places, which may repeat (torch.index_select).</summary>
@@ -58,7 +58,7 @@ public static unsafe partial class Ops
     {
         int dimension = Axis(x.Shape, axis, "IndexSelect");
         Tensor places = Places("IndexSelect", indices, x.Shape[dimension]);
-        return Select(x, dimension, places, x.Shape.With(dimension, indices.Length), ignored: -1);
+        return Select(x, dimension, places, x.Shape.With(dimension, indices.Length, "IndexSelect"), ignored: -1);
     }
 
     /// <summary>

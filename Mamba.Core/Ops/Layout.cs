@@ -23,7 +23,7 @@ public static unsafe partial class Ops
                 $"shapes {first} and {part.Shape} differ outside dimension {dimension}");
             total += part.Shape[dimension];
         }
-        Tensor y = Tensor.Empty(first.With(dimension, Check.Size(total, "Concat", "an extent")));
+        Tensor y = Tensor.Empty(first.With(dimension, Shape.Checked(total, "Concat", "an extent"), "Concat"));
         (nint outer, nint inner) = Around(first, dimension);
         JoinStep join = new(new TensorList(parts), dimension, outer, inner, (nint)total * inner);
         join.Forward(y);
@@ -241,6 +241,11 @@ public static unsafe partial class Ops
         Check.That((uint)dimension < (uint)shape.Rank, name, $"no dimension {axis} in {shape}");
         return dimension;
     }
+
+    /// <summary>As <see cref="Axis"/>; a scalar counts as a vector of one element, as in PyTorch's reductions, sorts and softmax.</summary>
+    private static int AxisOrScalar(Shape shape, int axis, string name) => shape.Rank > 0
+        ? Axis(shape, axis, name)
+        : Axis(new Shape(1), axis, name);
 
     /// <summary>The numbers of elements outside and inside one dimension.</summary>
     private static (nint Outer, nint Inner) Around(Shape shape, int dimension)

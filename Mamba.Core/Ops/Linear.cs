@@ -22,7 +22,7 @@ public static unsafe partial class Ops
         int outputs = weight.Shape[0], inputs = weight.Shape[1];
         Check.Extents(bias, "Linear", "bias", outputs);
 
-        Tensor y = Tensor.Empty(x.Shape.With(-1, outputs));
+        Tensor y = Tensor.Empty(x.Shape.With(-1, outputs, "Linear"));
         Check.That((residual?.Shape ?? y.Shape) == y.Shape, "Linear", $"residual {residual?.Shape}; expected {y.Shape}");
         if (y.Count == 0) return Independent(y, x, weight, bias, residual);
         int rows = y.Count / outputs;

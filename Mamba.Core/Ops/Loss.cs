@@ -11,6 +11,7 @@ public static unsafe partial class Ops
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A probability is below 0 or above 1.</exception>
     public static Tensor BinaryCrossEntropy(Tensor probabilities, Tensor target) =>
         MaskLoss("BinaryCrossEntropy", probabilities, target, logits: false, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
@@ -23,7 +24,7 @@ public static unsafe partial class Ops
         MaskLoss("BinaryCrossEntropyWithLogits", logits, target, logits: true, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
     /// <summary>
-    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s) with p = sigmoid(logits), pooled over the whole batch (Milletari et al. 2016): the
+    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s), pooled over the whole batch (Milletari et al. 2016). p is sigmoid(logits). It is the
     /// paper's loss for U-Net, ResNets and UMambaBots.
     /// </summary>
     /// <param name="logits">(B, ...).</param>
@@ -35,8 +36,8 @@ public static unsafe partial class Ops
         MaskLoss("DiceWithLogits", logits, target, logits: true, pooled: true, smooth, cross: 0f, dice: 1f);
 
     /// <summary>
-    /// bceWeight times the mean binary cross-entropy plus diceWeight times the mean over images of
-    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s): the paper's loss for the UL family.
+    /// bceWeight times the mean binary cross-entropy plus diceWeight times a Dice loss: the paper's loss for the UL family. The Dice loss
+    /// is the mean over images of 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s).
     /// </summary>
     /// <param name="probabilities">(B, ...), in [0, 1].</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
@@ -45,13 +46,13 @@ public static unsafe partial class Ops
     /// <param name="diceWeight">Weight of the Dice part.</param>
     /// <returns>A scalar.</returns>
     /// <exception cref="ShapeException">The shapes differ, or there are no elements.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A probability is below 0 or above 1.</exception>
     public static Tensor BceDice(Tensor probabilities, Tensor target, float smooth = 1f, float bceWeight = 1f, float diceWeight = 1f) =>
         MaskLoss("BceDice", probabilities, target, logits: false, pooled: false, smooth, bceWeight, diceWeight);
 
     /// <summary>
-    /// The Tversky loss (Salehi et al. 2017) with p = sigmoid(logits), pooled over the whole batch: 1 - (TP + s) / (TP + alpha FP + beta
-    /// FN + s). A gamma other
-    /// than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
+    /// The Tversky loss (Salehi et al. 2017): 1 - (TP + s) / (TP + alpha FP + beta FN + s), pooled over the whole batch, with p =
+    /// sigmoid(logits). A gamma other than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
     /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
@@ -112,14 +113,7 @@ public static unsafe partial class Ops
             SumMasks(prediction, target, logits, images, chunks, sums.Pointer);
             for (int i = 0; i < images; i++)
             {
-                double entropy = 0, both = 0, total = 0;
-                for (nint c = 0; c < chunks; c++)
-                {
-                    float* s = sums.Pointer + (i * chunks + c) * MaskSums.Count;
-                    entropy += s[0];
-                    both += s[1];
-                    total += (double)s[2] + s[3];
-                }
+                (double entropy, double both, double total) = Totals(sums.Pointer + i * chunks * MaskSums.Count, chunks);
                 double numerator = 2 * both + smooth, denominator = total + smooth;
                 loss += cross * entropy / count;
                 if (dice == 0) continue;
@@ -128,11 +122,36 @@ public static unsafe partial class Ops
                 slope[i] = (float)(-2 * dice / denominator / images);
             }
         }
+        if (double.IsNaN(loss) && !logits) CheckProbabilities(name, prediction);
         Tensor result = Tensor.Full((float)loss);
 
         if (Tape.Needs(prediction, target) && prediction.NeedsGrad)
             PushMaskLoss(result, prediction, target, factors, cross, perImage, logits);
         return result;
+    }
+
+    /// <summary>The sums of an image over its chunks: the cross-entropy, p t, and p + t.</summary>
+    private static (double Entropy, double Both, double Total) Totals(float* sums, nint chunks)
+    {
+        double entropy = 0, both = 0, total = 0;
+        for (nint c = 0; c < chunks; c++, sums += MaskSums.Count)
+        {
+            entropy += sums[0];
+            both += sums[1];
+            total += (double)sums[2] + sums[3];
+        }
+        return (entropy, both, total);
+    }
+
+    /// <summary>
+    /// Refuses a number outside 0 to 1. Every such number makes the loss NaN, so that only a NaN needs this search. A NaN among the
+    /// probabilities themselves stays: what trains a model looks for it in the loss.
+    /// </summary>
+    private static void CheckProbabilities(string name, Tensor probabilities)
+    {
+        foreach (float p in probabilities.Span)
+            if (p is < 0f or > 1f)
+                throw new ArgumentOutOfRangeException(nameof(probabilities), p, $"{name}: expected probabilities from 0 to 1.");
     }
 
     /// <summary>The sums of each chunk of each image, <see cref="MaskSums.Count"/> a chunk.</summary>

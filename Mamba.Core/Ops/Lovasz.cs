@@ -9,8 +9,7 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - the Jaccard index of each class that occurs, averaged over them.
-    /// The softmax of
-    /// the logits is inside.
+    /// The softmax of the logits is inside.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
     /// <param name="target">A class index for each pixel.</param>

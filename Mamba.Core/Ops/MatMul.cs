@@ -6,9 +6,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The matrix product of the last two dimensions, for each index of the leading ones, which broadcast: torch.matmul. A vector counts
-    /// as a matrix of
-    /// one row on the left and of one column on the right; that dimension is not in the result.
+    /// The matrix product of the last two dimensions, for each index of the leading ones, which broadcast: torch.matmul. A vector counts as
+    /// a matrix of one row on the left and of one column on the right; that dimension is not in the result.
     /// </summary>
     /// <param name="a">(..., M, K), (..., K, M) where transposed, or (K).</param>
     /// <param name="b">(..., K, N), (..., N, K) where transposed, or (K).</param>
@@ -18,7 +17,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false)
     {
-        ProductShape s = ProductShape.Of(a.Shape, b.Shape, transposeA, transposeB, out Shape result);
+        ProductShape s = ProductShape.Of("MatMul", a.Shape, b.Shape, transposeA, transposeB, out Shape result);
         Tensor c = Tensor.Empty(result);
         s.Forward(a, b, c);
         MultiplyAdds.Add((long)c.Count * s.K);
@@ -34,15 +33,14 @@ public static unsafe partial class Ops
 
     /// <summary>
     /// The sizes of a product, and the leading dimensions of its operands; those of the result are the broadcast of both. Where B is one
-    /// matrix for all of
-    /// A, the rows of A are taken as those of one matrix.
+    /// matrix for all of A, the rows of A are taken as those of one matrix.
     /// </summary>
     private readonly record struct ProductShape(Shape LeadingA, Shape LeadingB, Shape Leading, nint M, nint N, nint K, bool TransposeA,
         bool TransposeB)
     {
         private static Shape None => new(ReadOnlySpan<int>.Empty);
 
-        public static ProductShape Of(Shape a, Shape b, bool transposeA, bool transposeB, out Shape result)
+        public static ProductShape Of(string name, Shape a, Shape b, bool transposeA, bool transposeB, out Shape result)
         {
             (Shape leadingA, int rowsA, int columnsA) = Cut(a, vectorIsRow: true);
             (Shape leadingB, int rowsB, int columnsB) = Cut(b, vectorIsRow: false);
@@ -50,9 +48,9 @@ public static unsafe partial class Ops
             (int inner, int n) = transposeB && b.Rank > 1 ? (columnsB, rowsB) : (rowsB, columnsB);
             Shape leading = None;
             bool fits = a.Rank >= 1 && b.Rank >= 1 && inner == k
-                && BroadcastWalk.TryShape(leadingA, leadingB, out leading);
+                && BroadcastWalk.TryShape(name, leadingA, leadingB, out leading);
             Check.That(
-                fits, "MatMul",
+                fits, name,
                 $"{a}{(transposeA ? "^T" : "")} times {b}{(transposeB ? "^T" : "")}; "
                 + $"expected (..., M, K) and (..., K, N), leading dimensions equal or 1");
             Span<int> extents = stackalloc int[leading.Rank + 2];
@@ -60,7 +58,7 @@ public static unsafe partial class Ops
             int rank = leading.Rank;
             if (a.Rank > 1) extents[rank++] = m;
             if (b.Rank > 1) extents[rank++] = n;
-            result = new Shape(extents[..rank]);
+            result = Shape.Of(name, extents[..rank]);
             return leadingB.Count == 1 && !transposeA && leading.Rank == leadingA.Rank
                 ? new(None, None, None, (nint)leading.Count * m, n, k, false, transposeB && b.Rank > 1)
                 : new(leadingA, leadingB, leading, m, n, k, transposeA && a.Rank > 1, transposeB && b.Rank > 1);

@@ -15,10 +15,9 @@ public static unsafe partial class Ops
     private const int MostRowNormParts = 32;
 
     /// <summary>
-    /// Batch normalization (Ioffe and Szegedy 2015; PyTorch's batch_norm): each channel by its mean and variance over all other
-    /// dimensions. In training
-    /// these are the batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise the running
-    /// statistics are used.
+    /// Batch normalization (Ioffe and Szegedy 2015; PyTorch's batch_norm): each channel by its mean and variance over all other dimensions.
+    /// In training these are the batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise
+    /// the running statistics are used.
     /// </summary>
     /// <param name="x">(B, C), (B, L, C), (B, H, W, C); any (..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>
@@ -37,6 +36,7 @@ public static unsafe partial class Ops
         if (runningMean is null != runningVar is null || (runningMean is null && !options.Training))
             throw new ArgumentException("BatchNorm: expected both running statistics, or none and training.", nameof(runningVar));
         (int channels, int rows) = Channels(x, "BatchNorm");
+        CheckActivation("BatchNorm", options.Activation);
         Check.That(channels > 0, "BatchNorm", $"input {x.Shape}; expected (..., C) with channels");
         Check.Extents(weight, "BatchNorm", "weight", channels);
         Check.Extents(bias, "BatchNorm", "bias", channels);
@@ -124,6 +124,7 @@ public static unsafe partial class Ops
     {
         Check.That(x.Shape.Rank >= 2 && x.Shape[-1] > 0, name, $"input {x.Shape}; expected (B, ..., C) with channels");
         Check.Positive(groups, name, nameof(groups));
+        CheckActivation(name, activation);
         (int channels, int rows) = Channels(x, name);
         Check.That(channels % groups == 0, name, $"{groups} groups for {channels} channels");
         Check.Extents(weight, name, "weight", channels);
@@ -262,54 +263,65 @@ public static unsafe partial class Ops
         Check.Extents(weight, name, "weight", columns);
         Check.Extents(bias, name, "bias", columns);
         if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
-        nint grain = RowNorm.RowsPerGroup * Math.Max(1, Launch.ElementGrain / (RowNorm.RowsPerGroup * (nint)columns));
         Tensor y = Tensor.Empty(x.Shape), statistics = Tensor.Empty(2, rows);
-        Launch.Run(
+        RowNormStep step = new(x, weight, bias, statistics, center);
+        step.Forward(y, eps);
+        if (Tape.Needs(x, weight, bias)) Tape.Push(y, step, static (step, dy) => step.Backward(dy), x, weight, statistics);
+        return y;
+    }
+
+    /// <summary>A normalization of rows; Statistics are (2, Rows), the means and 1 / the standard deviations.</summary>
+    private readonly record struct RowNormStep(Tensor X, Tensor? Weight, Tensor? Bias, Tensor Statistics, bool Center)
+    {
+        private int Rows => Statistics.Shape[1];
+
+        private int Columns => X.Shape[-1];
+
+        private nint Grain => RowNorm.RowsPerGroup * Math.Max(1, Launch.ElementGrain / (RowNorm.RowsPerGroup * (nint)Columns));
+
+        public void Forward(Tensor y, float eps) => Launch.Run(
             new RowNormForward
             {
-                X = x.Pointer,
+                X = X.Pointer,
                 Y = y.Pointer,
-                Weight = weight is null ? null : weight.Pointer,
-                Bias = bias is null ? null : bias.Pointer,
-                Mean = statistics.Pointer,
-                Rstd = statistics.Pointer + rows,
-                Columns = columns,
+                Weight = Weight.Pointer,
+                Bias = Bias.Pointer,
+                Mean = Statistics.Pointer,
+                Rstd = Statistics.Pointer + Rows,
+                Columns = Columns,
                 Eps = eps,
-                Center = center,
+                Center = Center,
             },
-            rows, grain);
+            Rows, Grain);
 
-        if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, (x, weight, bias, statistics, columns, rows, grain, center), static (context, dy) =>
-            {
-                (Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, int columns, int rows, nint grain, bool center) = context;
-                grain = Math.Max(grain, RowNorm.RowsPerGroup * Launch.CeilDiv(rows, RowNorm.RowsPerGroup * MostRowNormParts));
-                nint parts = Launch.CeilDiv(rows, grain);
-                using Scratch partial = new(parts * 2 * columns);
-                Launch.Run(
-                    new RowNormBackward
-                    {
-                        X = x.Pointer,
-                        Dy = dy.Pointer,
-                        Dx = Open(x).Target,
-                        Weight = weight is null ? null : weight.Pointer,
-                        Mean = statistics.Pointer,
-                        Rstd = statistics.Pointer + rows,
-                        Partial = partial.Pointer,
-                        Columns = columns,
-                        PerChunk = grain,
-                        Center = center,
-                    },
-                    rows, grain);
-                using Scratch total = Scratch.OfDoubles(2 * (nint)columns);
-                Span<double> sums = new(total.Doubles, 2 * columns);
-                sums.Clear();
-                for (nint p = 0; p < parts; p++)
-                    for (int i = 0; i < sums.Length; i++) sums[i] += partial.Pointer[p * sums.Length + i];
-                AddPerChannel(weight, sums[..columns], columns);
-                AddPerChannel(bias, sums[columns..], columns);
-            }, x, weight, statistics);
-        return y;
+        public void Backward(Tensor dy)
+        {
+            nint grain = Math.Max(Grain, RowNorm.RowsPerGroup * Launch.CeilDiv(Rows, RowNorm.RowsPerGroup * MostRowNormParts));
+            nint parts = Launch.CeilDiv(Rows, grain);
+            using Scratch partial = new(parts * 2 * Columns);
+            Launch.Run(
+                new RowNormBackward
+                {
+                    X = X.Pointer,
+                    Dy = dy.Pointer,
+                    Dx = Open(X).Target,
+                    Weight = Weight.Pointer,
+                    Mean = Statistics.Pointer,
+                    Rstd = Statistics.Pointer + Rows,
+                    Partial = partial.Pointer,
+                    Columns = Columns,
+                    PerChunk = grain,
+                    Center = Center,
+                },
+                Rows, grain);
+            using Scratch total = Scratch.OfDoubles(2 * (nint)Columns);
+            Span<double> sums = new(total.Doubles, 2 * Columns);
+            sums.Clear();
+            for (nint p = 0; p < parts; p++)
+                for (int i = 0; i < sums.Length; i++) sums[i] += partial.Pointer[p * sums.Length + i];
+            AddPerChannel(Weight, sums[..Columns], Columns);
+            AddPerChannel(Bias, sums[Columns..], Columns);
+        }
     }
 
     private static (int Channels, int Rows) Channels(Tensor x, string name)

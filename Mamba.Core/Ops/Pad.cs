@@ -47,7 +47,7 @@ public static unsafe partial class Ops
             && FitsBorder(shape[2], padding.Left, padding.Right, mode)
             && (shape[3] > 0 || mode is PadMode.Constant or PadMode.Circular), "Pad",
             $"{shape} with padding {padding}, {mode}; expected no negative size and, unless constant, borders that the image can fill");
-        Tensor y = Tensor.Empty(shape[0], (int)height, (int)width, shape[3]);
+        Tensor y = Tensor.Empty(Shape.Of("Pad", shape[0], (int)height, (int)width, shape[3]));
         PadStep step = new(x, padding, mode, new MapShape(shape[0], shape[1], shape[2], shape[3], (int)height, (int)width));
         step.Forward(y, value);
         if (Tape.Needs(x)) Tape.Push(y, step, static (step, dy) => step.Backward(dy));

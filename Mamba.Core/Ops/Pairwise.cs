@@ -24,7 +24,7 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Minimum(Tensor a, Tensor b) => Pairwise<Smaller>("Minimum", a, b);
 
-    /// <summary>x for x &gt; 0, weight x elsewhere (He et al (torch.nn.functional.prelu). 2015).</summary>
+    /// <summary>x for x &gt; 0, weight x elsewhere (torch.nn.functional.prelu; He et al. 2015).</summary>
     /// <param name="x">(..., C).</param>
     /// <param name="weight">(C), or (1) for all channels.</param>
     /// <returns>The shape of x.</returns>
@@ -36,7 +36,7 @@ public static unsafe partial class Ops
         return Pairwise<LearnedSlope>("PRelu", x, weight);
     }
 
-    /// <summary>a sigmoid(b), where a and b are the two halves of a dimension (Dauphin et al (torch.nn.functional.glu). 2017).</summary>
+    /// <summary>a sigmoid(b), where a and b are the two halves of a dimension (torch.nn.functional.glu; Dauphin et al. 2017).</summary>
     /// <param name="x">Any shape whose dimension has an even extent.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The shape of x with half that extent.</returns>
@@ -56,8 +56,8 @@ public static unsafe partial class Ops
     public static Tensor Where(Tensor condition, Tensor a, Tensor b)
     {
         Shape shape = default;
-        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape values)
-            && BroadcastWalk.TryShape(condition.Shape, values, out shape);
+        bool fits = BroadcastWalk.TryShape("Where", a.Shape, b.Shape, out Shape values)
+            && BroadcastWalk.TryShape("Where", condition.Shape, values, out shape);
         Check.That(fits, "Where", $"condition {condition.Shape}, {a.Shape} and {b.Shape} do not broadcast");
         return Choose(condition, a, b, shape);
     }
@@ -70,7 +70,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The mask does not broadcast to x.</exception>
     public static Tensor MaskedFill(Tensor x, Tensor mask, float value)
     {
-        bool fits = BroadcastWalk.TryShape(mask.Shape, x.Shape, out Shape shape) && shape == x.Shape;
+        bool fits = BroadcastWalk.TryShape("MaskedFill", mask.Shape, x.Shape, out Shape shape) && shape == x.Shape;
         Check.That(fits, "MaskedFill", $"mask {mask.Shape} does not broadcast to {x.Shape}");
         return Choose(mask, Tensor.Full(value), x, shape);
     }

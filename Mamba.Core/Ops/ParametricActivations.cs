@@ -13,16 +13,16 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor HardSigmoid(Tensor x) => Activate<HardLogistic>(x);
 
-    /// <summary>x min(max(x + 3, 0), 6) / 6, elementwise (Howard et al (torch.nn.functional.hardswish). 2019).</summary>
+    /// <summary>x min(max(x + 3, 0), 6) / 6, elementwise (torch.nn.functional.hardswish; Howard et al. 2019).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor HardSwish(Tensor x) => Activate<HardSwish>(x);
 
-    /// <summary>x tanh(log(1 + e^x)), elementwise (Misra 2019) (torch.nn.functional.mish).</summary>
+    /// <summary>x tanh(log(1 + e^x)), elementwise (torch.nn.functional.mish; Misra 2019).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Mish(Tensor x) => Activate<Mish>(x);
 
     /// <summary>
-    /// Scaled ELU, elementwise (Klambauer et al (torch.nn.functional.selu). 2017): zero mean and unit variance are its fixed point.
+    /// Scaled ELU, elementwise (torch.nn.functional.selu; Klambauer et al. 2017): zero mean and unit variance are its fixed point.
     /// </summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Selu(Tensor x) => Activate<ScaledElu>(x);
@@ -49,20 +49,20 @@ public static unsafe partial class Ops
     /// <returns>The shape of x.</returns>
     public static Tensor LeakyRelu(Tensor x, float slope) => Map(x, new SlopedRelu(slope));
 
-    /// <summary>x for x &gt; 0, alpha (e^x - 1) elsewhere (Clevert et al (torch.nn.functional.elu). 2016).</summary>
+    /// <summary>x for x &gt; 0, alpha (e^x - 1) elsewhere (torch.nn.functional.elu; Clevert et al. 2016).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="alpha">Less the limit at -infinity.</param>
     /// <returns>The shape of x.</returns>
     public static Tensor Elu(Tensor x, float alpha = 1f) => Map(x, new Elu(alpha, 1f));
 
-    /// <summary>x for x &gt; 0, alpha (e^(x / alpha) - 1) elsewhere (Barron 2017) (torch.nn.functional.celu).</summary>
+    /// <summary>x for x &gt; 0, alpha (e^(x / alpha) - 1) elsewhere (torch.nn.functional.celu; Barron 2017).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="alpha">Less the limit at -infinity; not 0.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ArgumentOutOfRangeException">Alpha is 0.</exception>
     public static Tensor Celu(Tensor x, float alpha = 1f)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(alpha);
+        if (alpha == 0f) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "Celu: expected another number than 0.");
         return Map(x, new Elu(alpha, alpha));
     }
 
@@ -74,7 +74,7 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">Beta is 0.</exception>
     public static Tensor Softplus(Tensor x, float beta, float threshold = 20f)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(beta);
+        if (beta == 0f) throw new ArgumentOutOfRangeException(nameof(beta), beta, "Softplus: expected another number than 0.");
         return Map(x, new ScaledSoftplus(beta, threshold));
     }
 

@@ -83,7 +83,7 @@ public static unsafe partial class Ops
     public static Tensor AdaptiveAvgPool2d(Tensor x, Size2d size)
     {
         CheckResize("AdaptiveAvgPool2d", x, size);
-        return Average(x, new AverageStep(x, size, null, true));
+        return Average("AdaptiveAvgPool2d", x, new AverageStep(x, size, null, true));
     }
 
     /// <summary>The maxima of windows that cover the image as PyTorch's adaptive_max_pool2d does; NaN passes through.</summary>
@@ -99,7 +99,7 @@ public static unsafe partial class Ops
         Check.That(
             (shape[1] / size.Height + 2L) * (shape[2] / size.Width + 2L) <= MostCounted, "AdaptiveMaxPool2d",
             $"{shape} to {size}; expected windows of at most 2^24 pixels");
-        Tensor y = Tensor.Empty(shape[0], size.Height, size.Width, shape[3]);
+        Tensor y = Tensor.Empty(Shape.Of("AdaptiveMaxPool2d", shape[0], size.Height, size.Width, shape[3]));
         Tensor? taps = Tape.IsRecording && x.NeedsGrad ? Tensor.Empty(y.Shape) : null;
         using (PoolAxis vertical = PoolAxis.Adaptive(shape[1], size.Height), horizontal = PoolAxis.Adaptive(shape[2], size.Width))
             Launch.Run(
@@ -136,7 +136,7 @@ public static unsafe partial class Ops
         CheckPool(name, x, window);
         PoolShape s = window.Pool(x.Shape, window.Outputs(name, x.Shape, options.CeilMode));
         Check.That((long)s.KernelHeight * s.KernelWidth <= MostCounted, name, $"kernel {window.Kernel}; expected at most 2^24 pixels");
-        Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
+        Tensor y = Tensor.Empty(Shape.Of(name, s.Batch, s.OutHeight, s.OutWidth, s.Channels));
         Tensor? taps = Tape.IsRecording && x.NeedsGrad ? Tensor.Empty(y.Shape) : null;
         Launch.Run(
             new MaxPoolForward { Shape = s, X = x.Pointer, Y = y.Pointer, Taps = taps.Pointer }, (nint)s.Batch * s.OutHeight,
@@ -159,12 +159,12 @@ public static unsafe partial class Ops
         if (window.Dilation != 1) throw new ArgumentException($"{name}: dilation {window.Dilation} is for maxima only.", nameof(options));
         CheckPool(name, x, window);
         Size2d size = window.Outputs(name, x.Shape, options.CeilMode);
-        return Average(x, new AverageStep(x, size, window, options.CountIncludePad));
+        return Average(name, x, new AverageStep(x, size, window, options.CountIncludePad));
     }
 
-    private static Tensor Average(Tensor x, in AverageStep step)
+    private static Tensor Average(string name, Tensor x, in AverageStep step)
     {
-        Tensor y = Tensor.Empty(x.Shape[0], step.Size.Height, step.Size.Width, x.Shape[3]);
+        Tensor y = Tensor.Empty(Shape.Of(name, x.Shape[0], step.Size.Height, step.Size.Width, x.Shape[3]));
         step.Forward(y);
         if (Tape.Needs(x)) Tape.Push(y, step, static (step, dy) => step.Backward(dy));
         return y;

@@ -13,8 +13,10 @@ public static unsafe partial class Ops
     {
         private Shape Rows => new(Extent(Sizes.Outer), Extent(Sizes.Count), Extent(Sizes.Inner));
 
-        /// <summary>The numbers that are reduced, as an operand of <see cref="Spread"/>.</summary>
-        public Operand Elements => new(Source.Pointer, Rows);
+        /// <summary>
+        /// The numbers that are reduced, as an operand of <see cref="Spread"/>. No property: a record prints those, and a pointer cannot be.
+        /// </summary>
+        public Operand Elements() => new(Source.Pointer, Rows);
 
         /// <summary>Reduces the source; the shift is the result of an earlier pass.</summary>
         public Tensor Run<TReduction>(TReduction reduction, Tensor? shift = null) where TReduction : unmanaged, IReduction
@@ -52,7 +54,7 @@ public static unsafe partial class Ops
         reduced[..rank].Fill(axes.Length == 0);
         foreach (int axis in axes)
         {
-            int dimension = Axis(shape, axis, name);
+            int dimension = AxisOrScalar(shape, axis, name);
             Check.That(!reduced[dimension], name, $"dimension {axis} of {shape} comes twice");
             reduced[dimension] = true;
         }

@@ -55,7 +55,7 @@ public static unsafe partial class Ops
             Tape.Push(y, (r, y), static (context, dy) =>
             {
                 (ReductionPlan r, Tensor y) = context;
-                r.Spread(default(ExponentialGradient), r.Elements, r.PerRow(dy), r.PerRow(y));
+                r.Spread(default(ExponentialGradient), r.Elements(), r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
         return y;
     }
@@ -71,7 +71,7 @@ public static unsafe partial class Ops
     public static Tensor Norm(Tensor x, float p = 2f, ReadOnlySpan<int> axes = default, bool keepDim = false)
     {
         if (!(p > 0f)) throw new ArgumentOutOfRangeException(nameof(p), p, "Norm: expected a number above 0.");
-        if (float.IsPositiveInfinity(p)) return Max(Abs(x), axes, keepDim);
+        if (float.IsPositiveInfinity(p)) return Extreme<LargestFirst>("Norm", Abs(x), axes, keepDim);
         ReductionPlan r = Plan("Norm", x, axes, keepDim);
         Tensor y = p is 1f or 2f
             ? r.Run(new SumOf<Magnitude>(new Magnitude(p == 2f)))
@@ -80,8 +80,8 @@ public static unsafe partial class Ops
             Tape.Push(y, (r, y, p), static (context, dy) =>
             {
                 (ReductionPlan r, Tensor y, float p) = context;
-                if (p == 2f) r.Spread(default(EuclideanGradient), r.Elements, r.PerRow(dy), r.PerRow(y));
-                else r.Spread(new NormGradient(p), r.Elements, r.PerRow(dy), r.PerRow(y));
+                if (p == 2f) r.Spread(default(EuclideanGradient), r.Elements(), r.PerRow(dy), r.PerRow(y));
+                else r.Spread(new NormGradient(p), r.Elements(), r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
         return y;
     }
@@ -94,7 +94,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">There is no such dimension.</exception>
     public static Tensor Normalize(Tensor x, int axis = -1, float eps = 1e-12f)
     {
-        int dimension = Axis(x.Shape, axis, "Normalize");
+        int dimension = AxisOrScalar(x.Shape, axis, "Normalize");
         return Divide(x, Clamp(Norm(x, 2f, [dimension], keepDim: true), min: eps));
     }
 
@@ -110,7 +110,7 @@ public static unsafe partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor CosineSimilarity(Tensor a, Tensor b, int axis = -1, float eps = 1e-8f)
     {
-        bool fits = BroadcastWalk.TryShape(a.Shape, b.Shape, out Shape shape);
+        bool fits = BroadcastWalk.TryShape("CosineSimilarity", a.Shape, b.Shape, out Shape shape);
         Check.That(fits, "CosineSimilarity", $"shapes {a.Shape} and {b.Shape} do not broadcast");
         int fromEnd = Axis(shape, axis, "CosineSimilarity") - shape.Rank; // the same dimension in both
         bool both = a.Shape.Rank >= -fromEnd && b.Shape.Rank >= -fromEnd && a.Shape[fromEnd] == b.Shape[fromEnd];
@@ -154,7 +154,7 @@ public static unsafe partial class Ops
                     double weight = !root ? 2 * gradient[i] / divisor : deviation[i] == 0f ? 0 : gradient[i] / (divisor * deviation[i]);
                     weights.Pointer[i] = (float)weight;
                 }
-                r.Spread(default(DeviationGradient), r.Elements, r.PerRow(weights.Pointer), r.PerRow(mean));
+                r.Spread(default(DeviationGradient), r.Elements(), r.PerRow(weights.Pointer), r.PerRow(mean));
             }, r.Source, mean, root ? y : null);
         return y;
     }

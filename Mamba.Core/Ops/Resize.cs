@@ -16,15 +16,29 @@ public static unsafe partial class Ops
     public static Tensor ResizeBilinear(Tensor x, Size2d size, bool alignCorners)
     {
         CheckResize("ResizeBilinear", x, size);
-        (int height, int width) = size;
-        int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
-        Tensor y = Tensor.Empty(batch, height, width, channels);
-        if (batch == 0) return Independent(y, x);
-        using (ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners))
+        Tensor y = Tensor.Empty(Shape.Of("ResizeBilinear", x.Shape[0], size.Height, size.Width, x.Shape[3]));
+        if (x.Shape[0] == 0) return Independent(y, x);
+        BilinearStep step = new(x, size, alignCorners);
+        step.Forward(y);
+        if (Tape.Needs(x)) Tape.Push(y, step, static (step, dy) => step.Backward(dy));
+        return y;
+    }
+
+    /// <summary>A recorded bilinear resize. The positions and weights of both axes are computed again in the backward pass.</summary>
+    private readonly record struct BilinearStep(Tensor X, Size2d Size, bool AlignCorners)
+    {
+        private ResizeAxis Vertical => new(X.Shape[1], Size.Height, AlignCorners);
+
+        private ResizeAxis Horizontal => new(X.Shape[2], Size.Width, AlignCorners);
+
+        public void Forward(Tensor y)
+        {
+            Shape x = X.Shape;
+            using ResizeAxis vertical = Vertical, horizontal = Horizontal;
             Launch.Run(
                 new ResizeForward
                 {
-                    X = x.Pointer,
+                    X = X.Pointer,
                     Y = y.Pointer,
                     LowY = vertical.Low,
                     HighY = vertical.High,
@@ -32,47 +46,45 @@ public static unsafe partial class Ops
                     LowX = horizontal.Low,
                     HighX = horizontal.High,
                     WeightX = horizontal.Weight,
-                    Height = inHeight,
-                    Width = inWidth,
-                    Channels = channels,
-                    OutHeight = height,
-                    OutWidth = width,
+                    Height = x[1],
+                    Width = x[2],
+                    Channels = x[3],
+                    OutHeight = Size.Height,
+                    OutWidth = Size.Width,
                 },
-                (nint)batch * height, PoolGrain(width, channels), Isa.For(channels));
+                (nint)x[0] * Size.Height, PoolGrain(Size.Width, x[3]), Isa.For(x[3]));
+        }
 
-        if (Tape.Needs(x))
-            Tape.Push(y, (x, height, width, alignCorners), static (context, dy) =>
-            {
-                (Tensor x, int height, int width, bool alignCorners) = context;
-                int batch = x.Shape[0], inHeight = x.Shape[1], inWidth = x.Shape[2], channels = x.Shape[3];
-                GradSlot dx = x.OpenGrad();
-                using ResizeAxis vertical = new(inHeight, height, alignCorners), horizontal = new(inWidth, width, alignCorners);
-                Launch.Run(
-                    new ResizeBackward
-                    {
-                        Dy = dy.Pointer,
-                        Dx = dx.Target,
-                        LowY = vertical.Low,
-                        HighY = vertical.High,
-                        WeightY = vertical.Weight,
-                        LowX = horizontal.Low,
-                        HighX = horizontal.High,
-                        WeightX = horizontal.Weight,
-                        FirstY = vertical.First,
-                        EndY = vertical.End,
-                        Height = inHeight,
-                        Width = inWidth,
-                        Channels = channels,
-                        OutHeight = height,
-                        OutWidth = width,
-                    },
-                    (nint)batch * inHeight, PoolGrain(width, channels), Isa.For(channels));
-            });
-        return y;
+        public void Backward(Tensor dy)
+        {
+            Shape x = X.Shape;
+            GradSlot dx = X.OpenGrad();
+            using ResizeAxis vertical = Vertical, horizontal = Horizontal;
+            Launch.Run(
+                new ResizeBackward
+                {
+                    Dy = dy.Pointer,
+                    Dx = dx.Target,
+                    LowY = vertical.Low,
+                    HighY = vertical.High,
+                    WeightY = vertical.Weight,
+                    LowX = horizontal.Low,
+                    HighX = horizontal.High,
+                    WeightX = horizontal.Weight,
+                    FirstY = vertical.First,
+                    EndY = vertical.End,
+                    Height = x[1],
+                    Width = x[2],
+                    Channels = x[3],
+                    OutHeight = Size.Height,
+                    OutWidth = Size.Width,
+                },
+                (nint)x[0] * x[1], PoolGrain(Size.Width, x[3]), Isa.For(x[3]));
+        }
     }
 
     /// <summary>
-    /// Resize to the nearest pixel, as PyTorch's interpolate does it: row i of the result is row floor(i H / height) of the image, and
+    /// Resize to the nearest pixel, as PyTorch's interpolate does it. Row i of the result is row floor(i H / height) of the image, and
     /// columns likewise.
     /// </summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
@@ -84,7 +96,7 @@ public static unsafe partial class Ops
     {
         CheckResize("ResizeNearest", x, size);
         MapShape s = new(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], size.Height, size.Width);
-        Tensor y = Tensor.Empty(s.Batch, s.OutHeight, s.OutWidth, s.Channels);
+        Tensor y = Tensor.Empty(Shape.Of("ResizeNearest", s.Batch, s.OutHeight, s.OutWidth, s.Channels));
         using (PixelMap map = NearestMap(s)) RunMap(s, map, x, y);
         if (Tape.Needs(x))
             Tape.Push(y, (x, s), static (context, dy) =>
@@ -107,7 +119,7 @@ public static unsafe partial class Ops
     {
         CheckResize("ResizeBicubic", x, size);
         Shape shape = x.Shape;
-        Tensor y = Tensor.Empty(shape[0], size.Height, size.Width, shape[3]);
+        Tensor y = Tensor.Empty(Shape.Of("ResizeBicubic", shape[0], size.Height, size.Width, shape[3]));
         using (CubicAxis vertical = new(shape[1], size.Height, alignCorners), horizontal = new(shape[2], size.Width, alignCorners))
             Launch.Run(
                 new CubicForward { Tables = new CubicTables(shape, size, vertical, horizontal), X = x.Pointer, Y = y.Pointer },

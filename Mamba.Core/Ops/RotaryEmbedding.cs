@@ -23,8 +23,8 @@ public sealed record RotaryOptions
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Rotary position embedding (Su et al. 2021, equation 34): turns each pair (a, b) of a head by an angle that grows with the token's
-    /// position, to (a cos - b sin, b cos + a sin).
+    /// Rotary position embedding (Su et al. 2021, equation 34). It turns each pair (a, b) of a head to (a cos - b sin, b cos + a sin). The
+    /// angle grows with the token's position.
     /// </summary>
     /// <param name="x">(B, L, Heads Dh), Dh even: queries or keys.</param>
     /// <param name="heads">How many heads; it divides the width.</param>

@@ -31,10 +31,10 @@ public static unsafe partial class Ops
             return IndependentPair(
                 y, last, u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual);
         bool record = Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual);
-        Tensor? kept = record ? Tensor.Empty(Check.Size(s.Batch * s.Chunks * state, "SelectiveScan", "kept states")) : null;
+        Tensor? kept = record ? Tensor.Empty(Shape.Checked(s.Batch * s.Chunks * state, "SelectiveScan", "kept states")) : null;
         // The backward pass reads the packed A, too.
         StateMatrixPacking packing = new(s.Channels, s.States, s.Groups, s.Width);
-        Tensor? rates = record ? Tensor.Empty(Check.Size(state, "SelectiveScan", "the packed A")) : null;
+        Tensor? rates = record ? Tensor.Empty(Shape.Checked(state, "SelectiveScan", "the packed A")) : null;
         if (rates is { } forBackward) packing.Pack(a.Pointer, forBackward.Pointer);
         using PackedWeight packed = record ? default : PackedWeight.Of(a, packing);
         ScanInputs inputs = Inputs(u, delta, rates is { } ofA ? ofA.Pointer : packed.Pointer, b, c, options);
@@ -94,12 +94,7 @@ public static unsafe partial class Ops
             using Scratch sumD = new(sequences * vectors), sumBias = new(sequences * vectors);
             using Scratch sumB = new(db is null ? 0 : bc), sumC = new(dc is null ? 0 : bc);
             new Span<float>(carries.Pointer, (int)(sequences * state)).Clear();
-            if (last.Grad is { } dlast)
-                for (nint i = 0; i < s.Batch; i++)
-                {
-                    float* ofLast = carries.Pointer + ((i + 1) * s.Segments - 1) * state;
-                    Kernels.Scan.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, ofLast);
-                }
+            if (last.Grad is { } dlast) StartFrom(dlast, carries.Pointer, state);
             ScanGradients gradients = new()
             {
                 U = du.Target,
@@ -127,6 +122,17 @@ public static unsafe partial class Ops
             if (dinitial is { } gi)
                 Kernels.Scan.SelectiveScan.UnpackStates(s, carries.Pointer, s.Segments * state, s.Batch, gi.Target);
             if (Options.Residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
+        }
+
+        /// <summary>The last segment of each sequence is walked back from the gradient of the last state.</summary>
+        private void StartFrom(Tensor dlast, float* carries, nint state)
+        {
+            ScanShape s = Shape;
+            for (nint i = 0; i < s.Batch; i++)
+            {
+                float* ofLast = carries + ((i + 1) * s.Segments - 1) * state;
+                Kernels.Scan.SelectiveScan.PackStates(s, dlast.Pointer + i * s.Channels * s.States, 1, 1f, ofLast);
+            }
         }
     }
 

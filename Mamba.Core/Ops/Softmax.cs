@@ -9,7 +9,7 @@ public static unsafe partial class Ops
     private const nint SoftmaxElementsPerChunk = 16384;
 
     /// <summary>e^(x / temperature) over its sum along a dimension (torch.nn.functional.softmax).</summary>
-    /// <param name="x">Any shape but a scalar's.</param>
+    /// <param name="x">Any shape; a scalar counts as a vector of one element.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="temperature">Above 0, finite; a high one evens the result out.</param>
     /// <returns>The shape of x; along the dimension it sums to 1.</returns>

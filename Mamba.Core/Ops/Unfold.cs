@@ -22,7 +22,7 @@ public static unsafe partial class Ops
         Check.That(x.Shape[1] > 0 && x.Shape[2] > 0 && x.Shape[3] > 0, "Unfold", $"{x.Shape}; expected images that are not empty");
         ConvShape s = Windows("Unfold", x.Shape, window);
         int taps = kernel.Height * kernel.Width, windows = s.OutHeight * s.OutWidth;
-        Tensor columns = Tensor.Empty(s.Batch, windows, taps, s.Cin); // (B, windows, Kh Kw, C)
+        Tensor columns = Tensor.Empty(Shape.Of("Unfold", s.Batch, windows, taps, s.Cin)); // (B, windows, Kh Kw, C)
         RunUnfold(s, x.Pointer, columns.Pointer);
         if (Tape.Needs(x))
             Tape.Push(columns, (x, s), static (context, dy) =>
@@ -57,7 +57,7 @@ public static unsafe partial class Ops
         int channels = (int)(x.Shape[2] / taps);
         Check.That(Window.IsImage(size.Height, size.Width, channels), "Fold",
             $"{x.Shape} to {size}; expected an image that a tensor can hold");
-        ConvShape s = Windows("Fold", new Shape(x.Shape[0], size.Height, size.Width, channels), window);
+        ConvShape s = Windows("Fold", Shape.Of("Fold", x.Shape[0], size.Height, size.Width, channels), window);
         Check.That(x.Shape[1] == s.OutHeight * (long)s.OutWidth, "Fold",
             $"{x.Shape}; expected {s.OutHeight} x {s.OutWidth} windows of {size}");
         Tensor columns = Permute(x.Reshape(s.Batch, x.Shape[1], channels, (int)taps), 0, 1, 3, 2); // (B, windows, Kh Kw, C)
@@ -90,7 +90,7 @@ public static unsafe partial class Ops
             windows <= int.MaxValue && elements <= int.MaxValue / image[3] && Window.IsImage(windows, elements,
                 (long)image[3] * Math.Max(1, image[0])), name,
             $"{image} has {windows} windows of {elements} pixels; expected fewer");
-        return window.Convolution(image, new Shape(image[0], outputs.Height, outputs.Width, 1), groups: 1);
+        return window.Convolution(image, Shape.Of(name, image[0], outputs.Height, outputs.Width, 1), groups: 1);
     }
 
     private static void RunUnfold(in ConvShape s, float* x, float* columns) => Launch.Run(

@@ -21,7 +21,7 @@ internal static unsafe class VecFunctions
     private const float MaxAngle = 6000f;
 
     /// <summary>
-    /// log(1 + x), exact to the last bits of a small x: log(u) x / (u - 1), where u is 1 + x rounded, takes the rounding back (Kahan).
+    /// log(1 + x), exact to the last bits of a small x. With u = 1 + x rounded, log(u) x / (u - 1) takes the rounding back (Kahan).
     /// </summary>
     [MethodImpl(Inline)]
     public static V Log1P<V>(V x) where V : unmanaged

@@ -17,8 +17,8 @@ internal static class VecMath
 
     /// <summary>
     /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7
-    /// with rounding). The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere: the fast form, for scans and
-    /// softmax, whose exponents are at most 0 and whose smallest terms do not count. <see cref="Exp"/> is right everywhere.
+    /// with rounding). The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere. It is the fast form for scans
+    /// and softmax: their exponents are at most 0, and their smallest terms do not count. <see cref="Exp"/> is right everywhere.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp2<V>(V x) where V : unmanaged
@@ -71,6 +71,16 @@ internal static class VecMath
     {
         if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return power;
         return power - Broadcast<V>(1.17549435e-38f); // 2^-126: less than half a unit of anything above 2^-102
+    }
+
+    /// <summary>
+    /// A power of 2 by <see cref="Exp2{V}(V)"/>; 0 where it saturated, as for an exponent of -infinity. Every other value stays as it is.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static V ZeroAtFloor<V>(V power) where V : unmanaged
+    {
+        if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return power;
+        return Select(Equal(power, Broadcast<V>(1.17549435e-38f)), default, power);
     }
 
     /// <summary>

@@ -24,8 +24,7 @@ internal sealed class BenchTests : CliTest
         const int Batch = 2;
         string[] arguments =
             ["bench", "--model", "resnet20", "--size", "16", "--batch", "2", "--threads", "1", "--seconds", "0.05", "--json"];
-        Result bench = Mamba(mode == "train" ? [.. arguments, "--train"] : arguments);
-        Assert.That(bench.Code, Is.Zero, bench.Error);
+        Result bench = Succeeds(mode == "train" ? [.. arguments, "--train"] : arguments);
         using JsonDocument json = JsonDocument.Parse(bench.Out);
         JsonElement only = json.RootElement.EnumerateArray().Single();
         Assert.That(only.EnumerateObject().Select(p => p.Name), Is.EqualTo(s_fields));

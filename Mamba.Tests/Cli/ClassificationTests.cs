@@ -30,8 +30,7 @@ internal sealed class ClassificationTests : CliTest
         Assert.That(File.ReadAllText(In("run", "summary.md")), Does.Contain("| across |").And.Contain("| along |"));
 
         string best = In("run", "weights", "best.safetensors");
-        Result eval = Mamba("eval", "--weights", best, "--data", data, "--split", "all", "--json");
-        Assert.That(eval.Code, Is.Zero, eval.Error);
+        Result eval = Succeeds("eval", "--weights", best, "--data", data, "--split", "all", "--json");
         using (JsonDocument json = JsonDocument.Parse(eval.Out))
         {
             string[] names = ["images", "skipped", "loss", "accuracy", "macro_f1", "ms_per_image"];
@@ -46,8 +45,7 @@ internal sealed class ClassificationTests : CliTest
             Does.Match(@"(?m)^class   precision  recall      F1  images\r?$").And.Match(
             @"(?m)^across     [01]\.\d{4}  [01]\.\d{4}  [01]\.\d{4}       \d\r?$"));
 
-        Result infer = Mamba("infer", "--weights", best, In("data", "along", "3.png"), "--top", "2", "--out", In("out"));
-        Assert.That(infer.Code, Is.Zero, infer.Error);
+        Result infer = Succeeds("infer", "--weights", best, In("data", "along", "3.png"), "--top", "2", "--out", In("out"));
         Assert.That(infer.Out, Does.Match(@"^3: along \d+\.\d %, across \d+\.\d %"));
         string[] table = File.ReadAllLines(In("out", "predictions.csv"));
         Assert.That(table, Has.Length.EqualTo(3));
@@ -63,15 +61,14 @@ internal sealed class ClassificationTests : CliTest
             "train", .. s_small, "--limit", "40", "--epochs", "1", "--lr", "0.002", "--mixup", "0.2", "--drop-path", "0.1", "--clip-norm",
             "1", "--seed", "5",
         ];
-        Assert.That(Mamba([.. typed, "--out", In("first")]).Code, Is.Zero);
-        Result again = Mamba("train", "--recipe", In("first", "args.json"), "--out", In("again"));
-        Assert.That(again.Code, Is.Zero, again.Error);
+        Succeeds([.. typed, "--out", In("first")]);
+        Result again = Succeeds("train", "--recipe", In("first", "args.json"), "--out", In("again"));
         Assert.That(File.ReadAllText(In("again", "args.json")), Is.EqualTo(File.ReadAllText(In("first", "args.json"))));
         Assert.That(
             File.ReadAllBytes(In("again", "weights", "last.safetensors")),
             Is.EqualTo(File.ReadAllBytes(In("first", "weights", "last.safetensors"))));
 
-        Assert.That(Mamba("train", "--recipe", In("first", "args.json"), "--out", In("other"), "--lr", "0.001").Code, Is.Zero);
+        Succeeds("train", "--recipe", In("first", "args.json"), "--out", In("other"), "--lr", "0.001");
         using JsonDocument other = JsonDocument.Parse(File.ReadAllText(In("other", "args.json")));
         Assert.That(other.RootElement.GetProperty("lr").GetDouble(), Is.EqualTo(0.001));
         Assert.That(other.RootElement.GetProperty("mixup").GetDouble(), Is.EqualTo(0.2));
@@ -104,7 +101,7 @@ internal sealed class ClassificationTests : CliTest
     {
         string data = In("data");
         WriteClasses(data, 6);
-        Assert.That(Mamba(["train", .. s_small, "--limit", "20", "--epochs", "1", "--out", In("first")]).Code, Is.Zero);
+        Succeeds(["train", .. s_small, "--limit", "20", "--epochs", "1", "--out", In("first")]);
         string weights = In("first", "weights", "last.safetensors");
         Result train =
             Succeeds(["train", .. s_small, "--data", data, "--epochs", "1", "--lr", "1e-12", "--init", weights, "--out", In("second")]);

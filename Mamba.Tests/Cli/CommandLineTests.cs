@@ -67,8 +67,7 @@ internal sealed class CommandLineTests : CliTest
         byte[] Weights(string threads)
         {
             string run = In(threads);
-            Result train = Mamba("train", "--limit", "12", "--size", "32", "--epochs", "1", "--threads", threads, "--out", run);
-            Assert.That(train.Code, Is.Zero, train.Error);
+            Result train = Succeeds("train", "--limit", "12", "--size", "32", "--epochs", "1", "--threads", threads, "--out", run);
             return File.ReadAllBytes(Path.Combine(run, "weights", "last.safetensors"));
         }
 
@@ -100,7 +99,7 @@ internal sealed class CommandLineTests : CliTest
     {
         string data = In("data"), last = Path.Combine(In("run"), "weights", "last.safetensors");
         WriteLesions(data, 30);
-        Assert.That(Mamba("train", "--limit", "12", "--size", "32", "--epochs", "1", "--out", In("run")).Code, Is.Zero);
+        Succeeds("train", "--limit", "12", "--size", "32", "--epochs", "1", "--out", In("run"));
         Assert.That(Images(data), Is.EqualTo(3));
         Assert.That(Images("synthetic"), Is.EqualTo(2));
 
@@ -162,7 +161,7 @@ internal sealed class CommandLineTests : CliTest
     public void A_folder_that_holds_a_run_is_refused()
     {
         string[] arguments = ["train", "--limit", "10", "--size", "32", "--epochs", "1", "--out", In("run")];
-        Assert.That(Mamba(arguments).Code, Is.Zero);
+        Succeeds(arguments);
         byte[] before = File.ReadAllBytes(Path.Combine(In("run"), "weights", "last.safetensors"));
         Result again = Mamba(arguments);
         Assert.That(again.Code, Is.EqualTo(2));
@@ -177,9 +176,8 @@ internal sealed class CommandLineTests : CliTest
         WriteLesions(data, 3);
         File.WriteAllText(Path.Combine(data, "._slice0.png"), "what some systems leave beside a file");
         Directory.CreateSymbolicLink(Path.Combine(data, "again"), data);
-        Assert.That(Mamba("train", "--data", data, "--size", "32", "--epochs", "1", "--out", run).Code, Is.Zero);
-        Result infer = Mamba("infer", "--weights", Path.Combine(run, "weights", "last.safetensors"), data, "--out", In("masks"));
-        Assert.That(infer.Code, Is.Zero, infer.Error);
+        Succeeds("train", "--data", data, "--size", "32", "--epochs", "1", "--out", run);
+        Succeeds("infer", "--weights", Path.Combine(run, "weights", "last.safetensors"), data, "--out", In("masks"));
         Assert.That(Directory.GetFiles(In("masks"), "*_pred.png").Select(path => Path.GetFileName(path)), Is.EquivalentTo(new[]
         {
             "slice0_pred.png", "slice1_pred.png", "slice2_pred.png",
@@ -191,7 +189,7 @@ internal sealed class CommandLineTests : CliTest
     {
         string data = In("data"), run = In("run");
         WriteLesions(data, 3);
-        Assert.That(Mamba("train", "--data", data, "--size", "32", "--epochs", "1", "--out", run).Code, Is.Zero);
+        Succeeds("train", "--data", data, "--size", "32", "--epochs", "1", "--out", run);
         string[] arguments = ["infer", "--weights", Path.Combine(run, "weights", "last.safetensors"), data, "--out", In("masks")];
         Result infer = Mamba(arguments, new CancellationToken(canceled: true), _ => { });
         Assert.That(infer.Code, Is.EqualTo(130));

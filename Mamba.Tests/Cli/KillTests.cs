@@ -19,10 +19,17 @@ internal sealed class KillTests : CliTest
     [Test, Platform("Unix", Reason = "signals are sent by /bin/kill")]
     public void A_training_that_a_signal_ends_says_so_in_one_line_and_goes_on_to_the_same_weights([Values("INT", "TERM")] string signal)
     {
-        bool seen = true;
-        Assert.That(
-            () => seen = new KillHarness(Directory.CreateDirectory(In("signals")).FullName, seed: 3, _ => { }).Interrupt(signal),
-            Throws.Nothing);
-        if (!seen) Assert.Ignore($"these tests were started with SIG{signal} ignored, as by nohup, and so would be what they start");
+        string run = In(signal);
+        KillHarness harness = new(Directory.CreateDirectory(In("signals")).FullName, seed: 3, _ => { });
+        if (harness.Interrupt(signal, run) is not { } seen)
+        {
+            Assert.Ignore($"these tests were started with SIG{signal} ignored, as by nohup, and so would be what they start");
+            return;
+        }
+        Assert.That(seen.ExitCode, Is.EqualTo(130));
+        Assert.That(seen.Said, Has.Length.EqualTo(1));
+        Assert.That(seen.Said[0], Does.StartWith($"stopped in epoch {seen.Epoch} after {seen.Images} images;")
+            .And.EndsWith($"continue with 'mamba train --resume {run}'"), "the place of the checkpoint that it left");
+        Assert.That(seen.Outcome, Is.EqualTo(seen.Expected), "weights and results of a run never interrupted");
     }
 }

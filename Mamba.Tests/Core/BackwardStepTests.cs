@@ -64,20 +64,22 @@ internal sealed class BackwardStepTests
         {
             MethodSpecificationHandle handle = MetadataTokens.MethodSpecificationHandle(row);
             if (Name(reader, reader.GetMethodSpecification(handle).Method) is not ("Tape.Push" or "Tape.PushRecomputable")) continue;
-            foreach (Type[] arguments in s_arguments)
-            {
-                Type? context = null;
-                try
-                {
-                    context = assembly.ManifestModule.ResolveMethod(MetadataTokens.GetToken(handle), arguments,
-                        arguments)!.GetGenericArguments()[0];
-                }
-                catch (Exception e) when (e is ArgumentException or BadImageFormatException)
-                {
-                    Assert.Fail($"the context of a step of {assembly.GetName().Name} was not resolved: {e.Message}");
-                }
-                yield return context!;
-            }
+            Type[] contexts = [.. s_arguments.Select(arguments => Context(assembly, handle, arguments)).OfType<Type>()];
+            if (contexts.Length == 0) Assert.Fail($"the context of a step of {assembly.GetName().Name} was not resolved");
+            foreach (Type context in contexts) yield return context;
+        }
+    }
+
+    /// <summary>The context with these functions of operators as type arguments; null where its own constraint rules them out.</summary>
+    private static Type? Context(Assembly assembly, MethodSpecificationHandle handle, Type[] arguments)
+    {
+        try
+        {
+            return assembly.ManifestModule.ResolveMethod(MetadataTokens.GetToken(handle), arguments, arguments)!.GetGenericArguments()[0];
+        }
+        catch (Exception e) when (e is ArgumentException or BadImageFormatException or TypeLoadException)
+        {
+            return null;
         }
     }
 

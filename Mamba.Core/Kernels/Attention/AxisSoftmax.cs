@@ -19,15 +19,14 @@ internal unsafe struct AxisSoftmaxForward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), inner = Shape.Inner, rows = Shape.Count, blocks = Shape.ColumnBlocks;
+        nint n = Count<V>(), inner = Shape.Inner, rows = Shape.Count;
         V scale = Broadcast<V>(Scale);
         for (nint item = begin; item < end; item++)
         {
-            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
-            nint start = item / blocks * rows * inner;
-            for (nint c = first; c < last; c += n)
+            (nint start, nint width) = Shape.ColumnBlock(item);
+            for (nint c = 0; c < width; c += n)
             {
-                nint lanes = Math.Min(n, last - c);
+                nint lanes = Math.Min(n, width - c);
                 float* x = X + start + c, y = Y + start + c;
                 V largest = Broadcast<V>(float.NegativeInfinity), sum = default;
                 for (nint r = 0; r < rows; r++) largest = Max(largest, Load<V>(x + r * inner, lanes));
@@ -60,15 +59,14 @@ internal unsafe struct AxisSoftmaxBackward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), inner = Shape.Inner, rows = Shape.Count, blocks = Shape.ColumnBlocks;
+        nint n = Count<V>(), inner = Shape.Inner, rows = Shape.Count;
         V scale = Broadcast<V>(Scale);
         for (nint item = begin; item < end; item++)
         {
-            nint first = item % blocks * ReduceShape.Columns, last = Math.Min(inner, first + ReduceShape.Columns);
-            nint start = item / blocks * rows * inner;
-            for (nint c = first; c < last; c += n)
+            (nint start, nint width) = Shape.ColumnBlock(item);
+            for (nint c = 0; c < width; c += n)
             {
-                nint lanes = Math.Min(n, last - c);
+                nint lanes = Math.Min(n, width - c);
                 float* y = Y + start + c, dy = Dy + start + c, dx = Dx.Pointer + start + c;
                 V sum = default;
                 for (nint at = 0; at < rows * inner; at += inner)

@@ -9,7 +9,7 @@ namespace Mamba.Core.Kernels.Attention;
 /// <summary>Sizes of an attention by random features; heads are column ranges of tokens, read in place.</summary>
 internal record struct FavorShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint Features)
 {
-    // Tokens of a causal block: what lies inside one is a product of block x block, what lies before it one with the sums so far.
+    // Tokens of a causal block. What lies inside one is a product of block x block. What lies before it is one with the sums so far.
     private const nint CausalBlock = 64;
 
     public bool Causal { readonly get; init; }

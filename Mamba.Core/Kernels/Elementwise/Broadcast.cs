@@ -42,7 +42,7 @@ internal unsafe struct BroadcastWalk
     public fixed int StrideC[Core.Shape.MaxRank];
 
     /// <summary>The shape of the result; false if the operands do not broadcast.</summary>
-    public static bool TryShape(Shape a, Shape b, out Shape result)
+    public static bool TryShape(string operatorName, Shape a, Shape b, out Shape result)
     {
         Span<int> extents = stackalloc int[Math.Max(a.Rank, b.Rank)];
         for (int i = 1; i <= extents.Length; i++)
@@ -55,7 +55,7 @@ internal unsafe struct BroadcastWalk
                 return false;
             }
         }
-        result = new Shape(extents);
+        result = Shape.Of(operatorName, extents);
         return true;
     }
 

@@ -6,9 +6,8 @@ namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
 /// What losses of classes have in common: rows of logits, or of log-probabilities, and a class for each; -1 for a row that does not count.
-/// With l the
-/// negative log-probability of the class and w its weight, a row costs w (1 - e^-l)^Gamma l, or, smoothed, (1 - s) w l + s / C times the
-/// same over all classes.
+/// Let l be the negative log-probability of the class and w its weight. A row costs w (1 - e^-l)^Gamma l. Smoothed, it costs (1 - s) w l +
+/// s / C times the sum of w l over all classes.
 /// </summary>
 internal unsafe struct ClassRows
 {
@@ -109,9 +108,8 @@ internal unsafe struct ClassLossForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= g ((a + s W / C) p - s w / C - a [class]), g being Factor dy, W the sum of the weights and a (1 - s) w, or what the focal loss
-/// makes of it. p is
-/// computed again. Of log-probabilities only the class's own has a gradient.
+/// dx (+)= g ((a + s W / C) p - s w / C - a [class]). Here g is Factor dy, and W is the sum of the weights. a is (1 - s) w, or what the
+/// focal loss makes of it. p is computed again. Of log-probabilities only the class's own has a gradient.
 /// </summary>
 internal unsafe struct ClassLossGradient : IKernel
 {
@@ -154,7 +152,7 @@ internal unsafe struct ClassLossGradient : IKernel
             for (nint i = 0; i < columns; i += n)
             {
                 nint lanes = Math.Min(n, columns - i);
-                V p = VecMath.Exp2((Load<V>(x + i, lanes) - shift) * log2E);
+                V p = VecMath.ZeroAtFloor(VecMath.Exp2((Load<V>(x + i, lanes) - shift) * log2E));
                 V d = Fma(spread, rows.Weight == null ? one : Load<V>(rows.Weight + i, lanes), share * p);
                 target.Store(d, dx + i, lanes);
             }
@@ -230,8 +228,9 @@ internal unsafe struct DistillationGradient : IKernel
             for (nint i = 0; i < Columns; i += n)
             {
                 nint lanes = Math.Min(n, Columns - i);
-                V d = g * (VecMath.Exp2(Load<V>(s + i, lanes) * scale - logS) - VecMath.Exp2(Load<V>(t + i, lanes) * scale - logT));
-                target.Store(d, dx + i, lanes);
+                V p = VecMath.ZeroAtFloor(VecMath.Exp2(Load<V>(s + i, lanes) * scale - logS));
+                V q = VecMath.ZeroAtFloor(VecMath.Exp2(Load<V>(t + i, lanes) * scale - logT));
+                target.Store(g * (p - q), dx + i, lanes);
             }
         }
     }

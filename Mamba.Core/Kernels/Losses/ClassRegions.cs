@@ -6,9 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// For each class of each chunk of an image: the sums of p t, of p and of t over its pixels, t being 1 where the pixel has the class.
-/// Pixels of class -1
-/// do not count.
+/// The sums of p t, of p and of t for each class of each chunk of an image; t is 1 where the pixel has the class. Pixels of class -1 do not
+/// count.
 /// </summary>
 internal unsafe struct ClassRegionSums : IKernel
 {
@@ -85,10 +84,9 @@ internal unsafe struct ClassRegionGradient : IKernel
 }
 
 /// <summary>
-/// Lovász's extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1): the errors of its pixels in falling order, each
-/// times the growth of
-/// the Jaccard loss where its pixel joins the wrong ones. One item is a class of an image; it gets its loss and, for each pixel, the
-/// gradient.
+/// Lovász's extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1). The errors of its pixels come in falling order.
+/// Each is multiplied by the growth of the Jaccard loss where its pixel joins the wrong ones. One item is a class of an image; it gets its
+/// loss and, for each pixel, the gradient.
 /// </summary>
 internal unsafe struct LovaszClasses : IKernel
 {

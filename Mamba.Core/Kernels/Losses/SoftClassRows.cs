@@ -5,8 +5,7 @@ namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
 /// Cross-entropies of rows with target distributions q = w ((1 - s) target + s / C): -sum(q log p). In place of log p, each row gets its
-/// gradient,
-/// (sum(q) p - q) / Divisor.
+/// gradient, (sum(q) p - q) / Divisor.
 /// </summary>
 internal unsafe struct SoftClassRows : IKernel
 {

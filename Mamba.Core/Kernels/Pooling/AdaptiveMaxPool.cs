@@ -60,9 +60,8 @@ internal unsafe struct AdaptiveMaxPoolBackward : IKernel
             Dx.Prepare(row, w.Width * channels);
             for (nint oy = 0; oy < w.OutHeight; oy++)
             {
-                nint top = w.FirstY[oy];
-                if (y < top || y >= w.EndY[oy]) continue;
-                nint source = (image * w.OutHeight + oy) * w.OutWidth * channels;
+                if (!w.Covers(oy, y)) continue;
+                nint top = w.FirstY[oy], source = (image * w.OutHeight + oy) * w.OutWidth * channels;
                 for (nint ox = 0; ox < w.OutWidth; ox++, source += channels)
                 {
                     nint left = w.FirstX[ox], width = w.EndX[ox] - left;

@@ -21,6 +21,9 @@ internal unsafe struct PoolWindows
         SizeX = horizontal.Size;
     }
 
+    /// <summary>Whether the windows of an output row cover an input row.</summary>
+    public readonly bool Covers(nint oy, nint y) => y >= FirstY[oy] && y < EndY[oy];
+
     /// <summary>1 / the pixels that a window counts.</summary>
     public readonly float Share(nint oy, nint ox) => 1f / ((nint)SizeY[oy] * SizeX[ox]);
 }
@@ -80,7 +83,7 @@ internal unsafe struct AveragePoolBackward : IKernel
             Dx.Prepare(row, w.Width * channels);
             for (nint oy = 0; oy < w.OutHeight; oy++)
             {
-                if (y < w.FirstY[oy] || y >= w.EndY[oy]) continue;
+                if (!w.Covers(oy, y)) continue;
                 for (nint ox = 0; ox < w.OutWidth; ox++)
                 {
                     nint left = w.FirstX[ox], right = w.EndX[ox];

@@ -103,8 +103,8 @@ internal unsafe struct CubicForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= the transpose of the resize. Items are input rows: the output rows that read one are added up first, whole vectors along, then
-/// the pixels of the sum go to where they came from.
+/// dx (+)= the transpose of the resize. Items are input rows. The output rows that read one are added up first, by whole vectors. Then the
+/// pixels of the sum go to where they came from.
 /// </summary>
 internal unsafe struct CubicBackward : IKernel
 {

@@ -33,16 +33,20 @@ internal static class WindowMaximum
 {
     /// <summary>The larger of a value and the maximum so far; NaN where either is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Of<V>(V value, V max) where V : unmanaged =>
-        Select(Equal(value, value), Select(Greater(value, max), value, max), value);
+    public static V Of<V>(V value, V max) where V : unmanaged => Choose(value, max, value, max);
 
+    /// <summary>The same, and where the maximum is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Take<V>(V value, V tap, ref V max, ref V at) where V : unmanaged
     {
-        V taken = Select(Equal(value, value), Greater(value, max), Equal(default(V), default));
-        max = Select(taken, value, max);
-        at = Select(taken, tap, at);
+        at = Choose(value, max, tap, at);
+        max = Choose(value, max, value, max);
     }
+
+    /// <summary>What is wanted if a value displaces the maximum so far, or if it does not.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Choose<V>(V value, V max, V displaced, V kept) where V : unmanaged =>
+        Select(Equal(value, value), Select(Greater(value, max), displaced, kept), displaced);
 }
 
 /// <summary>

@@ -5,7 +5,7 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// Where the matrices of a batch are: the leading dimensions of a product, with the floats from one index to the next in A, B and C. A
+/// Where the matrices of a batch are: the leading dimensions of a product, and in A, B and C the floats from one index to the next. A
 /// stride of 0 repeats a matrix. Dimensions in which C repeats come last: their products are added up.
 /// </summary>
 internal struct BatchWalk
@@ -82,8 +82,8 @@ internal struct BatchWalk
 }
 
 /// <summary>
-/// C_t (+)= the sum over its products of A_i B_i, for each matrix of a batch. One item is a block of rows of one C_t, on one thread: a
-/// batch of small products has work for all threads where one of them has not.
+/// C_t (+)= the sum over its products of A_i B_i, for each matrix of a batch. One item is a block of rows of one C_t, on one thread. So a
+/// batch of small products has work for all threads, where one of them has not.
 /// </summary>
 internal unsafe struct BatchedProduct : IKernel
 {

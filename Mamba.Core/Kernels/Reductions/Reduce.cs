@@ -77,7 +77,8 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
     }
 
     /// <summary>
-    /// Rows of one block, such as the channels of a pixel. Dividing an item into row and segment would take longer than the row.
+    /// Rows of one block, such as the channels of a pixel: items are rows, and nothing is kept between them. The loop for all shapes gives
+    /// the same numbers. On 3 to 64 channels it takes two to four times as long, even where it divides nothing.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void ShortRows<V>(nint begin, nint end) where V : unmanaged

@@ -26,6 +26,13 @@ internal readonly record struct ReduceShape(nint Outer, nint Count, nint Inner)
 
     public nint ColumnBlocks => Launch.CeilDiv(Inner, Columns);
 
+    /// <summary>The first element of a work item that is a block of columns of one outer index, and how many columns it has.</summary>
+    public (nint Start, nint Width) ColumnBlock(nint item)
+    {
+        nint column = item % ColumnBlocks * Columns;
+        return (item / ColumnBlocks * Count * Inner + column, Math.Min(Columns, Inner - column));
+    }
+
     public nint Items => Outer * Segments * ColumnBlocks;
 
     /// <summary>Items of a chunk of work.</summary>

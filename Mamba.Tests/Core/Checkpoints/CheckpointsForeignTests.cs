@@ -144,6 +144,32 @@ internal sealed class CheckpointsForeignTests
     }
 
     [Test]
+    public void A_key_is_refused_where_the_form_has_none()
+    {
+        Write(Zip(Pairs(Dictionary, ("w", One)), ("0", Bytes(1))));
+        string index = Path.Combine(_folder, "model.index.json"), plain = Path.Combine(_folder, "plain.safetensors");
+        File.WriteAllText(index, "{\"weight_map\": {\"w\": \"checkpoint.pth\"}}");
+        using (WeightFile file = WeightFile.Open(index)) Safetensors.Write(plain, file, file.Metadata);
+        foreach (string path in new[] { index, plain })
+        {
+            Assert.That(() => WeightFile.Open(path, "model_ema"),
+                Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path).And.Message.Contains("no dictionary 'model_ema'"));
+            using WeightFile file = WeightFile.Open(path);
+            Assert.That(file.ReadFloats("w"), Is.EqualTo(new[] { 1f }), "without a key");
+        }
+    }
+
+    [Test]
+    public void An_index_of_more_than_16_MiB_is_refused_before_it_is_read()
+    {
+        string index = Path.Combine(_folder, "model.index.json");
+        using (FileStream stream = File.Create(index)) stream.SetLength(ShardedWeightFile.MaxIndexBytes + 1L);
+        Assert.That(ShardedWeightFile.MaxIndexBytes, Is.EqualTo(16 << 20));
+        Assert.That(() => WeightFile.Open(index),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("an index of 16777217 bytes; at most 16777216"));
+    }
+
+    [Test]
     public void Shards_of_PyTorch_are_joined_and_converted()
     {
         Write(Zip(Pairs(Dictionary, ("w", One)), ("0", Bytes(1))));

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
@@ -196,18 +198,47 @@ internal sealed class SafetensorsTests
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1 << 20));
     }
 
-    [TestCase("{}\r \t\n", 0, TestName = "White space behind the header")]
-    [TestCase("""{"test":{"dtype":"I32","shape":[2,0],"data_offsets":[0, 0]}}""", 0, TestName = "A tensor of no elements")]
+    [TestCase("{}\r \t\n", new float[0], "", TestName = "White space behind the header")]
     [TestCase(
-        """{"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}""", 4,
-        TestName = "A tensor of no elements behind the last")]
+        """{"test":{"dtype":"I32","shape":[2,0],"data_offsets":[0, 0]}}""", new float[0], "test I32 (2, 0): ",
+        TestName = "A tensor of no elements")]
     [TestCase(
-        """{"a":{"dtype":"F32","shape":[0,2147483647,2147483647],"data_offsets":[0,0]}}""", 0,
-        TestName = "Large extents of a tensor of no elements")]
-    public void What_its_project_accepts_is_accepted(string header, int data)
+        """{"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}""", new[] { 1.5f },
+        "a F32 (0): , b F32 (): 1.5", TestName = "A tensor of no elements behind the last")]
+    [TestCase(
+        """{"a":{"dtype":"F32","shape":[0,2147483647,2147483647],"data_offsets":[0,0]}}""", new float[0],
+        "a F32 (0, 2147483647, 2147483647): ", TestName = "Large extents of a tensor of no elements")]
+    public void What_its_project_accepts_is_read_as_it_says(string header, float[] data, string expected)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(Write(header, new byte[data]));
-        foreach (string name in file.Names) Assert.That(file.ReadFloats(name), Has.Length.EqualTo(file.Count(name)));
+        using SafetensorsFile file = SafetensorsFile.Open(Write(header, MemoryMarshal.AsBytes<float>(data).ToArray()));
+        Assert.That(string.Join(", ", file.Names.Select(Describe)), Is.EqualTo(expected));
+        Assert.That(file.Metadata, Is.Empty);
+
+        string Describe(string name)
+        {
+            string values = string.Join(" ", file.ReadFloats(name).Select(v => v.ToString(CultureInfo.InvariantCulture)));
+            return $"{name} {file.DType(name)} ({string.Join(", ", file.Shape(name))}): {values}";
+        }
+    }
+
+    [Test]
+    public void Missing_tensors_or_metadata_are_named_and_leave_no_file()
+    {
+        string path = Path.Combine(_folder, "written"), source = Path.Combine(_folder, "source");
+        (string, Tensor)[] tensors = [("a", Tensor.Zeros(1))];
+        Dictionary<string, string> metadata = [];
+        Safetensors.Write(source, tensors, metadata);
+        using WeightFile file = WeightFile.Open(source);
+        Refuses("metadata", () => Safetensors.Write(path, tensors, null!));
+        Refuses("metadata", () => Safetensors.WriteSealed(path, tensors, null!));
+        Refuses("metadata", () => Safetensors.Write(path, file, null!));
+        Refuses("tensors", () => Safetensors.Write(path, (IEnumerable<(string, Tensor)>)null!, metadata));
+        Refuses("tensors", () => Safetensors.WriteSealed(path, null!, metadata));
+        Refuses("source", () => Safetensors.Write(path, (WeightFile)null!, metadata));
+        Assert.That(Directory.GetFiles(_folder), Is.EqualTo(new[] { source }));
+
+        static void Refuses(string parameter, Action write) => Assert.That(
+            () => write(), Throws.ArgumentNullException.With.Property(nameof(ArgumentException.ParamName)).EqualTo(parameter));
     }
 
     [Test]

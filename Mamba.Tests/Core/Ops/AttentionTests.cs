@@ -49,8 +49,8 @@ internal sealed class AttentionTests(VectorWidth width)
     public void Bad_shapes_are_refused()
     {
         Tensor q = Tensor.Zeros(2, 5, 6);
-        OperatorCheck.Refuses("Softmax", () => Ops.Softmax(Tensor.Zeros()));
-        OperatorCheck.Refuses("LogSoftmax", () => Ops.LogSoftmax(Tensor.Zeros()));
+        OperatorCheck.Refuses("Softmax", () => Ops.Softmax(Tensor.Zeros(2, 3), 2));
+        OperatorCheck.Refuses("LogSoftmax", () => Ops.LogSoftmax(Tensor.Zeros(2, 3), -3));
         OperatorCheck.Refuses("Attention", () => Ops.Attention(q, q, q, 4));
         OperatorCheck.RefusesArgument("Attention", () => Ops.Attention(q, q, q, 0));
         OperatorCheck.Refuses("Attention", () => Ops.Attention(q, Tensor.Zeros(2, 4, 6), q, 2));

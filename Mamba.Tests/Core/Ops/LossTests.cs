@@ -42,6 +42,65 @@ internal sealed class LossTests(VectorWidth width)
         Assert.That(Ops.BinaryCrossEntropyWithLogits(Tensor.From([500f, -500f], 2), Tensor.From([0f, 0f], 2)).Item(), Is.EqualTo(250f));
     }
 
+    [TestCase(-0.001f), TestCase(1.001f), TestCase(float.PositiveInfinity), TestCase(float.NegativeInfinity)]
+    public void A_probability_outside_0_to_1_is_refused_with_its_value(float bad)
+    {
+        using IDisposable _ = Isa.Use(width);
+        foreach (int count in new[] { 1, 3, 100, 5000 })
+        {
+            Tensor prediction = Tensor.Full(0.5f, 1, count), ones = Tensor.Full(1f, 1, count), zeros = Tensor.Zeros(1, count);
+            prediction.Span[count / 2] = bad;
+            foreach (Tensor target in new[] { ones, zeros, prediction })
+            {
+                Refuses("BinaryCrossEntropy", () => Ops.BinaryCrossEntropy(prediction, target), bad);
+                Refuses("BceDice", () => Ops.BceDice(prediction, target), bad);
+            }
+        }
+
+        static void Refuses(string name, Func<Tensor> call, float bad)
+        {
+            OperatorCheck.RefusesArgument(name, call);
+            Assert.That(call, Throws.InstanceOf<ArgumentOutOfRangeException>()
+                .With.Property(nameof(ArgumentOutOfRangeException.ActualValue)).EqualTo(bad));
+        }
+    }
+
+    [Test]
+    public void A_probability_that_is_NaN_makes_the_loss_NaN()
+    {
+        using IDisposable _ = Isa.Use(width);
+        Tensor prediction = Tensor.From([0.5f, float.NaN], 1, 2), target = Tensor.From([1f, 0f], 1, 2);
+        Assert.That(Ops.BinaryCrossEntropy(prediction, target).Item(), Is.NaN);
+        Assert.That(Ops.BceDice(prediction, target).Item(), Is.NaN);
+    }
+
+    [TestCase(float.NegativeInfinity), TestCase(-300f)]
+    public void A_class_that_is_ruled_out_has_a_gradient_of_0(float logit)
+    {
+        using IDisposable _ = Isa.Use(width);
+        const int Classes = 21;
+        foreach (int ruledOut in new[] { 0, 7, Classes - 1 })
+        {
+            float[] row = [.. Enumerable.Range(0, Classes).Select(c => c == ruledOut ? logit : 0.1f * c)];
+            Func<Tensor, Tensor>[] losses =
+            [
+                x => Ops.CrossEntropy(x, [3]), x => Ops.FocalLoss(x, [3]), x => Ops.NllLoss(Ops.LogSoftmax(x), [3]),
+                x => Ops.Distillation(x, Tensor.Zeros(1, Classes)),
+            ];
+            foreach (Func<Tensor, Tensor> loss in losses)
+            {
+                Tensor x = Tensor.From(row, 1, Classes);
+                x.RequiresGrad = true;
+                using Tape tape = new();
+                tape.Backward(loss(x));
+                float[] gradient = x.Grad!.Value.Span.ToArray();
+                if (loss == losses[^1]) gradient[ruledOut] += 1f / Classes; // what the teacher asks for
+                Assert.That(gradient[ruledOut], Is.Zero.Within(loss == losses[^1] ? 1e-8f : 0f), $"loss {Array.IndexOf(losses, loss)}");
+                Assert.That(gradient.Where((_, c) => c != ruledOut), Has.None.Zero);
+            }
+        }
+    }
+
     [TestCase(1, 1), TestCase(3, 3), TestCase(5, 17), TestCase(3, 33)]
     public void CrossEntropy_is_the_mean_surprise(int batch, int classes)
     {
