@@ -47,7 +47,7 @@ internal sealed class MedMnistTests
         Assert.That(() => data.Load(4), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(ImageDataSource.Open(path), Is.TypeOf<MedMnist>());
         Assert.That(ImageDataSource.Open(_folder.Root), Is.TypeOf<MedMnist>());
-        Split split = Split.Of(data, SplitProtocol.Official, 1);
+        Split split = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Official, Seed = 1 });
         Assert.That((split.Train, split.Val, split.Test), Is.EqualTo((new[] { 0, 1 }, new[] { 2 }, new[] { 3 })));
         _folder.Write("other.npz", [1]);
         Assert.That(
