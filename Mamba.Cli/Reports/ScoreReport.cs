@@ -51,7 +51,11 @@ internal static class ScoreReport
             TableReport.Write(
                 terminal, s_ways,
                 [["Dice", .. Four(s.DiceGlobal, s.DiceImage, s.DicePaper)], ["IoU", .. Four(s.IouGlobal, s.IouImage, s.IouPaper)]]);
-            if (s.Detail is { } detail) WriteRegions(terminal, detail);
+            if (s.Detail is { } detail)
+            {
+                terminal.Out.WriteLine(Ratios(detail));
+                terminal.Out.WriteLine(Sentence(detail));
+            }
         }
         else if (scores is MultiClassScores m)
         {
@@ -79,7 +83,7 @@ internal static class ScoreReport
             text.AppendLine($"| IoU | {Four(s.IouGlobal)} | {Four(s.IouImage)} | {Four(s.IouPaper)} |");
             text.AppendLine("\nglobal: all pixels pooled. image: mean over images, 1 where neither truth nor prediction has a lesion. "
                 + "paper: pooled by batch, then averaged.");
-            if (s.Detail is { } detail) AppendRegions(text.AppendLine(), detail);
+            if (s.Detail is { } detail) text.AppendLine($"\n{Ratios(detail)}; {Sentence(detail)}.");
         }
         else if (scores is MultiClassScores m)
         {
@@ -147,6 +151,16 @@ internal static class ScoreReport
             : Invariant($"{what} in {detail.ImagesWithForeground} of {images}");
         return detail.Groups.Count == 0 ? found
             : found + Invariant($"; mean Dice {Four(detail.GroupDice)} over {detail.Groups.Count} groups");
+    }
+
+    /// <summary>The ratios of the one class of a mask, over all pixels.</summary>
+    private static string Ratios(SegmentationDetail detail)
+    {
+        SegmentClassScores k = detail.Classes[0];
+        PixelCounts c = k.Counts;
+        string ratios = $"sensitivity {Four(c.Sensitivity)}, specificity {Four(c.Specificity)}, precision {Four(c.Precision)}";
+        return k.HausdorffImages == 0 ? ratios
+            : ratios + Invariant($", HD95 {k.Hausdorff95:F2} px ({k.HausdorffImages})");
     }
 
     private static void WriteRegions(Terminal terminal, SegmentationDetail detail)

@@ -6,7 +6,7 @@ namespace Mamba.Models.Data;
 /// <summary>Pictures of what a model reads and predicts.</summary>
 public static class Overlays
 {
-    private const int TintPercent = 30, OutlinePercent = 100;
+    private const int TintPercent = 30, ClassTintPercent = 45, OutlinePercent = 100;
 
     // From twice this width on, letters of legends and captions are larger.
     private const int LegendWidth = 320;
@@ -70,7 +70,20 @@ public static class Overlays
     /// <param name="classes">The classes, of the same size; ignored pixels are not tinted.</param>
     /// <returns>Three channels.</returns>
     /// <exception cref="ShapeException">The sizes differ.</exception>
-    public static Image Overlay(Image image, LabelMap classes) => Tint(image, classes, ClassColors.Of, TintPercent, OutlinePercent);
+    public static Image Overlay(Image image, LabelMap classes) =>
+        Tint(image, classes, ClassColors.Of, ClassTintPercent, OutlinePercent);
+
+    /// <summary>As <see cref="Overlay(Image, LabelMap)"/>, in place: a picture so large that two of them are too much.</summary>
+    /// <param name="image">Three channels; overwritten.</param>
+    /// <param name="classes">The classes, of the same size.</param>
+    /// <param name="color">The tint of every class, as that of a mask; null for the colors of the classes.</param>
+    /// <exception cref="ShapeException">The sizes differ, or the picture has no three channels.</exception>
+    public static void Paint(Image image, LabelMap classes, (byte R, byte G, byte B)? color = null)
+    {
+        if (image.Channels != 3) throw new ShapeException("Overlays.Paint", $"{image.Channels} channel; expected 3");
+        if (color is { } one) Tint(image, classes, _ => one, (TintPercent, OutlinePercent), image);
+        else Tint(image, classes, ClassColors.Of, (ClassTintPercent, OutlinePercent), image);
+    }
 
     /// <summary>
     /// What a prediction got right and wrong, on the picture in gray: <see cref="ClassColors.Found"/> where the class is right, <see
@@ -183,14 +196,21 @@ public static class Overlays
 
     private static Image Tint(Image image, LabelMap map, Func<int, (byte R, byte G, byte B)> colorOf, int tintPercent, int outlinePercent)
     {
-        ThrowIfUnequal(image, map.Width, map.Height);
         Image result = new(image.Width, image.Height, 3);
+        Tint(image, map, colorOf, (tintPercent, outlinePercent), result);
+        return result;
+    }
+
+    private static void Tint(
+        Image image, LabelMap map, Func<int, (byte R, byte G, byte B)> colorOf, (int Inside, int Outline) percent, Image result)
+    {
+        ThrowIfUnequal(image, map.Width, map.Height);
         for (int y = 0, p = 0; y < image.Height; y++)
             for (int x = 0; x < image.Width; x++, p++)
             {
                 byte of = map.Classes[p];
                 bool inside = of is not (0 or LabelMap.Ignored);
-                int tint = !inside ? 0 : IsEdge(map, x, y) ? outlinePercent : tintPercent;
+                int tint = !inside ? 0 : IsEdge(map, x, y) ? percent.Outline : percent.Inside;
                 (byte R, byte G, byte B) color = inside ? colorOf(of) : default;
                 for (int c = 0; c < 3; c++)
                 {
@@ -199,7 +219,6 @@ public static class Overlays
                     result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
                 }
             }
-        return result;
     }
 
     private static void ThrowIfUnequal(Image image, int width, int height)

@@ -14,7 +14,9 @@ internal sealed class OverlaysTests
         Assert.That(colors, Is.Unique);
         Assert.That(colors[..4], Is.EqualTo(new[] { (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115) }), "Okabe and Ito");
         // Written down once, so that no later change of the formula moves a color.
-        Assert.That((colors[8], colors[9], colors[254]), Is.EqualTo((((byte)239, (byte)143, (byte)143), colors[9], colors[254])));
+        Assert.That(
+            (colors[8], colors[9], colors[254]),
+            Is.EqualTo((((byte)239, (byte)143, (byte)143), ((byte)22, (byte)61, (byte)156), ((byte)239, (byte)164, (byte)143))));
         for (int c = 8; c + 1 < colors.Length; c++)
             Assert.That(
                 Math.Abs(colors[c].R - colors[c + 1].R) + Math.Abs(colors[c].G - colors[c + 1].G) + Math.Abs(colors[c].B - colors[c + 1].B),
@@ -37,11 +39,26 @@ internal sealed class OverlaysTests
             int y = i / 9, x = i % 9, own = map.Classes[i], value = image.Pixels[i];
             bool tinted = own is 1 or 2, edge = tinted && (y is 1 or 6 || x is 1 or 4 or 5 or 7);
             (int r, int g, int b) = own switch { 1 => (230, 159, 0), 2 => (86, 180, 233), _ => (0, 0, 0) };
-            int percent = edge ? 100 : tinted ? 30 : 0;
+            int percent = edge ? 100 : tinted ? 45 : 0;
             int[] expected = [.. new[] { r, g, b }.Select(c => (value * (100 - percent) + c * percent) / 100)];
             Assert.That(overlay.Pixels.AsSpan(3 * i, 3).ToArray(), Is.EqualTo(expected), $"pixel {x}, {y}");
         }
         Assert.That(() => Overlays.Overlay(image, new LabelMap(8, 9)), Throws.TypeOf<ShapeException>().With.Message.Contains("9 x 8"));
+    }
+
+    [Test]
+    public void Painting_in_place_is_the_overlay()
+    {
+        LabelMap map = new(9, 8, Array.ConvertAll(Numbers.Uniform(72, 3, 0f, 2.5f), v => (byte)v));
+        Image classes = Pictures.Random(9, 8, 3), mask = Pictures.Random(9, 8, 3);
+        byte[] expected = Overlays.Overlay(classes, map).Pixels;
+        Overlays.Paint(classes, map);
+        Assert.That(classes.Pixels, Is.EqualTo(expected));
+        LabelMap one = new(9, 8, Array.ConvertAll(map.Classes, c => c == 1 ? (byte)1 : (byte)0));
+        expected = Overlays.Overlay(mask, new Image(9, 8, 1, Array.ConvertAll(one.Classes, c => (byte)(255 * c))), (9, 8, 7)).Pixels;
+        Overlays.Paint(mask, one, (9, 8, 7));
+        Assert.That(mask.Pixels, Is.EqualTo(expected));
+        Assert.That(() => Overlays.Paint(new Image(9, 8, 1), map), Throws.TypeOf<ShapeException>());
     }
 
     [Test]

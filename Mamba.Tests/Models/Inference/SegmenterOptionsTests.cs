@@ -188,6 +188,24 @@ internal sealed class SegmenterOptionsTests
     }
 
     [Test]
+    public void Memory_does_not_grow_with_the_height_of_a_picture()
+    {
+        Segmenter segmenter = Segmenter(make: (model, info) => new Segmenter(model, info) { Tiles = new TileOptions(Side, 8) });
+        long low = Allocated(64), high = Allocated(2048);
+        Assert.That(high - low, Is.LessThan(2048 * 64), "probabilities of the whole would be four times as many bytes");
+
+        long Allocated(int height)
+        {
+            Image image = new(64, height, 3);
+            byte[] pixels = new byte[64 * height];
+            segmenter.Segment(image, pixels); // fills the pools
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            segmenter.Segment(image, pixels);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    [Test]
     public void Tiles_do_not_depend_on_threads()
     {
         Image image = Pictures.Smooth(150, 90, 3);
