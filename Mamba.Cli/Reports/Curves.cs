@@ -11,6 +11,9 @@ namespace Mamba.Cli.Reports;
 /// <summary>The curves of a run: losses and scores over epochs, as SVG.</summary>
 internal static class Curves
 {
+    private static readonly (double Thickness, LineStyle Style)[] s_strokes =
+        [(6, LineStyle.Solid), (3.5, LineStyle.Dash), (1.5, LineStyle.Dot)];
+
     public static string Draw(string title, IReadOnlyList<EpochResult> epochs)
     {
         const string LossAxis = "loss", ScoreAxis = "score";
@@ -51,7 +54,10 @@ internal static class Curves
         {
             int measure = i;
             string name = epochs[0].Validation.Scores.Values[i].Name.Replace('_', ' ');
-            plot.Series.Add(Line(name, colors[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value));
+            LineSeries line = Line(name, colors[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value);
+            // Curves that coincide stay visible: the first is wide, and those upon it are narrower and broken.
+            (line.StrokeThickness, line.LineStyle) = s_strokes[i];
+            plot.Series.Add(line);
         }
         // The workaround places text by coordinates: not every viewer knows the attribute that OxyPlot uses otherwise.
         return new SvgExporter { Width = 900, Height = 500, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot).TrimStart(

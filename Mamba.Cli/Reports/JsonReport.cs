@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Mamba.Models.Metrics;
 
 namespace Mamba.Cli.Reports;
 
@@ -22,6 +23,28 @@ internal sealed record BenchDocument(
 /// <summary>Scores of a segmentation, in the three ways of counting.</summary>
 internal sealed record ThreeWays(double Global, double Image, double Paper);
 
+/// <summary>The scores of one class of a segmentation: ratios over all pixels, null where they are not defined.</summary>
+internal sealed record RegionDocument(
+    string Label, double Dice, double Iou, double Sensitivity, double Specificity, double Precision, int Images, long TruthPixels,
+    long PredictedPixels)
+{
+    [JsonPropertyName("hausdorff_95")]
+    public double Hausdorff95 { get; init; }
+
+    public int HausdorffImages { get; init; }
+
+    public static RegionDocument Of(SegmentClassScores k) => new(
+        k.Label, k.Dice, k.Iou, k.Counts.Sensitivity, k.Counts.Specificity, k.Counts.Precision, k.Images, k.Counts.Truth,
+        k.Counts.Predicted)
+    {
+        Hausdorff95 = k.Hausdorff95,
+        HausdorffImages = k.HausdorffImages,
+    };
+}
+
+/// <summary>The scores of one patient or volume.</summary>
+internal sealed record GroupDocument(string Group, int Images, RegionDocument[] Classes);
+
 /// <summary><c>mamba eval --json</c>: the scores of one task, those of the other are left out.</summary>
 internal sealed record EvalDocument(int Images, int Skipped, double Loss)
 {
@@ -30,6 +53,27 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ThreeWays? Iou { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MeanDice { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MeanIou { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? DiceImage { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? PixelAccuracy { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? ImagesWithForeground { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public RegionDocument[]? Classes { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public GroupDocument[]? Groups { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Accuracy { get; init; }

@@ -45,7 +45,7 @@ internal static class Summary
         Line($"Test set, best weights: {test.Images} images, loss {test.Loss:F4}, {test.MillisecondsPerImage:F1} ms per image.");
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
-        if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && test.Scores is SegmentationScores)
+        if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && test.Scores is SegmentationScores or MultiClassScores)
             Line($"The split is random by image, as in the paper: neighboring slices of one patient are in training and test. {Patients}");
         if (split.Val == split.Test)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");
@@ -63,7 +63,10 @@ internal static class Summary
     private static string Best(Trainer trainer)
     {
         if (trainer.BestEpoch == 0) return "";
-        string measure = trainer.Epochs[trainer.BestEpoch - 1].Validation.Scores.Values[0].Name.Replace('_', ' ');
-        return string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {measure} {trainer.BestScore:F4}");
+        Evaluation best = trainer.Epochs[trainer.BestEpoch - 1].Validation;
+        // Where no validation image has a lesion, the loss selects.
+        (string measure, double value) = double.IsNaN(best.Scores.Headline) ? ("loss", best.Loss)
+            : (best.Scores.Values[0].Name.Replace('_', ' '), trainer.BestScore);
+        return string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {measure} {value:F4}");
     }
 }

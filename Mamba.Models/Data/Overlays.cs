@@ -6,6 +6,11 @@ namespace Mamba.Models.Data;
 /// <summary>Pictures of what a model reads and predicts.</summary>
 public static class Overlays
 {
+    private const int TintPercent = 30, ClassTintPercent = 45, OutlinePercent = 100;
+
+    // From twice this width on, letters of legends and captions are larger.
+    private const int LegendWidth = 320;
+
     /// <summary>The color of a prediction: red.</summary>
     public static (byte R, byte G, byte B) Prediction => (255, 64, 48);
 
@@ -38,16 +43,8 @@ public static class Overlays
     public static Image Mask(ReadOnlySpan<float> probabilities, int height, int width)
     {
         Image mask = new(width, height, 1);
-        Mask(probabilities, mask.Pixels);
+        PixelClasses.AtLeast(probabilities, 0.5f, byte.MaxValue, mask.Pixels);
         return mask;
-    }
-
-    /// <summary>255 where a probability is at least one half, 0 elsewhere.</summary>
-    /// <param name="probabilities">A value a pixel.</param>
-    /// <param name="mask">As many pixels.</param>
-    internal static void Mask(ReadOnlySpan<float> probabilities, Span<byte> mask)
-    {
-        for (int i = 0; i < probabilities.Length; i++) mask[i] = probabilities[i] >= 0.5f ? (byte)255 : (byte)0;
     }
 
     /// <summary>The picture with three channels.</summary>
@@ -64,24 +61,115 @@ public static class Overlays
     /// <exception cref="ShapeException">The sizes differ.</exception>
     public static Image Overlay(Image image, Image mask, (byte R, byte G, byte B) color)
     {
-        const int TintPercent = 30;
-        if (image.Width != mask.Width || image.Height != mask.Height)
-            throw new ShapeException(
-                "Overlays.Overlay",
-                $"an image of {image.Width} x {image.Height} and a mask of {mask.Width} x {mask.Height}; expected equal sizes");
-        Image result = new(image.Width, image.Height, 3);
-        for (int y = 0, p = 0; y < image.Height; y++)
-            for (int x = 0; x < image.Width; x++, p++)
-            {
-                bool inside = mask.Pixels[p] >= 128;
-                int tint = !inside ? 0 : IsEdge(mask, x, y) ? 100 : TintPercent;
-                for (int c = 0; c < 3; c++)
-                {
-                    int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
-                    int target = c == 0 ? color.R : c == 1 ? color.G : color.B;
-                    result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
-                }
-            }
+        byte[] inside = Array.ConvertAll(mask.Pixels, p => p >= 128 ? (byte)1 : (byte)0);
+        return Tint(image, new LabelMap(mask.Width, mask.Height, inside), _ => color, TintPercent, OutlinePercent);
+    }
+
+    /// <summary>The picture with each class but the background tinted and outlined in its color (<see cref="ClassColors"/>).</summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <param name="classes">The classes, of the same size; ignored pixels are not tinted.</param>
+    /// <returns>Three channels.</returns>
+    /// <exception cref="ShapeException">The sizes differ.</exception>
+    public static Image Overlay(Image image, LabelMap classes) =>
+        Tint(image, classes, ClassColors.Of, ClassTintPercent, OutlinePercent);
+
+    /// <summary>As <see cref="Overlay(Image, LabelMap)"/>, in place: a picture so large that two of them are too much.</summary>
+    /// <param name="image">Three channels; overwritten.</param>
+    /// <param name="classes">The classes, of the same size.</param>
+    /// <param name="color">The tint of every class, as that of a mask; null for the colors of the classes.</param>
+    /// <exception cref="ShapeException">The sizes differ, or the picture has no three channels.</exception>
+    public static void Paint(Image image, LabelMap classes, (byte R, byte G, byte B)? color = null)
+    {
+        if (image.Channels != 3) throw new ShapeException("Overlays.Paint", $"{image.Channels} channel; expected 3");
+        if (color is { } one) Tint(image, classes, _ => one, (TintPercent, OutlinePercent), image);
+        else Tint(image, classes, ClassColors.Of, (ClassTintPercent, OutlinePercent), image);
+    }
+
+    /// <summary>
+    /// What a prediction got right and wrong, on the picture in gray: <see cref="ClassColors.Found"/> where the class is right, <see
+    /// cref="ClassColors.Missed"/> where background was predicted, <see cref="ClassColors.Wrong"/> where another class was.
+    /// </summary>
+    /// <param name="image">1 or 3 channels.</param>
+    /// <param name="truth">The truth, of the same size; ignored pixels are not tinted.</param>
+    /// <param name="prediction">The prediction, of the same size.</param>
+    /// <returns>Three channels.</returns>
+    /// <exception cref="ShapeException">The sizes differ.</exception>
+    public static Image Errors(Image image, LabelMap truth, LabelMap prediction)
+    {
+        const int ErrorPercent = 65;
+        ThrowIfUnequal(image, prediction.Width, prediction.Height);
+        ThrowIfUnequal(image, truth.Width, truth.Height);
+        byte[] kinds = new byte[truth.Classes.Length];
+        for (int i = 0; i < kinds.Length; i++)
+        {
+            byte t = truth.Classes[i], p = prediction.Classes[i];
+            kinds[i] = t == LabelMap.Ignored || (t == 0 && p == 0) ? (byte)0 : t == p ? (byte)1 : p == 0 ? (byte)2 : (byte)3;
+        }
+        LabelMap errors = new(truth.Width, truth.Height, kinds);
+        return Tint(Gray(image), errors, ErrorColor, ErrorPercent, ErrorPercent);
+
+        static (byte, byte, byte) ErrorColor(int kind) => kind switch
+        {
+            1 => ClassColors.Found,
+            2 => ClassColors.Missed,
+            _ => ClassColors.Wrong,
+        };
+    }
+
+    /// <summary>A picture with a legend below it.</summary>
+    /// <param name="picture">Three channels.</param>
+    /// <param name="entries">Colors and what they mean; names that are wider than the picture are cut.</param>
+    /// <returns>The picture itself where there are no entries; otherwise a higher one of the same width.</returns>
+    public static Image WithLegend(Image picture, IEnumerable<((byte R, byte G, byte B) Color, string Name)> entries)
+    {
+        const int Margin = 3, Swatch = BitmapText.Height;
+        int scale = Math.Max(1, picture.Width / LegendWidth), width = picture.Width / scale;
+        List<(int X, int Row, string Name, (byte, byte, byte) Color)> placed = [];
+        int x = Margin, row = 0;
+        foreach (((byte, byte, byte) color, string name) in entries)
+        {
+            string text = BitmapText.Fit(name, width - 3 * Margin - Swatch);
+            int length = Swatch + Margin + BitmapText.Width(text);
+            if (x > Margin && x + length > width - Margin) (x, row) = (Margin, row + 1);
+            placed.Add((x, row, text, color));
+            x += length + 2 * Margin;
+        }
+        if (placed.Count == 0) return picture;
+        int line = BitmapText.Height + Margin, height = (row + 1) * line + Margin;
+        Image result = Enlarge(picture, height * scale);
+        foreach ((int left, int at, string text, (byte, byte, byte) color) in placed)
+        {
+            int top = picture.Height + (Margin + at * line) * scale;
+            BitmapText.Fill(result, left * scale, top, Swatch * scale, color);
+            BitmapText.Draw(result, (left + Swatch + Margin) * scale, top, text, (0, 0, 0), scale);
+        }
+        return result;
+    }
+
+    /// <summary>The legend of the classes that occur in maps, without the background.</summary>
+    /// <param name="labels">The names of the classes, the background first.</param>
+    /// <param name="maps">The maps.</param>
+    /// <returns>Colors and names, in the order of the classes.</returns>
+    public static IEnumerable<((byte R, byte G, byte B) Color, string Name)> Legend(
+        IReadOnlyList<string> labels, params ReadOnlySpan<LabelMap> maps)
+    {
+        bool[] occurs = new bool[256];
+        foreach (LabelMap map in maps)
+            foreach (byte value in map.Classes) occurs[value] = true;
+        return [.. Enumerable.Range(1, labels.Count - 1).Where(c => occurs[c]).Select(c => (ClassColors.Of(c), labels[c]))];
+    }
+
+    /// <summary>A picture with a line of text below it.</summary>
+    /// <param name="picture">Three channels.</param>
+    /// <param name="text">The text; cut where it is wider than the picture.</param>
+    /// <returns>A higher picture of the same width.</returns>
+    public static Image WithCaption(Image picture, string text)
+    {
+        const int Margin = 3;
+        int scale = Math.Max(1, picture.Width / LegendWidth);
+        Image result = Enlarge(picture, (BitmapText.Height + 2 * Margin) * scale);
+        string fitting = BitmapText.Fit(text, picture.Width / scale - 2 * Margin);
+        BitmapText.Draw(result, Margin * scale, picture.Height + Margin * scale, fitting, (0, 0, 0), scale);
         return result;
     }
 
@@ -106,8 +194,66 @@ public static class Overlays
         return result;
     }
 
-    private static bool IsEdge(Image mask, int x, int y) =>
-        x == 0 || y == 0 || x == mask.Width - 1 || y == mask.Height - 1
-        || mask.Pixels[y * mask.Width + x - 1] < 128 || mask.Pixels[y * mask.Width + x + 1] < 128
-        || mask.Pixels[(y - 1) * mask.Width + x] < 128 || mask.Pixels[(y + 1) * mask.Width + x] < 128;
+    private static Image Tint(Image image, LabelMap map, Func<int, (byte R, byte G, byte B)> colorOf, int tintPercent, int outlinePercent)
+    {
+        Image result = new(image.Width, image.Height, 3);
+        Tint(image, map, colorOf, (tintPercent, outlinePercent), result);
+        return result;
+    }
+
+    private static void Tint(
+        Image image, LabelMap map, Func<int, (byte R, byte G, byte B)> colorOf, (int Inside, int Outline) percent, Image result)
+    {
+        ThrowIfUnequal(image, map.Width, map.Height);
+        for (int y = 0, p = 0; y < image.Height; y++)
+            for (int x = 0; x < image.Width; x++, p++)
+            {
+                byte of = map.Classes[p];
+                bool inside = of is not (0 or LabelMap.Ignored);
+                int tint = !inside ? 0 : IsEdge(map, x, y) ? percent.Outline : percent.Inside;
+                (byte R, byte G, byte B) color = inside ? colorOf(of) : default;
+                for (int c = 0; c < 3; c++)
+                {
+                    int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
+                    int target = c == 0 ? color.R : c == 1 ? color.G : color.B;
+                    result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
+                }
+            }
+    }
+
+    private static void ThrowIfUnequal(Image image, int width, int height)
+    {
+        if (image.Width != width || image.Height != height)
+            throw new ShapeException(
+                "Overlays.Overlay",
+                $"an image of {image.Width} x {image.Height} and a mask of {width} x {height}; expected equal sizes");
+    }
+
+    private static Image Gray(Image image)
+    {
+        if (image.Channels == 1) return image;
+        Image gray = new(image.Width, image.Height, 1);
+        for (int i = 0; i < gray.Pixels.Length; i++)
+            gray.Pixels[i] = (byte)((image.Pixels[3 * i] + image.Pixels[3 * i + 1] + image.Pixels[3 * i + 2]) / 3);
+        return gray;
+    }
+
+    /// <summary>The picture with white rows below it.</summary>
+    private static Image Enlarge(Image picture, int rows)
+    {
+        Image result = new(picture.Width, picture.Height + rows, 3);
+        picture.Pixels.CopyTo(result.Pixels, 0);
+        result.Pixels.AsSpan(picture.Pixels.Length).Fill(byte.MaxValue);
+        return result;
+    }
+
+    /// <summary>Whether a pixel lies at the border of the picture or beside one of another class.</summary>
+    private static bool IsEdge(LabelMap map, int x, int y)
+    {
+        int i = y * map.Width + x;
+        byte own = map.Classes[i];
+        return x == 0 || y == 0 || x == map.Width - 1 || y == map.Height - 1
+            || map.Classes[i - 1] != own || map.Classes[i + 1] != own
+            || map.Classes[i - map.Width] != own || map.Classes[i + map.Width] != own;
+    }
 }

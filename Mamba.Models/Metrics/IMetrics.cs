@@ -7,10 +7,17 @@ public interface IMetrics
     int Images { get; }
 
     /// <summary>Counts one image.</summary>
-    /// <param name="probabilities">The model's probabilities: one per pixel, or one per class.</param>
-    /// <param name="target">The ground truth, the same number of values.</param>
-    /// <exception cref="ArgumentException">The numbers of values differ.</exception>
+    /// <param name="probabilities">The model's probabilities: those of the classes for each pixel, or one per class of a classifier.</param>
+    /// <param name="target">The ground truth: the class of each pixel, or a value per class of a classifier.</param>
+    /// <exception cref="ArgumentException">The numbers of values do not fit together.</exception>
     void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target);
+
+    /// <summary>Counts one image of known size, name and group.</summary>
+    /// <param name="probabilities">The model's probabilities.</param>
+    /// <param name="target">The ground truth.</param>
+    /// <param name="image">What is known of the image.</param>
+    /// <exception cref="ArgumentException">The numbers of values do not fit together, or not the size.</exception>
+    void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target, in MetricImage image) => Add(probabilities, target);
 
     /// <summary>The scores of the images added so far; more may follow.</summary>
     /// <returns>The scores.</returns>

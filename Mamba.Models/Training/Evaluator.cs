@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using CommunityToolkit.HighPerformance.Buffers;
 using Mamba.Core;
 using Mamba.Core.Memory;
+using Mamba.Models.Data;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Metrics;
 using Mamba.Models.Zoo;
@@ -12,12 +14,19 @@ namespace Mamba.Models.Training;
 /// <param name="Loss">The loss, averaged over images.</param>
 /// <param name="Scores">The scores of the task.</param>
 /// <param name="MillisecondsPerImage">Time of the model alone, without decoding.</param>
-public sealed record Evaluation(int Images, double Loss, Scores Scores, double MillisecondsPerImage);
+public sealed record Evaluation(int Images, double Loss, Scores Scores, double MillisecondsPerImage)
+{
+    /// <summary>
+    /// What selects the best epoch, larger is better: the headline of the scores, or minus the loss where that is NaN. Which of both it is
+    /// depends on the truth alone, so that all epochs of a run compare.
+    /// </summary>
+    public double Selection => double.IsNaN(Scores.Headline) ? -Loss : Scores.Headline;
+}
 
 /// <summary>Evaluates models: validation during training, and <c>mamba eval</c>.</summary>
 public static class Evaluator
 {
-    /// <summary>Evaluates a model on one pass over the data, in order.</summary>
+    /// <summary>Evaluates a model on one pass over the data, in order, at the model's resolution.</summary>
     /// <param name="model">The model.</param>
     /// <param name="loader">The data.</param>
     /// <param name="objective">The loss and the metrics.</param>
@@ -35,11 +44,27 @@ public static class Evaluator
         Objective objective,
         Action<int>? progress = null,
         NumericsCheck? numerics = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default) =>
+        Run(model, loader, objective, new EvaluationOptions { Progress = progress, Numerics = numerics }, cancellation);
+
+    /// <summary>Evaluates a model on one pass over the data, in order.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="loader">The data.</param>
+    /// <param name="objective">The loss and the metrics.</param>
+    /// <param name="options">Resolution, groups, distances.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>The result.</returns>
+    /// <exception cref="ArgumentException">An option needs <see cref="EvaluationOptions.Data"/>, which is missing.</exception>
+    /// <exception cref="NonFiniteException">The result of an operator is NaN or infinite, and the options check that.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Evaluation Run(
+        VisionModel model, BatchLoader loader, Objective objective, EvaluationOptions options, CancellationToken cancellation = default)
     {
+        if (options.Data is null && options.Resolution == MetricResolution.Image)
+            throw new ArgumentException("Evaluator: scores at the images' own size need the data; expected EvaluationOptions.Data.");
         bool thaw = !model.Parameters.IsFrozen;
         model.Parameters.Freeze();
-        IMetrics metrics = objective.NewMetrics(loader.Labels);
+        IMetrics metrics = objective.NewMetrics(loader.Labels, options.Metrics);
         double totalLoss = 0;
         Stopwatch watch = new();
         try
@@ -47,17 +72,18 @@ public static class Evaluator
             foreach (Batch batch in loader.Epoch(0, cancellation: cancellation))
             {
                 using MemoryScope scope = new();
-                using Tape? tape = numerics is null ? null : new Tape { Numerics = numerics }; // it checks what it records
-                int images = batch.Indices.Length, size = batch.Targets.Count / images;
+                // A tape with NumericsCheck checks each step that it records.
+                using Tape? tape = options.Numerics is { } numerics ? new Tape { Numerics = numerics } : null;
+                int images = batch.Indices.Length;
                 watch.Start();
                 Tensor y = objective.Predict(model, batch.Images);
                 Tensor probabilities = model.Probabilities(y);
                 watch.Stop();
                 totalLoss += images * (double)objective.Loss(y, model.Output, batch.Targets, training: false).Item();
-                for (int i = 0; i < images; i++)
-                    metrics.Add(probabilities.Span.Slice(i * size, size), batch.Targets.Span.Slice(i * size, size));
+                for (int i = 0; i < images; i++) Add(metrics, batch, probabilities, i, options);
+                options.Observe?.Invoke(batch, probabilities);
                 batch.Dispose();
-                progress?.Invoke(metrics.Images);
+                options.Progress?.Invoke(metrics.Images);
             }
         }
         finally
@@ -66,5 +92,28 @@ public static class Evaluator
         }
         int count = metrics.Images;
         return new Evaluation(count, totalLoss / count, metrics.Result(), watch.Elapsed.TotalMilliseconds / count);
+    }
+
+    private static void Add(IMetrics metrics, Batch batch, Tensor probabilities, int i, EvaluationOptions options)
+    {
+        int index = batch.Indices[i], size = batch.Targets.Count / batch.Indices.Length;
+        string name = options.Data?.Name(index) ?? "";
+        string? group = options.Group?.Invoke(index);
+        Tensor own = probabilities.Rows(i, 1);
+        bool picture = own.Shape.Rank == 4; // a classifier's are (1, classes)
+        MetricImage image = picture ? new(own.Shape[1], own.Shape[2], name, group) : new(0, 0, name, group);
+        if (options.Resolution == MetricResolution.Image && options.Data!.Load(index) is SegmentationSample sample)
+            AddAtOwnSize(metrics, own, sample.Mask, image);
+        else metrics.Add(own.Span, batch.Targets.Span.Slice(i * size, size), image);
+    }
+
+    private static void AddAtOwnSize(IMetrics metrics, Tensor probabilities, LabelMap mask, MetricImage image)
+    {
+        using MemoryScope scope = new();
+        if (mask.Height != image.Height || mask.Width != image.Width)
+            probabilities = Ops.ResizeBilinear(probabilities, (mask.Height, mask.Width), alignCorners: false);
+        using SpanOwner<float> target = SpanOwner<float>.Allocate(mask.Classes.Length);
+        for (int i = 0; i < mask.Classes.Length; i++) target.Span[i] = mask.Classes[i];
+        metrics.Add(probabilities.Span, target.Span, image with { Height = mask.Height, Width = mask.Width });
     }
 }

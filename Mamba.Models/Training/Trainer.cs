@@ -142,7 +142,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             {
                 yield break;
             }
-            if (result.Scores.Headline > BestScore) (BestScore, BestEpoch) = (result.Scores.Headline, _epoch);
+            if (result.Selection > BestScore) (BestScore, BestEpoch) = (result.Selection, _epoch);
             plan.Plateau?.Observe(result.Loss);
             _epochs.Add(new EpochResult(_epoch, loss, result, _optimizer.LearningRate, Seconds - _epochBegan, rate));
             (_epoch, _batch, _images, _learned, _lossSum) = (_epoch + 1, 0, 0, 0, 0);

@@ -77,7 +77,8 @@ public sealed class UltraLightVmUnet : VisionModel
     }
 
     /// <inheritdoc/>
-    public override ModelOutput Output => ModelOutput.Probabilities;
+    /// <remarks>The authors' sigmoid is for one class. Several classes are logits, for a softmax.</remarks>
+    public override ModelOutput Output => Config.Classes > 1 ? ModelOutput.Logits : ModelOutput.Probabilities;
 
     /// <inheritdoc/>
     public override int SizeMultiple { get; }
@@ -102,7 +103,8 @@ public sealed class UltraLightVmUnet : VisionModel
             if (i > 0) x = Double(x);
             x = Ops.Add(Ops.Gelu(x), skips[skips.Count - 1 - i]);
         }
-        return scope.Return(Ops.Sigmoid(Double(_final.Forward(x))));
+        x = Double(_final.Forward(x));
+        return scope.Return(Output == ModelOutput.Logits ? x : Ops.Sigmoid(x));
     }
 
     private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, (2 * x.Shape[1], 2 * x.Shape[2]), alignCorners: true);

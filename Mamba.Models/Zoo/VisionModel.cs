@@ -12,7 +12,7 @@ public enum ModelOutput
     /// <summary>Log-odds: a sigmoid (of masks) or a softmax (over classes) turns them into probabilities.</summary>
     Logits,
 
-    /// <summary>Probabilities: the model ends in a sigmoid.</summary>
+    /// <summary>Probabilities of a mask: the model ends in a sigmoid.</summary>
     Probabilities,
 }
 
@@ -88,12 +88,15 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     }
 
     /// <summary>
-    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: those of a classifier's classes add up to 1.
+    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: a softmax over the classes of a classifier, and over
+    /// the channels of a segmentation model of several classes; a sigmoid of a mask.
     /// </summary>
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>
     public Tensor Probabilities(Tensor result) =>
-        Output == ModelOutput.Probabilities ? result : result.Shape.Rank == 2 ? Ops.Softmax(result) : Ops.Sigmoid(result);
+        Output == ModelOutput.Probabilities ? result
+        : result.Shape.Rank == 2 || Config.Classes > 1 ? Ops.Softmax(result)
+        : Ops.Sigmoid(result);
 
     /// <summary>Gives the memory of the parameters back; no call may be under way.</summary>
     public void Dispose()

@@ -65,11 +65,11 @@ internal static class Layers
         new("Mamba.Models",
         [
             new("Tasks", ["Tasks"], []),
-            new("Metrics", ["Metrics"], []),
             new("Recipes", ["Recipes"], []),
 
             // Data and zoo know nothing of each other.
             new("Data", ["Data"], ["Tasks"]),
+            new("Metrics", ["Metrics"], ["Data"]),
             new("Data.Formats", ["Data/Formats"], ["Data"]),
             new("Data.Labels", ["Data/Labels"], ["Data"]),
             new("Data.Augmentation", ["Data/Augmentation"], ["Data"]),

@@ -40,6 +40,68 @@ internal sealed class ReportTests : CliTest
     }
 
     [Test]
+    public void Scores_of_several_classes_in_JSON_with_null_for_what_is_not_defined()
+    {
+        string json = Written(ScoreReport.Document(new Evaluation(2, 0.5, ThreeClasses(), 1), skipped: 0));
+        JsonElement root = JsonDocument.Parse(json).RootElement;
+        Assert.That(root.GetProperty("mean_dice").GetDouble(), Is.EqualTo(2 / 3.0));
+        Assert.That(root.GetProperty("images_with_foreground").GetInt32(), Is.EqualTo(1));
+        Assert.That(root.GetProperty("pixel_accuracy").GetDouble(), Is.EqualTo(0.75));
+        JsonElement[] classes = [.. root.GetProperty("classes").EnumerateArray()];
+        Assert.That(classes.Select(c => c.GetProperty("label").GetString()), Is.EqualTo(new[] { "background", "disc", "absent" }));
+        Assert.That(classes[1].GetProperty("dice").GetDouble(), Is.EqualTo(2 / 3.0));
+        Assert.That(classes[1].GetProperty("hausdorff_95").GetDouble(), Is.EqualTo(0.95));
+        Assert.That(classes[1].GetProperty("hausdorff_images").GetInt32(), Is.EqualTo(1));
+        foreach (string name in new[] { "dice", "iou", "sensitivity", "hausdorff_95" })
+            Assert.That(classes[2].GetProperty(name).ValueKind, Is.EqualTo(JsonValueKind.Null), name);
+        Assert.That(root.GetProperty("groups")[1].GetProperty("group").GetString(), Is.EqualTo("p2"));
+        Assert.That(root.TryGetProperty("dice", out _) || root.TryGetProperty("accuracy", out _), Is.False, "those of other tasks");
+    }
+
+    [Test]
+    public void Scores_of_several_classes_as_a_table_and_in_a_line()
+    {
+        MultiClassScores scores = ThreeClasses();
+        using StringWriter output = new();
+        ScoreReport.Table(new Terminal(output, TextWriter.Null), scores);
+        string[] lines = output.ToString().TrimEnd().Split('\n');
+        Assert.That(lines[0].TrimEnd(), Is.EqualTo("class         Dice     IoU   sens.   spec.   prec.      HD95  images"));
+        Assert.That(lines[2].TrimEnd(), Is.EqualTo("disc        0.6667  0.5000  1.0000  0.8571  0.5000  0.95 (1)       1"));
+        Assert.That(lines[3].TrimEnd(), Is.EqualTo("absent           -       -       -  0.8750  0.0000         -       0"));
+        Assert.That(lines[4].TrimEnd(), Is.EqualTo("foreground in 1 of 2 images; mean Dice 0.6667 over 2 groups"));
+        Assert.That(lines[5].TrimEnd(), Does.StartWith("mean Dice 0.6667 without background, mean IoU 0.6071 with it"));
+        Assert.That(lines, Is.All.Length.LessThanOrEqualTo(80));
+        Assert.That(ScoreReport.Line(scores), Is.EqualTo("mean Dice 0.6667 mean IoU 0.6071 pixel accuracy 0.7500"));
+        Assert.That(ScoreReport.Short(scores), Is.EqualTo("Dice 0.6667  IoU 0.6071"));
+        Assert.That(ScoreReport.Markdown(scores), Does.Contain("| absent | - | - | - | 0.8750 | 0.0000 | - | 0 |"));
+    }
+
+    [Test]
+    public void A_set_without_a_lesion_reads_as_nothing_and_not_as_perfect()
+    {
+        SegmentationMetrics metrics = new(16);
+        metrics.Add([0, 0, 0, 0], [0, 0, 0, 0]);
+        SegmentationScores scores = metrics.Result();
+        Assert.That(ScoreReport.Line(scores), Is.EqualTo("Dice -, no lesion in the truth of 1 image: nothing to measure"));
+        Assert.That(ScoreReport.Short(scores), Is.EqualTo("Dice - - -"));
+        using StringWriter output = new();
+        ScoreReport.Table(new Terminal(output, TextWriter.Null), scores);
+        Assert.That(output.ToString(), Does.Contain("no lesion in the truth of 1 image").And.Not.Contain("NaN").And.Not.Contain("1.0000 "));
+        Assert.That(ScoreReport.Markdown(scores), Does.Contain("| Dice | - | - | - |").And.Contains("no lesion").And.Not.Contain("NaN"));
+        string json = Written(ScoreReport.Document(new Evaluation(1, 0.5, scores, 1), skipped: 0));
+        Assert.That(json, Does.Contain("\"global\": null").And.Contains("\"images_with_foreground\": 0"));
+    }
+
+    private static MultiClassScores ThreeClasses()
+    {
+        MultiClassMetrics metrics = new(["background", "disc", "absent"], new MetricOptions { Distances = true });
+        // One pixel of disc, of which two are predicted; then background, of which one pixel is predicted as the class that is nowhere.
+        metrics.Add([0, 1, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0], [1, 0, 0, 0], new MetricImage(2, 2, "a", "p1"));
+        metrics.Add([0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0], [0, 0, 0, 0], new MetricImage(2, 2, "b", "p2"));
+        return metrics.Result();
+    }
+
+    [Test]
     public void Scores_of_a_classification_in_JSON()
     {
         ClassificationScores scores = new(0.75, double.PositiveInfinity, null, [], new long[0, 0]);

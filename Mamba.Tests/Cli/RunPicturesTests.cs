@@ -1,11 +1,17 @@
 using System.Globalization;
 using System.Xml.Linq;
 using Mamba.Cli.Reports;
+using Mamba.Core;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Metrics;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
+using Mamba.Models.Training;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Tests.Cli;
 
@@ -16,25 +22,83 @@ internal sealed class RunPicturesTests : CliTest
     private const int Side = 32, Gap = 4;
 
     [Test]
-    public void A_sample_sheet_shows_image_truth_and_prediction()
+    public void A_sample_sheet_shows_image_truth_prediction_and_errors()
     {
         WriteLesions(In("data"), 20, Side, Side);
         string[] sizes = ["--width", "4", "--depth", "2", "--size", "32"];
         Succeeds(["train", "--model", "unet", .. sizes, "--data", In("data"), "--epochs", "4", "--lr", "0.01", "--out", In("run")]);
-        string[] sheets = [.. Directory.GetFiles(In("run", "samples"))];
+        string[] sheets = [.. Directory.GetFiles(In("run", "samples")).Order()];
         Assert.That(sheets, Has.Length.EqualTo(2), "one for each test image");
         Succeeds("infer", "--weights", In("run", "weights", "best.safetensors"), In("data"), "--out", In("masks"));
-        foreach (string path in sheets)
+        double worse = 0;
+        for (int rank = 0; rank < sheets.Length; rank++)
         {
-            string name = Path.GetFileNameWithoutExtension(path);
-            Image sheet = ImageFile.Load(path), image = ImageFile.Load(In("data", name + ".png")),
+            string stem = Path.GetFileNameWithoutExtension(sheets[rank]), name = stem[3..];
+            Assert.That(stem[..3], Is.EqualTo($"0{rank + 1}_"));
+            Image sheet = ImageFile.Load(sheets[rank]), image = ImageFile.Load(In("data", name + ".png")),
                 mask = ImageFile.Load(In("data", name + "_mask.png"));
-            Assert.That((sheet.Width, sheet.Height), Is.EqualTo((3 * Side + 2 * Gap, Side)));
+            Assert.That((sheet.Width, sheet.Height), Is.EqualTo((4 * Side + 3 * Gap, Side + 13 + 2 * 10 + 3)), "with caption and legend");
             Assert.That(Panel(sheet, 0), Is.EqualTo(image.Pixels));
             Assert.That(Panel(sheet, 1), Is.EqualTo(InferTests.Tinted(image, Array.ConvertAll(mask.Pixels, p => p == 255), 64, 220, 96)));
             Assert.That(Panel(sheet, 2), Is.EqualTo(ImageFile.Load(In("masks", name + "_overlay.png")).Pixels), "as infer draws it");
+            LabelMap truth = Map(mask), prediction = Map(ImageFile.Load(In("masks", name + "_pred.png")));
+            Assert.That(Panel(sheet, 3), Is.EqualTo(Overlays.Errors(image, truth, prediction).Pixels));
             for (int y = 0; y < Side; y++)
                 Assert.That(sheet.Pixels.AsSpan((y * sheet.Width + Side) * 3, Gap * 3).ToArray(), Is.All.EqualTo(255), "the gap");
+            PixelCounts[] counts = new PixelCounts[2];
+            PixelCounts.Count(prediction.Classes, truth.Classes, counts);
+            Assert.That(counts[1].Dice, Is.GreaterThanOrEqualTo(worse), "the worst first");
+            worse = counts[1].Dice;
+        }
+
+        static LabelMap Map(Image mask) => new(Side, Side, Array.ConvertAll(mask.Pixels, p => (byte)(p >> 7)));
+    }
+
+    [Test]
+    public void Samples_of_several_classes_are_ranked_and_replace_those_of_the_epoch_before()
+    {
+        string[] labels = ["background", "disc", "square"];
+        MapsOfClasses data = new(labels);
+        using RunFolder folder = RunFolder.Create(In("run"), new RunArguments
+        {
+            Model = "unet",
+            Data = "synthetic",
+            Epochs = 1,
+            Batch = 2,
+            LearningRate = 1,
+            WeightDecay = 0,
+            Optimizer = OptimizerKind.Adam,
+            Loss = LossKind.CeDice,
+            Height = Side,
+            Width = Side,
+            Threads = 1,
+            Config = new ModelConfig(),
+        });
+        SampleSheet first = new(data, Normalization.None(3)), second = new(data, Normalization.None(3));
+        for (int start = 0; start < data.Count; start += 2) first.Add(Batch(start), Probabilities(start));
+        first.Save(folder);
+        Assert.That(Names(), Is.EqualTo(new[] { "01_worst", "02_middle", "03_best", "04_nothing but predicted" }), "none of the empty one");
+        Image sheet = ImageFile.Load(In("run", "samples", "01_worst.png"));
+        LabelMap truth = data.Map(0);
+        Assert.That(Panel(sheet, 1), Is.EqualTo(Overlays.Overlay(new Image(Side, Side, 3), truth).Pixels));
+        second.Add(Batch(2), Probabilities(2));
+        second.Save(folder);
+        Assert.That(Names(), Is.EqualTo(new[] { "01_best" }));
+
+        string[] Names() => [.. Directory.GetFiles(In("run", "samples")).Select(p => Path.GetFileNameWithoutExtension(p)!).Order()];
+
+        Batch Batch(int start)
+        {
+            Tensor targets = Tensor.Empty(2, Side, Side, 1);
+            for (int i = 0; i < targets.Count; i++) targets.Span[i] = data.Map(start + i / Side / Side).Classes[i % (Side * Side)];
+            return new Batch(Tensor.Zeros(2, Side, Side, 3), targets, [start, start + 1]);
+        }
+
+        Tensor Probabilities(int start)
+        {
+            Tensor p = Tensor.Zeros(2, Side, Side, 3);
+            for (int i = 0; i < 2 * Side * Side; i++) p.Span[3 * i + data.Predicted(start + i / Side / Side, i % (Side * Side))] = 1;
+            return p;
         }
     }
 
@@ -157,4 +221,37 @@ internal sealed class RunPicturesTests : CliTest
     }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+
+    /// <summary>Maps of known errors: the upper half is a disc, the lower quarter a square.</summary>
+    private sealed class MapsOfClasses(string[] labels) : IImageData
+    {
+        private static readonly string[] s_names = ["worst", "middle", "best", "empty", "nothing but predicted", "empty, too"];
+
+        public ModelTask Task => ModelTask.Segmentation;
+
+        public IReadOnlyList<string> Labels => labels;
+
+        public int Count => s_names.Length;
+
+        public string Name(int index) => s_names[index];
+
+        public Sample Load(int index) => throw new NotSupportedException();
+
+        public LabelMap Map(int index)
+        {
+            LabelMap map = new(Side, Side);
+            for (int i = 0; i < map.Classes.Length && index < 3; i++)
+                map.Classes[i] = i < Side * Side / 2 ? (byte)1 : i % 4 == 3 ? (byte)2 : (byte)0;
+            return map;
+        }
+
+        public int Predicted(int index, int pixel) => index switch
+        {
+            0 => 0,
+            1 => Map(1).Classes[pixel] == 1 ? 1 : 0,
+            2 => Map(2).Classes[pixel],
+            4 => pixel == 5 ? 1 : 0,
+            _ => 0,
+        };
+    }
 }

@@ -45,16 +45,16 @@ internal sealed class SegmenterTests
     }
 
     [Test]
-    public void A_classifier_and_several_classes_are_refused()
+    public void A_classifier_and_more_classes_than_a_byte_tells_are_refused()
     {
         ModelEntry resnet = Registry.Find("resnet20");
-        ModelConfig small = resnet.Config with { Classes = 1, Width = 8, Depth = 3 }, two = Info().Config with { Classes = 2 };
+        ModelConfig small = resnet.Config with { Classes = 1, Width = 8, Depth = 3 }, many = Info().Config with { Classes = 256 };
         Assert.That(
             () => new Segmenter(resnet.Create(small), Info() with { Model = "resnet20", Config = small }),
             Throws.ArgumentException.With.Message.Contains("resnet20").And.Message.Contains("Classification"));
         Assert.That(
-            () => new Segmenter(Registry.Find("unet").Create(two), Info() with { Config = two, Labels = ["a", "b"] }),
-            Throws.ArgumentException.With.Message.Contains("2 classes"));
+            () => new Segmenter(Registry.Find("unet").Create(many), Info() with { Config = many }),
+            Throws.ArgumentException.With.Message.Contains("256 classes"));
     }
 
     /// <summary>The probabilities of a model at the picture's size, and the model, whose bias makes the median of them one half.</summary>

@@ -41,7 +41,24 @@ internal sealed class SegmentationMetricsTests
         Assert.That(scores.DicePaper, Is.EqualTo((0 + 1) / 2.0).Within(Exact));
         Assert.That(scores.IouPaper, Is.EqualTo((0 + 0 + 1) / 3.0).Within(Exact));
         Assert.That(scores.DiceGlobal, Is.EqualTo(4.0 / 5).Within(Exact));
-        Assert.That(Score(2, ([0, 0], [0, 0])), Is.EqualTo(new SegmentationScores(1, 1, 1, 1, 1, 0)));
+    }
+
+    [TestCase(0f), TestCase(1f)]
+    public void A_set_without_a_lesion_has_no_scores(float predicted)
+    {
+        SegmentationScores scores = Score(2, ([0, 0], [0, 0]), ([predicted, 0], [0, 0]));
+        Assert.That(scores.Values.Select(v => v.Value), Is.All.NaN, "nothing to find is not everything found");
+        Assert.That((scores.Detail!.Images, scores.Detail.ImagesWithForeground), Is.EqualTo((2, 0)));
+        Assert.That(scores.Detail.Classes.Single().Dice, Is.NaN);
+        Assert.That(scores.Detail.PixelAccuracy, Is.EqualTo(predicted == 0 ? 1 : 0.75));
+        Assert.That(Score(2, ([0, 0], [0, 0]), ([0, 0], [1, 0])).DiceImage, Is.EqualTo(0.5), "a single lesion makes them scores again");
+    }
+
+    [Test]
+    public void Ignored_pixels_do_not_count()
+    {
+        SegmentationScores scores = Score(2, ([1, 0, 1, 0], [1, 0, 255, 255]));
+        Assert.That((scores.DiceGlobal, scores.Detail!.Classes[0].Counts), Is.EqualTo((1.0, new PixelCounts(1, 1, 1, 2))));
     }
 
     [Test]

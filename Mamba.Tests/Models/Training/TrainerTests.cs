@@ -34,9 +34,11 @@ internal sealed class TrainerTests
     }
 
     [Test]
-    public void A_model_with_logits_learns_by_each_loss([Values(LossKind.BceDice, LossKind.Dice, LossKind.BceWithLogits)] LossKind loss)
+    public void A_model_learns_by_each_loss(
+        [Values("unet", "ul-vm-unet")] string name,
+        [Values(LossKind.BceDice, LossKind.Dice, LossKind.BceWithLogits, LossKind.Focal, LossKind.Tversky)] LossKind loss)
     {
-        VisionModel model = Registry.Find("unet").Create();
+        VisionModel model = Registry.Find(name).Create();
         using BatchLoader train = Loader(8, shuffle: true), validation = Loader(4, shuffle: false);
         TrainingPlan plan = new(TrainingRecipe.UNet, Objective.Segmentation(loss), 1e-3, Epochs: 2);
         EpochResult[] epochs = [.. new Trainer(model, train, validation, plan).Run()];
