@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Mamba.Cli.Reports;
 using Mamba.Core;
+using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Loading;
@@ -30,6 +31,9 @@ internal static class EvalCommand
         Option<SplitPart?> split = Options.Choice<SplitPart>(
             "--split", "Which images of the training split.", "test; all where no image was trained on");
         Option<string?> splitFile = Options.Text("--split-file", "FILE", "Split from a file, as a run's split.json.");
+        Option<MetricResolution?> metricsAt = Options.Choice<MetricResolution>(
+            "--metrics-at", "Size at which masks are compared: the image's, or the model's as in the paper.", "image");
+        Option<string?> perImage = Options.Text("--per-image", "FILE", "CSV of the scores of each image.");
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<bool> checkNumerics = Options.CheckNumerics(), json = Options.Json();
         Option<int?> threads = Options.Threads();
@@ -41,7 +45,7 @@ internal static class EvalCommand
             weights, data,
         };
         foreach (Option option in dataSet.All) command.Add(option);
-        foreach (Option option in new Option[] { split, splitFile, onBadImage, checkNumerics, json, threads }) command.Add(option);
+        foreach (Option option in new Option[] { split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json, threads }) command.Add(option);
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
@@ -50,6 +54,8 @@ internal static class EvalCommand
                 parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
+                MetricsAt = parsed.GetValue(metricsAt) ?? MetricResolution.Image,
+                PerImage = parsed.GetValue(perImage),
                 CheckNumerics = parsed.GetValue(checkNumerics),
                 Json = parsed.GetValue(json),
             };
@@ -79,7 +85,15 @@ internal static class EvalCommand
             if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {PlainText.Printable(BadImage.Describe(bad, indices.Length))}");
             indices = [.. indices.Except(bad.Select(image => image.Index))];
         }
+        if (request.PerImage is not null && info.Entry.Task != ModelTask.Segmentation)
+            throw new ArgumentException($"--per-image is for segmentation; {info.Model} is for classification");
+        if (request.MetricsAt == MetricResolution.Image && data is not CachedData) data = new CachedData(data, CacheBytes);
         Evaluation result = Measure(terminal, request, model, info, data, indices, part, stop);
+        if (request.PerImage is { } rows) AtomicFile.Write(rows, stream =>
+        {
+            using StreamWriter writer = new(stream, leaveOpen: true);
+            PerImageScores.Write(writer, ScoreReport.Detail(result.Scores)!.PerImage);
+        });
         if (request.Json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, bad.Count), ReportJson.Default.EvalDocument);
         else
         {
@@ -118,20 +132,36 @@ internal static class EvalCommand
         CancellationToken stop)
     {
         TrainingRecipe recipe = info.Entry.Recipe;
-        Objective objective = Objective.Of(info.Entry, recipe.Loss);
-        using BatchLoader loader = new(data, indices, info.Input with { BatchSize = recipe.Batch });
+        Objective objective = Objective.Of(
+            info.Entry, new ObjectiveOptions(info.Data.Loss ?? ObjectiveOptions.DefaultLoss(info.Entry, info.Config.Classes))
+            {
+                Classes = info.Config.Classes,
+                ClassWeights = info.Data.ClassWeights,
+            });
+        using BatchLoader loader = new(data, indices, info.Input with { BatchSize = info.Data.Batch ?? recipe.Batch });
         // The first pass compiles the kernels, which is not what ms_per_image is about.
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
         NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
         return LiveProgress.Show(
-            terminal, RunArguments.Name(part), loader.Samples, report =>
-                Evaluator.Run(model, loader, objective, report, numerics, stop));
+            terminal, RunArguments.Name(part), loader.Samples, report => Evaluator.Run(model, loader, objective, new EvaluationOptions
+            {
+                Data = data,
+                Resolution = request.MetricsAt,
+                Group = data.KnowsPatients ? data.Patient : null,
+                Metrics = new MetricOptions { Distances = true, PerImage = request.PerImage is not null },
+                Progress = report,
+                Numerics = numerics,
+            }, stop));
     }
 
     /// <summary>What to measure.</summary>
     private sealed record Request(string Weights, string Data, DataOptions DataSet, SplitPart? Part, OnBadImage OnBadImage)
     {
         public string? SplitFile { get; init; }
+
+        public MetricResolution MetricsAt { get; init; }
+
+        public string? PerImage { get; init; }
 
         public bool CheckNumerics { get; init; }
 

@@ -35,6 +35,26 @@ internal sealed class PreparedData
     /// <summary>What <c>split.json</c> says.</summary>
     public required SplitFile File { get; init; }
 
+    /// <summary>
+    /// A weight for each class, the background first: inversely proportional to its pixels, or images, in the training data, and 1 on
+    /// average over the classes that occur.
+    /// </summary>
+    public float[] InverseFrequencies()
+    {
+        bool several = Images.Labels.Count > 1;
+        double[] counts = new double[several ? Images.Labels.Count : 2];
+        foreach (int i in Split.Train)
+        {
+            Sample sample = Cached.Load(i);
+            if (sample is ClassificationSample image) counts[image.Label]++;
+            else
+                foreach (byte pixel in ((SegmentationSample)sample).Mask.Classes)
+                    if (pixel != LabelMap.Ignored) counts[pixel]++;
+        }
+        double mean = counts.Where(count => count > 0).Average(count => 1 / count);
+        return Array.ConvertAll(counts, count => count > 0 ? (float)(1 / count / mean) : 1f);
+    }
+
     /// <summary>Reads the images of a new run.</summary>
     /// <param name="terminal">Where findings go.</param>
     /// <param name="images">The data set.</param>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
@@ -76,6 +77,14 @@ internal sealed class TrainOptions
     public Option<LossKind?> Loss { get; } =
         Options.Choice<LossKind>("--loss", "Loss function.", OfDefault(RunArguments.Name(s_default.Recipe.Loss)));
 
+    public Option<string?> ClassWeights { get; } =
+        Options.Text("--class-weights", "auto|W,W", "Weight of each class in the loss.", "1 each");
+
+    public Option<bool> Balance { get; } = Options.Flag("--balance", "As many images with a lesion (or of each class) as without.");
+
+    public Option<string?> Monitor { get; } =
+        Options.Text("--monitor", "NAME", "What chooses the best epoch: loss or a column of results.csv.", "the first score");
+
     public Option<double?> LabelSmoothing { get; } = Options.Share("--label-smoothing", "Label smoothing of cross-entropy.", "0");
 
     public Option<double?> MixUp { get; } = Options.Number("--mixup", "MixUp alpha, for classification.", "off");
@@ -143,7 +152,7 @@ internal sealed class TrainOptions
     public IEnumerable<Option> All =>
     [
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate, Optimizer, Momentum,
-        WeightDecay, Loss, LabelSmoothing, MixUp, Average,
+        WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
@@ -191,7 +200,10 @@ internal sealed class TrainOptions
             Schedule = parsed.GetValue(Schedule) ?? (synthetic ? ScheduleKind.Cosine : ScheduleKind.Constant),
             Optimizer = parsed.GetValue(Optimizer) ?? recipe.Optimizer,
             WeightDecay = parsed.GetValue(WeightDecay) ?? recipe.WeightDecay,
-            Loss = parsed.GetValue(Loss) ?? recipe.Loss,
+            Loss = parsed.GetValue(Loss) ?? ObjectiveOptions.DefaultLoss(entry, prepared.Images.Labels.Count),
+            ClassWeights = WeightsOf(parsed, prepared),
+            Balance = parsed.GetValue(Balance),
+            Monitor = parsed.GetValue(Monitor),
             LabelSmoothing = parsed.GetValue(LabelSmoothing) ?? 0,
             MixUp = parsed.GetValue(MixUp),
             AverageDecay = parsed.GetValue(Average),
@@ -220,6 +232,17 @@ internal sealed class TrainOptions
             OnNonFinite = parsed.GetValue(OnNonFinite) ?? NonFiniteAction.Stop,
         };
         return (arguments, prepared);
+    }
+
+    /// <summary>The weights of the classes; auto is inversely proportional to their share of the training data, 1 on average.</summary>
+    private float[]? WeightsOf(ParseResult parsed, PreparedData prepared)
+    {
+        if (parsed.GetValue(ClassWeights) is not { } text) return null;
+        if (text == "auto") return prepared.InverseFrequencies();
+        float[] weights = [.. text.Split(',').Select(word =>
+            float.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out float weight) && weight > 0 && float.IsFinite(weight)
+                ? weight : throw new ArgumentException($"--class-weights is '{text}'; expected auto, or positive numbers with commas between"))];
+        return weights;
     }
 
     /// <summary>Refuses what can be refused before the data is read.</summary>

@@ -9,6 +9,7 @@ using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
+using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -34,6 +35,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         Split = prepared.Record,
     };
 
+    private SampleSheet _samples = new(prepared.Images, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels));
+
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
 
@@ -50,7 +53,13 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         Split split = prepared.Split;
         using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val),
             test = Loader(data, split.Test);
-        Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics });
+        if (arguments.Monitor is { } measure && measure != "loss" && !_objective.Measures(data.Labels).Contains(measure))
+            throw new ArgumentException(
+                $"--monitor is '{measure}'; expected loss, {string.Join(", ", _objective.Measures(data.Labels))}");
+        Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics })
+        {
+            Observe = (batch, probabilities) => _samples.Add(batch, probabilities),
+        };
         string identity = arguments.Identity(prepared.Images, split);
         Resumed?.Restore(trainer, identity, arguments.Identity(prepared.Images, split, withEpochs: true));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
@@ -59,9 +68,11 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
-        terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}");
+        terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
         if (_entry.Task == ModelTask.Segmentation)
-            terminal.WriteLine("Dice: all pixels pooled, mean over images, as in the paper; * marks the best epoch so far");
+            terminal.WriteLine(_info.Config.Classes == 1
+                ? "Dice: all pixels pooled, mean over images, as in the paper; * marks the best epoch so far"
+                : "Dice: mean over classes without background; IoU: with it; * marks the best epoch so far");
         terminal.WriteLine($"run folder {folder.Path}");
         if (trainer.Epochs.Count > 0) WriteEpochs(folder, trainer); // the process may have been killed between the checkpoint and these
 
@@ -78,9 +89,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, stop);
         bool interrupted = result is null && failure is null;
         string? hash = trainer.Done ? Hash(folder.Last) : null;
-        folder.WriteText(
-            "summary.md",
-            Summary.Write(arguments, model.Parameters.ParameterCount, split, trainer, result, hash, interrupted ? last : null));
+        WriteSummary(folder, model, trainer, result, hash, interrupted ? last : null);
         if (failure is not null) throw new TrainingException(Advice(failure, folder));
         if (result is null) return Stopped(folder, last);
         Checkpoint(finished: true);
@@ -97,8 +106,22 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     /// What a weight file keeps of the data. The number of synthetic images is no limit for a folder that is measured later.
     /// </summary>
     private static RunData DataOf(RunArguments run) => run.Data == RunArguments.Synthetic
-        ? new RunData(run.Protocol, run.Seed, null, run.Height, run.Width) { SyntheticImages = run.Limit, Fold = run.Fold }
-        : new RunData(run.Protocol, run.Seed, run.Limit, run.Height, run.Width) { Fold = run.Fold };
+        ? With(
+            new RunData(run.Protocol, run.Seed, null, run.Height, run.Width) { SyntheticImages = run.Limit }, run)
+        : With(new RunData(run.Protocol, run.Seed, run.Limit, run.Height, run.Width), run);
+
+    private static RunData With(RunData data, RunArguments run)
+    {
+        TrainingRecipe recipe = Registry.Find(run.Model).Recipe;
+        return data with
+        {
+            Fold = run.Fold,
+            // What the recipe says is not written, so that files of older versions and of this one are the same.
+            Loss = run.Loss == recipe.Loss ? null : run.Loss,
+            Batch = run.Batch == recipe.Batch ? null : run.Batch,
+            ClassWeights = run.ClassWeights,
+        };
+    }
 
     /// <summary>The model, with the weights of --init unless the run is resumed.</summary>
     private VisionModel Create()
@@ -189,6 +212,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
                 folder.Save(model, _info, best: trainer.BestEpoch == epoch.Epoch);
                 Checkpoint();
                 WriteEpochs(folder, trainer);
+                WriteSummary(folder, model, trainer, null, null, null);
+                _samples.Save(folder);
+                _samples = NewSamples();
                 terminal.WriteLine(Line(epoch, best: trainer.BestEpoch == epoch.Epoch));
             }
             return null;
@@ -230,10 +256,20 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         return string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{arguments.Epochs}  {doing}");
     }
 
+    private string SplitWord => arguments.SplitFile is { } file ? $"from {file}"
+        : arguments.Fold is { } fold ? $"by {RunArguments.Name(arguments.Protocol)}, fold {fold}"
+        : $"by {RunArguments.Name(arguments.Protocol)}";
+
     private static string Speed(double rate) => rate.ToString(rate < 10 ? "F1" : "F0", CultureInfo.InvariantCulture) + " img/s";
 
     private static string Many(int count, string word) =>
         string.Create(CultureInfo.InvariantCulture, $"{count} {word}{(count == 1 ? "" : "s")}");
+
+    private SampleSheet NewSamples() => new(prepared.Images, _info.Normalization);
+
+    private void WriteSummary(
+        RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) => folder.WriteText(
+            "summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, prepared.Split, trainer, test, hash, stoppedAt));
 
     private void WriteEpochs(RunFolder folder, Trainer trainer)
     {
@@ -272,6 +308,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         BatchSize = arguments.Batch,
         Seed = arguments.Seed,
         Shuffle = training,
+        Balance = training && arguments.Balance,
         Augment = training ? arguments.Augmentation : null,
         MixUp = training ? arguments.MixUp : null,
     });

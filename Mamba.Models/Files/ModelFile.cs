@@ -4,6 +4,7 @@ using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Recipes;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Files;
@@ -109,6 +110,11 @@ public static class ModelFile
                 Optional(d, "limit", int.MaxValue), Between(d, "height", 1, RunData.MaxSide), Between(d, "width", 1, RunData.MaxSide))
             {
                 SyntheticImages = Optional(d, "synthetic", int.MaxValue),
+                Loss = d.TryGetProperty("loss", out JsonElement loss)
+                    ? Enum.TryParse(loss.GetString(), out LossKind kind) && Enum.IsDefined(kind) ? kind
+                    : throw new FormatException($"loss '{loss}' is unknown") : null,
+                Batch = Optional(d, "batch", 1 << 16),
+                ClassWeights = d.TryGetProperty("class_weights", out _) ? Floats(d, "class_weights") : null,
                 Fold = d.TryGetProperty("fold", out JsonElement fold)
                     ? Fold.Parse(fold.GetString()) ?? throw new FormatException("'fold' is none") : null,
             };

@@ -1,4 +1,5 @@
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Recipes;
 
 namespace Mamba.Models.Files;
 
@@ -15,6 +16,15 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
 
     /// <summary>The fold of a cross-validation; null for none.</summary>
     public Fold? Fold { get; init; }
+
+    /// <summary>The loss; null for the recipe's.</summary>
+    public LossKind? Loss { get; init; }
+
+    /// <summary>Images a step; null for the recipe's.</summary>
+    public int? Batch { get; init; }
+
+    /// <summary>The weights of the classes in the loss; null for 1 each.</summary>
+    public IReadOnlyList<float>? ClassWeights { get; init; }
 
     /// <summary>The number of synthetic images; null if the model was trained on a folder of images.</summary>
     public int? SyntheticImages { get; init; }

@@ -21,6 +21,20 @@ public sealed record Evaluation(int Images, double Loss, Scores Scores, double M
     /// depends on the truth alone, so that all epochs of a run compare.
     /// </summary>
     public double Selection => double.IsNaN(Scores.Headline) ? -Loss : Scores.Headline;
+
+    /// <summary>As <see cref="Selection"/>, by a measure of that name.</summary>
+    /// <param name="measure">A name in <see cref="Scores.Values"/>, or <c>loss</c>; null for the headline.</param>
+    /// <returns>The measure, or minus the loss where that is NaN.</returns>
+    /// <exception cref="ArgumentException">There is no such measure.</exception>
+    public double SelectionBy(string? measure)
+    {
+        if (measure is null) return Selection;
+        if (measure == "loss") return -Loss;
+        string[] names = [.. Scores.Values.Select(value => value.Name)];
+        int at = Array.IndexOf(names, measure);
+        if (at < 0) throw new ArgumentException($"no measure '{measure}'; expected loss, {string.Join(", ", names)}");
+        return double.IsNaN(Scores.Values[at].Value) ? -Loss : Scores.Values[at].Value;
+    }
 }
 
 /// <summary>Evaluates models: validation during training, and <c>mamba eval</c>.</summary>

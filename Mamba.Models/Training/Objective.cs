@@ -79,6 +79,18 @@ public abstract class Objective
     /// <returns>The objective.</returns>
     public static Objective Classification(double labelSmoothing = 0) => new ClassificationObjective((float)labelSmoothing, null);
 
+    /// <summary>The names of the measures of the metrics, as results.csv has them.</summary>
+    /// <param name="labels">The names of the classes.</param>
+    /// <returns>The names, the first one being that of the headline.</returns>
+    public IReadOnlyList<string> Measures(IReadOnlyList<string> labels)
+    {
+        IMetrics metrics = NewMetrics(labels);
+        bool classifies = this is ClassificationObjective;
+        float[] probabilities = new float[labels.Count], target = new float[classifies ? labels.Count : 1];
+        metrics.Add(probabilities, target); // an image of one pixel, since scores of nothing are refused
+        return [.. metrics.Result().Values.Select(value => value.Name)];
+    }
+
     /// <summary>Refuses a model whose output does not fit the loss.</summary>
     /// <param name="output">The kind of the model's output.</param>
     /// <exception cref="ArgumentException">The loss takes logits of several classes, and the model returns probabilities.</exception>

@@ -76,6 +76,15 @@ public sealed record RunArguments
     /// <summary>The loss.</summary>
     public required LossKind Loss { get; init; }
 
+    /// <summary>A weight for each class in the loss, see <see cref="ObjectiveOptions.ClassWeights"/>; null for 1 each.</summary>
+    public IReadOnlyList<float>? ClassWeights { get; init; }
+
+    /// <summary>Whether each epoch draws as many images with a lesion, or of each class, as without.</summary>
+    public bool Balance { get; init; }
+
+    /// <summary>The measure that selects the best epoch, as results.csv names it, or <c>loss</c>; null for the first one.</summary>
+    public string? Monitor { get; init; }
+
     /// <summary>Label smoothing of a classifier's loss.</summary>
     public double LabelSmoothing { get; init; }
 
@@ -138,7 +147,19 @@ public sealed record RunArguments
 
     /// <summary>The loss and the metrics.</summary>
     /// <exception cref="ArgumentException">They do not fit the model.</exception>
-    public Objective Objective => Objective.Of(Registry.Find(Model), Loss, LabelSmoothing);
+    public Objective Objective
+    {
+        get
+        {
+            ModelEntry entry = Registry.Find(Model);
+            return Objective.Of(entry, new ObjectiveOptions(Loss)
+            {
+                Classes = Config.Classes,
+                LabelSmoothing = LabelSmoothing,
+                ClassWeights = ClassWeights,
+            });
+        }
+    }
 
     /// <summary>What changes the training images; null for nothing.</summary>
     /// <exception cref="ArgumentException">It is not for the model's task.</exception>
@@ -175,6 +196,7 @@ public sealed record RunArguments
             AverageDecay = AverageDecay,
             OnNonFinite = OnNonFinite,
             Accumulate = Accumulate,
+            Monitor = Monitor,
             Plateau = Schedule == ScheduleKind.Plateau ? new Plateau() : null,
             Schedule = ScheduleOver((batchesPerEpoch + Accumulate - 1) / Accumulate),
         };
@@ -243,6 +265,7 @@ public sealed record RunArguments
     {
         SplitProtocol protocol => protocol.ToWord(),
         LossKind.BceDice => "bce-dice",
+        LossKind.CeDice => "ce-dice",
         LossKind.BceWithLogits => "bce",
         LossKind.CrossEntropy => "cross-entropy",
         _ => value.ToString().ToLowerInvariant(),

@@ -92,6 +92,15 @@ internal sealed record RunDocument
     public required string? SplitFile { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? ClassWeights { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Balance { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Monitor { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required double? Warmup { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -161,6 +170,10 @@ internal sealed record RunDocument
         PatientPattern = run.DataOptions.PatientPattern,
         Fold = run.Fold?.ToString(),
         SplitFile = run.SplitFile,
+        ClassWeights = run.ClassWeights is { } weights
+            ? string.Join(',', weights.Select(weight => weight.ToString("R", CultureInfo.InvariantCulture))) : null,
+        Balance = run.Balance ? "true" : null,
+        Monitor = run.Monitor,
         Warmup = run.Warmup,
         MinLr = run.MinLearningRate,
         Momentum = run.Momentum,

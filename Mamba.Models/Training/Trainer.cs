@@ -29,6 +29,9 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     private double _secondsBefore, _epochBegan, _lossSum;
     private int _epoch = 1, _batch, _images, _learned;
 
+    /// <summary>Sees each batch of a validation and the probabilities of its images; null for nobody.</summary>
+    public Action<Batch, Tensor>? Observe { get; init; }
+
     /// <summary>The best validation score so far; minus infinity before the first epoch.</summary>
     public double BestScore { get; private set; } = double.NegativeInfinity;
 
@@ -136,13 +139,14 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             Evaluation result;
             try
             {
-                result = Evaluator.Run(model, validation, plan.Objective, cancellation: cancellation);
+                result = Evaluator.Run(model, validation, plan.Objective, new EvaluationOptions { Observe = Observe }, cancellation);
             }
             catch (OperationCanceledException)
             {
                 yield break;
             }
-            if (result.Selection > BestScore) (BestScore, BestEpoch) = (result.Selection, _epoch);
+            double score = result.SelectionBy(plan.Monitor);
+            if (score > BestScore) (BestScore, BestEpoch) = (score, _epoch);
             plan.Plateau?.Observe(result.Loss);
             _epochs.Add(new EpochResult(_epoch, loss, result, _optimizer.LearningRate, Seconds - _epochBegan, rate));
             (_epoch, _batch, _images, _learned, _lossSum) = (_epoch + 1, 0, 0, 0, 0);

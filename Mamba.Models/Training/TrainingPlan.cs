@@ -22,6 +22,9 @@ public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, do
     /// <summary>The learning rate over the steps.</summary>
     public Schedule Schedule { get; init; } = Schedules.Constant;
 
+    /// <summary>The measure that selects the best epoch, or <c>loss</c>; null for the first measure.</summary>
+    public string? Monitor { get; init; }
+
     /// <summary>Lowers the learning rate further when the validation loss stops falling; null for never.</summary>
     public Plateau? Plateau { get; init; }
 

@@ -74,7 +74,7 @@ public sealed class BatchLoader : IDisposable
     {
         if (_producer is not null)
             throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
-        int[] order = [.. _indices];
+        int[] order = _options.Balance ? Balanced(epoch) : [.. _indices];
         if (_options.Shuffle) new RandomStream(_options.Seed, $"shuffle/{epoch}").Shuffle(order.AsSpan());
         using Producer producer = _producer = new Producer(this, order, epoch, firstBatch);
         try
@@ -92,6 +92,20 @@ public sealed class BatchLoader : IDisposable
 
     /// <summary>Stops the epoch under way.</summary>
     public void Dispose() => _producer?.Dispose();
+
+    /// <summary>As many samples of each stratum, give or take one; a stratum goes on where the epoch before has stopped.</summary>
+    private int[] Balanced(int epoch)
+    {
+        int[][] strata = [.. _indices.GroupBy(_data.Stratum).OrderBy(group => group.Key).Select(group => group.ToArray())];
+        int[] order = new int[_indices.Length];
+        for (int i = 0; i < order.Length; i++)
+        {
+            int[] stratum = strata[i % strata.Length];
+            long turn = (long)epoch * ((order.Length + strata.Length - 1) / strata.Length) + i / strata.Length;
+            order[i] = stratum[turn % stratum.Length];
+        }
+        return order;
+    }
 
     private int[] TargetShape(int count) =>
         _data.Task == ModelTask.Segmentation ? [count, _options.Height, _options.Width, 1] : [count, _data.Labels.Count];

@@ -26,6 +26,12 @@ public sealed record BatchOptions
     /// <summary>Whether each epoch is shuffled, keyed by (seed, epoch). Otherwise the given order is kept.</summary>
     public bool Shuffle { get; init; }
 
+    /// <summary>
+    /// Whether an epoch has as many samples of each <see cref="IImageData.Stratum"/>: those of a rare one come several times, those of a
+    /// frequent one in turn over the epochs. The number of samples stays.
+    /// </summary>
+    public bool Balance { get; init; }
+
     /// <summary>Augmentation; null for none.</summary>
     public IAugmentation? Augment { get; init; }
 
