@@ -58,7 +58,10 @@ internal sealed class SampleSheet(IImageData data, Normalization normalization)
     {
         HashSet<string> written = [];
         for (int rank = 0; rank < _worst.Count; rank++)
-            Write(string.Create(CultureInfo.InvariantCulture, $"{rank + 1:00}_{_worst[rank].Name}"), _worst[rank].Draw(data.Labels, rank + 1));
+        {
+            Candidate sample = _worst[rank];
+            Write(string.Create(CultureInfo.InvariantCulture, $"{rank + 1:00}_{sample.Name}"), sample.Draw(data.Labels, rank + 1));
+        }
         foreach ((string title, Image picture) in _mistakes) Write(title, picture);
         foreach (string path in Directory.GetFiles(folder.File("samples"), "*.png"))
             if (!written.Contains(Path.GetFileNameWithoutExtension(path))) File.Delete(path);

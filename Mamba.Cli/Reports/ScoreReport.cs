@@ -32,8 +32,8 @@ internal static class ScoreReport
     };
 
     /// <summary>
-    /// As <see cref="Line"/>, in at most 27 characters, so that the line of an epoch fits into 80. Dice is global, image, paper; a dash where
-    /// no image has a lesion.
+    /// As <see cref="Line"/>, in at most 27 characters, so that the line of an epoch fits into 80. Dice is global, image, paper; a dash
+    /// where no image has a lesion.
     /// </summary>
     public static string Short(Scores scores) => scores switch
     {
@@ -61,7 +61,7 @@ internal static class ScoreReport
         {
             WriteRegions(terminal, m.Detail);
             terminal.Out.WriteLine(
-                $"mean Dice {Four(m.MeanDice)} without background, mean IoU {Four(m.MeanIou)} with it, "
+                $"mean Dice {Four(m.MeanDice)} (background out), mean IoU {Four(m.MeanIou)} (in), "
                     + $"pixel accuracy {Four(m.Detail.PixelAccuracy)}");
         }
         else if (scores is ClassificationScores c)

@@ -45,7 +45,8 @@ internal static class Summary
         Line($"Test set, best weights: {test.Images} images, loss {test.Loss:F4}, {test.MillisecondsPerImage:F1} ms per image.");
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
-        if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && test.Scores is SegmentationScores or MultiClassScores)
+        bool segmentation = test.Scores is SegmentationScores or MultiClassScores;
+        if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && segmentation)
             Line($"The split is random by image, as in the paper: neighboring slices of one patient are in training and test. {Patients}");
         if (split.Val == split.Test)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");

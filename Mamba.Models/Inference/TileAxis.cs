@@ -1,8 +1,8 @@
 namespace Mamba.Models.Inference;
 
 /// <summary>
-/// The tiles along one side of a picture. A tile's weight at pixel i is sin^2(pi (i + 1/2) / n), a Hann window that is positive at its ends:
-/// where a tile begins, its share of the blend begins near 0, so that there is no seam.
+/// The tiles along one side of a picture. A tile's weight at pixel i is sin^2(pi (i + 1/2) / n), a Hann window that is positive at its
+/// ends: where a tile begins, its share of the blend begins near 0, so that there is no seam.
 /// </summary>
 internal sealed class TileAxis
 {

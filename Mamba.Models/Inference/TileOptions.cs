@@ -32,6 +32,7 @@ public sealed record TileOptions(int Tile, int Overlap)
     internal void ThrowIfUnfit()
     {
         if (Tile < 1 || Overlap < 0 || Overlap >= Tile)
-            throw new ArgumentException($"Segmenter: tiles of {Tile} that overlap by {Overlap}; expected a positive tile, and less overlap.");
+            throw new ArgumentException(
+                $"Segmenter: tiles of {Tile} that overlap by {Overlap}; expected a positive tile, and less overlap.");
     }
 }

@@ -7,8 +7,8 @@ namespace Mamba.Models.Metrics;
 /// percentiles (linear interpolation, as numpy's) of both directions, as in MONAI.
 /// </summary>
 /// <remarks>
-/// The nearest pixels come from an exact Euclidean distance transform (Felzenszwalb and Huttenlocher 2012): distances down each column, then
-/// the lower envelope of parabolas along each row. It takes time proportional to the rectangle around both regions.
+/// The nearest pixels come from an exact Euclidean distance transform (Felzenszwalb and Huttenlocher 2012): distances down each column,
+/// then the lower envelope of parabolas along each row. It takes time proportional to the rectangle around both regions.
 /// </remarks>
 public static class HausdorffDistance
 {

@@ -7,7 +7,7 @@ public interface IMetrics
     int Images { get; }
 
     /// <summary>Counts one image.</summary>
-    /// <param name="probabilities">The model's probabilities: those of the classes for each pixel, or one per class of a classifier.</param>
+    /// <param name="probabilities">Probabilities of the classes for each pixel, or one per class of a classifier.</param>
     /// <param name="target">The ground truth: the class of each pixel, or a value per class of a classifier.</param>
     /// <exception cref="ArgumentException">The numbers of values do not fit together.</exception>
     void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target);

@@ -4,7 +4,9 @@ namespace Mamba.Models.Metrics;
 /// <param name="Label">Its name.</param>
 /// <param name="Counts">Its pixels in all images together.</param>
 /// <param name="Images">Images in whose truth it occurs.</param>
-/// <param name="Hausdorff95">The mean <see cref="HausdorffDistance"/> over <paramref name="HausdorffImages"/>; NaN if there are none.</param>
+/// <param name="Hausdorff95">
+/// The mean <see cref="HausdorffDistance"/> over <paramref name="HausdorffImages"/>; NaN if there are none.
+/// </param>
 /// <param name="HausdorffImages">Images in whose truth and prediction it occurs; 0 if distances are not measured.</param>
 public sealed record SegmentClassScores(string Label, PixelCounts Counts, int Images, double Hausdorff95, int HausdorffImages)
 {

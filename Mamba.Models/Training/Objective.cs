@@ -107,7 +107,9 @@ public abstract class Objective
     /// <summary>The loss of a prediction.</summary>
     /// <param name="prediction">What <see cref="Predict"/> returned.</param>
     /// <param name="output">Whether that is logits or probabilities.</param>
-    /// <param name="target">Class indices, (B, H, W, 1); those of one class are 0 and 1. Or probabilities of a classifier's classes.</param>
+    /// <param name="target">
+    /// Class indices, (B, H, W, 1); those of one class are 0 and 1. Or probabilities of a classifier's classes.
+    /// </param>
     /// <param name="training">Whether the loss is for training, with label smoothing, or for evaluation.</param>
     /// <returns>A scalar; 0 for a perfect prediction.</returns>
     /// <exception cref="ArgumentException">The mask of one class has another value than 0 and 1, or the output does not fit.</exception>
@@ -178,9 +180,9 @@ public abstract class Objective
         public override Tensor Loss(Tensor prediction, ModelOutput output, Tensor target, bool training)
         {
             float smoothing = training ? labelSmoothing : 0f;
-            return weights is null ? Ops.CrossEntropy(prediction, target, smoothing)
-                : Ops.CrossEntropy(
-                    prediction, target, new CrossEntropyOptions { LabelSmoothing = smoothing, Weight = Tensor.From(weights, weights.Length) });
+            if (weights is null) return Ops.CrossEntropy(prediction, target, smoothing);
+            Tensor weight = Tensor.From(weights, weights.Length);
+            return Ops.CrossEntropy(prediction, target, new CrossEntropyOptions { LabelSmoothing = smoothing, Weight = weight });
         }
 
         public override IMetrics NewMetrics(IReadOnlyList<string> labels, MetricOptions? options = null) =>

@@ -26,7 +26,9 @@ public sealed record ObjectiveOptions(LossKind Loss)
     /// <summary>The loss of a model's training where none is chosen.</summary>
     /// <param name="entry">The model.</param>
     /// <param name="classes">The classes of the data, as <see cref="Classes"/>.</param>
-    /// <returns>The recipe's loss; <see cref="LossKind.CeDice"/> for a segmentation of several classes, which the recipes do not know.</returns>
+    /// <returns>
+    /// The recipe's loss; <see cref="LossKind.CeDice"/> for a segmentation of several classes, which the recipes do not know.
+    /// </returns>
     public static LossKind DefaultLoss(ModelEntry entry, int classes) =>
         entry.Task == ModelTask.Segmentation && classes > 1 ? LossKind.CeDice : entry.Recipe.Loss;
 }

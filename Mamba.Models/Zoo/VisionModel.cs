@@ -88,8 +88,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     }
 
     /// <summary>
-    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: a softmax over the classes of a classifier, and over
-    /// the channels of a segmentation model of several classes; a sigmoid of a mask.
+    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: a softmax over the classes of a classifier, and
+    /// over the channels of a segmentation model of several classes; a sigmoid of a mask.
     /// </summary>
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>

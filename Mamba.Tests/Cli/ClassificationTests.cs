@@ -111,7 +111,7 @@ internal sealed class ClassificationTests : CliTest
         Assert.That(second.ReadFloats("pos_embedding"), Is.EqualTo(first.ReadFloats("pos_embedding")).Within(1e-6f));
     }
 
-    [TestCase("loss Dice", "--model", "vit", "--loss", "dice"), TestCase("is for segmentation", "--mixup", "0.2")]
+    [TestCase("loss dice", "--model", "vit", "--loss", "dice"), TestCase("is for segmentation", "--mixup", "0.2")]
     [TestCase("--patch cannot be chosen", "--patch", "4"), TestCase("--drop-path cannot be chosen", "--drop-path", "0.1")]
     [TestCase("square", "--model", "vit", "--size", "32x64"), TestCase("is for classification", "--augment", "randaugment"),
         TestCase("0 to 1", "--ema", "2")]

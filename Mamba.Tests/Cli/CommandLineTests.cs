@@ -36,7 +36,11 @@ internal sealed class CommandLineTests : CliTest
         string[] bestRow = results.Skip(1).Select(line => line.Split(',')).MaxBy(row => Number(row[3]))!;
         JsonElement val = Json("eval", "--weights", best, "--data", data, "--split", "val", "--json", "--threads", "1", "--check-numerics");
         Assert.That(
-            val.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "images", "skipped", "loss", "dice", "iou", "ms_per_image" }));
+            val.EnumerateObject().Select(p => p.Name),
+            Is.EqualTo(new[]
+            {
+                "images", "skipped", "loss", "dice", "iou", "pixel_accuracy", "images_with_foreground", "classes", "ms_per_image",
+            }));
         Assert.That(val.GetProperty("loss").GetDouble(), Is.EqualTo(Number(bestRow[2])).Within(1e-6));
         Assert.That(Score(val, "dice", "global"), Is.EqualTo(Number(bestRow[3])).Within(1e-6));
         Assert.That(Score(val, "iou", "image"), Is.EqualTo(Number(bestRow[7])).Within(1e-6));
@@ -134,7 +138,7 @@ internal sealed class CommandLineTests : CliTest
     [TestCase("Required argument missing for command: 'verify'.", "verify")]
     [TestCase("--threads is '0'; expected a whole number from 1 to 1024", "train", "--threads", "0")]
     [TestCase("--seed is '-4'; expected a whole number of at least 0", "train", "--seed", "-4")]
-    [TestCase("loss Dice", "train", "--loss", "dice")]
+    [TestCase("loss ce does not fit one class; expected dice, bce, bce-dice, focal, tversky", "train", "--loss", "ce")]
     public void Bad_input_is_one_line_and_exit_code_2(string message, params string[] arguments)
     {
         Result result = Mamba(arguments.Length > 0 && arguments[0] == "train" ? [.. arguments, "--out", In("run")] : arguments);

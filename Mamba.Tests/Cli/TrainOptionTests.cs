@@ -118,7 +118,7 @@ internal sealed class TrainOptionTests : CliTest
             "--protocol", "patient", "--out", In("run"));
         Assert.That(result.Out, Does.Contain("12 training, 4 validation, 4 test images"), "three patients, one and one");
         Assert.That(
-            Directory.GetFiles(In("run", "samples")).Select(path => Path.GetFileName(path).Split('_')[0]).Distinct().Count(),
+            Directory.GetFiles(In("run", "samples")).Select(path => Path.GetFileName(path)[3..].Split('_')[0]).Distinct().Count(),
             Is.EqualTo(1));
     }
 

@@ -101,7 +101,8 @@ internal sealed class OverlaysTests
             Image cell = new(7, 9, 3);
             BitmapText.Draw(cell, 1, 1, $"{c}", (255, 255, 255));
             Assert.That(shapes.Add(Convert.ToHexString(cell.Pixels)), $"'{c}' looks like another letter");
-            for (int x = 0; x < 7; x++) Assert.That((Pixel(cell, x, 0).R, Pixel(cell, x, 8).R), Is.EqualTo((0, 0)), $"'{c}' is 7 rows high");
+            for (int x = 0; x < 7; x++)
+                Assert.That((Pixel(cell, x, 0).R, Pixel(cell, x, 8).R), Is.EqualTo((0, 0)), $"'{c}' is 7 rows high");
         }
         Image other = new(7, 9, 3), question = new(7, 9, 3);
         BitmapText.Draw(other, 1, 1, "\u00E4", (255, 255, 255));
@@ -111,7 +112,8 @@ internal sealed class OverlaysTests
         BitmapText.Draw(double_, 0, 0, "I", (9, 9, 9), scale: 2);
         Assert.That((Pixel(double_, 2, 0).R, Pixel(double_, 7, 1).R, Pixel(double_, 0, 0).R), Is.EqualTo((9, 9, 0)));
         Assert.That(() => BitmapText.Draw(double_, -3, 12, "outside", (1, 1, 1), 3), Throws.Nothing);
-        Assert.That((BitmapText.Fit("abcdef", 35), BitmapText.Fit("abcdef", 34), BitmapText.Fit("abcdef", 10)), Is.EqualTo(("abcdef", "abc..", "")));
+        string[] cut = [.. new[] { 35, 34, 10 }.Select(width => BitmapText.Fit("abcdef", width))];
+        Assert.That(cut, Is.EqualTo(new[] { "abcdef", "abc..", "" }));
     }
 
     private static (byte R, byte G, byte B) Pixel(Image image, int x, int y)

@@ -52,7 +52,8 @@ internal sealed class SegmenterOptionsTests
             result.Confidence, Is.EqualTo(probabilities.Average(p => (double)(p >= threshold ? p : 1f - p))).Within(1e-6));
         Assert.That(result.LargestComponent(1), Is.EqualTo(ConnectedComponents.Largest(result.Mask.Pixels, 40, 255)).And.Positive);
         foreach (float bad in new[] { 0f, 1f, -1f, float.NaN })
-            Assert.That(() => Segmenter(make: (m, i) => new Segmenter(m, i) { Threshold = bad }), Throws.TypeOf<ArgumentOutOfRangeException>());
+            Assert.That(
+                () => Segmenter(make: (m, i) => new Segmenter(m, i) { Threshold = bad }), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
     [Test]

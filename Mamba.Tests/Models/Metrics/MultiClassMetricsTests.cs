@@ -104,8 +104,8 @@ internal sealed class MultiClassMetricsTests
 
     private static double Dice(List<(int Image, int Truth, int Predicted)> pixels, int c)
     {
-        double both = 2 * pixels.Count(p => p.Truth == c && p.Predicted == c), sum = pixels.Sum(p => (p.Truth == c ? 1 : 0) + (p.Predicted == c ? 1 : 0));
-        return sum == 0 ? double.NaN : both / sum;
+        int sum = pixels.Count(p => p.Truth == c) + pixels.Count(p => p.Predicted == c);
+        return sum == 0 ? double.NaN : 2.0 * pixels.Count(p => p.Truth == c && p.Predicted == c) / sum;
     }
 
     private static double Iou(List<(int Image, int Truth, int Predicted)> pixels, int c) =>

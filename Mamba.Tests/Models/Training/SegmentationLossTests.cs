@@ -36,8 +36,9 @@ internal sealed class SegmentationLossTests
         double? positive = weights is null ? null : weights.Length == 1 ? weights[0] : weights[1] / weights[0];
         GradCheck.Check(
             inputs => objective.Loss(inputs[0], output, target, training: true),
-            inputs => [NaiveMask(loss, Array.ConvertAll(inputs[0], v => output == ModelOutput.Logits ? 1 / (1 + Math.Exp(-v)) : v), positive)],
-            [x], Tolerance);
+            inputs => [NaiveMask(loss, Array.ConvertAll(inputs[0], Probability), positive)], [x], Tolerance);
+
+        double Probability(double value) => output == ModelOutput.Logits ? 1 / (1 + Math.Exp(-value)) : value;
     }
 
     private static IEnumerable<TestCaseData> ClassLosses =>

@@ -87,7 +87,8 @@ internal sealed class SeveralClassesTrainingTests
         ModelEntry entry = Registry.Find("unet");
         VisionModel model = entry.Create(entry.Config with { Width = 4, Depth = 2 }, seed: 1);
         using BatchLoader train = Loader(data, 0, 4, shuffle: true), validation = Loader(data, 4, 4);
-        Trainer trainer = new(model, train, validation, new TrainingPlan(TrainingRecipe.UNet, Objective.Segmentation(LossKind.BceDice), 1e-3, 3));
+        TrainingPlan plan = new(TrainingRecipe.UNet, Objective.Segmentation(LossKind.BceDice), 1e-3, Epochs: 3);
+        Trainer trainer = new(model, train, validation, plan);
         EpochResult[] epochs = [.. trainer.Run()];
         Assert.That(epochs.Select(e => e.Validation.Scores.Headline), Is.All.NaN);
         double lowest = epochs.Min(e => e.Validation.Loss);
