@@ -1,154 +1,147 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
-using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
-using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Loading;
 using Mamba.Models.Files;
 using Mamba.Models.Inference;
 using Mamba.Models.Tasks;
-using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 
 /// <summary><c>mamba infer</c>: masks, or classes, for images.</summary>
-internal static class InferCommand
+internal sealed class InferCommand
 {
     private const int DefaultTop = 5;
 
+    private readonly Argument<string[]> _inputs =
+        new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
+
+    private readonly Option<string> _weights = Options.Weights();
+    private readonly Option<int?> _top = Options.Integer("--top", "Classes to print per image.", $"{DefaultTop}", 1);
+    private readonly Option<double?> _threshold = Options.Share("--threshold", "Probability of a mask's pixel.", "0.5");
+    private readonly Option<bool> _probabilities = Options.Flag("--probabilities", "Write NAME_prob.png, 16 bits, too.");
+    private readonly Option<TestTimeAugmentation?> _augmentation =
+        Options.Choice<TestTimeAugmentation>("--tta", "Mean over mirror images; four times the time.", "none");
+
+    private readonly Option<int?> _tile =
+        Options.Integer("--tile", "Cut images into tiles of N x N.", "where an image is over four times the training size", 16, RunData.MaxSide);
+
+    private readonly Option<int?> _overlap = Options.Integer("--overlap", "Pixels that tiles share.", "a quarter of --tile", 0, RunData.MaxSide);
+    private readonly Option<bool> _letterbox = Options.Flag("--letterbox", "Keep the aspect ratio.");
+    private readonly Option<bool> _noOverlay = Options.Flag("--no-overlay", "Write masks only.");
+    private readonly Option<bool> _overwrite = Options.Flag("--overwrite", "Replace results that are there.");
+    private readonly Option<OnBadImage?> _onBadImage = Options.OnBadImage();
+    private readonly Option<string?> _output = Options.Text("--out", "DIR", "Folder of the results.", "runs/infer[-n]");
+    private readonly Option<bool> _checkNumerics = Options.CheckNumerics();
+    private readonly Option<int?> _threads = Options.Threads();
+
+    /// <summary>Test-time augmentation.</summary>
+    private enum TestTimeAugmentation
+    {
+        None,
+        Flips,
+    }
+
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
-        Argument<string[]> inputs =
-            new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
-        Option<string> weights = Options.Weights();
-        Option<int?> top = Options.Integer("--top", "Classes to print per image.", $"{DefaultTop}", 1);
-        Option<string?> output = Options.Text("--out", "DIR", "Folder of the results.", "runs/infer[-n]");
-        Option<bool> checkNumerics = Options.CheckNumerics();
-        Option<int?> threads = Options.Threads();
+        InferCommand infer = new();
         Command command = new(
             "infer",
             "Run trained weights on images. Segmentation writes NAME_pred.png and NAME_overlay.png.\n" +
-            "Classification prints the most probable classes and writes predictions.csv.\n\n" +
+            "Classification prints the most probable classes. Both write predictions.csv.\n\n" +
             "Example: mamba infer --weights best.safetensors scans/ --out masks")
         {
-            inputs, weights, top, output, checkNumerics, threads,
+            infer._inputs, infer._weights, infer._top, infer._threshold, infer._probabilities, infer._augmentation, infer._tile,
+            infer._overlap, infer._letterbox, infer._noOverlay, infer._onBadImage, infer._output, infer._overwrite, infer._checkNumerics,
+            infer._threads,
         };
-        command.SetAction(parsed =>
-        {
-            Options.Apply(parsed, threads);
-            Request request = new(parsed.GetRequiredValue(weights), parsed.GetValue(top) ?? DefaultTop, parsed.GetValue(checkNumerics));
-            return Run(terminal, request, parsed.GetRequiredValue(inputs), parsed.GetValue(output), stop);
-        });
+        command.SetAction(parsed => infer.Run(terminal, parsed, stop));
         return command;
     }
 
-    private static int Run(Terminal terminal, Request request, string[] inputs, string? output, CancellationToken stop)
+    private int Run(Terminal terminal, ParseResult parsed, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(request.Weights, stop);
-        Options.NotePrefix(terminal, request.Weights, info);
-        Input[] images = Named(Find(inputs, stop));
-        foreach (Input input in images)
-        {
-            stop.ThrowIfCancellationRequested();
-            ImageFile.Load(input.Path); // what cannot be read is refused before anything is written
-        }
-        output ??= RunFolder.NextFree("runs", "infer");
-        if (File.Exists(output)) throw new IOException($"{output}: is a file; expected a folder");
-        Directory.CreateDirectory(output);
-        if (info.Entry.Task == ModelTask.Classification)
-        {
-            using Classifier classifier = new(model, info) { CheckNumerics = request.CheckNumerics };
-            Classify(terminal, classifier, images, request.Top, output, stop);
-        }
-        else
-        {
-            using Segmenter segmenter = new(model, info) { CheckNumerics = request.CheckNumerics };
-            Segment(terminal, segmenter, images, output, stop);
-        }
-        terminal.Out.WriteLine($"{images.Length} {(images.Length == 1 ? "image" : "images")}, results in {output}");
+        Options.Apply(parsed, _threads);
+        string weights = parsed.GetRequiredValue(_weights);
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
+        Options.NotePrefix(terminal, weights, info);
+        ThrowIfUnfit(parsed, info);
+        InferInput[] images = InferInputs.Find(parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), stop);
+        InferOutput output = InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite));
+        InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail);
+        int count = info.Entry.Task == ModelTask.Classification
+            ? Classify(parsed, run, images, model, info, stop)
+            : Segment(parsed, run, output, images, model, info, stop);
+        if (run.Bad.Count > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {BadImage.Describe(run.Bad, images.Length)}"));
+        terminal.Out.WriteLine($"{count} {(count == 1 ? "image" : "images")}, results in {output.Path}");
         return ExitCode.Success;
     }
 
-    private static void Segment(Terminal terminal, Segmenter segmenter, Input[] images, string output, CancellationToken stop)
+    private void ThrowIfUnfit(ParseResult parsed, ModelInfo info)
     {
-        segmenter.Segment(ImageFile.Load(images[0].Path)); // the first pass compiles the kernels, and is not timed
-        foreach ((string path, string name) in images)
+        if (info.Entry.Task == ModelTask.Classification)
         {
-            stop.ThrowIfCancellationRequested();
-            Image image = ImageFile.Load(path);
-            Segmentation result = segmenter.Segment(image);
-            ImageFile.SavePng(Path.Combine(output, name + "_pred.png"), result.Mask);
-            ImageFile.SavePng(Path.Combine(output, name + "_overlay.png"), Overlays.Overlay(image, result.Mask, Overlays.Prediction));
-            terminal.Out.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{name}: {image.Width} x {image.Height}, lesion {result.Area} pixels, {result.Milliseconds:F1} ms"));
+            Option[] others = [_threshold, _probabilities, _augmentation, _tile, _overlap, _letterbox, _noOverlay];
+            if (others.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } other)
+                throw new ArgumentException($"{other.Name} is for segmentation; {info.Model} is for classification");
+            return;
         }
+        if (parsed.GetValue(_top) is not null)
+            throw new ArgumentException($"--top is for classification; {info.Model} is for segmentation");
+        if (parsed.GetValue(_threshold) is { } threshold && (info.Config.Classes > 1 || threshold is <= 0 or >= 1))
+            throw new ArgumentException(info.Config.Classes > 1
+                ? $"--threshold is for one class; {info.Model} has {info.Config.Classes}"
+                : "--threshold is a probability above 0 and below 1");
+        if (parsed.GetValue(_overlap) is not null && parsed.GetValue(_tile) is null) throw new ArgumentException("--overlap goes with --tile");
+        if (parsed.GetValue(_letterbox) && parsed.GetValue(_tile) is not null)
+            throw new ArgumentException("--letterbox and --tile exclude each other: tiles are not resized");
     }
 
-    private static void Classify(Terminal terminal, Classifier classifier, Input[] images, int top, string output, CancellationToken stop)
+    private int Segment(
+        ParseResult parsed, InferRun run, InferOutput output, InferInput[] images, VisionModel model, ModelInfo info, CancellationToken stop)
     {
-        classifier.Classify(ImageFile.Load(images[0].Path)); // compiles the kernels, as above
-        StringBuilder table = new("image,rank,class,probability\n");
-        foreach ((string path, string name) in images)
+        using Segmenter whole = New(tiles: null);
+        TileOptions? given = parsed.GetValue(_tile) is { } tile ? new TileOptions(tile, parsed.GetValue(_overlap) ?? tile / 4) : null;
+        Segmenter tiled = New(given ?? new TileOptions(Math.Max(info.Data.Height, info.Data.Width), Math.Max(info.Data.Height, info.Data.Width) / 4));
+        bool letterbox = parsed.GetValue(_letterbox), probabilities = parsed.GetValue(_probabilities), overlay = !parsed.GetValue(_noOverlay);
+        // The first pass compiles the kernels, and is not timed.
+        whole.Segment(new Image(info.Data.Width, info.Data.Height, info.Config.InputChannels));
+        return run.Execute(images, SegmentationWriter.Header(info.Labels), (input, image) =>
         {
-            stop.ThrowIfCancellationRequested();
-            Classification result = classifier.Classify(ImageFile.Load(path));
+            bool tiles = given is not null || (!letterbox && TileOptions.Automatic(info, image.Width, image.Height) is not null);
+            SegmentationWriter writer = new(output, input.Name, info.Labels) { Probabilities = probabilities, Overlay = overlay };
+            return writer.Write(tiles ? tiled : whole, image);
+        }, stop);
+
+        Segmenter New(TileOptions? tiles) => new(model, info)
+        {
+            CheckNumerics = parsed.GetValue(_checkNumerics),
+            Threshold = (float)(parsed.GetValue(_threshold) ?? 0.5),
+            FlipAugmentation = parsed.GetValue(_augmentation) == TestTimeAugmentation.Flips,
+            Letterbox = parsed.GetValue(_letterbox) && tiles is null,
+            Tiles = tiles,
+        };
+    }
+
+    private int Classify(
+        ParseResult parsed, InferRun run, InferInput[] images, VisionModel model, ModelInfo info, CancellationToken stop)
+    {
+        int top = parsed.GetValue(_top) ?? DefaultTop;
+        using Classifier classifier = new(model, info) { CheckNumerics = parsed.GetValue(_checkNumerics) };
+        classifier.Classify(new Image(info.Data.Width, info.Data.Height, info.Config.InputChannels)); // compiles the kernels, as above
+        return run.Execute(images, "image,rank,class,probability", (input, image) =>
+        {
+            Classification result = classifier.Classify(image);
             ClassProbability[] best = [.. result.Classes.Take(top)];
-            for (int rank = 0; rank < best.Length; rank++)
-                table.Append(
-                    CultureInfo.InvariantCulture, $"{Quoted(name)},{rank + 1},{Quoted(best[rank].Label)},{best[rank].Probability:F6}\n");
+            string[] rows = [.. best.Index().Select(entry => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Csv.Quoted(input.Name)},{entry.Index + 1},{Csv.Quoted(entry.Item.Label)},{entry.Item.Probability:F6}"))];
             string classes =
                 string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")));
-            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {classes}, {result.Milliseconds:F1} ms"));
-        }
-        AtomicFile.Write(Path.Combine(output, "predictions.csv"), stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
+            string line = string.Create(CultureInfo.InvariantCulture, $"{input.Name}: {classes}, {result.Milliseconds:F1} ms");
+            return new InferRun.Result(line, rows, result.Milliseconds);
+        }, stop);
     }
-
-    /// <summary>A field of a CSV file (RFC 4180).</summary>
-    private static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"")}\"";
-
-    private static List<string> Find(string[] inputs, CancellationToken stop)
-    {
-        List<string> images = [];
-        foreach (string input in inputs)
-        {
-            if (File.Exists(input)) images.Add(input);
-            else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
-            else
-            {
-                string[] found = [.. ImageFile.Find(input, stop).Where(p => !SegmentationFolder.IsMask(p))];
-                if (found.Length == 0)
-                    throw new FileNotFoundException($"{input}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
-                images.AddRange(found);
-            }
-        }
-        images.RemoveAll(SegmentationFolder.IsMask);
-        if (images.Count == 0) throw new FileNotFoundException("only masks were given; expected images");
-        return images;
-    }
-
-    /// <summary>Names for the results: the file's name, with its folder's in front where two files share one.</summary>
-    private static Input[] Named(List<string> paths)
-    {
-        string[] distinct = [.. paths.Select(Path.GetFullPath).Distinct()];
-        HashSet<string> shared = [.. distinct.GroupBy(Stem).Where(g => g.Count() > 1).Select(g => g.Key)];
-        Input[] named = [.. distinct
-            .Select(p => new Input(p, shared.Contains(Stem(p)) ? $"{Path.GetFileName(Path.GetDirectoryName(p))}_{Stem(p)}" : Stem(p)))];
-        if (named.GroupBy(n => n.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
-        {
-            string files = string.Join(" and ", twice.Select(t => t.Path));
-            throw new ArgumentException($"{files} would both be written as {twice.Key}; run them one by one, each with its own --out");
-        }
-        return named;
-
-        static string Stem(string path) => Path.GetFileNameWithoutExtension(path);
-    }
-
-    /// <summary>An image, and the name of its results.</summary>
-    private sealed record Input(string Path, string Name);
-
-    /// <summary>How to run.</summary>
-    private sealed record Request(string Weights, int Top, bool CheckNumerics);
 }

@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>
+/// The folder of results. A new one is claimed at once, so that two runs never share it; files that were there are not replaced unless that
+/// was asked for; what was written is taken back if the run fails.
+/// </summary>
+internal sealed class InferOutput
+{
+    private readonly ConcurrentBag<string> _written = [];
+    private readonly ConcurrentDictionary<string, bool> _folders = [];
+    private readonly bool _overwrite;
+
+    private InferOutput(string path, bool overwrite) => (Path, _overwrite) = (path, overwrite);
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>Opens the folder that was asked for, or claims a new one.</summary>
+    /// <param name="path">The folder; null for the first free one of runs/infer, runs/infer-2, ...</param>
+    /// <param name="overwrite">Whether files that are there may be replaced.</param>
+    /// <exception cref="IOException">It is a file.</exception>
+    public static InferOutput Open(string? path, bool overwrite)
+    {
+        if (path is null) return new InferOutput(Claim("runs", "infer"), overwrite);
+        if (File.Exists(path)) throw new IOException($"{path}: is a file; expected a folder");
+        InferOutput output = new(path, overwrite);
+        output.MakeFolder(path);
+        return output;
+    }
+
+    /// <summary>The path of a result, whose folder is made.</summary>
+    /// <param name="name">Its name, with '/' between folders.</param>
+    /// <exception cref="IOException">There is such a file, and it may not be replaced.</exception>
+    public string FileOf(string name)
+    {
+        string path = System.IO.Path.Combine(Path, name);
+        MakeFolder(System.IO.Path.GetDirectoryName(path)!);
+        if (File.Exists(path))
+        {
+            if (!_overwrite) throw new IOException($"{path}: is there already; --overwrite replaces it, another --out keeps it");
+            return path;
+        }
+        _written.Add(path);
+        return path;
+    }
+
+    /// <summary>Removes the files that were not there before, and folders that are empty now.</summary>
+    public void TakeBack()
+    {
+        foreach (string path in _written) File.Delete(path);
+        foreach (string folder in _folders.Keys.OrderByDescending(folder => folder.Length))
+            if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
+    }
+
+    /// <summary>Makes a folder and those above it, and remembers those that were not there.</summary>
+    private void MakeFolder(string folder)
+    {
+        for (string? at = folder; !string.IsNullOrEmpty(at) && !Directory.Exists(at); at = System.IO.Path.GetDirectoryName(at)) _folders.TryAdd(at, true);
+        Directory.CreateDirectory(folder);
+    }
+
+    /// <summary>Moves a folder of its own to the first free name: the system lets only one run have it.</summary>
+    private static string Claim(string parent, string name)
+    {
+        Directory.CreateDirectory(parent);
+        string own = System.IO.Path.Combine(parent, $".{name}-{Guid.NewGuid():N}");
+        Directory.CreateDirectory(own);
+        while (true)
+        {
+            string path = Models.Training.RunFolder.NextFree(parent, name);
+            try
+            {
+                Directory.Move(own, path);
+                return path;
+            }
+            catch (IOException) when (Directory.Exists(path) || File.Exists(path))
+            {
+                // Another run was faster.
+            }
+        }
+    }
+}

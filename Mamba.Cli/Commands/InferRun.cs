@@ -1,0 +1,132 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>
+/// Runs images through a model on all threads: each thread decodes, runs and writes an image at a time, so that all three overlap. Lines
+/// and rows come in the order of the images.
+/// </summary>
+/// <param name="terminal">Where lines go.</param>
+/// <param name="output">The folder of the results.</param>
+/// <param name="onBadImage">What becomes of an image that cannot be read.</param>
+internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage onBadImage)
+{
+    /// <summary>Larger images go one after another, with all threads in each: their results fill memory.</summary>
+    private const int LargePixels = 1 << 24;
+
+    private readonly Lock _gate = new();
+    private Done?[] _done = [];
+    private int _told;
+
+    /// <summary>Images that could not be read.</summary>
+    public List<BadImage> Bad { get; } = [];
+
+    /// <summary>Runs the images and writes <c>predictions.csv</c>.</summary>
+    /// <param name="images">The images.</param>
+    /// <param name="header">The first line of the table.</param>
+    /// <param name="run">Runs the model on an image and writes what there is to write.</param>
+    /// <param name="stop">Stops between images.</param>
+    /// <returns>The number of images that were run.</returns>
+    /// <exception cref="ImageException">An image cannot be read, and that is an error; nothing is left behind.</exception>
+    public int Execute(InferInput[] images, string header, Func<InferInput, Image, Result> run, CancellationToken stop)
+    {
+        _done = new Done?[images.Length];
+        try
+        {
+            if (images.Length < Workers.Count)
+                for (int i = 0; i < images.Length; i++) One(images, i, run, large: true, stop);
+            else
+            {
+                Workers.ForEach(images.Length, (this, images, run, stop), static (s, i) => s.Item1.One(s.images, i, s.run, large: false, s.stop));
+                for (int i = 0; i < images.Length; i++)
+                    if (_done[i] is null) One(images, i, run, large: true, stop);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            WriteTable(header); // what is done is whole, and stays
+            throw;
+        }
+        catch
+        {
+            output.TakeBack();
+            throw;
+        }
+        WriteTable(header);
+        return _done.Count(done => done?.Result is not null);
+    }
+
+    private void One(InferInput[] images, int i, Func<InferInput, Image, Result> run, bool large, CancellationToken stop)
+    {
+        stop.ThrowIfCancellationRequested();
+        long start = Stopwatch.GetTimestamp();
+        ImageWithNotes read;
+        try
+        {
+            read = ImageFile.Read(images[i].Path);
+        }
+        catch (ImageException e) when (onBadImage == OnBadImage.Skip)
+        {
+            Tell(i, new Done(null, []) { Problem = new BadImage(i, e.Message) });
+            return;
+        }
+        double decoding = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        if (!large && (long)read.Image.Width * read.Image.Height > LargePixels) return;
+        start = Stopwatch.GetTimestamp();
+        Result result = run(images[i], read.Image);
+        double writing = Stopwatch.GetElapsedTime(start).TotalMilliseconds - result.Milliseconds;
+        Tell(i, new Done(result, [.. read.Notes.Select(note => $"{images[i].Name}: {note}")]) { Decoding = decoding, Writing = writing });
+    }
+
+    /// <summary>Prints what is ready, in order.</summary>
+    private void Tell(int i, Done done)
+    {
+        lock (_gate)
+        {
+            _done[i] = done;
+            for (; _told < _done.Length && _done[_told] is { } next; _told++)
+            {
+                foreach (string note in next.Notes) terminal.Error.WriteLine(PlainText.Printable($"note: {note}"));
+                if (next.Problem is { } bad) Bad.Add(bad);
+                if (next.Result is { } result) terminal.Out.WriteLine(PlainText.Printable(result.Line));
+            }
+        }
+    }
+
+    private void WriteTable(string header)
+    {
+        StringBuilder table = new(header + "\n");
+        foreach (Done? done in _done)
+            if (done?.Result is { } result)
+                foreach (string row in result.Rows)
+                    table.Append(row.Replace(Result.Times, string.Create(
+                        CultureInfo.InvariantCulture, $"{done.Decoding:F2},{result.Milliseconds:F2},{done.Writing:F2}"))).Append('\n');
+        AtomicFile.Write(output.FileOf("predictions.csv"), stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
+    }
+
+    /// <summary>The result of an image.</summary>
+    /// <param name="Line">The line for the terminal.</param>
+    /// <param name="Rows">Its rows in the table; <see cref="Times"/> in them stands for the milliseconds.</param>
+    /// <param name="Milliseconds">Time of the model.</param>
+    internal sealed record Result(string Line, string[] Rows, double Milliseconds)
+    {
+        /// <summary>The place of the milliseconds for decoding, model and writing.</summary>
+        public const string Times = "\t";
+    }
+
+    private sealed record Done(Result? Result, string[] Notes)
+    {
+        public BadImage? Problem { get; init; }
+
+        public double Decoding { get; init; }
+
+        public double Writing { get; init; }
+    }
+}
