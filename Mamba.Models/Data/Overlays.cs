@@ -50,17 +50,17 @@ public static class Overlays
         for (int i = 0; i < probabilities.Length; i++) mask[i] = probabilities[i] >= 0.5f ? (byte)255 : (byte)0;
     }
 
-    /// <summary>The picture with three channels.</summary>
-    /// <param name="image">1 or 3 channels.</param>
-    /// <returns>The picture itself if it has three.</returns>
+    /// <summary>The picture with three channels of 8 bits.</summary>
+    /// <param name="image">1 or 3 channels, of 8 or 16 bits.</param>
+    /// <returns>The picture itself if it has them.</returns>
     public static Image Plain(Image image) =>
-        image.Channels == 3 ? image : Overlay(image, new Image(image.Width, image.Height, 1), default);
+        image.Channels == 3 ? image.To8Bit() : Overlay(image, new Image(image.Width, image.Height, 1), default);
 
     /// <summary>The picture with the masked region tinted and outlined.</summary>
-    /// <param name="image">1 or 3 channels.</param>
-    /// <param name="mask">One channel of the same size.</param>
+    /// <param name="image">1 or 3 channels, of 8 or 16 bits.</param>
+    /// <param name="mask">One channel of 8 bits, of the same size.</param>
     /// <param name="color">The tint.</param>
-    /// <returns>Three channels.</returns>
+    /// <returns>Three channels of 8 bits.</returns>
     /// <exception cref="ShapeException">The sizes differ.</exception>
     public static Image Overlay(Image image, Image mask, (byte R, byte G, byte B) color)
     {
@@ -69,6 +69,7 @@ public static class Overlays
             throw new ShapeException(
                 "Overlays.Overlay",
                 $"an image of {image.Width} x {image.Height} and a mask of {mask.Width} x {mask.Height}; expected equal sizes");
+        byte[] pixels = image.To8Bit().Pixels;
         Image result = new(image.Width, image.Height, 3);
         for (int y = 0, p = 0; y < image.Height; y++)
             for (int x = 0; x < image.Width; x++, p++)
@@ -77,7 +78,7 @@ public static class Overlays
                 int tint = !inside ? 0 : IsEdge(mask, x, y) ? 100 : TintPercent;
                 for (int c = 0; c < 3; c++)
                 {
-                    int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
+                    int value = pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
                     int target = c == 0 ? color.R : c == 1 ? color.G : color.B;
                     result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
                 }
