@@ -56,8 +56,8 @@ internal static class BmpReader
         if (dataOffset < headers || dataOffset + need > file.Length)
             throw new InvalidDataException(
                 $"BMP of {file.Length} bytes with {size.Height} rows of {stride} bytes from byte {dataOffset}; expected them inside the file.");
-        // A byte of runs covers up to 255 pixels, or moves on by as many rows.
-        if (need == 2 && (long)size.Width * size.Height > 65_536L * (file.Length - dataOffset))
+        // Two bytes of runs cover up to 255 pixels, or end a row that is black from there on.
+        if (need == 2 && (long)size.Width * size.Height > 4096L * (file.Length - dataOffset))
             throw new InvalidDataException($"BMP of {size.Width} x {size.Height} pixels in {file.Length} bytes; expected more image data.");
     }
 

@@ -12,7 +12,7 @@ internal static class Exif
         try
         {
             TiffDirectory directory = TiffDirectory.First(block.ToArray());
-            long value = directory.One(TiffTag.Orientation, 1);
+            long value = directory.One(TiffEntry.Orientation, 1);
             return value is >= 1 and <= 8 ? (int)value : 1;
         }
         catch (InvalidDataException)

@@ -24,6 +24,8 @@ internal static class GifReader
         ImageFile.CheckSize("GIF", first.Width, first.Height);
         if (first.X + first.Width > width || first.Y + first.Height > height)
             throw new InvalidDataException($"GIF picture at {first.X}, {first.Y} of {first.Width} x {first.Height}; expected it inside {width} x {height}.");
+        if ((long)width * height > 16L * first.Width * first.Height + 65_536)
+            throw new InvalidDataException($"GIF of {width} x {height} whose picture has {first.Width} x {first.Height}; expected one that fills it.");
         int[] palette = first.Colors > 0 ? Palette(file, first.Palette, first.Colors) : Palette(file, Head, colors);
         if (palette.Length == 0) throw new InvalidDataException("GIF without a palette.");
         byte[] rgb = Codec.Rgb8(Codec.Gif, Bare(file, first), (first.Width, first.Height));

@@ -14,7 +14,7 @@ internal static class JpegReader
     /// <summary>The most visits of blocks for a byte of the file, by all scans together.</summary>
     public const int MaxVisitsPerByte = 256;
 
-    private const int Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, App0 = 0xE0, App1 = 0xE1, App14 = 0xEE;
+    private const int Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dqt = 0xDB, Dht = 0xC4, Dri = 0xDD, App0 = 0xE0, App1 = 0xE1, App14 = 0xEE;
 
     /// <summary>What the segments say.</summary>
     public sealed class Head
@@ -37,15 +37,36 @@ internal static class JpegReader
 
         public int Scans { get; set; }
 
-        /// <summary>The segments that pixels depend on, without the end marker.</summary>
-        public List<Range> Kept { get; } = [];
+        public bool Progressive { get; set; }
+
+        /// <summary>The MCUs of all components together, and the blocks of each alone.</summary>
+        public long Mcus { get; set; }
+
+        public Dictionary<int, long> BlocksAlone { get; } = [];
+
+        /// <summary>Bits of the tables that are there: quantization 0 to 3, Huffman 4 * class + number.</summary>
+        public int QuantizationTables { get; set; }
+
+        public int HuffmanTables { get; set; }
+
+        /// <summary>The quantization tables that the components name.</summary>
+        public int NeededQuantization { get; set; }
+
+        /// <summary>MCUs between two restart markers; 0 for none.</summary>
+        public int RestartInterval { get; set; }
+
+        /// <summary>Restart markers that the scan at hand should have.</summary>
+        public long Restarts { get; set; }
+
+        /// <summary>The segments that pixels depend on, without the end marker; the restart interval of scans.</summary>
+        public List<(Range Range, int RestartInterval)> Kept { get; } = [];
     }
 
     public static Raster Read(byte[] file)
     {
         Head head = Inspect(file);
         (int Width, int Height) size = (head.Width, head.Height);
-        byte[] rgb = Codec.Rgb8(Codec.Jpeg, Bare(file, head, [], []), size);
+        byte[] rgb = Codec.Rgb8(Codec.Jpeg, Bare(file, head, []), size);
         List<string> notes = [];
         if (!head.Complete && MissingRows(file, head, rgb) is var rows and > 0) notes.Add($"cut short; about {rows} of {size.Height} rows are missing");
         return new Raster(size.Width, size.Height, head.Components)
@@ -62,13 +83,13 @@ internal static class JpegReader
     /// <returns>Gray, or red, green and blue.</returns>
     public static byte[] Strip(ReadOnlySpan<byte> strip, byte[] tables, (int Width, int Height) size, bool rgb)
     {
-        byte[] file = strip.ToArray();
+        if (strip.Length < 2 || strip[1] != Soi) throw new InvalidDataException("TIFF strip or tile that is no JPEG, though the directory says so.");
+        byte[] unconverted = [0xFF, App14, 0, 14, .. "Adobe"u8, 0, 100, 0, 0, 0, 0, 0];
+        byte[] file = [0xFF, Soi, .. rgb ? unconverted : [], .. Tables(tables), .. strip[2..]];
         Head head = Inspect(file);
         if (head.Width != size.Width || head.Height < size.Height)
             throw new InvalidDataException($"TIFF with a JPEG of {head.Width} x {head.Height} in the place of {size.Width} x {size.Height}.");
-        byte[] unconverted = [0xFF, App14, 0, 14, .. "Adobe"u8, 0, 100, 0, 0, 0, 0, 0];
-        byte[] front = [.. rgb ? unconverted : [], .. Tables(tables)];
-        byte[] samples = Channels(Codec.Rgb8(Codec.Jpeg, Bare(file, head, front, []), (head.Width, head.Height)), head);
+        byte[] samples = Channels(Codec.Rgb8(Codec.Jpeg, Bare(file, head, []), (head.Width, head.Height)), head);
         return samples[..(size.Width * size.Height * head.Components)];
     }
 
@@ -103,7 +124,7 @@ internal static class JpegReader
     {
         byte[] filler = new byte[256];
         for (int i = 0; i < filler.Length; i++) filler[i] = (byte)(0x5A ^ 37 * i & 0x7F);
-        byte[] other = Codec.Rgb8(Codec.Jpeg, Bare(file, head, [], filler), (head.Width, head.Height));
+        byte[] other = Codec.Rgb8(Codec.Jpeg, Bare(file, head, filler), (head.Width, head.Height));
         int same = rgb.AsSpan().CommonPrefixLength(other);
         if (same == rgb.Length) return 0;
         int rows = head.Height - same / (3 * head.Width);
@@ -145,10 +166,12 @@ internal static class JpegReader
             if (marker == Sos)
             {
                 if (head.Width == 0) throw new InvalidDataException("JPEG scan before the frame that tells its size.");
-                end = EndOfScan(file, end);
+                end = EndOfScan(file, end, out int restarts);
+                if (restarts != head.Restarts && end < file.Length)
+                    throw new InvalidDataException($"JPEG scan with {restarts} restart markers; expected {head.Restarts}.");
                 head.Scans++;
             }
-            if (marker < App0 || marker is App0 or App14) head.Kept.Add(at..end);
+            if (marker < App0 || marker is App0 or App14) head.Kept.Add((at..end, marker == Sos ? head.RestartInterval : 0));
             at = end;
         }
         if (head.Width == 0 || head.Scans == 0)
@@ -162,7 +185,14 @@ internal static class JpegReader
         switch (marker)
         {
             case 0xC0 or 0xC1 or 0xC2:
+                head.Progressive = marker == 0xC2;
                 Frame(head, body);
+                break;
+            case Dqt or Dht:
+                DefineTables(head, body, marker == Dht);
+                break;
+            case Dri when body.Length >= 2:
+                head.RestartInterval = BinaryPrimitives.ReadUInt16BigEndian(body);
                 break;
             case 0xC3 or >= 0xC5 and <= 0xC7 or >= 0xC9 and <= 0xCB or >= 0xCD and <= 0xCF:
                 throw new InvalidDataException(
@@ -204,7 +234,10 @@ internal static class JpegReader
             (int h, int v) = (body[7 + 3 * i] >> 4, body[7 + 3 * i] & 15);
             long blocks = (long)h * CeilDiv(width, 8 * across) * v * CeilDiv(height, 8 * down);
             if (!head.Blocks.TryAdd(body[6 + 3 * i], blocks)) throw new InvalidDataException($"JPEG component {body[6 + 3 * i]} twice.");
+            head.BlocksAlone.Add(body[6 + 3 * i], (long)CeilDiv(CeilDiv(width * h, across), 8) * CeilDiv(CeilDiv(height * v, down), 8));
+            head.NeededQuantization |= 1 << Math.Min(body[8 + 3 * i], (byte)31);
         }
+        head.Mcus = (long)CeilDiv(width, 8 * across) * CeilDiv(height, 8 * down);
 
         static int CeilDiv(int value, int by) => (value + by - 1) / by;
     }
@@ -213,20 +246,52 @@ internal static class JpegReader
     {
         if (body.Length < 1 || body[0] is < 1 or > 4 || body.Length < 4 + 2 * body[0])
             throw new InvalidDataException($"JPEG scan header of {body.Length} bytes; expected 1 to 4 components.");
+        if ((head.NeededQuantization & ~head.QuantizationTables) != 0) throw new InvalidDataException("JPEG scan without its quantization table.");
+        int first = body[1 + 2 * body[0]], refined = body[3 + 2 * body[0]] >> 4;
         for (int i = 0; i < body[0]; i++)
-            head.Visits += head.Blocks.TryGetValue(body[1 + 2 * i], out long blocks) ? blocks
-                : throw new InvalidDataException($"JPEG scan of component {body[1 + 2 * i]}, which the frame lacks.");
+        {
+            if (!head.Blocks.TryGetValue(body[1 + 2 * i], out long blocks))
+                throw new InvalidDataException($"JPEG scan of component {body[1 + 2 * i]}, which the frame before it lacks.");
+            head.Visits += blocks;
+            (int dc, int ac) = (body[2 + 2 * i] >> 4, 4 + (body[2 + 2 * i] & 15));
+            bool needsDc = first == 0 && refined == 0, needsAc = !head.Progressive || first > 0;
+            if ((needsDc && (dc > 3 || (head.HuffmanTables >> dc & 1) == 0)) || (needsAc && (ac > 7 || (head.HuffmanTables >> ac & 1) == 0)))
+                throw new InvalidDataException("JPEG scan without its Huffman table.");
+        }
+        long steps = body[0] == 1 ? head.BlocksAlone[body[1]] : head.Mcus;
+        head.Restarts = head.RestartInterval == 0 ? 0 : (steps - 1) / head.RestartInterval;
+    }
+
+    private static void DefineTables(Head head, ReadOnlySpan<byte> body, bool huffman)
+    {
+        while (body.Length > 0)
+        {
+            (int kind, int number) = (body[0] >> 4, body[0] & 15);
+            int length = 1 + (kind == 0 ? 64 : 128);
+            if (huffman && body.Length >= 17)
+            {
+                length = 17;
+                for (int i = 1; i <= 16; i++) length += body[i];
+            }
+            if (number > 3 || kind > 1 || length > body.Length)
+                throw new InvalidDataException($"JPEG {(huffman ? "Huffman" : "quantization")} table {number} of {body.Length} bytes; expected tables 0 to 3, of {length} bytes.");
+            if (huffman) head.HuffmanTables |= 1 << 4 * kind + number;
+            else head.QuantizationTables |= 1 << number;
+            body = body[length..];
+        }
     }
 
     /// <summary>The next marker that is no restart: 0xFF in the codes of a scan is followed by 0.</summary>
-    private static int EndOfScan(ReadOnlySpan<byte> file, int at)
+    private static int EndOfScan(ReadOnlySpan<byte> file, int at, out int restarts)
     {
+        restarts = 0;
         while (true)
         {
             int found = file[at..].IndexOf((byte)0xFF);
             if (found < 0 || at + found + 1 >= file.Length) return file.Length;
             at += found;
             if (file[at + 1] is not (0 or 0xFF or (>= Rst0 and <= Rst7))) return at;
+            if (file[at + 1] is >= Rst0 and <= Rst7) restarts++;
             at += file[at + 1] == 0xFF ? 1 : 2;
         }
     }
@@ -240,20 +305,30 @@ internal static class JpegReader
             throw new InvalidDataException($"JPEG whose scans visit {head.Visits} blocks; expected at most {MaxVisitsPerByte} blocks for a byte.");
     }
 
-    private static byte[] Bare(byte[] file, Head head, byte[] front, byte[] filler)
+    /// <summary>
+    /// The decoder counts on from one scan to the next towards a restart marker, which is wrong where several have them. It begins anew at
+    /// each definition of the interval, so each scan gets one.
+    /// </summary>
+    private static byte[] Bare(byte[] file, Head head, byte[] filler)
     {
-        int length = 4 + front.Length + filler.Length, at = 2 + front.Length;
-        foreach (Range range in head.Kept) length += range.GetOffsetAndLength(file.Length).Length;
+        int length = 4 + filler.Length;
+        foreach ((Range range, int restart) in head.Kept) length += range.GetOffsetAndLength(file.Length).Length + (restart > 0 ? 6 : 0);
         byte[] bare = new byte[length];
         (bare[0], bare[1], bare[^2], bare[^1]) = (0xFF, Soi, 0xFF, Eoi);
-        front.CopyTo(bare, 2);
-        foreach (Range range in head.Kept)
+        Span<byte> to = bare.AsSpan(2);
+        foreach ((Range range, int restart) in head.Kept)
         {
+            if (restart > 0)
+            {
+                ReadOnlySpan<byte> interval = [0xFF, Dri, 0, 4, (byte)(restart >> 8), (byte)restart];
+                interval.CopyTo(to);
+                to = to[6..];
+            }
             ReadOnlySpan<byte> part = file.AsSpan(range);
-            part.CopyTo(bare.AsSpan(at));
-            at += part.Length;
+            part.CopyTo(to);
+            to = to[part.Length..];
         }
-        filler.CopyTo(bare, at);
+        filler.CopyTo(to);
         return bare;
     }
 }

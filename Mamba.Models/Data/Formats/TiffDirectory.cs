@@ -60,19 +60,19 @@ internal sealed class TiffDirectory
         HashSet<long> seen = [];
         for (TiffDirectory page = First(file); ; page = new TiffDirectory(file, page._little, page._big, page.Next))
         {
-            if (pages.Count == 0 || (page.One(TiffTag.NewSubfileType, 0) & 5) == 0) pages.Add(page);
+            if (pages.Count == 0 || (page.One(TiffEntry.NewSubfileType, 0) & 5) == 0) pages.Add(page);
             if (page.Next == 0) return pages;
             if (!seen.Add(page.Next)) throw new InvalidDataException("TIFF directories that lead in a circle.");
         }
     }
 
-    public bool Has(TiffTag tag) => _entries.ContainsKey((int)tag);
+    public bool Has(TiffEntry tag) => _entries.ContainsKey((int)tag);
 
     /// <summary>The first number of an entry.</summary>
-    public long One(TiffTag tag, long otherwise) => Has(tag) ? Values(tag)[0] : otherwise;
+    public long One(TiffEntry tag, long otherwise) => Has(tag) ? Values(tag)[0] : otherwise;
 
     /// <summary>The bytes of an entry, for instance a text.</summary>
-    public ReadOnlySpan<byte> Bytes(TiffTag tag)
+    public ReadOnlySpan<byte> Bytes(TiffEntry tag)
     {
         (int type, long count, int at) = _entries[(int)tag];
         int size = type switch { 1 or 2 or 6 or 7 => 1, 3 or 8 => 2, 4 or 9 or 11 => 4, 5 or 10 or 12 or 16 or 17 or 18 => 8, _ => 0 };
@@ -86,7 +86,7 @@ internal sealed class TiffDirectory
     }
 
     /// <summary>The whole numbers of an entry.</summary>
-    public long[] Values(TiffTag tag)
+    public long[] Values(TiffEntry tag)
     {
         ReadOnlySpan<byte> bytes = Bytes(tag);
         int type = _entries[(int)tag].Type, size = type switch { 1 => 1, 3 => 2, 4 => 4, 16 => 8, _ => 0 };
@@ -104,7 +104,7 @@ internal sealed class TiffDirectory
     }
 
     /// <summary>The bytes of fractions of four bytes each, as they stand in the file; empty without the entry.</summary>
-    public byte[] Fractions(TiffTag tag, int count) =>
+    public byte[] Fractions(TiffEntry tag, int count) =>
         _entries.TryGetValue((int)tag, out (int Type, long Count, int At) entry) && entry.Type == Rational && entry.Count == count
             ? Bytes(tag).ToArray() : [];
 

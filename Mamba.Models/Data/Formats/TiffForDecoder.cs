@@ -22,7 +22,7 @@ internal sealed class TiffForDecoder
 
     private bool Little => _directory.LittleEndian;
 
-    private int Compression => (int)_directory.One(TiffTag.Compression, 1) is var c && c == 32946 ? 8 : c;
+    private int Compression => (int)_directory.One(TiffEntry.Compression, 1) is var c && c == 32946 ? 8 : c;
 
     /// <summary>Decodes strips.</summary>
     /// <param name="parts">The strips, plane after plane.</param>
@@ -37,10 +37,10 @@ internal sealed class TiffForDecoder
         _file.CopyTo(copy, 0);
         Write16(copy, 2, 42);
         Write32(copy, 4, (uint)at);
-        List<(TiffTag Tag, int Type, uint[] Values)> entries = Entries(parts, width, height, rowsPerStrip);
+        List<(TiffEntry Tag, int Type, uint[] Values)> entries = Entries(parts, width, height, rowsPerStrip);
         Write16(copy, at, (ushort)entries.Count);
         int entry = at + 2, data = entry + 12 * entries.Count + 4;
-        foreach ((TiffTag tag, int type, uint[] values) in entries)
+        foreach ((TiffEntry tag, int type, uint[] values) in entries)
         {
             int size = type == Short ? 2 : 4, count = type == Rational ? values.Length / 2 : values.Length;
             Write16(copy, entry, (ushort)tag);
@@ -72,41 +72,41 @@ internal sealed class TiffForDecoder
         _ => Codec.Gray8(Codec.Tiff, copy, size),
     };
 
-    private List<(TiffTag Tag, int Type, uint[] Values)> Entries(TiffPart[] parts, int width, int height, int rowsPerStrip)
+    private List<(TiffEntry Tag, int Type, uint[] Values)> Entries(TiffPart[] parts, int width, int height, int rowsPerStrip)
     {
-        List<(TiffTag, int, uint[])> entries =
+        List<(TiffEntry, int, uint[])> entries =
         [
-            (TiffTag.Width, Long, [(uint)width]), (TiffTag.Height, Long, [(uint)height]),
-            (TiffTag.Bits, Short, [.. Enumerable.Repeat((uint)_bits, _samples)]), (TiffTag.Compression, Short, [(uint)Compression]),
-            (TiffTag.Photometric, Short, [(uint)_photometric]),
+            (TiffEntry.Width, Long, [(uint)width]), (TiffEntry.Height, Long, [(uint)height]),
+            (TiffEntry.Bits, Short, [.. Enumerable.Repeat((uint)_bits, _samples)]), (TiffEntry.Compression, Short, [(uint)Compression]),
+            (TiffEntry.Photometric, Short, [(uint)_photometric]),
         ];
-        Copy(TiffTag.FillOrder, Short);
-        entries.Add((TiffTag.StripOffsets, Long, Array.ConvertAll(parts, p => (uint)p.Offset)));
-        entries.Add((TiffTag.Samples, Short, [(uint)_samples]));
-        entries.Add((TiffTag.RowsPerStrip, Long, [(uint)rowsPerStrip]));
-        entries.Add((TiffTag.StripCounts, Long, Array.ConvertAll(parts, p => (uint)p.Count)));
-        entries.Add((TiffTag.Planar, Short, [_planes > 1 ? 2u : 1u]));
-        Copy(TiffTag.T4Options, Long);
-        Copy(TiffTag.T6Options, Long);
-        Copy(TiffTag.Predictor, Short);
-        if (_samples == 4) entries.Add((TiffTag.ExtraSamples, Short, [2]));
+        Copy(TiffEntry.FillOrder, Short);
+        entries.Add((TiffEntry.StripOffsets, Long, Array.ConvertAll(parts, p => (uint)p.Offset)));
+        entries.Add((TiffEntry.Samples, Short, [(uint)_samples]));
+        entries.Add((TiffEntry.RowsPerStrip, Long, [(uint)rowsPerStrip]));
+        entries.Add((TiffEntry.StripCounts, Long, Array.ConvertAll(parts, p => (uint)p.Count)));
+        entries.Add((TiffEntry.Planar, Short, [_planes > 1 ? 2u : 1u]));
+        Copy(TiffEntry.T4Options, Long);
+        Copy(TiffEntry.T6Options, Long);
+        Copy(TiffEntry.Predictor, Short);
+        if (_samples == 4) entries.Add((TiffEntry.ExtraSamples, Short, [2]));
         if (_photometric == 6) Ycbcr(entries);
         return entries;
 
-        void Copy(TiffTag tag, int type)
+        void Copy(TiffEntry tag, int type)
         {
             if (_directory.Has(tag)) entries.Add((tag, type, [(uint)_directory.One(tag, 0)]));
         }
     }
 
-    private void Ycbcr(List<(TiffTag, int, uint[])> entries)
+    private void Ycbcr(List<(TiffEntry, int, uint[])> entries)
     {
-        Fractions(TiffTag.YcbcrCoefficients, 3);
-        if (_directory.Has(TiffTag.YcbcrSubsampling))
-            entries.Add((TiffTag.YcbcrSubsampling, Short, Array.ConvertAll(_directory.Values(TiffTag.YcbcrSubsampling), v => (uint)v)));
-        Fractions(TiffTag.ReferenceBlackWhite, 6);
+        Fractions(TiffEntry.YcbcrCoefficients, 3);
+        if (_directory.Has(TiffEntry.YcbcrSubsampling))
+            entries.Add((TiffEntry.YcbcrSubsampling, Short, Array.ConvertAll(_directory.Values(TiffEntry.YcbcrSubsampling), v => (uint)v)));
+        Fractions(TiffEntry.ReferenceBlackWhite, 6);
 
-        void Fractions(TiffTag tag, int count)
+        void Fractions(TiffEntry tag, int count)
         {
             byte[] bytes = _directory.Fractions(tag, count);
             if (bytes.Length == 0) return;
@@ -121,7 +121,7 @@ internal sealed class TiffForDecoder
     /// <returns>Gray, or red, green and blue.</returns>
     public byte[] Jpeg(TiffPart part, int photometric)
     {
-        byte[] tables = _directory.Has(TiffTag.JpegTables) ? _directory.Bytes(TiffTag.JpegTables).ToArray() : [];
+        byte[] tables = _directory.Has(TiffEntry.JpegTables) ? _directory.Bytes(TiffEntry.JpegTables).ToArray() : [];
         byte[] samples = JpegReader.Strip(_file.AsSpan(part.Offset, part.Count), tables, (part.Width, part.Height), rgb: photometric == 2);
         if (samples.Length != part.Width * part.Height * (photometric is 2 or 6 ? 3 : 1))
             throw new InvalidDataException("TIFF with a JPEG of another number of channels than the directory says.");

@@ -22,14 +22,14 @@ internal sealed class TiffReader
     private TiffReader(byte[] file, TiffDirectory directory)
     {
         (_file, _directory) = (file, directory);
-        (long width, long height) = (directory.One(TiffTag.Width, 0), directory.One(TiffTag.Height, 0));
+        (long width, long height) = (directory.One(TiffEntry.Width, 0), directory.One(TiffEntry.Height, 0));
         ImageFile.CheckSize("TIFF", width, height);
         (_width, _height) = ((int)width, (int)height);
-        _samples = Small(TiffTag.Samples, 1, 1 << 16);
-        long[] bits = directory.Has(TiffTag.Bits) ? directory.Values(TiffTag.Bits) : [1];
-        _photometric = Small(TiffTag.Photometric, -1, 1 << 16);
-        _compression = Small(TiffTag.Compression, None, 1 << 16);
-        int format = Small(TiffTag.SampleFormat, Unsigned, 1 << 16);
+        _samples = Small(TiffEntry.Samples, 1, 1 << 16);
+        long[] bits = directory.Has(TiffEntry.Bits) ? directory.Values(TiffEntry.Bits) : [1];
+        _photometric = Small(TiffEntry.Photometric, -1, 1 << 16);
+        _compression = Small(TiffEntry.Compression, None, 1 << 16);
+        int format = Small(TiffEntry.SampleFormat, Unsigned, 1 << 16);
         if (format == Float) throw Unread($"of {bits[0]}-bit float samples", "expected 8 or 16-bit integers", "-depth 16");
         if (Array.Exists(bits, b => b != bits[0] || b is < 1 or > 32)) throw Unread($"with samples of {string.Join(", ", bits.Take(8))} bits", "expected one size");
         if (bits[0] > 16) throw Unread($"of {bits[0]}-bit integer samples", "expected up to 16", "-depth 16");
@@ -43,7 +43,7 @@ internal sealed class TiffReader
             _notes.Add("3 gray channels are taken for red, green and blue");
         }
         CheckColors();
-        _planes = Small(TiffTag.Planar, 1, 3) == 2 ? _samples : 1;
+        _planes = Small(TiffEntry.Planar, 1, 3) == 2 ? _samples : 1;
     }
 
     private string Name => "TIFF";
@@ -75,14 +75,14 @@ internal sealed class TiffReader
     private int ContiguousPages()
     {
         const string Key = "\nimages=";
-        if (!_directory.Has(TiffTag.Description) || _compression != None || _directory.Has(TiffTag.TileWidth)) return 1;
-        string text = Encoding.Latin1.GetString(_directory.Bytes(TiffTag.Description));
+        if (!_directory.Has(TiffEntry.Description) || _compression != None || _directory.Has(TiffEntry.TileWidth)) return 1;
+        string text = Encoding.Latin1.GetString(_directory.Bytes(TiffEntry.Description));
         int at = text.IndexOf(Key, StringComparison.Ordinal);
         if (!text.StartsWith("ImageJ=", StringComparison.Ordinal) || at < 0) return 1;
         string digits = new([.. text.Skip(at + Key.Length).TakeWhile(char.IsAsciiDigit).Take(9)]);
         long page = (long)RowBytes(_width) * _height * _planes;
         return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count > 1
-            && _directory.One(TiffTag.StripOffsets, 0) + page * count <= _file.Length ? count : 1;
+            && _directory.One(TiffEntry.StripOffsets, 0) + page * count <= _file.Length ? count : 1;
     }
 
     private void CheckColors()
@@ -100,22 +100,22 @@ internal sealed class TiffReader
             throw Unread(_compression == 6 ? "packed as old-style JPEG" : $"packed by a rare method ({_compression})", "expected LZW, Deflate, PackBits, JPEG, fax or none", "-compress lzw");
         if (_compression is >= 2 and <= 4 && (_bits != 1 || _samples != 1)) throw Unread("of fax codes with more than one bit", "expected one");
         if (_compression == Jpeg && (_bits != 8 || _photometric == Indexed || _samples > 3)) throw Unread($"of JPEG with {_bits} bits and {_samples} channels", "expected 8 bits, gray or RGB");
-        if (_directory.One(TiffTag.Predictor, 1) is not 1 and not 2 || (_directory.One(TiffTag.Predictor, 1) == 2 && _bits is not (8 or 16)))
+        if (_directory.One(TiffEntry.Predictor, 1) is not 1 and not 2 || (_directory.One(TiffEntry.Predictor, 1) == 2 && _bits is not (8 or 16)))
             throw Unread("with differences of a rare kind", "expected those of neighbors of 8 or 16 bits", "-compress none");
-        if (_directory.One(TiffTag.FillOrder, 1) != 1 && _compression is not (2 or 3 or 4)) throw Unread("with reversed bits", "expected high bits first");
+        if (_directory.One(TiffEntry.FillOrder, 1) != 1 && _compression is not (2 or 3 or 4)) throw Unread("with reversed bits", "expected high bits first");
     }
 
     private InvalidDataException Unread(string what, string expected, string options = "") =>
         new($"TIFF {what}, which is not read; {expected}. {ImageFile.Convert("tif", "png", options)}");
 
-    private int Small(TiffTag tag, int otherwise, int most) => _directory.One(tag, otherwise) is var value && value < most ? (int)value
+    private int Small(TiffEntry tag, int otherwise, int most) => _directory.One(tag, otherwise) is var value && value < most ? (int)value
         : throw new InvalidDataException($"TIFF {tag} of {value}; expected less than {most}.");
 
     private Raster Decode(int contiguousPage)
     {
-        bool tiled = _directory.Has(TiffTag.TileWidth);
-        long tileWidth = tiled ? _directory.One(TiffTag.TileWidth, 0) : _width;
-        long rows = tiled ? _directory.One(TiffTag.TileHeight, 0) : Math.Min(_directory.One(TiffTag.RowsPerStrip, _height), _height);
+        bool tiled = _directory.Has(TiffEntry.TileWidth);
+        long tileWidth = tiled ? _directory.One(TiffEntry.TileWidth, 0) : _width;
+        long rows = tiled ? _directory.One(TiffEntry.TileHeight, 0) : Math.Min(_directory.One(TiffEntry.RowsPerStrip, _height), _height);
         if (tileWidth < 1 || rows < 1 || tileWidth * rows > 2L * Image.MaxPixels || rows > int.MaxValue || tileWidth > int.MaxValue)
             throw new InvalidDataException($"TIFF strip or tile of {tileWidth} x {rows}; expected 1 x 1 or more.");
         int across = (int)((_width + tileWidth - 1) / tileWidth), down = (int)((_height + rows - 1) / rows);
@@ -140,9 +140,9 @@ internal sealed class TiffReader
     /// <summary>The strips or tiles, plane after plane, each inside the file and with all the bytes of its rows.</summary>
     private TiffPart[] Parts(bool tiled, int width, int rows, int across, int down, int contiguousPage)
     {
-        long[] offsets = _directory.Has(TiffTag.TileOffsets) && tiled ? _directory.Values(TiffTag.TileOffsets) : Required(TiffTag.StripOffsets);
+        long[] offsets = _directory.Has(TiffEntry.TileOffsets) && tiled ? _directory.Values(TiffEntry.TileOffsets) : Required(TiffEntry.StripOffsets);
         long count = (long)across * down * _planes;
-        TiffTag tag = tiled && _directory.Has(TiffTag.TileCounts) ? TiffTag.TileCounts : TiffTag.StripCounts;
+        TiffEntry tag = tiled && _directory.Has(TiffEntry.TileCounts) ? TiffEntry.TileCounts : TiffEntry.StripCounts;
         long[] counts = _directory.Has(tag) ? _directory.Values(tag)
             : count == 1 && _compression == None && offsets.Length == 1 ? [_file.Length - offsets[0]] : [];
         if (contiguousPage > 0)
@@ -170,7 +170,7 @@ internal sealed class TiffReader
         return parts;
     }
 
-    private long[] Required(TiffTag tag) => _directory.Has(tag) ? _directory.Values(tag)
+    private long[] Required(TiffEntry tag) => _directory.Has(tag) ? _directory.Values(tag)
         : throw new InvalidDataException("TIFF that does not say where its pixels are.");
 
     private void CheckFull(TiffPart part, int index)
@@ -194,7 +194,7 @@ internal sealed class TiffReader
 
     private long YcbcrBytes(TiffPart part)
     {
-        long[] sampling = _directory.Has(TiffTag.YcbcrSubsampling) ? _directory.Values(TiffTag.YcbcrSubsampling) : [2, 2];
+        long[] sampling = _directory.Has(TiffEntry.YcbcrSubsampling) ? _directory.Values(TiffEntry.YcbcrSubsampling) : [2, 2];
         if (sampling.Length != 2 || sampling[0] is not (1 or 2 or 4) || sampling[1] is not (1 or 2 or 4) || _planes > 1)
             throw Unread("of YCbCr samples in a rare arrangement", "expected 1, 2 or 4 pixels each way that share a color", "-colorspace sRGB");
         return (part.Width + sampling[0] - 1) / sampling[0] * ((part.Height + sampling[1] - 1) / sampling[1]) * (sampling[0] * sampling[1] + 2);
@@ -207,7 +207,7 @@ internal sealed class TiffReader
             canvas.Bytes = Array.ConvertAll(canvas.Bytes!, v => (byte)((v * top + 127) / 255));
         if (Wide && _bits < 16) canvas.Words = Array.ConvertAll(canvas.Words!, v => (ushort)(((uint)v * (uint)top + 32767) / 65535));
         if (_signed) canvas.Words = Array.ConvertAll(canvas.Words!, v => (ushort)(v ^ 0x8000));
-        long orientation = _directory.One(TiffTag.Orientation, 1);
+        long orientation = _directory.One(TiffEntry.Orientation, 1);
         return new Raster(_width, _height, canvas.Channels)
         {
             Bytes = canvas.Bytes, Words = canvas.Words, Alpha = canvas.Alpha, Palette = _photometric == Indexed ? Palette() : null,
@@ -219,7 +219,7 @@ internal sealed class TiffReader
     /// <summary>Reds, greens, then blues of 16 bits; some writers use the low 8 of them alone.</summary>
     private int[] Palette()
     {
-        long[] values = Required(TiffTag.Palette);
+        long[] values = Required(TiffEntry.Palette);
         int colors = 1 << _bits;
         if (values.Length != 3 * colors) throw new InvalidDataException($"TIFF palette of {values.Length} numbers; expected {3 * colors}.");
         int shift = Array.TrueForAll(values, v => v < 256) ? 0 : 8;

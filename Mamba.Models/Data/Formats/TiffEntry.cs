@@ -1,7 +1,7 @@
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>The entries of a TIFF directory that are read.</summary>
-internal enum TiffTag
+internal enum TiffEntry
 {
     NewSubfileType = 254, Width = 256, Height = 257, Bits = 258, Compression = 259, Photometric = 262, FillOrder = 266, Description = 270,
     StripOffsets = 273, Orientation = 274, Samples = 277, RowsPerStrip = 278, StripCounts = 279, Planar = 284, T4Options = 292,
