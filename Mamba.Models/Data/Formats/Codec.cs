@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.Formats;
@@ -9,6 +10,7 @@ using SixLabors.ImageSharp.Formats.Tga;
 using SixLabors.ImageSharp.Formats.Tiff;
 using SixLabors.ImageSharp.Formats.Webp;
 using SixLabors.ImageSharp.Memory;
+using SixLabors.ImageSharp.Metadata;
 using SixLabors.ImageSharp.Metadata.Profiles.Exif;
 using SixLabors.ImageSharp.PixelFormats;
 using Size = (int Width, int Height);
@@ -30,7 +32,7 @@ internal static class Codec
 
     public static readonly IImageDecoder Jpeg = new JpegDecoder { IgnoreMetadata = true };
 
-    public static readonly IImageDecoder Tiff = new TiffDecoder { IgnoreMetadata = true, DecodingMode = SixLabors.ImageSharp.Metadata.FrameDecodingMode.First };
+    public static readonly IImageDecoder Tiff = new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First };
 
     public static readonly IImageDecoder Bmp = new BmpDecoder();
 
@@ -89,11 +91,24 @@ internal static class Codec
         int megabytes = (int)(8L * Image.MaxPixels >> 20) + 64;
         configuration = new Configuration
         {
-            MemoryAllocator = MemoryAllocator.Create(
-                new MemoryAllocatorOptions { AllocationLimitMegabytes = megabytes, MaximumPoolSizeMegabytes = 64 }),
+            MemoryAllocator = new CleanAllocator(MemoryAllocator.Create(
+                new MemoryAllocatorOptions { AllocationLimitMegabytes = megabytes, MaximumPoolSizeMegabytes = 64 })),
             MaxDegreeOfParallelism = 1,
         };
         s_limited = (Image.MaxPixels, configuration);
         return configuration;
+    }
+
+    /// <summary>
+    /// Clears all memory that decoders ask for: what a damaged file leaves out would otherwise show what was there before.
+    /// </summary>
+    private sealed class CleanAllocator(MemoryAllocator inner) : MemoryAllocator
+    {
+        public override IMemoryOwner<T> Allocate<T>(int length, AllocationOptions options = AllocationOptions.None) =>
+            inner.Allocate<T>(length, AllocationOptions.Clean);
+
+        public override void ReleaseRetainedResources() => inner.ReleaseRetainedResources();
+
+        protected override int GetBufferCapacityInBytes() => int.MaxValue;
     }
 }

@@ -25,6 +25,8 @@ internal static class JpegReader
 
         public int Components { get; set; }
 
+        public int FileBytes { get; init; }
+
         public int Orientation { get; set; } = 1;
 
         /// <summary>Whether the end marker is there.</summary>
@@ -138,7 +140,7 @@ internal static class JpegReader
     /// <exception cref="InvalidDataException">A segment is damaged, or the picture is of a kind that is not read.</exception>
     public static Head Inspect(ReadOnlySpan<byte> file)
     {
-        Head head = new();
+        Head head = new() { FileBytes = file.Length };
         for (int at = 2; ;)
         {
             // As other decoders do, bytes that are no marker are passed over.
@@ -176,7 +178,6 @@ internal static class JpegReader
         }
         if (head.Width == 0 || head.Scans == 0)
             throw new InvalidDataException($"JPEG ends at byte {file.Length} without a {(head.Width == 0 ? "frame" : "scan")}; expected more image data.");
-        CheckWork(head, file.Length);
         return head;
     }
 
@@ -237,6 +238,8 @@ internal static class JpegReader
             head.BlocksAlone.Add(body[6 + 3 * i], (long)CeilDiv(CeilDiv(width * h, across), 8) * CeilDiv(CeilDiv(height * v, down), 8));
             head.NeededQuantization |= 1 << Math.Min(body[8 + 3 * i], (byte)31);
         }
+        if (head.Blocks.Values.Sum() is var sum && sum > (long)MaxBlocksPerByte * head.FileBytes)
+            throw new InvalidDataException($"JPEG of {sum} blocks in {head.FileBytes} bytes; expected more image data.");
         head.Mcus = (long)CeilDiv(width, 8 * across) * CeilDiv(height, 8 * down);
 
         static int CeilDiv(int value, int by) => (value + by - 1) / by;
@@ -258,6 +261,8 @@ internal static class JpegReader
             if ((needsDc && (dc > 3 || (head.HuffmanTables >> dc & 1) == 0)) || (needsAc && (ac > 7 || (head.HuffmanTables >> ac & 1) == 0)))
                 throw new InvalidDataException("JPEG scan without its Huffman table.");
         }
+        if (head.Visits > (long)MaxVisitsPerByte * head.FileBytes)
+            throw new InvalidDataException($"JPEG whose scans visit {head.Visits} blocks; expected at most {MaxVisitsPerByte} blocks for a byte.");
         long steps = body[0] == 1 ? head.BlocksAlone[body[1]] : head.Mcus;
         head.Restarts = head.RestartInterval == 0 ? 0 : (steps - 1) / head.RestartInterval;
     }
@@ -294,15 +299,6 @@ internal static class JpegReader
             if (file[at + 1] is >= Rst0 and <= Rst7) restarts++;
             at += file[at + 1] == 0xFF ? 1 : 2;
         }
-    }
-
-    private static void CheckWork(Head head, int bytes)
-    {
-        long blocks = head.Blocks.Values.Sum();
-        if (blocks > (long)MaxBlocksPerByte * bytes)
-            throw new InvalidDataException($"JPEG of {blocks} blocks in {bytes} bytes; expected more image data.");
-        if (head.Visits > (long)MaxVisitsPerByte * bytes)
-            throw new InvalidDataException($"JPEG whose scans visit {head.Visits} blocks; expected at most {MaxVisitsPerByte} blocks for a byte.");
     }
 
     /// <summary>
