@@ -47,11 +47,11 @@ public static class Overlays
         return mask;
     }
 
-    /// <summary>The picture with three channels.</summary>
-    /// <param name="image">1 or 3 channels.</param>
-    /// <returns>The picture itself if it has three.</returns>
+    /// <summary>The picture with three channels of 8 bits.</summary>
+    /// <param name="image">1 or 3 channels, of 8 or 16 bits.</param>
+    /// <returns>The picture itself if it has them.</returns>
     public static Image Plain(Image image) =>
-        image.Channels == 3 ? image : Overlay(image, new Image(image.Width, image.Height, 1), default);
+        image.Channels == 3 ? image.To8Bit() : Overlay(image, new Image(image.Width, image.Height, 1), default);
 
     /// <summary>The picture with the masked region tinted and outlined.</summary>
     /// <param name="image">1 or 3 channels.</param>
@@ -205,6 +205,7 @@ public static class Overlays
         Image image, LabelMap map, Func<int, (byte R, byte G, byte B)> colorOf, (int Inside, int Outline) percent, Image result)
     {
         ThrowIfUnequal(image, map.Width, map.Height);
+        byte[] pixels = image.To8Bit().Pixels;
         for (int y = 0, p = 0; y < image.Height; y++)
             for (int x = 0; x < image.Width; x++, p++)
             {
@@ -214,7 +215,7 @@ public static class Overlays
                 (byte R, byte G, byte B) color = inside ? colorOf(of) : default;
                 for (int c = 0; c < 3; c++)
                 {
-                    int value = image.Pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
+                    int value = pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
                     int target = c == 0 ? color.R : c == 1 ? color.G : color.B;
                     result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
                 }
@@ -231,6 +232,7 @@ public static class Overlays
 
     private static Image Gray(Image image)
     {
+        image = image.To8Bit();
         if (image.Channels == 1) return image;
         Image gray = new(image.Width, image.Height, 1);
         for (int i = 0; i < gray.Pixels.Length; i++)

@@ -19,7 +19,7 @@ public abstract record Sample(Image Image)
 public sealed record SegmentationSample(Image Image, LabelMap Mask) : Sample(Image)
 {
     /// <inheritdoc/>
-    public override long Bytes => Image.Pixels.LongLength + Mask.Classes.LongLength;
+    public override long Bytes => Image.Bytes + Mask.Classes.LongLength;
 
     /// <inheritdoc/>
     public override void WriteTarget(IMaskWriter writer, Span<float> to) => writer.Mask(Mask, to);
@@ -31,7 +31,7 @@ public sealed record SegmentationSample(Image Image, LabelMap Mask) : Sample(Ima
 public sealed record ClassificationSample(Image Image, int Label) : Sample(Image)
 {
     /// <inheritdoc/>
-    public override long Bytes => Image.Pixels.LongLength;
+    public override long Bytes => Image.Bytes;
 
     /// <inheritdoc/>
     public override void WriteTarget(IMaskWriter writer, Span<float> to)

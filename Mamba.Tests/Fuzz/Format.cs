@@ -49,6 +49,33 @@ internal sealed class PngFormat : Format
     }
 }
 
+/// <summary>Chunks with a length behind their name, and the length of all of them in the head.</summary>
+internal sealed class WebpFormat : Format
+{
+    public override List<Range> Parts(byte[] file)
+    {
+        List<Range> parts = [];
+        for (long at = 12; at + 8 <= file.Length;)
+        {
+            long length = BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan((int)at + 4)), end = at + 8 + length + (length & 1);
+            if (end > file.Length) break;
+            parts.Add((int)at..(int)end);
+            at = end;
+        }
+        return parts;
+    }
+
+    /// <summary>Lets the last chunk reach to the end of the file.</summary>
+    public override byte[] Repair(byte[] file, Random random)
+    {
+        if (file.Length < 20) return file;
+        int last = Parts(file) is { Count: > 0 } parts && parts[^1].End.Value + 8 > file.Length ? parts[^1].Start.Value : 12;
+        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(4), file.Length - 8);
+        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(last + 4), file.Length - last - 8);
+        return file;
+    }
+}
+
 /// <summary>Segments that begin with a marker, and the data of scans behind theirs.</summary>
 internal sealed class JpegFormat : Format
 {

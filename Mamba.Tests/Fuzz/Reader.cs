@@ -39,8 +39,8 @@ internal sealed record Reader(
     /// <summary>The names of all readers.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
-        "safetensors", "torch", "png", "jpeg", "tiff", "bmp", "idx", "cifar", "recipe", "metadata", "model", "golden",
-        .. DataReaders.Names,
+        "safetensors", "torch", "png", "jpeg", "tiff", "bmp", "gif", "webp", "tga", "pnm", "idx", "cifar", "recipe", "metadata", "model",
+        "golden", .. DataReaders.Names,
     ];
 
     /// <summary>The reader of this name.</summary>
@@ -59,9 +59,13 @@ internal sealed record Reader(
             Safetensors()),
         "torch" => Weights(name, new TorchFormat { Words = TorchWords() }, Torch()),
         "png" => Pictures(name, new PngFormat(), 10_000, Png()),
-        "jpeg" => Pictures(name, new JpegFormat(), 5_000, Jpeg()),
-        "tiff" => Pictures(name, new TiffFormat(), 40_000, Tiff()),
-        "bmp" => Pictures(name, new Format(), 100, Bmp()),
+        "jpeg" => Pictures(name, new JpegFormat(), 20_000, Jpeg()),
+        "tiff" => Pictures(name, new TiffFormat(), 300_000, Tiff()),
+        "bmp" => Pictures(name, new Format(), 40_000, Bmp()),
+        "gif" => Pictures(name, new Format { Words = [[0x2C], [0x21, 0xF9, 4], [0x3B]] }, 60_000, Gif()),
+        "webp" => Pictures(name, new WebpFormat(), 1L << 32, Webp()), // any size that is allowed may come from a few bytes
+        "tga" => Pictures(name, new Format(), 2_000, Tga()),
+        "pnm" => Pictures(name, new Format { Text = true, Words = Words("P1 ", "P2 ", "P3 ", "P4 ", "P5 ", "P6 ", "#", "\n", "255 ", "65535 ") }, 200, Netpbm()),
         "idx" => new(name, [Idx(3, 2, 5, 4), Idx(3, 1, 28, 28), Idx(1, 20)], new IdxFormat(), ReadIdx, e => e is DatasetException, 1100),
         "cifar" => new(name, [new byte[3073], new byte[2 * 3073]], new Format(), ReadCifar, e => e is DatasetException, 4),
         "recipe" => Recipes(name),
@@ -117,11 +121,18 @@ internal sealed record Reader(
     private static Reader Pictures(string name, Format format, long factor, IEnumerable<byte[]> seeds) =>
         new(name, [.. seeds], format, bytes =>
     {
-        Image image = ImageFile.Decode("file", bytes);
+        string file = name == "tga" ? "file.tga" : "file";
+        Image image = ImageFile.Decode(file, bytes);
+        long pixels = (long)image.Width * image.Height;
+        Check(image.Bytes == pixels * image.Channels * (image.Is16Bit ? 2 : 1) && pixels <= Image.MaxPixels, "pixels differ from the size");
+        if (pixels > 1 << 16) return "large";
+        Image again = ImageFile.Decode(file, bytes);
         Check(
-            image.Pixels.Length == (long)image.Width * image.Height * image.Channels && (long)image.Width * image.Height <= Image.MaxPixels,
-            "pixels differ from the size");
-        return $"{image.Channels} channels";
+            image.Is16Bit ? image.Samples16.AsSpan().SequenceEqual(again.Samples16) : image.Pixels.AsSpan().SequenceEqual(again.Pixels),
+            "pixels differ from one time to the next");
+        RawMask mask = ImageFile.DecodeMask(file, bytes);
+        Check(mask.Width == image.Width && mask.Height == image.Height && mask.Values.Length == pixels, "a mask of another size");
+        return $"{image.Channels} channels {(image.Is16Bit ? "wide" : "")} {mask.Encoding}";
     }, e => e is ImageException, factor);
 
     private static void Check(bool holds, string otherwise)
@@ -263,9 +274,14 @@ internal sealed record Reader(
             yield return Tests.Support.Pictures.Tiff(9, 7, 3, 8, Photometric.RGB, compression, y => color.Pixels[(27 * y)..(27 * y + 27)]);
             yield return Tests.Support.Pictures.Tiff(9, 7, 1, 1, Photometric.MINISWHITE, compression, y => [(byte)(0x35 << (y % 3)), 0x80]);
         }
-        yield return Tests.Support.Pictures.Tiff(9, 7, 2, 16, Photometric.MINISBLACK, Compression.LZW, y =>
-            [.. Enumerable.Range(0, 36).Select(i => (byte)(i * y))]);
+        yield return Tests.Support.Pictures.Tiff(9, 7, 4, 16, Photometric.RGB, Compression.LZW, y =>
+            [.. Enumerable.Range(0, 72).Select(i => (byte)(i * y))]);
         foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(color, tiled);
+        Image wider = Tests.Support.Pictures.Smooth(16, 16, 3);
+        yield return Tests.Support.Pictures.Tiff(16, 16, 3, 8, Photometric.RGB, Compression.JPEG, y => wider.Pixels[(48 * y)..(48 * y + 48)], 8);
+        yield return Tests.Support.Pictures.Tiff(16, 7, 1, 1, Photometric.MINISBLACK, Compression.CCITTFAX4, y => [(byte)(0x35 << (y % 3)), 0x80]);
+        yield return Tests.Support.Pictures.Tiff(8, 3, 1, 12, Photometric.MINISBLACK, Compression.NONE, y => [.. Enumerable.Repeat((byte)y, 12)]);
+        yield return Tests.Support.Pictures.TiffStack(5, 3, [new byte[15], new byte[15]]);
     }
 
     private static IEnumerable<byte[]> Bmp()
@@ -275,6 +291,52 @@ internal sealed record Reader(
                 7, 5, bits, bits == 8, bits > 8 ? [] : [.. Enumerable.Range(0, 4 << bits).Select(i => (byte)i)],
                 (y, stride) => [.. Enumerable.Range(0, stride).Select(i => (byte)(i * y))]);
     }
+
+    private static byte[] Encoded(Image image, SixLabors.ImageSharp.Formats.IImageEncoder encoder)
+    {
+        using SixLabors.ImageSharp.Image picture = image.Channels == 1
+            ? SixLabors.ImageSharp.Image.LoadPixelData<SixLabors.ImageSharp.PixelFormats.L8>(image.Pixels, image.Width, image.Height)
+            : SixLabors.ImageSharp.Image.LoadPixelData<SixLabors.ImageSharp.PixelFormats.Rgb24>(image.Pixels, image.Width, image.Height);
+        MemoryStream file = new();
+        picture.Save(file, encoder);
+        return file.ToArray();
+    }
+
+    private static IEnumerable<byte[]> Gif()
+    {
+        byte[] one = Encoded(Tests.Support.Pictures.Smooth(11, 9, 3), new SixLabors.ImageSharp.Formats.Gif.GifEncoder());
+        yield return one;
+        yield return Encoded(Tests.Support.Pictures.Smooth(7, 5, 1), new SixLabors.ImageSharp.Formats.Gif.GifEncoder());
+        byte[] interlaced = [.. one];
+        interlaced[Array.IndexOf(interlaced, (byte)0x2C, 13 + 3 * (2 << (one[10] & 7))) + 9] |= 0x40;
+        yield return interlaced;
+    }
+
+    private static IEnumerable<byte[]> Webp()
+    {
+        foreach (int channels in new[] { 1, 3 })
+            foreach (var form in new[]
+            {
+                SixLabors.ImageSharp.Formats.Webp.WebpFileFormatType.Lossless, SixLabors.ImageSharp.Formats.Webp.WebpFileFormatType.Lossy,
+            })
+                yield return Encoded(
+                    Tests.Support.Pictures.Smooth(20, 17, channels), new SixLabors.ImageSharp.Formats.Webp.WebpEncoder { FileFormat = form });
+    }
+
+    private static IEnumerable<byte[]> Tga()
+    {
+        foreach (var bits in Enum.GetValues<SixLabors.ImageSharp.Formats.Tga.TgaBitsPerPixel>())
+            foreach (var packing in Enum.GetValues<SixLabors.ImageSharp.Formats.Tga.TgaCompression>())
+                yield return Encoded(
+                    Tests.Support.Pictures.Smooth(9, 7, bits == SixLabors.ImageSharp.Formats.Tga.TgaBitsPerPixel.Pixel8 ? 1 : 3),
+                    new SixLabors.ImageSharp.Formats.Tga.TgaEncoder { BitsPerPixel = bits, Compression = packing });
+    }
+
+    private static IEnumerable<byte[]> Netpbm() =>
+    [
+        [.. "P6 3 2 255\n"u8, .. new byte[18]], [.. "P5 3 2 4095\n"u8, .. new byte[12]], [.. "P4 11 2\n"u8, 1, 2, 3, 4],
+        "P1 3 2 # a comment\n101 1 0 1"u8.ToArray(), "P2 2 2 15\n0 3 15 7"u8.ToArray(), "P3 1 1 255 7 8 9"u8.ToArray(),
+    ];
 
     private static byte[] Idx(byte dimensions, params int[] sizes) =>
         [

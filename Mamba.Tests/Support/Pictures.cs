@@ -111,7 +111,8 @@ internal static class Pictures
 
     /// <summary>A TIFF by LibTiff: any compression and depth; rows are given packed.</summary>
     public static byte[] Tiff(
-        int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row)
+        int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row,
+        int rowsPerStrip = 11)
     {
         MemoryStream file = new();
         using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
@@ -123,10 +124,29 @@ internal static class Pictures
             tiff.SetField(TiffTag.PHOTOMETRIC, photometric);
             tiff.SetField(TiffTag.COMPRESSION, compression);
             tiff.SetField(TiffTag.PLANARCONFIG, PlanarConfig.CONTIG);
-            tiff.SetField(TiffTag.ROWSPERSTRIP, 11);
+            tiff.SetField(TiffTag.ROWSPERSTRIP, rowsPerStrip);
             if (samples is 2 or 4) tiff.SetField(TiffTag.EXTRASAMPLES, 1, new short[] { 2 });
             for (int y = 0; y < height; y++) tiff.WriteScanline(row(y), y);
         }
+        return file.ToArray();
+    }
+
+    /// <summary>A TIFF of several gray pages, by LibTiff.</summary>
+    public static byte[] TiffStack(int width, int height, byte[][] pages)
+    {
+        MemoryStream file = new();
+        using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
+            foreach (byte[] page in pages)
+            {
+                tiff.SetField(TiffTag.IMAGEWIDTH, width);
+                tiff.SetField(TiffTag.IMAGELENGTH, height);
+                tiff.SetField(TiffTag.SAMPLESPERPIXEL, 1);
+                tiff.SetField(TiffTag.BITSPERSAMPLE, 8);
+                tiff.SetField(TiffTag.PHOTOMETRIC, Photometric.MINISBLACK);
+                tiff.SetField(TiffTag.ROWSPERSTRIP, height);
+                for (int y = 0; y < height; y++) tiff.WriteScanline(page[(y * width)..(y * width + width)], y);
+                tiff.WriteDirectory();
+            }
         return file.ToArray();
     }
 

@@ -32,23 +32,30 @@ public sealed record ClassificationAugment : IAugmentation
         return new ClassificationSample(RandAugment?.Apply(image, random) ?? image, ((ClassificationSample)sample).Label);
     }
 
-    /// <summary>Moves pixel (x + right, y + down) to (x, y), black outside, then mirrors the columns.</summary>
     private static Image Move(Image from, int right, int down, bool mirror)
     {
         if (right == 0 && down == 0 && !mirror) return from;
-        int width = from.Width, height = from.Height, channels = from.Channels;
-        Image to = new(width, height, channels);
+        (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
+        if (!from.Is16Bit) return new Image(width, height, channels, Move(from.Pixels, width, height, channels, right, down, mirror));
+        ushort[] moved = Move(from.Samples16, width, height, channels, right, down, mirror);
+        return new Image(width, height, channels, moved) { Origin = from.Origin };
+    }
+
+    /// <summary>Moves pixel (x + right, y + down) to (x, y), black outside, then mirrors the columns.</summary>
+    private static T[] Move<T>(T[] from, int width, int height, int channels, int right, int down, bool mirror)
+    {
+        T[] to = new T[from.Length];
         int first = Math.Clamp(-right, 0, width), count = width - Math.Min(Math.Abs(right), width);
         if (count == 0) return to;
         for (int y = Math.Max(0, -down); y < Math.Min(height, height - down); y++)
         {
-            ReadOnlySpan<byte> row = from.Pixels.AsSpan(((y + down) * width + first + right) * channels, count * channels);
+            ReadOnlySpan<T> row = from.AsSpan(((y + down) * width + first + right) * channels, count * channels);
             if (!mirror)
             {
-                row.CopyTo(to.Pixels.AsSpan((y * width + first) * channels));
+                row.CopyTo(to.AsSpan((y * width + first) * channels));
                 continue;
             }
-            Span<byte> target = to.Pixels.AsSpan((y * width + width - first - count) * channels, count * channels);
+            Span<T> target = to.AsSpan((y * width + width - first - count) * channels, count * channels);
             for (int i = 0; i < row.Length; i++) target[i] = row[row.Length - channels - i + 2 * (i % channels)];
         }
         return to;

@@ -5,7 +5,7 @@ namespace Mamba.Models.Data.Augmentation;
 /// <summary>
 /// RandAugment (Cubuk et al. 2020) as in torchvision. It applies random operations in sequence, each with the same magnitude. Signed
 /// operations are negated with probability one half. Sampling is nearest, black outside. Each operation equals torchvision's on a Pillow
-/// picture.
+/// picture. Those have 8 bits: of a picture of 16, the highest 8 of its used bits remain, at the same scale as before.
 /// </summary>
 public sealed record RandAugment
 {
@@ -38,6 +38,8 @@ public sealed record RandAugment
     /// <returns>A picture of the same size.</returns>
     public Image Apply(Image image, RandomStream random)
     {
+        if (image.Is16Bit)
+            return image.UsedBits is var used && Operations == 0 ? image : Apply(image.HighBits(used), random).FromHighBits(used, image.Origin);
         for (int i = 0; i < Operations; i++)
         {
             var operation = (RandAugmentOperation)random.NextInt(s_operations);
@@ -76,6 +78,7 @@ public sealed record RandAugment
     /// <param name="operation">The operation.</param>
     /// <param name="strength">See <see cref="Strength"/>; with its sign.</param>
     /// <returns>A picture of the same size.</returns>
+    /// <exception cref="InvalidOperationException">The picture has 16 bits.</exception>
     public static Image Apply(Image image, RandAugmentOperation operation, double strength) => operation switch
     {
         RandAugmentOperation.ShearX => ImageOperations.Affine(image, 1, strength, 0, 0, 1, 0),

@@ -36,16 +36,22 @@ public sealed record SegmentationAugment : IAugmentation
             Recolor(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
     }
 
-    private static Image Move(Image from, bool transpose, bool mirror, bool upend) => !transpose && !mirror && !upend ? from
-        : new Image(from.Width, from.Height, from.Channels, Move(from.Pixels, from.Width, from.Height, from.Channels, transpose, mirror, upend));
+    private static Image Move(Image from, bool transpose, bool mirror, bool upend)
+    {
+        (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
+        if (!transpose && !mirror && !upend) return from;
+        return from.Is16Bit
+            ? new Image(width, height, channels, Move(from.Samples16, width, height, channels, transpose, mirror, upend)) { Origin = from.Origin }
+            : new Image(width, height, channels, Move(from.Pixels, width, height, channels, transpose, mirror, upend));
+    }
 
     private static LabelMap Move(LabelMap from, bool transpose, bool mirror, bool upend) => !transpose && !mirror && !upend ? from
         : new LabelMap(from.Width, from.Height, Move(from.Classes, from.Width, from.Height, 1, transpose, mirror, upend));
 
     /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>
-    private static byte[] Move(byte[] from, int width, int height, int channels, bool transpose, bool mirror, bool upend)
+    private static T[] Move<T>(T[] from, int width, int height, int channels, bool transpose, bool mirror, bool upend)
     {
-        byte[] to = new byte[from.Length];
+        T[] to = new T[from.Length];
         for (int y = 0, at = 0; y < height; y++)
         {
             for (int x = 0; x < width; x++)
@@ -59,14 +65,34 @@ public sealed record SegmentationAugment : IAugmentation
         return to;
     }
 
+    /// <summary>Brightness multiplies what a sample stands for: of signed samples, the signed number.</summary>
     private static Image Recolor(Image from, double brightness, double contrast)
     {
         if (brightness == 1 && contrast == 1) return from;
+        if (from.Is16Bit)
+        {
+            ushort[] wide = Table16(from, brightness, contrast);
+            return new Image(from.Width, from.Height, from.Channels, Array.ConvertAll(from.Samples16, sample => wide[sample])) { Origin = from.Origin };
+        }
         long sum = 0;
         foreach (byte sample in from.Pixels) sum += sample;
         double mean = brightness * sum / from.Pixels.Length;
         byte[] table = new byte[256];
         for (int i = 0; i < 256; i++) table[i] = (byte)Math.Clamp(Math.Round(mean + contrast * (brightness * i - mean)), 0, 255);
         return new Image(from.Width, from.Height, from.Channels, Array.ConvertAll(from.Pixels, sample => table[sample]));
+    }
+
+    private static ushort[] Table16(Image from, double brightness, double contrast)
+    {
+        long sum = 0;
+        foreach (ushort sample in from.Samples16) sum += sample + from.Origin;
+        double mean = brightness * sum / from.Samples16.Length;
+        ushort[] table = new ushort[1 << from.UsedBits];
+        for (int i = 0; i < table.Length; i++)
+        {
+            double value = mean + contrast * (brightness * (i + from.Origin) - mean);
+            table[i] = (ushort)Math.Clamp(Math.Round(value) - from.Origin, 0, ushort.MaxValue);
+        }
+        return table;
     }
 }

@@ -4,7 +4,8 @@ using Mamba.Core.Checkpoints;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// Pictures on disk: reads PNG, JPEG, TIFF and BMP, writes PNG. Only this file knows the decoders, so a library could replace them here.
+/// Pictures on disk: reads PNG, JPEG, TIFF, BMP, GIF, WebP, TGA and portable maps (PBM, PGM, PPM), writes PNG. The first bytes of a file
+/// tell its format; only TGA, which has no signature, goes by its name.
 /// </summary>
 public static class ImageFile
 {
@@ -12,7 +13,8 @@ public static class ImageFile
     public const long MaxFileBytes = 1L << 30;
 
     /// <summary>The extensions of picture files, in lower case.</summary>
-    public static IReadOnlyList<string> Extensions { get; } = [".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"];
+    public static IReadOnlyList<string> Extensions { get; } = 
+        [".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tga", ".pbm", ".pgm", ".ppm"];
 
     /// <summary>
     /// The pictures at any depth of a folder, found by extension and sorted by ordinal path. Hidden files and folders are skipped, and so
@@ -44,50 +46,128 @@ public static class ImageFile
         && folder.StartsWith(Path.TrimEndingDirectorySeparator(target.FullName) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     /// <summary>
-    /// Reads a picture; the first bytes of the file tell the format. One bit becomes 0 or 255, palettes are resolved, 16 bits are reduced
-    /// to 8, and alpha is dropped.
+    /// Reads a picture. Few bits become 0 to 255, palettes are resolved, 16 bits are kept, alpha is dropped, and the picture is turned
+    /// as its EXIF orientation says. Of several pages or frames, the first is taken.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <returns>The picture, with 1 channel if the file holds gray values and 3 otherwise.</returns>
     /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
     public static Image Load(string path) => Decode(path, ReadAll(path));
 
-    /// <summary>Reads a mask: its values as they are stored, which have no meaning yet.</summary>
+    /// <summary>Reads a picture as <see cref="Load"/> does, and says what is worth a warning.</summary>
     /// <param name="path">The file.</param>
-    /// <returns>The values.</returns>
+    /// <returns>The picture and notes such as "a stack; the first of 5 pages is taken".</returns>
+    /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
+    public static ImageWithNotes Read(string path)
+    {
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () =>
+        {
+            Raster raster = Decode(bytes, path);
+            Image image = raster.ToImage();
+            List<string> notes = [.. raster.Notes];
+            if (raster.Alpha is not null && raster.Alpha.AsSpan().ContainsAnyExcept((byte)255)) notes.Add("transparency is left out");
+            if (image is { Is16Bit: true, UsedBits: < 16 and var used, Origin: 0 })
+                notes.Add($"values up to {(1 << used) - 1}: {(used == 8 ? "8 bits or fewer" : $"{used} bits")} in a file of 16");
+            return new ImageWithNotes(image, notes);
+        });
+    }
+
+    /// <summary>Reads a mask: its values as they are stored, which have no meaning yet, turned as the EXIF orientation says.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>
+    /// The values. Few bits stay as they are stored (one bit gives 0 and 1, and 1 is white), palettes give indices, and a color file whose
+    /// pixels are all gray gives gray values.
+    /// </returns>
     /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
     public static RawMask LoadMask(string path)
     {
-        Image image = Load(path);
-        bool lossy = Path.GetExtension(path).ToLowerInvariant() is ".jpg" or ".jpeg";
-        byte[] p = image.Pixels;
-        int[] values = new int[image.Width * image.Height];
-        for (int i = 0; i < values.Length; i++) values[i] = image.Channels == 1 ? p[i] : p[3 * i] << 16 | p[3 * i + 1] << 8 | p[3 * i + 2];
-        return new RawMask(image.Width, image.Height, image.Channels == 1 ? MaskEncoding.Gray : MaskEncoding.Color, values) { Lossy = lossy };
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () => Decode(bytes, path).ToMask());
+    }
+
+    /// <summary>The pages of a TIFF stack; 1 for any other picture.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>1 or more; previews that accompany a page do not count.</returns>
+    /// <exception cref="ImageException">The file cannot be read, or is damaged.</exception>
+    public static int PageCount(string path)
+    {
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () => IsTiff(bytes) ? TiffReader.PageCount(bytes) : 1);
+    }
+
+    /// <summary>Reads one page of a TIFF stack.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="index">From 0 to <see cref="PageCount"/> - 1.</param>
+    /// <returns>The page, as <see cref="Load"/> gives the first.</returns>
+    /// <exception cref="ImageException">The file cannot be read, is damaged, or has fewer pages.</exception>
+    public static Image LoadPage(string path, int index)
+    {
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () => Page(bytes, path, index).ToImage());
+    }
+
+    /// <summary>Reads one page of a TIFF stack of masks.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="index">From 0 to <see cref="PageCount"/> - 1.</param>
+    /// <returns>The values, as <see cref="LoadMask"/> gives those of the first.</returns>
+    /// <exception cref="ImageException">The file cannot be read, is damaged, or has fewer pages.</exception>
+    public static RawMask LoadMaskPage(string path, int index)
+    {
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () => Page(bytes, path, index).ToMask());
+    }
+
+    /// <summary>Reads all pages of a TIFF stack, and the file once.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The pages in order, which may differ in size; one for any other picture.</returns>
+    /// <exception cref="ImageException">The file cannot be read, or is damaged.</exception>
+    public static IReadOnlyList<Image> LoadPages(string path)
+    {
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () =>
+        {
+            int count = IsTiff(bytes) ? TiffReader.PageCount(bytes) : 1;
+            return Enumerable.Range(0, count).Select(page => Page(bytes, path, page).ToImage()).ToArray();
+        });
     }
 
     /// <summary>Reads a picture from the bytes of a file.</summary>
-    /// <param name="name">What errors call it.</param>
+    /// <param name="name">What errors call it; it ends in .tga if the bytes are a TGA.</param>
     /// <param name="bytes">The whole file.</param>
     /// <returns>The picture.</returns>
     /// <exception cref="ImageException">It is damaged, or of a kind that is not supported.</exception>
-    internal static Image Decode(string name, byte[] bytes)
-    {
-        try
-        {
-            return Decode(bytes);
-        }
-        catch (Exception e) when (e is InvalidDataException or IOException) // from the decoders, and from the deflate stream
-        {
-            throw new ImageException($"{name}: {e.Message}", e);
-        }
-    }
+    internal static Image Decode(string name, byte[] bytes) => Guard(name, () => Decode(bytes, name).ToImage());
 
-    /// <summary>Writes a picture as PNG with 8 bits per channel. The file appears whole or not at all.</summary>
+    /// <summary>Reads a mask from the bytes of a file, as <see cref="Decode(string, byte[])"/> does a picture.</summary>
+    internal static RawMask DecodeMask(string name, byte[] bytes) => Guard(name, () => Decode(bytes, name).ToMask());
+
+    /// <summary>Writes a picture as PNG, with its 8 or 16 bits per channel. The file appears whole or not at all.</summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="image">The picture.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public static void SavePng(string path, Image image) => AtomicFile.Write(path, stream => Png.Write(stream, image));
+    public static void SavePng(string path, Image image) => AtomicFile.Write(path, stream => PngWriter.Write(stream, image));
+
+    /// <summary>Writes gray samples of 16 bits as PNG, for instance probabilities. The file appears whole or not at all.</summary>
+    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="height">Rows.</param>
+    /// <param name="samples">height x width samples, rows from the top.</param>
+    /// <exception cref="ArgumentException">The number of samples does not fit the size.</exception>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    public static void SavePng16(string path, int width, int height, ReadOnlySpan<ushort> samples) =>
+        SavePng(path, new Image(width, height, 1, samples.ToArray()));
+
+    /// <summary>
+    /// Writes a map of classes as PNG with a palette: the index of a pixel is its class, its color that of the class. The file appears
+    /// whole or not at all.
+    /// </summary>
+    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <param name="map">The classes.</param>
+    /// <param name="colors">The colors 0xRRGGBB of class 0 and so on; classes beyond them, and ignored pixels, are white.</param>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    public static void SaveLabels(string path, LabelMap map, IReadOnlyList<int> colors) =>
+        AtomicFile.Write(path, stream => PngWriter.Write(stream, map, colors));
 
     /// <summary>Refuses a picture that is empty or larger than <see cref="Image.MaxPixels"/>.</summary>
     internal static void CheckSize(string format, long width, long height)
@@ -97,15 +177,51 @@ public static class ImageFile
                 $"{format} of {width} x {height} pixels; expected at least 1 x 1 and at most {Image.MaxPixels} pixels.");
     }
 
-    private static Image Decode(byte[] bytes) => bytes switch
+    /// <summary>What to type where a file is of a kind that is not read.</summary>
+    internal static string Convert(string from, string to, string options = "") =>
+        $"Convert it, for instance with: magick IN.{from}{(options.Length > 0 ? " " + options : "")} OUT.{to}";
+
+    private static bool IsTiff(byte[] bytes) =>
+        bytes is [0x49, 0x49, 0x2A or 0x2B, 0, _, _, _, _, ..] or [0x4D, 0x4D, 0, 0x2A or 0x2B, _, _, _, _, ..];
+
+    private static Raster Page(byte[] bytes, string name, int index)
     {
-        [0x89, 0x50, 0x4E, 0x47, ..] => Png.Read(bytes),
-        [0xFF, 0xD8, ..] => Jpeg.Read(bytes),
-        [0x49, 0x49, 0x2A or 0x2B, 0, _, _, _, _, ..] or [0x4D, 0x4D, 0, 0x2A or 0x2B, _, _, _, _, ..] => Tiff.Read(bytes),
-        [0x42, 0x4D, ..] => Bmp.Read(bytes),
+        int count = IsTiff(bytes) ? TiffReader.PageCount(bytes) : 1;
+        if ((uint)index >= (uint)count) throw new InvalidDataException($"page {index} of {count}; expected 0 to {count - 1}.");
+        return IsTiff(bytes) ? TiffReader.Page(bytes, index) : Decode(bytes, name);
+    }
+
+    private static Raster Decode(byte[] bytes, string name) => bytes switch
+    {
+        [0x89, 0x50, 0x4E, 0x47, ..] => PngReader.Read(bytes),
+        [0xFF, 0xD8, ..] => JpegReader.Read(bytes),
+        _ when IsTiff(bytes) => TiffReader.Read(bytes),
+        [0x42, 0x4D, ..] => BmpReader.Read(bytes),
+        [(byte)'G', (byte)'I', (byte)'F', (byte)'8', (byte)'7' or (byte)'9', (byte)'a', ..] => GifReader.Read(bytes),
+        [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => WebpReader.Read(bytes),
+        [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n' or (byte)'#', ..] => NetpbmReader.Read(bytes),
+        _ when name.EndsWith(".tga", StringComparison.OrdinalIgnoreCase) => TgaReader.Read(bytes),
         _ => throw new InvalidDataException(
-            $"starts with '{Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP file."),
+            $"starts with '{System.Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP "
+                + "file, or a WebP, GIF, TGA, PBM, PGM or PPM file."),
     };
+
+    /// <summary>Whatever a decoder throws at a damaged file becomes one exception that names it.</summary>
+    private static T Guard<T>(string name, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException) // from our readers, and from the deflate stream
+        {
+            throw new ImageException($"{name}: {e.Message}", e);
+        }
+        catch (Exception e) when (e is not (ImageException or OutOfMemoryException))
+        {
+            throw new ImageException($"{name}: damaged, or of a kind that is not read: {e.Message}", e);
+        }
+    }
 
     private static byte[] ReadAll(string path)
     {

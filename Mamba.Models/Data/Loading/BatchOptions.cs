@@ -20,6 +20,12 @@ public sealed record BatchOptions
     /// <summary>The normalization of the input; null for values from 0 to 1.</summary>
     public Normalization? Normalization { get; init; }
 
+    /// <summary>How a picture of another size is resized.</summary>
+    public Resampling Resampling { get; init; }
+
+    /// <summary>How the values of a picture become numbers from 0 to 1, before the normalization.</summary>
+    public Intensity Intensity { get; init; } = Intensity.None;
+
     /// <summary>The seed of order and augmentation.</summary>
     public ulong Seed { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using CommunityToolkit.HighPerformance.Buffers;
 
 namespace Mamba.Models.Data.Loading;
@@ -11,6 +12,9 @@ public sealed class BatchWriter : IMaskWriter
     private readonly int _height, _width, _channels;
     private readonly float[] _scale, _shift;
     private readonly float[][] _table;
+    private readonly Normalization _normalization;
+    private readonly Intensity _intensity;
+    private readonly Resampling _resampling;
 
     /// <summary>Prepares the normalization.</summary>
     /// <param name="options">Size, channels and normalization.</param>
@@ -26,17 +30,21 @@ public sealed class BatchWriter : IMaskWriter
             throw new ArgumentException(
                 $"BatchWriter: means [{string.Join(", ", normalization.Mean)}] and standard deviations "
                     + $"[{string.Join(", ", normalization.Std)}]; expected {_channels} of each, the latter positive.");
+        (_normalization, _intensity, _resampling) = (normalization, options.Intensity, options.Resampling);
         _scale = [.. normalization.Std.Select(std => 1 / (255f * std))];
         _shift = [.. normalization.Mean.Zip(normalization.Std, (mean, std) => -mean / std)];
         _table = [.. Enumerable.Range(0, _channels).Select(c => Enumerable.Range(0, 256).Select(v => v * _scale[c] + _shift[c]).ToArray())];
     }
 
-    /// <summary>Writes a picture, bilinearly resized (corners not aligned, as PyTorch's default) if it has another size.</summary>
+    /// <summary>Writes a picture; one of another size is resized (corners not aligned, as PyTorch's default).</summary>
     /// <param name="image">The picture.</param>
     /// <param name="to">(H, W, C) of the model.</param>
     public void Image(Image image, Span<float> to)
     {
-        if (image.Width != _width || image.Height != _height) Resize(image, to);
+        bool sameSize = image.Width == _width && image.Height == _height;
+        if (image.Is16Bit || _intensity.Kind != IntensityKind.None || (!sameSize && _resampling == Resampling.Antialias))
+            Image(image, _intensity.Of(image), to);
+        else if (!sameSize) Resize(image, to);
         else if (image.Channels == _channels) Convert(image.Pixels, to);
         else
             for (int i = 0; i < _height * _width; i++)
@@ -44,6 +52,40 @@ public sealed class BatchWriter : IMaskWriter
                     to[i * _channels + c] = _channels == 3
                         ? _table[c][image.Pixels[i]]
                         : (image.Pixels[3 * i] + image.Pixels[3 * i + 1] + image.Pixels[3 * i + 2]) / 3f * _scale[0] + _shift[0];
+    }
+
+    /// <summary>Writes a picture, or a slice of a volume, whose samples are mapped as given.</summary>
+    /// <param name="image">The picture, of 8 or 16 bits.</param>
+    /// <param name="map">What becomes of its samples, for instance the map of the whole volume by <see cref="Intensity"/>.</param>
+    /// <param name="to">(H, W, C) of the model.</param>
+    public void Image(Image image, IntensityMap map, Span<float> to)
+    {
+        int from = image.Channels;
+        using SpanOwner<float> mapped = SpanOwner<float>.Allocate(image.Width * image.Height * from);
+        Span<float> values = mapped.Span;
+        if (image.Is16Bit) Apply(map, image.Samples16, values);
+        else Apply(map, image.Pixels, values);
+
+        using SpanOwner<float> resized = SpanOwner<float>.Allocate(_width * _height * from);
+        bool sameSize = image.Width == _width && image.Height == _height;
+        if (!sameSize)
+        {
+            PlaneResize.Run(values, (image.Height, image.Width), resized.Span, (_height, _width), from, _resampling);
+            values = resized.Span;
+        }
+        for (int i = 0; i < _height * _width; i++)
+            for (int c = 0; c < _channels; c++)
+            {
+                float value = from == _channels ? values[i * from + c] : _channels == 3 ? values[i]
+                    : (values[3 * i] + values[3 * i + 1] + values[3 * i + 2]) / 3;
+                to[i * _channels + c] = map.Clamp ? (value - _normalization.Mean[c]) / _normalization.Std[c] : value;
+            }
+    }
+
+    private static void Apply<T>(IntensityMap map, T[] samples, Span<float> to)
+        where T : unmanaged, IBinaryInteger<T>
+    {
+        for (int i = 0; i < to.Length; i++) to[i] = map.Apply(int.CreateTruncating(samples[i]));
     }
 
     /// <inheritdoc/>

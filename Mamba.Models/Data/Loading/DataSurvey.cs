@@ -23,6 +23,12 @@ public sealed class DataSurvey
     /// <summary>The channels that hold all images: 3 if any has color.</summary>
     public int Channels => _facts.Max(facts => facts?.Channels) ?? 1;
 
+    /// <summary>How many images have 16 bits per channel.</summary>
+    public int Wide => _facts.Count(facts => facts?.Is16Bit == true);
+
+    /// <summary>The bits that the largest value of all images needs, 8 at least.</summary>
+    public int UsedBits => _facts.Max(facts => facts?.UsedBits) ?? 8;
+
     /// <summary>How many images have color.</summary>
     public int Colored => _facts.Count(facts => facts?.Channels == 3);
 

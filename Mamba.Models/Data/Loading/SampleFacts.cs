@@ -9,6 +9,12 @@ namespace Mamba.Models.Data.Loading;
 /// <param name="IsPlain">Whether all pixels are the same, as in the empty slices of a scan; such pictures are no copies of each other.</param>
 public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
 {
+    /// <summary>Whether the picture has 16 bits per channel.</summary>
+    public bool Is16Bit { get; init; }
+
+    /// <summary>The bits that its largest value needs, 8 at least.</summary>
+    public int UsedBits { get; init; } = 8;
+
     /// <summary>The facts of a sample.</summary>
     /// <param name="sample">The sample.</param>
     /// <returns>The facts.</returns>
@@ -18,8 +24,14 @@ public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
         XxHash128 hash = new();
         ReadOnlySpan<int> size = [image.Width, image.Height, image.Channels];
         hash.Append(MemoryMarshal.AsBytes(size));
-        hash.Append(image.Pixels);
-        ReadOnlySpan<byte> pixels = image.Pixels;
-        return new SampleFacts(image.Channels, hash.GetCurrentHashAsUInt128(), !pixels[image.Channels..].ContainsAnyExcept(pixels[0]));
+        ReadOnlySpan<byte> bytes = image.Is16Bit ? MemoryMarshal.AsBytes(image.Samples16.AsSpan()) : image.Pixels;
+        hash.Append(bytes);
+        bool plain = image.Is16Bit ? !image.Samples16.AsSpan().ContainsAnyExcept(image.Samples16[0])
+            : !image.Pixels.AsSpan().ContainsAnyExcept(image.Pixels[0]);
+        return new SampleFacts(image.Channels, hash.GetCurrentHashAsUInt128(), plain)
+        {
+            Is16Bit = image.Is16Bit,
+            UsedBits = image.Is16Bit ? image.UsedBits : 8,
+        };
     }
 }

@@ -60,4 +60,20 @@ internal sealed class SegmentationAugmentTests
         Assert.That(spreads, Is.All.InRange(40 / 120.0 * 0.5 - 0.02, 40 / 120.0 * 1.5 + 0.02));
         Assert.That(image.Pixels, Is.EqualTo(new byte[] { 100, 140 }), "the original stays");
     }
+
+    [Test]
+    public void Sixteen_bits_are_kept()
+    {
+        ushort[] samples = [.. Enumerable.Range(0, 64 * 64).Select(i => (ushort)(3000 + 7 * i))];
+        SegmentationSample sample = new(new Image(64, 64, 1, samples), new LabelMap(64, 64));
+        SegmentationAugment moves = new() { Flips = true, QuarterTurns = true }, light = new() { Brightness = 0.2f, Contrast = 0.2f };
+        for (int epoch = 0; epoch < 8; epoch++)
+        {
+            Assert.That(moves.Apply(sample, 1, epoch, 0).Image.Samples16, Is.EquivalentTo(samples));
+            Assert.That(light.Apply(sample, 1, epoch, 0).Image.Samples16.Distinct().Count(), Is.GreaterThan(4000));
+        }
+        Image crushed = new RandAugment().Apply(sample.Image, new Mamba.Core.RandomStream(1, "x"));
+        Assert.That(crushed.Is16Bit);
+        Assert.That(new RandAugment { Operations = 0 }.Apply(sample.Image, new Mamba.Core.RandomStream(1, "x")), Is.SameAs(sample.Image));
+    }
 }

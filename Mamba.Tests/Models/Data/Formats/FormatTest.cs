@@ -1,7 +1,5 @@
-using BitMiracle.LibTiff.Classic;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
-using Mamba.Models.Data.Sets;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Models;
@@ -25,7 +23,9 @@ internal abstract class FormatTest
     protected static void AssertSame(Image actual, Image expected)
     {
         Assert.That((actual.Width, actual.Height, actual.Channels), Is.EqualTo((expected.Width, expected.Height, expected.Channels)));
-        Assert.That(
+        Assert.That(actual.Is16Bit, Is.EqualTo(expected.Is16Bit), "bits");
+        if (expected.Is16Bit) Assert.That(actual.Samples16, Is.EqualTo(expected.Samples16));
+        else Assert.That(
             actual.Pixels.AsSpan().SequenceEqual(expected.Pixels),
             $"first difference at sample {actual.Pixels.AsSpan().CommonPrefixLength(expected.Pixels)}");
     }

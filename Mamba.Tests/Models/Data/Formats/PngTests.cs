@@ -32,13 +32,68 @@ internal sealed class PngTests : FormatTest
     }
 
     [Test]
-    public void Png_of_16_bits_is_rounded_and_alpha_dropped()
+    public void Png_of_16_bits_keeps_them_and_alpha_is_dropped()
     {
-        // Gray and alpha, 16 bits: 0x0000, 0x8080, 0xFFFF, 0x017F (just under one and a half of 255).
         byte[] rows = [0, 0x00, 0x00, 9, 9, 0x80, 0x80, 9, 9, 0xFF, 0xFF, 9, 9, 0x01, 0x7F, 9, 9];
-        AssertSame(Load("x.png", Pictures.Png(4, 1, 16, 4, 0, rows)), new Image(4, 1, 1, [0, 128, 255, 1]));
+        AssertSame(Load("x.png", Pictures.Png(4, 1, 16, 4, 0, rows)), new Image(4, 1, 1, (ushort[])[0, 0x8080, 0xFFFF, 0x017F]));
         byte[] rgba = [0, 1, 2, 3, 77, 4, 5, 6, 0];
-        AssertSame(Load("x.png", Pictures.Png(2, 1, 8, 6, 0, rgba)), new Image(2, 1, 3, [1, 2, 3, 4, 5, 6]));
+        AssertSame(Load("x.png", Pictures.Png(2, 1, 8, 6, 0, rgba)), new Image(2, 1, 3, (byte[])[1, 2, 3, 4, 5, 6]));
+        byte[] wide = [0, 1, 2, 3, 4, 5, 6];
+        AssertSame(Load("x.png", Pictures.Png(1, 1, 16, 2, 0, wide)), new Image(1, 1, 3, (ushort[])[0x102, 0x304, 0x506]));
+    }
+
+    [TestCase(1), TestCase(3)]
+    public void Png_of_16_bits_round_trip(int channels)
+    {
+        ushort[] samples = [.. Enumerable.Range(0, 7 * 5 * channels).Select(i => (ushort)(i * 4099))];
+        Image image = new(7, 5, channels, samples);
+        AssertSame(ImageFile.Load(Folder.Write("x.png", image)), image);
+        if (channels != 1) return;
+        ImageFile.SavePng16(Path.Combine(Folder.Root, "y.png"), 7, 5, samples);
+        AssertSame(ImageFile.Load(Path.Combine(Folder.Root, "y.png")), image);
+    }
+
+    [Test]
+    public void Labels_round_trip_as_indices_of_a_palette()
+    {
+        LabelMap map = new(5, 2, [0, 1, 2, 3, 2, 255, 0, 1, 1, 0]);
+        string path = Path.Combine(Folder.Root, "labels.png");
+        ImageFile.SaveLabels(path, map, [0x000000, 0xE69F00, 0x56B4E9, 0x009E73]);
+        RawMask mask = ImageFile.LoadMask(path);
+        Assert.That((mask.Width, mask.Height, mask.Encoding), Is.EqualTo((5, 2, MaskEncoding.Palette)));
+        Assert.That(mask.Values, Is.EqualTo(map.Classes));
+        Assert.That(mask.Palette![..4], Is.EqualTo(new[] { 0x000000, 0xE69F00, 0x56B4E9, 0x009E73 }));
+        Assert.That(mask.Palette, Has.Length.EqualTo(256).And.ItemAt(255).EqualTo(0xFFFFFF));
+        byte[] once = File.ReadAllBytes(path);
+        ImageFile.SaveLabels(path, map, [0x000000, 0xE69F00, 0x56B4E9, 0x009E73]);
+        Assert.That(File.ReadAllBytes(path), Is.EqualTo(once), "the same pixels give the same bytes");
+    }
+
+    [TestCase(1, new[] { 0, 1 }), TestCase(2, new[] { 0, 1, 2, 3 }), TestCase(4, new[] { 0, 1, 2, 7, 15 })]
+    public void Masks_of_few_bits_are_as_stored(int depth, int[] values)
+    {
+        int all = 0;
+        foreach (int value in values) all = all << depth | value;
+        int used = depth * values.Length;
+        byte[] row = [0, (byte)(all << 32 - used >> 24), (byte)(all << 32 - used >> 16), (byte)(all << 32 - used >> 8)];
+        byte[] rows = row[..(1 + (used + 7) / 8)];
+        RawMask gray = ImageFile.DecodeMask("x", Pictures.Png(values.Length, 1, depth, 0, 0, rows));
+        Assert.That((gray.Encoding, gray.Values), Is.EqualTo((MaskEncoding.Gray, values)));
+        byte[] palette = [.. Enumerable.Range(0, 3 << depth).Select(i => (byte)(i / 6))]; // pairs of one color: the indices differ all the same
+        RawMask indexed = ImageFile.DecodeMask("x", Pictures.Png(values.Length, 1, depth, 3, 0, rows, palette));
+        Assert.That((indexed.Encoding, indexed.Values), Is.EqualTo((MaskEncoding.Palette, values)));
+    }
+
+    [Test]
+    public void What_pixels_do_not_need_may_be_damaged_or_missing()
+    {
+        byte[] whole = Pictures.Png(2, 1, 8, 0, 0, [0, 7, 9]);
+        AssertSame(Load("x.png", whole[..^12]), new Image(2, 1, 1, (byte[])[7, 9]));
+        byte[] text = [0, 0, 0, 3, .. "tEXtabc"u8, 1, 2, 3, 4]; // with a wrong checksum
+        AssertSame(Load("x.png", [.. whole[..33], .. text, .. whole[33..]]), new Image(2, 1, 1, (byte[])[7, 9]));
+        AssertRefused("x.png", [.. whole[..33], 0, 0, 0, 3, .. "XXXXabc"u8, 1, 2, 3, 4, .. whole[33..]], "critical chunk 'XXXX'");
+        whole[^14] ^= 1;
+        AssertRefused("x.png", whole, "checksum");
     }
 
     [Test]

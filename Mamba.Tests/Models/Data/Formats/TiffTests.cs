@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using BitMiracle.LibTiff.Classic;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
@@ -13,38 +14,42 @@ internal sealed class TiffTests : FormatTest
 
     public static IEnumerable<TestCaseData> Hostile =>
     [
-        Bad("BigTIFF", With(_ => 0x2B, 2), "version"),
-        Bad("a directory beyond the file", With(_ => 0xFF, 7), "directory of 0 entries"),
+        Bad("BigTIFF", With(_ => 0x2B, 2), "TIFF directory at byte"),
+        Bad("a directory beyond the file", With(_ => 0xFF, 7), "TIFF directory at byte"),
         Bad("more entries than the file holds", Entries(count => 5000), "5000 entries"),
         Bad("a tag twice", Entry(257, Tag: 256), "stands twice"),
         Bad("no width", Entry(256, Tag: 999), "at least 1 x 1"),
-        Bad("no colors", Entry(262, Tag: 999), "262 (Photometric) is missing"),
+        Bad("no colors", Entry(262, Tag: 999), "does not say what its samples are"),
         Bad("more than the most pixels", Entry(256, Value: 1 << 28), "at most 67108864"),
-        Bad("a large picture in a small file", Entry(257, Value: 20_000), "expected more image data"),
+        Bad("a large picture in a small file", Entry(257, Value: 20_000), "expected 1819"),
         Bad("strips that are longer than the file says", Entry(256, Value: 40), "expected more image data"),
-        Bad("7 samples", Entry(277, Value: 7), "277 (Samples) is 7"),
-        Bad("2 samples of RGB", Entry(277, Value: 2), "8, 8, 8 bits"),
-        Bad("1 sample of RGB", Entry(277, Value: 1), "8, 8, 8 bits"),
-        Bad("3 samples of gray", Entry(262, Value: 1), "colors 1 in 3 samples"),
-        Bad("rows for columns", Entry(278, Tag: 274, Value: 6), "274 (Orientation) is 6"),
-        Bad("fax", Entry(259, Value: 4), "259 (Compression) is 4"),
-        Bad("JPEG inside", Entry(259, Value: 7), "259 (Compression) is 7"),
-        Bad("CIE colors", Entry(262, Value: 8), "262 (Photometric) is 8"),
+        Bad("7 samples", Entry(277, Value: 7), "of 7 channels"),
+        Bad("2 samples of RGB", Entry(277, Value: 2), "of 2 channels"),
+        Bad("1 sample of RGB", Entry(277, Value: 1), "of 1 channels"),
+        Bad("no rows per strip", Entry(278, Tag: 274, Value: 6), "expected 1"),
+        Bad("fax", Entry(259, Value: 4), "fax codes with more than one bit"),
+        Bad("JPEG inside", Entry(259, Value: 7), "JPEG"),
+        Bad("old-style JPEG", Entry(259, Value: 6), "old-style JPEG"),
+        Bad("a rare packing", Entry(259, Value: 34_661), "a rare method (34661)"),
+        Bad("CMYK", Entry(262, Value: 5), "of CMYK samples"),
+        Bad("float", Entry(278, Tag: 339, Value: 3), "8-bit float samples"),
+        Bad("signed", Entry(278, Tag: 339, Value: 2), "8-bit signed samples"),
+        Bad("CIE colors", Entry(262, Value: 8), "rare color space"),
         Bad("rows of no number", Entry(278, Type: 5), "of type 5"),
-        Bad("strips of no rows", Entry(278, Value: 0), "strip of 24 x 0"),
+        Bad("strips of no rows", Entry(278, Value: 0), "strip or tile of 24 x 0"),
         Bad("values beyond the file", Entry(273, Value: 1 << 30), "inside the"),
         Bad("more values than the file", Entry(273, Count: 1 << 30), "inside the"),
         Bad("fewer places than strips", Entry(273, Count: 1), "places of 1 and sizes of 2"),
         Bad("fewer sizes than strips", Entry(279, Count: 1), "places of 2 and sizes of 1"),
         Bad("a strip beyond the file", Strip(offset: 1 << 20), "strip or tile 1"),
-        Bad("a strip of no bytes", Strip(count: 0), "ends after 0 bytes"),
-        Bad("a strip cut short", Strip(count: 10), "ends after 10 bytes"),
-        Bad("runs cut short", Packed(Compression.PACKBITS, bytes => bytes[..2]), "ends after"),
-        Bad("codes cut short", Packed(Compression.LZW, bytes => bytes[..4]), "ends after"),
+        Bad("a strip of no bytes", Strip(count: 0), "end after 0 of"),
+        Bad("a strip cut short", Strip(count: 10), "end after 10 of"),
+        Bad("runs cut short", Packed(Compression.PACKBITS, bytes => bytes[..2]), "end after"),
+        Bad("codes cut short", Packed(Compression.LZW, bytes => bytes[..4]), "end after"),
         Bad("codes that are not known yet", Packed(Compression.LZW, _ => [0x80, 0x00, 0x65, 0x80]), "LZW code"),
         Bad("a code that repeats nothing", Packed(Compression.LZW, _ => [0x80, 0x40, 0x80]), "LZW code"),
         Bad("no deflate", Packed(Compression.ADOBE_DEFLATE, bytes => [0xFF, .. bytes[1..]]), ""),
-        Bad("deflate cut short", Packed(Compression.ADOBE_DEFLATE, bytes => bytes[..5]), "ends after"),
+        Bad("deflate cut short", Packed(Compression.ADOBE_DEFLATE, bytes => bytes[..5]), "end after"),
     ];
 
     [TestCase(false), TestCase(true)]
@@ -71,7 +76,7 @@ internal sealed class TiffTests : FormatTest
         ];
         Image image = ImageFile.Decode("big", big);
         Assert.That((image.Width, image.Height, image.Channels), Is.EqualTo((2, 1, 1)));
-        Assert.That(image.Pixels, Is.EqualTo(new byte[] { 0, 127 }), "0 is white");
+        Assert.That(image.Samples16, Is.EqualTo(new ushort[] { 0, 0x7F7F }), "0 is white");
 
         static byte[] Big(int tag, int type, int value) =>
         [
@@ -80,17 +85,104 @@ internal sealed class TiffTests : FormatTest
         ];
     }
 
-    [TestCase(1), TestCase(2), TestCase(3), TestCase(4)]
-    public void A_turned_picture_is_set_right(int orientation)
+    /// <summary>The pixel that each corner shows: the first of the file's rows and columns is at that of EXIF's table.</summary>
+    [TestCase(1, 0, 0), TestCase(2, 23, 0), TestCase(3, 23, 19), TestCase(4, 0, 19)]
+    [TestCase(5, 0, 0), TestCase(6, 19, 0), TestCase(7, 19, 23), TestCase(8, 0, 23)]
+    public void A_turned_picture_is_set_right(int orientation, int column, int row)
     {
         // In the place of the number of samples, of which gray has one without a word.
         Image gray = Pictures.Smooth(24, 20, 1),
             read = ImageFile.Decode("x", EntryOf(Pictures.PaddedTiff(gray, 11), 277, Tag: 274, Value: orientation));
+        bool swapped = orientation >= 5;
+        Assert.That((read.Width, read.Height), Is.EqualTo(swapped ? (20, 24) : (24, 20)));
         for (int y = 0; y < 20; y++)
             for (int x = 0; x < 24; x++)
-                Assert.That(
-                    read.Pixels[y * 24 + x],
-                    Is.EqualTo(gray.Pixels[(orientation is 3 or 4 ? 19 - y : y) * 24 + (orientation is 2 or 3 ? 23 - x : x)]));
+            {
+                (int down, int right) = swapped ? (x, y) : (y, x);
+                int at = (row == 0 ? down : row - down) * read.Width + (column == 0 ? right : column - right);
+                Assert.That(read.Pixels[at], Is.EqualTo(gray.Pixels[y * 24 + x]), $"{x}, {y}");
+            }
+    }
+
+    [Test]
+    public void Three_gray_channels_are_colors_and_a_note_says_so()
+    {
+        string path = Folder.Write("x.tif", Entry(262, Value: 1));
+        ImageWithNotes read = ImageFile.Read(path);
+        AssertSame(read.Image, s_image);
+        Assert.That(read.Notes, Is.EqualTo(new[] { "3 gray channels are taken for red, green and blue" }));
+    }
+
+    [TestCase(10), TestCase(12), TestCase(16)]
+    public void Bits_between_8_and_16_keep_their_values(int bits)
+    {
+        int[] values = [0, 1, 2, 700, (1 << bits) - 2, (1 << bits) - 1, 5, 1000];
+        byte[] Row(int _)
+        {
+            BigInteger all = 0;
+            foreach (int value in values) all = all << bits | value;
+            byte[] bytes = all.ToByteArray(isUnsigned: true, isBigEndian: true);
+            byte[] row = [.. new byte[bits - bytes.Length], .. bytes];
+            if (bits == 16) for (int i = 0; i < 16; i += 2) (row[i], row[i + 1]) = (row[i + 1], row[i]);
+            return row;
+        }
+        Image image = ImageFile.Decode("x", Pictures.Tiff(8, 2, 1, bits, Photometric.MINISBLACK, Compression.NONE, Row));
+        Assert.That(image.Samples16[..8], Is.EqualTo(values));
+        Assert.That(image.UsedBits, Is.EqualTo(bits));
+    }
+
+    [Test]
+    public void Signed_samples_count_from_their_origin()
+    {
+        byte[] Row(int _) => [.. new short[] { -1024, 0, 3071 }.SelectMany(BitConverter.GetBytes)];
+        byte[] file = Pictures.Tiff(3, 1, 1, 16, Photometric.MINISBLACK, Compression.NONE, Row);
+        file = EntryOf(file, 278, Tag: 339, Type: 3, Count: 1, Value: 2); // one strip needs no rows per strip
+        Image image = ImageFile.Decode("x", file);
+        Assert.That(image.Samples16.Select(v => v + image.Origin), Is.EqualTo(new[] { -1024, 0, 3071 }));
+        Assert.That(ImageFile.DecodeMask("x", file).Values, Is.EqualTo(new[] { -1024, 0, 3071 }));
+    }
+
+    [Test]
+    public void A_stack_has_pages()
+    {
+        byte[][] pages = [.. Enumerable.Range(0, 3).Select(i => Pictures.Smooth(9, 7, 1).Pixels.Select(v => (byte)(v + i)).ToArray())];
+        string path = Folder.Write("x.tif", Pictures.TiffStack(9, 7, pages));
+        Assert.That(ImageFile.PageCount(path), Is.EqualTo(3));
+        Assert.That(ImageFile.LoadPages(path).Select(p => p.Pixels), Is.EqualTo(pages));
+        Assert.That(ImageFile.LoadPage(path, 2).Pixels, Is.EqualTo(pages[2]));
+        Assert.That(ImageFile.LoadMaskPage(path, 1).Values, Is.EqualTo(pages[1]));
+        Assert.That(ImageFile.Read(path).Notes, Is.EqualTo(new[] { "a stack; the first of 3 pages is taken" }));
+        Assert.That(() => ImageFile.LoadPage(path, 3), Throws.TypeOf<ImageException>().With.Message.Contains("page 3 of 3"));
+    }
+
+    [Test]
+    public void Directories_in_a_circle_are_refused()
+    {
+        byte[] file = Pictures.TiffStack(2, 2, [new byte[4], new byte[4]]);
+        int directory = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4)), count = BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(directory));
+        int second = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(directory + 2 + 12 * count));
+        count = BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(second));
+        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(second + 2 + 12 * count), second);
+        AssertRefused("x.tif", file, "circle");
+    }
+
+    [TestCase(Photometric.RGB), TestCase(Photometric.MINISBLACK)]
+    public void Jpeg_inside_is_near_its_source(Photometric photometric)
+    {
+        int channels = photometric == Photometric.RGB ? 3 : 1;
+        Image image = Pictures.Smooth(64, 48, channels);
+        byte[] file = Pictures.Tiff(64, 48, channels, 8, photometric, Compression.JPEG, y => image.Pixels[(64 * channels * y)..(64 * channels * (y + 1))], 16);
+        Image read = ImageFile.Decode("x", file);
+        Assert.That(read.Pixels.Zip(image.Pixels, (p, q) => Math.Abs(p - q)).Max(), Is.LessThan(25));
+        Assert.That(read.Pixels.Zip(image.Pixels, (p, q) => Math.Abs(p - q)).Average(), Is.LessThan(3));
+    }
+
+    [TestCase(Compression.CCITTFAX3), TestCase(Compression.CCITTFAX4)]
+    public void Fax_is_read(Compression compression)
+    {
+        byte[] Row(int y) => [(byte)(0x35 << (y % 3)), (byte)(0xF0 >> (y % 5))];
+        Image expected = ImageFile.Decode("x", Pictures.Tiff(16, 7, 1, 1, Photometric.MINISBLACK, Compression.NONE, Row));
+        AssertSame(ImageFile.Decode("x", Pictures.Tiff(16, 7, 1, 1, Photometric.MINISBLACK, compression, Row)), expected);
     }
 
     [TestCaseSource(nameof(Hostile))]
