@@ -142,6 +142,25 @@ internal static class Options
         return Workers.Count;
     }
 
+    /// <summary>How samples become values from 0 to 1; null where it is not given.</summary>
+    public static Option<Intensity?> Intensity() => new("--intensity")
+    {
+        Description = Describe("Range of values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12"),
+        HelpName = "KIND",
+        CustomParser = result =>
+        {
+            try
+            {
+                return Models.Data.Intensity.Parse(result.Tokens[0].Value);
+            }
+            catch (ArgumentException e)
+            {
+                result.AddError($"--intensity: {e.Message}");
+                return null;
+            }
+        },
+    };
+
     /// <summary>A fold of a cross-validation; null where it is not given.</summary>
     public static Option<Fold?> Fold() => new("--fold")
     {

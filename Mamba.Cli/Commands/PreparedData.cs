@@ -35,6 +35,25 @@ internal sealed class PreparedData
     /// <summary>What <c>split.json</c> says.</summary>
     public required SplitFile File { get; init; }
 
+    /// <summary>Whether the run is resumed.</summary>
+    public bool IsResumed { get; private init; }
+
+    /// <summary>The images as they were read; null if they were read when the run began.</summary>
+    private DataSurvey? Survey { get; init; }
+
+    /// <summary>The intensity that is asked for; or else that of the bits that images of 16 bits use.</summary>
+    /// <exception cref="DatasetException">Only some images have 16 bits, and not all of those are used.</exception>
+    public Intensity Intensity(Intensity? asked)
+    {
+        if (asked is not null) return asked;
+        if (Survey is null || Survey.Wide == 0 || Survey.UsedBits == 16) return Models.Data.Intensity.None;
+        if (Survey.Wide < Survey.Count - Survey.Bad.Count)
+            throw new DatasetException(
+                $"{Survey.Wide} of {Survey.Count} images have {Survey.UsedBits} bits in files of 16, the others 8; "
+                    + "say how to compare them, as --intensity percentile:0.5,99.5");
+        return Models.Data.Intensity.ForBits((1 << Survey.UsedBits) - 1);
+    }
+
     /// <summary>
     /// A weight for each class, the background first: inversely proportional to its pixels, or images, in the training data, and 1 on
     /// average over the classes that occur.
@@ -109,6 +128,8 @@ internal sealed class PreparedData
         return new PreparedData(images, cached, split)
         {
             Channels = channels,
+            IsResumed = request.Resumed,
+            Survey = survey,
             Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: folder is not null),
             File = SplitFile.Of(images, split, leftOut, (images as SegmentationFolder)?.Meaning),
         };
@@ -141,6 +162,7 @@ internal sealed class PreparedData
         return new PreparedData(images, new CachedData(images, request.CacheBytes), split)
         {
             File = file,
+            IsResumed = true,
             Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: images is IImageFolder),
         };
     }
@@ -164,5 +186,8 @@ internal sealed class PreparedData
 
         /// <summary>Whether the images are synthetic.</summary>
         public bool Synthetic { get; init; }
+
+        /// <summary>Whether the run is resumed.</summary>
+        public bool Resumed { get; init; }
     }
 }

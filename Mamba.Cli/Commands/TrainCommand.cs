@@ -41,7 +41,7 @@ internal static class TrainCommand
                 ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
                 // A run of an older version was split without strata.
                 : PreparedData.Read(
-                    terminal, images, request with { Split = request.Split with { Stratified = folder is null } }, stop), stop);
+                    terminal, images, request with { Split = request.Split with { Stratified = folder is null }, Resumed = folder is not null }, stop), stop);
         TrainingRun run = new(terminal, arguments, data)
         {
             Output = parsed.GetValue(options.Output),

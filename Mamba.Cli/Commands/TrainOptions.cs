@@ -106,6 +106,10 @@ internal sealed class TrainOptions
     public Option<NormalizationKind?> Normalize { get; } =
         Options.Choice<NormalizationKind>("--normalize", "Input normalization.", "none for segmentation, cifar for classification");
 
+    public Option<Intensity?> Intensity { get; } = Options.Intensity();
+
+    public Option<Resampling?> Resize { get; } = Options.Choice<Resampling>("--resize", "How images are resized.", "antialias");
+
     public Option<ulong?> Seed { get; } = Options.Seed();
 
     public Option<(int Height, int Width)?> Size { get; } = Options.Size(OfDefault($"{s_default.ImageSize}x{s_default.ImageSize}"));
@@ -153,7 +157,7 @@ internal sealed class TrainOptions
     [
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate, Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Normalize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
+        DropPath, ClipNorm, Patience, Augment, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
 
@@ -217,6 +221,9 @@ internal sealed class TrainOptions
             Accumulate = parsed.GetValue(Accumulate) ?? 1,
             Freeze = parsed.GetValue(Freeze),
             TensorBoard = parsed.GetValue(TensorBoard),
+            Intensity = prepared.Intensity(parsed.GetValue(Intensity)),
+            // A run of an older version was resized so, and its args.json does not say it; synthetic images have the model's size.
+            Resampling = parsed.GetValue(Resize) ?? (synthetic || prepared.IsResumed ? Resampling.Bilinear : Resampling.Antialias),
             Seed = seed,
             Threads = Options.Apply(parsed, Threads),
             Height = height,

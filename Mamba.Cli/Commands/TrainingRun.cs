@@ -31,6 +31,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         arguments.Model, arguments.Config, prepared.Images.Labels,
         Normalization.Of(arguments.Normalization, arguments.Config.InputChannels), DataOf(arguments))
     {
+        Intensity = arguments.Intensity,
+        Resampling = arguments.Resampling,
         Masks = prepared.Meaning,
         Split = prepared.Record,
     };
@@ -68,6 +70,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
+        if (arguments.Intensity is { Kind: IntensityKind.Window, High: var high } && high is 511 or 1023 or 2047 or 4095 or 8191 or 16383)
+            terminal.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"intensity: values 0 to {high} become 0 to 1 (--intensity {arguments.Intensity})"));
         terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
         if (_entry.Task == ModelTask.Segmentation)
             terminal.WriteLine(_info.Config.Classes == 1

@@ -38,6 +38,9 @@ public static class ModelFile
                 NormalizationDocument.Of(info.Normalization), ModelJson.Default.NormalizationDocument),
             ["data"] = JsonSerializer.Serialize(DataDocument.Of(info.Data), ModelJson.Default.DataDocument),
         };
+        // What older versions did is not written, so that their files and those of this version are the same.
+        if (info.Intensity != Intensity.None) metadata["intensity"] = info.Intensity.ToString();
+        if (info.Resampling != Resampling.Bilinear) metadata["resize"] = info.Resampling.ToString().ToLowerInvariant();
         if (info.Masks is { } masks)
             metadata["masks"] = JsonSerializer.Serialize(MasksDocument.Of(masks), ModelJson.Default.MasksDocument);
         if (info.Split is { } split)
@@ -111,7 +114,7 @@ public static class ModelFile
             {
                 SyntheticImages = Optional(d, "synthetic", int.MaxValue),
                 Loss = d.TryGetProperty("loss", out JsonElement loss)
-                    ? Enum.TryParse(loss.GetString(), out LossKind kind) && Enum.IsDefined(kind) ? kind
+                    ? Enum.TryParse(loss.GetString(), out LossKind known) && Enum.IsDefined(known) ? known
                     : throw new FormatException($"loss '{loss}' is unknown") : null,
                 Batch = Optional(d, "batch", 1 << 16),
                 ClassWeights = d.TryGetProperty("class_weights", out _) ? Floats(d, "class_weights") : null,
@@ -124,6 +127,10 @@ public static class ModelFile
                     $"{path}: metadata 'labels' has {names.Length} names, expected one for each of {sizes.Classes} classes");
             return new ModelInfo(Registry.Find(name).Name, sizes, names!, normalized, run)
             {
+                Intensity = metadata.TryGetValue("intensity", out string? intensity) ? Intensity.Parse(intensity) : Intensity.None,
+                Resampling = metadata.TryGetValue("resize", out string? resize)
+                    ? Enum.TryParse(resize, ignoreCase: true, out Resampling kind) && Enum.IsDefined(kind) ? kind
+                    : throw new FormatException($"resize '{resize}' is unknown") : Resampling.Bilinear,
                 Masks = metadata.TryGetValue("masks", out string? masks)
                     ? JsonSerializer.Deserialize(masks, ModelJson.Default.MasksDocument)!.ToMeaning(names!) : null,
                 Split = metadata.TryGetValue("split", out string? split)

@@ -19,6 +19,12 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
     /// </summary>
     public string NamePrefix { get; init; } = "";
 
+    /// <summary>How samples become values from 0 to 1.</summary>
+    public Intensity Intensity { get; init; } = Intensity.None;
+
+    /// <summary>How pictures of another size are resized.</summary>
+    public Resampling Resampling { get; init; }
+
     /// <summary>What the values of the training masks stood for; null if there were no masks, or the file is of an older version.</summary>
     public MaskMeaning? Masks { get; init; }
 
@@ -35,5 +41,7 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
         Width = Data.Width,
         Channels = Config.InputChannels,
         Normalization = Normalization,
+        Intensity = Intensity,
+        Resampling = Resampling,
     };
 }

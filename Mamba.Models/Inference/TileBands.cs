@@ -19,6 +19,7 @@ internal sealed class TileBands
     private readonly Func<Tape?> _watch;
     private readonly BatchWriter _writer;
     private readonly Image _image, _tile;
+    private readonly IntensityMap? _map;
     private readonly int _inputChannels, _classes;
     private readonly TileAxis _down, _across;
     private readonly float[] _band;
@@ -38,7 +39,11 @@ internal sealed class TileBands
         (_predict, _watch, _image, _inputChannels, _classes) = (predict, watch, image, input.Channels, classes);
         (_down, _across) = (new TileAxis(image.Height, options), new TileAxis(image.Width, options));
         _writer = new BatchWriter(input with { Height = _down.Extent, Width = _across.Extent });
-        _tile = new Image(_across.Extent, _down.Extent, image.Channels);
+        // What is measured of the samples, as a percentile, is that of the whole picture.
+        _map = image.Is16Bit || input.Intensity.Kind != IntensityKind.None ? input.Intensity.Of(image) : null;
+        int samples = _across.Extent * _down.Extent * image.Channels;
+        _tile = image.Is16Bit ? new Image(_across.Extent, _down.Extent, image.Channels, new ushort[samples])
+            : new Image(_across.Extent, _down.Extent, image.Channels, new byte[samples]);
         _band = new float[checked(_down.Extent * image.Width * classes)];
     }
 
@@ -84,7 +89,8 @@ internal sealed class TileBands
         for (int i = 0; i < count; i++)
         {
             Crop(_across.Starts[first + i]);
-            _writer.Image(_tile, x.Span.Slice(i * size, size));
+            if (_map is { } map) _writer.Image(_tile, map, x.Span.Slice(i * size, size));
+            else _writer.Image(_tile, x.Span.Slice(i * size, size));
         }
         long start = Stopwatch.GetTimestamp();
         ReadOnlySpan<float> y = _predict(x).Span;
@@ -95,9 +101,15 @@ internal sealed class TileBands
 
     private void Crop(int x)
     {
+        if (_image.Is16Bit) Crop(_image.Samples16, _tile.Samples16, x);
+        else Crop(_image.Pixels, _tile.Pixels, x);
+    }
+
+    private void Crop<T>(T[] from, T[] to, int x)
+    {
         int channels = _image.Channels, length = _across.Extent * channels;
         for (int row = 0; row < _down.Extent; row++)
-            _image.Pixels.AsSpan(((Y + row) * _image.Width + x) * channels, length).CopyTo(_tile.Pixels.AsSpan(row * length));
+            from.AsSpan(((Y + row) * _image.Width + x) * channels, length).CopyTo(to.AsSpan(row * length));
     }
 
     private void Blend(ReadOnlySpan<float> tile, int x)

@@ -106,6 +106,12 @@ public sealed record RunArguments
     /// <summary>The normalization of the input.</summary>
     public NormalizationKind Normalization { get; init; }
 
+    /// <summary>How samples become values from 0 to 1.</summary>
+    public Intensity Intensity { get; init; } = Intensity.None;
+
+    /// <summary>How images of another size are resized.</summary>
+    public Resampling Resampling { get; init; }
+
     /// <summary>The seed of split, initial weights, order and augmentation.</summary>
     public ulong Seed { get; init; }
 

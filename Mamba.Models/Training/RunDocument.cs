@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
+using Mamba.Models.Data;
 
 namespace Mamba.Models.Training;
 
@@ -101,6 +102,12 @@ internal sealed record RunDocument
     public required string? Monitor { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Intensity { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Resize { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required double? Warmup { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -174,6 +181,8 @@ internal sealed record RunDocument
             ? string.Join(',', weights.Select(weight => weight.ToString("R", CultureInfo.InvariantCulture))) : null,
         Balance = run.Balance ? "true" : null,
         Monitor = run.Monitor,
+        Intensity = run.Intensity.Kind == IntensityKind.None ? null : run.Intensity.ToString(),
+        Resize = run.Resampling == Resampling.Bilinear ? null : RunArguments.Name(run.Resampling),
         Warmup = run.Warmup,
         MinLr = run.MinLearningRate,
         Momentum = run.Momentum,
