@@ -17,7 +17,8 @@ internal sealed class TiffForDecoder
 
     public TiffForDecoder(byte[] file, TiffDirectory directory, int photometric, int bits, int samples, int planes, bool signed)
     {
-        (_file, _directory, _photometric, _bits, _samples, _planes, _signed) = (file, directory, photometric, bits, samples, planes, signed);
+        (_file, _directory, _photometric, _bits, _samples, _planes, _signed) =
+            (file, directory, photometric, bits, samples, planes, signed);
     }
 
     private bool Little => _directory.LittleEndian;
@@ -112,7 +113,8 @@ internal sealed class TiffForDecoder
             if (bytes.Length == 0) return;
             uint[] values = new uint[2 * count];
             for (int i = 0; i < values.Length; i++)
-                values[i] = Little ? BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(4 * i)) : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 * i));
+                values[i] = Little ? BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(4 * i))
+                    : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 * i));
             entries.Add((tag, Rational, values));
         }
     }
