@@ -127,25 +127,29 @@ internal sealed class TiffReader
             throw new InvalidDataException($"TIFF strip or tile of {tileWidth} x {rows}; expected 1 x 1 or more.");
         int across = (int)((_width + tileWidth - 1) / tileWidth), down = (int)((_height + rows - 1) / rows);
         TiffPart[] parts = Parts(tiled, (int)tileWidth, (int)rows, across, down, contiguousPage);
-        TiffForDecoder decoder = new(_file, _directory, DecoderPhotometric, _bits, _samples, _planes, _signed);
+        TiffForDecoder decoder = new(_file, _directory, DecoderPhotometric, _bits, _planes > 1 ? 1 : _samples);
         TiffCanvas canvas = new(_width, _height, _photometric is Rgb or Ycbcr ? 3 : 1, _samples == 4, Wide);
+        int perPlane = across * (contiguousPage > 0 ? 1 : down);
         if (_compression == Jpeg)
             for (int i = 0; i < parts.Length; i++) canvas.Put(decoder.Jpeg(parts[i], _photometric), parts[i]);
-        else if (!tiled) canvas.Put(decoder.Strips(parts, _width, _height, (int)rows), new TiffPart(0, 0, _width, _height, 0, 0));
         else
-            for (int i = 0; i < across * down; i++)
+            for (int plane = 0; plane < _planes; plane++)
             {
-                TiffPart[] planes = [.. Enumerable.Range(0, _planes).Select(plane => parts[plane * across * down + i])];
-                canvas.Put(decoder.Strips(planes, (int)tileWidth, (int)rows, (int)rows), planes[0]);
+                TiffPart[] own = parts[(plane * perPlane)..((plane + 1) * perPlane)];
+                int? only = _planes > 1 ? plane : null;
+                if (tiled) foreach (TiffPart tile in own) canvas.Put(
+                    decoder.Strips([tile], tile.Width, tile.Height, tile.Height), tile, only);
+                else canvas.Put(decoder.Strips(own, _width, _height, own[0].Height), new TiffPart(0, 0, _width, _height, 0, 0), only);
             }
         return Finish(canvas);
     }
 
     /// <summary>
-    /// Indices are handed over as gray, so that they stay exact. Fax codes know runs of white, which are zeros whatever the colors are; the
+    /// Indices are handed over as gray, so that they stay exact; so are planes, whose differences the decoder misreads. Fax codes know runs
+    /// of white, which are zeros whatever the colors are; the
     /// decoder takes them for ones where black is zero, so it is told that white is.
     /// </summary>
-    private int DecoderPhotometric => IsFax ? WhiteIsZero : _photometric == Indexed ? BlackIsZero : _photometric;
+    private int DecoderPhotometric => IsFax ? WhiteIsZero : _photometric == Indexed || _planes > 1 ? BlackIsZero : _photometric;
 
     private bool IsFax => _compression is >= 2 and <= 4;
 

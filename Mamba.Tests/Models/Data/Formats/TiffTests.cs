@@ -67,6 +67,22 @@ internal sealed class TiffTests : FormatTest
         Assert.That(read.To8Bit().Pixels, Is.EqualTo(expected));
     }
 
+    [TestCase(1, 8), TestCase(3, 8), TestCase(4, 8), TestCase(1, 16), TestCase(3, 16), TestCase(4, 16)]
+    public void Differences_of_neighbors_are_undone(int samples, int bits)
+    {
+        ushort[] values = [.. Numbers.Uniform(13 * 7 * samples, 5, 0f, bits == 8 ? 256f : 65536f).Select(v => (ushort)v)];
+        byte[] Row(int y) => [.. values[(13 * samples * y)..(13 * samples * (y + 1))].SelectMany(
+            v => bits == 8 ? [(byte)v] : BitConverter.GetBytes(v))];
+        Photometric photometric = samples == 1 ? Photometric.MINISBLACK : Photometric.RGB;
+        foreach (Compression compression in new[] { Compression.LZW, Compression.ADOBE_DEFLATE })
+        {
+            Image image = ImageFile.Decode("x", Pictures.Tiff(13, 7, samples, bits, photometric, compression, Row, 3, differences: true));
+            IEnumerable<int> expected = values.Where((_, i) => samples < 4 || i % 4 < 3).Select(v => (int)v);
+            Assert.That(image.Is16Bit ? image.Samples16.Select(v => (int)v) : image.Pixels.Select(v => (int)v), Is.EqualTo(expected),
+                $"{compression}");
+        }
+    }
+
     [Test]
     public void Both_byte_orders_are_read()
     {
