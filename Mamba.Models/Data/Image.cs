@@ -118,7 +118,8 @@ public sealed class Image
     internal Image FromHighBits(int usedBits, int origin)
     {
         int top = (1 << usedBits) - 1;
-        return new Image(Width, Height, Channels, Array.ConvertAll(Pixels, value => (ushort)((value * top + 127) / 255))) { Origin = origin };
+        ushort[] samples = Array.ConvertAll(Pixels, value => (ushort)((value * top + 127) / 255));
+        return new Image(Width, Height, Channels, samples) { Origin = origin };
     }
 
     /// <summary>This picture as black and white: 255 where the mean of a pixel's channels is at least 128 of 255, else 0.</summary>

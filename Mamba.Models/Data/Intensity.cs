@@ -109,7 +109,8 @@ public sealed record Intensity
         (bool wide, int origin) = (slices[0].Is16Bit, slices[0].Origin);
         for (int i = 1; i < slices.Count; i++)
             if (slices[i].Is16Bit != wide || slices[i].Origin != origin)
-                throw new ArgumentException($"Intensity of slices that differ in bits or origin; expected those of the first in slice {i} as well.");
+                throw new ArgumentException(
+                    $"Intensity of slices that differ in bits or origin; expected those of the first in slice {i} as well.");
         if (Kind == IntensityKind.None) return Between(0, wide ? 65535 : 255);
         if (Kind == IntensityKind.Window) return Between(Low - origin, High - origin);
         long[] histogram = Histogram(slices);
@@ -170,6 +171,7 @@ public sealed record Intensity
         for (int value = 0; value < histogram.Length; value++) mean += histogram[value] / count * value;
         for (int value = 0; value < histogram.Length; value++) variance += histogram[value] / count * ((value - mean) * (value - mean));
         double deviation = Math.Sqrt(variance);
-        return deviation > 1e-9 ? new IntensityMap((float)(1 / deviation), (float)(-mean / deviation), Clamp: false) : new IntensityMap(0, 0, Clamp: false);
+        return deviation > 1e-9 ? new IntensityMap((float)(1 / deviation), (float)(-mean / deviation), Clamp: false)
+            : new IntensityMap(0, 0, Clamp: false);
     }
 }

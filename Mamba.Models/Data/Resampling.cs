@@ -7,7 +7,8 @@ public enum Resampling
     Bilinear,
 
     /// <summary>
-    /// Bilinear with a filter as wide as the reduction, as Pillow and torchvision with antialias: a smaller picture is a mean of all pixels.
+    /// Bilinear with a filter as wide as the reduction, as Pillow and torchvision with antialias: a smaller picture is a mean of all
+    /// pixels.
     /// </summary>
     Antialias,
 }

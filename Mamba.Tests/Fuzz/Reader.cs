@@ -65,7 +65,9 @@ internal sealed record Reader(
         "gif" => Pictures(name, new Format { Words = [[0x2C], [0x21, 0xF9, 4], [0x3B]] }, 60_000, Gif()),
         "webp" => Pictures(name, new WebpFormat(), 1L << 32, Webp()), // any size that is allowed may come from a few bytes
         "tga" => Pictures(name, new Format(), 2_000, Tga()),
-        "pnm" => Pictures(name, new Format { Text = true, Words = Words("P1 ", "P2 ", "P3 ", "P4 ", "P5 ", "P6 ", "#", "\n", "255 ", "65535 ") }, 200, Netpbm()),
+        "pnm" => Pictures(
+            name, new Format { Text = true, Words = Words("P1 ", "P2 ", "P3 ", "P4 ", "P5 ", "P6 ", "#", "\n", "255 ", "65535 ") }, 200,
+            Netpbm()),
         "idx" => new(name, [Idx(3, 2, 5, 4), Idx(3, 1, 28, 28), Idx(1, 20)], new IdxFormat(), ReadIdx, e => e is DatasetException, 1100),
         "cifar" => new(name, [new byte[3073], new byte[2 * 3073]], new Format(), ReadCifar, e => e is DatasetException, 4),
         "recipe" => Recipes(name),
@@ -278,9 +280,12 @@ internal sealed record Reader(
             [.. Enumerable.Range(0, 72).Select(i => (byte)(i * y))]);
         foreach (bool tiled in new[] { false, true }) yield return Tests.Support.Pictures.SpecialTiff(color, tiled);
         Image wider = Tests.Support.Pictures.Smooth(16, 16, 3);
-        yield return Tests.Support.Pictures.Tiff(16, 16, 3, 8, Photometric.RGB, Compression.JPEG, y => wider.Pixels[(48 * y)..(48 * y + 48)], 8);
-        yield return Tests.Support.Pictures.Tiff(16, 7, 1, 1, Photometric.MINISBLACK, Compression.CCITTFAX4, y => [(byte)(0x35 << (y % 3)), 0x80]);
-        yield return Tests.Support.Pictures.Tiff(8, 3, 1, 12, Photometric.MINISBLACK, Compression.NONE, y => [.. Enumerable.Repeat((byte)y, 12)]);
+        yield return Tests.Support.Pictures.Tiff(
+            16, 16, 3, 8, Photometric.RGB, Compression.JPEG, y => wider.Pixels[(48 * y)..(48 * y + 48)], 8);
+        yield return Tests.Support.Pictures.Tiff(
+            16, 7, 1, 1, Photometric.MINISBLACK, Compression.CCITTFAX4, y => [(byte)(0x35 << (y % 3)), 0x80]);
+        yield return Tests.Support.Pictures.Tiff(
+            8, 3, 1, 12, Photometric.MINISBLACK, Compression.NONE, y => [.. Enumerable.Repeat((byte)y, 12)]);
         yield return Tests.Support.Pictures.TiffStack(5, 3, [new byte[15], new byte[15]]);
     }
 
@@ -320,7 +325,8 @@ internal sealed record Reader(
                 SixLabors.ImageSharp.Formats.Webp.WebpFileFormatType.Lossless, SixLabors.ImageSharp.Formats.Webp.WebpFileFormatType.Lossy,
             })
                 yield return Encoded(
-                    Tests.Support.Pictures.Smooth(20, 17, channels), new SixLabors.ImageSharp.Formats.Webp.WebpEncoder { FileFormat = form });
+                    Tests.Support.Pictures.Smooth(20, 17, channels),
+                    new SixLabors.ImageSharp.Formats.Webp.WebpEncoder { FileFormat = form });
     }
 
     private static IEnumerable<byte[]> Tga()

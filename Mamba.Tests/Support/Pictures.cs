@@ -112,7 +112,7 @@ internal static class Pictures
     /// <summary>A TIFF by LibTiff: any compression and depth; rows are given packed.</summary>
     public static byte[] Tiff(
         int width, int height, int samples, int bits, Photometric photometric, Compression compression, Func<int, byte[]> row,
-        int rowsPerStrip = 11)
+        int rowsPerStrip = 11, bool differences = false)
     {
         MemoryStream file = new();
         using (BitMiracle.LibTiff.Classic.Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("test", "w", file, new TiffStream()))
@@ -124,6 +124,7 @@ internal static class Pictures
             tiff.SetField(TiffTag.PHOTOMETRIC, photometric);
             tiff.SetField(TiffTag.COMPRESSION, compression);
             tiff.SetField(TiffTag.PLANARCONFIG, PlanarConfig.CONTIG);
+            if (differences) tiff.SetField(TiffTag.PREDICTOR, Predictor.HORIZONTAL);
             tiff.SetField(TiffTag.ROWSPERSTRIP, rowsPerStrip);
             if (samples is 2 or 4) tiff.SetField(TiffTag.EXTRASAMPLES, 1, new short[] { 2 });
             for (int y = 0; y < height; y++) tiff.WriteScanline(row(y), y);

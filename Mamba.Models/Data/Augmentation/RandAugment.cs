@@ -39,7 +39,8 @@ public sealed record RandAugment
     public Image Apply(Image image, RandomStream random)
     {
         if (image.Is16Bit)
-            return image.UsedBits is var used && Operations == 0 ? image : Apply(image.HighBits(used), random).FromHighBits(used, image.Origin);
+            return image.UsedBits is var used && Operations == 0 ? image
+                : Apply(image.HighBits(used), random).FromHighBits(used, image.Origin);
         for (int i = 0; i < Operations; i++)
         {
             var operation = (RandAugmentOperation)random.NextInt(s_operations);

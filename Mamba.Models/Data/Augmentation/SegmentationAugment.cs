@@ -40,9 +40,9 @@ public sealed record SegmentationAugment : IAugmentation
     {
         (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
         if (!transpose && !mirror && !upend) return from;
-        return from.Is16Bit
-            ? new Image(width, height, channels, Move(from.Samples16, width, height, channels, transpose, mirror, upend)) { Origin = from.Origin }
-            : new Image(width, height, channels, Move(from.Pixels, width, height, channels, transpose, mirror, upend));
+        if (!from.Is16Bit) return new Image(width, height, channels, Move(from.Pixels, width, height, channels, transpose, mirror, upend));
+        ushort[] moved = Move(from.Samples16, width, height, channels, transpose, mirror, upend);
+        return new Image(width, height, channels, moved) { Origin = from.Origin };
     }
 
     private static LabelMap Move(LabelMap from, bool transpose, bool mirror, bool upend) => !transpose && !mirror && !upend ? from
@@ -72,7 +72,8 @@ public sealed record SegmentationAugment : IAugmentation
         if (from.Is16Bit)
         {
             ushort[] wide = Table16(from, brightness, contrast);
-            return new Image(from.Width, from.Height, from.Channels, Array.ConvertAll(from.Samples16, sample => wide[sample])) { Origin = from.Origin };
+            ushort[] samples = Array.ConvertAll(from.Samples16, sample => wide[sample]);
+            return new Image(from.Width, from.Height, from.Channels, samples) { Origin = from.Origin };
         }
         long sum = 0;
         foreach (byte sample in from.Pixels) sum += sample;

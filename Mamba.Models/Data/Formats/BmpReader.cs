@@ -17,7 +17,8 @@ internal static class BmpReader
         int dataOffset = Int32(file, 10), headerSize = Int32(file, FileHeader);
         bool core = headerSize == 12;
         if (!core && (headerSize < 40 || headerSize > file.Length - FileHeader))
-            throw new InvalidDataException($"BMP with an information header of {headerSize} bytes; expected 12, or 40 or more inside the file.");
+            throw new InvalidDataException(
+                $"BMP with an information header of {headerSize} bytes; expected 12, or 40 or more inside the file.");
         int width = core ? UInt16(file, 18) : Int32(file, 18), signedHeight = core ? UInt16(file, 20) : Int32(file, 22);
         int bits = UInt16(file, core ? 24 : 28), compression = core ? Uncompressed : Int32(file, 30);
         ImageFile.CheckSize("BMP", width, Math.Abs((long)signedHeight));
@@ -51,11 +52,13 @@ internal static class BmpReader
         if (!known)
             throw new InvalidDataException(
                 $"BMP of {bits} bits a pixel with compression {compression}, which is not read; {ImageFile.Convert("bmp", "png")}");
-        if (compression is BitFields or AlphaBitFields && file.Length < FileHeader + 52) throw new InvalidDataException("BMP without its color masks.");
+        if (compression is BitFields or AlphaBitFields && file.Length < FileHeader + 52)
+            throw new InvalidDataException("BMP without its color masks.");
         long stride = ((long)size.Width * bits + 31) / 32 * 4, need = compression is Rle8 or Rle4 ? 2 : stride * size.Height;
         if (dataOffset < headers || dataOffset + need > file.Length)
             throw new InvalidDataException(
-                $"BMP of {file.Length} bytes with {size.Height} rows of {stride} bytes from byte {dataOffset}; expected them inside the file.");
+                $"BMP of {file.Length} bytes with {size.Height} rows of {stride} bytes from byte {dataOffset}; expected them "
+                    + "inside the file.");
         // Two bytes of runs cover up to 255 pixels, or end a row that is black from there on.
         if (need == 2 && (long)size.Width * size.Height > 4096L * (file.Length - dataOffset))
             throw new InvalidDataException($"BMP of {size.Width} x {size.Height} pixels in {file.Length} bytes; expected more image data.");

@@ -17,15 +17,18 @@ internal static class GifReader
         if (file.Length < Head) throw new InvalidDataException($"GIF of {file.Length} bytes; expected a header of {Head}.");
         int width = UInt16(file, 6), height = UInt16(file, 8), colors = file[10] >> 7 == 0 ? 0 : 2 << (file[10] & 7);
         List<Frame> frames = Frames(file, Head + 3 * colors);
-        if (frames.Count == 0) throw new InvalidDataException($"GIF ends at byte {file.Length} without a picture; expected more image data.");
+        if (frames.Count == 0)
+            throw new InvalidDataException($"GIF ends at byte {file.Length} without a picture; expected more image data.");
         Frame first = frames[0];
         if (width == 0 || height == 0) (width, height) = (first.X + first.Width, first.Y + first.Height);
         ImageFile.CheckSize("GIF", width, height);
         ImageFile.CheckSize("GIF", first.Width, first.Height);
         if (first.X + first.Width > width || first.Y + first.Height > height)
-            throw new InvalidDataException($"GIF picture at {first.X}, {first.Y} of {first.Width} x {first.Height}; expected it inside {width} x {height}.");
+            throw new InvalidDataException(
+                $"GIF picture at {first.X}, {first.Y} of {first.Width} x {first.Height}; expected it inside {width} x {height}.");
         if ((long)width * height > 16L * first.Width * first.Height + 65_536)
-            throw new InvalidDataException($"GIF of {width} x {height} whose picture has {first.Width} x {first.Height}; expected one that fills it.");
+            throw new InvalidDataException(
+                $"GIF of {width} x {height} whose picture has {first.Width} x {first.Height}; expected one that fills it.");
         int[] palette = first.Colors > 0 ? Palette(file, first.Palette, first.Colors) : Palette(file, Head, colors);
         if (palette.Length == 0) throw new InvalidDataException("GIF without a palette.");
         byte[] rgb = Codec.Rgb8(Codec.Gif, Bare(file, first), (first.Width, first.Height));
@@ -84,13 +87,15 @@ internal static class GifReader
         for (int at = frame.Data + 1; at < file.Length && file[at] != 0; at += 1 + file[at])
             codes.AddRange(file.AsSpan(at + 1, Math.Min(file[at], file.Length - at - 1)));
         // A code of 12 bits may stand for 4096 pixels.
-        if ((long)frame.Width * frame.Height > 2731L * codes.Count + 4096) throw new InvalidDataException("GIF with fewer codes than pixels; expected more image data.");
+        if ((long)frame.Width * frame.Height > 2731L * codes.Count + 4096)
+            throw new InvalidDataException("GIF with fewer codes than pixels; expected more image data.");
         Packed.CheckLzw("GIF", [.. codes], bits, (long)frame.Width * frame.Height);
         List<byte> bare =
         [
             .. "GIF89a"u8, (byte)frame.Width, (byte)(frame.Width >> 8), (byte)frame.Height, (byte)(frame.Height >> 8), 0xF7, 0, 0,
             .. Enumerable.Range(0, 256).SelectMany(v => Enumerable.Repeat((byte)v, 3)), Picture, 0, 0, 0, 0,
-            (byte)frame.Width, (byte)(frame.Width >> 8), (byte)frame.Height, (byte)(frame.Height >> 8), frame.Interlaced ? (byte)0x40 : (byte)0,
+            (byte)frame.Width, (byte)(frame.Width >> 8), (byte)frame.Height, (byte)(frame.Height >> 8),
+            (byte)(frame.Interlaced ? 0x40 : 0),
             (byte)bits,
         ];
         for (int at = 0; at < codes.Count; at += 255)

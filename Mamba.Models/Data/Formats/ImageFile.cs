@@ -199,7 +199,8 @@ public static class ImageFile
         [0x42, 0x4D, ..] => BmpReader.Read(bytes),
         [(byte)'G', (byte)'I', (byte)'F', (byte)'8', (byte)'7' or (byte)'9', (byte)'a', ..] => GifReader.Read(bytes),
         [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => WebpReader.Read(bytes),
-        [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n' or (byte)'#', ..] => NetpbmReader.Read(bytes),
+        [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n' or (byte)'#', ..] =>
+            NetpbmReader.Read(bytes),
         _ when name.EndsWith(".tga", StringComparison.OrdinalIgnoreCase) => TgaReader.Read(bytes),
         _ => throw new InvalidDataException(
             $"starts with '{System.Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP "

@@ -14,7 +14,8 @@ internal static class JpegReader
     /// <summary>The most visits of blocks for a byte of the file, by all scans together.</summary>
     public const int MaxVisitsPerByte = 256;
 
-    private const int Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dqt = 0xDB, Dht = 0xC4, Dri = 0xDD, App0 = 0xE0, App1 = 0xE1, App14 = 0xEE;
+    private const int Dht = 0xC4, Rst0 = 0xD0, Rst7 = 0xD7, Soi = 0xD8, Eoi = 0xD9, Sos = 0xDA, Dqt = 0xDB, Dri = 0xDD;
+    private const int App0 = 0xE0, App1 = 0xE1, App14 = 0xEE;
 
     /// <summary>What the segments say.</summary>
     public sealed class Head
@@ -26,6 +27,9 @@ internal static class JpegReader
         public int Components { get; set; }
 
         public int FileBytes { get; init; }
+
+        /// <summary>Rows of pixels that are coded together.</summary>
+        public int McuRows { get; set; }
 
         public int Orientation { get; set; } = 1;
 
@@ -70,7 +74,8 @@ internal static class JpegReader
         (int Width, int Height) size = (head.Width, head.Height);
         byte[] rgb = Codec.Rgb8(Codec.Jpeg, Bare(file, head, []), size);
         List<string> notes = [];
-        if (!head.Complete && MissingRows(file, head, rgb) is var rows and > 0) notes.Add($"cut short; about {rows} of {size.Height} rows are missing");
+        if (!head.Complete && MissingRows(file, head, rgb) is var rows and > 0)
+            notes.Add($"cut short; about {rows} of {size.Height} rows are missing");
         return new Raster(size.Width, size.Height, head.Components)
         {
             Bytes = Channels(rgb, head), Orientation = head.Orientation, Lossy = true, Notes = notes,
@@ -85,12 +90,14 @@ internal static class JpegReader
     /// <returns>Gray, or red, green and blue.</returns>
     public static byte[] Strip(ReadOnlySpan<byte> strip, byte[] tables, (int Width, int Height) size, bool rgb)
     {
-        if (strip.Length < 2 || strip[1] != Soi) throw new InvalidDataException("TIFF strip or tile that is no JPEG, though the directory says so.");
+        if (strip.Length < 2 || strip[1] != Soi)
+            throw new InvalidDataException("TIFF strip or tile that is no JPEG, though the directory says so.");
         byte[] unconverted = [0xFF, App14, 0, 14, .. "Adobe"u8, 0, 100, 0, 0, 0, 0, 0];
         byte[] file = [0xFF, Soi, .. rgb ? unconverted : [], .. Tables(tables), .. strip[2..]];
         Head head = Inspect(file);
         if (head.Width != size.Width || head.Height < size.Height)
-            throw new InvalidDataException($"TIFF with a JPEG of {head.Width} x {head.Height} in the place of {size.Width} x {size.Height}.");
+            throw new InvalidDataException(
+                $"TIFF with a JPEG of {head.Width} x {head.Height} in the place of {size.Width} x {size.Height}.");
         byte[] samples = Channels(Codec.Rgb8(Codec.Jpeg, Bare(file, head, []), (head.Width, head.Height)), head);
         return samples[..(size.Width * size.Height * head.Components)];
     }
@@ -120,7 +127,7 @@ internal static class JpegReader
 
     /// <summary>
     /// Where the end marker is missing, pixels may be as well, and the decoder does not say. They are those that change with other bytes in
-    /// the place of the missing ones. A few rows are said; a large part is refused.
+    /// the place of the missing ones. A few rows become gray, as in other decoders, and are said; a large part is refused.
     /// </summary>
     private static int MissingRows(byte[] file, Head head, byte[] rgb)
     {
@@ -129,9 +136,10 @@ internal static class JpegReader
         byte[] other = Codec.Rgb8(Codec.Jpeg, Bare(file, head, filler), (head.Width, head.Height));
         int same = rgb.AsSpan().CommonPrefixLength(other);
         if (same == rgb.Length) return 0;
-        int rows = head.Height - same / (3 * head.Width);
-        if (rows > Math.Max(16, head.Height / 4))
+        int first = same / (3 * head.Width) / head.McuRows * head.McuRows, rows = head.Height - first;
+        if (rows > Math.Max(head.McuRows, head.Height / 4))
             throw new InvalidDataException($"JPEG cut short: the last {rows} of {head.Height} rows are missing; get the whole file.");
+        rgb.AsSpan(3 * head.Width * first).Fill(128);
         return rows;
     }
 
@@ -177,7 +185,8 @@ internal static class JpegReader
             at = end;
         }
         if (head.Width == 0 || head.Scans == 0)
-            throw new InvalidDataException($"JPEG ends at byte {file.Length} without a {(head.Width == 0 ? "frame" : "scan")}; expected more image data.");
+            throw new InvalidDataException(
+                $"JPEG ends at byte {file.Length} without a {(head.Width == 0 ? "frame" : "scan")}; expected more image data.");
         return head;
     }
 
@@ -200,7 +209,8 @@ internal static class JpegReader
                     $"JPEG with {(marker >= 0xC9 ? "arithmetic codes" : "lossless or hierarchical coding")}, which is not read; "
                         + ImageFile.Convert("jpg", "png"));
             case 0xDC:
-                throw new InvalidDataException("JPEG that tells its height after its pixels, which is not read; " + ImageFile.Convert("jpg", "png"));
+                throw new InvalidDataException(
+                    "JPEG that tells its height after its pixels, which is not read; " + ImageFile.Convert("jpg", "png"));
             case Sos:
                 Scan(head, body);
                 break;
@@ -213,8 +223,10 @@ internal static class JpegReader
     private static void Frame(Head head, ReadOnlySpan<byte> body)
     {
         if (head.Width > 0) throw new InvalidDataException("JPEG with two frames; expected one.");
-        if (body.Length < 6 || body.Length < 6 + 3 * body[5]) throw new InvalidDataException($"JPEG frame of {body.Length} bytes; expected 6, and 3 a component.");
-        int height = BinaryPrimitives.ReadUInt16BigEndian(body[1..]), width = BinaryPrimitives.ReadUInt16BigEndian(body[3..]), components = body[5];
+        if (body.Length < 6 || body.Length < 6 + 3 * body[5])
+            throw new InvalidDataException($"JPEG frame of {body.Length} bytes; expected 6, and 3 a component.");
+        int height = BinaryPrimitives.ReadUInt16BigEndian(body[1..]), width = BinaryPrimitives.ReadUInt16BigEndian(body[3..]);
+        int components = body[5];
         ImageFile.CheckSize("JPEG", width, height);
         if (body[0] != 8) throw new InvalidDataException($"JPEG of {body[0]} bits, which is not read; " + ImageFile.Convert("jpg", "png"));
         if (components is not (1 or 3))
@@ -240,6 +252,7 @@ internal static class JpegReader
         }
         if (head.Blocks.Values.Sum() is var sum && sum > (long)MaxBlocksPerByte * head.FileBytes)
             throw new InvalidDataException($"JPEG of {sum} blocks in {head.FileBytes} bytes; expected more image data.");
+        head.McuRows = 8 * down;
         head.Mcus = (long)CeilDiv(width, 8 * across) * CeilDiv(height, 8 * down);
 
         static int CeilDiv(int value, int by) => (value + by - 1) / by;
@@ -249,7 +262,8 @@ internal static class JpegReader
     {
         if (body.Length < 1 || body[0] is < 1 or > 4 || body.Length < 4 + 2 * body[0])
             throw new InvalidDataException($"JPEG scan header of {body.Length} bytes; expected 1 to 4 components.");
-        if ((head.NeededQuantization & ~head.QuantizationTables) != 0) throw new InvalidDataException("JPEG scan without its quantization table.");
+        if ((head.NeededQuantization & ~head.QuantizationTables) != 0)
+            throw new InvalidDataException("JPEG scan without its quantization table.");
         int first = body[1 + 2 * body[0]], refined = body[3 + 2 * body[0]] >> 4;
         for (int i = 0; i < body[0]; i++)
         {
@@ -258,11 +272,13 @@ internal static class JpegReader
             head.Visits += blocks;
             (int dc, int ac) = (body[2 + 2 * i] >> 4, 4 + (body[2 + 2 * i] & 15));
             bool needsDc = first == 0 && refined == 0, needsAc = !head.Progressive || first > 0;
-            if ((needsDc && (dc > 3 || (head.HuffmanTables >> dc & 1) == 0)) || (needsAc && (ac > 7 || (head.HuffmanTables >> ac & 1) == 0)))
+            if ((needsDc && (dc > 3 || (head.HuffmanTables >> dc & 1) == 0))
+                || (needsAc && (ac > 7 || (head.HuffmanTables >> ac & 1) == 0)))
                 throw new InvalidDataException("JPEG scan without its Huffman table.");
         }
         if (head.Visits > (long)MaxVisitsPerByte * head.FileBytes)
-            throw new InvalidDataException($"JPEG whose scans visit {head.Visits} blocks; expected at most {MaxVisitsPerByte} blocks for a byte.");
+            throw new InvalidDataException(
+                $"JPEG whose scans visit {head.Visits} blocks; expected at most {MaxVisitsPerByte} blocks for a byte.");
         long steps = body[0] == 1 ? head.BlocksAlone[body[1]] : head.Mcus;
         head.Restarts = head.RestartInterval == 0 ? 0 : (steps - 1) / head.RestartInterval;
     }
@@ -279,7 +295,9 @@ internal static class JpegReader
                 for (int i = 1; i <= 16; i++) length += body[i];
             }
             if (number > 3 || kind > 1 || length > body.Length)
-                throw new InvalidDataException($"JPEG {(huffman ? "Huffman" : "quantization")} table {number} of {body.Length} bytes; expected tables 0 to 3, of {length} bytes.");
+                throw new InvalidDataException(
+                    $"JPEG {(huffman ? "Huffman" : "quantization")} table {number} of {body.Length} bytes; expected "
+                        + $"tables 0 to 3, of {length} bytes.");
             if (huffman) head.HuffmanTables |= 1 << 4 * kind + number;
             else head.QuantizationTables |= 1 << number;
             body = body[length..];

@@ -70,7 +70,8 @@ internal sealed class NetpbmReader
         SkipSpace();
         long value = 0;
         int first = _at;
-        for (; _at < _file.Length && _file[_at] is >= (byte)'0' and <= (byte)'9' && _at - first < 10; _at++) value = 10 * value + _file[_at] - '0';
+        for (; _at < _file.Length && _file[_at] is >= (byte)'0' and <= (byte)'9' && _at - first < 10; _at++)
+            value = 10 * value + _file[_at] - '0';
         if (_at == first) throw Short();
         return value;
     }

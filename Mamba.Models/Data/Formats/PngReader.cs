@@ -43,7 +43,8 @@ internal static class PngReader
 
     public static Raster Read(byte[] file)
     {
-        if (!file.AsSpan().StartsWith(Signature)) throw new InvalidDataException("PNG with a damaged signature; was the file transferred as text?");
+        if (!file.AsSpan().StartsWith(Signature))
+            throw new InvalidDataException("PNG with a damaged signature; was the file transferred as text?");
         List<Chunk> chunks = Chunks(file);
         Header header = ReadHeader(file, chunks[0]);
         int[]? palette = header.ColorType == Indexed ? Palette(file, chunks) : null;
@@ -52,7 +53,7 @@ internal static class PngReader
         int frames = chunks.FindIndex(c => c.Type == "acTL") is var at and >= 0 && chunks[at].Length >= 4
             ? BinaryPrimitives.ReadInt32BigEndian(file.AsSpan(chunks[at].Body)) : 1;
         if (frames > 1) notes.Add($"an animation; the first of {frames} frames is taken");
-        int orientation = chunks.FindIndex(c => c.Type == "eXIf") is var exif and >= 0 ? Exif.Orientation(file.AsSpan(chunks[exif].Body)) : 1;
+        int exif = chunks.FindIndex(c => c.Type == "eXIf"), orientation = exif < 0 ? 1 : Exif.Orientation(file.AsSpan(chunks[exif].Body));
         return Decode(header, bare) with { Palette = palette, Orientation = orientation, Notes = notes };
     }
 
@@ -73,7 +74,8 @@ internal static class PngReader
                 ushort[] words = header.ColorType == Rgba
                     ? Codec.Rgba16(Codec.Png, bare, size) : Codec.GrayAlpha16(Codec.Png, bare, size);
                 (ushort[] samples, ushort[] opacities) = Opacity.Split(words, header.Samples);
-                return (header.ColorType == Rgba ? color : gray) with { Words = samples, Alpha = Array.ConvertAll(opacities, a => (byte)(a >> 8)) };
+                byte[] high = Array.ConvertAll(opacities, a => (byte)(a >> 8));
+                return (header.ColorType == Rgba ? color : gray) with { Words = samples, Alpha = high };
             default:
                 byte[] bytes = header.ColorType == Rgba ? Codec.Rgba8(Codec.Png, bare, size) : Codec.GrayAlpha8(Codec.Png, bare, size);
                 (byte[] colors, byte[] alpha) = Opacity.Split(bytes, header.Samples);
@@ -82,7 +84,8 @@ internal static class PngReader
     }
 
     /// <summary>Gray of few bits was scaled to 0 to 255: back to what is stored.</summary>
-    private static byte[] Indices(byte[] gray, int depth) => depth == 8 ? gray : Array.ConvertAll(gray, v => (byte)(v * ((1 << depth) - 1) / 255));
+    private static byte[] Indices(byte[] gray, int depth) => depth == 8 ? gray
+        : Array.ConvertAll(gray, v => (byte)(v * ((1 << depth) - 1) / 255));
 
     private static List<Chunk> Chunks(byte[] file)
     {
@@ -133,6 +136,10 @@ internal static class PngReader
             throw new InvalidDataException(
                 $"PNG of color type {colorType}, {depth} bits, methods {body[10]}, {body[11]}, {body[12]}; expected a combination that "
                     + "the standard knows.");
+        // In the passes that such a picture lacks, the decoder loses its place, and may never end.
+        if (body[12] == 1 && width < 5)
+            throw new InvalidDataException(
+                $"interlaced PNG of {width} columns, which is not read; {ImageFile.Convert("png", "png", "-interlace none")}");
         return new Header((int)width, (int)height, depth, colorType, body[12] == 1);
     }
 
@@ -148,7 +155,9 @@ internal static class PngReader
         return palette;
     }
 
-    /// <summary>The file with header and pixels alone, in one chunk each. All pixels are there: the decoder would leave some black.</summary>
+    /// <summary>
+    /// The file with header and pixels alone, in one chunk each. All pixels are there: the decoder would leave some black.
+    /// </summary>
     private static byte[] Bare(byte[] file, Header header, List<Chunk> chunks)
     {
         long packed = 0;

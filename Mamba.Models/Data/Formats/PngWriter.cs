@@ -20,7 +20,8 @@ internal static class PngWriter
         int bytes = image.Is16Bit ? 2 : 1;
         byte[] samples = image.Is16Bit ? new byte[2 * image.Samples16.Length] : image.Pixels;
         if (image.Is16Bit)
-            for (int i = 0; i < image.Samples16.Length; i++) BinaryPrimitives.WriteUInt16BigEndian(samples.AsSpan(2 * i), image.Samples16[i]);
+            for (int i = 0; i < image.Samples16.Length; i++)
+                BinaryPrimitives.WriteUInt16BigEndian(samples.AsSpan(2 * i), image.Samples16[i]);
         Start(to, image.Width, image.Height, 8 * bytes, image.Channels == 1 ? Gray : Rgb);
         // Filter 2, the difference to the row above, suits masks and smooth pictures.
         Pixels(to, samples, image.Width * image.Channels * bytes, filter: 2);
@@ -61,7 +62,8 @@ internal static class PngWriter
             row[0] = (byte)filter;
             for (int at = 0; at < samples.Length;)
             {
-                for (int i = 0; i < stride; i++, at++) row[i + 1] = (byte)(samples[at] - (filter == 0 || at < stride ? 0 : samples[at - stride]));
+                for (int i = 0; i < stride; i++, at++)
+                    row[i + 1] = (byte)(samples[at] - (filter == 0 || at < stride ? 0 : samples[at - stride]));
                 zlib.Write(row);
             }
         }

@@ -1,6 +1,8 @@
 namespace Mamba.Models.Data.Formats;
 
-/// <summary>What a reader found in a file, before it becomes an image or a mask: samples, palette and opacities as they are stored.</summary>
+/// <summary>
+/// What a reader found in a file, before it becomes an image or a mask: samples, palette and opacities as they are stored.
+/// </summary>
 /// <param name="Width">Columns, before the picture is turned.</param>
 /// <param name="Height">Rows, before the picture is turned.</param>
 /// <param name="Channels">1 (gray or palette indices) or 3.</param>

@@ -16,9 +16,20 @@ internal sealed class TiffCanvas(int width, int height, int channels, bool alpha
 
     public byte[]? Alpha { get; } = alpha ? new byte[width * height] : null;
 
-    /// <summary>Puts decoded samples, byte[] or ushort[], in their place; what reaches beyond the picture falls away.</summary>
-    public void Put(Array samples, TiffPart part)
+    /// <summary>Puts decoded samples in their place; what reaches beyond the picture falls away.</summary>
+    /// <param name="samples">byte[] or ushort[], channels interleaved.</param>
+    /// <param name="part">The place.</param>
+    /// <param name="plane">The channel that the samples are; null if they are all channels.</param>
+    public void Put(Array samples, TiffPart part, int? plane = null)
     {
+        if (plane is { } channel)
+        {
+            if (channel == channels) Copy(
+                samples is ushort[] high ? Array.ConvertAll(high, v => (byte)(v >> 8)) : samples, Alpha!, part, 1);
+            else if (samples is ushort[] wideSamples) Spread(wideSamples, Words!, part, channel);
+            else Spread((byte[])samples, Bytes!, part, channel);
+            return;
+        }
         Array colors = samples;
         if (Alpha is not null)
         {
@@ -36,6 +47,13 @@ internal sealed class TiffCanvas(int width, int height, int channels, bool alpha
             Copy(opacities, Alpha, part, 1);
         }
         Copy(colors, (Array?)Bytes ?? Words!, part, channels);
+    }
+
+    private void Spread<T>(T[] from, T[] to, TiffPart part, int channel)
+    {
+        for (int y = 0; y < Math.Min(part.Height, height - part.Y); y++)
+            for (int x = 0; x < Math.Min(part.Width, width - part.X); x++)
+                to[((part.Y + y) * width + part.X + x) * channels + channel] = from[y * part.Width + x];
     }
 
     private void Copy(Array from, Array to, TiffPart part, int samples)

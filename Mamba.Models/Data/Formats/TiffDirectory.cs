@@ -19,7 +19,8 @@ internal sealed class TiffDirectory
             throw new InvalidDataException($"TIFF directory at byte {offset}; expected it inside the {file.Length} bytes of the file.");
         long count = big ? (long)UInt64((int)offset) : UInt16((int)offset);
         if (count < 1 || count > (file.Length - offset - head) / size)
-            throw new InvalidDataException($"TIFF directory of {count} entries at byte {offset}; expected 1 or more, inside the {file.Length} bytes.");
+            throw new InvalidDataException(
+                $"TIFF directory of {count} entries at byte {offset}; expected 1 or more, inside the {file.Length} bytes.");
         for (int i = 0, at = (int)offset + head; i < count; i++, at += size)
         {
             int tag = UInt16(at);
@@ -40,7 +41,8 @@ internal sealed class TiffDirectory
     /// <summary>The first directory.</summary>
     public static TiffDirectory First(byte[] file)
     {
-        if (file.Length < 8 || file[0] != file[1] || file[0] is not ((byte)'I' or (byte)'M')) throw new InvalidDataException("TIFF with a damaged header.");
+        if (file.Length < 8 || file[0] != file[1] || file[0] is not ((byte)'I' or (byte)'M'))
+            throw new InvalidDataException("TIFF with a damaged header.");
         bool little = file[0] == 'I';
         int version = little ? file[2] | file[3] << 8 : file[2] << 8 | file[3];
         if (version is not (42 or 43) || (version == 43 && file.Length < 16))
@@ -78,7 +80,8 @@ internal sealed class TiffDirectory
         int size = type switch { 1 or 2 or 6 or 7 => 1, 3 or 8 => 2, 4 or 9 or 11 => 4, 5 or 10 or 12 or 16 or 17 or 18 => 8, _ => 0 };
         if (size == 0) throw new InvalidDataException($"TIFF {tag} of an unknown type {type}.");
         if (count < 1 || count > _file.Length / size)
-            throw new InvalidDataException($"TIFF {tag} of {count} values; expected 1 or more, inside the {_file.Length} bytes of the file.");
+            throw new InvalidDataException(
+                $"TIFF {tag} of {count} values; expected 1 or more, inside the {_file.Length} bytes of the file.");
         long bytes = count * size, place = bytes <= (_big ? 8 : 4) ? at : _big ? (long)UInt64(at) : UInt32(at);
         if (place < 0 || place > _file.Length - bytes)
             throw new InvalidDataException($"TIFF {tag} at byte {place}; expected it inside the {_file.Length} bytes of the file.");

@@ -12,20 +12,17 @@ internal sealed class TiffForDecoder
 
     private readonly byte[] _file;
     private readonly TiffDirectory _directory;
-    private readonly int _photometric, _bits, _samples, _planes;
-    private readonly bool _signed;
+    private readonly int _photometric, _bits, _samples;
 
-    public TiffForDecoder(byte[] file, TiffDirectory directory, int photometric, int bits, int samples, int planes, bool signed)
-    {
-        (_file, _directory, _photometric, _bits, _samples, _planes, _signed) = (file, directory, photometric, bits, samples, planes, signed);
-    }
+    public TiffForDecoder(byte[] file, TiffDirectory directory, int photometric, int bits, int samples) =>
+        (_file, _directory, _photometric, _bits, _samples) = (file, directory, photometric, bits, samples);
 
     private bool Little => _directory.LittleEndian;
 
     private int Compression => (int)_directory.One(TiffEntry.Compression, 1) is var c && c == 32946 ? 8 : c;
 
     /// <summary>Decodes strips.</summary>
-    /// <param name="parts">The strips, plane after plane.</param>
+    /// <param name="parts">The strips, all channels or one plane.</param>
     /// <param name="width">Columns.</param>
     /// <param name="height">Rows of all strips together.</param>
     /// <param name="rowsPerStrip">Rows of each but the last.</param>
@@ -85,7 +82,7 @@ internal sealed class TiffForDecoder
         entries.Add((TiffEntry.Samples, Short, [(uint)_samples]));
         entries.Add((TiffEntry.RowsPerStrip, Long, [(uint)rowsPerStrip]));
         entries.Add((TiffEntry.StripCounts, Long, Array.ConvertAll(parts, p => (uint)p.Count)));
-        entries.Add((TiffEntry.Planar, Short, [_planes > 1 ? 2u : 1u]));
+        entries.Add((TiffEntry.Planar, Short, [1]));
         Copy(TiffEntry.T4Options, Long);
         Copy(TiffEntry.T6Options, Long);
         Copy(TiffEntry.Predictor, Short);
@@ -112,7 +109,8 @@ internal sealed class TiffForDecoder
             if (bytes.Length == 0) return;
             uint[] values = new uint[2 * count];
             for (int i = 0; i < values.Length; i++)
-                values[i] = Little ? BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(4 * i)) : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 * i));
+                values[i] = Little ? BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(4 * i))
+                    : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 * i));
             entries.Add((tag, Rational, values));
         }
     }

@@ -31,12 +31,14 @@ internal sealed class TiffReader
         _compression = Small(TiffEntry.Compression, None, 1 << 16);
         int format = Small(TiffEntry.SampleFormat, Unsigned, 1 << 16);
         if (format == Float) throw Unread($"of {bits[0]}-bit float samples", "expected 8 or 16-bit integers", "-depth 16");
-        if (Array.Exists(bits, b => b != bits[0] || b is < 1 or > 32)) throw Unread($"with samples of {string.Join(", ", bits.Take(8))} bits", "expected one size");
+        if (Array.Exists(bits, b => b != bits[0] || b is < 1 or > 32))
+            throw Unread($"with samples of {string.Join(", ", bits.Take(8))} bits", "expected one size");
         if (bits[0] > 16) throw Unread($"of {bits[0]}-bit integer samples", "expected up to 16", "-depth 16");
         _bits = (int)bits[0];
         _signed = format == Signed;
         if (format is not (Unsigned or Signed or Undefined) || (_signed && _bits != 16))
-            throw Unread($"of {_bits}-bit {(_signed ? "signed" : "complex or unknown")} samples", "expected unsigned integers, or 16-bit signed ones");
+            throw Unread($"of {_bits}-bit {(_signed ? "signed" : "complex or unknown")} samples",
+                "expected unsigned integers, or 16-bit signed ones");
         if (_photometric == BlackIsZero && _samples == 3)
         {
             _photometric = Rgb;
@@ -97,12 +99,17 @@ internal sealed class TiffReader
         if ((_photometric == Indexed && _bits > 8) || (_photometric == Ycbcr && _bits != 8) || (_signed && _photometric != BlackIsZero))
             throw Unread($"of {(_signed ? "signed " : "")}{_bits}-bit samples in this color space", "expected 8");
         if (_compression is not (None or 2 or 3 or 4 or Lzw or Jpeg or Deflate or OldDeflate or PackBits))
-            throw Unread(_compression == 6 ? "packed as old-style JPEG" : $"packed by a rare method ({_compression})", "expected LZW, Deflate, PackBits, JPEG, fax or none", "-compress lzw");
-        if (_compression is >= 2 and <= 4 && (_bits != 1 || _samples != 1)) throw Unread("of fax codes with more than one bit", "expected one");
-        if (_compression == Jpeg && (_bits != 8 || _photometric == Indexed || _samples > 3)) throw Unread($"of JPEG with {_bits} bits and {_samples} channels", "expected 8 bits, gray or RGB");
-        if (_directory.One(TiffEntry.Predictor, 1) is not 1 and not 2 || (_directory.One(TiffEntry.Predictor, 1) == 2 && _bits is not (8 or 16)))
+            throw Unread(_compression == 6 ? "packed as old-style JPEG" : $"packed by a rare method ({_compression})",
+                "expected LZW, Deflate, PackBits, JPEG, fax or none", "-compress lzw");
+        if (IsFax && (_bits != 1 || _samples != 1 || _photometric == Indexed))
+            throw Unread("of fax codes with more than one bit or a palette", "expected one");
+        if (_compression == Jpeg && (_bits != 8 || _photometric == Indexed || _samples > 3))
+            throw Unread($"of JPEG with {_bits} bits and {_samples} channels", "expected 8 bits, gray or RGB");
+        if (_directory.One(TiffEntry.Predictor, 1) is not 1 and not 2
+            || (_directory.One(TiffEntry.Predictor, 1) == 2 && _bits is not (8 or 16)))
             throw Unread("with differences of a rare kind", "expected those of neighbors of 8 or 16 bits", "-compress none");
-        if (_directory.One(TiffEntry.FillOrder, 1) != 1 && _compression is not (2 or 3 or 4)) throw Unread("with reversed bits", "expected high bits first");
+        if (_directory.One(TiffEntry.FillOrder, 1) != 1 && !IsFax)
+            throw Unread("with reversed bits", "expected high bits first");
     }
 
     private InvalidDataException Unread(string what, string expected, string options = "") =>
@@ -120,27 +127,37 @@ internal sealed class TiffReader
             throw new InvalidDataException($"TIFF strip or tile of {tileWidth} x {rows}; expected 1 x 1 or more.");
         int across = (int)((_width + tileWidth - 1) / tileWidth), down = (int)((_height + rows - 1) / rows);
         TiffPart[] parts = Parts(tiled, (int)tileWidth, (int)rows, across, down, contiguousPage);
-        TiffForDecoder decoder = new(_file, _directory, DecoderPhotometric, _bits, _samples, _planes, _signed);
+        TiffForDecoder decoder = new(_file, _directory, DecoderPhotometric, _bits, _planes > 1 ? 1 : _samples);
         TiffCanvas canvas = new(_width, _height, _photometric is Rgb or Ycbcr ? 3 : 1, _samples == 4, Wide);
+        int perPlane = across * (contiguousPage > 0 ? 1 : down);
         if (_compression == Jpeg)
             for (int i = 0; i < parts.Length; i++) canvas.Put(decoder.Jpeg(parts[i], _photometric), parts[i]);
-        else if (!tiled) canvas.Put(decoder.Strips(parts, _width, _height, (int)rows), new TiffPart(0, 0, _width, _height, 0, 0));
         else
-            for (int i = 0; i < across * down; i++)
+            for (int plane = 0; plane < _planes; plane++)
             {
-                TiffPart[] planes = [.. Enumerable.Range(0, _planes).Select(plane => parts[plane * across * down + i])];
-                canvas.Put(decoder.Strips(planes, (int)tileWidth, (int)rows, (int)rows), planes[0]);
+                TiffPart[] own = parts[(plane * perPlane)..((plane + 1) * perPlane)];
+                int? only = _planes > 1 ? plane : null;
+                if (tiled) foreach (TiffPart tile in own) canvas.Put(
+                    decoder.Strips([tile], tile.Width, tile.Height, tile.Height), tile, only);
+                else canvas.Put(decoder.Strips(own, _width, _height, own[0].Height), new TiffPart(0, 0, _width, _height, 0, 0), only);
             }
         return Finish(canvas);
     }
 
-    /// <summary>Indices are handed over as gray, so that they stay exact.</summary>
-    private int DecoderPhotometric => _photometric == Indexed ? BlackIsZero : _photometric;
+    /// <summary>
+    /// Indices are handed over as gray, so that they stay exact; so are planes, whose differences the decoder misreads. Fax codes know runs
+    /// of white, which are zeros whatever the colors are; the
+    /// decoder takes them for ones where black is zero, so it is told that white is.
+    /// </summary>
+    private int DecoderPhotometric => IsFax ? WhiteIsZero : _photometric == Indexed || _planes > 1 ? BlackIsZero : _photometric;
+
+    private bool IsFax => _compression is >= 2 and <= 4;
 
     /// <summary>The strips or tiles, plane after plane, each inside the file and with all the bytes of its rows.</summary>
     private TiffPart[] Parts(bool tiled, int width, int rows, int across, int down, int contiguousPage)
     {
-        long[] offsets = _directory.Has(TiffEntry.TileOffsets) && tiled ? _directory.Values(TiffEntry.TileOffsets) : Required(TiffEntry.StripOffsets);
+        long[] offsets = _directory.Has(TiffEntry.TileOffsets) && tiled ? _directory.Values(TiffEntry.TileOffsets)
+            : Required(TiffEntry.StripOffsets);
         long count = (long)across * down * _planes;
         TiffEntry tag = tiled && _directory.Has(TiffEntry.TileCounts) ? TiffEntry.TileCounts : TiffEntry.StripCounts;
         long[] counts = _directory.Has(tag) ? _directory.Values(tag)
@@ -153,7 +170,8 @@ internal sealed class TiffReader
             counts = [.. Enumerable.Repeat(page, _planes)];
         }
         if (offsets.Length != count || counts.Length != count)
-            throw new InvalidDataException($"TIFF with places of {offsets.Length} and sizes of {counts.Length} strips or tiles; expected {count}.");
+            throw new InvalidDataException(
+                $"TIFF with places of {offsets.Length} and sizes of {counts.Length} strips or tiles; expected {count}.");
         TiffPart[] parts = new TiffPart[count];
         long work = 0;
         for (int i = 0; i < parts.Length; i++)
@@ -161,7 +179,8 @@ internal sealed class TiffReader
             int inPlane = i % (across * down), x = inPlane % across * width, y = inPlane / across * rows;
             if (offsets[i] < 0 || counts[i] < 0 || offsets[i] > _file.Length || counts[i] > _file.Length - offsets[i])
                 throw new InvalidDataException(
-                    $"TIFF strip or tile {i} of {counts[i]} bytes at byte {offsets[i]}; expected it inside the {_file.Length} bytes of the file.");
+                    $"TIFF strip or tile {i} of {counts[i]} bytes at byte {offsets[i]}; expected it inside the "
+                        + $"{_file.Length} bytes of the file.");
             parts[i] = new TiffPart(x, y, width, tiled ? rows : Math.Min(rows, _height - y), (int)offsets[i], (int)counts[i]);
             if ((work += counts[i]) > 4L * _file.Length)
                 throw new InvalidDataException("TIFF whose strips or tiles lie upon each other; expected each in a place of its own.");
@@ -196,8 +215,10 @@ internal sealed class TiffReader
     {
         long[] sampling = _directory.Has(TiffEntry.YcbcrSubsampling) ? _directory.Values(TiffEntry.YcbcrSubsampling) : [2, 2];
         if (sampling.Length != 2 || sampling[0] is not (1 or 2 or 4) || sampling[1] is not (1 or 2 or 4) || _planes > 1)
-            throw Unread("of YCbCr samples in a rare arrangement", "expected 1, 2 or 4 pixels each way that share a color", "-colorspace sRGB");
-        return (part.Width + sampling[0] - 1) / sampling[0] * ((part.Height + sampling[1] - 1) / sampling[1]) * (sampling[0] * sampling[1] + 2);
+            throw Unread("of YCbCr samples in a rare arrangement", "expected 1, 2 or 4 pixels each way that share a color",
+                "-colorspace sRGB");
+        long across = (part.Width + sampling[0] - 1) / sampling[0], down = (part.Height + sampling[1] - 1) / sampling[1];
+        return across * down * (sampling[0] * sampling[1] + 2);
     }
 
     private Raster Finish(TiffCanvas canvas)
@@ -206,6 +227,7 @@ internal sealed class TiffReader
         if (_photometric == Indexed && _bits < 8)
             canvas.Bytes = Array.ConvertAll(canvas.Bytes!, v => (byte)((v * top + 127) / 255));
         if (Wide && _bits < 16) canvas.Words = Array.ConvertAll(canvas.Words!, v => (ushort)(((uint)v * (uint)top + 32767) / 65535));
+        if (IsFax && _photometric == BlackIsZero) canvas.Bytes = Array.ConvertAll(canvas.Bytes!, v => (byte)(255 - v));
         if (_signed) canvas.Words = Array.ConvertAll(canvas.Words!, v => (ushort)(v ^ 0x8000));
         long orientation = _directory.One(TiffEntry.Orientation, 1);
         return new Raster(_width, _height, canvas.Channels)

@@ -18,7 +18,7 @@ internal static class WebpReader
     {
         List<Chunk> chunks = Chunks(file, 12, file.Length);
         List<string> notes = [];
-        int orientation = chunks.FindIndex(c => c.Type == "EXIF") is var exif and >= 0 ? Exif.Orientation(file.AsSpan(chunks[exif].Body)) : 1;
+        int exif = chunks.FindIndex(c => c.Type == "EXIF"), orientation = exif < 0 ? 1 : Exif.Orientation(file.AsSpan(chunks[exif].Body));
         int frames = chunks.Count(c => c.Type == "ANMF");
         if (frames > 0)
         {
@@ -49,7 +49,8 @@ internal static class WebpReader
         {
             uint length = BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(at + 4));
             if (length > end - at - 8)
-                throw new InvalidDataException($"WebP chunk of {length} bytes at byte {at}; expected it inside the {file.Length} bytes of the file.");
+                throw new InvalidDataException(
+                    $"WebP chunk of {length} bytes at byte {at}; expected it inside the {file.Length} bytes of the file.");
             chunks.Add(new Chunk(Encoding.Latin1.GetString(file, at, 4), at, (int)length));
             at = chunks[^1].End;
         }
@@ -64,7 +65,8 @@ internal static class WebpReader
             uint bits = BinaryPrimitives.ReadUInt32LittleEndian(body[1..]);
             return ((int)(bits & 0x3FFF) + 1, (int)(bits >> 14 & 0x3FFF) + 1);
         }
-        if (body.Length < 10 || (body[0] & 1) != 0 || body[3] != 0x9D || body[4] != 1 || body[5] != 0x2A) throw new InvalidDataException("WebP with a damaged lossy header.");
+        if (body.Length < 10 || (body[0] & 1) != 0 || body[3] != 0x9D || body[4] != 1 || body[5] != 0x2A)
+            throw new InvalidDataException("WebP with a damaged lossy header.");
         return (BinaryPrimitives.ReadUInt16LittleEndian(body[6..]) & 0x3FFF, BinaryPrimitives.ReadUInt16LittleEndian(body[8..]) & 0x3FFF);
     }
 
@@ -74,7 +76,8 @@ internal static class WebpReader
         if (opacity.Type is not null)
         {
             (int w, int h) = (size.Width - 1, size.Height - 1);
-            bare.AddRange([.. "VP8X"u8, 10, 0, 0, 0, 0x10, 0, 0, 0, (byte)w, (byte)(w >> 8), (byte)(w >> 16), (byte)h, (byte)(h >> 8), (byte)(h >> 16)]);
+            byte[] canvas = [(byte)w, (byte)(w >> 8), (byte)(w >> 16), (byte)h, (byte)(h >> 8), (byte)(h >> 16)];
+            bare.AddRange([.. "VP8X"u8, 10, 0, 0, 0, 0x10, 0, 0, 0, .. canvas]);
             Add(opacity);
         }
         Add(picture);

@@ -55,7 +55,8 @@ internal static class PlaneResize
         for (int i = 0; i < size; i++)
         {
             double center = (i + 0.5) * step;
-            // Without antialiasing, a center beyond the border pixels' centers takes the border pixel alone: so does the filter, normalized.
+            // Without antialiasing, a center beyond the border pixels' centers takes the border pixel alone: so does the filter,
+            // normalized.
             int low = Math.Max(0, (int)(center - reach + 0.5)), high = Math.Min(sourceSize, (int)(center + reach + 0.5));
             double[] filter = [.. Enumerable.Range(low, high - low).Select(k => Math.Max(0, 1 - Math.Abs((k + 0.5 - center) / reach)))];
             double sum = filter.Sum();

@@ -35,7 +35,8 @@ internal sealed class SegmentationAugmentTests
         [
             .. Enumerable.Range(0, 60).Select(
                 e => string.Concat(
-                    new SegmentationAugment { QuarterTurns = true }.Apply(new SegmentationSample(image, new LabelMap(2, 2, image.Pixels)), 1, e, 0).Image.Pixels))
+                    new SegmentationAugment { QuarterTurns = true }.Apply(
+                        new SegmentationSample(image, new LabelMap(2, 2, image.Pixels)), 1, e, 0).Image.Pixels))
                         .Distinct().Order(),
         ];
         Assert.That(turns, Is.EqualTo(new[] { "1234", "2413", "3142", "4321" }));

@@ -79,7 +79,8 @@ internal sealed class PngTests : FormatTest
         byte[] rows = row[..(1 + (used + 7) / 8)];
         RawMask gray = ImageFile.DecodeMask("x", Pictures.Png(values.Length, 1, depth, 0, 0, rows));
         Assert.That((gray.Encoding, gray.Values), Is.EqualTo((MaskEncoding.Gray, values)));
-        byte[] palette = [.. Enumerable.Range(0, 3 << depth).Select(i => (byte)(i / 6))]; // pairs of one color: the indices differ all the same
+        // Two indices have one color each, and stay two all the same.
+        byte[] palette = [.. Enumerable.Range(0, 3 << depth).Select(i => (byte)(i / 6))];
         RawMask indexed = ImageFile.DecodeMask("x", Pictures.Png(values.Length, 1, depth, 3, 0, rows, palette));
         Assert.That((indexed.Encoding, indexed.Values), Is.EqualTo((MaskEncoding.Palette, values)));
     }
@@ -133,7 +134,11 @@ internal sealed class PngTests : FormatTest
         AssertSame(Load("x.png", Pictures.Png(11, 10, 8, 2, 0, rows)), image);
     }
 
-    [TestCase(1, 1), TestCase(5, 3), TestCase(8, 8), TestCase(19, 13)]
+    [TestCase(1), TestCase(4)]
+    public void An_interlaced_png_of_few_columns_is_refused(int width) =>
+        AssertRefused("x.png", Pictures.Png(width, 1, 8, 0, 1, new byte[20]), "-interlace none");
+
+    [TestCase(5, 1), TestCase(5, 3), TestCase(8, 8), TestCase(19, 13)]
     public void Png_interlaced(int width, int height)
     {
         Image image = Pictures.Random(width, height, 1);

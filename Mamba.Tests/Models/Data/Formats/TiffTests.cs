@@ -63,7 +63,24 @@ internal sealed class TiffTests : FormatTest
             int index = image.Pixels[i] >> 4; // of a palette of red, of blue the same, of green the other way
             (expected[i], expected[i + 1], expected[i + 2]) = ((byte)(17 * index), (byte)(17 * (15 - index)), (byte)(17 * index));
         }
-        Assert.That(read.Pixels, Is.EqualTo(expected));
+        Assert.That(read.Is16Bit, Is.EqualTo(!tiled));
+        Assert.That(read.To8Bit().Pixels, Is.EqualTo(expected));
+    }
+
+    [TestCase(1, 8), TestCase(3, 8), TestCase(4, 8), TestCase(1, 16), TestCase(3, 16), TestCase(4, 16)]
+    public void Differences_of_neighbors_are_undone(int samples, int bits)
+    {
+        ushort[] values = [.. Numbers.Uniform(13 * 7 * samples, 5, 0f, bits == 8 ? 256f : 65536f).Select(v => (ushort)v)];
+        byte[] Row(int y) => [.. values[(13 * samples * y)..(13 * samples * (y + 1))].SelectMany(
+            v => bits == 8 ? [(byte)v] : BitConverter.GetBytes(v))];
+        Photometric photometric = samples == 1 ? Photometric.MINISBLACK : Photometric.RGB;
+        foreach (Compression compression in new[] { Compression.LZW, Compression.ADOBE_DEFLATE })
+        {
+            Image image = ImageFile.Decode("x", Pictures.Tiff(13, 7, samples, bits, photometric, compression, Row, 3, differences: true));
+            IEnumerable<int> expected = values.Where((_, i) => samples < 4 || i % 4 < 3).Select(v => (int)v);
+            Assert.That(image.Is16Bit ? image.Samples16.Select(v => (int)v) : image.Pixels.Select(v => (int)v), Is.EqualTo(expected),
+                $"{compression}");
+        }
     }
 
     [Test]
@@ -159,7 +176,8 @@ internal sealed class TiffTests : FormatTest
     public void Directories_in_a_circle_are_refused()
     {
         byte[] file = Pictures.TiffStack(2, 2, [new byte[4], new byte[4]]);
-        int directory = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4)), count = BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(directory));
+        int directory = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4));
+        int count = BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(directory));
         int second = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(directory + 2 + 12 * count));
         count = BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(second));
         BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(second + 2 + 12 * count), second);
@@ -171,8 +189,8 @@ internal sealed class TiffTests : FormatTest
     {
         int channels = photometric == Photometric.RGB ? 3 : 1;
         Image image = Pictures.Smooth(64, 48, channels);
-        byte[] file = Pictures.Tiff(64, 48, channels, 8, photometric, Compression.JPEG, y => image.Pixels[(64 * channels * y)..(64 * channels * (y + 1))], 16);
-        Image read = ImageFile.Decode("x", file);
+        byte[] Row(int y) => image.Pixels[(64 * channels * y)..(64 * channels * (y + 1))];
+        Image read = ImageFile.Decode("x", Pictures.Tiff(64, 48, channels, 8, photometric, Compression.JPEG, Row, rowsPerStrip: 16));
         Assert.That(read.Pixels.Zip(image.Pixels, (p, q) => Math.Abs(p - q)).Max(), Is.LessThan(25));
         Assert.That(read.Pixels.Zip(image.Pixels, (p, q) => Math.Abs(p - q)).Average(), Is.LessThan(3));
     }

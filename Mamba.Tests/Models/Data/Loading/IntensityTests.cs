@@ -64,7 +64,8 @@ internal sealed class IntensityTests
     }
 
     [TestCase(0, 255), TestCase(255, 255), TestCase(256, 511), TestCase(4095, 4095), TestCase(4096, 8191), TestCase(65535, 65535)]
-    public void A_window_of_the_bits_in_use(int value, int high) => Assert.That(Intensity.ForBits(value), Is.EqualTo(Intensity.Window(0, high)));
+    public void A_window_of_the_bits_in_use(int value, int high) =>
+        Assert.That(Intensity.ForBits(value), Is.EqualTo(Intensity.Window(0, high)));
 
     [TestCase("none"), TestCase("range"), TestCase("percentile:0.5,99.5"), TestCase("window:-160,240"), TestCase("zscore")]
     public void Text_round_trip(string text) => Assert.That(Intensity.Parse(text).ToString(), Is.EqualTo(text));
