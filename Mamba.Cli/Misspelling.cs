@@ -42,6 +42,7 @@ internal static class Misspelling
 
     private static string Option(string name, Command command, string[] options)
     {
+        if (name is "--device" or "--gpu" or "--cuda") return $"{name}: mamba runs on the CPU only; leave the option out";
         string of = command is RootCommand ? "mamba" : command.Name;
         return $"{name}: unknown option of '{of}'{Hint(Meant(name, options), command)}";
     }

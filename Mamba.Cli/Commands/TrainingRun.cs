@@ -189,16 +189,23 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         {
             // Two bars: the epoch, and the whole run, whose remaining time is the one that matters.
             ProgressTask epoch = context.AddTask("epoch"), run = context.AddTask("run");
+            TrainingState begun = trainer.State;
+            Move(begun.Epoch, begun.Images); // where a resumed run stands, before time is measured
             failure = Epochs(model, trainer, folder, checkpoint, Show, stop);
 
             void Show(TrainingProgress progress)
             {
                 seen(progress);
                 epoch.Description = Describe(progress);
+                Move(progress.Epoch, progress.Images);
+            }
+
+            void Move(int number, int images)
+            {
                 epoch.MaxValue = trainer.TrainingImages;
-                epoch.Value = progress.Images;
+                epoch.Value = images;
                 run.MaxValue = (double)trainer.TrainingImages * arguments.Epochs;
-                run.Value = (progress.Epoch - 1.0) * trainer.TrainingImages + progress.Images;
+                run.Value = (number - 1.0) * trainer.TrainingImages + images;
             }
         });
         return failure;
@@ -274,7 +281,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
     private void WriteSummary(
         RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) => folder.WriteText(
-            "summary.md", Summary.Write(arguments, model.Parameters.ParameterCount, prepared.Split, trainer, test, hash, stoppedAt));
+            "summary.md", Summary.Write(
+                arguments, new RunFacts(model.Parameters.ParameterCount, prepared.Split, prepared.Images.KnowsPatients), trainer, test, hash,
+                stoppedAt));
 
     private void WriteEpochs(RunFolder folder, Trainer trainer)
     {

@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Mamba.Cli.Reports;
 
@@ -30,6 +33,30 @@ internal static class LiveProgress
         .AutoClear(true)
         .Columns(
             new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(),
-            new RemainingTimeColumn())
+            new RemainingColumn())
         .Start(work);
+
+    /// <summary>
+    /// The time that the rest takes at the mean speed since the bar was made. A bar that begins in the middle, as that of a resumed run,
+    /// counts from there; and the mean holds over validations, which move no bar.
+    /// </summary>
+    private sealed class RemainingColumn : ProgressColumn
+    {
+        private readonly ConditionalWeakTable<ProgressTask, Start> _starts = [];
+
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
+        {
+            if (!_starts.TryGetValue(task, out Start? start) || task.Value < start.Value) // new, or an epoch's bar that begins again
+                _starts.AddOrUpdate(task, start = new Start(task.Value, Stopwatch.GetTimestamp()));
+            double done = task.Value - start.Value, left = task.MaxValue - task.Value;
+            if (done <= 0) return new Text("--:--:--", new Style(Color.Blue));
+            double seconds = Stopwatch.GetElapsedTime(start.Timestamp).TotalSeconds * left / done;
+            string text = seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? Summary.Duration(TimeSpan.FromSeconds(Math.Max(0, seconds))) : "--:--:--";
+            return new Text(text, new Style(Color.Blue));
+        }
+
+        public override int? GetColumnWidth(RenderOptions options) => 8;
+
+        private sealed record Start(double Value, long Timestamp);
+    }
 }

@@ -68,8 +68,7 @@ internal sealed class SampleSheet(IImageData data, Normalization normalization)
 
         void Write(string name, Image picture)
         {
-            folder.AddSample(name, picture);
-            written.Add(name.Replace('/', '_'));
+            written.Add(folder.AddSample(name, picture));
         }
     }
 

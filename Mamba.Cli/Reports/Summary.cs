@@ -19,8 +19,9 @@ internal static class Summary
         string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours:00}:{time:mm\\:ss}");
 
     public static string Write(
-        RunArguments run, long parameters, Split split, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt)
+        RunArguments run, RunFacts facts, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt)
     {
+        (long parameters, Split split) = (facts.Parameters, facts.Split);
         StringBuilder text = new();
         Line($"# {run.Model}");
         Line($"");
@@ -46,7 +47,7 @@ internal static class Summary
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
         bool segmentation = test.Scores is SegmentationScores or MultiClassScores;
-        if (run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic && segmentation)
+        if (facts.Patients && run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic)
             Line($"The split is random by image, as in the paper: neighboring slices of one patient are in training and test. {Patients}");
         if (split.Val == split.Test)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");
@@ -71,3 +72,9 @@ internal static class Summary
         return string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {measure} {value:F4}");
     }
 }
+
+/// <summary>What a run begins with.</summary>
+/// <param name="Parameters">The trained parameters of the model.</param>
+/// <param name="Split">The parts of the data.</param>
+/// <param name="Patients">Whether the data tell patients apart.</param>
+internal sealed record RunFacts(long Parameters, Split Split, bool Patients);

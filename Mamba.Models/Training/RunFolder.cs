@@ -17,6 +17,7 @@ namespace Mamba.Models.Training;
 public sealed class RunFolder : IDisposable
 {
     private const string Arguments = "args.json", Results = "results.csv", Checkpoints = "checkpoints", Extension = ".safetensors";
+    private const int MaxNameBytes = 200, HashDigits = 12; // file systems allow 255, and a temporary file has a longer name
     private readonly FileStream _lock;
 
     private RunFolder(string path, FileStream held) => (Path, _lock) = (path, held);
@@ -207,7 +208,19 @@ public sealed class RunFolder : IDisposable
     /// <summary>Saves a picture under samples/.</summary>
     /// <param name="name">Its name; folders in it become part of the file's name.</param>
     /// <param name="picture">The picture.</param>
-    public void AddSample(string name, Image picture) => ImageFile.SavePng(File("samples", name.Replace('/', '_') + ".png"), picture);
+    /// <returns>The name of the file, without its extension: a long name is cut, and ends in a hash of the whole.</returns>
+    public string AddSample(string name, Image picture)
+    {
+        string flat = name.Replace('/', '_');
+        if (Encoding.UTF8.GetByteCount(flat) > MaxNameBytes)
+        {
+            int length = flat.Length;
+            while (Encoding.UTF8.GetByteCount(flat.AsSpan(0, length)) > MaxNameBytes - HashDigits - 1) length--;
+            flat = $"{flat[..length]}-{Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(flat)))[..HashDigits]}";
+        }
+        ImageFile.SavePng(File("samples", flat + ".png"), picture);
+        return flat;
+    }
 
     /// <summary>Writes a file of text.</summary>
     /// <param name="name">Its name.</param>

@@ -18,7 +18,7 @@ public static class ImageFile
 
     /// <summary>
     /// The pictures at any depth of a folder, found by extension and sorted by ordinal path. Hidden files and folders are skipped, and so
-    /// are links to a folder that holds the link.
+    /// are links to a folder that is below the folder anyway, or that holds it.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="cancellation">Stops between files.</param>
@@ -37,13 +37,19 @@ public static class ImageFile
                 cancellation.ThrowIfCancellationRequested();
                 return !entry.IsDirectory && Extensions.Contains(Path.GetExtension(entry.FileName).ToString().ToLowerInvariant());
             },
-            ShouldRecursePredicate = (ref entry) => !LeadsBack(entry.ToFullPath(), entry.Attributes),
+            ShouldRecursePredicate = (ref entry) => !IsThereAnyway(entry.ToFullPath(), entry.Attributes, folder),
         }.Order(StringComparer.Ordinal),
     ];
 
-    private static bool LeadsBack(string folder, FileAttributes attributes) => attributes.HasFlag(FileAttributes.ReparsePoint)
-        && new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true) is { } target
-        && folder.StartsWith(Path.TrimEndingDirectorySeparator(target.FullName) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    private static bool IsThereAnyway(string link, FileAttributes attributes, string root)
+    {
+        if (!attributes.HasFlag(FileAttributes.ReparsePoint)) return false;
+        if (new DirectoryInfo(link).ResolveLinkTarget(returnFinalTarget: true) is not { } target) return false;
+        string to = Slashed(target.FullName), from = Slashed(Path.GetFullPath(root));
+        return Slashed(link).StartsWith(to, StringComparison.Ordinal) || to.StartsWith(from, StringComparison.Ordinal);
+
+        static string Slashed(string path) => Path.TrimEndingDirectorySeparator(path) + Path.DirectorySeparatorChar;
+    }
 
     /// <summary>
     /// Reads a picture. Few bits become 0 to 255, palettes are resolved, 16 bits are kept, alpha is dropped, and the picture is turned
