@@ -79,7 +79,7 @@ internal static class Layers
             new("Blocks", ["Blocks"], []),
             new("Zoo", ["Zoo"], ["Tasks", "Recipes", "Blocks"]),
 
-            new("Files", ["Files"], ["Tasks", "Data", "Data.Splits", "Data.Loading", "Zoo"]),
+            new("Files", ["Files"], ["Tasks", "Recipes", "Data", "Data.Labels", "Data.Splits", "Data.Loading", "Zoo"]),
             new("Training", ["Training"], ["Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
             new("Measurement", ["Measurement"], ["Tasks", "Zoo", "Training"]),
             new("Verification", ["Verification"], ["Zoo"]),
@@ -87,7 +87,7 @@ internal static class Layers
         ]),
         new("Mamba.Cli",
         [
-            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs", "Misspelling.cs"], []),
+            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs", "Misspelling.cs", "Csv.cs"], []),
             new("Reports", ["Reports"], ["Terminal"]),
             new("Commands", ["Commands"], ["Terminal", "Reports"]),
             new("Program", ["Program.cs", "CommandLine.cs"], ["Terminal", "Commands"]),

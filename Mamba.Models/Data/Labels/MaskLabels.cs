@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Mamba.Models.Data.Sets;
 
 namespace Mamba.Models.Data.Labels;
 

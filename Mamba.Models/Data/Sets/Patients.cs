@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Mamba.Models.Data.Labels;
 
 namespace Mamba.Models.Data.Sets;
 

@@ -1,4 +1,4 @@
-namespace Mamba.Models.Data.Sets;
+namespace Mamba.Models.Data.Labels;
 
 /// <summary>Small text files that come with data.</summary>
 internal static class TextFile
