@@ -38,7 +38,8 @@ internal static class GifReader
             for (int x = 0; x < first.Width; x++, from += 3) indices[(first.Y + y) * width + first.X + x] = rgb[from];
         return new Raster(width, height, 1)
         {
-            Bytes = indices, Palette = palette,
+            Bytes = indices,
+            Palette = palette,
             Notes = frames.Count > 1 ? [$"an animation; the first of {frames.Count} frames is taken"] : [],
         };
     }

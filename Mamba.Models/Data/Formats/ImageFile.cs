@@ -13,7 +13,7 @@ public static class ImageFile
     public const long MaxFileBytes = 1L << 30;
 
     /// <summary>The extensions of picture files, in lower case.</summary>
-    public static IReadOnlyList<string> Extensions { get; } = 
+    public static IReadOnlyList<string> Extensions { get; } =
         [".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tga", ".pbm", ".pgm", ".ppm"];
 
     /// <summary>

@@ -78,7 +78,10 @@ internal static class JpegReader
             notes.Add($"cut short; about {rows} of {size.Height} rows are missing");
         return new Raster(size.Width, size.Height, head.Components)
         {
-            Bytes = Channels(rgb, head), Orientation = head.Orientation, Lossy = true, Notes = notes,
+            Bytes = Channels(rgb, head),
+            Orientation = head.Orientation,
+            Lossy = true,
+            Notes = notes,
         };
     }
 

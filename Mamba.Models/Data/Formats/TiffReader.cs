@@ -232,9 +232,15 @@ internal sealed class TiffReader
         long orientation = _directory.One(TiffEntry.Orientation, 1);
         return new Raster(_width, _height, canvas.Channels)
         {
-            Bytes = canvas.Bytes, Words = canvas.Words, Alpha = canvas.Alpha, Palette = _photometric == Indexed ? Palette() : null,
-            Max = Wide ? 255 : top, Origin = _signed ? -32768 : 0, Orientation = orientation is >= 1 and <= 8 ? (int)orientation : 1,
-            Lossy = _compression == Jpeg, Notes = _notes,
+            Bytes = canvas.Bytes,
+            Words = canvas.Words,
+            Alpha = canvas.Alpha,
+            Palette = _photometric == Indexed ? Palette() : null,
+            Max = Wide ? 255 : top,
+            Origin = _signed ? -32768 : 0,
+            Orientation = orientation is >= 1 and <= 8 ? (int)orientation : 1,
+            Lossy = _compression == Jpeg,
+            Notes = _notes,
         };
     }
 

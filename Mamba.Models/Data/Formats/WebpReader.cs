@@ -38,7 +38,11 @@ internal static class WebpReader
         bool seen = opacities.AsSpan().ContainsAnyExcept((byte)255);
         return new Raster(size.Width, size.Height, 3)
         {
-            Bytes = colors, Alpha = seen ? opacities : null, Orientation = orientation, Lossy = picture.Type == "VP8 ", Notes = notes,
+            Bytes = colors,
+            Alpha = seen ? opacities : null,
+            Orientation = orientation,
+            Lossy = picture.Type == "VP8 ",
+            Notes = notes,
         };
     }
 

@@ -14,7 +14,11 @@ internal sealed class IntensityTests
         float[] to = new float[image.Width * image.Height];
         BatchOptions options = new()
         {
-            Width = image.Width, Height = image.Height, Channels = 1, Intensity = Intensity.Parse(intensity), Normalization = normalization,
+            Width = image.Width,
+            Height = image.Height,
+            Channels = 1,
+            Intensity = Intensity.Parse(intensity),
+            Normalization = normalization,
         };
         new BatchWriter(options).Image(image, to);
         return to;

@@ -11,7 +11,11 @@ internal sealed class ResamplingTests
         float[] to = new float[height * width * image.Channels];
         new BatchWriter(new BatchOptions
         {
-            Width = width, Height = height, Channels = image.Channels, Resampling = resampling, Intensity = intensity ?? Intensity.None,
+            Width = width,
+            Height = height,
+            Channels = image.Channels,
+            Resampling = resampling,
+            Intensity = intensity ?? Intensity.None,
         }).Image(image, to);
         return to;
     }
