@@ -19,7 +19,7 @@ namespace Mamba.Cli.Commands;
 internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage onBadImage)
 {
     /// <summary>Larger images go one after another, with all threads in each: their results fill memory.</summary>
-    private const int LargePixels = 1 << 24;
+    public const int LargePixels = 1 << 24;
 
     private readonly Lock _gate = new();
     private Done?[] _done = [];

@@ -45,12 +45,13 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
         return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds);
     }
 
+    /// <summary>The image with the mask on it. It may be painted over: a large one does not fit into memory twice.</summary>
     private Image Overlaid(Image image, Segmentation result)
     {
-        image = image.To8Bit();
-        if (!Several) return Overlays.Overlay(image, result.Mask, Overlays.Prediction);
-        Image overlay = Overlays.Overlay(image, result.Classes);
-        return Overlays.WithLegend(overlay, Overlays.Legend(labels, result.Classes));
+        Image overlay = Overlays.Plain(image);
+        Overlays.Paint(overlay, result.Classes, Several ? null : Overlays.Prediction);
+        bool large = (long)image.Width * image.Height > InferRun.LargePixels;
+        return Several && !large ? Overlays.WithLegend(overlay, Overlays.Legend(labels, result.Classes)) : overlay;
     }
 
     private string Line(Image image, Segmentation result)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.Formats;
@@ -78,9 +79,9 @@ internal static class Codec
             throw new InvalidDataException($"the decoder finds another size than {size.Width} x {size.Height}, which the header says.");
         stream.Position = 0;
         using Image<TPixel> image = decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
-        TPixel[] pixels = new TPixel[size.Width * size.Height];
-        image.CopyPixelDataTo(pixels);
-        return MemoryMarshal.Cast<TPixel, TSample>(pixels).ToArray();
+        TSample[] samples = new TSample[size.Width * size.Height * (Unsafe.SizeOf<TPixel>() / Unsafe.SizeOf<TSample>())];
+        image.CopyPixelDataTo(MemoryMarshal.Cast<TSample, TPixel>(samples.AsSpan())); // not by way of pixels: a large picture fits into memory twice
+        return samples;
     }
 
     /// <summary>No buffer may be larger than the largest picture with 8 bytes per pixel and some room for its blocks.</summary>
