@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Files;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 
@@ -11,26 +13,35 @@ internal static class ConvertCommand
     {
         Argument<string> input = new("IN") { Description = "PyTorch checkpoint (.pth, .pt, .bin, .th) or safetensors." };
         Argument<string> output = new("OUT") { Description = "Safetensors file to write; replaced if it exists." };
-        Option<string?> key = Options.Key();
+        ForeignOptions foreign = new();
         Command command = new(
             "convert",
             "Convert weights to safetensors. Names and types stay. An index.json of shards joins them.\n" +
-            "The state_dict is found wherever it is; where there are several, --key names one.\n\n" +
-            "Example: mamba convert resnet20.th resnet20.safetensors")
+            "The state_dict is found wherever it is; where there are several, --key names one.\n" +
+            "With --model the new file describes its model, so that eval and infer need no more.\n\n" +
+            "Example: mamba convert resnet20.th resnet20.safetensors --model resnet20 --normalize imagenet")
         {
-            input, output, key,
+            input, output,
         };
+        foreach (Option option in foreign.All) command.Add(option);
         command.SetAction(parsed =>
-            Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), parsed.GetValue(key), stop));
+            Run(terminal, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), foreign, parsed, stop));
         return command;
     }
 
-    private static int Run(Terminal terminal, string input, string output, string? key, CancellationToken stop)
+    private static int Run(
+        Terminal terminal, string input, string output, ForeignOptions foreign, ParseResult parsed, CancellationToken stop)
     {
-        using WeightFile file = WeightFile.Open(input, key);
+        using WeightFile file = foreign.Open(parsed, input);
         if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
-        Dictionary<string, string> metadata = new(file.Metadata) { ["format"] = "pt" }; // what PyTorch's own loader asks for
-        Safetensors.Write(output, file, metadata, stop);
+        if (foreign.AreGiven(parsed))
+        {
+            (VisionModel model, ModelInfo info) = foreign.Load(terminal, parsed, file, stop);
+            model.Dispose();
+            ModelFile.Convert(output, file, info, stop);
+        }
+        else Safetensors.Write(
+            output, file, new Dictionary<string, string>(file.Metadata) { ["format"] = "pt" }, stop); // what PyTorch's loader asks for
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
                 $"{output}: {file.Names.Count:N0} tensors, {file.Names.Sum(file.ByteCount):N0} bytes, from {file.Form}"));

@@ -13,7 +13,7 @@ internal sealed class DataSetOptions
     public Option<string?> MaskSuffix { get; } = Options.Text("--mask-suffix", "TEXT", "Ending of a mask's name.", "found");
 
     public Option<string?> Labels { get; } =
-        Options.Text("--labels", "FILE", "Mask values or colors and names, a line per class.", "found");
+        Options.Text("--labels", "FILE", "Class names, with mask values or colors.", "found");
 
     public Option<OnMissingMask?> OnMissingMask { get; } =
         Options.Choice<OnMissingMask>("--on-missing-mask", "What to do with an image without a mask.", "fail");

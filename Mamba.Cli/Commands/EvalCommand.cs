@@ -28,6 +28,7 @@ internal static class EvalCommand
         Option<string> data =
             new("--data") { Description = "Image folder, CIFAR-10, MNIST or 'synthetic'.", HelpName = "DIR", Required = true };
         DataSetOptions dataSet = new();
+        ForeignOptions foreign = new(dataSet.Labels);
         Option<SplitPart?> split = Options.Choice<SplitPart>(
             "--split", "Which images of the training split.", "test; all where no image was trained on");
         Option<string?> splitFile = Options.Text("--split-file", "FILE", "Split from a file, as a run's split.json.");
@@ -39,12 +40,13 @@ internal static class EvalCommand
         Option<int?> threads = Options.Threads();
         Command command = new(
             "eval",
-            "Measure trained weights on images with masks or classes.\n\n" +
+            "Measure trained weights on images with masks or classes.\n" +
+            "Weights of other programs need --model; --labels then names the classes of a classifier.\n\n" +
             "Example: mamba eval --weights runs/train/ul-vm-unet/weights/best.safetensors --data synthetic")
         {
             weights, data,
         };
-        foreach (Option option in dataSet.All) command.Add(option);
+        foreach (Option option in foreign.All.Concat(dataSet.All)) command.Add(option);
         foreach (Option option in new Option[] { split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json, threads }) command.Add(option);
         command.SetAction(parsed =>
         {
@@ -59,15 +61,14 @@ internal static class EvalCommand
                 CheckNumerics = parsed.GetValue(checkNumerics),
                 Json = parsed.GetValue(json),
             };
-            return Run(terminal, request, stop);
+            (VisionModel model, ModelInfo info) = foreign.Load(terminal, parsed, request.Weights, stop);
+            return Run(terminal, request, model, info, stop);
         });
         return command;
     }
 
-    private static int Run(Terminal terminal, Request request, CancellationToken stop)
+    private static int Run(Terminal terminal, Request request, VisionModel model, ModelInfo info, CancellationToken stop)
     {
-        (VisionModel model, ModelInfo info) = ModelFile.Load(request.Weights, stop);
-        Options.NotePrefix(terminal, request.Weights, info);
         RunData run = info.Data;
         IImageData data = Options.OpenData(
             request.Data, request.DataSet, info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
@@ -75,7 +76,7 @@ internal static class EvalCommand
         foreach (string known in (data as IImageFolder)?.Notes ?? []) Note(known);
         if (note is not null) Note(note);
         if (data is SegmentationFolder folder) ReadMasks(folder, indices);
-        ThrowIfOtherClasses(request, data, info);
+        if (ThrowIfOtherClasses(request, data, info) is { } order) Note(order);
         IReadOnlyList<BadImage> bad = [];
         if (request.OnBadImage == OnBadImage.Skip)
         {
@@ -97,7 +98,7 @@ internal static class EvalCommand
         if (request.Json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, bad.Count), ReportJson.Default.EvalDocument);
         else
         {
-            string split = $"{RunArguments.Name(part)}, split {RunArguments.Name(run.Protocol)}";
+            string split = $"{RunArguments.Name(part)}{(run.IsForeign ? "" : $", split {RunArguments.Name(run.Protocol)}")}";
             terminal.Out.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{info.Model} on {result.Images} images ({split}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
@@ -119,12 +120,20 @@ internal static class EvalCommand
     }
 
     /// <summary>The data must have the classes of the weights.</summary>
-    private static void ThrowIfOtherClasses(Request request, IImageData data, ModelInfo info)
+    /// <returns>What is taken for granted where the weights do not name them; null for nothing.</returns>
+    private static string? ThrowIfOtherClasses(Request request, IImageData data, ModelInfo info)
     {
         bool byName = info.Entry.Task == ModelTask.Classification || info.Labels.Count > 1;
-        if (data.Labels.Count == info.Labels.Count && (!byName || data.Labels.SequenceEqual(info.Labels))) return;
+        if (data.Labels.Count == info.Labels.Count)
+        {
+            if (!byName || data.Labels.SequenceEqual(info.Labels)) return null;
+            if (info.Data.IsForeign && info.Labels.SequenceEqual(ForeignModel.DefaultLabels(info.Entry.Task, info.Labels.Count)))
+                return "the weights do not name their classes, which are taken to be those of the data: "
+                    + string.Join(", ", data.Labels.Take(3)) + (data.Labels.Count > 3 ? ", ..." : "");
+        }
         string there = string.Join(", ", data.Labels), known = string.Join(", ", info.Labels);
-        throw new ArgumentException($"{request.Data} has the classes {there}; {request.Weights} was trained on {known}");
+        string have = info.Data.IsForeign ? "has" : "was trained on";
+        throw new ArgumentException($"{request.Data} has the classes {there}; {request.Weights} {have} {known}");
     }
 
     private static Evaluation Measure(

@@ -25,8 +25,28 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         if (asked == SplitPart.All) return new EvalImages(All(data), SplitPart.All, Trained(data, info));
         if (splitFile is not null)
             return new EvalImages(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test, null);
+        if (info.Data.IsForeign) return ByOfficialSplit(name, data, asked);
         if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
         return BySeed(name, data, info, asked ?? SplitPart.Test);
+    }
+
+    /// <summary>
+    /// The parts of the data's own split: nothing else tells what weights of other programs were trained on. The images that come to test
+    /// with are measured, or all where the data has no split.
+    /// </summary>
+    private static EvalImages ByOfficialSplit(string name, IImageData data, SplitPart? asked)
+    {
+        ILookup<SplitPart?, int> parts = All(data).ToLookup(data.Part);
+        SplitPart part = asked
+            ?? (parts.Contains(SplitPart.Test) ? SplitPart.Test : parts.Contains(SplitPart.Val) ? SplitPart.Val : SplitPart.All);
+        const string Unknown = "the weights do not say which images they were trained on";
+        if (part == SplitPart.All) return new EvalImages(All(data), part, $"{Unknown}; all are measured");
+        if (!parts.Contains(part))
+            throw new DatasetException(
+                $"{name}: has no official {RunArguments.Name(part)} images, and the weights do not say how images were split; "
+                    + "--split all measures all of them, --split-file FILE those that a file lists");
+        string? note = asked is null ? $"{Unknown}; the official {RunArguments.Name(part)} images are measured" : null;
+        return new EvalImages([.. parts[part]], part, note);
     }
 
     /// <summary>The parts by the names that the weight file keeps.</summary>

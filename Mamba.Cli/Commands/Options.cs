@@ -102,6 +102,10 @@ internal static class Options
         }),
     };
 
+    /// <summary>The normalization of a model's input; null where it is not given.</summary>
+    public static Option<NormalizationKind?> Normalize() =>
+        Choice<NormalizationKind>("--normalize", "Input normalization.", "none for segmentation, cifar for classification");
+
     /// <summary>How often a checkpoint is written; null where it is not given.</summary>
     public static Option<CheckpointInterval?> Interval(string name, string description, string otherwise) => new(name)
     {
@@ -124,7 +128,7 @@ internal static class Options
     public static Option<int?> Threads() => Integer("--threads", "Threads; results stay the same.", "all processors", 1, 1024);
 
     public static Option<string> Weights() =>
-        new("--weights") { Description = "Weights written by 'mamba train'.", HelpName = "FILE", Required = true };
+        new("--weights") { Description = "Weights of 'mamba train'; others with --model.", HelpName = "FILE", Required = true };
 
     /// <summary>The place of the tensors in a PyTorch checkpoint; null where it is not given.</summary>
     public static Option<string?> Key() => Text("--key", "NAME", "Keys of the state_dict, joined by dots.", "found");

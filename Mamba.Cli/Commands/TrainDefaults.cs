@@ -1,3 +1,5 @@
+using Mamba.Models.Data;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
@@ -11,4 +13,8 @@ internal static class TrainDefaults
     public const int SyntheticImages = 400;
     public const int SyntheticEpochs = 12;
     public const double SyntheticLearningRate = 2e-3;
+
+    /// <summary>The normalization of a model's input.</summary>
+    public static NormalizationKind Normalization(ModelTask task) =>
+        task == ModelTask.Classification ? NormalizationKind.Cifar : NormalizationKind.None;
 }

@@ -103,8 +103,7 @@ internal sealed class TrainOptions
         "--augment", "Training augmentation; basic without a word.", "none for segmentation, randaugment for classification",
         AugmentKind.Basic);
 
-    public Option<NormalizationKind?> Normalize { get; } =
-        Options.Choice<NormalizationKind>("--normalize", "Input normalization.", "none for segmentation, cifar for classification");
+    public Option<NormalizationKind?> Normalize { get; } = Options.Normalize();
 
     public Option<Intensity?> Intensity { get; } = Options.Intensity();
 
@@ -214,7 +213,7 @@ internal sealed class TrainOptions
             ClipNorm = parsed.GetValue(ClipNorm),
             Patience = parsed.GetValue(Patience),
             Augment = parsed.GetValue(Augment) ?? (classifies ? AugmentKind.RandAugment : AugmentKind.None),
-            Normalization = parsed.GetValue(Normalize) ?? (classifies ? NormalizationKind.Cifar : NormalizationKind.None),
+            Normalization = parsed.GetValue(Normalize) ?? TrainDefaults.Normalization(entry.Task),
             Warmup = parsed.GetValue(Warmup),
             MinLearningRate = parsed.GetValue(MinRate),
             Momentum = parsed.GetValue(Momentum),

@@ -24,6 +24,11 @@ public sealed class ParameterStore(ulong seed = 0)
     /// <summary>The most numbers that may be declared in all. A model that a file describes has no more numbers than the file.</summary>
     public long MaxCount { get; init; } = long.MaxValue;
 
+    /// <summary>
+    /// Whether parameters are declared without initial values: for a model that is made to know its shapes, not to run.
+    /// </summary>
+    public bool SkipInitialValues { get; init; }
+
     /// <summary>Whether the model trains: batch statistics are learned, dropout is on. A frozen model thaws when it is set.</summary>
     public bool Training
     {
@@ -161,10 +166,28 @@ public sealed class ParameterStore(ulong seed = 0)
         return report;
     }
 
-    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> all, Func<string, int[]> shape)
+    /// <summary>Which of a file's names <see cref="Load(WeightFile)"/> takes for each tensor, whatever their shapes.</summary>
+    /// <param name="names">The names there are.</param>
+    /// <returns>The file's name by the tensor's own name; tensors that the file lacks are left out.</returns>
+    public IReadOnlyDictionary<string, string> MatchNames(IEnumerable<string> names)
+    {
+        (string[] weights, NamePrefix prefix) = WithoutCounters(names);
+        Dictionary<string, string> found = [];
+        foreach (string name in weights)
+            if (Find(prefix.Apply(name)) is { } entry && (prefix.Apply(name) == entry.Name || !found.ContainsKey(entry.Name)))
+                found[entry.Name] = name;
+        return found;
+    }
+
+    private (string[] Names, NamePrefix Prefix) WithoutCounters(IEnumerable<string> all)
     {
         string[] names = [.. all.Where(n => !IsCounter(n))];
-        NamePrefix prefix = NamePrefix.Between(names, name => Find(name) is not null, [.. _order.Select(e => e.Name)]);
+        return (names, NamePrefix.Between(names, name => Find(name) is not null, [.. _order.Select(e => e.Name)]));
+    }
+
+    private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> all, Func<string, int[]> shape)
+    {
+        (string[] names, NamePrefix prefix) = WithoutCounters(all);
         List<string> unexpected = [], misshapen = [];
         HashSet<string> seen = [];
         HashSet<Entry> named = [];
@@ -197,6 +220,7 @@ public sealed class ParameterStore(ulong seed = 0)
     public void Reinitialize(Func<string, Shape, Initializer?> rule)
     {
         Thaw();
+        if (SkipInitialValues) return;
         foreach (Entry entry in _order)
             if (entry.Trainable && rule(entry.Name, entry.Tensor.Shape) is { } initializer)
                 initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));
@@ -226,7 +250,7 @@ public sealed class ParameterStore(ulong seed = 0)
             throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
         using MemoryScope _ = MemoryScope.Suspend();
         Tensor tensor = Tensor.Empty(shape);
-        initializer(tensor.Span, new RandomStream(seed, name));
+        if (!SkipInitialValues) initializer(tensor.Span, new RandomStream(seed, name));
         tensor.RequiresGrad = trainable;
         Entry entry = new(name, tensor, trainable);
         _entries.Add(name, entry);

@@ -25,6 +25,24 @@ public static class ModelFile
     public static void Save(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default) =>
         Safetensors.Write(path, model.Parameters.All, Metadata(info), cancellation);
 
+    /// <summary>
+    /// Writes the tensors of another file under their names and in their types, with what describes the model, so that the new file is read
+    /// as one of <see cref="Save"/>.
+    /// </summary>
+    /// <param name="path">The file; it appears whole or not at all.</param>
+    /// <param name="source">Where the tensors come from; what else its metadata say is kept.</param>
+    /// <param name="info">What describes the model that they are of.</param>
+    /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
+    /// <exception cref="CheckpointException">The file cannot be written, or the source cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void Convert(string path, WeightFile source, ModelInfo info, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        Dictionary<string, string> metadata = new(source.Metadata);
+        foreach ((string key, string value) in Metadata(info)) metadata[key] = value;
+        Safetensors.Write(path, source, metadata, cancellation);
+    }
+
     private static Dictionary<string, string> Metadata(ModelInfo info)
     {
         Dictionary<string, string> metadata = new()
@@ -61,8 +79,14 @@ public static class ModelFile
     }
 
     /// <summary>As <see cref="Load(string, CancellationToken)"/>, of an open file.</summary>
-    internal static (VisionModel Model, ModelInfo Info) Load(WeightFile file, CancellationToken cancellation = default)
+    /// <param name="file">A file that <see cref="Save"/> or <see cref="Convert"/> wrote.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
+    /// <returns>The model, frozen for inference, and its description.</returns>
+    /// <exception cref="CheckpointException">The file is malformed, or does not describe a model of the zoo.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static (VisionModel Model, ModelInfo Info) Load(WeightFile file, CancellationToken cancellation = default)
     {
+        ArgumentNullException.ThrowIfNull(file);
         ModelInfo info = Describe(file.Path, file.Metadata);
         cancellation.ThrowIfCancellationRequested();
         VisionModel model;
@@ -76,9 +100,47 @@ public static class ModelFile
         {
             throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
         }
+        return (model, info with { NamePrefix = Fill(model, file, cancellation) });
+    }
+
+    /// <summary>Whether the metadata of a file describe its model, as those of <see cref="Save"/> do.</summary>
+    /// <param name="file">The open file.</param>
+    /// <returns>False for weights of other programs, which <see cref="LoadForeign"/> reads.</returns>
+    public static bool IsDescribed(WeightFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return file.Metadata.ContainsKey("model") && file.Metadata.ContainsKey("config");
+    }
+
+    /// <summary>
+    /// Reads weights of a model of the zoo that say nothing of themselves. Their tensors tell the number of classes and of channels, and
+    /// width, depth and patch where the model has a choice.
+    /// </summary>
+    /// <param name="file">The open file; what its metadata say is not looked at.</param>
+    /// <param name="given">What the tensors do not tell.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
+    /// <returns>The model, frozen for inference, and its description, with <see cref="RunData.IsForeign"/>.</returns>
+    /// <exception cref="CheckpointException">The tensors do not fit the model; the message lists names, or the nearest two.</exception>
+    /// <exception cref="ArgumentException">The size does not fit the model, or the names are not as many as the classes.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static (VisionModel Model, ModelInfo Info) LoadForeign(
+        WeightFile file, ForeignModel given, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        ArgumentNullException.ThrowIfNull(given);
+        cancellation.ThrowIfCancellationRequested();
+        ModelInfo info = given.Describe(file.Path, new ForeignSizes(file, given.Entry).Find(cancellation));
+        VisionModel model = given.Entry.Create(info.Config);
+        return (model, info with { NamePrefix = Fill(model, file, cancellation) });
+    }
+
+    /// <summary>Reads all tensors of a model and freezes it.</summary>
+    /// <returns>The prefix of their names, see <see cref="ModelInfo.NamePrefix"/>.</returns>
+    private static string Fill(VisionModel model, WeightFile file, CancellationToken cancellation)
+    {
         LoadReport report = model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
         model.Parameters.Freeze();
-        return (model, info with { NamePrefix = report.Prefix });
+        return report.Prefix;
 
         void Read(string name, Span<float> values)
         {
@@ -117,6 +179,7 @@ public static class ModelFile
                     ? Enum.TryParse(loss.GetString(), out LossKind known) && Enum.IsDefined(known) ? known
                     : throw new FormatException($"loss '{loss}' is unknown") : null,
                 Batch = Optional(d, "batch", 1 << 16),
+                IsForeign = d.TryGetProperty("foreign", out JsonElement foreign) && foreign.GetBoolean(),
                 ClassWeights = d.TryGetProperty("class_weights", out _) ? Floats(d, "class_weights") : null,
                 Fold = d.TryGetProperty("fold", out JsonElement fold)
                     ? Fold.Parse(fold.GetString()) ?? throw new FormatException("'fold' is none") : null,

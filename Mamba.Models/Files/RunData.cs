@@ -28,4 +28,15 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
 
     /// <summary>The number of synthetic images; null if the model was trained on a folder of images.</summary>
     public int? SyntheticImages { get; init; }
+
+    /// <summary>
+    /// Whether the weights are somebody else's, who did not say what they were trained on: only height and width mean something then.
+    /// </summary>
+    public bool IsForeign { get; init; }
+
+    /// <summary>The data of weights that do not say what they were trained on.</summary>
+    /// <param name="height">Rows of the model's input.</param>
+    /// <param name="width">Columns of the model's input.</param>
+    /// <returns>Nothing but the size.</returns>
+    public static RunData Foreign(int height, int width) => new(SplitProtocol.Official, 0, null, height, width) { IsForeign = true };
 }

@@ -46,6 +46,16 @@ internal sealed class CancellationTests
         ["SafetensorsFile.OpenSealed"] = (f, stop) => SafetensorsFile.OpenSealed(In(f, "sealed"), stop),
         ["ModelFile.Save"] = (f, stop) => ModelFile.Save(In(f, "unet"), Small("unet"), Info("unet"), stop),
         ["ModelFile.Load"] = (f, stop) => ModelFile.Load(In(f, "unet"), stop),
+        ["ModelFile.LoadForeign"] = (f, stop) =>
+        {
+            using WeightFile source = WeightFile.Open(In(f, "unet"));
+            ModelFile.LoadForeign(source, new ForeignModel(Registry.Find("unet"), NormalizationKind.None), stop);
+        },
+        ["ModelFile.Convert"] = (f, stop) =>
+        {
+            using WeightFile source = WeightFile.Open(In(f, "unet"));
+            ModelFile.Convert(In(f, "vit"), source, Info("unet"), stop);
+        },
         ["Segmenter.Load"] = (f, stop) => Segmenter.Load(In(f, "unet"), stop),
         ["Classifier.Load"] = (f, stop) => Classifier.Load(In(f, "vit"), stop),
         ["ImageFile.Find"] = (f, stop) => ImageFile.Find(In(f, "pairs"), stop),
@@ -120,8 +130,8 @@ internal sealed class CancellationTests
         // Else a call could end for another reason than its token.
         string[] calls =
         [
-            "SafetensorsFile.OpenSealed", "ModelFile.Load", "Segmenter.Load", "Classifier.Load", "SegmentationFolder", "ClassFolder",
-            "Cifar10", "Mnist", "BatchLoader.Epoch",
+            "SafetensorsFile.OpenSealed", "ModelFile.Load", "ModelFile.LoadForeign", "Segmenter.Load", "Classifier.Load",
+            "SegmentationFolder", "ClassFolder", "Cifar10", "Mnist", "BatchLoader.Epoch",
         ];
         foreach (string call in calls)
             Assert.That(() => s_calls[call](_folder, CancellationToken.None), Throws.Nothing, call);
