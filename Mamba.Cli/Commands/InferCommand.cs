@@ -19,6 +19,7 @@ internal sealed class InferCommand
         new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
 
     private readonly Option<string> _weights = Options.Weights();
+    private readonly ForeignOptions _foreign = new();
     private readonly Option<int?> _top = Options.Integer("--top", "Classes to print per image.", $"{DefaultTop}", 1);
     private readonly Option<double?> _threshold = Options.Share("--threshold", "Probability of a mask's pixel.", "0.5");
     private readonly Option<bool> _probabilities = Options.Flag("--probabilities", "Write NAME_prob.png, 16 bits, too.");
@@ -57,6 +58,7 @@ internal sealed class InferCommand
             infer._overlap, infer._letterbox, infer._noOverlay, infer._onBadImage, infer._output, infer._overwrite, infer._checkNumerics,
             infer._threads,
         };
+        foreach (Option option in infer._foreign.All) command.Add(option);
         command.SetAction(parsed => infer.Run(terminal, parsed, stop));
         return command;
     }
@@ -65,8 +67,7 @@ internal sealed class InferCommand
     {
         Options.Apply(parsed, _threads);
         string weights = parsed.GetRequiredValue(_weights);
-        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, stop);
-        Options.NotePrefix(terminal, weights, info);
+        (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
         InferInput[] images = InferInputs.Find(parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), stop);
         InferOutput output = InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite));
