@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
 
 namespace Mamba.Cli.Commands;
@@ -16,12 +17,12 @@ internal sealed class DataSetOptions
         Options.Text("--labels", "FILE", "Class names, with mask values or colors.", "found");
 
     public Option<OnMissingMask?> OnMissingMask { get; } =
-        Options.Choice<OnMissingMask>("--on-missing-mask", "What to do with an image without a mask.", "fail");
+        Options.Choice<OnMissingMask>("--on-missing-mask", "Reaction to an image without a mask.", "fail");
 
     public Option<string?> Patients { get; } = Options.Text("--patients", "FILE", "CSV of NAME,PATIENT.", "folders");
 
     public Option<string?> PatientPattern { get; } =
-        Options.Text("--patient-pattern", "REGEX", "Patient in an image's name: the first group.", "folders");
+        Options.Text("--patient-pattern", "REGEX", "Patient: first group in an image's name.", "folders");
 
     public IEnumerable<Option> All => [Images, Masks, MaskSuffix, Labels, OnMissingMask, Patients, PatientPattern];
 
@@ -36,6 +37,26 @@ internal sealed class DataSetOptions
         Patients = FullPath(parsed.GetValue(Patients)),
         PatientPattern = parsed.GetValue(PatientPattern),
     };
+
+    /// <summary>Refuses options that a data set does not have.</summary>
+    /// <param name="name">What errors call the data.</param>
+    /// <param name="options">What was typed.</param>
+    /// <param name="data">The data set.</param>
+    /// <exception cref="ArgumentException">There is one.</exception>
+    public static void ThrowIfUnused(string name, DataOptions options, IImageData data)
+    {
+        if (data is SegmentationFolder) return;
+        bool annotated = data is AnnotatedFolder; // its files say all but who the patients are
+        string? unused = options.Images is not null ? "--images"
+            : options.Masks is not null ? "--masks"
+            : options.MaskSuffix is not null ? "--mask-suffix"
+            : options.Labels is not null ? "--labels"
+            : options.OnMissingMask != default ? "--on-missing-mask"
+            : options.Patients is not null && !annotated ? "--patients"
+            : options.PatientPattern is not null && !annotated ? "--patient-pattern"
+            : null;
+        if (unused is not null) throw new ArgumentException($"{unused} is for folders of images with masks; {name} holds none");
+    }
 
     private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 }

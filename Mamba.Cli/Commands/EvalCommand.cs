@@ -31,9 +31,9 @@ internal static class EvalCommand
         ForeignOptions foreign = new(dataSet.Labels);
         Option<SplitPart?> split = Options.Choice<SplitPart>(
             "--split", "Which images of the training split.", "test; all where no image was trained on");
-        Option<string?> splitFile = Options.Text("--split-file", "FILE", "Split from a file, as a run's split.json.");
+        Option<string?> splitFile = Options.Text("--split-file", "FILE", "Split from a file like split.json.");
         Option<MetricResolution?> metricsAt = Options.Choice<MetricResolution>(
-            "--metrics-at", "Size at which masks are compared: the image's, or the model's as in the paper.", "image");
+            "--metrics-at", "Size at which masks are compared.", "image");
         Option<string?> perImage = Options.Text("--per-image", "FILE", "CSV of the scores of each image.");
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<bool> checkNumerics = Options.CheckNumerics(), json = Options.Json();

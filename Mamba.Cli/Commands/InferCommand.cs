@@ -24,10 +24,10 @@ internal sealed class InferCommand
     private readonly Option<double?> _threshold = Options.Share("--threshold", "Probability of a mask's pixel.", "0.5");
     private readonly Option<bool> _probabilities = Options.Flag("--probabilities", "Write NAME_prob.png, 16 bits, too.");
     private readonly Option<TestTimeAugmentation?> _augmentation =
-        Options.Choice<TestTimeAugmentation>("--tta", "Mean over mirror images; four times the time.", "none");
+        Options.Choice<TestTimeAugmentation>("--tta", "Mean over mirror images, four times slower.", "none");
 
     private readonly Option<int?> _tile =
-        Options.Integer("--tile", "Cut images into tiles of N x N.", "where an image is over four times the training size", 16, RunData.MaxSide);
+        Options.Integer("--tile", "Cut images into N x N tiles.", "where an image is over four times the training size", 16, RunData.MaxSide);
 
     private readonly Option<int?> _overlap = Options.Integer("--overlap", "Pixels that tiles share.", "a quarter of --tile", 0, RunData.MaxSide);
     private readonly Option<bool> _letterbox = Options.Flag("--letterbox", "Keep the aspect ratio.");

@@ -8,6 +8,8 @@ namespace Mamba.Cli.Commands;
 /// </summary>
 internal sealed class InferOutput
 {
+    private const string Runs = "runs";
+
     private readonly ConcurrentBag<string> _written = [];
     private readonly ConcurrentDictionary<string, bool> _folders = [];
     private readonly bool _overwrite;
@@ -23,7 +25,7 @@ internal sealed class InferOutput
     /// <exception cref="IOException">It is a file.</exception>
     public static InferOutput Open(string? path, bool overwrite)
     {
-        if (path is null) return new InferOutput(Claim("runs", "infer"), overwrite);
+        if (path is null) return New(overwrite);
         if (File.Exists(path)) throw new IOException($"{path}: is a file; expected a folder");
         InferOutput output = new(path, overwrite);
         output.MakeFolder(path);
@@ -52,6 +54,16 @@ internal sealed class InferOutput
         foreach (string path in _written) File.Delete(path);
         foreach (string folder in _folders.Keys.OrderByDescending(folder => folder.Length))
             if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
+    }
+
+    /// <summary>The first free one of the default folders.</summary>
+    private static InferOutput New(bool overwrite)
+    {
+        bool isFirst = !Directory.Exists(Runs);
+        InferOutput output = new(Claim(Runs, "infer"), overwrite);
+        output._folders.TryAdd(output.Path, true);
+        if (isFirst) output._folders.TryAdd(Runs, true);
+        return output;
     }
 
     /// <summary>Makes a folder and those above it, and remembers those that were not there.</summary>

@@ -38,6 +38,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     public int Execute(InferInput[] images, string header, Func<InferInput, Image, Result> run, CancellationToken stop)
     {
         _done = new Done?[images.Length];
+        string table = output.FileOf("predictions.csv"); // refused before any work is done
         try
         {
             if (images.Length < Workers.Count)
@@ -48,10 +49,11 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
                 for (int i = 0; i < images.Length; i++)
                     if (_done[i] is null) One(images, i, run, large: true, stop);
             }
+            WriteTable(table, header);
         }
         catch (OperationCanceledException)
         {
-            WriteTable(header); // what is done is whole, and stays
+            WriteTable(table, header); // what is done is whole, and stays
             throw;
         }
         catch
@@ -59,7 +61,6 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
             output.TakeBack();
             throw;
         }
-        WriteTable(header);
         return _done.Count(done => done?.Result is not null);
     }
 
@@ -100,25 +101,27 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         }
     }
 
-    private void WriteTable(string header)
+    private void WriteTable(string path, string header)
     {
         StringBuilder table = new(header + "\n");
         foreach (Done? done in _done)
             if (done?.Result is { } result)
                 foreach (string row in result.Rows)
-                    table.Append(row.Replace(Result.Times, string.Create(
-                        CultureInfo.InvariantCulture, $"{done.Decoding:F2},{result.Milliseconds:F2},{done.Writing:F2}"))).Append('\n');
-        AtomicFile.Write(output.FileOf("predictions.csv"), stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
+                    table.Append(row).Append(result.Timed ? Times(done, result) : "").Append('\n');
+        AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(table.ToString())));
     }
+
+    private static string Times(Done done, Result result) =>
+        string.Create(CultureInfo.InvariantCulture, $",{done.Decoding:F2},{result.Milliseconds:F2},{done.Writing:F2}");
 
     /// <summary>The result of an image.</summary>
     /// <param name="Line">The line for the terminal.</param>
-    /// <param name="Rows">Its rows in the table; <see cref="Times"/> in them stands for the milliseconds.</param>
+    /// <param name="Rows">Its rows in the table.</param>
     /// <param name="Milliseconds">Time of the model.</param>
     internal sealed record Result(string Line, string[] Rows, double Milliseconds)
     {
-        /// <summary>The place of the milliseconds for decoding, model and writing.</summary>
-        public const string Times = "\t";
+        /// <summary>Whether the milliseconds for decoding, model and writing follow in the last three columns.</summary>
+        public bool Timed { get; init; }
     }
 
     private sealed record Done(Result? Result, string[] Notes)

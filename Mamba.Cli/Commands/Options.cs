@@ -149,7 +149,7 @@ internal static class Options
     /// <summary>How samples become values from 0 to 1; null where it is not given.</summary>
     public static Option<Intensity?> Intensity() => new("--intensity")
     {
-        Description = Describe("Range of values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12"),
+        Description = Describe("Values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12"),
         HelpName = "KIND",
         CustomParser = result =>
         {
@@ -182,9 +182,14 @@ internal static class Options
         IImageData opened = data != RunArguments.Synthetic ? ImageDataSource.Open(data, options, task, stop)
             : task == ModelTask.Classification ? new SyntheticShapes(seed, limit ?? TrainDefaults.SyntheticImages, height, width)
             : new SyntheticLesions(seed, limit ?? TrainDefaults.SyntheticImages, height, width);
-        if (opened.Task == task) return opened;
+        if (opened.Task == task)
+        {
+            DataSetOptions.ThrowIfUnused(data, options, opened);
+            return opened;
+        }
+        string hint = task == ModelTask.Segmentation ? "; --masks DIR names the folder of masks" : "";
         throw new ArgumentException(
-            $"{data} holds images for {RunArguments.Name(opened.Task)}, and the model is for {RunArguments.Name(task)}");
+            $"{data} holds images for {RunArguments.Name(opened.Task)}, and the model is for {RunArguments.Name(task)}{hint}");
     }
 
     private static int Side(string text) =>

@@ -39,7 +39,7 @@ internal sealed class ResumedRun : IDisposable
     /// <exception cref="ArgumentException">There is one.</exception>
     public static void ThrowIfMixed(ParseResult typed, params Option[] allowed)
     {
-        string can = string.Join(" and ", allowed.Skip(1).Select(o => o.Name));
+        string can = $"{string.Join(", ", allowed[1..^1].Select(o => o.Name))} and {allowed[^1].Name}";
         foreach (Option option in typed.CommandResult.Command.Options)
             if (!allowed.Contains(option) && typed.GetResult(option) is { Implicit: false })
                 throw new ArgumentException(

@@ -42,7 +42,7 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
             ImageFile.SavePng16(
                 output.FileOf($"{name}{InferInputs.Probability}{(Several ? $"_{c}" : "")}.png"), image.Width, image.Height, planes[c]);
         if (Overlay) ImageFile.SavePng(output.FileOf($"{name}{InferInputs.Overlay}.png"), Overlaid(image, result));
-        return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds);
+        return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds) { Timed = true };
     }
 
     /// <summary>The image with the mask on it. It may be painted over: a large one does not fit into memory twice.</summary>
@@ -71,7 +71,7 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
             $"{result.Areas[i + 1]},{result.Areas[i + 1] / all:F6},{result.LargestComponent(i + 1)}"));
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{Csv.Quoted(name)},{image.Width},{image.Height},{string.Join(',', areas)},{result.Confidence:F6},{InferRun.Result.Times}");
+            $"{Csv.Quoted(name)},{image.Width},{image.Height},{string.Join(',', areas)},{result.Confidence:F6}");
     }
 
     private static IEnumerable<string> Foreground(IReadOnlyList<string> labels) => labels.Count > 1 ? labels.Skip(1) : labels;

@@ -35,7 +35,7 @@ internal sealed class TrainOptions
 
     public Option<Fold?> Fold { get; } = Options.Fold();
 
-    public Option<string?> SplitFile { get; } = Options.Text("--split-file", "FILE", "Split from a file, as a run's split.json.");
+    public Option<string?> SplitFile { get; } = Options.Text("--split-file", "FILE", "Split from a file like split.json.");
 
     public Option<SplitProtocol?> Protocol { get; } =
         Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice");
@@ -80,10 +80,10 @@ internal sealed class TrainOptions
     public Option<string?> ClassWeights { get; } =
         Options.Text("--class-weights", "auto|W,W", "Weight of each class in the loss.", "1 each");
 
-    public Option<bool> Balance { get; } = Options.Flag("--balance", "As many images with a lesion (or of each class) as without.");
+    public Option<bool> Balance { get; } = Options.Flag("--balance", "Draw each class equally often.");
 
     public Option<string?> Monitor { get; } =
-        Options.Text("--monitor", "NAME", "What chooses the best epoch: loss or a column of results.csv.", "the first score");
+        Options.Text("--monitor", "NAME", "Score that selects the best epoch.", "the first score");
 
     public Option<double?> LabelSmoothing { get; } = Options.Share("--label-smoothing", "Label smoothing of cross-entropy.", "0");
 

@@ -36,7 +36,7 @@ internal static class Summary
         Line($"| optimizer | {RunArguments.Name(run.Optimizer)}, weight decay {run.WeightDecay:G4} |");
         Line($"| learning rate | {run.LearningRate:G4}, {RunArguments.Name(run.Schedule)} |");
         Line($"| loss | {RunArguments.Name(run.Loss)}, batch {run.Batch} |");
-        Line($"| epochs | {trainer.Epochs.Count} of {run.Epochs}{Best(trainer)} |");
+        Line($"| epochs | {trainer.Epochs.Count} of {run.Epochs}{Best(run, trainer)} |");
         if (trainer.Epochs.Count > 0)
             Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s; threads: {run.Threads} |");
         Line($"| time | {Duration(TimeSpan.FromSeconds(trainer.Seconds))} |");
@@ -62,14 +62,16 @@ internal static class Summary
     public static string Images(Split split) =>
         $"{split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images";
 
-    private static string Best(Trainer trainer)
+    private static string Best(RunArguments run, Trainer trainer)
     {
         if (trainer.BestEpoch == 0) return "";
         Evaluation best = trainer.Epochs[trainer.BestEpoch - 1].Validation;
+        string measure = run.Monitor ?? best.Scores.Values[0].Name;
+        double value = measure == "loss" ? best.Loss : best.Scores.Values.First(score => score.Name == measure).Value;
         // Where no validation image has a lesion, the loss selects.
-        (string measure, double value) = double.IsNaN(best.Scores.Headline) ? ("loss", best.Loss)
-            : (best.Scores.Values[0].Name.Replace('_', ' '), trainer.BestScore);
-        return string.Create(CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {measure} {value:F4}");
+        if (double.IsNaN(value)) (measure, value) = ("loss", best.Loss);
+        return string.Create(
+            CultureInfo.InvariantCulture, $", best {trainer.BestEpoch} with validation {measure.Replace('_', ' ')} {value:F4}");
     }
 }
 

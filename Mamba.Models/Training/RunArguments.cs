@@ -253,7 +253,7 @@ public sealed record RunArguments
             TensorBoard = false,
             CheckpointEvery = CheckpointInterval.Epoch,
         };
-        deciding.Write(text);
+        JsonSerializer.Serialize(text, RunDocument.OfIdentity(deciding), RunJson.Default.RunDocument);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));

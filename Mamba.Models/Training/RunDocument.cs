@@ -181,8 +181,8 @@ internal sealed record RunDocument
             ? string.Join(',', weights.Select(weight => weight.ToString("R", CultureInfo.InvariantCulture))) : null,
         Balance = run.Balance ? "true" : null,
         Monitor = run.Monitor,
-        Intensity = run.Intensity.Kind == IntensityKind.None ? null : run.Intensity.ToString(),
-        Resize = run.Resampling == Resampling.Bilinear ? null : RunArguments.Name(run.Resampling),
+        Intensity = run.Intensity.ToString(),
+        Resize = RunArguments.Name(run.Resampling),
         Warmup = run.Warmup,
         MinLr = run.MinLearningRate,
         Momentum = run.Momentum,
@@ -195,6 +195,17 @@ internal sealed record RunDocument
         Keep = run.Keep,
         OnNonfinite = RunArguments.Name(run.OnNonFinite),
     };
+
+    /// <summary>As <see cref="Of"/>, without what was the only choice in older versions, so that their runs keep their identity.</summary>
+    public static RunDocument OfIdentity(RunArguments run)
+    {
+        RunDocument document = Of(run);
+        return document with
+        {
+            Intensity = run.Intensity.Kind == IntensityKind.None ? null : document.Intensity,
+            Resize = run.Resampling == Resampling.Bilinear ? null : document.Resize,
+        };
+    }
 }
 
 /// <summary>Reads and writes <see cref="RunDocument"/> without reflection.</summary>

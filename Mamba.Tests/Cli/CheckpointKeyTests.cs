@@ -110,8 +110,8 @@ internal sealed class CheckpointKeyTests : CliTest
         Assert.That(expected.Error, Does.Not.Contain("prefix"));
         Assert.That(measured.Error, Does.Contain(note));
         Assert.That(Loss(measured), Is.EqualTo(Loss(expected)));
-        Assert.That(Succeeds("infer", "--weights", wrapped, In("images"), "--out", In("out")).Error, Does.Contain(note));
-        Assert.That(Succeeds("infer", "--weights", plain, In("images"), "--out", In("out")).Error, Does.Not.Contain("prefix"));
+        Assert.That(Succeeds("infer", "--weights", wrapped, In("images"), "--out", In("wrapped")).Error, Does.Contain(note));
+        Assert.That(Succeeds("infer", "--weights", plain, In("images"), "--out", In("plain")).Error, Does.Not.Contain("prefix"));
 
         static double Loss(Result result)
         {

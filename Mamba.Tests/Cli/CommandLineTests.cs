@@ -31,10 +31,11 @@ internal sealed class CommandLineTests : CliTest
         Assert.That(File.ReadAllText(Path.Combine(run, "curves.svg")), Does.Contain("validation loss").And.Contain("dice global"));
         Assert.That(Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories), Is.Empty);
 
-        // The best weights have the scores of the best epoch, and those of the summary.
+        // The best weights have the scores of the best epoch, and those of the summary, at the model's size.
         string best = Path.Combine(run, "weights", "best.safetensors");
         string[] bestRow = results.Skip(1).Select(line => line.Split(',')).MaxBy(row => Number(row[3]))!;
-        JsonElement val = Json("eval", "--weights", best, "--data", data, "--split", "val", "--json", "--threads", "1", "--check-numerics");
+        string[] eval = ["eval", "--weights", best, "--data", data, "--metrics-at", "model"];
+        JsonElement val = Json([.. eval, "--split", "val", "--json", "--threads", "1", "--check-numerics"]);
         Assert.That(
             val.EnumerateObject().Select(p => p.Name),
             Is.EqualTo(new[]
@@ -44,20 +45,21 @@ internal sealed class CommandLineTests : CliTest
         Assert.That(val.GetProperty("loss").GetDouble(), Is.EqualTo(Number(bestRow[2])).Within(1e-6));
         Assert.That(Score(val, "dice", "global"), Is.EqualTo(Number(bestRow[3])).Within(1e-6));
         Assert.That(Score(val, "iou", "image"), Is.EqualTo(Number(bestRow[7])).Within(1e-6));
-        JsonElement test = Json("eval", "--weights", best, "--data", data, "--json");
+        JsonElement test = Json([.. eval, "--json"]);
         Assert.That((test.GetProperty("images").GetInt32(), test.GetProperty("skipped").GetInt32()), Is.EqualTo((2, 0)));
         string dice = string.Create(
             CultureInfo.InvariantCulture,
             $"| Dice | {Score(test, "dice", "global"):F4} | {Score(test, "dice", "image"):F4} | {Score(test, "dice", "paper"):F4} |");
         Assert.That(File.ReadAllText(Path.Combine(run, "summary.md")), Does.Contain(dice));
         Assert.That(
-            Json("eval", "--weights", best, "--data", data, "--split", "all", "--json").GetProperty("images").GetInt32(), Is.EqualTo(20));
-        Assert.That(Succeeds("eval", "--weights", best, "--data", data).Out, Does.Contain(string.Create(
+            Json([.. eval, "--split", "all", "--json"]).GetProperty("images").GetInt32(), Is.EqualTo(20));
+        Assert.That(Succeeds(eval).Out, Does.Contain(string.Create(
             CultureInfo.InvariantCulture,
             $"Dice  {Score(test, "dice", "global"):F4}  {Score(test, "dice", "image"):F4}  {Score(test, "dice", "paper"):F4}")));
 
         Succeeds("infer", "--weights", best, data, "--out", masks);
-        Assert.That(Directory.GetFiles(masks), Has.Length.EqualTo(40), "a mask and an overlay for each of the images, none for the masks");
+        Assert.That(
+            Directory.GetFiles(masks, "*.png"), Has.Length.EqualTo(40), "a mask and an overlay for each of the images, none for the masks");
         Image picture = ImageFile.Load(Path.Combine(masks, "slice3_pred.png"));
         Assert.That((picture.Width, picture.Height), Is.EqualTo((40, 32)), "the size of the image, not of the model");
 

@@ -25,6 +25,7 @@ internal sealed class InferTests : CliTest
         Assert.That(Directory.GetFiles(In("masks")).Select(path => Path.GetFileName(path)), Is.EquivalentTo(new[]
         {
             "slice0_pred.png", "slice0_overlay.png", "slice1_pred.png", "slice1_overlay.png", "slice2_pred.png", "slice2_overlay.png",
+            "predictions.csv",
         }));
         Assert.That(Workers.Count, Is.EqualTo(1));
 
@@ -40,19 +41,20 @@ internal sealed class InferTests : CliTest
     }
 
     [Test]
-    public void Files_of_one_name_get_their_folders_in_front()
+    public void Results_lie_in_the_folders_of_their_images()
     {
         WriteLesions(In("data", "a"), 2, Width, Height);
         WriteLesions(In("data", "b"), 1, Width, Height);
         SaveModelThatSplits(ImageFile.Load(In("data", "a", "slice0.png")), In("w.safetensors"));
-        Succeeds("infer", "--weights", In("w.safetensors"), In("data"), In("data", "a", "slice0.png"), "--out", In("masks"));
-        Assert.That(Directory.GetFiles(In("masks"), "*_pred.png").Select(path => Path.GetFileName(path)), Is.EquivalentTo(new[]
-        {
-            "a_slice0_pred.png", "b_slice0_pred.png", "slice1_pred.png",
-        }));
+        Result infer = Succeeds("infer", "--weights", In("w.safetensors"), In("data"), In("data", "a", "slice0.png"), "--out", In("masks"));
+        Assert.That(Predictions("masks"), Is.EqualTo(new[] { "a/slice0_pred.png", "a/slice1_pred.png", "b/slice0_pred.png" }));
         Assert.That(
-            File.ReadAllBytes(In("masks", "b_slice0_pred.png")), Is.EqualTo(File.ReadAllBytes(In("masks", "a_slice0_pred.png"))),
+            File.ReadAllBytes(In("masks", "b", "slice0_pred.png")), Is.EqualTo(File.ReadAllBytes(In("masks", "a", "slice0_pred.png"))),
             "one image, twice");
+        Assert.That(infer.Out, Does.Contain("3 images, results in "), "a file that is given twice is run once");
+        Assert.That(
+            File.ReadLines(In("masks", "predictions.csv")).Skip(1).Select(row => row.Split(',')[0]),
+            Is.EqualTo(new[] { "a/slice0", "a/slice1", "b/slice0" }), "in the order of the images");
     }
 
     [Test]
@@ -63,7 +65,7 @@ internal sealed class InferTests : CliTest
         File.Copy(In("data", "slice0.png"), In("data", "slice0.bmp"));
         Result infer = Mamba("infer", "--weights", In("w.safetensors"), In("data"), "--out", In("masks"));
         Assert.That(infer, Is.EqualTo(new Result(
-            2, "", $"mamba: {In("data", "slice0.bmp")} and {In("data", "slice0.png")} would both be written as data_slice0; "
+            2, "", $"mamba: {In("data", "slice0.bmp")} and {In("data", "slice0.png")} would both be written as slice0; "
                 + $"run them one by one, each with its own --out{Environment.NewLine}")));
         Assert.That(In("masks"), Does.Not.Exist);
     }
@@ -85,6 +87,13 @@ internal sealed class InferTests : CliTest
         Assert.That(probabilities, Is.Ordered.Descending);
         Assert.That(probabilities.Sum(), Is.EqualTo(1).Within(1e-5));
     }
+
+    /// <summary>The masks below a folder, with '/' between folders, in order.</summary>
+    private string[] Predictions(string folder) =>
+    [
+        .. Directory.GetFiles(In(folder), "*_pred.png", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(In(folder), path).Replace(Path.DirectorySeparatorChar, '/')).Order(StringComparer.Ordinal),
+    ];
 
     /// <summary>Saves a small model whose last bias is such that half of an image is inside, and tells which pixels.</summary>
     private static bool[] SaveModelThatSplits(Image image, string path)

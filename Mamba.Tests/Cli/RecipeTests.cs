@@ -56,13 +56,17 @@ internal sealed class RecipeTests : CliTest
         TrainOptions options = new();
         Command command = new("train");
         foreach (Option option in options.All) command.Add(option);
+        // Synthetic images have no official split.
         RunArguments run = options.Resolve(
-            Recipe.Apply(name, command.Parse([]), silent), (images, request) => PreparedData.Read(silent, images, request, default), default).Arguments;
+            Recipe.Apply(name, command.Parse([]), silent),
+            (images, request) => PreparedData.Read(
+                silent, images, request with { Split = request.Split with { Protocol = SplitProtocol.Image } }, default),
+            default).Arguments;
         Assert.That(run.Model, Is.EqualTo(name));
         Assert.That(run.Epochs, Is.EqualTo(100));
         Assert.That(Expected.Of(run), Is.EqualTo(s_expected[name]));
 
-        // One step of a narrow model on synthetic images, which have no official split.
+        // One step of a narrow model.
         string[] narrow = run.Config.Width is null ? [] : ["--width", "8"], shallow = run.Config.Depth is null ? [] : ["--depth", "2"];
         string size = run.Config.Patch is null ? "64" : "16";
         Result train = Succeeds([

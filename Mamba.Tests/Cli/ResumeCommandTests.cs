@@ -75,6 +75,75 @@ internal sealed class ResumeCommandTests : CliTest
         Assert.That(Contents(), Is.EqualTo(before));
     }
 
+    [Test, Exercises("train", "--resume", "--epochs")]
+    public void A_finished_run_goes_on_for_more_epochs_as_one_that_was_longer_from_the_start()
+    {
+        string[] constant = [.. s_small, "--schedule", "constant"];
+        Succeeds([.. With(constant, "--epochs", "5"), "--out", In("whole")]);
+        Succeeds([.. constant, "--out", Run]);
+        string[] first = File.ReadAllLines(Path.Combine(Run, "results.csv"));
+        foreach (string fewer in new[] { "2", "3" })
+            Assert.That(Succeeds("train", "--resume", Run, "--epochs", fewer).Out, Does.Contain("the run is finished, after 3 epochs"));
+        Result more = Succeeds("train", "--resume", Run, "--epochs", "5");
+        Assert.That(more.Out, Does.Contain("resumes in epoch 4 after 0 of its images").And.Contain("epoch   5/5"));
+        AssertSame(In("whole"), Run);
+        Assert.That(File.ReadAllLines(Path.Combine(Run, "results.csv"))[..4], Is.EqualTo(first), "what was done stays");
+        Assert.That(Argument("run", "epochs"), Is.EqualTo("5"));
+        Assert.That(
+            Succeeds("train", "--resume", Run).Out, Does.Contain("the run is finished, after 5 epochs"), "the new number is the run's own");
+    }
+
+    [Test, Exercises("train", "--resume", "--epochs")]
+    public void A_stopped_run_can_be_made_longer()
+    {
+        string[] constant = [.. s_small, "--schedule", "constant"];
+        Succeeds([.. With(constant, "--epochs", "4"), "--out", In("whole")]);
+        Stop("epoch   1", arguments: constant);
+        Succeeds("train", "--resume", Run, "--epochs", "4");
+        AssertSame(In("whole"), Run);
+    }
+
+    [Test, Exercises("train", "--resume", "--data")]
+    public void Data_may_have_moved([Values] bool masksInFolder)
+    {
+        WriteLesions(In("data"), 12);
+        if (masksInFolder)
+        {
+            foreach (string folder in new[] { "images", "masks" }) Directory.CreateDirectory(In("data", folder));
+            foreach (string path in Directory.GetFiles(In("data")))
+                File.Move(path, path.Contains("_mask") ? In("data", "masks", Path.GetFileName(path).Replace("_mask", ""))
+                    : In("data", "images", Path.GetFileName(path)));
+        }
+        string[] train = [.. s_small[..1], .. s_small[3..], "--data", In("data")];
+        Succeeds([.. train, "--out", In("whole")]);
+        Stop("epoch   1", arguments: train);
+        Directory.Move(In("data"), In("elsewhere"));
+        Result gone = Mamba("train", "--resume", Run);
+        Assert.That(gone.Code, Is.EqualTo(2));
+        Assert.That(gone.Error, Does.Contain($"{In("data")}: no such folder"));
+        Succeeds("train", "--resume", Run, "--data", In("elsewhere"));
+        AssertSame(In("whole"), Run);
+        Assert.That(Argument("run", "data"), Is.EqualTo(In("elsewhere")));
+        foreach (string part in new[] { "train", "val", "test" }) Assert.That(Part("run", part), Is.EqualTo(Part("whole", part)));
+    }
+
+    [Test, Exercises("train", "--resume", "--data")]
+    public void Data_that_lost_an_image_is_refused_and_more_images_change_nothing()
+    {
+        WriteLesions(In("data"), 12);
+        string[] train = [.. s_small[..1], .. s_small[3..], "--data", In("data")];
+        Succeeds([.. train, "--out", In("whole")]);
+        Stop("epoch   1", arguments: train);
+        File.Move(In("data", "slice4.png"), In("slice4.png"));
+        File.Move(In("data", "slice4_mask.png"), In("slice4_mask.png"));
+        Result lost = Mamba("train", "--resume", Run);
+        Assert.That(lost.Code, Is.EqualTo(2));
+        Assert.That(lost.Error, Does.Contain("1 of its images are not in the data: slice4"));
+        WriteLesions(In("data"), 14); // the missing one, and two more
+        Succeeds("train", "--resume", Run);
+        AssertSame(In("whole"), Run);
+    }
+
     [Test]
     public void A_damaged_checkpoint_gives_way_to_the_one_before_it()
     {
@@ -181,16 +250,15 @@ internal sealed class ResumeCommandTests : CliTest
         foreach (RunFolder folder in folders) folder.Dispose();
     }
 
-    [TestCase("--epochs", "5"), TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"),
-        TestCase("--keep", "3")]
-    [TestCase("--data", "synthetic")]
+    [TestCase("--lr", "0.1"), TestCase("--recipe", "vim"), TestCase("--out", "elsewhere"), TestCase("--keep", "3")]
+    [TestCase("--patience", "5"), TestCase("--images", "scans")]
     public void Other_options_are_refused_beside_resume(string option, string value)
     {
         Result result = Mamba("train", "--resume", Run, option, value);
         Assert.That(result.Code, Is.EqualTo(2));
         Assert.That(result.Error.Trim(), Is.EqualTo(
             $"mamba: {option} cannot be given with --resume, which uses the options in the run's args.json; "
-            + "--threads and --check-numerics can"));
+            + "--data, --epochs, --threads and --check-numerics can"));
     }
 
     [Test]
@@ -300,10 +368,10 @@ internal sealed class ResumeCommandTests : CliTest
     private static void Finish(string run) => Succeeds([.. s_small, "--out", run]);
 
     /// <summary>A run that is asked to stop when a line comes that begins so; one more step is taken.</summary>
-    private void Stop(string at, string? run = null)
+    private void Stop(string at, string? run = null, string[]? arguments = null)
     {
         using CancellationTokenSource stop = new();
-        Result result = Mamba([.. s_small, "--out", run ?? Run], stop.Token, line =>
+        Result result = Mamba([.. arguments ?? s_small, "--out", run ?? Run], stop.Token, line =>
         {
             if (line.StartsWith(at, StringComparison.Ordinal)) stop.Cancel();
         });

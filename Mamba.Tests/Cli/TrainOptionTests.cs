@@ -77,7 +77,7 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(
             file.Metadata["config"], Is.EqualTo("""{"input_channels":1,"classes":10,"image_size":16,"patch":8,"width":16,"depth":1}"""));
         Assert.That(file.Metadata["normalization"], Is.EqualTo("""{"mean":[0.5],"std":[0.5]}"""));
-        Assert.That(file.Metadata["data"], Is.EqualTo("""{"protocol":"slice","seed":0,"synthetic":40,"height":16,"width":16}"""));
+        Assert.That(file.Metadata["data"], Is.EqualTo("""{"protocol":"slice","seed":0,"synthetic":40,"height":16,"width":16,"batch":8}"""));
         Assert.That(file.Shape("pos_embedding"), Is.EqualTo(new[] { 5, 16 }), "four patches of 8 x 8 and the class token, 16 wide");
         Assert.That(
             file.Names.Count(n => n.StartsWith("transformer.layers.", StringComparison.Ordinal) && n.Contains(".0.0.")), Is.Positive);
@@ -88,7 +88,7 @@ internal sealed class TrainOptionTests : CliTest
     public void Holdout_validates_on_training_images_and_keeps_the_test_images_for_the_end()
     {
         WriteClasses(In("data", "train"), 20);
-        WriteClasses(In("data", "test"), 3);
+        WriteClasses(In("data", "test"), 3, first: 20);
         string[] train = [.. s_vit[..^4], "--epochs", "1", "--data", In("data")];
         Assert.That(
             Succeeds([.. train, "--protocol", "holdout", "--out", In("holdout")]).Out,
@@ -104,7 +104,7 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(File.ReadAllText(In("holdout", "summary.md")), Does.Not.Contain("chosen on the test images"));
 
         // Evaluation finds the same split in the weights, and gets the scores that training saw.
-        JsonElement val = Json("eval", "--weights", Best("holdout"), "--data", In("data"), "--split", "val", "--json");
+        JsonElement val = Json("eval", "--weights", BestOf("holdout"), "--data", In("data"), "--split", "val", "--json");
         Assert.That(val.GetProperty("images").GetInt32(), Is.EqualTo(4));
         Assert.That(val.GetProperty("loss").GetDouble(), Is.EqualTo(Results("holdout", "val_loss")[0]).Within(1e-5));
     }
@@ -112,7 +112,7 @@ internal sealed class TrainOptionTests : CliTest
     [Test, Exercises("train", "--protocol")]
     public void A_split_by_patient_keeps_the_images_of_a_patient_together()
     {
-        for (int patient = 0; patient < 5; patient++) WriteLesions(In("data", $"patient{patient}"), 4);
+        for (int patient = 0; patient < 5; patient++) WriteLesions(In("data", $"patient{patient}"), 4, first: 4 * patient);
         Result result =
             Succeeds("train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "1", "--data", In("data"),
             "--protocol", "patient", "--out", In("run"));
@@ -193,37 +193,17 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(File.ReadAllText(In("again", "args.json")), Is.EqualTo(File.ReadAllText(In("first", "args.json"))));
 
         Result second = Succeeds(
-            "train", "--recipe", In("first", "args.json"), "--lr", "1e-12", "--init", Best("first"), "--check-numerics", "--out",
+            "train", "--recipe", In("first", "args.json"), "--lr", "1e-12", "--init", BestOf("first"), "--check-numerics", "--out",
             In("second"));
         Assert.That(second.Out, Does.Match(@"(?m)^.*best\.safetensors: all \d+ tensors loaded\r?$"));
-        using (SafetensorsFile before = SafetensorsFile.Open(Best("first")), after = SafetensorsFile.Open(Best("second")))
+        using (SafetensorsFile before = SafetensorsFile.Open(BestOf("first")), after = SafetensorsFile.Open(BestOf("second")))
             foreach (string name in before.Names)
                 Assert.That(after.ReadFloats(name), Is.EqualTo(before.ReadFloats(name)).Within(1e-6f), name);
 
         Assert.That(Succeeds("train", "--resume", In("first"), "--threads", "1").Out, Does.Contain("the run is finished, after 1 epochs"));
     }
 
-    /// <summary>The arguments with an option set to a value, in place of the value that it has.</summary>
-    private static string[] With(string[] arguments, string option, string value)
-    {
-        int at = Array.IndexOf(arguments, option);
-        return at < 0 ? [.. arguments, option, value] : [.. arguments[..(at + 1)], value, .. arguments[(at + 2)..]];
-    }
-
-    private string Best(string run) => In(run, "weights", "best.safetensors");
-
-    /// <summary>The hash of a run's last weights.</summary>
-    private string Last(string run) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(In(run, "weights", "last.safetensors"))));
-
     private string[] Checkpoints(string run) =>
         [.. Directory.GetFiles(In(run, "checkpoints")).Select(path => Path.GetFileNameWithoutExtension(path)!)
             .Order(StringComparer.Ordinal)];
-
-    /// <summary>A column of results.csv.</summary>
-    private double[] Results(string run, string column)
-    {
-        string[] lines = File.ReadAllLines(In(run, "results.csv"));
-        int at = Array.IndexOf(lines[0].Split(','), column);
-        return [.. lines[1..].Select(line => double.Parse(line.Split(',')[at], CultureInfo.InvariantCulture))];
-    }
 }
