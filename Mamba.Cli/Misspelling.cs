@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using Mamba.Models.Zoo;
+using Mamba.Models.Words;
 
 namespace Mamba.Cli;
 
@@ -26,25 +26,14 @@ internal static class Misspelling
         if (parsed.UnmatchedTokens is not [string first, ..]) return null;
         if (first.StartsWith('-')) return Option(first.Split('=', 2)[0], command, options);
         if (command.Subcommands.Count == 0) return $"'{first}': unexpected argument of '{command.Name}'; see {Help(command)}";
-        return $"'{first}': unknown command{Hint(Meant(first, command.Subcommands.Select(c => c.Name)), command)}";
-    }
-
-    /// <summary>The word that was probably meant, as "; did you mean X?"; empty where none is near.</summary>
-    /// <param name="word">The misspelt word.</param>
-    /// <param name="words">Those that there are.</param>
-    public static string Meant(string word, IEnumerable<string> words)
-    {
-        string? nearest = words.MinBy(known => EditDistance.Between(known, word));
-        // Two letters may differ, which is what an exchange of neighbors takes; of a long word one in three.
-        int letters = word.Trim('-').Length, allowed = Math.Max(Math.Min(2, letters - 1), letters / 3);
-        return nearest is not null && EditDistance.Between(nearest, word) <= allowed ? $"; did you mean {nearest}?" : "";
+        return $"'{first}': unknown command{Hint(EditDistance.Meant(first, command.Subcommands.Select(c => c.Name)), command)}";
     }
 
     private static string Option(string name, Command command, string[] options)
     {
         if (name is "--device" or "--gpu" or "--cuda") return $"{name}: mamba runs on the CPU only; leave the option out";
         string of = command is RootCommand ? "mamba" : command.Name;
-        return $"{name}: unknown option of '{of}'{Hint(Meant(name, options), command)}";
+        return $"{name}: unknown option of '{of}'{Hint(EditDistance.Meant(name, options), command)}";
     }
 
     /// <summary>What to type next.</summary>

@@ -151,18 +151,18 @@ internal static class Options
     {
         Description = Describe("Values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12"),
         HelpName = "KIND",
-        CustomParser = result =>
-        {
-            try
-            {
-                return Models.Data.Intensity.Parse(result.Tokens[0].Value);
-            }
-            catch (ArgumentException e)
-            {
-                result.AddError($"--intensity: {e.Message}");
-                return null;
-            }
-        },
+        CustomParser = result => OrError(result, "--intensity", Models.Data.Intensity.Parse),
+    };
+
+    /// <summary>How training images are changed; basic without a word, null where it is not given.</summary>
+    public static Option<AugmentChoice?> Augment() => new("--augment")
+    {
+        Description = Describe(
+            "Training augmentation, or a list such as flips,rotate:15; basic without a word.",
+            "none for segmentation, randaugment for classification"),
+        HelpName = "none|crop|basic|randaugment|LIST",
+        Arity = ArgumentArity.ZeroOrOne,
+        CustomParser = result => result.Tokens.Count == 0 ? AugmentKind.Basic : OrError(result, "--augment", AugmentChoice.Parse),
     };
 
     /// <summary>A fold of a cross-validation; null where it is not given.</summary>
@@ -201,5 +201,19 @@ internal static class Options
         T? value = parse(text);
         if (value is null) result.AddError($"{name} is '{text}'; expected {expected}");
         return value;
+    }
+
+    /// <summary>What a parser makes of the text; its message becomes the error of the option.</summary>
+    private static T? OrError<T>(ArgumentResult result, string name, Func<string, T> parse) where T : class
+    {
+        try
+        {
+            return parse(result.Tokens[0].Value);
+        }
+        catch (ArgumentException e)
+        {
+            result.AddError($"{name}: {e.Message}");
+            return null;
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text.Json;
+using Mamba.Models.Words;
 
 namespace Mamba.Cli.Commands;
 
@@ -99,7 +100,7 @@ internal static class Recipe
 
     private static ArgumentException Unknown(string name, string key, Command command)
     {
-        string meant = Misspelling.Meant(key, command.Options.Select(o => o.Name.TrimStart('-')));
+        string meant = EditDistance.Meant(key, command.Options.Select(o => o.Name.TrimStart('-')));
         return new ArgumentException($"{name}: unknown option '{key}'{(meant.Length > 0 ? meant : $"; see mamba {command.Name} --help")}");
     }
 

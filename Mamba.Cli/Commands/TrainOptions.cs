@@ -5,6 +5,7 @@ using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
@@ -99,9 +100,10 @@ internal sealed class TrainOptions
 
     public Option<int?> Patience { get; } = Options.Integer("--patience", "Stop after N epochs without improvement.", "off", 1);
 
-    public Option<AugmentKind?> Augment { get; } = Options.Choice<AugmentKind>(
-        "--augment", "Training augmentation; basic without a word.", "none for segmentation, randaugment for classification",
-        AugmentKind.Basic);
+    public Option<AugmentChoice?> Augment { get; } = Options.Augment();
+
+    public Option<int?> Crop { get; } =
+        Options.Integer("--crop", "Train on random N x N crops of large images.", "whole images", 16, RunData.MaxSide);
 
     public Option<NormalizationKind?> Normalize { get; } = Options.Normalize();
 
@@ -156,7 +158,7 @@ internal sealed class TrainOptions
     [
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate, Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
+        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
 
@@ -175,7 +177,8 @@ internal sealed class TrainOptions
         string data = parsed.GetValue(Data) ?? RunArguments.Synthetic;
         bool synthetic = data == RunArguments.Synthetic;
         ulong seed = parsed.GetValue(Seed) ?? 0;
-        (int height, int width) = parsed.GetValue(Size) ?? (entry.ImageSize, entry.ImageSize);
+        int side = parsed.GetValue(Crop) ?? entry.ImageSize;
+        (int height, int width) = parsed.GetValue(Size) ?? (side, side);
         int? limit = parsed.GetValue(Limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
         DataOptions dataOptions = DataSet.Of(parsed);
         ThrowIfUnfit(parsed, entry);
@@ -213,6 +216,7 @@ internal sealed class TrainOptions
             ClipNorm = parsed.GetValue(ClipNorm),
             Patience = parsed.GetValue(Patience),
             Augment = parsed.GetValue(Augment) ?? (classifies ? AugmentKind.RandAugment : AugmentKind.None),
+            Crop = parsed.GetValue(Crop),
             Normalization = parsed.GetValue(Normalize) ?? TrainDefaults.Normalization(entry.Task),
             Warmup = parsed.GetValue(Warmup),
             MinLearningRate = parsed.GetValue(MinRate),
@@ -260,6 +264,8 @@ internal sealed class TrainOptions
             throw new ArgumentException("--key names tensors of --init, which is not given");
         if (parsed.GetValue(MixUp) is not null && entry.Task != ModelTask.Classification)
             throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
+        if (parsed.GetValue(Crop) is not null && entry.Task != ModelTask.Segmentation)
+            throw new ArgumentException($"--crop is for segmentation; {entry.Name} is for classification");
         if (parsed.GetValue(Momentum) is not null && (parsed.GetValue(Optimizer) ?? entry.Recipe.Optimizer) != OptimizerKind.Sgd)
             throw new ArgumentException("--momentum is for SGD; expected --optimizer sgd beside it");
         if (parsed.GetValue(MinRate) is not null && parsed.GetValue(Schedule) is ScheduleKind.Constant or ScheduleKind.Plateau)

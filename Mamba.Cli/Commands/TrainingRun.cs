@@ -323,6 +323,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         Seed = arguments.Seed,
         Shuffle = training,
         Balance = training && arguments.Balance,
+        Crop = training ? arguments.Crop : null,
         Augment = training ? arguments.Augmentation : null,
         MixUp = training ? arguments.MixUp : null,
     });

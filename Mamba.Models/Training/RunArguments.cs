@@ -101,7 +101,10 @@ public sealed record RunArguments
     public int? Patience { get; init; }
 
     /// <summary>How training images are changed.</summary>
-    public AugmentKind Augment { get; init; }
+    public AugmentChoice Augment { get; init; } = AugmentKind.None;
+
+    /// <summary>Rows and columns of a random square of each training image, in place of the whole; null for the whole.</summary>
+    public int? Crop { get; init; }
 
     /// <summary>The normalization of the input.</summary>
     public NormalizationKind Normalization { get; init; }
@@ -169,16 +172,7 @@ public sealed record RunArguments
 
     /// <summary>What changes the training images; null for nothing.</summary>
     /// <exception cref="ArgumentException">It is not for the model's task.</exception>
-    public IAugmentation? Augmentation => (Augment, Registry.Find(Model).Task) switch
-    {
-        (AugmentKind.None, _) => null,
-        (AugmentKind.Basic, ModelTask.Segmentation) =>
-            new SegmentationAugment { Flips = true, QuarterTurns = true, Brightness = 0.1f, Contrast = 0.1f },
-        (AugmentKind.Crop, ModelTask.Classification) => new ClassificationAugment { Flip = false },
-        (AugmentKind.Basic, ModelTask.Classification) => new ClassificationAugment(),
-        (AugmentKind.RandAugment, ModelTask.Classification) => new ClassificationAugment { RandAugment = new RandAugment() },
-        _ => throw new ArgumentException($"augmentation {Augment} is for classification; {Model} is for segmentation"),
-    };
+    public IAugmentation? Augmentation => Augment.For(Registry.Find(Model).Task, Model);
 
     /// <summary>The plan of training that these make.</summary>
     /// <param name="batchesPerEpoch">Batches of an epoch, for the schedule.</param>

@@ -125,6 +125,9 @@ internal sealed record RunDocument
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required string? Tensorboard { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required int? Crop { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -156,7 +159,7 @@ internal sealed record RunDocument
         DropPath = run.Config.DropPath,
         ClipNorm = run.ClipNorm,
         Patience = run.Patience,
-        Augment = RunArguments.Name(run.Augment),
+        Augment = run.Augment.ToString(),
         Normalize = RunArguments.Name(run.Normalization),
         Seed = run.Seed,
         Threads = run.Threads,
@@ -189,6 +192,7 @@ internal sealed record RunDocument
         Accumulate = run.Accumulate == 1 ? null : run.Accumulate,
         Freeze = run.Freeze,
         Tensorboard = run.TensorBoard ? "true" : null,
+        Crop = run.Crop,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),

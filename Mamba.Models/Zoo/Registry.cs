@@ -2,6 +2,7 @@ using Mamba.Core.Nn;
 using Mamba.Models.Blocks;
 using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
+using Mamba.Models.Words;
 
 namespace Mamba.Models.Zoo;
 

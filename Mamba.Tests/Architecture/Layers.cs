@@ -64,6 +64,7 @@ internal static class Layers
         ]),
         new("Mamba.Models",
         [
+            new("Words", ["Words"], []),
             new("Tasks", ["Tasks"], []),
             new("Recipes", ["Recipes"], []),
 
@@ -72,15 +73,15 @@ internal static class Layers
             new("Metrics", ["Metrics"], ["Data"]),
             new("Data.Formats", ["Data/Formats"], ["Data"]),
             new("Data.Labels", ["Data/Labels"], ["Data"]),
-            new("Data.Augmentation", ["Data/Augmentation"], ["Data"]),
+            new("Data.Augmentation", ["Data/Augmentation"], ["Words", "Data"]),
             new("Data.Splits", ["Data/Splits"], ["Data"]),
             new("Data.Sets", ["Data/Sets"], ["Tasks", "Data", "Data.Formats", "Data.Labels"]),
             new("Data.Loading", ["Data/Loading"], ["Tasks", "Data", "Data.Augmentation", "Data.Splits"]),
             new("Blocks", ["Blocks"], []),
-            new("Zoo", ["Zoo"], ["Tasks", "Recipes", "Blocks"]),
+            new("Zoo", ["Zoo"], ["Words", "Tasks", "Recipes", "Blocks"]),
 
             new("Files", ["Files"], ["Tasks", "Recipes", "Data", "Data.Labels", "Data.Splits", "Data.Loading", "Zoo"]),
-            new("Training", ["Training"], ["Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
+            new("Training", ["Training"], ["Words", "Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
             new("Measurement", ["Measurement"], ["Tasks", "Zoo", "Training"]),
             new("Verification", ["Verification"], ["Zoo"]),
             new("Inference", ["Inference"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),

@@ -94,7 +94,7 @@ internal sealed class RecipeTests : CliTest
     {
         public SplitProtocol Protocol { get; init; } = SplitProtocol.Image;
 
-        public AugmentKind Augment { get; init; } = AugmentKind.None;
+        public AugmentChoice Augment { get; init; } = AugmentKind.None;
 
         public NormalizationKind Normalization { get; init; } = NormalizationKind.None;
 

@@ -67,6 +67,46 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(Mamba([.. s_unet, "--loss", "cross-entropy", "--out", In("no")]).Error, Does.Contain("loss"));
     }
 
+    [Test, Exercises("train", "--augment", "--crop", "--size", "--resume", "--recipe")]
+    public void A_list_of_augmentations_and_a_crop_are_kept_and_resumed()
+    {
+        WriteLesions(In("data"), 10, width: 64, height: 48);
+        string[] train = [.. s_unet[..5], "--epochs", "2", "--data", In("data"), "--batch", "4"];
+        Run("whole", "--size", "32");
+        Run("crop", "--crop", "32");
+        Run("list", "--crop", "32", "--augment", "noise,flips,rotate,elastic:2");
+        Run("sized", "--crop", "24", "--size", "32");
+        Assert.That(new[] { "whole", "crop", "list", "sized" }.Select(Last), Is.Unique);
+        JsonElement list = JsonFile(In("list", "args.json")), sized = JsonFile(In("sized", "args.json"));
+        Assert.That(list.GetProperty("augment").GetString(), Is.EqualTo("flips,rotate:15,elastic:2,noise:0.05"));
+        Assert.That((list.GetProperty("crop").GetInt32(), list.GetProperty("size").GetString()), Is.EqualTo((32, "32x32")));
+        Assert.That((sized.GetProperty("crop").GetInt32(), sized.GetProperty("size").GetString()), Is.EqualTo((24, "32x32")));
+        Assert.That(JsonFile(In("whole", "args.json")).TryGetProperty("crop", out _), Is.False, "so that older runs keep their identity");
+
+        // The file is a recipe; and a run of one epoch goes on to the same weights.
+        Succeeds("train", "--recipe", In("list", "args.json"), "--out", In("again"));
+        Assert.That(Last("again"), Is.EqualTo(Last("list")));
+        Succeeds("train", "--recipe", In("list", "args.json"), "--epochs", "1", "--out", In("half"));
+        Succeeds("train", "--resume", In("half"), "--epochs", "2");
+        Assert.That(Last("half"), Is.EqualTo(Last("list")));
+
+        void Run(string run, params string[] options) => Succeeds([.. train, .. options, "--out", In(run)]);
+    }
+
+    [TestCase("--augment: unknown operation 'rotat'; did you mean rotate?", "--augment", "flips,rotat:10")]
+    [TestCase("--augment: rotate:200; expected a number from 0 to 180, as rotate:15", "--augment", "rotate:200")]
+    [TestCase("--augment: unknown word 'basik'; did you mean basic?", "--augment", "basik")]
+    [TestCase("--crop is '8'; expected a whole number from 16 to", "--crop", "8")]
+    [TestCase("--crop is for segmentation; vit is for classification", "--crop", "32", "--model", "vit")]
+    public void An_augmentation_that_makes_no_sense_is_refused(string message, params string[] options)
+    {
+        Result train = Mamba(["train", "--limit", "20", "--epochs", "1", "--out", In("run"), .. options]);
+        Assert.That(train.Code, Is.EqualTo(2));
+        Assert.That(train.Error, Does.Contain(message));
+        Assert.That(train.Error.Trim().Split('\n'), Has.Length.EqualTo(1));
+        Assert.That(In("run"), Does.Not.Exist);
+    }
+
     [Test]
     [Exercises("train", "--model", "--size", "--channels", "--patch", "--width", "--depth", "--normalize")]
     public void The_sizes_of_the_model_are_those_of_its_weight_file()

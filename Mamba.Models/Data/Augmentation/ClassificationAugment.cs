@@ -2,7 +2,7 @@ using Mamba.Core;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Augmentation for classification, in this order: crop, flip, RandAugment. The default is crop and flip.</summary>
+/// <summary>Augmentation for classification, in this order: crop, flip, RandAugment. The default is crop and flip. It acts at the model's size.</summary>
 public sealed record ClassificationAugment : IAugmentation
 {
     /// <summary>Black pixels added on each side before a random crop of the picture's own size.</summary>
@@ -22,42 +22,18 @@ public sealed record ClassificationAugment : IAugmentation
     public RandAugment? RandAugment { get; init; }
 
     /// <inheritdoc/>
+    public bool AtModelSize => true;
+
+    /// <inheritdoc/>
     public Sample Apply(Sample sample, ulong seed, int epoch, int index)
     {
         RandomStream random = new(seed, $"augment/{epoch}/{index}");
         // All three are sampled always, so that one option does not change the effect of another.
         int down = random.NextInt(2 * CropPadding + 1) - CropPadding, right = random.NextInt(2 * CropPadding + 1) - CropPadding;
         bool mirror = random.NextInt(2) == 1 && Flip;
-        Image image = Move(sample.Image, right, down, mirror);
+        Image image = sample.Image;
+        image = new CropWindow(right, down, image.Width, image.Height).Apply(image);
+        image = new Symmetry(Transpose: false, mirror, Upend: false).Apply(image);
         return new ClassificationSample(RandAugment?.Apply(image, random) ?? image, ((ClassificationSample)sample).Label);
-    }
-
-    private static Image Move(Image from, int right, int down, bool mirror)
-    {
-        if (right == 0 && down == 0 && !mirror) return from;
-        (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
-        if (!from.Is16Bit) return new Image(width, height, channels, Move(from.Pixels, width, height, channels, right, down, mirror));
-        ushort[] moved = Move(from.Samples16, width, height, channels, right, down, mirror);
-        return new Image(width, height, channels, moved) { Origin = from.Origin };
-    }
-
-    /// <summary>Moves pixel (x + right, y + down) to (x, y), black outside, then mirrors the columns.</summary>
-    private static T[] Move<T>(T[] from, int width, int height, int channels, int right, int down, bool mirror)
-    {
-        T[] to = new T[from.Length];
-        int first = Math.Clamp(-right, 0, width), count = width - Math.Min(Math.Abs(right), width);
-        if (count == 0) return to;
-        for (int y = Math.Max(0, -down); y < Math.Min(height, height - down); y++)
-        {
-            ReadOnlySpan<T> row = from.AsSpan(((y + down) * width + first + right) * channels, count * channels);
-            if (!mirror)
-            {
-                row.CopyTo(to.AsSpan((y * width + first) * channels));
-                continue;
-            }
-            Span<T> target = to.AsSpan((y * width + width - first - count) * channels, count * channels);
-            for (int i = 0; i < row.Length; i++) target[i] = row[row.Length - channels - i + 2 * (i % channels)];
-        }
-        return to;
     }
 }

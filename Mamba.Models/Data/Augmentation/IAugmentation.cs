@@ -3,6 +3,9 @@ namespace Mamba.Models.Data.Augmentation;
 /// <summary>Random changes of training pictures.</summary>
 public interface IAugmentation
 {
+    /// <summary>Whether a picture of another size is resized to the model's first, so that pixels of a strength are those of the model.</summary>
+    bool AtModelSize { get; }
+
     /// <summary>Augments a sample. The result is a function of the arguments alone.</summary>
     /// <param name="sample">The sample; it stays as it is.</param>
     /// <param name="seed">The seed of the run.</param>

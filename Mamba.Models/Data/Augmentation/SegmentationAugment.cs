@@ -1,99 +1,187 @@
+using System.Runtime.CompilerServices;
 using Mamba.Core;
+using Mamba.Models.Words;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Augmentation of a picture together with its mask; none by default.</summary>
+/// <summary>
+/// Random changes of a picture together with its mask, each with a strength; none by default. In this order: flips and quarter turns;
+/// rotation, scale, shift and elastic displacement in one resampling; blur; brightness, contrast, gamma; noise. The mask takes part in those
+/// that move pixels, and takes the nearest. What comes from outside of the picture is black, and background in the mask.
+/// </summary>
 public sealed record SegmentationAugment : IAugmentation
 {
+    /// <summary>The smallest factor of <see cref="Scale"/> and <see cref="Gamma"/>.</summary>
+    public const float LeastFactor = 0.1f;
+
+    /// <summary>The largest factor of <see cref="Scale"/> and <see cref="Gamma"/>.</summary>
+    public const float MostFactor = 10;
+
+    private const float MostDegrees = 180, MostPercent = 5, MostSigma = 10;
+
+    private static readonly AugmentationTerm[] s_terms =
+    [
+        new AugmentationTerm.Switch("flips", a => a.Flips, a => a with { Flips = true }),
+        new AugmentationTerm.Switch("turns", a => a.QuarterTurns, a => a with { QuarterTurns = true }),
+        new AugmentationTerm.Number("rotate", 15, MostDegrees, a => a.Rotate, (a, strength) => a with { Rotate = strength }),
+        new AugmentationTerm.Factors("scale", new FactorRange(0.8f, 1.25f), a => a.Scale, (a, range) => a with { Scale = range }),
+        new AugmentationTerm.Number("shift", 0.1f, 1, a => a.Shift, (a, strength) => a with { Shift = strength }),
+        new AugmentationTerm.Number("elastic", 1, MostPercent, a => a.Elastic, (a, strength) => a with { Elastic = strength }),
+        new AugmentationTerm.Number("brightness", 0.2f, 1, a => a.Brightness, (a, strength) => a with { Brightness = strength }),
+        new AugmentationTerm.Number("contrast", 0.2f, 1, a => a.Contrast, (a, strength) => a with { Contrast = strength }),
+        new AugmentationTerm.Factors("gamma", new FactorRange(0.7f, 1.5f), a => a.Gamma, (a, range) => a with { Gamma = range }),
+        new AugmentationTerm.Number("noise", 0.05f, 1, a => a.Noise, (a, strength) => a with { Noise = strength }),
+        new AugmentationTerm.Number("blur", 1, MostSigma, a => a.Blur, (a, strength) => a with { Blur = strength }),
+    ];
+
+    /// <summary>The words that <see cref="Parse"/> knows.</summary>
+    public static IReadOnlyList<string> Words { get; } = [.. s_terms.Select(term => term.Name)];
+
     /// <summary>Flip left to right and top to bottom, each with probability one half.</summary>
     public bool Flips { get; init; }
 
     /// <summary>Rotate by 0, 90, 180 or 270 degrees; a picture that is not square, by 0 or 180.</summary>
     public bool QuarterTurns { get; init; }
 
+    /// <summary>Rotate about the center by up to this many degrees, either way.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 180.</exception>
+    public float Rotate
+    {
+        get;
+        init => field = Within(value, MostDegrees);
+    }
+
+    /// <summary>Enlarge about the center by a factor from this range.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The factors are not in order, or not from 0.1 to 10.</exception>
+    public FactorRange Scale
+    {
+        get;
+        init => field = Within(value);
+    } = FactorRange.One;
+
+    /// <summary>Shift by up to this share of the width and of the height, either way.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 1.</exception>
+    public float Shift
+    {
+        get;
+        init => field = Within(value, 1);
+    }
+
+    /// <summary>
+    /// The standard deviation of a smooth displacement along each axis, in percent of the shorter side. Neighbors that are an eighth of that
+    /// side apart move independently.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 5.</exception>
+    public float Elastic
+    {
+        get;
+        init => field = Within(value, MostPercent);
+    }
+
     /// <summary>Multiply the brightness by a factor from 1 - this to 1 + this.</summary>
-    public float Brightness { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 1.</exception>
+    public float Brightness
+    {
+        get;
+        init => field = Within(value, 1);
+    }
 
     /// <summary>Multiply the distance to the picture's mean by a factor from 1 - this to 1 + this.</summary>
-    public float Contrast { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 1.</exception>
+    public float Contrast
+    {
+        get;
+        init => field = Within(value, 1);
+    }
+
+    /// <summary>Raise a sample's place between the picture's smallest and largest one to a power from this range; below 1 brightens.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The exponents are not in order, or not from 0.1 to 10.</exception>
+    public FactorRange Gamma
+    {
+        get;
+        init => field = Within(value);
+    } = FactorRange.One;
+
+    /// <summary>Add normal noise whose standard deviation is up to this share of the picture's range of samples.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 1.</exception>
+    public float Noise
+    {
+        get;
+        init => field = Within(value, 1);
+    }
+
+    /// <summary>Blur by a Gaussian whose standard deviation is up to this many pixels.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 10.</exception>
+    public float Blur
+    {
+        get;
+        init => field = Within(value, MostSigma);
+    }
+
+    /// <inheritdoc/>
+    public bool AtModelSize { get; init; }
+
+    /// <summary>
+    /// Reads a list of words, each with or without a strength, as "flips,rotate:15,scale:0.8-1.25,noise". The changes act at the model's size.
+    /// </summary>
+    /// <param name="text">The list, in any order.</param>
+    /// <returns>The changes.</returns>
+    /// <exception cref="ArgumentException">A word is unknown or repeated, or a strength is out of its range.</exception>
+    public static SegmentationAugment Parse(string text)
+    {
+        SegmentationAugment augment = new() { AtModelSize = true };
+        HashSet<string> seen = [];
+        foreach (string item in text.Split(',', StringSplitOptions.TrimEntries))
+        {
+            string[] parts = item.Split(':', 2);
+            AugmentationTerm term = Array.Find(s_terms, term => term.Name == parts[0]) ?? throw Unknown(parts[0]);
+            if (!seen.Add(term.Name)) throw new ArgumentException($"{term.Name} is repeated in '{text}'");
+            augment = term.Set(augment, parts.Length == 2 ? parts[1] : null);
+        }
+        return augment;
+    }
+
+    /// <summary>The list that <see cref="Parse"/> reads, with all strengths; "none" if nothing is changed.</summary>
+    /// <returns>For instance "flips,rotate:15".</returns>
+    public override string ToString() =>
+        string.Join(',', s_terms.Select(term => term.Write(this)).OfType<string>()) is { Length: > 0 } list ? list : "none";
 
     /// <inheritdoc/>
     public Sample Apply(Sample sample, ulong seed, int epoch, int index)
     {
-        LabelMap mask = ((SegmentationSample)sample).Mask;
-        RandomStream random = new(seed, $"augment/{epoch}/{index}");
-        // All four are sampled always, so that one option does not change the effect of another.
+        string key = $"augment/{epoch}/{index}";
+        RandomStream random = new(seed, key);
+        // All numbers are sampled always, and in this order, so that one option does not change the effect of another.
         ulong bits = random.NextBits();
-        double brightness = random.NextDouble(1 - Brightness, 1 + Brightness);
-        double contrast = random.NextDouble(1 - Contrast, 1 + Contrast);
+        double brightness = random.NextDouble(1 - Brightness, 1 + Brightness), contrast = random.NextDouble(1 - Contrast, 1 + Contrast);
+        Placement placement = new(
+            random.NextDouble(-Rotate, Rotate), Scale.At(random.NextDouble()), random.NextDouble(-Shift, Shift), random.NextDouble(-Shift, Shift));
+        Tones tones = new(brightness, contrast, Gamma.At(random.NextDouble()));
+        double noise = Noise * random.NextDouble(), blur = Blur * random.NextDouble();
 
         Image image = sample.Image;
-        int turns = QuarterTurns ? (int)(bits & 3) : 0;
-        if (image.Width != image.Height) turns &= 2;
-        bool transpose = (turns & 1) != 0;
-        bool mirror = (turns is 1 or 2) ^ (Flips && (bits & 4) != 0), upend = (turns is 2 or 3) ^ (Flips && (bits & 8) != 0);
-        return new SegmentationSample(
-            Recolor(Move(image, transpose, mirror, upend), brightness, contrast), Move(mask, transpose, mirror, upend));
+        Symmetry symmetry = Symmetry.Of(bits, Flips, QuarterTurns, image.Width == image.Height);
+        Warp? warp = placement == Placement.Unchanged && Elastic == 0 ? null
+            : new Warp(image.Width, image.Height, placement, Elastic, new RandomStream(seed, $"{key}/elastic"));
+        image = symmetry.Apply(image);
+        image = new GaussianBlur(blur).Apply(warp?.Apply(image) ?? image);
+        image = new GaussianNoise(noise, new RandomStream(seed, $"{key}/noise")).Apply(tones.Apply(image));
+        if (sample is not SegmentationSample { Mask: var mask }) return sample with { Image = image };
+        mask = symmetry.Apply(mask);
+        return new SegmentationSample(image, warp?.Apply(mask) ?? mask);
     }
 
-    private static Image Move(Image from, bool transpose, bool mirror, bool upend)
+    private static ArgumentException Unknown(string word)
     {
-        (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
-        if (!transpose && !mirror && !upend) return from;
-        if (!from.Is16Bit) return new Image(width, height, channels, Move(from.Pixels, width, height, channels, transpose, mirror, upend));
-        ushort[] moved = Move(from.Samples16, width, height, channels, transpose, mirror, upend);
-        return new Image(width, height, channels, moved) { Origin = from.Origin };
+        string meant = EditDistance.Meant(word, Words);
+        return new ArgumentException(
+            $"unknown operation '{word}'{(meant.Length > 0 ? $"{meant} Expected" : "; expected")} {string.Join(", ", Words)}");
     }
 
-    private static LabelMap Move(LabelMap from, bool transpose, bool mirror, bool upend) => !transpose && !mirror && !upend ? from
-        : new LabelMap(from.Width, from.Height, Move(from.Classes, from.Width, from.Height, 1, transpose, mirror, upend));
+    private static float Within(float value, float most, [CallerMemberName] string name = "") => value >= 0 && value <= most ? value
+        : throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"SegmentationAugment: expected 0 to {most}."));
 
-    /// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows.</summary>
-    private static T[] Move<T>(T[] from, int width, int height, int channels, bool transpose, bool mirror, bool upend)
-    {
-        T[] to = new T[from.Length];
-        for (int y = 0, at = 0; y < height; y++)
-        {
-            for (int x = 0; x < width; x++)
-            {
-                int row = upend ? height - 1 - y : y, column = mirror ? width - 1 - x : x;
-                if (transpose) (row, column) = (column, row);
-                int source = (row * width + column) * channels;
-                for (int c = 0; c < channels; c++) to[at++] = from[source + c];
-            }
-        }
-        return to;
-    }
-
-    /// <summary>Brightness multiplies what a sample stands for: of signed samples, the signed number.</summary>
-    private static Image Recolor(Image from, double brightness, double contrast)
-    {
-        if (brightness == 1 && contrast == 1) return from;
-        if (from.Is16Bit)
-        {
-            ushort[] wide = Table16(from, brightness, contrast);
-            ushort[] samples = Array.ConvertAll(from.Samples16, sample => wide[sample]);
-            return new Image(from.Width, from.Height, from.Channels, samples) { Origin = from.Origin };
-        }
-        long sum = 0;
-        foreach (byte sample in from.Pixels) sum += sample;
-        double mean = brightness * sum / from.Pixels.Length;
-        byte[] table = new byte[256];
-        for (int i = 0; i < 256; i++) table[i] = (byte)Math.Clamp(Math.Round(mean + contrast * (brightness * i - mean)), 0, 255);
-        return new Image(from.Width, from.Height, from.Channels, Array.ConvertAll(from.Pixels, sample => table[sample]));
-    }
-
-    private static ushort[] Table16(Image from, double brightness, double contrast)
-    {
-        long sum = 0;
-        foreach (ushort sample in from.Samples16) sum += sample + from.Origin;
-        double mean = brightness * sum / from.Samples16.Length;
-        ushort[] table = new ushort[1 << from.UsedBits];
-        for (int i = 0; i < table.Length; i++)
-        {
-            double value = mean + contrast * (brightness * (i + from.Origin) - mean);
-            table[i] = (ushort)Math.Clamp(Math.Round(value) - from.Origin, 0, ushort.MaxValue);
-        }
-        return table;
-    }
+    private static FactorRange Within(FactorRange value, [CallerMemberName] string name = "") =>
+        value.Low >= LeastFactor && value.High >= value.Low && value.High <= MostFactor ? value
+            : throw new ArgumentOutOfRangeException(name, value, "SegmentationAugment: expected factors from 0.1 to 10, the smaller one first.");
 }

@@ -17,6 +17,7 @@ public sealed class BatchLoader : IDisposable
     private readonly int[] _indices;
     private readonly BatchOptions _options;
     private readonly BatchWriter _writer;
+    private readonly SampleChanges _changes;
     private Producer? _producer;
 
     /// <summary>Prepares; nothing is read before the first epoch.</summary>
@@ -37,6 +38,7 @@ public sealed class BatchLoader : IDisposable
             throw new ArgumentException(
                 $"BatchLoader: MixUp with alpha {alpha} for {data.Task}; expected an alpha from 0.001 to 1000, and Classification.");
         (_data, _indices, _options, _writer) = (data, indices, options, new BatchWriter(options));
+        _changes = new SampleChanges(options, _writer);
     }
 
     /// <summary>The samples in an epoch.</summary>
@@ -192,8 +194,7 @@ public sealed class BatchLoader : IDisposable
             {
                 try
                 {
-                    Sample sample = _loader._data.Load(indices[i]);
-                    if (options.Augment is { } augment) sample = augment.Apply(sample, options.Seed, _epoch, indices[i]);
+                    Sample sample = _loader._changes.Apply(_loader._data.Load(indices[i]), _epoch, indices[i]);
                     _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
                     sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
                 }

@@ -38,6 +38,12 @@ public sealed record BatchOptions
     /// </summary>
     public bool Balance { get; init; }
 
+    /// <summary>
+    /// Rows and columns of a random square that is cut out of each picture before all else; null for whole pictures. A smaller picture lies
+    /// at random in a square that is black around it, and background in the mask. Another square in each epoch.
+    /// </summary>
+    public int? Crop { get; init; }
+
     /// <summary>Augmentation; null for none.</summary>
     public IAugmentation? Augment { get; init; }
 

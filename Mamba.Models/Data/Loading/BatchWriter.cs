@@ -82,6 +82,33 @@ public sealed class BatchWriter : IMaskWriter
             }
     }
 
+    /// <summary>Resizes a sample to the model's size, and keeps its channels and bits: each sample is rounded.</summary>
+    /// <param name="sample">The sample.</param>
+    /// <returns>The sample itself if it has that size.</returns>
+    internal Sample Fit(Sample sample)
+    {
+        Image image = sample.Image;
+        if (image.Width == _width && image.Height == _height) return sample;
+        Image fitted = image.Is16Bit
+            ? new Image(_width, _height, image.Channels, Fit(image.Samples16, image)) { Origin = image.Origin }
+            : new Image(_width, _height, image.Channels, Fit(image.Pixels, image)) { Origin = image.Origin };
+        if (sample is not SegmentationSample { Mask: var mask }) return sample with { Image = fitted };
+        LabelMap fittedMask = new(_width, _height);
+        Mask<byte>(mask, fittedMask.Classes);
+        return new SegmentationSample(fitted, fittedMask);
+    }
+
+    private T[] Fit<T>(T[] samples, Image image) where T : unmanaged, IBinaryInteger<T>
+    {
+        using SpanOwner<float> from = SpanOwner<float>.Allocate(samples.Length),
+            to = SpanOwner<float>.Allocate(_width * _height * image.Channels);
+        for (int i = 0; i < samples.Length; i++) from.Span[i] = float.CreateTruncating(samples[i]);
+        PlaneResize.Run(from.Span, (image.Height, image.Width), to.Span, (_height, _width), image.Channels, _resampling);
+        T[] fitted = new T[to.Length];
+        for (int i = 0; i < fitted.Length; i++) fitted[i] = T.CreateSaturating(to.Span[i] + 0.5f);
+        return fitted;
+    }
+
     private static void Apply<T>(IntensityMap map, T[] samples, Span<float> to)
         where T : unmanaged, IBinaryInteger<T>
     {
@@ -89,12 +116,15 @@ public sealed class BatchWriter : IMaskWriter
     }
 
     /// <inheritdoc/>
-    public void Mask(LabelMap mask, Span<float> to)
+    public void Mask(LabelMap mask, Span<float> to) => Mask<float>(mask, to);
+
+    /// <summary>The nearest pixels of a mask.</summary>
+    private void Mask<T>(LabelMap mask, Span<T> to) where T : INumberBase<T>
     {
         for (int y = 0; y < _height; y++)
         {
             int row = Nearest(y, _height, mask.Height) * mask.Width;
-            for (int x = 0; x < _width; x++) to[y * _width + x] = mask.Classes[row + Nearest(x, _width, mask.Width)];
+            for (int x = 0; x < _width; x++) to[y * _width + x] = T.CreateTruncating(mask.Classes[row + Nearest(x, _width, mask.Width)]);
         }
     }
 
