@@ -12,6 +12,9 @@ namespace Mamba.Cli.Commands;
 /// <summary>The images of a training run: found, read once, understood and split; each finding is told in a line.</summary>
 internal sealed class PreparedData
 {
+    // Reasons for leaving an image out before the split. One that cannot be read keeps its index.
+    private const string Limited = "--limit", Copied = "the same pixels as ";
+
     private PreparedData(IImageData images, CachedData cached, Split split) => (Images, Cached, Split) = (images, cached, split);
 
     /// <summary>The data set, without the images that were left out before the split.</summary>
@@ -90,7 +93,7 @@ internal sealed class PreparedData
             if (request.Split.Limit is { } limit && limit < folder.Count)
             {
                 HashSet<int> chosen = [.. Split.Choose(folder.Count, request.Split.Seed, limit)];
-                LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => "--limit");
+                LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => Limited);
             }
         }
         if (folder is SegmentationFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
@@ -110,7 +113,7 @@ internal sealed class PreparedData
         {
             terminal.WriteLine(PlainText.Printable(survey.Describe(copies)));
             Dictionary<int, string> originals = copies.ToDictionary(copy => copy.Copy, copy => images.Name(copy.Original));
-            LeaveOut(originals.Keys, i => $"the same pixels as {originals[i]}");
+            LeaveOut(originals.Keys, i => $"{Copied}{originals[i]}");
             cached = new CachedData(images, request.CacheBytes);
         }
         if (folder is not null)
@@ -151,14 +154,26 @@ internal sealed class PreparedData
     {
         SplitFile file = SplitFile.Read(path);
         string[] prints = [];
-        if (images is IImageFolder folder && file.LeftOut is { Count: > 0 } names)
+        if (images is IImageFolder folder)
         {
-            HashSet<int> left = [.. Enumerable.Range(0, images.Count).Where(i => names.ContainsKey(images.Name(i)))];
-            prints = [.. left.Select(images.Fingerprint)];
-            images = folder.Without(left);
+            int[] all = [.. Enumerable.Range(0, images.Count)];
+            if (file.LeftOut is { } names) prints = [.. all.Where(i => names.ContainsKey(images.Name(i))).Select(images.Fingerprint)];
+            HashSet<string> known = [.. file.Train, .. file.Val, .. file.Test];
+            HashSet<int> left = [.. all.Where(i => !WasThere(images.Name(i)))];
+            if (left.Count > 0) images = folder.Without(left);
+
+            // The index of an image decides how it is augmented, so that the images must be those of the run's beginning.
+            bool WasThere(string name) => file.LeftOut?.GetValueOrDefault(name) is { } reason
+                ? reason != Limited && !reason.StartsWith(Copied, StringComparison.Ordinal)
+                : request.SplitFile is not null || known.Contains(name);
         }
-        if (images is SegmentationFolder masked && file.Meaning is { } meaning) masked.Meaning = meaning;
         Split split = file.Of(path, images);
+        if (images is SegmentationFolder masked && file.Meaning is { } meaning)
+        {
+            // Which images have a lesion decides which ones a balanced epoch draws.
+            if (request.Balance) masked.ReadMasks([.. Enumerable.Range(0, images.Count)]);
+            masked.Meaning = meaning;
+        }
         return new PreparedData(images, new CachedData(images, request.CacheBytes), split)
         {
             File = file,
@@ -189,5 +204,8 @@ internal sealed class PreparedData
 
         /// <summary>Whether the run is resumed.</summary>
         public bool Resumed { get; init; }
+
+        /// <summary>Whether epochs are balanced.</summary>
+        public bool Balance { get; init; }
     }
 }

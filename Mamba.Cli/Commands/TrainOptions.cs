@@ -191,7 +191,10 @@ internal sealed class TrainOptions
         {
             SplitFile = splitFile,
             Synthetic = synthetic,
+            Balance = parsed.GetValue(Balance),
         });
+        if (parsed.GetValue(Balance) && prepared.Split.Train.All(i => prepared.Images.Stratum(i) is null))
+            throw new ArgumentException($"--balance is for folders of images; {data} does not say which classes its images have");
         RunArguments arguments = new()
         {
             Model = entry.Name,

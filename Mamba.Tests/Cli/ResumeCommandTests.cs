@@ -2,8 +2,11 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cli;
 
@@ -142,6 +145,38 @@ internal sealed class ResumeCommandTests : CliTest
         WriteLesions(In("data"), 14); // the missing one, and two more
         Succeeds("train", "--resume", Run);
         AssertSame(In("whole"), Run);
+    }
+
+    [Test, Exercises("train", "--resume", "--recipe")]
+    public void A_run_of_many_options_resumes_and_repeats_to_the_same_bits()
+    {
+        WriteShapes(In("data"), 24);
+        for (int i = 0; i < 24; i += 3) ImageFile.SavePng(In("data", $"shapes{i}_mask.png"), new Image(32, 32, 1));
+        File.Copy(In("data", "shapes5.png"), In("data", "copy.png"));
+        File.Copy(In("data", "shapes5_mask.png"), In("data", "copy_mask.png"));
+        File.WriteAllText(In("data", "shapes7.png"), "no image");
+        File.WriteAllText(In("labels.txt"), "0 background\n1 disc\n2 square\n");
+        string[] train =
+        [
+            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "24", "--epochs", "3", "--batch", "2", "--data", In("data"),
+            "--labels", In("labels.txt"), "--on-bad-image", "skip", "--limit", "22", "--class-weights", "auto", "--balance", "--monitor", "mean_iou",
+            "--accumulate", "3", "--schedule", "cosine", "--warmup", "0.5", "--min-lr", "1e-5", "--optimizer", "sgd", "--momentum", "0.8",
+            "--intensity", "percentile:1,99", "--resize", "bilinear", "--freeze", "encoder1*", "--tensorboard", "--augment", "--loss", "focal",
+            "--checkpoint-every", "1ms",
+        ];
+        Succeeds([.. train, "--out", In("whole")]);
+        Stop("epoch   1", arguments: train);
+        ImageFile.SavePng(In("data", "added since.png"), Pictures.Marked(32, 32, 3, 99));
+        ImageFile.SavePng(In("data", "added since_mask.png"), new Image(32, 32, 1));
+        Assert.That(Succeeds("train", "--resume", Run).Out, Does.Contain("resumes in epoch 2 after 6 of its images"));
+        File.Delete(In("data", "added since.png"));
+        File.Delete(In("data", "added since_mask.png"));
+        AssertSame(In("whole"), Run);
+        Assert.That(File.ReadAllText(Path.Combine(Run, "args.json")), Is.EqualTo(File.ReadAllText(In("whole", "args.json"))));
+        Assert.That(File.ReadAllText(Path.Combine(Run, "split.json")), Is.EqualTo(File.ReadAllText(In("whole", "split.json"))));
+        Succeeds("train", "--recipe", In("whole", "args.json"), "--out", In("again"));
+        AssertSame(In("whole"), In("again"));
+        Assert.That(File.ReadAllText(In("again", "args.json")), Is.EqualTo(File.ReadAllText(In("whole", "args.json"))));
     }
 
     [Test]

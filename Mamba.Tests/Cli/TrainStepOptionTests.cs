@@ -153,6 +153,10 @@ internal sealed partial class TrainStepOptionTests : CliTest
         double across = losses.Where(l => l.Label == "across").Average(l => l.Loss), along = losses.Where(l => l.Label == "along").Average(l => l.Loss);
         Assert.That(Math.Abs(across - along), Is.GreaterThan(0.05), "else the test tells nothing");
         Assert.That(Results("plain", "train_loss")[0], Is.EqualTo(losses.Average(l => l.Loss)).Within(1e-3));
+        Assert.That(
+            Mamba([.. s_vit, "--balance", "--out", In("no")]).Error,
+            Does.Contain("--balance is for folders of images; synthetic does not say which classes its images have"));
+        Assert.That(In("no"), Does.Not.Exist);
         Assert.That(Results("balanced", "train_loss")[0], Is.EqualTo((across + along) / 2).Within(0.1 * Math.Abs(across - along)));
     }
 
