@@ -158,8 +158,7 @@ internal static class Options
     public static Option<AugmentChoice?> Augment() => new("--augment")
     {
         Description = Describe(
-            "Training augmentation, or a list such as flips,rotate:15; basic without a word.",
-            "none for segmentation, randaugment for classification"),
+            "Training augmentation; basic without a word.", "none for segmentation, randaugment for classification"),
         HelpName = "none|crop|basic|randaugment|LIST",
         Arity = ArgumentArity.ZeroOrOne,
         CustomParser = result => result.Tokens.Count == 0 ? AugmentKind.Basic : OrError(result, "--augment", AugmentChoice.Parse),

@@ -103,7 +103,7 @@ internal sealed class TrainOptions
     public Option<AugmentChoice?> Augment { get; } = Options.Augment();
 
     public Option<int?> Crop { get; } =
-        Options.Integer("--crop", "Train on random N x N crops of large images.", "whole images", 16, RunData.MaxSide);
+        Options.Integer("--crop", "Train on random N x N crops.", "whole images", 16, RunData.MaxSide);
 
     public Option<NormalizationKind?> Normalize { get; } = Options.Normalize();
 
@@ -158,7 +158,8 @@ internal sealed class TrainOptions
     [
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate, Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key, Freeze, Limit, Cache, OnBadImage,
+        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key,
+        Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
 

@@ -74,6 +74,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             terminal.WriteLine(string.Create(
                 CultureInfo.InvariantCulture, $"intensity: values 0 to {high} become 0 to 1 (--intensity {arguments.Intensity})"));
         terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
+        if (arguments.Crop is { } side)
+            terminal.WriteLine($"crop: random {side} x {side} of each training image; validation and test images are resized whole");
         if (_entry.Task == ModelTask.Segmentation)
             terminal.WriteLine(_info.Config.Classes == 1
                 ? "Dice: all pixels pooled, mean over images, as in the paper; * marks the best epoch so far"

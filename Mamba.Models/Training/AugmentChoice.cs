@@ -29,7 +29,7 @@ public sealed record AugmentChoice
     /// <summary>Reads what <see cref="ToString"/> writes.</summary>
     /// <param name="text">none, crop, basic, randaugment, or a list as <see cref="SegmentationAugment.Parse"/> reads it.</param>
     /// <returns>The choice.</returns>
-    /// <exception cref="ArgumentException">It is something else; the message names the word, the nearest one and the valid range.</exception>
+    /// <exception cref="ArgumentException">It is something else; the message names the word, the nearest one and the range.</exception>
     public static AugmentChoice Parse(string text)
     {
         string[] words = [.. s_kinds.Select(RunArguments.Name)];

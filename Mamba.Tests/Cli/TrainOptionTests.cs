@@ -73,7 +73,9 @@ internal sealed class TrainOptionTests : CliTest
         WriteLesions(In("data"), 10, width: 64, height: 48);
         string[] train = [.. s_unet[..5], "--epochs", "2", "--data", In("data"), "--batch", "4"];
         Run("whole", "--size", "32");
-        Run("crop", "--crop", "32");
+        Assert.That(
+            Run("crop", "--crop", "32").Out,
+            Does.Contain("crop: random 32 x 32 of each training image; validation and test images are resized whole"));
         Run("list", "--crop", "32", "--augment", "noise,flips,rotate,elastic:2");
         Run("sized", "--crop", "24", "--size", "32");
         Assert.That(new[] { "whole", "crop", "list", "sized" }.Select(Last), Is.Unique);
@@ -90,7 +92,7 @@ internal sealed class TrainOptionTests : CliTest
         Succeeds("train", "--resume", In("half"), "--epochs", "2");
         Assert.That(Last("half"), Is.EqualTo(Last("list")));
 
-        void Run(string run, params string[] options) => Succeeds([.. train, .. options, "--out", In(run)]);
+        Result Run(string run, params string[] options) => Succeeds([.. train, .. options, "--out", In(run)]);
     }
 
     [TestCase("--augment: unknown operation 'rotat'; did you mean rotate?", "--augment", "flips,rotat:10")]

@@ -20,7 +20,8 @@ internal abstract record AugmentationTerm(string Name)
     private protected static string Text(float value) => value.ToString("R", CultureInfo.InvariantCulture);
 
     private protected static float? Read(string text, float least, float most) =>
-        float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) && value >= least && value <= most ? value : null;
+        float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) && value >= least && value <= most
+            ? value : null;
 
     /// <summary>An operation without a strength.</summary>
     public sealed record Switch(string Name, Func<SegmentationAugment, bool> Get, Func<SegmentationAugment, SegmentationAugment> On)
@@ -36,7 +37,8 @@ internal abstract record AugmentationTerm(string Name)
 
     /// <summary>An operation whose strength is a number from 0, where it is off.</summary>
     public sealed record Number(
-        string Name, float Default, float Most, Func<SegmentationAugment, float> Get, Func<SegmentationAugment, float, SegmentationAugment> With)
+        string Name, float Default, float Most, Func<SegmentationAugment, float> Get,
+        Func<SegmentationAugment, float, SegmentationAugment> With)
         : AugmentationTerm(Name)
     {
         /// <inheritdoc/>

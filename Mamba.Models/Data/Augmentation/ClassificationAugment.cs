@@ -2,7 +2,9 @@ using Mamba.Core;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Augmentation for classification, in this order: crop, flip, RandAugment. The default is crop and flip. It acts at the model's size.</summary>
+/// <summary>
+/// Augmentation for classification, in this order: crop, flip, RandAugment. The default is crop and flip. It acts at the model's size.
+/// </summary>
 public sealed record ClassificationAugment : IAugmentation
 {
     /// <summary>Black pixels added on each side before a random crop of the picture's own size.</summary>

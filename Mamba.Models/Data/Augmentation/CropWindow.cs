@@ -32,9 +32,10 @@ internal readonly record struct CropWindow(int Left, int Top, int Width, int Hei
     {
         if (this == new CropWindow(0, 0, from.Width, from.Height)) return from;
         int outside = Samples.Outside(from);
+        (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
         return from.Is16Bit
-            ? new Image(Width, Height, from.Channels, Cut(from.Samples16, from.Width, from.Height, (ushort)outside)) { Origin = from.Origin }
-            : new Image(Width, Height, from.Channels, Cut(from.Pixels, from.Width, from.Height, (byte)outside)) { Origin = from.Origin };
+            ? new Image(Width, Height, channels, Cut(from.Samples16, width, height, (ushort)outside)) { Origin = from.Origin }
+            : new Image(Width, Height, channels, Cut(from.Pixels, width, height, (byte)outside)) { Origin = from.Origin };
     }
 
     private LabelMap Apply(LabelMap from) => this == new CropWindow(0, 0, from.Width, from.Height) ? from

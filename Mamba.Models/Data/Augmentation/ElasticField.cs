@@ -4,15 +4,15 @@ using Mamba.Core;
 namespace Mamba.Models.Data.Augmentation;
 
 /// <summary>
-/// A smooth random displacement of each pixel: normal numbers at the nodes of a coarse grid, with cubic B-splines between them. The grid has
-/// eight cells along the shorter side.
+/// A smooth random displacement of each pixel: normal numbers at the nodes of a coarse grid, with cubic B-splines between them. The grid
+/// has eight cells along the shorter side.
 /// </summary>
 internal static class ElasticField
 {
     private const int Cells = 8;
 
-    // The mean of the sum of the four squared weights of a cubic B-spline, 151/315. A field in the plane has the product of two of them as its
-    // variance, so that nodes of standard deviation 1 make a field of this standard deviation.
+    // The mean of the sum of the four squared weights of a cubic B-spline, 151/315. A field in the plane has the product of two of them as
+    // its variance, so that nodes of standard deviation 1 make a field of this standard deviation.
     private const double Damping = 151.0 / 315;
 
     /// <summary>Adds a field to coordinates.</summary>
@@ -47,7 +47,8 @@ internal static class ElasticField
     private static (int First, Weights Weights) At(int pixel, double cell)
     {
         double place = (pixel + 0.5) / cell, t = place - Math.Floor(place), u = 1 - t;
-        return ((int)place, new Weights(u * u * u / 6, (3 * t * t * t - 6 * t * t + 4) / 6, (3 * u * u * u - 6 * u * u + 4) / 6, t * t * t / 6));
+        double b = (3 * t * t * t - 6 * t * t + 4) / 6, c = (3 * u * u * u - 6 * u * u + 4) / 6;
+        return ((int)place, new Weights(u * u * u / 6, b, c, t * t * t / 6));
     }
 
     /// <summary>The weights of four nodes in a row.</summary>

@@ -4,7 +4,7 @@ using CommunityToolkit.HighPerformance.Buffers;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Means of neighbors, weighted by a Gaussian that ends at three standard deviations; border pixels are repeated outside.</summary>
+/// <summary>Means of neighbors, weighted by a Gaussian up to three standard deviations; border pixels are repeated outside.</summary>
 /// <param name="Sigma">The standard deviation in pixels; 0 changes nothing.</param>
 internal readonly record struct GaussianBlur(double Sigma) : ISampleOperation
 {
@@ -15,7 +15,8 @@ internal readonly record struct GaussianBlur(double Sigma) : ISampleOperation
     {
         float[] kernel = Kernel();
         int reach = kernel.Length / 2, channels = from.Length / (width * height), stride = width * channels;
-        using SpanOwner<float> blurred = SpanOwner<float>.Allocate(from.Length), line = SpanOwner<float>.Allocate(stride + 2 * reach * channels);
+        using SpanOwner<float> blurred = SpanOwner<float>.Allocate(from.Length),
+            line = SpanOwner<float>.Allocate(stride + 2 * reach * channels);
         Span<float> rows = blurred.Span, padded = line.Span;
         for (int y = 0; y < height; y++)
         {

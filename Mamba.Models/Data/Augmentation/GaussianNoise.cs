@@ -16,7 +16,8 @@ internal readonly record struct GaussianNoise(double Sigma, RandomStream Random)
         (int low, int high) = Samples.Range<T>(from);
         double sigma = Sigma * (high - low);
         T[] to = new T[from.Length];
-        for (int i = 0; i < to.Length; i++) to[i] = T.CreateSaturating(Math.Round(double.CreateTruncating(from[i]) + sigma * Random.NextNormal()));
+        for (int i = 0; i < to.Length; i++)
+            to[i] = T.CreateSaturating(Math.Round(double.CreateTruncating(from[i]) + sigma * Random.NextNormal()));
         return to;
     }
 }

@@ -3,7 +3,7 @@ namespace Mamba.Models.Data.Augmentation;
 /// <summary>Random changes of training pictures.</summary>
 public interface IAugmentation
 {
-    /// <summary>Whether a picture of another size is resized to the model's first, so that pixels of a strength are those of the model.</summary>
+    /// <summary>Whether a picture of another size is resized to the model's first, so that strengths are in the model's pixels.</summary>
     bool AtModelSize { get; }
 
     /// <summary>Augments a sample. The result is a function of the arguments alone.</summary>

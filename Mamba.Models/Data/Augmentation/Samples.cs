@@ -6,9 +6,13 @@ namespace Mamba.Models.Data.Augmentation;
 internal static class Samples
 {
     /// <summary>Applies an operation to all channels.</summary>
-    public static Image Apply<TOperation>(Image from, TOperation operation) where TOperation : ISampleOperation => from.Is16Bit
-        ? new Image(from.Width, from.Height, from.Channels, operation.Apply(from.Samples16, from.Width, from.Height)) { Origin = from.Origin }
-        : new Image(from.Width, from.Height, from.Channels, operation.Apply(from.Pixels, from.Width, from.Height)) { Origin = from.Origin };
+    public static Image Apply<TOperation>(Image from, TOperation operation) where TOperation : ISampleOperation
+    {
+        (int width, int height, int channels) = (from.Width, from.Height, from.Channels);
+        return from.Is16Bit
+            ? new Image(width, height, channels, operation.Apply(from.Samples16, width, height)) { Origin = from.Origin }
+            : new Image(width, height, channels, operation.Apply(from.Pixels, width, height)) { Origin = from.Origin };
+    }
 
     /// <summary>Applies a curve to what each sample stands for: of signed samples, the signed number.</summary>
     public static Image Map(Image from, Func<double, double> curve)
@@ -49,7 +53,7 @@ internal static class Samples
     }
 
     /// <summary>
-    /// What lies outside of a picture: black. Of signed samples, 0 stands for -32768, which no scanner writes: there it is the smallest one.
+    /// What lies outside of a picture: black. A signed sample of 0 stands for -32768, which no scanner writes: there it is the smallest.
     /// </summary>
     public static int Outside(Image image) => image.Origin == 0 ? 0 : Range(image).Low;
 

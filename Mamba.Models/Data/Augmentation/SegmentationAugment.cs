@@ -6,8 +6,8 @@ namespace Mamba.Models.Data.Augmentation;
 
 /// <summary>
 /// Random changes of a picture together with its mask, each with a strength; none by default. In this order: flips and quarter turns;
-/// rotation, scale, shift and elastic displacement in one resampling; blur; brightness, contrast, gamma; noise. The mask takes part in those
-/// that move pixels, and takes the nearest. What comes from outside of the picture is black, and background in the mask.
+/// rotation, scale, shift and elastic displacement in one resampling; blur; brightness, contrast, gamma; noise. The mask takes part in
+/// those that move pixels, and takes the nearest. What comes from outside of the picture is black, and background in the mask.
 /// </summary>
 public sealed record SegmentationAugment : IAugmentation
 {
@@ -68,8 +68,8 @@ public sealed record SegmentationAugment : IAugmentation
     }
 
     /// <summary>
-    /// The standard deviation of a smooth displacement along each axis, in percent of the shorter side. Neighbors that are an eighth of that
-    /// side apart move independently.
+    /// The standard deviation of a smooth displacement along each axis, in percent of the shorter side. Pixels that are half of that side
+    /// apart move independently.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not from 0 to 5.</exception>
     public float Elastic
@@ -94,7 +94,9 @@ public sealed record SegmentationAugment : IAugmentation
         init => field = Within(value, 1);
     }
 
-    /// <summary>Raise a sample's place between the picture's smallest and largest one to a power from this range; below 1 brightens.</summary>
+    /// <summary>
+    /// Raise a sample's place between the picture's smallest and largest one to a power from this range; below 1 brightens.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The exponents are not in order, or not from 0.1 to 10.</exception>
     public FactorRange Gamma
     {
@@ -122,7 +124,8 @@ public sealed record SegmentationAugment : IAugmentation
     public bool AtModelSize { get; init; }
 
     /// <summary>
-    /// Reads a list of words, each with or without a strength, as "flips,rotate:15,scale:0.8-1.25,noise". The changes act at the model's size.
+    /// Reads a list of words, each with or without a strength, as "flips,rotate:15,scale:0.8-1.25,noise". The changes act at the model's
+    /// size.
     /// </summary>
     /// <param name="text">The list, in any order.</param>
     /// <returns>The changes.</returns>
@@ -154,8 +157,8 @@ public sealed record SegmentationAugment : IAugmentation
         // All numbers are sampled always, and in this order, so that one option does not change the effect of another.
         ulong bits = random.NextBits();
         double brightness = random.NextDouble(1 - Brightness, 1 + Brightness), contrast = random.NextDouble(1 - Contrast, 1 + Contrast);
-        Placement placement = new(
-            random.NextDouble(-Rotate, Rotate), Scale.At(random.NextDouble()), random.NextDouble(-Shift, Shift), random.NextDouble(-Shift, Shift));
+        double degrees = random.NextDouble(-Rotate, Rotate), zoom = Scale.At(random.NextDouble());
+        Placement placement = new(degrees, zoom, random.NextDouble(-Shift, Shift), random.NextDouble(-Shift, Shift));
         Tones tones = new(brightness, contrast, Gamma.At(random.NextDouble()));
         double noise = Noise * random.NextDouble(), blur = Blur * random.NextDouble();
 
@@ -183,5 +186,6 @@ public sealed record SegmentationAugment : IAugmentation
 
     private static FactorRange Within(FactorRange value, [CallerMemberName] string name = "") =>
         value.Low >= LeastFactor && value.High >= value.Low && value.High <= MostFactor ? value
-            : throw new ArgumentOutOfRangeException(name, value, "SegmentationAugment: expected factors from 0.1 to 10, the smaller one first.");
+            : throw new ArgumentOutOfRangeException(
+                name, value, "SegmentationAugment: expected factors from 0.1 to 10, the smaller one first.");
 }

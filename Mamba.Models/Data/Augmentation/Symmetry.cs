@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace Mamba.Models.Data.Augmentation;
 
-/// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows. A transposed picture must be square.</summary>
+/// <summary>Any of the eight symmetries of a square: transpose, then mirror columns, then rows. Only a square is transposed.</summary>
 internal readonly record struct Symmetry(bool Transpose, bool Mirror, bool Upend) : ISampleOperation
 {
     /// <summary>The symmetry that random bits choose.</summary>

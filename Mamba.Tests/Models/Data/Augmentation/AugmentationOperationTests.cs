@@ -9,8 +9,6 @@ namespace Mamba.Tests.Models;
 /// <summary>Each operation of a list against a plain formula or an exact property.</summary>
 internal sealed class AugmentationOperationTests
 {
-    private const string All = "flips,turns,rotate,scale,shift,elastic,brightness,contrast,gamma,noise,blur";
-
     private static IEnumerable<string> Words => SegmentationAugment.Words;
 
     [Test]
@@ -144,17 +142,19 @@ internal sealed class AugmentationOperationTests
         SegmentationSample sample = new(image, new LabelMap(24, 24, Pictures.Disc(24, 24, 1).Pixels));
         byte[] before = [.. image.Pixels], mask = [.. sample.Mask.Classes];
         SegmentationAugment augment = SegmentationAugment.Parse(word);
-        byte[] Changed(ulong seed, int epoch, int index) => augment.Apply(sample, seed, epoch, index).Image.Pixels;
         byte[] first = Changed(1, 2, 3);
         Assert.That(Changed(1, 2, 3), Is.EqualTo(first));
-        Assert.That(Enumerable.Range(0, 12).Select(i => Convert.ToHexString(Changed(1, i, 3))).Distinct().Count(), Is.GreaterThan(2), "epochs");
-        Assert.That(Enumerable.Range(0, 12).Select(i => Convert.ToHexString(Changed(1, 2, i))).Distinct().Count(), Is.GreaterThan(2), "samples");
-        Assert.That(
-            Enumerable.Range(0, 12).Select(i => Convert.ToHexString(Changed((ulong)i, 2, 3))).Distinct().Count(), Is.GreaterThan(2), "seeds");
+        Assert.That(Distinct(i => Changed(1, i, 3)), Is.GreaterThan(2), "epochs");
+        Assert.That(Distinct(i => Changed(1, 2, i)), Is.GreaterThan(2), "samples");
+        Assert.That(Distinct(i => Changed((ulong)i, 2, 3)), Is.GreaterThan(2), "seeds");
         Assert.That((image.Pixels, sample.Mask.Classes), Is.EqualTo((before, mask)));
-        Assert.That(
-            augment.Apply(new ClassificationSample(image, 4), 1, 2, 3), Is.InstanceOf<ClassificationSample>().With.Property("Label").EqualTo(4));
-        Assert.That(augment.Apply(new ClassificationSample(image, 4), 1, 2, 3).Image.Pixels, Is.EqualTo(first));
+        var classified = (ClassificationSample)augment.Apply(new ClassificationSample(image, 4), 1, 2, 3);
+        Assert.That((classified.Label, classified.Image.Pixels), Is.EqualTo((4, first)));
+
+        byte[] Changed(ulong seed, int epoch, int index) => augment.Apply(sample, seed, epoch, index).Image.Pixels;
+
+        static int Distinct(Func<int, byte[]> pixels) =>
+            Enumerable.Range(0, 12).Select(i => Convert.ToHexString(pixels(i))).Distinct().Count();
     }
 
     [Test]
@@ -299,7 +299,8 @@ internal sealed class AugmentationOperationTests
     [Test]
     public void Pictures_of_a_pixel_and_of_any_shape_pass()
     {
-        SegmentationAugment all = SegmentationAugment.Parse("flips,turns,rotate:180,scale:0.1-10,shift:1,elastic:5,noise:1,blur:10,gamma:0.1-10");
+        SegmentationAugment all =
+            SegmentationAugment.Parse("flips,turns,rotate:180,scale:0.1-10,shift:1,elastic:5,noise:1,blur:10,gamma:0.1-10");
         foreach ((int width, int height) in new[] { (1, 1), (1, 9), (50, 2), (3, 40) })
             for (int epoch = 0; epoch < 20; epoch++)
             {

@@ -16,8 +16,8 @@ internal sealed class SampleChangesTests
         // Each pixel tells where it comes from; so does the mask.
         const int Width = 40, Height = 30, Side = 16;
         byte[] places = [.. Enumerable.Range(0, Width * Height).SelectMany(i => new[] { (byte)(i % Width), (byte)(i / Width), (byte)9 })];
-        SegmentationSample sample = new(
-            new Image(Width, Height, 3, places), new LabelMap(Width, Height, [.. Enumerable.Range(0, Width * Height).Select(i => (byte)(i % 200))]));
+        byte[] numbers = [.. Enumerable.Range(0, Width * Height).Select(i => (byte)(i % 200))];
+        SegmentationSample sample = new(new Image(Width, Height, 3, places), new LabelMap(Width, Height, numbers));
         BatchOptions options = new() { BatchSize = 1, Height = Side, Width = Side, Crop = Side, Seed = 4 };
         HashSet<(int, int)> seen = [];
         using BatchLoader loader = new(new One(sample), [0], options);
@@ -81,7 +81,8 @@ internal sealed class SampleChangesTests
     {
         SegmentationSample sample = new(Pictures.Smooth(20, 20, 3), new LabelMap(20, 20, Pictures.Disc(20, 20, 1).Pixels));
         Assert.That(new BatchWriter(new BatchOptions { Height = 20, Width = 20 }).Fit(sample), Is.SameAs(sample));
-        BatchOptions options = new() { Height = 32, Width = 32, Seed = 1, Augment = new SegmentationAugment { Flips = true, Contrast = 0.5f } };
+        SegmentationAugment own = new() { Flips = true, Contrast = 0.5f };
+        BatchOptions options = new() { Height = 32, Width = 32, Seed = 1, Augment = own };
         SampleChanges changes = new(options, new BatchWriter(options));
         Assert.That(changes.Apply(sample, 0, 0).Image.Width, Is.EqualTo(20));
         options = options with { Augment = SegmentationAugment.Parse("flips,rotate") };
