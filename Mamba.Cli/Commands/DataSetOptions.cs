@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
 
 namespace Mamba.Cli.Commands;
@@ -23,7 +24,9 @@ internal sealed class DataSetOptions
     public Option<string?> PatientPattern { get; } =
         Options.Text("--patient-pattern", "REGEX", "Patient in an image's name: the first group.", "folders");
 
-    public IEnumerable<Option> All => [Images, Masks, MaskSuffix, Labels, OnMissingMask, Patients, PatientPattern];
+    public Option<SliceAxis?> Axis { get; } = Options.Axis();
+
+    public IEnumerable<Option> All => [Images, Masks, MaskSuffix, Labels, OnMissingMask, Patients, PatientPattern, Axis];
 
     /// <summary>What was typed. Files are given as full paths, folders as they are below the data's root.</summary>
     public DataOptions Of(ParseResult parsed) => new()
@@ -35,6 +38,7 @@ internal sealed class DataSetOptions
         OnMissingMask = parsed.GetValue(OnMissingMask) ?? default,
         Patients = FullPath(parsed.GetValue(Patients)),
         PatientPattern = parsed.GetValue(PatientPattern),
+        Axis = parsed.GetValue(Axis),
     };
 
     private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);

@@ -70,11 +70,13 @@ internal static class EvalCommand
         Options.NotePrefix(terminal, request.Weights, info);
         RunData run = info.Data;
         IImageData data = Options.OpenData(
-            request.Data, request.DataSet, info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
+            request.Data, OptionsOf(request, info), info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
         (int[] indices, SplitPart part, string? note) = EvalImages.Choose(request.Data, data, info, request.Part, request.SplitFile);
+        VolumeFolder? volumes = data as VolumeFolder;
+        if (volumes is not null) info = info.ForSlices;
         foreach (string known in (data as IImageFolder)?.Notes ?? []) Note(known);
         if (note is not null) Note(note);
-        if (data is SegmentationFolder folder) ReadMasks(folder, indices);
+        if (data is IMaskedFolder folder) ReadMasks(folder, indices);
         ThrowIfOtherClasses(request, data, info);
         IReadOnlyList<BadImage> bad = [];
         if (request.OnBadImage == OnBadImage.Skip)
@@ -88,7 +90,8 @@ internal static class EvalCommand
         if (request.PerImage is not null && info.Entry.Task != ModelTask.Segmentation)
             throw new ArgumentException($"--per-image is for segmentation; {info.Model} is for classification");
         if (request.MetricsAt == MetricResolution.Image && data is not CachedData) data = new CachedData(data, CacheBytes);
-        Evaluation result = Measure(terminal, request, model, info, data, indices, part, stop);
+        Evaluation result = Measure(
+            terminal, request, model, info, data, volumes is null ? data.Patient : volumes.Volume, indices, part, stop);
         if (request.PerImage is { } rows) AtomicFile.Write(rows, stream =>
         {
             using StreamWriter writer = new(stream, leaveOpen: true);
@@ -107,7 +110,7 @@ internal static class EvalCommand
 
         void Note(string text) => terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
 
-        void ReadMasks(SegmentationFolder folder, int[] samples)
+        void ReadMasks(IMaskedFolder folder, int[] samples)
         {
             LiveProgress.Show(terminal, "masks", samples.Length, report =>
             {
@@ -116,6 +119,15 @@ internal static class EvalCommand
             });
             terminal.Error.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
         }
+    }
+
+    /// <summary>What was typed; volumes are sliced and mapped as those of the training.</summary>
+    private static DataOptions OptionsOf(Request request, ModelInfo info)
+    {
+        if (request.DataSet.Axis is { } axis && info.Data.Axis is { } trained && axis != trained)
+            throw new ArgumentException(
+                $"--axis is {RunArguments.Name(axis)}, and {request.Weights} was trained on slices along {RunArguments.Name(trained)}");
+        return request.DataSet with { Axis = request.DataSet.Axis ?? info.Data.Axis, VolumeIntensity = info.Intensity };
     }
 
     /// <summary>The data must have the classes of the weights.</summary>
@@ -128,8 +140,8 @@ internal static class EvalCommand
     }
 
     private static Evaluation Measure(
-        Terminal terminal, Request request, VisionModel model, ModelInfo info, IImageData data, int[] indices, SplitPart part,
-        CancellationToken stop)
+        Terminal terminal, Request request, VisionModel model, ModelInfo info, IImageData data, Func<int, string> group, int[] indices,
+        SplitPart part, CancellationToken stop)
     {
         TrainingRecipe recipe = info.Entry.Recipe;
         Objective objective = Objective.Of(
@@ -147,7 +159,7 @@ internal static class EvalCommand
             {
                 Data = data,
                 Resolution = request.MetricsAt,
-                Group = data.KnowsPatients ? data.Patient : null,
+                Group = data.KnowsPatients ? group : null,
                 Metrics = new MetricOptions { Distances = true, PerImage = request.PerImage is not null },
                 Progress = report,
                 Numerics = numerics,

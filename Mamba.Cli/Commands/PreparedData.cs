@@ -5,6 +5,7 @@ using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
@@ -27,7 +28,10 @@ internal sealed class PreparedData
     public int Channels { get; private init; } = 3;
 
     /// <summary>What the masks' values stand for; null without mask files.</summary>
-    public MaskMeaning? Meaning => (Images as SegmentationFolder)?.Meaning;
+    public MaskMeaning? Meaning => (Images as IMaskedFolder)?.Meaning;
+
+    /// <summary>The data set if its images are slices of volumes.</summary>
+    public VolumeFolder? Volumes => Images as VolumeFolder;
 
     /// <summary>What a weight file says of the split; null for synthetic images, which are a function of the seed.</summary>
     public SplitRecord? Record { get; private init; }
@@ -45,6 +49,7 @@ internal sealed class PreparedData
     /// <exception cref="DatasetException">Only some images have 16 bits, and not all of those are used.</exception>
     public Intensity Intensity(Intensity? asked)
     {
+        if (Volumes is { } volumes) return volumes.Intensity;
         if (asked is not null) return asked;
         if (Survey is null || Survey.Wide == 0 || Survey.UsedBits == 16) return Models.Data.Intensity.None;
         if (Survey.Wide < Survey.Count - Survey.Bad.Count)
@@ -53,6 +58,9 @@ internal sealed class PreparedData
                     + "say how to compare them, as --intensity percentile:0.5,99.5");
         return Models.Data.Intensity.ForBits((1 << Survey.UsedBits) - 1);
     }
+
+    /// <summary>What a model is told about the images: slices have the intensity of their volume already.</summary>
+    public ModelInfo Read(ModelInfo info) => Volumes is null ? info : info.ForSlices;
 
     /// <summary>
     /// A weight for each class, the background first: inversely proportional to its pixels, or images, in the training data, and 1 on
@@ -93,7 +101,7 @@ internal sealed class PreparedData
                 LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => "--limit");
             }
         }
-        if (folder is SegmentationFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
+        if (folder is IMaskedFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
 
         CachedData cached = new(images, request.CacheBytes);
         int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit) : [.. Enumerable.Range(0, images.Count)];
@@ -106,7 +114,7 @@ internal sealed class PreparedData
         prints.AddRange(survey.Bad.Select(image => images.Fingerprint(image.Index)));
 
         bool official = request.Split.Protocol is SplitProtocol.Official or SplitProtocol.Holdout;
-        if (folder is not null && request.SplitFile is null && survey.Copies(official) is { Count: > 0 } copies)
+        if (folder is not null && request.SplitFile is null && Copies(survey, official, folder) is { Length: > 0 } copies)
         {
             terminal.WriteLine(PlainText.Printable(survey.Describe(copies)));
             Dictionary<int, string> originals = copies.ToDictionary(copy => copy.Copy, copy => images.Name(copy.Original));
@@ -119,7 +127,8 @@ internal sealed class PreparedData
                 ? $" of {Enumerable.Range(0, images.Count).Select(images.Patient).Distinct().Count()} patients" : "";
             string gray = survey.Colored is > 0 and var colored && colored < survey.Count
                 ? $"; {colored} are in color, so that all have 3 channels" : "";
-            terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
+            if (folder is VolumeFolder volumes) Describe(terminal, volumes, who, request);
+            else terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
         }
         Split split = request.SplitFile is { } path ? SplitFile.Read(path).Of(path, images)
             : Split.Of(images, request.Split with { Limit = folder is null ? request.Split.Limit : null });
@@ -131,7 +140,7 @@ internal sealed class PreparedData
             IsResumed = request.Resumed,
             Survey = survey,
             Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: folder is not null),
-            File = SplitFile.Of(images, split, leftOut, (images as SegmentationFolder)?.Meaning),
+            File = SplitFile.Of(images, split, leftOut, (images as IMaskedFolder)?.Meaning),
         };
 
         void LeaveOut(IEnumerable<int> samples, Func<int, string> why)
@@ -141,6 +150,27 @@ internal sealed class PreparedData
             prints.AddRange(left.Select(images.Fingerprint));
             images = folder = folder!.Without(left);
         }
+    }
+
+    /// <summary>Images that are there twice. Equal slices of one volume are no copies: without them it would have gaps.</summary>
+    private static (int Copy, int Original)[] Copies(DataSurvey survey, bool official, IImageFolder folder) =>
+    [
+        .. survey.Copies(official)
+            .Where(copy => folder is not VolumeFolder volumes || volumes.Volume(copy.Copy) != volumes.Volume(copy.Original)),
+    ];
+
+    /// <summary>Says what was understood of volumes, and how they are split.</summary>
+    private static void Describe(Terminal terminal, VolumeFolder volumes, string who, Request request)
+    {
+        int count = Enumerable.Range(0, volumes.Count).Select(volumes.Volume).Distinct().Count();
+        terminal.WriteLine(PlainText.Printable(string.Create(
+            CultureInfo.InvariantCulture,
+            $"volumes: {volumes.Layout}; {volumes.Count} slices along {RunArguments.Name(volumes.Axis)} of {count} volumes{who}")));
+        terminal.WriteLine($"intensity: {volumes.Intensity} of each volume become 0 to 1 (--intensity)");
+        if (request.SplitFile is not null) return;
+        terminal.WriteLine(request.Split.Protocol == SplitProtocol.Image
+            ? "note: --protocol slice puts neighboring slices of one volume into training and test, which flatters the scores"
+            : $"split: by {RunArguments.Name(request.Split.Protocol)}, so that all slices of a volume are in one part");
     }
 
     /// <summary>The images of a run that is resumed, which were read when it began.</summary>
@@ -157,7 +187,7 @@ internal sealed class PreparedData
             prints = [.. left.Select(images.Fingerprint)];
             images = folder.Without(left);
         }
-        if (images is SegmentationFolder masked && file.Meaning is { } meaning) masked.Meaning = meaning;
+        if (images is IMaskedFolder masked && file.Meaning is { } meaning) masked.Meaning = meaning;
         Split split = file.Of(path, images);
         return new PreparedData(images, new CachedData(images, request.CacheBytes), split)
         {
@@ -168,7 +198,7 @@ internal sealed class PreparedData
     }
 
     /// <summary>Reads masks and says in a line what their values stand for.</summary>
-    public static void ReadMasks(Terminal terminal, SegmentationFolder folder, int[] samples, CancellationToken stop)
+    public static void ReadMasks(Terminal terminal, IMaskedFolder folder, int[] samples, CancellationToken stop)
     {
         LiveProgress.Show(terminal, "masks", samples.Length, report =>
         {
