@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
+using Mamba.Models.Files;
+using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
 
@@ -40,6 +42,14 @@ internal sealed class DataSetOptions
         PatientPattern = parsed.GetValue(PatientPattern),
         Axis = parsed.GetValue(Axis),
     };
+
+    /// <summary>The axis of volumes for trained weights: theirs.</summary>
+    /// <exception cref="ArgumentException">Another one was typed than that of the training.</exception>
+    public static SliceAxis? AxisOf(SliceAxis? typed, ModelInfo info, string weights) =>
+        typed is { } axis && info.Data.Axis is { } trained && axis != trained
+            ? throw new ArgumentException(
+                $"--axis is {RunArguments.Name(axis)}, and {weights} was trained on slices along {RunArguments.Name(trained)}")
+            : typed ?? info.Data.Axis;
 
     private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 }

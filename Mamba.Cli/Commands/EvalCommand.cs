@@ -105,6 +105,7 @@ internal static class EvalCommand
                 CultureInfo.InvariantCulture,
                 $"{info.Model} on {result.Images} images ({split}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
             ScoreReport.Table(terminal, result.Scores);
+            if (volumes is not null) ScoreReport.Volumes(terminal, result.Scores);
         }
         return ExitCode.Success;
 
@@ -117,18 +118,16 @@ internal static class EvalCommand
                 folder.ReadMasks(samples, info.Masks, info.Labels, report, stop);
                 return true;
             });
-            terminal.Error.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
+            terminal.Error.WriteLine(PlainText.Printable($"masks: {PreparedData.Describe(folder, samples)}"));
         }
     }
 
     /// <summary>What was typed; volumes are sliced and mapped as those of the training.</summary>
-    private static DataOptions OptionsOf(Request request, ModelInfo info)
+    private static DataOptions OptionsOf(Request request, ModelInfo info) => request.DataSet with
     {
-        if (request.DataSet.Axis is { } axis && info.Data.Axis is { } trained && axis != trained)
-            throw new ArgumentException(
-                $"--axis is {RunArguments.Name(axis)}, and {request.Weights} was trained on slices along {RunArguments.Name(trained)}");
-        return request.DataSet with { Axis = request.DataSet.Axis ?? info.Data.Axis, VolumeIntensity = info.Intensity };
-    }
+        Axis = DataSetOptions.AxisOf(request.DataSet.Axis, info, request.Weights),
+        VolumeIntensity = info.Intensity,
+    };
 
     /// <summary>The data must have the classes of the weights.</summary>
     private static void ThrowIfOtherClasses(Request request, IImageData data, ModelInfo info)

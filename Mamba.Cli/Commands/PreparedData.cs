@@ -205,8 +205,12 @@ internal sealed class PreparedData
             folder.ReadMasks(samples, report, stop);
             return true;
         });
-        terminal.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
+        terminal.WriteLine(PlainText.Printable($"masks: {Describe(folder, samples)}"));
     }
+
+    /// <summary>What the values of some masks stand for, and how much each class is.</summary>
+    public static string Describe(IMaskedFolder folder, int[] samples) => folder.Meaning.Describe(
+        [.. samples.Select(i => folder.Masks[i])], folder is VolumeFolder ? "slices" : "files");
 
     /// <summary>How to split, and what to do with images that cannot be read.</summary>
     internal sealed record Request(SplitOptions Split, OnBadImage OnBadImage, long CacheBytes)
