@@ -166,7 +166,7 @@ internal sealed class PreparedData
         terminal.WriteLine(PlainText.Printable(string.Create(
             CultureInfo.InvariantCulture,
             $"volumes: {volumes.Layout}; {volumes.Count} slices along {RunArguments.Name(volumes.Axis)} of {count} volumes{who}")));
-        terminal.WriteLine($"intensity: {volumes.Intensity} of each volume become 0 to 1 (--intensity)");
+        terminal.WriteLine($"intensity: {volumes.Intensity}, of each volume as a whole (--intensity)");
         if (request.SplitFile is not null) return;
         terminal.WriteLine(request.Split.Protocol == SplitProtocol.Image
             ? "note: --protocol slice puts neighboring slices of one volume into training and test, which flatters the scores"

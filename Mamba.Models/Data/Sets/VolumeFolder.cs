@@ -40,7 +40,7 @@ public sealed class VolumeFolder : IMaskedFolder
     }
 
     private VolumeFolder(string root, DataOptions options, MaskPairs found, CancellationToken cancellation)
-        : this(root, options, SegmentationFolder.Resolve(root, options, found), null, new StackCache(CacheBytes), cancellation)
+        : this(root, options, SegmentationFolder.Resolve(root, options, OneChannel(root, options, found)), null, new StackCache(CacheBytes), cancellation)
     {
         Layout = found.Layout;
         int pictures = found.Pairs.Any(pair => NiftiFile.IsNifti(pair.Image)) ? DataFile.Pictures(root, cancellation).Count : 0;
@@ -207,6 +207,19 @@ public sealed class VolumeFolder : IMaskedFolder
             $"{root}: {volumes.Count} NIfTI files ({string.Join(", ", volumes.Take(3))}{(volumes.Count > 3 ? ", ..." : "")}), but none "
                 + "is the mask of another; expected NAME.nii.gz beside NAME_mask.nii.gz, images/ beside masks/, or imagesTr/ beside "
                 + "labelsTr/; --images, --masks and --mask-suffix say it otherwise.");
+    }
+
+    /// <summary>nnU-Net numbers the channels of a scan, as case_0001 beside case_0000; one of them is read.</summary>
+    private static MaskPairs OneChannel(string root, DataOptions options, MaskPairs found)
+    {
+        HashSet<string> first = [.. found.Pairs.Select(pair => NiftiFile.WithoutExtension(pair.Image))];
+        PictureFile[] others = [.. found.Unmasked.Where(IsOther)];
+        return others.Length == 0 || options.OnMissingMask == OnMissingMask.Skip ? found : throw new DatasetException(
+            $"{root}: {others.Length} files are further channels of scans, as {others[0].Path}; one channel is read: "
+                + "--on-missing-mask skip takes those numbered 0000 alone.");
+
+        bool IsOther(PictureFile file) => file.Name is [.. var scan, '_', >= '0' and <= '9', >= '0' and <= '9', >= '0' and <= '9', >= '0' and <= '9']
+            && first.Contains(scan + "_0000");
     }
 
     private static bool AnyStack(string root, MaskPairs pairs, CancellationToken cancellation)
