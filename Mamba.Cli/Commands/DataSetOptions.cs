@@ -1,6 +1,9 @@
 using System.CommandLine;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
+using Mamba.Models.Files;
+using Mamba.Models.Tasks;
+using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
 
@@ -24,7 +27,9 @@ internal sealed class DataSetOptions
     public Option<string?> PatientPattern { get; } =
         Options.Text("--patient-pattern", "REGEX", "Patient: first group in an image's name.", "folders");
 
-    public IEnumerable<Option> All => [Images, Masks, MaskSuffix, Labels, OnMissingMask, Patients, PatientPattern];
+    public Option<SliceAxis?> Axis { get; } = Options.Axis();
+
+    public IEnumerable<Option> All => [Images, Masks, MaskSuffix, Labels, OnMissingMask, Patients, PatientPattern, Axis];
 
     /// <summary>What was typed. Files are given as full paths, folders as they are below the data's root.</summary>
     public DataOptions Of(ParseResult parsed) => new()
@@ -36,6 +41,7 @@ internal sealed class DataSetOptions
         OnMissingMask = parsed.GetValue(OnMissingMask) ?? default,
         Patients = FullPath(parsed.GetValue(Patients)),
         PatientPattern = parsed.GetValue(PatientPattern),
+        Axis = parsed.GetValue(Axis),
     };
 
     /// <summary>Refuses options that a data set does not have.</summary>
@@ -45,18 +51,26 @@ internal sealed class DataSetOptions
     /// <exception cref="ArgumentException">There is one.</exception>
     public static void ThrowIfUnused(string name, DataOptions options, IImageData data)
     {
-        if (data is SegmentationFolder) return;
+        if (data is IMaskedFolder) return;
         bool annotated = data is AnnotatedFolder; // its files say all but who the patients are
         string? unused = options.Images is not null ? "--images"
             : options.Masks is not null ? "--masks"
             : options.MaskSuffix is not null ? "--mask-suffix"
-            : options.Labels is not null ? "--labels"
+            : options.Labels is not null && data.Task == ModelTask.Segmentation ? "--labels" // else names of classes
             : options.OnMissingMask != default ? "--on-missing-mask"
             : options.Patients is not null && !annotated ? "--patients"
             : options.PatientPattern is not null && !annotated ? "--patient-pattern"
             : null;
         if (unused is not null) throw new ArgumentException($"{unused} is for folders of images with masks; {name} holds none");
     }
+
+    /// <summary>The axis of volumes for trained weights: theirs.</summary>
+    /// <exception cref="ArgumentException">Another one was typed than that of the training.</exception>
+    public static SliceAxis? AxisOf(SliceAxis? typed, ModelInfo info, string weights) =>
+        typed is { } axis && info.Data.Axis is { } trained && axis != trained
+            ? throw new ArgumentException(
+                $"--axis is {RunArguments.Name(axis)}, and {weights} was trained on slices along {RunArguments.Name(trained)}")
+            : typed ?? info.Data.Axis;
 
     private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 }

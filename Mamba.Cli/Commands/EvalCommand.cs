@@ -71,11 +71,13 @@ internal static class EvalCommand
     {
         RunData run = info.Data;
         IImageData data = Options.OpenData(
-            request.Data, request.DataSet, info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
+            request.Data, OptionsOf(request, info), info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
         (int[] indices, SplitPart part, string? note) = EvalImages.Choose(request.Data, data, info, request.Part, request.SplitFile);
+        VolumeFolder? volumes = data as VolumeFolder;
+        if (volumes is not null) info = info.ForSlices;
         foreach (string known in (data as IImageFolder)?.Notes ?? []) Note(known);
         if (note is not null) Note(note);
-        if (data is SegmentationFolder folder) ReadMasks(folder, indices);
+        if (data is IMaskedFolder folder) ReadMasks(folder, indices);
         if (ThrowIfOtherClasses(request, data, info) is { } order) Note(order);
         IReadOnlyList<BadImage> bad = [];
         if (request.OnBadImage == OnBadImage.Skip)
@@ -89,7 +91,8 @@ internal static class EvalCommand
         if (request.PerImage is not null && info.Entry.Task != ModelTask.Segmentation)
             throw new ArgumentException($"--per-image is for segmentation; {info.Model} is for classification");
         if (request.MetricsAt == MetricResolution.Image && data is not CachedData) data = new CachedData(data, CacheBytes);
-        Evaluation result = Measure(terminal, request, model, info, data, indices, part, stop);
+        Evaluation result = Measure(
+            terminal, request, model, info, data, volumes is null ? data.Patient : volumes.Volume, indices, part, stop);
         if (request.PerImage is { } rows) AtomicFile.Write(rows, stream =>
         {
             using StreamWriter writer = new(stream, leaveOpen: true);
@@ -103,21 +106,29 @@ internal static class EvalCommand
                 CultureInfo.InvariantCulture,
                 $"{info.Model} on {result.Images} images ({split}): loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
             ScoreReport.Table(terminal, result.Scores);
+            if (volumes is not null) ScoreReport.Volumes(terminal, result.Scores);
         }
         return ExitCode.Success;
 
         void Note(string text) => terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
 
-        void ReadMasks(SegmentationFolder folder, int[] samples)
+        void ReadMasks(IMaskedFolder folder, int[] samples)
         {
             LiveProgress.Show(terminal, "masks", samples.Length, report =>
             {
                 folder.ReadMasks(samples, info.Masks, info.Labels, report, stop);
                 return true;
             });
-            terminal.Error.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
+            terminal.Error.WriteLine(PlainText.Printable($"masks: {PreparedData.Describe(folder, samples)}"));
         }
     }
+
+    /// <summary>What was typed; volumes are sliced and mapped as those of the training.</summary>
+    private static DataOptions OptionsOf(Request request, ModelInfo info) => request.DataSet with
+    {
+        Axis = DataSetOptions.AxisOf(request.DataSet.Axis, info, request.Weights),
+        VolumeIntensity = info.Intensity,
+    };
 
     /// <summary>The data must have the classes of the weights.</summary>
     /// <returns>What is taken for granted where the weights do not name them; null for nothing.</returns>
@@ -137,8 +148,8 @@ internal static class EvalCommand
     }
 
     private static Evaluation Measure(
-        Terminal terminal, Request request, VisionModel model, ModelInfo info, IImageData data, int[] indices, SplitPart part,
-        CancellationToken stop)
+        Terminal terminal, Request request, VisionModel model, ModelInfo info, IImageData data, Func<int, string> group, int[] indices,
+        SplitPart part, CancellationToken stop)
     {
         TrainingRecipe recipe = info.Entry.Recipe;
         Objective objective = Objective.Of(
@@ -156,7 +167,7 @@ internal static class EvalCommand
             {
                 Data = data,
                 Resolution = request.MetricsAt,
-                Group = data.KnowsPatients ? data.Patient : null,
+                Group = data.KnowsPatients ? group : null,
                 Metrics = new MetricOptions { Distances = true, PerImage = request.PerImage is not null },
                 Progress = report,
                 Numerics = numerics,

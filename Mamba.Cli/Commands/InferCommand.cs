@@ -16,7 +16,7 @@ internal sealed class InferCommand
     private const int DefaultTop = 5;
 
     private readonly Argument<string[]> _inputs =
-        new("IMAGE|DIR") { Description = "Images or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
+        new("IMAGE|DIR") { Description = "Images, volumes or folders; *_mask.* is skipped.", Arity = ArgumentArity.OneOrMore };
 
     private readonly Option<string> _weights = Options.Weights();
     private readonly ForeignOptions _foreign = new();
@@ -31,6 +31,7 @@ internal sealed class InferCommand
 
     private readonly Option<int?> _overlap = Options.Integer("--overlap", "Pixels that tiles share.", "a quarter of --tile", 0, RunData.MaxSide);
     private readonly Option<bool> _letterbox = Options.Flag("--letterbox", "Keep the aspect ratio.");
+    private readonly Option<SliceAxis?> _axis = Options.Axis();
     private readonly Option<bool> _noOverlay = Options.Flag("--no-overlay", "Write masks only.");
     private readonly Option<bool> _overwrite = Options.Flag("--overwrite", "Replace results that are there.");
     private readonly Option<OnBadImage?> _onBadImage = Options.OnBadImage();
@@ -51,12 +52,13 @@ internal sealed class InferCommand
         Command command = new(
             "infer",
             "Run trained weights on images. Segmentation writes NAME_pred.png and NAME_overlay.png.\n" +
+            "Of a volume (NIfTI, or a TIFF of several pages) it writes the mask, NAME_pred.nii.gz or .tif.\n" +
             "Classification prints the most probable classes. Both write predictions.csv.\n\n" +
             "Example: mamba infer --weights best.safetensors scans/ --out masks")
         {
             infer._inputs, infer._weights, infer._top, infer._threshold, infer._probabilities, infer._augmentation, infer._tile,
-            infer._overlap, infer._letterbox, infer._noOverlay, infer._onBadImage, infer._output, infer._overwrite, infer._checkNumerics,
-            infer._threads,
+            infer._overlap, infer._letterbox, infer._axis, infer._noOverlay, infer._onBadImage, infer._output, infer._overwrite,
+            infer._checkNumerics, infer._threads,
         };
         foreach (Option option in infer._foreign.All) command.Add(option);
         command.SetAction(parsed => infer.Run(terminal, parsed, stop));
@@ -70,13 +72,14 @@ internal sealed class InferCommand
         (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
         InferInput[] images = InferInputs.Find(parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), stop);
+        SliceAxis? axis = info.Entry.Task == ModelTask.Segmentation ? AxisOf(parsed, info, InferInputs.AreVolumes(images)) : null;
         InferOutput output = InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite));
         InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail);
         int count = info.Entry.Task == ModelTask.Classification
             ? Classify(parsed, run, images, model, info, stop)
-            : Segment(parsed, run, output, images, model, info, stop);
+            : Segment(parsed, run, output, images, axis, model, info, stop);
         if (run.Bad.Count > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {BadImage.Describe(run.Bad, images.Length)}"));
-        terminal.Out.WriteLine($"{count} {(count == 1 ? "image" : "images")}, results in {output.Path}");
+        terminal.Out.WriteLine($"{count} {(axis is null ? "image" : "volume")}{(count == 1 ? "" : "s")}, results in {output.Path}");
         return ExitCode.Success;
     }
 
@@ -84,7 +87,7 @@ internal sealed class InferCommand
     {
         if (info.Entry.Task == ModelTask.Classification)
         {
-            Option[] others = [_threshold, _probabilities, _augmentation, _tile, _overlap, _letterbox, _noOverlay];
+            Option[] others = [_threshold, _probabilities, _augmentation, _tile, _overlap, _letterbox, _axis, _noOverlay];
             if (others.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } other)
                 throw new ArgumentException($"{other.Name} is for segmentation; {info.Model} is for classification");
             return;
@@ -100,21 +103,38 @@ internal sealed class InferCommand
             throw new ArgumentException("--letterbox and --tile exclude each other: tiles are not resized");
     }
 
-    private int Segment(
-        ParseResult parsed, InferRun run, InferOutput output, InferInput[] images, VisionModel model, ModelInfo info, CancellationToken stop)
+    /// <summary>The axis of volumes, of which masks alone are written; null for pictures.</summary>
+    private SliceAxis? AxisOf(ParseResult parsed, ModelInfo info, bool volumes)
     {
+        if (volumes && parsed.GetValue(_probabilities)) throw new ArgumentException("--probabilities is for pictures; of volumes, masks are written");
+        if (!volumes && parsed.GetValue(_axis) is not null) throw new ArgumentException("--axis is for volumes; there are pictures alone");
+        return volumes ? DataSetOptions.AxisOf(parsed.GetValue(_axis), info, parsed.GetRequiredValue(_weights)) ?? SliceAxis.Z : null;
+    }
+
+    private int Segment(
+        ParseResult parsed, InferRun run, InferOutput output, InferInput[] images, SliceAxis? volumes, VisionModel model, ModelInfo info,
+        CancellationToken stop)
+    {
+        Intensity intensity = info.Intensity;
+        if (volumes is not null) info = info.ForSlices;
         using Segmenter whole = New(tiles: null);
         TileOptions? given = parsed.GetValue(_tile) is { } tile ? new TileOptions(tile, parsed.GetValue(_overlap) ?? tile / 4) : null;
         Segmenter tiled = New(given ?? new TileOptions(Math.Max(info.Data.Height, info.Data.Width), Math.Max(info.Data.Height, info.Data.Width) / 4));
         bool letterbox = parsed.GetValue(_letterbox), probabilities = parsed.GetValue(_probabilities), overlay = !parsed.GetValue(_noOverlay);
         // The first pass compiles the kernels, and is not timed.
         whole.Segment(new Image(info.Data.Width, info.Data.Height, info.Config.InputChannels));
+        if (volumes is { } axis)
+            return run.Execute(
+                images, VolumeWriter.Header(info.Labels), input => SliceStack.Load(input.Path, axis, intensity, stop),
+                (input, scan) => new VolumeWriter(output, input.Name, info.Labels).Write(Choose, scan, stop), stop);
         return run.Execute(images, SegmentationWriter.Header(info.Labels), (input, image) =>
         {
-            bool tiles = given is not null || (!letterbox && TileOptions.Automatic(info, image.Width, image.Height) is not null);
             SegmentationWriter writer = new(output, input.Name, info.Labels) { Probabilities = probabilities, Overlay = overlay };
-            return writer.Write(tiles ? tiled : whole, image);
+            return writer.Write(Choose(image), image);
         }, stop);
+
+        Segmenter Choose(Image image) =>
+            given is not null || (!letterbox && TileOptions.Automatic(info, image.Width, image.Height) is not null) ? tiled : whole;
 
         Segmenter New(TileOptions? tiles) => new(model, info)
         {

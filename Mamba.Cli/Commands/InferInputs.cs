@@ -27,7 +27,7 @@ internal static class InferInputs
         List<InferInput> images = [];
         foreach (string input in inputs)
         {
-            if (File.Exists(input)) images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileNameWithoutExtension(input)));
+            if (File.Exists(input)) images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileName(NiftiFile.WithoutExtension(input))));
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
             else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), stop));
         }
@@ -40,19 +40,35 @@ internal static class InferInputs
                 + "run them one by one, each with its own --out");
     }
 
+    /// <summary>The inputs that are volumes: none of them, or all.</summary>
+    /// <exception cref="ArgumentException">There are volumes and pictures, whose tables of results differ.</exception>
+    public static bool AreVolumes(InferInput[] inputs)
+    {
+        ILookup<bool, InferInput> kinds = inputs.ToLookup(input => SliceStack.IsStack(input.Path));
+        if (!kinds.Contains(true) || !kinds.Contains(false)) return kinds.Contains(true);
+        throw new ArgumentException(
+            $"{kinds[true].First().Path} is a volume, and {kinds[false].First().Path} a picture; run volumes and pictures one after the other, "
+                + "each with its own --out");
+    }
+
     private static IEnumerable<InferInput> InFolder(string folder, string? output, CancellationToken stop)
     {
         string root = Path.GetFullPath(folder);
-        string[] found = [.. ImageFile.Find(root, stop).Where(path => !SegmentationFolder.IsMask(path))];
+        string[] found =
+        [
+            .. ImageFile.Find(root, stop).Concat(NiftiFile.Find(root, stop)).Order(StringComparer.Ordinal)
+                .Where(path => !SegmentationFolder.IsMask(path)),
+        ];
         if (found.Length == 0)
-            throw new FileNotFoundException($"{folder}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}");
-        HashSet<string> stems = [.. found.Select(path => Path.ChangeExtension(path, null))];
+            throw new FileNotFoundException(DicomFile.FindFirst(root, stop) is { } dicom ? $"{dicom}: {DicomFile.Advice}"
+                : $"{folder}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}, .nii or .nii.gz");
+        HashSet<string> stems = [.. found.Select(NiftiFile.WithoutExtension)];
         bool apart = output is not null && output != root;
         foreach (string path in found)
         {
             if (apart && path.StartsWith(output + Path.DirectorySeparatorChar, StringComparison.Ordinal)) continue;
-            if (IsResult(Path.ChangeExtension(path, null), stems)) continue;
-            string name = Path.GetRelativePath(root, Path.ChangeExtension(path, null));
+            if (IsResult(NiftiFile.WithoutExtension(path), stems)) continue;
+            string name = Path.GetRelativePath(root, NiftiFile.WithoutExtension(path));
             yield return new InferInput(path, name.Replace(Path.DirectorySeparatorChar, '/'));
         }
     }

@@ -35,11 +35,8 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     /// <param name="stop">Stops between images.</param>
     /// <returns>The number of images that were run.</returns>
     /// <exception cref="ImageException">An image cannot be read, and that is an error; nothing is left behind.</exception>
-    public int Execute(InferInput[] images, string header, Func<InferInput, Image, Result> run, CancellationToken stop)
-    {
-        _done = new Done?[images.Length];
-        string table = output.FileOf("predictions.csv"); // refused before any work is done
-        try
+    public int Execute(InferInput[] images, string header, Func<InferInput, Image, Result> run, CancellationToken stop) =>
+        Execute(images.Length, header, () =>
         {
             if (images.Length < Workers.Count)
                 for (int i = 0; i < images.Length; i++) One(images, i, run, large: true, stop);
@@ -49,6 +46,34 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
                 for (int i = 0; i < images.Length; i++)
                     if (_done[i] is null) One(images, i, run, large: true, stop);
             }
+        });
+
+    /// <summary>As <see cref="Execute(InferInput[], string, Func{InferInput, Image, Result}, CancellationToken)"/>, volumes in turn.</summary>
+    /// <param name="volumes">The volumes.</param>
+    /// <param name="header">The first line of the table.</param>
+    /// <param name="read">Reads a volume.</param>
+    /// <param name="run">Runs the model on all slices, on all threads, and writes the mask.</param>
+    /// <param name="stop">Stops between volumes.</param>
+    /// <returns>The number of volumes that were run.</returns>
+    /// <exception cref="ImageException">A volume cannot be read, and that is an error; nothing is left behind.</exception>
+    public int Execute(
+        InferInput[] volumes, string header, Func<InferInput, SliceStack> read, Func<InferInput, SliceStack, Result> run,
+        CancellationToken stop) => Execute(volumes.Length, header, () =>
+        {
+            for (int i = 0; i < volumes.Length; i++)
+            {
+                InferInput volume = volumes[i];
+                One(i, volume, () => (read(volume), []), _ => true, run, stop);
+            }
+        });
+
+    private int Execute(int count, string header, Action all)
+    {
+        _done = new Done?[count];
+        string table = output.FileOf("predictions.csv"); // refused before any work is done
+        try
+        {
+            all();
             WriteTable(table, header);
         }
         catch (OperationCanceledException)
@@ -66,12 +91,28 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
 
     private void One(InferInput[] images, int i, Func<InferInput, Image, Result> run, bool large, CancellationToken stop)
     {
+        InferInput input = images[i];
+        One(i, input, Read, image => large || (long)image.Width * image.Height <= LargePixels, run, stop);
+
+        (Image, IReadOnlyList<string>) Read()
+        {
+            ImageWithNotes read = ImageFile.Read(input.Path);
+            return (read.Image, read.Notes);
+        }
+    }
+
+    /// <summary>Decodes, runs and writes one input, unless it is for later.</summary>
+    private void One<T>(
+        int i, InferInput input, Func<(T Data, IReadOnlyList<string> Notes)> decode, Func<T, bool> isForNow, Func<InferInput, T, Result> run,
+        CancellationToken stop)
+    {
         stop.ThrowIfCancellationRequested();
         long start = Stopwatch.GetTimestamp();
-        ImageWithNotes read;
+        T data;
+        IReadOnlyList<string> notes;
         try
         {
-            read = ImageFile.Read(images[i].Path);
+            (data, notes) = decode();
         }
         catch (ImageException e) when (onBadImage == OnBadImage.Skip)
         {
@@ -79,11 +120,11 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
             return;
         }
         double decoding = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-        if (!large && (long)read.Image.Width * read.Image.Height > LargePixels) return;
+        if (!isForNow(data)) return;
         start = Stopwatch.GetTimestamp();
-        Result result = run(images[i], read.Image);
+        Result result = run(input, data);
         double writing = Stopwatch.GetElapsedTime(start).TotalMilliseconds - result.Milliseconds;
-        Tell(i, new Done(result, [.. read.Notes.Select(note => $"{images[i].Name}: {note}")]) { Decoding = decoding, Writing = writing });
+        Tell(i, new Done(result, [.. notes.Select(note => $"{input.Name}: {note}")]) { Decoding = decoding, Writing = writing });
     }
 
     /// <summary>Prints what is ready, in order.</summary>

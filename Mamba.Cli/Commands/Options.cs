@@ -149,7 +149,8 @@ internal static class Options
     /// <summary>How samples become values from 0 to 1; null where it is not given.</summary>
     public static Option<Intensity?> Intensity() => new("--intensity")
     {
-        Description = Describe("Values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12"),
+        Description = Describe(
+            "Values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12; percentile:0.5,99.5 of volumes"),
         HelpName = "KIND",
         CustomParser = result => OrError(result, "--intensity", Models.Data.Intensity.Parse),
     };
@@ -163,6 +164,9 @@ internal static class Options
         Arity = ArgumentArity.ZeroOrOne,
         CustomParser = result => result.Tokens.Count == 0 ? AugmentKind.Basic : OrError(result, "--augment", AugmentChoice.Parse),
     };
+
+    /// <summary>The axis of volumes; null where it is not given.</summary>
+    public static Option<SliceAxis?> Axis() => Choice<SliceAxis>("--axis", "Axis along which volumes are sliced.", "z, or the training's");
 
     /// <summary>A fold of a cross-validation; null where it is not given.</summary>
     public static Option<Fold?> Fold() => new("--fold")

@@ -5,6 +5,7 @@ using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
@@ -30,7 +31,10 @@ internal sealed class PreparedData
     public int Channels { get; private init; } = 3;
 
     /// <summary>What the masks' values stand for; null without mask files.</summary>
-    public MaskMeaning? Meaning => (Images as SegmentationFolder)?.Meaning;
+    public MaskMeaning? Meaning => (Images as IMaskedFolder)?.Meaning;
+
+    /// <summary>The data set if its images are slices of volumes.</summary>
+    public VolumeFolder? Volumes => Images as VolumeFolder;
 
     /// <summary>What a weight file says of the split; null for synthetic images, which are a function of the seed.</summary>
     public SplitRecord? Record { get; private init; }
@@ -48,6 +52,7 @@ internal sealed class PreparedData
     /// <exception cref="DatasetException">Only some images have 16 bits, and not all of those are used.</exception>
     public Intensity Intensity(Intensity? asked)
     {
+        if (Volumes is { } volumes) return volumes.Intensity;
         if (asked is not null) return asked;
         if (Survey is null || Survey.Wide == 0 || Survey.UsedBits == 16) return Models.Data.Intensity.None;
         if (Survey.Wide < Survey.Count - Survey.Bad.Count)
@@ -56,6 +61,9 @@ internal sealed class PreparedData
                     + "say how to compare them, as --intensity percentile:0.5,99.5");
         return Models.Data.Intensity.ForBits((1 << Survey.UsedBits) - 1);
     }
+
+    /// <summary>What a model is told about the images: slices have the intensity of their volume already.</summary>
+    public ModelInfo Read(ModelInfo info) => Volumes is null ? info : info.ForSlices;
 
     /// <summary>
     /// A weight for each class, the background first: inversely proportional to its pixels, or images, in the training data, and 1 on
@@ -96,7 +104,7 @@ internal sealed class PreparedData
                 LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => Limited);
             }
         }
-        if (folder is SegmentationFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
+        if (folder is IMaskedFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
 
         CachedData cached = new(images, request.CacheBytes);
         int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit) : [.. Enumerable.Range(0, images.Count)];
@@ -109,7 +117,7 @@ internal sealed class PreparedData
         prints.AddRange(survey.Bad.Select(image => images.Fingerprint(image.Index)));
 
         bool official = request.Split.Protocol is SplitProtocol.Official or SplitProtocol.Holdout;
-        if (folder is not null && request.SplitFile is null && survey.Copies(official) is { Count: > 0 } copies)
+        if (folder is not null && request.SplitFile is null && Copies(survey, official, folder) is { Length: > 0 } copies)
         {
             terminal.WriteLine(PlainText.Printable(survey.Describe(copies)));
             Dictionary<int, string> originals = copies.ToDictionary(copy => copy.Copy, copy => images.Name(copy.Original));
@@ -122,7 +130,8 @@ internal sealed class PreparedData
                 ? $" of {Enumerable.Range(0, images.Count).Select(images.Patient).Distinct().Count()} patients" : "";
             string gray = survey.Colored is > 0 and var colored && colored < survey.Count
                 ? $"; {colored} are in color, so that all have 3 channels" : "";
-            terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
+            if (folder is VolumeFolder volumes) Describe(terminal, volumes, who, request);
+            else terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
         }
         Split split = request.SplitFile is { } path ? SplitFile.Read(path).Of(path, images)
             : Split.Of(images, request.Split with { Limit = folder is null ? request.Split.Limit : null });
@@ -134,7 +143,7 @@ internal sealed class PreparedData
             IsResumed = request.Resumed,
             Survey = survey,
             Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: folder is not null),
-            File = SplitFile.Of(images, split, leftOut, (images as SegmentationFolder)?.Meaning),
+            File = SplitFile.Of(images, split, leftOut, (images as IMaskedFolder)?.Meaning),
         };
 
         void LeaveOut(IEnumerable<int> samples, Func<int, string> why)
@@ -144,6 +153,27 @@ internal sealed class PreparedData
             prints.AddRange(left.Select(images.Fingerprint));
             images = folder = folder!.Without(left);
         }
+    }
+
+    /// <summary>Images that are there twice. Equal slices of one volume are no copies: without them it would have gaps.</summary>
+    private static (int Copy, int Original)[] Copies(DataSurvey survey, bool official, IImageFolder folder) =>
+    [
+        .. survey.Copies(official)
+            .Where(copy => folder is not VolumeFolder volumes || volumes.Volume(copy.Copy) != volumes.Volume(copy.Original)),
+    ];
+
+    /// <summary>Says what was understood of volumes, and how they are split.</summary>
+    private static void Describe(Terminal terminal, VolumeFolder volumes, string who, Request request)
+    {
+        int count = Enumerable.Range(0, volumes.Count).Select(volumes.Volume).Distinct().Count();
+        terminal.WriteLine(PlainText.Printable(string.Create(
+            CultureInfo.InvariantCulture,
+            $"volumes: {volumes.Layout}; {volumes.Count} slices along {RunArguments.Name(volumes.Axis)} of {count} volumes{who}")));
+        terminal.WriteLine($"intensity: {volumes.Intensity}, of each volume as a whole (--intensity)");
+        if (request.SplitFile is not null) return;
+        terminal.WriteLine(request.Split.Protocol == SplitProtocol.Image
+            ? "note: --protocol slice puts neighboring slices of one volume into training and test, which flatters the scores"
+            : $"split: by {RunArguments.Name(request.Split.Protocol)}, so that all slices of a volume are in one part");
     }
 
     /// <summary>The images of a run that is resumed, which were read when it began.</summary>
@@ -168,7 +198,7 @@ internal sealed class PreparedData
                 : request.SplitFile is not null || known.Contains(name);
         }
         Split split = file.Of(path, images);
-        if (images is SegmentationFolder masked && file.Meaning is { } meaning)
+        if (images is IMaskedFolder masked && file.Meaning is { } meaning)
         {
             // Which images have a lesion decides which ones a balanced epoch draws.
             if (request.Balance) masked.ReadMasks([.. Enumerable.Range(0, images.Count)]);
@@ -183,15 +213,19 @@ internal sealed class PreparedData
     }
 
     /// <summary>Reads masks and says in a line what their values stand for.</summary>
-    public static void ReadMasks(Terminal terminal, SegmentationFolder folder, int[] samples, CancellationToken stop)
+    public static void ReadMasks(Terminal terminal, IMaskedFolder folder, int[] samples, CancellationToken stop)
     {
         LiveProgress.Show(terminal, "masks", samples.Length, report =>
         {
             folder.ReadMasks(samples, report, stop);
             return true;
         });
-        terminal.WriteLine(PlainText.Printable($"masks: {folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])])}"));
+        terminal.WriteLine(PlainText.Printable($"masks: {Describe(folder, samples)}"));
     }
+
+    /// <summary>What the values of some masks stand for, and how much each class is.</summary>
+    public static string Describe(IMaskedFolder folder, int[] samples) => folder.Meaning.Describe(
+        [.. samples.Select(i => folder.Masks[i])], folder is VolumeFolder ? "slices" : "files");
 
     /// <summary>How to split, and what to do with images that cannot be read.</summary>
     internal sealed record Request(SplitOptions Split, OnBadImage OnBadImage, long CacheBytes)

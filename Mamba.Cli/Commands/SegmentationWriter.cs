@@ -74,7 +74,8 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
             $"{Csv.Quoted(name)},{image.Width},{image.Height},{string.Join(',', areas)},{result.Confidence:F6}");
     }
 
-    private static IEnumerable<string> Foreground(IReadOnlyList<string> labels) => labels.Count > 1 ? labels.Skip(1) : labels;
+    /// <summary>The classes without the background.</summary>
+    public static IEnumerable<string> Foreground(IReadOnlyList<string> labels) => labels.Count > 1 ? labels.Skip(1) : labels;
 
     private static int[] ColorsOf(int classes) => [.. Enumerable.Range(0, classes).Select(c =>
     {

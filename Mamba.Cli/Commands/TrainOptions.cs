@@ -39,7 +39,7 @@ internal sealed class TrainOptions
     public Option<string?> SplitFile { get; } = Options.Text("--split-file", "FILE", "Split from a file like split.json.");
 
     public Option<SplitProtocol?> Protocol { get; } =
-        Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice");
+        Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice; patient for volumes");
 
     public Option<int?> Epochs { get; } = Options.Integer(
         "--epochs", "Passes over the training images.", $"{TrainingRecipe.PaperEpochs}; {TrainDefaults.SyntheticEpochs} on synthetic data",
@@ -181,7 +181,7 @@ internal sealed class TrainOptions
         int side = parsed.GetValue(Crop) ?? entry.ImageSize;
         (int height, int width) = parsed.GetValue(Size) ?? (side, side);
         int? limit = parsed.GetValue(Limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
-        DataOptions dataOptions = DataSet.Of(parsed);
+        DataOptions dataOptions = DataSet.Of(parsed) with { VolumeIntensity = parsed.GetValue(Intensity) };
         ThrowIfUnfit(parsed, entry);
         IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
         SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
@@ -281,10 +281,13 @@ internal sealed class TrainOptions
         _ = ConfigOf(parsed, entry, null);
     }
 
-    /// <summary>The official split where there is one; folds keep patients together where they are known.</summary>
+    /// <summary>
+    /// The official split where there is one; folds keep patients together where they are known. Neighboring slices of a volume are nearly
+    /// the same picture, so that a split by slice would measure what was trained on.
+    /// </summary>
     private SplitProtocol DefaultProtocol(ParseResult parsed, IImageData images) =>
         parsed.GetValue(Fold) is not null ? images.KnowsPatients ? SplitProtocol.Patient : SplitProtocol.Image
-        : images.Part(0) is null ? SplitProtocol.Image
+        : images.Part(0) is null ? images is VolumeFolder ? SplitProtocol.Patient : SplitProtocol.Image
         : SplitProtocol.Official;
 
     /// <summary>The sizes of the model. A choice that it does not have is refused.</summary>

@@ -27,17 +27,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
     private readonly Objective _objective = arguments.Objective;
 
-    private readonly ModelInfo _info = new(
-        arguments.Model, arguments.Config, prepared.Images.Labels,
-        Normalization.Of(arguments.Normalization, arguments.Config.InputChannels), DataOf(arguments))
-    {
-        Intensity = arguments.Intensity,
-        Resampling = arguments.Resampling,
-        Masks = prepared.Meaning,
-        Split = prepared.Record,
-    };
+    private readonly ModelInfo _info = InfoOf(arguments, prepared);
 
-    private SampleSheet _samples = new(prepared.Images, Normalization.Of(arguments.Normalization, arguments.Config.InputChannels));
+    private SampleSheet _samples = new(prepared.Images, prepared.Read(InfoOf(arguments, prepared)).Normalization);
 
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
@@ -70,7 +62,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
-        if (arguments.Intensity is { Kind: IntensityKind.Window, High: var high } && high is 511 or 1023 or 2047 or 4095 or 8191 or 16383)
+        if (prepared.Volumes is null && arguments.Intensity is { Kind: IntensityKind.Window, High: var high } && high is 511 or 1023 or 2047 or 4095 or 8191 or 16383)
             terminal.WriteLine(string.Create(
                 CultureInfo.InvariantCulture, $"intensity: values 0 to {high} become 0 to 1 (--intensity {arguments.Intensity})"));
         terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
@@ -108,6 +100,16 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         void Checkpoint(bool finished) =>
             folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
     }
+
+    private static ModelInfo InfoOf(RunArguments arguments, PreparedData prepared) => new(
+        arguments.Model, arguments.Config, prepared.Images.Labels,
+        Normalization.Of(arguments.Normalization, arguments.Config.InputChannels), DataOf(arguments) with { Axis = prepared.Volumes?.Axis })
+    {
+        Intensity = arguments.Intensity,
+        Resampling = arguments.Resampling,
+        Masks = prepared.Meaning,
+        Split = prepared.Record,
+    };
 
     /// <summary>
     /// What a weight file keeps of the data. The number of synthetic images is no limit for a folder that is measured later.
@@ -279,7 +281,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     private static string Many(int count, string word) =>
         string.Create(CultureInfo.InvariantCulture, $"{count} {word}{(count == 1 ? "" : "s")}");
 
-    private SampleSheet NewSamples() => new(prepared.Images, _info.Normalization);
+    private SampleSheet NewSamples() => new(prepared.Images, prepared.Read(_info).Normalization);
 
     private void WriteSummary(
         RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) => folder.WriteText(
@@ -308,7 +310,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         {
             Evaluation result = LiveProgress.Show(
                 terminal, "testing", test.Samples, report => Evaluator.Run(best, test, _objective, report, cancellation: stop));
-            SampleSheet.Draw(folder, data, test, best, _objective, _info.Normalization, stop);
+            SampleSheet.Draw(folder, data, test, best, _objective, prepared.Read(_info).Normalization, stop);
             if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(_entry.Name, scores) is { } picture)
                 folder.WriteText("confusion.svg", picture);
             return result;
@@ -319,7 +321,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         }
     }
 
-    private BatchLoader Loader(CachedData data, int[] indices, bool training = false) => new(data, indices, _info.Input with
+    private BatchLoader Loader(CachedData data, int[] indices, bool training = false) => new(data, indices, prepared.Read(_info).Input with
     {
         BatchSize = arguments.Batch,
         Seed = arguments.Seed,

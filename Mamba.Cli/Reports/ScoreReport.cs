@@ -72,6 +72,17 @@ internal static class ScoreReport
         }
     }
 
+    /// <summary>Writes the Dice of each volume, over all of its voxels: those of a few volumes, the others are in JSON.</summary>
+    public static void Volumes(Terminal terminal, Scores scores)
+    {
+        const int Most = 30;
+        if (Detail(scores) is not { Groups: { Count: > 0 and <= Most } groups }) return;
+        SegmentClassScores[] classes = [.. groups[0].Classes.Skip(groups[0].Classes.Count > 1 ? 1 : 0)];
+        Column[] columns = [new("volume"), new("slices") { Number = true }, .. classes.Select(k => new Column(PlainText.Printable(k.Label), 6) { Number = true })];
+        TableReport.Write(terminal, columns, groups.Select(group => (string[])
+            [PlainText.Printable(group.Group), Invariant($"{group.Images}"), .. group.Classes.TakeLast(classes.Length).Select(k => Four(k.Dice))]));
+    }
+
     /// <summary>All measures as Markdown.</summary>
     public static string Markdown(Scores scores)
     {

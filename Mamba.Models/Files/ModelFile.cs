@@ -183,6 +183,9 @@ public static class ModelFile
                 ClassWeights = d.TryGetProperty("class_weights", out _) ? Floats(d, "class_weights") : null,
                 Fold = d.TryGetProperty("fold", out JsonElement fold)
                     ? Fold.Parse(fold.GetString()) ?? throw new FormatException("'fold' is none") : null,
+                Axis = d.TryGetProperty("axis", out JsonElement axis)
+                    ? Enum.TryParse(axis.GetString(), ignoreCase: true, out SliceAxis along) && Enum.IsDefined(along) ? along
+                    : throw new FormatException($"axis '{axis}' is unknown") : null,
             };
             string?[] names = [.. labels.RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetString())];
             if (names.Length != sizes.Classes || names.Contains(null))

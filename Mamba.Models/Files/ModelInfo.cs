@@ -31,6 +31,16 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
     /// <summary>Which samples the model was trained, validated and tested on; null if the file does not say so.</summary>
     public SplitRecord? Split { get; init; }
 
+    /// <summary>
+    /// The same for slices of a volume, see <see cref="Mamba.Models.Data.Formats.SliceStack.Slice"/>: the intensity is applied to their
+    /// volume, and not once more to each.
+    /// </summary>
+    public ModelInfo ForSlices => this with
+    {
+        Intensity = Intensity.None,
+        Normalization = Intensity.Kind == IntensityKind.ZScore ? VolumeRange.ZScores(Config.InputChannels) : Normalization,
+    };
+
     /// <summary>Its entry in the registry.</summary>
     public ModelEntry Entry => Registry.Find(Model);
 

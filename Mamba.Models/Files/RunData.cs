@@ -1,3 +1,4 @@
+using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Recipes;
 
@@ -28,6 +29,9 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
 
     /// <summary>The number of synthetic images; null if the model was trained on a folder of images.</summary>
     public int? SyntheticImages { get; init; }
+
+    /// <summary>The axis that the slices of the volumes follow one another along; null if the model was trained on pictures.</summary>
+    public SliceAxis? Axis { get; init; }
 
     /// <summary>
     /// Whether the weights are somebody else's, who did not say what they were trained on: only height and width mean something then.

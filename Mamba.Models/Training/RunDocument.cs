@@ -87,6 +87,9 @@ internal sealed record RunDocument
     public required string? PatientPattern { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Axis { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required string? Fold { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -178,6 +181,7 @@ internal sealed record RunDocument
         OnMissingMask = run.DataOptions.OnMissingMask == default ? null : RunArguments.Name(run.DataOptions.OnMissingMask),
         Patients = run.DataOptions.Patients,
         PatientPattern = run.DataOptions.PatientPattern,
+        Axis = run.DataOptions.Axis is { } axis ? RunArguments.Name(axis) : null,
         Fold = run.Fold?.ToString(),
         SplitFile = run.SplitFile,
         ClassWeights = run.ClassWeights is { } weights

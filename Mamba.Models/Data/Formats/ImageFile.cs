@@ -27,6 +27,10 @@ public static class ImageFile
     /// <exception cref="UnauthorizedAccessException">The folder cannot be listed.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<string> Find(string folder, CancellationToken cancellation = default) =>
+        Find(folder, name => Extensions.Contains(Path.GetExtension(name).ToLowerInvariant()), cancellation);
+
+    /// <summary>As <see cref="Find(string, CancellationToken)"/>, files whose names are wanted.</summary>
+    internal static IReadOnlyList<string> Find(string folder, Func<string, bool> wanted, CancellationToken cancellation) =>
     [
         .. new FileSystemEnumerable<string>(
             folder, (ref entry) => entry.ToSpecifiedFullPath(),
@@ -35,7 +39,7 @@ public static class ImageFile
             ShouldIncludePredicate = (ref entry) =>
             {
                 cancellation.ThrowIfCancellationRequested();
-                return !entry.IsDirectory && Extensions.Contains(Path.GetExtension(entry.FileName).ToString().ToLowerInvariant());
+                return !entry.IsDirectory && wanted(entry.FileName.ToString());
             },
             ShouldRecursePredicate = (ref entry) => !IsThereAnyway(entry.ToFullPath(), entry.Attributes, folder),
         }.Order(StringComparer.Ordinal),
@@ -128,15 +132,10 @@ public static class ImageFile
     /// <param name="path">The file.</param>
     /// <returns>The pages in order, which may differ in size; one for any other picture.</returns>
     /// <exception cref="ImageException">The file cannot be read, or is damaged.</exception>
-    public static IReadOnlyList<Image> LoadPages(string path)
-    {
-        byte[] bytes = ReadAll(path);
-        return Guard(path, () =>
-        {
-            int count = IsTiff(bytes) ? TiffReader.PageCount(bytes) : 1;
-            return Enumerable.Range(0, count).Select(page => Page(bytes, path, page).ToImage()).ToArray();
-        });
-    }
+    public static IReadOnlyList<Image> LoadPages(string path) => Pages(path, raster => raster.ToImage());
+
+    /// <summary>Reads all pages of a TIFF stack of masks, as <see cref="LoadMaskPage"/> does one.</summary>
+    internal static IReadOnlyList<RawMask> LoadMaskPages(string path) => Pages(path, raster => raster.ToMask());
 
     /// <summary>Reads a picture from the bytes of a file.</summary>
     /// <param name="name">What errors call it; it ends in .tga if the bytes are a TGA.</param>
@@ -190,6 +189,16 @@ public static class ImageFile
     private static bool IsTiff(byte[] bytes) =>
         bytes is [0x49, 0x49, 0x2A or 0x2B, 0, _, _, _, _, ..] or [0x4D, 0x4D, 0, 0x2A or 0x2B, _, _, _, _, ..];
 
+    private static T[] Pages<T>(string path, Func<Raster, T> convert)
+    {
+        byte[] bytes = ReadAll(path);
+        return Guard(path, () =>
+        {
+            int count = IsTiff(bytes) ? TiffReader.PageCount(bytes) : 1;
+            return Enumerable.Range(0, count).Select(page => convert(Page(bytes, path, page))).ToArray();
+        });
+    }
+
     private static Raster Page(byte[] bytes, string name, int index)
     {
         int count = IsTiff(bytes) ? TiffReader.PageCount(bytes) : 1;
@@ -207,6 +216,7 @@ public static class ImageFile
         [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => WebpReader.Read(bytes),
         [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n' or (byte)'#', ..] =>
             NetpbmReader.Read(bytes),
+        _ when DicomFile.IsDicom(bytes) => throw new InvalidDataException(DicomFile.Advice),
         _ when name.EndsWith(".tga", StringComparison.OrdinalIgnoreCase) => TgaReader.Read(bytes),
         _ => throw new InvalidDataException(
             $"starts with '{System.Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}'; expected a PNG, JPEG, TIFF or BMP "

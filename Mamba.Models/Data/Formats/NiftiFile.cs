@@ -19,6 +19,25 @@ public static class NiftiFile
     public static bool IsNifti(string path) =>
         path.EndsWith(".nii", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".nii.gz", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>The NIfTI files at any depth of a folder, found as <see cref="ImageFile.Find(string, CancellationToken)"/> does.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="cancellation">Stops between files.</param>
+    /// <returns>Paths that start with the folder as it is given, in ordinal order.</returns>
+    /// <exception cref="IOException">The folder does not exist, or cannot be listed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be listed.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<string> Find(string folder, CancellationToken cancellation = default) =>
+        ImageFile.Find(folder, IsNifti, cancellation);
+
+    /// <summary>A path without its extension, of which .nii.gz is one.</summary>
+    /// <param name="path">The path of any file.</param>
+    /// <returns>What is before the extension.</returns>
+    public static string WithoutExtension(string path)
+    {
+        string bare = Path.ChangeExtension(path, null);
+        return IsNifti(path) && bare.EndsWith(".nii", StringComparison.OrdinalIgnoreCase) ? bare[..^4] : bare;
+    }
+
     /// <summary>Reads a volume; the first bytes of the file tell whether it is packed.</summary>
     /// <param name="path">The file.</param>
     /// <param name="cancellation">Stops between pieces of the file.</param>
@@ -27,18 +46,8 @@ public static class NiftiFile
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Volume Load(string path, CancellationToken cancellation = default)
     {
-        if (Path.GetExtension(path).ToLowerInvariant() is ".hdr" or ".img")
-            throw new ImageException($"{path}: one of a pair of .hdr and .img; expected header and voxels in one .nii or .nii.gz file.");
-        FileStream file;
-        try
-        {
-            file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw new ImageException($"{path}: cannot be read: {e.Message}", e);
-        }
-        using (file) return Read(path, file, cancellation);
+        using FileStream file = Open(path);
+        return Read(path, file, cancellation);
     }
 
     /// <summary>Reads a volume from a stream.</summary>
@@ -46,19 +55,16 @@ public static class NiftiFile
     /// <param name="file">The whole file, at its beginning; it can seek.</param>
     /// <param name="cancellation">Stops between pieces.</param>
     /// <exception cref="ImageException">It is damaged, or of a kind that is not supported.</exception>
-    internal static Volume Read(string name, Stream file, CancellationToken cancellation = default)
+    internal static Volume Read(string name, Stream file, CancellationToken cancellation = default) =>
+        Unpacked(name, file, (stream, length) => Read(stream, length, cancellation));
+
+    /// <summary>The voxels along the axes, as the header says; nothing else is read.</summary>
+    /// <exception cref="ImageException">The file cannot be read, or its header is damaged or of a kind that is not supported.</exception>
+    internal static (int X, int Y, int Z) Extents(string path)
     {
-        try
-        {
-            bool packed = file.ReadByte() == 0x1F && file.ReadByte() == 0x8B;
-            file.Position = 0;
-            using GZipStream? unpacked = packed ? new GZipStream(file, CompressionMode.Decompress, leaveOpen: true) : null;
-            return Read(unpacked ?? file, packed ? null : file.Length, cancellation);
-        }
-        catch (Exception e) when (e is InvalidDataException or (IOException and not ImageException))
-        {
-            throw new ImageException($"{name}: {e.Message}", e);
-        }
+        using FileStream file = Open(path);
+        NiftiHeader header = Unpacked(path, file, (stream, _) => ReadHeader(stream));
+        return (header.X, header.Y, header.Z);
     }
 
     /// <summary>
@@ -90,24 +96,58 @@ public static class NiftiFile
         });
     }
 
+    private static FileStream Open(string path)
+    {
+        if (Path.GetExtension(path).ToLowerInvariant() is ".hdr" or ".img")
+            throw new ImageException($"{path}: one of a pair of .hdr and .img; expected header and voxels in one .nii or .nii.gz file.");
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new ImageException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Reads a file by its bytes, unpacked, and their number where that is known.</summary>
+    private static T Unpacked<T>(string name, Stream file, Func<Stream, long?, T> read)
+    {
+        try
+        {
+            bool packed = file.ReadByte() == 0x1F && file.ReadByte() == 0x8B;
+            file.Position = 0;
+            using GZipStream? unpacked = packed ? new GZipStream(file, CompressionMode.Decompress, leaveOpen: true) : null;
+            return read(unpacked ?? file, packed ? null : file.Length);
+        }
+        catch (Exception e) when (e is InvalidDataException or (IOException and not ImageException))
+        {
+            throw new ImageException($"{name}: {e.Message}", e);
+        }
+    }
+
     /// <param name="stream">The unpacked file.</param>
     /// <param name="length">Its bytes; null where they are not known.</param>
     /// <param name="cancellation">Stops between pieces.</param>
     private static Volume Read(Stream stream, long? length, CancellationToken cancellation)
     {
-        byte[] start = Head(stream, 4, 0);
-        int size = NiftiHeader.SizeOf(start);
-        if (size == 0)
-            throw new InvalidDataException(
-                $"starts with '{Convert.ToHexString(start)}'; expected the size of a NIfTI header, {NiftiHeader.Size1} or "
-                    + $"{NiftiHeader.Size2}, in either byte order.");
-        NiftiHeader header = new([.. start, .. Head(stream, size - 4, 4)]);
+        NiftiHeader header = ReadHeader(stream);
         long voxels = (long)header.X * header.Y * header.Z, end = header.Start + voxels * NiftiValues.SizeOf(header.Type);
         if (end > length) throw new InvalidDataException($"ends at byte {length}; expected the last voxel before byte {end}.");
-        SkipExtensions(stream, size, header.Start);
+        SkipExtensions(stream, header.Bytes.Length, header.Start);
         float[] values = ReadVoxels(stream, header, (int)voxels, known: length is not null, cancellation);
         if (length is null) CheckTail(stream, end);
         return new Volume(header.X, header.Y, header.Z, header.Spacing, values, header.Bytes);
+    }
+
+    private static NiftiHeader ReadHeader(Stream stream)
+    {
+        byte[] start = Head(stream, 4, 0);
+        int size = NiftiHeader.SizeOf(start);
+        return size > 0 ? new NiftiHeader([.. start, .. Head(stream, size - 4, 4)])
+            : throw new InvalidDataException(
+                $"starts with '{Convert.ToHexString(start)}'; expected the size of a NIfTI header, {NiftiHeader.Size1} or "
+                    + $"{NiftiHeader.Size2}, in either byte order.");
     }
 
     private static byte[] Head(Stream stream, int count, int from)

@@ -109,8 +109,9 @@ public sealed class MaskMeaning
 
     /// <summary>One line for the user: the values, and how much each class is.</summary>
     /// <param name="masks">The values of the masks; null for a mask that cannot be read.</param>
+    /// <param name="unit">What a mask is: a file, or a slice of one.</param>
     /// <returns>Such as <c>values 0 and 1 in 200 files; class 1 'lesion' covers 3.2 % of the pixels, absent in 61 images</c>.</returns>
-    public string Describe(IReadOnlyList<MaskValues?> masks)
+    public string Describe(IReadOnlyList<MaskValues?> masks, string unit = "files")
     {
         IReadOnlyList<ClassCoverage> cover = Cover(masks);
         int count = masks.Count(mask => mask is not null);
@@ -120,7 +121,7 @@ public sealed class MaskMeaning
                 + $"absent in {count - entry.Item.Images} images"));
         string ignored = cover[^1].Pixels == 0 ? "" : $"; {Percent(cover[^1].Pixels / all)} of the pixels are ignored";
         string swapped = Labels.Count == 1 && cover[1].Pixels > cover[0].Pixels ? "; if that is the background, say so with --labels" : "";
-        return $"{_source} in {count} files; {string.Join("; ", classes)}{ignored}{swapped}";
+        return $"{_source} in {count} {unit}; {string.Join("; ", classes)}{ignored}{swapped}";
     }
 
     /// <summary>The pixels of each class in a mask.</summary>

@@ -22,12 +22,19 @@ internal static class DataFile
     /// The pictures in a folder of any depth: paths relative to it, with '/' between folders on every system, in ordinal order.
     /// </summary>
     /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
-    public static List<string> Pictures(string root, CancellationToken cancellation)
+    public static List<string> Pictures(string root, CancellationToken cancellation) =>
+        Listed(root, () => ImageFile.Find(root, cancellation));
+
+    /// <summary>The NIfTI files in a folder of any depth, as <see cref="Pictures"/> names pictures.</summary>
+    /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
+    public static List<string> Volumes(string root, CancellationToken cancellation) =>
+        Listed(root, () => NiftiFile.Find(root, cancellation));
+
+    private static List<string> Listed(string root, Func<IReadOnlyList<string>> find)
     {
         try
         {
-            IEnumerable<string> paths = ImageFile.Find(root, cancellation).Select(path => Path.GetRelativePath(root, path));
-            return [.. paths.Select(path => path.Replace(Path.DirectorySeparatorChar, '/'))];
+            return [.. find().Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -26,4 +26,10 @@ public sealed record DataOptions
 
     /// <summary>A regular expression whose first group in an image's name is its patient; null for the folders' names.</summary>
     public string? PatientPattern { get; init; }
+
+    /// <summary>The axis of volumes that slices follow one another along; null for the third.</summary>
+    public SliceAxis? Axis { get; init; }
+
+    /// <summary>How the values of each volume become the 16 bits of its slices; null for <see cref="VolumeFolder.Usual"/>.</summary>
+    public Intensity? VolumeIntensity { get; init; }
 }

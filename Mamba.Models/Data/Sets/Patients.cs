@@ -66,7 +66,7 @@ internal static class Patients
             foreach (string key in new[] { name, file })
             {
                 yield return key;
-                foreach (string extension in Formats.ImageFile.Extensions) yield return key + extension;
+                foreach (string extension in Formats.ImageFile.Extensions.Concat([".nii", ".nii.gz"])) yield return key + extension;
             }
         }
     }

@@ -1,3 +1,5 @@
+using Mamba.Models.Data.Formats;
+
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>A picture in a folder, and what its path says.</summary>
@@ -7,10 +9,10 @@ internal sealed record PictureFile(string Path)
     private readonly string[] _folders = Path.Split('/')[..^1];
 
     /// <summary>The file's name without its extension.</summary>
-    public string Stem { get; } = System.IO.Path.GetFileNameWithoutExtension(Path);
+    public string Stem { get; } = System.IO.Path.GetFileName(NiftiFile.WithoutExtension(Path));
 
     /// <summary>The path without its extension.</summary>
-    public string Name => System.IO.Path.ChangeExtension(Path, null);
+    public string Name => NiftiFile.WithoutExtension(Path);
 
     /// <summary>Whether a folder above says images (true) or masks (false); null if none says either.</summary>
     public bool? HoldsImages => _folders.Select(FolderNames.HoldsImages).LastOrDefault(says => says is not null);

@@ -1,4 +1,3 @@
-using Mamba.Core;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Data.Labels;
 using Mamba.Models.Tasks;
@@ -13,7 +12,7 @@ namespace Mamba.Models.Data.Sets;
 /// What the masks' values stand for is read from all masks, by <see cref="Meaning"/> or with the first sample. The outermost folder that
 /// varies names the patient.
 /// </remarks>
-public sealed class SegmentationFolder : IImageFolder
+public sealed class SegmentationFolder : IMaskedFolder
 {
     private const string MaskSuffix = "_mask";
 
@@ -21,9 +20,7 @@ public sealed class SegmentationFolder : IImageFolder
     private readonly DataOptions _options;
     private readonly MaskedImage[] _pairs;
     private readonly string[]? _patients;
-    private readonly Lock _gate = new();
-    private MaskMeaning? _meaning;
-    private MaskValues?[] _masks;
+    private readonly FolderMasks _masks;
 
     /// <summary>Finds the images and masks; none is opened yet.</summary>
     /// <param name="root">The folder.</param>
@@ -47,14 +44,15 @@ public sealed class SegmentationFolder : IImageFolder
 
     private SegmentationFolder(string root, DataOptions options, MaskedImage[] pairs)
     {
-        (_root, _options, _pairs, _masks) = (root, options, pairs, new MaskValues?[pairs.Length]);
+        (_root, _options, _pairs) = (root, options, pairs);
+        _masks = new FolderMasks(root, options, pairs.Length, i => MaskPath(i) is { } path ? ImageFile.LoadMask(path) : null);
         _patients = Patients.Of(root, [.. pairs.Select(pair => pair.Name)], options);
     }
 
     /// <summary>Whether a file's name says that it is a mask: NAME_mask.ext.</summary>
     /// <param name="path">The file.</param>
     /// <returns>True if it does.</returns>
-    public static bool IsMask(string path) => Path.GetFileNameWithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
+    public static bool IsMask(string path) => NiftiFile.WithoutExtension(path).EndsWith(MaskSuffix, StringComparison.Ordinal);
 
     /// <inheritdoc/>
     public string Layout { get; private init; } = "";
@@ -74,27 +72,15 @@ public sealed class SegmentationFolder : IImageFolder
     /// <inheritdoc/>
     public bool KnowsPatients => _patients is not null;
 
-    /// <summary>What the masks' values stand for. The first call reads all masks.</summary>
-    /// <exception cref="DatasetException">The values have no certain meaning, or no mask can be read.</exception>
+    /// <inheritdoc/>
     public MaskMeaning Meaning
     {
-        get
-        {
-            lock (_gate)
-            {
-                if (_meaning is null) ReadMasks([.. Enumerable.Range(0, Count)]);
-                return _meaning!;
-            }
-        }
-
-        set
-        {
-            lock (_gate) _meaning = value;
-        }
+        get => _masks.Meaning;
+        set => _masks.Meaning = value;
     }
 
-    /// <summary>The values of each mask that was read; null for the others.</summary>
-    public IReadOnlyList<MaskValues?> Masks => _masks;
+    /// <inheritdoc/>
+    public IReadOnlyList<MaskValues?> Masks => _masks.Values;
 
     /// <inheritdoc/>
     public string Name(int index) => _pairs[index].Name;
@@ -107,75 +93,19 @@ public sealed class SegmentationFolder : IImageFolder
 
     /// <inheritdoc/>
     /// <remarks>The rarest class of the mask; 0 for a mask of background.</remarks>
-    public int? Stratum(int index) => _masks[index] is not { } mask ? null : StratumOf(mask);
+    public int? Stratum(int index) => _masks.Stratum(index);
 
     /// <inheritdoc/>
     public string ImagePath(int index) => Path.Combine(_root, _pairs[index].Image);
 
-    /// <summary>Reads the masks of some samples on all threads, to find out what their values stand for.</summary>
-    /// <param name="samples">Their indices.</param>
-    /// <param name="progress">Called with the number of masks read so far, or null.</param>
-    /// <param name="cancellation">Stops between masks.</param>
-    /// <exception cref="DatasetException">The values have no certain meaning, or no mask can be read.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public void ReadMasks(IReadOnlyList<int> samples, Action<int>? progress = null, CancellationToken cancellation = default)
-    {
-        CountValues(samples, progress, cancellation);
-        Meaning = MaskReader.Read(_root, Values(samples), Rules(), ClassNames());
-    }
+    /// <inheritdoc/>
+    public void ReadMasks(IReadOnlyList<int> samples, Action<int>? progress = null, CancellationToken cancellation = default) =>
+        _masks.Read(samples, progress, cancellation);
 
-    /// <summary>
-    /// As <see cref="ReadMasks(IReadOnlyList{int}, Action{int}?, CancellationToken)"/>, for data to be measured by a trained model. Masks of
-    /// two values mean what they mean here. With more, or with none of the foreground, they mean what those of the training meant.
-    /// </summary>
-    /// <param name="samples">Their indices.</param>
-    /// <param name="trained">What the training's masks meant; null if that is not known.</param>
-    /// <param name="labels">The classes of the model.</param>
-    /// <param name="progress">Called with the number of masks read so far, or null.</param>
-    /// <param name="cancellation">Stops between masks.</param>
-    /// <exception cref="DatasetException">The values have no certain meaning, or no mask can be read.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <inheritdoc/>
     public void ReadMasks(
         IReadOnlyList<int> samples, MaskMeaning? trained, IReadOnlyList<string> labels, Action<int>? progress = null,
-        CancellationToken cancellation = default)
-    {
-        CountValues(samples, progress, cancellation);
-        MaskValues[] values = Values(samples);
-        try
-        {
-            Meaning = MaskReader.Read(_root, values, Rules(), ClassNames());
-            if (Meaning.Labels.Count == labels.Count && labels.Count == 1) return;
-        }
-        catch (DatasetException) when (trained?.Knows(values) == true)
-        {
-            Meaning = trained;
-        }
-        if (_options.Labels is null && trained?.Knows(values) == true) Meaning = trained;
-    }
-
-    private void CountValues(IReadOnlyList<int> samples, Action<int>? progress, CancellationToken cancellation)
-    {
-        int done = 0;
-        ParallelOptions threads = new() { MaxDegreeOfParallelism = Workers.Count, CancellationToken = cancellation };
-        Parallel.For(0, samples.Count, threads, i =>
-        {
-            try
-            {
-                if (MaskPath(samples[i]) is { } path) _masks[samples[i]] = MaskValues.Of(ImageFile.LoadMask(path));
-            }
-            catch (ImageException)
-            {
-                // Found again, and named, when the sample is read.
-            }
-            progress?.Invoke(Interlocked.Increment(ref done));
-        });
-    }
-
-    private MaskValues[] Values(IReadOnlyList<int> samples)
-    {
-        MaskValues[] values = [.. samples.Select(i => _masks[i]).OfType<MaskValues>()];
-        return values.Length > 0 ? values : throw new DatasetException($"{_root}: none of {samples.Count} masks can be read");
-    }
+        CancellationToken cancellation = default) => _masks.Read(samples, trained, labels, progress, cancellation);
 
     Sample IImageData.Load(int index) => Load(index);
 
@@ -200,35 +130,15 @@ public sealed class SegmentationFolder : IImageFolder
     {
         int[] rest = [.. Enumerable.Range(0, Count).Where(i => !samples.Contains(i))];
         if (rest.Length == 0) throw new DatasetException($"{_root}: none of {Count} images is left");
-        return new SegmentationFolder(_root, _options, [.. rest.Select(i => _pairs[i])])
-        {
-            Layout = Layout,
-            Notes = Notes,
-            _meaning = _meaning,
-            _masks = [.. rest.Select(i => _masks[i])],
-        };
+        SegmentationFolder folder = new(_root, _options, [.. rest.Select(i => _pairs[i])]) { Layout = Layout, Notes = Notes };
+        folder._masks.Take(_masks, rest);
+        return folder;
     }
 
     private string? MaskPath(int index) => _pairs[index].Mask is { } mask ? Path.Combine(_root, mask) : null;
 
-    private int StratumOf(MaskValues mask)
-    {
-        MaskMeaning meaning = Meaning;
-        IReadOnlyList<ClassCoverage> cover = Coverage();
-        long[] own = meaning.ClassesOf(mask, cover.Count);
-        return Enumerable.Range(1, cover.Count - 2).Where(c => own[c] > 0).OrderBy(c => cover[c].Images).FirstOrDefault();
-    }
-
-    private IReadOnlyList<ClassCoverage>? _coverage;
-
     /// <summary>How much of the masks that were read each class is, the background first, ignored pixels last.</summary>
-    public IReadOnlyList<ClassCoverage> Coverage() => _coverage ??= Meaning.Cover(_masks);
-
-    private LabelRule[]? Rules() => (_options.Labels ?? Beside("dataset.json")) is { } file ? MaskLabels.Read(file) : null;
-
-    private string[]? ClassNames() => Beside("classes.txt") is { } file ? MaskLabels.Names(file) : null;
-
-    private string? Beside(string name) => Path.Combine(_root, name) is var path && File.Exists(path) ? path : null;
+    public IReadOnlyList<ClassCoverage> Coverage() => _masks.Coverage();
 
     private static MaskedImage[] FindPairs(string root, DataOptions options, CancellationToken cancellation)
     {
@@ -244,7 +154,7 @@ public sealed class SegmentationFolder : IImageFolder
             + $"masks/NAME.ext, ext one of {string.Join(" ", ImageFile.Extensions)}; --images, --masks and --mask-suffix say it otherwise.");
 
     /// <summary>The pairs, and the images without a mask as the options say.</summary>
-    private static MaskedImage[] Resolve(string root, DataOptions options, MaskPairs found)
+    internal static MaskedImage[] Resolve(string root, DataOptions options, MaskPairs found)
     {
         if (options.OnMissingMask == OnMissingMask.Fail)
         {
@@ -256,7 +166,7 @@ public sealed class SegmentationFolder : IImageFolder
         return [.. found.Pairs.Concat(empty).OrderBy(pair => pair.Name, StringComparer.Ordinal)];
     }
 
-    private static IEnumerable<string> NotesOf(DataOptions options, MaskPairs found)
+    internal static IEnumerable<string> NotesOf(DataOptions options, MaskPairs found)
     {
         string fate = options.OnMissingMask == OnMissingMask.Empty ? "taken for background" : "left out";
         if (found.Unmasked.Count > 0) yield return $"{Few(found.Unmasked, "images without a mask")} {fate}";
