@@ -5,6 +5,9 @@ internal sealed class MaskReader
 {
     private const string Remedy = "say what each value is with --labels FILE, a line a class as '1 lesion'";
 
+    /// <summary>What stands for one in files of 1, 8 and 16 bits.</summary>
+    private static readonly int[] s_full = [1, 255, 65535];
+
     /// <summary>More colors are a picture.</summary>
     private const int MostColors = 64;
 
@@ -12,7 +15,7 @@ internal sealed class MaskReader
     private const int ShortestRun = 4;
 
     /// <summary>Fewer values with numbers of their own in each mask are taken for classes.</summary>
-    private const int FewestInstances = 8;
+    private const int FewestInstances = 4;
 
     private readonly string _root;
     private readonly MaskValues[] _masks;
@@ -73,17 +76,19 @@ internal sealed class MaskReader
                 $"{_root}: every pixel of {_masks.Length} masks is {Text(_values.Keys.First())}, so there is nothing to find; "
                     + $"if that is right, {Remedy}");
         if (_encoding == MaskEncoding.Color) return ByColors(names);
+        ThrowIfMixed();
         if (IsSoft()) return ByThreshold("with soft edges", softLimit: 0.5);
+        ThrowIfEdges();
         if (_tooMany || _values.Count > LabelMap.MaxClasses)
             throw new DatasetException(
                 $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} values, {Some()}; expected a value a class; {Remedy}");
-        if (_values.Count > 8 && _values.Values.Sum() < ShortestRun * _masks.Sum(mask => mask.Runs))
+        if (_values.Count > 8 && MeanRun(_ => true) < ShortestRun)
             throw new DatasetException(
                 $"{_root}: masks have {_values.Count} values, {Some()}, which change from pixel to pixel as in a photograph; "
                     + "expected regions of equal values; --images and --masks name the folders");
         if (AreInstances())
             throw new DatasetException(
-                $"{_root}: mask values 0 to {_values.Keys.Max()} number things from 1 in each mask, as instances are; "
+                $"{_root}: mask values 0 to {_values.Keys.Max()} number things in each mask, as instances are; "
                     + $"for one class of all of them use --labels FILE with the lines '0 background' and '1-{ushort.MaxValue} NAME'");
         int[] values = [.. _values.Keys];
         // As in Pascal VOC: 255 is no class where the others are small and contiguous.
@@ -96,6 +101,12 @@ internal sealed class MaskReader
         if (_tooMany || _values.Count > MostColors)
             throw new DatasetException(
                 $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} colors, {Some()}; expected a color a class; "
+                    + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
+        int thin = _values.Keys.Count(color => _masks.Where(mask => mask.Encoding == _encoding && mask.Counts.ContainsKey(color)) is var with
+            && with.Sum(mask => mask.Counts[color]) < 2 * with.Sum(mask => mask.Runs[color]));
+        if (_values.Count > 3 && 2 * thin >= _values.Count)
+            throw new DatasetException(
+                $"{_root}: masks have {_values.Count} colors, {Some()}, half of them in thin lines, as soft edges are; expected a color a class; "
                     + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
         // Black is the background, or else the darkest color.
         return ByOrder([.. _values.Keys.OrderBy(Brightness)], [], names);
@@ -161,6 +172,36 @@ internal sealed class MaskReader
             : $"{word} {string.Join(", ", texts[..^1])} and {texts[^1]}";
     }
 
+    /// <summary>Refuses masks some of which have 1 inside and others 255 or 65535, as files of 1, 8 and 16 bits have.</summary>
+    private void ThrowIfMixed()
+    {
+        int[] full = [.. s_full.Where(_values.ContainsKey)];
+        if (full.Length < 2 || _masks.Any(mask => full.Count(mask.Counts.ContainsKey) > 1)) return;
+        int[] files = [.. full.Select(value => _masks.Count(mask => mask.Counts.ContainsKey(value)))];
+        throw new DatasetException(
+            $"{_root}: {files[0]} masks have value {full[0]}, {files[1]} others {full[1]}, and none both, so that both may mean the same; {Remedy}");
+    }
+
+    /// <summary>Refuses values that lie between two others along the edges of regions: they are no classes.</summary>
+    private void ThrowIfEdges()
+    {
+        int low = _values.Keys.First(), high = _values.Keys.Last();
+        bool stretched = _encoding == MaskEncoding.Gray && low == 0 && high is 255 or 65535 && _values.Count > 2;
+        if (stretched && MeanRun(value => value != low && value != high) < ShortestRun)
+            throw new DatasetException(
+                $"{_root}: mask values {Some()} lie in thin lines between 0 and {high}, as soft edges do; expected a value a class; {Remedy}");
+    }
+
+    /// <summary>The mean length of the runs of some values, in pixels.</summary>
+    private double MeanRun(Func<int, bool> which)
+    {
+        double pixels = 0, runs = 0;
+        foreach (MaskValues mask in _masks)
+            foreach ((int value, long count) in mask.Counts)
+                if (which(value)) (pixels, runs) = (pixels + count, runs + mask.Runs[value]);
+        return pixels / runs;
+    }
+
     /// <summary>Whether nearly all pixels are of the two extreme values, and many others between them, as resized masks have.</summary>
     private bool IsSoft()
     {
@@ -176,7 +217,11 @@ internal sealed class MaskReader
     private bool AreInstances()
     {
         int most = _values.Keys.Max();
-        if (_encoding != MaskEncoding.Gray || most < FewestInstances || _values.Keys.First() != 0) return false;
+        if (_encoding != MaskEncoding.Gray || _values.Count <= FewestInstances || _values.Keys.First() != 0) return false;
+        // A value of its own in each mask is a number, too.
+        if (_masks.Length >= 2 * FewestInstances && _masks.All(mask => mask.Counts.Count <= 2)
+            && _values.Keys.Where(v => v > 0).All(v => _masks.Count(mask => mask.Counts.ContainsKey(v)) == 1)) return true;
+        if (most != _values.Count - 1) return false;
         int[] counts = [.. _masks.Select(mask => mask.Counts.Keys.Count(value => value > 0))];
         return counts.Distinct().Count() > 1 && _masks.All(mask => mask.Counts.Keys.Where(v => v > 0).Select((v, i) => v == i + 1).All(same => same));
     }

@@ -6,7 +6,7 @@ public sealed class MaskValues
     /// <summary>The most distinct values that are counted; a mask with more is a picture.</summary>
     public const int MaxDistinct = 4096;
 
-    private MaskValues(RawMask mask, SortedDictionary<int, long> counts, long runs, bool tooMany) =>
+    private MaskValues(RawMask mask, SortedDictionary<int, long> counts, Dictionary<int, long> runs, bool tooMany) =>
         (Encoding, Palette, Lossy, Counts, Runs, TooMany) = (mask.Encoding, mask.Palette, mask.Lossy, counts, runs, tooMany);
 
     /// <summary>What the values are.</summary>
@@ -21,8 +21,8 @@ public sealed class MaskValues
     /// <summary>The pixels of each value, in ascending order of the values.</summary>
     public IReadOnlyDictionary<int, long> Counts { get; }
 
-    /// <summary>How many runs of equal values there are: few in a mask, as many as there are pixels in a photograph.</summary>
-    public long Runs { get; }
+    /// <summary>The runs of each value in the rows: few in a mask, as many as there are pixels in a photograph.</summary>
+    public IReadOnlyDictionary<int, long> Runs { get; }
 
     /// <summary>Whether there are more than <see cref="MaxDistinct"/> values, of which the first are counted.</summary>
     public bool TooMany { get; }
@@ -33,7 +33,7 @@ public sealed class MaskValues
     public static MaskValues Of(RawMask mask)
     {
         SortedDictionary<int, long> counts = [];
-        long runs = 0;
+        Dictionary<int, long> runs = [];
         ReadOnlySpan<int> values = mask.Values;
         for (int at = 0; at < values.Length;)
         {
@@ -42,7 +42,7 @@ public sealed class MaskValues
             if (!counts.TryGetValue(value, out long count) && counts.Count == MaxDistinct) return new MaskValues(mask, counts, runs, true);
             counts[value] = count + run;
             at += run;
-            runs++;
+            runs[value] = runs.GetValueOrDefault(value) + 1;
         }
         return new MaskValues(mask, counts, runs, false);
     }
