@@ -48,7 +48,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
             }
         });
 
-    /// <summary>As <see cref="Execute(InferInput[], string, Func{InferInput, Image, Result}, CancellationToken)"/>, volumes in turn.</summary>
+    /// <summary>Runs volumes in turn, and writes <c>predictions.csv</c>.</summary>
     /// <param name="volumes">The volumes.</param>
     /// <param name="header">The first line of the table.</param>
     /// <param name="read">Reads a volume.</param>
@@ -102,8 +102,8 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
 
     /// <summary>Decodes, runs and writes one input, unless it is for later.</summary>
     private void One<T>(
-        int i, InferInput input, Func<(T Data, IReadOnlyList<string> Notes)> decode, Func<T, bool> isForNow, Func<InferInput, T, Result> run,
-        CancellationToken stop)
+        int i, InferInput input, Func<(T Data, IReadOnlyList<string> Notes)> decode, Func<T, bool> isForNow,
+        Func<InferInput, T, Result> run, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
         long start = Stopwatch.GetTimestamp();

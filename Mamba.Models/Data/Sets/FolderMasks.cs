@@ -43,7 +43,7 @@ internal sealed class FolderMasks(string root, DataOptions options, int count, F
         Meaning = MaskReader.Read(root, Known(samples), Rules(), ClassNames());
     }
 
-    /// <inheritdoc cref="IMaskedFolder.ReadMasks(IReadOnlyList{int}, MaskMeaning?, IReadOnlyList{string}, Action{int}?, CancellationToken)"/>
+    /// <summary>As the other, for data to be measured by a trained model, see <see cref="IMaskedFolder"/>.</summary>
     public void Read(
         IReadOnlyList<int> samples, MaskMeaning? trained, IReadOnlyList<string> labels, Action<int>? progress,
         CancellationToken cancellation)
