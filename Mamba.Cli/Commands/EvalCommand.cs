@@ -88,6 +88,7 @@ internal static class EvalCommand
             if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {PlainText.Printable(BadImage.Describe(bad, indices.Length))}");
             indices = [.. indices.Except(bad.Select(image => image.Index))];
         }
+        if (indices.Length > 0 && info.BitsNote(data.Load(indices[0]).Image) is { } bits) Note($"{data.Name(indices[0])}: {bits}");
         if (request.PerImage is not null && info.Entry.Task != ModelTask.Segmentation)
             throw new ArgumentException($"--per-image is for segmentation; {info.Model} is for classification");
         if (request.MetricsAt == MetricResolution.Image && data is not CachedData) data = new CachedData(data, CacheBytes);
@@ -116,7 +117,7 @@ internal static class EvalCommand
         {
             LiveProgress.Show(terminal, "masks", samples.Length, report =>
             {
-                folder.ReadMasks(samples, info.Masks, info.Labels, report, stop);
+                folder.ReadMasks(samples, info.Masks, report, stop);
                 return true;
             });
             terminal.Error.WriteLine(PlainText.Printable($"masks: {PreparedData.Describe(folder, samples)}"));

@@ -22,9 +22,12 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     /// <exception cref="DatasetException">The data are not those of the training, and the part cannot be told.</exception>
     public static EvalImages Choose(string name, IImageData data, ModelInfo info, SplitPart? asked, string? splitFile)
     {
-        if (asked == SplitPart.All) return new EvalImages(All(data), SplitPart.All, Trained(data, info));
+        if (asked == SplitPart.All) return new EvalImages(All(data), SplitPart.All, Trained(data, info, All(data)));
         if (splitFile is not null)
-            return new EvalImages(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test, null);
+        {
+            int[] listed = SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test];
+            return new EvalImages(listed, asked ?? SplitPart.Test, asked == SplitPart.Train ? null : Trained(data, info, listed));
+        }
         if (info.Data.IsForeign) return ByOfficialSplit(name, data, asked);
         if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
         return BySeed(name, data, info, asked ?? SplitPart.Test);
@@ -62,7 +65,7 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
             return new EvalImages([.. All(data).Where(i => parts[i] == there)], part, null);
         }
         if (asked is null && trained == 0)
-            return new EvalImages(All(data), SplitPart.All, "none of these images were trained on; all are measured");
+            return new EvalImages(All(data), SplitPart.All, "no image of these names and sizes was trained on; all are measured");
         string differ = string.Create(
             CultureInfo.InvariantCulture,
             $"{removed + added} files differ from those of the training ({removed} of {recorded} gone or changed, {added} of {data.Count} new), "
@@ -88,12 +91,12 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         return new EvalImages(split[part], part, note);
     }
 
-    /// <summary>How many of all images were trained on.</summary>
-    private static string? Trained(IImageData data, ModelInfo info)
+    /// <summary>How many of the images were trained on, in words; null if none was, or if that is not known.</summary>
+    private static string? Trained(IImageData data, ModelInfo info, int[] measured)
     {
         if (info.Split is not { Hashes: not null } record || data is not IImageFolder) return null;
-        int trained = All(data).Count(i => record.PartOf(data.Fingerprint(i)) == SplitPart.Train);
-        return trained == 0 ? null : $"{trained} of {data.Count} images were trained on, which flatters the scores";
+        int trained = measured.Count(i => record.PartOf(data.Fingerprint(i)) == SplitPart.Train);
+        return trained == 0 ? null : $"{trained} of {measured.Length} images were trained on, which flatters the scores";
     }
 
     private static int[] All(IImageData data) => [.. Enumerable.Range(0, data.Count)];

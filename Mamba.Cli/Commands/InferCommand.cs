@@ -106,7 +106,8 @@ internal sealed class InferCommand
     /// <summary>The axis of volumes, of which masks alone are written; null for pictures.</summary>
     private SliceAxis? AxisOf(ParseResult parsed, ModelInfo info, bool volumes)
     {
-        if (volumes && parsed.GetValue(_probabilities)) throw new ArgumentException("--probabilities is for pictures; of volumes, masks are written");
+        if (volumes && parsed.GetValue(_probabilities))
+            throw new ArgumentException("--probabilities is for pictures; of volumes, masks are written");
         if (!volumes && parsed.GetValue(_axis) is not null) throw new ArgumentException("--axis is for volumes; there are pictures alone");
         return volumes ? DataSetOptions.AxisOf(parsed.GetValue(_axis), info, parsed.GetRequiredValue(_weights)) ?? SliceAxis.Z : null;
     }

@@ -27,7 +27,8 @@ internal static class InferInputs
         List<InferInput> images = [];
         foreach (string input in inputs)
         {
-            if (File.Exists(input)) images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileName(NiftiFile.WithoutExtension(input))));
+            if (File.Exists(input))
+                images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileName(NiftiFile.WithoutExtension(input))));
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
             else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), stop));
         }
@@ -47,8 +48,8 @@ internal static class InferInputs
         ILookup<bool, InferInput> kinds = inputs.ToLookup(input => SliceStack.IsStack(input.Path));
         if (!kinds.Contains(true) || !kinds.Contains(false)) return kinds.Contains(true);
         throw new ArgumentException(
-            $"{kinds[true].First().Path} is a volume, and {kinds[false].First().Path} a picture; run volumes and pictures one after the other, "
-                + "each with its own --out");
+            $"{kinds[true].First().Path} is a volume, and {kinds[false].First().Path} a picture; run volumes and pictures one after the "
+                + "other, each with its own --out");
     }
 
     private static IEnumerable<InferInput> InFolder(string folder, string? output, CancellationToken stop)

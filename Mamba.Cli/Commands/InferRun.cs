@@ -48,7 +48,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
             }
         });
 
-    /// <summary>As <see cref="Execute(InferInput[], string, Func{InferInput, Image, Result}, CancellationToken)"/>, volumes in turn.</summary>
+    /// <summary>Runs volumes in turn, and writes <c>predictions.csv</c>.</summary>
     /// <param name="volumes">The volumes.</param>
     /// <param name="header">The first line of the table.</param>
     /// <param name="read">Reads a volume.</param>
@@ -103,8 +103,8 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
 
     /// <summary>Decodes, runs and writes one input, unless it is for later.</summary>
     private void One<T>(
-        int i, InferInput input, Func<(T Data, IReadOnlyList<string> Notes)> decode, Func<T, bool> isForNow, Func<InferInput, T, Result> run,
-        CancellationToken stop)
+        int i, InferInput input, Func<(T Data, IReadOnlyList<string> Notes)> decode, Func<T, bool> isForNow,
+        Func<InferInput, T, Result> run, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
         long start = Stopwatch.GetTimestamp();
@@ -137,6 +137,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
             {
                 foreach (string note in next.Notes) terminal.Error.WriteLine(PlainText.Printable($"note: {note}"));
                 if (next.Problem is { } bad) Bad.Add(bad);
+                if (next.Result?.Note is { } more) terminal.Error.WriteLine(PlainText.Printable($"note: {more}"));
                 if (next.Result is { } result) terminal.Out.WriteLine(PlainText.Printable(result.Line));
             }
         }
@@ -163,6 +164,9 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     {
         /// <summary>Whether the milliseconds for decoding, model and writing follow in the last three columns.</summary>
         public bool Timed { get; init; }
+
+        /// <summary>What the user should know; null for nothing.</summary>
+        public string? Note { get; init; }
     }
 
     private sealed record Done(Result? Result, string[] Notes)

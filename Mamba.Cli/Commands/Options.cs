@@ -150,7 +150,8 @@ internal static class Options
     public static Option<Intensity?> Intensity() => new("--intensity")
     {
         Description = Describe(
-            "Values: range, percentile:L,H, window:L,H, zscore or none.", "none; of 12 bits in 16, those 12; percentile:0.5,99.5 of volumes"),
+            "Values: range, percentile:L,H, window:L,H, zscore or none.",
+            "none; of 12 bits in 16, those 12; percentile:0.5,99.5 of volumes"),
         HelpName = "KIND",
         CustomParser = result => OrError(result, "--intensity", Models.Data.Intensity.Parse),
     };

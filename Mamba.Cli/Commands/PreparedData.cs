@@ -135,6 +135,7 @@ internal sealed class PreparedData
         }
         Split split = request.SplitFile is { } path ? SplitFile.Read(path).Of(path, images)
             : Split.Of(images, request.Split with { Limit = folder is null ? request.Split.Limit : null });
+        if (request.SplitFile is not null && folder is not null) ThrowIfShared(request.SplitFile, split, images, survey);
         HashSet<string> unreadable = [.. bad];
         split = split.Without(split[SplitPart.All].Where(i => unreadable.Contains(images.Name(i))));
         return new PreparedData(images, cached, split)
@@ -161,6 +162,19 @@ internal sealed class PreparedData
         .. survey.Copies(official)
             .Where(copy => folder is not VolumeFolder volumes || volumes.Volume(copy.Copy) != volumes.Volume(copy.Original)),
     ];
+
+    /// <summary>Refuses a listed split with copies of one picture in two parts.</summary>
+    private static void ThrowIfShared(string file, Split split, IImageData images, DataSurvey survey)
+    {
+        foreach ((int copy, int original) in Copies(survey, official: false, (IImageFolder)images))
+        {
+            bool train = split.Train.Contains(copy), other = split.Train.Contains(original);
+            if (train != other && split[SplitPart.All].Contains(copy) && split[SplitPart.All].Contains(original))
+                throw new DatasetException(
+                    $"{file}: '{images.Name(copy)}' has the same pixels as '{images.Name(original)}', and one of them is in train; "
+                        + "expected both in one part");
+        }
+    }
 
     /// <summary>Says what was understood of volumes, and how they are split.</summary>
     private static void Describe(Terminal terminal, VolumeFolder volumes, string who, Request request)

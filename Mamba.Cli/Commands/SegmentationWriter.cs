@@ -42,7 +42,12 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
             ImageFile.SavePng16(
                 output.FileOf($"{name}{InferInputs.Probability}{(Several ? $"_{c}" : "")}.png"), image.Width, image.Height, planes[c]);
         if (Overlay) ImageFile.SavePng(output.FileOf($"{name}{InferInputs.Overlay}.png"), Overlaid(image, result));
-        return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds) { Timed = true };
+        string? bits = segmenter.Info.BitsNote(image);
+        return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds)
+        {
+            Timed = true,
+            Note = bits is null ? null : $"{name}: {bits}",
+        };
     }
 
     /// <summary>The image with the mask on it. It may be painted over: a large one does not fit into memory twice.</summary>

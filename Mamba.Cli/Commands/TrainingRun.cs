@@ -55,7 +55,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Observe = (batch, probabilities) => _samples.Add(batch, probabilities),
         };
         string identity = arguments.Identity(prepared.Images, split);
-        Resumed?.Restore(trainer, identity, arguments.Identity(prepared.Images, split, withEpochs: true));
+        Resumed?.Restore(trainer, identity, arguments.Identity(prepared.Images, split, asBefore: true));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments); // the data may have moved, and there may be more epochs
         prepared.File.Write(RunFolder.SplitOf(folder.Path));

@@ -43,7 +43,8 @@ internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyLis
             output.FileOf($"{name}{InferInputs.Mask}{scan.MaskExtension}"),
             [.. slices.Select(slice => white ? slice.Mask.Pixels : slice.Classes.Classes)]);
         long[] voxels = [.. Foreground.Select((_, c) => slices.Sum(slice => (long)slice.Areas[c + 1]))];
-        return new InferRun.Result(Line(scan, voxels, milliseconds), [Row(scan, voxels, slices.Average(slice => slice.Confidence))], milliseconds) { Timed = true };
+        double confidence = slices.Average(slice => slice.Confidence);
+        return new InferRun.Result(Line(scan, voxels, milliseconds), [Row(scan, voxels, confidence)], milliseconds) { Timed = true };
 
         void Segment(int i)
         {
@@ -55,11 +56,12 @@ internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyLis
 
     private string Line(SliceStack scan, long[] voxels, double milliseconds)
     {
-        IEnumerable<string> areas = Foreground.Select((label, c) => string.Create(
-            CultureInfo.InvariantCulture,
-            $"{label} {voxels[c]} voxels{(scan.VoxelVolume is { } volume ? string.Create(CultureInfo.InvariantCulture, $" ({voxels[c] * volume:F0} mm3)") : "")}"));
+        IEnumerable<string> areas = Foreground.Select((label, c) => $"{label} {voxels[c]} voxels{Volume(scan, voxels[c])}");
         return string.Create(CultureInfo.InvariantCulture, $"{name}: {scan.Shape}, {string.Join(", ", areas)}, {milliseconds:F1} ms");
     }
+
+    private static string Volume(SliceStack scan, long voxels) => scan.VoxelVolume is not { } volume ? ""
+        : string.Create(CultureInfo.InvariantCulture, $" ({voxels * volume:F0} mm3)");
 
     private string Row(SliceStack scan, long[] voxels, double confidence)
     {

@@ -78,9 +78,13 @@ internal static class ScoreReport
         const int Most = 30;
         if (Detail(scores) is not { Groups: { Count: > 0 and <= Most } groups }) return;
         SegmentClassScores[] classes = [.. groups[0].Classes.Skip(groups[0].Classes.Count > 1 ? 1 : 0)];
-        Column[] columns = [new("volume"), new("slices") { Number = true }, .. classes.Select(k => new Column(PlainText.Printable(k.Label), 6) { Number = true })];
+        IEnumerable<Column> labels = classes.Select(k => new Column(PlainText.Printable(k.Label), 6) { Number = true });
+        Column[] columns = [new("volume"), new("slices") { Number = true }, .. labels];
         TableReport.Write(terminal, columns, groups.Select(group => (string[])
-            [PlainText.Printable(group.Group), Invariant($"{group.Images}"), .. group.Classes.TakeLast(classes.Length).Select(k => Four(k.Dice))]));
+        [
+            PlainText.Printable(group.Group), Invariant($"{group.Images}"),
+            .. group.Classes.TakeLast(classes.Length).Select(k => Four(k.Dice)),
+        ]));
     }
 
     /// <summary>All measures as Markdown.</summary>

@@ -228,9 +228,9 @@ public sealed record RunArguments
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
-    /// <param name="withEpochs">Whether the number of epochs counts, too, as it did in checkpoints of older versions.</param>
+    /// <param name="asBefore">As older versions had it: with the number of epochs, and by the names of images alone.</param>
     /// <returns>64 hexadecimal digits.</returns>
-    public string Identity(IImageData data, Split split, bool withEpochs = false)
+    public string Identity(IImageData data, Split split, bool asBefore = false)
     {
         using MemoryStream text = new();
         RunArguments deciding = this with
@@ -238,7 +238,7 @@ public sealed record RunArguments
             Data = "",
             DataOptions = DataOptions.Default,
             SplitFile = null,
-            Epochs = withEpochs ? Epochs : 0,
+            Epochs = asBefore ? Epochs : 0,
             Init = null,
             Key = null,
             Threads = 0,
@@ -249,7 +249,7 @@ public sealed record RunArguments
         };
         JsonSerializer.Serialize(text, RunDocument.OfIdentity(deciding), RunJson.Default.RunDocument);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
-            text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(data.Name))}"));
+            text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(i => asBefore ? data.Name(i) : data.Fingerprint(i)))}"));
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
     }
 

@@ -31,7 +31,8 @@ internal sealed class VolumeTests : CliTest
         string weights = In("run", "weights", "best.safetensors");
         (_, ModelInfo info) = ModelFile.Load(weights);
         Assert.That((info.Intensity, info.Data.Axis), Is.EqualTo((Intensity.Percentile(0.5, 99.5), (SliceAxis?)SliceAxis.Z)));
-        JsonElement eval = Json("eval", "--weights", weights, "--data", In("data"), "--split", "all", "--json", "--per-image", In("rows.csv"));
+        JsonElement eval = Json(
+            "eval", "--weights", weights, "--data", In("data"), "--split", "all", "--json", "--per-image", In("rows.csv"));
         Result infer = Succeeds("infer", "--weights", weights, In("data"), "--out", In("masks"));
         Assert.That(infer.Out, Does.Contain($"6 volumes, results in {In("masks")}"));
         Assert.That(File.ReadAllLines(In("masks", "predictions.csv"))[0], Is.EqualTo(
@@ -75,14 +76,16 @@ internal sealed class VolumeTests : CliTest
         WriteVolumes(In("data"), 4);
         Succeeds(["train", "--data", In("data"), "--out", In("run"), .. s_small]);
         string weights = In("run", "weights", "last.safetensors");
-        byte[][] pages = [.. Enumerable.Range(0, 3).Select(p => Enumerable.Range(0, 320).Select(i => (byte)(i % 16 > 8 ? 200 + p : 20)).ToArray())];
+        byte[][] pages =
+            [.. Enumerable.Range(0, 3).Select(p => Enumerable.Range(0, 320).Select(i => (byte)(i % 16 > 8 ? 200 + p : 20)).ToArray())];
         File.WriteAllBytes(In("stack.tif"), Pictures.TiffStack(16, 20, pages));
         Succeeds("infer", "--weights", weights, In("stack.tif"), "--out", In("masks"));
         IReadOnlyList<Image> mask = ImageFile.LoadPages(In("masks", "stack_pred.tif"));
         Assert.That(mask.Select(page => (page.Width, page.Height)), Is.EqualTo(Enumerable.Repeat((16, 20), 3)));
         Assert.That(mask.SelectMany(page => page.Pixels).Distinct(), Is.SubsetOf(new byte[] { 0, 255 }));
         long inside = mask.Sum(page => page.Pixels.LongCount(v => v == 255));
-        Assert.That(File.ReadAllLines(In("masks", "predictions.csv"))[1], Does.StartWith($"stack,16 x 20 x 3,{inside},").And.Match(@",\d\.\d{6},,"));
+        string row = File.ReadAllLines(In("masks", "predictions.csv"))[1];
+        Assert.That(row, Does.StartWith($"stack,16 x 20 x 3,{inside},").And.Match(@",\d\.\d{6},,"), "without a spacing there are no mm3");
     }
 
     [Test]

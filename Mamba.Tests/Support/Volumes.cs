@@ -19,7 +19,8 @@ internal static class Volumes
 
     /// <summary>The mask of <see cref="Scan"/>: 0 and another value.</summary>
     public static byte[] Mask(int seed, int value = 1) => NiftiSamples.File(
-        new NiftiSamples.Spec { Type = 2, Dimensions = [3, X, Y, Z, 1, 1, 1, 1] }, [.. Block(seed).Select(lesion => lesion ? (double)value : 0)]);
+        new NiftiSamples.Spec { Type = 2, Dimensions = [3, X, Y, Z, 1, 1, 1, 1] },
+        [.. Block(seed).Select(lesion => lesion ? (double)value : 0)]);
 
     private static bool[] Block(int seed)
     {

@@ -89,7 +89,8 @@ public abstract class SliceStack
     {
         if (NiftiFile.IsNifti(path)) return new NiftiStack(path, axis, intensity, cancellation);
         return axis == SliceAxis.Z ? new TiffStack(path, intensity) : throw new ImageException(
-            $"{path}: pages of a TIFF file, and axis {axis.ToString().ToLowerInvariant()}; expected axis z, along which pages follow one another.");
+            $"{path}: pages of a TIFF file, and axis {axis.ToString().ToLowerInvariant()}; expected axis z, along which pages follow one "
+                + "another.");
     }
 
     private static int Pages(string path)

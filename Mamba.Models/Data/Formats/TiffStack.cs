@@ -29,12 +29,14 @@ internal sealed class TiffStack : SliceStack
                 throw new ImageException($"{path}: its pages differ in bits or sign; expected slices of one volume.", e);
             }
         }
-        (int Width, int Height)[] sizes = [.. _pages.Select(page => (page.Width, page.Height)), .. _masks.Select(mask => (mask.Width, mask.Height))];
+        (int Width, int Height)[] sizes =
+            [.. _pages.Select(page => (page.Width, page.Height)), .. _masks.Select(mask => (mask.Width, mask.Height))];
         (Count, (Width, Height)) = (sizes.Length, sizes[0]);
         int other = Array.FindIndex(sizes, size => size != sizes[0]);
         if (other > 0)
             throw new ImageException(
-                $"{path}: page {other} is {sizes[other].Width} x {sizes[other].Height}, the first {Width} x {Height}; expected slices of one size.");
+                $"{path}: page {other} is {sizes[other].Width} x {sizes[other].Height}, the first {Width} x {Height}; "
+                    + "expected slices of one size.");
     }
 
     /// <inheritdoc/>

@@ -20,7 +20,8 @@ internal static class TiffWriter
         {
             byte[] strip = Pack(pages[i]);
             long end = at + DirectoryBytes + strip.Length;
-            if (end > uint.MaxValue) throw new IOException($"TIFF of more than {uint.MaxValue} bytes at page {i}; expected a smaller stack.");
+            if (end > uint.MaxValue)
+                throw new IOException($"TIFF of more than {uint.MaxValue} bytes at page {i}; expected a smaller stack.");
             end += end & 1; // directories begin at even places
             to.Write(Directory(width, height, at + DirectoryBytes, strip.Length, next: i + 1 < pages.Count ? end : 0));
             to.Write(strip);

@@ -95,6 +95,14 @@ public sealed class DataSurvey
         static int Rank(SplitPart? part) => part switch { SplitPart.Test => 2, SplitPart.Val => 1, _ => 0 };
     }
 
+    private string Contradictions(IReadOnlyList<(int Copy, int Original)> copies)
+    {
+        int count = copies.Count(copy => Truth(copy.Copy) != Truth(copy.Original));
+        return count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {count} of them have another mask or class than the one that stays");
+
+        UInt128? Truth(int sample) => _facts[Array.BinarySearch(_samples, sample)]?.Truth;
+    }
+
     /// <summary>A line about copies: their number and the first three.</summary>
     /// <param name="copies">Some.</param>
     /// <returns>The line.</returns>
@@ -104,6 +112,6 @@ public sealed class DataSurvey
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{copies.Count} of {Count} images are duplicates, with the same pixels as another, and left out: {string.Join("; ", names)}"
-                + $"{(copies.Count > 3 ? "; ..." : "")}");
+                + $"{(copies.Count > 3 ? "; ..." : "")}{Contradictions(copies)}");
     }
 }

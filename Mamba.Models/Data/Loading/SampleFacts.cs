@@ -9,6 +9,9 @@ namespace Mamba.Models.Data.Loading;
 /// <param name="IsPlain">Whether all pixels are the same, as in the empty slices of a scan; such pictures are no copies of each other.</param>
 public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
 {
+    /// <summary>A hash of the truth: equal for equal masks or classes.</summary>
+    public UInt128 Truth { get; init; }
+
     /// <summary>Whether the picture has 16 bits per channel.</summary>
     public bool Is16Bit { get; init; }
 
@@ -30,6 +33,8 @@ public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
             : !image.Pixels.AsSpan().ContainsAnyExcept(image.Pixels[0]);
         return new SampleFacts(image.Channels, hash.GetCurrentHashAsUInt128(), plain)
         {
+            Truth = sample is SegmentationSample masked ? XxHash128.HashToUInt128(masked.Mask.Classes)
+                : sample is ClassificationSample { Label: var label } ? (UInt128)label : default,
             Is16Bit = image.Is16Bit,
             UsedBits = image.Is16Bit ? image.UsedBits : 8,
         };

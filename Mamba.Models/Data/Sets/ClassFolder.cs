@@ -45,6 +45,8 @@ public sealed class ClassFolder : IImageFolder
         Notes = parts ? [.. MissingClasses(paths)] : [];
         Layout = parts ? $"a folder per class in {string.Join(", ", paths.Select(path => path[0]).Distinct().Order(StringComparer.Ordinal))}"
             : "a folder per class";
+        Layout += $" ({string.Join(", ", Labels.Take(10))}{(Labels.Count > 10 ? $", ... {Labels.Count} classes" : "")})";
+        ThrowIfOneLevelBelow(paths, level);
 
         bool split = parts && paths.Select(path => FolderNames.PartOf(path[0])).Distinct().Skip(1).Any();
         Dictionary<string, int> labels = Labels.Index().ToDictionary(entry => entry.Item, entry => entry.Index);
@@ -116,6 +118,17 @@ public sealed class ClassFolder : IImageFolder
         bool exact = outer.Any(folder => folder.All(char.IsAsciiLetter) && FolderNames.PartOf(folder) is not null);
         int kinds = outer.Select(FolderNames.PartOf).Distinct().Count();
         return (all && (exact || (deep && kinds > 1))) || (deep && exact);
+    }
+
+    /// <summary>Refuses folders that all hold folders of the same names: those are the classes, below patients or folds.</summary>
+    private void ThrowIfOneLevelBelow(string[][] paths, int level)
+    {
+        string[] below = [.. paths.GroupBy(path => path[level])
+            .Select(outer => string.Join(", ", outer.Select(path => path.Length > level + 2 ? path[level + 1] : "").Distinct().Order(StringComparer.Ordinal)))
+            .Distinct()];
+        if (below is [var names] && names.Contains(", ", StringComparison.Ordinal) && !names.StartsWith(", ", StringComparison.Ordinal))
+            throw new DatasetException(
+                $"{_root}: folders {Few([.. Labels])} all hold folders {names}, so that those may be the classes; {Expected}.");
     }
 
     private void ThrowIfAny(string[][] paths, Func<string[], bool> wrong, string what)

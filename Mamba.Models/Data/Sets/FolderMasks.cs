@@ -43,23 +43,15 @@ internal sealed class FolderMasks(string root, DataOptions options, int count, F
         Meaning = MaskReader.Read(root, Known(samples), Rules(), ClassNames());
     }
 
-    /// <inheritdoc cref="IMaskedFolder.ReadMasks(IReadOnlyList{int}, MaskMeaning?, IReadOnlyList{string}, Action{int}?, CancellationToken)"/>
+    /// <summary>As the other, for data to be measured by a trained model, see <see cref="IMaskedFolder"/>.</summary>
     public void Read(
-        IReadOnlyList<int> samples, MaskMeaning? trained, IReadOnlyList<string> labels, Action<int>? progress,
-        CancellationToken cancellation)
+        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress, CancellationToken cancellation)
     {
         Count(samples, progress, cancellation);
         MaskValues[] values = Known(samples);
-        try
-        {
-            Meaning = MaskReader.Read(root, values, Rules(), ClassNames());
-            if (Meaning.Labels.Count == labels.Count && labels.Count == 1) return;
-        }
-        catch (DatasetException) when (trained?.Knows(values) == true)
-        {
-            Meaning = trained;
-        }
-        if (options.Labels is null && trained?.Knows(values) == true) Meaning = trained;
+        // What the training knows holds, also where two values could be read the other way round. Foreign encodings speak for themselves.
+        Meaning = options.Labels is null && trained?.Knows(values) == true ? trained
+            : MaskReader.Read(root, values, Rules(), ClassNames());
     }
 
     /// <summary>How much of the masks that were read each class is, the background first, ignored pixels last.</summary>

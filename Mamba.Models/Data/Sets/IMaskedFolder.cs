@@ -21,17 +21,15 @@ public interface IMaskedFolder : IImageFolder
     void ReadMasks(IReadOnlyList<int> samples, Action<int>? progress = null, CancellationToken cancellation = default);
 
     /// <summary>
-    /// As <see cref="ReadMasks(IReadOnlyList{int}, Action{int}?, CancellationToken)"/>, for data to be measured by a trained model. Masks of
-    /// two values mean what they mean here. With more, or with none of the foreground, they mean what those of the training meant.
+    /// As <see cref="ReadMasks(IReadOnlyList{int}, Action{int}?, CancellationToken)"/>, for data to be measured by a trained model. Values
+    /// mean what they meant in the training if it had all of them, and are found out otherwise.
     /// </summary>
     /// <param name="samples">Their indices.</param>
     /// <param name="trained">What the training's masks meant; null if that is not known.</param>
-    /// <param name="labels">The classes of the model.</param>
     /// <param name="progress">Called with the number of masks read so far, or null.</param>
     /// <param name="cancellation">Stops between masks.</param>
     /// <exception cref="DatasetException">The values have no certain meaning, or no mask can be read.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     void ReadMasks(
-        IReadOnlyList<int> samples, MaskMeaning? trained, IReadOnlyList<string> labels, Action<int>? progress = null,
-        CancellationToken cancellation = default);
+        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default);
 }

@@ -51,12 +51,25 @@ internal static class Patients
     private static string[] FromTable(string root, IReadOnlyList<string> names, string table)
     {
         Dictionary<string, string> patients = new(StringComparer.Ordinal);
-        foreach (string line in TextFile.Lines(table))
+        (int nameColumn, int patientColumn) = (0, 1);
+        foreach ((int row, string line) in TextFile.Lines(table).Index())
         {
             string[] fields = [.. line.Split(',', ';', '\t').Select(field => field.Trim().Trim('"'))];
-            if (fields is not [{ Length: > 0 }, { Length: > 0 }, ..])
+            if (row == 0 && Column("patient", "patient_id", "patientid", "subject") is var patient and >= 0)
+            {
+                patientColumn = patient;
+                nameColumn = Math.Max(0, Column("name", "image", "image_id", "file", "filename"));
+                continue;
+            }
+            if (fields.Length <= Math.Max(nameColumn, patientColumn) || fields[nameColumn].Length == 0 || fields[patientColumn].Length == 0)
                 throw new DatasetException($"{table}: '{line}'; expected NAME,PATIENT");
-            patients[fields[0]] = fields[1];
+            if (row == 0 && fields.Length > 2)
+                throw new DatasetException($"{table}: {fields.Length} columns; expected two, NAME,PATIENT, or a header that names 'patient'");
+            if (patients.TryGetValue(fields[nameColumn], out string? other) && other != fields[patientColumn])
+                throw new DatasetException($"{table}: '{fields[nameColumn]}' is of patient {other} and of {fields[patientColumn]}; expected one");
+            patients[fields[nameColumn]] = fields[patientColumn];
+
+            int Column(params string[] words) => Array.FindIndex(fields, field => words.Contains(field.ToLowerInvariant()));
         }
         return Known(root, names, name => Keys(name).Select(patients.GetValueOrDefault).FirstOrDefault(p => p is not null), table);
 

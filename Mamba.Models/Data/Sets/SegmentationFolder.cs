@@ -104,8 +104,7 @@ public sealed class SegmentationFolder : IMaskedFolder
 
     /// <inheritdoc/>
     public void ReadMasks(
-        IReadOnlyList<int> samples, MaskMeaning? trained, IReadOnlyList<string> labels, Action<int>? progress = null,
-        CancellationToken cancellation = default) => _masks.Read(samples, trained, labels, progress, cancellation);
+        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default) => _masks.Read(samples, trained, progress, cancellation);
 
     Sample IImageData.Load(int index) => Load(index);
 

@@ -40,11 +40,13 @@ public sealed class VolumeFolder : IMaskedFolder
     }
 
     private VolumeFolder(string root, DataOptions options, MaskPairs found, CancellationToken cancellation)
-        : this(root, options, SegmentationFolder.Resolve(root, options, OneChannel(root, options, found)), null, new StackCache(CacheBytes), cancellation)
+        : this(
+            root, options, SegmentationFolder.Resolve(root, options, OneChannel(root, options, found)), null, new StackCache(CacheBytes),
+            cancellation)
     {
         Layout = found.Layout;
         int pictures = found.Pairs.Any(pair => NiftiFile.IsNifti(pair.Image)) ? DataFile.Pictures(root, cancellation).Count : 0;
-        string[] passed = pictures == 0 ? [] : [string.Create(CultureInfo.InvariantCulture, $"{pictures} pictures beside the volumes are passed over")];
+        string[] passed = pictures == 0 ? [] : [$"{pictures} pictures beside the volumes are passed over"];
         Notes = [.. SegmentationFolder.NotesOf(options, found), .. passed];
     }
 
@@ -138,8 +140,7 @@ public sealed class VolumeFolder : IMaskedFolder
 
     /// <inheritdoc/>
     public void ReadMasks(
-        IReadOnlyList<int> samples, MaskMeaning? trained, IReadOnlyList<string> labels, Action<int>? progress = null,
-        CancellationToken cancellation = default) => _masks.Read(samples, trained, labels, progress, cancellation);
+        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default) => _masks.Read(samples, trained, progress, cancellation);
 
     Sample IImageData.Load(int index) => Load(index);
 
@@ -193,7 +194,8 @@ public sealed class VolumeFolder : IMaskedFolder
     {
         List<string> pictures = DataFile.Pictures(root, cancellation);
         return FindPairs(root, pictures, options, cancellation)
-            ?? throw new DatasetException($"{root}: no volume with a mask; expected NIfTI files, or TIFF files of several pages, and their masks");
+            ?? throw new DatasetException(
+                $"{root}: no volume with a mask; expected NIfTI files, or TIFF files of several pages, and their masks");
     }
 
     private static MaskPairs? FindPairs(
@@ -218,8 +220,8 @@ public sealed class VolumeFolder : IMaskedFolder
             $"{root}: {others.Length} files are further channels of scans, as {others[0].Path}; one channel is read: "
                 + "--on-missing-mask skip takes those numbered 0000 alone.");
 
-        bool IsOther(PictureFile file) => file.Name is [.. var scan, '_', >= '0' and <= '9', >= '0' and <= '9', >= '0' and <= '9', >= '0' and <= '9']
-            && first.Contains(scan + "_0000");
+        bool IsOther(PictureFile file) => file.Name is [.. var scan, '_', _, _, _, _] name
+            && !name.AsSpan(scan.Length + 1).ContainsAnyExceptInRange('0', '9') && first.Contains(scan + "_0000");
     }
 
     private static bool AnyStack(string root, MaskPairs pairs, CancellationToken cancellation)

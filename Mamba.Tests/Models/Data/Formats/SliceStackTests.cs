@@ -40,7 +40,8 @@ internal sealed class SliceStackTests : FormatTest
         int size = second ? 540 : 348;
         Assert.That(mask[(size + 4)..], Is.EqualTo(s_ramp.Select(v => (byte)v)), "each slice is at its place");
         // Type, bits, place of the values, slope, intercept, and the range for display are the mask's own.
-        int[] own = second ? [.. Enumerable.Range(12, 4), .. Enumerable.Range(168, 40)] : [.. Enumerable.Range(70, 4), .. Enumerable.Range(108, 24)];
+        int[] own = second ? [.. Enumerable.Range(12, 4), .. Enumerable.Range(168, 40)] : 
+            [.. Enumerable.Range(70, 4), .. Enumerable.Range(108, 24)];
         int[] differ = [.. Enumerable.Range(0, size).Where(i => mask[i] != file[i])];
         Assert.That(differ, Is.Not.Empty.And.SubsetOf(own));
     }
@@ -56,7 +57,8 @@ internal sealed class SliceStackTests : FormatTest
         range = VolumeRange.Of(Intensity.Percentile(0, 100), with);
         Assert.That((range.Low, range.High), Is.EqualTo(((double)sorted[0], (double)sorted[^1])));
         Assert.That(VolumeRange.Of(Intensity.Range, with), Is.EqualTo(range));
-        Assert.That(new[] { float.NaN, float.NegativeInfinity, float.PositiveInfinity }.Select(range.Apply), Is.EqualTo(new ushort[] { 0, 0, 65535 }));
+        float[] odd = [float.NaN, float.NegativeInfinity, float.PositiveInfinity];
+        Assert.That(odd.Select(range.Apply), Is.EqualTo(new ushort[] { 0, 0, 65535 }));
 
         double Quantile(double share)
         {
@@ -87,10 +89,12 @@ internal sealed class SliceStackTests : FormatTest
         string path = Folder.Write("ct.nii", NiftiSamples.File(new Spec { Intercept = -1024, Slope = 1 }, s_ramp));
         Assert.That(
             () => SliceStack.Load(path, SliceAxis.Z, Intensity.None),
-            Throws.TypeOf<ImageException>().With.Message.StartsWith($"{path}: values from -1024 to -1001, and intensity none is for 0 to 255; "));
+            Throws.TypeOf<ImageException>().With.Message.StartsWith(
+                $"{path}: values from -1024 to -1001, and intensity none is for 0 to 255; "));
     }
 
-    [TestCase(0.5, "value 0.5 in slice 1 of the mask, row 1, column 0"), TestCase(-1, "value -1 in slice 1"), TestCase(70000, "value 70000 in slice 1")]
+    [TestCase(0.5, "value 0.5 in slice 1 of the mask, row 1, column 0"), TestCase(-1, "value -1 in slice 1")]
+    [TestCase(70000, "value 70000 in slice 1")]
     public void A_mask_has_whole_numbers(double value, string says)
     {
         double[] values = [.. s_ramp];
@@ -109,11 +113,13 @@ internal sealed class SliceStackTests : FormatTest
         string path = Folder.Write("a.tif", Pictures.TiffStack(7, 5, pages)), written = Path.Combine(Folder.Root, "a_pred.tif");
         SliceStack scan = SliceStack.Load(path, SliceAxis.Z, Intensity.Range), mask = SliceStack.LoadMask(path, SliceAxis.Z);
         Assert.That((scan.Count, scan.Shape, scan.VoxelVolume), Is.EqualTo((3, "7 x 5 x 3", (double?)null)));
-        Assert.That(scan.Slice(1).Samples16, Is.EqualTo(pages[1].Select(v => (ushort)MathF.Round(v / 134f * 65535))).Within(1), "0 to 134 is all pages'");
+        IEnumerable<ushort> expected = pages[1].Select(v => (ushort)MathF.Round(v / 134f * 65535));
+        Assert.That(scan.Slice(1).Samples16, Is.EqualTo(expected).Within(1), "0 to 134 is all pages'");
         Assert.That(mask.Mask(2).Values, Is.EqualTo(pages[2].Select(v => (int)v)));
         scan.SaveMask(written, pages);
         Assert.That(ImageFile.LoadPages(written).Select(page => page.Pixels), Is.EqualTo(pages));
-        Assert.That((SliceStack.IsStack(path), SliceStack.IsStack(Folder.Write("b.tif", Pictures.TiffStack(7, 5, pages[..1])))), Is.EqualTo((true, false)));
+        string single = Folder.Write("b.tif", Pictures.TiffStack(7, 5, pages[..1]));
+        Assert.That((SliceStack.IsStack(path), SliceStack.IsStack(single)), Is.EqualTo((true, false)));
         Assert.That(
             () => SliceStack.Load(path, SliceAxis.Y, Intensity.Range),
             Throws.TypeOf<ImageException>().With.Message.Contains("axis y; expected axis z"));
@@ -123,7 +129,8 @@ internal sealed class SliceStackTests : FormatTest
     public void A_z_score_of_pages_is_that_of_all_of_them()
     {
         SliceStack scan = SliceStack.Load(Folder.Write("a.tif", Pictures.TiffStack(1, 1, [[0], [100]])), SliceAxis.Z, Intensity.ZScore);
-        Assert.That(new[] { scan.Slice(0).Samples16[0], scan.Slice(1).Samples16[0] }, Is.EqualTo(new ushort[] { 28672, 36863 }).Within(1), "-1 and 1 of -8 to 8");
+        ushort[] samples = [scan.Slice(0).Samples16[0], scan.Slice(1).Samples16[0]];
+        Assert.That(samples, Is.EqualTo(new ushort[] { 28672, 36863 }).Within(1), "-1 and 1 of -8 to 8");
     }
 
     [Test]

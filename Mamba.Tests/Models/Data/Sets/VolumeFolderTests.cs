@@ -30,10 +30,11 @@ internal sealed class VolumeFolderTests
         Assert.That(data.Name(2), Is.EqualTo($"{data.Volume(0)}/002"));
         Assert.That(data.Labels, Is.EqualTo(new[] { "lesion" }));
         SegmentationSample sample = data.Load(2);
-        Assert.That((sample.Image.Width, sample.Image.Height, sample.Image.Channels, sample.Image.Is16Bit), Is.EqualTo((Volumes.X, Volumes.Y, 1, true)));
+        Image image = sample.Image;
+        Assert.That((image.Width, image.Height, image.Channels, image.Is16Bit), Is.EqualTo((Volumes.X, Volumes.Y, 1, true)));
         Assert.That(sample.Mask.Classes.Sum(c => c), Is.EqualTo(7 * 7));
         int i = Array.IndexOf(sample.Mask.Classes, (byte)1);
-        Assert.That(sample.Image.Samples16[i], Is.GreaterThan(50_000), "the block is bright in the picture, too");
+        Assert.That(image.Samples16[i], Is.GreaterThan(50_000), "the block is bright in the picture, too");
         Assert.That(data.Load(0).Mask.Classes, Is.All.Zero);
     }
 
@@ -57,8 +58,8 @@ internal sealed class VolumeFolderTests
         VolumeFolder data = Open(new DataOptions { Axis = axis });
         data.ReadMasks([.. Enumerable.Range(0, data.Count)]);
         Split split = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Patient, Seed = (ulong)seed });
-        string[][] volumes = [.. new[] { split.Train, split.Val, split.Test }.Select(part => part.Select(data.Volume).Distinct().ToArray())];
-        Assert.That(volumes.Sum(part => part.Length), Is.EqualTo(9), "each volume is in one part");
+        int[][] parts = [split.Train, split.Val, split.Test];
+        Assert.That(parts.Sum(part => part.Select(data.Volume).Distinct().Count()), Is.EqualTo(9), "each volume is in one part");
         Assert.That(split[SplitPart.All], Has.Length.EqualTo(data.Count));
     }
 
@@ -90,7 +91,8 @@ internal sealed class VolumeFolderTests
     {
         Write("a.nii a_mask.nii b.nii.gz b_mask.nii.gz c.nii.gz c_mask.nii.gz");
         VolumeFolder data = Open(), other = Open();
-        ushort[][] serial = [.. Enumerable.Range(0, data.Count).Select(i => data.Load(i).Image.Samples16)], parallel = new ushort[data.Count][];
+        ushort[][] serial = [.. Enumerable.Range(0, data.Count).Select(i => data.Load(i).Image.Samples16)];
+        ushort[][] parallel = new ushort[data.Count][];
         Parallel.For(0, data.Count, i => parallel[i] = other.Load(data.Count - 1 - i).Image.Samples16);
         Assert.That(parallel.Reverse(), Is.EqualTo(serial));
         IImageFolder rest = data.Without(new HashSet<int> { 0, 7 });
@@ -105,7 +107,8 @@ internal sealed class VolumeFolderTests
         List<string> loaded = [];
         StackCache cache = new(2 * 4 * Volumes.X * Volumes.Y * Volumes.Z);
         foreach (int i in new[] { 0, 0, 1, 0, 2, 0, 2, 1 }) cache.Get(paths[i], Load);
-        Assert.That(loaded.Select(path => Path.GetFileName(path)), Is.EqualTo(new[] { "a.nii", "b.nii", "c.nii", "b.nii" }), "b was the oldest when c came");
+        IEnumerable<string> names = loaded.Select(path => Path.GetFileName(path));
+        Assert.That(names, Is.EqualTo(new[] { "a.nii", "b.nii", "c.nii", "b.nii" }), "b was the oldest when c came");
 
         SliceStack Load(string path)
         {
@@ -118,7 +121,8 @@ internal sealed class VolumeFolderTests
     public void Extents_of_volume_and_mask_must_be_equal()
     {
         Write("a.nii a_mask.nii");
-        _folder.Write("a_mask.nii", NiftiSamples.File(new NiftiSamples.Spec { Type = 2 }, [.. Enumerable.Range(0, 24).Select(i => (double)(i % 2))]));
+        double[] small = [.. Enumerable.Range(0, 24).Select(i => (double)(i % 2))];
+        _folder.Write("a_mask.nii", NiftiSamples.File(new NiftiSamples.Spec { Type = 2 }, small));
         VolumeFolder data = Open(new DataOptions { Axis = SliceAxis.Z });
         data.ReadMasks([0]);
         Assert.That(() => data.Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("a.nii is 16 x 20 x 6, but ")
@@ -140,7 +144,9 @@ internal sealed class VolumeFolderTests
     public void Further_channels_are_refused()
     {
         Write("imagesTr/a_0000.nii imagesTr/a_0001.nii labelsTr/a.nii");
-        Assert.That(() => Open(), Throws.TypeOf<DatasetException>().With.Message.Contains("1 files are further channels of scans, as imagesTr/a_0001.nii"));
+        Assert.That(
+            () => Open(),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("1 files are further channels of scans, as imagesTr/a_0001.nii"));
         Assert.That(() => Open(new DataOptions { OnMissingMask = OnMissingMask.Empty }), Throws.TypeOf<DatasetException>());
         Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Skip }).Count, Is.EqualTo(Volumes.Z));
     }
@@ -150,10 +156,11 @@ internal sealed class VolumeFolderTests
     {
         Write("a.nii b.nii");
         Assert.That(() => ImageDataSource.Open(_folder.Root), Throws.TypeOf<DatasetException>()
-            .With.Message.Contains("2 NIfTI files (a.nii, b.nii), but none is the mask of another; expected NAME.nii.gz beside NAME_mask.nii.gz"));
+            .With.Message.Contains("2 NIfTI files (a.nii, b.nii), but none is the mask of another; expected NAME.nii.gz beside "));
         using TemporaryFolder scanner = new();
         scanner.Write("s1/IM0001", [.. new byte[128], .. "DICM"u8]);
-        Assert.That(() => ImageDataSource.Open(scanner.Root), Throws.TypeOf<DatasetException>().With.Message.Contains("IM0001: a DICOM file").And.Message.Contains("dcm2niix"));
+        Assert.That(() => ImageDataSource.Open(scanner.Root), Throws.TypeOf<DatasetException>()
+            .With.Message.Contains("IM0001: a DICOM file").And.Message.Contains("dcm2niix"));
     }
 
     [Test]
@@ -177,7 +184,8 @@ internal sealed class VolumeFolderTests
         _folder.Write("a_mask.tif", Pictures.TiffStack(8, 6, masks[..3]));
         VolumeFolder shorter = Open();
         shorter.ReadMasks([0]);
-        Assert.That(() => shorter.Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("8 x 6 x 4").And.Message.Contains("8 x 6 x 3"));
+        Assert.That(
+            () => shorter.Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("8 x 6 x 4").And.Message.Contains("8 x 6 x 3"));
         _folder.Write("a.tif", Pictures.TiffStack(8, 6, pages[..1]));
         Assert.That(ImageDataSource.Open(_folder.Root), Is.TypeOf<SegmentationFolder>());
     }
@@ -189,10 +197,13 @@ internal sealed class VolumeFolderTests
     {
         foreach (string file in files.Split(' '))
         {
-            bool mask = file.Contains("_mask") || file.Contains("_seg") || file.StartsWith("masks/", StringComparison.Ordinal) || file.StartsWith("labels", StringComparison.Ordinal);
+            bool mask = file.Contains("_mask") || file.Contains("_seg") || InMasks(file);
             byte[] bytes = mask ? Volumes.Mask(Seed(file)) : Volumes.Scan(Seed(file));
             _folder.Write(file, file.EndsWith(".gz", StringComparison.Ordinal) ? NiftiSamples.Gzip(bytes) : bytes);
         }
+
+        static bool InMasks(string file) =>
+            file.StartsWith("masks/", StringComparison.Ordinal) || file.StartsWith("labels", StringComparison.Ordinal);
 
         static int Seed(string file) => file.Split('/')[^1].Split('.', '_')[0].Sum(c => c);
     }
