@@ -26,8 +26,8 @@ internal sealed class InferCommand
     private readonly Option<TestTimeAugmentation?> _augmentation =
         Options.Choice<TestTimeAugmentation>("--tta", "Mean over mirror images, four times slower.", "none");
 
-    private readonly Option<int?> _tile =
-        Options.Integer("--tile", "Cut images into N x N tiles.", "where an image is over four times the training size", 16, RunData.MaxSide);
+    private readonly Option<int?> _tile = Options.Integer(
+        "--tile", "Cut images into N x N tiles.", "where an image is over four times the training size", 16, RunData.MaxSide);
 
     private readonly Option<int?> _overlap = Options.Integer("--overlap", "Pixels that tiles share.", "a quarter of --tile", 0, RunData.MaxSide);
     private readonly Option<bool> _letterbox = Options.Flag("--letterbox", "Keep the aspect ratio.");

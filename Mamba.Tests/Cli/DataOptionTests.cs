@@ -11,7 +11,9 @@ namespace Mamba.Tests.Cli;
 internal sealed class DataOptionTests : CliTest
 {
     private string[] Train =>
-        ["train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "1", "--threads", "1", "--data", In("data")];
+    [
+        "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "1", "--threads", "1", "--data", In("data"),
+    ];
 
     [Test]
     [Exercises("train", "--images", "--masks", "--mask-suffix"), Exercises("eval", "--images", "--masks", "--mask-suffix")]
@@ -155,8 +157,9 @@ internal sealed class DataOptionTests : CliTest
             Result result = Succeeds([.. train, option, value, "--out", In(run)]);
             Assert.That(result.Out, Does.Contain("15 images of 5 patients").And.Contain("9 training, 3 validation, 3 test images"));
             Assert.That(Argument(run, run), Is.EqualTo(value));
-            string[][] patients = [.. new[] { "train", "val", "test" }.Select(part => Part(run, part).Select(n => n[..2]).Distinct().ToArray())];
-            Assert.That(patients.SelectMany(p => p), Is.Unique, "no patient is on two sides");
+            IEnumerable<string> patients =
+                new[] { "train", "val", "test" }.SelectMany(part => Part(run, part).Select(name => name[..2]).Distinct());
+            Assert.That(patients, Is.Unique, "no patient is on two sides");
             JsonElement all = Json("eval", "--weights", BestOf(run), "--data", In("data"), option, value, "--split", "all", "--json");
             Assert.That(all.GetProperty("groups").GetArrayLength(), Is.EqualTo(5));
             string? name = all.GetProperty("groups")[0].GetProperty("group").GetString();
@@ -186,7 +189,8 @@ internal sealed class DataOptionTests : CliTest
         foreach (string wrong in new[] { "0/3", "4/3", "3", "1/1" })
             Assert.That(
                 Mamba([.. Train, "--fold", wrong, "--out", In("no")]).Error, Does.Contain($"--fold is '{wrong}'; expected k/K, as 1/5"));
-        Assert.That(Mamba([.. Train, "--fold", "1/15", "--out", In("no")]).Error, Does.Contain("expected at least 15 images, one for each fold"));
+        Assert.That(
+            Mamba([.. Train, "--fold", "1/15", "--out", In("no")]).Error, Does.Contain("expected at least 15 images, one for each fold"));
         Assert.That(In("no"), Does.Not.Exist);
     }
 
@@ -194,7 +198,8 @@ internal sealed class DataOptionTests : CliTest
     public void A_file_says_which_images_are_in_each_part()
     {
         WriteLesions(In("data"), 12);
-        string split = Written("split.json", """{"train": ["slice7", "slice0", "slice3"], "val": ["slice1"], "test": ["slice2", "slice11"]}""");
+        string split = Written(
+            "split.json", """{"train": ["slice7", "slice0", "slice3"], "val": ["slice1"], "test": ["slice2", "slice11"]}""");
         string[] train = [.. Train, "--split-file", split, "--seed", "5"];
         Result run = Succeeds([.. train, "--out", In("run")]);
         Assert.That(run.Out, Does.Contain($"3 training, 1 validation, 2 test images of 32 x 32, split from {split}"));
@@ -207,7 +212,8 @@ internal sealed class DataOptionTests : CliTest
         string[] eval = ["eval", "--weights", BestOf("run"), "--data", In("data"), "--json"];
         Assert.That(Images([.. eval, "--split-file", split]), Is.EqualTo(2));
         Assert.That(Images([.. eval, "--split-file", split, "--split", "train"]), Is.EqualTo(3));
-        string other = Written("other.json", """{"train": ["slice0"], "val": ["slice1"], "test": ["slice4", "slice5", "slice6", "slice8"]}""");
+        string other = Written(
+            "other.json", """{"train": ["slice0"], "val": ["slice1"], "test": ["slice4", "slice5", "slice6", "slice8"]}""");
         Assert.That(Images([.. eval, "--split-file", other]), Is.EqualTo(4));
 
         foreach ((string text, string message) in new[]
@@ -248,7 +254,7 @@ internal sealed class DataOptionTests : CliTest
     {
         WriteClasses(In("data"), 6);
         string[] vit = ["train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--data", In("data")];
-        foreach (string[] option in new string[][] { ["--mask-suffix", "-x"], ["--labels", In("labels.txt")], ["--on-missing-mask", "skip"],
+        foreach (string[] option in new string[][] { ["--mask-suffix", "-x"], ["--on-missing-mask", "skip"],
             ["--patients", In("patients.csv")], ["--patient-pattern", "."] })
         {
             Result classes = Mamba([.. vit, .. option, "--out", In("no")]);
@@ -256,8 +262,12 @@ internal sealed class DataOptionTests : CliTest
             Assert.That(classes.Error.Trim(), Is.EqualTo(
                 $"mamba: {option[0]} is for folders of images with masks; {In("data")} holds none"));
             Result synthetic = Mamba(["train", .. option, "--out", In("no")]);
-            Assert.That(synthetic.Error.Trim(), Is.EqualTo($"mamba: {option[0]} is for folders of images with masks; synthetic holds none"));
+            Assert.That(synthetic.Error.Trim(), Is.EqualTo(
+                $"mamba: {option[0]} is for folders of images with masks; synthetic holds none"));
         }
+        Assert.That(
+            Mamba("train", "--labels", In("labels.txt"), "--out", In("no")).Error,
+            Does.Contain("--labels is for folders of images with masks; synthetic holds none"));
         Assert.That(In("no"), Does.Not.Exist);
     }
 

@@ -9,6 +9,9 @@ namespace Mamba.Tests.Cli;
 [NonParallelizable]
 internal sealed class EvalOptionTests : CliTest
 {
+    private static readonly string[] s_vit =
+        ["train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--epochs", "1"];
+
     private string[] Eval => ["eval", "--weights", BestOf("run"), "--json", "--data"];
 
     [Test, Exercises("eval", "--split", "--data")]
@@ -36,7 +39,8 @@ internal sealed class EvalOptionTests : CliTest
         File.Move(In("more", "slice0.png"), In("data", "new.png"));
         File.Move(In("more", "slice0_mask.png"), In("data", "new_mask.png"));
         Assert.That(
-            Mamba([.. Eval, In("data")]).Error, Does.Contain("1 files differ").And.Contain("1 of 21 new").And.Contain("16 of 21 were trained on"));
+            Mamba([.. Eval, In("data")]).Error,
+            Does.Contain("1 files differ").And.Contain("1 of 21 new").And.Contain("16 of 21 were trained on"));
     }
 
     [Test, Exercises("eval", "--data", "--split")]
@@ -100,8 +104,7 @@ internal sealed class EvalOptionTests : CliTest
         Assert.That(predicted, Is.EqualTo(lesion.GetProperty("predicted_pixels").GetInt64()));
         Assert.That(2 * both / (truth + predicted), Is.EqualTo(lesion.GetProperty("dice").GetDouble()).Within(1e-4), "all pixels pooled");
 
-        Succeeds("train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--limit", "20", "--epochs", "1",
-            "--out", In("classes"));
+        Succeeds([.. s_vit, "--limit", "20", "--out", In("classes")]);
         Result classes = Mamba("eval", "--weights", BestOf("classes"), "--data", "synthetic", "--per-image", In("no.csv"));
         Assert.That(classes.Code, Is.EqualTo(2));
         Assert.That(classes.Error, Does.Contain("--per-image is for segmentation; vit is for classification"));
@@ -114,9 +117,8 @@ internal sealed class EvalOptionTests : CliTest
     [Test]
     public void Data_of_other_classes_is_refused_by_name()
     {
-        string[] train = ["train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--epochs", "1"];
         WriteClasses(In("data"), 10);
-        Succeeds([.. train, "--data", In("data"), "--out", In("run")]);
+        Succeeds([.. s_vit, "--data", In("data"), "--out", In("run")]);
         Directory.CreateDirectory(In("other"));
         Directory.Move(In("data", "across"), In("other", "upward"));
         Directory.Move(In("data", "along"), In("other", "along"));
@@ -133,9 +135,7 @@ internal sealed class EvalOptionTests : CliTest
         WriteClasses(In("data", "val"), 3, first: 10);
         WriteClasses(In("data", "test"), 3, first: 13);
         Directory.Delete(In("data", "val", "along"), recursive: true);
-        Result run = Succeeds(
-            "train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--epochs", "1", "--data", In("data"),
-            "--out", In("run"));
+        Result run = Succeeds([.. s_vit, "--data", In("data"), "--out", In("run")]);
         Assert.That(run.Out, Does.Contain("note: ").And.Contain("along").And.Contain("20 training, 3 validation, 6 test images"));
         Assert.That(Images(In("data")), Is.EqualTo(6));
     }
@@ -144,8 +144,8 @@ internal sealed class EvalOptionTests : CliTest
     {
         WriteLesions(In("data"), 20);
         Succeeds(
-            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "3", "--lr", "0.01", "--data", In("data"),
-            "--out", In("run"));
+            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "3", "--lr", "0.01",
+            "--data", In("data"), "--out", In("run"));
     }
 
     private int Images(string data, params string[] options) => Json([.. Eval, data, .. options]).GetProperty("images").GetInt32();

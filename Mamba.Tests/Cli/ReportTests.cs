@@ -216,6 +216,8 @@ internal sealed class ReportTests : CliTest
               "depth": null,
               "init": null,
               "limit": 10,
+              "intensity": "none",
+              "resize": "bilinear",
               "on-bad-image": "fail",
               "cache-mb": 2048,
               "checkpoint-every": "5m",

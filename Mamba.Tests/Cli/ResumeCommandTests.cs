@@ -158,11 +158,12 @@ internal sealed class ResumeCommandTests : CliTest
         File.WriteAllText(In("labels.txt"), "0 background\n1 disc\n2 square\n");
         string[] train =
         [
-            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "24", "--epochs", "3", "--batch", "2", "--data", In("data"),
-            "--labels", In("labels.txt"), "--on-bad-image", "skip", "--limit", "22", "--class-weights", "auto", "--balance", "--monitor", "mean_iou",
+            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "24", "--epochs", "3", "--batch", "2",
+            "--data", In("data"), "--labels", In("labels.txt"), "--on-bad-image", "skip", "--limit", "22", "--balance",
+            "--class-weights", "auto", "--monitor", "mean_iou",
             "--accumulate", "3", "--schedule", "cosine", "--warmup", "0.5", "--min-lr", "1e-5", "--optimizer", "sgd", "--momentum", "0.8",
-            "--intensity", "percentile:1,99", "--resize", "bilinear", "--freeze", "encoder1*", "--tensorboard", "--augment", "--loss", "focal",
-            "--checkpoint-every", "1ms",
+            "--intensity", "percentile:1,99", "--resize", "bilinear", "--freeze", "encoder1*", "--tensorboard", "--augment",
+            "--loss", "focal", "--checkpoint-every", "1ms",
         ];
         Succeeds([.. train, "--out", In("whole")]);
         Stop("epoch   1", arguments: train);

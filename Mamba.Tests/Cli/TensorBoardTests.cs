@@ -30,8 +30,8 @@ internal sealed class TensorBoardTests : CliTest
                 Assert.That(scalar.Varint(2), Is.EqualTo((ulong)epoch));
                 Assert.That(Encoding.UTF8.GetString(value.Bytes(1)), Is.EqualTo(tag));
                 string column = i switch { 0 => "train_loss", 1 => "val_loss", 2 => "lr", _ => measures[i - 3] };
-                Assert.That(
-                    BinaryPrimitives.ReadSingleLittleEndian(value.Bytes(2)), Is.EqualTo(Results("run", column)[epoch - 1]).Within(1e-5), tag);
+                float number = BinaryPrimitives.ReadSingleLittleEndian(value.Bytes(2));
+                Assert.That(number, Is.EqualTo(Results("run", column)[epoch - 1]).Within(1e-5), tag);
             }
     }
 

@@ -112,8 +112,10 @@ internal sealed partial class TrainStepOptionTests : CliTest
         Assert.That(Argument("none", "class-weights"), Is.Null);
         Assert.That(Argument("more", "class-weights"), Is.EqualTo("1,5"));
         Assert.That(Results("ones", "train_loss")[0], Is.EqualTo(Results("none", "train_loss")[0]).Within(1e-6), "1 each is no weight");
-        Assert.That(Results("more", "train_loss")[0], Is.GreaterThan(1.2 * Results("none", "train_loss")[0]), "missed pixels count 5 times");
-        double lesion = Part("auto", "train").Average(name => ImageFile.Load(In("data", name + "_mask.png")).Pixels.Average(p => p / 255.0));
+        Assert.That(
+            Results("more", "train_loss")[0], Is.GreaterThan(1.2 * Results("none", "train_loss")[0]), "missed pixels count 5 times");
+        double lesion = Part("auto", "train").Average(
+            name => ImageFile.Load(In("data", name + "_mask.png")).Pixels.Average(p => p / 255.0));
         double[] auto = [.. Argument("auto", "class-weights")!.Split(',').Select(w => double.Parse(w, CultureInfo.InvariantCulture))];
         Assert.That(auto[1] / auto[0], Is.EqualTo((1 - lesion) / lesion).Within(1e-4));
         Assert.That(auto.Average(), Is.EqualTo(1).Within(1e-6));
@@ -150,7 +152,8 @@ internal sealed partial class TrainStepOptionTests : CliTest
                 .Select(row => (row[2], -Math.Log(double.Parse(row[3], CultureInfo.InvariantCulture)))),
         ];
         Assert.That(losses, Has.Length.EqualTo(names.Length));
-        double across = losses.Where(l => l.Label == "across").Average(l => l.Loss), along = losses.Where(l => l.Label == "along").Average(l => l.Loss);
+        double across = losses.Where(l => l.Label == "across").Average(l => l.Loss),
+            along = losses.Where(l => l.Label == "along").Average(l => l.Loss);
         Assert.That(Math.Abs(across - along), Is.GreaterThan(0.05), "else the test tells nothing");
         Assert.That(Results("plain", "train_loss")[0], Is.EqualTo(losses.Average(l => l.Loss)).Within(1e-3));
         Assert.That(
@@ -172,8 +175,9 @@ internal sealed partial class TrainStepOptionTests : CliTest
             Assert.That(run.Out, Does.Contain($"best epoch {best}; "), measure);
             string name = measure.Replace('_', ' '), value = Math.Abs(scores.Max()).ToString("F4", CultureInfo.InvariantCulture);
             Assert.That(
-                File.ReadAllText(In(measure, "summary.md")), Does.Contain($"| epochs | 6 of 6, best {best} with validation {name} {value} |"));
-            JsonElementScore(measure, best);
+                File.ReadAllText(In(measure, "summary.md")),
+                Does.Contain($"| epochs | 6 of 6, best {best} with validation {name} {value} |"));
+            EvalAgrees(measure, best);
         }
         Result unknown = Mamba([.. train, "--monitor", "dice", "--out", In("no")]);
         Assert.That(unknown.Code, Is.EqualTo(2));
@@ -183,7 +187,7 @@ internal sealed partial class TrainStepOptionTests : CliTest
         Assert.That(In("no"), Does.Not.Exist);
 
         // The weights that are kept are those of that epoch.
-        void JsonElementScore(string run, int best) => Assert.That(
+        void EvalAgrees(string run, int best) => Assert.That(
             Json("eval", "--weights", BestOf(run), "--data", "synthetic", "--split", "val", "--metrics-at", "model", "--json")
                 .GetProperty("loss").GetDouble(),
             Is.EqualTo(Results(run, "val_loss")[best - 1]).Within(1e-5));
@@ -208,7 +212,8 @@ internal sealed partial class TrainStepOptionTests : CliTest
         string[] runs = ["default", "range", "zscore", "percentile-0.5,99.5", "window-40,210"];
         Assert.That(runs.Select(run => Results(run, "train_loss")[0]), Is.Unique);
         Assert.That(
-            Results("window-0,255", "train_loss")[0], Is.EqualTo(Results("default", "train_loss")[0]).Within(1e-4), "as images of 8 bits are");
+            Results("window-0,255", "train_loss")[0], Is.EqualTo(Results("default", "train_loss")[0]).Within(1e-4),
+            "as images of 8 bits are");
         Result wrong = Mamba([.. train, "--intensity", "percentile:9", "--out", In("no")]);
         Assert.That(wrong.Error, Does.Contain("--intensity: intensity 'percentile:9'; expected none, range, percentile:A,B"));
         Assert.That(In("no"), Does.Not.Exist);
@@ -257,7 +262,8 @@ internal sealed partial class TrainStepOptionTests : CliTest
         Assert.That(Argument("large-antialias", "resize"), Is.EqualTo("antialias"));
         Assert.That(Last("large-default"), Is.EqualTo(Last("large-antialias")));
         Assert.That(Results("large-bilinear", "train_loss")[0], Is.Not.EqualTo(Results("large-antialias", "train_loss")[0]));
-        Assert.That(Results("same-bilinear", "train_loss")[0], Is.EqualTo(Results("same-antialias", "train_loss")[0]), "nothing is resized");
+        Assert.That(
+            Results("same-bilinear", "train_loss")[0], Is.EqualTo(Results("same-antialias", "train_loss")[0]), "nothing is resized");
         using (SafetensorsFile file = SafetensorsFile.Open(BestOf("large-antialias")))
             Assert.That(file.Metadata["resize"], Is.EqualTo("antialias"));
         Succeeds("train", "--recipe", In("large-bilinear", "args.json"), "--out", In("again"));
@@ -290,7 +296,8 @@ internal sealed partial class TrainStepOptionTests : CliTest
         Assert.That(
             Mamba([.. train, "--freeze", "backbone*", "--out", In("no")]).Error,
             Does.Contain("--freeze: no parameter of unet is named 'backbone*'; its first is '"));
-        Assert.That(Mamba([.. train, "--freeze", "*", "--out", In("no")]).Error, Does.Contain("--freeze: '*' leaves no parameter to train"));
+        Assert.That(
+            Mamba([.. train, "--freeze", "*", "--out", In("no")]).Error, Does.Contain("--freeze: '*' leaves no parameter to train"));
         Assert.That(In("no"), Does.Not.Exist);
     }
 
@@ -299,7 +306,8 @@ internal sealed partial class TrainStepOptionTests : CliTest
     {
         WriteShapes(In("shapes"), 12);
         File.WriteAllText(In("labels.txt"), "0 background\n1 disc\n2 square\n");
-        string[] one = [.. With(s_unet, "--epochs", "3"), "--lr", "0.01"], several = [.. one, "--data", In("shapes"), "--labels", In("labels.txt")];
+        string[] one = [.. With(s_unet, "--epochs", "3"), "--lr", "0.01"],
+            several = [.. one, "--data", In("shapes"), "--labels", In("labels.txt")];
         foreach ((string loss, string[] train) in new[]
         {
             ("focal", one), ("tversky", one), ("ce-dice", several), ("ce", several), ("focal", several), ("tversky", several),
@@ -313,7 +321,8 @@ internal sealed partial class TrainStepOptionTests : CliTest
             Assert.That(
                 Json("eval", "--weights", BestOf(run), "--data", train == one ? "synthetic" : In("shapes"), "--split", "val", "--json")
                     .GetProperty("loss").GetDouble(),
-                Is.AnyOf(Array.ConvertAll(Results(run, "val_loss"), l => (object)l)).Using<double>((a, b) => Math.Abs(a - b) < 1e-5 ? 0 : 1),
+                Is.AnyOf(Array.ConvertAll(Results(run, "val_loss"), l => (object)l))
+                    .Using<double>((a, b) => Math.Abs(a - b) < 1e-5 ? 0 : 1),
                 "the weight file says which loss it was");
         }
         Result wrong = Mamba([.. one, "--loss", "ce-dice", "--out", In("no")]);
