@@ -101,6 +101,21 @@ internal sealed class ForeignWeightsTests : CliTest
         Assert.That(alone.Error, Does.Not.Contain("normalization"), "the file says it now");
     }
 
+    [Test, Exercises("infer", "--model", "--normalize", "--size", "--labels", "--key")]
+    public void Infer_runs_them_as_weights_that_describe_themselves()
+    {
+        WriteResNet();
+        WriteClasses(In("data"), 2);
+        WriteCheckpoint();
+        File.WriteAllText(In("names.txt"), "across\nalong\n");
+        Succeeds("infer", "--weights", Described, In("data"), "--out", In("own"));
+        Result foreign = Succeeds([
+            "infer", "--weights", In("two.pth"), "--key", "nets.ema", .. s_foreign, "--labels", In("names.txt"), In("data"), "--out", In("theirs"),
+        ]);
+        Assert.That(foreign.Error, Does.Contain("resnet20: 2 classes (across, along), 3 channels"));
+        Assert.That(File.ReadAllText(In("theirs", "predictions.csv")), Is.EqualTo(File.ReadAllText(In("own", "predictions.csv"))));
+    }
+
     [Test, Exercises("eval", "--key")]
     public void A_key_finds_them_in_a_checkpoint()
     {
