@@ -40,7 +40,7 @@ internal sealed class SliceStackTests : FormatTest
         int size = second ? 540 : 348;
         Assert.That(mask[(size + 4)..], Is.EqualTo(s_ramp.Select(v => (byte)v)), "each slice is at its place");
         // Type, bits, place of the values, slope, intercept, and the range for display are the mask's own.
-        int[] own = second ? [.. Enumerable.Range(12, 4), .. Enumerable.Range(168, 40)] : 
+        int[] own = second ? [.. Enumerable.Range(12, 4), .. Enumerable.Range(168, 40)] :
             [.. Enumerable.Range(70, 4), .. Enumerable.Range(108, 24)];
         int[] differ = [.. Enumerable.Range(0, size).Where(i => mask[i] != file[i])];
         Assert.That(differ, Is.Not.Empty.And.SubsetOf(own));
