@@ -47,7 +47,8 @@ internal static class EvalCommand
             weights, data,
         };
         foreach (Option option in foreign.All.Concat(dataSet.All)) command.Add(option);
-        foreach (Option option in new Option[] { split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json, threads }) command.Add(option);
+        foreach (Option option in new Option[] { split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json,
+            threads }) command.Add(option);
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);

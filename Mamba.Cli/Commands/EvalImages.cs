@@ -68,7 +68,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
             return new EvalImages(All(data), SplitPart.All, "no image of these names and sizes was trained on; all are measured");
         string differ = string.Create(
             CultureInfo.InvariantCulture,
-            $"{removed + added} files differ from those of the training ({removed} of {recorded} gone or changed, {added} of {data.Count} new), "
+            $"{removed + added} files differ from those of the training ({removed} of {recorded} gone or changed, {added} of "
+                + $"{data.Count} new), "
                 + $"and {trained} of {data.Count} were trained on");
         throw new DatasetException(
             $"{name}: {differ}; --split all measures all of them, --split-file FILE those that a run's split.json lists");
@@ -79,7 +80,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     {
         RunData run = info.Data;
         // Weights without a record are of synthetic images, or of a version that did not spread strata.
-        SplitOptions options = new() { Protocol = run.Protocol, Seed = run.Seed, Limit = run.Limit, Fold = run.Fold, Stratified = info.Split is not null };
+        SplitOptions options = new() { Protocol = run.Protocol, Seed = run.Seed, Limit = run.Limit, Fold = run.Fold,
+            Stratified = info.Split is not null };
         Split split = Split.Of(data, options);
         bool random = run.Protocol is not SplitProtocol.Official;
         if (random && info.Split is { } record && !record.Matches(data, split))

@@ -29,7 +29,8 @@ internal sealed class InferCommand
     private readonly Option<int?> _tile = Options.Integer(
         "--tile", "Cut images into N x N tiles.", "where an image is over four times the training size", 16, RunData.MaxSide);
 
-    private readonly Option<int?> _overlap = Options.Integer("--overlap", "Pixels that tiles share.", "a quarter of --tile", 0, RunData.MaxSide);
+    private readonly Option<int?> _overlap = Options.Integer("--overlap", "Pixels that tiles share.", "a quarter of --tile", 0,
+        RunData.MaxSide);
     private readonly Option<bool> _letterbox = Options.Flag("--letterbox", "Keep the aspect ratio.");
     private readonly Option<SliceAxis?> _axis = Options.Axis();
     private readonly Option<bool> _noOverlay = Options.Flag("--no-overlay", "Write masks only.");
@@ -98,7 +99,8 @@ internal sealed class InferCommand
             throw new ArgumentException(info.Config.Classes > 1
                 ? $"--threshold is for one class; {info.Model} has {info.Config.Classes}"
                 : "--threshold is a probability above 0 and below 1");
-        if (parsed.GetValue(_overlap) is not null && parsed.GetValue(_tile) is null) throw new ArgumentException("--overlap goes with --tile");
+        if (parsed.GetValue(_overlap) is not null
+            && parsed.GetValue(_tile) is null) throw new ArgumentException("--overlap goes with --tile");
         if (parsed.GetValue(_letterbox) && parsed.GetValue(_tile) is not null)
             throw new ArgumentException("--letterbox and --tile exclude each other: tiles are not resized");
     }
@@ -120,8 +122,10 @@ internal sealed class InferCommand
         if (volumes is not null) info = info.ForSlices;
         using Segmenter whole = New(tiles: null);
         TileOptions? given = parsed.GetValue(_tile) is { } tile ? new TileOptions(tile, parsed.GetValue(_overlap) ?? tile / 4) : null;
-        Segmenter tiled = New(given ?? new TileOptions(Math.Max(info.Data.Height, info.Data.Width), Math.Max(info.Data.Height, info.Data.Width) / 4));
-        bool letterbox = parsed.GetValue(_letterbox), probabilities = parsed.GetValue(_probabilities), overlay = !parsed.GetValue(_noOverlay);
+        Segmenter tiled = New(given ?? new TileOptions(Math.Max(info.Data.Height, info.Data.Width),
+            Math.Max(info.Data.Height, info.Data.Width) / 4));
+        bool letterbox = parsed.GetValue(_letterbox), probabilities = parsed.GetValue(_probabilities),
+            overlay = !parsed.GetValue(_noOverlay);
         // The first pass compiles the kernels, and is not timed.
         whole.Segment(new Image(info.Data.Width, info.Data.Height, info.Config.InputChannels));
         if (volumes is { } axis)

@@ -69,7 +69,8 @@ internal sealed class InferOutput
     /// <summary>Makes a folder and those above it, and remembers those that were not there.</summary>
     private void MakeFolder(string folder)
     {
-        for (string? at = folder; !string.IsNullOrEmpty(at) && !Directory.Exists(at); at = System.IO.Path.GetDirectoryName(at)) _folders.TryAdd(at, true);
+        for (string? at = folder; !string.IsNullOrEmpty(at)
+            && !Directory.Exists(at); at = System.IO.Path.GetDirectoryName(at)) _folders.TryAdd(at, true);
         Directory.CreateDirectory(folder);
     }
 

@@ -42,7 +42,8 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
                 for (int i = 0; i < images.Length; i++) One(images, i, run, large: true, stop);
             else
             {
-                Workers.ForEach(images.Length, (this, images, run, stop), static (s, i) => s.Item1.One(s.images, i, s.run, large: false, s.stop));
+                Workers.ForEach(images.Length, (this, images, run, stop), static (s, i) =>
+                    s.Item1.One(s.images, i, s.run, large: false, s.stop));
                 for (int i = 0; i < images.Length; i++)
                     if (_done[i] is null) One(images, i, run, large: true, stop);
             }

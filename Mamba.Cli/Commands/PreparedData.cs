@@ -107,7 +107,8 @@ internal sealed class PreparedData
         if (folder is IMaskedFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
 
         CachedData cached = new(images, request.CacheBytes);
-        int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit) : [.. Enumerable.Range(0, images.Count)];
+        int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit)
+            : [.. Enumerable.Range(0, images.Count)];
         DataSurvey survey = LiveProgress.Show(
             terminal, "reading", all.Length, report => DataSurvey.Of(cached, all, request.OnBadImage, report, stop));
         int channels = survey.Channels;

@@ -48,7 +48,8 @@ internal sealed class ResumedRun : IDisposable
 
     /// <summary>Restores a trainer to the state of the run.</summary>
     /// <param name="trainer">A trainer of the same model, data and plan.</param>
-    /// <param name="identities">The hashes that the run's options and images as they are now have in this version and in older ones.</param>
+    /// <param name="identities">The hashes that the run's options and images as they are now have in this version and in older
+    /// ones.</param>
     /// <exception cref="CheckpointException">The checkpoint is of another run.</exception>
     public void Restore(Trainer trainer, params string[] identities)
     {

@@ -22,7 +22,8 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
     /// <summary>The first line of the table.</summary>
     public static string Header(IReadOnlyList<string> labels)
     {
-        IEnumerable<string> columns = Foreground(labels).SelectMany(label => new[] { $"{label}_pixels", $"{label}_share", $"{label}_largest" });
+        IEnumerable<string> columns = Foreground(labels).SelectMany(label =>
+            new[] { $"{label}_pixels", $"{label}_share", $"{label}_largest" });
         return $"image,width,height,{string.Join(',', columns.Select(Csv.Quoted))},confidence,ms_decode,ms_model,ms_write";
     }
 

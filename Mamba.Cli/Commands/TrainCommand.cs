@@ -41,14 +41,16 @@ internal static class TrainCommand
                 ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
                 // A run of an older version was split without strata.
                 : PreparedData.Read(
-                    terminal, images, request with { Split = request.Split with { Stratified = folder is null }, Resumed = folder is not null }, stop), stop);
+                    terminal, images, request with { Split = request.Split with { Stratified = folder is null },
+                        Resumed = folder is not null }, stop), stop);
         if (resumed?.State is { } state && typed.GetValue(options.Epochs) is { } epochs)
         {
             if (epochs < state.Epochs.Count)
                 throw new ArgumentException($"--epochs is {epochs}; the run has done {state.Epochs.Count} already, expected more");
             if (arguments.Schedule is ScheduleKind.Cosine or ScheduleKind.Step)
                 terminal.WriteLine(
-                    $"note: the {RunArguments.Name(arguments.Schedule)} schedule is that of {epochs} epochs from here on; its first part is not repeated");
+                    $"note: the {RunArguments.Name(arguments.Schedule)} schedule is that of {epochs} epochs from here on; its first part "
+                        + $"is not repeated");
         }
         TrainingRun run = new(terminal, arguments, data)
         {

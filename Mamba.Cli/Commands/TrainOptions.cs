@@ -39,7 +39,8 @@ internal sealed class TrainOptions
     public Option<string?> SplitFile { get; } = Options.Text("--split-file", "FILE", "Split from a file like split.json.");
 
     public Option<SplitProtocol?> Protocol { get; } =
-        Options.Choice<SplitProtocol>("--protocol", "How images are split.", "official where the data has one, else slice; patient for volumes");
+        Options.Choice<SplitProtocol>("--protocol", "How images are split.",
+            "official where the data has one, else slice; patient for volumes");
 
     public Option<int?> Epochs { get; } = Options.Integer(
         "--epochs", "Passes over the training images.", $"{TrainingRecipe.PaperEpochs}; {TrainDefaults.SyntheticEpochs} on synthetic data",
@@ -156,7 +157,8 @@ internal sealed class TrainOptions
     /// <summary>All of them, in the order of the help page.</summary>
     public IEnumerable<Option> All =>
     [
-        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate, Optimizer, Momentum,
+        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate,
+            Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key,
         Freeze, Limit, Cache, OnBadImage,
@@ -255,7 +257,8 @@ internal sealed class TrainOptions
         if (text == "auto") return prepared.InverseFrequencies();
         float[] weights = [.. text.Split(',').Select(word =>
             float.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out float weight) && weight > 0 && float.IsFinite(weight)
-                ? weight : throw new ArgumentException($"--class-weights is '{text}'; expected auto, or positive numbers with commas between"))];
+                ? weight : throw new ArgumentException(
+                    $"--class-weights is '{text}'; expected auto, or positive numbers with commas between"))];
         return weights;
     }
 

@@ -62,7 +62,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
-        if (prepared.Volumes is null && arguments.Intensity is { Kind: IntensityKind.Window, High: var high } && high is 511 or 1023 or 2047 or 4095 or 8191 or 16383)
+        if (prepared.Volumes is null && arguments.Intensity is { Kind: IntensityKind.Window, High: var high }
+            && high is 511 or 1023 or 2047 or 4095 or 8191 or 16383)
             terminal.WriteLine(string.Create(
                 CultureInfo.InvariantCulture, $"intensity: values 0 to {high} become 0 to 1 (--intensity {arguments.Intensity})"));
         terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
@@ -284,9 +285,11 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     private SampleSheet NewSamples() => new(prepared.Images, prepared.Read(_info).Normalization);
 
     private void WriteSummary(
-        RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) => folder.WriteText(
+        RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) =>
+            folder.WriteText(
             "summary.md", Summary.Write(
-                arguments, new RunFacts(model.Parameters.ParameterCount, prepared.Split, prepared.Images.KnowsPatients), trainer, test, hash,
+                arguments, new RunFacts(model.Parameters.ParameterCount, prepared.Split, prepared.Images.KnowsPatients), trainer,
+                    test, hash,
                 stoppedAt));
 
     private void WriteEpochs(RunFolder folder, Trainer trainer)

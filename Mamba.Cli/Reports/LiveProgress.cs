@@ -51,7 +51,8 @@ internal static class LiveProgress
             double done = task.Value - start.Value, left = task.MaxValue - task.Value;
             if (done <= 0) return new Text("--:--:--", new Style(Color.Blue));
             double seconds = Stopwatch.GetElapsedTime(start.Timestamp).TotalSeconds * left / done;
-            string text = seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? Summary.Duration(TimeSpan.FromSeconds(Math.Max(0, seconds))) : "--:--:--";
+            string text = seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? Summary.Duration(TimeSpan.FromSeconds(Math.Max(0, seconds)))
+                : "--:--:--";
             return new Text(text, new Style(Color.Blue));
         }
 

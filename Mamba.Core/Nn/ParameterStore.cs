@@ -226,7 +226,8 @@ public sealed class ParameterStore(ulong seed = 0)
                 initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));
     }
 
-    /// <summary>Keeps parameters as they are in training: they get no gradient, and optimizers that are made later do not see them.</summary>
+    /// <summary>Keeps parameters as they are in training: they get no gradient, and optimizers that are made later do not see
+    /// them.</summary>
     /// <param name="names">Which, by name.</param>
     /// <returns>The number of values that are kept.</returns>
     public long KeepFixed(Func<string, bool> names)

@@ -14,7 +14,8 @@ public static unsafe partial class Ops
         private Shape Rows => new(Extent(Sizes.Outer), Extent(Sizes.Count), Extent(Sizes.Inner));
 
         /// <summary>
-        /// The numbers that are reduced, as an operand of <see cref="Spread"/>. No property: a record prints those, and a pointer cannot be.
+        /// The numbers that are reduced, as an operand of <see cref="Spread"/>. No property: a record prints those, and a pointer cannot
+        /// be.
         /// </summary>
         public Operand Elements() => new(Source.Pointer, Rows);
 

@@ -41,15 +41,18 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
         Normalization = Intensity.Kind == IntensityKind.ZScore ? VolumeRange.ZScores(Config.InputChannels) : Normalization,
     };
 
-    /// <summary>What is to be said where a picture has other bits than those of the training, whose values then mean something else.</summary>
+    /// <summary>What is to be said where a picture has other bits than those of the training, whose values then mean something
+    /// else.</summary>
     /// <param name="image">The picture.</param>
     /// <returns>A sentence; null if there is nothing to say.</returns>
     public string? BitsNote(Image image)
     {
         bool wide = Intensity is { Kind: IntensityKind.Window, High: > 255 };
-        if (wide && !image.Is16Bit) return $"8 bits, and the weights were trained on values up to {Intensity.High}; expected images of the same bits";
+        if (wide && !image.Is16Bit) return $"8 bits, and the weights were trained on values up to {Intensity.High}; expected images of "
+            + $"the same bits";
         return !wide && Intensity.Kind == IntensityKind.None && Data.Axis is null && image is { Is16Bit: true, UsedBits: < 16 }
-            ? $"{image.UsedBits} bits in a file of 16, and the weights were trained on whole ranges; expected images of the same bits" : null;
+            ? $"{image.UsedBits} bits in a file of 16, and the weights were trained on whole ranges; expected images of the same "
+                + $"bits" : null;
     }
 
     /// <summary>Its entry in the registry.</summary>

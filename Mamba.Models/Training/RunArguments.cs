@@ -224,7 +224,8 @@ public sealed record RunArguments
 
     /// <summary>
     /// A hash of what decides the results of a run. It covers the images of each part of the split and the options, except those that
-    /// change speed alone, name places of files, or say when to stop. A checkpoint holds it, so that a run is not resumed with other options or images.
+    /// change speed alone, name places of files, or say when to stop. A checkpoint holds it, so that a run is not resumed with other
+    /// options or images.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
@@ -249,7 +250,8 @@ public sealed record RunArguments
         };
         JsonSerializer.Serialize(text, RunDocument.OfIdentity(deciding), RunJson.Default.RunDocument);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
-            text.Write(Encoding.UTF8.GetBytes($"\n{part}\n{string.Join('\n', split[part].Select(i => asBefore ? data.Name(i) : data.Fingerprint(i)))}"));
+            text.Write(Encoding.UTF8.GetBytes(
+                $"\n{part}\n{string.Join('\n', split[part].Select(i => asBefore ? data.Name(i) : data.Fingerprint(i)))}"));
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
     }
 

@@ -65,7 +65,8 @@ public sealed record SplitFile(
                 ?? throw new DatasetException($"{path}: null; expected the names of train, val and test");
             return file.Masks is { } masks ? file with { Meaning = masks.ToMeaning(file.Labels ?? []) } : file;
         }
-        catch (Exception e) when (e is JsonException or FormatException or UnauthorizedAccessException or (IOException and not DatasetException))
+        catch (Exception e) when (e is JsonException or FormatException or UnauthorizedAccessException or (
+            IOException and not DatasetException))
         {
             throw new DatasetException(
                 $"{path}: no split: {e.Message}; expected {{\"train\": [NAMES], \"val\": [NAMES], \"test\": [NAMES]}}", e);
@@ -89,7 +90,8 @@ public sealed record SplitFile(
             ?? Train.Intersect(Test).FirstOrDefault();
         if (twice is not null) throw new DatasetException($"{path}: '{twice}' is listed twice; expected each image in one part");
         if (Train.Count == 0 || Val.Count == 0 || Test.Count == 0)
-            throw new DatasetException($"{path}: {Train.Count} training, {Val.Count} validation and {Test.Count} test images; expected some of each");
+            throw new DatasetException($"{path}: {Train.Count} training, {Val.Count} validation and {Test.Count} test images; expected "
+                + $"some of each");
         return new Split(Indices(Train), Indices(Val), Indices(Test));
 
         int[] Indices(IReadOnlyList<string> names) => [.. names.Select(name => indices[name]).Order()];

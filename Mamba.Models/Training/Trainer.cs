@@ -211,7 +211,8 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         Tensor loss = plan.Objective.Loss(plan.Objective.Predict(model, batch.Images), model.Output, batch.Targets, training: true);
         NonFiniteException.ThrowIfAny("the loss", loss);
         double value = loss.Item();
-        tape.Backward(plan.Accumulate == 1 ? loss : Ops.Scale(loss, (float)batch.Indices.Length / train.ImagesIn(_batch - member, plan.Accumulate)));
+        tape.Backward(plan.Accumulate == 1 ? loss
+            : Ops.Scale(loss, (float)batch.Indices.Length / train.ImagesIn(_batch - member, plan.Accumulate)));
         if (!last) return value;
         _optimizer.LearningRate = plan.LearningRate * plan.Schedule(_optimizer.Steps) * (plan.Plateau?.Scale ?? 1);
         _optimizer.Step();

@@ -110,7 +110,8 @@ internal sealed class ForeignWeightsTests : CliTest
         File.WriteAllText(In("names.txt"), "across\nalong\n");
         Succeeds("infer", "--weights", Described, In("data"), "--out", In("own"));
         Result foreign = Succeeds([
-            "infer", "--weights", In("two.pth"), "--key", "nets.ema", .. s_foreign, "--labels", In("names.txt"), In("data"), "--out", In("theirs"),
+            "infer", "--weights", In("two.pth"), "--key", "nets.ema", .. s_foreign, "--labels", In("names.txt"), In("data"), "--out",
+                In("theirs"),
         ]);
         Assert.That(foreign.Error, Does.Contain("resnet20: 2 classes (across, along), 3 channels"));
         Assert.That(File.ReadAllText(In("theirs", "predictions.csv")), Is.EqualTo(File.ReadAllText(In("own", "predictions.csv"))));

@@ -47,7 +47,8 @@ internal sealed class DataSetTests : CliTest
     {
         Write(20);
         SegmentationFolder data = new(In("data"));
-        Split whole = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 3 }), rest = whole.Without([whole.Train[0], whole.Train[5]]);
+        Split whole = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 3 }),
+            rest = whole.Without([whole.Train[0], whole.Train[5]]);
         Assert.That(rest.Train, Is.EqualTo(whole.Train.Where((_, i) => i is not (0 or 5))));
         Assert.That((rest.Val, rest.Test), Is.EqualTo((whole.Val, whole.Test)));
         Assert.That(() => whole.Without(whole.Val), Throws.TypeOf<DatasetException>().With.Message.Contains("0 for validation"));

@@ -36,7 +36,8 @@ internal static class Pictures
     {
         Image mask = new(width, height, 1);
         for (int i = 0; i < mask.Pixels.Length; i++)
-            if (Math.Pow(i % width - width / 2.0, 2) + Math.Pow(i / width - height / 2.0, 2) < width * height / 12.0) mask.Pixels[i] = inside;
+            if (Math.Pow(i % width - width / 2.0, 2)
+                + Math.Pow(i / width - height / 2.0, 2) < width * height / 12.0) mask.Pixels[i] = inside;
         return mask;
     }
 

@@ -80,7 +80,8 @@ internal static class Codec
         stream.Position = 0;
         using Image<TPixel> image = decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
         TSample[] samples = new TSample[size.Width * size.Height * (Unsafe.SizeOf<TPixel>() / Unsafe.SizeOf<TSample>())];
-        image.CopyPixelDataTo(MemoryMarshal.Cast<TSample, TPixel>(samples.AsSpan())); // not by way of pixels: a large picture fits into memory twice
+        image.CopyPixelDataTo(MemoryMarshal.Cast<TSample, TPixel>(samples.AsSpan()));
+            // not by way of pixels: a large picture fits into memory twice
         return samples;
     }
 

@@ -18,7 +18,8 @@ internal static class MaskLabels
         LabelRule[] rules = path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? [.. Json(path)]
             : [.. TextFile.Lines(path).Select(line => Parse(path, line))];
         if (rules.Length < 2)
-            throw new DatasetException($"{path}: {rules.Length} classes; expected a line for the background and one per class, as '1 lesion'");
+            throw new DatasetException($"{path}: {rules.Length} classes; expected a line for the background and one per class, as '1 "
+                + $"lesion'");
         if (rules.Select(rule => rule.IsColor).Distinct().Count() > 1)
             throw new DatasetException($"{path}: both values and colors; expected one of them");
         foreach ((int i, LabelRule rule) in rules.Index())

@@ -117,7 +117,8 @@ public sealed class MaskMeaning
         int count = masks.Count(mask => mask is not null);
         double all = cover.Sum(c => (double)c.Pixels);
         IEnumerable<string> classes = cover.Take(cover.Count - 1).Index().Skip(1).Select(entry => string.Create(
-            CultureInfo.InvariantCulture, $"class {entry.Index} '{entry.Item.Label}' covers {Percent(entry.Item.Pixels / all)} of the pixels, "
+            CultureInfo.InvariantCulture, $"class {entry.Index} '{entry.Item.Label}' covers {Percent(entry.Item.Pixels / all)} of the "
+                + $"pixels, "
                 + $"absent in {count - entry.Item.Images} images"));
         string ignored = cover[^1].Pixels == 0 ? "" : $"; {Percent(cover[^1].Pixels / all)} of the pixels are ignored";
         string swapped = Labels.Count == 1 && cover[1].Pixels > cover[0].Pixels ? "; if that is the background, say so with --labels" : "";

@@ -48,7 +48,8 @@ internal sealed class MaskReader
     {
         MaskEncoding encoding = rules[0].IsColor ? MaskEncoding.Color : _encoding;
         if (encoding == MaskEncoding.Color && !rules[0].IsColor)
-            throw new DatasetException($"{_root}: masks have colors ({Some()}), the labels file has values; expected colors as '#FF0000 tumour'");
+            throw new DatasetException($"{_root}: masks have colors ({Some()}), the labels file has values; expected colors as '#FF0000 "
+                + $"tumour'");
         IEnumerable<int> values = _masks.SelectMany(mask => mask.In(encoding)).Select(count => count.Key).Distinct();
         // The background is the class of that name, or else the first line's.
         LabelRule background = rules.FirstOrDefault(rule => rule.IsBackground) ?? rules[0];
@@ -81,7 +82,8 @@ internal sealed class MaskReader
         ThrowIfEdges();
         if (_tooMany || _values.Count > LabelMap.MaxClasses)
             throw new DatasetException(
-                $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} values, {Some()}; expected a value a class; {Remedy}");
+                $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} values, {Some()}; expected a value a class; "
+                    + $"{Remedy}");
         if (_values.Count > 8 && MeanRun(_ => true) < ShortestRun)
             throw new DatasetException(
                 $"{_root}: masks have {_values.Count} values, {Some()}, which change from pixel to pixel as in a photograph; "
@@ -102,11 +104,13 @@ internal sealed class MaskReader
             throw new DatasetException(
                 $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} colors, {Some()}; expected a color a class; "
                     + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
-        int thin = _values.Keys.Count(color => _masks.Where(mask => mask.Encoding == _encoding && mask.Counts.ContainsKey(color)) is var with
+        int thin = _values.Keys.Count(color =>
+            _masks.Where(mask => mask.Encoding == _encoding && mask.Counts.ContainsKey(color)) is var with
             && with.Sum(mask => mask.Counts[color]) < 2 * with.Sum(mask => mask.Runs[color]));
         if (_values.Count > 3 && 2 * thin >= _values.Count)
             throw new DatasetException(
-                $"{_root}: masks have {_values.Count} colors, {Some()}, half of them in thin lines, as soft edges are; expected a color a class; "
+                $"{_root}: masks have {_values.Count} colors, {Some()}, half of them in thin lines, as soft edges are; expected a color "
+                    + $"a class; "
                     + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
         // Black is the background, or else the darkest color.
         return ByOrder([.. _values.Keys.OrderBy(Brightness)], [], names);
@@ -138,8 +142,10 @@ internal sealed class MaskReader
         long above = gray.Where(count => count.Key > middle).Sum(count => count.Value);
         if (high - low < 32 || between > softLimit * above || _encoding is MaskEncoding.Color && !IsGrayish())
             throw new DatasetException(
-                $"{_root}: masks {how} have values {low} to {high}, not two groups of them; expected masks in a format without loss, as PNG");
-        return new MaskMeaning(_encoding == MaskEncoding.Color ? MaskEncoding.Gray : _encoding, [], ["lesion"], $"values {low} to {high} {how}, those above {middle} are class 1,")
+                $"{_root}: masks {how} have values {low} to {high}, not two groups of them; expected masks in a format without loss, as "
+                    + $"PNG");
+        return new MaskMeaning(_encoding == MaskEncoding.Color ? MaskEncoding.Gray : _encoding, [], ["lesion"],
+            $"values {low} to {high} {how}, those above {middle} are class 1,")
         {
             Threshold = middle,
         };
@@ -179,7 +185,8 @@ internal sealed class MaskReader
         if (full.Length < 2 || _masks.Any(mask => full.Count(mask.Counts.ContainsKey) > 1)) return;
         int[] files = [.. full.Select(value => _masks.Count(mask => mask.Counts.ContainsKey(value)))];
         throw new DatasetException(
-            $"{_root}: {files[0]} masks have value {full[0]}, {files[1]} others {full[1]}, and none both, so that both may mean the same; {Remedy}");
+            $"{_root}: {files[0]} masks have value {full[0]}, {files[1]} others {full[1]}, and none both, so that both may mean the "
+                + $"same; {Remedy}");
     }
 
     /// <summary>Refuses values that lie between two others along the edges of regions: they are no classes.</summary>
@@ -189,7 +196,8 @@ internal sealed class MaskReader
         bool stretched = _encoding == MaskEncoding.Gray && low == 0 && high is 255 or 65535 && _values.Count > 2;
         if (stretched && MeanRun(value => value != low && value != high) < ShortestRun)
             throw new DatasetException(
-                $"{_root}: mask values {Some()} lie in thin lines between 0 and {high}, as soft edges do; expected a value a class; {Remedy}");
+                $"{_root}: mask values {Some()} lie in thin lines between 0 and {high}, as soft edges do; expected a value a class; "
+                    + $"{Remedy}");
     }
 
     /// <summary>The mean length of the runs of some values, in pixels.</summary>
@@ -223,10 +231,12 @@ internal sealed class MaskReader
             && _values.Keys.Where(v => v > 0).All(v => _masks.Count(mask => mask.Counts.ContainsKey(v)) == 1)) return true;
         if (most != _values.Count - 1) return false;
         int[] counts = [.. _masks.Select(mask => mask.Counts.Keys.Count(value => value > 0))];
-        return counts.Distinct().Count() > 1 && _masks.All(mask => mask.Counts.Keys.Where(v => v > 0).Select((v, i) => v == i + 1).All(same => same));
+        return counts.Distinct().Count() > 1
+            && _masks.All(mask => mask.Counts.Keys.Where(v => v > 0).Select((v, i) => v == i + 1).All(same => same));
     }
 
-    private bool IsGrayish() => _values.Keys.All(c => Math.Max(Math.Abs((c >> 16) - (c >> 8 & 255)), Math.Abs((c >> 8 & 255) - (c & 255))) <= 24);
+    private bool IsGrayish() => _values.Keys.All(c =>
+        Math.Max(Math.Abs((c >> 16) - (c >> 8 & 255)), Math.Abs((c >> 8 & 255) - (c & 255))) <= 24);
 
     private static int Brightness(int color) => (color >> 16) + (color >> 8 & 255) + (color & 255);
 

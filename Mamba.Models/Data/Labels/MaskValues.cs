@@ -49,5 +49,6 @@ public sealed class MaskValues
 
     /// <summary>The same pixels in another encoding.</summary>
     internal IEnumerable<KeyValuePair<int, long>> In(MaskEncoding encoding) =>
-        encoding == Encoding ? Counts : Counts.Select(count => KeyValuePair.Create(MaskMeaning.Convert(count.Key, Encoding, encoding, Palette), count.Value));
+        encoding == Encoding ? Counts : Counts.Select(count =>
+            KeyValuePair.Create(MaskMeaning.Convert(count.Key, Encoding, encoding, Palette), count.Value));
 }

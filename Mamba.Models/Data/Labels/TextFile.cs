@@ -12,7 +12,8 @@ internal static class TextFile
         try
         {
             if (new FileInfo(path).Length > MaxBytes) throw new DatasetException($"{path}: larger than {MaxBytes} bytes");
-            return [.. File.ReadLines(path).Select(line => line.Trim()).Where(l => l.Length > 0 && !l.StartsWith("# ", StringComparison.Ordinal))];
+            return [.. File.ReadLines(path).Select(line => line.Trim()).Where(l => l.Length > 0
+                && !l.StartsWith("# ", StringComparison.Ordinal))];
         }
         catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not DatasetException))
         {

@@ -48,7 +48,8 @@ public sealed class BatchLoader : IDisposable
     public IReadOnlyList<string> Labels => _data.Labels;
 
     /// <summary>The batches in an epoch.</summary>
-    public int Batches => Math.Max(Math.Min(_indices.Length, 1), (_indices.Length + _options.BatchSize - (JoinsLast ? 2 : 1)) / _options.BatchSize);
+    public int Batches => Math.Max(Math.Min(_indices.Length, 1),
+        (_indices.Length + _options.BatchSize - (JoinsLast ? 2 : 1)) / _options.BatchSize);
 
     /// <summary>The samples in some batches of an epoch.</summary>
     /// <param name="first">The first batch, from 0.</param>

@@ -88,7 +88,8 @@ public sealed class DataSurvey
         foreach (IGrouping<UInt128, int> group in groups)
         {
             int original = official ? group.MaxBy(i => Rank(_data.Part(i))) : group.First();
-            copies.AddRange(group.Where(i => i != original && (!official || _data.Part(i) != _data.Part(original))).Select(i => (i, original)));
+            copies.AddRange(group.Where(i => i != original && (!official || _data.Part(i) != _data.Part(original))).Select(i =>
+                (i, original)));
         }
         return [.. copies.Order()];
 
@@ -98,7 +99,8 @@ public sealed class DataSurvey
     private string Contradictions(IReadOnlyList<(int Copy, int Original)> copies)
     {
         int count = copies.Count(copy => Truth(copy.Copy) != Truth(copy.Original));
-        return count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {count} of them have another mask or class than the one that stays");
+        return count == 0 ? "" : string.Create(CultureInfo.InvariantCulture,
+            $"; {count} of them have another mask or class than the one that stays");
 
         UInt128? Truth(int sample) => _facts[Array.BinarySearch(_samples, sample)]?.Truth;
     }

@@ -6,7 +6,8 @@ namespace Mamba.Models.Data.Loading;
 /// <summary>What reading a sample once tells about it.</summary>
 /// <param name="Channels">1 or 3.</param>
 /// <param name="Pixels">A hash of size and pixels: equal for copies of one picture, whatever their files are called.</param>
-/// <param name="IsPlain">Whether all pixels are the same, as in the empty slices of a scan; such pictures are no copies of each other.</param>
+/// <param name="IsPlain">Whether all pixels are the same, as in the empty slices of a scan; such pictures are no copies of each
+/// other.</param>
 public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
 {
     /// <summary>A hash of the truth: equal for equal masks or classes.</summary>

@@ -106,7 +106,8 @@ public sealed class AnnotatedFolder : IImageFolder
             CocoAnnotations annotations = CocoAnnotations.Load(Path.Combine(root, document));
             if (classes is not null && !classes.SequenceEqual(annotations.Classes))
                 throw new DatasetException(
-                    $"{root}: {document} has the categories {string.Join(", ", annotations.Classes)}, another file {string.Join(", ", classes)}");
+                    $"{root}: {document} has the categories {string.Join(", ", annotations.Classes)}, another file "
+                        + $"{string.Join(", ", classes)}");
             classes = annotations.Classes;
             SplitPart? part = new PictureFile(document).Part ?? FolderNames.PartOf(Path.GetFileNameWithoutExtension(document));
             foreach (CocoPicture picture in annotations.Pictures)
@@ -166,7 +167,8 @@ public sealed class AnnotatedFolder : IImageFolder
         string[] files = [.. byFile[Path.GetFileName(plain)]];
         string folder = Path.GetDirectoryName(document)!.Replace(Path.DirectorySeparatorChar, '/');
         return files.FirstOrDefault(file => file == (folder.Length == 0 ? plain : $"{folder}/{plain}"))
-            ?? (files.Length == 1 ? files[0] : files.FirstOrDefault(file => SamePart(file) && file.EndsWith(plain, StringComparison.Ordinal)));
+            ?? (files.Length == 1 ? files[0]
+                : files.FirstOrDefault(file => SamePart(file) && file.EndsWith(plain, StringComparison.Ordinal)));
 
         bool SamePart(string file) => new PictureFile(file).Part == FolderNames.PartOf(Path.GetFileNameWithoutExtension(document));
     }

@@ -43,7 +43,8 @@ public sealed class ClassFolder : IImageFolder
                 $"{root}: folders {string.Join(" and ", Labels)} are no classes, and their files no pairs of image and mask; "
                     + "expected images/NAME.ext and masks/NAME.ext, with the same names.");
         Notes = parts ? [.. MissingClasses(paths)] : [];
-        Layout = parts ? $"a folder per class in {string.Join(", ", paths.Select(path => path[0]).Distinct().Order(StringComparer.Ordinal))}"
+        Layout = parts ? $"a folder per class in "
+            + $"{string.Join(", ", paths.Select(path => path[0]).Distinct().Order(StringComparer.Ordinal))}"
             : "a folder per class";
         Layout += $" ({string.Join(", ", Labels.Take(10))}{(Labels.Count > 10 ? $", ... {Labels.Count} classes" : "")})";
         ThrowIfOneLevelBelow(paths, level);
@@ -124,7 +125,8 @@ public sealed class ClassFolder : IImageFolder
     private void ThrowIfOneLevelBelow(string[][] paths, int level)
     {
         string[] below = [.. paths.GroupBy(path => path[level])
-            .Select(outer => string.Join(", ", outer.Select(path => path.Length > level + 2 ? path[level + 1] : "").Distinct().Order(StringComparer.Ordinal)))
+            .Select(outer => string.Join(", ",
+                outer.Select(path => path.Length > level + 2 ? path[level + 1] : "").Distinct().Order(StringComparer.Ordinal)))
             .Distinct()];
         if (below is [var names] && names.Contains(", ", StringComparison.Ordinal) && !names.StartsWith(", ", StringComparison.Ordinal))
             throw new DatasetException(

@@ -42,7 +42,8 @@ internal static class DataFile
         }
     }
 
-    /// <summary>The files of some extensions in a folder of any depth, as <see cref="Pictures"/> names them. Hidden ones are skipped.</summary>
+    /// <summary>The files of some extensions in a folder of any depth, as <see cref="Pictures"/> names them. Hidden ones are
+    /// skipped.</summary>
     /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
     public static IEnumerable<string> Find(string root, string[] extensions, CancellationToken cancellation)
     {

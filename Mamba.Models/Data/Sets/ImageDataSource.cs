@@ -6,13 +6,16 @@ namespace Mamba.Models.Data.Sets;
 /// <summary>Opens a path as the data set that it holds.</summary>
 public static class ImageDataSource
 {
-    private const string Expected = "expected images or volumes with masks (NAME.ext and NAME_mask.ext, or images/ and masks/), a folder per "
-        + "class, COCO or YOLO annotations, the binary or Python version of CIFAR-10 or CIFAR-100, the idx files of MNIST, Fashion-MNIST or EMNIST, "
+    private const string Expected = "expected images or volumes with masks (NAME.ext and NAME_mask.ext, or images/ and masks/), a folder "
+        + "per "
+        + "class, COCO or YOLO annotations, the binary or Python version of CIFAR-10 or CIFAR-100, the idx files of MNIST, Fashion-MNIST "
+        + "or EMNIST, "
         + "or an .npz file of MedMNIST";
 
     /// <summary>
     /// Any file of CIFAR-10, CIFAR-100, MNIST or EMNIST makes a folder that data set. Images with masks make it a <see
-    /// cref="SegmentationFolder"/>, volumes with masks a <see cref="VolumeFolder"/>, images with COCO or YOLO annotations an <see cref="AnnotatedFolder"/>. Pictures in subfolders make it a
+    /// cref="SegmentationFolder"/>, volumes with masks a <see cref="VolumeFolder"/>, images with COCO or YOLO annotations an <see
+    /// cref="AnnotatedFolder"/>. Pictures in subfolders make it a
     /// <see cref="ClassFolder"/>. A folder without pictures but with one .npz file is a <see cref="MedMnist"/>.
     /// </summary>
     /// <param name="path">The folder; or an .npz file, or a file of EMNIST, beside which other sets may be.</param>
@@ -35,7 +38,8 @@ public static class ImageDataSource
         if (MaskPairs.Find(path, pictures, options) is { } pairs
             && (task != ModelTask.Classification || 4 * pairs.Pairs.Count >= pictures.Count))
             return new SegmentationFolder(path, options, pairs);
-        if (task != ModelTask.Classification && AnnotatedFolder.Find(path, pictures, options, cancellation) is { } annotated) return annotated;
+        if (task != ModelTask.Classification
+            && AnnotatedFolder.Find(path, pictures, options, cancellation) is { } annotated) return annotated;
         if (pictures.Count == 0 && DicomFile.FindFirst(path, cancellation) is { } dicom)
             throw new DatasetException($"{dicom}: {DicomFile.Advice}.");
         return pictures.Any(picture => picture.Contains('/'))

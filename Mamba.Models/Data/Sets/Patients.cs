@@ -38,7 +38,8 @@ internal static class Patients
         try
         {
             Regex regex = new(pattern, RegexOptions.CultureInvariant, s_patternTime);
-            return Known(root, names, name => regex.Match(name) is { Success: true } match ? match.Groups[match.Groups.Count > 1 ? 1 : 0].Value
+            return Known(root, names, name => regex.Match(name) is { Success: true } match
+                ? match.Groups[match.Groups.Count > 1 ? 1 : 0].Value
                 : null, $"the pattern '{pattern}'");
         }
         catch (Exception e) when (e is ArgumentException or RegexMatchTimeoutException)
@@ -64,9 +65,11 @@ internal static class Patients
             if (fields.Length <= Math.Max(nameColumn, patientColumn) || fields[nameColumn].Length == 0 || fields[patientColumn].Length == 0)
                 throw new DatasetException($"{table}: '{line}'; expected NAME,PATIENT");
             if (row == 0 && fields.Length > 2)
-                throw new DatasetException($"{table}: {fields.Length} columns; expected two, NAME,PATIENT, or a header that names 'patient'");
+                throw new DatasetException($"{table}: {fields.Length} columns; expected two, NAME,PATIENT, or a header that names "
+                    + $"'patient'");
             if (patients.TryGetValue(fields[nameColumn], out string? other) && other != fields[patientColumn])
-                throw new DatasetException($"{table}: '{fields[nameColumn]}' is of patient {other} and of {fields[patientColumn]}; expected one");
+                throw new DatasetException($"{table}: '{fields[nameColumn]}' is of patient {other} and of {fields[patientColumn]}; "
+                    + $"expected one");
             patients[fields[nameColumn]] = fields[patientColumn];
 
             int Column(params string[] words) => Array.FindIndex(fields, field => words.Contains(field.ToLowerInvariant()));

@@ -104,7 +104,8 @@ public sealed class SegmentationFolder : IMaskedFolder
 
     /// <inheritdoc/>
     public void ReadMasks(
-        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default) => _masks.Read(samples, trained, progress, cancellation);
+        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default) =>
+            _masks.Read(samples, trained, progress, cancellation);
 
     Sample IImageData.Load(int index) => Load(index);
 
@@ -142,15 +143,18 @@ public sealed class SegmentationFolder : IMaskedFolder
     private static MaskedImage[] FindPairs(string root, DataOptions options, CancellationToken cancellation)
     {
         if (!Directory.Exists(root))
-            throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext, or images/ and masks/.");
+            throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext, or images/ and "
+                + $"masks/.");
         List<string> pictures = DataFile.Pictures(root, cancellation);
         MaskPairs found = MaskPairs.Find(root, pictures, options) ?? throw NoPair(root, pictures);
         return Resolve(root, options, found);
     }
 
     internal static DatasetException NoPair(string root, List<string> pictures) => new(
-        $"{root}: {pictures.Count(p => !IsMask(p))} images and {pictures.Count(IsMask)} masks, but no pair; expected NAME.ext beside NAME_mask.ext, or images/NAME.ext and "
-            + $"masks/NAME.ext, ext one of {string.Join(" ", ImageFile.Extensions)}; --images, --masks and --mask-suffix say it otherwise.");
+        $"{root}: {pictures.Count(p => !IsMask(p))} images and {pictures.Count(IsMask)} masks, but no pair; expected NAME.ext beside "
+            + $"NAME_mask.ext, or images/NAME.ext and "
+            + $"masks/NAME.ext, ext one of {string.Join(" ", ImageFile.Extensions)}; --images, --masks and --mask-suffix say it "
+            + $"otherwise.");
 
     /// <summary>The pairs, and the images without a mask as the options say.</summary>
     internal static MaskedImage[] Resolve(string root, DataOptions options, MaskPairs found)

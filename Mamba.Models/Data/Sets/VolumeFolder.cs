@@ -140,7 +140,8 @@ public sealed class VolumeFolder : IMaskedFolder
 
     /// <inheritdoc/>
     public void ReadMasks(
-        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default) => _masks.Read(samples, trained, progress, cancellation);
+        IReadOnlyList<int> samples, MaskMeaning? trained, Action<int>? progress = null, CancellationToken cancellation = default) =>
+            _masks.Read(samples, trained, progress, cancellation);
 
     Sample IImageData.Load(int index) => Load(index);
 

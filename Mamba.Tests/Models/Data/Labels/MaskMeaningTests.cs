@@ -124,10 +124,12 @@ internal sealed class MaskMeaningTests
         Assert.That(values.Apply("a", Gray(30, 20, 10, 0)).Classes, Is.EqualTo(new byte[] { 255, 2, 1, 0 }));
         RawMask colors = new(3, 1, MaskEncoding.Color, [0x0000FF, 0, 0xFF0000]);
         Assert.That(Ruled("0 0 0 void\n255 0 0 tumour\n0 0 255 vessel", colors).Labels, Does.Contain("vessel").And.Contain("tumour"));
-        Assert.That(Ruled("#000000 background\n#ff0000 tumour\n#0000FF vessel", colors).Apply("a", colors).Classes, Is.EqualTo(new byte[] { 2, 0, 1 }));
+        Assert.That(Ruled("#000000 background\n#ff0000 tumour\n#0000FF vessel", colors).Apply("a", colors).Classes,
+            Is.EqualTo(new byte[] { 2, 0, 1 }));
         Assert.That(
             Ruled(
-                """{"channel_names": {"0": "MRI"}, "labels": {"background": 0, "edema": 1, "core": 2}}""", Gray(0, 1, 2), "dataset.json").Labels,
+                """{"channel_names": {"0": "MRI"}, "labels": {"background": 0, "edema": 1, "core": 2}}""",
+                Gray(0, 1, 2), "dataset.json").Labels,
             Is.EqualTo(new[] { "background", "edema", "core" }));
         Assert.That(
             () => Ruled("0 background\n1 lesion", Gray(0, 1, 2)),
@@ -135,13 +137,17 @@ internal sealed class MaskMeaningTests
     }
 
     [TestCase("1", "expected a value, a range or a color"), TestCase("0 a", "1 classes"), TestCase("0 a\n0 b", "have a value in common")]
-    [TestCase("0 a\n#FF0000 b", "both values and colors"), TestCase("0 a\n9-3 b", "expected a value"), TestCase("0 a\nx b", "expected a value")]
+    [TestCase("0 a\n#FF0000 b", "both values and colors"), TestCase("0 a\n9-3 b", "expected a value"),
+        TestCase("0 a\nx b", "expected a value")]
     public void A_malformed_labels_file_is_refused(string text, string says) => Assert.That(
-        () => MaskLabels.Read(Text(text)), Throws.TypeOf<DatasetException>().With.Message.Contains(says).And.Message.Contains("labels.txt"));
+        () => MaskLabels.Read(Text(text)),
+            Throws.TypeOf<DatasetException>().With.Message.Contains(says).And.Message.Contains("labels.txt"));
 
-    [TestCase("""{"labels": {"a": [1, 2], "b": 0}}"""), TestCase("""{"labels": 3}"""), TestCase("{"), TestCase("""{"labels": {"a": -1, "b": 2}}""")]
+    [TestCase("""{"labels": {"a": [1, 2], "b": 0}}"""), TestCase("""{"labels": 3}"""), TestCase("{")]
+    [TestCase("""{"labels": {"a": -1, "b": 2}}""")]
     public void A_malformed_dataset_json_is_refused(string text) =>
-        Assert.That(() => MaskLabels.Read(Text(text, "dataset.json")), Throws.TypeOf<DatasetException>().With.Message.Contains("dataset.json"));
+        Assert.That(() => MaskLabels.Read(Text(text, "dataset.json")),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("dataset.json"));
 
     [Test]
     public void What_the_training_meant_holds_where_it_knows_every_value()

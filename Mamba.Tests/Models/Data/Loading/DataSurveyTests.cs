@@ -34,7 +34,8 @@ internal sealed class DataSurveyTests
     [Test]
     public void With_an_official_split_the_copy_in_training_goes()
     {
-        foreach ((string name, int number) in new[] { ("train/a/1", 1), ("train/b/2", 2), ("train/b/3", 2), ("val/a/4", 4), ("test/a/5", 1), ("test/b/6", 4) })
+        foreach ((string name, int number) in new[] { ("train/a/1", 1), ("train/b/2", 2), ("train/b/3", 2), ("val/a/4", 4), ("test/a/5", 1),
+            ("test/b/6", 4) })
             _folder.Write($"{name}.png", Pictures.Marked(8, 8, 1, number));
         ClassFolder data = new(_folder.Root);
         Assert.That(
@@ -50,7 +51,8 @@ internal sealed class DataSurveyTests
         ClassFolder data = new(_folder.Root);
         Assert.That(
             () => Survey(data, OnBadImage.Fail),
-            Throws.TypeOf<DatasetException>().With.Message.Contains("2 of 4 images cannot be used, the first: ").And.Message.Contains("1.png"));
+            Throws.TypeOf<DatasetException>().With.Message.Contains("2 of 4 images cannot be used, the first: ").And.Message.Contains(
+                "1.png"));
         Assert.That(Survey(data).Bad.Select(bad => bad.Index), Is.EqualTo(new[] { 1, 3 }));
     }
 

@@ -30,7 +30,8 @@ internal sealed class AnnotatedFolderTests
             Is.EqualTo(new[] { ("images/train2017/a", (SplitPart?)SplitPart.Train), ("images/val2017/b", SplitPart.Val) }));
         // The square from (2, 2) to (6, 5) is the second category.
         LabelMap mask = ((SegmentationSample)data.Load(0)).Mask;
-        Assert.That((mask.Classes.Count(c => c == 2), mask.Classes.Count(c => c == 1), mask.Classes[2 * 8 + 2]), Is.EqualTo((12, 0, (byte)2)));
+        Assert.That((mask.Classes.Count(c => c == 2), mask.Classes.Count(c => c == 1), mask.Classes[2 * 8 + 2]),
+            Is.EqualTo((12, 0, (byte)2)));
     }
 
     [Test]
@@ -80,7 +81,8 @@ internal sealed class AnnotatedFolderTests
             () => ImageDataSource.Open(_folder.Root).Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("8 x 8, but 9 x 8"));
         Write("more.json", Coco("b.png").Replace("dog", "cow"));
         Assert.That(
-            () => ImageDataSource.Open(_folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains("cow").And.Message.Contains("dog"));
+            () => ImageDataSource.Open(_folder.Root),
+                Throws.TypeOf<DatasetException>().With.Message.Contains("cow").And.Message.Contains("dog"));
     }
 
     private void Picture(string path, int number) => _folder.Write(path, Pictures.Marked(8, 8, 3, number));
@@ -90,7 +92,8 @@ internal sealed class AnnotatedFolderTests
     /// <summary>A square of the second category in the first image.</summary>
     private static string Coco(params string[] names)
     {
-        string images = string.Join(", ", names.Select((name, i) => $$"""{"id": {{i + 1}}, "file_name": "{{name}}", "width": 8, "height": 8}"""));
+        string images = string.Join(", ", names.Select((name, i) =>
+            $$"""{"id": {{i + 1}}, "file_name": "{{name}}", "width": 8, "height": 8}"""));
         return $$"""
             {"images": [{{images}}], "categories": [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}],
              "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[2, 2, 6, 2, 6, 5, 2, 5]], "iscrowd": 0}]}

@@ -74,7 +74,8 @@ internal sealed class ClassFolderTests
         File.Delete(Path.Combine(_folder.Root, "test/1.png"));
         _folder.Write("test/dog/1.png", picture);
         Assert.That(
-            new ClassFolder(_folder.Root).Notes, Is.EqualTo(new[] { "no pictures in test of 1 of the 2 classes: cat" }), "which can be trained");
+            new ClassFolder(_folder.Root).Notes, Is.EqualTo(new[] { "no pictures in test of 1 of the 2 classes: cat" }),
+                "which can be trained");
         _folder.Write("test/cow/1.png", picture);
         Refuses(() => new ClassFolder(_folder.Root), "no pictures in train of 1 of the 3 classes: cow;");
         _folder.Write("test/cat/1.png", "no picture"u8.ToArray());

@@ -23,7 +23,8 @@ internal sealed class ImageDataSourceTests
     {
         Image picture = new(2, 2, 1);
         Refuses(
-            () => ImageDataSource.Open(Path.Combine(_folder.Root, "none")), "no such folder; expected images with masks (NAME.ext and NAME_mask.ext");
+            () => ImageDataSource.Open(Path.Combine(_folder.Root, "none")),
+                "no such folder; expected images with masks (NAME.ext and NAME_mask.ext");
         Refuses(() => ImageDataSource.Open(_folder.Write("file.txt", [1])), "no such folder");
         Refuses(() => ImageDataSource.Open(_folder.Root), "0 pictures, none of them in a folder of its class");
         _folder.Write("flat/a.png", picture);

@@ -24,7 +24,8 @@ internal sealed class LayoutTests
     [TestCase("images/a.png labels/a_mask.png", "a"), TestCase("images/p/a.png annotations/p/a.png", "p/a")]
     [TestCase("JPEGImages/a.png SegmentationClass/a.png", "a"), TestCase("images/a.png gt/a.png", "a")]
     [TestCase("images/a_img.png masks/a_mask.png", "a_img"), TestCase("a.png masks/a.png", "a")]
-    [TestCase("train_images/a.png train_masks/a.png", "Train/a"), TestCase("x-segmentation/a.png x-segmentation/a_mask.png", "x-segmentation/a")]
+    [TestCase("train_images/a.png train_masks/a.png", "Train/a"),
+        TestCase("x-segmentation/a.png x-segmentation/a_mask.png", "x-segmentation/a")]
     [TestCase("ISIC_Task1-2_Training_Input/a.png ISIC_Task1_Training_GroundTruth/a_segmentation.png", "Train/a")]
     public void Images_and_masks_are_found(string files, string names)
     {
@@ -35,7 +36,8 @@ internal sealed class LayoutTests
         Assert.That(data.Load(0).Mask.Classes.Distinct().Order(), Is.EqualTo(new byte[] { 0, 1 }));
     }
 
-    [TestCase("train/images/a.png train/masks/a.png val/images/b.png val/masks/b.png test/images/c.png test/masks/c.png", "a:Train b:Val c:Test")]
+    [TestCase("train/images/a.png train/masks/a.png val/images/b.png val/masks/b.png test/images/c.png test/masks/c.png",
+        "a:Train b:Val c:Test")]
     [TestCase("images/train/a.png masks/train/a.png images/valid/b.png masks/valid/b.png", "a:Train b:Val")]
     [TestCase("Training/a.png Training/a_mask.png Testing/c.png Testing/c_mask.png", "a:Train c:Test")]
     [TestCase("imagesTr/a_0000.png labelsTr/a.png imagesTs/c_0000.png labelsTs/c.png", "a_0000:Train c_0000:Test")]
@@ -44,7 +46,8 @@ internal sealed class LayoutTests
         Write(files);
         IImageData data = Open();
         Assert.That(
-            string.Join(' ', Enumerable.Range(0, data.Count).Select(i => $"{Path.GetFileName(data.Name(i))}:{data.Part(i)}").Order()), Is.EqualTo(parts));
+            string.Join(' ', Enumerable.Range(0, data.Count).Select(i => $"{Path.GetFileName(data.Name(i))}:{data.Part(i)}").Order()),
+                Is.EqualTo(parts));
     }
 
     [Test]
@@ -55,9 +58,11 @@ internal sealed class LayoutTests
         Assert.That((data.Count, data.Notes.Single()), Is.EqualTo((1, "1 images of parts without masks: imagesTs/c_0000.png left out")));
     }
 
-    [TestCase("one/x/a.png one/x/a_mask.png one/y/b.png one/y/b_mask.png", "x y"), TestCase("p1/t0/a.png p1/t0/a_mask.png p2/t0/a.png p2/t0/a_mask.png", "p1 p2")]
+    [TestCase("one/x/a.png one/x/a_mask.png one/y/b.png one/y/b_mask.png", "x y"),
+        TestCase("p1/t0/a.png p1/t0/a_mask.png p2/t0/a.png p2/t0/a_mask.png", "p1 p2")]
     [TestCase("images/p1/a.png masks/p1/a.png images/p2/a.png masks/p2/a.png", "p1 p2")]
-    [TestCase("train/p1/a.png train/p1/a_mask.png test/p2/b.png test/p2/b_mask.png", "p1 p2"), TestCase("a.png a_mask.png b.png b_mask.png", "")]
+    [TestCase("train/p1/a.png train/p1/a_mask.png test/p2/b.png test/p2/b_mask.png", "p1 p2"),
+        TestCase("a.png a_mask.png b.png b_mask.png", "")]
     [TestCase("train/a.png train/a_mask.png test/b.png test/b_mask.png", "")]
     public void The_outermost_folder_that_varies_is_the_patient(string files, string patients)
     {
@@ -97,10 +102,12 @@ internal sealed class LayoutTests
     public void Images_without_a_mask_are_named_left_out_or_background()
     {
         Write("images/a.png masks/a.png images/b.png images/c.png");
-        Refuses(new DataOptions(), "2 images without a mask: images/b.png, images/c.png; expected a mask for each image; --on-missing-mask");
+        Refuses(new DataOptions(), "2 images without a mask: images/b.png, images/c.png; expected a mask for each image; "
+            + "--on-missing-mask");
         Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Skip }).Count, Is.EqualTo(1));
         var empty = (SegmentationFolder)Open(new DataOptions { OnMissingMask = OnMissingMask.Empty });
-        Assert.That((empty.Count, empty.Notes.Single()), Is.EqualTo((3, "2 images without a mask: images/b.png, images/c.png taken for background")));
+        Assert.That((empty.Count, empty.Notes.Single()),
+            Is.EqualTo((3, "2 images without a mask: images/b.png, images/c.png taken for background")));
         Assert.That(empty.Load(1).Mask.Classes, Is.All.Zero);
     }
 
@@ -111,8 +118,10 @@ internal sealed class LayoutTests
         Refuses(new DataOptions(), "are no classes");
     }
 
-    [TestCase("Training/a/1.png Training/b/1.png Testing/a/1.png Testing/b/2.png", "a b"), TestCase("seg_train/a/1.png seg_train/b/1.png seg_test/a/1.png seg_test/b/2.png", "a b")]
-    [TestCase("train/a/1.png train/b/1.png validation/a/1.png", "a b"), TestCase("with_mask/1_mask.png with_mask/2_mask.png without_mask/3.png", "with_mask without_mask")]
+    [TestCase("Training/a/1.png Training/b/1.png Testing/a/1.png Testing/b/2.png", "a b"),
+        TestCase("seg_train/a/1.png seg_train/b/1.png seg_test/a/1.png seg_test/b/2.png", "a b")]
+    [TestCase("train/a/1.png train/b/1.png validation/a/1.png", "a b"),
+        TestCase("with_mask/1_mask.png with_mask/2_mask.png without_mask/3.png", "with_mask without_mask")]
     [TestCase("test_tube/1.png train_station/2.png", "test_tube train_station"), TestCase("train/1.png bus/2.png", "bus train")]
     public void Classes_are_found(string files, string classes)
     {

@@ -31,7 +31,8 @@ internal sealed class SegmentationFolderTests
         _folder.Write(".hidden/s1.png", picture);
         SegmentationFolder data = new(_folder.Root);
         Assert.That(Enumerable.Range(0, data.Count).Select(data.Name), Is.EqualTo(new[] { "Z", "a/s10", "b/deep/s2" }));
-        Assert.That(Enumerable.Range(0, data.Count).Select(data.Patient), Is.EqualTo(new[] { ".", "a", "b" }), "the outermost folder that varies");
+        Assert.That(Enumerable.Range(0, data.Count).Select(data.Patient), Is.EqualTo(new[] { ".", "a", "b" }),
+            "the outermost folder that varies");
         SegmentationSample sample = data.Load(1);
         Assert.That(sample.Image.Pixels, Is.EqualTo(picture.Pixels));
         Assert.That(sample.Mask.Classes, Is.EqualTo(new byte[] { 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1 }));

@@ -45,8 +45,10 @@ internal sealed class SplitTests
         Split limited = Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 5, Limit = 30 });
         Assert.That(limited[SplitPart.All], Has.Length.EqualTo(30).And.Ordered.Ascending.And.Unique);
         Assert.That((limited.Train.Length, limited.Val.Length, limited.Test.Length), Is.EqualTo((24, 3, 3)));
-        Assert.That(Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 5, Limit = 500 })[SplitPart.All], Has.Length.EqualTo(200));
-        Assert.That(() => Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 5, Limit = 0 }), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 5, Limit = 500 })[SplitPart.All],
+            Has.Length.EqualTo(200));
+        Assert.That(() => Split.Of(data, new SplitOptions { Protocol = SplitProtocol.Image, Seed = 5, Limit = 0 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(
             () => Split.Of(new SyntheticLesions(1, 40), new SplitOptions { Protocol = SplitProtocol.Patient, Seed = 5 }),
             Throws.TypeOf<DatasetException>().With.Message.Contains("40 images of 2 patients"));
@@ -112,7 +114,8 @@ internal sealed class SplitTests
         Assert.That(tested.Order(), Is.EqualTo(Indices(0, 53)));
     }
 
-    [TestCase("1/5", true), TestCase("5/5", true), TestCase("0/5", false), TestCase("6/5", false), TestCase("1/1", false), TestCase("1", false)]
+    [TestCase("1/5", true), TestCase("5/5", true), TestCase("0/5", false), TestCase("6/5", false), TestCase("1/1", false),
+        TestCase("1", false)]
     public void Folds_are_read(string text, bool valid) => Assert.That(Fold.Parse(text)?.ToString(), Is.EqualTo(valid ? text : null));
 
     [Test]
