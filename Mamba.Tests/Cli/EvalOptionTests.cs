@@ -61,7 +61,7 @@ internal sealed class EvalOptionTests : CliTest
         WriteLesions(In("source"), 5, first: 25);
         foreach (string path in Directory.GetFiles(In("source"))) File.Move(path, In("other", "other-" + Path.GetFileName(path)));
         Result other = Succeeds([.. Eval, In("other")]);
-        Assert.That(other.Error, Does.Contain("note: none of these images were trained on; all are measured"));
+        Assert.That(other.Error, Does.Contain("note: no image of these names and sizes was trained on; all are measured"));
         Assert.That(Images(In("other")), Is.EqualTo(5));
         Assert.That(
             Succeeds([.. Eval, In("other"), "--split", "all"]).Error, Does.Not.Contain("trained on"), "what was asked for needs no note");

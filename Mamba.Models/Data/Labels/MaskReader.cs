@@ -193,7 +193,8 @@ internal sealed class MaskReader
     private void ThrowIfEdges()
     {
         int low = _values.Keys.First(), high = _values.Keys.Last();
-        bool stretched = _encoding == MaskEncoding.Gray && low == 0 && high is 255 or 65535 && _values.Count > 2;
+        bool contiguous = _values.Keys.SkipLast(1).Last() == _values.Count - 2; // 0, 1, 2 and 255 are classes
+        bool stretched = _encoding == MaskEncoding.Gray && low == 0 && high is 255 or 65535 && _values.Count > 2 && !contiguous;
         if (stretched && MeanRun(value => value != low && value != high) < ShortestRun)
             throw new DatasetException(
                 $"{_root}: mask values {Some()} lie in thin lines between 0 and {high}, as soft edges do; expected a value a class; "

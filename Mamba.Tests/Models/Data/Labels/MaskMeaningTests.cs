@@ -41,7 +41,7 @@ internal sealed class MaskMeaningTests
     [TestCase(new[] { 0, 128, 255 }, new byte[] { 0, 1, 2 }), TestCase(new[] { 0, 2, 255 }, new byte[] { 0, 1, 2 })]
     public void As_in_Pascal_255_is_ignored_beside_small_contiguous_values(int[] values, byte[] classes)
     {
-        MaskMeaning meaning = Read([Gray(values)]);
+        MaskMeaning meaning = Read([Gray([.. values.SelectMany(value => Enumerable.Repeat(value, 6))])]);
         Assert.That(meaning.Apply("a", Gray(values)).Classes, Is.EqualTo(classes));
         Assert.That(meaning.Ignores, Is.EqualTo(classes.Contains(LabelMap.Ignored)));
         Assert.That(meaning.Labels[0], Is.EqualTo("background"), "what is ignored needs a class for the rest");
@@ -91,6 +91,31 @@ internal sealed class MaskMeaningTests
         Assert.That(Read([soft]).Apply("a", soft).Classes.Count(c => c == 1), Is.EqualTo(68));
         Refuses([Gray([.. Enumerable.Range(0, 400).Select(i => i * 7919 % 200)])], "as in a photograph");
         Refuses([Gray([.. Enumerable.Range(0, 400).SelectMany(i => Enumerable.Repeat(i, 5))])], "400 values");
+    }
+
+    [TestCase(1, 255), TestCase(1, 65535), TestCase(255, 65535)]
+    public void Sets_of_which_some_masks_have_one_full_value_and_others_another_are_refused(int one, int other)
+    {
+        Refuses([Gray(0, 0, one), Gray(0, 0, other), Gray(0, 0, other)], $"1 masks have value {one}, 2 others {other}, and none both");
+        if (one == 1 && other == 255) Assert.That(Read([Gray(0, 0, 1, 255)]).Ignores, Is.True, "one mask with both tells them apart");
+    }
+
+    [Test]
+    public void Soft_edges_of_few_levels_are_refused_as_classes_of_such_values_are_not()
+    {
+        int[] inside = [.. Enumerable.Repeat(255, 12)], outside = [.. Enumerable.Repeat(0, 40)];
+        Refuses([Gray([.. outside, 127, .. inside, 127, .. outside])], "lie in thin lines between 0 and 255");
+        Assert.That(Read([Gray([.. outside, .. Enumerable.Repeat(127, 9), .. inside])]).Labels, Has.Count.EqualTo(3));
+        int[] colors = [.. Enumerable.Repeat(0, 30), 0x400000, 0x800000, .. Enumerable.Repeat(0xFF0000, 9), 0x800000, 0x400000];
+        Refuses([new RawMask(colors.Length, 1, MaskEncoding.Color, colors)], "half of them in thin lines");
+    }
+
+    [Test]
+    public void A_value_of_its_own_in_each_mask_is_a_number()
+    {
+        Refuses([.. Enumerable.Range(1, 8).Select(i => Gray([0, 0, 0, .. Enumerable.Repeat(17 * i, 6)]))], "as instances are");
+        RawMask[] classes = [.. Enumerable.Range(0, 16).Select(i => Gray([0, 0, 0, .. Enumerable.Repeat(1 + i % 8, 6)]))];
+        Assert.That(Read(classes).Labels, Has.Count.EqualTo(9), "two masks of each are classes");
     }
 
     [Test]

@@ -27,7 +27,9 @@ internal sealed class DataSurveyTests
         Assert.That(survey.Copies(official: false), Is.EqualTo(new[] { (3, 1), (4, 0) }));
         Assert.That(
             survey.Describe(survey.Copies(false)),
-            Is.EqualTo("2 of 7 images are duplicates, with the same pixels as another, and left out: b/3 is a/2; b/4 is a/1"));
+            Is.EqualTo(
+                "2 of 7 images are duplicates, with the same pixels as another, and left out: b/3 is a/2; b/4 is a/1; "
+                    + "2 of them have another mask or class than the one that stays"));
         Assert.That(data.Without(new HashSet<int> { 3, 4 }).Count, Is.EqualTo(5));
     }
 

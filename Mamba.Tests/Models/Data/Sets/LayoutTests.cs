@@ -81,6 +81,12 @@ internal sealed class LayoutTests
         string[] expected = ["A", "A", "B"];
         Assert.That(Patients(new DataOptions { Patients = In("who.csv") }), Is.EqualTo(expected));
         Assert.That(Patients(new DataOptions { PatientPattern = "^([a-z]+)_" }), Is.EqualTo(new[] { "ann", "ann", "bob" }));
+        _folder.Write("who.csv", "name,age,patient\nann_1.png,40,A\nann_2,40,A\nbob_1,50,B"u8.ToArray());
+        Assert.That(Patients(new DataOptions { Patients = In("who.csv") }), Is.EqualTo(expected), "the column that the header names");
+        _folder.Write("who.csv", "ann_1,A\nann_1,B\nann_2,A\nbob_1,B"u8.ToArray());
+        Refuses(new DataOptions { Patients = In("who.csv") }, "'ann_1' is of patient A and of B");
+        _folder.Write("who.csv", "ann_1,40,A\nann_2,40,A\nbob_1,50,B"u8.ToArray());
+        Refuses(new DataOptions { Patients = In("who.csv") }, "3 columns");
         Refuses(new DataOptions { PatientPattern = "^ann" }, "names no patient of 1 of 3 images: bob_1");
         Refuses(new DataOptions { PatientPattern = "(" }, "cannot be used");
         _folder.Write("who.csv", "ann_1,A"u8.ToArray());
@@ -128,6 +134,17 @@ internal sealed class LayoutTests
         Write(files);
         IImageData data = Open(task: ModelTask.Classification);
         Assert.That((data.Task, string.Join(' ', data.Labels)), Is.EqualTo((ModelTask.Classification, classes)));
+    }
+
+    [TestCase("p0/red/1.png p0/blue/2.png p1/red/3.png p1/blue/4.png")]
+    public void Folders_that_all_hold_the_same_folders_are_no_classes(string files)
+    {
+        Write(files);
+        Assert.That(
+            () => Open(task: ModelTask.Classification),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("folders p0, p1 all hold folders blue, red"));
+        Write("p0/only/5.png");
+        Assert.That(Open(task: ModelTask.Classification).Labels, Is.EqualTo(new[] { "p0", "p1" }));
     }
 
     [Test]
