@@ -80,8 +80,14 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     {
         RunData run = info.Data;
         // Weights without a record are of synthetic images, or of a version that did not spread strata.
-        SplitOptions options = new() { Protocol = run.Protocol, Seed = run.Seed, Limit = run.Limit, Fold = run.Fold,
-            Stratified = info.Split is not null };
+        SplitOptions options = new()
+        {
+            Protocol = run.Protocol,
+            Seed = run.Seed,
+            Limit = run.Limit,
+            Fold = run.Fold,
+            Stratified = info.Split is not null
+        };
         Split split = Split.Of(data, options);
         bool random = run.Protocol is not SplitProtocol.Official;
         if (random && info.Split is { } record && !record.Matches(data, split))

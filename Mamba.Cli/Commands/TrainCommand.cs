@@ -41,8 +41,11 @@ internal static class TrainCommand
                 ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
                 // A run of an older version was split without strata.
                 : PreparedData.Read(
-                    terminal, images, request with { Split = request.Split with { Stratified = folder is null },
-                        Resumed = folder is not null }, stop), stop);
+                    terminal, images, request with
+                    {
+                        Split = request.Split with { Stratified = folder is null },
+                        Resumed = folder is not null
+                    }, stop), stop);
         if (resumed?.State is { } state && typed.GetValue(options.Epochs) is { } epochs)
         {
             if (epochs < state.Epochs.Count)

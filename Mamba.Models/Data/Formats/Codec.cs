@@ -81,7 +81,7 @@ internal static class Codec
         using Image<TPixel> image = decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
         TSample[] samples = new TSample[size.Width * size.Height * (Unsafe.SizeOf<TPixel>() / Unsafe.SizeOf<TSample>())];
         image.CopyPixelDataTo(MemoryMarshal.Cast<TSample, TPixel>(samples.AsSpan()));
-            // not by way of pixels: a large picture fits into memory twice
+        // not by way of pixels: a large picture fits into memory twice
         return samples;
     }
 

@@ -42,7 +42,7 @@ public sealed class ClassFolder : IImageFolder
             throw new DatasetException(
                 $"{root}: folders {string.Join(" and ", Labels)} are no classes, and their files no pairs of image and mask; "
                     + "expected images/NAME.ext and masks/NAME.ext, with the same names.");
-        Notes = parts ? [.. MissingClasses(paths)] : [];
+        Notes = [.. parts ? MissingClasses(paths) : [], .. DataFile.PassedOver(root) is { } others ? new[] { others } : []];
         Layout = parts ? $"a folder per class in "
             + $"{string.Join(", ", paths.Select(path => path[0]).Distinct().Order(StringComparer.Ordinal))}"
             : "a folder per class";

@@ -12,6 +12,9 @@ internal static class DataFile
     // Deflate expands one byte to at most 1032.
     private const long MaxInflation = 1032;
 
+    private static readonly string[] s_texts =
+        [".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md", ".html", ".pdf", ".db", ".ini", ".py", ".ipynb"];
+
     private const int PieceBytes = 1 << 20;
 
     /// <summary>The first of the folders that holds one of these files; null if none does.</summary>
@@ -63,6 +66,19 @@ internal static class DataFile
         {
             throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
         }
+    }
+
+    /// <summary>What is said of files in a folder that are no pictures, and none of the texts that come with data; null if there are none.</summary>
+    public static string? PassedOver(string root)
+    {
+        string[] known = [.. ImageFile.Extensions, .. s_texts];
+        EnumerationOptions visible = new() { RecurseSubdirectories = true };
+        IGrouping<string, string>[] kinds = [.. Directory.EnumerateFiles(root, "*", visible)
+            .Select(path => Path.GetExtension(path).ToLowerInvariant()).Where(extension => !known.Contains(extension))
+            .GroupBy(extension => extension).OrderBy(kind => kind.Key, StringComparer.Ordinal)];
+        if (kinds.Length == 0) return null;
+        string list = string.Join(", ", kinds.Take(5).Select(kind => $"{kind.Count()} {(kind.Key.Length == 0 ? "without an ending" : kind.Key)}"));
+        return $"{kinds.Sum(kind => kind.Count())} files of other kinds passed over: {list}{(kinds.Length > 5 ? ", ..." : "")}";
     }
 
     /// <summary>Opens a file to read.</summary>

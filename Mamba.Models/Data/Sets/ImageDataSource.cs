@@ -6,11 +6,9 @@ namespace Mamba.Models.Data.Sets;
 /// <summary>Opens a path as the data set that it holds.</summary>
 public static class ImageDataSource
 {
-    private const string Expected = "expected images or volumes with masks (NAME.ext and NAME_mask.ext, or images/ and masks/), a folder "
-        + "per "
-        + "class, COCO or YOLO annotations, the binary or Python version of CIFAR-10 or CIFAR-100, the idx files of MNIST, Fashion-MNIST "
-        + "or EMNIST, "
-        + "or an .npz file of MedMNIST";
+    private const string Expected = "expected images or volumes with masks (NAME.ext and NAME_mask.ext, or images/ and masks/), "
+        + "a folder per class, COCO or YOLO annotations, the binary or Python version of CIFAR-10 or CIFAR-100, "
+        + "the idx files of MNIST, Fashion-MNIST or EMNIST, or an .npz file of MedMNIST";
 
     /// <summary>
     /// Any file of CIFAR-10, CIFAR-100, MNIST or EMNIST makes a folder that data set. Images with masks make it a <see

@@ -39,7 +39,7 @@ public sealed class SegmentationFolder : IMaskedFolder
         : this(root, options, Resolve(root, options, found))
     {
         Layout = found.Layout;
-        Notes = [.. NotesOf(options, found)];
+        Notes = [.. NotesOf(options, found), .. DataFile.PassedOver(root) is { } others ? new[] { others } : []];
     }
 
     private SegmentationFolder(string root, DataOptions options, MaskedImage[] pairs)

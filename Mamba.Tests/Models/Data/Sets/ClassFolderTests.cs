@@ -29,6 +29,9 @@ internal sealed class ClassFolderTests
         ClassFolder data = new(_folder.Root);
         Assert.That((data.Task, data.Count), Is.EqualTo((ModelTask.Classification, 6)));
         Assert.That(data.Labels, Is.EqualTo(new[] { "Cat", "dog", "dog-2", "train" }));
+        Assert.That(data.Notes, Is.Empty, "texts come with data");
+        _folder.Write("dog/c.heic", [1]);
+        Assert.That(new ClassFolder(_folder.Root).Notes, Is.EqualTo(new[] { "1 files of other kinds passed over: 1 .heic" }));
         Assert.That(
             Enumerable.Range(0, 6).Select(data.Name),
             Is.EqualTo(new[] { "Cat/deep/x", "dog-2/y", "dog/a.png", "dog/a.tif", "dog/b", "train/z" }));

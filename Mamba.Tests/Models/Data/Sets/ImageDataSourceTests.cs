@@ -24,7 +24,7 @@ internal sealed class ImageDataSourceTests
         Image picture = new(2, 2, 1);
         Refuses(
             () => ImageDataSource.Open(Path.Combine(_folder.Root, "none")),
-                "no such folder; expected images with masks (NAME.ext and NAME_mask.ext");
+                "no such folder; expected images or volumes with masks (NAME.ext and NAME_mask.ext");
         Refuses(() => ImageDataSource.Open(_folder.Write("file.txt", [1])), "no such folder");
         Refuses(() => ImageDataSource.Open(_folder.Root), "0 pictures, none of them in a folder of its class");
         _folder.Write("flat/a.png", picture);
