@@ -68,7 +68,8 @@ internal static class DataFile
         }
     }
 
-    /// <summary>What is said of files in a folder that are no pictures, and none of the texts that come with data; null if there are none.</summary>
+    /// <summary>What is said of files in a folder that are no pictures, and none of the texts that come with data; null if there are
+    /// none.</summary>
     public static string? PassedOver(string root)
     {
         string[] known = [.. ImageFile.Extensions, .. s_texts];
@@ -77,7 +78,8 @@ internal static class DataFile
             .Select(path => Path.GetExtension(path).ToLowerInvariant()).Where(extension => !known.Contains(extension))
             .GroupBy(extension => extension).OrderBy(kind => kind.Key, StringComparer.Ordinal)];
         if (kinds.Length == 0) return null;
-        string list = string.Join(", ", kinds.Take(5).Select(kind => $"{kind.Count()} {(kind.Key.Length == 0 ? "without an ending" : kind.Key)}"));
+        string list = string.Join(", ",
+            kinds.Take(5).Select(kind => $"{kind.Count()} {(kind.Key.Length == 0 ? "without an ending" : kind.Key)}"));
         return $"{kinds.Sum(kind => kind.Count())} files of other kinds passed over: {list}{(kinds.Length > 5 ? ", ..." : "")}";
     }
 
