@@ -56,7 +56,7 @@ internal static class PngWriter
     private static void Pixels(Stream to, byte[] samples, int stride, int filter)
     {
         using MemoryStream packed = new();
-        using (ZLibStream zlib = new(packed, CompressionLevel.Optimal, leaveOpen: true))
+        using (ZLibStream zlib = new(packed, CompressionLevel.Fastest, leaveOpen: true))
         {
             byte[] row = new byte[stride + 1];
             row[0] = (byte)filter;
