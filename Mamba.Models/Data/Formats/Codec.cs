@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.Formats;
@@ -44,30 +43,30 @@ internal static class Codec
     public static readonly IImageDecoder Webp = new WebpDecoder { IgnoreMetadata = true };
 
     /// <summary>Gray samples of 8 bits.</summary>
-    public static byte[] Gray8(IImageDecoder decoder, byte[] file, Size size) => Decode<L8, byte>(decoder, file, size);
+    public static byte[] Gray8(IImageDecoder decoder, byte[] file, Size size) => Decode<L8, byte>(decoder, file, size, 1);
 
     /// <summary>Gray samples of 16 bits.</summary>
-    public static ushort[] Gray16(IImageDecoder decoder, byte[] file, Size size) => Decode<L16, ushort>(decoder, file, size);
+    public static ushort[] Gray16(IImageDecoder decoder, byte[] file, Size size) => Decode<L16, ushort>(decoder, file, size, 1);
 
     /// <summary>Gray and opacity of 8 bits, interleaved.</summary>
-    public static byte[] GrayAlpha8(IImageDecoder decoder, byte[] file, Size size) => Decode<La16, byte>(decoder, file, size);
+    public static byte[] GrayAlpha8(IImageDecoder decoder, byte[] file, Size size) => Decode<La16, byte>(decoder, file, size, 2);
 
     /// <summary>Gray and opacity of 16 bits, interleaved.</summary>
-    public static ushort[] GrayAlpha16(IImageDecoder decoder, byte[] file, Size size) => Decode<La32, ushort>(decoder, file, size);
+    public static ushort[] GrayAlpha16(IImageDecoder decoder, byte[] file, Size size) => Decode<La32, ushort>(decoder, file, size, 2);
 
     /// <summary>Red, green and blue of 8 bits, interleaved.</summary>
-    public static byte[] Rgb8(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgb24, byte>(decoder, file, size);
+    public static byte[] Rgb8(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgb24, byte>(decoder, file, size, 3);
 
     /// <summary>Red, green and blue of 16 bits, interleaved.</summary>
-    public static ushort[] Rgb16(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgb48, ushort>(decoder, file, size);
+    public static ushort[] Rgb16(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgb48, ushort>(decoder, file, size, 3);
 
     /// <summary>Red, green, blue and opacity of 8 bits, interleaved.</summary>
-    public static byte[] Rgba8(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgba32, byte>(decoder, file, size);
+    public static byte[] Rgba8(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgba32, byte>(decoder, file, size, 4);
 
     /// <summary>Red, green, blue and opacity of 16 bits, interleaved.</summary>
-    public static ushort[] Rgba16(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgba64, ushort>(decoder, file, size);
+    public static ushort[] Rgba16(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgba64, ushort>(decoder, file, size, 4);
 
-    private static TSample[] Decode<TPixel, TSample>(IImageDecoder decoder, byte[] file, Size size)
+    private static TSample[] Decode<TPixel, TSample>(IImageDecoder decoder, byte[] file, Size size, int samplesPerPixel)
         where TPixel : unmanaged, IPixel<TPixel>
         where TSample : unmanaged
     {
@@ -79,7 +78,7 @@ internal static class Codec
             throw new InvalidDataException($"the decoder finds another size than {size.Width} x {size.Height}, which the header says.");
         stream.Position = 0;
         using Image<TPixel> image = decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
-        TSample[] samples = new TSample[size.Width * size.Height * (Unsafe.SizeOf<TPixel>() / Unsafe.SizeOf<TSample>())];
+        TSample[] samples = new TSample[size.Width * size.Height * samplesPerPixel];
         image.CopyPixelDataTo(MemoryMarshal.Cast<TSample, TPixel>(samples.AsSpan()));
         // not by way of pixels: a large picture fits into memory twice
         return samples;

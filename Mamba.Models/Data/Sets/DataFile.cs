@@ -48,25 +48,17 @@ internal static class DataFile
     /// <summary>The files of some extensions in a folder of any depth, as <see cref="Pictures"/> names them. Hidden ones are
     /// skipped.</summary>
     /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
-    public static IEnumerable<string> Find(string root, string[] extensions, CancellationToken cancellation)
+    public static List<string> Find(string root, string[] extensions, CancellationToken cancellation) => Listed(root, () =>
     {
-        try
+        List<string> found = [];
+        foreach (string path in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true }))
         {
-            List<string> found = [];
-            foreach (string path in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true }))
-            {
-                cancellation.ThrowIfCancellationRequested();
-                if (extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
-                    found.Add(Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'));
-            }
-            found.Sort(StringComparer.Ordinal);
-            return found;
+            cancellation.ThrowIfCancellationRequested();
+            if (extensions.Contains(Path.GetExtension(path).ToLowerInvariant())) found.Add(path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
-        }
-    }
+        found.Sort(StringComparer.Ordinal);
+        return found;
+    });
 
     /// <summary>What is said of files in a folder that are no pictures, and none of the texts that come with data; null if there are
     /// none.</summary>
