@@ -121,17 +121,4 @@ public sealed class Image
         ushort[] samples = Array.ConvertAll(Pixels, value => (ushort)((value * top + 127) / 255));
         return new Image(Width, Height, Channels, samples) { Origin = origin };
     }
-
-    /// <summary>This picture as black and white: 255 where the mean of a pixel's channels is at least 128 of 255, else 0.</summary>
-    /// <returns>A picture with one channel of 8 bits.</returns>
-    public Image ToMask()
-    {
-        byte[] pixels = To8Bit().Pixels, mask = new byte[Width * Height];
-        for (int i = 0; i < mask.Length; i++)
-        {
-            int value = Channels == 1 ? pixels[i] : (pixels[3 * i] + pixels[3 * i + 1] + pixels[3 * i + 2]) / 3;
-            mask[i] = value >= 128 ? (byte)255 : (byte)0;
-        }
-        return new Image(Width, Height, 1, mask);
-    }
 }
