@@ -13,6 +13,9 @@ namespace Mamba.Cli.Commands;
 /// <param name="Note">What the user should know about the choice; null for nothing.</param>
 internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
 {
+    /// <summary>How many of them were trained on, as far as that is known.</summary>
+    public int Trained { get; private init; }
+
     /// <summary>Chooses images.</summary>
     /// <param name="name">What errors call the data.</param>
     /// <param name="data">The data.</param>
@@ -22,15 +25,22 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     /// <exception cref="DatasetException">The data are not those of the training, and the part cannot be told.</exception>
     public static EvalImages Choose(string name, IImageData data, ModelInfo info, SplitPart? asked, string? splitFile)
     {
-        if (asked == SplitPart.All) return new EvalImages(All(data), SplitPart.All, Trained(data, info, All(data)));
-        if (splitFile is not null)
-        {
-            int[] listed = SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test];
-            return new EvalImages(listed, asked ?? SplitPart.Test, asked == SplitPart.Train ? null : Trained(data, info, listed));
-        }
+        if (asked == SplitPart.All) return Counted(All(data), SplitPart.All);
+        if (splitFile is not null) return Counted(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test);
         if (info.Data.IsForeign) return ByOfficialSplit(name, data, asked);
         if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
         return BySeed(name, data, info, asked ?? SplitPart.Test);
+
+        EvalImages Counted(int[] measured, SplitPart part)
+        {
+            int trained = CountTrained(data, info, measured);
+            bool tell = trained > 0 && part != SplitPart.Train;
+            return new EvalImages(
+                measured, part, tell ? $"{trained} of {measured.Length} images were trained on, which flatters the scores" : null)
+            {
+                Trained = trained,
+            };
+        }
     }
 
     /// <summary>
@@ -79,16 +89,7 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     private static EvalImages BySeed(string name, IImageData data, ModelInfo info, SplitPart part)
     {
         RunData run = info.Data;
-        // Weights without a record are of synthetic images, or of a version that did not spread strata.
-        SplitOptions options = new()
-        {
-            Protocol = run.Protocol,
-            Seed = run.Seed,
-            Limit = run.Limit,
-            Fold = run.Fold,
-            Stratified = info.Split is not null
-        };
-        Split split = Split.Of(data, options);
+        Split split = SplitOf(data, info);
         bool random = run.Protocol is not SplitProtocol.Official;
         if (random && info.Split is { } record && !record.Matches(data, split))
             throw new DatasetException(
@@ -99,13 +100,25 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         return new EvalImages(split[part], part, note);
     }
 
-    /// <summary>How many of the images were trained on, in words; null if none was, or if that is not known.</summary>
-    private static string? Trained(IImageData data, ModelInfo info, int[] measured)
+    /// <summary>How many of the images were trained on, as far as that is known.</summary>
+    private static int CountTrained(IImageData data, ModelInfo info, int[] measured)
     {
-        if (info.Split is not { Hashes: not null } record || data is not IImageFolder) return null;
-        int trained = measured.Count(i => record.PartOf(data.Fingerprint(i)) == SplitPart.Train);
-        return trained == 0 ? null : $"{trained} of {measured.Length} images were trained on, which flatters the scores";
+        if (data is IImageFolder)
+            return info.Split is not { Hashes: not null } record ? 0
+                : measured.Count(i => record.PartOf(data.Fingerprint(i)) == SplitPart.Train);
+        bool known = info.Data.SyntheticImages is not null || info.Split is { Hashes: null };
+        return known ? measured.Intersect(SplitOf(data, info).Train).Count() : 0;
     }
+
+    /// <summary>The split of the training, if these are its data.</summary>
+    private static Split SplitOf(IImageData data, ModelInfo info) => Split.Of(data, new SplitOptions
+    {
+        Protocol = info.Data.Protocol,
+        Seed = info.Data.Seed,
+        Limit = info.Data.Limit,
+        Fold = info.Data.Fold,
+        Stratified = info.Split is not null, // weights without a record are of synthetic images, or of a version without strata
+    });
 
     private static int[] All(IImageData data) => [.. Enumerable.Range(0, data.Count)];
 }

@@ -22,7 +22,7 @@ internal sealed class InferCommand
     private readonly ForeignOptions _foreign = new();
     private readonly Option<int?> _top = Options.Integer("--top", "Classes to print per image.", $"{DefaultTop}", 1);
     private readonly Option<double?> _threshold = Options.Share("--threshold", "Probability of a mask's pixel.", "0.5");
-    private readonly Option<bool> _probabilities = Options.Flag("--probabilities", "Write NAME_prob.png, 16 bits, too.");
+    private readonly Option<bool> _probabilities = Options.Flag("--probabilities", "Write NAME_prob, 16 bits, too.");
     private readonly Option<TestTimeAugmentation?> _augmentation =
         Options.Choice<TestTimeAugmentation>("--tta", "Mean over mirror images, four times slower.", "none");
 
@@ -53,7 +53,7 @@ internal sealed class InferCommand
         Command command = new(
             "infer",
             "Run trained weights on images. Segmentation writes NAME_pred.png and NAME_overlay.png.\n" +
-            "Of a volume (NIfTI, or a TIFF of several pages) it writes the mask, NAME_pred.nii.gz or .tif.\n" +
+            "Of a volume (NIfTI, or a TIFF of several pages) it writes the mask alone, NAME_pred.nii.gz or .tif.\n" +
             "Classification prints the most probable classes. Both write predictions.csv.\n\n" +
             "Example: mamba infer --weights best.safetensors scans/ --out masks")
         {
@@ -72,13 +72,17 @@ internal sealed class InferCommand
         string weights = parsed.GetRequiredValue(_weights);
         (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
-        InferInput[] images = InferInputs.Find(parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), stop);
+        InferInput[] images = InferInputs.Find(
+            parsed.GetRequiredValue(_inputs), parsed.GetValue(_output),
+            text => terminal.Error.WriteLine(PlainText.Printable($"note: {text}")), stop);
         SliceAxis? axis = info.Entry.Task == ModelTask.Segmentation ? AxisOf(parsed, info, InferInputs.AreVolumes(images)) : null;
         InferOutput output = InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite));
         InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail);
         int count = info.Entry.Task == ModelTask.Classification
             ? Classify(parsed, run, images, model, info, stop)
             : Segment(parsed, run, output, images, axis, model, info, stop);
+        if (axis is not null && parsed.GetValue(_noOverlay))
+            terminal.Error.WriteLine("note: --no-overlay changes nothing: volumes have no overlay; viewers lay the mask over the scan");
         if (run.Bad.Count > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {BadImage.Describe(run.Bad, images.Length)}"));
         terminal.Out.WriteLine($"{count} {(axis is null ? "image" : "volume")}{(count == 1 ? "" : "s")}, results in {output.Path}");
         return ExitCode.Success;
@@ -105,11 +109,9 @@ internal sealed class InferCommand
             throw new ArgumentException("--letterbox and --tile exclude each other: tiles are not resized");
     }
 
-    /// <summary>The axis of volumes, of which masks alone are written; null for pictures.</summary>
+    /// <summary>The axis of volumes, which have no overlay; null for pictures.</summary>
     private SliceAxis? AxisOf(ParseResult parsed, ModelInfo info, bool volumes)
     {
-        if (volumes && parsed.GetValue(_probabilities))
-            throw new ArgumentException("--probabilities is for pictures; of volumes, masks are written");
         if (!volumes && parsed.GetValue(_axis) is not null) throw new ArgumentException("--axis is for volumes; there are pictures alone");
         return volumes ? DataSetOptions.AxisOf(parsed.GetValue(_axis), info, parsed.GetRequiredValue(_weights)) ?? SliceAxis.Z : null;
     }
@@ -131,7 +133,7 @@ internal sealed class InferCommand
         if (volumes is { } axis)
             return run.Execute(
                 images, VolumeWriter.Header(info.Labels), input => SliceStack.Load(input.Path, axis, intensity, stop),
-                (input, scan) => new VolumeWriter(output, input.Name, info.Labels).Write(Choose, scan, stop), stop);
+                (input, scan) => new VolumeWriter(output, input.Name, info.Labels) { Probabilities = probabilities }.Write(Choose, scan, stop), stop);
         return run.Execute(images, SegmentationWriter.Header(info.Labels), (input, image) =>
         {
             SegmentationWriter writer = new(output, input.Name, info.Labels) { Probabilities = probabilities, Overlay = overlay };

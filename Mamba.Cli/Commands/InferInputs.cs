@@ -14,15 +14,19 @@ internal static class InferInputs
     /// <summary>The endings of results, which are not read again.</summary>
     public const string Mask = "_pred", Overlay = "_overlay", Probability = "_prob";
 
+    // How the tables of results begin, see SegmentationWriter and VolumeWriter.
+    private static readonly string[] s_tables = ["image,width,height,", "volume,shape,"];
+
     private static readonly string[] s_endings = [Mask, Overlay, Probability];
 
     /// <summary>The images of files and folders, each once.</summary>
     /// <param name="inputs">Files and folders.</param>
     /// <param name="output">The folder of the results; null if it is new.</param>
+    /// <param name="note">Told in a line which files of a folder are results, and left out.</param>
     /// <param name="stop">Stops between files.</param>
     /// <exception cref="FileNotFoundException">A path does not exist, or there is no image.</exception>
     /// <exception cref="ArgumentException">The results of two images would have the same name.</exception>
-    public static InferInput[] Find(string[] inputs, string? output, CancellationToken stop)
+    public static InferInput[] Find(string[] inputs, string? output, Action<string> note, CancellationToken stop)
     {
         List<InferInput> images = [];
         foreach (string input in inputs)
@@ -30,7 +34,7 @@ internal static class InferInputs
             if (File.Exists(input))
                 images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileName(NiftiFile.WithoutExtension(input))));
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
-            else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), stop));
+            else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), note, stop));
         }
         images.RemoveAll(image => SegmentationFolder.IsMask(image.Path));
         if (images.Count == 0) throw new FileNotFoundException("only masks were given; expected images");
@@ -52,7 +56,7 @@ internal static class InferInputs
                 + "other, each with its own --out");
     }
 
-    private static IEnumerable<InferInput> InFolder(string folder, string? output, CancellationToken stop)
+    private static IEnumerable<InferInput> InFolder(string folder, string? output, Action<string> note, CancellationToken stop)
     {
         string root = Path.GetFullPath(folder);
         string[] found =
@@ -64,15 +68,31 @@ internal static class InferInputs
             throw new FileNotFoundException(DicomFile.FindFirst(root, stop) is { } dicom ? $"{dicom}: {DicomFile.Advice}"
                 : $"{folder}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}, .nii or .nii.gz");
         HashSet<string> stems = [.. found.Select(NiftiFile.WithoutExtension)];
-        bool apart = output is not null && output != root;
-        foreach (string path in found)
+        Dictionary<string, bool> tables = [];
+        if (output == root) output = null;
+        string[] results = [.. found.Where(path => IsBelow(path, output) || IsResult(NiftiFile.WithoutExtension(path), stems)
+            || (HasEnding(path) && IsBesideTable(Path.GetDirectoryName(path)!)))];
+        if (results.Length > 0)
+            note($"{folder}: {results.Length} results of infer are left out, the first {Path.GetRelativePath(root, results[0])}");
+        return found.Except(results).Select(path =>
+            new InferInput(path, Path.GetRelativePath(root, NiftiFile.WithoutExtension(path)).Replace(Path.DirectorySeparatorChar, '/')));
+
+        // Results mirror the folders of their images, below the folder of the table.
+        bool IsBesideTable(string at)
         {
-            if (apart && path.StartsWith(output + Path.DirectorySeparatorChar, StringComparison.Ordinal)) continue;
-            if (IsResult(NiftiFile.WithoutExtension(path), stems)) continue;
-            string name = Path.GetRelativePath(root, NiftiFile.WithoutExtension(path));
-            yield return new InferInput(path, name.Replace(Path.DirectorySeparatorChar, '/'));
+            if (tables.TryGetValue(at, out bool known)) return known;
+            return tables[at] = IsTable(Path.Combine(at, InferRun.Table)) || (at != root && IsBesideTable(Path.GetDirectoryName(at)!));
         }
     }
+
+    private static bool IsBelow(string path, string? folder) =>
+        folder is not null && path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+
+    private static bool IsTable(string path) => File.Exists(path)
+        && File.ReadLines(path).FirstOrDefault() is { } head && s_tables.Any(table => head.StartsWith(table, StringComparison.Ordinal));
+
+    private static bool HasEnding(string path) => s_endings.Any(ending =>
+        Path.GetFileName(path).LastIndexOf(ending, StringComparison.Ordinal) > 0);
 
     /// <summary>Whether a file is a result beside its image: a_pred beside a.</summary>
     private static bool IsResult(string stem, HashSet<string> stems) =>

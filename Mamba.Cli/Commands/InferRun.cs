@@ -21,6 +21,9 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     /// <summary>Larger images go one after another, with all threads in each: their results fill memory.</summary>
     public const int LargePixels = 1 << 24;
 
+    /// <summary>The table of results.</summary>
+    public const string Table = "predictions.csv";
+
     private readonly Lock _gate = new();
     private Done?[] _done = [];
     private int _told;
@@ -71,7 +74,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     private int Execute(int count, string header, Action all)
     {
         _done = new Done?[count];
-        string table = output.FileOf("predictions.csv"); // refused before any work is done
+        string table = output.FileOf(Table); // refused before any work is done
         try
         {
             all();

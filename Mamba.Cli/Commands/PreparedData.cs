@@ -104,7 +104,8 @@ internal sealed class PreparedData
                 LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => Limited);
             }
         }
-        if (folder is IMaskedFolder masked) ReadMasks(terminal, masked, [.. Enumerable.Range(0, masked.Count)], stop);
+        if (folder is IMaskedFolder masked) 
+            ReadMasks(terminal, terminal.Out, masked, [.. Enumerable.Range(0, masked.Count)], trained: null, stop);
 
         CachedData cached = new(images, request.CacheBytes);
         int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit)
@@ -227,20 +228,24 @@ internal sealed class PreparedData
         };
     }
 
-    /// <summary>Reads masks and says in a line what their values stand for.</summary>
-    public static void ReadMasks(Terminal terminal, IMaskedFolder folder, int[] samples, CancellationToken stop)
+    /// <summary>Reads masks and says in a line what their values stand for, and how much each class is.</summary>
+    /// <param name="terminal">Where progress is shown.</param>
+    /// <param name="output">Where the line goes.</param>
+    /// <param name="folder">The data set.</param>
+    /// <param name="samples">Whose masks.</param>
+    /// <param name="trained">What the masks of the training meant; null for a training.</param>
+    /// <param name="stop">Stops between masks.</param>
+    public static void ReadMasks(
+        Terminal terminal, TextWriter output, IMaskedFolder folder, int[] samples, MaskMeaning? trained, CancellationToken stop)
     {
         LiveProgress.Show(terminal, "masks", samples.Length, report =>
         {
-            folder.ReadMasks(samples, report, stop);
+            folder.ReadMasks(samples, trained, report, stop);
             return true;
         });
-        terminal.WriteLine(PlainText.Printable($"masks: {Describe(folder, samples)}"));
+        string found = folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])], folder is VolumeFolder ? "slices" : "files");
+        output.WriteLine(PlainText.Printable($"masks: {found}"));
     }
-
-    /// <summary>What the values of some masks stand for, and how much each class is.</summary>
-    public static string Describe(IMaskedFolder folder, int[] samples) => folder.Meaning.Describe(
-        [.. samples.Select(i => folder.Masks[i])], folder is VolumeFolder ? "slices" : "files");
 
     /// <summary>How to split, and what to do with images that cannot be read.</summary>
     internal sealed record Request(SplitOptions Split, OnBadImage OnBadImage, long CacheBytes)

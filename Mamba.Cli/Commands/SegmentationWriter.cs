@@ -30,18 +30,13 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
     /// <summary>Runs the model and writes the files.</summary>
     public InferRun.Result Write(Segmenter segmenter, Image image)
     {
-        int classes = segmenter.Info.Config.Classes;
-        ushort[][] planes = Probabilities ? [.. Enumerable.Range(0, classes).Select(_ => new ushort[image.Width * image.Height])] : [];
-        Segmentation result = segmenter.Segment(image, !Probabilities ? null : (y, rows) =>
-        {
-            for (int i = 0, at = y * image.Width; i < rows.Length; at++)
-                foreach (ushort[] plane in planes) plane[at] = (ushort)MathF.Round(rows[i++] * ushort.MaxValue);
-        });
+        ProbabilityPlanes planes = new(Probabilities ? labels.Count : 0, image.Width, image.Height);
+        Segmentation result = segmenter.Segment(image, planes.Observer);
         if (Several) ImageFile.SaveLabels(output.FileOf($"{name}{InferInputs.Mask}.png"), result.Classes, ColorsOf(labels.Count));
         else ImageFile.SavePng(output.FileOf($"{name}{InferInputs.Mask}.png"), result.Mask);
-        for (int c = 0; c < planes.Length; c++)
+        for (int c = 0; c < planes.Count; c++)
             ImageFile.SavePng16(
-                output.FileOf($"{name}{InferInputs.Probability}{(Several ? $"_{c}" : "")}.png"), image.Width, image.Height, planes[c]);
+                output.FileOf($"{name}{InferInputs.Probability}{planes.Suffix(c)}.png"), image.Width, image.Height, planes[c]);
         if (Overlay) ImageFile.SavePng(output.FileOf($"{name}{InferInputs.Overlay}.png"), Overlaid(image, result));
         string? bits = segmenter.Info.BitsNote(image);
         return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds)

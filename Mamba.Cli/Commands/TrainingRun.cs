@@ -29,7 +29,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
     private readonly ModelInfo _info = InfoOf(arguments, prepared);
 
-    private SampleSheet _samples = new(prepared.Images, prepared.Read(InfoOf(arguments, prepared)).Normalization);
+    private (IImageData Data, int[] Indices) _validation, _test;
+
+    private SampleSheet? _samples;
 
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
@@ -45,17 +47,20 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         VisionModel model = Create();
         CachedData data = prepared.Cached;
         Split split = prepared.Split;
-        using BatchLoader train = Loader(data, split.Train, training: true), validation = Loader(data, split.Val),
-            test = Loader(data, split.Test);
+        _validation = Measured(split.Val, most: Math.Max(split.Train.Length, split.Val.Length));
+        _test = Measured(split.Test, most: int.MaxValue);
+        _samples = NewSamples();
+        using BatchLoader train = Loader(data, split.Train, training: true),
+            validation = Loader(_validation.Data, _validation.Indices), test = Loader(_test.Data, _test.Indices);
         if (arguments.Monitor is { } measure && measure != "loss" && !_objective.Measures(data.Labels).Contains(measure))
             throw new ArgumentException(
                 $"--monitor is '{measure}'; expected loss, {string.Join(", ", _objective.Measures(data.Labels))}");
         Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics })
         {
-            Observe = (batch, probabilities) => _samples.Add(batch, probabilities),
+            Observe = (batch, probabilities) => _samples!.Add(batch, probabilities),
         };
         string identity = arguments.Identity(prepared.Images, split);
-        Resumed?.Restore(trainer, identity, arguments.Identity(prepared.Images, split, asBefore: true));
+        Resumed?.Restore(trainer, Enum.GetValues<IdentityForm>().Select(form => arguments.Identity(prepared.Images, split, form)));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments); // the data may have moved, and there may be more epochs
         prepared.File.Write(RunFolder.SplitOf(folder.Path));
@@ -68,7 +73,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
                 CultureInfo.InvariantCulture, $"intensity: values 0 to {high} become 0 to 1 (--intensity {arguments.Intensity})"));
         terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
         if (arguments.Crop is { } side)
-            terminal.WriteLine($"crop: random {side} x {side} of each training image; validation and test images are resized whole");
+            terminal.WriteLine(
+                $"crop: random {side} x {side} of each training image; validation on {_validation.Indices.Length} of "
+                    + $"{_validation.Data.Count} tiles of that size, test on all {_test.Indices.Length}");
         if (_entry.Task == ModelTask.Segmentation)
             terminal.WriteLine(_info.Config.Classes == 1
                 ? "Dice: all pixels pooled, mean over images, as in the paper; * marks the best epoch so far"
@@ -86,14 +93,14 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Checkpoint(finished: false);
         }
 
-        Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, data, test, stop);
+        Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, test, stop);
         bool interrupted = result is null && failure is null;
         string? hash = trainer.Done ? Hash(folder.Last) : null;
         WriteSummary(folder, model, trainer, result, hash, interrupted ? last : null);
         if (failure is not null) throw new TrainingException(Advice(failure, folder));
         if (result is null) return Stopped(folder, last);
         Checkpoint(finished: true);
-        terminal.WriteLine($"best epoch {trainer.BestEpoch}; on {result.Images} test images: {ScoreReport.Line(result.Scores)}");
+        terminal.WriteLine($"best epoch {trainer.BestEpoch}; on {result.Images} test {Summary.Unit(arguments)}: {ScoreReport.Line(result.Scores)}");
         terminal.WriteLine($"sha256 {hash} of {folder.Last}");
         terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
         return ExitCode.Success;
@@ -130,6 +137,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Loss = run.Loss == recipe.Loss ? null : run.Loss,
             Batch = run.Batch == recipe.Batch ? null : run.Batch,
             ClassWeights = run.ClassWeights,
+            Crop = run.Crop,
         };
     }
 
@@ -230,7 +238,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
                 Checkpoint();
                 WriteEpochs(folder, trainer);
                 WriteSummary(folder, model, trainer, null, null, null);
-                _samples.Save(folder);
+                _samples!.Save(folder);
                 _samples = NewSamples();
                 terminal.WriteLine(Line(epoch, best: trainer.BestEpoch == epoch.Epoch));
             }
@@ -282,7 +290,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     private static string Many(int count, string word) =>
         string.Create(CultureInfo.InvariantCulture, $"{count} {word}{(count == 1 ? "" : "s")}");
 
-    private SampleSheet NewSamples() => new(prepared.Images, prepared.Read(_info).Normalization);
+    private SampleSheet NewSamples() => new(_validation.Data, prepared.Read(_info).Normalization);
 
     private void WriteSummary(
         RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) =>
@@ -306,14 +314,14 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     }
 
     /// <summary>Measures the best weights on the test images and pictures some of them; null if it was stopped.</summary>
-    private Evaluation? Test(RunFolder folder, CachedData data, BatchLoader test, CancellationToken stop)
+    private Evaluation? Test(RunFolder folder, BatchLoader test, CancellationToken stop)
     {
         (VisionModel best, _) = ModelFile.Load(folder.Best);
         try
         {
             Evaluation result = LiveProgress.Show(
                 terminal, "testing", test.Samples, report => Evaluator.Run(best, test, _objective, report, cancellation: stop));
-            SampleSheet.Draw(folder, data, test, best, _objective, prepared.Read(_info).Normalization, stop);
+            SampleSheet.Draw(folder, _test.Data, test, best, _objective, prepared.Read(_info).Normalization, stop);
             if (result.Scores is ClassificationScores scores && ConfusionPlot.Draw(_entry.Name, scores) is { } picture)
                 folder.WriteText("confusion.svg", picture);
             return result;
@@ -324,7 +332,19 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         }
     }
 
-    private BatchLoader Loader(CachedData data, int[] indices, bool training = false) => new(data, indices, prepared.Read(_info).Input with
+    /// <summary>
+    /// What images are measured as: themselves, or the tiles of a training on crops. Of the tiles of a validation as many as an epoch has
+    /// crops, at even distances: all of them would take longer than the epoch.
+    /// </summary>
+    private (IImageData Data, int[] Indices) Measured(int[] images, int most)
+    {
+        if (arguments.Crop is not { } side) return (prepared.Cached, images);
+        TiledData tiles = new(prepared.Cached, images, side);
+        int count = Math.Min(tiles.Count, most);
+        return (tiles, [.. Enumerable.Range(0, count).Select(i => (int)((long)i * tiles.Count / count))]);
+    }
+
+    private BatchLoader Loader(IImageData data, int[] indices, bool training = false) => new(data, indices, prepared.Read(_info).Input with
     {
         BatchSize = arguments.Batch,
         Seed = arguments.Seed,

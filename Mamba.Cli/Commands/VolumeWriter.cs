@@ -13,6 +13,9 @@ namespace Mamba.Cli.Commands;
 /// <param name="labels">The classes: that of a mask, or all with the background first.</param>
 internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyList<string> labels)
 {
+    /// <summary>Whether to write the probability of each class, too.</summary>
+    public bool Probabilities { get; init; }
+
     private IEnumerable<string> Foreground => SegmentationWriter.Foreground(labels);
 
     /// <summary>The first line of the table.</summary>
@@ -23,7 +26,7 @@ internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyLis
         return $"volume,shape,{string.Join(',', columns.Select(Csv.Quoted))},confidence,ms_decode,ms_model,ms_write";
     }
 
-    /// <summary>Runs the model and writes the mask.</summary>
+    /// <summary>Runs the model and writes the mask, and the probabilities if they are asked for.</summary>
     /// <param name="segmenter">The segmenter for a slice: whole or in tiles.</param>
     /// <param name="scan">The volume.</param>
     /// <param name="stop">Stops between slices.</param>
@@ -31,6 +34,8 @@ internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyLis
     {
         long start = Stopwatch.GetTimestamp();
         Segmentation[] slices = new Segmentation[scan.Count];
+        ProbabilityPlanes[] probabilities = [.. slices.Select(_ => new ProbabilityPlanes(
+            Probabilities ? labels.Count : 0, scan.Width, scan.Height))];
         // With fewer slices than threads, all threads work on each.
         if (slices.Length < Workers.Count)
             for (int i = 0; i < slices.Length; i++) Segment(i);
@@ -42,6 +47,10 @@ internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyLis
         scan.SaveMask(
             output.FileOf($"{name}{InferInputs.Mask}{scan.MaskExtension}"),
             [.. slices.Select(slice => white ? slice.Mask.Pixels : slice.Classes.Classes)]);
+        for (int c = 0; c < probabilities[0].Count; c++)
+            scan.SaveProbabilities(
+                output.FileOf($"{name}{InferInputs.Probability}{probabilities[0].Suffix(c)}{scan.MaskExtension}"),
+                [.. probabilities.Select(slice => slice[c])]);
         long[] voxels = [.. Foreground.Select((_, c) => slices.Sum(slice => (long)slice.Areas[c + 1]))];
         double confidence = slices.Average(slice => slice.Confidence);
         return new InferRun.Result(Line(scan, voxels, milliseconds), [Row(scan, voxels, confidence)], milliseconds) { Timed = true };
@@ -50,7 +59,7 @@ internal sealed class VolumeWriter(InferOutput output, string name, IReadOnlyLis
         {
             stop.ThrowIfCancellationRequested();
             Image slice = scan.Slice(i);
-            slices[i] = segmenter(slice).Segment(slice);
+            slices[i] = segmenter(slice).Segment(slice, probabilities[i].Observer);
         }
     }
 

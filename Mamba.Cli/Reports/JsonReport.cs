@@ -67,6 +67,9 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
     public double? PixelAccuracy { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? HausdorffUnit { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? ImagesWithForeground { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -83,7 +86,23 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
 
     [JsonPropertyOrder(1)]
     public required double MsPerImage { get; init; }
+
+    /// <summary>The weight file, its model and fold, where several are measured.</summary>
+    [JsonPropertyOrder(-1), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Weights { get; init; }
+
+    [JsonPropertyOrder(-1), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Model { get; init; }
+
+    [JsonPropertyOrder(-1), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Fold { get; init; }
 }
+
+/// <summary>
+/// <c>mamba eval --json</c> of several weights: the scores of each, and mean and standard deviation of each measure of results.csv.
+/// </summary>
+internal sealed record FoldsDocument(
+    bool SameImages, int Images, EvalDocument[] Runs, Dictionary<string, double> Mean, Dictionary<string, double> Deviation);
 
 /// <summary>A tensor in <c>mamba inspect --json</c>.</summary>
 internal sealed record TensorDocument(string Name, string Dtype, int[] Shape, long Bytes);
@@ -122,6 +141,7 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(ModelDocument[]))]
 [JsonSerializable(typeof(BenchDocument[]))]
 [JsonSerializable(typeof(EvalDocument))]
+[JsonSerializable(typeof(FoldsDocument))]
 [JsonSerializable(typeof(InspectDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 internal sealed partial class ReportJson : JsonSerializerContext;

@@ -15,9 +15,9 @@ internal static class ScoreReport
         [new("class"), new("precision") { Number = true }, new("recall", 6) { Number = true }, new("F1", 6) { Number = true },
             new("images") { Number = true }];
 
-    private static readonly Column[] s_regions =
+    private static Column[] Regions(string unit) =>
         [new("class"), new("Dice", 6) { Number = true }, new("IoU", 6) { Number = true }, new("sens.", 6) { Number = true },
-            new("spec.", 6) { Number = true }, new("prec.", 6) { Number = true }, new("HD95", 6) { Number = true },
+            new("spec.", 6) { Number = true }, new("prec.", 6) { Number = true }, new($"HD95 {unit}", 6) { Number = true },
             new("images") { Number = true }];
 
     /// <summary>The measures in short, as "Dice 0.64 global 0.79 image 0.59 paper".</summary>
@@ -142,6 +142,7 @@ internal static class ScoreReport
     {
         ImagesWithForeground = detail.ImagesWithForeground,
         PixelAccuracy = detail.PixelAccuracy,
+        HausdorffUnit = detail.DistanceUnit,
         Classes = [.. detail.Classes.Select(RegionDocument.Of)],
         Groups = detail.Groups.Count == 0 ? null
             : [.. detail.Groups.Select(g => new GroupDocument(g.Group, g.Images, [.. g.Classes.Select(RegionDocument.Of)]))],
@@ -175,18 +176,18 @@ internal static class ScoreReport
         PixelCounts c = k.Counts;
         string ratios = $"sensitivity {Four(c.Sensitivity)}, specificity {Four(c.Specificity)}, precision {Four(c.Precision)}";
         return k.HausdorffImages == 0 ? ratios
-            : ratios + Invariant($", HD95 {k.Hausdorff95:F2} px ({k.HausdorffImages})");
+            : ratios + Invariant($", HD95 {k.Hausdorff95:F2} {detail.DistanceUnit} ({k.HausdorffImages})");
     }
 
     private static void WriteRegions(Terminal terminal, SegmentationDetail detail)
     {
-        TableReport.Write(terminal, s_regions, detail.Classes.Select(k => (string[])[PlainText.Printable(k.Label), .. Cells(k)]));
+        TableReport.Write(terminal, Regions(detail.DistanceUnit), detail.Classes.Select(k => (string[])[PlainText.Printable(k.Label), .. Cells(k)]));
         terminal.Out.WriteLine(Sentence(detail));
     }
 
     private static void AppendRegions(StringBuilder text, SegmentationDetail detail)
     {
-        text.AppendLine("| class | Dice | IoU | sensitivity | specificity | precision | Hausdorff 95 | images |");
+        text.AppendLine("| class | Dice | IoU | sensitivity | specificity | precision | Hausdorff 95, " + detail.DistanceUnit + " | images |");
         text.AppendLine("|---|---|---|---|---|---|---|---|");
         foreach (SegmentClassScores k in detail.Classes)
             text.AppendLine($"| {PlainText.Printable(k.Label)} | {string.Join(" | ", Cells(k))} |");
@@ -204,7 +205,7 @@ internal static class ScoreReport
     private static string[] Four(params double[] values) => Array.ConvertAll(values, Four);
 
     /// <summary>Four decimals; a dash for what is not defined.</summary>
-    private static string Four(double value) => double.IsNaN(value) ? "-" : value.ToString("F4", CultureInfo.InvariantCulture);
+    public static string Four(double value) => double.IsNaN(value) ? "-" : value.ToString("F4", CultureInfo.InvariantCulture);
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -43,7 +43,9 @@ internal static class Summary
         if (hash is not null) Line($"| last.safetensors | SHA-256 `{hash}` |");
         if (test is null) return text.ToString();
         Line($"");
-        Line($"Test set, best weights: {test.Images} images, loss {test.Loss:F4}, {test.MillisecondsPerImage:F1} ms per image.");
+        string size = test.Scores is ClassificationScores ? "" : $" at {run.Height} x {run.Width}, the model's size";
+        Line($"Test set, best weights: {test.Images} {Unit(run)}{size}, loss {test.Loss:F4}, {test.MillisecondsPerImage:F1} ms per image.");
+        if (size.Length > 0) Line($"`mamba eval` measures at the images' own size; `--metrics-at model` gives these numbers.");
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
         bool segmentation = test.Scores is SegmentationScores or MultiClassScores;
@@ -57,6 +59,9 @@ internal static class Summary
 
         void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
     }
+
+    /// <summary>What scores are measured on.</summary>
+    public static string Unit(RunArguments run) => run.Crop is null ? "images" : "tiles";
 
     /// <summary>The images of each part, as "320 training, 40 validation, 40 test images".</summary>
     public static string Images(Split split) =>

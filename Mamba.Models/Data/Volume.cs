@@ -90,13 +90,14 @@ public sealed class Volume
         return plane;
     }
 
-    /// <summary>Puts the classes of a slice at their place among those of the volume: the reverse of <see cref="Slice"/>.</summary>
+    /// <summary>Puts the values of a slice at their place among those of the volume: the reverse of <see cref="Slice"/>.</summary>
     /// <param name="axis">0 (X), 1 (Y) or 2 (Z).</param>
     /// <param name="index">0 to <see cref="Extent"/> - 1.</param>
-    /// <param name="plane">(Rows, Columns) classes in row-major order.</param>
-    /// <param name="classes">X * Y * Z classes, in the order of <see cref="Values"/>.</param>
+    /// <param name="plane">(Rows, Columns) values in row-major order.</param>
+    /// <param name="classes">X * Y * Z values, in the order of <see cref="Values"/>.</param>
+    /// <typeparam name="T">Classes, or probabilities.</typeparam>
     /// <exception cref="ArgumentException">The plane or the volume has another number of voxels.</exception>
-    public void PutSlice(int axis, int index, ReadOnlySpan<byte> plane, Span<byte> classes)
+    public void PutSlice<T>(int axis, int index, ReadOnlySpan<T> plane, Span<T> classes) where T : unmanaged
     {
         (int first, int row, int column) = Steps(axis, index);
         (int rows, int columns) = SliceSize(axis);

@@ -23,11 +23,11 @@ internal sealed record NormalizationDocument(float[] Mean, float[] Std)
 
 /// <summary>The metadata entry <c>data</c>: what decides the split of the training data.</summary>
 internal sealed record DataDocument(string Protocol, ulong Seed, int? Limit, int? Synthetic, int Height, int Width, string? Fold,
-    string? Loss, int? Batch, IReadOnlyList<float>? ClassWeights, bool? Foreign, string? Axis)
+    string? Loss, int? Batch, IReadOnlyList<float>? ClassWeights, bool? Foreign, string? Axis, int? Crop)
 {
     public static DataDocument Of(RunData d) => new(
         d.Protocol.ToWord(), d.Seed, d.Limit, d.SyntheticImages, d.Height, d.Width, d.Fold?.ToString(), d.Loss?.ToString(), d.Batch,
-        d.ClassWeights, d.IsForeign ? true : null, d.Axis?.ToString().ToLowerInvariant());
+        d.ClassWeights, d.IsForeign ? true : null, d.Axis?.ToString().ToLowerInvariant(), d.Crop);
 }
 
 /// <summary>The metadata entry <c>masks</c>: what the values of the training masks stood for.</summary>

@@ -179,6 +179,7 @@ public static class ModelFile
                     ? Enum.TryParse(loss.GetString(), out LossKind known) && Enum.IsDefined(known) ? known
                     : throw new FormatException($"loss '{loss}' is unknown") : null,
                 Batch = Optional(d, "batch", 1 << 16),
+                Crop = Optional(d, "crop", RunData.MaxSide),
                 IsForeign = d.TryGetProperty("foreign", out JsonElement foreign) && foreign.GetBoolean(),
                 ClassWeights = d.TryGetProperty("class_weights", out _) ? Floats(d, "class_weights") : null,
                 Fold = d.TryGetProperty("fold", out JsonElement fold)

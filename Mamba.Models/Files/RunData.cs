@@ -18,6 +18,12 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
     /// <summary>The fold of a cross-validation; null for none.</summary>
     public Fold? Fold { get; init; }
 
+    /// <summary>
+    /// The side of the squares that were cut out of the training images at their own resolution; null for whole images. Such a model is
+    /// measured on tiles of that size.
+    /// </summary>
+    public int? Crop { get; init; }
+
     /// <summary>The loss; null for the recipe's.</summary>
     public LossKind? Loss { get; init; }
 

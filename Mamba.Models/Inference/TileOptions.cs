@@ -18,12 +18,14 @@ public sealed record TileOptions(int Tile, int Overlap)
     /// <param name="width">Columns of the picture.</param>
     /// <param name="height">Rows of the picture.</param>
     /// <returns>
-    /// Tiles of the training's size that overlap by a quarter, if a side has more than four times as many pixels; null otherwise.
+    /// Tiles of the training's size that overlap by a quarter, if a side has more than four times as many pixels, or if the model was
+    /// trained on smaller crops of that size; null otherwise.
     /// </returns>
     public static TileOptions? Automatic(ModelInfo info, int width, int height)
     {
         int tile = Math.Max(info.Data.Height, info.Data.Width);
-        bool large = height > LargestShrink * info.Data.Height || width > LargestShrink * info.Data.Width;
+        bool beyond = height > tile || width > tile; // than the crops of the training, which had this resolution
+        bool large = info.Data.Crop == tile ? beyond : height > LargestShrink * info.Data.Height || width > LargestShrink * info.Data.Width;
         return large ? new TileOptions(tile, tile / LargestShrink) : null;
     }
 

@@ -1,3 +1,5 @@
+using Mamba.Models.Data;
+
 namespace Mamba.Models.Metrics;
 
 /// <summary>What a segmentation is measured by, besides the counts of its pixels.</summary>
@@ -5,6 +7,9 @@ public sealed record MetricOptions
 {
     /// <summary>Whether <see cref="HausdorffDistance"/> is measured, which takes a few milliseconds an image.</summary>
     public bool Distances { get; init; }
+
+    /// <summary>The unit of these distances: mm of volumes that say how far their voxels are apart.</summary>
+    public string DistanceUnit { get; init; } = "px";
 
     /// <summary>Whether the scores of each image are kept.</summary>
     public bool PerImage { get; init; }
@@ -15,4 +20,11 @@ public sealed record MetricOptions
 /// <param name="Width">Columns; 0 where distances are not measured.</param>
 /// <param name="Name">Its name.</param>
 /// <param name="Group">The patient or volume that it belongs to; null without groups.</param>
-public readonly record struct MetricImage(int Height, int Width, string Name = "", string? Group = null);
+public readonly record struct MetricImage(int Height, int Width, string Name = "", string? Group = null)
+{
+    /// <summary>
+    /// How far the voxels of the group are apart, if the image is a slice of it: distances are then measured in the volume. The slices of
+    /// a volume follow one another. Null for a picture of its own.
+    /// </summary>
+    public VoxelSpacing? Spacing { get; init; }
+}

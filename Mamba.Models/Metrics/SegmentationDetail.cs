@@ -7,7 +7,9 @@ namespace Mamba.Models.Metrics;
 /// <param name="Hausdorff95">
 /// The mean <see cref="HausdorffDistance"/> over <paramref name="HausdorffImages"/>; NaN if there are none.
 /// </param>
-/// <param name="HausdorffImages">Images in whose truth and prediction it occurs; 0 if distances are not measured.</param>
+/// <param name="HausdorffImages">
+/// Images, or volumes, in whose truth and prediction it occurs; 0 if distances are not measured.
+/// </param>
 public sealed record SegmentClassScores(string Label, PixelCounts Counts, int Images, double Hausdorff95, int HausdorffImages)
 {
     /// <summary>Dice of all pixels together; NaN where the class is in no truth, whatever was predicted.</summary>
@@ -31,6 +33,9 @@ public sealed record GroupScores(string Group, int Images, IReadOnlyList<Segment
 public sealed record SegmentationDetail(
     IReadOnlyList<SegmentClassScores> Classes, int Images, int ImagesWithForeground, double PixelAccuracy)
 {
+    /// <summary>The unit of distances, see <see cref="MetricOptions.DistanceUnit"/>.</summary>
+    public string DistanceUnit { get; init; } = "px";
+
     /// <summary>The scores of each image and class; empty unless <see cref="MetricOptions.PerImage"/> asks for them.</summary>
     public IReadOnlyList<PerImageScores> PerImage { get; init; } = [];
 

@@ -14,6 +14,7 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
     private readonly List<(string Name, ClassTally[] Classes)> _groups = [];
     private readonly List<int> _groupImages = [];
     private readonly List<PerImageScores> _perImage = [];
+    private SliceTally? _volume;
     private long _right, _pixels;
     private int _images, _withForeground;
 
@@ -39,10 +40,13 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
         }
         _pixels += _image[0].Pixels;
         if (foreground) _withForeground++;
-        ClassTally[]? group = image.Group is { } name ? Group(name) : null;
+        bool slice = options.Distances && image is { Group: not null, Spacing: not null };
+        if (!slice || image.Group != _volume?.Group) EndVolume();
+        if (slice) (_volume ??= new SliceTally(image)).Add(predicted, truth);
+        ClassTally[]? group = image.Group is { } name ? Group(name, images: 1) : null;
         for (int c = first; c < _image.Length; c++)
         {
-            double distance = options.Distances ? Distance(predicted, truth, (byte)c, image) : double.NaN;
+            double distance = options.Distances && !slice ? Distance(predicted, truth, (byte)c, image) : double.NaN;
             _set[c].Add(_image[c], distance);
             group?[c].Add(_image[c], distance);
             if (options.PerImage && c > 0)
@@ -51,19 +55,37 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
     }
 
     /// <summary>The scores so far.</summary>
-    public SegmentationDetail Result() =>
-        new(Scores(_set), _images, _withForeground, _pixels == 0 ? double.NaN : (double)_right / _pixels)
+    public SegmentationDetail Result()
+    {
+        EndVolume();
+        return new(Scores(_set), _images, _withForeground, _pixels == 0 ? double.NaN : (double)_right / _pixels)
         {
+            DistanceUnit = options.DistanceUnit,
             PerImage = [.. _perImage],
             Groups = [.. _groups.Select((group, i) => new GroupScores(group.Name, _groupImages[i], Scores(group.Classes)))],
         };
+    }
 
     private static ClassTally[] New(int count) => [.. Enumerable.Range(0, count).Select(_ => new ClassTally())];
 
     private SegmentClassScores[] Scores(ClassTally[] classes) =>
         [.. Enumerable.Range(first, labels.Count - first).Select(c => classes[c].Scores(labels[c]))];
 
-    private ClassTally[] Group(string name)
+    /// <summary>The distances of a volume, when its last slice was added.</summary>
+    private void EndVolume()
+    {
+        if (_volume is null) return;
+        ClassTally[] group = Group(_volume.Group, images: 0);
+        for (int c = first; c < _set.Length; c++)
+        {
+            double distance = _volume.Distance((byte)c);
+            _set[c].Add(distance);
+            group[c].Add(distance);
+        }
+        _volume = null;
+    }
+
+    private ClassTally[] Group(string name, int images)
     {
         if (!_groupIndex.TryGetValue(name, out int index))
         {
@@ -71,7 +93,7 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
             _groups.Add((name, New(labels.Count)));
             _groupImages.Add(0);
         }
-        _groupImages[index]++;
+        _groupImages[index] += images;
         return _groups[index].Classes;
     }
 
@@ -79,13 +101,7 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
     private double Distance(ReadOnlySpan<byte> predicted, ReadOnlySpan<byte> truth, byte of, in MetricImage image)
     {
         if (_image[of].Truth == 0 || _image[of].Predicted == 0) return double.NaN;
-        byte[] one = new byte[truth.Length], other = new byte[truth.Length];
-        for (int i = 0; i < truth.Length; i++)
-        {
-            one[i] = predicted[i] == of && truth[i] != LabelMap.Ignored ? (byte)1 : (byte)0;
-            other[i] = truth[i] == of ? (byte)1 : (byte)0;
-        }
-        return HausdorffDistance.Measure(one, other, image.Height, image.Width);
+        return SliceTally.Distance(predicted, truth, of, (1, image.Height, image.Width), VoxelSpacing.One);
     }
 
     /// <summary>The sums of one class.</summary>
@@ -99,6 +115,11 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
         {
             _counts += image;
             if (image.Truth > 0) _images++;
+            Add(distance);
+        }
+
+        public void Add(double distance)
+        {
             if (double.IsNaN(distance)) return;
             _distances++;
             _distance += distance;

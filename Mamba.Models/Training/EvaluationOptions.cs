@@ -30,6 +30,12 @@ public sealed record EvaluationOptions
     /// <summary>The patient or volume of a sample by its index in the data, to score each; null for no groups.</summary>
     public Func<int, string>? Group { get; init; }
 
+    /// <summary>
+    /// How far the voxels of a sample's volume are apart, by its index in the data, where each sample is a slice of its group and all
+    /// slices are measured in turn: distances are then those of the volume. Only at the images' own size; null for pictures.
+    /// </summary>
+    public Func<int, VoxelSpacing>? Spacing { get; init; }
+
     /// <summary>What to measure besides the counts of pixels.</summary>
     public MetricOptions Metrics { get; init; } = new();
 

@@ -117,7 +117,7 @@ public static class Evaluator
         bool picture = own.Shape.Rank == 4; // a classifier's are (1, classes)
         MetricImage image = picture ? new(own.Shape[1], own.Shape[2], name, group) : new(0, 0, name, group);
         if (options.Resolution == MetricResolution.Image && options.Data!.Load(index) is SegmentationSample sample)
-            AddAtOwnSize(metrics, own, sample.Mask, image);
+            AddAtOwnSize(metrics, own, sample.Mask, image with { Spacing = options.Spacing?.Invoke(index) });
         else metrics.Add(own.Span, batch.Targets.Span.Slice(i * size, size), image);
     }
 

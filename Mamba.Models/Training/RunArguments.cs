@@ -223,23 +223,25 @@ public sealed record RunArguments
     }
 
     /// <summary>
-    /// A hash of what decides the results of a run. It covers the images of each part of the split and the options, except those that
-    /// change speed alone, name places of files, or say when to stop. A checkpoint holds it, so that a run is not resumed with other
-    /// options or images.
+    /// A hash of what decides the results of a run. It covers the images of each part of the split, the content of their masks or
+    /// annotations, and the options, except those that change speed alone, name places of files, or say when to stop. A checkpoint holds
+    /// it, so that a run is not resumed with other options, images or masks.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
-    /// <param name="asBefore">As older versions had it: with the number of epochs, and by the names of images alone.</param>
+    /// <param name="form">As this version has it, or an older one.</param>
     /// <returns>64 hexadecimal digits.</returns>
-    public string Identity(IImageData data, Split split, bool asBefore = false)
+    /// <exception cref="IOException">A mask cannot be read.</exception>
+    public string Identity(IImageData data, Split split, IdentityForm form = IdentityForm.Masks)
     {
+        bool byName = form == IdentityForm.Names;
         using MemoryStream text = new();
         RunArguments deciding = this with
         {
             Data = "",
             DataOptions = DataOptions.Default,
             SplitFile = null,
-            Epochs = asBefore ? Epochs : 0,
+            Epochs = byName ? Epochs : 0,
             Init = null,
             Key = null,
             Threads = 0,
@@ -251,7 +253,13 @@ public sealed record RunArguments
         JsonSerializer.Serialize(text, RunDocument.OfIdentity(deciding), RunJson.Default.RunDocument);
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes(
-                $"\n{part}\n{string.Join('\n', split[part].Select(i => asBefore ? data.Name(i) : data.Fingerprint(i)))}"));
+                $"\n{part}\n{string.Join('\n', split[part].Select(i => byName ? data.Name(i) : data.Fingerprint(i)))}"));
+        if (form == IdentityForm.Masks && data is IImageFolder folder)
+            foreach (string path in split[SplitPart.All].Select(folder.TruthPath).OfType<string>().Distinct())
+            {
+                using FileStream file = File.OpenRead(path);
+                text.Write(Sha256.HashData(file));
+            }
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
     }
 

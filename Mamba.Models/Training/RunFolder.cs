@@ -106,6 +106,13 @@ public sealed class RunFolder : IDisposable
         return System.IO.File.Exists(file) ? file : throw new CheckpointException($"{path}: holds no run: there is no {Arguments}");
     }
 
+    /// <summary>The weights that a user means: a file, or the best ones of a run folder.</summary>
+    /// <param name="path">A file or the folder of a run.</param>
+    /// <returns>The file, whether it is there or not.</returns>
+    public static string WeightsOf(string path) =>
+        Directory.Exists(path) && System.IO.File.Exists(System.IO.Path.Combine(path, Arguments))
+            ? System.IO.Path.Combine(path, "weights", "best" + Extension) : path;
+
     /// <summary>The first of parent/name, parent/name-2, parent/name-3, ... that does not exist.</summary>
     /// <param name="parent">The parent folder.</param>
     /// <param name="name">The name.</param>

@@ -215,6 +215,10 @@ internal sealed class DataOptionTests : CliTest
         string other = Written(
             "other.json", """{"train": ["slice0"], "val": ["slice1"], "test": ["slice4", "slice5", "slice6", "slice8"]}""");
         Assert.That(Images([.. eval, "--split-file", other]), Is.EqualTo(4));
+        Assert.That(Succeeds([.. eval, "--split-file", other]).Error, Does.Not.Contain("trained on"));
+        string seen = Written("seen.json", """{"train": ["slice1"], "val": ["slice2"], "test": ["slice0", "slice4", "slice7"]}""");
+        Assert.That(
+            Succeeds([.. eval, "--split-file", seen]).Error, Does.Contain("note: 2 of 3 images were trained on, which flatters the scores"));
 
         foreach ((string text, string message) in new[]
         {
@@ -232,6 +236,14 @@ internal sealed class DataOptionTests : CliTest
             }
         }
         Assert.That(Mamba([.. train, "--limit", "3", "--out", In("no")]).Error, Does.Contain("without --fold and --limit"));
+        File.Copy(In("data", "slice0.png"), In("data", "slice2.png"), overwrite: true);
+        File.Copy(In("data", "slice0.png"), In("data", "slice3.png"), overwrite: true);
+        Result shared = Mamba([.. train, "--out", In("no")]);
+        Assert.That(shared.Code, Is.EqualTo(2));
+        Assert.That(shared.Error, Does.Contain(
+            $"{split}: 'slice2' has the same pixels as 'slice0', and one of them is in train; expected both in one part"));
+        File.Copy(In("data", "slice1.png"), In("data", "slice2.png"), overwrite: true);
+        Assert.That(Mamba([.. train, "--out", In("copies")]).Code, Is.Zero, "copies inside a part are the user's business");
 
         int Images(string[] arguments) => Json(arguments).GetProperty("images").GetInt32();
     }

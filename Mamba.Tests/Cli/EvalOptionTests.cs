@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Metrics;
 
@@ -112,6 +113,42 @@ internal sealed class EvalOptionTests : CliTest
 
         double Sum(int column) => rows.Sum(row => Number(row[column]));
         static double Number(string text) => text.Length == 0 ? 0 : double.Parse(text, CultureInfo.InvariantCulture);
+    }
+
+    [Test, Exercises("train", "--labels"), Exercises("eval", "--data")]
+    public void Values_of_masks_mean_what_they_meant_in_the_training()
+    {
+        // 0 is the lesion, which nothing but the labels file of the training says.
+        WriteLesions(In("data"), 20);
+        foreach (string path in Directory.GetFiles(In("data"), "*_mask.png"))
+        {
+            Image mask = ImageFile.Load(path);
+            ImageFile.SavePng(path, new Image(mask.Width, mask.Height, 1, Array.ConvertAll(mask.Pixels, p => (byte)(255 - p))));
+        }
+        File.WriteAllText(In("labels.txt"), "255 background\n0 lesion\n");
+        Succeeds(
+            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "1", "--labels", In("labels.txt"),
+            "--data", In("data"), "--out", In("run"));
+        JsonElement all = Json([.. Eval, In("data"), "--split", "all"]);
+        long zeros = Directory.GetFiles(In("data"), "*_mask.png").Sum(path => (long)ImageFile.Load(path).Pixels.Count(p => p == 0));
+        Assert.That(all.GetProperty("classes")[0].GetProperty("truth_pixels").GetInt64(), Is.EqualTo(zeros));
+    }
+
+    [Test, Exercises("eval", "--data")]
+    public void Images_of_other_bits_than_those_of_the_training_are_told()
+    {
+        Train();
+        Assert.That(Succeeds([.. Eval, In("data")]).Error, Does.Not.Contain("bits"));
+        Directory.CreateDirectory(In("wide"));
+        for (int i = 0; i < 3; i++)
+        {
+            Image image = ImageFile.Load(In("data", $"slice{i}.png"));
+            ushort[] samples = Array.ConvertAll(image.Pixels, p => (ushort)(p * 16)); // 12 bits in a file of 16
+            ImageFile.SavePng(In("wide", $"new{i}.png"), new Image(image.Width, image.Height, 3, samples));
+            File.Copy(In("data", $"slice{i}_mask.png"), In("wide", $"new{i}_mask.png"));
+        }
+        Assert.That(Succeeds([.. Eval, In("wide")]).Error, Does.Contain(
+            "note: new0: 12 bits in a file of 16, and the weights were trained on whole ranges; expected images of the same bits"));
     }
 
     [Test]

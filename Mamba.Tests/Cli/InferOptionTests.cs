@@ -43,6 +43,22 @@ internal sealed class InferOptionTests : CliTest
         ModelFile.Save(In("w.safetensors"), model, info);
     }
 
+    [Test, Exercises("infer", "--out", "--probabilities")]
+    public void Results_of_an_earlier_run_in_another_folder_are_no_inputs()
+    {
+        Directory.CreateDirectory(In("data", "p1"));
+        Save(Path.Combine("data", "scan.png"), Pictures.Random(Side, Side, 3));
+        Save(Path.Combine("data", "p1", "t1_overlay.png"), Pictures.Random(Side, Side, 3)); // an image of the user's own
+        Succeeds([.. Infer, In("data"), "--probabilities", "--out", In("data", "first")]);
+        Result second = Succeeds([.. Infer, In("data"), "--out", In("second")]);
+        Assert.That(second.Out, Does.Contain($"2 images, results in {In("second")}"));
+        Assert.That(second.Error, Does.Contain($"note: {In("data")}: 6 results of infer are left out, the first "));
+        Assert.That(File.ReadAllLines(In("second", "predictions.csv"))[1..].Select(line => line.Split(',')[0]),
+            Is.EqualTo(new[] { "p1/t1_overlay", "scan" }));
+        File.Delete(In("data", "first", "predictions.csv"));
+        Assert.That(Succeeds([.. Infer, In("data"), "--out", In("third")]).Out, Does.Contain("8 images"), "nothing says whose they are");
+    }
+
     [Test, Exercises("infer", "--threshold", "--probabilities", "--no-overlay", "--out")]
     public void Pixels_from_the_threshold_are_in_the_mask()
     {

@@ -65,7 +65,7 @@ internal sealed class ReportTests : CliTest
         using StringWriter output = new();
         ScoreReport.Table(new Terminal(output, TextWriter.Null), scores);
         string[] lines = output.ToString().TrimEnd().Split('\n');
-        Assert.That(lines[0].TrimEnd(), Is.EqualTo("class         Dice     IoU   sens.   spec.   prec.      HD95  images"));
+        Assert.That(lines[0].TrimEnd(), Is.EqualTo("class         Dice     IoU   sens.   spec.   prec.   HD95 px  images"));
         Assert.That(lines[2].TrimEnd(), Is.EqualTo("disc        0.6667  0.5000  1.0000  0.8571  0.5000  0.95 (1)       1"));
         Assert.That(lines[3].TrimEnd(), Is.EqualTo("absent           -       -       -  0.8750  0.0000         -       0"));
         Assert.That(lines[4].TrimEnd(), Is.EqualTo("foreground in 1 of 2 images; mean Dice 0.6667 over 2 groups"));

@@ -323,6 +323,32 @@ internal sealed class ResumeCommandTests : CliTest
     }
 
     [Test]
+    public void A_run_does_not_go_on_with_another_image_or_mask_under_a_name([Values] bool ofMask)
+    {
+        WriteLesions(In("data"), 20);
+        string[] train = [.. s_small[..1], .. s_small[3..], "--data", In("data")];
+        Stop("epoch   1", arguments: train);
+        string changed = In("data", ofMask ? "slice7_mask.png" : "slice7.png");
+        byte[] before = File.ReadAllBytes(changed);
+        Image picture = ImageFile.Load(changed);
+        for (int i = 0; i < 40; i++) picture.Pixels[200 + i * 7 % 31] ^= 255;
+        ImageFile.SavePng(changed, picture);
+        Result rest = Mamba("train", "--resume", Run);
+        Assert.That(rest.Code, Is.EqualTo(2));
+        Assert.That(rest.Error, Does.Contain("the options, the images or the masks of the run are no longer those of its checkpoint"));
+        if (ofMask)
+        {
+            // The same length, other bytes: a mask is known by its content.
+            byte[] same = [.. before];
+            same[^1] ^= 1;
+            File.WriteAllBytes(changed, same);
+            Assert.That(Mamba("train", "--resume", Run).Error, Does.Contain("no longer those of its checkpoint"));
+        }
+        File.WriteAllBytes(changed, before);
+        Assert.That(Succeeds("train", "--resume", Run).Out, Does.Contain("resumes in epoch 2"));
+    }
+
+    [Test]
     public void A_loss_that_is_no_number_keeps_the_state_before_it_and_can_be_looked_into()
     {
         Result train = Mamba("train", "--limit", "20", "--size", "32", "--epochs", "1", "--lr", "1e30", "--out", Run);

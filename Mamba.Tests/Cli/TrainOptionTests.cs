@@ -75,7 +75,8 @@ internal sealed class TrainOptionTests : CliTest
         Run("whole", "--size", "32");
         Assert.That(
             Run("crop", "--crop", "32").Out,
-            Does.Contain("crop: random 32 x 32 of each training image; validation and test images are resized whole"));
+            Does.Contain("crop: random 32 x 32 of each training image; validation on 4 of 4 tiles of that size, test on all 4")
+                .And.Match(@"best epoch \d; on 4 test tiles"), "an image of 64 x 48 has four, which overlap");
         Run("list", "--crop", "32", "--augment", "noise,flips,rotate,elastic:2");
         Run("sized", "--crop", "24", "--size", "32");
         Assert.That(new[] { "whole", "crop", "list", "sized" }.Select(Last), Is.Unique);

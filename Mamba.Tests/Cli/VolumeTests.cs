@@ -3,6 +3,7 @@ using System.Text.Json;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Files;
+using Mamba.Models.Metrics;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cli;
@@ -52,6 +53,68 @@ internal sealed class VolumeTests : CliTest
         }
     }
 
+    [Test, Exercises("infer", "--probabilities", "--no-overlay")]
+    public void Probabilities_of_a_volume_are_a_volume()
+    {
+        WriteVolumes(In("data"), 4);
+        Succeeds(["train", "--data", In("data"), "--out", In("run"), .. s_small]);
+        byte[][] pages =
+            [.. Enumerable.Range(0, 3).Select(p => Enumerable.Range(0, 320).Select(i => (byte)(i % 16 > 8 ? 200 + p : 20)).ToArray())];
+        Directory.CreateDirectory(In("scans"));
+        File.WriteAllBytes(In("scans", "stack.tif"), Pictures.TiffStack(16, 20, pages));
+        foreach (int i in new[] { 0, 1 }) File.Copy(In("data", $"v{i}.nii"), In("scans", $"v{i}.nii")); // of both byte orders
+        Result run = Succeeds(
+            "infer", "--weights", BestOf("run"), In("scans"), "--probabilities", "--no-overlay", "--out", In("masks"));
+        Assert.That(run.Error, Does.Contain("note: --no-overlay changes nothing: volumes have no overlay"));
+        foreach (int i in new[] { 0, 1 })
+        {
+            Volume p = NiftiFile.Load(In("masks", $"v{i}_prob.nii.gz")), mask = NiftiFile.Load(In("masks", $"v{i}_pred.nii.gz"));
+            Assert.That((p.X, p.Y, p.Z, p.Spacing), Is.EqualTo((mask.X, mask.Y, mask.Z, mask.Spacing)));
+            Assert.That(p.Values.Distinct().Count(), Is.GreaterThan(50));
+            Assert.That(p.Values.Max(), Is.LessThanOrEqualTo(1f));
+            int differ = p.Values.Zip(mask.Values).Count(pair => Math.Abs(pair.First - 0.5f) > 1e-4 && pair.First > 0.5f != pair.Second > 0);
+            Assert.That(differ, Is.Zero, "the mask is where the probability is one half");
+        }
+        IReadOnlyList<Image> planes = ImageFile.LoadPages(In("masks", "stack_prob.tif")),
+            masks = ImageFile.LoadPages(In("masks", "stack_pred.tif"));
+        for (int i = 0; i < 3; i++)
+            Assert.That(
+                planes[i].Samples16.Zip(masks[i].Pixels).Count(pair => Math.Abs(pair.First - 32767.5) > 2 && pair.First > 32767 != pair.Second > 0),
+                Is.Zero);
+    }
+
+    [Test, Exercises("eval", "--data", "--json", "--split", "--metrics-at")]
+    public void Distances_are_those_of_volumes_in_millimeters()
+    {
+        WriteVolumes(In("data"), 4);
+        Succeeds(["train", "--data", In("data"), "--out", In("run"), .. With(s_small, "--epochs", "12")]);
+        string[] eval = ["eval", "--weights", BestOf("run"), "--data", In("data"), "--split", "all", "--json"];
+        JsonElement all = Json(eval);
+        Assert.That(all.GetProperty("hausdorff_unit").GetString(), Is.EqualTo("mm"));
+        Succeeds("infer", "--weights", BestOf("run"), In("data"), "--out", In("masks"));
+        List<double> distances = [];
+        foreach (JsonElement group in all.GetProperty("groups").EnumerateArray())
+        {
+            string name = group.GetProperty("group").GetString()!;
+            Volume truth = NiftiFile.Load(In("data", $"{name}_mask.nii")), mask = NiftiFile.Load(In("masks", $"{name}_pred.nii.gz"));
+            double expected = HausdorffDistance.Measure(
+                Array.ConvertAll(mask.Values, v => (byte)v), Array.ConvertAll(truth.Values, v => (byte)v), (truth.Z, truth.Y, truth.X),
+                new VoxelSpacing(truth.Spacing.Z, truth.Spacing.Y, truth.Spacing.X));
+            JsonElement lesion = group.GetProperty("classes")[0];
+            if (double.IsNaN(expected)) Assert.That(lesion.GetProperty("hausdorff_images").GetInt32(), Is.Zero);
+            else
+            {
+                Assert.That(lesion.GetProperty("hausdorff_95").GetDouble(), Is.EqualTo(expected).Within(1e-9), name);
+                Assert.That(lesion.GetProperty("hausdorff_images").GetInt32(), Is.EqualTo(1), "one volume");
+                distances.Add(expected);
+            }
+        }
+        Assert.That(distances, Is.Not.Empty, "else the test tells nothing");
+        Assert.That(
+            all.GetProperty("classes")[0].GetProperty("hausdorff_95").GetDouble(), Is.EqualTo(distances.Average()).Within(1e-9));
+        Assert.That(Json([.. eval, "--metrics-at", "model"]).GetProperty("hausdorff_unit").GetString(), Is.EqualTo("px"));
+    }
+
     [Test, Exercises("train", "--axis", "--intensity"), Exercises("eval", "--axis"), Exercises("infer", "--axis")]
     public void Weights_keep_the_axis_and_another_is_refused()
     {
@@ -96,7 +159,6 @@ internal sealed class VolumeTests : CliTest
         Succeeds(["train", "--data", In("data"), "--out", In("run"), .. s_small]);
         string weights = In("run", "weights", "last.safetensors"), scan = In("data", "v0.nii"), picture = In("pictures", "slice0.png");
         Refuses("is a volume, and", "infer", "--weights", weights, scan, picture, "--out", In("out"));
-        Refuses("--probabilities is for pictures", "infer", "--weights", weights, scan, "--probabilities", "--out", In("out"));
         Refuses("--axis is for volumes", "infer", "--weights", weights, picture, "--axis", "z", "--out", In("out"));
         Directory.CreateDirectory(In("scanner"));
         File.WriteAllBytes(In("scanner", "1.dcm"), [.. new byte[128], .. "DICM"u8]);

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
 using Mamba.Core.Checkpoints;
 
@@ -58,13 +59,12 @@ public static class NiftiFile
     internal static Volume Read(string name, Stream file, CancellationToken cancellation = default) =>
         Unpacked(name, file, (stream, length) => Read(stream, length, cancellation));
 
-    /// <summary>The voxels along the axes, as the header says; nothing else is read.</summary>
+    /// <summary>The header of a file; nothing else is read.</summary>
     /// <exception cref="ImageException">The file cannot be read, or its header is damaged or of a kind that is not supported.</exception>
-    internal static (int X, int Y, int Z) Extents(string path)
+    internal static NiftiHeader Header(string path)
     {
         using FileStream file = Open(path);
-        NiftiHeader header = Unpacked(path, file, (stream, _) => ReadHeader(stream));
-        return (header.X, header.Y, header.Z);
+        return Unpacked(path, file, (stream, _) => ReadHeader(stream));
     }
 
     /// <summary>
@@ -78,13 +78,38 @@ public static class NiftiFile
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
     public static void Save(string path, Volume geometry, ReadOnlyMemory<byte> classes)
     {
-        if (!IsNifti(path)) throw new ArgumentException($"{path}: expected a name that ends in .nii or .nii.gz.", nameof(path));
         if (classes.Length != (long)geometry.X * geometry.Y * geometry.Z)
             throw new ArgumentException(
                 $"NiftiFile.Save: {classes.Length} classes for {geometry.X} x {geometry.Y} x {geometry.Z} voxels; expected as many.");
-        byte[] header = NiftiHeader.ForMask(geometry.Header.Length > 0
-            ? geometry.Header
-            : NiftiHeader.Plain(geometry.X, geometry.Y, geometry.Z, geometry.Spacing));
+        Save(path, NiftiHeader.ForMask(HeaderOf(geometry)), classes);
+    }
+
+    /// <summary>
+    /// Writes probabilities with the geometry of a volume: type uint16 and a slope of 1 / 65535, so that programs read 0 to 1.
+    /// </summary>
+    /// <param name="path">The file, .nii or .nii.gz; one that exists is replaced.</param>
+    /// <param name="geometry">The volume that they are of.</param>
+    /// <param name="values">X * Y * Z values, in the order of the volume's: 65535 stands for 1.</param>
+    /// <exception cref="ArgumentException">The name ends otherwise, or values and voxels differ in number.</exception>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    public static void SaveProbabilities(string path, Volume geometry, ReadOnlySpan<ushort> values)
+    {
+        if (values.Length != (long)geometry.X * geometry.Y * geometry.Z)
+            throw new ArgumentException(
+                $"NiftiFile.SaveProbabilities: {values.Length} values for {geometry.X} x {geometry.Y} x {geometry.Z} voxels; expected "
+                    + "as many.");
+        byte[] header = NiftiHeader.ForProbabilities(HeaderOf(geometry), out bool big), bytes = new byte[2L * values.Length];
+        for (int i = 0; i < values.Length; i++)
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(2 * i), big ? BinaryPrimitives.ReverseEndianness(values[i]) : values[i]);
+        Save(path, header, bytes);
+    }
+
+    private static byte[] HeaderOf(Volume geometry) => geometry.Header.Length > 0 ? geometry.Header
+        : NiftiHeader.Plain(geometry.X, geometry.Y, geometry.Z, geometry.Spacing);
+
+    private static void Save(string path, byte[] header, ReadOnlyMemory<byte> voxels)
+    {
+        if (!IsNifti(path)) throw new ArgumentException($"{path}: expected a name that ends in .nii or .nii.gz.", nameof(path));
         AtomicFile.Write(path, stream =>
         {
             using GZipStream? packed = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
@@ -92,7 +117,7 @@ public static class NiftiFile
                 : null;
             Stream to = packed ?? stream;
             to.Write(header);
-            to.Write(classes.Span);
+            to.Write(voxels.Span);
         });
     }
 

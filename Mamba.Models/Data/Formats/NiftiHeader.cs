@@ -12,7 +12,7 @@ internal sealed class NiftiHeader
 
     private const int Extender = 4; // four bytes behind the header say whether extensions follow
     private const long MaxExtensions = 1 << 26;
-    private const int UInt8 = 2;
+    private const int UInt8 = 2, UInt16 = 512;
 
     private readonly byte[] _bytes;
     private readonly bool _big;
@@ -78,24 +78,35 @@ internal sealed class NiftiHeader
     /// The header and extender of a mask with the geometry of a volume: one byte for a voxel, no scaling, no extensions. Dimensions,
     /// spacing and both transformations stay.
     /// </summary>
-    public static byte[] ForMask(byte[] header)
+    public static byte[] ForMask(byte[] header) => For(new NiftiHeader([.. header]), UInt8, 8, slope: 1);
+
+    /// <summary>As <see cref="ForMask"/>, for probabilities of 16 bits: 65535 stands for 1.</summary>
+    /// <param name="header">The header of the volume.</param>
+    /// <param name="big">Whether numbers have their most significant byte first.</param>
+    public static byte[] ForProbabilities(byte[] header, out bool big)
     {
-        NiftiHeader mask = new([.. header]);
+        NiftiHeader own = new([.. header]);
+        big = own.IsBigEndian;
+        return For(own, UInt16, 16, slope: 1.0 / ushort.MaxValue);
+    }
+
+    private static byte[] For(NiftiHeader mask, short type, short bits, double slope)
+    {
         byte[] bytes = mask._bytes;
         if (mask.Second)
         {
-            mask.Put16(12, UInt8);
-            mask.Put16(14, 8);
+            mask.Put16(12, type);
+            mask.Put16(14, bits);
             mask.Put64(168, Size2 + Extender);
-            mask.Put64(176, BitConverter.DoubleToInt64Bits(1));
+            mask.Put64(176, BitConverter.DoubleToInt64Bits(slope));
             bytes.AsSpan(184, 24).Clear(); // the intercept, and the range for display
         }
         else
         {
-            mask.Put16(70, UInt8);
-            mask.Put16(72, 8);
+            mask.Put16(70, type);
+            mask.Put16(72, bits);
             mask.Put32(108, BitConverter.SingleToInt32Bits(Size1 + Extender));
-            mask.Put32(112, BitConverter.SingleToInt32Bits(1));
+            mask.Put32(112, BitConverter.SingleToInt32Bits((float)slope));
             mask.Put32(116, 0);
             bytes.AsSpan(124, 8).Clear(); // the range for display
         }

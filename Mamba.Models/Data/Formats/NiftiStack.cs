@@ -81,7 +81,15 @@ internal sealed class NiftiStack : SliceStack
     public override void SaveMask(string path, IReadOnlyList<byte[]> slices)
     {
         byte[] classes = new byte[_volume.Values.Length];
-        for (int i = 0; i < Count; i++) _volume.PutSlice(_axis, i, slices[i], classes);
+        for (int i = 0; i < Count; i++) _volume.PutSlice<byte>(_axis, i, slices[i], classes);
         NiftiFile.Save(path, _volume, classes);
+    }
+
+    /// <inheritdoc/>
+    public override void SaveProbabilities(string path, IReadOnlyList<ushort[]> slices)
+    {
+        ushort[] values = new ushort[_volume.Values.Length];
+        for (int i = 0; i < Count; i++) _volume.PutSlice<ushort>(_axis, i, slices[i], values);
+        NiftiFile.SaveProbabilities(path, _volume, values);
     }
 }

@@ -61,8 +61,22 @@ public abstract class SliceStack
     internal static int CountSlices(string path, SliceAxis axis)
     {
         if (!NiftiFile.IsNifti(path)) return ImageFile.PageCount(path);
-        (int x, int y, int z) = NiftiFile.Extents(path);
-        return axis switch { SliceAxis.X => x, SliceAxis.Y => y, _ => z };
+        NiftiHeader header = NiftiFile.Header(path);
+        return axis switch { SliceAxis.X => header.X, SliceAxis.Y => header.Y, _ => header.Z };
+    }
+
+    /// <summary>How far the voxels of a file are apart, by its header alone; null for a TIFF file, which does not say.</summary>
+    /// <exception cref="ImageException">It cannot be read, or is damaged.</exception>
+    internal static VoxelSpacing? SpacingOf(string path, SliceAxis axis)
+    {
+        if (!NiftiFile.IsNifti(path)) return null;
+        (float x, float y, float z) = NiftiFile.Header(path).Spacing;
+        return axis switch
+        {
+            SliceAxis.X => new VoxelSpacing(x, z, y),
+            SliceAxis.Y => new VoxelSpacing(y, z, x),
+            _ => new VoxelSpacing(z, y, x),
+        };
     }
 
     /// <summary>A slice of a scan.</summary>
@@ -84,6 +98,12 @@ public abstract class SliceStack
     /// <param name="slices">(Height, Width) values of each slice in turn.</param>
     /// <exception cref="Mamba.Core.Checkpoints.CheckpointException">The file cannot be written.</exception>
     public abstract void SaveMask(string path, IReadOnlyList<byte[]> slices);
+
+    /// <summary>Writes probabilities for this volume, with its geometry, as 16 bits: 65535 stands for 1.</summary>
+    /// <param name="path">The file, which ends in <see cref="MaskExtension"/>; one that exists is replaced.</param>
+    /// <param name="slices">(Height, Width) values of each slice in turn.</param>
+    /// <exception cref="Mamba.Core.Checkpoints.CheckpointException">The file cannot be written.</exception>
+    public abstract void SaveProbabilities(string path, IReadOnlyList<ushort[]> slices);
 
     private static SliceStack Read(string path, SliceAxis axis, Intensity? intensity, CancellationToken cancellation)
     {

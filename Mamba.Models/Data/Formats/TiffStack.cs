@@ -77,6 +77,10 @@ internal sealed class TiffStack : SliceStack
     public override void SaveMask(string path, IReadOnlyList<byte[]> slices) =>
         AtomicFile.Write(path, stream => TiffWriter.Write(stream, Width, Height, slices));
 
+    /// <inheritdoc/>
+    public override void SaveProbabilities(string path, IReadOnlyList<ushort[]> slices) => AtomicFile.Write(
+        path, stream => TiffWriter.Write(stream, Width, Height, slices));
+
     private ushort Map(int sample)
     {
         float value = _map.Apply(sample);

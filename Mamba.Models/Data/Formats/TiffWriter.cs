@@ -1,9 +1,11 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Mamba.Models.Data.Formats;
 
-/// <summary>Writes gray pages of 8 bits as a TIFF file, each packed as one strip.</summary>
+/// <summary>Writes gray pages of 8 or 16 bits as a TIFF file, each packed as one strip.</summary>
 internal static class TiffWriter
 {
     private const int Short = 3, Long = 4, Entries = 10;
@@ -11,8 +13,9 @@ internal static class TiffWriter
 
     /// <summary>Writes pages of one size.</summary>
     /// <exception cref="IOException">The file would be larger than 4 GB, which a TIFF cannot be.</exception>
-    public static void Write(Stream to, int width, int height, IReadOnlyList<byte[]> pages)
+    public static void Write<T>(Stream to, int width, int height, IReadOnlyList<T[]> pages) where T : unmanaged, IBinaryInteger<T>
     {
+        int bits = 8 * Unsafe.SizeOf<T>();
         byte[] head = [(byte)'I', (byte)'I', 42, 0, 8, 0, 0, 0];
         to.Write(head);
         long at = head.Length;
@@ -23,35 +26,38 @@ internal static class TiffWriter
             if (end > uint.MaxValue)
                 throw new IOException($"TIFF of more than {uint.MaxValue} bytes at page {i}; expected a smaller stack.");
             end += end & 1; // directories begin at even places
-            to.Write(Directory(width, height, at + DirectoryBytes, strip.Length, next: i + 1 < pages.Count ? end : 0));
+            to.Write(Directory((width, height, bits), at + DirectoryBytes, strip.Length, next: i + 1 < pages.Count ? end : 0));
             to.Write(strip);
             if (((at + strip.Length) & 1) != 0) to.WriteByte(0);
             at = end;
         }
     }
 
-    private static byte[] Pack(byte[] pixels)
+    private static byte[] Pack<T>(T[] pixels) where T : unmanaged, IBinaryInteger<T>
     {
+        int size = Unsafe.SizeOf<T>();
+        byte[] bytes = new byte[pixels.Length * size];
+        for (int i = 0; i < pixels.Length; i++) pixels[i].WriteLittleEndian(bytes.AsSpan(i * size));
         using MemoryStream packed = new();
-        using (ZLibStream zlib = new(packed, CompressionLevel.Optimal)) zlib.Write(pixels);
+        using (ZLibStream zlib = new(packed, CompressionLevel.Optimal)) zlib.Write(bytes);
         return packed.ToArray();
     }
 
-    private static byte[] Directory(int width, int height, long strip, int stripBytes, long next)
+    private static byte[] Directory((int Width, int Height, int Bits) page, long strip, int stripBytes, long next)
     {
         const int ZLib = 8, BlackIsZero = 1, Page = 2;
         byte[] bytes = new byte[DirectoryBytes];
         BinaryPrimitives.WriteUInt16LittleEndian(bytes, Entries);
         int at = 2;
         Put(TiffEntry.NewSubfileType, Long, Page);
-        Put(TiffEntry.Width, Long, width);
-        Put(TiffEntry.Height, Long, height);
-        Put(TiffEntry.Bits, Short, 8);
+        Put(TiffEntry.Width, Long, page.Width);
+        Put(TiffEntry.Height, Long, page.Height);
+        Put(TiffEntry.Bits, Short, page.Bits);
         Put(TiffEntry.Compression, Short, ZLib);
         Put(TiffEntry.Photometric, Short, BlackIsZero);
         Put(TiffEntry.StripOffsets, Long, strip);
         Put(TiffEntry.Samples, Short, 1);
-        Put(TiffEntry.RowsPerStrip, Long, height);
+        Put(TiffEntry.RowsPerStrip, Long, page.Height);
         Put(TiffEntry.StripCounts, Long, stripBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), (uint)next);
         return bytes;

@@ -71,6 +71,9 @@ public sealed class AnnotatedFolder : IImageFolder
     /// <inheritdoc/>
     public string ImagePath(int index) => Path.Combine(_root, _entries[index].Image);
 
+    /// <inheritdoc/>
+    public string? TruthPath(int index) => _entries[index].Truth is { } truth ? Path.Combine(_root, truth) : null;
+
     Sample IImageData.Load(int index) => Load(index);
 
     /// <inheritdoc cref="IImageData.Load"/>
@@ -118,6 +121,7 @@ public sealed class AnnotatedFolder : IImageFolder
                         Path.ChangeExtension(file, null), file, part, picture.Objects, (_, _) => picture.ClassMap())
                     {
                         Size = (picture.Width, picture.Height),
+                        Truth = document,
                     });
             }
         }
@@ -143,7 +147,10 @@ public sealed class AnnotatedFolder : IImageFolder
             if (polygons is null) background++;
             entries.Add(new Entry(
                 Path.ChangeExtension(picture, null), picture, new PictureFile(picture).Part, polygons?.Objects ?? 0,
-                (width, height) => polygons?.ClassMap(width, height) ?? new byte[width * height]));
+                (width, height) => polygons?.ClassMap(width, height) ?? new byte[width * height])
+            {
+                Truth = polygons is null ? null : text,
+            });
         }
         string[] notes = background == 0 ? [] : [$"{background} images without a label file taken for background"];
         return Made(root, entries, classes, "YOLO polygons", notes, options);
@@ -186,5 +193,8 @@ public sealed class AnnotatedFolder : IImageFolder
     {
         /// <summary>The size that the annotations say; null if they say none.</summary>
         public (int Width, int Height)? Size { get; init; }
+
+        /// <summary>The file of its annotations; null if it has none.</summary>
+        public string? Truth { get; init; }
     }
 }

@@ -16,6 +16,11 @@ public interface IImageFolder : IImageData
     /// <returns>Its path, which starts with the root folder.</returns>
     string ImagePath(int index);
 
+    /// <summary>The file that an image's ground truth is from: its mask, or annotations.</summary>
+    /// <param name="index">0 to Count - 1.</param>
+    /// <returns>Its path; null where there is none, or the place of the image is its ground truth.</returns>
+    string? TruthPath(int index) => null;
+
     string IImageData.Fingerprint(int index) =>
         string.Create(CultureInfo.InvariantCulture, $"{Name(index)}\n{new FileInfo(ImagePath(index)).Length}");
 

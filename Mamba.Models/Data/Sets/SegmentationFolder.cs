@@ -45,7 +45,7 @@ public sealed class SegmentationFolder : IMaskedFolder
     private SegmentationFolder(string root, DataOptions options, MaskedImage[] pairs)
     {
         (_root, _options, _pairs) = (root, options, pairs);
-        _masks = new FolderMasks(root, options, pairs.Length, i => MaskPath(i) is { } path ? ImageFile.LoadMask(path) : null);
+        _masks = new FolderMasks(root, options, pairs.Length, i => TruthPath(i) is { } path ? ImageFile.LoadMask(path) : null);
         _patients = Patients.Of(root, [.. pairs.Select(pair => pair.Name)], options);
     }
 
@@ -99,6 +99,9 @@ public sealed class SegmentationFolder : IMaskedFolder
     public string ImagePath(int index) => Path.Combine(_root, _pairs[index].Image);
 
     /// <inheritdoc/>
+    public string? TruthPath(int index) => _pairs[index].Mask is { } mask ? Path.Combine(_root, mask) : null;
+
+    /// <inheritdoc/>
     public void ReadMasks(IReadOnlyList<int> samples, Action<int>? progress = null, CancellationToken cancellation = default) =>
         _masks.Read(samples, progress, cancellation);
 
@@ -115,7 +118,7 @@ public sealed class SegmentationFolder : IMaskedFolder
         MaskMeaning meaning = Meaning;
         string imagePath = ImagePath(index);
         Image image = ImageFile.Load(imagePath);
-        if (MaskPath(index) is not { } maskPath) return new SegmentationSample(image, new LabelMap(image.Width, image.Height));
+        if (TruthPath(index) is not { } maskPath) return new SegmentationSample(image, new LabelMap(image.Width, image.Height));
         RawMask mask = ImageFile.LoadMask(maskPath);
         if (image.Width != mask.Width || image.Height != mask.Height)
             throw new DatasetException(
@@ -134,8 +137,6 @@ public sealed class SegmentationFolder : IMaskedFolder
         folder._masks.Take(_masks, rest);
         return folder;
     }
-
-    private string? MaskPath(int index) => _pairs[index].Mask is { } mask ? Path.Combine(_root, mask) : null;
 
     /// <summary>How much of the masks that were read each class is, the background first, ignored pixels last.</summary>
     public IReadOnlyList<ClassCoverage> Coverage() => _masks.Coverage();

@@ -135,6 +135,22 @@ public sealed class VolumeFolder : IMaskedFolder
     public string ImagePath(int index) => Path.Combine(_root, _volumes[_slices[index].Volume].Image);
 
     /// <inheritdoc/>
+    public string? TruthPath(int index) =>
+        _volumes[_slices[index].Volume].Mask is { } mask ? Path.Combine(_root, mask) : null;
+
+    /// <summary>How far the voxels of a slice's volume are apart, by the header of its file.</summary>
+    /// <param name="index">0 to Count - 1.</param>
+    /// <returns>Millimeters; null where the file does not say.</returns>
+    /// <exception cref="ImageException">The file cannot be read, or is damaged.</exception>
+    public VoxelSpacing? Spacing(int index) => SliceStack.SpacingOf(ImagePath(index), Axis);
+
+    /// <summary>The slices that the file of a slice's volume has, which may be more than there are here.</summary>
+    /// <param name="index">0 to Count - 1.</param>
+    /// <returns>Their number.</returns>
+    /// <exception cref="ImageException">The file cannot be read, or is damaged.</exception>
+    public int SlicesInFile(int index) => SliceStack.CountSlices(ImagePath(index), Axis);
+
+    /// <inheritdoc/>
     public void ReadMasks(IReadOnlyList<int> samples, Action<int>? progress = null, CancellationToken cancellation = default) =>
         _masks.Read(samples, progress, cancellation);
 
@@ -170,8 +186,8 @@ public sealed class VolumeFolder : IMaskedFolder
         return folder;
     }
 
-    private SliceStack? MaskOf(int index) => _volumes[_slices[index].Volume].Mask is not { } mask ? null
-        : _cache.Get(Path.Combine(_root, mask), path => SliceStack.LoadMask(path, Axis));
+    private SliceStack? MaskOf(int index) =>
+        TruthPath(index) is { } mask ? _cache.Get(mask, path => SliceStack.LoadMask(path, Axis)) : null;
 
     private (int Volume, int Index)[] Slices(CancellationToken cancellation)
     {

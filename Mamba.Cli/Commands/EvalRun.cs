@@ -1,0 +1,175 @@
+using System.Globalization;
+using Mamba.Cli.Reports;
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Sets;
+using Mamba.Models.Files;
+using Mamba.Models.Metrics;
+using Mamba.Models.Recipes;
+using Mamba.Models.Tasks;
+using Mamba.Models.Training;
+using Mamba.Models.Zoo;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>Trained weights, and the images that they are measured on.</summary>
+/// <param name="terminal">Where results and notes go.</param>
+/// <param name="request">What to measure.</param>
+/// <param name="weights">The weight file.</param>
+/// <param name="model">The model.</param>
+/// <param name="info">What the file says about it.</param>
+internal sealed class EvalRun(Terminal terminal, EvalRequest request, string weights, VisionModel model, ModelInfo info)
+{
+    private const long CacheBytes = 2L << 30;
+
+    private IImageData _data = null!;
+
+    /// <summary>The weight file.</summary>
+    public string Weights => weights;
+
+    /// <summary>What the file says about the model.</summary>
+    public ModelInfo Info => info;
+
+    /// <summary>The images to measure; those that cannot be read are left out by <see cref="Measure"/>.</summary>
+    public EvalImages Images { get; private set; } = null!;
+
+    /// <summary>Images that could not be read and were left out.</summary>
+    public int Skipped { get; private set; }
+
+    private VolumeFolder? Volumes { get; set; }
+
+    /// <summary>Opens the data, chooses the images and finds out what their masks mean.</summary>
+    /// <exception cref="ArgumentException">The data are for another task, or have other classes.</exception>
+    /// <exception cref="DatasetException">The data cannot be read, or the images cannot be told from those of the training.</exception>
+    public void Open(CancellationToken stop)
+    {
+        RunData run = info.Data;
+        if (request.PerImage is not null && info.Entry.Task != ModelTask.Segmentation)
+            throw new ArgumentException($"--per-image is for segmentation; {info.Model} is for classification");
+        DataOptions options = request.DataSet with
+        {
+            Axis = DataSetOptions.AxisOf(request.DataSet.Axis, info, weights), // volumes are sliced and mapped as those of the training
+            VolumeIntensity = info.Intensity,
+        };
+        _data = Options.OpenData(request.Data, options, info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
+        Images = EvalImages.Choose(request.Data, _data, info, request.Part, request.SplitFile);
+        Volumes = _data as VolumeFolder;
+        foreach (string known in (_data as IImageFolder)?.Notes ?? []) Note(known);
+        if (Images.Note is { } note) Note(note);
+        if (_data is IMaskedFolder folder) PreparedData.ReadMasks(terminal, terminal.Error, folder, Images.Indices, info.Masks, stop);
+        if (ThrowIfOtherClasses() is { } order) Note(order);
+    }
+
+    /// <summary>What tells an image of this run from all others; of synthetic ones, the seed and size that made it.</summary>
+    public IEnumerable<string> Keys() => Images.Indices.Select(i => request.Data != RunArguments.Synthetic ? _data.Fingerprint(i)
+        : string.Create(CultureInfo.InvariantCulture, $"{_data.Name(i)} {info.Data.Seed} {info.Data.Height} {info.Data.Width}"));
+
+    /// <summary>Measures the images.</summary>
+    public Evaluation Measure(CancellationToken stop)
+    {
+        IImageData data = _data;
+        int[] indices = Images.Indices;
+        if (request.OnBadImage == OnBadImage.Skip)
+        {
+            data = new CachedData(data, CacheBytes); // so that none is decoded twice
+            IReadOnlyList<BadImage> bad = LiveProgress.Show(
+                terminal, "reading", indices.Length, report => DataSurvey.Of(data, indices, OnBadImage.Skip, report, stop)).Bad;
+            if (bad.Count > 0) terminal.Error.WriteLine($"mamba: {PlainText.Printable(BadImage.Describe(bad, indices.Length))}");
+            Skipped = bad.Count;
+            indices = [.. indices.Except(bad.Select(image => image.Index))];
+        }
+        ModelInfo input = Volumes is null ? info : info.ForSlices;
+        if (indices.Length > 0 && input.BitsNote(data.Load(indices[0]).Image) is { } bits) Note($"{data.Name(indices[0])}: {bits}");
+        if (request.MetricsAt == MetricResolution.Image && data is not CachedData) data = new CachedData(data, CacheBytes);
+        if (info.Data.Crop is { } side)
+        {
+            TiledData tiles = new(data, indices, side);
+            Note($"the model was trained on crops: {indices.Length} images are measured in {tiles.Count} tiles of {side} x {side}");
+            (data, indices) = (tiles, [.. Enumerable.Range(0, tiles.Count)]);
+        }
+        return Measure(data, indices, input, stop);
+    }
+
+    /// <summary>Prints the scores as tables.</summary>
+    public void Print(Evaluation result)
+    {
+        string split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
+        string size = info.Entry.Task == ModelTask.Classification ? ""
+            : request.MetricsAt == MetricResolution.Image ? ", at their own size"
+            : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");
+        terminal.Out.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{info.Model} on {result.Images} {(info.Data.Crop is null ? "images" : "tiles")} ({RunArguments.Name(Images.Part)}{split}{size}): "
+                + $"loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
+        ScoreReport.Table(terminal, result.Scores);
+        if (Volumes is not null) ScoreReport.Volumes(terminal, result.Scores);
+    }
+
+    /// <summary>
+    /// How far the voxels of each volume are apart, if distances can be measured in the volumes: at their own size, with all slices.
+    /// </summary>
+    private Dictionary<string, VoxelSpacing?>? Spacing(int[] indices)
+    {
+        if (Volumes is not { } volumes || request.MetricsAt != MetricResolution.Image) return null;
+        ILookup<string, int> slices = indices.ToLookup(volumes.Volume);
+        if (slices.All(volume => volume.Count() == volumes.SlicesInFile(volume.First())))
+            return slices.ToDictionary(volume => volume.Key, volume => volumes.Spacing(volume.First()));
+        Note("not all slices of each volume are measured: HD95 is that of slices, in pixels");
+        return null;
+    }
+
+    private void Note(string text) => terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
+
+    /// <summary>The data must have the classes of the weights.</summary>
+    /// <returns>What is taken for granted where the weights do not name them; null for nothing.</returns>
+    private string? ThrowIfOtherClasses()
+    {
+        bool byName = info.Entry.Task == ModelTask.Classification || info.Labels.Count > 1;
+        if (_data.Labels.Count == info.Labels.Count)
+        {
+            if (!byName || _data.Labels.SequenceEqual(info.Labels)) return null;
+            if (info.Data.IsForeign && info.Labels.SequenceEqual(ForeignModel.DefaultLabels(info.Entry.Task, info.Labels.Count)))
+                return "the weights do not name their classes, which are taken to be those of the data: "
+                    + string.Join(", ", _data.Labels.Take(3)) + (_data.Labels.Count > 3 ? ", ..." : "");
+        }
+        string there = string.Join(", ", _data.Labels), known = string.Join(", ", info.Labels);
+        string have = info.Data.IsForeign ? "has" : "was trained on";
+        throw new ArgumentException($"{request.Data} has the classes {there}; {weights} {have} {known}");
+    }
+
+    private Evaluation Measure(IImageData data, int[] indices, ModelInfo input, CancellationToken stop)
+    {
+        TrainingRecipe recipe = info.Entry.Recipe;
+        Objective objective = Objective.Of(
+            info.Entry, new ObjectiveOptions(info.Data.Loss ?? ObjectiveOptions.DefaultLoss(info.Entry, info.Config.Classes))
+            {
+                Classes = info.Config.Classes,
+                ClassWeights = info.Data.ClassWeights,
+            });
+        using BatchLoader loader = new(data, indices, input.Input with { BatchSize = info.Data.Batch ?? recipe.Batch });
+        // The first pass compiles the kernels, which is not what ms_per_image is about.
+        using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
+        Dictionary<string, VoxelSpacing?>? spacing = data is TiledData ? null : Spacing(indices);
+        bool millimeters = spacing?.ContainsValue(null) == false; // pages of a TIFF do not say how far they are apart
+        NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
+        return LiveProgress.Show(
+            terminal, RunArguments.Name(Images.Part), loader.Samples,
+            report => Evaluator.Run(model, loader, objective, new EvaluationOptions
+            {
+                Data = data,
+                Resolution = request.MetricsAt,
+                Group = data.KnowsPatients ? Volumes is null || data is TiledData ? data.Patient : Volumes.Volume : null,
+                Spacing = spacing is null ? null : i => millimeters ? spacing[Volumes!.Volume(i)]!.Value : VoxelSpacing.One,
+                Metrics = new MetricOptions
+                {
+                    Distances = true,
+                    DistanceUnit = spacing is null ? "px" : millimeters ? "mm" : "voxels",
+                    PerImage = request.PerImage is not null,
+                },
+                Progress = report,
+                Numerics = numerics,
+            }, stop));
+    }
+}
