@@ -27,13 +27,16 @@ public static class AtomicFile
     }
 
     /// <summary>
-    /// Writes to a temporary file beside the target, flushes it to disk and renames it over the target. Several threads or processes may
+    /// Writes to a temporary file beside the target, flushes it to disk if it is durable, and renames it over the target. Several threads or processes may
     /// write to one path at a time: the file is then one of those written, whole.
     /// </summary>
     /// <param name="path">The target; one that exists is replaced.</param>
     /// <param name="write">Writes the content.</param>
+    /// <param name="durable">
+    /// Whether a power failure must not undo it, which costs the wait for the disk; without, the file may be empty after one.
+    /// </param>
     /// <exception cref="CheckpointException">The file cannot be written; the target is as it was, and no temporary file stays.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write, bool durable = true)
     {
         // The name has the process and the write: threads that save to one path must not share a temporary file.
         string temporary = FormattableString.Invariant($"{path}.{Environment.ProcessId}.{Interlocked.Increment(ref s_writes)}{Temporary}");
@@ -42,7 +45,7 @@ public static class AtomicFile
             using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))
             {
                 write(stream);
-                stream.Flush(flushToDisk: true);
+                stream.Flush(flushToDisk: durable);
             }
             lock (s_renaming) File.Move(temporary, path, overwrite: true); // Windows refuses two at a time
         }

@@ -205,21 +205,24 @@ public static class Overlays
         Image image, LabelMap map, Func<int, (byte R, byte G, byte B)> colorOf, (int Inside, int Outline) percent, Image result)
     {
         ThrowIfUnequal(image, map.Width, map.Height);
-        byte[] pixels = image.To8Bit().Pixels;
-        for (int y = 0, p = 0; y < image.Height; y++)
-            for (int x = 0; x < image.Width; x++, p++)
+        byte[] pixels = image.To8Bit().Pixels, to = result.Pixels;
+        if (image.Channels == 3) pixels.CopyTo(to, 0);
+        else
+            for (int p = 0; p < pixels.Length; p++) to.AsSpan(3 * p, 3).Fill(pixels[p]);
+        for (int y = 0; y < map.Height; y++)
+        {
+            ReadOnlySpan<byte> row = map.Classes.AsSpan(y * map.Width, map.Width);
+            for (int x = row.IndexOfAnyExcept((byte)0); (uint)x < (uint)row.Length; x++)
             {
-                byte of = map.Classes[p];
-                bool inside = of is not (0 or LabelMap.Ignored);
-                int tint = !inside ? 0 : IsEdge(map, x, y) ? percent.Outline : percent.Inside;
-                (byte R, byte G, byte B) color = inside ? colorOf(of) : default;
-                for (int c = 0; c < 3; c++)
-                {
-                    int value = pixels[p * image.Channels + (image.Channels == 1 ? 0 : c)];
-                    int target = c == 0 ? color.R : c == 1 ? color.G : color.B;
-                    result.Pixels[p * 3 + c] = (byte)((value * (100 - tint) + target * tint) / 100);
-                }
+                if (row[x] is 0 or LabelMap.Ignored) continue;
+                int tint = IsEdge(map, x, y) ? percent.Outline : percent.Inside;
+                (byte r, byte g, byte b) = colorOf(row[x]);
+                Span<byte> pixel = to.AsSpan(3 * (y * map.Width + x), 3);
+                (pixel[0], pixel[1], pixel[2]) = (Mixed(pixel[0], r, tint), Mixed(pixel[1], g, tint), Mixed(pixel[2], b, tint));
             }
+        }
+
+        static byte Mixed(int value, int color, int percent) => (byte)((value * (100 - percent) + color * percent) / 100);
     }
 
     private static void ThrowIfUnequal(Image image, int width, int height)

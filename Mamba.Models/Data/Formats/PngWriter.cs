@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.IO.Hashing;
+using System.Numerics.Tensors;
 
 namespace Mamba.Models.Data.Formats;
 
@@ -55,29 +56,37 @@ internal static class PngWriter
 
     private static void Pixels(Stream to, byte[] samples, int stride, int filter)
     {
-        using MemoryStream packed = new();
-        using (ZLibStream zlib = new(packed, CompressionLevel.Fastest, leaveOpen: true))
+        int rows = samples.Length / stride;
+        byte[] filtered = new byte[samples.Length + rows]; // a byte before each row names its filter
+        for (int y = 0; y < rows; y++)
         {
-            byte[] row = new byte[stride + 1];
+            Span<byte> row = filtered.AsSpan(y * (stride + 1), stride + 1);
             row[0] = (byte)filter;
-            for (int at = 0; at < samples.Length;)
-            {
-                for (int i = 0; i < stride; i++, at++)
-                    row[i + 1] = (byte)(samples[at] - (filter == 0 || at < stride ? 0 : samples[at - stride]));
-                zlib.Write(row);
-            }
+            ReadOnlySpan<byte> own = samples.AsSpan(y * stride, stride);
+            if (filter == 0 || y == 0) own.CopyTo(row[1..]);
+            else TensorPrimitives.Subtract(own, samples.AsSpan((y - 1) * stride, stride), row[1..]);
         }
+        using MemoryStream packed = new(samples.Length / 2);
+        using (ZLibStream zlib = new(packed, CompressionLevel.Fastest, leaveOpen: true)) zlib.Write(filtered);
         Chunk(to, "IDAT"u8, packed.GetBuffer().AsSpan(0, (int)packed.Length));
         Chunk(to, "IEND"u8, []);
     }
 
     private static void Chunk(Stream to, ReadOnlySpan<byte> type, ReadOnlySpan<byte> body)
     {
-        byte[] chunk = new byte[body.Length + 12];
-        BinaryPrimitives.WriteInt32BigEndian(chunk, body.Length);
-        type.CopyTo(chunk.AsSpan(4));
-        body.CopyTo(chunk.AsSpan(8));
-        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(body.Length + 8), Crc32.HashToUInt32(chunk.AsSpan(4, body.Length + 4)));
-        to.Write(chunk);
+        Span<byte> number = stackalloc byte[4];
+        Crc32 sum = new();
+        BinaryPrimitives.WriteInt32BigEndian(number, body.Length);
+        to.Write(number);
+        Summed(type);
+        Summed(body);
+        BinaryPrimitives.WriteUInt32BigEndian(number, sum.GetCurrentHashAsUInt32());
+        to.Write(number);
+
+        void Summed(ReadOnlySpan<byte> bytes)
+        {
+            sum.Append(bytes);
+            to.Write(bytes);
+        }
     }
 }
