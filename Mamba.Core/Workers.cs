@@ -14,7 +14,7 @@ public static unsafe class Workers
     [ThreadStatic]
     private static bool s_inBody;
 
-    /// <summary>Threads that take part, the caller included; at first the number of processors. It changes speed, never results.</summary>
+    /// <summary>Threads that take part, the caller included; at first the number of fast cores. It changes speed, never results.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Less than 1 or more than 1024.</exception>
     /// <exception cref="InvalidOperationException">Set inside a body of <see cref="ForEach"/> or <see cref="For{TState}"/>.</exception>
     public static int Count

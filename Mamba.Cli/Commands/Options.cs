@@ -125,7 +125,7 @@ internal static class Options
 
     public static Option<bool> CheckNumerics() => Flag("--check-numerics", "Name the first operator that gives NaN.");
 
-    public static Option<int?> Threads() => Integer("--threads", "Threads; results stay the same.", "all processors", 1, 1024);
+    public static Option<int?> Threads() => Integer("--threads", "Threads; results stay the same.", "all fast cores", 1, 1024);
 
     public static Option<string> Weights() =>
         new("--weights") { Description = "Weights of 'mamba train'; others with --model.", HelpName = "FILE", Required = true };

@@ -81,7 +81,7 @@ public sealed class ParameterStore(ulong seed = 0)
     public IEnumerable<(string Name, Tensor Tensor)> All => _order.Select(e => (e.Name, e.Tensor));
 
     /// <summary>The number of trainable numbers.</summary>
-    public long ParameterCount => _order.Where(e => e.Trainable).Sum(e => (long)e.Tensor.Count);
+    public long ParameterCount { get; private set; }
 
     /// <summary>The tensor of this name, or of this second name (see <see cref="Scope.Alias"/>).</summary>
     /// <param name="name">Its full name.</param>
@@ -239,6 +239,7 @@ public sealed class ParameterStore(ulong seed = 0)
             (entry.Trainable, tensor.RequiresGrad) = (false, false);
             count += entry.Tensor.Count;
         }
+        ParameterCount -= count;
         return count;
     }
 
@@ -256,6 +257,7 @@ public sealed class ParameterStore(ulong seed = 0)
         Entry entry = new(name, tensor, trainable);
         _entries.Add(name, entry);
         _order.Add(entry);
+        if (trainable) ParameterCount += tensor.Count;
         return tensor;
     }
 

@@ -227,10 +227,18 @@ public static unsafe partial class Ops
                 Dy = dy.Pointer,
                 Dx = Logits.OpenGrad().Target,
                 Factor = 1f / divisor,
-                WeightSum = Terms.Weight is { } weight ? System.Numerics.Tensors.TensorPrimitives.Sum(weight.Span) : Classes,
+                WeightSum = Terms.Weight is { } weight ? Sum(weight.Span) : Classes,
                 OneEach = Terms.Reduction == Reduction.None,
             },
             Labels.Count, ClassRows.Grain, Isa.For(Classes));
+
+        /// <summary>In order: a sum in lanes would depend on the hardware's widest vector.</summary>
+        private static float Sum(ReadOnlySpan<float> values)
+        {
+            double sum = 0;
+            foreach (float value in values) sum += value;
+            return (float)sum;
+        }
     }
 
     /// <summary>The class of each row as a whole number, -1 for one to ignore.</summary>

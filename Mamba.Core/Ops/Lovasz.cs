@@ -30,7 +30,7 @@ public static unsafe partial class Ops
             Span<float> ofImage = shares.Slice(image * classes, classes);
             foreach (float label in labels.Span.Slice(image * pixels, pixels))
                 if (label >= 0f) ofImage[(int)label] = 1f;
-            float present = TensorPrimitives.Sum<float>(ofImage) * images;
+            float present = TensorPrimitives.Sum<float>(ofImage) * images; // of ones: exact in any order
             foreach (ref float value in ofImage) value = value > 0f ? 1f / present : 0f;
         }
         return Lovasz(Softmax(logits), labels, share, hinge: false);

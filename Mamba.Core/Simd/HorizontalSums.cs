@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using static Mamba.Core.Simd.Vec;
 using F32x16 = System.Runtime.Intrinsics.Vector512<float>;
@@ -23,7 +24,7 @@ internal static unsafe class HorizontalSums
 
     /// <summary>
     /// The horizontal sums of four vectors, in a fixed tree. Two vectors are interleaved and added, twice; each 128 bits then hold a part
-    /// of all four sums. (Instructions that add horizontally take the same steps, more slowly.)
+    /// of all four sums. (Instructions that add horizontally take the same steps, more slowly; ARM64's add other pairs.)
     /// </summary>
     [MethodImpl(Inline)]
     private static F32x4 Sum4<V>(V a, V b, V c, V d) where V : unmanaged
@@ -46,6 +47,12 @@ internal static unsafe class HorizontalSums
             Vector128<double> cd = Pairs(Unsafe.BitCast<V, F32x4>(c), Unsafe.BitCast<V, F32x4>(d));
             return Sse2.UnpackLow(ab, cd).AsSingle() + Sse2.UnpackHigh(ab, cd).AsSingle();
         }
+        if (typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported)
+        {
+            Vector128<double> ab = Pairs(Unsafe.BitCast<V, F32x4>(a), Unsafe.BitCast<V, F32x4>(b));
+            Vector128<double> cd = Pairs(Unsafe.BitCast<V, F32x4>(c), Unsafe.BitCast<V, F32x4>(d));
+            return AdvSimd.Arm64.ZipLow(ab, cd).AsSingle() + AdvSimd.Arm64.ZipHigh(ab, cd).AsSingle();
+        }
         return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
     }
 
@@ -56,7 +63,9 @@ internal static unsafe class HorizontalSums
     private static Vector256<double> Pairs(F32x8 a, F32x8 b) => (Avx.UnpackLow(a, b) + Avx.UnpackHigh(a, b)).AsDouble();
 
     [MethodImpl(Inline)]
-    private static Vector128<double> Pairs(F32x4 a, F32x4 b) => (Sse.UnpackLow(a, b) + Sse.UnpackHigh(a, b)).AsDouble();
+    private static Vector128<double> Pairs(F32x4 a, F32x4 b) =>
+        (AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b) + AdvSimd.Arm64.ZipHigh(a, b) : Sse.UnpackLow(a, b) + Sse.UnpackHigh(a, b))
+        .AsDouble();
 
     [MethodImpl(Inline)]
     private static F32x8 Halves(F32x16 a) => a.GetLower() + a.GetUpper();

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -52,8 +53,21 @@ public static class Isa
         set => s_forced = value;
     }
 
-    /// <summary>Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16.</summary>
-    internal static bool HasManyRegisters => Avx512F.VL.IsSupported || AdvSimd.IsSupported;
+    /// <summary>
+    /// Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16. Inlined by force: kernels ask in inner loops, and
+    /// a call would spill what they hold.
+    /// </summary>
+    internal static bool HasManyRegisters
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Avx512F.VL.IsSupported || AdvSimd.IsSupported;
+    }
+
+    /// <summary>
+    /// Whether vectors of type V multiply by one lane of another (AdvSimd's fmla by element), which saves the broadcast of that lane.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static bool MultipliesByLane<V>() where V : unmanaged => AdvSimd.Arm64.IsSupported && typeof(V) == typeof(Vector128<float>);
 
     /// <summary>Floats in a vector of this width.</summary>
     internal static nint Lanes(VectorWidth width) => width switch

@@ -37,14 +37,16 @@ internal static unsafe class Launch
     public static void Run<K>(in K kernel, nint count, nint grain, VectorWidth width) where K : unmanaged, IKernel
     {
         if (count <= 0) return;
-        delegate*<void*, nint, nint, void> body = width switch
+        // Widths that the hardware cannot have are compiled away. Vector<float> of four lanes is Vector128<float>, the form with fast paths.
+        delegate*<void*, nint, nint, void> body = &Invoke<K, float>;
+        if (Vector512.IsHardwareAccelerated && width == VectorWidth.V512) body = &Invoke<K, Vector512<float>>;
+        else if (Vector256.IsHardwareAccelerated && width == VectorWidth.V256) body = &Invoke<K, Vector256<float>>;
+        else if (width == VectorWidth.V128) body = &Invoke<K, Vector128<float>>;
+        else if (width == VectorWidth.Portable)
         {
-            VectorWidth.V512 => &Invoke<K, Vector512<float>>,
-            VectorWidth.V256 => &Invoke<K, Vector256<float>>,
-            VectorWidth.V128 => &Invoke<K, Vector128<float>>,
-            VectorWidth.Portable => &Invoke<K, Vector<float>>,
-            _ => &Invoke<K, float>,
-        };
+            if (Vector<float>.Count == Vector128<float>.Count) body = &Invoke<K, Vector128<float>>;
+            else body = &Invoke<K, Vector<float>>;
+        }
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
         if (Observer is not { } observer)
         {

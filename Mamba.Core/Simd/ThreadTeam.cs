@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -11,12 +12,9 @@ namespace Mamba.Core.Simd;
 /// </summary>
 internal static unsafe class ThreadTeam
 {
-    // Long enough to bridge the gap between two operators of a model, short enough to give the core back soon.
-    private const int LooksBeforeSleep = 8000;
-
     private static readonly Lock s_gate = new();
     private static readonly List<Worker> s_workers = [];
-    private static int s_size = Environment.ProcessorCount;
+    private static int s_size = Cores.Fast;
     private static long s_allocated;
 
     // Whether this thread works on a kernel shared among threads. What it starts meanwhile runs on it alone.
@@ -88,6 +86,35 @@ internal static unsafe class ThreadTeam
             if (X86Base.IsSupported) X86Base.Pause();
             else if (ArmBase.IsSupported) ArmBase.Yield();
             else Thread.SpinWait(1);
+    }
+
+    /// <summary>
+    /// How long to look before sleeping. By the clock: a pause is a hundred times shorter on ARM64 than on x64, so that a number of looks
+    /// would be no time at all there.
+    /// </summary>
+    private struct Patience
+    {
+        // Reading the clock takes as long as a pause of x64.
+        private const int LooksPerClock = 16;
+
+        // Long enough to bridge the gap between two operators of a model, short enough to give the core back soon: 0.8 ms.
+        private static readonly long s_ticks = Stopwatch.Frequency / 1250;
+
+        private long _end;
+        private int _looks;
+        private bool _over;
+
+        /// <summary>Pauses; false from when it has lasted long enough.</summary>
+        public bool Look()
+        {
+            if (_over) return false;
+            Pause();
+            if (++_looks % LooksPerClock != 0) return true;
+            long now = Stopwatch.GetTimestamp();
+            if (_end == 0) _end = now + s_ticks;
+            _over = now >= _end;
+            return !_over;
+        }
     }
 
     private sealed class Job
@@ -164,10 +191,10 @@ internal static unsafe class ThreadTeam
         /// </summary>
         public void Close()
         {
-            SpinWait patience = default;
-            for (int looks = 0; Interlocked.CompareExchange(ref _helpers, Closed, 0) != 0; looks++)
-                if (looks < LooksBeforeSleep) Pause();
-                else patience.SpinOnce(sleep1Threshold: -1);
+            Patience patience = default;
+            SpinWait yielding = default;
+            while (Interlocked.CompareExchange(ref _helpers, Closed, 0) != 0)
+                if (!patience.Look()) yielding.SpinOnce(sleep1Threshold: -1);
             _failure?.Throw();
         }
     }
@@ -198,18 +225,15 @@ internal static unsafe class ThreadTeam
 
         private Job Next()
         {
-            for (int looks = 0; ; looks++)
+            Patience patience = default;
+            while (true)
             {
                 if (Volatile.Read(ref _job) is not null && Interlocked.Exchange(ref _job, null) is { } job) return job;
-                if (looks < LooksBeforeSleep)
-                {
-                    Pause();
-                    continue;
-                }
+                if (patience.Look()) continue;
                 Interlocked.Exchange(ref _sleeping, 1);
                 if (Volatile.Read(ref _job) is null) _wake.Wait();
                 else if (Interlocked.Exchange(ref _sleeping, 0) == 0) _wake.Wait(); // Begin saw us asleep: take its token
-                looks = 0;
+                patience = default;
             }
         }
     }

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using F32x16 = System.Runtime.Intrinsics.Vector512<float>;
 using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
@@ -106,10 +107,29 @@ internal static unsafe partial class Vec
         return Cast<float, V>(float.MultiplyAddEstimate(Cast<V, float>(a), Cast<V, float>(b), Cast<V, float>(c)));
     }
 
-    /// <summary>The larger of a and b, lane by lane, in one instruction: a NaN in b comes through, one in a may not.</summary>
+    /// <summary>
+    /// A number that multiplies vectors, by <see cref="FmaBy"/> alone. Where the hardware multiplies by a lane it is in the first one, else
+    /// in all.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static V Factor<V>(float x) where V : unmanaged =>
+        Isa.MultipliesByLane<V>() ? Cast<F32x4, V>(Vector128.CreateScalarUnsafe(x)) : Broadcast<V>(x);
+
+    /// <summary>factor b + c of a <see cref="Factor"/>.</summary>
+    [MethodImpl(Inline)]
+    public static V FmaBy<V>(V factor, V b, V c) where V : unmanaged => Isa.MultipliesByLane<V>()
+        ? Cast<F32x4, V>(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(Cast<V, F32x4>(c), Cast<V, F32x4>(b), Cast<V, F32x4>(factor), 0))
+        : Fma(factor, b, c);
+
+    /// <summary>
+    /// a where a &gt; b, else b: x64's instruction. A NaN in b comes through, one in a does not; of two zeros it is b. ARM64's own maximum
+    /// differs in both, so that there it takes two instructions.
+    /// </summary>
     [MethodImpl(Inline)]
     public static V Max<V>(V a, V b) where V : unmanaged
     {
+        if (AdvSimd.IsSupported && typeof(V) == typeof(float)) return Cast<V, float>(a) > Cast<V, float>(b) ? a : b;
+        if (AdvSimd.IsSupported) return Select(Greater(a, b), a, b);
         if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.MaxNative(Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
         if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.MaxNative(Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
         if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.MaxNative(Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
@@ -117,15 +137,28 @@ internal static unsafe partial class Vec
         return Cast<float, V>(float.MaxNative(Cast<V, float>(a), Cast<V, float>(b)));
     }
 
-    /// <summary>The smaller of a and b, lane by lane, in one instruction: a NaN in b comes through, one in a may not.</summary>
+    /// <summary>a where a &lt; b, else b, as <see cref="Max"/>.</summary>
     [MethodImpl(Inline)]
     public static V Min<V>(V a, V b) where V : unmanaged
     {
+        if (AdvSimd.IsSupported && typeof(V) == typeof(float)) return Cast<V, float>(a) < Cast<V, float>(b) ? a : b;
+        if (AdvSimd.IsSupported) return Select(Greater(b, a), a, b);
         if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.MinNative(Cast<V, F32x16>(a), Cast<V, F32x16>(b)));
         if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.MinNative(Cast<V, F32x8>(a), Cast<V, F32x8>(b)));
         if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.MinNative(Cast<V, F32x4>(a), Cast<V, F32x4>(b)));
         if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.MinNative(Cast<V, F32xN>(a), Cast<V, F32xN>(b)));
         return Cast<float, V>(float.MinNative(Cast<V, float>(a), Cast<V, float>(b)));
+    }
+
+    /// <summary>
+    /// x held between two bounds, neither of which is zero; NaN stays NaN. Here the maxima of x64 and ARM64 agree: two instructions.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static V Clamp<V>(V x, float low, float high) where V : unmanaged
+    {
+        if (AdvSimd.IsSupported && typeof(V) == typeof(F32x4))
+            return Cast<F32x4, V>(AdvSimd.Min(Vector128.Create(high), AdvSimd.Max(Vector128.Create(low), Cast<V, F32x4>(x))));
+        return Min(Broadcast<V>(high), Max(Broadcast<V>(low), x));
     }
 
     /// <summary>The larger of a and b, lane by lane; NaN where either is NaN, as in IEEE 754's maximum.</summary>
@@ -280,7 +313,7 @@ internal static unsafe partial class Vec
             whole = x - rest;
             return rest;
         }
-        x = Min(Broadcast<V>(127.4999f), Max(Broadcast<V>(-126f), x));
+        x = Clamp(x, -126f, 127.4999f);
         whole = Round(x);
         return x - whole;
     }

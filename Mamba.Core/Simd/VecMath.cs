@@ -24,13 +24,10 @@ internal static class VecMath
     public static V Exp2<V>(V x) where V : unmanaged
     {
         V f = Fraction(x, out V whole);
-        V p = Broadcast<V>(1.3264727198532883e-3f);
-        p = Fma(p, f, Broadcast<V>(9.6715126395530322e-3f));
-        p = Fma(p, f, Broadcast<V>(5.5507337432475524e-2f));
-        p = Fma(p, f, Broadcast<V>(2.4022242085377202e-1f));
-        p = Fma(p, f, Broadcast<V>(6.9314697759916699e-1f));
-        p = Fma(p, f, Broadcast<V>(1f));
-        return ScaleByPowerOf2(p, whole);
+        V p1 = Fma(Broadcast<V>(1.3264727198532883e-3f), f, Broadcast<V>(9.6715126395530322e-3f));
+        V p2 = Fma(p1, f, Broadcast<V>(5.5507337432475524e-2f)), p3 = Fma(p2, f, Broadcast<V>(2.4022242085377202e-1f));
+        V p4 = Fma(p3, f, Broadcast<V>(6.9314697759916699e-1f));
+        return ScaleByPowerOf2(Fma(p4, f, Broadcast<V>(1f)), whole);
     }
 
     /// <summary>
@@ -41,28 +38,18 @@ internal static class VecMath
     public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
     {
         V a = Fraction(x0, out x0), b = Fraction(x1, out x1), c = Fraction(x2, out x2), d = Fraction(x3, out x3);
-        V k = Broadcast<V>(1.3264727198532883e-3f), l = Broadcast<V>(9.6715126395530322e-3f);
-        V p = Fma(k, a, l), q = Fma(k, b, l), r = Fma(k, c, l), s = Fma(k, d, l);
-        k = Broadcast<V>(5.5507337432475524e-2f);
-        p = Fma(p, a, k);
-        q = Fma(q, b, k);
-        r = Fma(r, c, k);
-        s = Fma(s, d, k);
-        k = Broadcast<V>(2.4022242085377202e-1f);
-        p = Fma(p, a, k);
-        q = Fma(q, b, k);
-        r = Fma(r, c, k);
-        s = Fma(s, d, k);
-        k = Broadcast<V>(6.9314697759916699e-1f);
-        p = Fma(p, a, k);
-        q = Fma(q, b, k);
-        r = Fma(r, c, k);
-        s = Fma(s, d, k);
-        k = Broadcast<V>(1f);
-        x0 = ScaleByPowerOf2(Fma(p, a, k), x0);
-        x1 = ScaleByPowerOf2(Fma(q, b, k), x1);
-        x2 = ScaleByPowerOf2(Fma(r, c, k), x2);
-        x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
+        // Every step has names of its own: on ARM64 a fused multiply-add overwrites its addend, here a copy of the coefficient, and a name
+        // that is assigned twice would be copied once more.
+        V k = Broadcast<V>(1.3264727198532883e-3f), k1 = Broadcast<V>(9.6715126395530322e-3f), k2 = Broadcast<V>(5.5507337432475524e-2f);
+        V k3 = Broadcast<V>(2.4022242085377202e-1f), k4 = Broadcast<V>(6.9314697759916699e-1f), k5 = Broadcast<V>(1f);
+        V p1 = Fma(k, a, k1), q1 = Fma(k, b, k1), r1 = Fma(k, c, k1), s1 = Fma(k, d, k1);
+        V p2 = Fma(p1, a, k2), q2 = Fma(q1, b, k2), r2 = Fma(r1, c, k2), s2 = Fma(s1, d, k2);
+        V p3 = Fma(p2, a, k3), q3 = Fma(q2, b, k3), r3 = Fma(r2, c, k3), s3 = Fma(s2, d, k3);
+        V p4 = Fma(p3, a, k4), q4 = Fma(q3, b, k4), r4 = Fma(r3, c, k4), s4 = Fma(s3, d, k4);
+        x0 = ScaleByPowerOf2(Fma(p4, a, k5), x0);
+        x1 = ScaleByPowerOf2(Fma(q4, b, k5), x1);
+        x2 = ScaleByPowerOf2(Fma(r4, c, k5), x2);
+        x3 = ScaleByPowerOf2(Fma(s4, d, k5), x3);
     }
 
     /// <summary>2^x of the fast form, with 0 in place of the smallest number at which it saturates; x is at most 0.</summary>
@@ -92,17 +79,14 @@ internal static class VecMath
     {
         // e^x = 2^n e^r with r = x - n ln 2. ln 2 is in two parts; the first has few bits, so that n times it is exact. Beyond these bounds
         // the result is 0 or infinite.
-        x = Min(Broadcast<V>(89f), Max(Broadcast<V>(-104f), x));
+        x = Clamp(x, -104f, 89f);
         V whole = Round(x * Broadcast<V>(Log2E));
         V r = Fma(whole, Broadcast<V>(-0.693359375f), x);
         r = Fma(whole, Broadcast<V>(2.12194440e-4f), r);
-        V p = Broadcast<V>(8.2903147162347434e-3f);
-        p = Fma(p, r, Broadcast<V>(4.1897929296363087e-2f));
-        p = Fma(p, r, Broadcast<V>(1.6667636194788585e-1f));
-        p = Fma(p, r, Broadcast<V>(4.9999149530711579e-1f));
-        p = Fma(p, r, Broadcast<V>(9.9999970718949160e-1f));
-        p = Fma(p, r, Broadcast<V>(1f));
-        return ScaleWithinRange(p, whole);
+        V p1 = Fma(Broadcast<V>(8.2903147162347434e-3f), r, Broadcast<V>(4.1897929296363087e-2f));
+        V p2 = Fma(p1, r, Broadcast<V>(1.6667636194788585e-1f)), p3 = Fma(p2, r, Broadcast<V>(4.9999149530711579e-1f));
+        V p4 = Fma(p3, r, Broadcast<V>(9.9999970718949160e-1f));
+        return ScaleWithinRange(Fma(p4, r, Broadcast<V>(1f)), whole);
     }
 
     /// <summary>
@@ -205,7 +189,7 @@ internal static class VecMath
     [MethodImpl(Inline)]
     public static V Erf<V>(V x) where V : unmanaged
     {
-        x = Min(Broadcast<V>(4f), Max(Broadcast<V>(-4f), x));
+        x = Clamp(x, -4f, 4f);
         V z = x * x;
         V p = Broadcast<V>(-2.72614225801306e-10f);
         p = Fma(p, z, Broadcast<V>(2.77068142495902e-08f));

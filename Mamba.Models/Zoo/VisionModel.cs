@@ -27,7 +27,6 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     // Weights that the third-level cache holds: with larger ones, images share what is read of them.
     private const long LargestSmall = 4 << 20;
 
-    private bool? _small;
     private bool _disposed;
 
     /// <summary>The model's configuration.</summary>
@@ -62,7 +61,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
                 GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {sides}");
         }
         bool watched = Tape.IsRecording || MultiplyAdds.IsCounting; // these see the operators of their own thread alone
-        return images.Shape[0] > 1 && Parameters.IsFrozen && !watched && (_small ??= Parameters.ParameterCount <= LargestSmall)
+        return images.Shape[0] > 1 && Parameters.IsFrozen && !watched && Parameters.ParameterCount <= LargestSmall
             ? RunEach(images)
             : Run(images);
     }

@@ -45,6 +45,25 @@ internal sealed unsafe class WorkersTests
         Assert.That(() => Workers.ForEach(-1, 0, static (_, _) => { }), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
+    [TestCase(2), TestCase(4)]
+    public void A_slow_thread_takes_few_chunks(int threads)
+    {
+        const int Chunks = 200;
+        using ThreadCount _ = new(threads);
+        int caller = Environment.CurrentManagedThreadId;
+        (int Thread, long Item)[] taken = new (int, long)[Chunks];
+        // Helpers are slowed: each chunk takes them a hundred times as long as the caller. Dealt in even shares, they would have most.
+        Workers.For(Chunks, 1, (taken, caller), static (s, begin, _) =>
+        {
+            bool slow = Environment.CurrentManagedThreadId != s.caller;
+            if (slow) Thread.Sleep(20);
+            else Thread.SpinWait(2000);
+            s.taken[begin] = (slow ? 1 : 0, begin);
+        });
+        Assert.That(taken.Select(t => t.Item), Is.EqualTo(Enumerable.Range(0, Chunks).Select(i => (long)i)), "each chunk is done once");
+        Assert.That(taken.Sum(t => t.Thread), Is.LessThan(Chunks / 4));
+    }
+
     private struct CountHits : IKernel
     {
         public int* Hits;

@@ -23,11 +23,12 @@ internal unsafe struct SoftmaxForward : IKernel
         {
             float* x = X + row * RowStride, y = Y + row * RowStride;
             V largest = lowest;
-            for (nint i = 0; i < columns; i += n) largest = Max(largest, Load(x + i, Math.Min(n, columns - i), lowest));
+            nint k = 0;
+            for (; k <= columns - n; k += n) largest = Max(largest, Load<V>(x + k));
+            if (k < columns) largest = Max(largest, Load(x + k, columns - k, lowest));
             V shift = Broadcast<V>(MaxLane(largest)), sum = default, sum2 = default;
 
-            nint k = 0;
-            for (; k <= columns - 4 * n; k += 4 * n)
+            for (k = 0; k <= columns - 4 * n; k += 4 * n)
             {
                 V a = Load<V>(x + k) - shift, b = Load<V>(x + k + n) - shift, c = Load<V>(x + k + 2 * n) - shift;
                 V d = Load<V>(x + k + 3 * n) - shift;

@@ -86,13 +86,16 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
             nint image = item / Shape.OutHeight, top = item % Shape.OutHeight - Shape.PaddingY;
             WindowRows rows = new(Shape, X, image, top, ZeroRow);
             float* y = Y.Pointer + item * Shape.OutWidth * Shape.Cout;
-            for (nint c = 0; c < channels; c += n)
-                Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, Math.Min(n, channels - c));
+            nint c = 0;
+            for (; c <= channels - n; c += n) Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, n);
+            if (c < channels) Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, channels - c);
         }
     }
 
-    /// <summary>An output row in the channels from c on.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>
+    /// An output row in the channels from c on. Inlined, so that the copy for whole vectors has no partial loads, which need registers.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Walk<V>(WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;
@@ -162,14 +165,15 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
                 nint image = row / s.OutHeight, top = row % s.OutHeight - s.PaddingY;
                 WindowRows rows = new(s, All.X, image, top, ZeroRow);
                 float* dy = All.Dy + row * s.OutWidth * channels;
-                for (nint c = part.Channel; c < part.ChannelEnd; c += n)
-                    Walk<V>(rows.From(c / TIn.LanesPerChannel), dy + c, sums + c, Math.Min(n, channels - c));
+                nint c = part.Channel;
+                for (; c <= part.ChannelEnd - n; c += n) Walk<V>(rows.From(c / TIn.LanesPerChannel), dy + c, sums + c, n);
+                if (c < part.ChannelEnd) Walk<V>(rows.From(c / TIn.LanesPerChannel), dy + c, sums + c, channels - c);
             }
         }
     }
 
-    /// <summary>Adds a row to the sums in some channels.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>Adds a row to the sums in some channels. Inlined twice, as in the forward pass.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Walk<V>(WindowRows rows, float* dy, float* sums, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;

@@ -175,11 +175,11 @@ internal unsafe struct PlanarConvForward : IKernel
         for (nint k = 0; k < depth; k++)
         {
             float* p = x + offsets[k];
-            V w = Broadcast<V>(weight[k]);
-            c0 = Fma(w, Load<V>(p), c0);
-            c1 = Fma(w, Load<V>(p + n), c1);
-            c2 = Fma(w, Load<V>(p + 2 * n), c2);
-            c3 = Fma(w, Load<V>(p + 3 * n), c3);
+            V w = Factor<V>(weight[k]);
+            c0 = FmaBy(w, Load<V>(p), c0);
+            c1 = FmaBy(w, Load<V>(p + n), c1);
+            c2 = FmaBy(w, Load<V>(p + 2 * n), c2);
+            c3 = FmaBy(w, Load<V>(p + 3 * n), c3);
         }
         Store(c0, results);
         Store(c1, results + n);

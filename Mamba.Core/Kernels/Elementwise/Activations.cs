@@ -177,7 +177,7 @@ internal readonly struct GeluTanh : IActivation
     public static V Derivative<V>(V x) where V : unmanaged
     {
         // Beyond these bounds it is 0 or 1; without them x^2 overflows, and 0 times infinity would be the result.
-        x = Min(Broadcast<V>(16f), Max(Broadcast<V>(-16f), x));
+        x = Clamp(x, -16f, 16f);
         V one = Broadcast<V>(1f), half = Broadcast<V>(0.5f);
         V t = Tanh(Inner(x));
         V innerSlope = Broadcast<V>(Sqrt2OverPi) * Fma(x * x, Broadcast<V>(3f * Cubic), one);

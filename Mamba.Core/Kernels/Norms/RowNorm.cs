@@ -55,9 +55,17 @@ internal unsafe struct RowNormForward : IKernel
             V s0 = default, s1 = default, s2 = default, s3 = default;
             if (Center)
             {
-                for (nint i = 0; i < columns; i += n)
+                nint i = 0;
+                for (; i <= columns - n; i += n)
                 {
-                    nint lanes = Math.Min(n, columns - i);
+                    s0 += Load<V>(x0 + i);
+                    s1 += Load<V>(x1 + i);
+                    s2 += Load<V>(x2 + i);
+                    s3 += Load<V>(x3 + i);
+                }
+                if (i < columns)
+                {
+                    nint lanes = columns - i;
                     s0 += Load<V>(x0 + i, lanes);
                     s1 += Load<V>(x1 + i, lanes);
                     s2 += Load<V>(x2 + i, lanes);
@@ -68,14 +76,25 @@ internal unsafe struct RowNormForward : IKernel
             }
             V m0 = Broadcast<V>(mean[0]), m1 = Broadcast<V>(mean[1]), m2 = Broadcast<V>(mean[2]), m3 = Broadcast<V>(mean[3]);
             (s0, s1, s2, s3) = (default, default, default, default);
-            for (nint i = 0; i < columns; i += n)
+            nint j = 0;
+            for (; j <= columns - n; j += n)
             {
-                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * i);
-                RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * i);
+                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * j);
+                RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * j);
+                V d0 = Load<V>(x0 + j) - m0, d1 = Load<V>(x1 + j) - m1, d2 = Load<V>(x2 + j) - m2, d3 = Load<V>(x3 + j) - m3;
+                s0 = Fma(d0, d0, s0);
+                s1 = Fma(d1, d1, s1);
+                s2 = Fma(d2, d2, s2);
+                s3 = Fma(d3, d3, s3);
+            }
+            if (j < columns)
+            {
+                RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * j);
+                RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * j);
                 // Past the end a row is its mean.
-                nint lanes = Math.Min(n, columns - i);
-                V d0 = Load(x0 + i, lanes, m0) - m0, d1 = Load(x1 + i, lanes, m1) - m1, d2 = Load(x2 + i, lanes, m2) - m2;
-                V d3 = Load(x3 + i, lanes, m3) - m3;
+                nint lanes = columns - j;
+                V d0 = Load(x0 + j, lanes, m0) - m0, d1 = Load(x1 + j, lanes, m1) - m1, d2 = Load(x2 + j, lanes, m2) - m2;
+                V d3 = Load(x3 + j, lanes, m3) - m3;
                 s0 = Fma(d0, d0, s0);
                 s1 = Fma(d1, d1, s1);
                 s2 = Fma(d2, d2, s2);
@@ -84,14 +103,22 @@ internal unsafe struct RowNormForward : IKernel
             HorizontalSums.Run(s0, s1, s2, s3, sums, add: false);
             for (nint r = 0; r < RowNorm.RowsPerGroup; r++) rstd[r] = 1f / MathF.Sqrt(sums[r] / columns + Eps);
             V r0 = Broadcast<V>(rstd[0]), r1 = Broadcast<V>(rstd[1]), r2 = Broadcast<V>(rstd[2]), r3 = Broadcast<V>(rstd[3]);
-            for (nint i = 0; i < columns; i += n)
+            for (j = 0; j <= columns - n; j += n)
             {
-                nint lanes = Math.Min(n, columns - i);
-                V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + i, lanes), b = bias == null ? default : Load<V>(bias + i, lanes);
-                Store((Load<V>(x0 + i, lanes) - m0) * r0 * w + b, y0 + i, lanes);
-                Store((Load<V>(x1 + i, lanes) - m1) * r1 * w + b, y1 + i, lanes);
-                Store((Load<V>(x2 + i, lanes) - m2) * r2 * w + b, y2 + i, lanes);
-                Store((Load<V>(x3 + i, lanes) - m3) * r3 * w + b, y3 + i, lanes);
+                V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + j), b = bias == null ? default : Load<V>(bias + j);
+                Store((Load<V>(x0 + j) - m0) * r0 * w + b, y0 + j);
+                Store((Load<V>(x1 + j) - m1) * r1 * w + b, y1 + j);
+                Store((Load<V>(x2 + j) - m2) * r2 * w + b, y2 + j);
+                Store((Load<V>(x3 + j) - m3) * r3 * w + b, y3 + j);
+            }
+            if (j < columns)
+            {
+                nint lanes = columns - j;
+                V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + j, lanes), b = bias == null ? default : Load<V>(bias + j, lanes);
+                Store((Load<V>(x0 + j, lanes) - m0) * r0 * w + b, y0 + j, lanes);
+                Store((Load<V>(x1 + j, lanes) - m1) * r1 * w + b, y1 + j, lanes);
+                Store((Load<V>(x2 + j, lanes) - m2) * r2 * w + b, y2 + j, lanes);
+                Store((Load<V>(x3 + j, lanes) - m3) * r3 * w + b, y3 + j, lanes);
             }
             for (nint r = 0; r < rows; r++) (Mean[row + r], Rstd[row + r]) = (mean[r], rstd[r]);
         }

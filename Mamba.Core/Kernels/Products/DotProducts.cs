@@ -25,9 +25,18 @@ internal static unsafe class DotProducts
                 float* a0 = a.Pointer + row * step, a1 = a0 + Math.Min(1, rows - 1) * step;
                 float* a2 = a0 + Math.Min(2, rows - 1) * step, a3 = a0 + (rows - 1) * step;
                 V s0 = default, s1 = default, s2 = default, s3 = default;
-                for (nint i = 0; i < k; i += Count<V>())
+                nint i = 0;
+                for (; i <= k - Count<V>(); i += Count<V>())
                 {
-                    nint lanes = Math.Min(Count<V>(), k - i);
+                    V x = Load<V>(right + i);
+                    s0 = Fma(x, Load<V>(a0 + i), s0);
+                    s1 = Fma(x, Load<V>(a1 + i), s1);
+                    s2 = Fma(x, Load<V>(a2 + i), s2);
+                    s3 = Fma(x, Load<V>(a3 + i), s3);
+                }
+                if (i < k)
+                {
+                    nint lanes = k - i;
                     V x = Load<V>(right + i, lanes);
                     s0 = Fma(x, Load<V>(a0 + i, lanes), s0);
                     s1 = Fma(x, Load<V>(a1 + i, lanes), s1);

@@ -17,7 +17,7 @@ internal static unsafe class MicroKernel
     public const int MaxRows = 12;
 
     /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
-    public static readonly nint MaxRowsOfTwoVectors = Isa.HasManyRegisters ? MaxRows : MaxRows / 2;
+    public static nint MaxRowsOfTwoVectors => Isa.HasManyRegisters ? MaxRows : MaxRows / 2;
 
     /// <summary>One tile of a height that there is, of one vector or two, over a block of its sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -94,7 +94,7 @@ internal static unsafe class MicroKernel
         if (sizeof(R) > 9) Prefetch<V, W>(to8 + toRow);
         if (sizeof(R) > 10) Prefetch<V, W>(to8 + 2 * toRow);
         if (sizeof(R) > 11) Prefetch<V, W>(to8 + toRow3);
-        if (output.Addend != null && output.Addend != output.Target)
+        if (CanPrefetch && output.Addend != null && output.Addend != output.Target)
             for (nint r = 0; r < sizeof(R); r++) Prefetch<V, W>(output.Addend + r * output.AddendRowStride);
         float* prefetch = a + block.PrefetchDistance;
         nint prefetchStride = t.PrefetchStride;
@@ -108,79 +108,79 @@ internal static unsafe class MicroKernel
                 for (nint k = block.Length; k > 0; k--)
                 {
                     V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
-                    if (sizeof(W) == 2 || n >= 16) // in narrower tiles the ports that load are the limit
+                    if (CanPrefetch && (sizeof(W) == 2 || n >= 16)) // in narrower tiles the ports that load are the limit
                     {
                         Vec.Prefetch(prefetch);
                         prefetch += prefetchStride;
                     }
-                    x = Broadcast<V>(p0[0]);
-                    c00 = Fma(x, b0, c00);
-                    if (sizeof(W) == 2) c01 = Fma(x, b1, c01);
+                    x = Factor<V>(p0[0]);
+                    c00 = FmaBy(x, b0, c00);
+                    if (sizeof(W) == 2) c01 = FmaBy(x, b1, c01);
                     if (sizeof(R) > 1)
                     {
-                        x = Broadcast<V>(p0[row]);
-                        c10 = Fma(x, b0, c10);
-                        if (sizeof(W) == 2) c11 = Fma(x, b1, c11);
+                        x = Factor<V>(p0[row]);
+                        c10 = FmaBy(x, b0, c10);
+                        if (sizeof(W) == 2) c11 = FmaBy(x, b1, c11);
                     }
                     if (sizeof(R) > 2)
                     {
-                        x = Broadcast<V>(p0[2 * row]);
-                        c20 = Fma(x, b0, c20);
-                        if (sizeof(W) == 2) c21 = Fma(x, b1, c21);
+                        x = Factor<V>(p0[2 * row]);
+                        c20 = FmaBy(x, b0, c20);
+                        if (sizeof(W) == 2) c21 = FmaBy(x, b1, c21);
                     }
                     if (sizeof(R) > 3)
                     {
-                        x = Broadcast<V>(p0[row3]);
-                        c30 = Fma(x, b0, c30);
-                        if (sizeof(W) == 2) c31 = Fma(x, b1, c31);
+                        x = Factor<V>(p0[row3]);
+                        c30 = FmaBy(x, b0, c30);
+                        if (sizeof(W) == 2) c31 = FmaBy(x, b1, c31);
                     }
                     if (sizeof(R) > 4)
                     {
-                        x = Broadcast<V>(p4[0]);
-                        c40 = Fma(x, b0, c40);
-                        if (sizeof(W) == 2) c41 = Fma(x, b1, c41);
+                        x = Factor<V>(p4[0]);
+                        c40 = FmaBy(x, b0, c40);
+                        if (sizeof(W) == 2) c41 = FmaBy(x, b1, c41);
                     }
                     if (sizeof(R) > 5)
                     {
-                        x = Broadcast<V>(p4[row]);
-                        c50 = Fma(x, b0, c50);
-                        if (sizeof(W) == 2) c51 = Fma(x, b1, c51);
+                        x = Factor<V>(p4[row]);
+                        c50 = FmaBy(x, b0, c50);
+                        if (sizeof(W) == 2) c51 = FmaBy(x, b1, c51);
                     }
                     if (sizeof(R) > 6)
                     {
-                        x = Broadcast<V>(p4[2 * row]);
-                        c60 = Fma(x, b0, c60);
-                        if (sizeof(W) == 2) c61 = Fma(x, b1, c61);
+                        x = Factor<V>(p4[2 * row]);
+                        c60 = FmaBy(x, b0, c60);
+                        if (sizeof(W) == 2) c61 = FmaBy(x, b1, c61);
                     }
                     if (sizeof(R) > 7)
                     {
-                        x = Broadcast<V>(p4[row3]);
-                        c70 = Fma(x, b0, c70);
-                        if (sizeof(W) == 2) c71 = Fma(x, b1, c71);
+                        x = Factor<V>(p4[row3]);
+                        c70 = FmaBy(x, b0, c70);
+                        if (sizeof(W) == 2) c71 = FmaBy(x, b1, c71);
                     }
                     if (sizeof(R) > 8)
                     {
-                        x = Broadcast<V>(p8[0]);
-                        c80 = Fma(x, b0, c80);
-                        if (sizeof(W) == 2) c81 = Fma(x, b1, c81);
+                        x = Factor<V>(p8[0]);
+                        c80 = FmaBy(x, b0, c80);
+                        if (sizeof(W) == 2) c81 = FmaBy(x, b1, c81);
                     }
                     if (sizeof(R) > 9)
                     {
-                        x = Broadcast<V>(p8[row]);
-                        c90 = Fma(x, b0, c90);
-                        if (sizeof(W) == 2) c91 = Fma(x, b1, c91);
+                        x = Factor<V>(p8[row]);
+                        c90 = FmaBy(x, b0, c90);
+                        if (sizeof(W) == 2) c91 = FmaBy(x, b1, c91);
                     }
                     if (sizeof(R) > 10)
                     {
-                        x = Broadcast<V>(p8[2 * row]);
-                        c100 = Fma(x, b0, c100);
-                        if (sizeof(W) == 2) c101 = Fma(x, b1, c101);
+                        x = Factor<V>(p8[2 * row]);
+                        c100 = FmaBy(x, b0, c100);
+                        if (sizeof(W) == 2) c101 = FmaBy(x, b1, c101);
                     }
                     if (sizeof(R) > 11)
                     {
-                        x = Broadcast<V>(p8[row3]);
-                        c110 = Fma(x, b0, c110);
-                        if (sizeof(W) == 2) c111 = Fma(x, b1, c111);
+                        x = Factor<V>(p8[row3]);
+                        c110 = FmaBy(x, b0, c110);
+                        if (sizeof(W) == 2) c111 = FmaBy(x, b1, c111);
                     }
                     p0 += step;
                     if (sizeof(R) > 4) p4 += step;

@@ -89,8 +89,16 @@ internal unsafe struct ScanBackward : IKernel
     }
 
     /// <summary>Computes the values of a token that all its states share. dy goes back through the gate.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, in Tokens t) where V : unmanaged
+    {
+        // Two copies, as in the forward pass.
+        if (lanes == Count<V>()) PrepareLanes<V>(token, count, channel, Count<V>(), t);
+        else PrepareLanes<V>(token, count, channel, lanes, t);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void PrepareLanes<V>(nint token, nint count, nint channel, nint lanes, in Tokens t) where V : unmanaged
     {
         nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
@@ -141,13 +149,14 @@ internal unsafe struct ScanBackward : IKernel
         {
             V dy = Load<V>(allDy + i), dt = Load<V>(allDt + i), dtu = Load<V>(allDtU + i);
             HorizontalSums.Run(dy * h0, dy * h1, dy * h2, dy * h3, sumC, add);
-            g0 = Fma(dy, Broadcast<V>(c[0]), g0);
-            g1 = Fma(dy, Broadcast<V>(c[1]), g1);
-            g2 = Fma(dy, Broadcast<V>(c[2]), g2);
-            g3 = Fma(dy, Broadcast<V>(c[3]), g3);
+            FourFactors<V> bt = new(b), ct = new(c);
+            g0 = ct.Fma(dy, 0, g0);
+            g1 = ct.Fma(dy, 1, g1);
+            g2 = ct.Fma(dy, 2, g2);
+            g3 = ct.Fma(dy, 3, g3);
             HorizontalSums.Run(g0 * dtu, g1 * dtu, g2 * dtu, g3 * dtu, sumB, add);
-            V even = Fma(g0, Broadcast<V>(b[0]), Load<V>(throughB + i)), odd = g1 * Broadcast<V>(b[1]);
-            Store(Fma(g2, Broadcast<V>(b[2]), even) + Fma(g3, Broadcast<V>(b[3]), odd), throughB + i);
+            V even = bt.Fma(g0, 0, Load<V>(throughB + i)), odd = bt.Multiply(g1, 1);
+            Store(bt.Fma(g2, 2, even) + bt.Fma(g3, 3, odd), throughB + i);
             g0 *= Load<V>(e);
             g1 *= Load<V>(e + n);
             g2 *= Load<V>(e + 2 * n);
@@ -183,8 +192,16 @@ internal unsafe struct ScanBackward : IKernel
     }
 
     /// <summary>Writes the gradients of a token, once the walk has been through all states.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias)
+        where V : unmanaged
+    {
+        if (lanes == Count<V>()) FinishLanes<V>(token, count, channel, Count<V>(), t, sumD, sumBias);
+        else FinishLanes<V>(token, count, channel, lanes, t, sumD, sumBias);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void FinishLanes<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias)
         where V : unmanaged
     {
         nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;

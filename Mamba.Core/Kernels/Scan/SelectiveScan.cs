@@ -154,7 +154,7 @@ internal static unsafe class SelectiveScan
         nint n = Count<V>(), row = chunk.RowStride;
         float* dt = chunk.Dt, dtu = chunk.DtU, y = chunk.Y, a = chunk.A, b = chunk.B, c = chunk.C, decays = chunk.Decays, kept = chunk.Kept;
         V h0 = Load<V>(chunk.State), h1 = Load<V>(chunk.State + n), h2 = Load<V>(chunk.State + 2 * n), h3 = Load<V>(chunk.State + 3 * n);
-        for (nint i = chunk.Count; i > 0; i--, dt += n, dtu += n, y += n, decays += 4 * n, b += row, c += row)
+        for (nint i = chunk.Count; i > 0; i--, dt += n, dtu += n, y += n, b += row, c += row)
         {
             V e0, e1, e2, e3;
             if (Isa.HasManyRegisters)
@@ -172,20 +172,26 @@ internal static unsafe class SelectiveScan
                 e1 = Load<V>(decays + n);
                 e2 = Load<V>(decays + 2 * n);
                 e3 = Load<V>(decays + 3 * n);
+                decays += 4 * n;
             }
             if (kept != null)
             {
-                if (Isa.HasManyRegisters) Store4(e0, e1, e2, e3, decays);
+                if (Isa.HasManyRegisters)
+                {
+                    Store4(e0, e1, e2, e3, decays);
+                    decays += 4 * n;
+                }
                 Store4(h0, h1, h2, h3, kept);
                 kept += 4 * n;
             }
             V x = Load<V>(dtu);
-            h0 = Fma(e0, h0, x * Broadcast<V>(b[0]));
-            h1 = Fma(e1, h1, x * Broadcast<V>(b[1]));
-            h2 = Fma(e2, h2, x * Broadcast<V>(b[2]));
-            h3 = Fma(e3, h3, x * Broadcast<V>(b[3]));
-            V even = Fma(h0, Broadcast<V>(c[0]), Load<V>(y)), odd = h1 * Broadcast<V>(c[1]);
-            Store(Fma(h2, Broadcast<V>(c[2]), even) + Fma(h3, Broadcast<V>(c[3]), odd), y);
+            FourFactors<V> bt = new(b), ct = new(c);
+            h0 = Fma(e0, h0, bt.Multiply(x, 0));
+            h1 = Fma(e1, h1, bt.Multiply(x, 1));
+            h2 = Fma(e2, h2, bt.Multiply(x, 2));
+            h3 = Fma(e3, h3, bt.Multiply(x, 3));
+            V even = ct.Fma(h0, 0, Load<V>(y)), odd = ct.Multiply(h1, 1);
+            Store(ct.Fma(h2, 2, even) + ct.Fma(h3, 3, odd), y);
         }
         Store4(h0, h1, h2, h3, kept != null ? kept : chunk.State);
     }
@@ -302,8 +308,17 @@ internal unsafe struct ScanForward : IKernel
         new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
 
     /// <summary>Computes the values of a token that all its states share: dt, dt u and D u. Chains of several tokens overlap.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, float* dt, float* dtu, float* y) where V : unmanaged
+    {
+        // Two copies: that of whole vectors has no partial loads.
+        if (lanes == Count<V>()) PrepareLanes<V>(token, count, channel, Count<V>(), dt, dtu, y);
+        else PrepareLanes<V>(token, count, channel, lanes, dt, dtu, y);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void PrepareLanes<V>(nint token, nint count, nint channel, nint lanes, float* dt, float* dtu, float* y)
+        where V : unmanaged
     {
         nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
@@ -323,8 +338,15 @@ internal unsafe struct ScanForward : IKernel
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Gate<V>(nint token, nint count, nint channel, nint lanes, float* y) where V : unmanaged
+    {
+        if (lanes == Count<V>()) GateLanes<V>(token, count, channel, Count<V>(), y);
+        else GateLanes<V>(token, count, channel, lanes, y);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void GateLanes<V>(nint token, nint count, nint channel, nint lanes, float* y) where V : unmanaged
     {
         nint n = Count<V>(), step = Shape.Step * Shape.Channels, offset = token * Shape.Channels + channel;
         for (nint i = 0; i < count; i++, offset += step)

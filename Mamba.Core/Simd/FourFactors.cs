@@ -1,0 +1,40 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using static Mamba.Core.Simd.Vec;
+using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
+
+namespace Mamba.Core.Simd;
+
+/// <summary>
+/// Four adjacent numbers, each of which multiplies whole vectors. Where the hardware multiplies by a lane they are one register; elsewhere
+/// each is broadcast from memory as it is used.
+/// </summary>
+internal readonly unsafe struct FourFactors<V> where V : unmanaged
+{
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    private readonly float* _p;
+    private readonly F32x4 _lanes;
+
+    [MethodImpl(Inline)]
+    public FourFactors(float* p)
+    {
+        _p = p;
+        if (Isa.MultipliesByLane<V>()) _lanes = Vector128.Load(p);
+    }
+
+    /// <summary>b times the number of a lane.</summary>
+    [MethodImpl(Inline)]
+    public V Multiply(V b, [ConstantExpected(Max = (byte)3)] byte lane) => Isa.MultipliesByLane<V>()
+        ? Unsafe.BitCast<F32x4, V>(AdvSimd.MultiplyBySelectedScalar(Unsafe.BitCast<V, F32x4>(b), _lanes, lane))
+        : b * Broadcast<V>(_p[lane]);
+
+    /// <summary>b times the number of a lane, plus c, rounded once.</summary>
+    [MethodImpl(Inline)]
+    public V Fma(V b, [ConstantExpected(Max = (byte)3)] byte lane, V c) => Isa.MultipliesByLane<V>()
+        ? Unsafe.BitCast<F32x4, V>(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(
+            Unsafe.BitCast<V, F32x4>(c), Unsafe.BitCast<V, F32x4>(b), _lanes, lane))
+        : Vec.Fma(b, Broadcast<V>(_p[lane]), c);
+}
