@@ -53,8 +53,6 @@ internal static unsafe class ChannelNorm
     /// </summary>
     private const nint RowsPerSum = 64;
 
-    private const nint MostRowsTogether = 4;
-
     // Fewer rows do not pay for repeating the coefficients.
     private const nint LeastRowsRepeated = 64;
 
@@ -84,7 +82,7 @@ internal static unsafe class ChannelNorm
         where TActivation : unmanaged, IActivation
     {
         // Rows that do not fill whole vectors are taken several at a time, as one longer row with repeated coefficients.
-        nint together = RowsOfWholeVectors(channels);
+        nint together = Isa.RowsOfWholeVectors(channels);
         if (together == 1 || rows % together != 0 || rows < LeastRowsRepeated)
         {
             Launch.Run(
@@ -99,15 +97,6 @@ internal static unsafe class ChannelNorm
         Launch.Run(
             new ChannelForward<TActivation> { X = x, Y = y, Affine = wideAffine, Rows = rows / together, Channels = wide },
             segments * rows / together, Math.Max(1, ElementsPerChunk / wide), Isa.For(wide));
-    }
-
-    /// <summary>The least number of rows that are a whole number of vectors; 1 where that is more than <see cref="MostRowsTogether"/>.</summary>
-    private static nint RowsOfWholeVectors(nint channels)
-    {
-        nint lanes = Isa.Lanes(Isa.Current);
-        for (nint rows = 1; rows <= MostRowsTogether; rows *= 2)
-            if (rows * channels % lanes == 0) return rows;
-        return 1;
     }
 
     /// <summary>The sums of g and of g (x - mean) for each segment and channel, where g = f'(...) dy.</summary>
