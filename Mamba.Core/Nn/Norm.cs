@@ -68,6 +68,18 @@ public sealed class GroupNorm(Scope scope, int groups, int channels, float eps =
     /// <param name="x">(B, ..., channels).</param>
     /// <returns>The shape of x.</returns>
     public Tensor Forward(Tensor x) => Ops.GroupNorm(x, groups, Weight, Bias, eps);
+
+    /// <summary>
+    /// Normalizes, takes the maximum over windows, and applies an activation: the same numbers as the three operators one after the other.
+    /// Inference takes the maxima first, and normalizes only those.
+    /// </summary>
+    /// <param name="x">(B, H, W, channels).</param>
+    /// <param name="kernel">The window, and its step.</param>
+    /// <param name="activation">What is applied to the maxima.</param>
+    /// <returns>(B, H / kernel, W / kernel, channels).</returns>
+    /// <exception cref="ShapeException">The shape does not fit.</exception>
+    public Tensor ForwardMaxPool(Tensor x, Size2d kernel, Activation activation = Activation.None) =>
+        Ops.GroupNormMaxPool2d(x, groups, Weight, Bias, eps, kernel, activation);
 }
 
 /// <summary>Layer normalization with PyTorch's names.</summary>

@@ -61,13 +61,15 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(Shape.Of(name, x.Shape[0], outputs.Height, outputs.Width, w[0]));
         ConvShape s = window.Convolution(x.Shape, y.Shape, groups);
 
-        bool depthwise = s.IsDepthwise, planar = PlanarConv.Suits(s), relu = options.Activation == Activation.Relu;
+        bool depthwise = s.IsDepthwise, planar = PlanarConv.Suits(s), narrow = !planar && NarrowConv.Suits(s);
+        bool relu = options.Activation == Activation.Relu;
         float* b = bias.Pointer;
         if (s.Batch == 0) { } // nothing to compute
         else if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (planar) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
+        else if (narrow) NarrowConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu), exact: Tape.Needs(x, weight, bias));
-        if (relu && (depthwise || planar)) Launch.Run(new ActivationForward<Relu> { X = y.Pointer, Y = y.Pointer }, y.Count,
+        if (relu && (depthwise || planar || narrow)) Launch.Run(new ActivationForward<Relu> { X = y.Pointer, Y = y.Pointer }, y.Count,
             Launch.ElementGrain);
         MultiplyAdds.Add(s.MultiplyAdds);
 

@@ -58,7 +58,8 @@ public static unsafe partial class Ops
             for (int c = 0; c < channels; c++) (mean[c], variance[c]) = (runningMean!.Value.Span[c], runningVar!.Value.Span[c]);
         }
         NormSegments segments = new(1, rows, channels, channels);
-        return Normalize(x, weight, bias, segments, mean, variance, options.Eps, options.Activation, constantStatistics: !options.Training);
+        NormStep step = Coefficients(x, weight, bias, segments, mean, variance, options.Eps, constant: !options.Training);
+        return Normalize(step, options.Activation);
     }
 
     private static void MoveStatistics(Tensor runningMean, Tensor runningVar, double* mean, double* variance, int rows, float momentum)
@@ -120,16 +121,37 @@ public static unsafe partial class Ops
     public static Tensor RmsNorm(Tensor x, Tensor weight, float eps = NormEps) =>
         NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
 
+    /// <summary>
+    /// Group normalization, then the maximum over windows, then an activation. Where nothing is recorded, the windows are taken first:
+    /// (x - mean) scale + shift does not decrease with x if no scale is negative, so the maximum commutes with it, to the last bit. A quarter
+    /// of the pixels is left to normalize.
+    /// </summary>
+    internal static Tensor GroupNormMaxPool2d(
+        Tensor x, int groups, Tensor weight, Tensor bias, float eps, Size2d kernel, Activation activation)
+    {
+        if (Tape.Needs(x, weight, bias) || x.Count == 0) return Apply(activation, MaxPool2d(GroupNorm(x, groups, weight, bias, eps), kernel));
+        NormStep step = MeasureGroups("GroupNorm", x, groups, weight, bias, eps);
+        if (!step.IsMonotone) return Apply(activation, MaxPool2d(Normalize(step, Activation.None), kernel));
+        return step.Pooled(MaxPool2d(x, kernel), activation);
+    }
+
     private static Tensor NormalizeImages(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps, Activation activation)
+    {
+        CheckActivation(name, activation);
+        NormStep step = MeasureGroups(name, x, groups, weight, bias, eps);
+        return x.Count == 0 ? Independent(Tensor.Empty(x.Shape), x, weight, bias) : Normalize(step, activation);
+    }
+
+    /// <summary>The statistics of groups of channels of each image; none of an empty tensor.</summary>
+    private static NormStep MeasureGroups(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps)
     {
         Check.That(x.Shape.Rank >= 2 && x.Shape[-1] > 0, name, $"input {x.Shape}; expected (B, ..., C) with channels");
         Check.Positive(groups, name, nameof(groups));
-        CheckActivation(name, activation);
         (int channels, int rows) = Channels(x, name);
         Check.That(channels % groups == 0, name, $"{groups} groups for {channels} channels");
         Check.Extents(weight, name, "weight", channels);
         Check.Extents(bias, name, "bias", channels);
-        if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias);
+        if (x.Count == 0) return default;
         int images = x.Shape[0], perImage = rows / images, perGroup = channels / groups, count = images * channels;
         using Scratch moments = Scratch.OfDoubles(2 * (nint)count);
         double* mean = moments.Doubles, variance = mean + count;
@@ -143,14 +165,12 @@ public static unsafe partial class Ops
                 groupVariance += (variance[c] + (mean[c] - groupMean) * (mean[c] - groupMean)) / perGroup;
             for (int c = first; c < first + perGroup; c++) (mean[c], variance[c]) = (groupMean, groupVariance);
         }
-        NormSegments segments = new(images, perImage, channels, groups);
-        return Normalize(x, weight, bias, segments, mean, variance, eps, activation, constantStatistics: false);
+        return Coefficients(x, weight, bias, new NormSegments(images, perImage, channels, groups), mean, variance, eps, constant: false);
     }
 
-    /// <summary>The common part of the norms whose statistics are a mean and a variance for each segment and channel.</summary>
-    private static Tensor Normalize(
-        Tensor x, Tensor? weight, Tensor? bias, in NormSegments segments, double* mean, double* variance, float eps, Activation activation,
-        bool constantStatistics)
+    /// <summary>What is common to the norms whose statistics are a mean and a variance for each segment and channel.</summary>
+    private static NormStep Coefficients(
+        Tensor x, Tensor? weight, Tensor? bias, in NormSegments segments, double* mean, double* variance, float eps, bool constant)
     {
         int count = segments.Statistics, channels = segments.Channels;
         Tensor statistics = Tensor.Empty(4, count); // a ChannelAffine, then 1 / sqrt(variance + eps)
@@ -166,14 +186,15 @@ public static unsafe partial class Ops
             affine.Shift[i] = (float)((offset == null ? 0 : offset[c]) - (mean[i] - affine.Mean[i]) * w * rstd);
             r[i] = (float)rstd;
         }
-        NormStep step = new(x, weight, bias, statistics, segments, constantStatistics);
-        return activation switch
-        {
-            Activation.Relu => Normalize<Relu>(step),
-            Activation.LeakyRelu => Normalize<LeakyRelu>(step),
-            _ => Apply(activation, Normalize<Identity>(step)),
-        };
+        return new NormStep(x, weight, bias, statistics, segments, constant);
     }
+
+    private static Tensor Normalize(in NormStep step, Activation activation) => activation switch
+    {
+        Activation.Relu => Normalize<Relu>(step),
+        Activation.LeakyRelu => Normalize<LeakyRelu>(step),
+        _ => Apply(activation, Normalize<Identity>(step)),
+    };
 
     private static Tensor Normalize<TActivation>(in NormStep step) where TActivation : unmanaged, IActivation
     {
@@ -209,8 +230,33 @@ public static unsafe partial class Ops
 
         private ChannelAffine Affine => new(Statistics.Pointer, Count);
 
+        /// <summary>Whether no channel's values are turned around: no scale is negative or NaN.</summary>
+        public bool IsMonotone
+        {
+            get
+            {
+                for (int i = 0; i < Count; i++)
+                    if (!(Affine.Scale[i] >= 0)) return false;
+                return true;
+            }
+        }
+
         public void Forward<TActivation>(Tensor y) where TActivation : unmanaged, IActivation =>
             ChannelNorm.Apply<TActivation>(X.Pointer, y.Pointer, Segments, Rows, Channels, Affine);
+
+        /// <summary>Normalizes the maxima of windows of the input; the activation is applied on the way.</summary>
+        public Tensor Pooled(Tensor maxima, Activation activation)
+        {
+            Tensor y = Tensor.Empty(maxima.Shape);
+            int rows = maxima.Count / (Segments * Channels);
+            if (activation != Activation.Gelu) 
+            {
+                ChannelNorm.Apply<Identity>(maxima.Pointer, y.Pointer, Segments, rows, Channels, Affine);
+                return Ops.Apply(activation, y);
+            }
+            ChannelNorm.Apply<Gelu>(maxima.Pointer, y.Pointer, Segments, rows, Channels, Affine);
+            return y;
+        }
 
         public void Backward<TActivation>(Tensor dy) where TActivation : unmanaged, IActivation
         {

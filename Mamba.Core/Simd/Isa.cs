@@ -122,6 +122,17 @@ public static class Isa
         VectorWidth current => current,
     };
 
+    /// <summary>
+    /// How many rows of so many columns are whole vectors of the current width together, a power of two up to 16; 1 where none is.
+    /// </summary>
+    internal static nint RowsOfWholeVectors(nint columns)
+    {
+        nint lanes = Lanes(Current);
+        for (nint rows = 1; rows <= 16; rows *= 2)
+            if (rows * columns % lanes == 0) return rows;
+        return 1;
+    }
+
     private static VectorWidth? FromEnvironment()
     {
         string? name = Environment.GetEnvironmentVariable("MAMBA_ISA");

@@ -248,6 +248,17 @@ internal static unsafe partial class Vec
         return MaxOfLanes(a);
     }
 
+    /// <summary>Whether any lane is NaN.</summary>
+    [MethodImpl(Inline)]
+    public static bool AnyNaN<V>(V a) where V : unmanaged
+    {
+        if (typeof(V) == typeof(F32x16)) return !Vector512.EqualsAll(Cast<V, F32x16>(a), Cast<V, F32x16>(a));
+        if (typeof(V) == typeof(F32x8)) return !Vector256.EqualsAll(Cast<V, F32x8>(a), Cast<V, F32x8>(a));
+        if (typeof(V) == typeof(F32x4)) return !Vector128.EqualsAll(Cast<V, F32x4>(a), Cast<V, F32x4>(a));
+        if (typeof(V) == typeof(F32xN)) return !Vector.EqualsAll(Cast<V, F32xN>(a), Cast<V, F32xN>(a));
+        return float.IsNaN(Cast<V, float>(a));
+    }
+
     /// <summary>The largest lane; NaN if any lane is NaN.</summary>
     [MethodImpl(Inline)]
     public static float MaxLaneOrNaN<V>(V a) where V : unmanaged

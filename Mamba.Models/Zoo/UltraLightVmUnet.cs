@@ -92,7 +92,7 @@ public sealed class UltraLightVmUnet : VisionModel
         for (int i = 0; i < _encoderNorms.Length; i++)
         {
             // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
-            x = Ops.Gelu(Ops.MaxPool2d(_encoderNorms[i].Forward(_encoders[i](x)), kernel: 2));
+            x = _encoderNorms[i].ForwardMaxPool(_encoders[i](x), kernel: 2, Activation.Gelu);
             skips = skips.Append(x);
         }
         skips = _bridge.Forward(skips);

@@ -21,13 +21,15 @@ internal static unsafe class PlanarConv
     internal const int Vectors = 4;
 
     /// <summary>
-    /// Whether this convolution is faster here. It needs enough taps to pay for the copy. Windows must reach all of the image, since all of
-    /// it is copied to a band.
+    /// Whether this convolution is faster here. It needs enough taps to pay for the copy.
     /// </summary>
     public static bool Suits(in ConvShape s) =>
         s.Cout <= MaxOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
-            && s.Depth <= DeepestSum
-        && s is { PaddingX: >= 0, PaddingY: >= 0, PaddingRight: >= 0, PaddingBottom: >= 0 } && IsIndexable(s);
+            && s.Depth <= DeepestSum && CanSplit(s);
+
+    /// <summary>Whether windows reach all of the image, and an int indexes a band of it.</summary>
+    public static bool CanSplit(in ConvShape s) =>
+        s is { PaddingX: >= 0, PaddingY: >= 0, PaddingRight: >= 0, PaddingBottom: >= 0 } && IsIndexable(s);
 
     /// <summary>Whether an int indexes a band of all rows, with whole steps of the widest vectors.</summary>
     private static bool IsIndexable(in ConvShape s)
@@ -73,62 +75,6 @@ internal static unsafe class PlanarConv
 
     private static int BandRows(in ConvShape s) =>
         (int)Math.Clamp(BandPixels / s.OutWidth, 1, Math.Max(1, Launch.CeilDiv((nint)s.Batch * s.OutHeight, TargetItems)));
-}
-
-/// <summary>
-/// The input rows under a band of output rows, channel by channel: row r, channel c starts at Pointer + (r Cin + c) Stride.
-/// </summary>
-internal readonly unsafe ref struct PlanarBand
-{
-    /// <summary>Floats of a row of one channel: the pixels under whole steps, so that the last one reads zeros past the image.</summary>
-    public readonly nint Stride;
-    private readonly Scratch _scratch, _offsets;
-    private readonly ConvShape _shape;
-
-    public PlanarBand(in ConvShape s, int rows, nint step)
-    {
-        _shape = s;
-        nint reachX = (s.KernelWidth - 1) * (nint)s.DilationX, reachY = (s.KernelHeight - 1) * (nint)s.DilationY;
-        Stride = Launch.CeilDiv(s.OutWidth, step) * step + reachX;
-        _scratch = new Scratch((rows + reachY) * s.Cin * Stride);
-        _offsets = new Scratch(s.Depth);
-        for (int ci = 0, i = 0; ci < s.Cin; ci++)
-            for (int ky = 0; ky < s.KernelHeight; ky++)
-                for (int kx = 0; kx < s.KernelWidth; kx++, i++)
-                    Offsets[i] = (int)(((nint)ky * s.DilationY * s.Cin + ci) * Stride) + kx * s.DilationX;
-    }
-
-    public float* Pointer => _scratch.Pointer;
-
-    /// <summary>The offset of the input of each weight (ci, ky, kx) from the output pixel.</summary>
-    public int* Offsets => (int*)_offsets.Pointer;
-
-    /// <summary>Copies what output rows [row, row + rows) of an image need.</summary>
-    public void Fill(float* x, nint image, int row, int rows)
-    {
-        int count = rows + (_shape.KernelHeight - 1) * _shape.DilationY, channels = _shape.Cin;
-        new Span<float>(Pointer, (int)((nint)count * channels * Stride)).Clear(); // as large as the scratch, which is an array
-        int width = _shape.Width;
-        for (int r = 0; r < count; r++)
-        {
-            int y = row - _shape.PaddingY + r;
-            if ((uint)y >= (uint)_shape.Height) continue;
-            float* source = x + (image * _shape.Height + y) * _shape.Width * channels;
-            for (int c = 0; c < channels; c++)
-            {
-                float* target = Pointer + ((nint)r * channels + c) * Stride + _shape.PaddingX;
-                if (channels == 1) new ReadOnlySpan<float>(source, width).CopyTo(new Span<float>(target, width));
-                else
-                    for (nint i = 0; i < width; i++) target[i] = source[i * channels + c];
-            }
-        }
-    }
-
-    public void Dispose()
-    {
-        _scratch.Dispose();
-        _offsets.Dispose();
-    }
 }
 
 /// <summary>One item: a band of output rows of one image.</summary>

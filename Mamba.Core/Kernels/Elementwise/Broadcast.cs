@@ -102,6 +102,18 @@ internal unsafe struct BroadcastWalk
         bool Continues(int stride, ReadOnlySpan<int> strides, ReadOnlySpan<int> extents) => stride == strides[rank - 1] * extents[rank - 1];
     }
 
+    /// <summary>Whether each of many short rows of A, one after the other, meets the same row of B: an image and a number for each channel.</summary>
+    public readonly bool RepeatsShortRow =>
+        Rank == 2 && StrideA[1] == 1 && StrideA[0] == Extent[1] && StrideB[1] == 1 && StrideB[0] == 0 && Extent[1] < 64 && Extent[0] >= 64;
+
+    /// <summary>Makes one row of several, where <see cref="RepeatsShortRow"/>; B is to hold its row as many times.</summary>
+    public void JoinRows(int rows)
+    {
+        Extent[0] /= rows;
+        Extent[1] *= rows;
+        StrideA[0] *= rows;
+    }
+
     /// <summary>The extent of the innermost loop.</summary>
     public readonly nint Inner => Extent[Rank - 1];
 
@@ -144,9 +156,18 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
     {
         if (result.Count == 0) return;
         BroadcastWalk walk = new(result, shapeA, shapeB);
+        nint together = walk.RepeatsShortRow ? Isa.RowsOfWholeVectors(walk.Inner) : 1;
+        using Scratch repeated = new(together > 1 && walk.Extent[0] % together == 0 ? together * walk.Inner : 0);
+        if (repeated.Pointer != null)
+        {
+            // Several short rows are one longer row, of whole vectors, with the second operand repeated.
+            for (nint i = 0; i < together; i++) Unsafe.CopyBlockUnaligned(repeated.Pointer + i * walk.Inner, b, (uint)walk.Inner * sizeof(float));
+            walk.JoinRows((int)together);
+            b = repeated.Pointer;
+        }
         BroadcastForward<TBinary> kernel = new() { Walk = walk, A = a, B = b, Y = y };
         if (walk.Rank == 1) Launch.Run(kernel, walk.Inner, Launch.ElementGrain);
-        else Launch.Run(kernel, result.Count / walk.Inner, Math.Max(1, Launch.ElementGrain / walk.Inner));
+        else Launch.Run(kernel, result.Count / walk.Inner, Math.Max(1, Launch.ElementGrain / walk.Inner), Isa.For(walk.Inner));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -159,11 +180,26 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
             Row<V>(A + begin * stepA, B + begin * stepB, Y + begin, end - begin, stepA, stepB);
             return;
         }
+        if (inner == Count<V>() && last == 1)
+        {
+            OneVectorRows<V>(begin, end, stepA, stepB);
+            return;
+        }
         for (nint row = begin; row < end; row++)
         {
             Walk.Offsets(row, out nint a, out nint b);
             Row<V>(A + a, B + b, Y + row * inner, inner, stepA, stepB);
         }
+    }
+
+    /// <summary>Rows of one vector, such as the channels of a pixel: the general loops take five times as long.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void OneVectorRows<V>(nint begin, nint end, nint stepA, nint stepB) where V : unmanaged
+    {
+        nint n = Count<V>(), rowA = Walk.StrideA[0], rowB = Walk.StrideB[0];
+        float* a = A + begin * rowA, b = B + begin * rowB, y = Y + begin * n;
+        for (nint row = begin; row < end; row++, a += rowA, b += rowB, y += n)
+            Store(TBinary.Apply(stepA == 0 ? Broadcast<V>(*a) : Load<V>(a), stepB == 0 ? Broadcast<V>(*b) : Load<V>(b)), y);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -34,11 +34,9 @@ internal unsafe struct StridedCopy : IKernel
         nint n = Count<V>(), length = Length;
         if (length == 1)
         {
-            for (nint row = begin; row < end; row++)
-            {
-                float value = Source[row * SourceRowStride];
-                Target[row * TargetRowStride] = Add ? Target[row * TargetRowStride] + value : value;
-            }
+            nint sourceStep = SourceRowStride, targetStep = TargetRowStride;
+            float* from = Source + begin * sourceStep, to = Target + begin * targetStep;
+            for (nint row = begin; row < end; row++, from += sourceStep, to += targetStep) *to = Add ? *to + *from : *from;
             return;
         }
         for (nint row = begin; row < end; row++)

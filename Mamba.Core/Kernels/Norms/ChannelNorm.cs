@@ -13,6 +13,19 @@ internal readonly unsafe struct ChannelAffine(float* start, nint count)
 {
     public readonly float* Mean = start, Scale = start + count, Shift = start + 2 * count;
 
+    /// <summary>Writes each segment's coefficients several times in a row.</summary>
+    public void RepeatTo(in ChannelAffine wide, nint segments, nint channels, nint times)
+    {
+        for (nint s = 0; s < segments; s++)
+            for (nint t = 0; t < times; t++)
+            {
+                nint from = s * channels, to = (s * times + t) * channels;
+                Unsafe.CopyBlockUnaligned(wide.Mean + to, Mean + from, (uint)channels * sizeof(float));
+                Unsafe.CopyBlockUnaligned(wide.Scale + to, Scale + from, (uint)channels * sizeof(float));
+                Unsafe.CopyBlockUnaligned(wide.Shift + to, Shift + from, (uint)channels * sizeof(float));
+            }
+    }
+
     /// <summary>A vector of channels of a segment.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Load<V>(nint index, nint lanes, out V mean, out V scale, out V shift) where V : unmanaged
@@ -40,6 +53,9 @@ internal static unsafe class ChannelNorm
     /// </summary>
     private const nint RowsPerSum = 64;
 
+    // Fewer rows do not pay for repeating the coefficients.
+    private const nint LeastRowsRepeated = 64;
+
     /// <summary>Mean and (biased) variance of each channel in each segment, in one pass over x.</summary>
     public static void Moments(float* x, nint segments, nint rows, nint channels, double* mean, double* variance)
     {
@@ -63,10 +79,25 @@ internal static unsafe class ChannelNorm
 
     /// <summary>y = f((x - mean) scale + shift); the mean is subtracted first, where cancellation is harmless.</summary>
     public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine)
-        where TActivation : unmanaged, IActivation =>
+        where TActivation : unmanaged, IActivation
+    {
+        // Rows that do not fill whole vectors are taken several at a time, as one longer row with repeated coefficients.
+        nint together = Isa.RowsOfWholeVectors(channels);
+        if (together == 1 || rows % together != 0 || rows < LeastRowsRepeated)
+        {
+            Launch.Run(
+                new ChannelForward<TActivation> { X = x, Y = y, Affine = affine, Rows = rows, Channels = channels }, segments * rows,
+                Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
+            return;
+        }
+        nint wide = channels * together;
+        using Scratch repeated = new(3 * segments * wide);
+        ChannelAffine wideAffine = new(repeated.Pointer, segments * wide);
+        affine.RepeatTo(wideAffine, segments, channels, together);
         Launch.Run(
-            new ChannelForward<TActivation> { X = x, Y = y, Affine = affine, Rows = rows, Channels = channels }, segments * rows,
-            Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
+            new ChannelForward<TActivation> { X = x, Y = y, Affine = wideAffine, Rows = rows / together, Channels = wide },
+            segments * rows / together, Math.Max(1, ElementsPerChunk / wide), Isa.For(wide));
+    }
 
     /// <summary>The sums of g and of g (x - mean) for each segment and channel, where g = f'(...) dy.</summary>
     public static void GradientSums<TActivation>(

@@ -87,6 +87,15 @@ internal unsafe struct ResizeForward : IKernel
                 }
                 continue;
             }
+            if (channels == n) // one vector a pixel: without the inner loop, in half the time
+            {
+                for (nint ox = 0; ox < OutWidth; ox++, y += n)
+                {
+                    V a = Load<V>(mix + LowX[ox] * n);
+                    Store(Fma(Load<V>(mix + HighX[ox] * n) - a, Broadcast<V>(WeightX[ox]), a), y);
+                }
+                continue;
+            }
             for (nint ox = 0; ox < OutWidth; ox++, y += channels)
             {
                 float* left = mix + LowX[ox] * channels, right = mix + HighX[ox] * channels;

@@ -149,7 +149,7 @@ internal readonly struct Extreme<TOrder> : IReduction where TOrder : unmanaged, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Lanes<V>(V block) where V : unmanaged
     {
-        if (Sum(Select(Equal(block, block), default, block)) is float.NaN) return float.NaN;
+        if (AnyNaN(block)) return float.NaN;
         return TOrder.Sign > 0 ? MaxLane(block) : -MaxLane(-block);
     }
 

@@ -21,6 +21,12 @@ internal sealed class ElementwiseTests(VectorWidth width)
         [new[] { 20, 900 }, new[] { 900 }],
         [new[] { 20, 900 }, new[] { 20, 1 }],
         [new[] { 9000 }, new[] { 1 }],
+        [new[] { 64, 6 }, new[] { 6 }], // many short rows
+        [new[] { 5, 13, 8 }, new[] { 8 }],
+        [new[] { 130, 16 }, new[] { 16 }],
+        [new[] { 70, 8 }, new[] { 70, 1 }], // and one number for each
+        [new[] { 66, 4 }, new[] { 66, 1 }],
+        [new[] { 9, 16 }, new[] { 9, 1 }],
     ];
 
     [TestCaseSource(nameof(Shapes))]

@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Nn;
 using Mamba.Core.Simd;
 using Mamba.Tests.Support;
 
@@ -36,6 +37,33 @@ internal sealed class NormTests(VectorWidth width)
             s_training with { Activation = Activation.Relu }),
         i => [.. Naive.Normalize(i[0], e => e % channels, i[1], i[2], channels).Select(y => Math.Max(0, y))],
         [Numbers.Uniform(1, -1f, 3f, batch, height, wide, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
+
+    // Many pixels: several short rows are one long row. batch, height, width, channels, groups
+    [TestCase(2, 8, 12, 6, 3), TestCase(1, 13, 16, 8, 4), TestCase(1, 11, 17, 24, 4), TestCase(1, 16, 20, 4, 1)]
+    public void GroupNorm_of_few_channels_normalizes_groups_of_each_image(int batch, int height, int wide, int channels, int groups) =>
+        OperatorCheck.Run(
+            width, i => Ops.GroupNorm(i[0], groups, i[1], i[2]),
+            i => Naive.Normalize(
+                i[0], e => e / (height * wide * channels) * groups + e % channels / (channels / groups), i[1], i[2], channels),
+            [Numbers.Uniform(1, -1f, 3f, batch, height, wide, channels), Numbers.Random(2, channels), Numbers.Random(3, channels)]);
+
+    // Windows before normalization, and three operators one after the other: a negative weight takes the second way.
+    [Test]
+    public void A_norm_with_windows_and_activation_is_the_three_operators(
+        [Values(8, 12, 24)] int channels, [Values(false, true)] bool negative, [Values] bool recorded,
+        [Values(Activation.None, Activation.Relu, Activation.Gelu, Activation.Silu)] Activation activation)
+    {
+        using IDisposable _ = Isa.Use(width);
+        ParameterStore store = new(1);
+        GroupNorm norm = new(new Scope(store), 4, channels);
+        Numbers.Uniform(2, negative ? -1f : 0f, 2f, channels).Span.CopyTo(norm.Weight.Span);
+        Numbers.Random(3, channels).Span.CopyTo(norm.Bias.Span);
+        Tensor x = Numbers.Random(1, 2, 17, 18, channels);
+        using Tape? tape = recorded ? new Tape() : null;
+        float[] expected = Ops.Apply(activation, Ops.MaxPool2d(norm.Forward(x), 2)).Span.ToArray();
+        Assert.That(norm.ForwardMaxPool(x, 2, activation).Span.ToArray(), Is.EqualTo(expected));
+        Assert.That(norm.ForwardMaxPool(Tensor.Zeros(0, 4, 4, channels), 2, activation).Shape, Is.EqualTo(new Shape(0, 2, 2, channels)));
+    }
 
     [TestCase(1, 1), TestCase(3, 3), TestCase(1, 17), TestCase(3, 33)]
     public void InstanceNorm_with_leaky_ReLU_is_one_operator(int batch, int channels) => OperatorCheck.Run(

@@ -14,6 +14,9 @@ internal sealed class ResizeTests(VectorWidth width)
     [TestCase(3, 2, 9, 3, 7, 1)]
     [TestCase(1, 4, 4, 1, 4, 4)]
     [TestCase(1, 16, 20, 3, 5, 70)]
+    [TestCase(1, 3, 4, 4, 6, 8)] // pixels of one vector
+    [TestCase(2, 3, 4, 8, 6, 7)]
+    [TestCase(1, 4, 3, 16, 3, 6)]
     public void ResizeBilinear_interpolates(int batch, int height, int wide, int channels, int outHeight, int outWidth)
     {
         foreach (bool align in new[] { false, true })
