@@ -2,7 +2,8 @@ namespace Mamba.Core;
 
 /// <summary>
 /// Counts the multiply-adds (MACs) of the operators on its thread while it is open: convolutions, matrix products and attention. A state
-/// update of the selective scan counts three (decay, input, output). Elementwise work is not counted, as usual in the field.
+/// update of the selective scan counts three (decay, input, output). Elementwise work is not counted, as usual in the field; exponentials
+/// are counted apart, since they bound the scan and the softmax of small models.
 /// </summary>
 public sealed class MultiplyAdds : IDisposable
 {
@@ -20,11 +21,19 @@ public sealed class MultiplyAdds : IDisposable
     /// <summary>The multiply-adds counted until now.</summary>
     public long Count { get; private set; }
 
+    /// <summary>
+    /// The exponentials counted until now: of a softmax one a number, of the scan one a state, of dt and of the gate, and of activations
+    /// that take one, or a function as costly (erf, the logarithm of softplus).
+    /// </summary>
+    public long Exponentials { get; private set; }
+
     /// <summary>Stops counting.</summary>
     public void Dispose() => s_current = _outer;
 
-    internal static void Add(long count)
+    internal static void Add(long count, long exponentials = 0)
     {
-        if (s_current is { } counter) counter.Count += count;
+        if (s_current is not { } counter) return;
+        counter.Count += count;
+        counter.Exponentials += exponentials;
     }
 }

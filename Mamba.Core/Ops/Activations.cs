@@ -143,6 +143,7 @@ public static unsafe partial class Ops
     {
         Tensor y = Tensor.Empty(x.Shape);
         Launch.Run(new MapForward<TFunction> { Function = function, X = x.Pointer, Y = y.Pointer }, x.Count, Launch.ElementGrain);
+        if (TFunction.TakesExponential) MultiplyAdds.Add(0, x.Count);
         if (Tape.Needs(x))
         {
             Tensor kept = TFunction.DerivativeFromOutput ? y : x;

@@ -204,7 +204,7 @@ public static unsafe partial class Ops
             s.Batch * s.Heads * s.QueryBlocks, 1);
         nint square = Math.Min(s.Queries, s.Keys);
         nint pairs = s.Causal ? square * (square + 1) / 2 + (s.Queries - square) * square : s.Queries * s.Keys;
-        MultiplyAdds.Add((long)(s.Batch * s.Heads * pairs * (s.HeadWidth + s.ValueWidth)));
+        MultiplyAdds.Add((long)(s.Batch * s.Heads * pairs * (s.HeadWidth + s.ValueWidth)), (long)(s.Batch * s.Heads * pairs));
         return (y, weights);
 
         static AttentionMask Strides(Tensor m)

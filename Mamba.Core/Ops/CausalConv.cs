@@ -34,7 +34,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         if (silu) CausalConv.Forward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, y.Pointer);
         else CausalConv.Forward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, y.Pointer);
-        MultiplyAdds.Add(x.Count * (long)s.Taps);
+        MultiplyAdds.Add(x.Count * (long)s.Taps, silu ? x.Count : 0);
 
         if (Tape.Needs(x, weight, bias))
             Tape.Push(y, (x, weight, bias, s, silu), static (context, dy) =>

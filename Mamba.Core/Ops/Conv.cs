@@ -150,25 +150,31 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group, so that scratch
-    /// is as large as one group's columns.
+    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group and band by band,
+    /// so that scratch does not grow with the batch or the image.
     /// </summary>
     private static void SpreadColumns(in ConvShape s, float* small, Tensor weight, float* bias, float* large, bool add)
     {
-        nint columns = s.Depth, pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
+        nint columns = s.Depth;
         VectorWidth width = Isa.For(columns);
         Col2ImPacking packing = new(s.CoutGroup, s.CinGroup, s.KernelHeight * s.KernelWidth, s.Groups, width);
-        using Scratch rows = new(pixels * columns);
         using PackedWeight packed = PackedWeight.Of(weight, packing);
-        for (int group = 0; group < s.Groups; group++)
+        ColumnBands bands = new(s);
+        for (nint i = 0; i < bands.Count; i++)
         {
-            Matrix outputs = new(small + group * s.CoutGroup, s.Cout);
-            Gemm.RunPacked(pixels, columns, s.CoutGroup, outputs, packed.Pointer + group * packing.GroupSize, rows.Pointer, columns,
-                default, width);
-            Launch.Run(
-                new Col2Im { Shape = s, Group = group, Columns = rows.Pointer, Bias = bias, Image = large, Add = add },
-                    (nint)s.Batch * s.Height,
-                Math.Max(1, 4096 / Math.Max(1, s.Width * (nint)s.CinGroup)));
+            ColumnBand band = bands[i];
+            nint pixels = band.Images * band.OutRows * s.OutWidth;
+            float* first = small + (band.FirstImage * s.OutHeight + band.FirstOut) * s.OutWidth * s.Cout;
+            using Scratch rows = new(pixels * columns);
+            for (int group = 0; group < s.Groups; group++)
+            {
+                Matrix outputs = new(first + group * s.CoutGroup, s.Cout);
+                Gemm.RunPacked(pixels, columns, s.CoutGroup, outputs, packed.Pointer + group * packing.GroupSize, rows.Pointer, columns,
+                    default, width);
+                Launch.Run(
+                    new Col2Im { Shape = s, Band = band, Group = group, Columns = rows.Pointer, Bias = bias, Image = large, Add = add },
+                    band.Images * band.Rows, Math.Max(1, 4096 / Math.Max(1, s.Width * (nint)s.CinGroup)));
+            }
         }
     }
 

@@ -76,7 +76,7 @@ public static unsafe partial class Ops
         // Seen from the other side: a convolution whose input is this output.
         ConvShape s = window.Convolution(y.Shape, x.Shape, groups);
         Check.That(
-            Window.IsImage((long)s.Batch * s.OutHeight, s.OutWidth, s.Depth), name,
+            Window.IsImage(s.KernelHeight, s.OutWidth, s.Depth), name,
                 $"input {x.Shape} and weight {w}; expected fewer products of pixels and taps");
         if (s.Batch > 0) Spread(s, x, weight, bias, y);
         MultiplyAdds.Add(s.MultiplyAdds);

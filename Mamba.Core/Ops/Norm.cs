@@ -249,12 +249,13 @@ public static unsafe partial class Ops
         {
             Tensor y = Tensor.Empty(maxima.Shape);
             int rows = maxima.Count / (Segments * Channels);
-            if (activation != Activation.Gelu) 
+            if (activation != Activation.Gelu)
             {
                 ChannelNorm.Apply<Identity>(maxima.Pointer, y.Pointer, Segments, rows, Channels, Affine);
                 return Ops.Apply(activation, y);
             }
             ChannelNorm.Apply<Gelu>(maxima.Pointer, y.Pointer, Segments, rows, Channels, Affine);
+            MultiplyAdds.Add(0, y.Count);
             return y;
         }
 

@@ -50,7 +50,8 @@ public static unsafe partial class Ops
             Kernels.Scan.SelectiveScan.Forward(s, inputs, starts.Pointer, y.Pointer, lasts.Pointer, kept.Pointer);
             Kernels.Scan.SelectiveScan.UnpackStates(s, lasts.Pointer, state, s.Batch, last.Pointer);
         }
-        MultiplyAdds.Add(3 * (long)(s.Batch * s.Length * s.Channels * s.States));
+        long inner = s.Batch * s.Length * s.Channels, states = inner * s.States;
+        MultiplyAdds.Add(3 * states, states + (options.DeltaSoftplus ? inner : 0) + (options.Z is null ? 0 : inner));
 
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual))

@@ -33,6 +33,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         if (x.Count == 0) return Independent(y, x);
         step.Forward(x, y);
+        MultiplyAdds.Add(0, x.Count);
         if (Tape.Needs(x))
             Tape.Push(y, (x, y, step), static (context, dy) => context.step.Backward(context.y, dy, context.x.OpenGrad()), y);
         return y;

@@ -98,5 +98,6 @@ public static unsafe partial class Ops
             Launch.ElementGrain / s.Depth));
 
     private static void RunFold(in ConvShape s, float* columns, float* x, bool add) => Launch.Run(
-        new Col2Im { Shape = s, Columns = columns, Image = x, Add = add }, (nint)s.Batch * s.Height, PoolGrain(s.Width, s.Cin));
+        new Col2Im { Shape = s, Band = ColumnBand.Whole(s), Columns = columns, Image = x, Add = add }, (nint)s.Batch * s.Height,
+        PoolGrain(s.Width, s.Cin));
 }

@@ -13,6 +13,9 @@ namespace Mamba.Models.Measurement;
 /// <param name="Times">The times of the steps.</param>
 public sealed record ModelMeasurement(StepConfig Step, int Threads, VectorWidth Isa, double Operations, PassTimes Times)
 {
+    /// <summary>Exponentials of a forward pass, see <see cref="ModelStep.Exponentials"/>.</summary>
+    public long Exponentials { get; init; }
+
     /// <summary>Images per second, by the median time.</summary>
     public double ImagesPerSecond => Step.Batch * 1e3 / Times.Median;
 
@@ -33,6 +36,9 @@ public sealed record ModelMeasurement(StepConfig Step, int Threads, VectorWidth 
         MemoryScope.Trim();
         ModelStep step = new(config);
         PassTimes times = PassTimes.Measure(step.Run, seconds, stop);
-        return new ModelMeasurement(config, Workers.Count, Core.Simd.Isa.Current, step.Operations, times);
+        return new ModelMeasurement(config, Workers.Count, Core.Simd.Isa.Current, step.Operations, times)
+        {
+            Exponentials = step.Exponentials,
+        };
     }
 }

@@ -34,6 +34,7 @@ public sealed class ModelStep
         using MultiplyAdds counter = new();
         Infer();
         Operations = (config.Training ? 3 : 1) * 2.0 * counter.Count;
+        Exponentials = counter.Exponentials;
     }
 
     /// <summary>
@@ -41,6 +42,9 @@ public sealed class ModelStep
     /// and of weights cost one each.
     /// </summary>
     public double Operations { get; }
+
+    /// <summary>Exponentials of a forward pass, see <see cref="MultiplyAdds.Exponentials"/>. They are in no GFLOP/s.</summary>
+    public long Exponentials { get; }
 
     /// <summary>Runs one step.</summary>
     public void Run()

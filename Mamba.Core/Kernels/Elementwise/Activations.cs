@@ -13,6 +13,9 @@ internal interface IActivation
     /// <summary>Whether the derivative is a function of the result, so that the input need not be kept.</summary>
     static abstract bool DerivativeFromOutput { get; }
 
+    /// <summary>Whether f takes an exponential, or as much work: what <see cref="MultiplyAdds.Exponentials"/> counts.</summary>
+    static virtual bool TakesExponential => false;
+
     /// <summary>f(x).</summary>
     static abstract V Apply<V>(V x) where V : unmanaged;
 
@@ -43,6 +46,8 @@ internal readonly struct Identity : IActivation
 
 internal readonly struct Exponential : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -82,6 +87,8 @@ internal readonly struct LeakyRelu : IActivation
 /// <summary>1 / (1 + e^-x).</summary>
 internal readonly struct Logistic : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -93,6 +100,8 @@ internal readonly struct Logistic : IActivation
 
 internal readonly struct HyperbolicTangent : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -105,6 +114,8 @@ internal readonly struct HyperbolicTangent : IActivation
 /// <summary>x sigmoid(x), also called swish.</summary>
 internal readonly struct Silu : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -122,6 +133,8 @@ internal readonly struct Silu : IActivation
 /// <summary>log(1 + e^x).</summary>
 internal readonly struct SoftplusActivation : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -138,6 +151,8 @@ internal readonly struct SoftplusActivation : IActivation
 /// <summary>x Phi(x) with the exact normal distribution function (Hendrycks and Gimpel 2016).</summary>
 internal readonly struct Gelu : IActivation
 {
+    public static bool TakesExponential => true;
+
     private const float InverseSqrt2 = 0.70710678118654752f;
     private const float InverseSqrt2Pi = 0.39894228040143268f;
 
@@ -161,6 +176,8 @@ internal readonly struct Gelu : IActivation
 /// <summary>x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the approximation of <see cref="Gelu"/>.</summary>
 internal readonly struct GeluTanh : IActivation
 {
+    public static bool TakesExponential => true;
+
     private const float Sqrt2OverPi = 0.79788456080286536f;
     private const float Cubic = 0.044715f;
 

@@ -102,6 +102,8 @@ internal readonly struct Cosine : IActivation
 /// <summary>The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x.</summary>
 internal readonly struct ErrorFunction : IActivation
 {
+    public static bool TakesExponential => true;
+
     private const float TwoOverSqrtPi = 1.1283791670955126f;
 
     public static bool DerivativeFromOutput => false;
@@ -118,6 +120,8 @@ internal readonly struct ErrorFunction : IActivation
 /// <summary>e^x - 1.</summary>
 internal readonly struct ExponentialLessOne : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -10,6 +10,9 @@ internal interface IFunction
     /// <summary>Whether the derivative is a function of the result, so that the input need not be kept.</summary>
     static abstract bool DerivativeFromOutput { get; }
 
+    /// <summary>As <see cref="IActivation.TakesExponential"/>.</summary>
+    static virtual bool TakesExponential => false;
+
     /// <summary>f(x).</summary>
     V Apply<V>(V x) where V : unmanaged;
 
@@ -21,6 +24,8 @@ internal interface IFunction
 internal readonly struct Plain<TActivation> : IFunction where TActivation : struct, IActivation
 {
     public static bool DerivativeFromOutput => TActivation.DerivativeFromOutput;
+
+    public static bool TakesExponential => TActivation.TakesExponential;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Apply<V>(V x) where V : unmanaged => TActivation.Apply(x);

@@ -10,6 +10,8 @@ namespace Mamba.Core.Kernels.Elementwise;
 /// </summary>
 internal readonly struct ScaledElu : IActivation
 {
+    public static bool TakesExponential => true;
+
     private const float Alpha = 1.6732632423543772f, Scale = 1.0507009873554805f;
 
     public static bool DerivativeFromOutput => false;
@@ -28,6 +30,8 @@ internal readonly struct ScaledElu : IActivation
 /// </summary>
 internal readonly struct Mish : IActivation
 {
+    public static bool TakesExponential => true;
+
     private const float Saturated = 20f; // from here on n / (n + 2) is 1 in float32
 
     public static bool DerivativeFromOutput => false;
@@ -58,6 +62,8 @@ internal readonly struct Mish : IActivation
 /// <summary>log(1 / (1 + e^-x)) = min(x, 0) - log(1 + e^-|x|).</summary>
 internal readonly struct LogOfSigmoid : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -90,6 +96,8 @@ internal readonly struct SoftSign : IActivation
 /// <summary>x - tanh(x): the series x^3/3 - 2 x^5/15 + ... for |x| &lt; 1/2, where the difference would cancel.</summary>
 internal readonly struct TanhShrinkage : IActivation
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -117,6 +125,8 @@ internal readonly struct TanhShrinkage : IActivation
 /// <summary>x / (1 + e^(-1.702 x)), the sigmoid's approximation of <see cref="Gelu"/>.</summary>
 internal readonly struct QuickGelu : IActivation
 {
+    public static bool TakesExponential => true;
+
     private const float Slope = 1.702f;
 
     public static bool DerivativeFromOutput => false;
@@ -137,6 +147,8 @@ internal readonly struct QuickGelu : IActivation
 /// </summary>
 internal readonly struct Elu(float alpha, float scale) : IFunction
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -151,6 +163,8 @@ internal readonly struct Elu(float alpha, float scale) : IFunction
 /// <summary>log(1 + e^(beta x)) / beta, and x itself where beta x exceeds the threshold, as in PyTorch.</summary>
 internal readonly struct ScaledSoftplus(float beta, float threshold) : IFunction
 {
+    public static bool TakesExponential => true;
+
     public static bool DerivativeFromOutput => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
