@@ -48,7 +48,7 @@ public sealed class ConvBatchNorm : IModule
             foreach (ref float w in weight.Span.Slice(c * perChannel, perChannel)) w = (float)(w * scale);
             bias.Span[c] = (float)((_conv.Bias?.Span[c] ?? 0.0) * scale + shift);
         }
-        weight.Freeze();
+        weight.Freeze(_conv.Weight.Forms?.Inputs); // a channel's scale changes no code, see QuantizedPacking
         return (weight, bias);
     }
 }
