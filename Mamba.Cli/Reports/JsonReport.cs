@@ -85,6 +85,10 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
     public required double MsPerImage { get; init; }
 }
 
+/// <summary><c>mamba quantize --json</c>.</summary>
+internal sealed record QuantizeDocument(
+    string Mode, string? Calibration, int? CalibrationImages, long BytesBefore, long BytesAfter, EvalDocument Before, EvalDocument After);
+
 /// <summary>A tensor in <c>mamba inspect --json</c>.</summary>
 internal sealed record TensorDocument(string Name, string Dtype, int[] Shape, long Bytes);
 
@@ -123,5 +127,6 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(BenchDocument[]))]
 [JsonSerializable(typeof(EvalDocument))]
 [JsonSerializable(typeof(InspectDocument))]
+[JsonSerializable(typeof(QuantizeDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 internal sealed partial class ReportJson : JsonSerializerContext;
