@@ -51,8 +51,15 @@ internal static unsafe class QuantizedTile
     /// <param name="a">The first code of row 0.</param>
     /// <param name="panel">The packed panel.</param>
     /// <param name="output">Where row 0 goes.</param>
+    public static void Run<V>(in QuantizedShape s, nint rows, byte* a, float* panel, in QuantizedOutput output) where V : unmanaged
+    {
+        Panel kernel = new() { Shape = s, Rows = rows, A = a, B = panel, Output = output };
+        RunWithCodes<V, Panel>(ref kernel);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run<V>(in QuantizedShape s, nint rows, byte* a, float* panel, QuantizedOutput output) where V : unmanaged
+    private static void Tiles<V, K>(in QuantizedShape s, nint rows, byte* a, float* panel, QuantizedOutput output)
+        where V : unmanaged where K : unmanaged
     {
         bool narrow = output.Columns <= Count<V>();
         for (nint height; rows > 0; rows -= height, a += height * s.RowBytes, output.Target += height * output.RowStride)
@@ -60,22 +67,22 @@ internal static unsafe class QuantizedTile
             height = rows >= s_maxRows ? s_maxRows : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
             switch (height)
             {
-                case 8 when narrow: Tile<V, Size8, Size1>(s, a, panel, output); break;
-                case 4 when narrow: Tile<V, Size4, Size1>(s, a, panel, output); break;
-                case 2 when narrow: Tile<V, Size2, Size1>(s, a, panel, output); break;
-                case 1 when narrow: Tile<V, Size1, Size1>(s, a, panel, output); break;
-                case 8: Tile<V, Size8, Size2>(s, a, panel, output); break;
-                case 4: Tile<V, Size4, Size2>(s, a, panel, output); break;
-                case 2: Tile<V, Size2, Size2>(s, a, panel, output); break;
-                default: Tile<V, Size1, Size2>(s, a, panel, output); break;
+                case 8 when narrow: Tile<V, K, Size8, Size1>(s, a, panel, output); break;
+                case 4 when narrow: Tile<V, K, Size4, Size1>(s, a, panel, output); break;
+                case 2 when narrow: Tile<V, K, Size2, Size1>(s, a, panel, output); break;
+                case 1 when narrow: Tile<V, K, Size1, Size1>(s, a, panel, output); break;
+                case 8: Tile<V, K, Size8, Size2>(s, a, panel, output); break;
+                case 4: Tile<V, K, Size4, Size2>(s, a, panel, output); break;
+                case 2: Tile<V, K, Size2, Size2>(s, a, panel, output); break;
+                default: Tile<V, K, Size1, Size2>(s, a, panel, output); break;
             }
         }
     }
 
     /// <summary>One tile of sizeof(R) rows by sizeof(W) vectors; the sizes are constants to the compiler.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Tile<V, R, W>(in QuantizedShape s, byte* a, float* b, in QuantizedOutput output)
-        where V : unmanaged where R : unmanaged where W : unmanaged
+    private static void Tile<V, K, R, W>(in QuantizedShape s, byte* a, float* b, in QuantizedOutput output)
+        where V : unmanaged where K : unmanaged where R : unmanaged where W : unmanaged
     {
         V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
         V c40 = default, c41 = default, c50 = default, c51 = default, c60 = default, c61 = default, c70 = default, c71 = default;
@@ -87,37 +94,37 @@ internal static unsafe class QuantizedTile
                 for (nint k = s.RunLanes; k > 0; k--)
                 {
                     V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x = Codes<V>(p0);
-                    c00 = AddDot(c00, x, b0);
-                    if (sizeof(W) == 2) c01 = AddDot(c01, x, b1);
+                    c00 = AddDot<V, K>(c00, x, b0);
+                    if (sizeof(W) == 2) c01 = AddDot<V, K>(c01, x, b1);
                     if (sizeof(R) > 1)
                     {
                         x = Codes<V>(p0 + row);
-                        c10 = AddDot(c10, x, b0);
-                        if (sizeof(W) == 2) c11 = AddDot(c11, x, b1);
+                        c10 = AddDot<V, K>(c10, x, b0);
+                        if (sizeof(W) == 2) c11 = AddDot<V, K>(c11, x, b1);
                     }
                     if (sizeof(R) > 2)
                     {
                         x = Codes<V>(p0 + 2 * row);
-                        c20 = AddDot(c20, x, b0);
-                        if (sizeof(W) == 2) c21 = AddDot(c21, x, b1);
+                        c20 = AddDot<V, K>(c20, x, b0);
+                        if (sizeof(W) == 2) c21 = AddDot<V, K>(c21, x, b1);
                         x = Codes<V>(p0 + row3);
-                        c30 = AddDot(c30, x, b0);
-                        if (sizeof(W) == 2) c31 = AddDot(c31, x, b1);
+                        c30 = AddDot<V, K>(c30, x, b0);
+                        if (sizeof(W) == 2) c31 = AddDot<V, K>(c31, x, b1);
                     }
                     if (sizeof(R) > 4)
                     {
                         x = Codes<V>(p4);
-                        c40 = AddDot(c40, x, b0);
-                        if (sizeof(W) == 2) c41 = AddDot(c41, x, b1);
+                        c40 = AddDot<V, K>(c40, x, b0);
+                        if (sizeof(W) == 2) c41 = AddDot<V, K>(c41, x, b1);
                         x = Codes<V>(p4 + row);
-                        c50 = AddDot(c50, x, b0);
-                        if (sizeof(W) == 2) c51 = AddDot(c51, x, b1);
+                        c50 = AddDot<V, K>(c50, x, b0);
+                        if (sizeof(W) == 2) c51 = AddDot<V, K>(c51, x, b1);
                         x = Codes<V>(p4 + 2 * row);
-                        c60 = AddDot(c60, x, b0);
-                        if (sizeof(W) == 2) c61 = AddDot(c61, x, b1);
+                        c60 = AddDot<V, K>(c60, x, b0);
+                        if (sizeof(W) == 2) c61 = AddDot<V, K>(c61, x, b1);
                         x = Codes<V>(p4 + row3);
-                        c70 = AddDot(c70, x, b0);
-                        if (sizeof(W) == 2) c71 = AddDot(c71, x, b1);
+                        c70 = AddDot<V, K>(c70, x, b0);
+                        if (sizeof(W) == 2) c71 = AddDot<V, K>(c71, x, b1);
                     }
                     p0 += sizeof(float);
                     p4 += sizeof(float);
@@ -154,6 +161,18 @@ internal static unsafe class QuantizedTile
         if (output.Bias != null) value += Load<V>(output.Bias + column, count);
         if (output.Add) value += Load<V>(to + output.AddendOffset, count);
         Store(output.Relu ? Max(default, value) : value, to, count);
+    }
+
+    /// <summary>The rows of one panel, to be compiled for each way to add products of codes.</summary>
+    private struct Panel : ICodeKernel
+    {
+        public QuantizedShape Shape;
+        public QuantizedOutput Output;
+        public nint Rows;
+        public byte* A;
+        public float* B;
+
+        public readonly void Run<V, K>() where V : unmanaged where K : unmanaged => Tiles<V, K>(Shape, Rows, A, B, Output);
     }
 
     [StructLayout(LayoutKind.Sequential, Size = 1)]
