@@ -242,7 +242,8 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     internal bool TryTakeGrad(Tensor gradient) => Body.Gradient is { } cell && cell.TryTake(gradient);
 
     /// <summary>From now on the values do not change, so kernels may cache them, and parts of them, in packed form.</summary>
-    internal void Freeze() => Body.Buffer.Forms = new PackedForms();
+    /// <param name="inputs">How what is multiplied by this weight is rounded; null to multiply in float32.</param>
+    internal void Freeze(InputQuantization? inputs = null) => Body.Buffer.Forms = new PackedForms(inputs);
 
     /// <summary>From now on the values may change again. Cached packed forms of this memory are dropped.</summary>
     internal void Thaw() => Body.Buffer.Forms = null;

@@ -29,7 +29,10 @@ internal sealed class DataSetOptions
 
     public Option<SliceAxis?> Axis { get; } = Options.Axis();
 
-    public IEnumerable<Option> All => [Images, Masks, MaskSuffix, Labels, OnMissingMask, Patients, PatientPattern, Axis];
+    /// <summary>Those that say where images and masks are and what masks mean.</summary>
+    public IEnumerable<Option> Layout => [Images, Masks, MaskSuffix, Labels, OnMissingMask];
+
+    public IEnumerable<Option> All => [.. Layout, Patients, PatientPattern, Axis];
 
     /// <summary>What was typed. Files are given as full paths, folders as they are below the data's root.</summary>
     public DataOptions Of(ParseResult parsed) => new()

@@ -5,6 +5,7 @@ using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
+using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
 using Mamba.Models.Recipes;
@@ -25,6 +26,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     private const long CacheBytes = 2L << 30;
 
     private IImageData _data = null!;
+    private (IImageData Data, int[] Indices, ModelInfo Input)? _read;
 
     /// <summary>The weight file.</summary>
     public string Weights => weights;
@@ -67,7 +69,48 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         : string.Create(CultureInfo.InvariantCulture, $"{_data.Name(i)} {info.Data.Seed} {info.Data.Height} {info.Data.Width}"));
 
     /// <summary>Measures the images.</summary>
-    public Evaluation Measure(CancellationToken stop)
+    public Evaluation Measure(CancellationToken stop) => Measure(model, stop);
+
+    /// <summary>Measures the images with other weights of the same model.</summary>
+    public Evaluation Measure(VisionModel other, CancellationToken stop)
+    {
+        (IImageData data, int[] indices, ModelInfo input) = _read ??= Read(stop);
+        return Measure(other, data, indices, input, stop);
+    }
+
+    /// <summary>
+    /// Images as the model takes them, (1, H, W, channels) each: of those it was trained on, where they are known, else of those measured.
+    /// </summary>
+    /// <param name="most">At most so many, evenly spread.</param>
+    /// <param name="stop">Ends it between two images.</param>
+    /// <returns>The images, and which they are, in words.</returns>
+    public (IReadOnlyList<Tensor> Images, string From) Calibration(int most, CancellationToken stop)
+    {
+        int[] indices = Images.Indices;
+        string from = $"of {RunArguments.Name(Images.Part)}";
+        try
+        {
+            int[] training = EvalImages.Choose(request.Data, _data, info, SplitPart.Train, request.SplitFile).Indices;
+            if (training.Length > 0) (indices, from) = (training, "of training");
+        }
+        catch (DatasetException)
+        {
+            from += ", since the training images are not known here";
+        }
+        int count = Math.Min(most, indices.Length);
+        int[] chosen = [.. Enumerable.Range(0, count).Select(i => indices[(int)((long)i * indices.Length / count)])];
+        ModelInfo input = Volumes is null ? info : info.ForSlices;
+        using BatchLoader loader = new(_data, chosen, input.Input with { BatchSize = 1 });
+        return ([.. loader.Epoch(0, cancellation: stop).Select(batch =>
+        {
+            Tensor image = batch.Images.Clone();
+            batch.Dispose();
+            return image;
+        })], from);
+    }
+
+    /// <summary>The images that can be read, or their tiles, as they are measured.</summary>
+    private (IImageData Data, int[] Indices, ModelInfo Input) Read(CancellationToken stop)
     {
         IImageData data = _data;
         int[] indices = Images.Indices;
@@ -89,7 +132,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
             Note($"the model was trained on crops: {indices.Length} images are measured in {tiles.Count} tiles of {side} x {side}");
             (data, indices) = (tiles, [.. Enumerable.Range(0, tiles.Count)]);
         }
-        return Measure(data, indices, input, stop);
+        return (data, indices, input);
     }
 
     /// <summary>Prints the scores as tables.</summary>
@@ -139,7 +182,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         throw new ArgumentException($"{request.Data} has the classes {there}; {weights} {have} {known}");
     }
 
-    private Evaluation Measure(IImageData data, int[] indices, ModelInfo input, CancellationToken stop)
+    private Evaluation Measure(VisionModel model, IImageData data, int[] indices, ModelInfo input, CancellationToken stop)
     {
         TrainingRecipe recipe = info.Entry.Recipe;
         Objective objective = Objective.Of(

@@ -149,6 +149,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         if (arguments.Init is { } init && Resumed?.State is null)
         {
             using WeightFile weights = WeightFile.Open(init, arguments.Key);
+            if (ModelFile.HoldsCodes(weights))
+                throw new CheckpointException($"{init}: holds int8 codes; expected the float32 weights that they were made of");
             terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
         }
         if (arguments.Freeze is { } patterns) Freeze(model.Parameters, patterns);

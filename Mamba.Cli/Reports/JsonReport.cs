@@ -104,6 +104,10 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
 internal sealed record FoldsDocument(
     bool SameImages, int Images, EvalDocument[] Runs, Dictionary<string, double> Mean, Dictionary<string, double> Deviation);
 
+/// <summary><c>mamba quantize --json</c>.</summary>
+internal sealed record QuantizeDocument(
+    string Mode, string? Calibration, int? CalibrationImages, long BytesBefore, long BytesAfter, EvalDocument Before, EvalDocument After);
+
 /// <summary>A tensor in <c>mamba inspect --json</c>.</summary>
 internal sealed record TensorDocument(string Name, string Dtype, int[] Shape, long Bytes);
 
@@ -143,5 +147,6 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(EvalDocument))]
 [JsonSerializable(typeof(FoldsDocument))]
 [JsonSerializable(typeof(InspectDocument))]
+[JsonSerializable(typeof(QuantizeDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 internal sealed partial class ReportJson : JsonSerializerContext;

@@ -71,6 +71,35 @@ public static class Safetensors
         Write(path, items, metadata, cancellation);
     }
 
+    /// <summary>Writes tensors of any element type; the file appears whole or not at all.</summary>
+    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <param name="tensors">The tensors.</param>
+    /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
+    /// <param name="cancellation">Stops between tensors; a file that was there stays as it is.</param>
+    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
+    /// <exception cref="ArgumentException">A tensor has an unknown type, or not as many bytes as its shape has elements.</exception>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void Write(string path, IEnumerable<StoredTensor> tensors,
+        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        Write(path, [.. tensors.Select(Stored)], metadata, cancellation);
+
+        static Item Stored(StoredTensor t)
+        {
+            long elements = t.Shape.Aggregate(1L, (product, extent) => product * extent), size = ElementTypes.SizeOf(t.Type);
+            if (size == 0 || elements * size != t.Bytes.Length)
+                throw new ArgumentException(
+                    $"Safetensors.Write: '{t.Name}' has {t.Bytes.Length} bytes for {elements} elements of type '{t.Type}'.", nameof(tensors));
+            return new Item(t.Name, t.Type, [.. t.Shape], t.Bytes.Length, (stream, stop) =>
+            {
+                stop.ThrowIfCancellationRequested();
+                stream.Write(t.Bytes.Span);
+            });
+        }
+    }
+
     private static void Write(string path, Item[] items, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation)
     {
         byte[] header = Header(path, items, metadata);
@@ -160,3 +189,10 @@ public static class Safetensors
 
     private sealed record Item(string Name, string Type, int[] Shape, long Bytes, Action<Stream, CancellationToken> Write);
 }
+
+/// <summary>A tensor as it stands in a file.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Type">The element type, as safetensors spells it: F32, F16, I8, ...</param>
+/// <param name="Shape">Its extents.</param>
+/// <param name="Bytes">Its elements, little-endian, in row-major order.</param>
+public sealed record StoredTensor(string Name, string Type, IReadOnlyList<int> Shape, ReadOnlyMemory<byte> Bytes);

@@ -1,10 +1,14 @@
 namespace Mamba.Core.Memory;
 
 /// <summary>The packed forms of a frozen weight, each made on first use. Safe to use from several threads.</summary>
-internal sealed unsafe class PackedForms
+/// <param name="inputs">How the inputs of the weight are rounded; null where they are not.</param>
+internal sealed unsafe class PackedForms(InputQuantization? inputs = null)
 {
     private readonly Lock _gate = new();
     private Entry? _newest;
+
+    /// <summary>How the inputs of the weight are rounded; null where they are not, and nobody watches them.</summary>
+    public InputQuantization? Inputs => inputs;
 
     public Buffer Get<TPacking>(float* source, in TPacking packing) where TPacking : struct, IWeightPacking, IEquatable<TPacking>
     {

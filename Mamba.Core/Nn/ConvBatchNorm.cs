@@ -16,10 +16,11 @@ public sealed class ConvBatchNorm : IModule
     /// <param name="conv">The convolution's place.</param>
     /// <param name="norm">The norm's place.</param>
     /// <param name="config">The sizes, and the activation that follows the norm.</param>
-    public ConvBatchNorm(Scope conv, Scope norm, ConvConfig config)
+    /// <param name="options">Momentum and eps of the norm; PyTorch's defaults if null.</param>
+    public ConvBatchNorm(Scope conv, Scope norm, ConvConfig config, BatchNormOptions? options = null)
     {
         _conv = new Conv2d(conv, config with { Activation = Activation.None });
-        _norm = new BatchNorm2d(norm, config.Outputs, new BatchNormOptions { Activation = config.Activation });
+        _norm = new BatchNorm2d(norm, config.Outputs, (options ?? BatchNormOptions.Default) with { Activation = config.Activation });
         _foldedOptions = config.Options;
         _folded = new FrozenCache<(Tensor Weight, Tensor Bias)>(_conv.Weight, Fold);
     }
@@ -47,7 +48,7 @@ public sealed class ConvBatchNorm : IModule
             foreach (ref float w in weight.Span.Slice(c * perChannel, perChannel)) w = (float)(w * scale);
             bias.Span[c] = (float)((_conv.Bias?.Span[c] ?? 0.0) * scale + shift);
         }
-        weight.Freeze();
+        weight.Freeze(_conv.Weight.Forms?.Inputs); // a channel's scale changes no code, see QuantizedPacking
         return (weight, bias);
     }
 }

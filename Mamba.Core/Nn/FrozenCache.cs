@@ -30,13 +30,13 @@ internal sealed class FrozenCache<T>(Tensor weight, Func<T> derive)
     private sealed record Cached(PackedForms Of, T Value);
 }
 
-/// <summary>A weight computed from another one: in each pass, or once while that one is frozen.</summary>
+/// <summary>A weight computed from another one and with the same inputs: in each pass, or once while that one is frozen.</summary>
 internal sealed class DerivedWeight(Tensor weight, Func<Tensor, Tensor> derive)
 {
     private readonly FrozenCache<Tensor> _cache = new(weight, () =>
     {
         Tensor value = derive(weight);
-        value.Freeze();
+        value.Freeze(weight.Forms?.Inputs);
         return value;
     });
 

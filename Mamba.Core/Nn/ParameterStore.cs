@@ -14,7 +14,7 @@ public delegate void Refit(ReadOnlySpan<float> values, Span<float> parameter);
 /// Modules declare them through a <see cref="Scope"/>; nothing is found by reflection.
 /// </summary>
 /// <param name="seed">The seed of the initial values; together with its name it determines every parameter.</param>
-public sealed class ParameterStore(ulong seed = 0)
+public sealed partial class ParameterStore(ulong seed = 0)
 {
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<Entry> _order = [];
@@ -107,7 +107,7 @@ public sealed class ParameterStore(ulong seed = 0)
     {
         Training = false;
         if (IsFrozen) return;
-        foreach (Entry entry in _order) entry.Tensor.Freeze();
+        foreach (Entry entry in _order) entry.Tensor.Freeze(entry.Inputs);
         IsFrozen = true;
     }
 
@@ -311,6 +311,9 @@ public sealed class ParameterStore(ulong seed = 0)
 
         /// <summary>How other shapes are taken.</summary>
         public Func<int[], Refit?>? Refits { get; set; }
+
+        /// <summary>How what the weight is multiplied by is rounded while it is frozen; null for not at all.</summary>
+        public InputQuantization? Inputs { get; set; }
     }
 }
 

@@ -2,6 +2,7 @@ using Mamba.Core.Kernels;
 using Mamba.Core.Kernels.Convolution;
 using Mamba.Core.Kernels.Elementwise;
 using Mamba.Core.Kernels.Products;
+using Mamba.Core.Kernels.Quantized;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 
@@ -65,6 +66,7 @@ public static unsafe partial class Ops
         bool relu = options.Activation == Activation.Relu;
         float* b = bias.Pointer;
         if (s.Batch == 0) { } // nothing to compute
+        else if (Quantized(s, x, weight, bias, y, new Epilogue(b, relu: relu))) planar = false; // ReLU is done
         else if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (planar) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (narrow) NarrowConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
@@ -77,6 +79,21 @@ public static unsafe partial class Ops
             Tape.Push(y, new ConvStep(x, weight, bias, relu ? y : null, s), static (step, dy) => step.Backward(dy), x, weight,
                 relu ? y : null);
         return relu ? y : Apply(options.Activation, y);
+    }
+
+    /// <summary>
+    /// Convolves in int8 where the weight is frozen and has a scale for its inputs. A linear layer is a convolution of one pixel a row.
+    /// </summary>
+    /// <returns>False if it is a matter of float32.</returns>
+    private static bool Quantized(in ConvShape s, Tensor x, Tensor weight, Tensor? bias, Tensor y, in Epilogue epilogue)
+    {
+        if (weight.Forms?.Inputs is not { } inputs || !QuantizedConv.Suits(s) || Tape.Needs(x, weight, bias)) return false;
+        inputs.Observer?.Invoke(x.Span);
+        if (inputs.Scale is not { } scale) return false;
+        QuantizedPacking packing = new(s, scale);
+        using PackedWeight packed = PackedWeight.Of(weight, packing);
+        QuantizedConv.Forward(s, x.Pointer, packing, packed.Pointer, y.Pointer, epilogue);
+        return true;
     }
 
     /// <summary>A recorded convolution; Result where ReLU is part of it.</summary>

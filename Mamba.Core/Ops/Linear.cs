@@ -29,8 +29,12 @@ public static unsafe partial class Ops
         VectorWidth width = Isa.For(outputs);
         nint toResidual = residual is { } addend ? (nint)(addend.Pointer - y.Pointer) : 0;
         Epilogue epilogue = new(bias.Pointer, add: residual is not null, addendOffset: toResidual);
-        using (PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width)))
+        ConvShape pixels = new(1, rows, 1, inputs, rows, 1, outputs, 1, 1, 1, 1, 0, 0, 1, 1, 1);
+        if (!Quantized(pixels, x, weight, bias, y, epilogue))
+        {
+            using PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width));
             Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, epilogue, width);
+        }
         MultiplyAdds.Add((long)rows * outputs * inputs);
 
         if (Tape.Needs(x, weight, bias, residual))

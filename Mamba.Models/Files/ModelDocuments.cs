@@ -63,6 +63,26 @@ internal sealed record SplitDocument(PartDocument Train, PartDocument Val, PartD
     }
 }
 
+/// <summary>The metadata entry <c>quantization</c>: the scales of the inputs of weights, by name.</summary>
+internal sealed record QuantizationDocument(
+    string Mode, string? Calibration = null, int? Images = null, SortedDictionary<string, float>? Inputs = null)
+{
+    public static QuantizationDocument Of(Quantization q) => new(
+        q.Mode.ToWord(), q.Calibration, q.Images, q.Inputs.Count == 0 ? null : new(q.Inputs.ToDictionary(), StringComparer.Ordinal));
+
+    /// <summary>What the document says.</summary>
+    /// <exception cref="FormatException">The mode is unknown, or a scale is no number above zero.</exception>
+    public Quantization ToQuantization()
+    {
+        QuantizationMode mode = QuantizationModes.Parse(Mode)
+            ?? throw new FormatException($"quantization '{Mode}' is unknown; a newer version may know it");
+        foreach ((string name, float scale) in Inputs ?? [])
+            if (!(scale > 0 && float.IsNormal(scale) && float.IsNormal(1 / scale)))
+                throw new FormatException($"quantization: '{name}' has scale {scale}, expected a number above 0");
+        return new Quantization(mode, Calibration, Images, Inputs ?? []);
+    }
+}
+
 /// <summary>A part of <see cref="SplitDocument"/>.</summary>
 internal sealed record PartDocument(int Count, string Digest, byte[]? Names = null);
 
@@ -76,4 +96,5 @@ internal sealed record PartDocument(int Count, string Digest, byte[]? Names = nu
 [JsonSerializable(typeof(DataDocument))]
 [JsonSerializable(typeof(MasksDocument))]
 [JsonSerializable(typeof(SplitDocument))]
+[JsonSerializable(typeof(QuantizationDocument))]
 internal sealed partial class ModelJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text.Json;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
@@ -41,6 +42,49 @@ public static class ModelFile
         Dictionary<string, string> metadata = new(source.Metadata);
         foreach ((string key, string value) in Metadata(info)) metadata[key] = value;
         Safetensors.Write(path, source, metadata, cancellation);
+    }
+
+    /// <summary>Writes parameters and buffers in fewer bits, as the description says; what is read back is rounded to them.</summary>
+    /// <param name="path">The file; it appears whole or not at all.</param>
+    /// <param name="model">The model, in float32.</param>
+    /// <param name="info">What describes it; its <see cref="ModelInfo.Quantization"/> decides the types.</param>
+    /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
+    /// <exception cref="ArgumentException">The description has no quantization.</exception>
+    /// <exception cref="CheckpointException">The file cannot be written, or a weight is NaN or infinite.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void SaveQuantized(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default)
+    {
+        Quantization quantization = info.Quantization
+            ?? throw new ArgumentException("ModelFile.SaveQuantized: expected a description with a quantization.", nameof(info));
+        Dictionary<string, string> metadata = Metadata(info);
+        metadata["quantization"] = JsonSerializer.Serialize(
+            QuantizationDocument.Of(quantization), ModelJson.Default.QuantizationDocument);
+        bool half = quantization.Mode == QuantizationMode.Fp16;
+        HashSet<string> trained = [.. model.Parameters.Parameters.Select(p => p.Name)]; // running statistics stay in float32
+        HashSet<string> coded = half ? [] : [.. CodedNames(model)];
+        Safetensors.Write(path, model.Parameters.All.SelectMany(Store), metadata, cancellation);
+
+        IEnumerable<StoredTensor> Store((string Name, Tensor Tensor) p)
+        {
+            int[] shape = p.Tensor.Shape.ToArray();
+            if (coded.Contains(p.Name)) return CodedWeights.Store(p.Name, p.Tensor.Span, shape);
+            return [Plain(p.Name, p.Tensor.Span, shape, half && trained.Contains(p.Name))];
+        }
+    }
+
+    /// <summary>The weights that int8 files hold as codes: the matrices and kernels among the trained tensors.</summary>
+    internal static IEnumerable<string> CodedNames(VisionModel model) => model.Parameters.Parameters
+        .Where(p => p.Tensor.Shape.Rank >= 2 && p.Name.EndsWith(".weight", StringComparison.Ordinal)).Select(p => p.Name);
+
+    /// <summary>A tensor in float32, or in float16 if none of its values is beyond that.</summary>
+    private static StoredTensor Plain(string name, ReadOnlySpan<float> values, int[] shape, bool half)
+    {
+        foreach (float value in half ? values : []) half &= MathF.Abs(value) <= (float)Half.MaxValue;
+        byte[] bytes = new byte[values.Length * (half ? 2 : sizeof(float))];
+        for (int i = 0; i < values.Length; i++)
+            if (half) BinaryPrimitives.WriteHalfLittleEndian(bytes.AsSpan(2 * i), (Half)values[i]);
+            else BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(sizeof(float) * i), values[i]);
+        return new StoredTensor(name, half ? "F16" : "F32", shape, bytes);
     }
 
     private static Dictionary<string, string> Metadata(ModelInfo info)
@@ -100,7 +144,7 @@ public static class ModelFile
         {
             throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
         }
-        return (model, info with { NamePrefix = Fill(model, file, cancellation) });
+        return (model, info with { NamePrefix = Fill(model, file, cancellation, info.Quantization) });
     }
 
     /// <summary>Whether the metadata of a file describe its model, as those of <see cref="Save"/> do.</summary>
@@ -110,6 +154,15 @@ public static class ModelFile
     {
         ArgumentNullException.ThrowIfNull(file);
         return file.Metadata.ContainsKey("model") && file.Metadata.ContainsKey("config");
+    }
+
+    /// <summary>Whether weights of the file are int8 codes, as <see cref="SaveQuantized"/> writes them.</summary>
+    /// <param name="file">The open file.</param>
+    /// <returns>True if one is.</returns>
+    public static bool HoldsCodes(WeightFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return file.Names.Any(name => CodedWeights.IsCode(file, name));
     }
 
     /// <summary>
@@ -136,16 +189,22 @@ public static class ModelFile
 
     /// <summary>Reads all tensors of a model and freezes it.</summary>
     /// <returns>The prefix of their names, see <see cref="ModelInfo.NamePrefix"/>.</returns>
-    private static string Fill(VisionModel model, WeightFile file, CancellationToken cancellation)
+    private static string Fill(VisionModel model, WeightFile file, CancellationToken cancellation, Quantization? quantization = null)
     {
-        LoadReport report = model.Parameters.Load(file.Names, file.Shape, Read, file.Path);
+        bool coded = quantization is not null;
+        LoadReport report = model.Parameters.Load(
+            coded ? CodedWeights.Names(file) : file.Names, name => coded ? CodedWeights.Shape(file, name) : file.Shape(name), Read, file.Path);
+        foreach ((string name, float scale) in quantization?.Inputs ?? new Dictionary<string, float>())
+            if (model.Parameters.Contains(name)) model.Parameters.QuantizeInputs(name, scale);
+            else throw new CheckpointException($"{file.Path}: metadata 'quantization': the model has no weight '{name}'");
         model.Parameters.Freeze();
         return report.Prefix;
 
         void Read(string name, Span<float> values)
         {
             cancellation.ThrowIfCancellationRequested();
-            file.ReadFloats(name, values);
+            if (coded) CodedWeights.Read(file, name, values);
+            else file.ReadFloats(name, values);
         }
     }
 
@@ -202,6 +261,8 @@ public static class ModelFile
                     ? JsonSerializer.Deserialize(masks, ModelJson.Default.MasksDocument)!.ToMeaning(names!) : null,
                 Split = metadata.TryGetValue("split", out string? split)
                     ? JsonSerializer.Deserialize(split, ModelJson.Default.SplitDocument)!.ToRecord() : null,
+                Quantization = metadata.TryGetValue("quantization", out string? quantization)
+                    ? JsonSerializer.Deserialize(quantization, ModelJson.Default.QuantizationDocument)!.ToQuantization() : null,
             };
         }
         catch (Exception e) when (

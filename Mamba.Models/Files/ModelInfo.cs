@@ -31,6 +31,9 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
     /// <summary>Which samples the model was trained, validated and tested on; null if the file does not say so.</summary>
     public SplitRecord? Split { get; init; }
 
+    /// <summary>How the numbers of the file are stored and multiplied; null for float32.</summary>
+    public Quantization? Quantization { get; init; }
+
     /// <summary>
     /// The same for slices of a volume, see <see cref="Mamba.Models.Data.Formats.SliceStack.Slice"/>: the intensity is applied to their
     /// volume, and not once more to each.

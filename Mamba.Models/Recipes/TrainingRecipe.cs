@@ -48,6 +48,9 @@ public sealed record TrainingRecipe(
     public static TrainingRecipe Classification { get; } =
         new(OptimizerKind.Adam, 1e-3, 0, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
 
+    /// <summary>The recipe of ResNet8: SGD, as He et al. train their networks for CIFAR.</summary>
+    public static TrainingRecipe ResNet8 { get; } = new(OptimizerKind.Sgd, 0.1, 2e-4, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
+
     /// <summary>An optimizer of this recipe.</summary>
     /// <param name="parameters">The parameters to train.</param>
     /// <param name="learningRate">The learning rate.</param>

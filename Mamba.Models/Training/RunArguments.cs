@@ -7,6 +7,7 @@ using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Files;
 using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
@@ -274,6 +275,7 @@ public sealed record RunArguments
     public static string Name<T>(T value) where T : struct, Enum => value switch
     {
         SplitProtocol protocol => protocol.ToWord(),
+        QuantizationMode mode => mode.ToWord(),
         LossKind.BceDice => "bce-dice",
         LossKind.CeDice => "ce-dice",
         LossKind.BceWithLogits => "bce",

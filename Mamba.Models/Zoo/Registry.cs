@@ -57,6 +57,10 @@ public static class Registry
         ResNetClassifier("resnet18", ResNetVariant.ResNet18, classes: 1000, imageSize: 224),
         ResNetClassifier("resnet50", ResNetVariant.ResNet50, classes: 1000, imageSize: 224),
         ResNetClassifier("resnet20", ResNetVariant.ResNet20, classes: 10, imageSize: 32),
+        new("resnet8", ModelTask.Classification, TrainingRecipe.ResNet8, (scope, config) => new ResNet8(scope, config))
+        {
+            ImageSize = 32, Config = new(Classes: 10) { Width = ResNet8.DefaultWidth },
+        },
         OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
         OfTokens(
             "vim-patch8-1000", (scope, config) => new VisionMamba(scope, config),

@@ -30,6 +30,7 @@ internal static class Layers
             new("Memory",
                 [
                     "Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs", "Memory/PackedForms.cs",
+                    "Memory/InputQuantization.cs",
                 ],
                 ["Shapes"]),
 
@@ -46,6 +47,7 @@ internal static class Layers
             new("Kernels.Scan", ["Kernels/Scan"], [.. s_kernel, "Kernels.Elementwise"]),
             new("Kernels.Products", ["Kernels/Products"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Layout"]),
             new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
+            new("Kernels.Quantized", ["Kernels/Quantized"], [.. s_kernel, "Kernels.Products", "Kernels.Convolution"]),
             new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products", "Kernels.Reductions"]),
 
             // A tensor, its memory and the tape that records it are one thing: each knows the others.
@@ -81,6 +83,7 @@ internal static class Layers
             new("Zoo", ["Zoo"], ["Words", "Tasks", "Recipes", "Blocks"]),
 
             new("Files", ["Files"], ["Tasks", "Recipes", "Data", "Data.Labels", "Data.Splits", "Data.Loading", "Zoo"]),
+            new("Compression", ["Compression"], ["Zoo"]),
             new("Training", ["Training"], ["Words", "Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
             new("Measurement", ["Measurement"], ["Tasks", "Zoo", "Training"]),
             new("Verification", ["Verification"], ["Zoo"]),

@@ -23,6 +23,7 @@ internal sealed class ZooTests
     [TestCase("resnet18-seg", 13_930_497), TestCase("resnet50-seg", 42_909_633), TestCase("segformer", 17_782_913)]
     [TestCase("umambabot", 9_813_700), TestCase("umambabot-pp", 10_076_356)]
     [TestCase("resnet18", 11_689_512), TestCase("resnet50", 25_557_032), TestCase("resnet20", 269_722)]
+    [TestCase("resnet8", 78_186)]
     public void Has_as_many_parameters_as_the_paper_states(string name, long parameters) =>
         Assert.That(Registry.Find(name).Create().Parameters.ParameterCount, Is.EqualTo(parameters));
 
@@ -50,7 +51,7 @@ internal sealed class ZooTests
 
     [Test]
     public void A_residual_network_classifies_images_of_any_size(
-        [Values("resnet18", "resnet50", "resnet20")] string name, [Values(1, 28, 32, 45)] int size)
+        [Values("resnet18", "resnet50", "resnet20", "resnet8")] string name, [Values(1, 28, 32, 45)] int size)
     {
         ModelEntry entry = Registry.Find(name);
         VisionModel model = entry.Create(entry.Config with { InputChannels = 1, Classes = 7 });
@@ -65,6 +66,37 @@ internal sealed class ZooTests
         }
         float[] first = logits.Span[..7].ToArray();
         Assert.That(logits.Span[7..].ToArray(), Is.Not.EqualTo(first), "the images are told apart");
+    }
+
+    [TestCase(1, 1), TestCase(2, 3), TestCase(31, 34), TestCase(32, 32)]
+    public void Strided_windows_of_resnet8_are_padded_as_TensorFlow_does(int height, int width)
+    {
+        // TensorFlow: total padding max(0, 2 (outputs - 1) + 3 - inputs), the smaller half before the image.
+        static (int Before, int After) Same(int side) => (side % 2, 1);
+        VisionModel model = Registry.Find("resnet8").Create(seed: 2);
+        Tensor x = Numbers.Random(1, 1, height, width, 3), y = Layer(x, "conv", "bn", 1, Activation.Relu);
+        foreach (int stack in new[] { 1, 2, 3 })
+        {
+            int stride = stack == 1 ? 1 : 2;
+            string place = $"stack{stack}.";
+            Tensor h = Layer(Layer(y, place + "conv1", place + "bn1", stride, Activation.Relu), place + "conv2", place + "bn2", 1, default);
+            Tensor shortcut = stack == 1 ? y : Ops.Conv2d(
+                y, model.Parameters[place + "shortcut.weight"], model.Parameters[place + "shortcut.bias"], new() { Stride = 2 });
+            y = Ops.Relu(Ops.Add(h, shortcut));
+        }
+        Tensor pooled = Ops.AdaptiveAvgPool2d(y, 1).Reshape(1, 64);
+        Tensor expected = Ops.Linear(pooled, model.Parameters["fc.weight"], model.Parameters["fc.bias"]);
+        Assert.That(model.Forward(x).Span.ToArray(), Is.EqualTo(expected.Span.ToArray()).Within(1e-5));
+
+        Tensor Layer(Tensor images, string conv, string norm, int stride, Activation activation)
+        {
+            ((int top, int bottom), (int left, int right)) = stride == 1 ? ((1, 1), (1, 1)) : (Same(images.Shape[1]), Same(images.Shape[2]));
+            Tensor padded = Ops.Pad(images, new Padding2d(top, left, bottom, right));
+            Tensor sums = Ops.Conv2d(padded, model.Parameters[conv + ".weight"], model.Parameters[conv + ".bias"], new() { Stride = stride });
+            return Ops.BatchNorm(
+                sums, model.Parameters[norm + ".weight"], model.Parameters[norm + ".bias"], model.Parameters[norm + ".running_mean"],
+                model.Parameters[norm + ".running_var"], new BatchNormOptions { Eps = 1e-3f, Activation = activation });
+        }
     }
 
     [Test]

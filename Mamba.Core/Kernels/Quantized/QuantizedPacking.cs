@@ -1,0 +1,86 @@
+using Mamba.Core.Kernels.Convolution;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core.Kernels.Quantized;
+
+/// <summary>
+/// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as codes, and the factors that turn sums of products of codes into values.
+/// <code>
+/// s_c = max |w_c| / 127     q = round(w / s_c)     y_c = (s_x s_c) sum(q_x q) + bias_c
+/// </code>
+/// A channel's largest weight has code 127, so weights that were rounded to this grid before, and perhaps multiplied by a batch norm's
+/// scale since, get the same codes again. Codes are in panels, [panel][lane of the sum][column], then come the factors of all columns.
+/// Codes of a lane that lie past the end of a run are zero.
+/// </summary>
+internal readonly record struct QuantizedPacking(
+    int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Adjacent, float InputScale, VectorWidth Width) : IWeightPacking
+{
+    public QuantizedPacking(in ConvShape s, float inputScale)
+        : this(s.Cout, s.Cin, s.KernelHeight, s.KernelWidth, s.Groups, s.DilationX == 1, inputScale, Isa.For(s.CoutGroup))
+    {
+    }
+
+    /// <summary>Columns of a panel: two vectors, or one that holds all of a group.</summary>
+    public nint PanelWidth => Outputs <= Isa.Lanes(Width) ? Isa.Lanes(Width) : 2 * Isa.Lanes(Width);
+
+    /// <summary>Columns of a group, rounded up to whole panels.</summary>
+    public nint Columns => Launch.CeilDiv(Outputs, PanelWidth) * PanelWidth;
+
+    /// <summary>Codes of a run: adjacent taps of a row are one, dilated taps have one each.</summary>
+    public int Run => Adjacent ? KernelWidth * Inputs : Inputs;
+
+    /// <summary>Runs in a row of the kernel.</summary>
+    public int RunsPerRow => Adjacent ? 1 : KernelWidth;
+
+    /// <summary>Lanes that hold a run.</summary>
+    public int RunLanes => (Run + Vec.CodesPerLane - 1) / Vec.CodesPerLane;
+
+    /// <summary>Lanes that hold all factors of an output.</summary>
+    public nint Lanes => (nint)KernelHeight * RunsPerRow * RunLanes;
+
+    /// <summary>Floats of the codes of a group.</summary>
+    public nint GroupSize => Lanes * Columns;
+
+    /// <inheritdoc/>
+    public nint Size => Groups * (GroupSize + Columns);
+
+    private int Inputs => Cin / Groups;
+
+    private int Outputs => Cout / Groups;
+
+    /// <summary>The factors of a group's columns.</summary>
+    public unsafe float* Factors(float* packed, nint group) => packed + Groups * GroupSize + group * Columns;
+
+    /// <inheritdoc/>
+    public unsafe void Pack(float* weight, float* packed)
+    {
+        new Span<float>(packed, checked((int)Size)).Clear();
+        nint depth = (nint)KernelHeight * KernelWidth * Inputs;
+        for (nint g = 0; g < Groups; g++)
+            for (nint c = 0; c < Outputs; c++)
+            {
+                float* channel = weight + (g * Outputs + c) * depth;
+                float largest = 0;
+                for (nint i = 0; i < depth; i++) largest = MathF.Max(largest, MathF.Abs(channel[i])); // NaN comes through
+                Factors(packed, g)[c] = InputScale * (largest / Vec.LargestCode);
+                float* panel = packed + g * GroupSize + c / PanelWidth * PanelWidth * Lanes + c % PanelWidth;
+                PackChannel(channel, largest > 0 ? Vec.LargestCode / largest : 0, panel);
+            }
+    }
+
+    /// <summary>The codes of one output channel, lane by lane, to a column of its panel.</summary>
+    private unsafe void PackChannel(float* channel, float inverse, float* column)
+    {
+        nint taps = (nint)KernelHeight * KernelWidth, step = PanelWidth;
+        for (int ky = 0; ky < KernelHeight; ky++)
+            for (int run = 0; run < RunsPerRow; run++, column += RunLanes * step)
+                for (int i = 0; i < Run; i++)
+                {
+                    (int kx, int input) = Adjacent ? (i / Inputs, i % Inputs) : (run, i);
+                    float value = channel[input * taps + ky * KernelWidth + kx];
+                    byte* lane = (byte*)(column + i / Vec.CodesPerLane * step);
+                    Vec.Encode<float>(&value, 1, inverse, lane + i % Vec.CodesPerLane * Vec.CodeBytes);
+                }
+    }
+}
