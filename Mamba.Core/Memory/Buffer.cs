@@ -4,15 +4,15 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing
-/// leaks when a buffer is forgotten, and no native allocator is needed.
+/// Floats at a fixed address, shared by the tensors that view them. The memory is a pinned managed array, aligned to 64 bytes: nothing
+/// leaks when a buffer is forgotten, and no native allocator is needed. Or it is a part of a <see cref="MappedFile"/>.
 /// </summary>
 internal sealed unsafe class Buffer
 {
     private const int AlignmentBytes = 64;
-    private readonly float[] _array;
+    private readonly float[]? _array;
     private readonly int _offset;
-    private readonly Tally _tally;
+    private readonly Tally? _tally;
     private PackedForms? _forms;
     private int _views = 1;
 
@@ -26,15 +26,35 @@ internal sealed unsafe class Buffer
         _tally = new Tally(capacity);
     }
 
+    /// <summary>Floats of a mapped file, which stays mapped as long as this object is reachable.</summary>
+    public Buffer(float* pointer, int capacity, MappedFile file)
+    {
+        Pointer = pointer;
+        Capacity = capacity;
+        File = file;
+    }
+
     /// <summary>The first float; valid as long as this object is reachable.</summary>
     public float* Pointer { get; }
 
     public int Capacity { get; }
 
     /// <summary>Whether the pool counts this as rented.</summary>
-    public bool IsRented { set => _tally.IsRented = value; }
+    public bool IsRented
+    {
+        set
+        {
+            if (_tally is not null) _tally.IsRented = value;
+        }
+    }
 
-    public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
+    /// <summary>The file that holds the floats; null if memory does.</summary>
+    public MappedFile? File { get; }
+
+    /// <summary>Whether several tensors view it.</summary>
+    public bool IsShared => Volatile.Read(ref _views) > 1;
+
+    public Span<float> Span => _array is not null ? _array.AsSpan(_offset, Capacity) : new Span<float>(Pointer, Capacity);
 
     /// <summary>
     /// The packed forms of the weight in this buffer, and of its views; null unless it is frozen. All views share them, so a freeze or a
@@ -58,7 +78,7 @@ internal sealed unsafe class Buffer
     {
         if (Interlocked.Decrement(ref _views) > 0) return;
         (_views, Forms) = (1, null); // for its next user
-        BufferPool.Return(this);
+        if (File is null) BufferPool.Return(this);
     }
 
     /// <summary>

@@ -1,19 +1,25 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Buffers for reuse, by size class. Each octave has eight classes, so at most an eighth of a buffer is unused. Training steps repeat the
-/// same sizes, so after the first step nothing is allocated.
+/// Buffers for reuse, by size class. Each octave has eight classes, so at most an eighth of a new buffer is unused. A large request takes
+/// a free buffer of up to four times its size before a new one is made: the levels of a pyramid share the memory of the largest. Steps
+/// repeat the same sizes, so after the first ones nothing is allocated.
 /// </summary>
 internal static class BufferPool
 {
     private const int Smallest = 64;
     private const int ClassesPerOctave = 8;
 
+    // Smaller buffers are too little memory to share, and two octaves more than that wastes too much of the buffer.
+    private const int SmallestShared = 1 << 14, Reach = 2 * ClassesPerOctave;
+
+    // What may wait in the pool, however small the peak is: the many sizes of a small model.
+    private const long AlwaysPooled = 1 << 19;
+
     private static readonly Lock s_gate = new();
-    private static readonly Dictionary<int, Shelf> s_free = [];
+    private static readonly Shelf?[] s_free = new Shelf?[IndexOf(Shape.MaxCount) + 1];
     private static long s_uses;
     private static long s_rented;
     private static long s_pooled;
@@ -34,16 +40,21 @@ internal static class BufferPool
     }
 
     /// <summary>An uninitialized buffer of at least <paramref name="length"/> floats.</summary>
+    /// <param name="length">Floats.</param>
+    /// <param name="lasting">Whether it is rented for long, as a parameter is: then no larger buffer is taken for it.</param>
     /// <exception cref="ShapeException">More than an array holds.</exception>
-    public static Buffer Rent(int length)
+    public static Buffer Rent(int length, bool lasting = false)
     {
-        int capacity = ClassOf(length);
+        int capacity = ClassOf(length), index = IndexOf(capacity);
+        int last = lasting || capacity < SmallestShared ? index : Math.Min(index + Reach, s_free.Length - 1);
         Buffer? buffer = null;
         lock (s_gate)
         {
+            for (; index <= last && buffer is null; index++)
+                if (s_free[index] is { Count: > 0 } shelf) buffer = shelf.Take(++s_uses);
+            if (buffer is not null) s_pooled -= capacity = buffer.Capacity;
             s_rented += capacity;
             s_peak = Math.Max(s_peak, s_rented);
-            if (s_free.TryGetValue(capacity, out Shelf? shelf) && shelf.Take(++s_uses, out buffer)) s_pooled -= capacity;
         }
         buffer ??= new Buffer(capacity);
         buffer.IsRented = true;
@@ -58,17 +69,16 @@ internal static class BufferPool
 
     public static void Return(Buffer buffer)
     {
-        if (Poison) buffer.Memory.Span.Fill(float.NaN);
+        if (Poison) buffer.Span.Fill(float.NaN);
         buffer.IsRented = false;
         lock (s_gate)
         {
             s_rented -= buffer.Capacity;
-            if (!s_free.TryGetValue(buffer.Capacity, out Shelf? shelf)) s_free[buffer.Capacity] = shelf = new Shelf();
-            shelf.Put(++s_uses, buffer);
+            (s_free[IndexOf(buffer.Capacity)] ??= new Shelf()).Put(++s_uses, buffer);
             s_pooled += buffer.Capacity;
             // Shapes that come once (images of many sizes) must not pile up, nor keep present sizes from being pooled. The pool has room
             // for the peak of rented memory and half of it. Sizes that were not used for longest are dropped first.
-            while (s_pooled + s_rented > s_peak + s_peak / 2) s_pooled -= DropStalest();
+            while (s_pooled > AlwaysPooled && s_pooled + s_rented > s_peak + s_peak / 2) s_pooled -= DropStalest();
         }
     }
 
@@ -77,7 +87,7 @@ internal static class BufferPool
     {
         lock (s_gate)
         {
-            s_free.Clear();
+            Array.Clear(s_free);
             s_pooled = 0;
         }
     }
@@ -85,8 +95,8 @@ internal static class BufferPool
     private static int DropStalest()
     {
         Shelf? stalest = null;
-        foreach ((_, Shelf shelf) in s_free)
-            if (shelf.Count > 0 && (stalest is null || shelf.LastUse < stalest.LastUse)) stalest = shelf;
+        foreach (Shelf? shelf in s_free)
+            if (shelf is { Count: > 0 } && (stalest is null || shelf.LastUse < stalest.LastUse)) stalest = shelf;
         return stalest!.Drop();
     }
 
@@ -102,6 +112,16 @@ internal static class BufferPool
         return (int)Math.Min(Shape.MaxCount, ((long)length + step - 1) / step * step);
     }
 
+    /// <summary>The number of a size class; larger classes have larger ones.</summary>
+    private static int IndexOf(int capacity)
+    {
+        if (capacity < Smallest * ClassesPerOctave) return capacity / Smallest;
+        int octave = BitOperations.Log2((uint)capacity), step = (1 << octave) / ClassesPerOctave;
+        // Rounded up, as Shape.MaxCount is between two classes.
+        int first = (octave - BitOperations.Log2(Smallest * ClassesPerOctave) + 1) * ClassesPerOctave;
+        return first + (capacity - (1 << octave) + step - 1) / step;
+    }
+
     /// <summary>The free buffers of one size.</summary>
     private sealed class Shelf
     {
@@ -112,10 +132,10 @@ internal static class BufferPool
         /// <summary>When one was taken or put back last, counted in uses of the pool.</summary>
         public long LastUse { get; private set; }
 
-        public bool Take(long use, [NotNullWhen(true)] out Buffer? buffer)
+        public Buffer Take(long use)
         {
             LastUse = use;
-            return _buffers.TryPop(out buffer);
+            return _buffers.Pop();
         }
 
         public void Put(long use, Buffer buffer)
