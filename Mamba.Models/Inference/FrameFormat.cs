@@ -64,7 +64,15 @@ public sealed record FrameFormat(int Width, int Height, PixelFormat Pixels)
     public bool FullRange { get; init; }
 
     /// <summary>The least bytes that a buffer of one frame has: its last row may end without a gap.</summary>
-    public long Bytes => ((Pixels == PixelFormat.Nv12 ? Height + Height / 2 : Height) - 1L) * RowStride + RowBytes;
+    /// <exception cref="ArgumentException">The sizes contradict each other.</exception>
+    public long Bytes
+    {
+        get
+        {
+            ThrowIfUnfit();
+            return ((Pixels == PixelFormat.Nv12 ? Height + Height / 2 : Height) - 1L) * RowStride + RowBytes;
+        }
+    }
 
     /// <summary>The region, or the whole frame.</summary>
     internal PixelRegion Area => Region ?? new PixelRegion(0, 0, Width, Height);
@@ -77,10 +85,17 @@ public sealed record FrameFormat(int Width, int Height, PixelFormat Pixels)
 
     private int RowBytes => Width * (Pixels switch { PixelFormat.Gray8 or PixelFormat.Nv12 => 1, PixelFormat.Yuyv => 2, _ => 3 });
 
-    /// <summary>Refuses sizes that contradict each other, and a buffer that ends before its last pixel.</summary>
+    /// <summary>Refuses a buffer that ends before its last pixel, and sizes that contradict each other.</summary>
     /// <param name="bytes">Bytes of the buffer.</param>
     /// <exception cref="ArgumentException">The message names the value and what was expected.</exception>
     internal void ThrowIfUnfit(int bytes)
+    {
+        if (bytes < Bytes)
+            throw new ArgumentException(
+                $"FrameFormat: a frame of {bytes} bytes; expected {Bytes} for {Width} x {Height} {Pixels} with rows of {RowStride}.");
+    }
+
+    private void ThrowIfUnfit()
     {
         if (!Enum.IsDefined(Pixels) || !Enum.IsDefined(Matrix))
             throw new ArgumentException($"FrameFormat: pixels {Pixels}, matrix {Matrix}; expected ones that are listed.");
@@ -97,8 +112,5 @@ public sealed record FrameFormat(int Width, int Height, PixelFormat Pixels)
             && (r.X < 0 || r.Y < 0 || r.Width < 1 || r.Height < 1 || r.X > Width - r.Width || r.Y > Height - r.Height))
             throw new ArgumentException(
                 $"FrameFormat: region {r.Width} x {r.Height} at ({r.X}, {r.Y}); expected a part of {Width} x {Height}.");
-        if (bytes < Bytes)
-            throw new ArgumentException(
-                $"FrameFormat: a frame of {bytes} bytes; expected {Bytes} for {Width} x {Height} {Pixels} with rows of {RowStride}.");
     }
 }

@@ -58,7 +58,7 @@ internal static class Layers
                 ],
                 ["Shapes", "Memory", "Vectors", "Kernels.Targets"]),
             new("Ops", ["Ops"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.*"]),
-            new("Measurement", ["Measurement"], ["Vectors", "Tensors"]),
+            new("Measurement", ["Measurement"], ["Memory", "Vectors", "Tensors"]),
             new("Checkpoints", ["Checkpoints"], ["Shapes", "Memory", "Tensors"]),
             new("Nn", ["Nn"], ["Shapes", "Memory", "Tensors", "Ops", "Checkpoints"]),
             new("Optim", ["Optim"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.Optimizers", "Nn"]),
