@@ -30,7 +30,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     /// <summary>The elements in row-major order.</summary>
     /// <exception cref="ObjectDisposedException">The memory was given back.</exception>
-    public Span<float> Span => Body.Buffer.Memory.Span.Slice(Body.Offset, Count);
+    public Span<float> Span => Body.Buffer.Span.Slice(Body.Offset, Count);
 
     /// <summary>
     /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is
@@ -80,7 +80,15 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>A tensor whose elements are undefined: the caller writes them all.</summary>
     /// <param name="shape">The extents.</param>
     /// <returns>A new tensor.</returns>
-    public static Tensor Empty(Shape shape) => Make(shape, BufferPool.Rent(shape.Count), 0);
+    /// <exception cref="TimeLimitException">The <see cref="TimeLimit"/> of this thread has passed.</exception>
+    public static Tensor Empty(Shape shape)
+    {
+        TimeLimit.Check();
+        return Make(shape, BufferPool.Rent(shape.Count), 0);
+    }
+
+    /// <summary>As <see cref="Empty(Shape)"/>, for a tensor that outlasts passes: it takes no more memory than it has elements.</summary>
+    internal static Tensor Lasting(Shape shape) => Make(shape, BufferPool.Rent(shape.Count, lasting: true), 0);
 
     /// <inheritdoc cref="Empty(Shape)"/>
     public static Tensor Empty(params ReadOnlySpan<int> shape) => Empty(new Shape(shape));
@@ -240,6 +248,14 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.
     /// </returns>
     internal bool TryTakeGrad(Tensor gradient) => Body.Gradient is { } cell && cell.TryTake(gradient);
+
+    /// <summary>
+    /// Takes its values from another buffer from now on; false if others view the memory that it has, and would not follow.
+    /// </summary>
+    internal bool TryMove(Buffer buffer) => Body.TryMove(buffer);
+
+    /// <summary>The file in which the values are, if they are mapped.</summary>
+    internal MappedFile? MappedFile => Body.Buffer.File;
 
     /// <summary>From now on the values do not change, so kernels may cache them, and parts of them, in packed form.</summary>
     /// <param name="inputs">How what is multiplied by this weight is rounded; null to multiply in float32.</param>

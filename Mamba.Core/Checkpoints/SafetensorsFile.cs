@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
+using Mamba.Core.Memory;
 
 namespace Mamba.Core.Checkpoints;
 
@@ -14,6 +15,7 @@ public sealed class SafetensorsFile : WeightFile
     public const int MaxHeaderBytes = 100_000_000;
 
     private readonly long _dataStart;
+    private MappedFile? _map;
 
     internal SafetensorsFile(string path, Stream stream)
         : base(path, stream)
@@ -68,6 +70,33 @@ public sealed class SafetensorsFile : WeightFile
         stream.Position = 0;
         return new SafetensorsFile(p, stream);
     });
+
+    /// <summary>
+    /// Opens a file whose weights are to be used where they are. What <see cref="Nn.ParameterStore.Load(WeightFile)"/> takes from it stays
+    /// in the system's file cache, which processes share, and outlives <see cref="WeightFile.Dispose"/>. Values of other types than F32 are
+    /// read as always. Writing to such a weight makes a private copy of its page and never changes the file.
+    /// </summary>
+    /// <remarks>
+    /// A mapped file that is cut would end the process, so one that anybody may write is refused: <c>chmod a-w</c> it first. A file that
+    /// is cut nevertheless is found before the next pass of a model, which throws <see cref="CheckpointException"/>.
+    /// </remarks>
+    /// <param name="path">The file.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or can be written.</exception>
+    public static SafetensorsFile OpenMapped(string path) => Open(path, (p, stream) =>
+    {
+        MappedFile map = new(p); // before the header is read: what it says is held against the length that was mapped
+        SafetensorsFile file = new(p, stream) { _map = map };
+        return file;
+    });
+
+    /// <inheritdoc/>
+    internal override bool TryShare(string name, Tensor tensor)
+    {
+        WeightEntry entry = Find(name);
+        return _map is not null && entry is { Type: "F32", Count: > 0 } && BitConverter.IsLittleEndian
+            && _map.Floats(entry.Position, entry.Count) is { } buffer && tensor.TryMove(buffer);
+    }
 
     private void Parse(byte[] header)
     {

@@ -57,6 +57,30 @@ public abstract class WeightFile : IDisposable
         ? Open(path, (p, stream) => key is null ? ShardedWeightFile.Read(p, stream) : throw HasNoKeys(p, "an index of shards", key))
         : Open(path, (p, stream) => Read(p, stream, key));
 
+    /// <summary>As <see cref="Open(string, string?)"/>, of a stream, which is read to its end and stays open.</summary>
+    /// <param name="weights">The file's bytes, from the stream's position on. It need not be one that can be sought.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="key">Where the tensors are in a PyTorch checkpoint.</param>
+    /// <returns>The open file; it holds a copy of the bytes.</returns>
+    /// <exception cref="CheckpointException">
+    /// The stream cannot be read or has 2 GiB and more, is none of the known forms, or is malformed.
+    /// </exception>
+    public static WeightFile Open(Stream weights, string name, string? key = null)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        MemoryStream copy = new();
+        try
+        {
+            weights.CopyTo(copy);
+            copy.Position = 0;
+            return Read(name, copy, key);
+        }
+        catch (Exception e) when (e is (IOException and not CheckpointException) or NotSupportedException or ObjectDisposedException)
+        {
+            throw new CheckpointException($"{name}: {e.Message}", e);
+        }
+    }
+
     /// <summary>As <see cref="Open(string, string?)"/>, of a stream that can be sought; the file that is returned closes it.</summary>
     internal static WeightFile Read(string path, Stream stream, string? key = null)
     {
@@ -157,6 +181,12 @@ public abstract class WeightFile : IDisposable
             done += count;
         }
     }
+
+    /// <summary>Lets a tensor have its values in the file itself.</summary>
+    /// <param name="name">The name; its shape is the tensor's.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <returns>False where the file is not mapped, or holds them in another form: they are to be read.</returns>
+    internal virtual bool TryShare(string name, Tensor tensor) => false;
 
     /// <summary>Closes the file.</summary>
     public virtual void Dispose()

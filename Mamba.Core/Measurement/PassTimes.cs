@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime;
+using Mamba.Core.Memory;
 
 namespace Mamba.Core.Measurement;
 
@@ -16,9 +17,9 @@ public sealed class PassTimes
     private readonly double[] _milliseconds;
     private readonly double[] _peaks;
 
-    private PassTimes(List<double> milliseconds, List<double> peaks, long peakMemory)
+    private PassTimes(List<double> milliseconds, List<double> peaks)
     {
-        (_milliseconds, _peaks, PeakMemory) = ([.. milliseconds.Order()], [.. peaks.Order()], peakMemory);
+        (_milliseconds, _peaks) = ([.. milliseconds.Order()], [.. peaks.Order()]);
     }
 
     /// <summary>How often the pass ran.</summary>
@@ -40,7 +41,13 @@ public sealed class PassTimes
     /// The largest resident memory of the process after a pass, in bytes. Buffers go back to their pool, not to the system. So it is the
     /// most that the pass used at once, with the runtime and all other live objects.
     /// </summary>
-    public long PeakMemory { get; }
+    public long PeakMemory { get; private init; }
+
+    /// <summary>
+    /// The most bytes that tensors and working memory of a pass took at once, beside what was there before: without weights, runtime and
+    /// other objects.
+    /// </summary>
+    public long PassMemory { get; private init; }
 
     /// <summary>
     /// Repeats a pass for a time, after a warm-up of at most half of it. A slow pass has up to four times as long to reach five
@@ -55,7 +62,8 @@ public sealed class PassTimes
     {
         WarmUp(pass, seconds / 2, stop);
         List<double> milliseconds = [], peaks = [];
-        long memory = 0, start = Stopwatch.GetTimestamp();
+        BufferPool.ResetPeak();
+        long memory = 0, before = BufferPool.Rented, start = Stopwatch.GetTimestamp();
         double elapsed;
         do
         {
@@ -69,7 +77,10 @@ public sealed class PassTimes
         }
         while (elapsed < seconds
             || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
-        return new PassTimes(milliseconds, peaks, memory);
+        return new PassTimes(milliseconds, peaks)
+        {
+            PeakMemory = memory, PassMemory = (BufferPool.Peak - before) * sizeof(float),
+        };
     }
 
     /// <summary>

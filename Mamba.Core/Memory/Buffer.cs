@@ -4,17 +4,18 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, aligned to 64 bytes, shared by the tensors that view them. The memory is a pinned managed array: nothing
-/// leaks when a buffer is forgotten, and no native allocator is needed.
+/// Floats at a fixed address, shared by the tensors that view them. The memory is a pinned managed array, aligned to 64 bytes: nothing
+/// leaks when a buffer is forgotten, and no native allocator is needed. Or it is a part of a <see cref="MappedFile"/>.
 /// </summary>
 internal sealed unsafe class Buffer
 {
     private const int AlignmentBytes = 64;
-    private readonly float[] _array;
+    private readonly float[]? _array;
     private readonly int _offset;
-    private readonly Tally _tally;
+    private readonly Tally? _tally;
     private PackedForms? _forms;
     private int _views = 1;
+    private Buffer? _low, _high; // the halves that nobody has rented
 
     public Buffer(int capacity)
     {
@@ -23,7 +24,24 @@ internal sealed unsafe class Buffer
         _offset = (int)(-address & (AlignmentBytes - 1)) / sizeof(float);
         Pointer = (float*)(address + _offset * sizeof(float));
         Capacity = capacity;
-        _tally = new Tally(capacity);
+        _tally = new Tally(this, whole: null);
+    }
+
+    /// <summary>A half of a larger buffer.</summary>
+    private Buffer(Buffer whole, bool high)
+    {
+        (_array, Capacity, Whole) = (whole._array, whole.Capacity / 2, whole);
+        _offset = whole._offset + (high ? Capacity : 0);
+        Pointer = whole.Pointer + (high ? Capacity : 0);
+        _tally = new Tally(this, whole);
+    }
+
+    /// <summary>Floats of a mapped file, which stays mapped as long as this object is reachable.</summary>
+    public Buffer(float* pointer, int capacity, MappedFile file)
+    {
+        Pointer = pointer;
+        Capacity = capacity;
+        File = file;
     }
 
     /// <summary>The first float; valid as long as this object is reachable.</summary>
@@ -31,10 +49,47 @@ internal sealed unsafe class Buffer
 
     public int Capacity { get; }
 
-    /// <summary>Whether the pool counts this as rented.</summary>
-    public bool IsRented { set => _tally.IsRented = value; }
+    /// <summary>The buffer of which this is a half; null if it has memory of its own.</summary>
+    public Buffer? Whole { get; }
 
-    public Memory<float> Memory => _array.AsMemory(_offset, Capacity);
+    /// <summary>Whether the pool counts this as rented.</summary>
+    public bool IsRented { set => _tally!.IsRented = value; }
+
+    /// <summary>
+    /// Whether this is free: on a shelf of the pool, or an uncut part of a buffer that is. A half that is not free cannot be reached from
+    /// its whole, so that the garbage collector sees where a rented one was forgotten.
+    /// </summary>
+    public bool IsFree
+    {
+        set
+        {
+            if (Whole is null) return;
+            ref Buffer? place = ref IsLow ? ref Whole._low : ref Whole._high;
+            place = value ? this : null;
+        }
+    }
+
+    /// <summary>The neighbors on the pool's shelf of this size.</summary>
+    public Buffer? Above { get; set; }
+
+    /// <inheritdoc cref="Above"/>
+    public Buffer? Below { get; set; }
+
+    /// <summary>The other half of the whole, if it is free.</summary>
+    public Buffer? FreeSibling => Whole is null ? null : IsLow ? Whole._high : Whole._low;
+
+    private bool IsLow => Pointer == Whole!.Pointer;
+
+    /// <summary>Cuts this buffer into halves, which are free.</summary>
+    public (Buffer Low, Buffer High) Halves() => (_low ??= new Buffer(this, high: false), _high ??= new Buffer(this, high: true));
+
+    /// <summary>The file that holds the floats; null if memory does.</summary>
+    public MappedFile? File { get; }
+
+    /// <summary>Whether several tensors view it.</summary>
+    public bool IsShared => Volatile.Read(ref _views) > 1;
+
+    public Span<float> Span => _array is not null ? _array.AsSpan(_offset, Capacity) : new Span<float>(Pointer, Capacity);
 
     /// <summary>
     /// The packed forms of the weight in this buffer, and of its views; null unless it is frozen. All views share them, so a freeze or a
@@ -58,20 +113,26 @@ internal sealed unsafe class Buffer
     {
         if (Interlocked.Decrement(ref _views) > 0) return;
         (_views, Forms) = (1, null); // for its next user
-        BufferPool.Return(this);
+        if (File is null) BufferPool.Return(this);
     }
 
     /// <summary>
     /// Tells the pool of a rented buffer that was forgotten. It is an object of its own, so the buffer's memory does not wait for a
-    /// finalizer. Buffers are reused, so few of these exist and few are finalized.
+    /// finalizer. Buffers are reused, so few of these exist and few are finalized. The memory of a half is a part of another's: the pool
+    /// gets it back.
     /// </summary>
-    private sealed class Tally(int capacity)
+    private sealed class Tally(Buffer buffer, Buffer? whole)
     {
+        private readonly int _capacity = buffer.Capacity;
+        private readonly bool _high = whole is not null && !buffer.IsLow;
+
         public bool IsRented { get; set; }
 
         ~Tally()
         {
-            if (IsRented) BufferPool.Forget(capacity);
+            if (!IsRented) return;
+            if (whole is null) BufferPool.Forget(_capacity);
+            else BufferPool.Return(new Buffer(whole, _high));
         }
     }
 }

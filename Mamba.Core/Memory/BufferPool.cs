@@ -1,23 +1,32 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Buffers for reuse, by size class. Each octave has eight classes, so at most an eighth of a buffer is unused. Training steps repeat the
-/// same sizes, so after the first step nothing is allocated.
+/// Buffers for reuse, by size class. Each octave has eight classes, so at most an eighth of a new buffer is unused. Before a large one is
+/// made, a free larger one is halved until it is less than twice as large: the levels of a pyramid share the memory of the largest. Halves
+/// that are free are joined again. Steps repeat the same sizes, so after the first ones nothing is allocated.
 /// </summary>
 internal static class BufferPool
 {
     private const int Smallest = 64;
     private const int ClassesPerOctave = 8;
 
+    // Smaller ones are too little memory to share. A part may have one over this more than was asked for.
+    private const int SmallestShared = 1 << 16, MostUnused = 3;
+
+    // What may wait in the pool besides, in floats: the many sizes that are too small to share.
+    private const long PooledSmall = 1 << 20;
+
     private static readonly Lock s_gate = new();
-    private static readonly Dictionary<int, Shelf> s_free = [];
+    private static readonly Buffer?[] s_free = new Buffer?[IndexOf(Shape.MaxCount) + 1]; // the first of each class, lists by Below
+    private static readonly long[] s_lastUse = new long[s_free.Length];
+    private static readonly ulong[] s_filled = new ulong[s_free.Length / 64 + 1]; // a bit for each class that has some
     private static long s_uses;
     private static long s_rented;
     private static long s_pooled;
     private static long s_peak;
+    private static long s_recentPeak;
 
     /// <summary>When set, returned buffers are filled with NaN, so that a use after return shows. For tests.</summary>
     public static bool Poison { get; set; }
@@ -25,29 +34,86 @@ internal static class BufferPool
     /// <summary>Floats now rented.</summary>
     public static long Rented => Volatile.Read(ref s_rented);
 
+    /// <summary>Floats that wait to be rented.</summary>
+    public static long Pooled => Volatile.Read(ref s_pooled);
+
     /// <summary>The most floats that were rented at once since the last <see cref="ResetPeak"/>.</summary>
-    public static long Peak => Volatile.Read(ref s_peak);
+    public static long Peak => Volatile.Read(ref s_recentPeak);
 
     public static void ResetPeak()
     {
-        lock (s_gate) s_peak = s_rented;
+        lock (s_gate) s_recentPeak = s_rented;
     }
 
     /// <summary>An uninitialized buffer of at least <paramref name="length"/> floats.</summary>
+    /// <param name="length">Floats.</param>
+    /// <param name="lasting">Whether it is rented for long, as a parameter is: then no larger buffer is taken for it.</param>
     /// <exception cref="ShapeException">More than an array holds.</exception>
-    public static Buffer Rent(int length)
+    public static Buffer Rent(int length, bool lasting = false)
     {
-        int capacity = ClassOf(length);
+        int capacity = ClassOf(length), index = IndexOf(capacity);
         Buffer? buffer = null;
         lock (s_gate)
         {
+            s_lastUse[index] = ++s_uses;
+            Buffer? free = s_free[index];
+            if (free is null && !lasting && capacity >= SmallestShared) free = Larger(index + 1, capacity);
+            if (free is not null)
+            {
+                buffer = Part(free, capacity);
+                s_pooled -= capacity = buffer.Capacity;
+                buffer.IsRented = true;
+            }
             s_rented += capacity;
             s_peak = Math.Max(s_peak, s_rented);
-            if (s_free.TryGetValue(capacity, out Shelf? shelf) && shelf.Take(++s_uses, out buffer)) s_pooled -= capacity;
+            s_recentPeak = Math.Max(s_recentPeak, s_rented);
         }
-        buffer ??= new Buffer(capacity);
-        buffer.IsRented = true;
+        return buffer ?? new Buffer(capacity) { IsRented = true };
+    }
+
+    /// <summary>A free buffer of which a part has room, and little more; the smallest one.</summary>
+    private static Buffer? Larger(int from, int capacity)
+    {
+        for (int word = from / 64; word < s_filled.Length; word++, from = 64 * word)
+            for (ulong bits = s_filled[word] & (ulong.MaxValue << (from % 64)); bits != 0; bits &= bits - 1)
+            {
+                Buffer buffer = s_free[64 * word + BitOperations.TrailingZeroCount(bits)]!;
+                int part = buffer.Capacity;
+                while (part / 2 >= capacity) part /= 2;
+                if (part - capacity <= capacity / MostUnused && buffer.Capacity < Shape.MaxCount) return buffer;
+            }
+        return null;
+    }
+
+    /// <summary>Takes a free buffer, or the half of its halves that just has room. The other halves become free.</summary>
+    private static Buffer Part(Buffer buffer, int capacity)
+    {
+        Take(buffer);
+        while (buffer.Capacity / 2 >= capacity)
+        {
+            (buffer, Buffer other) = buffer.Halves();
+            buffer.IsFree = false;
+            Put(other);
+        }
         return buffer;
+    }
+
+    private static void Put(Buffer buffer)
+    {
+        int index = IndexOf(buffer.Capacity);
+        if (s_free[index] is { } first) first.Above = buffer;
+        (buffer.Below, s_free[index], buffer.IsFree) = (s_free[index], buffer, true);
+        s_filled[index / 64] |= 1ul << (index % 64);
+    }
+
+    private static void Take(Buffer buffer)
+    {
+        int index = IndexOf(buffer.Capacity);
+        if (buffer.Above is { } above) above.Below = buffer.Below;
+        else s_free[index] = buffer.Below;
+        if (buffer.Below is { } below) below.Above = buffer.Above;
+        (buffer.Above, buffer.Below, buffer.IsFree) = (null, null, false);
+        if (s_free[index] is null) s_filled[index / 64] &= ~(1ul << (index % 64));
     }
 
     /// <summary>Stops counting a rented buffer that the garbage collector has taken.</summary>
@@ -58,36 +124,50 @@ internal static class BufferPool
 
     public static void Return(Buffer buffer)
     {
-        if (Poison) buffer.Memory.Span.Fill(float.NaN);
-        buffer.IsRented = false;
+        if (Poison) buffer.Span.Fill(float.NaN);
         lock (s_gate)
         {
+            buffer.IsRented = false;
             s_rented -= buffer.Capacity;
-            if (!s_free.TryGetValue(buffer.Capacity, out Shelf? shelf)) s_free[buffer.Capacity] = shelf = new Shelf();
-            shelf.Put(++s_uses, buffer);
             s_pooled += buffer.Capacity;
+            for (; buffer.FreeSibling is { } sibling; buffer = buffer.Whole!)
+            {
+                Take(sibling);
+                (sibling.IsFree, buffer.IsFree) = (true, true); // as uncut parts
+            }
+            Put(buffer);
+            s_lastUse[IndexOf(buffer.Capacity)] = ++s_uses;
             // Shapes that come once (images of many sizes) must not pile up, nor keep present sizes from being pooled. The pool has room
             // for the peak of rented memory and half of it. Sizes that were not used for longest are dropped first.
-            while (s_pooled + s_rented > s_peak + s_peak / 2) s_pooled -= DropStalest();
+            while (s_pooled + s_rented > s_peak + s_peak / 2 + PooledSmall && DropStalest() is > 0 and var dropped)
+                s_pooled -= dropped;
         }
     }
 
-    /// <summary>Leaves all free buffers to the garbage collector.</summary>
+    /// <summary>Leaves all free buffers to the garbage collector, but for halves of those that are in use.</summary>
     public static void Clear()
     {
         lock (s_gate)
-        {
-            s_free.Clear();
-            s_pooled = 0;
-        }
+            while (DropStalest() is > 0 and var dropped) s_pooled -= dropped;
     }
 
+    /// <summary>Leaves one free buffer to the garbage collector, of the class that was not used for longest.</summary>
+    /// <returns>Its floats; 0 if there is none that is no half of another.</returns>
     private static int DropStalest()
     {
-        Shelf? stalest = null;
-        foreach ((_, Shelf shelf) in s_free)
-            if (shelf.Count > 0 && (stalest is null || shelf.LastUse < stalest.LastUse)) stalest = shelf;
-        return stalest!.Drop();
+        Buffer? stalest = null;
+        long use = long.MaxValue;
+        for (int i = 0; i < s_free.Length; i++)
+            if (s_lastUse[i] < use && FirstWhole(s_free[i]) is { } whole) (stalest, use) = (whole, s_lastUse[i]);
+        if (stalest is null) return 0;
+        Take(stalest);
+        return stalest.Capacity;
+    }
+
+    private static Buffer? FirstWhole(Buffer? buffer)
+    {
+        while (buffer is { Whole: not null }) buffer = buffer.Below;
+        return buffer;
     }
 
     /// <summary>
@@ -102,29 +182,13 @@ internal static class BufferPool
         return (int)Math.Min(Shape.MaxCount, ((long)length + step - 1) / step * step);
     }
 
-    /// <summary>The free buffers of one size.</summary>
-    private sealed class Shelf
+    /// <summary>The number of a size class; larger classes have larger ones.</summary>
+    private static int IndexOf(int capacity)
     {
-        private readonly Stack<Buffer> _buffers = [];
-
-        public int Count => _buffers.Count;
-
-        /// <summary>When one was taken or put back last, counted in uses of the pool.</summary>
-        public long LastUse { get; private set; }
-
-        public bool Take(long use, [NotNullWhen(true)] out Buffer? buffer)
-        {
-            LastUse = use;
-            return _buffers.TryPop(out buffer);
-        }
-
-        public void Put(long use, Buffer buffer)
-        {
-            LastUse = use;
-            _buffers.Push(buffer);
-        }
-
-        /// <summary>Leaves one to the garbage collector.</summary>
-        public int Drop() => _buffers.Pop().Capacity;
+        if (capacity < Smallest * ClassesPerOctave) return capacity / Smallest;
+        int octave = BitOperations.Log2((uint)capacity), step = (1 << octave) / ClassesPerOctave;
+        // Rounded up, as Shape.MaxCount is between two classes.
+        int first = (octave - BitOperations.Log2(Smallest * ClassesPerOctave) + 1) * ClassesPerOctave;
+        return first + (capacity - (1 << octave) + step - 1) / step;
     }
 }

@@ -68,6 +68,15 @@ internal sealed class TensorBody
         recycling.Waiting.Clear();
     }
 
+    /// <summary>Replaces the memory unless somebody else uses it.</summary>
+    public bool TryMove(Buffer buffer)
+    {
+        if (Buffer.IsShared || _references > 1) return false;
+        _buffer!.Release();
+        (_buffer, Offset) = (buffer, 0);
+        return true;
+    }
+
     public void Dispose()
     {
         if (_disposed) return;

@@ -40,6 +40,13 @@ public sealed class MambaState
 
     /// <summary>(B, D, N): the state of the scan.</summary>
     public Tensor Ssm { get; }
+
+    /// <summary>Forgets all tokens: the next one is the first.</summary>
+    public void Reset()
+    {
+        Conv.Span.Clear();
+        Ssm.Span.Clear();
+    }
 }
 
 /// <summary>
@@ -83,28 +90,38 @@ public sealed class MambaMixer : IModule
     /// <returns>(B, L, d_model).</returns>
     public Tensor Forward(Tensor x, Tensor? residual)
     {
+        using MemoryScope scope = new();
         (Tensor u, Tensor z) = Project(x);
         Tensor y = _forward.Scan(u, z);
         if (_backward is not null) y = _backward.Scan(u, z, y);
         // Halving the weight halves the sum, to the last bit.
-        return _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual);
+        return scope.Return(
+            _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual));
     }
 
     /// <summary>
-    /// Mixes one token; the results of all steps together equal <see cref="Forward(Tensor)"/>. No gradient crosses from step to step.
+    /// Mixes one token; the results of all steps together equal <see cref="Forward(Tensor)"/> up to rounding. Memory does not grow with
+    /// the number of tokens, and a warmed-up step allocates nothing. No gradient crosses from step to step.
     /// </summary>
     /// <param name="x">(B, d_model).</param>
     /// <param name="state">What the block remembers; updated.</param>
     /// <returns>(B, d_model).</returns>
     /// <exception cref="InvalidOperationException">The block is bidirectional: it needs the whole sequence.</exception>
-    /// <exception cref="ShapeException">The state is of another batch or configuration.</exception>
+    /// <exception cref="ShapeException">The token does not fit, or the state is of another batch or configuration.</exception>
     public Tensor Step(Tensor x, MambaState state)
     {
         if (_backward is not null) throw new InvalidOperationException("MambaMixer.Step: a bidirectional block needs the whole sequence.");
-        Check.Rank(x, 2, "MambaMixer.Step", "(B, d_model)");
-        (Tensor u, Tensor z) = Project(x.Reshape(-1, 1, _config.DModel));
+        Check.That(
+            x.Shape.Rank == 2 && x.Shape[1] == _config.DModel, "MambaMixer.Step", $"{x.Shape}; expected a token (B, {_config.DModel})");
+        int batch = x.Shape[0];
+        Check.That(
+            state.Conv.Shape == new Shape(batch, _config.DConv - 1, _config.DInner)
+                && state.Ssm.Shape == new Shape(batch, _config.DInner, _config.DState),
+            "MambaMixer.Step", $"a state of {state.Conv.Shape} and {state.Ssm.Shape}; expected one of this block and batch {batch}");
+        using MemoryScope scope = new();
+        (Tensor u, Tensor z) = Project(x.Reshape(batch, 1, _config.DModel));
         Tensor y = _forward.Step(u, z, state);
-        return _outProj.Forward(y.Reshape(-1, _config.DInner));
+        return scope.Return(_outProj.Forward(y.Reshape(batch, _config.DInner)));
     }
 
     /// <summary>
@@ -155,6 +172,7 @@ public sealed class MambaMixer : IModule
 
         private (Tensor Output, Tensor LastState) SelectiveScan(Tensor x, Tensor z, Tensor? initialState, Tensor? residual = null)
         {
+            using MemoryScope scope = new();
             TensorList projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
             Tensor delta = Ops.Linear(projected[0], _dtProj.Weight); // its bias is added inside the scan
             ScanOptions options = new()
@@ -167,7 +185,8 @@ public sealed class MambaMixer : IModule
                 Residual = residual,
                 Reverse = reverse,
             };
-            return Ops.SelectiveScan(x, delta, _a.Value, projected[1], projected[2], options);
+            (Tensor y, Tensor last) = Ops.SelectiveScan(x, delta, _a.Value, projected[1], projected[2], options);
+            return (scope.Return(y), scope.Return(last));
         }
     }
 }

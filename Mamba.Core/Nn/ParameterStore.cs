@@ -20,6 +20,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     private readonly List<Entry> _order = [];
     private readonly List<(string Place, string Original)> _aliases = [];
     private long _count;
+    private MappedFile? _mapped;
 
     /// <summary>The most numbers that may be declared in all. A model that a file describes has no more numbers than the file.</summary>
     public long MaxCount { get; init; } = long.MaxValue;
@@ -125,7 +126,35 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// <exception cref="CheckpointException">
     /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
     /// </exception>
-    public LoadReport Load(WeightFile file) => Load(file.Names, file.Shape, file.ReadFloats, file.Path);
+    public LoadReport Load(WeightFile file) => Load(file, CancellationToken.None);
+
+    /// <summary>As <see cref="Load(WeightFile)"/>; weights of a mapped file stay in it.</summary>
+    /// <param name="file">The open file.</param>
+    /// <param name="cancellation">Stops between tensors.</param>
+    /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
+    /// <exception cref="CheckpointException">
+    /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public LoadReport Load(WeightFile file, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        _mapped = null;
+        return Load(file.Names, file.Shape, file.Path, match =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (match.Refit is null && file.TryShare(match.Name, match.Entry.Tensor)) _mapped = match.Entry.Tensor.MappedFile;
+            else match.Take(file.ReadFloats);
+        });
+    }
+
+    /// <summary>Throws where the weights are in a file that has become shorter: reading them would end the process.</summary>
+    /// <exception cref="CheckpointException">The file was cut.</exception>
+    public void ThrowIfCut()
+    {
+        if (_mapped is { IsWhole: false })
+            throw new CheckpointException("The file of the mapped weights was cut; load the model again from a whole file.");
+    }
 
     /// <summary>
     /// Takes the values of a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c>
@@ -141,13 +170,16 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// <exception cref="CheckpointException">
     /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
     /// </exception>
-    public LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source)
+    public LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source) =>
+        Load(names, shape, source, match => match.Take(read));
+
+    private LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, string source, Action<Match> take)
     {
         (List<Match> matches, LoadReport report) = MatchAll(names, shape);
         if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
             throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
         Thaw();
-        foreach (Match match in matches) match.Take(read);
+        foreach (Match match in matches) take(match);
         return report;
     }
 
@@ -251,7 +283,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
         if (_count > MaxCount)
             throw new ArgumentException($"Parameters up to '{name}' have {_count} numbers; expected at most {MaxCount}.");
         using MemoryScope _ = MemoryScope.Suspend();
-        Tensor tensor = Tensor.Empty(shape);
+        Tensor tensor = Tensor.Lasting(new Shape(shape));
         if (!SkipInitialValues) initializer(tensor.Span, new RandomStream(seed, name));
         tensor.RequiresGrad = trainable;
         Entry entry = new(name, tensor, trainable);

@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Memory;
 using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
@@ -33,21 +34,31 @@ public sealed class AttentionBridge
     public TensorList Forward(TensorList levels)
     {
         int batch = levels[0].Shape[0], count = levels.Count;
+        using MemoryScope scope = new();
         TensorList weighted = default, residual = default, pooled = default, result = default;
         for (int i = 0; i < count; i++)
         {
-            Tensor t = levels[i], summary = Ops.Concat([Ops.Mean(t, [-1], keepDim: true), Ops.Max(t, [-1], keepDim: true)]); // (B, H, W, 2)
-            weighted = weighted.Append(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
-            residual = residual.Append(Ops.Add(weighted[i], t));
+            weighted = weighted.Append(Weighted(levels[i]));
+            residual = residual.Append(Ops.Add(weighted[i], levels[i]));
             pooled = pooled.Append(Ops.AdaptiveAvgPool2d(residual[i], 1).Reshape(batch, _channels[i]));
         }
         // One convolution runs along the channels of all levels.
         Tensor all = _getAllAtt.Forward(Ops.Concat(pooled.AsSpan()).Reshape(batch, -1, 1)).Reshape(batch, -1); // (B, sum of channels)
         for (int i = 0; i < count; i++)
         {
+            using MemoryScope level = new();
             Tensor attention = Ops.Sigmoid(_att[i].Forward(all)).Reshape(batch, 1, 1, _channels[i]);
-            result = result.Append(Ops.Add(Ops.Multiply(residual[i], attention), weighted[i]));
+            result = result.Append(level.Return(Ops.Add(Ops.Multiply(residual[i], attention), weighted[i])));
         }
+        foreach (Tensor level in result.AsSpan()) scope.Return(level);
         return result;
+    }
+
+    /// <summary>Spatial attention: each pixel by its mean and its maximum over channels.</summary>
+    private Tensor Weighted(Tensor t)
+    {
+        using MemoryScope scope = new();
+        Tensor summary = Ops.Concat([Ops.Mean(t, [-1], keepDim: true), Ops.Max(t, [-1], keepDim: true)]); // (B, H, W, 2)
+        return scope.Return(Ops.Multiply(t, Ops.Sigmoid(_sharedConv.Forward(summary))));
     }
 }

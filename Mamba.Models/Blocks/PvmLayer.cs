@@ -1,4 +1,5 @@
 using Mamba.Core;
+using Mamba.Core.Memory;
 using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
@@ -41,6 +42,7 @@ public sealed class PvmLayer : IModule
     /// <returns>(B, H, W, outputs).</returns>
     public Tensor Forward(Tensor x)
     {
+        using MemoryScope scope = new();
         if (_ppm is not null) x = _ppm.Forward(x);
         int batch = x.Shape[0], height = x.Shape[1], width = x.Shape[2], tokens = height * width, chunk = _config.Inputs / _config.Chunks;
         Tensor h = _norm.Forward(x.Reshape(batch, tokens, _config.Inputs)); // (B, L, C)
@@ -49,6 +51,6 @@ public sealed class PvmLayer : IModule
             .Reshape(batch * _config.Chunks, tokens, chunk);
         Tensor mixed = _mamba.Forward(sequences, Ops.Multiply(sequences, _skipScale));
         Tensor joined = Ops.Permute(mixed.Reshape(batch, _config.Chunks, tokens, chunk), 0, 2, 1, 3).Reshape(batch, tokens, _config.Inputs);
-        return _proj.Forward(_norm.Forward(joined)).Reshape(batch, height, width, _config.Outputs);
+        return scope.Return(_proj.Forward(_norm.Forward(joined)).Reshape(batch, height, width, _config.Outputs));
     }
 }

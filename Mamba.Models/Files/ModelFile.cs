@@ -122,6 +122,36 @@ public static class ModelFile
         return Load(file, cancellation);
     }
 
+    /// <summary>
+    /// As <see cref="Load(string, CancellationToken)"/>, with weights that stay in the file: several processes share one copy of them in
+    /// the system's file cache, and it goes when memory is short. See <see cref="SafetensorsFile.OpenMapped"/>.
+    /// </summary>
+    /// <param name="path">A file that <see cref="Save"/> wrote, and that nobody may write.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
+    /// <returns>The model, frozen for inference, and its description.</returns>
+    /// <exception cref="CheckpointException">
+    /// The file can be written, cannot be read, is malformed, or does not describe a model of the zoo.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static (VisionModel Model, ModelInfo Info) LoadMapped(string path, CancellationToken cancellation = default)
+    {
+        using SafetensorsFile file = SafetensorsFile.OpenMapped(path);
+        return Load(file, cancellation);
+    }
+
+    /// <summary>As <see cref="Load(string, CancellationToken)"/>, of a stream: an embedded resource, say.</summary>
+    /// <param name="weights">The file's bytes, from the stream's position on; the stream is read to its end and stays open.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
+    /// <returns>The model, frozen for inference, and its description.</returns>
+    /// <exception cref="CheckpointException">The weights cannot be read, are malformed, or do not describe a model of the zoo.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static (VisionModel Model, ModelInfo Info) Load(Stream weights, string name, CancellationToken cancellation = default)
+    {
+        using WeightFile file = WeightFile.Open(weights, name);
+        return Load(file, cancellation);
+    }
+
     /// <summary>As <see cref="Load(string, CancellationToken)"/>, of an open file.</summary>
     /// <param name="file">A file that <see cref="Save"/> or <see cref="Convert"/> wrote.</param>
     /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
@@ -137,8 +167,8 @@ public static class ModelFile
         try
         {
             // Sizes that the file invents must not fill memory before they are compared with its tensors.
-            model = info.Entry.Build(
-                new Scope(new ParameterStore { MaxCount = file.Names.Sum(name => (long)file.Count(name)) }), info.Config);
+            ParameterStore store = new() { MaxCount = file.Names.Sum(name => (long)file.Count(name)), SkipInitialValues = true };
+            model = info.Entry.Build(new Scope(store), info.Config);
         }
         catch (Exception e) when (e is ArgumentException or ShapeException)
         {
@@ -191,9 +221,8 @@ public static class ModelFile
     /// <returns>The prefix of their names, see <see cref="ModelInfo.NamePrefix"/>.</returns>
     private static string Fill(VisionModel model, WeightFile file, CancellationToken cancellation, Quantization? quantization = null)
     {
-        bool coded = quantization is not null;
-        LoadReport report = model.Parameters.Load(
-            coded ? CodedWeights.Names(file) : file.Names, name => coded ? CodedWeights.Shape(file, name) : file.Shape(name), Read, file.Path);
+        LoadReport report = quantization is null ? model.Parameters.Load(file, cancellation)
+            : model.Parameters.Load(CodedWeights.Names(file), name => CodedWeights.Shape(file, name), Read, file.Path);
         foreach ((string name, float scale) in quantization?.Inputs ?? new Dictionary<string, float>())
             if (model.Parameters.Contains(name)) model.Parameters.QuantizeInputs(name, scale);
             else throw new CheckpointException($"{file.Path}: metadata 'quantization': the model has no weight '{name}'");
@@ -203,8 +232,7 @@ public static class ModelFile
         void Read(string name, Span<float> values)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (coded) CodedWeights.Read(file, name, values);
-            else file.ReadFloats(name, values);
+            CodedWeights.Read(file, name, values);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CommunityToolkit.HighPerformance.Buffers;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
@@ -27,6 +28,8 @@ public sealed class Segmenter : IDisposable
 {
     private readonly VisionModel _model;
     private readonly BatchWriter _writer;
+    private readonly FrameReader _frames = new();
+    private LetterboxFrame? _letterbox;
     private readonly float _threshold = 0.5f;
 
     /// <summary>Takes ownership of a model as <see cref="ModelFile.Load(string, CancellationToken)"/> returns it, and freezes it.</summary>
@@ -92,6 +95,20 @@ public sealed class Segmenter : IDisposable
         return new Segmenter(model, info);
     }
 
+    /// <summary>Reads weights from a stream: an embedded resource, a part of a firmware image, a download.</summary>
+    /// <param name="weights">What training wrote, from the stream's position on; the stream is read to its end and stays open.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
+    /// <returns>The segmenter.</returns>
+    /// <exception cref="CheckpointException">The weights cannot be read, or are malformed.</exception>
+    /// <exception cref="ArgumentException">It is no segmentation model.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Segmenter Load(Stream weights, string name = "weights", CancellationToken cancellation = default)
+    {
+        (VisionModel model, ModelInfo info) = ModelFile.Load(weights, name, cancellation);
+        return new Segmenter(model, info);
+    }
+
     /// <summary>
     /// Segments a picture. A picture of another size is resized to the model's, as in training, and the probabilities are resized back.
     /// </summary>
@@ -132,7 +149,7 @@ public sealed class Segmenter : IDisposable
 
     /// <summary>
     /// As <see cref="Segment(Image)"/>, into the caller's memory. After the first pictures of a size it allocates nothing, unless pictures
-    /// are cut into tiles, mirrored or letterboxed. Reuse the image by writing to its <see cref="Image.Pixels"/>.
+    /// are cut into tiles. Reuse the image by writing to its <see cref="Image.Pixels"/>.
     /// </summary>
     /// <param name="image">1 or 3 channels.</param>
     /// <param name="pixels">
@@ -147,17 +164,7 @@ public sealed class Segmenter : IDisposable
             throw new ArgumentException(
                 $"Segmenter: a mask of {pixels.Length} pixels for a picture of {image.Width} x {image.Height}; expected "
                     + $"{image.Width * image.Height}.");
-        if (Tiles is null)
-        {
-            using MemoryScope scope = new();
-            using Tape? tape = Watch();
-            Choose(Whole(image, out _).Span, pixels);
-        }
-        else
-        {
-            TileBands bands = Bands(image);
-            while (bands.Next()) Choose(bands.Rows, pixels.Slice(bands.Y * image.Width, bands.Rows.Length / Classes));
-        }
+        Write(image, pixels, default);
         return pixels.Length - pixels.Count((byte)0);
     }
 
@@ -172,27 +179,105 @@ public sealed class Segmenter : IDisposable
             throw new ArgumentException(
                 $"Segmenter: room for {probabilities.Length} probabilities of a picture of {image.Width} x {image.Height} and {Classes} "
                     + $"classes; expected {expected}.");
-        if (Tiles is null)
+        Write(image, default, probabilities);
+    }
+
+    /// <summary>
+    /// Segments a frame as a camera delivers it, into the caller's memory. Equal to <see cref="Segment(Image, Span{byte})"/> of the region
+    /// as a picture. After the first frames of a size it allocates nothing, unless frames are cut into tiles.
+    /// </summary>
+    /// <param name="frame">The buffer.</param>
+    /// <param name="format">What it holds, and which region of it counts.</param>
+    /// <param name="mask">
+    /// One byte per pixel of the region, as in <see cref="Segment(Image, Span{byte})"/>; empty if not wanted.
+    /// </param>
+    /// <param name="probabilities">(Height, Width, classes) of the region; empty if not wanted.</param>
+    /// <param name="budget">
+    /// The time for this call; null for no limit. It is checked before each operator, so a call returns at most one operator late. A frame
+    /// that runs out of time writes nothing and says so in <see cref="SegmentedFrame.Status"/>.
+    /// </param>
+    /// <returns>Whether the frame was finished, its area and its time.</returns>
+    /// <exception cref="ArgumentException">
+    /// The format contradicts itself or the buffer, or there is room for another number of pixels or probabilities.
+    /// </exception>
+    public SegmentedFrame Segment(
+        ReadOnlySpan<byte> frame, FrameFormat format, Span<byte> mask, Span<float> probabilities = default, TimeSpan? budget = null)
+    {
+        ArgumentNullException.ThrowIfNull(format);
+        format.ThrowIfUnfit(frame.Length);
+        long pixels = (long)format.Area.Width * format.Area.Height, start = Stopwatch.GetTimestamp();
+        bool fits = (mask.IsEmpty || mask.Length == pixels) && (probabilities.IsEmpty || probabilities.Length == pixels * Classes);
+        if (!fits || (mask.IsEmpty && probabilities.IsEmpty))
+            throw new ArgumentException(
+                $"Segmenter: room for {mask.Length} pixels and {probabilities.Length} probabilities of a region of {format.Area.Width} x "
+                    + $"{format.Area.Height}; expected {pixels} and {pixels * Classes}, or none of one of them.");
+        using TimeLimit limit = budget is { } time ? new TimeLimit(time) : default;
+        try
         {
-            using MemoryScope scope = new();
-            using Tape? tape = Watch();
-            Whole(image, out _).Span.CopyTo(probabilities);
-            return;
+            Segment(frame, format, mask, probabilities, mayStop: budget is not null);
         }
-        TileBands bands = Bands(image);
-        while (bands.Next()) bands.Rows.CopyTo(probabilities[(bands.Y * image.Width * Classes)..]);
+        catch (TimeLimitException) when (limit.HasPassed)
+        {
+            return new SegmentedFrame(FrameStatus.OutOfTime, 0, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        }
+        int area = mask.Length - mask.Count((byte)0);
+        return new SegmentedFrame(FrameStatus.Complete, area, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
     }
 
     /// <summary>Returns the memory of the model to the pool. No call may be running.</summary>
     public void Dispose() => _model.Dispose();
+
+    private void Segment(ReadOnlySpan<byte> frame, FrameFormat format, Span<byte> mask, Span<float> probabilities, bool mayStop)
+    {
+        Image image = _frames.Read(frame, format);
+        try
+        {
+            if (Tiles is null || !mayStop)
+            {
+                Write(image, mask, probabilities);
+                return;
+            }
+            // Tiles are written band by band; the caller is to see all of them or none.
+            using SpanOwner<byte> pixels = SpanOwner<byte>.Allocate(mask.Length);
+            using SpanOwner<float> values = SpanOwner<float>.Allocate(probabilities.Length);
+            Write(image, pixels.Span, values.Span);
+            pixels.Span.CopyTo(mask);
+            values.Span.CopyTo(probabilities);
+        }
+        finally
+        {
+            _frames.Return(image);
+        }
+    }
+
+    /// <summary>The mask and the probabilities of a picture; empty ones are not wanted.</summary>
+    private void Write(Image image, Span<byte> mask, Span<float> probabilities)
+    {
+        if (Tiles is null)
+        {
+            using MemoryScope scope = new();
+            using Tape? tape = Watch();
+            ReadOnlySpan<float> whole = Whole(image, out _).Span;
+            if (!mask.IsEmpty) Choose(whole, mask);
+            if (!probabilities.IsEmpty) whole.CopyTo(probabilities);
+            return;
+        }
+        TileBands bands = Bands(image);
+        while (bands.Next())
+        {
+            int first = bands.Y * image.Width;
+            if (!mask.IsEmpty) Choose(bands.Rows, mask.Slice(first, bands.Rows.Length / Classes));
+            if (!probabilities.IsEmpty) bands.Rows.CopyTo(probabilities[(first * Classes)..]);
+        }
+    }
 
     /// <summary>The probabilities of a picture that the model sees as a whole: (1, Height, Width, classes) of the picture.</summary>
     private Tensor Whole(Image image, out double milliseconds)
     {
         RunData size = Info.Data;
         Tensor x;
-        LetterboxFrame? frame = null;
-        if (Letterbox) (x, frame) = LetterboxFrame.Write(image, Info.Input);
+        LetterboxFrame? frame = Letterbox ? LetterboxOf(image) : null;
+        if (frame is not null) x = frame.Write(image);
         else _writer.Image(image, (x = Tensor.Empty(1, size.Height, size.Width, Info.Config.InputChannels)).Span);
         long start = Stopwatch.GetTimestamp();
         Tensor y = Predict(x);
@@ -200,6 +285,14 @@ public sealed class Segmenter : IDisposable
         if (frame is not null) y = frame.Cut(y);
         bool same = y.Shape[1] == image.Height && y.Shape[2] == image.Width;
         return same ? y : Ops.ResizeBilinear(y, (image.Height, image.Width), alignCorners: false);
+    }
+
+    /// <summary>Frames of a stream share their size, so the last one is kept.</summary>
+    private LetterboxFrame LetterboxOf(Image image)
+    {
+        LetterboxFrame? last = Volatile.Read(ref _letterbox);
+        if (last is null || !last.IsFor(image)) Volatile.Write(ref _letterbox, last = new LetterboxFrame(image, Info.Input));
+        return last;
     }
 
     private TileBands Bands(Image image) => Letterbox

@@ -62,8 +62,14 @@ public sealed class UNet : VisionModel
             x = Ops.MaxPool2d(skips[i], kernel: 2);
         }
         x = _encoders[^1].Forward(x);
-        for (int i = skips.Count - 1; i >= 0; i--) x = _decoders[i].Forward(Ops.Concat([_upconvs[i].Forward(x), skips[i]]));
+        for (int i = skips.Count - 1; i >= 0; i--) x = Decode(i, x, skips[i]);
         return scope.Return(_conv.Forward(x));
+    }
+
+    private Tensor Decode(int level, Tensor x, Tensor skip)
+    {
+        using MemoryScope scope = new();
+        return scope.Return(_decoders[level].Forward(Ops.Concat([_upconvs[level].Forward(x), skip])));
     }
 
     /// <summary>Convolution, batch norm, ReLU, twice; numbered as in PyTorch's Sequential.</summary>

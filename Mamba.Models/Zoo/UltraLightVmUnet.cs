@@ -87,24 +87,40 @@ public sealed class UltraLightVmUnet : VisionModel
     protected override Tensor Run(Tensor images)
     {
         using MemoryScope scope = new();
-        Tensor x = images;
-        TensorList skips = default;
-        for (int i = 0; i < _encoderNorms.Length; i++)
-        {
-            // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
-            x = _encoderNorms[i].ForwardMaxPool(_encoders[i](x), kernel: 2, Activation.Gelu);
-            skips = skips.Append(x);
-        }
-        skips = _bridge.Forward(skips);
-        x = Ops.Gelu(_encoders[^1](x));
-        for (int i = 0; i < _decoders.Length; i++)
-        {
-            x = _decoderNorms[i].Forward(_decoders[i](x));
-            if (i > 0) x = Double(x);
-            x = Ops.Add(Ops.Gelu(x), skips[skips.Count - 1 - i]);
-        }
+        (Tensor x, TensorList skips) = Down(images);
+        for (int i = 0; i < _decoders.Length; i++) x = Decode(i, x, skips[skips.Count - 1 - i]);
         x = Double(_final.Forward(x));
         return scope.Return(Output == ModelOutput.Logits ? x : Ops.Sigmoid(x));
+    }
+
+    /// <summary>The bottom of the U, and the skip connections behind the bridge.</summary>
+    private (Tensor Bottom, TensorList Skips) Down(Tensor x)
+    {
+        using MemoryScope scope = new();
+        TensorList levels = default;
+        for (int i = 0; i < _encoderNorms.Length; i++)
+        {
+            x = Encode(i, x); // (B, H / 2^(i+1), W / 2^(i+1), channels[i])
+            levels = levels.Append(x);
+        }
+        TensorList skips = _bridge.Forward(levels);
+        foreach (Tensor skip in skips.AsSpan()) scope.Return(skip);
+        return (scope.Return(Ops.Gelu(_encoders[^1](x))), skips);
+    }
+
+    // A level gives back what it worked with, so a pass holds the skips and the largest tensors of one level.
+    private Tensor Encode(int level, Tensor x)
+    {
+        using MemoryScope scope = new();
+        return scope.Return(_encoderNorms[level].ForwardMaxPool(_encoders[level](x), kernel: 2, Activation.Gelu));
+    }
+
+    private Tensor Decode(int level, Tensor x, Tensor skip)
+    {
+        using MemoryScope scope = new();
+        x = _decoderNorms[level].Forward(_decoders[level](x));
+        if (level > 0) x = Double(x);
+        return scope.Return(Ops.Add(Ops.Gelu(x), skip));
     }
 
     private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, (2 * x.Shape[1], 2 * x.Shape[2]), alignCorners: true);

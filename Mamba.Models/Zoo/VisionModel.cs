@@ -1,5 +1,6 @@
 using System.Buffers;
 using Mamba.Core;
+using Mamba.Core.Checkpoints;
 using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
 using Mamba.Core.Nn;
@@ -50,8 +51,10 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// </param>
     /// <returns>(B, H', W', classes), or (B, classes) of a classifier: logits or probabilities, see <see cref="Output"/>.</returns>
     /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
+    /// <exception cref="CheckpointException">The weights are mapped, and their file was cut.</exception>
     public Tensor Forward(Tensor images)
     {
+        Parameters.ThrowIfCut();
         bool fits = images.Shape.Rank == 4 && images.Shape[3] == Config.InputChannels && images.Count > 0
             && FitsSide(images.Shape[1]) && FitsSide(images.Shape[2]);
         if (!fits)

@@ -31,6 +31,7 @@ internal static class Layers
                 [
                     "Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs", "Memory/PackedForms.cs",
                     "Memory/InputQuantization.cs",
+                    "Memory/MappedFile.cs",
                 ],
                 ["Shapes"]),
 
@@ -55,12 +56,12 @@ internal static class Layers
                 [
                     "Tensor.cs", "TensorList.cs", "Tape.cs", "Recording.cs", "RecordingPause.cs", "BackwardStep.cs", "Check.cs",
                         "NonFiniteException.cs",
-                    "NumericsCheck.cs", "Workers.cs", "Memory",
+                    "NumericsCheck.cs", "TimeLimit.cs", "Workers.cs", "Memory",
                 ],
                 ["Shapes", "Memory", "Vectors", "Kernels.Targets"]),
             new("Ops", ["Ops"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.*"]),
-            new("Measurement", ["Measurement"], ["Vectors", "Tensors"]),
-            new("Checkpoints", ["Checkpoints"], ["Shapes", "Tensors"]),
+            new("Measurement", ["Measurement"], ["Memory", "Vectors", "Tensors"]),
+            new("Checkpoints", ["Checkpoints"], ["Shapes", "Memory", "Tensors"]),
             new("Nn", ["Nn"], ["Shapes", "Memory", "Tensors", "Ops", "Checkpoints"]),
             new("Optim", ["Optim"], ["Shapes", "Vectors", "Memory", "Tensors", "Kernels.Optimizers", "Nn"]),
         ]),

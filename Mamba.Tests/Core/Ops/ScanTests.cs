@@ -246,6 +246,52 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         }
     }
 
+    /// <summary>A stream has no end: its state keeps its size, a warmed-up step allocates nothing, and a reset begins anew.</summary>
+    [Test]
+    public void Steps_allocate_nothing_and_a_reset_state_is_a_new_one()
+    {
+        MambaConfig config = new(DModel: 24, DState: 5);
+        ParameterStore store = new(seed: 4);
+        MambaMixer mixer = new(new Scope(store), config);
+        store.Freeze();
+        MambaState state = new(1, config);
+        Tensor token = Numbers.Random(5, 1, 24);
+        float[] first = Step(), second = Step();
+        Assert.That(second, Is.Not.EqualTo(first), "the state counts");
+        long allocated = -1, rented = BufferPool.Rented;
+        for (int i = 0; i < 200; i++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            mixer.Step(token, state).Dispose();
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+        Assert.That((allocated, BufferPool.Rented), Is.EqualTo((0L, rented)));
+        state.Reset();
+        Assert.That(Step(), Is.EqualTo(first));
+        Assert.That(Step(), Is.EqualTo(second));
+
+        float[] Step()
+        {
+            using Tensor y = mixer.Step(token, state);
+            return y.Span.ToArray();
+        }
+    }
+
+    [Test]
+    public void Tokens_and_states_that_do_not_fit_a_block_are_refused()
+    {
+        MambaConfig config = new(DModel: 10, DState: 5);
+        MambaMixer mixer = new(new Scope(new ParameterStore(seed: 4)), config);
+        MambaState state = new(2, config);
+        foreach (Tensor token in new[] { Numbers.Random(1, 2, 9), Numbers.Random(1, 1, 10), Numbers.Random(1, 2, 1, 10) })
+            Assert.That(
+                () => mixer.Step(token, state), Throws.TypeOf<ShapeException>().With.Message.Contains("MambaMixer.Step"), $"{token.Shape}");
+        foreach (MambaConfig other in new[] { config with { DState = 4 }, config with { DConv = 3 }, config with { Expand = 1 } })
+            Assert.That(() => mixer.Step(Numbers.Random(1, 2, 10), new MambaState(2, other)), Throws.TypeOf<ShapeException>());
+        MambaMixer both = new(new Scope(new ParameterStore(seed: 4)), config with { Bidirectional = true });
+        Assert.That(() => both.Step(Numbers.Random(1, 2, 10), state), Throws.InvalidOperationException.With.Message.Contains("bidirectional"));
+    }
+
     [Test]
     public void Bad_shapes_are_refused_by_name()
     {
