@@ -314,10 +314,10 @@ internal static unsafe class ChannelNorm
                     for (float* source = x + from * channels + c; source < x + to * channels; source += channels, target += channels)
                     {
                         V a = Load<V>(source), b = Load<V>(source + n); // neighbours: one instruction loads or stores both on ARM64
-                        a = TActivation.Apply(Fma(a - mean0, scale0, shift0));
-                        b = TActivation.Apply(Fma(b - mean1, scale1, shift1));
-                        Store(a, target);
-                        Store(b, target + n);
+                        V first = TActivation.Apply(Fma(a - mean0, scale0, shift0));
+                        V second = TActivation.Apply(Fma(b - mean1, scale1, shift1));
+                        Store(first, target);
+                        Store(second, target + n);
                     }
                 }
                 for (; c < channels; c += n)
