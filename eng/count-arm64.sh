@@ -29,6 +29,7 @@ product, convolution: 12 x 1|MicroKernel__Tile<V__.*Size12__.*Size1>|12 0|31|12 
 product, convolution: 8 x 2|MicroKernel__Tile<V__.*Size8__.*Size2>|16 0|30|16 fmla, 8 + 1 loads, 3 pointers
 product, convolution: 4 x 2|MicroKernel__Tile<V__.*Size4__.*Size2>|8 0|17|8 fmla, 4 + 1 loads, 2 pointers
 dot products|DotProducts__Run<V>|4 0|12|4 fmla, 5 loads, 1 pointer
+pixel-lane convolution, narrow|NarrowConvForward__Step<V>|8 0|19|8 fmla, 1 offset, 4 + 1 loads, 3 pointers
 pixel-lane convolution|PlanarConvForward__Step<V>|4 0|12|4 fmla, 2 + 2 loads, 2 pointers
 its weight gradient|PlanarConvWeightGradient__Row<V>|8 0|20|8 fmla, 9 loads, 1 pointer
 depthwise 3x3|Depthwise3x3_2<.*_LanePerChannel__.*_LanePerChannel>__Run<V>|9 0|22|9 fmla, 3 loads, 1 store, 1 copy, 4 pointers, 2 tests
