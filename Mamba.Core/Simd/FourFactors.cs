@@ -22,18 +22,18 @@ internal readonly unsafe struct FourFactors<V> where V : unmanaged
     public FourFactors(float* p)
     {
         _p = p;
-        if (Isa.MultipliesByLane<V>()) _lanes = Vector128.Load(p);
+        if (typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported) _lanes = Vector128.Load(p);
     }
 
     /// <summary>b times the number of a lane.</summary>
     [MethodImpl(Inline)]
-    public V Multiply(V b, [ConstantExpected(Max = (byte)3)] byte lane) => Isa.MultipliesByLane<V>()
+    public V Multiply(V b, [ConstantExpected(Max = (byte)3)] byte lane) => typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported
         ? Unsafe.BitCast<F32x4, V>(AdvSimd.MultiplyBySelectedScalar(Unsafe.BitCast<V, F32x4>(b), _lanes, lane))
         : b * Broadcast<V>(_p[lane]);
 
     /// <summary>b times the number of a lane, plus c, rounded once.</summary>
     [MethodImpl(Inline)]
-    public V Fma(V b, [ConstantExpected(Max = (byte)3)] byte lane, V c) => Isa.MultipliesByLane<V>()
+    public V Fma(V b, [ConstantExpected(Max = (byte)3)] byte lane, V c) => typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported
         ? Unsafe.BitCast<F32x4, V>(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(
             Unsafe.BitCast<V, F32x4>(c), Unsafe.BitCast<V, F32x4>(b), _lanes, lane))
         : Vec.Fma(b, Broadcast<V>(_p[lane]), c);

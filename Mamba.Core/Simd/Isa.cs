@@ -63,12 +63,6 @@ public static class Isa
         get => Avx512F.VL.IsSupported || AdvSimd.IsSupported;
     }
 
-    /// <summary>
-    /// Whether vectors of type V multiply by one lane of another (AdvSimd's fmla by element), which saves the broadcast of that lane.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static bool MultipliesByLane<V>() where V : unmanaged => AdvSimd.Arm64.IsSupported && typeof(V) == typeof(Vector128<float>);
-
     /// <summary>Floats in a vector of this width.</summary>
     internal static nint Lanes(VectorWidth width) => width switch
     {

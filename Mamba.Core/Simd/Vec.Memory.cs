@@ -131,7 +131,7 @@ internal static unsafe partial class Vec
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* address)
     {
-        if (CanPrefetch) Sse.Prefetch0(address);
+        if (Sse.IsSupported) Sse.Prefetch0(address);
     }
 
     /// <summary>Prefetches the cache lines of a range of floats.</summary>

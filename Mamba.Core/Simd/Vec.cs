@@ -108,18 +108,38 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// A number that multiplies vectors, by <see cref="FmaBy"/> alone. Where the hardware multiplies by a lane it is in the first one, else
-    /// in all.
+    /// A number that multiplies vectors, by <see cref="FmaBy"/> alone. AdvSimd multiplies by a lane: there it is in the first one, without a
+    /// broadcast. This and FmaBy repeat the branches of <see cref="Broadcast"/> and <see cref="Fma"/>, since a call inside a call in all of a
+    /// tile's multiply-adds is beyond what the JIT inlines into one method.
     /// </summary>
     [MethodImpl(Inline)]
-    public static V Factor<V>(float x) where V : unmanaged =>
-        Isa.MultipliesByLane<V>() ? Cast<F32x4, V>(Vector128.CreateScalarUnsafe(x)) : Broadcast<V>(x);
+    public static V Factor<V>(float x) where V : unmanaged
+    {
+        if (typeof(V) == typeof(F32x16)) return Cast<F32x16, V>(Vector512.Create(x));
+        if (typeof(V) == typeof(F32x8)) return Cast<F32x8, V>(Vector256.Create(x));
+        if (typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported) return Cast<F32x4, V>(Vector128.CreateScalarUnsafe(x));
+        if (typeof(V) == typeof(F32x4)) return Cast<F32x4, V>(Vector128.Create(x));
+        if (typeof(V) == typeof(F32xN)) return Cast<F32xN, V>(Vector.Create(x));
+        return Cast<float, V>(x);
+    }
 
-    /// <summary>factor b + c of a <see cref="Factor"/>.</summary>
+    /// <summary>factor b + c of a <see cref="Factor"/>, as <see cref="Fma"/>.</summary>
     [MethodImpl(Inline)]
-    public static V FmaBy<V>(V factor, V b, V c) where V : unmanaged => Isa.MultipliesByLane<V>()
-        ? Cast<F32x4, V>(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(Cast<V, F32x4>(c), Cast<V, F32x4>(b), Cast<V, F32x4>(factor), 0))
-        : Fma(factor, b, c);
+    public static V FmaBy<V>(V factor, V b, V c) where V : unmanaged
+    {
+        if (typeof(V) == typeof(F32x16))
+            return Cast<F32x16, V>(Vector512.MultiplyAddEstimate(Cast<V, F32x16>(factor), Cast<V, F32x16>(b), Cast<V, F32x16>(c)));
+        if (typeof(V) == typeof(F32x8))
+            return Cast<F32x8, V>(Vector256.MultiplyAddEstimate(Cast<V, F32x8>(factor), Cast<V, F32x8>(b), Cast<V, F32x8>(c)));
+        if (typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported)
+            return Cast<F32x4, V>(
+                AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(Cast<V, F32x4>(c), Cast<V, F32x4>(b), Cast<V, F32x4>(factor), 0));
+        if (typeof(V) == typeof(F32x4))
+            return Cast<F32x4, V>(Vector128.MultiplyAddEstimate(Cast<V, F32x4>(factor), Cast<V, F32x4>(b), Cast<V, F32x4>(c)));
+        if (typeof(V) == typeof(F32xN))
+            return Cast<F32xN, V>(Vector.MultiplyAddEstimate(Cast<V, F32xN>(factor), Cast<V, F32xN>(b), Cast<V, F32xN>(c)));
+        return Cast<float, V>(float.MultiplyAddEstimate(Cast<V, float>(factor), Cast<V, float>(b), Cast<V, float>(c)));
+    }
 
     /// <summary>
     /// a where a &gt; b, else b: x64's instruction. A NaN in b comes through, one in a does not; of two zeros it is b. ARM64's own maximum

@@ -88,21 +88,20 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
         {
             nint position = token % Shape.Length, behind = Shape.Reverse ? Shape.Length - 1 - position : position;
             nint first = Math.Max(0, taps - 1 - behind); // earlier taps would read before the sequence
-            float* x = X + token * channels - (taps - 1) * step, y = Y + token * channels;
+            float* x = X + token * channels - (taps - 1 - first) * step, weights = Taps + first * channels, y = Y + token * channels;
             nint c = 0;
-            for (; c <= channels - n; c += n) Channels<V>(x + c, step, Taps + c, first, Bias == null ? null : Bias + c, y + c, n);
-            if (c < channels) Channels<V>(x + c, step, Taps + c, first, Bias == null ? null : Bias + c, y + c, channels - c);
+            for (; c <= channels - n; c += n) Channels<V>(x + c, step, weights + c, taps - first, c, y + c, n);
+            if (c < channels) Channels<V>(x + c, step, weights + c, taps - first, c, y + c, channels - c);
         }
     }
 
     /// <summary>A token in a vector of channels. Inlined, so that the copy for whole vectors has no partial loads.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly void Channels<V>(float* x, nint step, float* weights, nint first, float* bias, float* y, nint lanes)
-        where V : unmanaged
+    private readonly void Channels<V>(float* x, nint step, float* weights, nint taps, nint c, float* y, nint lanes) where V : unmanaged
     {
-        V sum = bias == null ? default : Load<V>(bias, lanes);
-        for (nint tap = first; tap < Shape.Taps; tap++)
-            sum = Fma(Load<V>(x + tap * step, lanes), Load<V>(weights + tap * Shape.Channels, lanes), sum);
+        nint channels = Shape.Channels;
+        V sum = Bias == null ? default : Load<V>(Bias + c, lanes);
+        for (; taps > 0; taps--, x += step, weights += channels) sum = Fma(Load<V>(x, lanes), Load<V>(weights, lanes), sum);
         Store(TActivation.Apply(sum), y, lanes);
     }
 }

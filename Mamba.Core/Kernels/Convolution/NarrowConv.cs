@@ -86,18 +86,18 @@ internal unsafe struct NarrowConvForward : IKernel
         for (nint k = 0; k < depth; k++, weight += NarrowConv.Channels)
         {
             float* p = x + offsets[k];
-            V x0 = Load<V>(p), x1 = Load<V>(p + n), w = Broadcast<V>(weight[0]);
-            a0 = Fma(w, x0, a0);
-            a1 = Fma(w, x1, a1);
-            w = Broadcast<V>(weight[1]);
-            b0 = Fma(w, x0, b0);
-            b1 = Fma(w, x1, b1);
-            w = Broadcast<V>(weight[2]);
-            c0 = Fma(w, x0, c0);
-            c1 = Fma(w, x1, c1);
-            w = Broadcast<V>(weight[3]);
-            d0 = Fma(w, x0, d0);
-            d1 = Fma(w, x1, d1);
+            V x0 = Load<V>(p), x1 = Load<V>(p + n), w = Factor<V>(weight[0]);
+            a0 = FmaBy(w, x0, a0);
+            a1 = FmaBy(w, x1, a1);
+            w = Factor<V>(weight[1]);
+            b0 = FmaBy(w, x0, b0);
+            b1 = FmaBy(w, x1, b1);
+            w = Factor<V>(weight[2]);
+            c0 = FmaBy(w, x0, c0);
+            c1 = FmaBy(w, x1, c1);
+            w = Factor<V>(weight[3]);
+            d0 = FmaBy(w, x0, d0);
+            d1 = FmaBy(w, x1, d1);
         }
         Write(a0, a1, bias, 0, results + 0 * n);
         Write(b0, b1, bias, 1, results + 2 * n);

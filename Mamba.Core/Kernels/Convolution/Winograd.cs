@@ -140,15 +140,14 @@ internal readonly unsafe struct InputTransform : ITileTransform
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged
     {
-        V half = Broadcast<V>(0.5f), threeHalves = Broadcast<V>(1.5f), fiveHalves = Broadcast<V>(2.5f);
         V d1 = Load<V>(d + step), d2 = Load<V>(d + 2 * step), d3 = Load<V>(d + 3 * step), d4 = Load<V>(d + 4 * step);
         V a = d4 - d2, b = d3 - d1;
-        Store(Fma(threeHalves, b, Load<V>(d) - d2 + a), to);
-        Store(Fma(fiveHalves, d3, Fma(half, d2, d4 - d1)), to + toStep);
-        Store(Fma(-fiveHalves, d2, Fma(half, d3, d4 + d1)), to + 2 * toStep);
+        Store(Fma(Broadcast<V>(1.5f), b, Load<V>(d) - d2 + a), to);
+        Store(Fma(Broadcast<V>(2.5f), d3, Fma(Broadcast<V>(0.5f), d2, d4 - d1)), to + toStep);
+        Store(Fma(Broadcast<V>(-2.5f), d2, Fma(Broadcast<V>(0.5f), d3, d4 + d1)), to + 2 * toStep);
         Store(b + b + a, to + 3 * toStep);
-        Store(Fma(-half, b, a), to + 4 * toStep);
-        Store(Fma(threeHalves, a, Load<V>(d + 5 * step) - d3 - b), to + 5 * toStep);
+        Store(Fma(Broadcast<V>(-0.5f), b, a), to + 4 * toStep);
+        Store(Fma(Broadcast<V>(1.5f), a, Load<V>(d + 5 * step) - d3 - b), to + 5 * toStep);
     }
 }
 

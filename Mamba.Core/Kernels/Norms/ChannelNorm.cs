@@ -310,10 +310,14 @@ internal static unsafe class ChannelNorm
                 {
                     Affine.Load(segment * channels + c, n, out V mean0, out V scale0, out V shift0);
                     Affine.Load(segment * channels + c + n, n, out V mean1, out V scale1, out V shift1);
-                    for (nint i = from * channels + c; i < to * channels; i += channels)
+                    float* target = y + from * channels + c;
+                    for (float* source = x + from * channels + c; source < x + to * channels; source += channels, target += channels)
                     {
-                        Store(TActivation.Apply(Fma(Load<V>(x + i) - mean0, scale0, shift0)), y + i);
-                        Store(TActivation.Apply(Fma(Load<V>(x + i + n) - mean1, scale1, shift1)), y + i + n);
+                        V a = Load<V>(source), b = Load<V>(source + n); // neighbours: one instruction loads or stores both on ARM64
+                        V first = TActivation.Apply(Fma(a - mean0, scale0, shift0));
+                        V second = TActivation.Apply(Fma(b - mean1, scale1, shift1));
+                        Store(first, target);
+                        Store(second, target + n);
                     }
                 }
                 for (; c < channels; c += n)
