@@ -16,9 +16,10 @@ internal static class BenchCommand
 
     private static readonly Column[] s_columns =
     [
-        new("model", 15), new("batch", 5) { Number = true }, new("ms median", 9) { Number = true }, new("ms min", 7) { Number = true },
+        new("model", 15), new("batch", 5) { Number = true }, new("ms", 6) { Number = true }, new("min", 6) { Number = true },
         new("images/s", 8) { Number = true }, new("GFLOP/s", 7) { Number = true }, new("of peak", 7) { Number = true },
-        new("pass MiB", 8) { Number = true },
+        new("exp M", 5) { Number = true },
+        new("MiB", 5) { Number = true },
     ];
 
     public static Command Create(Terminal terminal, CancellationToken stop)
@@ -36,9 +37,10 @@ internal static class BenchCommand
         Command command = new(
             "bench",
             "Measure the speed of models on this machine.\n" +
-            "A multiply-add counts as two operations, a training step as three forward passes. " +
+            "Times are the median and the least of all steps. A multiply-add counts as two operations, a training step as three forward passes. " +
             "The FMA peak is measured between the steps on as many threads. " +
-            "Pass MiB is what the tensors of a step need at once, without weights. " +
+            "Exp M are millions of exponentials of a forward pass; GFLOP/s leave them out. " +
+            "MiB is what the tensors of a step need at once, without weights. " +
             "A slow model has up to four times the seconds, to reach five repetitions.\n\n" +
             "Example: mamba bench --model ul-vm-unet --train --threads 1")
         {
@@ -79,12 +81,12 @@ internal static class BenchCommand
     private static string Row(ModelMeasurement m) => TableReport.Row(
         s_columns, m.Step.Entry.Name, Number(m.Step.Batch, "F0"), Number(m.Times.Median, "F2"), Number(m.Times.Min, "F2"),
         Number(m.ImagesPerSecond, "F1"),
-        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(Mebibytes(m.Times.PassMemory), "F1"));
+        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(m.Exponentials / 1e6, "F2"), Number(Mebibytes(m.Times.PassMemory), "F1"));
 
     private static BenchDocument Document(ModelMeasurement m) => new(
         m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min,
         m.ImagesPerSecond,
-        m.Gigaflops, m.Times.MedianPeak, m.PeakShare, Mebibytes(m.Times.PeakMemory), Mebibytes(m.Times.PassMemory));
+        m.Gigaflops, m.Times.MedianPeak, m.PeakShare, Mebibytes(m.Times.PeakMemory), Mebibytes(m.Times.PassMemory), m.Exponentials);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
