@@ -38,21 +38,44 @@ internal static class VecMath
     public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
     {
         V a = Fraction(x0, out x0), b = Fraction(x1, out x1), c = Fraction(x2, out x2), d = Fraction(x3, out x3);
-        // Every step has names of its own: on ARM64 a fused multiply-add overwrites its addend, here a copy of the coefficient, and a name
-        // that is assigned twice would be copied once more.
-        V k0 = Broadcast<V>(1.3264727198532883e-3f), k1 = Broadcast<V>(9.6715126395530322e-3f);
-        V p1 = Fma(k0, a, k1), q1 = Fma(k0, b, k1), r1 = Fma(k0, c, k1), s1 = Fma(k0, d, k1);
-        V k2 = Broadcast<V>(5.5507337432475524e-2f);
-        V p2 = Fma(p1, a, k2), q2 = Fma(q1, b, k2), r2 = Fma(r1, c, k2), s2 = Fma(s1, d, k2);
-        V k3 = Broadcast<V>(2.4022242085377202e-1f);
-        V p3 = Fma(p2, a, k3), q3 = Fma(q2, b, k3), r3 = Fma(r2, c, k3), s3 = Fma(s2, d, k3);
-        V k4 = Broadcast<V>(6.9314697759916699e-1f);
-        V p4 = Fma(p3, a, k4), q4 = Fma(q3, b, k4), r4 = Fma(r3, c, k4), s4 = Fma(s3, d, k4);
-        V k5 = Broadcast<V>(1f);
-        x0 = ScaleByPowerOf2(Fma(p4, a, k5), x0);
-        x1 = ScaleByPowerOf2(Fma(q4, b, k5), x1);
-        x2 = ScaleByPowerOf2(Fma(r4, c, k5), x2);
-        x3 = ScaleByPowerOf2(Fma(s4, d, k5), x3);
+        V k = Broadcast<V>(1.3264727198532883e-3f), l = Broadcast<V>(9.6715126395530322e-3f);
+        V p = Fma(k, a, l), q = Fma(k, b, l), r = Fma(k, c, l), s = Fma(k, d, l);
+        k = Broadcast<V>(5.5507337432475524e-2f);
+        if (Isa.HasManyRegisters)
+        {
+            // Every step has names of its own: on ARM64 a fused multiply-add overwrites its addend, here a copy of the coefficient, and a
+            // name that is assigned twice would be copied once more. With 16 registers, as below, these names would be spilled.
+            V p2 = Fma(p, a, k), q2 = Fma(q, b, k), r2 = Fma(r, c, k), s2 = Fma(s, d, k);
+            k = Broadcast<V>(2.4022242085377202e-1f);
+            V p3 = Fma(p2, a, k), q3 = Fma(q2, b, k), r3 = Fma(r2, c, k), s3 = Fma(s2, d, k);
+            k = Broadcast<V>(6.9314697759916699e-1f);
+            V p4 = Fma(p3, a, k), q4 = Fma(q3, b, k), r4 = Fma(r3, c, k), s4 = Fma(s3, d, k);
+            k = Broadcast<V>(1f);
+            x0 = ScaleByPowerOf2(Fma(p4, a, k), x0);
+            x1 = ScaleByPowerOf2(Fma(q4, b, k), x1);
+            x2 = ScaleByPowerOf2(Fma(r4, c, k), x2);
+            x3 = ScaleByPowerOf2(Fma(s4, d, k), x3);
+            return;
+        }
+        p = Fma(p, a, k);
+        q = Fma(q, b, k);
+        r = Fma(r, c, k);
+        s = Fma(s, d, k);
+        k = Broadcast<V>(2.4022242085377202e-1f);
+        p = Fma(p, a, k);
+        q = Fma(q, b, k);
+        r = Fma(r, c, k);
+        s = Fma(s, d, k);
+        k = Broadcast<V>(6.9314697759916699e-1f);
+        p = Fma(p, a, k);
+        q = Fma(q, b, k);
+        r = Fma(r, c, k);
+        s = Fma(s, d, k);
+        k = Broadcast<V>(1f);
+        x0 = ScaleByPowerOf2(Fma(p, a, k), x0);
+        x1 = ScaleByPowerOf2(Fma(q, b, k), x1);
+        x2 = ScaleByPowerOf2(Fma(r, c, k), x2);
+        x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
     }
 
     /// <summary>2^x of the fast form, with 0 in place of the smallest number at which it saturates; x is at most 0.</summary>
