@@ -33,7 +33,7 @@ internal sealed class QuantizerTests
         Assert.That(found.Losses.Select(l => l.Loss), Is.All.GreaterThan(0).And.All.LessThan(0.02));
         Assert.That(found.Losses.Single(l => l.Method == found.Method).Loss, Is.EqualTo(found.Losses.Min(l => l.Loss)));
         Assert.That(model.Parameters.InputScales.ToDictionary(), Is.EqualTo(found.Scales));
-        Assert.That(found.Scales.Keys, Has.Some.EndsWith("in_proj.weight").And.Some.EndsWith("out_proj.weight"));
+        Assert.That(found.Scales.Keys, Has.Some.EndsWith("in_proj.weight").And.Some.EqualTo("encoder2.0.weight"));
         foreach (string name in found.Scales.Keys)
         {
             Shape shape = model.Parameters[name].Shape;
@@ -58,11 +58,19 @@ internal sealed class QuantizerTests
     public void Weights_whose_inputs_cost_most_multiply_in_float32_until_the_loss_is_small()
     {
         (VisionModel model, Tensor[] images) = Create("resnet8", size: 32);
-        foreach (Tensor image in images) image.Span[5] = 1e4f; // one value takes the whole range of the codes behind the stem
+        // A channel of the stem that is large and that nobody reads: it alone has the whole range of the codes.
+        model.Parameters.Thaw();
+        model.Parameters["bn.bias"].Span[0] = 1e4f;
+        foreach (string name in new[] { "stack1.conv1.weight", "stack2.conv1.weight", "stack2.shortcut.weight" })
+        {
+            Tensor weight = model.Parameters[name];
+            int taps = weight.Shape[2] * weight.Shape[3], size = weight.Count / weight.Shape[0];
+            for (int c = 0; c < weight.Shape[0]; c++) weight.Span.Slice(c * size, taps).Clear();
+        }
         Calibration found = Quantizer.Calibrate(model, images, CalibrationMethod.MinMax);
         Assert.That(found.Losses.Single().Loss, Is.GreaterThan(Quantizer.LargestLoss));
-        Assert.That(found.Float32, Is.Not.Empty.And.SubsetOf(model.Parameters.Parameters.Select(p => p.Name)));
-        Assert.That(found.Scales.Keys.Intersect(found.Float32), Is.Empty);
+        Assert.That(found.Float32, Is.EquivalentTo(new[] { "stack1.conv1.weight", "stack2.conv1.weight" }));
+        Assert.That(found.Scales.Keys, Is.EquivalentTo(new[] { "stack1.conv2.weight", "stack2.conv2.weight", "stack3.conv1.weight", "stack3.conv2.weight", "stack3.shortcut.weight" }));
         Assert.That(model.Parameters.InputScales.ToDictionary(), Is.EqualTo(found.Scales));
         float[] rounded = model.Forward(images[0]).Span.ToArray();
         model.Parameters.ObserveInputs(null);
@@ -173,7 +181,7 @@ internal sealed class QuantizerTests
         Refused(
             tensors.Select(t => t.Name == "stack3.conv1.weight.scale" ? t with { Shape = [1], Bytes = t.Bytes[..4] } : t), metadata, "'stack3.conv1.weight.scale'");
         Refused(tensors.Select(t => t.Name == "stack3.conv1.weight.int8" ? t with { Type = "U8" } : t), metadata, "expected I8");
-        Refused(tensors.Where(t => t.Name != "stack3.conv1.weight.int8"), metadata, "stack3.conv1.weight");
+        Refused(tensors.Where(t => t.Name != "stack3.conv1.weight.int8"), metadata, "do not fit the model");
         foreach ((string text, string instead, string message) in new[]
         {
             ("stack3.conv1.weight", "stack3.conv1.wait", "stack3.conv1.wait"), ("0.1", "0", "above 0"), ("0.1", "-1", "above 0"), ("0.1", "1e-45", "above 0"),
