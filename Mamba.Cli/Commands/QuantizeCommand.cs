@@ -64,9 +64,12 @@ internal static class QuantizeCommand
             EvalRun run = new(terminal, request, from, model, info);
             run.Open(stop);
             Evaluation before = run.Measure(stop);
-            Quantization quantization = kind != QuantizationMode.Int8 ? new Quantization(kind, null, null, new Dictionary<string, float>())
-                : Calibrate(terminal, run, model, parsed.GetValue(calibration), parsed.GetValue(images) ?? CalibrationImages, stop);
-            ModelFile.SaveQuantized(to, model, info with { Quantization = quantization }, stop);
+            Quantization quantization = new(kind, null, null, new Dictionary<string, float>());
+            IReadOnlyList<string> float32 = [];
+            if (kind == QuantizationMode.Int8)
+                (quantization, float32) = Calibrate(
+                    terminal, run, model, parsed.GetValue(calibration), parsed.GetValue(images) ?? CalibrationImages, stop);
+            ModelFile.SaveQuantized(to, model, info with { Quantization = quantization }, float32, stop);
             model.Dispose();
             (model, _) = ModelFile.Load(to, stop);
             Report(terminal, request, run, (from, before), (to, run.Measure(model, stop)), quantization);
@@ -89,7 +92,7 @@ internal static class QuantizeCommand
         return (model, info);
     }
 
-    private static Quantization Calibrate(
+    private static (Quantization Quantization, IReadOnlyList<string> Float32) Calibrate(
         Terminal terminal, EvalRun run, VisionModel model, CalibrationMethod? method, int most, CancellationToken stop)
     {
         (IReadOnlyList<Tensor> images, string from) = run.Calibration(most, stop);
@@ -102,7 +105,11 @@ internal static class QuantizeCommand
             CultureInfo.InvariantCulture, $"{RunArguments.Name(l.Method)} {l.Loss:0.0e+0}")));
         terminal.Error.WriteLine(PlainText.Printable(
             $"calibration: {images.Count} images {from}; relative error of outputs: {losses}; {RunArguments.Name(found.Method)} is taken"));
-        return new Quantization(QuantizationMode.Int8, RunArguments.Name(found.Method), images.Count, found.Scales);
+        if (found.Float32.Count > 0)
+            terminal.Error.WriteLine(PlainText.Printable(
+                $"float32: {found.Float32.Count} of {found.Float32.Count + found.Scales.Count} products, whose inputs cost most: "
+                    + string.Join(", ", found.Float32)));
+        return (new Quantization(QuantizationMode.Int8, RunArguments.Name(found.Method), images.Count, found.Scales), found.Float32);
     }
 
     private static void Report(

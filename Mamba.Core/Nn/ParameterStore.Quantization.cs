@@ -20,7 +20,11 @@ public sealed partial class ParameterStore
     {
         if (scale is { } value && !(value > 0 && float.IsNormal(value) && float.IsNormal(1 / value)))
             throw new ArgumentOutOfRangeException(nameof(scale), scale, $"ParameterStore.QuantizeInputs: '{name}': expected a scale above 0.");
-        SetInputs(name, scale is null ? null : new InputQuantization { Scale = scale });
+        Entry entry = Find(name) ?? throw new KeyNotFoundException($"No parameter '{name}' in this model.");
+        bool wasFrozen = IsFrozen;
+        Thaw();
+        entry.Inputs = scale is null ? null : new InputQuantization { Scale = scale };
+        if (wasFrozen) Freeze();
     }
 
     /// <summary>
@@ -36,16 +40,10 @@ public sealed partial class ParameterStore
     /// <param name="observer">Called with the name of a weight and its inputs, perhaps from several threads; null for nobody.</param>
     public void ObserveInputs(Action<string, ReadOnlySpan<float>>? observer)
     {
-        foreach (Entry entry in _order)
-            SetInputs(entry.Name, observer is null ? null : new InputQuantization { Observer = values => observer(entry.Name, values) });
-    }
-
-    private void SetInputs(string name, InputQuantization? inputs)
-    {
-        Entry entry = Find(name) ?? throw new KeyNotFoundException($"No parameter '{name}' in this model.");
         bool wasFrozen = IsFrozen;
         Thaw();
-        entry.Inputs = inputs;
+        foreach (Entry entry in _order)
+            entry.Inputs = observer is null ? null : new InputQuantization { Observer = values => observer(entry.Name, values) };
         if (wasFrozen) Freeze();
     }
 }

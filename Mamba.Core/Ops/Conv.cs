@@ -66,7 +66,7 @@ public static unsafe partial class Ops
         bool relu = options.Activation == Activation.Relu;
         float* b = bias.Pointer;
         if (s.Batch == 0) { } // nothing to compute
-        else if (Quantized(s, x, weight, bias, y, new Epilogue(b, relu: relu))) planar = false; // ReLU is done
+        else if (Quantized(s, x, weight, bias, y, new Epilogue(b, relu: relu))) planar = narrow = false; // ReLU is done
         else if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (planar) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (narrow) NarrowConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);

@@ -16,6 +16,9 @@ namespace Mamba.Models.Files;
 /// </summary>
 public static class ModelFile
 {
+    // Numbers of the smallest weight that is stored as codes.
+    private const int SmallestCoded = 1024;
+
     /// <summary>Writes parameters and buffers under PyTorch's names.</summary>
     /// <param name="path">The file; it appears whole or not at all.</param>
     /// <param name="model">The model.</param>
@@ -48,11 +51,13 @@ public static class ModelFile
     /// <param name="path">The file; it appears whole or not at all.</param>
     /// <param name="model">The model, in float32.</param>
     /// <param name="info">What describes it; its <see cref="ModelInfo.Quantization"/> decides the types.</param>
+    /// <param name="float32">Weights that stay in float32 among those that int8 files hold as codes; null for none.</param>
     /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
     /// <exception cref="ArgumentException">The description has no quantization.</exception>
     /// <exception cref="CheckpointException">The file cannot be written, or a weight is NaN or infinite.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static void SaveQuantized(string path, VisionModel model, ModelInfo info, CancellationToken cancellation = default)
+    public static void SaveQuantized(
+        string path, VisionModel model, ModelInfo info, IReadOnlyCollection<string>? float32 = null, CancellationToken cancellation = default)
     {
         Quantization quantization = info.Quantization
             ?? throw new ArgumentException("ModelFile.SaveQuantized: expected a description with a quantization.", nameof(info));
@@ -61,7 +66,7 @@ public static class ModelFile
             QuantizationDocument.Of(quantization), ModelJson.Default.QuantizationDocument);
         bool half = quantization.Mode == QuantizationMode.Fp16;
         HashSet<string> trained = [.. model.Parameters.Parameters.Select(p => p.Name)]; // running statistics stay in float32
-        HashSet<string> coded = half ? [] : [.. CodedNames(model)];
+        HashSet<string> coded = half ? [] : [.. CodedNames(model).Except(float32 ?? [])];
         Safetensors.Write(path, model.Parameters.All.SelectMany(Store), metadata, cancellation);
 
         IEnumerable<StoredTensor> Store((string Name, Tensor Tensor) p)
@@ -72,9 +77,13 @@ public static class ModelFile
         }
     }
 
-    /// <summary>The weights that int8 files hold as codes: the matrices and kernels among the trained tensors.</summary>
+    /// <summary>
+    /// The weights that int8 files hold as codes: the matrices and kernels among the trained tensors. Small ones save nothing, and are first
+    /// and last layers mostly, whose rounding costs most.
+    /// </summary>
     internal static IEnumerable<string> CodedNames(VisionModel model) => model.Parameters.Parameters
-        .Where(p => p.Tensor.Shape.Rank >= 2 && p.Name.EndsWith(".weight", StringComparison.Ordinal)).Select(p => p.Name);
+        .Where(p => p.Tensor.Shape.Rank >= 2 && p.Tensor.Count >= SmallestCoded && p.Name.EndsWith(".weight", StringComparison.Ordinal))
+        .Select(p => p.Name);
 
     /// <summary>A tensor in float32, or in float16 if none of its values is beyond that.</summary>
     private static StoredTensor Plain(string name, ReadOnlySpan<float> values, int[] shape, bool half)

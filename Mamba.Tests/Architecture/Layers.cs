@@ -84,7 +84,7 @@ internal static class Layers
             new("Zoo", ["Zoo"], ["Words", "Tasks", "Recipes", "Blocks"]),
 
             new("Files", ["Files"], ["Tasks", "Recipes", "Data", "Data.Labels", "Data.Splits", "Data.Loading", "Zoo"]),
-            new("Compression", ["Compression"], ["Zoo"]),
+            new("Compression", ["Compression"], ["Zoo", "Files"]),
             new("Training", ["Training"], ["Words", "Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
             new("Measurement", ["Measurement"], ["Tasks", "Zoo", "Training"]),
             new("Verification", ["Verification"], ["Zoo"]),
