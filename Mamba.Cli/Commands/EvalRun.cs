@@ -60,7 +60,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         Volumes = _data as VolumeFolder;
         foreach (string known in (_data as IImageFolder)?.Notes ?? []) Note(known);
         if (Images.Note is { } note) Note(note);
-        if (_data is IMaskedFolder folder) PreparedData.ReadMasks(terminal, terminal.Error, folder, Images.Indices, info.Masks, stop);
+        if (_data is IMaskedFolder folder) DataPreparation.ReadMasks(terminal, terminal.Error, folder, Images.Indices, info.Masks, stop);
         if (ThrowIfOtherClasses() is { } order) Note(order);
     }
 

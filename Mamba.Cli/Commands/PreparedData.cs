@@ -1,5 +1,3 @@
-using System.Globalization;
-using Mamba.Cli.Reports;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Loading;
@@ -14,9 +12,9 @@ namespace Mamba.Cli.Commands;
 internal sealed class PreparedData
 {
     // Reasons for leaving an image out before the split. One that cannot be read keeps its index.
-    private const string Limited = "--limit", Copied = "the same pixels as ";
+    public const string Limited = "--limit", Copied = "the same pixels as ";
 
-    private PreparedData(IImageData images, CachedData cached, Split split) => (Images, Cached, Split) = (images, cached, split);
+    public PreparedData(IImageData images, CachedData cached, Split split) => (Images, Cached, Split) = (images, cached, split);
 
     /// <summary>The data set, without the images that were left out before the split.</summary>
     public IImageData Images { get; }
@@ -28,7 +26,7 @@ internal sealed class PreparedData
     public Split Split { get; }
 
     /// <summary>The channels that hold all images.</summary>
-    public int Channels { get; private init; } = 3;
+    public int Channels { get; init; } = 3;
 
     /// <summary>What the masks' values stand for; null without mask files.</summary>
     public MaskMeaning? Meaning => (Images as IMaskedFolder)?.Meaning;
@@ -37,16 +35,16 @@ internal sealed class PreparedData
     public VolumeFolder? Volumes => Images as VolumeFolder;
 
     /// <summary>What a weight file says of the split; null for synthetic images, which are a function of the seed.</summary>
-    public SplitRecord? Record { get; private init; }
+    public SplitRecord? Record { get; init; }
 
     /// <summary>What <c>split.json</c> says.</summary>
     public required SplitFile File { get; init; }
 
     /// <summary>Whether the run is resumed.</summary>
-    public bool IsResumed { get; private init; }
+    public bool IsResumed { get; init; }
 
     /// <summary>The images as they were read; null if they were read when the run began.</summary>
-    private DataSurvey? Survey { get; init; }
+    public DataSurvey? Survey { get; init; }
 
     /// <summary>The intensity that is asked for; or else that of the bits that images of 16 bits use.</summary>
     /// <exception cref="DatasetException">Only some images have 16 bits, and not all of those are used.</exception>
@@ -85,113 +83,6 @@ internal sealed class PreparedData
         return Array.ConvertAll(counts, count => count > 0 ? (float)(1 / count / mean) : 1f);
     }
 
-    /// <summary>Reads the images of a new run.</summary>
-    /// <param name="terminal">Where findings go.</param>
-    /// <param name="images">The data set.</param>
-    /// <param name="request">How to split, and what to do with images that cannot be read.</param>
-    /// <param name="stop">Stops between images.</param>
-    public static PreparedData Read(Terminal terminal, IImageData images, Request request, CancellationToken stop)
-    {
-        Dictionary<string, string> leftOut = [];
-        List<string> prints = [];
-        IImageFolder? folder = images as IImageFolder;
-        if (folder is not null)
-        {
-            foreach (string note in folder.Notes) terminal.WriteLine(PlainText.Printable($"note: {note}"));
-            if (request.Split.Limit is { } limit && limit < folder.Count)
-            {
-                HashSet<int> chosen = [.. Split.Choose(folder.Count, request.Split.Seed, limit)];
-                LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => Limited);
-            }
-        }
-        if (folder is IMaskedFolder masked) 
-            ReadMasks(terminal, terminal.Out, masked, [.. Enumerable.Range(0, masked.Count)], trained: null, stop);
-
-        CachedData cached = new(images, request.CacheBytes);
-        int[] all = folder is null ? Split.Choose(images.Count, request.Split.Seed, request.Split.Limit)
-            : [.. Enumerable.Range(0, images.Count)];
-        DataSurvey survey = LiveProgress.Show(
-            terminal, "reading", all.Length, report => DataSurvey.Of(cached, all, request.OnBadImage, report, stop));
-        int channels = survey.Channels;
-        if (survey.Bad.Count > 0) terminal.WriteLine(PlainText.Printable(BadImage.Describe(survey.Bad, all.Length)));
-        string[] bad = [.. survey.Bad.Select(image => images.Name(image.Index))];
-        foreach (BadImage image in survey.Bad) leftOut[images.Name(image.Index)] = image.Problem;
-        prints.AddRange(survey.Bad.Select(image => images.Fingerprint(image.Index)));
-
-        bool official = request.Split.Protocol is SplitProtocol.Official or SplitProtocol.Holdout;
-        if (folder is not null && request.SplitFile is null && Copies(survey, official, folder) is { Length: > 0 } copies)
-        {
-            terminal.WriteLine(PlainText.Printable(survey.Describe(copies)));
-            Dictionary<int, string> originals = copies.ToDictionary(copy => copy.Copy, copy => images.Name(copy.Original));
-            LeaveOut(originals.Keys, i => $"{Copied}{originals[i]}");
-            cached = new CachedData(images, request.CacheBytes);
-        }
-        if (folder is not null)
-        {
-            string who = images.KnowsPatients
-                ? $" of {Enumerable.Range(0, images.Count).Select(images.Patient).Distinct().Count()} patients" : "";
-            string gray = survey.Colored is > 0 and var colored && colored < survey.Count
-                ? $"; {colored} are in color, so that all have 3 channels" : "";
-            if (folder is VolumeFolder volumes) Describe(terminal, volumes, who, request);
-            else terminal.WriteLine(PlainText.Printable($"images: {folder.Layout}; {images.Count} images{who}{gray}"));
-        }
-        Split split = request.SplitFile is { } path ? SplitFile.Read(path).Of(path, images)
-            : Split.Of(images, request.Split with { Limit = folder is null ? request.Split.Limit : null });
-        if (request.SplitFile is not null && folder is not null) ThrowIfShared(request.SplitFile, split, images, survey);
-        HashSet<string> unreadable = [.. bad];
-        split = split.Without(split[SplitPart.All].Where(i => unreadable.Contains(images.Name(i))));
-        return new PreparedData(images, cached, split)
-        {
-            Channels = channels,
-            IsResumed = request.Resumed,
-            Survey = survey,
-            Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: folder is not null),
-            File = SplitFile.Of(images, split, leftOut, (images as IMaskedFolder)?.Meaning),
-        };
-
-        void LeaveOut(IEnumerable<int> samples, Func<int, string> why)
-        {
-            HashSet<int> left = [.. samples];
-            foreach (int i in left) leftOut[images.Name(i)] = why(i);
-            prints.AddRange(left.Select(images.Fingerprint));
-            images = folder = folder!.Without(left);
-        }
-    }
-
-    /// <summary>Images that are there twice. Equal slices of one volume are no copies: without them it would have gaps.</summary>
-    private static (int Copy, int Original)[] Copies(DataSurvey survey, bool official, IImageFolder folder) =>
-    [
-        .. survey.Copies(official)
-            .Where(copy => folder is not VolumeFolder volumes || volumes.Volume(copy.Copy) != volumes.Volume(copy.Original)),
-    ];
-
-    /// <summary>Refuses a listed split with copies of one picture in two parts.</summary>
-    private static void ThrowIfShared(string file, Split split, IImageData images, DataSurvey survey)
-    {
-        foreach ((int copy, int original) in Copies(survey, official: false, (IImageFolder)images))
-        {
-            bool train = split.Train.Contains(copy), other = split.Train.Contains(original);
-            if (train != other && split[SplitPart.All].Contains(copy) && split[SplitPart.All].Contains(original))
-                throw new DatasetException(
-                    $"{file}: '{images.Name(copy)}' has the same pixels as '{images.Name(original)}', and one of them is in train; "
-                        + "expected both in one part");
-        }
-    }
-
-    /// <summary>Says what was understood of volumes, and how they are split.</summary>
-    private static void Describe(Terminal terminal, VolumeFolder volumes, string who, Request request)
-    {
-        int count = Enumerable.Range(0, volumes.Count).Select(volumes.Volume).Distinct().Count();
-        terminal.WriteLine(PlainText.Printable(string.Create(
-            CultureInfo.InvariantCulture,
-            $"volumes: {volumes.Layout}; {volumes.Count} slices along {RunArguments.Name(volumes.Axis)} of {count} volumes{who}")));
-        terminal.WriteLine($"intensity: {volumes.Intensity}, of each volume as a whole (--intensity)");
-        if (request.SplitFile is not null) return;
-        terminal.WriteLine(request.Split.Protocol == SplitProtocol.Image
-            ? "note: --protocol slice puts neighboring slices of one volume into training and test, which flatters the scores"
-            : $"split: by {RunArguments.Name(request.Split.Protocol)}, so that all slices of a volume are in one part");
-    }
-
     /// <summary>The images of a run that is resumed, which were read when it began.</summary>
     /// <param name="path">The run's split.json.</param>
     /// <param name="images">The data set, which may have moved.</param>
@@ -226,25 +117,6 @@ internal sealed class PreparedData
             IsResumed = true,
             Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: images is IImageFolder),
         };
-    }
-
-    /// <summary>Reads masks and says in a line what their values stand for, and how much each class is.</summary>
-    /// <param name="terminal">Where progress is shown.</param>
-    /// <param name="output">Where the line goes.</param>
-    /// <param name="folder">The data set.</param>
-    /// <param name="samples">Whose masks.</param>
-    /// <param name="trained">What the masks of the training meant; null for a training.</param>
-    /// <param name="stop">Stops between masks.</param>
-    public static void ReadMasks(
-        Terminal terminal, TextWriter output, IMaskedFolder folder, int[] samples, MaskMeaning? trained, CancellationToken stop)
-    {
-        LiveProgress.Show(terminal, "masks", samples.Length, report =>
-        {
-            folder.ReadMasks(samples, trained, report, stop);
-            return true;
-        });
-        string found = folder.Meaning.Describe([.. samples.Select(i => folder.Masks[i])], folder is VolumeFolder ? "slices" : "files");
-        output.WriteLine(PlainText.Printable($"masks: {found}"));
     }
 
     /// <summary>How to split, and what to do with images that cannot be read.</summary>

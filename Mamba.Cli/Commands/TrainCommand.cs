@@ -40,12 +40,12 @@ internal static class TrainCommand
             folder is not null && File.Exists(RunFolder.SplitOf(folder))
                 ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
                 // A run of an older version was split without strata.
-                : PreparedData.Read(
+                : new DataPreparation(
                     terminal, images, request with
                     {
                         Split = request.Split with { Stratified = folder is null },
-                        Resumed = folder is not null
-                    }, stop), stop);
+                        Resumed = folder is not null,
+                    }, stop).Read(), stop);
         if (resumed?.State is { } state && typed.GetValue(options.Epochs) is { } epochs)
         {
             if (epochs < state.Epochs.Count)

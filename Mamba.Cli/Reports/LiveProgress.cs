@@ -37,27 +37,58 @@ internal static class LiveProgress
         .Start(work);
 
     /// <summary>
-    /// The time that the rest takes at the mean speed since the bar was made. A bar that begins in the middle, as that of a resumed run,
-    /// counts from there; and the mean holds over validations, which move no bar.
+    /// The time that the rest takes at the mean speed of the last three quarters of the time since the bar was made. A bar that begins in
+    /// the middle, as that of a resumed run, counts from there; the slow start drops out; and the mean holds over validations, which move
+    /// no bar.
     /// </summary>
     private sealed class RemainingColumn : ProgressColumn
     {
-        private readonly ConditionalWeakTable<ProgressTask, Start> _starts = [];
+        private readonly ConditionalWeakTable<ProgressTask, RemainingTime> _times = [];
 
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
         {
-            if (!_starts.TryGetValue(task, out Start? start) || task.Value < start.Value) // new, or an epoch's bar that begins again
-                _starts.AddOrUpdate(task, start = new Start(task.Value, Stopwatch.GetTimestamp()));
-            double done = task.Value - start.Value, left = task.MaxValue - task.Value;
-            if (done <= 0) return new Text("--:--:--", new Style(Color.Blue));
-            double seconds = Stopwatch.GetElapsedTime(start.Timestamp).TotalSeconds * left / done;
-            string text = seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? Summary.Duration(TimeSpan.FromSeconds(Math.Max(0, seconds)))
-                : "--:--:--";
+            double now = Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+            double? seconds = _times.GetOrCreateValue(task).Of(now, task.Value, task.MaxValue);
+            string text = seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? Summary.Duration(TimeSpan.FromSeconds(seconds.Value)) : "--:--:--";
             return new Text(text, new Style(Color.Blue));
         }
 
         public override int? GetColumnWidth(RenderOptions options) => 8;
+    }
+}
 
-        private sealed record Start(double Value, long Timestamp);
+/// <summary>The remaining time of work that is seen from time to time.</summary>
+internal sealed class RemainingTime
+{
+    private const double LeftOut = 0.25;
+
+    // As many points as tell a quarter of any time well, and no more.
+    private const int Points = 200;
+
+    private readonly Queue<(double Seconds, double Value)> _points = [];
+    private double _start, _last, _value;
+
+    /// <summary>Sees the work once more.</summary>
+    /// <param name="now">Seconds on any clock.</param>
+    /// <param name="value">What is done; less than before where the work began again.</param>
+    /// <param name="all">What is to be done.</param>
+    /// <returns>Seconds; null where nothing was done yet.</returns>
+    public double? Of(double now, double value, double all)
+    {
+        if (_points.Count == 0 || value < _value) // new, or an epoch's bar that begins again
+        {
+            _points.Clear();
+            (_start, _last) = (now, double.NegativeInfinity);
+        }
+        _value = value;
+        double elapsed = now - _start;
+        if (now - _last >= elapsed / Points)
+        {
+            _points.Enqueue((now, value));
+            _last = now;
+        }
+        while (_points.Count > 1 && _points.ElementAt(1).Seconds <= _start + LeftOut * elapsed) _points.Dequeue();
+        (double since, double from) = _points.Peek();
+        return value > from ? Math.Max(0, (all - value) * (now - since) / (value - from)) : null;
     }
 }

@@ -65,8 +65,8 @@ internal sealed class RecipeTests : CliTest
         // Synthetic images have no official split.
         RunArguments run = options.Resolve(
             Recipe.Apply(name, command.Parse([]), silent),
-            (images, request) => PreparedData.Read(
-                silent, images, request with { Split = request.Split with { Protocol = SplitProtocol.Image } }, default),
+            (images, request) => new DataPreparation(
+                silent, images, request with { Split = request.Split with { Protocol = SplitProtocol.Image } }, default).Read(),
             default).Arguments;
         Assert.That(run.Model, Is.EqualTo(name));
         Assert.That(run.Epochs, Is.EqualTo(100));

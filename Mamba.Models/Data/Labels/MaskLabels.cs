@@ -16,7 +16,7 @@ internal static class MaskLabels
     public static LabelRule[] Read(string path)
     {
         LabelRule[] rules = path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? [.. Json(path)]
-            : [.. TextFile.Lines(path).Select(line => Parse(path, line))];
+            : [.. LabelFile.Lines(path).Select(line => Parse(path, line))];
         if (rules.Length < 2)
             throw new DatasetException($"{path}: {rules.Length} classes; expected a line for the background and one per class, as '1 "
                 + $"lesion'");
@@ -29,7 +29,7 @@ internal static class MaskLabels
     }
 
     /// <summary>The names in a file with a line per class and no values.</summary>
-    public static string[] Names(string path) => TextFile.Lines(path);
+    public static string[] Names(string path) => LabelFile.Lines(path);
 
     private static LabelRule Parse(string path, string line)
     {
@@ -57,7 +57,7 @@ internal static class MaskLabels
 
     private static IEnumerable<LabelRule> Json(string path)
     {
-        string text = string.Join('\n', TextFile.Lines(path));
+        string text = string.Join('\n', LabelFile.Lines(path));
         List<LabelRule> rules = [];
         try
         {

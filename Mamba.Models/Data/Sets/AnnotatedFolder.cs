@@ -41,17 +41,14 @@ public sealed class AnnotatedFolder : IImageFolder
     public bool KnowsPatients => _patients is not null;
 
     /// <summary>The annotations of a folder; null if it has none of either kind.</summary>
-    /// <param name="root">The folder.</param>
-    /// <param name="pictures">Its pictures, from the root, with '/' between folders.</param>
+    /// <param name="files">The folder.</param>
     /// <param name="options">What tells patients apart.</param>
     /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">Annotations are malformed or do not fit together.</exception>
-    internal static AnnotatedFolder? Find(
-        string root, IReadOnlyList<string> pictures, DataOptions options, CancellationToken cancellation)
+    internal static AnnotatedFolder? Find(FolderListing files, DataOptions options, CancellationToken cancellation)
     {
-        string[] beside = [.. DataFile.Find(root, [".json", ".txt"], cancellation)];
-        string[] documents = [.. beside.Where(path => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))];
-        HashSet<string> texts = [.. beside.Except(documents)];
+        (string root, List<string> pictures, List<string> documents) = (files.Root, files.Pictures, files.OfKind([".json"]));
+        HashSet<string> texts = [.. files.OfKind([".txt"])];
         if (Coco(root, pictures, documents, options, cancellation) is { } coco) return coco;
         return pictures.Any(picture => texts.Contains(TextOf(picture))) ? Yolo(root, pictures, texts, options, cancellation) : null;
     }
@@ -96,7 +93,7 @@ public sealed class AnnotatedFolder : IImageFolder
     }
 
     private static AnnotatedFolder? Coco(
-        string root, IReadOnlyList<string> pictures, string[] documents, DataOptions options, CancellationToken cancellation)
+        string root, IReadOnlyList<string> pictures, List<string> documents, DataOptions options, CancellationToken cancellation)
     {
         ILookup<string, string> byFile = pictures.ToLookup(picture => Path.GetFileName(picture));
         List<Entry> entries = [];

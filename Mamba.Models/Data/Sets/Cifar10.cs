@@ -1,4 +1,3 @@
-using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Sets;
 
@@ -6,7 +5,7 @@ namespace Mamba.Models.Data.Sets;
 /// CIFAR-10 (Krizhevsky 2009), in its binary version (data_batch_1.bin to data_batch_5.bin for training, test_batch.bin for test) or in its
 /// Python version (the same names without .bin). The class names come from batches.meta.txt or batches.meta if it exists.
 /// </summary>
-public sealed class Cifar10 : IImageData
+public sealed class Cifar10 : TrainTestData
 {
     /// <summary>Rows and columns of a picture.</summary>
     public const int Side = CifarRecords.Side;
@@ -22,7 +21,6 @@ public sealed class Cifar10 : IImageData
         ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
     private readonly CifarRecords _records;
-    private readonly int _train;
 
     /// <summary>Reads the six files. Pictures are unpacked on request.</summary>
     /// <param name="root">Their folder, or the parent of cifar-10-batches-bin/ or cifar-10-batches-py/.</param>
@@ -35,8 +33,7 @@ public sealed class Cifar10 : IImageData
             $"{root}: no binary version of CIFAR-10; expected {string.Join(", ", s_files)}, or those without .bin of the Python version.");
         bool binary = s_files.Any(name => File.Exists(Path.Combine(folder, name)));
         string[] names = binary ? s_files : s_pickles;
-        _records = new CifarRecords([.. names.Select(name => ReadFile(Path.Combine(folder, name), binary, names, cancellation))], head: 1);
-        (_train, Count) = (_records.Train, _records.Count);
+        _records = new CifarRecords(CifarRecords.ReadFiles(folder, names, binary, ("labels", s_labels.Length, 1), cancellation), head: 1);
         string text = Path.Combine(folder, Meta + ".txt"), pickle = Path.Combine(folder, Meta);
         Labels = File.Exists(text) ? CifarRecords.ReadLabels(text, s_labels.Length)
             : File.Exists(pickle) ? CifarRecords.ReadPickledLabels(pickle, "label_names", s_labels.Length)
@@ -52,34 +49,16 @@ public sealed class Cifar10 : IImageData
         ?? DataFile.Folder([root, Path.Combine(root, "cifar-10-batches-py")], s_pickles);
 
     /// <inheritdoc/>
-    public ModelTask Task => ModelTask.Classification;
+    public override IReadOnlyList<string> Labels { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Labels { get; }
+    public override int Count => _records.Count;
+
+    private protected override int Train => _records.Train;
 
     /// <inheritdoc/>
-    public int Count { get; }
-
-    /// <inheritdoc/>
-    public string Name(int index) => index < _train ? $"train/{index + 1:D5}" : $"test/{index - _train + 1:D5}";
-
-    /// <inheritdoc/>
-    public SplitPart? Part(int index) => index < _train ? SplitPart.Train : SplitPart.Test;
-
-    Sample IImageData.Load(int index) => Load(index);
-
-    /// <inheritdoc cref="IImageData.Load"/>
-    public ClassificationSample Load(int index) => _records.Load(index);
+    public override ClassificationSample Load(int index) => _records.Load(index);
 
     internal static byte[] ReadRecords(string path, Stream file, CancellationToken cancellation = default) =>
         CifarRecords.ReadBinary(path, file, 1, s_labels.Length, cancellation);
-
-    private static byte[] ReadFile(string path, bool binary, string[] names, CancellationToken cancellation)
-    {
-        if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(", ", names)} in one folder.");
-        using FileStream file = DataFile.Open(path);
-        return binary
-            ? ReadRecords(path, file, cancellation)
-            : CifarRecords.ReadPickle(path, file, "labels", s_labels.Length, cancellation);
-    }
 }

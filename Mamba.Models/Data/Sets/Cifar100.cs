@@ -1,5 +1,4 @@
 using System.Globalization;
-using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Sets;
 
@@ -7,7 +6,7 @@ namespace Mamba.Models.Data.Sets;
 /// CIFAR-100 (Krizhevsky 2009) with its hundred fine classes, in its binary version (train.bin, test.bin) or in its Python version (train,
 /// test, meta). The class names come from fine_label_names.txt or meta; without them, classes are numbered.
 /// </summary>
-public sealed class Cifar100 : IImageData
+public sealed class Cifar100 : TrainTestData
 {
     /// <summary>Rows and columns of a picture.</summary>
     public const int Side = CifarRecords.Side;
@@ -18,7 +17,6 @@ public sealed class Cifar100 : IImageData
     private static readonly string[] s_files = ["train.bin", "test.bin"], s_pickles = ["train", "test"];
 
     private readonly CifarRecords _records;
-    private readonly int _train;
 
     /// <summary>Reads the files. Pictures are unpacked on request.</summary>
     /// <param name="root">Their folder, or the parent of cifar-100-binary/ or cifar-100-python/.</param>
@@ -32,8 +30,7 @@ public sealed class Cifar100 : IImageData
         bool binary = s_files.Any(name => File.Exists(Path.Combine(folder, name)));
         string[] names = binary ? s_files : s_pickles;
         _records = new CifarRecords(
-            [.. names.Select(name => ReadFile(Path.Combine(folder, name), binary, names, cancellation))], head: binary ? 2 : 1);
-        (_train, Count) = (_records.Train, _records.Count);
+            CifarRecords.ReadFiles(folder, names, binary, ("fine_labels", Classes, 2), cancellation), head: binary ? 2 : 1);
         string text = Path.Combine(folder, LabelFile), pickle = Path.Combine(folder, Meta);
         Labels = File.Exists(text) ? CifarRecords.ReadLabels(text, Classes)
             : !binary && File.Exists(pickle) ? CifarRecords.ReadPickledLabels(pickle, "fine_label_names", Classes)
@@ -55,31 +52,13 @@ public sealed class Cifar100 : IImageData
     }
 
     /// <inheritdoc/>
-    public ModelTask Task => ModelTask.Classification;
+    public override IReadOnlyList<string> Labels { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Labels { get; }
+    public override int Count => _records.Count;
+
+    private protected override int Train => _records.Train;
 
     /// <inheritdoc/>
-    public int Count { get; }
-
-    /// <inheritdoc/>
-    public string Name(int index) => index < _train ? $"train/{index + 1:D5}" : $"test/{index - _train + 1:D5}";
-
-    /// <inheritdoc/>
-    public SplitPart? Part(int index) => index < _train ? SplitPart.Train : SplitPart.Test;
-
-    Sample IImageData.Load(int index) => Load(index);
-
-    /// <inheritdoc cref="IImageData.Load"/>
-    public ClassificationSample Load(int index) => _records.Load(index);
-
-    private static byte[] ReadFile(string path, bool binary, string[] names, CancellationToken cancellation)
-    {
-        if (!File.Exists(path)) throw new DatasetException($"{path}: no such file; expected {string.Join(" and ", names)} in one folder.");
-        using FileStream file = DataFile.Open(path);
-        return binary
-            ? CifarRecords.ReadBinary(path, file, 2, Classes, cancellation)
-            : CifarRecords.ReadPickle(path, file, "fine_labels", Classes, cancellation);
-    }
+    public override ClassificationSample Load(int index) => _records.Load(index);
 }

@@ -35,6 +35,26 @@ internal sealed class CifarRecords(byte[][] files, int head)
         return new ClassificationSample(new Image(Side, Side, 3, pixels), record[head - 1]);
     }
 
+    /// <summary>Reads the files of either version.</summary>
+    /// <param name="folder">Their folder.</param>
+    /// <param name="names">Their names.</param>
+    /// <param name="binary">Whether they are of the binary version.</param>
+    /// <param name="kind">The key of the labels in a pickle, the classes, and the labels of a binary record.</param>
+    /// <param name="cancellation">Stops between pieces.</param>
+    /// <exception cref="DatasetException">One is missing, cannot be read, or is malformed.</exception>
+    public static byte[][] ReadFiles(
+        string folder, string[] names, bool binary, (string Labels, int Classes, int Head) kind, CancellationToken cancellation) =>
+        Array.ConvertAll(names, name =>
+        {
+            string path = Path.Combine(folder, name);
+            if (!File.Exists(path))
+                throw new DatasetException(
+                    $"{path}: no such file; expected {string.Join(", ", names[..^1])} and {names[^1]} in one folder.");
+            using FileStream file = DataFile.Open(path);
+            return binary ? ReadBinary(path, file, kind.Head, kind.Classes, cancellation)
+                : ReadPickle(path, file, kind.Labels, kind.Classes, cancellation);
+        });
+
     /// <summary>Reads a file of the binary version and checks its labels.</summary>
     /// <exception cref="DatasetException">It cannot be read, or is malformed.</exception>
     public static byte[] ReadBinary(string path, Stream file, int head, int classes, CancellationToken cancellation = default)

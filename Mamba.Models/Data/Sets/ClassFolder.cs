@@ -24,9 +24,14 @@ public sealed class ClassFolder : IImageFolder
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public ClassFolder(string root, CancellationToken cancellation = default)
+        : this(new FolderListing(root, cancellation))
     {
-        _root = root;
-        string[][] paths = [.. DataFile.Pictures(root, cancellation).Select(path => path.Split('/'))];
+    }
+
+    internal ClassFolder(FolderListing files)
+    {
+        string root = _root = files.Root;
+        string[][] paths = [.. files.Pictures.Select(path => path.Split('/'))];
         ThrowIfAny(paths, path => path.Length < 2, "pictures outside of any class");
         bool parts = HasParts(paths);
         if (parts)
@@ -42,7 +47,7 @@ public sealed class ClassFolder : IImageFolder
             throw new DatasetException(
                 $"{root}: folders {string.Join(" and ", Labels)} are no classes, and their files no pairs of image and mask; "
                     + "expected images/NAME.ext and masks/NAME.ext, with the same names.");
-        Notes = [.. parts ? MissingClasses(paths) : [], .. DataFile.PassedOver(root) is { } others ? new[] { others } : []];
+        Notes = [.. parts ? MissingClasses(paths) : [], .. files.PassedOver is { } others ? new[] { others } : []];
         Layout = parts ? $"a folder per class in "
             + $"{string.Join(", ", paths.Select(path => path[0]).Distinct().Order(StringComparer.Ordinal))}"
             : "a folder per class";

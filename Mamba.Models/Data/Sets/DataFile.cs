@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using Mamba.Models.Data.Formats;
 
 namespace Mamba.Models.Data.Sets;
 
@@ -12,68 +11,11 @@ internal static class DataFile
     // Deflate expands one byte to at most 1032.
     private const long MaxInflation = 1032;
 
-    private static readonly string[] s_texts =
-        [".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md", ".html", ".pdf", ".db", ".ini", ".py", ".ipynb"];
-
     private const int PieceBytes = 1 << 20;
 
     /// <summary>The first of the folders that holds one of these files; null if none does.</summary>
     public static string? Folder(string[] folders, string[] names) =>
         folders.FirstOrDefault(folder => names.Any(name => File.Exists(Path.Combine(folder, name))));
-
-    /// <summary>
-    /// The pictures in a folder of any depth: paths relative to it, with '/' between folders on every system, in ordinal order.
-    /// </summary>
-    /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
-    public static List<string> Pictures(string root, CancellationToken cancellation) =>
-        Listed(root, () => ImageFile.Find(root, cancellation));
-
-    /// <summary>The NIfTI files in a folder of any depth, as <see cref="Pictures"/> names pictures.</summary>
-    /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
-    public static List<string> Volumes(string root, CancellationToken cancellation) =>
-        Listed(root, () => NiftiFile.Find(root, cancellation));
-
-    private static List<string> Listed(string root, Func<IReadOnlyList<string>> find)
-    {
-        try
-        {
-            return [.. find().Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
-        }
-    }
-
-    /// <summary>The files of some extensions in a folder of any depth, as <see cref="Pictures"/> names them. Hidden ones are
-    /// skipped.</summary>
-    /// <exception cref="DatasetException">The folder does not exist, or cannot be listed.</exception>
-    public static List<string> Find(string root, string[] extensions, CancellationToken cancellation) => Listed(root, () =>
-    {
-        List<string> found = [];
-        foreach (string path in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true }))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            if (extensions.Contains(Path.GetExtension(path).ToLowerInvariant())) found.Add(path);
-        }
-        found.Sort(StringComparer.Ordinal);
-        return found;
-    });
-
-    /// <summary>What is said of files in a folder that are no pictures, and none of the texts that come with data; null if there are
-    /// none.</summary>
-    public static string? PassedOver(string root)
-    {
-        string[] known = [.. ImageFile.Extensions, .. s_texts];
-        EnumerationOptions visible = new() { RecurseSubdirectories = true };
-        IGrouping<string, string>[] kinds = [.. Directory.EnumerateFiles(root, "*", visible)
-            .Select(path => Path.GetExtension(path).ToLowerInvariant()).Where(extension => !known.Contains(extension))
-            .GroupBy(extension => extension).OrderBy(kind => kind.Key, StringComparer.Ordinal)];
-        if (kinds.Length == 0) return null;
-        string list = string.Join(", ",
-            kinds.Take(5).Select(kind => $"{kind.Count()} {(kind.Key.Length == 0 ? "without an ending" : kind.Key)}"));
-        return $"{kinds.Sum(kind => kind.Count())} files of other kinds passed over: {list}{(kinds.Length > 5 ? ", ..." : "")}";
-    }
 
     /// <summary>Opens a file to read.</summary>
     /// <exception cref="DatasetException">It cannot be opened.</exception>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Sets;
 
@@ -9,7 +8,7 @@ namespace Mamba.Models.Data.Sets;
 /// emnist-SET-train-images-idx3-ubyte and so on. SET is balanced, byclass, bymerge, letters, digits or mnist. The files store pictures with
 /// rows and columns exchanged; they are turned back. The class names come from emnist-SET-mapping.txt if it exists.
 /// </summary>
-public sealed class Emnist : IImageData
+public sealed class Emnist : TrainTestData
 {
     private const int MaxMappingBytes = 1 << 14;
     private const string Digits = "0123456789", Capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", Small = "abcdefghijklmnopqrstuvwxyz";
@@ -33,6 +32,7 @@ public sealed class Emnist : IImageData
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Emnist(string path, CancellationToken cancellation = default)
+        : base(digits: 6)
     {
         string folder = Find(path)
             ?? throw new DatasetException($"{path}: no files of EMNIST; expected emnist-SET-train-images-idx3-ubyte and so on.");
@@ -70,30 +70,18 @@ public sealed class Emnist : IImageData
             [path, Path.Combine(path, "raw"), Path.Combine(path, "gzip"), Path.Combine(path, "EMNIST", "raw")], names);
     }
 
-    /// <inheritdoc/>
-    public ModelTask Task => ModelTask.Classification;
-
     /// <summary>The characters of the classes: those that one class stands for are written together, such as Aa.</summary>
-    public IReadOnlyList<string> Labels { get; }
+    public override IReadOnlyList<string> Labels { get; }
 
     /// <inheritdoc/>
-    public int Count => _train.Labels.Length + _test.Labels.Length;
+    public override int Count => _train.Labels.Length + _test.Labels.Length;
+
+    private protected override int Train => _train.Labels.Length;
 
     /// <inheritdoc/>
-    public string Name(int index) => index < _train.Labels.Length ? $"train/{index + 1:D6}" : $"test/{index - _train.Labels.Length + 1:D6}";
-
-    /// <inheritdoc/>
-    public SplitPart? Part(int index) => index < _train.Labels.Length ? SplitPart.Train : SplitPart.Test;
-
-    Sample IImageData.Load(int index) => Load(index);
-
-    /// <inheritdoc cref="IImageData.Load"/>
-    public ClassificationSample Load(int index)
+    public override ClassificationSample Load(int index)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-        int train = _train.Labels.Length;
-        (IdxFiles files, int at) = index < train ? (_train, index) : (_test, index - train);
+        (IdxFiles files, int at) = IdxFiles.Place(_train, _test, index);
         (int width, int height) = (files.Rows, files.Columns); // exchanged
         ReadOnlySpan<byte> stored = files.Picture(at);
         byte[] pixels = new byte[stored.Length];

@@ -74,6 +74,15 @@ internal sealed record IdxFiles(ReadOnlyMemory<byte> Pixels, ReadOnlyMemory<byte
         }
     }
 
+    /// <summary>The files that hold a picture, and its index in them.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
+    public static (IdxFiles Files, int At) Place(IdxFiles train, IdxFiles test, int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, train.Labels.Length + test.Labels.Length);
+        return index < train.Labels.Length ? (train, index) : (test, index - train.Labels.Length);
+    }
+
     /// <summary>A picture as it is stored.</summary>
     public ReadOnlySpan<byte> Picture(int index) => Pixels.Span.Slice(index * Rows * Columns, Rows * Columns);
 

@@ -29,19 +29,20 @@ public static class ImageDataSource
         options ??= DataOptions.Default;
         if (OpenKnown(path, cancellation) is { } known) return known;
         if (!Directory.Exists(path)) throw new DatasetException($"{path}: no such folder; {Expected}.");
-        List<string> pictures = DataFile.Pictures(path, cancellation);
+        FolderListing files = new(path, cancellation);
+        List<string> pictures = files.Pictures;
         if (pictures.Count == 0 && MedMnist.Find(path).Length > 0) return new MedMnist(path, cancellation);
-        if (task != ModelTask.Classification && VolumeFolder.Find(path, pictures, options, cancellation) is { } volumes) return volumes;
+        if (task != ModelTask.Classification && VolumeFolder.Find(files, options, cancellation) is { } volumes) return volumes;
         // A class may hold a few names that end as masks' do, but images with masks are no classes.
         if (MaskPairs.Find(path, pictures, options) is { } pairs
             && (task != ModelTask.Classification || 4 * pairs.Pairs.Count >= pictures.Count))
-            return new SegmentationFolder(path, options, pairs);
+            return new SegmentationFolder(files, options, pairs);
         if (task != ModelTask.Classification
-            && AnnotatedFolder.Find(path, pictures, options, cancellation) is { } annotated) return annotated;
+            && AnnotatedFolder.Find(files, options, cancellation) is { } annotated) return annotated;
         if (pictures.Count == 0 && DicomFile.FindFirst(path, cancellation) is { } dicom)
             throw new DatasetException($"{dicom}: {DicomFile.Advice}.");
         return pictures.Any(picture => picture.Contains('/'))
-            ? new ClassFolder(path, cancellation)
+            ? new ClassFolder(files)
             : throw new DatasetException(
                 $"{path}: {pictures.Count} pictures, none of them in a folder of its class or with a mask; {Expected}.");
     }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Data.Sets;
 
@@ -8,7 +7,7 @@ namespace Mamba.Models.Data.Sets;
 /// train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or with '.idx' in place of '-idx'.
 /// Classes are digits. Where the folder, or one of the two above it, has 'fashion' in its name, they are those of Fashion-MNIST.
 /// </summary>
-public sealed class Mnist : IImageData
+public sealed class Mnist : TrainTestData
 {
     private const int Classes = 10;
 
@@ -46,29 +45,17 @@ public sealed class Mnist : IImageData
         [.. s_names.SelectMany(IdxFiles.Spellings)]);
 
     /// <inheritdoc/>
-    public ModelTask Task => ModelTask.Classification;
+    public override IReadOnlyList<string> Labels { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Labels { get; }
+    public override int Count => _train.Labels.Length + _test.Labels.Length;
+
+    private protected override int Train => _train.Labels.Length;
 
     /// <inheritdoc/>
-    public int Count => _train.Labels.Length + _test.Labels.Length;
-
-    /// <inheritdoc/>
-    public string Name(int index) => index < _train.Labels.Length ? $"train/{index + 1:D5}" : $"test/{index - _train.Labels.Length + 1:D5}";
-
-    /// <inheritdoc/>
-    public SplitPart? Part(int index) => index < _train.Labels.Length ? SplitPart.Train : SplitPart.Test;
-
-    Sample IImageData.Load(int index) => Load(index);
-
-    /// <inheritdoc cref="IImageData.Load"/>
-    public ClassificationSample Load(int index)
+    public override ClassificationSample Load(int index)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-        int train = _train.Labels.Length;
-        (IdxFiles files, int at) = index < train ? (_train, index) : (_test, index - train);
+        (IdxFiles files, int at) = IdxFiles.Place(_train, _test, index);
         return new ClassificationSample(new Image(files.Columns, files.Rows, 1, files.Picture(at).ToArray()), files.Labels.Span[at]);
     }
 

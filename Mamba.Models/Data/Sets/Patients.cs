@@ -53,7 +53,7 @@ internal static class Patients
     {
         Dictionary<string, string> patients = new(StringComparer.Ordinal);
         (int nameColumn, int patientColumn) = (0, 1);
-        foreach ((int row, string line) in TextFile.Lines(table).Index())
+        foreach ((int row, string line) in LabelFile.Lines(table).Index())
         {
             string[] fields = [.. line.Split(',', ';', '\t').Select(field => field.Trim().Trim('"'))];
             if (row == 0 && Column("patient", "patient_id", "patientid", "subject") is var patient and >= 0)

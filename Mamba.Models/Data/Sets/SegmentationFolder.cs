@@ -31,15 +31,19 @@ public sealed class SegmentationFolder : IMaskedFolder
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public SegmentationFolder(string root, DataOptions? options = null, CancellationToken cancellation = default)
-        : this(root, options ?? DataOptions.Default, FindPairs(root, options ?? DataOptions.Default, cancellation))
+        : this(new FolderListing(root, cancellation), options ?? DataOptions.Default, found: null)
     {
     }
 
-    internal SegmentationFolder(string root, DataOptions options, MaskPairs found)
-        : this(root, options, Resolve(root, options, found))
+    /// <param name="files">The folder.</param>
+    /// <param name="options">What it cannot say about itself.</param>
+    /// <param name="found">Its pairs, if they were found before.</param>
+    internal SegmentationFolder(FolderListing files, DataOptions options, MaskPairs? found)
+        : this(files.Root, options, Resolve(
+            files.Root, options, found ??= MaskPairs.Find(files.Root, files.Pictures, options) ?? throw NoPair(files.Root, files.Pictures)))
     {
         Layout = found.Layout;
-        Notes = [.. NotesOf(options, found), .. DataFile.PassedOver(root) is { } others ? new[] { others } : []];
+        Notes = [.. NotesOf(options, found), .. files.PassedOver is { } others ? new[] { others } : []];
     }
 
     private SegmentationFolder(string root, DataOptions options, MaskedImage[] pairs)
@@ -140,16 +144,6 @@ public sealed class SegmentationFolder : IMaskedFolder
 
     /// <summary>How much of the masks that were read each class is, the background first, ignored pixels last.</summary>
     public IReadOnlyList<ClassCoverage> Coverage() => _masks.Coverage();
-
-    private static MaskedImage[] FindPairs(string root, DataOptions options, CancellationToken cancellation)
-    {
-        if (!Directory.Exists(root))
-            throw new DatasetException($"{root}: no such folder; expected one with pairs NAME.ext and NAME_mask.ext, or images/ and "
-                + $"masks/.");
-        List<string> pictures = DataFile.Pictures(root, cancellation);
-        MaskPairs found = MaskPairs.Find(root, pictures, options) ?? throw NoPair(root, pictures);
-        return Resolve(root, options, found);
-    }
 
     internal static DatasetException NoPair(string root, List<string> pictures) => new(
         $"{root}: {pictures.Count(p => !IsMask(p))} images and {pictures.Count(IsMask)} masks, but no pair; expected NAME.ext beside "

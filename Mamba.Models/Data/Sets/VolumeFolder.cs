@@ -35,17 +35,18 @@ public sealed class VolumeFolder : IMaskedFolder
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public VolumeFolder(string root, DataOptions? options = null, CancellationToken cancellation = default)
-        : this(root, options ??= DataOptions.Default, Pairs(root, options, cancellation), cancellation)
+        : this(new FolderListing(root, cancellation), options ?? DataOptions.Default, found: null, cancellation)
     {
     }
 
-    private VolumeFolder(string root, DataOptions options, MaskPairs found, CancellationToken cancellation)
+    private VolumeFolder(FolderListing files, DataOptions options, MaskPairs? found, CancellationToken cancellation)
         : this(
-            root, options, SegmentationFolder.Resolve(root, options, OneChannel(root, options, found)), null, new StackCache(CacheBytes),
-            cancellation)
+            files.Root, options, SegmentationFolder.Resolve(
+                files.Root, options, OneChannel(files.Root, options, found ??= Pairs(files, options, cancellation))),
+            null, new StackCache(CacheBytes), cancellation)
     {
         Layout = found.Layout;
-        int pictures = found.Pairs.Any(pair => NiftiFile.IsNifti(pair.Image)) ? DataFile.Pictures(root, cancellation).Count : 0;
+        int pictures = found.Pairs.Any(pair => NiftiFile.IsNifti(pair.Image)) ? files.Pictures.Count : 0;
         string[] passed = pictures == 0 ? [] : [$"{pictures} pictures beside the volumes are passed over"];
         Notes = [.. SegmentationFolder.NotesOf(options, found), .. passed];
     }
@@ -99,14 +100,12 @@ public sealed class VolumeFolder : IMaskedFolder
     public IReadOnlyList<MaskValues?> Masks => _masks.Values;
 
     /// <summary>The volumes in a folder; null if it has none with a mask.</summary>
-    /// <param name="root">The folder.</param>
-    /// <param name="pictures">Its pictures, from the root, with '/' between folders.</param>
+    /// <param name="files">The folder.</param>
     /// <param name="options">What the user says about the folder.</param>
     /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">There are NIfTI files and neither volumes nor pictures with masks.</exception>
-    internal static VolumeFolder? Find(
-        string root, IReadOnlyList<string> pictures, DataOptions options, CancellationToken cancellation) =>
-        FindPairs(root, pictures, options, cancellation) is { } pairs ? new VolumeFolder(root, options, pairs, cancellation) : null;
+    internal static VolumeFolder? Find(FolderListing files, DataOptions options, CancellationToken cancellation) =>
+        FindPairs(files, options, cancellation) is { } pairs ? new VolumeFolder(files, options, pairs, cancellation) : null;
 
     /// <inheritdoc/>
     public string Name(int index)
@@ -207,18 +206,13 @@ public sealed class VolumeFolder : IMaskedFolder
         return [.. counts.SelectMany((count, volume) => Enumerable.Range(0, count).Select(slice => (volume, slice)))];
     }
 
-    private static MaskPairs Pairs(string root, DataOptions options, CancellationToken cancellation)
-    {
-        List<string> pictures = DataFile.Pictures(root, cancellation);
-        return FindPairs(root, pictures, options, cancellation)
-            ?? throw new DatasetException(
-                $"{root}: no volume with a mask; expected NIfTI files, or TIFF files of several pages, and their masks");
-    }
+    private static MaskPairs Pairs(FolderListing files, DataOptions options, CancellationToken cancellation) =>
+        FindPairs(files, options, cancellation) ?? throw new DatasetException(
+            $"{files.Root}: no volume with a mask; expected NIfTI files, or TIFF files of several pages, and their masks");
 
-    private static MaskPairs? FindPairs(
-        string root, IReadOnlyList<string> pictures, DataOptions options, CancellationToken cancellation)
+    private static MaskPairs? FindPairs(FolderListing files, DataOptions options, CancellationToken cancellation)
     {
-        List<string> volumes = DataFile.Volumes(root, cancellation);
+        (string root, List<string> pictures, List<string> volumes) = (files.Root, files.Pictures, files.Volumes);
         if (volumes.Count > 0 && MaskPairs.Find(root, volumes, options) is { Pairs.Count: > 0 } nifti) return nifti;
         MaskPairs? pairs = pictures.Count == 0 ? null : MaskPairs.Find(root, pictures, options);
         if (pairs is not null) return AnyStack(root, pairs, cancellation) ? pairs : null;
