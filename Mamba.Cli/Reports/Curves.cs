@@ -12,12 +12,12 @@ namespace Mamba.Cli.Reports;
 internal static class Curves
 {
     private static readonly (double Thickness, LineStyle Style)[] s_strokes =
-        [(6, LineStyle.Solid), (3.5, LineStyle.Dash), (1.5, LineStyle.Dot)];
+        [(9, LineStyle.Solid), (5, LineStyle.LongDash), (1.5, LineStyle.Solid)];
 
     public static string Draw(string title, IReadOnlyList<EpochResult> epochs)
     {
         const string LossAxis = "loss", ScoreAxis = "score";
-        OxyColor[] colors = [OxyColors.SeaGreen, OxyColors.MediumPurple, OxyColors.IndianRed];
+        OxyColor[] colors = [OxyColors.LightGreen, OxyColors.MediumPurple, OxyColors.Firebrick];
         PlotModel plot = new()
         {
             Title = title,
@@ -55,7 +55,7 @@ internal static class Curves
             int measure = i;
             string name = epochs[0].Validation.Scores.Values[i].Name.Replace('_', ' ');
             LineSeries line = Line(name, colors[i], ScoreAxis, epochs, e => e.Validation.Scores.Values[measure].Value);
-            // Curves that coincide stay visible: the first is wide, and those upon it are narrower and broken.
+            // Curves that coincide stay visible: the first is wide and light, those upon it are broken, or thin and dark.
             (line.StrokeThickness, line.LineStyle) = s_strokes[i];
             plot.Series.Add(line);
         }

@@ -59,7 +59,7 @@ internal sealed class ClassFolderTests
     public void Folders_that_are_no_classes_are_refused()
     {
         Image picture = new(2, 2, 1);
-        Refuses(() => new ClassFolder(Path.Combine(_folder.Root, "none")), "cannot be listed");
+        Refuses(() => new ClassFolder(Path.Combine(_folder.Root, "none")), "no such folder");
         Refuses(() => new ClassFolder(_folder.Root), "0 pictures of 0 classes");
         _folder.Write("cat/1.png", picture);
         Refuses(() => new ClassFolder(_folder.Root), "1 pictures of 1 classes");
