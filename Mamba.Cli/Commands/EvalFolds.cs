@@ -40,12 +40,13 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
         bool same = ThrowIfShared();
         if (!same && AreFolds) ThrowIfOtherFolds();
         if (same && request.PerImage is not null)
-            throw new ArgumentException("--per-image has a row an image, and these runs are all measured on the same ones; measure each alone");
+            throw new ArgumentException("--per-image has a row an image, and these runs have the same ones; measure each run alone");
         string images = same ? "the same images: the deviation is that of the runs, not of folds"
             : AreFolds ? "images of their own, which they did not train on" : "images of their own; no folds of one cross-validation";
         terminal.Error.WriteLine($"note: {runs.Count} runs on {images}{Missing(same)}");
         if (AreDifferent)
-            terminal.Error.WriteLine("note: the runs are of different models or sizes: " + string.Join(", ", runs.Select(ModelOf).Distinct()));
+            terminal.Error.WriteLine(
+                $"note: the runs are of different models or sizes: {string.Join(", ", runs.Select(ModelOf).Distinct())}");
         Evaluation[] results = [.. runs.Select(run => run.Measure(stop))];
         EvalCommand.WritePerImage(request, results);
         Report(results, same);

@@ -26,7 +26,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     public static EvalImages Choose(string name, IImageData data, ModelInfo info, SplitPart? asked, string? splitFile)
     {
         if (asked == SplitPart.All) return Counted(All(data), SplitPart.All);
-        if (splitFile is not null) return Counted(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test);
+        if (splitFile is not null)
+            return Counted(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test);
         if (info.Data.IsForeign) return ByOfficialSplit(name, data, asked);
         if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
         return BySeed(name, data, info, asked ?? SplitPart.Test);

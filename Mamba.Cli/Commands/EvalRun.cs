@@ -138,14 +138,14 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     /// <summary>Prints the scores as tables.</summary>
     public void Print(Evaluation result)
     {
-        string split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
+        string unit = info.Data.Crop is null ? "images" : "tiles", split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
         string size = info.Entry.Task == ModelTask.Classification ? ""
             : request.MetricsAt == MetricResolution.Image ? ", at their own size"
             : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{info.Model} on {result.Images} {(info.Data.Crop is null ? "images" : "tiles")} ({RunArguments.Name(Images.Part)}{split}{size}): "
-                + $"loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
+            $"{info.Model} on {result.Images} {unit} ({RunArguments.Name(Images.Part)}{split}{size}): loss {result.Loss:F4}, "
+                + $"{result.MillisecondsPerImage:F2} ms/image"));
         ScoreReport.Table(terminal, result.Scores);
         if (Volumes is not null) ScoreReport.Volumes(terminal, result.Scores);
     }

@@ -133,7 +133,8 @@ internal sealed class InferCommand
         if (volumes is { } axis)
             return run.Execute(
                 images, VolumeWriter.Header(info.Labels), input => SliceStack.Load(input.Path, axis, intensity, stop),
-                (input, scan) => new VolumeWriter(output, input.Name, info.Labels) { Probabilities = probabilities }.Write(Choose, scan, stop), stop);
+                (input, scan) => new VolumeWriter(output, input.Name, info.Labels) { Probabilities = probabilities }
+                    .Write(Choose, scan, stop), stop);
         return run.Execute(images, SegmentationWriter.Header(info.Labels), (input, image) =>
         {
             SegmentationWriter writer = new(output, input.Name, info.Labels) { Probabilities = probabilities, Overlay = overlay };

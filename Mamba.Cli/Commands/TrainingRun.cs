@@ -100,7 +100,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         if (failure is not null) throw new TrainingException(Advice(failure, folder));
         if (result is null) return Stopped(folder, last);
         Checkpoint(finished: true);
-        terminal.WriteLine($"best epoch {trainer.BestEpoch}; on {result.Images} test {Summary.Unit(arguments)}: {ScoreReport.Line(result.Scores)}");
+        string tested = $"{result.Images} test {Summary.Unit(arguments)}";
+        terminal.WriteLine($"best epoch {trainer.BestEpoch}; on {tested}: {ScoreReport.Line(result.Scores)}");
         terminal.WriteLine($"sha256 {hash} of {folder.Last}");
         terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
         return ExitCode.Success;

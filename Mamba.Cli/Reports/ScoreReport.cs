@@ -181,13 +181,14 @@ internal static class ScoreReport
 
     private static void WriteRegions(Terminal terminal, SegmentationDetail detail)
     {
-        TableReport.Write(terminal, Regions(detail.DistanceUnit), detail.Classes.Select(k => (string[])[PlainText.Printable(k.Label), .. Cells(k)]));
+        TableReport.Write(terminal, Regions(detail.DistanceUnit), detail.Classes.Select(k => (string[])
+            [PlainText.Printable(k.Label), .. Cells(k)]));
         terminal.Out.WriteLine(Sentence(detail));
     }
 
     private static void AppendRegions(StringBuilder text, SegmentationDetail detail)
     {
-        text.AppendLine("| class | Dice | IoU | sensitivity | specificity | precision | Hausdorff 95, " + detail.DistanceUnit + " | images |");
+        text.AppendLine($"| class | Dice | IoU | sensitivity | specificity | precision | Hausdorff 95, {detail.DistanceUnit} | images |");
         text.AppendLine("|---|---|---|---|---|---|---|---|");
         foreach (SegmentClassScores k in detail.Classes)
             text.AppendLine($"| {PlainText.Printable(k.Label)} | {string.Join(" | ", Cells(k))} |");

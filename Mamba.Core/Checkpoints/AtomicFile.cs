@@ -27,8 +27,8 @@ public static class AtomicFile
     }
 
     /// <summary>
-    /// Writes to a temporary file beside the target, flushes it to disk if it is durable, and renames it over the target. Several threads or processes may
-    /// write to one path at a time: the file is then one of those written, whole.
+    /// Writes to a temporary file beside the target, flushes it to disk if it is durable, and renames it over the target. Several threads
+    /// or processes may write to one path at a time: the file is then one of those written, whole.
     /// </summary>
     /// <param name="path">The target; one that exists is replaced.</param>
     /// <param name="write">Writes the content.</param>

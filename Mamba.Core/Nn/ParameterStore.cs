@@ -354,18 +354,15 @@ public sealed partial class ParameterStore(ulong seed = 0)
 /// <param name="Missing">Names that the model has and the file has not.</param>
 /// <param name="Unexpected">Names that the file has and the model has not.</param>
 /// <param name="Misshapen">Names in both whose shapes differ, with both shapes.</param>
-public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing,
-    IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
+public sealed record LoadReport(
+    int Loaded, IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected, IReadOnlyList<string> Misshapen)
 {
     private const int FewNames = 3;
 
     /// <summary>The prefix that was dropped from the names of the file, or added to them, in words; empty if they fit unchanged.</summary>
     public string Prefix { get; init; } = "";
 
-    /// <summary>
-    /// What did not fit: how many names of each kind, and the first three. Of a file that has other names than the model, the two that are
-    /// nearest show what differs.
-    /// </summary>
+    /// <summary>What did not fit: a few names of each kind, and of other names than the model's the two that are nearest.</summary>
     /// <returns>A line; empty if all fit.</returns>
     public override string ToString()
     {
@@ -374,8 +371,8 @@ public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing,
             ? $"the nearest are '{file}' in the file and '{model}' in the model" : "";
         if (others && Loaded == 0 && Misshapen.Count == 0)
             return $"not one of its {Unexpected.Count} names is among the {Missing.Count} of the model; {nearest}";
-        return string.Join("; ", new[] { Few("missing", Missing), Few("unexpected", Unexpected), Few("misshapen", Misshapen), nearest }
-            .Where(part => part.Length > 0));
+        string[] parts = [Few("missing", Missing), Few("unexpected", Unexpected), Few("misshapen", Misshapen), nearest];
+        return string.Join("; ", parts.Where(part => part.Length > 0));
     }
 
     private static string Few(string kind, IReadOnlyList<string> names) => names.Count == 0 ? ""

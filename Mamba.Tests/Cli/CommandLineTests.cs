@@ -40,7 +40,8 @@ internal sealed class CommandLineTests : CliTest
             val.EnumerateObject().Select(p => p.Name),
             Is.EqualTo(new[]
             {
-                "images", "skipped", "loss", "dice", "iou", "pixel_accuracy", "hausdorff_unit", "images_with_foreground", "classes", "ms_per_image",
+                "images", "skipped", "loss", "dice", "iou", "pixel_accuracy", "hausdorff_unit", "images_with_foreground",
+                "classes", "ms_per_image",
             }));
         Assert.That(val.GetProperty("loss").GetDouble(), Is.EqualTo(Number(bestRow[2])).Within(1e-6));
         Assert.That(Score(val, "dice", "global"), Is.EqualTo(Number(bestRow[3])).Within(1e-6));

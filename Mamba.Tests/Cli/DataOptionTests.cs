@@ -218,7 +218,8 @@ internal sealed class DataOptionTests : CliTest
         Assert.That(Succeeds([.. eval, "--split-file", other]).Error, Does.Not.Contain("trained on"));
         string seen = Written("seen.json", """{"train": ["slice1"], "val": ["slice2"], "test": ["slice0", "slice4", "slice7"]}""");
         Assert.That(
-            Succeeds([.. eval, "--split-file", seen]).Error, Does.Contain("note: 2 of 3 images were trained on, which flatters the scores"));
+            Succeeds([.. eval, "--split-file", seen]).Error,
+            Does.Contain("note: 2 of 3 images were trained on, which flatters the scores"));
 
         foreach ((string text, string message) in new[]
         {

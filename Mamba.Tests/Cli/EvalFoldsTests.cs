@@ -42,7 +42,7 @@ internal sealed class EvalFoldsTests : CliTest
 
         Result table = Succeeds(eval);
         Assert.That(table.Error, Does.Contain("note: 3 runs on images of their own, which they did not train on; all 3 folds"));
-        string four = string.Create(CultureInfo.InvariantCulture, $"{mean:F4}"), spread = deviation.ToString("F4", CultureInfo.InvariantCulture);
+        string four = mean.ToString("F4", CultureInfo.InvariantCulture), spread = deviation.ToString("F4", CultureInfo.InvariantCulture);
         Assert.That(table.Out, Does.Match(@"fold +images +dice global").And.Match(@"\n1/3 +4 ").And.Match($@"\nmean +{four}")
             .And.Match($@"\ndeviation +{spread}").And.Contain("standard deviation (n - 1) over 3 runs"));
         Assert.That(table.Out.Split('\n').Select(line => line.Length), Is.All.LessThan(80));

@@ -77,6 +77,12 @@ internal sealed class TrainOptionTests : CliTest
             Run("crop", "--crop", "32").Out,
             Does.Contain("crop: random 32 x 32 of each training image; validation on 4 of 4 tiles of that size, test on all 4")
                 .And.Match(@"best epoch \d; on 4 test tiles"), "an image of 64 x 48 has four, which overlap");
+        Result eval = Succeeds("eval", "--weights", In("crop"), "--data", In("data"), "--metrics-at", "model");
+        Assert.That(eval.Error, Does.Contain("note: the model was trained on crops: 1 images are measured in 4 tiles of 32 x 32"));
+        Assert.That(eval.Out, Does.Match(@"^unet on 4 tiles \(test, split slice, at 32 x 32\): loss"));
+        double[] dice = [.. new[] { Summary("crop"), eval.Out }.Select(text => double.Parse(
+            System.Text.RegularExpressions.Regex.Match(text, @"Dice[ |]+(\d\.\d{4})").Groups[1].Value, CultureInfo.InvariantCulture))];
+        Assert.That(dice[0], Is.EqualTo(dice[1]), "as the summary says");
         Run("list", "--crop", "32", "--augment", "noise,flips,rotate,elastic:2");
         Run("sized", "--crop", "24", "--size", "32");
         Assert.That(new[] { "whole", "crop", "list", "sized" }.Select(Last), Is.Unique);
@@ -94,6 +100,7 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(Last("half"), Is.EqualTo(Last("list")));
 
         Result Run(string run, params string[] options) => Succeeds([.. train, .. options, "--out", In(run)]);
+        string Summary(string run) => File.ReadAllText(In(run, "summary.md"));
     }
 
     [TestCase("--augment: unknown operation 'rotat'; did you mean rotate?", "--augment", "flips,rotat:10")]

@@ -72,14 +72,16 @@ internal sealed class VolumeTests : CliTest
             Assert.That((p.X, p.Y, p.Z, p.Spacing), Is.EqualTo((mask.X, mask.Y, mask.Z, mask.Spacing)));
             Assert.That(p.Values.Distinct().Count(), Is.GreaterThan(50));
             Assert.That(p.Values.Max(), Is.LessThanOrEqualTo(1f));
-            int differ = p.Values.Zip(mask.Values).Count(pair => Math.Abs(pair.First - 0.5f) > 1e-4 && pair.First > 0.5f != pair.Second > 0);
+            int differ = p.Values.Zip(mask.Values)
+                .Count(pair => Math.Abs(pair.First - 0.5f) > 1e-4 && pair.First > 0.5f != pair.Second > 0);
             Assert.That(differ, Is.Zero, "the mask is where the probability is one half");
         }
         IReadOnlyList<Image> planes = ImageFile.LoadPages(In("masks", "stack_prob.tif")),
             masks = ImageFile.LoadPages(In("masks", "stack_pred.tif"));
         for (int i = 0; i < 3; i++)
             Assert.That(
-                planes[i].Samples16.Zip(masks[i].Pixels).Count(pair => Math.Abs(pair.First - 32767.5) > 2 && pair.First > 32767 != pair.Second > 0),
+                planes[i].Samples16.Zip(masks[i].Pixels)
+                    .Count(pair => Math.Abs(pair.First - 32767.5) > 2 && pair.First > 32767 != pair.Second > 0),
                 Is.Zero);
     }
 

@@ -154,7 +154,8 @@ public static class ImageFile
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="image">The picture.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public static void SavePng(string path, Image image) => AtomicFile.Write(path, stream => PngWriter.Write(stream, image), durable: false);
+    public static void SavePng(string path, Image image) =>
+        AtomicFile.Write(path, stream => PngWriter.Write(stream, image), durable: false);
 
     /// <summary>Writes gray samples of 16 bits as PNG, for instance probabilities. The file appears whole or not at all.</summary>
     /// <param name="path">The file; one that exists is replaced.</param>

@@ -218,6 +218,18 @@ internal sealed class CheckpointsForeignTests
     private static string NumpyType(string code) => $"cnumpy\ndtype\n({Text(code)}\u0089\u0088tR(K\u0003{Text("<")}NNNtb";
 
     /// <summary>A weight of 1 and a bias of 2 under these names.</summary>
+    [Test]
+    public void A_report_shows_a_few_names_of_each_kind_and_the_nearest_two()
+    {
+        string[] missing = [.. Enumerable.Range(0, 9).Select(i => $"blocks.{i}.norm.weight")];
+        LoadReport report = new(5, missing, ["layer.3.norm.weight", "x"], []);
+        Assert.That(report.ToString(), Is.EqualTo(
+            "missing: blocks.0.norm.weight, blocks.1.norm.weight, blocks.2.norm.weight and 6 more; unexpected: layer.3.norm.weight, x; "
+                + "the nearest are 'layer.3.norm.weight' in the file and 'blocks.3.norm.weight' in the model"));
+        Assert.That(new LoadReport(5, [], [], ["a (2, not 3)"]).ToString(), Is.EqualTo("misshapen: a (2, not 3)"));
+        Assert.That(new LoadReport(5, [], [], []).ToString(), Is.Empty);
+    }
+
     private static LoadReport Load(ParameterStore store, string[] names) => store.Load(
         names, n => n.EndsWith("bias", StringComparison.Ordinal)
             ? [1]

@@ -28,7 +28,8 @@ internal sealed class HausdorffDistanceTests
         {
             double expected = NaiveVolume(a, b, (slices, height, width), (z, y, x));
             double actual = HausdorffDistance.Measure(a, b, (slices, height, width), new VoxelSpacing(z, y, x));
-            Assert.That(actual, double.IsNaN(expected) ? Is.NaN : Is.EqualTo(expected).Within(1e-12 * Math.Max(1, expected)), $"{(z, y, x)}");
+            Assert.That(
+                actual, double.IsNaN(expected) ? Is.NaN : Is.EqualTo(expected).Within(1e-12 * Math.Max(1, expected)), $"{(z, y, x)}");
             Assert.That(HausdorffDistance.Measure(b, a, (slices, height, width), new VoxelSpacing(z, y, x)), Is.EqualTo(actual));
         }
     }
