@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C library for x64, and for ARM64 where a cross compiler and an emulator are present; compiles the C example against it and
-# runs it, with good weights and with bad ones. At the same vector width both must write the same mask.
+# runs it, with good weights and with bad ones. At the same vector width both must write the same mask. The sample EmbeddedSegmenter, with
+# the weights inside, must find as many pixels as the C example.
 #   eng/test-clib.sh [--only x64|arm64] [OUT]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,6 +38,13 @@ try() {
   echo "$message"
   if message=$($runner "$folder/example" "$weights" samples/CLibrary/mamba.h $width $height 2>&1); then echo "$platform: a cut frame was taken"; return 1; fi
   echo "$message"
+  dotnet publish samples/EmbeddedSegmenter -c Release -r "linux-$platform" -p:PublishAot=true -p:Weights="$weights" "$@" \
+    -o "$folder/sample" >"$folder.sample.log" 2>&1 || { grep -E 'error|warning' "$folder.sample.log" | sort -u | head; return 1; }
+  $runner "$folder/sample/EmbeddedSegmenter" "$frame" ${width}x$height rgb24 | tee "$folder/sample.txt"
+  [ "$(sed -n 's/^frame 0: \([0-9]*\) pixels.*/\1/p' "$folder/sample.txt")" = "$(sed -n 's/^\([0-9]*\) of .*/\1/p' "$folder/result.txt")" ] || {
+    echo "$platform: the sample and the C example differ"
+    return 1
+  }
   echo "$platform: $(stat -c %s "$folder/libmamba.so") bytes, sha256 of the mask $(sha256sum <"$folder/mask.pgm" | cut -c 1-16)"
 }
 
