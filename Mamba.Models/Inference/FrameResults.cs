@@ -17,7 +17,8 @@ public readonly record struct SegmentedFrame
 {
     private readonly int _area;
 
-    internal SegmentedFrame(FrameStatus status, int area, double milliseconds) => (Status, _area, Milliseconds) = (status, area, milliseconds);
+    internal SegmentedFrame(FrameStatus status, int area, double milliseconds) =>
+        (Status, _area, Milliseconds) = (status, area, milliseconds);
 
     /// <summary>Whether the mask and the probabilities were written.</summary>
     public FrameStatus Status { get; }
@@ -35,7 +36,8 @@ public readonly record struct ClassifiedFrame
 {
     private readonly int _best;
 
-    internal ClassifiedFrame(FrameStatus status, int best, double milliseconds) => (Status, _best, Milliseconds) = (status, best, milliseconds);
+    internal ClassifiedFrame(FrameStatus status, int best, double milliseconds) =>
+        (Status, _best, Milliseconds) = (status, best, milliseconds);
 
     /// <summary>Whether the probabilities were written.</summary>
     public FrameStatus Status { get; }

@@ -167,7 +167,8 @@ internal sealed unsafe class CLibraryTests
             {
                 (output with { Mask = null }, "mask is null"), (output with { MaskSize = 7 }, "room for 7"),
                 (output with { MaskSize = nuint.MaxValue }, "at most"), (output with { ProbabilityCount = 1 }, "probabilities is null"),
-                (output with { BudgetMilliseconds = -1 }, "budget_ms is -1"), (output with { BudgetMilliseconds = double.NaN }, "budget_ms"),
+                (output with { BudgetMilliseconds = -1 }, "budget_ms is -1"),
+                (output with { BudgetMilliseconds = double.NaN }, "budget_ms"),
                 (new NativeOutput(), "room for 0"),
             })
             {
@@ -244,7 +245,8 @@ internal sealed unsafe class CLibraryTests
     public void The_header_says_what_the_code_does()
     {
         string header = File.ReadAllText(Path.Combine(SourceTree.Root, "samples", "CLibrary", "mamba.h"));
-        Assert.That((sizeof(NativeFrame), sizeof(NativeOutput), sizeof(NativeInfo)), Is.EqualTo((56, 56, 20)), "on 64 bits, as C lays them out");
+        Assert.That(
+            (sizeof(NativeFrame), sizeof(NativeOutput), sizeof(NativeInfo)), Is.EqualTo((56, 56, 20)), "on 64 bits, as C lays them out");
         foreach (Status status in Enum.GetValues<Status>())
         {
             string name = string.Concat(status.ToString().Select((c, i) => i > 0 && char.IsUpper(c) ? "_" + c : $"{c}")).ToUpperInvariant();

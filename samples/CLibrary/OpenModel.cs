@@ -35,7 +35,8 @@ internal sealed class OpenModel
 
     public ModelInfo Info { get; }
 
-    public Segmenter Segmenter => _segmenter ?? throw new ArgumentException($"{Info.Model} is a classifier; expected a call of mamba_classify");
+    public Segmenter Segmenter =>
+        _segmenter ?? throw new ArgumentException($"{Info.Model} is a classifier; expected a call of mamba_classify");
 
     public Classifier Classifier =>
         _classifier ?? throw new ArgumentException($"{Info.Model} is a segmentation model; expected a call of mamba_segment");

@@ -17,7 +17,6 @@ int main(int argc, char **argv) {
   mamba_info info;
   if (mamba_get_info(model, &info) != MAMBA_OK) return fail("mamba_get_info");
   printf("model: %d x %d, %d classes\n", info.width, info.height, info.classes);
-
   mamba_frame frame = {.width = atoi(argv[3]), .height = atoi(argv[4]), .pixels = MAMBA_RGB24};
   size_t pixels = (size_t)frame.width * frame.height;
   uint8_t *data = malloc(3 * pixels), *mask = malloc(pixels);
@@ -26,7 +25,6 @@ int main(int argc, char **argv) {
   frame.data = data;
   frame.size = fread(data, 1, 3 * pixels, file);
   fclose(file);
-
   mamba_output output = {.mask = mask, .mask_size = pixels, .budget_ms = 10000};
   mamba_status status = mamba_segment(model, &frame, &output);
   if (status == MAMBA_OUT_OF_TIME) return fprintf(stderr, "out of time\n"), 1;

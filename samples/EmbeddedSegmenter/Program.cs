@@ -38,7 +38,8 @@ try
     }
     if (times.Count == 0) throw new ArgumentException($"'{args[0]}' has no whole frame of {frame.Length} bytes");
     double memory = Process.GetCurrentProcess().PeakWorkingSet64 / 1e6;
-    Console.WriteLine($"first {times[0]:F2} ms, best {times.Min():F2} ms, {allocated} bytes allocated for the last frame, peak {memory:F1} MB");
+    Console.WriteLine($"first {times[0]:F2} ms, best {times.Min():F2} ms, peak {memory:F1} MB");
+    Console.WriteLine($"{allocated} bytes allocated for the last frame");
     return 0;
 }
 catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)

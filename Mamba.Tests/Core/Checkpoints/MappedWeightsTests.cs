@@ -24,7 +24,8 @@ internal sealed class MappedWeightsTests
         (VisionModel mapped, _) = ModelFile.LoadMapped(path);
         Tensor x = Numbers.Random(3, 1, 32, 32, 3);
         Assert.That(mapped.Forward(x).Span.ToArray(), Is.EqualTo(loaded.Forward(x).Span.ToArray()));
-        Assert.That(mapped.Parameters.All.Count(p => p.Tensor.MappedFile is not null), Is.GreaterThan(0).And.EqualTo(mapped.Parameters.All.Count()));
+        int tensors = mapped.Parameters.All.Count(p => p.Tensor.MappedFile is not null);
+        Assert.That(tensors, Is.GreaterThan(0).And.EqualTo(mapped.Parameters.All.Count()));
         Assert.That(loaded.Parameters.All.Count(p => p.Tensor.MappedFile is not null), Is.Zero);
         mapped.Dispose();
         Assert.That(loaded.Forward(x).Count, Is.Positive, "the pool was not given memory that is none of its own");
@@ -123,9 +124,10 @@ internal sealed class MappedWeightsTests
                 byte[] bytes = tensor == "half"
                     ? [.. BitConverter.GetBytes((Half)1), .. BitConverter.GetBytes((Half)1.5)]
                     : [.. BitConverter.GetBytes(1f), .. BitConverter.GetBytes(1.5f)];
+                string type = tensor == "half" ? "F16" : "F32";
                 header.Append(header.Length > 1 ? "," : "").Append(
                     $$"""
-                    "{{tensor}}":{"dtype":"{{(tensor == "half" ? "F16" : "F32")}}","shape":[2],"data_offsets":[{{data.Count}},{{data.Count + bytes.Length}}]}
+                    "{{tensor}}":{"dtype":"{{type}}","shape":[2],"data_offsets":[{{data.Count}},{{data.Count + bytes.Length}}]}
                     """);
                 data.AddRange(bytes);
             }

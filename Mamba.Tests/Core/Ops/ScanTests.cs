@@ -289,7 +289,8 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         foreach (MambaConfig other in new[] { config with { DState = 4 }, config with { DConv = 3 }, config with { Expand = 1 } })
             Assert.That(() => mixer.Step(Numbers.Random(1, 2, 10), new MambaState(2, other)), Throws.TypeOf<ShapeException>());
         MambaMixer both = new(new Scope(new ParameterStore(seed: 4)), config with { Bidirectional = true });
-        Assert.That(() => both.Step(Numbers.Random(1, 2, 10), state), Throws.InvalidOperationException.With.Message.Contains("bidirectional"));
+        Assert.That(
+            () => both.Step(Numbers.Random(1, 2, 10), state), Throws.InvalidOperationException.With.Message.Contains("bidirectional"));
     }
 
     [Test]

@@ -16,7 +16,7 @@ internal sealed class FrameTests
 
     private static IEnumerable<PixelFormat> Formats => Enum.GetValues<PixelFormat>();
 
-    /// <summary>All values of Y, Cb and Cr in steps, with the ends of the ranges: each color is the nearest byte of the exact one.</summary>
+    /// <summary>Values of Y, Cb and Cr in steps, with the ends of the ranges: each color is the nearest byte of the exact one.</summary>
     [Test]
     public void Colors_are_those_of_the_recommendations([Values] YuvMatrix matrix, [Values] bool fullRange)
     {
@@ -43,7 +43,7 @@ internal sealed class FrameTests
         }
     }
 
-    /// <summary>Known colors, by the tables of the recommendations: white, black, and the red of BT.601 and BT.709 at limited range.</summary>
+    /// <summary>Known colors, by the tables of the recommendations: white, black, and the reds of both at limited range.</summary>
     [TestCase(YuvMatrix.Bt601, false, 235, 128, 128, 255, 255, 255)]
     [TestCase(YuvMatrix.Bt601, false, 16, 128, 128, 0, 0, 0)]
     [TestCase(YuvMatrix.Bt601, false, 81, 90, 240, 254, 0, 0)]
@@ -134,7 +134,8 @@ internal sealed class FrameTests
         {
             Array.Fill(mask, (byte)77);
             Array.Fill(probabilities, 77f);
-            SegmentedFrame cut = segmenter.Segment(frame, format, mask, probabilities, TimeSpan.FromMilliseconds(share * result.Milliseconds));
+            TimeSpan budget = TimeSpan.FromMilliseconds(share * result.Milliseconds);
+            SegmentedFrame cut = segmenter.Segment(frame, format, mask, probabilities, budget);
             if (cut.Status == FrameStatus.OutOfTime)
             {
                 late++;
@@ -211,19 +212,22 @@ internal sealed class FrameTests
         Refuse(new FrameFormat(8, 6, PixelFormat.Yuyv), 95, 48, "96");
         Refuse(new FrameFormat(8, 6, PixelFormat.Bgr24), 143, 48, "144");
         foreach (PixelRegion region in new PixelRegion[]
-            { new(-1, 0, 2, 2), new(0, -1, 2, 2), new(0, 0, 0, 2), new(0, 0, 2, 0), new(7, 0, 2, 2), new(0, 5, 2, 2), new(1, 0, int.MaxValue, 2) })
+            { new(-1, 0, 2, 2), new(0, -1, 2, 2), new(0, 0, 0, 2), new(0, 0, 2, 0), new(7, 0, 2, 2), new(0, 5, 2, 2),
+            new(1, 0, int.MaxValue, 2) })
             Refuse(gray with { Region = region }, 48, 4, "region");
         Assert.That(() => segmenter.Segment(new byte[48], gray, new byte[47]), Throws.ArgumentException.With.Message.Contains("48"));
         Assert.That(
             () => segmenter.Segment(new byte[48], gray, new byte[48], new float[47]), Throws.ArgumentException.With.Message.Contains("48"));
         Assert.That(() => segmenter.Segment(new byte[48], gray, default), Throws.ArgumentException);
         Assert.That(() => segmenter.Segment(new byte[48], null!, new byte[48]), Throws.ArgumentNullException);
-        Assert.That(() => classifier.Classify(new byte[48], gray, new float[9]), Throws.ArgumentException.With.Message.Contains("10 classes"));
+        Assert.That(
+            () => classifier.Classify(new byte[48], gray, new float[9]), Throws.ArgumentException.With.Message.Contains("10 classes"));
 
         void Refuse(FrameFormat format, int bytes, int pixels, string message)
         {
             Assert.That(
-                () => segmenter.Segment(new byte[bytes], format, new byte[pixels]), Throws.ArgumentException.With.Message.Contains(message));
+                () => segmenter.Segment(new byte[bytes], format, new byte[pixels]),
+                Throws.ArgumentException.With.Message.Contains(message));
             Assert.That(
                 () => classifier.Classify(new byte[bytes], format, new float[10]), Throws.ArgumentException.With.Message.Contains(message));
         }
@@ -302,7 +306,8 @@ internal sealed class FrameTests
     private static double[] Exact(int y, int cb, int cr, YuvMatrix matrix, bool fullRange)
     {
         (double kr, double kg, double kb) = matrix == YuvMatrix.Bt601 ? (0.299, 0.587, 0.114) : (0.2126, 0.7152, 0.0722);
-        double luma = fullRange ? y / 255.0 : (y - 16) / 219.0, pb = (cb - 128) / (fullRange ? 255.0 : 224), pr = (cr - 128) / (fullRange ? 255.0 : 224);
+        double range = fullRange ? 255.0 : 224, luma = fullRange ? y / 255.0 : (y - 16) / 219.0;
+        double pb = (cb - 128) / range, pr = (cr - 128) / range;
         double red = luma + pr * 2 * (1 - kr), blue = luma + pb * 2 * (1 - kb), green = (luma - kr * red - kb * blue) / kg;
         return [.. new[] { red, green, blue }.Select(v => Math.Clamp(255 * v, 0, 255))];
     }
