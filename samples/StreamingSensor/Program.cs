@@ -28,19 +28,18 @@ try
     using Stream? rows = args.Length < 2 ? null : args[1] == "-" ? Console.OpenStandardInput() : File.OpenRead(args[1]);
     (MambaState First, MambaState Second) memory = model.Begin();
     using Tensor row = Tensor.Zeros(1, values);
-    long count = 0, start = Stopwatch.GetTimestamp(), allocated = 0, early = 0;
+    long count = 0, start = Stopwatch.GetTimestamp(), allocated = 0;
     for (; Read(rows, row.Span, count); count++)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
         using Tensor scores = model.Step(row, memory);
         allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        if (count == 1000) early = Environment.WorkingSet;
-        if (count % 20_000 == 0) Console.WriteLine($"row {count}: class {Best(scores.Span)}");
+        if (count % 20_000 == 0) Console.WriteLine($"row {count}: class {Best(scores.Span)}, memory {Environment.WorkingSet / 1e6:F1} MB");
     }
     if (count == 0) throw new IOException($"no whole row of {values} values");
     double microseconds = Stopwatch.GetElapsedTime(start).TotalMicroseconds / count;
     Console.WriteLine($"{count} rows, {microseconds:F1} us a row, {allocated} bytes allocated for the last one");
-    Console.WriteLine($"memory after 1,000 rows {early / 1e6:F1} MB, at the end {Environment.WorkingSet / 1e6:F1} MB");
+    Console.WriteLine($"memory at the end {Environment.WorkingSet / 1e6:F1} MB");
     return 0;
 }
 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
