@@ -79,7 +79,8 @@ public sealed class PassTimes
             || (milliseconds.Count < WantedRepetitions && elapsed + milliseconds[^1] / 1e3 < PatienceFactor * seconds));
         return new PassTimes(milliseconds, peaks)
         {
-            PeakMemory = memory, PassMemory = (BufferPool.Peak - before) * sizeof(float),
+            PeakMemory = memory,
+            PassMemory = (BufferPool.Peak - before) * sizeof(float),
         };
     }
 

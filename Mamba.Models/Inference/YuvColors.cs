@@ -54,8 +54,11 @@ internal readonly struct YuvColors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static byte Clamp(int value)
     {
+        // Without branches: which side of the range a noisy pixel is on cannot be predicted.
         value >>= FractionBits;
-        return (uint)value <= 255 ? (byte)value : value < 0 ? (byte)0 : (byte)255;
+        value &= ~(value >> 31); // 0 where it is negative
+        value |= (byte.MaxValue - value) >> 31; // all bits where it is too large
+        return (byte)value;
     }
 
     private static int Fixed(double factor) => (int)Math.Round(factor * (1 << FractionBits));

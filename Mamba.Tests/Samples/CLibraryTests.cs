@@ -45,12 +45,16 @@ internal sealed unsafe class CLibraryTests
         {
             NativeFrame native = new()
             {
-                Data = data, Size = (nuint)frame.Length,
+                Data = data,
+                Size = (nuint)frame.Length,
                 Format = new NativeFormat { Width = 40, Height = 30, Pixels = 2, RegionX = 5, RegionWidth = 20, RegionHeight = 30 },
             };
             NativeOutput output = new()
             {
-                Mask = to, MaskSize = (nuint)mask.Length, Probabilities = values, ProbabilityCount = (nuint)mask.Length,
+                Mask = to,
+                MaskSize = (nuint)mask.Length,
+                Probabilities = values,
+                ProbabilityCount = (nuint)mask.Length,
                 BudgetMilliseconds = 1e6,
             };
             Assert.That(s_segment(model, &native, &output), Is.EqualTo((int)Status.Ok));
@@ -281,7 +285,9 @@ internal sealed unsafe class CLibraryTests
 
     private static NativeFrame Native(byte* data, int size, int pixels) => new()
     {
-        Data = data, Size = (nuint)size, Format = new NativeFormat { Width = Side, Height = Side, Pixels = pixels },
+        Data = data,
+        Size = (nuint)size,
+        Format = new NativeFormat { Width = Side, Height = Side, Pixels = pixels },
     };
 
     private static ulong Load(string name)
