@@ -37,7 +37,8 @@ internal static class BenchCommand
         Command command = new(
             "bench",
             "Measure the speed of models on this machine.\n" +
-            "Times are the median and the least of all steps. A multiply-add counts as two operations, a training step as three forward passes. " +
+            "Times are the median and the least of all steps. " +
+            "A multiply-add counts as two operations, a training step as three forward passes. " +
             "The FMA peak is measured between the steps on as many threads. " +
             "Exp M are millions of exponentials of a forward pass; GFLOP/s leave them out. " +
             "MiB is what the tensors of a step need at once, without weights. " +
@@ -81,7 +82,8 @@ internal static class BenchCommand
     private static string Row(ModelMeasurement m) => TableReport.Row(
         s_columns, m.Step.Entry.Name, Number(m.Step.Batch, "F0"), Number(m.Times.Median, "F2"), Number(m.Times.Min, "F2"),
         Number(m.ImagesPerSecond, "F1"),
-        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(m.Exponentials / 1e6, "F2"), Number(Mebibytes(m.Times.PassMemory), "F1"));
+        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(m.Exponentials / 1e6, "F2"),
+        Number(Mebibytes(m.Times.PassMemory), "F1"));
 
     private static BenchDocument Document(ModelMeasurement m) => new(
         m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min,

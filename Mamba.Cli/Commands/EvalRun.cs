@@ -138,7 +138,8 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     /// <summary>Prints the scores as tables.</summary>
     public void Print(Evaluation result)
     {
-        string unit = info.Data.Crop is null ? "images" : "tiles", split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
+        string unit = info.Data.Crop is null ? "images" : "tiles";
+        string split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
         string size = info.Entry.Task == ModelTask.Classification ? ""
             : request.MetricsAt == MetricResolution.Image ? ", at their own size"
             : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");

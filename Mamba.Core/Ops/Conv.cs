@@ -167,8 +167,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group and band by band,
-    /// so that scratch does not grow with the batch or the image.
+    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group and band by
+    /// band, so that scratch does not grow with the batch or the image.
     /// </summary>
     private static void SpreadColumns(in ConvShape s, float* small, Tensor weight, float* bias, float* large, bool add)
     {

@@ -123,13 +123,14 @@ public static unsafe partial class Ops
 
     /// <summary>
     /// Group normalization, then the maximum over windows, then an activation. Where nothing is recorded, the windows are taken first:
-    /// (x - mean) scale + shift does not decrease with x if no scale is negative, so the maximum commutes with it, to the last bit. A quarter
-    /// of the pixels is left to normalize.
+    /// (x - mean) scale + shift does not decrease with x if no scale is negative, so the maximum commutes with it, to the last bit. A
+    /// quarter of the pixels is left to normalize.
     /// </summary>
     internal static Tensor GroupNormMaxPool2d(
         Tensor x, int groups, Tensor weight, Tensor bias, float eps, Size2d kernel, Activation activation)
     {
-        if (Tape.Needs(x, weight, bias) || x.Count == 0) return Apply(activation, MaxPool2d(GroupNorm(x, groups, weight, bias, eps), kernel));
+        if (Tape.Needs(x, weight, bias) || x.Count == 0)
+            return Apply(activation, MaxPool2d(GroupNorm(x, groups, weight, bias, eps), kernel));
         NormStep step = MeasureGroups("GroupNorm", x, groups, weight, bias, eps);
         if (!step.IsMonotone) return Apply(activation, MaxPool2d(Normalize(step, Activation.None), kernel));
         return step.Pooled(MaxPool2d(x, kernel), activation);

@@ -78,8 +78,8 @@ public static class ModelFile
     }
 
     /// <summary>
-    /// The weights that int8 files hold as codes: the matrices and kernels among the trained tensors. Small ones save nothing, and are first
-    /// and last layers mostly, whose rounding costs most.
+    /// The weights that int8 files hold as codes: the matrices and kernels among the trained tensors. Small ones save nothing, and are
+    /// first and last layers mostly, whose rounding costs most.
     /// </summary>
     internal static IEnumerable<string> CodedNames(VisionModel model) => model.Parameters.Parameters
         .Where(p => p.Tensor.Shape.Rank >= 2 && p.Tensor.Count >= SmallestCoded && p.Name.EndsWith(".weight", StringComparison.Ordinal))

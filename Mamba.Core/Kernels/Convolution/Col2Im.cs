@@ -5,8 +5,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// A part of the images of a transposed convolution: rows [FirstRow, FirstRow + Rows) of the large images [FirstImage, FirstImage + Images),
-/// and the rows [FirstOut, FirstOut + OutRows) of the small ones that reach them.
+/// A part of the images of a transposed convolution: rows [FirstRow, FirstRow + Rows) of the large images [FirstImage, FirstImage +
+/// Images), and the rows [FirstOut, FirstOut + OutRows) of the small ones that reach them.
 /// </summary>
 internal readonly record struct ColumnBand(nint FirstImage, nint Images, nint FirstRow, nint Rows, nint FirstOut, nint OutRows)
 {

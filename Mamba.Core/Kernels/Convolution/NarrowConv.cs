@@ -6,9 +6,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution from few channels to few: the first layers of small nets. Vectors of output channels would be half empty, and sums too short to
-/// pay for a tile. So the lanes are adjacent pixels of a row, as in <see cref="PlanarConv"/>. Results of four channels are transposed on the
-/// way to memory. Terms are added in the order of <see cref="Conv"/>, so the sums are the same to the last bit. Stride 1, one group.
+/// Convolution from few channels to few: the first layers of small nets. Vectors of output channels would be half empty, and sums too short
+/// to pay for a tile. So the lanes are adjacent pixels of a row, as in <see cref="PlanarConv"/>. Results of four channels are transposed on
+/// the way to memory. Terms are added in the order of <see cref="Conv"/>, so the sums are the same to the last bit. Stride 1, one group.
 /// </summary>
 internal static unsafe class NarrowConv
 {
@@ -71,7 +71,8 @@ internal unsafe struct NarrowConvForward : IKernel
                 {
                     float* source = band.Pointer + r * s.Cin * band.Stride + x;
                     for (nint co = 0; co < s.Cout; co += NarrowConv.Channels)
-                        Step<V>(source, band.Offsets, Packed + co * depth, depth, Bias == null ? null : Bias + co, results.Pointer + co * step);
+                        Step<V>(
+                            source, band.Offsets, Packed + co * depth, depth, Bias == null ? null : Bias + co, results.Pointer + co * step);
                     float* y = Y + ((item / bands * s.OutHeight + row + r) * s.OutWidth + x) * s.Cout;
                     Transpose.Run(results.Pointer, step, s.Cout, Math.Min(step, s.OutWidth - x), y, s.Cout);
                 }

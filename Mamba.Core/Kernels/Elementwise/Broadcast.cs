@@ -102,7 +102,9 @@ internal unsafe struct BroadcastWalk
         bool Continues(int stride, ReadOnlySpan<int> strides, ReadOnlySpan<int> extents) => stride == strides[rank - 1] * extents[rank - 1];
     }
 
-    /// <summary>Whether each of many short rows of A, one after the other, meets the same row of B: an image and a number for each channel.</summary>
+    /// <summary>
+    /// Whether each of many short rows of A, one after the other, meets the same row of B: an image and a number for each channel.
+    /// </summary>
     public readonly bool RepeatsShortRow =>
         Rank == 2 && StrideA[1] == 1 && StrideA[0] == Extent[1] && StrideB[1] == 1 && StrideB[0] == 0 && Extent[1] < 64 && Extent[0] >= 64;
 
@@ -161,7 +163,8 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
         if (repeated.Pointer != null)
         {
             // Several short rows are one longer row, of whole vectors, with the second operand repeated.
-            for (nint i = 0; i < together; i++) Unsafe.CopyBlockUnaligned(repeated.Pointer + i * walk.Inner, b, (uint)walk.Inner * sizeof(float));
+            for (nint i = 0; i < together; i++)
+                Unsafe.CopyBlockUnaligned(repeated.Pointer + i * walk.Inner, b, (uint)walk.Inner * sizeof(float));
             walk.JoinRows((int)together);
             b = repeated.Pointer;
         }

@@ -19,7 +19,8 @@ internal sealed class ColumnBandsTests
     {
         int Output(int extent) => (extent + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
         ConvShape s = new(
-            batch, height, width, 4, Output(height), Output(width), 8, kernel, kernel, stride, stride, padding, padding, dilation, dilation, 1);
+            batch, height, width, 4, Output(height), Output(width), 8, kernel, kernel, stride, stride, padding, padding, dilation,
+            dilation, 1);
         ColumnBands bands = new(s, floats, pixels);
         int[] covered = new int[batch * height];
         for (nint i = 0; i < bands.Count; i++)
