@@ -144,7 +144,8 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
             : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{info.Model} on {result.Images} {(info.Data.Crop is null ? "images" : "tiles")} ({RunArguments.Name(Images.Part)}{split}{size}): "
+            $"{info.Model} on {result.Images} {(info.Data.Crop is null ? "images" : "tiles")} "
+                + $"({RunArguments.Name(Images.Part)}{split}{size}): "
                 + $"loss {result.Loss:F4}, {result.MillisecondsPerImage:F2} ms/image"));
         ScoreReport.Table(terminal, result.Scores);
         if (Volumes is not null) ScoreReport.Volumes(terminal, result.Scores);
