@@ -57,7 +57,8 @@ public static class ModelFile
     /// <exception cref="CheckpointException">The file cannot be written, or a weight is NaN or infinite.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void SaveQuantized(
-        string path, VisionModel model, ModelInfo info, IReadOnlyCollection<string>? float32 = null, CancellationToken cancellation = default)
+        string path, VisionModel model, ModelInfo info, IReadOnlyCollection<string>? float32 = null,
+        CancellationToken cancellation = default)
     {
         Quantization quantization = info.Quantization
             ?? throw new ArgumentException("ModelFile.SaveQuantized: expected a description with a quantization.", nameof(info));

@@ -14,7 +14,8 @@ internal sealed class TiledDataTests
         TiledData data = new(source, [2, 0], side);
         Assert.That(data.Count, Is.EqualTo(2 * tiles));
         Assert.That(
-            Enumerable.Range(0, data.Count).Select(data.Name), Is.Unique.And.All.Matches("^" + source.Name(2) + "@|^" + source.Name(0) + "@"));
+            Enumerable.Range(0, data.Count).Select(data.Name),
+            Is.Unique.And.All.Matches("^" + source.Name(2) + "@|^" + source.Name(0) + "@"));
         SegmentationSample whole = source.Load(2);
         bool[] seen = new bool[64 * 64];
         for (int i = 0; i < tiles; i++)
