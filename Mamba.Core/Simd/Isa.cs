@@ -54,8 +54,8 @@ public static class Isa
     }
 
     /// <summary>
-    /// Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16. Inlined by force: kernels ask in inner loops, and
-    /// a call would spill what they hold.
+    /// Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16. Inlined by force: kernels ask in inner loops,
+    /// and a call would spill what they hold.
     /// </summary>
     internal static bool HasManyRegisters
     {
