@@ -37,8 +37,7 @@ internal static unsafe class Launch
     public static void Run<K>(in K kernel, nint count, nint grain, VectorWidth width) where K : unmanaged, IKernel
     {
         if (count <= 0) return;
-        // Widths that the hardware cannot have are compiled away. Vector<float> of four lanes is Vector128<float>, the form with fast
-        // paths.
+        // Widths that the hardware cannot have are compiled away. Vector<float> of four lanes is Vector128<float>, which has fast paths.
         delegate*<void*, nint, nint, void> body = &Invoke<K, float>;
         if (Vector512.IsHardwareAccelerated && width == VectorWidth.V512) body = &Invoke<K, Vector512<float>>;
         else if (Vector256.IsHardwareAccelerated && width == VectorWidth.V256) body = &Invoke<K, Vector256<float>>;

@@ -108,9 +108,9 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// A number that multiplies vectors, by <see cref="FmaBy"/> alone. AdvSimd multiplies by a lane: there it is in the first one, without
-    /// a broadcast. This and FmaBy repeat the branches of <see cref="Broadcast"/> and <see cref="Fma"/>, since a call inside a call in all
-    /// of a tile's multiply-adds is beyond what the JIT inlines into one method.
+    /// A number that multiplies vectors, by <see cref="FmaBy"/> alone. AdvSimd multiplies by a lane: there it is in the first one, not
+    /// broadcast. This and FmaBy repeat the branches of <see cref="Broadcast"/> and <see cref="Fma"/>, since a call inside a call in all of
+    /// a tile's multiply-adds is beyond what the JIT inlines into one method.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Factor<V>(float x) where V : unmanaged

@@ -5,8 +5,7 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// One width, one result: every operator has the same bits on x64 and on ARM64, forwards and backwards. The widths are those that both
-/// have.
+/// One width, one result: every operator has the same bits on x64 and on ARM64, forwards and backwards. The widths are those of both.
 /// </summary>
 [TestFixture(VectorWidth.Scalar)]
 [TestFixture(VectorWidth.V128)]
