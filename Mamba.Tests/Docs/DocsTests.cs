@@ -65,6 +65,24 @@ internal sealed class DocsTests
         Assert.That(100.0 * right / count, Is.EqualTo(66.47).Within(0.05));
     }
 
+    /// <summary>Every width, and so every kind of processor, names the same classes: those of a run at 512 bits.</summary>
+    [TestCaseSource(typeof(Isas), nameof(Isas.All))]
+    public void The_strangers_checkpoint_names_the_same_classes_of_100_images_at_every_width(Mamba.Core.Simd.VectorWidth width)
+    {
+        const int Count = 100;
+        byte[] records = new byte[Count * RecordBytes];
+        for (int i = 0; i < Count; i++)
+            for (int c = 0; c < 3; c++)
+                for (int p = 0; p < Pixels; p++)
+                {
+                    int stripes = p % 32 * (i % 9) + p / 32 * (i % 11) + 40 * c * (i % 4), disc = (p % 32 - i % 32) * (p / 32 - 16);
+                    records[i * RecordBytes + 1 + c * Pixels + p] = (byte)Math.Min(255, Math.Abs(stripes % 200 + disc / (1 + i % 3)));
+                }
+        using IDisposable _ = Mamba.Core.Simd.Isa.Use(width);
+        int[] classes = Pretrained().Predict(Images(records, [.. Enumerable.Range(0, Count)]));
+        Assert.That(string.Concat(classes), Is.EqualTo("?"));
+    }
+
     [Test]
     public void The_model_trains()
     {
