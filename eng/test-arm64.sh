@@ -34,7 +34,7 @@ mamba() { "${emulator[@]}" "$program" "$@"; }
 
 # The tests run with .NET's compiler, which the emulator takes badly with pages that are written and executed in turn, and with profiles.
 unit_tests() {
-  DOTNET_EnableWriteXorExecute=0 DOTNET_TieredPGO=0 DOTNET_TieredCompilation=0 "${emulator[@]}" artifacts/tests-arm64/Mamba.TestRunner "$@"
+  DOTNET_EnableWriteXorExecute=0 DOTNET_TieredPGO=0 "${emulator[@]}" artifacts/tests-arm64/Mamba.TestRunner "$@"
 }
 
 train() { mamba train --epochs 1 --limit 10 --size 64 --threads 2 --out "$out/run"; }
@@ -55,11 +55,11 @@ if [ -f "$reference/weights/mamba_cifar.pth" ]; then
   step "a stranger's checkpoint" mamba convert "$reference/weights/mamba_cifar.pth" "$out/cifar.safetensors"
 fi
 step 'build of the unit tests' dotnet publish Mamba.Tests/Runner -c Release -r linux-arm64 --self-contained -v quiet -o artifacts/tests-arm64
-step 'unit tests: operators, kernels, gradients' unit_tests Core.AllOperatorsTests Core.ConvTests Core.MatMulTests Core.ScanTests Core.NormTests \
-  Core.ElementwiseTests Docs.DocsTests
-# The same width gives the same bits as on x64.
-if [ -f Mamba.Tests/Core/Ops/SameBitsTests.cs ]; then
-  step 'unit tests: the bits of x64' unit_tests Core.SameBitsTests Models.SameTrainingTests
+# Every operator, forwards and backwards, has the bits of x64 at Scalar and V128. A test that calls .NET's own SHA-256 cannot run: no OpenSSL.
+step 'unit tests: operators, gradients, trainings: the bits of x64' unit_tests Core.SameBitsTests Models.SameTrainingTests
+if [ -f "$reference/weights/mamba_cifar.pth" ]; then
+  step "unit tests: a stranger's checkpoint on 100 images" unit_tests Docs.StrangersCheckpointTests
 fi
+step 'unit tests: vectors and cores' unit_tests Core.PairwiseTests Core.CoresTests
 echo "ARM64: $passed passed, $failed failed"
 [ "$failed" = 0 ]

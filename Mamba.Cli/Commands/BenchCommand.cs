@@ -81,12 +81,15 @@ internal static class BenchCommand
     private static string Row(ModelMeasurement m) => TableReport.Row(
         s_columns, m.Step.Entry.Name, Number(m.Step.Batch, "F0"), Number(m.Times.Median, "F2"), Number(m.Times.Min, "F2"),
         Number(m.ImagesPerSecond, "F1"),
-        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(m.Exponentials / 1e6, "F2"), Number(Mebibytes(m.Times.PassMemory), "F1"));
+        Number(m.Gigaflops, "F1"), Number(100 * m.PeakShare, "F0") + " %", Number(m.Exponentials / 1e6, "F2"),
+        Number(Mebibytes(m.Times.PassMemory), "F1"));
 
     private static BenchDocument Document(ModelMeasurement m) => new(
         m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min,
         m.ImagesPerSecond,
-        m.Gigaflops, m.Times.MedianPeak, m.PeakShare, m.Times.PeakMemory > 0 ? Mebibytes(m.Times.PeakMemory) : null, Mebibytes(m.Times.PassMemory), m.Exponentials);
+        m.Gigaflops, m.Times.MedianPeak, m.PeakShare,
+        m.Times.PeakMemory > 0 ? Mebibytes(m.Times.PeakMemory) : null, // without /proc the system does not tell
+        Mebibytes(m.Times.PassMemory), m.Exponentials);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
