@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs every verb of a published program in a bare root: the program and the C library, nothing else. No /proc, no /tmp, no HOME, no TERM,
 # no network, a root that cannot be written but for /out. Then on one processor, and with 64 MB of memory.
+# A self-contained build is .NET with its compiler: that needs /proc (here without cpuinfo), the C++ library, and more than 64 MB.
 # usage: eng/bare-root.sh PROGRAM...       a native program, or the folder of a self-contained build; run as root
 set -euo pipefail
-[ $# -gt 0 ] || { sed -n '4s/^# //p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 if [ -z "${BARE_ROOT_INSIDE:-}" ]; then
   # Mounts of its own, and no network.
   BARE_ROOT_INSIDE=1 exec unshare --mount --net "$0" "$@"
@@ -18,17 +19,22 @@ group=
 clean_up() {
   cd /
   [ -z "$group" ] || rmdir "$group" 2>/dev/null || true
-  umount -q "$scratch/root/out" "$scratch/root" 2>/dev/null || true
+  leave_root 2>/dev/null || true
   rm -rf "$scratch" "$log"
 }
 trap clean_up EXIT
+
+leave_root() {
+  if [ -d "$scratch/root/proc/self" ]; then umount "$scratch/root/proc/cpuinfo" "$scratch/root/proc"; fi
+  umount "$scratch/root/out" "$scratch/root"
+}
 
 # The C library: what the loader needs, by name. Anything else that the program needs is missing, and shows.
 c_library='^(ld-linux.*|libc|libm|libdl|libpthread|librt)\.so'
 
 build_root() {
   local program=$1 file root=$scratch/root
-  mkdir -p "$root"/{bin,data,out}
+  mkdir -p "$root"/{bin,data,out,proc}
   if [ -d "$program" ]; then cp -r "$program/." "$root/bin"; else cp "$program" "$root/bin/mamba"; fi
   find "$root/bin" -type f \( -name mamba -o -name '*.so' \) -exec ldd {} + 2>/dev/null | grep -o '/[^ ]*' | sort -u >"$scratch/libraries"
   while read -r file; do
@@ -42,6 +48,10 @@ build_root() {
     head -c 24 /dev/zero; head -c $((256 * 256 * 3)) /dev/urandom; } >"$root/data/picture.bmp"
   mount --bind "$root" "$root"
   mount -t tmpfs tmpfs "$root/out"
+  if [ -d "$program" ]; then
+    mount -t proc proc "$root/proc"
+    mount --bind /dev/null "$root/proc/cpuinfo"
+  fi
   mount -o remount,bind,ro "$root"
 }
 
@@ -112,7 +122,9 @@ for program; do
   echo "  on one processor:"
   before=(taskset -c 0)
   small_models
-  if limit_memory; then
+  if [ -d "$program" ]; then
+    :
+  elif limit_memory; then
     echo "  in 64 MB:"
     before=(sh -c "echo \$\$ >$group/cgroup.procs && exec \"\$@\"" sh)
     small_models
@@ -121,7 +133,7 @@ for program; do
   else
     echo "  in 64 MB: not run; this system limits no memory (no control groups)"
   fi
-  umount "$scratch/root/out" "$scratch/root"
+  leave_root
   rm -rf "$scratch/root"
 done
 [ "$failed" = 0 ] || { echo "bare root: $failed failed"; exit 1; }

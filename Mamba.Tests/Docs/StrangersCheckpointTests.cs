@@ -17,7 +17,7 @@ internal sealed class StrangersCheckpointTests
                 for (int p = 0; p < DocsTests.Pixels; p++)
                 {
                     int stripes = p % 32 * (i % 9) + p / 32 * (i % 11) + 40 * c * (i % 4), disc = (p % 32 - i % 32) * (p / 32 - 16);
-                    records[i * DocsTests.RecordBytes + 1 + c * DocsTests.Pixels + p] = 
+                    records[i * DocsTests.RecordBytes + 1 + c * DocsTests.Pixels + p] =
                         (byte)Math.Min(255, Math.Abs(stripes % 200 + disc / (1 + i % 3)));
                 }
         Assert.That(Named(width), Is.EqualTo(Named(VectorWidth.Scalar)));
