@@ -12,6 +12,9 @@ internal sealed class PublishedAssembliesTests
     // .NET's own, without System.Security.Cryptography.Native.OpenSsl, which loads the system's OpenSSL.
     private static readonly string[] s_allowed = ["libSystem.Native", "libSystem.IO.Compression.Native", "QCall", "libclrinterop"];
 
+    // Of Windows itself, called there alone: Spectre.Console asks what its console can show.
+    private const string Windows = "kernel32.dll";
+
     private static readonly string[] s_packages =
     [
         "CommunityToolkit.HighPerformance", "Mamba.Core", "Mamba.Models", "OxyPlot", "SixLabors.ImageSharp", "Spectre.Console",
@@ -20,7 +23,8 @@ internal sealed class PublishedAssembliesTests
 
     [TestCaseSource(nameof(s_packages))]
     public void Packages_call_no_native_code(string name) =>
-        Assert.That(NativeLibraries(Path.Combine(AppContext.BaseDirectory, name + ".dll")), Is.Empty);
+        Assert.That(
+            NativeLibraries(Path.Combine(AppContext.BaseDirectory, name + ".dll")).Where(call => call.Library != Windows), Is.Empty);
 
     [Test]
     public void A_published_program_calls_libraries_of_dotnet_alone()
@@ -32,7 +36,7 @@ internal sealed class PublishedAssembliesTests
         }
         string[] assemblies = Directory.GetFiles(folder, "*.dll");
         Assert.That(assemblies, Has.Length.GreaterThan(20), folder);
-        Assert.That(assemblies.SelectMany(NativeLibraries).Where(call => !s_allowed.Contains(call.Library)), Is.Empty);
+        Assert.That(assemblies.SelectMany(NativeLibraries).Where(call => !s_allowed.Contains(call.Library) && call.Library != Windows), Is.Empty);
     }
 
     [Test]
