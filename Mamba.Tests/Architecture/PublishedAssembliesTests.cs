@@ -36,7 +36,8 @@ internal sealed class PublishedAssembliesTests
         }
         string[] assemblies = Directory.GetFiles(folder, "*.dll");
         Assert.That(assemblies, Has.Length.GreaterThan(20), folder);
-        Assert.That(assemblies.SelectMany(NativeLibraries).Where(call => !s_allowed.Contains(call.Library) && call.Library != Windows), Is.Empty);
+        Assert.That(
+            assemblies.SelectMany(NativeLibraries).Where(call => call.Library != Windows && !s_allowed.Contains(call.Library)), Is.Empty);
     }
 
     [Test]

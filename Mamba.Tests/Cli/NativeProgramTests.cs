@@ -81,7 +81,7 @@ internal sealed class NativeProgramTests : CliTest
         [
             .. from color in new[] { PngColorType.Grayscale, PngColorType.GrayscaleWithAlpha, PngColorType.Rgb, PngColorType.RgbWithAlpha }
                from depth in new[] { PngBitDepth.Bit8, PngBitDepth.Bit16 }
-               select ($"{color}-{depth}.png", (IImageEncoder)new PngEncoder { ColorType = color, BitDepth = depth }),
+               select ($"png-{color}-{depth}.png", (IImageEncoder)new PngEncoder { ColorType = color, BitDepth = depth }),
             ("palette.png", new PngEncoder { ColorType = PngColorType.Palette, BitDepth = PngBitDepth.Bit8 }),
             ("color.jpg", new JpegEncoder { ColorType = JpegColorType.YCbCrRatio420 }),
             ("gray.jpg", new JpegEncoder { ColorType = JpegColorType.Luminance }),
@@ -90,12 +90,12 @@ internal sealed class NativeProgramTests : CliTest
                select ($"{packing}-{bits}.tif", (IImageEncoder)new TiffEncoder { Compression = packing, BitsPerPixel = bits }),
             ("fax.tif", new TiffEncoder { Compression = TiffCompression.CcittGroup4Fax, BitsPerPixel = TiffBitsPerPixel.Bit1 }),
             ("jpeg.tif", new TiffEncoder { Compression = TiffCompression.Jpeg, BitsPerPixel = TiffBitsPerPixel.Bit24 }),
-            ("24.bmp", new BmpEncoder { BitsPerPixel = BmpBitsPerPixel.Pixel24 }),
-            ("8.bmp", new BmpEncoder { BitsPerPixel = BmpBitsPerPixel.Pixel8 }),
-            ("x.gif", new GifEncoder()),
-            ("24.tga", new TgaEncoder { BitsPerPixel = TgaBitsPerPixel.Pixel24 }),
-            ("32.tga", new TgaEncoder { BitsPerPixel = TgaBitsPerPixel.Pixel32, Compression = TgaCompression.RunLength }),
-            ("gray.tga", new TgaEncoder { BitsPerPixel = TgaBitsPerPixel.Pixel8 }),
+            ("bmp-24.bmp", new BmpEncoder { BitsPerPixel = BmpBitsPerPixel.Pixel24 }),
+            ("bmp-8.bmp", new BmpEncoder { BitsPerPixel = BmpBitsPerPixel.Pixel8 }),
+            ("gif.gif", new GifEncoder()),
+            ("tga-24.tga", new TgaEncoder { BitsPerPixel = TgaBitsPerPixel.Pixel24 }),
+            ("tga-32.tga", new TgaEncoder { BitsPerPixel = TgaBitsPerPixel.Pixel32, Compression = TgaCompression.RunLength }),
+            ("tga-gray.tga", new TgaEncoder { BitsPerPixel = TgaBitsPerPixel.Pixel8 }),
             ("lossless.webp", new WebpEncoder { FileFormat = WebpFileFormatType.Lossless }),
             ("lossy.webp", new WebpEncoder { FileFormat = WebpFileFormatType.Lossy }),
         ];
