@@ -88,7 +88,9 @@ internal static class BenchCommand
     private static BenchDocument Document(ModelMeasurement m) => new(
         m.Step.Entry.Name, m.Step.Training ? "train" : "infer", m.Step.Batch, m.Threads, Name(m.Isa), m.Times.Median, m.Times.Min,
         m.ImagesPerSecond,
-        m.Gigaflops, m.Times.MedianPeak, m.PeakShare, Mebibytes(m.Times.PeakMemory), Mebibytes(m.Times.PassMemory), m.Exponentials);
+        m.Gigaflops, m.Times.MedianPeak, m.PeakShare,
+        m.Times.PeakMemory > 0 ? Mebibytes(m.Times.PeakMemory) : null, // without /proc the system does not tell
+        Mebibytes(m.Times.PassMemory), m.Exponentials);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 

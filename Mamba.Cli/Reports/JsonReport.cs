@@ -18,7 +18,7 @@ internal sealed record ModelDocument(string Name, string Task, long Parameters, 
 /// <summary>A model in <c>mamba bench --json</c>.</summary>
 internal sealed record BenchDocument(
     string Model, string Mode, int Batch, int Threads, string Isa, double MsMedian, double MsMin, double ImagesPerSecond, double Gflops,
-    double PeakGflops, double PeakShare, double PeakRssMb, double PassMb, long Exponentials);
+    double PeakGflops, double PeakShare, double? PeakRssMb, double PassMb, long Exponentials);
 
 /// <summary>Scores of a segmentation, in the three ways of counting.</summary>
 internal sealed record ThreeWays(double Global, double Image, double Paper);

@@ -11,7 +11,7 @@ namespace Mamba.Tests.Docs;
 /// </summary>
 internal sealed class DocsTests
 {
-    private const int Pixels = 32 * 32, RecordBytes = 1 + 3 * Pixels;
+    internal const int Pixels = 32 * 32, RecordBytes = 1 + 3 * Pixels;
 
     [TestCase("your-own-model.md", "MambaCifar.cs"), TestCase("custom-operator.md", "Swish.cs"), TestCase("embedding.md", "Embedding.cs")]
     public void A_page_shows_the_code_that_is_compiled(string page, string code)
@@ -99,7 +99,7 @@ internal sealed class DocsTests
         OperatorCheck.Refuses("Swish", () => Swish.Apply(x, x));
     }
 
-    private static MambaCifar Pretrained()
+    internal static MambaCifar Pretrained()
     {
         MambaCifar model = new(new Scope(new ParameterStore()));
         model.Load(ReferenceData.Path("weights/mamba_cifar.pth"));
@@ -107,7 +107,7 @@ internal sealed class DocsTests
     }
 
     /// <summary>Records of CIFAR-10's binary version, a label and three planes each, as the model takes them.</summary>
-    private static Tensor Images(byte[] records, int[] which)
+    internal static Tensor Images(byte[] records, int[] which)
     {
         float[] values = new float[which.Length * 3 * Pixels];
         for (int i = 0; i < which.Length; i++)

@@ -24,7 +24,7 @@ internal static class BmpReader
         ImageFile.CheckSize("BMP", width, Math.Abs((long)signedHeight));
         (int Width, int Height) size = (width, Math.Abs(signedHeight));
         CheckPixels(file, size, bits, compression, dataOffset, FileHeader + headerSize);
-        if (bits > 8) return new Raster(size.Width, size.Height, 3) { Bytes = Codec.Rgb8(Codec.Bmp, file, size) };
+        if (bits > 8) return new Raster(size.Width, size.Height, 3) { Bytes = Codec.Rgb8<Codec.Bmp>(file, size) };
 
         int entry = core ? 3 : 4, colors = core || Int32(file, 46) == 0 ? 1 << bits : Int32(file, 46);
         colors = Math.Min(colors, (dataOffset - FileHeader - headerSize) / entry);
@@ -33,7 +33,7 @@ internal static class BmpReader
         ReadOnlySpan<byte> table = file.AsSpan(FileHeader + headerSize);
         int[] palette = new int[colors];
         for (int i = 0; i < colors; i++) palette[i] = table[entry * i + 2] << 16 | table[entry * i + 1] << 8 | table[entry * i];
-        byte[] rgb = Codec.Rgb8(Codec.Bmp, WithGrayPalette(file.AsSpan(dataOffset), width, signedHeight, bits, compression), size);
+        byte[] rgb = Codec.Rgb8<Codec.Bmp>(WithGrayPalette(file.AsSpan(dataOffset), width, signedHeight, bits, compression), size);
         byte[] indices = new byte[rgb.Length / 3];
         for (int i = 0; i < indices.Length; i++) indices[i] = rgb[3 * i];
         return new Raster(size.Width, size.Height, 1) { Bytes = indices, Palette = palette };

@@ -28,60 +28,167 @@ internal static class Codec
 
     private static (int MaxPixels, Configuration Configuration) s_limited;
 
-    public static readonly IImageDecoder Png = new PngDecoder { IgnoreMetadata = true };
-
-    public static readonly IImageDecoder Jpeg = new JpegDecoder { IgnoreMetadata = true };
-
-    public static readonly IImageDecoder Tiff = new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First };
-
-    public static readonly IImageDecoder Bmp = new BmpDecoder();
-
-    public static readonly IImageDecoder Gif = new GifDecoder { IgnoreMetadata = true, MaxFrames = 1 };
-
-    public static readonly IImageDecoder Tga = new TgaDecoder();
-
-    public static readonly IImageDecoder Webp = new WebpDecoder { IgnoreMetadata = true };
+    // Three kinds of pixels serve eight kinds of samples: native code has every decoder once for each kind.
 
     /// <summary>Gray samples of 8 bits.</summary>
-    public static byte[] Gray8(IImageDecoder decoder, byte[] file, Size size) => Decode<L8, byte>(decoder, file, size, 1);
+    public static byte[] Gray8<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, L8, byte>(file, size, [0]);
 
     /// <summary>Gray samples of 16 bits.</summary>
-    public static ushort[] Gray16(IImageDecoder decoder, byte[] file, Size size) => Decode<L16, ushort>(decoder, file, size, 1);
+    public static ushort[] Gray16<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba64, ushort>(file, size, [0]);
 
     /// <summary>Gray and opacity of 8 bits, interleaved.</summary>
-    public static byte[] GrayAlpha8(IImageDecoder decoder, byte[] file, Size size) => Decode<La16, byte>(decoder, file, size, 2);
+    public static byte[] GrayAlpha8<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba32, byte>(file, size, [0, 3]);
 
     /// <summary>Gray and opacity of 16 bits, interleaved.</summary>
-    public static ushort[] GrayAlpha16(IImageDecoder decoder, byte[] file, Size size) => Decode<La32, ushort>(decoder, file, size, 2);
+    public static ushort[] GrayAlpha16<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba64, ushort>(file, size, [0, 3]);
 
     /// <summary>Red, green and blue of 8 bits, interleaved.</summary>
-    public static byte[] Rgb8(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgb24, byte>(decoder, file, size, 3);
+    public static byte[] Rgb8<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba32, byte>(file, size, [0, 1, 2]);
 
     /// <summary>Red, green and blue of 16 bits, interleaved.</summary>
-    public static ushort[] Rgb16(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgb48, ushort>(decoder, file, size, 3);
+    public static ushort[] Rgb16<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba64, ushort>(file, size, [0, 1, 2]);
 
     /// <summary>Red, green, blue and opacity of 8 bits, interleaved.</summary>
-    public static byte[] Rgba8(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgba32, byte>(decoder, file, size, 4);
+    public static byte[] Rgba8<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba32, byte>(file, size, [0, 1, 2, 3]);
 
     /// <summary>Red, green, blue and opacity of 16 bits, interleaved.</summary>
-    public static ushort[] Rgba16(IImageDecoder decoder, byte[] file, Size size) => Decode<Rgba64, ushort>(decoder, file, size, 4);
+    public static ushort[] Rgba16<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
+        Decode<TFormat, Rgba64, ushort>(file, size, [0, 1, 2, 3]);
 
-    private static TSample[] Decode<TPixel, TSample>(IImageDecoder decoder, byte[] file, Size size, int samplesPerPixel)
+    /// <summary>Decodes a picture and keeps some samples of each pixel.</summary>
+    private static TSample[] Decode<TFormat, TPixel, TSample>(byte[] file, Size size, int[] kept)
+        where TFormat : struct, IFormat
         where TPixel : unmanaged, IPixel<TPixel>
         where TSample : unmanaged
     {
         GC.KeepAlive(s_kept);
         Configuration configuration = Limited();
         using MemoryStream stream = new(file, writable: false);
-        if (((IImageInfoDetector)decoder).Identify(configuration, stream, CancellationToken.None) is not { } info
+        if (TFormat.Detector.Identify(configuration, stream, CancellationToken.None) is not { } info
             || (info.Width, info.Height) != size)
             throw new InvalidDataException($"the decoder finds another size than {size.Width} x {size.Height}, which the header says.");
         stream.Position = 0;
-        using Image<TPixel> image = decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
-        TSample[] samples = new TSample[size.Width * size.Height * samplesPerPixel];
-        image.CopyPixelDataTo(MemoryMarshal.Cast<TSample, TPixel>(samples.AsSpan()));
-        // not by way of pixels: a large picture fits into memory twice
+        using Image<TPixel> image = TFormat.Decode<TPixel>(configuration, stream);
+        TSample[] samples = new TSample[size.Width * size.Height * kept.Length];
+        // Row by row: a large picture fits into memory twice.
+        image.ProcessPixelRows(rows =>
+        {
+            int length = size.Width * kept.Length;
+            for (int y = 0; y < rows.Height; y++)
+                Keep<TSample>(MemoryMarshal.Cast<TPixel, TSample>(rows.GetRowSpan(y)), kept, samples.AsSpan(y * length, length));
+        });
         return samples;
+    }
+
+    private static void Keep<TSample>(ReadOnlySpan<TSample> row, int[] kept, Span<TSample> samples)
+    {
+        if (row.Length == samples.Length)
+        {
+            row.CopyTo(samples);
+            return;
+        }
+        int perPixel = row.Length * kept.Length / samples.Length;
+        for (int x = 0, s = 0; x < row.Length; x += perPixel)
+        {
+            foreach (int channel in kept) samples[s++] = row[x + channel];
+        }
+    }
+
+    /// <summary>
+    /// A format and its decoder's settings. A type argument names it, so native code holds each decoder for those pixels alone that are
+    /// asked of it: a call through <see cref="IImageDecoder"/> would compile every decoder for every kind of pixel.
+    /// </summary>
+    public interface IFormat
+    {
+        /// <summary>Reads the size of a picture.</summary>
+        static abstract IImageInfoDetector Detector { get; }
+
+        /// <summary>Decodes a picture.</summary>
+        static abstract Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel>;
+    }
+
+    /// <summary>PNG.</summary>
+    public readonly struct Png : IFormat
+    {
+        private static readonly PngDecoder s_decoder = new() { IgnoreMetadata = true };
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
+    }
+
+    /// <summary>JPEG.</summary>
+    public readonly struct Jpeg : IFormat
+    {
+        private static readonly JpegDecoder s_decoder = new() { IgnoreMetadata = true };
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
+    }
+
+    /// <summary>TIFF, its first page.</summary>
+    public readonly struct Tiff : IFormat
+    {
+        private static readonly TiffDecoder s_decoder = new() { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First };
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
+    }
+
+    /// <summary>BMP.</summary>
+    public readonly struct Bmp : IFormat
+    {
+        private static readonly BmpDecoder s_decoder = new();
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
+    }
+
+    /// <summary>GIF, its first frame.</summary>
+    public readonly struct Gif : IFormat
+    {
+        private static readonly GifDecoder s_decoder = new() { IgnoreMetadata = true, MaxFrames = 1 };
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
+    }
+
+    /// <summary>TGA.</summary>
+    public readonly struct Tga : IFormat
+    {
+        private static readonly TgaDecoder s_decoder = new();
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
+    }
+
+    /// <summary>WebP.</summary>
+    public readonly struct Webp : IFormat
+    {
+        private static readonly WebpDecoder s_decoder = new() { IgnoreMetadata = true };
+
+        public static IImageInfoDetector Detector => s_decoder;
+
+        public static Image<TPixel> Decode<TPixel>(Configuration configuration, Stream stream) where TPixel : unmanaged, IPixel<TPixel> =>
+            s_decoder.Decode<TPixel>(configuration, stream, CancellationToken.None);
     }
 
     /// <summary>No buffer may be larger than the largest picture with 8 bytes per pixel and some room for its blocks.</summary>

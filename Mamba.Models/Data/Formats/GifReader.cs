@@ -31,7 +31,7 @@ internal static class GifReader
                 $"GIF of {width} x {height} whose picture has {first.Width} x {first.Height}; expected one that fills it.");
         int[] palette = first.Colors > 0 ? Palette(file, first.Palette, first.Colors) : Palette(file, Head, colors);
         if (palette.Length == 0) throw new InvalidDataException("GIF without a palette.");
-        byte[] rgb = Codec.Rgb8(Codec.Gif, Bare(file, first), (first.Width, first.Height));
+        byte[] rgb = Codec.Rgb8<Codec.Gif>(Bare(file, first), (first.Width, first.Height));
         byte[] indices = new byte[width * height];
         Array.Fill(indices, file[11] < palette.Length ? file[11] : (byte)0);
         for (int y = 0, from = 0; y < first.Height; y++)

@@ -72,7 +72,7 @@ internal static class JpegReader
     {
         Head head = Inspect(file);
         (int Width, int Height) size = (head.Width, head.Height);
-        byte[] rgb = Codec.Rgb8(Codec.Jpeg, Bare(file, head, []), size);
+        byte[] rgb = Codec.Rgb8<Codec.Jpeg>(Bare(file, head, []), size);
         List<string> notes = [];
         if (!head.Complete && MissingRows(file, head, rgb) is var rows and > 0)
             notes.Add($"cut short; about {rows} of {size.Height} rows are missing");
@@ -101,7 +101,7 @@ internal static class JpegReader
         if (head.Width != size.Width || head.Height < size.Height)
             throw new InvalidDataException(
                 $"TIFF with a JPEG of {head.Width} x {head.Height} in the place of {size.Width} x {size.Height}.");
-        byte[] samples = Channels(Codec.Rgb8(Codec.Jpeg, Bare(file, head, []), (head.Width, head.Height)), head);
+        byte[] samples = Channels(Codec.Rgb8<Codec.Jpeg>(Bare(file, head, []), (head.Width, head.Height)), head);
         return samples[..(size.Width * size.Height * head.Components)];
     }
 
@@ -136,7 +136,7 @@ internal static class JpegReader
     {
         byte[] filler = new byte[256];
         for (int i = 0; i < filler.Length; i++) filler[i] = (byte)(0x5A ^ 37 * i & 0x7F);
-        byte[] other = Codec.Rgb8(Codec.Jpeg, Bare(file, head, filler), (head.Width, head.Height));
+        byte[] other = Codec.Rgb8<Codec.Jpeg>(Bare(file, head, filler), (head.Width, head.Height));
         int same = rgb.AsSpan().CommonPrefixLength(other);
         if (same == rgb.Length) return 0;
         int first = same / (3 * head.Width) / head.McuRows * head.McuRows, rows = head.Height - first;

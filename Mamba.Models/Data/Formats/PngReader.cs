@@ -64,20 +64,20 @@ internal static class PngReader
         Raster gray = new(size.Width, size.Height, 1), color = new(size.Width, size.Height, 3);
         switch (header.ColorType)
         {
-            case Gray when wide: return gray with { Words = Codec.Gray16(Codec.Png, bare, size) };
-            case Gray: return gray with { Bytes = Codec.Gray8(Codec.Png, bare, size), Max = (1 << header.Depth) - 1 };
-            case Indexed: return gray with { Bytes = Indices(Codec.Gray8(Codec.Png, bare, size), header.Depth) };
-            case Rgb when wide: return color with { Words = Codec.Rgb16(Codec.Png, bare, size) };
-            case Rgb: return color with { Bytes = Codec.Rgb8(Codec.Png, bare, size) };
+            case Gray when wide: return gray with { Words = Codec.Gray16<Codec.Png>(bare, size) };
+            case Gray: return gray with { Bytes = Codec.Gray8<Codec.Png>(bare, size), Max = (1 << header.Depth) - 1 };
+            case Indexed: return gray with { Bytes = Indices(Codec.Gray8<Codec.Png>(bare, size), header.Depth) };
+            case Rgb when wide: return color with { Words = Codec.Rgb16<Codec.Png>(bare, size) };
+            case Rgb: return color with { Bytes = Codec.Rgb8<Codec.Png>(bare, size) };
             case GrayAlpha when wide:
             case Rgba when wide:
                 ushort[] words = header.ColorType == Rgba
-                    ? Codec.Rgba16(Codec.Png, bare, size) : Codec.GrayAlpha16(Codec.Png, bare, size);
+                    ? Codec.Rgba16<Codec.Png>(bare, size) : Codec.GrayAlpha16<Codec.Png>(bare, size);
                 (ushort[] samples, ushort[] opacities) = Opacity.Split(words, header.Samples);
                 byte[] high = Array.ConvertAll(opacities, a => (byte)(a >> 8));
                 return (header.ColorType == Rgba ? color : gray) with { Words = samples, Alpha = high };
             default:
-                byte[] bytes = header.ColorType == Rgba ? Codec.Rgba8(Codec.Png, bare, size) : Codec.GrayAlpha8(Codec.Png, bare, size);
+                byte[] bytes = header.ColorType == Rgba ? Codec.Rgba8<Codec.Png>(bare, size) : Codec.GrayAlpha8<Codec.Png>(bare, size);
                 (byte[] colors, byte[] alpha) = Opacity.Split(bytes, header.Samples);
                 return (header.ColorType == Rgba ? color : gray) with { Bytes = colors, Alpha = alpha };
         }

@@ -28,9 +28,9 @@ internal static class TgaReader
         long have = (kind & Packed) == 0 ? (file.Length - start) / bytes : Runs(file.AsSpan(start), bytes, need);
         if (have < need) throw new InvalidDataException($"TGA with {have} of {need} pixels; expected more image data.");
         if ((kind & ~Packed) == 1) CheckIndices(file, start, map, need);
-        if ((kind & ~Packed) == 3) return new Raster(size.Width, size.Height, 1) { Bytes = Codec.Gray8(Codec.Tga, file, size) };
-        if (bits != 32) return new Raster(size.Width, size.Height, 3) { Bytes = Codec.Rgb8(Codec.Tga, file, size) };
-        (byte[] colors, byte[] opacities) = Opacity.Split(Codec.Rgba8(Codec.Tga, file, size), 4);
+        if ((kind & ~Packed) == 3) return new Raster(size.Width, size.Height, 1) { Bytes = Codec.Gray8<Codec.Tga>(file, size) };
+        if (bits != 32) return new Raster(size.Width, size.Height, 3) { Bytes = Codec.Rgb8<Codec.Tga>(file, size) };
+        (byte[] colors, byte[] opacities) = Opacity.Split(Codec.Rgba8<Codec.Tga>(file, size), 4);
         return new Raster(size.Width, size.Height, 3) { Bytes = colors, Alpha = opacities };
     }
 

@@ -61,12 +61,12 @@ internal sealed class TiffForDecoder
 
     private Array Decode(byte[] copy, (int Width, int Height) size) => (_photometric, _samples, _bits > 8) switch
     {
-        (2, 4, true) => Codec.Rgba16(Codec.Tiff, copy, size),
-        (2, 4, false) => Codec.Rgba8(Codec.Tiff, copy, size),
-        (2, _, true) => Codec.Rgb16(Codec.Tiff, copy, size),
-        (2 or 6, _, _) => Codec.Rgb8(Codec.Tiff, copy, size),
-        (_, _, true) => Codec.Gray16(Codec.Tiff, copy, size),
-        _ => Codec.Gray8(Codec.Tiff, copy, size),
+        (2, 4, true) => Codec.Rgba16<Codec.Tiff>(copy, size),
+        (2, 4, false) => Codec.Rgba8<Codec.Tiff>(copy, size),
+        (2, _, true) => Codec.Rgb16<Codec.Tiff>(copy, size),
+        (2 or 6, _, _) => Codec.Rgb8<Codec.Tiff>(copy, size),
+        (_, _, true) => Codec.Gray16<Codec.Tiff>(copy, size),
+        _ => Codec.Gray8<Codec.Tiff>(copy, size),
     };
 
     private List<(TiffEntry Tag, int Type, uint[] Values)> Entries(TiffPart[] parts, int width, int height, int rowsPerStrip)

@@ -33,7 +33,7 @@ internal static class WebpReader
         (int Width, int Height) size = Size(file.AsSpan(picture.Body), picture.Type);
         ImageFile.CheckSize("WebP", size.Width, size.Height);
         bool alpha = opacity.Type is not null && picture.Type == "VP8 ";
-        byte[] rgba = Codec.Rgba8(Codec.Webp, Bare(file, picture, alpha ? opacity : default, size), size);
+        byte[] rgba = Codec.Rgba8<Codec.Webp>(Bare(file, picture, alpha ? opacity : default, size), size);
         (byte[] colors, byte[] opacities) = Opacity.Split(rgba, 4);
         bool seen = opacities.AsSpan().ContainsAnyExcept((byte)255);
         return new Raster(size.Width, size.Height, 3)
