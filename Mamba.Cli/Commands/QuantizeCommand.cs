@@ -52,7 +52,8 @@ internal static class QuantizeCommand
             string from = parsed.GetRequiredValue(weights), to = parsed.GetRequiredValue(output);
             QuantizationMode kind = parsed.GetValue(mode) ?? QuantizationMode.Int8;
             if (kind != QuantizationMode.Int8 && (parsed.GetValue(calibration) is not null || parsed.GetValue(images) is not null))
-                throw new ArgumentException("--calibration and --calibration-images are for --mode int8, the only one with scales of inputs");
+                throw new ArgumentException(
+                    "--calibration and --calibration-images are for --mode int8, the only one with scales of inputs");
             if (Path.GetFullPath(from) == Path.GetFullPath(to))
                 throw new CheckpointException($"{to}: is the input, which is not overwritten");
             (VisionModel model, ModelInfo info) = Load(terminal, from, stop);
@@ -83,7 +84,8 @@ internal static class QuantizeCommand
     {
         using WeightFile file = WeightFile.Open(weights);
         if (!ModelFile.IsDescribed(file))
-            throw new CheckpointException($"{weights}: metadata lacks 'model'; 'mamba convert {weights} OUT --model NAME' makes a file with it");
+            throw new CheckpointException(
+                $"{weights}: metadata lacks 'model'; 'mamba convert {weights} OUT --model NAME' makes a file with it");
         (VisionModel model, ModelInfo info) = ModelFile.Load(file, stop);
         if (info.Quantization is { } quantization)
             throw new CheckpointException(
@@ -113,8 +115,8 @@ internal static class QuantizeCommand
     }
 
     private static void Report(
-        Terminal terminal, EvalRequest request, EvalRun run, (string Path, Evaluation Result) before, (string Path, Evaluation Result) after,
-        Quantization quantization)
+        Terminal terminal, EvalRequest request, EvalRun run, (string Path, Evaluation Result) before,
+        (string Path, Evaluation Result) after, Quantization quantization)
     {
         long sizeBefore = new FileInfo(before.Path).Length, sizeAfter = new FileInfo(after.Path).Length;
         string mode = RunArguments.Name(quantization.Mode);

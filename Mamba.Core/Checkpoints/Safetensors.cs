@@ -91,7 +91,8 @@ public static class Safetensors
             long elements = t.Shape.Aggregate(1L, (product, extent) => product * extent), size = ElementTypes.SizeOf(t.Type);
             if (size == 0 || elements * size != t.Bytes.Length)
                 throw new ArgumentException(
-                    $"Safetensors.Write: '{t.Name}' has {t.Bytes.Length} bytes for {elements} elements of type '{t.Type}'.", nameof(tensors));
+                    $"Safetensors.Write: '{t.Name}' has {t.Bytes.Length} bytes for {elements} elements of type '{t.Type}'.",
+                    nameof(tensors));
             return new Item(t.Name, t.Type, [.. t.Shape], t.Bytes.Length, (stream, stop) =>
             {
                 stop.ThrowIfCancellationRequested();

@@ -19,7 +19,8 @@ public sealed partial class ParameterStore
     public void QuantizeInputs(string name, float? scale)
     {
         if (scale is { } value && !(value > 0 && float.IsNormal(value) && float.IsNormal(1 / value)))
-            throw new ArgumentOutOfRangeException(nameof(scale), scale, $"ParameterStore.QuantizeInputs: '{name}': expected a scale above 0.");
+            throw new ArgumentOutOfRangeException(
+                nameof(scale), scale, $"ParameterStore.QuantizeInputs: '{name}': expected a scale above 0.");
         Entry entry = Find(name) ?? throw new KeyNotFoundException($"No parameter '{name}' in this model.");
         bool wasFrozen = IsFrozen;
         Thaw();

@@ -10,8 +10,8 @@ using F32xN = System.Numerics.Vector<float>;
 
 namespace Mamba.Core.Simd;
 
-// Codes: whole numbers from -127 to 127, several in the 32 bits of a lane of V. Sums of their products are exact, so they have the same bits
-// at every width and on every processor.
+// Codes: whole numbers from -127 to 127, several in the 32 bits of a lane of V. Sums of their products are exact, so they have the same
+// bits at every width and on every processor.
 internal static unsafe partial class Vec
 {
     /// <summary>

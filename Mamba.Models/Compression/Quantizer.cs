@@ -95,7 +95,8 @@ public static class Quantizer
     /// </summary>
     /// <returns>The weights that multiply in float32.</returns>
     private static List<string> KeepSensitive(
-        VisionModel model, IReadOnlyList<Tensor> images, float[][] expected, Dictionary<string, float> scales, CancellationToken cancellation)
+        VisionModel model, IReadOnlyList<Tensor> images, float[][] expected, Dictionary<string, float> scales,
+        CancellationToken cancellation)
     {
         int[] some = [.. Enumerable.Range(0, Math.Min(MostForSensitivity, images.Count)).Select(i =>
             i * images.Count / Math.Min(MostForSensitivity, images.Count))];

@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Files;
 
 /// <summary>
-/// Weights stored as codes: tensor <c>NAME</c> as <c>NAME.int8</c>, whole numbers from -127 to 127 in its shape, and <c>NAME.scale</c>, what
-/// code 1 stands for in each row of dimension 0. A program that does not know them misses NAME, and so cannot take codes for weights.
+/// Weights stored as codes: tensor <c>NAME</c> as <c>NAME.int8</c>, whole numbers from -127 to 127 in its shape, and <c>NAME.scale</c>,
+/// what code 1 stands for in each row of dimension 0. A program that does not know them misses NAME, and so cannot take codes for weights.
 /// </summary>
 internal static class CodedWeights
 {

@@ -19,7 +19,9 @@ public enum QuantizationMode
 /// <param name="Mode">What is stored in fewer bits.</param>
 /// <param name="Calibration">How the scales of inputs were found; null where there are none.</param>
 /// <param name="Images">The number of images that they were found on.</param>
-/// <param name="Inputs">The value of code 1 of the inputs, by the name of the weight, see <see cref="ParameterStore.QuantizeInputs"/>.</param>
+/// <param name="Inputs">
+/// The value of code 1 of the inputs, by the name of the weight, see <see cref="ParameterStore.QuantizeInputs"/>.
+/// </param>
 public sealed record Quantization(QuantizationMode Mode, string? Calibration, int? Images, IReadOnlyDictionary<string, float> Inputs);
 
 /// <summary>The words for modes.</summary>

@@ -34,7 +34,9 @@ internal sealed class QuantizeTests : CliTest
         Assert.That(loss, Is.EqualTo(exact).Within(0.02).And.Not.EqualTo(exact));
         Succeeds("infer", "--weights", In("small.safetensors"), In("data", "slice1.png"), "--out", In("masks"));
         Assert.That(In("masks", "slice1_pred.png"), Does.Exist);
-        Assert.That(Succeeds("inspect", In("small.safetensors")).Out, Does.Contain(".weight.int8").And.Contain("quantization: {\"mode\":\"int8\""));
+        Assert.That(
+            Succeeds("inspect", In("small.safetensors")).Out,
+            Does.Contain(".weight.int8").And.Contain("quantization: {\"mode\":\"int8\""));
 
         Result twice = Mamba(With(With(Quantize, "--weights", In("small.safetensors")), "--out", In("smaller.safetensors")));
         Assert.That(twice.Code, Is.EqualTo(2));
@@ -87,7 +89,8 @@ internal sealed class QuantizeTests : CliTest
         {
             bool mask = path.EndsWith("_mask.png", StringComparison.Ordinal);
             Directory.CreateDirectory(In("data", mask ? "outlines" : "scans"));
-            File.Move(path, In("data", mask ? "outlines" : "scans", Path.GetFileName(path).Replace("_mask", "-x", StringComparison.Ordinal)));
+            string name = Path.GetFileName(path).Replace("_mask", "-x", StringComparison.Ordinal);
+            File.Move(path, In("data", mask ? "outlines" : "scans", name));
         }
         File.WriteAllText(In("labels.txt"), "0 background\n1 disc\n2 square\n");
         string[] named =

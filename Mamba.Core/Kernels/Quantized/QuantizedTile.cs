@@ -42,7 +42,7 @@ internal unsafe struct QuantizedOutput
 /// </summary>
 internal static unsafe class QuantizedTile
 {
-    /// <summary>Rows of the largest tile: eight keep 16 sums, two vectors of the panel, a broadcast and a product in 32 registers.</summary>
+    /// <summary>Rows of the largest tile: eight keep 16 sums, two vectors of the panel, a broadcast and a product in registers.</summary>
     private static readonly nint s_maxRows = Isa.HasManyRegisters ? 8 : 4;
 
     /// <summary>Runs rows of tiles down one panel.</summary>

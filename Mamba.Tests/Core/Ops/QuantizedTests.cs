@@ -62,7 +62,7 @@ internal sealed class QuantizedTests(VectorWidth width) : WidthFixture(width)
         Tensor residual = Numbers.Random(7, rows, outputs);
         Quantize(weight);
         Tensor actual = Ops.Linear(x, weight, bias, residual);
-        float[] expected = inputs == 0 || rows == 0 ? Array.ConvertAll(Enumerable.Range(0, rows * outputs).ToArray(), i => bias.Span[i % outputs])
+        float[] expected = inputs == 0 || rows == 0 ? [.. Enumerable.Range(0, rows * outputs).Select(i => bias.Span[i % outputs])]
             : Naive(
                 x.Reshape(1, rows, 1, inputs), weight.Reshape(outputs, inputs, 1, 1), bias, ConvOptions.Default,
                 new Shape(1, rows, 1, outputs));

@@ -70,7 +70,10 @@ internal sealed class QuantizerTests
         Calibration found = Quantizer.Calibrate(model, images, CalibrationMethod.MinMax);
         Assert.That(found.Losses.Single().Loss, Is.GreaterThan(Quantizer.LargestLoss));
         Assert.That(found.Float32, Is.EquivalentTo(new[] { "stack1.conv1.weight", "stack2.conv1.weight" }));
-        Assert.That(found.Scales.Keys, Is.EquivalentTo(new[] { "stack1.conv2.weight", "stack2.conv2.weight", "stack3.conv1.weight", "stack3.conv2.weight", "stack3.shortcut.weight" }));
+        Assert.That(found.Scales.Keys, Is.EquivalentTo(new[]
+        {
+            "stack1.conv2.weight", "stack2.conv2.weight", "stack3.conv1.weight", "stack3.conv2.weight", "stack3.shortcut.weight",
+        }));
         Assert.That(model.Parameters.InputScales.ToDictionary(), Is.EqualTo(found.Scales));
         float[] rounded = model.Forward(images[0]).Span.ToArray();
         model.Parameters.ObserveInputs(null);
@@ -117,7 +120,8 @@ internal sealed class QuantizerTests
         float[] actual = loaded.Forward(images[0]).Span.ToArray();
         // Depthwise and transposed kernels are rounded in the file alone, and a scale may differ in its last bit.
         Assert.That(Error(actual, expected), Is.LessThan(0.3 * Error(expected, exact) + 1e-9));
-        Assert.That(new FileInfo(_path).Length, Is.LessThan(name == "resnet18-seg" ? before / 3 : before * 3 / 4), "of small models names take most");
+        long most = name == "resnet18-seg" ? before / 3 : before * 3 / 4; // of small models names take most
+        Assert.That(new FileInfo(_path).Length, Is.LessThan(most));
 
         // Of what was read, the same codes follow once more.
         string again = _path + ".again";
@@ -179,12 +183,14 @@ internal sealed class QuantizerTests
         Assert.That(() => Load(tensors, metadata), Throws.Nothing);
         Refused(tensors.Where(t => t.Name != "stack3.conv1.weight.scale"), metadata, "'stack3.conv1.weight.scale'");
         Refused(
-            tensors.Select(t => t.Name == "stack3.conv1.weight.scale" ? t with { Shape = [1], Bytes = t.Bytes[..4] } : t), metadata, "'stack3.conv1.weight.scale'");
+            tensors.Select(t => t.Name == "stack3.conv1.weight.scale" ? t with { Shape = [1], Bytes = t.Bytes[..4] } : t), metadata,
+            "'stack3.conv1.weight.scale'");
         Refused(tensors.Select(t => t.Name == "stack3.conv1.weight.int8" ? t with { Type = "U8" } : t), metadata, "expected I8");
         Refused(tensors.Where(t => t.Name != "stack3.conv1.weight.int8"), metadata, "do not fit the model");
         foreach ((string text, string instead, string message) in new[]
         {
-            ("stack3.conv1.weight", "stack3.conv1.wait", "stack3.conv1.wait"), ("0.1", "0", "above 0"), ("0.1", "-1", "above 0"), ("0.1", "1e-45", "above 0"),
+            ("stack3.conv1.weight", "stack3.conv1.wait", "stack3.conv1.wait"), ("0.1", "0", "above 0"), ("0.1", "-1", "above 0"),
+            ("0.1", "1e-45", "above 0"),
             ("int8", "int7", "int7"), ("\"inputs\"", "\"input", "quantization"), ("0.1", "null", "metadata"),
         })
         {
@@ -238,7 +244,8 @@ internal sealed class QuantizerTests
             Assert.That((file.ReadFloats("a"), file.ReadFloats("b")), Is.EqualTo((new[] { 1f, -1f, -128f }, new[] { 1.5f, 0f })));
         foreach (StoredTensor wrong in new StoredTensor[] { new("a", "I8", [4], new byte[3]), new("a", "I4", [3], new byte[3]) })
             Assert.That(
-                () => Safetensors.Write(_path, new[] { wrong }, new Dictionary<string, string>()), Throws.ArgumentException.With.Message.Contains("'a'"));
+                () => Safetensors.Write(_path, new[] { wrong }, new Dictionary<string, string>()),
+                Throws.ArgumentException.With.Message.Contains("'a'"));
     }
 
     [Test]

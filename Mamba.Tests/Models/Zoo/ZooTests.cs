@@ -90,9 +90,11 @@ internal sealed class ZooTests
 
         Tensor Layer(Tensor images, string conv, string norm, int stride, Activation activation)
         {
-            ((int top, int bottom), (int left, int right)) = stride == 1 ? ((1, 1), (1, 1)) : (Same(images.Shape[1]), Same(images.Shape[2]));
+            ((int top, int bottom), (int left, int right)) =
+                stride == 1 ? ((1, 1), (1, 1)) : (Same(images.Shape[1]), Same(images.Shape[2]));
             Tensor padded = Ops.Pad(images, new Padding2d(top, left, bottom, right));
-            Tensor sums = Ops.Conv2d(padded, model.Parameters[conv + ".weight"], model.Parameters[conv + ".bias"], new() { Stride = stride });
+            Tensor sums = Ops.Conv2d(
+                padded, model.Parameters[conv + ".weight"], model.Parameters[conv + ".bias"], new() { Stride = stride });
             return Ops.BatchNorm(
                 sums, model.Parameters[norm + ".weight"], model.Parameters[norm + ".bias"], model.Parameters[norm + ".running_mean"],
                 model.Parameters[norm + ".running_var"], new BatchNormOptions { Eps = 1e-3f, Activation = activation });
