@@ -58,8 +58,7 @@ public sealed class ResNet8 : VisionModel
         new(scope / $"conv{number}", scope / $"bn{number}", config, s_keras);
 
     /// <summary>
-    /// TensorFlow's padding 'same' for images of even size: with stride 2 a 3 x 3 window starts inside and reaches one pixel beyond the
-    /// end.
+    /// TensorFlow's padding 'same' for images of even size: with stride 2 a 3 x 3 window starts inside and reaches one pixel beyond it.
     /// </summary>
     private static ConvConfig Convolution(int inputs, int outputs, int kernel, int stride = 1) => new(inputs, outputs, kernel)
     {
@@ -70,8 +69,7 @@ public sealed class ResNet8 : VisionModel
     };
 
     /// <summary>
-    /// Two convolutions with norms, the first of stride 2 where the channels change. There a 1 x 1 convolution without norm is the
-    /// shortcut.
+    /// Two convolutions with norms, the first of stride 2 where the channels change; there the shortcut is a 1 x 1 convolution.
     /// </summary>
     private sealed class Stack
     {
