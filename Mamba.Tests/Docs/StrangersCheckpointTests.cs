@@ -3,7 +3,7 @@ using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Docs;
 
-/// <summary>Somebody's checkpoint in the class that the documentation shows; apart from its other tests, so that emulators run it.</summary>
+/// <summary>A checkpoint of others in the class that the documentation shows. Apart, so that emulators run these tests alone.</summary>
 internal sealed class StrangersCheckpointTests
 {
     /// <summary>Every width, and every kind of processor, names the classes that x64 named.</summary>
