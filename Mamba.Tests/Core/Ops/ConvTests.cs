@@ -58,7 +58,7 @@ internal sealed class ConvTests(VectorWidth width)
     [TestCase(1, 40, 41, 3, 2, 3, 1, 1, 1, 1)]
     [TestCase(2, 5, 67, 3, 8, 3, 1, 1, 1, 1)] // few output channels, wide rows: pixels are the lanes, the last step is not full
     [TestCase(1, 3, 64, 2, 4, 3, 1, 2, 2, 1)]
-    [TestCase(1, 2, 131, 5, 4, 4, 1, 0, 1, 1)]
+    [TestCase(1, 5, 131, 5, 4, 4, 1, 0, 1, 1)]
     [TestCase(1, 4, 66, 8, 8, 3, 1, 3, 1, 1)]
     [TestCase(1, 9, 70, 6, 2, 3, 1, 1, 1, 1)] // planes of channels that are no multiple of a block
     [TestCase(1, 5, 6, 1, 2, 5, 1, 0, 1, 1)]
