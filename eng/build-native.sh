@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source eng/lib.sh
+need gcc gcc
 
 [ $# -gt 0 ] || set -- x86-64-v3 x86-64-v4
 for level; do

@@ -5,6 +5,8 @@
 #   eng/test-clib.sh [--only x64|arm64] [OUT]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source eng/lib.sh
+need gcc gcc
 only=
 if [ "${1:-}" = --only ]; then only=$2; shift 2; fi
 out=${1:-$(mktemp -d)}
