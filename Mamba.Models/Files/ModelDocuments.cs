@@ -71,7 +71,7 @@ internal sealed record QuantizationDocument(
         q.Mode.ToWord(), q.Calibration, q.Images, q.Inputs.Count == 0 ? null : new(q.Inputs.ToDictionary(), StringComparer.Ordinal));
 
     /// <summary>What the document says.</summary>
-    /// <exception cref="FormatException">The mode is unknown, or a scale is no number above zero.</exception>
+    /// <exception cref="FormatException">The mode is unknown, or a scale is not a number above zero.</exception>
     public Quantization ToQuantization()
     {
         QuantizationMode mode = QuantizationModes.Parse(Mode)

@@ -35,7 +35,7 @@ internal static unsafe class Conv
         int rows = BandRows(s);
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Few bands and many output channels (deep layers): share the channels, too.
-        nint split = bands * s.Groups >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, bands * s.Groups));
+        nint split = PanelShares(bands * s.Groups, panels);
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         Launch.Run(
@@ -91,7 +91,7 @@ internal static unsafe class Conv
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
         // Parts cost memory and a pass over it: few for large weights, whose panels are shared among threads in their place.
         nint parts = Math.Clamp((1 << 20) / Math.Max(1, size), 1, Math.Min(16, bands));
-        nint split = parts * s.Groups >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, parts * s.Groups));
+        nint split = PanelShares(parts * s.Groups, panels);
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
         nint bandsPerPart = Launch.CeilDiv(bands, parts);
@@ -116,7 +116,12 @@ internal static unsafe class Conv
         Launch.Run(gather, s.Groups * Launch.CeilDiv(s.CinGroup, GatherWeightGradient.ChannelsPerItem), 1);
     }
 
-    private static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
+    /// <summary>Output rows of a band.</summary>
+    internal static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
+
+    /// <summary>How many work items share the weight panels of a band: several where there are few bands.</summary>
+    internal static nint PanelShares(nint bands, nint panels) =>
+        bands >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, Math.Max(1, bands)));
 }
 
 /// <summary>One item: a band of output rows of one image and group, times a range of weight panels.</summary>

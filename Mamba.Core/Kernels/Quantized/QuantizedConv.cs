@@ -12,7 +12,7 @@ namespace Mamba.Core.Kernels.Quantized;
 /// </summary>
 internal static unsafe class QuantizedConv
 {
-    private const int BandPixels = 384, BlockRows = 48, TargetItems = 8;
+    private const int BlockRows = 48;
 
     /// <summary>Whether the sums of a shape fit 32 bits. Depthwise convolutions have no products to speak of.</summary>
     public static bool Suits(in ConvShape s) => !s.IsDepthwise && s.Depth <= Vec.MaxCodeProducts;
@@ -25,9 +25,9 @@ internal static unsafe class QuantizedConv
             Product((nint)s.Batch * s.Height * s.Width, x, packing, packed, y, epilogue);
             return;
         }
-        int rows = Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
+        int rows = Conv.BandRows(s);
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows) * s.Groups, panels = packing.Columns / packing.PanelWidth;
-        nint split = bands >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, Math.Max(1, bands)));
+        nint split = Conv.PanelShares(bands, panels);
         nint perItem = Launch.CeilDiv(panels, split);
         QuantizedConvForward kernel = new()
         {

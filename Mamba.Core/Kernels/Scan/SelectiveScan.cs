@@ -8,28 +8,6 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Scan;
 
-/// <summary>The inputs of a selective scan; absent ones are null.</summary>
-internal unsafe struct ScanInputs
-{
-    /// <summary>u, delta, z, and the residual of y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
-    public float* U, Delta, Z, Residual, B, C, D, DeltaBias;
-
-    /// <summary>A by blocks (Blocks, N, Lanes), times log2 e: e^(dt A) is then one Exp2.</summary>
-    public float* A;
-
-    public bool Softplus;
-
-    /// <summary>dt of one token, and its derivative by the number before softplus, which is undefined where there is no softplus.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V StepSize<V>(nint offset, nint channel, nint lanes, out V slope) where V : unmanaged
-    {
-        V raw = Load<V>(Delta + offset, lanes);
-        if (DeltaBias != null) raw += Load<V>(DeltaBias + channel, lanes);
-        slope = default;
-        return Softplus ? VecMath.Softplus(raw, out slope) : raw;
-    }
-}
-
 /// <summary>
 /// The selective scan of Mamba (Gu and Dao 2023): h_t = e^(dt_t A) h_(t-1) + dt_t u_t B_t, y_t = (C_t h_t + D u_t) silu(z_t), with dt =
 /// softplus(delta + bias). Lanes are channels, and a block of channels keeps its N states in the first-level cache. States are (Blocks, N,

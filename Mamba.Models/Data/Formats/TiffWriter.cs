@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Numerics;
-using System.Runtime.CompilerServices;
 
 namespace Mamba.Models.Data.Formats;
 
@@ -15,7 +14,7 @@ internal static class TiffWriter
     /// <exception cref="IOException">The file would be larger than 4 GB, which a TIFF cannot be.</exception>
     public static void Write<T>(Stream to, int width, int height, IReadOnlyList<T[]> pages) where T : unmanaged, IBinaryInteger<T>
     {
-        int bits = 8 * Unsafe.SizeOf<T>();
+        int bits = 8 * T.Zero.GetByteCount();
         byte[] head = [(byte)'I', (byte)'I', 42, 0, 8, 0, 0, 0];
         to.Write(head);
         long at = head.Length;
@@ -35,7 +34,7 @@ internal static class TiffWriter
 
     private static byte[] Pack<T>(T[] pixels) where T : unmanaged, IBinaryInteger<T>
     {
-        int size = Unsafe.SizeOf<T>();
+        int size = T.Zero.GetByteCount();
         byte[] bytes = new byte[pixels.Length * size];
         for (int i = 0; i < pixels.Length; i++) pixels[i].WriteLittleEndian(bytes.AsSpan(i * size));
         using MemoryStream packed = new();

@@ -24,7 +24,7 @@ public static class PolygonFill
     /// <param name="xy">Corners x0, y0, x1, y1, ... in pixels, from the upper left corner of the map.</param>
     /// <param name="value">What to fill with.</param>
     /// <exception cref="ArgumentException">
-    /// The map has another size, there are fewer than three corners, or a coordinate is no number up to <see cref="MaxCoordinate"/>.
+    /// The map has another size, there are fewer than three corners, or a coordinate is not a number up to <see cref="MaxCoordinate"/>.
     /// </exception>
     public static void Fill(Span<byte> map, int width, int height, ReadOnlySpan<double> xy, byte value)
     {

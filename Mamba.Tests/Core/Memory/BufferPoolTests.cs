@@ -42,7 +42,7 @@ internal sealed class BufferPoolTests
         Assert.That(BufferPool.Rent(1 << 20), Is.SameAs(whole), "it is still one");
     }
 
-    /// <summary>Rented memory is counted by what a buffer has, whoever asked for less.</summary>
+    /// <summary>Rented memory is counted by the capacity of a buffer, also where less was asked for.</summary>
     [Test]
     public void Counts_return_to_where_they_were()
     {
