@@ -103,6 +103,7 @@ internal static class Layers
     public static IReadOnlyDictionary<string, string> Namespaces { get; } = new Dictionary<string, string>
     {
         ["Mamba.Core/Ops"] = "Mamba.Core", // the operators are one class, Ops, which everybody who has a tensor needs
+        ["Mamba.Core/Nn/StateSpace"] = "Mamba.Core.Nn", // layers are found in one namespace
         ["Mamba.Tests/Core"] = "Mamba.Tests.Core", // a namespace Mamba.Tests.Core.Ops would hide the class Ops
         ["Mamba.Tests/Models"] = "Mamba.Tests.Models", // as for Core
     };

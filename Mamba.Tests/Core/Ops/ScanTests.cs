@@ -246,6 +246,26 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
         }
     }
 
+    /// <summary>Parts may be shorter than the convolution, or a single token.</summary>
+    [TestCase(4, 5)]
+    [TestCase(1, 8)]
+    [TestCase(2, 1, 6)]
+    public void Parts_equal_the_whole_sequence(params int[] lengths)
+    {
+        MambaConfig config = new(DModel: 10, DState: 5);
+        MambaMixer mixer = new(new Scope(new ParameterStore(seed: 4)), config);
+        Tensor x = Numbers.Random(5, 2, 9, 10), residual = Numbers.Random(6, 2, 9, 10), whole = mixer.Forward(x, residual);
+        SequenceState state = mixer.NewState(2);
+        int at = 0;
+        foreach (int length in lengths)
+        {
+            Tensor y = mixer.Forward(Ops.Slice(x, 1, at, length), Ops.Slice(residual, 1, at, length), state);
+            GradCheck.Close(Ops.Slice(whole, 1, at, length).ToDouble(), y.Span, 1e-5, $"tokens from {at}");
+            at += length;
+        }
+        Assert.That(at, Is.EqualTo(9));
+    }
+
     /// <summary>A stream has no end: its state keeps its size, a warmed-up step allocates nothing, and a reset begins anew.</summary>
     [Test]
     public void Steps_allocate_nothing_and_a_reset_state_is_a_new_one()

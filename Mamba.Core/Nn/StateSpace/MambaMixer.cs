@@ -23,7 +23,7 @@ public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int
 }
 
 /// <summary>What a <see cref="MambaMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
-public sealed class MambaState
+public sealed class MambaState : SequenceState
 {
     /// <summary>The state before the first token: zeros.</summary>
     /// <param name="batch">Sequences side by side.</param>
@@ -33,6 +33,7 @@ public sealed class MambaState
         using MemoryScope _ = MemoryScope.Suspend();
         Conv = Tensor.Zeros(batch, config.DConv - 1, config.DInner);
         Ssm = Tensor.Zeros(batch, config.DInner, config.DState);
+        Tensors = [Conv, Ssm];
     }
 
     /// <summary>(B, K - 1, D): the last inputs of the convolution, oldest first.</summary>
@@ -41,12 +42,8 @@ public sealed class MambaState
     /// <summary>(B, D, N): the state of the scan.</summary>
     public Tensor Ssm { get; }
 
-    /// <summary>Forgets all tokens: the next one is the first.</summary>
-    public void Reset()
-    {
-        Conv.Span.Clear();
-        Ssm.Span.Clear();
-    }
+    /// <inheritdoc/>
+    public override IReadOnlyList<Tensor> Tensors { get; }
 }
 
 /// <summary>
@@ -54,7 +51,7 @@ public sealed class MambaState
 /// Parameters carry the names and the initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse
 /// softplus.
 /// </summary>
-public sealed class MambaMixer : IModule
+public sealed class MambaMixer : ISequenceMixer
 {
     private readonly MambaConfig _config;
     private readonly Linear _inProj;
@@ -84,44 +81,47 @@ public sealed class MambaMixer : IModule
     /// <returns>(B, L, d_model).</returns>
     public Tensor Forward(Tensor x) => Forward(x, null);
 
-    /// <summary>As <see cref="Forward(Tensor)"/>, with a residual connection in the same pass.</summary>
-    /// <param name="x">(B, L, d_model).</param>
-    /// <param name="residual">(B, L, d_model), added to the result; or null.</param>
-    /// <returns>(B, L, d_model).</returns>
-    public Tensor Forward(Tensor x, Tensor? residual)
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">A state is given, and the block is bidirectional: it needs the whole sequence.</exception>
+    public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
+        MambaState? memory = state is null ? null : Checked("MambaMixer", state, x.Shape[0]);
         using MemoryScope scope = new();
         (Tensor u, Tensor z) = Project(x);
-        Tensor y = _forward.Scan(u, z);
+        Tensor y = memory is null ? _forward.Scan(u, z) : _forward.Resume(u, z, memory);
         if (_backward is not null) y = _backward.Scan(u, z, y);
         // Halving the weight halves the sum, to the last bit.
         return scope.Return(
             _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual));
     }
 
-    /// <summary>
-    /// Mixes one token; the results of all steps together equal <see cref="Forward(Tensor)"/> up to rounding. Memory does not grow with
-    /// the number of tokens, and a warmed-up step allocates nothing. No gradient crosses from step to step.
-    /// </summary>
-    /// <param name="x">(B, d_model).</param>
-    /// <param name="state">What the block remembers; updated.</param>
-    /// <returns>(B, d_model).</returns>
+    /// <inheritdoc/>
+    public SequenceState NewState(int batch) => new MambaState(batch, _config);
+
+    /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">The block is bidirectional: it needs the whole sequence.</exception>
-    /// <exception cref="ShapeException">The token does not fit, or the state is of another batch or configuration.</exception>
-    public Tensor Step(Tensor x, MambaState state)
+    public Tensor Step(Tensor x, SequenceState state)
     {
-        if (_backward is not null) throw new InvalidOperationException("MambaMixer.Step: a bidirectional block needs the whole sequence.");
         Check.That(
             x.Shape.Rank == 2 && x.Shape[1] == _config.DModel, "MambaMixer.Step", $"{x.Shape}; expected a token (B, {_config.DModel})");
         int batch = x.Shape[0];
-        Check.That(
-            state.Conv.Shape == new Shape(batch, _config.DConv - 1, _config.DInner)
-                && state.Ssm.Shape == new Shape(batch, _config.DInner, _config.DState),
-            "MambaMixer.Step", $"a state of {state.Conv.Shape} and {state.Ssm.Shape}; expected one of this block and batch {batch}");
+        MambaState memory = Checked("MambaMixer.Step", state, batch);
         using MemoryScope scope = new();
         (Tensor u, Tensor z) = Project(x.Reshape(batch, 1, _config.DModel));
-        Tensor y = _forward.Step(u, z, state);
+        Tensor y = _forward.Resume(u, z, memory);
         return scope.Return(_outProj.Forward(y.Reshape(batch, _config.DInner)));
+    }
+
+    private MambaState Checked(string name, SequenceState state, int batch)
+    {
+        if (_backward is not null) throw new InvalidOperationException("MambaMixer: a bidirectional block needs the whole sequence.");
+        MambaState? own = state as MambaState;
+        Check.That(
+            own is not null && own.Conv.Shape == new Shape(batch, _config.DConv - 1, _config.DInner)
+                && own.Ssm.Shape == new Shape(batch, _config.DInner, _config.DState),
+            name,
+            $"a state of {string.Join(" and ", state.Tensors.Select(t => t.Shape))}; expected one of this block and batch {batch}");
+        return own!;
     }
 
     /// <summary>
@@ -157,13 +157,14 @@ public sealed class MambaMixer : IModule
         public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) =>
             SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, Activation.Silu, reverse), z, null, other).Output;
 
-        public Tensor Step(Tensor u, Tensor z, MambaState state)
+        /// <summary>The next tokens after those that the state remembers.</summary>
+        public Tensor Resume(Tensor u, Tensor z, MambaState state)
         {
-            int taps = c.DConv;
-            Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K, D)
-            Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, taps - 1, 1);
+            int taps = c.DConv, length = u.Shape[1];
+            Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K - 1 + L, D)
+            Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, taps - 1, length);
             (Tensor y, Tensor last) = SelectiveScan(x, z, state.Ssm);
-            Ops.Slice(window, 1, 1, taps - 1).Span.CopyTo(state.Conv.Span);
+            Ops.Slice(window, 1, length, taps - 1).Span.CopyTo(state.Conv.Span);
             last.Span.CopyTo(state.Ssm.Span);
             return y;
         }
