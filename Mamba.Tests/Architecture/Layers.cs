@@ -86,7 +86,7 @@ internal static class Layers
             new("Files", ["Files"], ["Tasks", "Recipes", "Data", "Data.Labels", "Data.Splits", "Data.Loading", "Zoo"]),
             new("Compression", ["Compression"], ["Zoo", "Files"]),
             new("Training", ["Training"], ["Words", "Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
-            new("Measurement", ["Measurement"], ["Tasks", "Zoo", "Training"]),
+            new("Measurement", ["Measurement"], ["Tasks", "Blocks", "Zoo", "Training"]),
             new("Verification", ["Verification"], ["Zoo"]),
             new("Inference", ["Inference"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),
         ]),
