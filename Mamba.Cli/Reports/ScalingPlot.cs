@@ -35,12 +35,21 @@ internal static class ScalingPlot
         };
         plot.Axes.Add(Axis(AxisPosition.Bottom, "tokens", @base: 2));
         plot.Axes.Add(Axis(AxisPosition.Left, unit, @base: 10));
-        plot.Legends.Add(new Legend { LegendPosition = LegendPosition.RightTop, LegendPlacement = LegendPlacement.Outside });
+        // Costs rise from the lower left to the upper right, so the upper left corner is free.
+        plot.Legends.Add(new Legend
+        {
+            LegendPosition = LegendPosition.LeftTop,
+            LegendPlacement = LegendPlacement.Inside,
+            LegendBackground = OxyColors.White,
+            LegendLineSpacing = 6,
+        });
         for (int i = 0; i < measurements.Count; i++)
         {
+            string name = measurements[i].Layer.Name;
             LineSeries line = new()
             {
-                Title = measurements[i].Layer.Name + new string('\u00A0', 6),
+                // Room at the end: a viewer without the font draws with a wider one, and the legend clips it.
+                Title = name + new string('\u00A0', 4 + name.Length / 2),
                 Color = s_colors[i % s_colors.Length],
                 LineStyle = measurements[i].Layer.Order == ScalingOrder.Quadratic ? LineStyle.Dash : LineStyle.Solid,
                 MarkerType = MarkerType.Circle,
