@@ -49,7 +49,7 @@ internal static class ScalingPlot
             LineSeries line = new()
             {
                 // Room at the end: a viewer without the font draws with a wider one, and the legend clips it.
-                Title = name + new string('\u00A0', 4 + name.Length / 2),
+                Title = name + new string('\u00A0', 6 + name.Length),
                 Color = s_colors[i % s_colors.Length],
                 LineStyle = measurements[i].Layer.Order == ScalingOrder.Quadratic ? LineStyle.Dash : LineStyle.Solid,
                 MarkerType = MarkerType.Circle,
