@@ -115,6 +115,18 @@ internal sealed record FoldsDocument(
 internal sealed record QuantizeDocument(
     string Mode, string? Calibration, int? CalibrationImages, long BytesBefore, long BytesAfter, EvalDocument Before, EvalDocument After);
 
+/// <summary><c>mamba generate --json</c>.</summary>
+internal sealed record GenerateDocument(
+    string Model, string Prompt, string Text, int[] PromptTokens, int[] Tokens, string Stop, int Threads)
+{
+    public required double PromptSeconds { get; init; }
+
+    public required double Seconds { get; init; }
+
+    /// <summary>Steps a second; null where the prompt gave the only token.</summary>
+    public required double? TokensPerSecond { get; init; }
+}
+
 /// <summary>A tensor in <c>mamba inspect --json</c>.</summary>
 internal sealed record TensorDocument(string Name, string Dtype, int[] Shape, long Bytes);
 
@@ -154,6 +166,7 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(ScalingDocument[]))]
 [JsonSerializable(typeof(EvalDocument))]
 [JsonSerializable(typeof(FoldsDocument))]
+[JsonSerializable(typeof(GenerateDocument))]
 [JsonSerializable(typeof(InspectDocument))]
 [JsonSerializable(typeof(QuantizeDocument))]
 [JsonSerializable(typeof(VerifyDocument))]

@@ -43,8 +43,9 @@ public sealed class AttentionState : SequenceState
 }
 
 /// <summary>
-/// Self-attention in which a token sees itself and those before it (Vaswani et al. 2017): in_proj to q, k and v, softmax(q k^T / sqrt(Dh)) v
-/// by heads, out_proj. Unlike the other mixers it remembers every token, and a step's time grows with their number.
+/// Self-attention in which a token sees itself and those before it (Vaswani et al. 2017): in_proj to q, k and v,
+/// softmax(q k^T / sqrt(Dh)) v by heads, out_proj. Unlike the other mixers it remembers every token, and the time of a step grows
+/// with their number.
 /// </summary>
 public sealed class CausalAttention : ISequenceMixer
 {
@@ -110,8 +111,9 @@ public sealed class CausalAttention : ISequenceMixer
 
     private static Tensor Mask(int before, int length)
     {
-        Tensor mask = Tensor.Zeros(length, before + length);
-        for (int i = 0; i < length; i++) mask.Span.Slice(i * (before + length) + before + i + 1, length - i - 1).Fill(float.NegativeInfinity);
+        int keys = before + length;
+        Tensor mask = Tensor.Zeros(length, keys);
+        for (int i = 0; i < length; i++) mask.Span[(i * keys + before + i + 1)..((i + 1) * keys)].Fill(float.NegativeInfinity);
         return mask;
     }
 

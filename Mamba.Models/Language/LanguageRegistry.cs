@@ -22,6 +22,9 @@ public sealed record LanguageEntry(string Name, LanguageModelConfig Config, Func
 /// <summary>All language models by name.</summary>
 public static class LanguageRegistry
 {
+    /// <summary>The name of the model that has no mixer to choose.</summary>
+    internal const string Transformer = "transformer-lm";
+
     // The 130M model of the Mamba paper: GPT-NeoX's vocabulary, padded.
     private static readonly LanguageModelConfig s_small = new(50277, Width: 768, Depth: 24);
 
@@ -32,7 +35,7 @@ public static class LanguageRegistry
         OfMixer("mamba2-lm", MixerKind.Mamba2),
         OfMixer("mamba3-lm", MixerKind.Mamba3),
         OfMixer("s4d-lm", MixerKind.S4d),
-        new("transformer-lm", s_small with { VocabularyMultiple = 1, Depth = 12, Heads = 12 },
+        new(Transformer, s_small with { VocabularyMultiple = 1, Depth = 12, Heads = 12 },
             (scope, config) => new TransformerLm(scope, config)),
     ];
 

@@ -33,6 +33,7 @@ public sealed class MambaLm : LanguageModel
         }
         _norm = new RmsNorm(backbone / "norm_f", config.Width, config.NormEps);
         scope.Alias("lm_head", backbone / "embedding");
+        backbone.Alias("embeddings", backbone / "embedding"); // in the copies for Hugging Face's transformers
         // What each layer adds shrinks with their number, so that the sum does not grow (GPT-2; mamba_ssm's _init_weights).
         Parameters.Reinitialize((name, shape) => name.EndsWith("mixer.out_proj.weight", StringComparison.Ordinal)
             ? Init.Uniform(1 / Math.Sqrt((double)shape[1] * config.Depth)) : null);

@@ -89,7 +89,8 @@ public static class ModelGolden
             errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!.Value), largestRms: 0);
     }
 
-    private static void Optimize(VisionModel model, Tensor images, GoldenTraining golden, GoldenErrors errors, CancellationToken cancellation)
+    private static void Optimize(
+        VisionModel model, Tensor images, GoldenTraining golden, GoldenErrors errors, CancellationToken cancellation)
     {
         Func<Tensor, Tensor> loss = LossOf(golden, model.Output);
         Optimizer optimizer = GoldenParameters.Optimizer(golden.Optimizer, model.Parameters);

@@ -1,0 +1,175 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Language;
+using Mamba.Tests.Core;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+/// <summary>Folders of language models as they are published, and as they must not be.</summary>
+internal sealed class LanguageFolderTests
+{
+    private const string StateSpaces = """
+        {"d_model": 16, "n_layer": 2, "vocab_size": 29, "ssm_cfg": {}, "rms_norm": true, "residual_in_fp32": true,
+         "fused_add_norm": true, "pad_vocab_size_multiple": 8}
+        """;
+
+    private const string HuggingFace = """
+        {"architectures": ["MambaForCausalLM"], "model_type": "mamba", "hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 32,
+         "state_size": 16, "conv_kernel": 4, "expand": 2, "time_step_rank": 1, "layer_norm_epsilon": 1e-05, "use_bias": false,
+         "use_conv_bias": true, "tie_word_embeddings": true}
+        """;
+
+    private static readonly LanguageModelConfig s_small = new(29, Width: 16, Depth: 2);
+
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void MakeFolder() => _folder = new TemporaryFolder();
+
+    [TearDown]
+    public void RemoveFolder() => _folder.Dispose();
+
+    [TestCase("mamba-lm"), TestCase("transformer-lm")]
+    public void A_saved_model_is_loaded_with_all_its_sizes(string name)
+    {
+        LanguageModelConfig config = s_small with
+        {
+            VocabularyMultiple = 5,
+            NormEps = 1e-4f,
+            Heads = 2,
+            Hidden = 20,
+            Positions = 12,
+            States = name == "mamba-lm" ? 7 : null,
+            Taps = name == "mamba-lm" ? 3 : 4,
+        };
+        using LanguageModel model = LanguageRegistry.Find(name).Create(config, seed: 3);
+        LanguageFolder.Save(In("new"), name, model);
+        (string loadedName, LanguageModel loaded) = LanguageFolder.Load(In("new"));
+        Assert.That(loadedName, Is.EqualTo(name));
+        Assert.That(loaded.Parameters.IsFrozen);
+        Same(loaded, model);
+        loaded.Dispose();
+    }
+
+    /// <summary>config.json and a zip of torch.save under state-spaces/mamba's names, the head listed beside the embedding.</summary>
+    [Test]
+    public void State_spaces_layout_loads_from_a_bin_file()
+    {
+        using LanguageModel model = Make();
+        File.WriteAllText(In("config.json"), StateSpaces);
+        (string Name, Tensor Tensor)[] all = [.. model.Parameters.All, ("lm_head.weight", model.Parameters["lm_head.weight"])];
+        string pickle = CheckpointsBytes.Pairs(
+            CheckpointsBytes.OrderedDictionary, [.. all.Select((t, i) => (t.Name, View(t.Tensor, i)))]);
+        File.WriteAllBytes(
+            In("pytorch_model.bin"),
+            CheckpointsBytes.Zip(pickle, [.. all.Select((t, i) => ($"{i}", MemoryMarshal.AsBytes(t.Tensor.Span).ToArray()))]));
+        (_, LanguageModel loaded) = LanguageFolder.Load(_folder.Root);
+        Assert.That(loaded.Config, Is.EqualTo(model.Config));
+        Same(loaded, model);
+        loaded.Dispose();
+
+        static string View(Tensor tensor, int key)
+        {
+            long[] shape = Array.ConvertAll(tensor.Shape.ToArray(), extent => (long)extent), strides = new long[shape.Length];
+            for (int d = shape.Length - 1, stride = 1; d >= 0; stride *= (int)shape[d--]) strides[d] = stride;
+            return CheckpointsBytes.Tensor("FloatStorage", $"{key}", tensor.Count, 0, shape, strides);
+        }
+    }
+
+    /// <summary>Hugging Face's keys and names, in shards with an index.</summary>
+    [Test]
+    public void Hugging_Face_layout_loads_from_shards()
+    {
+        using LanguageModel model = Make();
+        File.WriteAllText(In("config.json"), HuggingFace);
+        (string Name, Tensor Tensor)[] all =
+            [.. model.Parameters.All.Select(p => (p.Name.Replace("embedding.", "embeddings.", StringComparison.Ordinal), p.Tensor))];
+        Assert.That(all[0].Name, Is.EqualTo("backbone.embeddings.weight"));
+        Dictionary<string, string> map = [];
+        foreach ((string Name, Tensor Tensor)[] part in all.Chunk(7))
+        {
+            string file = $"model-{map.Count:D5}.safetensors";
+            Safetensors.Write(In(file), part, new Dictionary<string, string> { ["format"] = "pt" });
+            foreach ((string name, _) in part) map[name] = file;
+        }
+        File.WriteAllText(
+            In("model.safetensors.index.json"),
+            $$"""{"metadata": {}, "weight_map": {{JsonSerializer.Serialize(map)}}}""");
+        (string loadedName, LanguageModel loaded) = LanguageFolder.Load(_folder.Root);
+        Assert.That(loadedName, Is.EqualTo("mamba-lm"));
+        Same(loaded, model);
+        loaded.Dispose();
+    }
+
+    [Test]
+    public void Configurations_say_which_mixer_and_its_sizes()
+    {
+        File.WriteAllText(In("config.json"), """
+            {"d_model": 768, "n_layer": 24, "vocab_size": 50277, "ssm_cfg": {"layer": "Mamba2", "d_state": 64, "headdim": 32},
+             "d_intermediate": 0, "attn_layer_idx": [], "attn_cfg": {}, "rms_norm": true, "pad_vocab_size_multiple": 16,
+             "tie_embeddings": true}
+            """);
+        (string name, LanguageModelConfig config) = LanguageConfigFile.Read(In("config.json"));
+        Assert.That(name, Is.EqualTo("mamba2-lm"));
+        Assert.That((config.States, config.HeadWidth, config.PaddedVocabulary), Is.EqualTo((64, 32, 50288)));
+    }
+
+    [TestCase("\"d_model\": 16", "\"d_model\": 0", "'d_model' is 0"), TestCase("\"d_model\": 16,", "", "'d_model' is missing")]
+    [TestCase("\"d_model\": 16", "\"d_model\": 24", "do not fit"), TestCase("\"n_layer\": 2", "\"n_layer\": 3", "does not fit")]
+    [TestCase("\"n_layer\": 2", "\"n_layer\": 2000000000", "does not fit"), TestCase("\"vocab_size\": 29", "\"vocab_size\": 2.5", "2.5")]
+    [TestCase("\"rms_norm\": true", "\"rms_norm\": false", "only true is built")]
+    [TestCase("\"rms_norm\": true", "\"tie_embeddings\": false", "only true is built")]
+    [TestCase("\"rms_norm\": true", "\"attn_layer_idx\": [3]", "attention")]
+    [TestCase("\"ssm_cfg\": {}", "\"ssm_cfg\": {\"layer\": \"Mamba9\"}", "Mamba9"), TestCase("\"ssm_cfg\": {}", "\"ssm_cfg\": 3", "object")]
+    [TestCase("\"ssm_cfg\": {}", "\"ssm_cfg\": {\"dt_rank\": 9}", "dt_rank is 9"), TestCase("{", "[", "not JSON")]
+    public void A_configuration_that_does_not_fit_is_refused_in_one_line(string text, string instead, string problem)
+    {
+        using LanguageModel model = Make();
+        LanguageFolder.Save(_folder.Root, "mamba-lm", model);
+        Assert.That(StateSpaces.Contains(text, StringComparison.Ordinal));
+        int at = StateSpaces.IndexOf(text, StringComparison.Ordinal);
+        File.WriteAllText(In("config.json"), StateSpaces[..at] + instead + StateSpaces[(at + text.Length)..]);
+        CheckpointException error = Assert.Throws<CheckpointException>(() => LanguageFolder.Load(_folder.Root))!;
+        Assert.That(error.Message, Does.Contain(problem).And.Contain(_folder.Root).And.Not.Contain("\n"));
+    }
+
+    [Test]
+    public void A_folder_that_lacks_a_file_is_refused_by_its_name()
+    {
+        Fails(In("none"), "no such folder");
+        Fails(_folder.Root, "no weights");
+        using LanguageModel model = Make();
+        Safetensors.Write(In("a.safetensors"), model.Parameters.All, new Dictionary<string, string>());
+        Fails(_folder.Root, "config.json");
+        File.WriteAllText(In("config.json"), StateSpaces);
+        (_, LanguageModel loaded) = LanguageFolder.Load(_folder.Root);
+        Assert.That(() => LanguageFolder.Tokenizer(_folder.Root, loaded), Throws.TypeOf<CheckpointException>()
+            .With.Message.Contains("tokenizer.json").And.Message.Contains("29"));
+        loaded.Dispose();
+        File.WriteAllBytes(In("b.bin"), [1, 2, 3]);
+        Fails(_folder.Root, "2 files of weights");
+        Fails(In("b.bin"), "b.bin");
+        (_, loaded) = LanguageFolder.Load(In("a.safetensors"));
+        Same(loaded, model);
+        loaded.Dispose();
+
+        static void Fails(string path, string problem) =>
+            Assert.That(() => LanguageFolder.Load(path), Throws.TypeOf<CheckpointException>().With.Message.Contains(problem));
+    }
+
+    private static LanguageModel Make() => LanguageRegistry.Find("mamba-lm").Create(s_small, seed: 3);
+
+    private static void Same(LanguageModel actual, LanguageModel expected)
+    {
+        Assert.That(actual.Config.PaddedVocabulary, Is.EqualTo(expected.Config.PaddedVocabulary));
+        Assert.That(actual.Config.NormEps, Is.EqualTo(expected.Config.NormEps));
+        expected.Parameters.Freeze();
+        Tensor tokens = Tensor.From([1, 5, 28, 0, 3, 3], 1, 6);
+        Assert.That(actual.Forward(tokens).Span.SequenceEqual(expected.Forward(tokens).Span));
+    }
+
+    private string In(string name) => Path.Combine(_folder.Root, name);
+}
