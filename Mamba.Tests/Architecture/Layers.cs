@@ -49,6 +49,7 @@ internal static class Layers
             new("Kernels.Spectral", ["Kernels/Spectral"], s_kernel),
             new("Kernels.Products", ["Kernels/Products"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Layout"]),
             new("Kernels.Mamba3", ["Kernels/Mamba3"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
+            new("Kernels.StateSpace", ["Kernels/StateSpace"], [.. s_kernel, "Kernels.Products"]),
             new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
             new("Kernels.Quantized", ["Kernels/Quantized"], [.. s_kernel, "Kernels.Products", "Kernels.Convolution"]),
             new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products", "Kernels.Reductions"]),
