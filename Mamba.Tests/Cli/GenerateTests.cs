@@ -57,6 +57,21 @@ internal sealed class GenerateTests : CliTest
         Assert.That(penalized.Distinct().Count(), Is.EqualTo(24), "no token comes twice");
     }
 
+    [Test, Exercises("generate", "--weights-as")]
+    public void Weights_in_fewer_bits_give_a_text_too()
+    {
+        string[] json = [.. Generate, "--tokens", "12", "--json"];
+        JsonElement plain = Json(json), whole = Json([.. json, "--weights-as", "float32"]);
+        Assert.That(Tokens(whole), Is.EqualTo(Tokens(plain)));
+        foreach (string format in new[] { "fp16", "int8" })
+        {
+            JsonElement coded = Json([.. json, "--weights-as", format]);
+            Assert.That(coded.GetProperty("weights_as").GetString(), Is.EqualTo(format));
+            Assert.That(Tokens(coded), Has.Length.EqualTo(12));
+            Assert.That(Tokens(coded)[0], Is.EqualTo(Tokens(plain)[0]), "logits of this model are far apart");
+        }
+    }
+
     [TestCase("--prompt", "", "--prompt is empty"), TestCase("--tokens", "0", "--tokens is '0'")]
     [TestCase("--top-p", "0", "--top-p is 0"), TestCase("--top-k", "0", "--top-k is '0'")]
     [TestCase("--temperature", "-1", "--temperature is '-1'"), TestCase("--repetition-penalty", "0", "--repetition-penalty is '0'")]
@@ -78,7 +93,7 @@ internal sealed class GenerateTests : CliTest
         string vocabulary = string.Join(", ", words.Select((w, i) => $"\"{w}\": {i}"));
         File.WriteAllText(In("model", "tokenizer.json"), $$"""
             {"added_tokens": [{"id": {{first}}, "content": "<|endoftext|>", "special": true}], "pre_tokenizer": {"type": "ByteLevel"},
-             "model": {"type": "BPE", "vocab": { {{vocabulary}} }, "merges": []}}
+             "model": {"type": "BPE", "vocab": { {{vocabulary}} }, "merges": [] } }
             """);
         JsonElement json = Json([.. Generate, "--json"]);
         Assert.That(json.GetProperty("stop").GetString(), Is.EqualTo("end"));
