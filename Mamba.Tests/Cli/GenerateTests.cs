@@ -86,8 +86,9 @@ internal sealed class GenerateTests : CliTest
     [Test]
     public void A_text_ends_where_the_model_ends_it()
     {
-        int first = Tokens(Json([.. Generate, "--tokens", "3", "--json"]))[1];
-        // The second byte that the model puts out becomes the end of text, and the letters of the prompt stay themselves.
+        int[] free = Tokens(Json([.. Generate, "--tokens", "30", "--json"]));
+        // A later byte that the model puts out becomes the end of text, and the letters of the prompt stay themselves.
+        int first = free.First(t => t != free[0] && t is not (>= 97 and <= 99));
         string[] words = [.. Enumerable.Range(0, 256).Select(i => i is >= 97 and <= 99 ? $"{(char)i}" : $"t{i}")];
         words[first] = "<|endoftext|>";
         string vocabulary = string.Join(", ", words.Select((w, i) => $"\"{w}\": {i}"));
@@ -97,7 +98,7 @@ internal sealed class GenerateTests : CliTest
             """);
         JsonElement json = Json([.. Generate, "--json"]);
         Assert.That(json.GetProperty("stop").GetString(), Is.EqualTo("end"));
-        Assert.That(Tokens(json), Has.Length.EqualTo(1).And.None.EqualTo(first));
+        Assert.That(Tokens(json), Is.EqualTo(free[..Array.IndexOf(free, first)]));
     }
 
     private static int[] Tokens(JsonElement json) => [.. json.GetProperty("tokens").EnumerateArray().Select(t => t.GetInt32())];
