@@ -50,6 +50,7 @@ internal static class Layers
             new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
             new("Kernels.Quantized", ["Kernels/Quantized"], [.. s_kernel, "Kernels.Products", "Kernels.Convolution"]),
             new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products", "Kernels.Reductions"]),
+            new("Kernels.Duality", ["Kernels/Duality"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
 
             // A tensor, its memory and the tape that records it are one thing: each knows the others.
             new("Tensors",
