@@ -73,6 +73,22 @@ internal static unsafe class VecFunctions
         return Select(negative, -y, y);
     }
 
+    /// <summary>
+    /// Sine and cosine of 2 pi (turns + rest), for turns in [-1/2, 1/2] and a far smaller rest. Quarter turns are taken off without
+    /// rounding.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static void SinCosOfTurns<V>(V turns, V rest, out V sin, out V cos) where V : unmanaged
+    {
+        V quarter = Round(turns * Broadcast<V>(4f)), size = Abs(quarter);
+        V r = (Fma(quarter, Broadcast<V>(-0.25f), turns) + rest) * Broadcast<V>(6.28318531f);
+        V odd = Equal(size, Broadcast<V>(1f)), half = Equal(size, Broadcast<V>(2f)), s = SinNear(r), c = CosNear(r);
+        sin = Select(odd, c, s);
+        cos = Select(odd, s, c);
+        sin = Select(Select(odd, Greater(default, quarter), half), -sin, sin);
+        cos = Select(Select(odd, Greater(quarter, default), half), -cos, cos);
+    }
+
     /// <summary>A scalar function lane by lane.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static V EachLane<V, TFunction>(V x, TFunction function) where V : unmanaged where TFunction : struct, IScalarFunction

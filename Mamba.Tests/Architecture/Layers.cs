@@ -47,6 +47,7 @@ internal static class Layers
             new("Kernels.Norms", ["Kernels/Norms"], [.. s_kernel, "Kernels.Elementwise"]),
             new("Kernels.Scan", ["Kernels/Scan"], [.. s_kernel, "Kernels.Elementwise"]),
             new("Kernels.Products", ["Kernels/Products"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Layout"]),
+            new("Kernels.Mamba3", ["Kernels/Mamba3"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
             new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
             new("Kernels.Quantized", ["Kernels/Quantized"], [.. s_kernel, "Kernels.Products", "Kernels.Convolution"]),
             new("Kernels.Attention", ["Kernels/Attention"], [.. s_kernel, "Kernels.Products", "Kernels.Reductions"]),

@@ -1,0 +1,142 @@
+using Mamba.Core.Kernels.Products;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core.Kernels.Mamba3;
+
+/// <summary>
+/// Sizes of a Mamba-3 scan. Inside the kernels a key or a query is (even components of the turned pairs, odd ones, the rest): a turn is then
+/// lane by lane. The N rows of a state have that order, too. Its lanes are the P values.
+/// </summary>
+/// <param name="Batch">B.</param>
+/// <param name="Length">L.</param>
+/// <param name="Heads">H.</param>
+/// <param name="Groups">G: heads of a group share Q and K.</param>
+/// <param name="States">N.</param>
+/// <param name="Values">P.</param>
+/// <param name="Turned">S: turned pairs of components.</param>
+/// <param name="SharedAngles">Whether all heads have the same raw angles.</param>
+/// <param name="Width">The vector width, the same forwards and backwards: kept states have its lanes.</param>
+internal readonly record struct Mamba3Shape(
+    nint Batch, nint Length, nint Heads, nint Groups, nint States, nint Values, nint Turned, bool SharedAngles, VectorWidth Width)
+{
+    private const nint ShortestChunk = 64;
+    private const nint ItemsWanted = 32;
+    private const nint UpdatesPerGrain = 1 << 17;
+
+    public nint Lanes => Isa.Lanes(Width);
+
+    /// <summary>
+    /// Tokens of a chunk: at least N, so that the kept states take no more memory than V. Chunks are of balanced size.
+    /// </summary>
+    public nint ChunkLength => Launch.CeilDiv(Length, Math.Max(1, Length / Math.Max(ShortestChunk, States)));
+
+    public nint Chunks => Launch.CeilDiv(Length, ChunkLength);
+
+    public nint HeadsPerGroup => Heads / Groups;
+
+    /// <summary>
+    /// Heads of a work item. Its dQ and dK are sums over them: N numbers for each token and item. So an item has at least N values, and
+    /// more where items are enough.
+    /// </summary>
+    public nint HeadsPerItem => Math.Min(
+        HeadsPerGroup,
+        Math.Max(Launch.CeilDiv(States, Values), Launch.CeilDiv(HeadsPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Groups)))));
+
+    public nint ItemsPerGroup => Launch.CeilDiv(HeadsPerGroup, HeadsPerItem);
+
+    /// <summary>Items of one sequence.</summary>
+    public nint ItemsPerSequence => Groups * ItemsPerGroup;
+
+    public nint Items => Batch * ItemsPerSequence;
+
+    /// <summary>Items of the forward pass that a thread takes at once: enough to pay for its scratch.</summary>
+    public nint Grain => Math.Max(1, UpdatesPerGrain / (Length * StateSize * HeadsPerItem));
+
+    /// <summary>Rows of a state, (StateRows, StateColumns): N and P, filled up with zeros.</summary>
+    public nint StateRows => RoundUp(States, RankOneWalk.RowsAtOnce);
+
+    /// <inheritdoc cref="StateRows"/>
+    public nint StateColumns => RoundUp(Values, Lanes);
+
+    public nint StateSize => StateRows * StateColumns;
+
+    /// <summary>Rows of a transposed state, (ValueRows, KeyColumns).</summary>
+    public nint ValueRows => RoundUp(Values, RankOneWalk.RowsAtOnce);
+
+    /// <inheritdoc cref="ValueRows"/>
+    public nint KeyColumns => RoundUp(States, Lanes);
+
+    public nint TransposedSize => ValueRows * KeyColumns;
+
+    /// <summary>The row stride of an array (tokens, N), and of one (tokens, P). Rows are zero beyond N and P.</summary>
+    public nint KeyStride => Gemm.OddCacheLines(Math.Max(StateRows, KeyColumns));
+
+    /// <inheritdoc cref="KeyStride"/>
+    public nint ValueStride => Gemm.OddCacheLines(Math.Max(ValueRows, StateColumns));
+
+    /// <summary>The row stride of an array (tokens, S).</summary>
+    public nint AngleStride => RoundUp(Turned, Lanes);
+
+    /// <summary>Floats kept before each chunk of a head: the state, and the angles in turns and their rests.</summary>
+    public nint KeptSize => StateSize + 2 * AngleStride;
+
+    /// <summary>The component of Q and K that row i of a state belongs to.</summary>
+    public nint Component(nint i) => i < Turned ? 2 * i : i < 2 * Turned ? 2 * (i - Turned) + 1 : i;
+
+    /// <summary>Finds a work item: sequences are outermost, then groups and parts of a group.</summary>
+    public Mamba3Item Item(nint index)
+    {
+        nint part = index % ItemsPerGroup, group = index / ItemsPerGroup % Groups, first = group * HeadsPerGroup + part * HeadsPerItem;
+        return new(index / ItemsPerSequence, group, part, first, Math.Min(first + HeadsPerItem, (group + 1) * HeadsPerGroup));
+    }
+
+    private static nint RoundUp(nint count, nint multiple) => Launch.CeilDiv(count, multiple) * multiple;
+}
+
+/// <summary>A work item: some heads of one group over one sequence.</summary>
+/// <param name="Batch">The sequence.</param>
+/// <param name="Group">Whose Q and K it reads.</param>
+/// <param name="Part">Its place among the items of its group.</param>
+/// <param name="FirstHead">Its first head.</param>
+/// <param name="EndHead">The head after its last.</param>
+internal readonly record struct Mamba3Item(nint Batch, nint Group, nint Part, nint FirstHead, nint EndHead);
+
+/// <summary>What the kernels read; null where it is absent.</summary>
+internal unsafe struct Mamba3Pointers
+{
+    /// <summary>(B, L, G, N).</summary>
+    public float* Q, K;
+
+    /// <summary>(B, L, H, P).</summary>
+    public float* V, Z;
+
+    /// <summary>(B, L, H).</summary>
+    public float* Adt, Dt, Trap;
+
+    /// <summary>(H, N).</summary>
+    public float* QBias, KBias;
+
+    /// <summary>(B, L, H or 1, S).</summary>
+    public float* Angles;
+
+    /// <summary>(H).</summary>
+    public float* D;
+
+    /// <summary>The state before the first token: angles and their rests (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).</summary>
+    public float* AngleStart, AngleRest, SsmStart, KeyStart, ValueStart;
+}
+
+/// <summary>Hands out parts of a scratch buffer, each on a cache line of its own.</summary>
+internal unsafe struct Arena(float* next)
+{
+    private float* _next = next;
+
+    public static nint Rounded(nint floats) => Launch.CeilDiv(floats, Vec.CacheLine) * Vec.CacheLine;
+
+    public float* Take(nint floats)
+    {
+        float* taken = _next;
+        _next += Rounded(floats);
+        return taken;
+    }
+}

@@ -1,0 +1,50 @@
+using Mamba.Core.Kernels.Mamba3;
+using Mamba.Core.Simd;
+
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>
+    /// The step sizes and decays of Mamba-3 (Lahoti et al. 2026): dt = softplus(x) and A dt, where A = -max(f(a), floor) with f(a) = 1 + a
+    /// for a >= 0 and 1 / (1 - a) below. On the floor a gets no gradient.
+    /// </summary>
+    /// <param name="x">What dt is made of, with its bias; any shape.</param>
+    /// <param name="a">What A is made of, in the same shape.</param>
+    /// <param name="floor">The least -A, above 0.</param>
+    /// <returns>dt and A dt, in the same shape.</returns>
+    /// <exception cref="ShapeException">The shapes differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The floor is not above 0.</exception>
+    public static (Tensor Dt, Tensor Adt) Mamba3Rates(Tensor x, Tensor a, float floor = 1e-4f)
+    {
+        Check.SameShape(x, a, "Mamba3Rates");
+        if (!(floor > 0f)) throw new ArgumentOutOfRangeException(nameof(floor), floor, "Mamba3Rates: expected a floor above 0.");
+        Tensor dt = Tensor.Empty(x.Shape), adt = Tensor.Empty(x.Shape);
+        Launch.Run(
+            new Kernels.Mamba3.Mamba3Rates { X = x.Pointer, A = a.Pointer, Dt = dt.Pointer, Adt = adt.Pointer, Floor = floor }, x.Count,
+            Launch.ElementGrain);
+        MultiplyAdds.Add(0, x.Count);
+        if (Tape.Needs(x, a))
+            Tape.Push(
+                [dt, adt], (x, a, floor),
+                static (c, outputs) =>
+                {
+                    GradSlot? dx = Open(c.x), da = Open(c.a);
+                    // One tensor in both places: the second gradient adds to the first, number by number.
+                    Launch.Run(
+                        new Mamba3RatesBackward
+                        {
+                            X = c.x.Pointer,
+                            A = c.a.Pointer,
+                            DDt = outputs[0].Grad.Pointer,
+                            DAdt = outputs[1].Grad.Pointer,
+                            Floor = c.floor,
+                            Dx = dx.Target,
+                            Da = da.Target,
+                        },
+                        c.x.Count, Launch.ElementGrain);
+                },
+                x, a);
+        return (dt, adt);
+    }
+}
