@@ -25,6 +25,15 @@ switch (args)
         }
         Console.WriteLine($"copy {Roofline.CopyBandwidth():F1} GB/s on {Workers.Count} threads");
         break;
+    case ["--generation", ..]:
+        List<string> generation = [];
+        foreach (string line in args.Length > 1 ? GenerationBench.Lines(int.Parse(args[1])) : GenerationBench.Lines())
+        {
+            Console.WriteLine(line);
+            generation.Add(line);
+        }
+        if (results) ResultsFile.Put("Generation", string.Join('\n', generation));
+        break;
     case ["--profile", string model, ..]:
         Profile.Run(model, args.Length > 2 ? int.Parse(args[2]) : null, args.Length > 3 ? int.Parse(args[3]) : null);
         break;

@@ -73,6 +73,12 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>The packed forms of this weight and of its views; null unless it is frozen.</summary>
     internal PackedForms? Forms => Body.Buffer.Forms;
 
+    /// <summary>The rows of this weight, or of the one that this views, where they are stored for products of few rows.</summary>
+    internal StoredWeight? Stored => Body.Stored;
+
+    /// <summary>The row of <see cref="Stored"/> that is the first of this tensor.</summary>
+    internal int FirstStoredRow => Body.Offset / Math.Max(1, Body.Stored!.Columns);
+
     private TensorBody Body => _body is { } body && body.Lease == _lease
         ? body
         : throw new ObjectDisposedException(nameof(Tensor), "This tensor was given back.");
@@ -262,7 +268,15 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     internal void Freeze(InputQuantization? inputs = null) => Body.Buffer.Forms = new PackedForms(inputs);
 
     /// <summary>From now on the values may change again. Cached packed forms of this memory are dropped.</summary>
-    internal void Thaw() => Body.Buffer.Forms = null;
+    internal void Thaw() => (Body.Buffer.Forms, Body.Stored) = (null, null);
+
+    /// <summary>Where a format has the rows of this matrix: in place, or room for their codes.</summary>
+    internal StoredWeight InRows(WeightFormat format) => format == WeightFormat.Float32
+        ? new StoredWeight(Body.Buffer, Body.Offset, Shape[0], Shape[1])
+        : new StoredWeight(format, Shape[0], Shape[1]);
+
+    /// <summary>From now on this frozen weight is read as rows; false if others view its memory, and would lose it.</summary>
+    internal bool TryStore(StoredWeight weight) => Body.TryStore(weight);
 
     /// <summary>Marks this as the result of a step.</summary>
     internal void ExpectGrad(Recording recording) => Body.Gradient = GradientCell.OfResult(Shape, recording);
@@ -293,12 +307,15 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
     {
         TensorBody body = Body;
-        Tensor view = Make(shape, body.Buffer.Share(), body.Offset + offset);
+        bool ofRows = shape.Rank == 2 && shape[1] == body.Stored?.Columns; // a view of another kind is one of floats
+        bool coded = ofRows && body.Stored!.Format != WeightFormat.Float32;
+        Tensor view = Make(shape, coded ? null : body.Buffer.Share(), body.Offset + offset);
+        if (ofRows) view.Body.Stored = body.Stored;
         view.Body.Gradient = gradient;
         return view;
     }
 
-    private static Tensor Make(Shape shape, Buffer buffer, int offset)
+    private static Tensor Make(Shape shape, Buffer? buffer, int offset)
     {
         Tensor tensor = new(TensorBody.Rent(shape, buffer, offset));
         MemoryScope.Own(tensor);

@@ -4,7 +4,9 @@ using System.Globalization;
 using System.Text;
 using Mamba.Cli.Reports;
 using Mamba.Core;
+using Mamba.Core.Memory;
 using Mamba.Models.Language;
+using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
 
@@ -25,6 +27,7 @@ internal static class GenerateCommand
         Option<double?> topP = Options.Share("--top-p", "Choose among tokens of this probability.", "1");
         Option<double?> penalty = Options.Number("--repetition-penalty", "Makes earlier tokens less probable.", "1");
         Option<ulong?> seed = Options.Seed();
+        Option<WeightsAs?> format = Options.Choice<WeightsAs>("--weights-as", "How weights are kept in memory.", "float32");
         Option<bool> json = Options.Json();
         Option<int?> threads = Options.Threads();
         Command command = new(
@@ -35,7 +38,7 @@ internal static class GenerateCommand
             "Greedy unless a temperature, --top-k or --top-p is given.\n\n" +
             "Example: mamba generate --weights mamba-130m-hf --prompt \"The capital of France is\" --tokens 20")
         {
-            weights, prompt, tokens, temperature, topK, topP, penalty, seed, json, threads,
+            weights, prompt, tokens, temperature, topK, topP, penalty, seed, format, json, threads,
         };
         command.SetAction(parsed =>
         {
@@ -53,7 +56,7 @@ internal static class GenerateCommand
             };
             Request request = new(
                 parsed.GetRequiredValue(weights), parsed.GetRequiredValue(prompt), parsed.GetValue(tokens) ?? DefaultTokens, options,
-                parsed.GetValue(json));
+                parsed.GetValue(format) ?? WeightsAs.Float32, parsed.GetValue(json));
             return Run(terminal, request, stop);
         });
         return command;
@@ -65,6 +68,7 @@ internal static class GenerateCommand
         (string name, LanguageModel model) = LanguageFolder.Load(request.Weights, stop);
         using LanguageModel _ = model;
         TextTokenizer tokenizer = LanguageFolder.Tokenizer(request.Weights, model);
+        model.Store(Format(request.As));
         int[] prompt = tokenizer.Encode(request.Prompt);
         TokenGenerator generator = new(model, request.Options, Math.Min(tokenizer.Vocabulary, model.Config.PaddedVocabulary));
         TextStream text = new(request.Json ? null : terminal.Out);
@@ -91,6 +95,7 @@ internal static class GenerateCommand
             GenerateDocument document = new(
                 name, request.Prompt, text.Text, prompt, [.. tokens], token == tokenizer.End ? "end" : "length", Workers.Count)
             {
+                WeightsAs = RunArguments.Name(request.As),
                 PromptSeconds = promptSeconds,
                 Seconds = seconds,
                 TokensPerSecond = rate,
@@ -105,7 +110,23 @@ internal static class GenerateCommand
         return ExitCode.Success;
     }
 
-    private sealed record Request(string Weights, string Prompt, int Tokens, SamplingOptions Options, bool Json);
+    private static WeightFormat Format(WeightsAs format) => format switch
+    {
+        WeightsAs.Fp16 => WeightFormat.Float16,
+        WeightsAs.Int8 => WeightFormat.Int8,
+        _ => WeightFormat.Float32,
+    };
+
+    /// <summary>The words of --weights-as.</summary>
+    private enum WeightsAs
+    {
+        Float32,
+        Fp16,
+        Int8,
+    }
+
+    private sealed record Request(
+        string Weights, string Prompt, int Tokens, SamplingOptions Options, WeightsAs As, bool Json);
 
     /// <summary>Text that comes as bytes: characters are written when they are whole, and none that could steer the terminal.</summary>
     private sealed class TextStream(TextWriter? output)

@@ -119,6 +119,8 @@ internal sealed record QuantizeDocument(
 internal sealed record GenerateDocument(
     string Model, string Prompt, string Text, int[] PromptTokens, int[] Tokens, string Stop, int Threads)
 {
+    public required string WeightsAs { get; init; }
+
     public required double PromptSeconds { get; init; }
 
     public required double Seconds { get; init; }

@@ -32,6 +32,17 @@ public static unsafe class Roofline
         return Best(() => Launch.Run(new Copy { From = from.Pointer, To = to.Pointer }, Count, Count / 64), 2.0 * Count * sizeof(float));
     }
 
+    /// <summary>Read bandwidth of an array far larger than the caches, by as many threads as <see cref="Workers.Count"/>.</summary>
+    /// <param name="runs">Runs, of which the best counts.</param>
+    /// <returns>Bytes read, in GB/s.</returns>
+    public static double ReadBandwidth(int runs = 3)
+    {
+        const int Count = 1 << 27, Chunk = 1 << 15;
+        using Tensor from = Tensor.Zeros(Count), sums = Tensor.Empty(Count / Chunk);
+        Read kernel = new() { From = from.Pointer, Sums = sums.Pointer, Chunk = Chunk };
+        return Best(() => Launch.Run(kernel, Count / Chunk, 1), (double)Count * sizeof(float), runs);
+    }
+
     /// <summary>The best of several runs, in units of 1e9 a second.</summary>
     private static double Best(Action action, double work, int runs = 9)
     {
@@ -74,6 +85,32 @@ public static unsafe class Roofline
                 c11 = Fma(c11, m, a);
             }
             Sink[begin] = Sum(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11);
+        }
+    }
+
+    /// <summary>Sums of chunks, each in order: one item is a chunk.</summary>
+    private struct Read : IKernel
+    {
+        public float* From, Sums;
+        public nint Chunk;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+        {
+            nint n = Count<V>();
+            for (nint chunk = begin; chunk < end; chunk++)
+            {
+                float* from = From + chunk * Chunk;
+                V a = default, b = default, c = default, d = default;
+                for (nint i = 0; i < Chunk; i += 4 * n)
+                {
+                    a += Load<V>(from + i);
+                    b += Load<V>(from + i + n);
+                    c += Load<V>(from + i + 2 * n);
+                    d += Load<V>(from + i + 3 * n);
+                }
+                Sums[chunk] = Sum(a + b + (c + d));
+            }
         }
     }
 

@@ -24,9 +24,13 @@ internal sealed class TensorBody
     /// <summary>Where the elements begin in <see cref="Buffer"/>.</summary>
     public int Offset { get; private set; }
 
-    public Buffer Buffer => _references > 0
-        ? _buffer!
-        : throw new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
+    public Buffer Buffer => (_references > 0 ? _buffer : null) ?? throw Missing();
+
+    /// <summary>
+    /// The rows as products of few rows read them, where this is a frozen weight that is stored so; null for other tensors. In fewer bits
+    /// there are no floats, and so no <see cref="Buffer"/>.
+    /// </summary>
+    public StoredWeight? Stored { get; set; }
 
     public GradientCell? Gradient
     {
@@ -45,7 +49,7 @@ internal sealed class TensorBody
     public BackwardStep? Source { get; set; }
 
     /// <summary>A body for a tensor of this thread.</summary>
-    public static TensorBody Rent(Shape shape, Buffer buffer, int offset)
+    public static TensorBody Rent(Shape shape, Buffer? buffer, int offset)
     {
         if (!s_spare.TryTake((s_recycling ??= new Recycling()).Spare, out TensorBody? body)) body = new TensorBody();
         (body.Shape, body._buffer, body.Offset) = (shape, buffer, offset);
@@ -77,6 +81,19 @@ internal sealed class TensorBody
         return true;
     }
 
+    /// <summary>Gives the floats back, of which codes were made, unless somebody else uses them.</summary>
+    public bool TryStore(StoredWeight weight)
+    {
+        if (weight.Format != WeightFormat.Float32)
+        {
+            if (Buffer.IsShared || _references > 1) return false;
+            _buffer!.Release();
+            _buffer = null;
+        }
+        Stored = weight;
+        return true;
+    }
+
     public void Dispose()
     {
         if (_disposed) return;
@@ -86,7 +103,7 @@ internal sealed class TensorBody
 
     public void Retain()
     {
-        _ = Buffer; // throws where it is gone
+        if (_references <= 0) throw Missing();
         Interlocked.Increment(ref _references);
     }
 
@@ -105,8 +122,8 @@ internal sealed class TensorBody
     public void Release()
     {
         if (Interlocked.Decrement(ref _references) > 0) return;
-        _buffer!.Release();
-        _buffer = null;
+        _buffer?.Release();
+        (_buffer, Stored) = (null, null);
         if (_waits) return; // since the memory was given back for the first time
         Recycling recycling = s_recycling ??= new Recycling();
         if (recycling.Deferrals > 0)
@@ -116,6 +133,11 @@ internal sealed class TensorBody
         }
         else Recycle(recycling);
     }
+
+    private Exception Missing() => _references > 0
+        ? new InvalidOperationException(
+            $"This weight {Shape} is stored as {Stored?.Format}; linear layers and embeddings of a frozen model alone read it.")
+        : new ObjectDisposedException(nameof(Tensor), $"The memory of this tensor {Shape} was given back.");
 
     private void Recycle(Recycling recycling)
     {

@@ -113,8 +113,10 @@ public sealed partial class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>Ends <see cref="Freeze"/>: values may change again. Loading weights and training do so by themselves.</summary>
+    /// <exception cref="InvalidOperationException">Weights are stored in fewer bits, see <see cref="Store"/>.</exception>
     public void Thaw()
     {
+        ThrowIfStored();
         if (!IsFrozen) return;
         foreach (Entry entry in _order) entry.Tensor.Thaw();
         IsFrozen = false;

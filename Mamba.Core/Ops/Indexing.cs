@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Mamba.Core.Kernels.Indexing;
 using Mamba.Core.Kernels.Reductions;
+using Mamba.Core.Memory;
 
 namespace Mamba.Core;
 
@@ -30,7 +31,7 @@ public static unsafe partial class Ops
         Span<int> extents = stackalloc int[indices.Shape.Rank + 1];
         indices.Shape.CopyTo(extents);
         extents[^1] = weight.Shape[1];
-        return Select(weight, 0, places, Shape.Of("Embedding", extents), Padding(weight, paddingIndex));
+        return Rows(weight, places, Shape.Of("Embedding", extents), paddingIndex);
     }
 
     /// <summary>Rows of a table by their numbers (PyTorch's embedding).</summary>
@@ -44,7 +45,14 @@ public static unsafe partial class Ops
     {
         Check.Rank(weight, 2, "Embedding", "weight (Rows, C)");
         Tensor places = Places("Embedding", indices, weight.Shape[0]);
-        return Select(weight, 0, places, weight.Shape.With(0, indices.Length, "Embedding"), Padding(weight, paddingIndex));
+        return Rows(weight, places, weight.Shape.With(0, indices.Length, "Embedding"), paddingIndex);
+    }
+
+    private static Tensor Rows(Tensor weight, Tensor places, Shape shape, int? paddingIndex)
+    {
+        int padding = Padding(weight, paddingIndex);
+        bool coded = weight.Stored is not (null or { Format: WeightFormat.Float32 });
+        return coded ? Decode(weight, places, shape) : Select(weight, 0, places, shape, padding);
     }
 
     /// <summary>Elements of a dimension by a list of places, which may repeat (torch.index_select).</summary>

@@ -30,7 +30,8 @@ public static unsafe partial class Ops
         nint toResidual = residual is { } addend ? (nint)(addend.Pointer - y.Pointer) : 0;
         Epilogue epilogue = new(bias.Pointer, add: residual is not null, addendOffset: toResidual);
         ConvShape pixels = new(1, rows, 1, inputs, rows, 1, outputs, 1, 1, 1, 1, 0, 0, 1, 1, 1);
-        if (!Quantized(pixels, x, weight, bias, y, epilogue))
+        if (weight.Stored is not null && !Tape.Needs(x, weight, bias, residual)) Multiply(x, weight, bias, residual, y);
+        else if (!Quantized(pixels, x, weight, bias, y, epilogue))
         {
             using PackedWeight packed = PackedWeight.Of(weight, new LinearPacking(outputs, inputs, width));
             Gemm.RunPacked(rows, outputs, inputs, new Matrix(x.Pointer, inputs), packed.Pointer, y.Pointer, outputs, epilogue, width);

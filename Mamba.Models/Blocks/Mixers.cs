@@ -58,7 +58,12 @@ public static class Mixers
         return config.Kind switch
         {
             MixerKind.Mamba => new MambaMixer(scope, new MambaConfig(config.Width, config.States ?? 16, config.Taps, config.Expand)),
-            _ => throw new ArgumentException($"mixer {config.Kind} is not built; expected {nameof(MixerKind.Mamba)}"),
+            MixerKind.Mamba2 => new Mamba2Mixer(
+                scope,
+                new Mamba2Config(config.Width, config.States ?? 128, config.Taps, config.Expand, config.HeadWidth ?? 64, config.Groups)),
+            MixerKind.Mamba3 => new Mamba3Mixer(
+                scope, new Mamba3Config(config.Width, config.States ?? 128, config.Expand, config.HeadWidth ?? 64, config.Groups)),
+            _ => throw new ArgumentException($"mixer {config.Kind} is not built; expected Mamba, Mamba2 or Mamba3"),
         };
     }
 }

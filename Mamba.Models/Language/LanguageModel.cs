@@ -125,6 +125,20 @@ public abstract class LanguageModel : IModule, IDisposable
         return scope.Return(Head(hidden));
     }
 
+    /// <summary>
+    /// Freezes the model for steps: its matrices are stored row by row, so that a step reads each weight once, and in fewer bits if asked.
+    /// Norms, convolutions and what the scans read stay in float32.
+    /// </summary>
+    /// <param name="format">How numbers are stored; other than Float32, it cannot be undone.</param>
+    /// <exception cref="InvalidOperationException">Weights are stored in fewer bits already.</exception>
+    /// <exception cref="NonFiniteException">A weight is NaN or infinite.</exception>
+    public void Store(WeightFormat format)
+    {
+        HashSet<string> matrices = [.. Parameters.All.Where(p => p.Tensor.Shape.Rank == 2
+            && p.Name.EndsWith(".weight", StringComparison.Ordinal) && IsMatrix(p.Name)).Select(p => p.Name)];
+        Parameters.Store(format, matrices.Contains);
+    }
+
     /// <summary>Gives the memory of the parameters back; no call may be under way.</summary>
     public void Dispose()
     {
@@ -154,6 +168,11 @@ public abstract class LanguageModel : IModule, IDisposable
     /// <param name="hidden">(..., width).</param>
     /// <returns>(..., width).</returns>
     protected abstract Tensor Normalize(Tensor hidden);
+
+    /// <summary>Whether linear layers and embeddings alone read a weight of two dimensions.</summary>
+    /// <param name="name">Its name.</param>
+    /// <returns>False if something else reads its floats.</returns>
+    protected virtual bool IsMatrix(string name) => true;
 
     /// <summary>The states of the layers before the first token.</summary>
     /// <param name="batch">Sequences side by side.</param>

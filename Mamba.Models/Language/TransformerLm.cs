@@ -61,6 +61,9 @@ public sealed class TransformerLm : LanguageModel
     /// <inheritdoc/>
     protected override SequenceState[] NewStates(int batch) => Array.ConvertAll(_layers, layer => layer.NewState(batch));
 
+    /// <inheritdoc/>
+    protected override bool IsMatrix(string name) => !name.EndsWith("position_embedding.weight", StringComparison.Ordinal);
+
     private Tensor Positions(long first, int count) => first + count <= Config.Positions
         ? Ops.Slice(_positions, 0, (int)first, count)
         : throw new ShapeException(

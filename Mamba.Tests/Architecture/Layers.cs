@@ -30,7 +30,7 @@ internal static class Layers
             new("Memory",
                 [
                     "Memory/Buffer.cs", "Memory/BufferPool.cs", "Memory/Scratch.cs", "Memory/IWeightPacking.cs", "Memory/PackedForms.cs",
-                    "Memory/InputQuantization.cs",
+                    "Memory/InputQuantization.cs", "Memory/StoredWeight.cs", "Memory/WeightFormat.cs",
                     "Memory/MappedFile.cs",
                 ],
                 ["Shapes"]),

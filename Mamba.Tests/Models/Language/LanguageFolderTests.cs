@@ -118,7 +118,8 @@ internal sealed class LanguageFolderTests
     }
 
     [TestCase("\"d_model\": 16", "\"d_model\": 0", "'d_model' is 0"), TestCase("\"d_model\": 16,", "", "'d_model' is missing")]
-    [TestCase("\"d_model\": 16", "\"d_model\": 24", "do not fit"), TestCase("\"n_layer\": 2", "\"n_layer\": 3", "does not fit")]
+    [TestCase("\"d_model\": 16", "\"d_model\": 8", "do not fit"), TestCase("\"d_model\": 16", "\"d_model\": 24", "does not fit")]
+    [TestCase("\"n_layer\": 2", "\"n_layer\": 3", "does not fit")]
     [TestCase("\"n_layer\": 2", "\"n_layer\": 2000000000", "does not fit"), TestCase("\"vocab_size\": 29", "\"vocab_size\": 2.5", "2.5")]
     [TestCase("\"rms_norm\": true", "\"rms_norm\": false", "only true is built")]
     [TestCase("\"rms_norm\": true", "\"tie_embeddings\": false", "only true is built")]

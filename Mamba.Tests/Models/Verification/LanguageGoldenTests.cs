@@ -9,7 +9,7 @@ internal sealed class LanguageGoldenTests
 {
     [Test]
     public void Language_model_equals_its_original(
-        [Values("mamba-lm", "transformer-lm")] string name, [ValueSource(typeof(Isas), nameof(Isas.All))] VectorWidth width)
+        [Values("mamba-lm", "mamba2-lm", "transformer-lm")] string name, [ValueSource(typeof(Isas), nameof(Isas.All))] VectorWidth width)
     {
         using IDisposable _ = Isa.Use(width);
         string path = ReferenceData.Path($"goldens2/models/{name}.json"); // before the scope, in which no test can be skipped

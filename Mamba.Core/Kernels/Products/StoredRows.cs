@@ -1,0 +1,198 @@
+using System.Runtime.CompilerServices;
+using Mamba.Core.Memory;
+using Mamba.Core.Simd;
+using static Mamba.Core.Simd.Vec;
+
+namespace Mamba.Core.Kernels.Products;
+
+/// <summary>Products and look-ups with weights that are stored row by row (see <see cref="StoredWeight"/>).</summary>
+internal static unsafe class StoredRows
+{
+    // So many rows of x share a read of W; more of them are a product of matrices, for which W is decoded a block at a time.
+    private const int MaxRows = 4;
+
+    // Bytes of weights of a chunk: its start costs little beside it, and threads end together.
+    private const nint ChunkBytes = 1 << 17;
+
+    // Floats of a decoded block.
+    private const nint BlockFloats = 1 << 20;
+
+    /// <summary>y = x W^T, with bias and addend.</summary>
+    /// <param name="weight">The stored matrix.</param>
+    /// <param name="first">The row of it that is the first one of W.</param>
+    /// <param name="product">All else.</param>
+    public static void Multiply(StoredWeight weight, nint first, in RowProduct product)
+    {
+        switch (weight.Format)
+        {
+            case WeightFormat.Float32:
+                Multiply<FloatCodes>(weight, first, product);
+                break;
+            case WeightFormat.Float16:
+                Multiply<HalfCodes>(weight, first, product);
+                break;
+            default:
+                Multiply<SignedByteCodes>(weight, first, product);
+                break;
+        }
+    }
+
+    /// <summary>Rows of a stored matrix as floats: the next ones, or those of a list.</summary>
+    public static void Decode(StoredWeight weight, nint first, nint count, int* places, float* values)
+    {
+        switch (weight.Format)
+        {
+            case WeightFormat.Float32:
+                Decode<FloatCodes>(weight, first, count, places, values);
+                break;
+            case WeightFormat.Float16:
+                Decode<HalfCodes>(weight, first, count, places, values);
+                break;
+            default:
+                Decode<SignedByteCodes>(weight, first, count, places, values);
+                break;
+        }
+    }
+
+    /// <summary>Writes the codes of a matrix of floats.</summary>
+    /// <returns>The first row with a number that is NaN or infinite; -1 if there is none.</returns>
+    public static nint Encode(float* values, StoredWeight weight)
+    {
+        EncodeRows kernel = new()
+        {
+            Values = values,
+            Codes = weight.Codes,
+            Scales = weight.Scales,
+            Columns = weight.Columns,
+            Half = weight.Format == WeightFormat.Float16,
+        };
+        Launch.Run(kernel, weight.Rows, Grain(weight.Columns * sizeof(float)));
+        for (nint row = 0; row < weight.Rows; row++)
+            if (!float.IsFinite(weight.Scales[row])) return row;
+        return -1;
+    }
+
+    private static void Multiply<TCodes>(StoredWeight weight, nint first, in RowProduct p) where TCodes : struct, IWeightCodes
+    {
+        float* scales = weight.Scales == null ? null : weight.Scales + first;
+        byte* codes = weight.Codes + first * p.Inputs * TCodes.Bytes;
+        if (p.Rows > MaxRows)
+        {
+            MultiplyBlocks<TCodes>(codes, scales, p);
+            return;
+        }
+        RowProducts<TCodes> kernel = new()
+        {
+            Codes = codes,
+            Scales = scales,
+            X = p.X,
+            Y = p.Y,
+            Bias = p.Bias,
+            Addend = p.Addend,
+            Rows = p.Rows,
+            Columns = p.Inputs,
+            Outputs = p.Outputs,
+        };
+        Launch.Run(kernel, p.Outputs, Grain(p.Inputs * TCodes.Bytes));
+    }
+
+    private static void MultiplyBlocks<TCodes>(byte* codes, float* scales, in RowProduct p) where TCodes : struct, IWeightCodes
+    {
+        bool inPlace = typeof(TCodes) == typeof(FloatCodes);
+        nint block = inPlace ? p.Outputs : Math.Clamp(BlockFloats / Math.Max(1, p.Inputs), 1, p.Outputs);
+        using Scratch decoded = new(inPlace ? 0 : block * p.Inputs);
+        for (nint from = 0; from < p.Outputs; from += block)
+        {
+            nint count = Math.Min(block, p.Outputs - from);
+            float* weight = (float*)codes;
+            if (!inPlace)
+            {
+                weight = decoded.Pointer;
+                DecodeRows<TCodes> kernel = new()
+                {
+                    Codes = codes + from * p.Inputs * TCodes.Bytes,
+                    Scales = scales + from,
+                    Values = weight,
+                    Columns = p.Inputs,
+                };
+                Launch.Run(kernel, count, Grain(p.Inputs * sizeof(float)));
+            }
+            float* y = p.Y + from;
+            Epilogue epilogue = new(
+                p.Bias == null ? null : p.Bias + from, add: p.Addend != null, addendOffset: p.Addend == null ? 0 : (nint)(p.Addend - p.Y));
+            Gemm.Run(
+                p.Rows, count, p.Inputs, new Matrix(p.X, p.Inputs), new Matrix(weight, 1, p.Inputs), y, p.Outputs, epilogue);
+        }
+    }
+
+    private static void Decode<TCodes>(StoredWeight weight, nint first, nint count, int* places, float* values)
+        where TCodes : struct, IWeightCodes
+    {
+        DecodeRows<TCodes> kernel = new()
+        {
+            Codes = weight.Codes + first * weight.Columns * TCodes.Bytes,
+            Scales = weight.Scales == null ? null : weight.Scales + first,
+            Values = values,
+            Columns = weight.Columns,
+            Places = places,
+        };
+        Launch.Run(kernel, count, Grain(weight.Columns * sizeof(float)));
+    }
+
+    private static nint Grain(nint rowBytes) => Math.Max(1, ChunkBytes / Math.Max(1, rowBytes));
+}
+
+/// <summary>A product with a stored weight.</summary>
+/// <param name="rows">Rows of x and y.</param>
+/// <param name="outputs">Rows of W.</param>
+/// <param name="inputs">Columns of W.</param>
+internal unsafe struct RowProduct(nint rows, nint outputs, nint inputs)
+{
+    public readonly nint Rows = rows, Outputs = outputs, Inputs = inputs;
+
+    /// <summary>(Rows, Inputs), (Rows, Outputs); (Outputs) or null; what is added, as y, or null.</summary>
+    public float* X, Y, Bias, Addend;
+}
+
+/// <summary>Codes of a matrix of floats. One item is a row; a row with a number that is not finite gets an infinite scale.</summary>
+internal unsafe struct EncodeRows : IKernel
+{
+    public float* Values, Scales;
+    public byte* Codes;
+    public nint Columns;
+    public bool Half;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        for (nint row = begin; row < end; row++)
+        {
+            float* values = Values + row * Columns;
+            float largest = 0;
+            for (nint i = 0; i < Columns; i++) largest = MathF.Max(largest, MathF.Abs(values[i])); // NaN comes through
+            if (!float.IsFinite(largest)) Scales[row] = float.PositiveInfinity;
+            else if (Half) Scales[row] = EncodeHalves(values, largest, (ushort*)Codes + row * Columns);
+            else Scales[row] = EncodeBytes(values, largest, (sbyte*)Codes + row * Columns);
+        }
+    }
+
+    /// <summary>
+    /// A power of two brings the largest to [2^14, 2^15), so that rounding alone is lost, and hardly any number is denormal.
+    /// </summary>
+    private readonly float EncodeHalves(float* values, float largest, ushort* codes)
+    {
+        const int Top = 14, Least = -100; // a row of denormals keeps a scale that is a normal number
+        int exponent = largest > 0 ? Math.Max(Least, MathF.ILogB(largest)) : 0;
+        float factor = MathF.ScaleB(1f, Top - exponent);
+        for (nint i = 0; i < Columns; i++) codes[i] = BitConverter.HalfToUInt16Bits((Half)(values[i] * factor));
+        return 1f / factor;
+    }
+
+    private readonly float EncodeBytes(float* values, float largest, sbyte* codes)
+    {
+        float inverse = LargestCode / largest;
+        if (!float.IsFinite(inverse)) inverse = 0f; // zeros, and denormals, which are below any effect
+        for (nint i = 0; i < Columns; i++) codes[i] = (sbyte)Math.Clamp(MathF.Round(values[i] * inverse), -LargestCode, LargestCode);
+        return largest / LargestCode;
+    }
+}

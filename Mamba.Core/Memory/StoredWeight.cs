@@ -1,0 +1,57 @@
+namespace Mamba.Core.Memory;
+
+/// <summary>
+/// The rows of a frozen weight matrix as products of few rows read them: each once, in order, in as few bytes as its format takes. Values
+/// are code times scale. Rows follow each other without a gap.
+/// </summary>
+internal sealed unsafe class StoredWeight
+{
+    private readonly Buffer _codes; // keeps the memory
+    private readonly Buffer? _scales;
+
+    /// <summary>Room for codes, to be written.</summary>
+    /// <param name="format">Float16 or Int8.</param>
+    /// <param name="rows">Rows of the matrix.</param>
+    /// <param name="columns">Columns of the matrix.</param>
+    public StoredWeight(WeightFormat format, int rows, int columns)
+    {
+        (Format, Rows, Columns) = (format, rows, columns);
+        long bytes = (long)rows * columns * CodeBytes;
+        _codes = new Buffer(Shape.Checked((nint)((bytes + sizeof(float) - 1) / sizeof(float)), "StoredWeight", "a stored weight"));
+        _scales = new Buffer(rows);
+        Codes = (byte*)_codes.Pointer;
+        Scales = _scales.Pointer;
+    }
+
+    /// <summary>Float32 rows that are there already.</summary>
+    /// <param name="values">The buffer that holds them.</param>
+    /// <param name="offset">Where they begin in it.</param>
+    /// <param name="rows">Rows of the matrix.</param>
+    /// <param name="columns">Columns of the matrix.</param>
+    public StoredWeight(Buffer values, int offset, int rows, int columns)
+    {
+        (Format, Rows, Columns) = (WeightFormat.Float32, rows, columns);
+        _codes = values;
+        Codes = (byte*)(values.Pointer + offset);
+    }
+
+    public WeightFormat Format { get; }
+
+    public int Rows { get; }
+
+    public int Columns { get; }
+
+    /// <summary>The first code of the first row.</summary>
+    public byte* Codes { get; }
+
+    /// <summary>What the codes of each row are multiplied by; null for Float32, whose codes are the values.</summary>
+    public float* Scales { get; }
+
+    /// <summary>Bytes of a code.</summary>
+    public int CodeBytes => Format switch
+    {
+        WeightFormat.Float32 => sizeof(float),
+        WeightFormat.Float16 => sizeof(ushort),
+        _ => sizeof(sbyte),
+    };
+}

@@ -1,0 +1,42 @@
+using Mamba.Core.Memory;
+
+namespace Mamba.Core.Nn;
+
+// In which form a frozen model keeps its weights.
+public sealed partial class ParameterStore
+{
+    private bool _isStored;
+
+    /// <summary>
+    /// Freezes, and stores weight matrices row by row for products of few rows, such as the steps of a language model. A step then reads
+    /// each weight once, and no packed copy is made; in fewer bits it reads, and keeps, half or a quarter of the memory. Products of many
+    /// rows decode a block at a time. Only linear layers and embeddings read such weights; anything else throws.
+    /// </summary>
+    /// <param name="format">How numbers are stored.</param>
+    /// <param name="names">Which, by name.</param>
+    /// <exception cref="ArgumentException">One of them is no matrix.</exception>
+    /// <exception cref="InvalidOperationException">Weights are stored in fewer bits already, or one has views.</exception>
+    /// <exception cref="NonFiniteException">A weight is NaN or infinite; what came before it is stored.</exception>
+    public void Store(WeightFormat format, Func<string, bool> names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        ThrowIfStored();
+        Freeze();
+        foreach (Entry entry in _order.Where(e => names(e.Name)))
+        {
+            if (entry.Tensor.Shape.Rank != 2)
+                throw new ArgumentException(
+                    $"ParameterStore.Store: '{entry.Name}' is {entry.Tensor.Shape}, expected a matrix (outputs, inputs)", nameof(names));
+            _isStored |= format != WeightFormat.Float32;
+            Ops.Store(entry.Name, entry.Tensor, format);
+        }
+        if (_isStored) MemoryScope.Trim(); // the memory of the floats
+    }
+
+    private void ThrowIfStored()
+    {
+        if (_isStored)
+            throw new InvalidOperationException(
+                "ParameterStore: weights are stored in fewer bits and cannot change any more; load the model again.");
+    }
+}
