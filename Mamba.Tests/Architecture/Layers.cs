@@ -46,6 +46,7 @@ internal static class Layers
             new("Kernels.Indexing", ["Kernels/Indexing"], [.. s_kernel, "Kernels.Reductions"]),
             new("Kernels.Norms", ["Kernels/Norms"], [.. s_kernel, "Kernels.Elementwise"]),
             new("Kernels.Scan", ["Kernels/Scan"], [.. s_kernel, "Kernels.Elementwise"]),
+            new("Kernels.Spectral", ["Kernels/Spectral"], s_kernel),
             new("Kernels.Products", ["Kernels/Products"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Layout"]),
             new("Kernels.StateSpace", ["Kernels/StateSpace"], [.. s_kernel, "Kernels.Products"]),
             new("Kernels.Convolution", ["Kernels/Convolution"], [.. s_kernel, "Kernels.Elementwise", "Kernels.Products"]),
