@@ -54,7 +54,7 @@ internal sealed class StateSpaceTests(VectorWidth width) : WidthFixture(width)
                 {
                     int h = i / States;
                     Complex a = new(-Math.Exp(x[1][i]), complex ? x[4][i] : 0);
-                    Complex c = complex ? new(x[2][2 * i], x[2][2 * i + 1]) : x[2][i], b = complex ? new(x[3][2 * i], x[3][2 * i + 1]) : x[3][i];
+                    Complex c = complex ? new Complex(x[2][2 * i], x[2][2 * i + 1]) : x[2][i], b = complex ? new Complex(x[3][2 * i], x[3][2 * i + 1]) : x[3][i];
                     (Complex abar, Complex bbar) = LtiReference.Discretize(a, b, Math.Exp(x[0][h]), method);
                     Complex term = c * bbar * (complex ? 2 : 1);
                     for (int l = 0; l < length; l++, term *= abar) kernel[h * length + l] += term.Real;
