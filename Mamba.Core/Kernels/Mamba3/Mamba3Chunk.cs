@@ -1,4 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 using static Mamba.Core.Simd.VecMath;
@@ -93,9 +96,15 @@ internal unsafe struct Mamba3Chunk
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Separate(in Mamba3Shape s, float* from, float* to)
     {
-        nint turned = s.Turned, states = s.States;
-        for (nint j = 0; j < turned; j++) (to[j], to[turned + j]) = (from[2 * j], from[2 * j + 1]);
-        for (nint j = 2 * turned; j < states; j++) to[j] = from[j];
+        nint turned = s.Turned, states = s.States, j = 0;
+        for (; j <= turned - 4; j += 4)
+        {
+            (Vector128<float> even, Vector128<float> odd) = Unzip(Vector128.Load(from + 2 * j), Vector128.Load(from + 2 * j + 4));
+            even.Store(to + j);
+            odd.Store(to + turned + j);
+        }
+        for (; j < turned; j++) (to[j], to[turned + j]) = (from[2 * j], from[2 * j + 1]);
+        for (j = 2 * turned; j < states; j++) to[j] = from[j];
     }
 
     /// <summary>N components back into their own order.</summary>
@@ -106,6 +115,13 @@ internal unsafe struct Mamba3Chunk
         for (nint j = 0; j < turned; j++) (to[2 * j], to[2 * j + 1]) = (from[j], from[turned + j]);
         for (nint j = 2 * turned; j < states; j++) to[j] = from[j];
     }
+
+    /// <summary>The even and the odd ones of eight numbers. They are moved, not computed, so the width of the kernel does not matter.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<float> Even, Vector128<float> Odd) Unzip(Vector128<float> a, Vector128<float> b) =>
+        Sse.IsSupported ? (Sse.Shuffle(a, b, 0b10_00_10_00), Sse.Shuffle(a, b, 0b11_01_11_01))
+        : AdvSimd.Arm64.IsSupported ? (AdvSimd.Arm64.UnzipEven(a, b), AdvSimd.Arm64.UnzipOdd(a, b))
+        : (Vector128.Create(a[0], a[2], b[0], b[2]), Vector128.Create(a[1], a[3], b[1], b[3]));
 
     /// <summary>Computes alpha, dt and lambda of the tokens of a head, and lambda dt and Gamma.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -201,23 +217,25 @@ internal unsafe struct Mamba3Chunk
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void AddAngles<V>(nint head, float* turns, float* rest) where V : unmanaged
     {
-        nint n = Count<V>(), stride = Shape.AngleStride, heads = Shape.SharedAngles ? 1 : Shape.Heads;
-        float* angles = Inputs.Angles + (Token(0) * heads + (Shape.SharedAngles ? 0 : head)) * Shape.Turned;
-        for (nint j = 0; j < Shape.Turned; j += n)
+        nint n = Count<V>(), stride = Shape.AngleStride, turned = Shape.Turned, heads = Shape.SharedAngles ? 1 : Shape.Heads;
+        nint count = Count, step = heads * turned;
+        float* angles = Inputs.Angles + (Token(0) * heads + (Shape.SharedAngles ? 0 : head)) * turned;
+        float* dt = Dt, sines = Sin, cosines = Cos, tangents = this.Tanh;
+        for (nint j = 0; j < turned; j += n)
         {
-            nint lanes = Math.Min(n, Shape.Turned - j);
+            nint lanes = Math.Min(n, turned - j);
             V sum = Load<V>(turns + j), low = Load<V>(rest + j);
-            for (nint i = 0; i < Count; i++)
+            for (nint i = 0; i < count; i++)
             {
-                V half = Broadcast<V>(0.5f * Dt[i]), tanh = Tanh(Load<V>(angles + i * heads * Shape.Turned + j, lanes));
+                V half = Broadcast<V>(0.5f * dt[i]), tanh = Tanh(Load<V>(angles + i * step + j, lanes));
                 V added = half * tanh, error = Fma(half, tanh, -added);
                 V next = sum + added, part = next - sum;
                 low += error + (sum - (next - part)) + (added - part);
                 sum = next - Round(next);
                 VecFunctions.SinCosOfTurns(sum, low, out V sin, out V cos);
-                Store(sin, Sin + i * stride + j);
-                Store(cos, Cos + i * stride + j);
-                Store(tanh, Tanh + i * stride + j);
+                Store(sin, sines + i * stride + j);
+                Store(cos, cosines + i * stride + j);
+                Store(tanh, tangents + i * stride + j);
             }
             Store(sum, turns + j);
             Store(low, rest + j);
@@ -228,16 +246,15 @@ internal unsafe struct Mamba3Chunk
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Turn<V>(float* qBias, float* kBias) where V : unmanaged
     {
-        nint n = Count<V>(), turned = Shape.Turned, states = Shape.States;
-        for (nint i = 0; i < Count; i++)
+        nint n = Count<V>(), turned = Shape.Turned, states = Shape.States, count = Count, stride = Shape.KeyStride;
+        float* rawQ = RawQ, rawK = RawK, q = Q, k = K, sines = Sin, cosines = Cos, dots = Dots;
+        for (nint i = 0; i < count; i++, rawQ += stride, rawK += stride, q += stride, k += stride)
         {
-            float* rawQ = RawQ + i * Shape.KeyStride, rawK = RawK + i * Shape.KeyStride;
-            float* q = Q + i * Shape.KeyStride, k = K + i * Shape.KeyStride;
             V dot = default;
             for (nint j = 0; j < turned; j += n)
             {
                 nint lanes = Math.Min(n, turned - j), odd = turned + j;
-                V sin = Load<V>(Sin + i * Shape.AngleStride + j), cos = Load<V>(Cos + i * Shape.AngleStride + j);
+                V sin = Load<V>(sines + j), cos = Load<V>(cosines + j);
                 V q0 = Load<V>(rawQ + j, lanes) + Load<V>(qBias + j, lanes), q1 = Load<V>(rawQ + odd, lanes) + Load<V>(qBias + odd, lanes);
                 V k0 = Load<V>(rawK + j, lanes) + Load<V>(kBias + j, lanes), k1 = Load<V>(rawK + odd, lanes) + Load<V>(kBias + odd, lanes);
                 dot = Fma(q0, k0, Fma(q1, k1, dot));
@@ -254,7 +271,9 @@ internal unsafe struct Mamba3Chunk
                 Store(q0, q + j, lanes);
                 Store(k0, k + j, lanes);
             }
-            Dots[i] = Sum(dot);
+            dots[i] = Sum(dot);
+            sines += Shape.AngleStride;
+            cosines += Shape.AngleStride;
         }
     }
 }
