@@ -2,6 +2,7 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 using Mamba.Core.Optim;
+using Mamba.Models.Language;
 using Mamba.Models.Zoo;
 
 namespace Mamba.Models.Verification;
@@ -21,6 +22,7 @@ public static class ModelGolden
     public static IReadOnlyList<VerificationResult> Run(string path, CancellationToken cancellation = default)
     {
         ModelGoldenFile file = ModelGoldenFile.Open(path);
+        if (LanguageRegistry.Models.Any(m => m.Name == file.Model)) return LanguageGolden.Run(path, file, cancellation);
         if (!Registry.Models.Any(m => m.Name == file.Model))
             return [VerificationResult.Unsupported(path, file.Model, $"unknown model '{file.Model}'")];
         List<VerificationResult> results = [CheckTensors(path, file)];
@@ -28,28 +30,10 @@ public static class ModelGolden
         return results;
     }
 
-    /// <summary>Names, shapes, order and number of the parameters.</summary>
     private static VerificationResult CheckTensors(string path, ModelGoldenFile file)
     {
         using VisionModel model = Create(file.Model);
-        string[] expected = [.. file.Tensors.Select(t => $"{t.Name} {t.Shape}")];
-        string[] actual = [.. model.Parameters.All.Select(p => $"{p.Name} {p.Tensor.Shape}")];
-        return VerificationResult.Compared(path, "parameters", null, null, Problem());
-
-        string? Problem()
-        {
-            if (model.Parameters.ParameterCount != file.Parameters)
-                return $"{model.Parameters.ParameterCount} parameters, expected {file.Parameters}";
-            if (!expected.SequenceEqual(actual))
-                return $"parameters differ, first: {actual.Except(expected).FirstOrDefault() ?? "another order"}; "
-                    + $"expected {expected.Except(actual).FirstOrDefault() ?? "the same"}";
-            return file.SecondNames.FirstOrDefault(n => !Shared(n.Alias, n.Original)) is { Alias: { } alias, Original: { } original }
-                ? $"{alias} is not another name of {original}"
-                : null;
-        }
-
-        bool Shared(string alias, string original) => model.Parameters.Contains(alias) && model.Parameters.Contains(original)
-            && model.Parameters[alias] == model.Parameters[original];
+        return GoldenParameters.Check(path, file, model.Parameters);
     }
 
     private static VerificationResult RunCase(string path, ModelGoldenFile file, ModelGoldenCase golden, CancellationToken cancellation)
@@ -59,7 +43,7 @@ public static class ModelGolden
         using VisionModel model = Create(file.Model);
         foreach (FilledTensor tensor in file.Tensors) tensor.Fill(model.Parameters[tensor.Name].Span);
         model.Parameters.Training = golden.Mode != "eval";
-        Errors errors = new(golden.Tolerances);
+        GoldenErrors errors = new(golden.Tolerances);
         try
         {
             Tensor images = ChannelsLast(golden.Input.Make());
@@ -79,7 +63,7 @@ public static class ModelGolden
     }
 
     private static void Evaluate(
-        VisionModel model, Tensor images, ModelGoldenCase golden, Digest expected, Errors errors, CancellationToken cancellation)
+        VisionModel model, Tensor images, ModelGoldenCase golden, Digest expected, GoldenErrors errors, CancellationToken cancellation)
     {
         if (!model.Parameters.Training) // as it is, and frozen
         {
@@ -93,36 +77,22 @@ public static class ModelGolden
         using Tape tape = new();
         Tensor y = model.Forward(images), output = ChannelsFirst(y);
         errors.Compare("output", "output", expected, output, largestRms: 0);
-        CompareAll("buffers", golden.Buffers, n => Find(model, n), errors);
+        errors.CompareAll("buffers", golden.Buffers, n => GoldenParameters.Find(model.Parameters, n));
         if (golden.Cotangent is null) return;
 
         cancellation.ThrowIfCancellationRequested();
         Tensor weights = golden.Cotangent.Make();
         float[] scaled = Array.ConvertAll(weights.Span.ToArray(), w => w / weights.Count); // loss = sum(output * cotangent) / numel(output)
         tape.Backward(output, Tensor.From(scaled, weights.Shape.ToArray()));
-        CompareAll("grads", golden.Gradients, n => Find(model, n).Grad, errors);
+        errors.CompareAll("grads", golden.Gradients, n => GoldenParameters.Find(model.Parameters, n).Grad);
         if (golden.InputGradient is { } inputGradient)
             errors.Compare("input_grad", "input_grad", inputGradient, ChannelsFirst(images.Grad!.Value), largestRms: 0);
     }
 
-    private static Tensor Find(VisionModel model, string name) =>
-        model.Parameters.Contains(name) ? model.Parameters[name] : throw new FailedCaseException($"the model has no parameter '{name}'");
-
-    private static void CompareAll(
-        string kind, IReadOnlyList<(string Name, Digest? Digest)> expected, Func<string, Tensor?> actual, Errors errors)
-    {
-        double largest = expected.Select(e => e.Digest?.Rms ?? 0).DefaultIfEmpty(0).Max();
-        foreach ((string name, Digest? digest) in expected)
-            if (digest is not null)
-                errors.Compare(
-                    kind, name, digest, actual(name) ?? throw new FailedCaseException($"{name} has no gradient"), 0.01 * largest);
-            else if (actual(name) is not null) throw new FailedCaseException($"{name} has a gradient, expected none");
-    }
-
-    private static void Optimize(VisionModel model, Tensor images, GoldenTraining golden, Errors errors, CancellationToken cancellation)
+    private static void Optimize(VisionModel model, Tensor images, GoldenTraining golden, GoldenErrors errors, CancellationToken cancellation)
     {
         Func<Tensor, Tensor> loss = LossOf(golden, model.Output);
-        Optimizer optimizer = OptimizerOf(golden.Optimizer, model);
+        Optimizer optimizer = GoldenParameters.Optimizer(golden.Optimizer, model.Parameters);
         foreach (double expected in golden.Losses)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -157,18 +127,6 @@ public static class ModelGolden
         };
     }
 
-    private static Optimizer OptimizerOf(GoldenOptimizer golden, VisionModel model)
-    {
-        if (golden.Name is not ("adam" or "adamw")) throw new UnsupportedCaseException($"unknown optimizer '{golden.Name}'");
-        return new Adam(model.Parameters.Parameters, golden.LearningRate, golden.WeightDecay)
-        {
-            Decoupled = golden.Name == "adamw",
-            Eps = golden.Eps,
-            Beta1 = golden.Beta1,
-            Beta2 = golden.Beta2,
-        };
-    }
-
     /// <summary>The model as the paper has it, but for drop-path: what chance decides cannot be compared.</summary>
     private static VisionModel Create(string name)
     {
@@ -179,38 +137,4 @@ public static class ModelGolden
     private static Tensor ChannelsLast(Tensor x) => Ops.Permute(x, 0, 2, 3, 1);
 
     private static Tensor ChannelsFirst(Tensor x) => x.Shape.Rank == 4 ? Ops.Permute(x, 0, 3, 1, 2) : x;
-
-    /// <summary>The worst error of each kind, and whether it is within its tolerance.</summary>
-    private sealed class Errors(ILookup<string, double> tolerances)
-    {
-        public double? Output { get; private set; }
-
-        public double? Gradient { get; private set; }
-
-        /// <summary>The first error that is too large.</summary>
-        public string? Problem { get; private set; }
-
-        public void Compare(string kind, string name, Digest expected, Tensor actual, double largestRms)
-        {
-            if (actual.Shape != expected.Shape)
-                throw new FailedCaseException($"{name} has shape {actual.Shape}, expected {expected.Shape}");
-            double scale = expected.Rms + largestRms, worst = 0;
-            foreach ((int index, double value) in expected.Samples)
-            {
-                double difference = Math.Abs(actual.Span[index] - value);
-                worst = Math.Max(worst, scale > 0 ? difference / scale : difference); // Math.Max passes NaN on
-            }
-            Add(kind, name, worst);
-        }
-
-        public void Add(string kind, string name, double error)
-        {
-            if (kind is "output" or "losses") Output = Math.Max(Output ?? 0, error);
-            else Gradient = Math.Max(Gradient ?? 0, error);
-            if (!tolerances.Contains(kind)) throw new FailedCaseException($"no tolerance of {kind} is given");
-            double allowed = tolerances[kind].First();
-            if (!(error <= allowed))
-                Problem ??= FormattableString.Invariant($"{kind}: {name} has error {error:0.0e+00}, allowed {allowed:0.0e+00}");
-        }
-    }
 }

@@ -10,12 +10,14 @@ namespace Mamba.Models.Verification;
 /// <param name="Tensors">The stored tensors of its state_dict, in order.</param>
 /// <param name="SecondNames">The entries of the state_dict that are aliases of earlier ones.</param>
 /// <param name="Cases">What it does.</param>
+/// <param name="Config">What names and shapes cannot tell; an object, or undefined.</param>
 internal sealed record ModelGoldenFile(
     string Model,
     long Parameters,
     IReadOnlyList<FilledTensor> Tensors,
     IReadOnlyList<(string Alias, string Original)> SecondNames,
-    IReadOnlyList<ModelGoldenCase> Cases)
+    IReadOnlyList<ModelGoldenCase> Cases,
+    JsonElement Config)
 {
     /// <summary>The most bytes of a file, which is read whole.</summary>
     public const long MaxBytes = 1L << 26;
@@ -53,7 +55,8 @@ internal sealed record ModelGoldenFile(
             return new ModelGoldenFile(
                 Text(root, "model"), root.GetProperty("parameters").GetInt64(), [.. tensors[false].Select(t => Filled(t, int.MaxValue))],
                 [.. tensors[true].Select(t => (Text(t, "name"), Text(t, "alias_of")))],
-                [.. root.GetProperty("cases").EnumerateArray().Select(golden => Case(golden, seen))]);
+                [.. root.GetProperty("cases").EnumerateArray().Select(golden => Case(golden, seen))],
+                root.TryGetProperty("config", out JsonElement config) ? config.Clone() : default);
         }
         catch (Exception e) when (e
             is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ShapeException)
@@ -80,6 +83,8 @@ internal sealed record ModelGoldenFile(
                 InputGradient = golden.TryGetProperty("input_grad", out JsonElement input) ? Digest(input) : null,
             },
             "optimize" => common with { Training = Training(golden) },
+            "loss" => common with { Loss = Loss(golden), Gradients = Digests(golden.GetProperty("grads")) },
+            "generate" => common with { Tokens = [.. golden.GetProperty("tokens").EnumerateArray().Select(Integers)] },
             _ => common, // ModelGolden reports an unknown mode
         };
     }
@@ -97,9 +102,17 @@ internal sealed record ModelGoldenFile(
                 Number(optimizer.GetProperty("eps")), betas[0], betas[1]));
     }
 
+    private static GoldenLoss Loss(JsonElement golden) =>
+        new(Text(golden, "loss_function"), Filled(golden.GetProperty("target"), MaxInput), Number(golden.GetProperty("loss")));
+
+    private static int[] Integers(JsonElement json) => [.. json.EnumerateArray().Select(e => e.GetInt32())];
+
     private static FilledTensor Filled(JsonElement json, int most)
     {
-        FilledTensor tensor = new(Text(json, "name"), Extents(json), Number(json.GetProperty("low")), Number(json.GetProperty("high")));
+        FilledTensor tensor = new(Text(json, "name"), Extents(json), Number(json.GetProperty("low")), Number(json.GetProperty("high")))
+        {
+            Whole = json.TryGetProperty("then", out JsonElement then) && then.GetString() == "floor",
+        };
         return tensor.Shape.Count <= most ? tensor
             : throw new FormatException(
                 $"'{tensor.Name}' of shape {tensor.Shape} has {tensor.Shape.Count} numbers, expected at most {most}");
@@ -142,10 +155,15 @@ internal sealed record ModelGoldenFile(
 /// <summary>A tensor that no file stores: its elements follow from its name, see <see cref="GoldenFill"/>.</summary>
 internal sealed record FilledTensor(string Name, Shape Shape, double Low, double High)
 {
+    /// <summary>Whether elements are rounded down: tokens and classes.</summary>
+    public bool Whole { get; init; }
+
     public Tensor Make()
     {
         Tensor tensor = Tensor.Empty(Shape);
         Fill(tensor.Span);
+        if (Whole)
+            foreach (ref float value in tensor.Span) value = MathF.Floor(value);
         return tensor;
     }
 
@@ -173,7 +191,16 @@ internal sealed record ModelGoldenCase(string Title, string Mode, FilledTensor I
 
     /// <summary>Training steps; only in the mode optimize.</summary>
     public GoldenTraining? Training { get; init; }
+
+    /// <summary>A loss that was differentiated; only in the mode loss.</summary>
+    public GoldenLoss? Loss { get; init; }
+
+    /// <summary>The tokens that follow each sequence of the input, greedily; only in the mode generate.</summary>
+    public IReadOnlyList<int[]>? Tokens { get; init; }
 }
+
+/// <summary>The loss of one batch.</summary>
+internal sealed record GoldenLoss(string Function, FilledTensor Target, double Value);
 
 /// <summary>Steps of training on one batch.</summary>
 internal sealed record GoldenTraining(

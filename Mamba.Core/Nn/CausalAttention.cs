@@ -1,0 +1,135 @@
+using Mamba.Core.Memory;
+
+namespace Mamba.Core.Nn;
+
+/// <summary>What a <see cref="CausalAttention"/> is made of.</summary>
+/// <param name="Width">Channels of a token.</param>
+/// <param name="Heads">Heads; they divide the width.</param>
+/// <param name="Positions">The longest sequence: a state has room for so many keys and values.</param>
+public sealed record CausalAttentionConfig(int Width, int Heads, int Positions);
+
+/// <summary>The keys and values of the tokens so far. It has room for the longest sequence, and that room is read as it fills.</summary>
+public sealed class AttentionState : SequenceState
+{
+    /// <summary>The state before the first token.</summary>
+    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="config">The layer's configuration.</param>
+    public AttentionState(int batch, CausalAttentionConfig config)
+    {
+        using MemoryScope _ = MemoryScope.Suspend();
+        Keys = Tensor.Zeros(batch, config.Positions, config.Width);
+        Values = Tensor.Zeros(batch, config.Positions, config.Width);
+        Tensors = [Keys, Values];
+    }
+
+    /// <summary>(B, positions, width): the keys, of which the first <see cref="Length"/> are known.</summary>
+    public Tensor Keys { get; }
+
+    /// <summary>(B, positions, width): the values.</summary>
+    public Tensor Values { get; }
+
+    /// <summary>Tokens so far.</summary>
+    public int Length { get; internal set; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Tensor> Tensors { get; }
+
+    /// <inheritdoc/>
+    public override void Reset()
+    {
+        base.Reset();
+        Length = 0;
+    }
+}
+
+/// <summary>
+/// Self-attention in which a token sees itself and those before it (Vaswani et al. 2017): in_proj to q, k and v, softmax(q k^T / sqrt(Dh)) v
+/// by heads, out_proj. Unlike the other mixers it remembers every token, and a step's time grows with their number.
+/// </summary>
+public sealed class CausalAttention : ISequenceMixer
+{
+    private readonly CausalAttentionConfig _config;
+    private readonly Linear _inProj;
+    private readonly Linear _outProj;
+
+    /// <summary>Declares <c>in_proj</c> and <c>out_proj</c>, both with a bias.</summary>
+    /// <param name="scope">The layer's place.</param>
+    /// <param name="config">Its sizes.</param>
+    /// <exception cref="ArgumentException">A size is not positive, or the heads do not divide the width.</exception>
+    public CausalAttention(Scope scope, CausalAttentionConfig config)
+    {
+        if (config.Width <= 0 || config.Heads <= 0 || config.Positions <= 0 || config.Width % config.Heads != 0)
+            throw new ArgumentException($"{config}: expected positive sizes, and heads that divide the width", nameof(config));
+        _config = config;
+        _inProj = new Linear(scope / "in_proj", config.Width, 3 * config.Width);
+        _outProj = new Linear(scope / "out_proj", config.Width, config.Width);
+    }
+
+    /// <summary>Mixes a whole sequence.</summary>
+    /// <param name="x">(B, L, width).</param>
+    /// <returns>(B, L, width).</returns>
+    public Tensor Forward(Tensor x) => Forward(x, null);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
+    {
+        Check.That(
+            x.Shape.Rank == 3 && x.Shape[2] == _config.Width, "CausalAttention", $"{x.Shape}; expected tokens (B, L, {_config.Width})");
+        AttentionState? memory = state is null ? null : Checked("CausalAttention", state, x.Shape[0], x.Shape[1]);
+        using MemoryScope scope = new();
+        Tensor qkv = _inProj.Forward(x); // (B, L, 3 width)
+        Tensor y = memory is null ? Ops.SelfAttention(qkv, _config.Heads, AttentionOptions.CausalMask) : Resume(qkv, memory);
+        return scope.Return(_outProj.Forward(y, residual));
+    }
+
+    /// <inheritdoc/>
+    public SequenceState NewState(int batch) => new AttentionState(batch, _config);
+
+    /// <inheritdoc/>
+    public Tensor Step(Tensor x, SequenceState state)
+    {
+        Check.That(
+            x.Shape.Rank == 2 && x.Shape[1] == _config.Width, "CausalAttention.Step", $"{x.Shape}; expected a token (B, {_config.Width})");
+        using MemoryScope scope = new();
+        return scope.Return(Forward(x.Reshape(x.Shape[0], 1, _config.Width), null, state).Reshape(x.Shape));
+    }
+
+    /// <summary>The next tokens after those whose keys and values the state has.</summary>
+    private Tensor Resume(Tensor qkv, AttentionState state)
+    {
+        int width = _config.Width, length = qkv.Shape[1], before = state.Length;
+        TensorList parts = Ops.Split(qkv, width, width, width);
+        Write(parts[1], state.Keys, before);
+        Write(parts[2], state.Values, before);
+        state.Length += length;
+        Tensor keys = Ops.Slice(state.Keys, 1, 0, state.Length), values = Ops.Slice(state.Values, 1, 0, state.Length);
+        if (before == 0) return Ops.Attention(parts[0], keys, values, _config.Heads, AttentionOptions.CausalMask);
+        // One query sees all keys. Several see those up to their own, which are the last ones.
+        return Ops.Attention(parts[0], keys, values, _config.Heads, mask: length == 1 ? null : Mask(before, length));
+    }
+
+    private static Tensor Mask(int before, int length)
+    {
+        Tensor mask = Tensor.Zeros(length, before + length);
+        for (int i = 0; i < length; i++) mask.Span.Slice(i * (before + length) + before + i + 1, length - i - 1).Fill(float.NegativeInfinity);
+        return mask;
+    }
+
+    private static void Write(Tensor from, Tensor to, int position)
+    {
+        int batch = from.Shape[0], size = from.Count / batch, all = to.Count / batch, width = to.Shape[2];
+        for (int b = 0; b < batch; b++) from.Span.Slice(b * size, size).CopyTo(to.Span[(b * all + position * width)..]);
+    }
+
+    private AttentionState Checked(string name, SequenceState state, int batch, int length)
+    {
+        AttentionState? own = state as AttentionState;
+        Check.That(
+            own is not null && own.Keys.Shape == new Shape(batch, _config.Positions, _config.Width), name,
+            $"a state of {string.Join(" and ", state.Tensors.Select(t => t.Shape))}; expected one of this layer and batch {batch}");
+        Check.That(
+            own!.Length + (long)length <= _config.Positions, name,
+            $"{length} tokens after {own.Length}; expected at most {_config.Positions} positions");
+        return own;
+    }
+}

@@ -1,0 +1,64 @@
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>The layers that mix the tokens of a sequence.</summary>
+public enum MixerKind
+{
+    /// <summary>Mamba (Gu and Dao 2023): a selective scan with a state for each channel.</summary>
+    Mamba,
+
+    /// <summary>Mamba-2 (Dao and Gu 2024): heads with one decay each.</summary>
+    Mamba2,
+
+    /// <summary>Mamba-3 (Lahoti et al. 2026): trapezoidal discretization and rotated states.</summary>
+    Mamba3,
+
+    /// <summary>S4D (Gu et al. 2022): a diagonal system that does not depend on the input.</summary>
+    S4d,
+}
+
+/// <summary>What a mixer is made of. A size that is null is the kind's own default; one that the kind does not have is not read.</summary>
+/// <param name="Kind">Which layer.</param>
+/// <param name="Width">Channels of a token, d_model.</param>
+public sealed record MixerConfig(MixerKind Kind, int Width)
+{
+    /// <summary>N, the states of a channel or of a head's channel.</summary>
+    public int? States { get; init; }
+
+    /// <summary>K, the taps of the causal convolution.</summary>
+    public int Taps { get; init; } = 4;
+
+    /// <summary>Inner width over the width of a token.</summary>
+    public int Expand { get; init; } = 2;
+
+    /// <summary>Channels of a head.</summary>
+    public int? HeadWidth { get; init; }
+
+    /// <summary>Groups of heads that share B and C.</summary>
+    public int Groups { get; init; } = 1;
+}
+
+/// <summary>The one place that turns the name of a mixer into a layer.</summary>
+public static class Mixers
+{
+    /// <summary>Declares a mixer in a place.</summary>
+    /// <param name="scope">The layer's place.</param>
+    /// <param name="config">Which, and its sizes.</param>
+    /// <returns>The layer.</returns>
+    /// <exception cref="ArgumentException">A size is not positive, or the kind is not known.</exception>
+    public static ISequenceMixer Create(Scope scope, MixerConfig config)
+    {
+        foreach ((string name, int? size) in new (string, int?)[]
+            {
+                ("width", config.Width), ("states", config.States), ("taps", config.Taps), ("expand", config.Expand),
+                ("head width", config.HeadWidth), ("groups", config.Groups),
+            })
+            if (size <= 0) throw new ArgumentException($"{config.Kind}: {name} is {size}, expected a positive number");
+        return config.Kind switch
+        {
+            MixerKind.Mamba => new MambaMixer(scope, new MambaConfig(config.Width, config.States ?? 16, config.Taps, config.Expand)),
+            _ => throw new ArgumentException($"mixer {config.Kind} is not built; expected {nameof(MixerKind.Mamba)}"),
+        };
+    }
+}
