@@ -15,7 +15,7 @@ namespace Mamba.Cli.Commands;
 internal static class SequenceEval
 {
     // As many sequences of each length as have so many positions together, within bounds.
-    private const long Positions = 1 << 22;
+    private const long Positions = 1 << 20;
     private const int LeastSequences = 8, MostSequences = 1024, LongestLength = 1 << 24;
 
     private static readonly Column[] s_columns =

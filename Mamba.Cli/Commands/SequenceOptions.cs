@@ -12,7 +12,7 @@ internal sealed class SequenceOptions(TrainOptions options)
     [
         options.Resume, options.Recipe, options.Model, options.Data, options.DataSet.Images, options.Epochs, options.Batch, options.Rate,
         options.Schedule, options.Warmup, options.MinRate, options.WeightDecay, options.ClipNorm, options.Patience, options.Seed,
-        options.Width, options.Depth, options.Steps, options.Length, options.CheckpointEvery, options.Keep, options.Threads, options.Output,
+        options.Width, options.Depth, options.Steps, options.Length, options.Init, options.CheckpointEvery, options.Keep, options.Threads, options.Output,
     ];
 
     /// <summary>Whether the data or the model are for sequences.</summary>
@@ -60,6 +60,7 @@ internal sealed class SequenceOptions(TrainOptions options)
             Patience = parsed.GetValue(options.Patience),
             Seed = parsed.GetValue(options.Seed) ?? 0,
             Threads = Options.Apply(parsed, options.Threads),
+            Init = parsed.GetValue(options.Init) is { } weights ? Path.GetFullPath(RunFolder.WeightsOf(weights)) : null,
             CheckpointEvery = (parsed.GetValue(options.CheckpointEvery) ?? TrainDefaults.CheckpointEvery).ToString(),
             Keep = parsed.GetValue(options.Keep) ?? TrainOptions.DefaultKeep,
         };

@@ -24,9 +24,13 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
     public int Execute(CancellationToken stop)
     {
         SequenceTask task = arguments.Open(stop);
-        SequenceShape shape = SequenceShape.Of(task);
         SequenceModel model = SequenceModels.Create(
-            arguments.Model, shape, arguments.Width, arguments.Depth, new ParameterStore(arguments.Seed));
+            arguments.Model, SequenceShape.Of(task), arguments.Width, arguments.Depth, new ParameterStore(arguments.Seed));
+        if (arguments.Init is { } init && Resumed?.State is null)
+        {
+            using WeightFile weights = WeightFile.Open(init);
+            terminal.WriteLine(PlainText.Printable($"{init}: {model.Parameters.LoadMatching(weights).Loaded} tensors loaded"));
+        }
         SequencePlan plan = arguments.Plan(task);
         SequenceTrainer trainer = new(model, task, plan);
         string identity = arguments.Identity(task);
@@ -58,8 +62,8 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
 
         void Save(bool best)
         {
-            SequenceFile.Save(folder.Last, model, arguments, shape);
-            if (best) SequenceFile.Save(folder.Best, model, arguments, shape);
+            SequenceFile.Save(folder.Last, model, arguments, task);
+            if (best) SequenceFile.Save(folder.Best, model, arguments, task);
         }
 
         void Checkpoint(bool finished) =>

@@ -69,6 +69,9 @@ public sealed record SequenceArguments
     /// <summary>Threads; they change speed, never results.</summary>
     public required int Threads { get; init; }
 
+    /// <summary>A weight file to start from; null for random weights.</summary>
+    public string? Init { get; init; }
+
     /// <summary>How often a checkpoint is written.</summary>
     public required string CheckpointEvery { get; init; }
 
@@ -125,7 +128,12 @@ public sealed record SequenceArguments
     /// <returns>64 hexadecimal digits.</returns>
     public string Identity(SequenceTask task)
     {
-        SequenceArguments deciding = this with { Data = "", Images = null, Threads = 0, CheckpointEvery = "", Keep = 0, Patience = null };
+        SequenceArguments deciding = Portable with
+        {
+            Data = "",
+            Patience = null,
+            Epochs = Steps is null ? 0 : Epochs, // passes may become more; the steps of an epoch may not
+        };
         string text = FormattableString.Invariant($"{task.Name} {task.Length} {task.Channels} {string.Join(',', task.Labels)} ")
             + string.Join(' ', task.Count(SplitPart.Train), task.Count(SplitPart.Val), task.Count(SplitPart.Test)) + deciding.ToJson();
         return Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(text)));
@@ -134,6 +142,9 @@ public sealed record SequenceArguments
     /// <summary>Writes them as JSON, named as on the command line.</summary>
     /// <param name="stream">Where to.</param>
     public void Write(Stream stream) => JsonSerializer.Serialize(stream, this, SequenceJson.Default.SequenceArguments);
+
+    /// <summary>Without places of files, and without what changes speed alone: the same training writes the same.</summary>
+    internal SequenceArguments Portable => this with { Images = null, Init = null, Threads = 1, CheckpointEvery = "epoch", Keep = 1 };
 
     internal string ToJson() => JsonSerializer.Serialize(this, SequenceJson.Default.SequenceArguments);
 

@@ -23,17 +23,19 @@ public static class SequenceFile
     /// <summary>Writes the weights; the file appears whole or not at all.</summary>
     /// <param name="path">The file.</param>
     /// <param name="model">The model.</param>
-    /// <param name="arguments">The options of its training.</param>
-    /// <param name="shape">What it was built for.</param>
+    /// <param name="arguments">The options of its training; places of files and the number of threads are left out.</param>
+    /// <param name="task">What it was trained on.</param>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public static void Save(string path, SequenceModel model, SequenceArguments arguments, SequenceShape shape)
+    public static void Save(string path, SequenceModel model, SequenceArguments arguments, SequenceTask task)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(arguments);
+        ArgumentNullException.ThrowIfNull(task);
         Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
         {
-            [Options] = arguments.ToJson(),
-            [Shape] = JsonSerializer.Serialize(shape, SequenceJson.Default.SequenceShape),
+            ["format"] = "pt",
+            [Options] = (arguments.Portable with { Data = task.Name }).ToJson(),
+            [Shape] = JsonSerializer.Serialize(SequenceShape.Of(task), SequenceJson.Default.SequenceShape),
         });
     }
 

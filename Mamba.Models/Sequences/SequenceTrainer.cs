@@ -110,12 +110,16 @@ public sealed class SequenceTrainer(SequenceModel model, SequenceTask task, Sequ
             {
                 yield break;
             }
-            if (result.Selection > BestScore) (BestScore, BestEpoch) = (result.Selection, _epoch);
+            if (IsBest(result)) (BestScore, BestEpoch) = (result.Selection, _epoch);
             _epochs.Add(new EpochResult(_epoch, loss, result, _optimizer.LearningRate, Seconds - _epochBegan, rate));
             (_epoch, _batch, _lossSum) = (_epoch + 1, 0, 0);
             yield return _epochs[^1];
         }
     }
+
+    /// <summary>A better accuracy, or the same with a lower loss: all answers are soon right, and confidence still grows.</summary>
+    private bool IsBest(Evaluation result) => result.Selection > BestScore
+        || (result.Selection == BestScore && result.Loss < _epochs[BestEpoch - 1].Validation.Loss);
 
     private void TrainEpoch(Action<TrainingProgress>? progress, CancellationToken cancellation)
     {

@@ -78,6 +78,7 @@ public sealed class SyntheticSignals(int length, ulong seed) : SequenceTask
     private static void Click(Span<float> x, RandomStream random)
     {
         int start = random.NextInt(Math.Max(1, 3 * x.Length / 4));
+        x[..start].Clear();
         double decay = Math.Exp(-1 / (Rate * random.NextDouble(0.001, 0.004))), level = 1;
         for (int i = start; i < x.Length; i++, level *= decay) x[i] = (float)(level * random.NextNormal());
     }
