@@ -11,14 +11,14 @@ public static unsafe partial class Ops
     /// </summary>
     /// <param name="x">(B, n, C): the sequences are along the second dimension, n &gt; 0.</param>
     /// <returns>(B, n / 2 + 1, 2, C): real, then imaginary parts.</returns>
-    /// <exception cref="ShapeException">x has another rank, or no points.</exception>
+    /// <exception cref="ShapeException">x has another rank, or no points; or too many for working memory.</exception>
     public static Tensor Rfft(Tensor x)
     {
         Check.That(x.Shape.Rank == 3 && x.Shape[1] > 0, "Rfft", $"input is {x.Shape}, expected (B, n, C) with n > 0");
         (int batch, int length, int channels) = (x.Shape[0], x.Shape[1], x.Shape[2]);
+        FourierShape s = Fourier("Rfft", batch, length, channels, 1f);
         Tensor y = Tensor.Empty(Shape.Of("Rfft", batch, length / 2 + 1, 2, channels));
         if (y.Count == 0) return Independent(y, x);
-        FourierShape s = new(batch, length, channels, 1f, 1f);
         RunRealForward(s, x.Pointer, new(y.Pointer, accumulate: false));
         if (Tape.Needs(x))
             Tape.Push(y, (x, s), static (context, dy) =>
@@ -43,9 +43,9 @@ public static unsafe partial class Ops
             x.Shape.Rank == 4 && x.Shape[1] == length / 2 + 1 && x.Shape[2] == 2, "Irfft",
             $"input is {x.Shape}, expected (B, {length / 2 + 1}, 2, C) for a length of {length}");
         (int batch, int channels) = (x.Shape[0], x.Shape[3]);
+        FourierShape s = Fourier("Irfft", batch, length, channels, 1f / length);
         Tensor y = Tensor.Empty(Shape.Of("Irfft", batch, length, channels));
         if (y.Count == 0) return Independent(y, x);
-        FourierShape s = new(batch, length, channels, 1f / length, 1f / length);
         RunRealInverse(s, x.Pointer, new(y.Pointer, accumulate: false));
         if (Tape.Needs(x))
             Tape.Push(y, (x, s), static (context, dy) =>
@@ -65,15 +65,21 @@ public static unsafe partial class Ops
     {
         Check.That(
             x.Shape.Rank == 4 && x.Shape[1] > 0 && x.Shape[2] == 2, "Fft", $"input is {x.Shape}, expected (B, n, 2, C) with n > 0");
+        FourierShape s = Fourier("Fft", x.Shape[0], x.Shape[1], x.Shape[3], inverse ? 1f / x.Shape[1] : 1f);
         Tensor y = Tensor.Empty(x.Shape);
         if (y.Count == 0) return Independent(y, x);
-        float scale = inverse ? 1f / x.Shape[1] : 1f;
-        FourierShape s = new(x.Shape[0], x.Shape[1], x.Shape[3], scale, scale);
         RunComplex(s, x.Pointer, new(y.Pointer, accumulate: false), inverse);
         if (Tape.Needs(x))
             Tape.Push(y, (x, s, inverse), static (context, dy) =>
                 RunComplex(context.s, dy.Pointer, Open(context.x).Target, !context.inverse));
         return y;
+    }
+
+    /// <summary>The sizes, if working memory fits into an array.</summary>
+    private static FourierShape Fourier(string name, int batch, int length, int channels, float scale)
+    {
+        Shape.Checked(FourierShape.MemoryOf(length), name, "working memory");
+        return new(batch, length, channels, scale, scale);
     }
 
     private static void RunRealForward(in FourierShape s, float* x, Kernels.GradientTarget y)

@@ -13,14 +13,14 @@ public static unsafe partial class Ops
     /// <param name="kernel">(H, K): what a channel answers to an impulse. Taps from L on reach no token, and get gradients of zero.</param>
     /// <param name="options">The skip D, the kernel that looks ahead; by default neither.</param>
     /// <returns>(B, L, H).</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together.</exception>
+    /// <exception cref="ShapeException">The shapes do not fit together, or spectra do not fit into an array.</exception>
     public static Tensor LongConv(Tensor u, Tensor kernel, in LongConvOptions options = default)
     {
         LongConvShape s = CheckLongConv(u, kernel, options);
         Tensor y = Tensor.Empty(u.Shape);
         if (y.Count == 0) return Independent(y, u, kernel, options.Backward, options.D);
         LongConvolution.Forward(s, Inputs(u, kernel, options), y.Pointer);
-        MultiplyAdds.Add(CountLongConv(s));
+        if (MultiplyAdds.IsCounting) MultiplyAdds.Add(CountLongConv(s));
 
         if (Tape.Needs(u, kernel, options.Backward, options.D))
             Tape.Push(y, (u, kernel, options, s), static (context, dy) =>
@@ -55,11 +55,13 @@ public static unsafe partial class Ops
             kernel.Shape.Rank == 2 && kernel.Shape[0] == channels, "LongConv",
             $"u {u.Shape} and kernel {kernel.Shape}; expected (B, L, H) and (H, K)");
         Check.Extents(options.D, "LongConv", "D", channels);
-        if (options.Backward is not { } backward) return new(u.Shape[0], u.Shape[1], channels, kernel.Shape[1], 0);
-        Check.That(
-            backward.Shape.Rank == 2 && backward.Shape[0] == channels, "LongConv",
-            $"u {u.Shape} and backward kernel {backward.Shape}; expected (B, L, H) and (H, K)");
-        return new(u.Shape[0], u.Shape[1], channels, kernel.Shape[1], backward.Shape[1]);
+        if (options.Backward is { } backward)
+            Check.That(
+                backward.Shape.Rank == 2 && backward.Shape[0] == channels, "LongConv",
+                $"u {u.Shape} and backward kernel {backward.Shape}; expected (B, L, H) and (H, K)");
+        LongConvShape s = new(u.Shape[0], u.Shape[1], channels, kernel.Shape[1], options.Backward is { } ahead ? ahead.Shape[1] : 0);
+        if (u.Count > 0) Shape.Checked(s.Memory, "LongConv", "working memory");
+        return s;
     }
 
     /// <summary>

@@ -18,7 +18,7 @@ internal struct InTime : IDecimation;
 /// transformed at once. With F the transform and the exchange S(a + ib) = b + ia, the inverse (times the length) is S F S: stages in time
 /// with the parts exchanged, and the same twiddles.
 /// </summary>
-internal static unsafe class Butterflies
+internal static unsafe partial class Butterflies
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
     private const MethodImplOptions Optimize = MethodImplOptions.AggressiveOptimization;
@@ -65,6 +65,7 @@ internal static unsafe class Butterflies
             case 2: Radix2<V, D>(re, im, part, blocks, twiddles); break;
             case 3: Radix3<V, D>(re, im, part, blocks, twiddles); break;
             case 4: Radix4<V, D>(re, im, part, blocks, twiddles); break;
+            case 8: Radix8<V, D>(re, im, part, blocks, twiddles); break;
             default: Radix5<V, D>(re, im, part, blocks, twiddles); break;
         }
     }

@@ -87,8 +87,8 @@ internal unsafe struct DirectConv : IKernel
 }
 
 /// <summary>
-/// dtaps_s = sum_t dy_t u_(t - s) over a part of a sequence, for s from -BackTaps on. One item: a part, with a place of its own for its
-/// sums.
+/// dtaps_s = sum_t dy_t u_(t - s), for s from -BackTaps on, over a part of the sequences of a part of the batch. One item: such a part, with
+/// a place of its own for its sums.
 /// </summary>
 internal unsafe struct DirectTapGradient : IKernel
 {
@@ -108,26 +108,29 @@ internal unsafe struct DirectTapGradient : IKernel
         for (nint item = begin; item < end; item++)
         {
             nint start = item % s.Parts * s.PartLength, stop = Math.Min(s.Length, start + s.PartLength);
-            nint offset = item / s.Parts * s.Length * channels;
+            nint first = item / s.Parts * s.PartBatch, last = Math.Min(s.Batch, first + s.PartBatch);
             float* sums = Sums + item * taps * channels;
-            for (nint c = 0; c < channels; c += n)
-            {
-                nint lanes = Math.Min(n, channels - c), tap = 0;
-                for (; tap <= taps - Block; tap += Block)
-                    FourTaps<V>(offset + c, tap - s.BackTaps, start, stop, lanes, sums + tap * channels + c);
-                for (; tap < taps; tap++)
-                    Store(Sum<V>(offset + c, tap - s.BackTaps, start, stop, lanes, default), sums + tap * channels + c, lanes);
-            }
+            new Span<float>(sums, (int)(taps * channels)).Clear();
+            for (nint b = first; b < last; b++)
+                for (nint c = 0; c < channels; c += n)
+                {
+                    nint lanes = Math.Min(n, channels - c), tap = 0, offset = b * s.Length * channels + c;
+                    for (; tap <= taps - Block; tap += Block)
+                        FourTaps<V>(offset, tap - s.BackTaps, start, stop, lanes, sums + tap * channels + c);
+                    for (; tap < taps; tap++)
+                        AddSum<V>(offset, tap - s.BackTaps, start, stop, lanes, sums + tap * channels + c);
+                }
         }
     }
 
-    /// <summary>Taps s to s + 3 together where the tokens of all of them are inside.</summary>
+    /// <summary>Taps s to s + 3, together where the tokens of all of them are inside.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void FourTaps<V>(nint offset, nint s, nint start, nint stop, nint lanes, float* sums) where V : unmanaged
     {
         nint channels = Shape.Channels;
         nint from = Math.Min(stop, Math.Max(start, s + Block - 1)), to = Math.Max(from, Math.Min(stop, Shape.Length + s));
-        V s0 = default, s1 = default, s2 = default, s3 = default;
+        V s0 = Load<V>(sums, lanes), s1 = Load<V>(sums + channels, lanes), s2 = Load<V>(sums + 2 * channels, lanes);
+        V s3 = Load<V>(sums + 3 * channels, lanes);
         float* dy = Dy + offset + from * channels, u = U + offset + (from - s) * channels;
         for (nint t = from; t < to; t++, dy += channels, u += channels)
         {
@@ -137,18 +140,24 @@ internal unsafe struct DirectTapGradient : IKernel
             s2 = Fma(Load<V>(u - 2 * channels, lanes), g, s2);
             s3 = Fma(Load<V>(u - 3 * channels, lanes), g, s3);
         }
-        Store(Sum(offset, s, to, stop, lanes, Sum(offset, s, start, from, lanes, s0)), sums, lanes);
-        Store(Sum(offset, s + 1, to, stop, lanes, Sum(offset, s + 1, start, from, lanes, s1)), sums + channels, lanes);
-        Store(Sum(offset, s + 2, to, stop, lanes, Sum(offset, s + 2, start, from, lanes, s2)), sums + 2 * channels, lanes);
-        Store(Sum(offset, s + 3, to, stop, lanes, Sum(offset, s + 3, start, from, lanes, s3)), sums + 3 * channels, lanes);
+        Store(s0, sums, lanes);
+        Store(s1, sums + channels, lanes);
+        Store(s2, sums + 2 * channels, lanes);
+        Store(s3, sums + 3 * channels, lanes);
+        for (nint i = 0; i < Block; i++, sums += channels)
+        {
+            AddSum<V>(offset, s + i, start, from, lanes, sums);
+            AddSum<V>(offset, s + i, to, stop, lanes, sums);
+        }
     }
 
-    /// <summary>One tap over those of the tokens that are inside, added to a sum.</summary>
-    private readonly V Sum<V>(nint offset, nint s, nint start, nint stop, nint lanes, V sum) where V : unmanaged
+    /// <summary>One tap, over those of the tokens that are inside.</summary>
+    private readonly void AddSum<V>(nint offset, nint s, nint start, nint stop, nint lanes, float* at) where V : unmanaged
     {
         nint channels = Shape.Channels;
+        V sum = Load<V>(at, lanes);
         for (nint t = Math.Max(start, s); t < Math.Min(stop, Shape.Length + s); t++)
             sum = Fma(Load<V>(U + offset + (t - s) * channels, lanes), Load<V>(Dy + offset + t * channels, lanes), sum);
-        return sum;
+        Store(sum, at, lanes);
     }
 }

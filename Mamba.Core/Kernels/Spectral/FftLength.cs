@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>Factors of lengths: which are good, in which order their stages run, and how a long transform is cut.</summary>
@@ -5,6 +7,9 @@ internal static class FftLength
 {
     /// <summary>Complex points of a transform that is done in one piece: 16 KiB of them at 512 bits, half of L1.</summary>
     private const nint LongestPiece = 128;
+
+    /// <summary>Complex points of the transforms by which Bluestein's algorithm convolves: a power of two.</summary>
+    public static nint ForChirp(nint length) => (nint)BitOperations.RoundUpToPowerOf2((ulong)(2 * length - 1));
 
     /// <summary>Whether 2, 3 and 5 are the only prime factors.</summary>
     public static bool IsSmooth(nint length)
@@ -14,19 +19,18 @@ internal static class FftLength
         return length == 1;
     }
 
-    /// <summary>The radices of the stages, first to last: of decimation in frequency.</summary>
+    /// <summary>
+    /// The radices of the stages, first to last: of decimation in frequency. The last stage has no twiddle factors, so the largest radix
+    /// saves most there. One stage of radix 8 makes an odd number of levels even.
+    /// </summary>
     public static int[] Radices(nint length)
     {
-        List<int> radices = [];
-        foreach (int radix in (ReadOnlySpan<int>)[5, 3])
-            for (; length % radix == 0; length /= radix) radices.Add(radix);
-        if (nint.Log2(length) % 2 == 1)
-        {
-            radices.Add(2);
-            length /= 2;
-        }
-        for (; length > 1; length /= 4) radices.Add(4);
-        return [.. radices];
+        (int fives, int threes, int twos, int fours, int eights) = Stages(length);
+        return
+        [
+            .. Enumerable.Repeat(5, fives), .. Enumerable.Repeat(3, threes), .. Enumerable.Repeat(2, twos), .. Enumerable.Repeat(4, fours),
+            .. Enumerable.Repeat(8, eights),
+        ];
     }
 
     /// <summary>The bin at each position after the stages, whose results come in digit-reversed order.</summary>
@@ -74,11 +78,20 @@ internal static class FftLength
         return 2 * best;
     }
 
-    /// <summary>Time of a transform, in units of a stage of radix 4: one more for the passes over memory.</summary>
+    /// <summary>Time of a transform, in units of a stage of radix 4: two more for the passes over memory.</summary>
     private static double Cost(nint length)
     {
-        double stages = 2;
-        foreach (int radix in Radices(length)) stages += radix switch { 2 => 0.7, 3 => 1.0, 4 => 1.0, _ => 1.6 };
-        return stages * length;
+        (int fives, int threes, int twos, int fours, int eights) = Stages(length);
+        return length * (2 + 1.6 * fives + threes + 0.7 * twos + fours + 1.5 * eights);
+    }
+
+    /// <summary>How many stages of each radix a length has.</summary>
+    private static (int Fives, int Threes, int Twos, int Fours, int Eights) Stages(nint length)
+    {
+        int fives = 0, threes = 0;
+        for (; length % 5 == 0; length /= 5) fives++;
+        for (; length % 3 == 0; length /= 3) threes++;
+        int levels = (int)nint.Log2(length), odd = levels % 2, eights = levels >= 3 ? odd : 0;
+        return (fives, threes, odd - eights, (levels - 3 * eights) / 2, eights);
     }
 }

@@ -29,15 +29,16 @@ internal sealed unsafe class FftPlan
         }
         else
         {
-            _inner = Of((nint)BitOperations.RoundUpToPowerOf2((ulong)(2 * length - 1)));
+            _inner = Of(FftLength.ForChirp(length));
             view.Smooth = _inner.View.Smooth;
             view.Chirp = Table(Chirp(length));
             view.ChirpSpectrum = Table(ChirpSpectrum(length, view.Smooth));
             places = [.. Enumerable.Range(0, (int)length)];
         }
         view.Places = Table(places);
-        (SpectrumPair[] pairs, int[] starts) = Pairs(view.Chirp is null ? view.Smooth : new FftShape { Columns = 1, RowLength = length }, places);
-        view.Pairs = (SpectrumPair*)Table(pairs);
+        FftShape natural = new() { Columns = 1, RowLength = length };
+        (SpectrumPair[] pairs, int[] starts) = Pairs(view.Chirp is null ? view.Smooth : natural, places);
+        view.Pairs = Table([.. pairs, .. new SpectrumPair[RealForward.Ahead]]); // kernels look ahead
         view.PairStarts = Table(starts);
         view.PairGroups = starts.Length - 1;
         view.PairTwiddles = Table([.. pairs.SelectMany(p => Root(p.Bin, 2 * length))]);
@@ -101,8 +102,7 @@ internal sealed unsafe class FftPlan
             for (nint i = 0; i < s.RowLength; i++)
             {
                 nint bin = row + s.Columns * i, other = (length - bin) % length;
-                bool oneRow = (row * 2) % s.Columns == 0;
-                if (oneRow && other < bin && other % s.Columns == row) continue; // was met as the other one
+                if (row * 2 % s.Columns == 0 && other < bin) continue; // a row that is its own partner: met as the other one
                 pairs.Add(new((int)bin, places[bin], places[other]));
             }
             starts.Add(pairs.Count);

@@ -30,7 +30,6 @@ internal static unsafe class LaneFft
         if (view.Chirp is null) ForwardColumns<V>(view.Smooth, x, work, column);
         else
         {
-            nint step = 2 * Count<V>();
             RowTarget target = new(work, Count<V>(), 2 * view.Length, Count<V>());
             Bluestein<V>(view, x, target, column);
         }
@@ -81,7 +80,13 @@ internal static unsafe class LaneFft
         int* order = s.ColumnOrder;
         for (nint c = 0; c < rowLength; c++)
         {
-            for (nint i = 0; i < columns; i++) Copy<V>(x, i * rowLength + c, column + i * step);
+            nint rows = Math.Clamp((x.Elements - c + rowLength - 1) / rowLength, 0, columns);
+            for (nint i = 0, e = c; i < rows; i++, e += rowLength)
+            {
+                Copy<V>(x, e, column + i * step);
+                x.Prefetch(e + 1); // of the next column
+            }
+            new Span<float>(column + rows * step, (int)((columns - rows) * step)).Clear();
             Butterflies.Forward<V>(s.Column, column);
             float* from = column;
             for (nint i = 0; i < columns; i++, from += step, turns += 2)
@@ -91,6 +96,7 @@ internal static unsafe class LaneFft
                 float* to = work + order[i] * row + c * step;
                 Store(re, to);
                 Store(im, to + n);
+                Prefetch(to + step, step);
             }
         }
     }
@@ -121,13 +127,17 @@ internal static unsafe class LaneFft
             {
                 float* from = work + order[i] * row + c * step;
                 V re = Load<V>(from), im = Load<V>(from + n);
+                Prefetch(from + step, step);
                 TurnBack(ref re, ref im, Broadcast<V>(turns[0]), Broadcast<V>(turns[1]));
                 Store(re, to);
                 Store(im, to + n);
             }
             Butterflies.Inverse<V>(s.Column, column);
             for (nint i = 0, e = c; i < columns && e < wanted; i++, e += rowLength)
+            {
                 y.Element(Load<V>(column + i * step), Load<V>(column + i * step + n), e);
+                y.Prefetch(e + 1);
+            }
         }
     }
 

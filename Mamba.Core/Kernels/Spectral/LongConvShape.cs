@@ -15,10 +15,10 @@ internal readonly record struct LongConvShape(nint Batch, nint Length, nint Chan
     // Up to here the sums themselves take less time than transforms of any length.
     private const nint MostDirectTaps = 64;
 
-    // Parts of the batch that sum gradients of kernels apart, so that many threads find work.
+    // Work items of the backward pass, if the batch has as many: it sums gradients of kernels in parts.
     private const nint WorkItems = 64;
 
-    // Tokens of a part of a sequence, for the same reason.
+    // Tokens of a part of a sequence, a work item of the direct sums.
     private const nint LongestPart = 1024;
 
     /// <summary>Taps that reach a token: none looks further back than a sequence is long.</summary>
@@ -42,6 +42,14 @@ internal readonly record struct LongConvShape(nint Batch, nint Length, nint Chan
 
     /// <summary>Groups of channels that fill a vector.</summary>
     public nint Groups => Launch.CeilDiv(Channels, Lanes);
+
+    /// <summary>
+    /// Floats of the largest working memory: the spectra of kernels or the sums of their gradients, or the transforms of a group of
+    /// channels.
+    /// </summary>
+    public nint Memory => IsDirect
+        ? BatchParts * Parts * AllTaps * Channels
+        : Math.Max(Groups * BatchParts * (Points + 4) * Lanes, 2 * FourierShape.MemoryOf(Points / 2) + Points * Lanes);
 
     /// <summary>Parts of the batch in the backward pass.</summary>
     public nint BatchParts => Launch.CeilDiv(Batch, PartBatch);

@@ -45,7 +45,7 @@ internal static unsafe class LongConvolution
 
     private static void DirectBackward(in LongConvShape s, in LongConvInputs x, float* dy, in LongConvGradients gradients)
     {
-        nint size = s.AllTaps * s.Channels, items = s.Batch * s.Parts;
+        nint size = s.AllTaps * s.Channels, items = s.BatchParts * s.Parts;
         using Scratch taps = new(size), sums = new(gradients.WantsTaps ? items * size : 0);
         if (gradients.U.IsWanted)
         {
@@ -59,7 +59,7 @@ internal static unsafe class LongConvolution
                 First = -s.BackTaps,
                 Y = gradients.U,
             };
-            Launch.Run(kernel, items, 1, s.Width);
+            Launch.Run(kernel, s.Batch * s.Parts, 1, s.Width);
         }
         if (!gradients.WantsTaps) return;
         Launch.Run(new DirectTapGradient { Shape = s, U = x.U, Dy = dy, Sums = sums.Pointer }, items, 1, s.Width);

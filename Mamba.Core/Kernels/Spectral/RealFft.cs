@@ -23,6 +23,10 @@ internal readonly record struct FourierShape(nint Batch, nint Length, nint Chann
     /// <summary>Groups of channels that fill a vector.</summary>
     public nint Groups => Launch.CeilDiv(Channels, Isa.Lanes(Width));
 
+    /// <summary>Floats of working memory of a group of channels, at most: at 512 bits, with rows padded.</summary>
+    public static nint MemoryOf(nint points) =>
+        32 * (FftLength.IsSmooth(points) ? points : 2 * points + FftLength.ForChirp(points)) * 5 / 4;
+
     /// <summary>Work items: sequences of the batch, by groups of channels.</summary>
     public nint Items => Batch * Groups;
 
@@ -37,6 +41,9 @@ internal readonly record struct FourierShape(nint Batch, nint Length, nint Chann
 /// <summary>X (B, n / 2 + 1, 2, C), the spectra of x (B, n, C). One item: a group of channels of a sequence.</summary>
 internal unsafe struct RealForward : IKernel
 {
+    /// <summary>Pairs after which a bin is written or read that is prefetched now: bins of a row are far from each other.</summary>
+    public const int Ahead = 8;
+
     public FourierShape Shape;
     public FftView View;
     public float* X;
@@ -70,6 +77,9 @@ internal unsafe struct RealForward : IKernel
         {
             SpectrumPair pair = pairs[p];
             float* first = work + pair.First * 2 * n, second = work + pair.Second * 2 * n, w = View.PairTwiddles + 2 * p;
+            nint ahead = pairs[p + Ahead].Bin;
+            y.Prefetch(ahead);
+            y.Prefetch(last - ahead);
             V ar = Load<V>(first), ai = Load<V>(first + n), br = Load<V>(second), bi = Load<V>(second + n);
             SpectrumMath.Split(ref ar, ref ai, ref br, ref bi, Broadcast<V>(w[0]), Broadcast<V>(w[1]));
             V scale = Broadcast<V>(0.5f * (pair.Bin == 0 ? Shape.EdgeScale : Shape.InnerScale));
@@ -132,6 +142,9 @@ internal unsafe struct RealInverse : IKernel
         {
             SpectrumPair pair = pairs[p];
             float* first = work + pair.First * 2 * n, second = work + pair.Second * 2 * n, w = View.PairTwiddles + 2 * p;
+            nint ahead = pairs[p + RealForward.Ahead].Bin;
+            x.Prefetch(ahead);
+            x.Prefetch(last - ahead);
             V scale = Broadcast<V>(pair.Bin == 0 ? Shape.EdgeScale : Shape.InnerScale);
             V ar = x.Row<V>(2 * pair.Bin) * scale, br = x.Row<V>(2 * (last - pair.Bin)) * scale;
             V ai = default, bi = default;

@@ -25,6 +25,15 @@ internal readonly unsafe struct RowSource(float* pointer, nint stride, nint coun
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Row<V>(nint row) where V : unmanaged => row < Count ? Load<V>(Pointer + row * Stride, Lanes) : default;
 
+    /// <summary>Prefetches an element that will be read soon.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(nint e)
+    {
+        float* p = Pointer + (RealOnly ? e : 2 * e) * Stride;
+        Vec.Prefetch(p);
+        Vec.Prefetch(p + Stride);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Element<V>(nint e, out V re, out V im) where V : unmanaged
     {
@@ -53,6 +62,15 @@ internal readonly unsafe struct RowTarget(GradientTarget target, nint stride, ni
     public void Row<V>(V value, nint row) where V : unmanaged
     {
         if (row < Count) Target.Store(value, Target.Pointer + row * Stride, Lanes);
+    }
+
+    /// <summary>Prefetches an element that will be written soon.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(nint e)
+    {
+        float* p = Target.Pointer + (RealOnly ? e : 2 * e) * Stride;
+        Vec.Prefetch(p);
+        Vec.Prefetch(p + Stride);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

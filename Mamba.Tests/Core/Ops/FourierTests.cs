@@ -63,6 +63,19 @@ internal sealed class FourierTests(VectorWidth width)
         Assert.That(spectrum.Max(Math.Abs), Is.LessThan(0.05), "leakage");
     }
 
+    /// <summary>Plans are kept for so many lengths; those that were dropped are made again.</summary>
+    [Test]
+    public void More_lengths_than_plans_are_kept()
+    {
+        using IDisposable _ = Isa.Use(width);
+        for (int round = 0; round < 2; round++)
+            for (int n = 1; n < 160; n += 2)
+            {
+                Tensor x = Tensor.Full(1f, new Shape(1, n, 1));
+                Assert.That(Ops.Rfft(x).Span[0], Is.EqualTo(n).Within(1e-4 * n));
+            }
+    }
+
     [Test]
     public void Bad_shapes_are_refused()
     {
@@ -74,6 +87,7 @@ internal sealed class FourierTests(VectorWidth width)
         OperatorCheck.RefusesArgument("Irfft", () => Ops.Irfft(Tensor.Zeros(3, 1, 2, 1), 0));
         OperatorCheck.Refuses("Fft", () => Ops.Fft(Tensor.Zeros(3, 4, 3, 1)));
         OperatorCheck.Refuses("Fft", () => Ops.Fft(Tensor.Zeros(3, 0, 2, 1)));
+        OperatorCheck.Refuses("Rfft", () => Ops.Rfft(Tensor.Zeros(1, (1 << 24) + 1, 1)));
         Assert.That(Ops.Rfft(Tensor.Zeros(0, 4, 3)).Shape, Is.EqualTo(new Shape(0, 3, 2, 3)));
     }
 

@@ -33,7 +33,7 @@ internal sealed class LongConvTests(VectorWidth width)
     }
 
     /// <summary>Many sequences and few channels: the batch is summed in parts.</summary>
-    [TestCase(70, 66, 2), TestCase(130, 70, 3)]
+    [TestCase(70, 66, 2), TestCase(130, 70, 3), TestCase(130, 3, 3)]
     public void A_batch_in_parts(int batch, int length, int channels)
     {
         OperatorCheck.Run(
