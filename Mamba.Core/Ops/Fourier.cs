@@ -28,7 +28,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The inverse of <see cref="Rfft"/>: x_j = 1/n sum_k X_k e^(2 pi i j k / n) over all n bins, of which those above n / 2 are conjugates.
+    /// The inverse of <see cref="Rfft"/>: x_j = 1/n sum_k X_k e^(2 pi i j k / n) over all n bins, of which those above n / 2 are
+    /// conjugates.
     /// </summary>
     /// <param name="x">(B, n / 2 + 1, 2, C): real, then imaginary parts. The imaginary part of the first bin, and for an even n of the last
     /// one, is ignored.</param>

@@ -87,8 +87,8 @@ internal unsafe struct DirectConv : IKernel
 }
 
 /// <summary>
-/// dtaps_s = sum_t dy_t u_(t - s), for s from -BackTaps on, over a part of the sequences of a part of the batch. One item: such a part, with
-/// a place of its own for its sums.
+/// dtaps_s = sum_t dy_t u_(t - s), for s from -BackTaps on, over a part of the sequences of a part of the batch. One item: such a part,
+/// with a place of its own for its sums.
 /// </summary>
 internal unsafe struct DirectTapGradient : IKernel
 {

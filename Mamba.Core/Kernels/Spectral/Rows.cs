@@ -43,7 +43,9 @@ internal readonly unsafe struct RowSource(float* pointer, nint stride, nint coun
     }
 }
 
-/// <summary>Where a transform writes a group of channels, as <see cref="RowSource"/>. Rows from <see cref="Count"/> on are dropped.</summary>
+/// <summary>
+/// Where a transform writes a group of channels, as <see cref="RowSource"/>. Rows from <see cref="Count"/> on are dropped.
+/// </summary>
 internal readonly unsafe struct RowTarget(GradientTarget target, nint stride, nint count, nint lanes)
 {
     public readonly GradientTarget Target = target;
