@@ -10,7 +10,9 @@ namespace Mamba.Core;
 /// </summary>
 public enum DiscretizationMethod
 {
-    /// <summary>Exact for an input that is constant over a step: Abar = e^(dt A), Bbar = A^-1 (e^(dt A) - I) B, for a singular A, too.</summary>
+    /// <summary>
+    /// Exact for an input that is constant over a step: Abar = e^(dt A), Bbar = A^-1 (e^(dt A) - I) B, for a singular A, too.
+    /// </summary>
     ZeroOrderHold,
 
     /// <summary>Abar = I + dt A, Bbar = dt B.</summary>

@@ -78,8 +78,9 @@ public static unsafe partial class Ops
         public void Backward(Tensor dk)
         {
             int channels = LogDt.Count;
-            using Scratch ddt = Scratch.OfDoubles(channels), dar = Scratch.OfDoubles(LogAReal.Count), dai = Scratch.OfDoubles(LogAReal.Count);
-            using Scratch dc = Scratch.OfDoubles(C.Count), db = Scratch.OfDoubles(Options.B is null ? 0 : C.Count);
+            using Scratch ddt = Scratch.OfDoubles(channels), dar = Scratch.OfDoubles(LogAReal.Count);
+            using Scratch dai = Scratch.OfDoubles(LogAReal.Count), dc = Scratch.OfDoubles(C.Count);
+            using Scratch db = Scratch.OfDoubles(Options.B is null ? 0 : C.Count);
             DiagonalKernelBackward kernel = new()
             {
                 Inputs = Inputs(),

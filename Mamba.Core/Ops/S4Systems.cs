@@ -5,8 +5,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// The systems of an S4 layer, diagonal plus low rank: A = diag(Lambda) - P P^* over N states and their complex conjugates. Complex numbers are
-/// (re, im) in the last dimension.
+/// The systems of an S4 layer, diagonal plus low rank: A = diag(Lambda) - P P^* over N states and their complex conjugates. Complex numbers
+/// are (re, im) in the last dimension.
 /// </summary>
 /// <param name="Lambda">(H, N, 2).</param>
 /// <param name="P">(H, N, 2).</param>
@@ -25,8 +25,8 @@ public readonly record struct S4System(Tensor Lambda, Tensor P, Tensor B, Tensor
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The convolution kernel of S4 (Gu, Goel and Re 2022, section 3): K_l = C Abar^l Bbar, with the bilinear rule, no conjugate of C, and the
-    /// conjugate states added. Powers are computed in double.
+    /// The convolution kernel of S4 (Gu, Goel and Re 2022, section 3): K_l = C Abar^l Bbar, with the bilinear rule, no conjugate of C, and
+    /// the conjugate states added. Powers are computed in double.
     /// </summary>
     /// <param name="system">Lambda, P, B, C and dt.</param>
     /// <param name="length">L.</param>
@@ -142,8 +142,8 @@ public static unsafe partial class Ops
             && system.LogDt.Shape.Rank == 1 && system.LogDt.Shape[0] == s[0];
         Check.That(
             fits, name,
-            $"Lambda {s}, P {system.P.Shape}, B {system.B.Shape}, C {system.C.Shape}, log dt {system.LogDt.Shape}; expected (H, N, 2) with N > 0 "
-            + $"four times, and (H)");
+            $"Lambda {s}, P {system.P.Shape}, B {system.B.Shape}, C {system.C.Shape}, log dt {system.LogDt.Shape}; "
+            + $"expected (H, N, 2) with N > 0 four times, and (H)");
         if (system.StoredLength < 0)
             throw new ArgumentOutOfRangeException(
                 nameof(system), system.StoredLength, $"{name}: stored length is {system.StoredLength}; expected at least 0.");

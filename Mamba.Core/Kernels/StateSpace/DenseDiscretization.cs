@@ -42,8 +42,8 @@ internal readonly unsafe struct DenseSystem(DiscretizationRule rule, double* a, 
             : BackwardOfExponential(dAbar, dBbar, dA, dB);
 
     /// <summary>
-    /// With M = I - alpha dt A: M Abar = I + (1 - alpha) dt A and M Bbar = dt B. So W = M^-T dAbar and U = M^-T dBbar are the gradients of the
-    /// right sides, and dM = -W Abar^T - U Bbar^T.
+    /// With M = I - alpha dt A: M Abar = I + (1 - alpha) dt A and M Bbar = dt B. So W = M^-T dAbar and U = M^-T dBbar are the gradients of
+    /// the right sides, and dM = -W Abar^T - U Bbar^T.
     /// </summary>
     private double BackwardOfBilinear(double* abar, double* bbar, double* dAbar, double* dBbar, double* dA, double* dB)
     {

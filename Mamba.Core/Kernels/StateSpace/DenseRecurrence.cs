@@ -14,8 +14,8 @@ internal readonly record struct RecurrenceShape(nint Batch, nint Length, nint Gr
 }
 
 /// <summary>
-/// x_l = M^T x_(l-1) + v_l for each system, M (G, N, N). Lanes are states: a row of M is multiplied by one number of x_(l-1). The forward pass
-/// gives it A^T, and the backward pass A and the reversed time: g_l = dL/dx_l + A^T g_(l+1). One item is a system of one sequence.
+/// x_l = M^T x_(l-1) + v_l for each system, M (G, N, N). Lanes are states: a row of M is multiplied by one number of x_(l-1). The forward
+/// pass gives it A^T, and the backward pass A and the reversed time: g_l = dL/dx_l + A^T g_(l+1). One item is a system of one sequence.
 /// </summary>
 internal unsafe struct DenseRecurrence : IKernel
 {
@@ -66,7 +66,9 @@ internal unsafe struct DenseRecurrence : IKernel
     }
 }
 
-/// <summary>dA = sum over sequences and tokens of g_l x_(l-1)^T, for one system an item; and the gradient of the first state, A^T g_0.</summary>
+/// <summary>
+/// dA = sum over sequences and tokens of g_l x_(l-1)^T, for one system an item; and the gradient of the first state, A^T g_0.
+/// </summary>
 internal unsafe struct DenseRecurrenceGradients : IKernel
 {
     public RecurrenceShape Shape;

@@ -16,8 +16,8 @@ internal enum RuleKind
 }
 
 /// <summary>
-/// From x' = A x + B u to x_l = Abar x_(l-1) + Bbar u_l, in double precision. With z = dt A, every rule is Abar = a(z), Bbar = dt b(z) B for
-/// two analytic functions. So a complex diagonal A goes through them number by number.
+/// From x' = A x + B u to x_l = Abar x_(l-1) + Bbar u_l, in double precision. With z = dt A, every rule is Abar = a(z), Bbar = dt b(z) B
+/// for two analytic functions. So a complex diagonal A goes through them number by number.
 /// </summary>
 /// <param name="Kind">Which functions.</param>
 /// <param name="Alpha">Of the bilinear transform: 0 is forward Euler, 1 backward Euler, 1/2 the trapezoid.</param>

@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// The bilinear systems of S4. Real ones are Abar (H, 2N, 2N), Bbar and C (H, 2N) over (Re z, Im z); complex ones, over (z, conj z), are Abar (H,
-/// 2N, 2N, 2) = [[E, F], [conj F, conj E]] and Bbar (H, 2N, 2). One item is a channel.
+/// The bilinear systems of S4. Real ones are Abar (H, 2N, 2N), Bbar and C (H, 2N) over (Re z, Im z); complex ones, over (z, conj z), are
+/// Abar (H, 2N, 2N, 2) = [[E, F], [conj F, conj E]] and Bbar (H, 2N, 2). One item is a channel.
 /// </summary>
 internal unsafe struct DplrDiscretization : IKernel
 {
@@ -33,7 +33,8 @@ internal unsafe struct DplrDiscretization : IKernel
     }
 
     /// <summary>
-    /// z' = E z + F conj(z) in parts: E = (R11 + R22 + i (R21 - R12)) / 2, F = (R11 - R22 + i (R21 + R12)) / 2 with the blocks of the real matrix.
+    /// z' = E z + F conj(z) in parts: E = (R11 + R22 + i (R21 - R12)) / 2, F = (R11 - R22 + i (R21 + R12)) / 2 with the blocks of the real
+    /// matrix.
     /// </summary>
     private static void ToComplex(double* real, nint pairs, float* complex)
     {
@@ -105,7 +106,8 @@ internal unsafe struct DplrDiscretizationBackward : IKernel
             for (nint j = 0; j < pairs; j++)
             {
                 float* e = complex + 2 * (i * n + j), f = e + n, conjF = complex + 2 * ((pairs + i) * n + j), conjE = conjF + n;
-                double er = (double)e[0] + conjE[0], ei = (double)e[1] - conjE[1], fr = (double)f[0] + conjF[0], fi = (double)f[1] - conjF[1];
+                double er = (double)e[0] + conjE[0], ei = (double)e[1] - conjE[1];
+                double fr = (double)f[0] + conjF[0], fi = (double)f[1] - conjF[1];
                 real[i * n + j] = (er + fr) / 2;
                 real[i * n + pairs + j] = (fi - ei) / 2;
                 real[(pairs + i) * n + j] = (fi + ei) / 2;

@@ -6,10 +6,10 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// The S4 kernel (Gu, Goel and Re 2022, algorithm 1): K_l = C Abar^l Bbar for diagonal plus low rank. The paper takes a Cauchy product, Woodbury's
-/// identity and an inverse FFT. Here K is a product of giant steps C Abar^(iT) and baby steps Abar^j Bbar, as in <see cref="VandermondeShape"/>:
-/// Abar^T by squaring in double, O(N^3 log L) a channel, then O(N^2 sqrt(L)), then O(N L) multiply-adds. It has no root of unity at which a sum
-/// is singular, and Abar is a contraction, so no power grows. One item is a channel.
+/// The S4 kernel (Gu, Goel and Re 2022, algorithm 1): K_l = C Abar^l Bbar for diagonal plus low rank. The paper takes a Cauchy product,
+/// Woodbury's identity and an inverse FFT. Here K is a product of giant steps C Abar^(iT) and baby steps Abar^j Bbar, as in <see
+/// cref="VandermondeShape"/>: Abar^T by squaring in double, O(N^3 log L) a channel, then O(N^2 sqrt(L)), then O(N L) multiply-adds. It has
+/// no root of unity at which a sum is singular, and Abar is a contraction, so no power grows. One item is a channel.
 /// </summary>
 internal unsafe struct DplrKernelForward : IKernel
 {

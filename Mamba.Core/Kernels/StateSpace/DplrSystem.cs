@@ -3,9 +3,10 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// Inputs of S4's systems: Lambda, P, B and C, each (H, N, 2), and log dt (H). Each of the N states stands for itself and its conjugate, so the
-/// system is real: with x = (Re z, Im z) in R^(2N), z' = (Lambda - P P^*) z - P P^T conj(z) + B u and y = 2 Re(C z) become x' = A x + b u, y = c
-/// x with A = [[Re Lambda, -Im Lambda], [Im Lambda, Re Lambda]] - 2 p p^T, p = (Re P, Im P), b = (Re B, Im B), c = 2 (Re C, -Im C).
+/// Inputs of S4's systems: Lambda, P, B and C, each (H, N, 2), and log dt (H). Each of the N states stands for itself and its conjugate, so
+/// the system is real: with x = (Re z, Im z) in R^(2N), z' = (Lambda - P P^*) z - P P^T conj(z) + B u and y = 2 Re(C z) become x' = A x + b
+/// u, y = c x with A = [[Re Lambda, -Im Lambda], [Im Lambda, Re Lambda]] - 2 p p^T, p = (Re P, Im P), b = (Re B, Im B), c = 2 (Re C, -Im
+/// C).
 /// </summary>
 internal unsafe struct DplrInputs
 {

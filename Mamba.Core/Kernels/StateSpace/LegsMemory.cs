@@ -5,8 +5,8 @@ namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
 /// The memory of HiPPO-LegS (Gu et al. 2020, theorem 2), by the trapezoid: c_k = (I - A/2k)^-1 ((I + A/2k) c_(k-1) + (B/k) f_k). With s_n =
-/// sqrt(2n + 1), A is -s_n s_k below the diagonal and -(n + 1) on it, so its products and solutions take O(N) with a running sum. In double; one
-/// item is a signal.
+/// sqrt(2n + 1), A is -s_n s_k below the diagonal and -(n + 1) on it, so its products and solutions take O(N) with a running sum. In
+/// double; one item is a signal.
 /// </summary>
 internal unsafe struct LegsMemory : IKernel
 {

@@ -7,7 +7,8 @@ namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
 /// The scan backwards, chunk by chunk from the last. A chunk is scanned again from its kept state, with x of every token written down. With
-/// g = dL/dx_l = dy_l conj(C) + conj(A) dL/dx_(l+1): dA = sum g conj(x_(l-1)), dB = sum g u, dC = sum dy conj(x), du = Re(conj(g) B) + D dy.
+/// g = dL/dx_l = dy_l conj(C) + conj(A) dL/dx_(l+1): dA = sum g conj(x_(l-1)), dB = sum g u, dC = sum dy conj(x), du = Re(conj(g) B) + D
+/// dy.
 /// </summary>
 internal unsafe struct LtiBackward : IKernel
 {
@@ -58,7 +59,10 @@ internal unsafe struct LtiBackward : IKernel
                     chunk = chunk.At(Inputs, ofParameter, kept + row * n);
                     chunk.Scan<V>();
                     for (nint state = 0; state < 4 * n; state += 2 * n)
-                        WalkBack<V>(chunk, state, dy, du, Carries + ofSum + state, Da + ofSum + state, Db + ofSum + state, Dc + ofSum + state);
+                    {
+                        nint at = ofSum + state;
+                        WalkBack<V>(chunk, state, dy, du, Carries + at, Da + at, Db + at, Dc + at);
+                    }
                 }
                 if (Du.IsWanted)
                     for (nint i = 0; i < count; i++) Du.Store(Load<V>(du + i * n), Du.Pointer + offset + i * s.Channels, lanes);
@@ -76,7 +80,8 @@ internal unsafe struct LtiBackward : IKernel
         in LtiChunk chunk, nint state, float* allDy, float* allDu, float* carry, float* da, float* db, float* dc) where V : unmanaged
     {
         nint n = Count<V>();
-        V ar = Load<V>(chunk.A + state), ai = Load<V>(chunk.A + state + n), br = Load<V>(chunk.B + state), bi = Load<V>(chunk.B + state + n);
+        V ar = Load<V>(chunk.A + state), ai = Load<V>(chunk.A + state + n);
+        V br = Load<V>(chunk.B + state), bi = Load<V>(chunk.B + state + n);
         V cr = Load<V>(chunk.C + state), ci = Load<V>(chunk.C + state + n), g = Load<V>(carry), gi = Load<V>(carry + n);
         V sa = default, sai = default, sb = default, sbi = default, sc = default, sci = default;
         float* x = chunk.Kept + chunk.Count * 4 * n + state;

@@ -125,7 +125,8 @@ internal unsafe struct LtiForward : IKernel
                     Store(x * skip, y + i * n);
                 }
                 LtiChunk chunk = new() { Count = count, U = u, Y = y };
-                for (nint row = 0; row < s.Rows; row += 4) chunk.At(Inputs, block * size + row * n, States + item * size + row * n).Scan<V>();
+                for (nint row = 0; row < s.Rows; row += 4)
+                    chunk.At(Inputs, block * size + row * n, States + item * size + row * n).Scan<V>();
                 for (nint i = 0; i < count; i++) Store(Load<V>(y + i * n), Y + offset + i * s.Channels, lanes);
             }
         }

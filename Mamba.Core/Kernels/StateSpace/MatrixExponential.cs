@@ -3,8 +3,8 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// e^A by scaling and squaring with the Pade approximant of degree 13 (Higham 2005, "The scaling and squaring method for the matrix exponential
-/// revisited"). In double, to its last digits.
+/// e^A by scaling and squaring with the Pade approximant of degree 13 (Higham 2005, "The scaling and squaring method for the matrix
+/// exponential revisited"). In double, to its last digits.
 /// </summary>
 internal static unsafe class MatrixExponential
 {
@@ -14,8 +14,8 @@ internal static unsafe class MatrixExponential
 
     private static ReadOnlySpan<double> Coefficients =>
     [
-        64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600, 670442572800, 33522128640,
-        1323241920, 40840800, 960960, 16380, 182, 1,
+        64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600, 670442572800,
+        33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
     ];
 
     /// <summary>e^A in place of A (n, n). Where A is NaN or infinite, all of it is NaN.</summary>

@@ -3,8 +3,8 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// A^e by repeated squaring: O(N^3 log e). The squares S_k = A^(2^k) and the products R_k of those whose bit is set are kept, since the backward
-/// pass needs them all.
+/// A^e by repeated squaring: O(N^3 log e). The squares S_k = A^(2^k) and the products R_k of those whose bit is set are kept, since the
+/// backward pass needs them all.
 /// </summary>
 internal readonly unsafe ref struct MatrixPower : IDisposable
 {

@@ -3,8 +3,8 @@ using System.Numerics.Tensors;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// Small square matrices in double precision, row by row, for what is done once a channel and not once a token. Products go row by row: whole
-/// rows are multiplied and added, so no sum crosses lanes and every processor gives the same bits.
+/// Small square matrices in double precision, row by row, for what is done once a channel and not once a token. Products go row by row:
+/// whole rows are multiplied and added, so no sum crosses lanes and every processor gives the same bits.
 /// </summary>
 internal static unsafe class SquareMatrix
 {
@@ -26,7 +26,9 @@ internal static unsafe class SquareMatrix
             for (nint i = 0; i < m; i++) AddRow(a[j * m + i], b + j * n, new Span<double>(c + i * n, (int)n));
     }
 
-    /// <summary>y (n) = A^T x with A (n, n). A product without a transpose takes the transposed matrix, so that it adds rows, too.</summary>
+    /// <summary>
+    /// y (n) = A^T x with A (n, n). A product without a transpose takes the transposed matrix, so that it adds rows, too.
+    /// </summary>
     public static void MultiplyTransposed(double* a, double* x, double* y, nint n)
     {
         new Span<double>(y, (int)n).Clear();

@@ -3,8 +3,8 @@ using Mamba.Core.Kernels.Products;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// A kernel of a linear system of N states, K_l = x_0 A^l b, as a product of matrices. With l = i T + j it is K_ij = (x_0 A^(iT)) (A^j b): R
-/// rows of "giant steps" times T columns of "baby steps". Both sides take O(N sqrt(L)) numbers, which are computed in double. The O(N L)
+/// A kernel of a linear system of N states, K_l = x_0 A^l b, as a product of matrices. With l = i T + j it is K_ij = (x_0 A^(iT)) (A^j b):
+/// R rows of "giant steps" times T columns of "baby steps". Both sides take O(N sqrt(L)) numbers, which are computed in double. The O(N L)
 /// work is a product of matrices of float32 that rounds each factor once.
 /// </summary>
 /// <param name="Channels">H.</param>

@@ -4,14 +4,15 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// The state-space model of an S4D layer, a system of N states for each of H channels: x' = A x + B u, y = C x + D u with a diagonal A, B = 1 and
-/// zero-order hold. Parameters have the names and initial values of state-spaces/s4 (models/s4/s4d.py): D, kernel.C, kernel.log_dt,
+/// The state-space model of an S4D layer, a system of N states for each of H channels: x' = A x + B u, y = C x + D u with a diagonal A, B =
+/// 1 and zero-order hold. Parameters have the names and initial values of state-spaces/s4 (models/s4/s4d.py): D, kernel.C, kernel.log_dt,
 /// kernel.log_A_real, kernel.A_imag. <see cref="Convolve"/> and <see cref="Scan"/> compute the same function.
 /// </summary>
 internal sealed class DiagonalStateSpace
 {
     private readonly Tensor _d, _c, _logDt, _logAReal, _aImag, _one;
     private readonly FrozenCache<(Tensor A, Tensor B)> _discrete;
+    private readonly FrozenCache<KernelOfLength> _kernel;
 
     /// <summary>Declares the parameters of H channels with N real states, which are N / 2 complex ones.</summary>
     public DiagonalStateSpace(Scope scope, int channels, int states, S4dInitialization initialization)
@@ -32,14 +33,24 @@ internal sealed class DiagonalStateSpace
             b.Freeze();
             return (a, b);
         });
+        _kernel = new FrozenCache<KernelOfLength>(_logDt, static () => new KernelOfLength());
     }
 
     /// <summary>N / 2, the complex states of a channel.</summary>
     public int ComplexStates => _aImag.Shape[1];
 
-    /// <summary>(H, L): the answer to an impulse, without the skip.</summary>
-    public Tensor Kernel(int length) => Ops.S4dKernel(
-        _logDt, _logAReal, _c, length, new S4dKernelOptions { AImag = _aImag, ConjugatePairs = true });
+    /// <summary>
+    /// (H, L): the answer to an impulse, without the skip. While the parameters are frozen, that of the last length is cached.
+    /// </summary>
+    public Tensor Kernel(int length)
+    {
+        if (!_kernel.TryGet(out KernelOfLength cache)) return Compute(length);
+        if (cache.Last is { } last && last.Shape[1] == length) return last;
+        using MemoryScope _ = MemoryScope.Suspend();
+        Tensor kernel = Compute(length);
+        cache.Last = kernel;
+        return kernel;
+    }
 
     /// <summary>A whole sequence, as a convolution with the kernel: O(L log L), and no loop over time.</summary>
     /// <param name="u">(B, L, H).</param>
@@ -47,7 +58,7 @@ internal sealed class DiagonalStateSpace
     public Tensor Convolve(Tensor u)
     {
         using MemoryScope scope = new();
-        return scope.Return(Ops.LongConv(u, Kernel(u.Shape[1]), new LongConvOptions { D = _d }));
+        return scope.Return(Ops.LongConv(u, Kernel(Math.Max(1, u.Shape[1])), new LongConvOptions { D = _d }));
     }
 
     /// <summary>The same as a recurrence, from a state on.</summary>
@@ -62,6 +73,9 @@ internal sealed class DiagonalStateSpace
         return (scope.Return(y), scope.Return(last));
     }
 
+    private Tensor Compute(int length) =>
+        Ops.S4dKernel(_logDt, _logAReal, _c, length, new S4dKernelOptions { AImag = _aImag, ConjugatePairs = true });
+
     /// <summary>Abar and Bbar, (H, N / 2, 2) each.</summary>
     private (Tensor A, Tensor B) Discretize()
     {
@@ -69,6 +83,18 @@ internal sealed class DiagonalStateSpace
         Tensor real = Ops.Scale(Ops.Exp(_logAReal), -1f);
         Tensor a = Ops.Concat([real.Reshape(channels, states, 1), _aImag.Reshape(channels, states, 1)]);
         return Ops.DiscretizeDiagonal(a, _one, Ops.Exp(_logDt));
+    }
+
+    /// <summary>The kernel of the last length. Threads may compute one of their own; each sees a whole one.</summary>
+    private sealed class KernelOfLength
+    {
+        private object? _last;
+
+        public Tensor? Last
+        {
+            get => (Tensor?)Volatile.Read(ref _last);
+            set => Volatile.Write(ref _last, value);
+        }
     }
 }
 

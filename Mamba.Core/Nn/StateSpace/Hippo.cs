@@ -38,8 +38,8 @@ public enum S4dInitialization
 }
 
 /// <summary>
-/// A in normal-plus-low-rank form: A = V (diag(Lambda) - P P^*) V^*, B = V InputVector, with a unitary V. Every column's phase is such that P
-/// is real and positive, which makes the form unique.
+/// A in normal-plus-low-rank form: A = V (diag(Lambda) - P P^*) V^*, B = V InputVector, with a unitary V. Every column's phase is such that
+/// P is real and positive, which makes the form unique.
 /// </summary>
 /// <param name="Lambda">(N), -1/2 + i w in rising order of w.</param>
 /// <param name="P">(N).</param>
@@ -48,8 +48,8 @@ public enum S4dInitialization
 public sealed record NormalPlusLowRank(Complex[] Lambda, double[] P, Complex[] InputVector, Complex[] V);
 
 /// <summary>
-/// HiPPO (Gu et al. 2020, "HiPPO: recurrent memory with optimal polynomial projections"): matrices of x' = A x + B u whose state x holds the
-/// coefficients of the best approximation of u's history in N basis functions. All in double precision.
+/// HiPPO (Gu et al. 2020, "HiPPO: recurrent memory with optimal polynomial projections"): matrices of x' = A x + B u whose state x holds
+/// the coefficients of the best approximation of u's history in N basis functions. All in double precision.
 /// </summary>
 public static class Hippo
 {
@@ -88,8 +88,8 @@ public static class Hippo
     }
 
     /// <summary>
-    /// LegS in normal-plus-low-rank form (Gu, Goel and Re 2022, theorem 1 and appendix C.1): with P_n = sqrt(n + 1/2) the matrix A + P P^T is -1/2
-    /// plus a skew-symmetric one.
+    /// LegS in normal-plus-low-rank form (Gu, Goel and Re 2022, theorem 1 and appendix C.1): with P_n = sqrt(n + 1/2) the matrix A + P P^T
+    /// is -1/2 plus a skew-symmetric one.
     /// </summary>
     /// <param name="n">N.</param>
     /// <returns>The form, in which P is V^* sqrt(n + 1/2).</returns>
@@ -157,8 +157,8 @@ public static class Hippo
     }
 
     /// <summary>
-    /// The signal that coefficients of <see cref="Ops.LegsMemory"/> stand for: sum_n c_n sqrt(2n + 1) P_n(x). The whole history is scaled to [-1,
-    /// 1]; x = 1 is now.
+    /// The signal that coefficients of <see cref="Ops.LegsMemory"/> stand for: sum_n c_n sqrt(2n + 1) P_n(x). The whole history is scaled
+    /// to [-1, 1]; x = 1 is now.
     /// </summary>
     /// <param name="coefficients">(N).</param>
     /// <param name="points">Where, in [-1, 1].</param>

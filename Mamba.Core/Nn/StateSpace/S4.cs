@@ -12,9 +12,9 @@ namespace Mamba.Core.Nn;
 public sealed record S4Config(int DModel, int DState = 64, int LMax = 0);
 
 /// <summary>
-/// The S4 layer (Gu, Goel and Re 2022; S4Block of models/s4/s4.py of state-spaces/s4, whose names it has; mode dplr of rank 1): a state-space model
-/// for each channel that starts as HiPPO-LegS in normal-plus-low-rank form, GELU, and a linear layer with GLU. Its three forms give the same
-/// results up to rounding: <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
+/// The S4 layer (Gu, Goel and Re 2022; S4Block of models/s4/s4.py of state-spaces/s4, whose names it has; mode dplr of rank 1): a
+/// state-space model for each channel that starts as HiPPO-LegS in normal-plus-low-rank form, GELU, and a linear layer with GLU. Its three
+/// forms give the same results up to rounding: <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
 /// </summary>
 public sealed class S4 : ISequenceMixer
 {
@@ -78,8 +78,8 @@ public sealed class S4 : ISequenceMixer
     }
 
     /// <summary>
-    /// The recurrent form over a sequence, with a dense Abar of 2 N x 2 N for each channel. Gradients flow through the states, too; with them it keeps
-    /// O(B L H N) numbers.
+    /// The recurrent form over a sequence, with a dense Abar of 2 N x 2 N for each channel. Gradients flow through the states, too; with
+    /// them it keeps O(B L H N) numbers.
     /// </summary>
     /// <param name="x">(B, L, H).</param>
     /// <param name="state">(B, H, N), real and then imaginary parts, before the first token; zero if null.</param>

@@ -22,7 +22,9 @@ public sealed class LtiState : SequenceState
         Tensors = [Ssm];
     }
 
-    /// <summary>The states of all channels: (B, H, N / 2, 2), (re, im), of an <see cref="S4d"/>; (B, H, 2 N) of an <see cref="S4"/>.</summary>
+    /// <summary>
+    /// The states of all channels: (B, H, N / 2, 2), (re, im), of an <see cref="S4d"/>; (B, H, 2 N) of an <see cref="S4"/>.
+    /// </summary>
     public Tensor Ssm { get; }
 
     /// <inheritdoc/>
@@ -30,8 +32,8 @@ public sealed class LtiState : SequenceState
 }
 
 /// <summary>
-/// The S4D layer (Gu et al. 2022; models/s4/s4d.py of state-spaces/s4, whose names it has): a diagonal state-space model for each channel, GELU,
-/// and a linear layer with GLU that mixes the channels. One parameter set has three forms that give the same results up to rounding:
+/// The S4D layer (Gu et al. 2022; models/s4/s4d.py of state-spaces/s4, whose names it has): a diagonal state-space model for each channel,
+/// GELU, and a linear layer with GLU that mixes the channels. One parameter set has three forms that give the same results up to rounding:
 /// <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
 /// </summary>
 public sealed class S4d : ISequenceMixer

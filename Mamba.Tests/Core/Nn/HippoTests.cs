@@ -36,7 +36,9 @@ internal sealed class HippoTests
         Assert.That(Math.Abs(Basis(2)[0]), Is.LessThan(0.02));
     }
 
-    /// <summary>A signal stretched in time has the same coefficients (Gu et al. 2020, proposition 3); the scheme's error falls with its step.</summary>
+    /// <summary>
+    /// A signal stretched in time has the same coefficients (Gu et al. 2020, proposition 3); the scheme's error falls with its step.
+    /// </summary>
     [Test]
     public void LegS_does_not_depend_on_the_scale_of_time()
     {
@@ -53,8 +55,8 @@ internal sealed class HippoTests
     }
 
     /// <summary>
-    /// Of a signal whose derivative jumps, the approximation's error falls like N^(-3/2); of a smooth one, faster than any power (Gu et al. 2020,
-    /// proposition 6, and the theory of Legendre series).
+    /// Of a signal whose derivative jumps, the approximation's error falls like N^(-3/2); of a smooth one, faster than any power (Gu et al.
+    /// 2020, proposition 6, and the theory of Legendre series).
     /// </summary>
     [Test]
     public void The_error_falls_with_the_order_as_the_signal_is_smooth()
@@ -79,7 +81,9 @@ internal sealed class HippoTests
         }
     }
 
-    /// <summary>The online memory is that best approximation, up to the error of its scheme, which falls with the number of samples.</summary>
+    /// <summary>
+    /// The online memory is that best approximation, up to the error of its scheme, which falls with the number of samples.
+    /// </summary>
     [Test]
     public void The_memory_reconstructs_a_signal()
     {
@@ -139,7 +143,8 @@ internal sealed class HippoTests
     [Test]
     public void Orders_that_do_not_exist_are_refused()
     {
-        Assert.That(() => Hippo.Matrices(HippoMeasure.LegS, 0), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("Hippo"));
+        Assert.That(
+            () => Hippo.Matrices(HippoMeasure.LegS, 0), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("Hippo"));
         Assert.That(() => Hippo.Matrices(HippoMeasure.FouT, 5), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Hippo.Matrices((HippoMeasure)99, 4), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Hippo.Eigenvalues(S4dInitialization.Lin, 3), Throws.TypeOf<ArgumentOutOfRangeException>());

@@ -46,15 +46,20 @@ internal sealed class StateSpaceTests(VectorWidth width) : WidthFixture(width)
         ];
         OperatorCheck.Run(
             _width,
-            x => Ops.S4dKernel(x[0], x[1], x[2], length, new() { Method = method, ConjugatePairs = complex, AImag = complex ? x[4] : null, B = x[3] }),
+            x =>
+            {
+                S4dKernelOptions options = new() { Method = method, ConjugatePairs = complex, AImag = complex ? x[4] : null, B = x[3] };
+                return Ops.S4dKernel(x[0], x[1], x[2], length, options);
+            },
             x =>
             {
                 double[] kernel = new double[Channels * length];
-                for (int i = 0; i < Channels * States; i++)
+                for (int state = 0; state < Channels * States; state++)
                 {
-                    int h = i / States;
+                    int i = state, h = i / States;
                     Complex a = new(-Math.Exp(x[1][i]), complex ? x[4][i] : 0);
-                    Complex c = complex ? new Complex(x[2][2 * i], x[2][2 * i + 1]) : x[2][i], b = complex ? new Complex(x[3][2 * i], x[3][2 * i + 1]) : x[3][i];
+                    Complex Number(double[] numbers) => complex ? new Complex(numbers[2 * i], numbers[2 * i + 1]) : numbers[i];
+                    Complex c = Number(x[2]), b = Number(x[3]);
                     (Complex abar, Complex bbar) = LtiReference.Discretize(a, b, Math.Exp(x[0][h]), method);
                     Complex term = c * bbar * (complex ? 2 : 1);
                     for (int l = 0; l < length; l++, term *= abar) kernel[h * length + l] += term.Real;
@@ -64,7 +69,9 @@ internal sealed class StateSpaceTests(VectorWidth width) : WidthFixture(width)
             inputs, tolerance: 5e-5);
     }
 
-    /// <summary>The product of giant and baby steps is exact where the recurrence in float32 is not: 100,000 steps of a slow decay.</summary>
+    /// <summary>
+    /// The product of giant and baby steps is exact where the recurrence in float32 is not: 100,000 steps of a slow decay.
+    /// </summary>
     [Test]
     public void The_S4D_kernel_stays_exact_over_a_long_sequence()
     {
@@ -202,7 +209,8 @@ internal sealed class StateSpaceTests(VectorWidth width) : WidthFixture(width)
                     for (int l = 0; l < length; l++)
                     {
                         double[] u = x[0][((b * length + l) * inputs)..((b * length + l + 1) * inputs)];
-                        state = Sum(LtiReference.Multiply(x[1], state, states, states, 1), LtiReference.Multiply(x[2], u, states, inputs, 1));
+                        state = Sum(
+                            LtiReference.Multiply(x[1], state, states, states, 1), LtiReference.Multiply(x[2], u, states, inputs, 1));
                         Sum(LtiReference.Multiply(x[3], state, outputs, states, 1), LtiReference.Multiply(x[4], u, outputs, inputs, 1))
                             .CopyTo(y, (b * length + l) * outputs);
                     }
@@ -274,7 +282,7 @@ internal sealed class StateSpaceTests(VectorWidth width) : WidthFixture(width)
     private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 
     private static Complex[] Times(Complex[] a, Complex[] x) =>
-        [.. Enumerable.Range(0, x.Length).Select(i => Enumerable.Range(0, x.Length).Aggregate(Complex.Zero, (s, j) => s + a[i * x.Length + j] * x[j]))];
+        [.. Enumerable.Range(0, x.Length).Select(i => x.Select((v, j) => a[i * x.Length + j] * v).Aggregate((s, v) => s + v))];
 
     /// <summary>c from c (I - A^L), by (I - A^L)^T c = stored.</summary>
     private static Complex[] Restored(Complex[] stored, Complex[] a, int length)
