@@ -196,9 +196,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
             Results = results,
             ColumnStride = transposed ? Shape.KeyStride : Shape.ValueStride,
         };
-        Mamba3Chunk.Clear(results, chunk.Count * walk.ColumnStride);
-        if (backwards) walk = walk.Backwards();
-        walk.Run<V>();
+        (backwards ? walk.Backwards() : walk).Run<V>();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -92,36 +92,48 @@ internal unsafe struct Mamba3Chunk
         }
     }
 
-    /// <summary>N components into the kernels' order.</summary>
+    /// <summary>N components into the kernels' order. Numbers are moved, not computed, so the width of the kernel does not matter.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Separate(in Mamba3Shape s, float* from, float* to)
     {
-        nint turned = s.Turned, states = s.States, j = 0;
+        nint turned = s.Turned, j = 0;
         for (; j <= turned - 4; j += 4)
         {
-            (Vector128<float> even, Vector128<float> odd) = Unzip(Vector128.Load(from + 2 * j), Vector128.Load(from + 2 * j + 4));
-            even.Store(to + j);
-            odd.Store(to + turned + j);
+            Vector128<float> a = Vector128.Load(from + 2 * j), b = Vector128.Load(from + 2 * j + 4);
+            (Sse.IsSupported ? Sse.Shuffle(a, b, 0b10_00_10_00)
+                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.UnzipEven(a, b) : Vector128.Create(a[0], a[2], b[0], b[2])).Store(to + j);
+            (Sse.IsSupported ? Sse.Shuffle(a, b, 0b11_01_11_01)
+                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.UnzipOdd(a, b) : Vector128.Create(a[1], a[3], b[1], b[3])).Store(to + turned + j);
         }
         for (; j < turned; j++) (to[j], to[turned + j]) = (from[2 * j], from[2 * j + 1]);
-        for (j = 2 * turned; j < states; j++) to[j] = from[j];
+        CopyRest(s, from, to);
     }
 
     /// <summary>N components back into their own order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Join(in Mamba3Shape s, float* from, float* to)
     {
-        nint turned = s.Turned, states = s.States;
-        for (nint j = 0; j < turned; j++) (to[2 * j], to[2 * j + 1]) = (from[j], from[turned + j]);
-        for (nint j = 2 * turned; j < states; j++) to[j] = from[j];
+        nint turned = s.Turned, j = 0;
+        for (; j <= turned - 4; j += 4)
+        {
+            Vector128<float> a = Vector128.Load(from + j), b = Vector128.Load(from + turned + j);
+            (Sse.IsSupported ? Sse.UnpackLow(a, b)
+                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b) : Vector128.Create(a[0], b[0], a[1], b[1])).Store(to + 2 * j);
+            (Sse.IsSupported ? Sse.UnpackHigh(a, b)
+                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a, b) : Vector128.Create(a[2], b[2], a[3], b[3])).Store(to + 2 * j + 4);
+        }
+        for (; j < turned; j++) (to[2 * j], to[2 * j + 1]) = (from[j], from[turned + j]);
+        CopyRest(s, from, to);
     }
 
-    /// <summary>The even and the odd ones of eight numbers. They are moved, not computed, so the width of the kernel does not matter.</summary>
+    /// <summary>The components that are in no pair.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Even, Vector128<float> Odd) Unzip(Vector128<float> a, Vector128<float> b) =>
-        Sse.IsSupported ? (Sse.Shuffle(a, b, 0b10_00_10_00), Sse.Shuffle(a, b, 0b11_01_11_01))
-        : AdvSimd.Arm64.IsSupported ? (AdvSimd.Arm64.UnzipEven(a, b), AdvSimd.Arm64.UnzipOdd(a, b))
-        : (Vector128.Create(a[0], a[2], b[0], b[2]), Vector128.Create(a[1], a[3], b[1], b[3]));
+    private static void CopyRest(in Mamba3Shape s, float* from, float* to)
+    {
+        nint j = 2 * s.Turned, states = s.States;
+        for (; j <= states - 4; j += 4) Vector128.Load(from + j).Store(to + j);
+        for (; j < states; j++) to[j] = from[j];
+    }
 
     /// <summary>Computes alpha, dt and lambda of the tokens of a head, and lambda dt and Gamma.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

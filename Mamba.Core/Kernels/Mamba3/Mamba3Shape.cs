@@ -10,7 +10,7 @@ namespace Mamba.Core.Kernels.Mamba3;
 internal readonly record struct Mamba3Shape
 {
     private const nint ShortestChunk = 64;
-    private const nint ItemsWanted = 32;
+    private const nint ItemsWanted = 16;
     private const nint UpdatesPerGrain = 1 << 17;
 
     /// <param name="batch">B.</param>
