@@ -1,7 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
-using System.Runtime.Intrinsics.X86;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 using static Mamba.Core.Simd.VecMath;
@@ -50,7 +47,8 @@ internal unsafe struct Mamba3Chunk
     /// <summary>Lays out the arrays. The ends of rows are zero from then on.</summary>
     public void Allocate(ref Arena arena)
     {
-        nint length = Shape.ChunkLength, keys = length * Shape.KeyStride, angles = length * Shape.AngleStride, tokens = length + 1 + Shape.Lanes;
+        nint length = Shape.ChunkLength, tokens = length + 1 + Shape.Lanes;
+        nint keys = length * Shape.KeyStride, angles = length * Shape.AngleStride;
         RawQ = arena.Take(keys);
         RawK = arena.Take(keys);
         Q = arena.Take(keys);
@@ -87,52 +85,9 @@ internal unsafe struct Mamba3Chunk
         float* q = Inputs.Q + (Token(0) * Shape.Groups + group) * states, k = Inputs.K + (Token(0) * Shape.Groups + group) * states;
         for (nint i = 0; i < Count; i++)
         {
-            Separate(Shape, q + i * step, RawQ + i * stride);
-            Separate(Shape, k + i * step, RawK + i * stride);
+            ComponentOrder.Separate(Shape, q + i * step, RawQ + i * stride);
+            ComponentOrder.Separate(Shape, k + i * step, RawK + i * stride);
         }
-    }
-
-    /// <summary>N components into the kernels' order. Numbers are moved, not computed, so the width of the kernel does not matter.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Separate(in Mamba3Shape s, float* from, float* to)
-    {
-        nint turned = s.Turned, j = 0;
-        for (; j <= turned - 4; j += 4)
-        {
-            Vector128<float> a = Vector128.Load(from + 2 * j), b = Vector128.Load(from + 2 * j + 4);
-            (Sse.IsSupported ? Sse.Shuffle(a, b, 0b10_00_10_00)
-                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.UnzipEven(a, b) : Vector128.Create(a[0], a[2], b[0], b[2])).Store(to + j);
-            (Sse.IsSupported ? Sse.Shuffle(a, b, 0b11_01_11_01)
-                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.UnzipOdd(a, b) : Vector128.Create(a[1], a[3], b[1], b[3])).Store(to + turned + j);
-        }
-        for (; j < turned; j++) (to[j], to[turned + j]) = (from[2 * j], from[2 * j + 1]);
-        CopyRest(s, from, to);
-    }
-
-    /// <summary>N components back into their own order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Join(in Mamba3Shape s, float* from, float* to)
-    {
-        nint turned = s.Turned, j = 0;
-        for (; j <= turned - 4; j += 4)
-        {
-            Vector128<float> a = Vector128.Load(from + j), b = Vector128.Load(from + turned + j);
-            (Sse.IsSupported ? Sse.UnpackLow(a, b)
-                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b) : Vector128.Create(a[0], b[0], a[1], b[1])).Store(to + 2 * j);
-            (Sse.IsSupported ? Sse.UnpackHigh(a, b)
-                : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a, b) : Vector128.Create(a[2], b[2], a[3], b[3])).Store(to + 2 * j + 4);
-        }
-        for (; j < turned; j++) (to[2 * j], to[2 * j + 1]) = (from[j], from[turned + j]);
-        CopyRest(s, from, to);
-    }
-
-    /// <summary>The components that are in no pair.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void CopyRest(in Mamba3Shape s, float* from, float* to)
-    {
-        nint j = 2 * s.Turned, states = s.States;
-        for (; j <= states - 4; j += 4) Vector128.Load(from + j).Store(to + j);
-        for (; j < states; j++) to[j] = from[j];
     }
 
     /// <summary>Computes alpha, dt and lambda of the tokens of a head, and lambda dt and Gamma.</summary>

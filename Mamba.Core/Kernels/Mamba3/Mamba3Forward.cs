@@ -94,7 +94,7 @@ internal unsafe struct Mamba3Forward : IKernel
         Write<V>(chunk, head, y);
         if (chunk.First + chunk.Count < s.Length) return;
         nint place = chunk.Batch * s.Heads + head;
-        Mamba3Chunk.Join(s, chunk.K + (chunk.Count - 1) * s.KeyStride, Key + place * s.States);
+        ComponentOrder.Join(s, chunk.K + (chunk.Count - 1) * s.KeyStride, Key + place * s.States);
         Mamba3Chunk.Copy(
             Inputs.V + (chunk.Token(chunk.Count - 1) * s.Heads + head) * s.Values, Value + place * s.Values, s.Values);
     }
@@ -192,14 +192,15 @@ internal readonly unsafe struct HeadState
         LoadBiases(s, inputs, head);
         if (inputs.SsmStart == null) return;
         Read(s, inputs.SsmStart + place * s.States * s.Values);
+        nint angles = place * s.Turned;
         Mamba3Chunk.ToTurns(
-            inputs.AngleStart + place * s.Turned, inputs.AngleRest == null ? null : inputs.AngleRest + place * s.Turned, s.Turned, Turns, Rests);
+            inputs.AngleStart + angles, inputs.AngleRest == null ? null : inputs.AngleRest + angles, s.Turned, Turns, Rests);
     }
 
     public void LoadBiases(in Mamba3Shape s, in Mamba3Pointers inputs, nint head)
     {
-        Mamba3Chunk.Separate(s, inputs.QBias + head * s.States, QBias);
-        Mamba3Chunk.Separate(s, inputs.KBias + head * s.States, KBias);
+        ComponentOrder.Separate(s, inputs.QBias + head * s.States, QBias);
+        ComponentOrder.Separate(s, inputs.KBias + head * s.States, KBias);
     }
 
     /// <summary>Takes S from (N, P).</summary>
