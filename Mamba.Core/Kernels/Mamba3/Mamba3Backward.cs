@@ -196,9 +196,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
             Results = results,
             ColumnStride = transposed ? Shape.KeyStride : Shape.ValueStride,
         };
-        Mamba3Chunk.Clear(results, chunk.Count * walk.ColumnStride);
-        if (backwards) walk = walk.Backwards();
-        walk.Run<V>();
+        (backwards ? walk.Backwards() : walk).Run<V>();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -259,8 +257,8 @@ internal unsafe partial struct Mamba3Backward : IKernel
     {
         Mamba3Shape s = Shape;
         nint place = batch * s.Heads + head;
-        Mamba3Chunk.Join(s, g.QBias, Gradients.QBias + place * s.States);
-        Mamba3Chunk.Join(s, g.KBias, Gradients.KBias + place * s.States);
+        ComponentOrder.Join(s, g.QBias, Gradients.QBias + place * s.States);
+        ComponentOrder.Join(s, g.KBias, Gradients.KBias + place * s.States);
         Gradients.D[place] = *g.D;
         if (Gradients.AngleStart == null) return;
         for (nint j = 0; j < s.Turned; j++) Gradients.AngleStart[place * s.Turned + j] = g.Head.Turns[j] + g.Head.Rests[j];
@@ -274,8 +272,8 @@ internal unsafe partial struct Mamba3Backward : IKernel
         for (nint i = 0; i < chunk.Count; i++)
         {
             nint row = ((item.Part * tokens + chunk.Token(i)) * s.Groups + item.Group) * s.States;
-            if (Gradients.Q != null) Mamba3Chunk.Join(s, w.SumQ + i * s.KeyStride, Gradients.Q + row);
-            if (Gradients.K != null) Mamba3Chunk.Join(s, w.SumK + i * s.KeyStride, Gradients.K + row);
+            if (Gradients.Q != null) ComponentOrder.Join(s, w.SumQ + i * s.KeyStride, Gradients.Q + row);
+            if (Gradients.K != null) ComponentOrder.Join(s, w.SumK + i * s.KeyStride, Gradients.K + row);
             if (Gradients.SharedAngles != null)
                 Mamba3Chunk.Copy(w.SumAngles + i * s.AngleStride,
                     Gradients.SharedAngles + ((item.Group * s.ItemsPerGroup + item.Part) * tokens + chunk.Token(i)) * s.Turned, s.Turned);

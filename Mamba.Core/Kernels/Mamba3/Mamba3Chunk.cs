@@ -1,7 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
-using System.Runtime.Intrinsics.X86;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 using static Mamba.Core.Simd.VecMath;
@@ -50,7 +47,8 @@ internal unsafe struct Mamba3Chunk
     /// <summary>Lays out the arrays. The ends of rows are zero from then on.</summary>
     public void Allocate(ref Arena arena)
     {
-        nint length = Shape.ChunkLength, keys = length * Shape.KeyStride, angles = length * Shape.AngleStride, tokens = length + 1 + Shape.Lanes;
+        nint length = Shape.ChunkLength, tokens = length + 1 + Shape.Lanes;
+        nint keys = length * Shape.KeyStride, angles = length * Shape.AngleStride;
         RawQ = arena.Take(keys);
         RawK = arena.Take(keys);
         Q = arena.Take(keys);
@@ -87,41 +85,10 @@ internal unsafe struct Mamba3Chunk
         float* q = Inputs.Q + (Token(0) * Shape.Groups + group) * states, k = Inputs.K + (Token(0) * Shape.Groups + group) * states;
         for (nint i = 0; i < Count; i++)
         {
-            Separate(Shape, q + i * step, RawQ + i * stride);
-            Separate(Shape, k + i * step, RawK + i * stride);
+            ComponentOrder.Separate(Shape, q + i * step, RawQ + i * stride);
+            ComponentOrder.Separate(Shape, k + i * step, RawK + i * stride);
         }
     }
-
-    /// <summary>N components into the kernels' order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Separate(in Mamba3Shape s, float* from, float* to)
-    {
-        nint turned = s.Turned, states = s.States, j = 0;
-        for (; j <= turned - 4; j += 4)
-        {
-            (Vector128<float> even, Vector128<float> odd) = Unzip(Vector128.Load(from + 2 * j), Vector128.Load(from + 2 * j + 4));
-            even.Store(to + j);
-            odd.Store(to + turned + j);
-        }
-        for (; j < turned; j++) (to[j], to[turned + j]) = (from[2 * j], from[2 * j + 1]);
-        for (j = 2 * turned; j < states; j++) to[j] = from[j];
-    }
-
-    /// <summary>N components back into their own order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Join(in Mamba3Shape s, float* from, float* to)
-    {
-        nint turned = s.Turned, states = s.States;
-        for (nint j = 0; j < turned; j++) (to[2 * j], to[2 * j + 1]) = (from[j], from[turned + j]);
-        for (nint j = 2 * turned; j < states; j++) to[j] = from[j];
-    }
-
-    /// <summary>The even and the odd ones of eight numbers. They are moved, not computed, so the width of the kernel does not matter.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Even, Vector128<float> Odd) Unzip(Vector128<float> a, Vector128<float> b) =>
-        Sse.IsSupported ? (Sse.Shuffle(a, b, 0b10_00_10_00), Sse.Shuffle(a, b, 0b11_01_11_01))
-        : AdvSimd.Arm64.IsSupported ? (AdvSimd.Arm64.UnzipEven(a, b), AdvSimd.Arm64.UnzipOdd(a, b))
-        : (Vector128.Create(a[0], a[2], b[0], b[2]), Vector128.Create(a[1], a[3], b[1], b[3]));
 
     /// <summary>Computes alpha, dt and lambda of the tokens of a head, and lambda dt and Gamma.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

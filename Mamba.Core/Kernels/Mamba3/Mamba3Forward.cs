@@ -72,7 +72,7 @@ internal unsafe struct Mamba3Forward : IKernel
         chunk.AddAngles<V>(head, state.Turns, state.Rests);
         chunk.Turn<V>(state.QBias, state.KBias);
         float last = chunk.DecayForwards();
-        Prepare<V>(chunk, head, x, y);
+        Prepare<V>(chunk, head, x);
         RankOneWalk walk = new()
         {
             Count = chunk.Count,
@@ -94,7 +94,7 @@ internal unsafe struct Mamba3Forward : IKernel
         Write<V>(chunk, head, y);
         if (chunk.First + chunk.Count < s.Length) return;
         nint place = chunk.Batch * s.Heads + head;
-        Mamba3Chunk.Join(s, chunk.K + (chunk.Count - 1) * s.KeyStride, Key + place * s.States);
+        ComponentOrder.Join(s, chunk.K + (chunk.Count - 1) * s.KeyStride, Key + place * s.States);
         Mamba3Chunk.Copy(
             Inputs.V + (chunk.Token(chunk.Count - 1) * s.Heads + head) * s.Values, Value + place * s.Values, s.Values);
     }
@@ -116,25 +116,21 @@ internal unsafe struct Mamba3Forward : IKernel
     }
 
     /// <summary>
-    /// x = v times its weight; y is zero. Tokens are a row of all heads from each other: more streams than a hardware prefetcher follows.
+    /// x = v times its weight. Tokens are a row of all heads from each other: more streams than a hardware prefetcher follows.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Prepare<V>(in Mamba3Chunk chunk, nint head, float* x, float* y) where V : unmanaged
+    private readonly void Prepare<V>(in Mamba3Chunk chunk, nint head, float* x) where V : unmanaged
     {
         nint n = Count<V>(), stride = Shape.ValueStride, values = Shape.Values, count = chunk.Count, step = Shape.Heads * values;
         nint offset = (chunk.Token(0) * Shape.Heads + head) * values;
         float* v = Inputs.V + offset, z = Inputs.Z, result = Y, weights = chunk.Weights;
-        for (nint i = 0; i < count; i++, offset += step, v += step, x += stride, y += stride)
+        for (nint i = 0; i < count; i++, offset += step, v += step, x += stride)
         {
             Prefetch(v + PrefetchedTokens * step, values);
             Prefetch(result + offset, values);
             if (z != null) Prefetch(z + offset, values);
             V weight = Broadcast<V>(weights[i]);
-            for (nint p = 0; p < values; p += n)
-            {
-                Store(weight * Load<V>(v + p, Math.Min(n, values - p)), x + p);
-                Store(default(V), y + p);
-            }
+            for (nint p = 0; p < values; p += n) Store(weight * Load<V>(v + p, Math.Min(n, values - p)), x + p);
         }
     }
 
@@ -196,14 +192,15 @@ internal readonly unsafe struct HeadState
         LoadBiases(s, inputs, head);
         if (inputs.SsmStart == null) return;
         Read(s, inputs.SsmStart + place * s.States * s.Values);
+        nint angles = place * s.Turned;
         Mamba3Chunk.ToTurns(
-            inputs.AngleStart + place * s.Turned, inputs.AngleRest == null ? null : inputs.AngleRest + place * s.Turned, s.Turned, Turns, Rests);
+            inputs.AngleStart + angles, inputs.AngleRest == null ? null : inputs.AngleRest + angles, s.Turned, Turns, Rests);
     }
 
     public void LoadBiases(in Mamba3Shape s, in Mamba3Pointers inputs, nint head)
     {
-        Mamba3Chunk.Separate(s, inputs.QBias + head * s.States, QBias);
-        Mamba3Chunk.Separate(s, inputs.KBias + head * s.States, KBias);
+        ComponentOrder.Separate(s, inputs.QBias + head * s.States, QBias);
+        ComponentOrder.Separate(s, inputs.KBias + head * s.States, KBias);
     }
 
     /// <summary>Takes S from (N, P).</summary>

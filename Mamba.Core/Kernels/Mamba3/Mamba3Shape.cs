@@ -4,13 +4,13 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// Sizes of a Mamba-3 scan. Inside the kernels a key or a query is (even components of the turned pairs, odd ones, the rest): a turn is then
-/// lane by lane. The N rows of a state have that order, too. Its lanes are the P values. All are computed once: the loops read them.
+/// Sizes of a Mamba-3 scan. Inside the kernels a key or a query is (even components of the turned pairs, odd ones, the rest): a turn is
+/// then lane by lane. The N rows of a state have that order, too. Its lanes are the P values. All are computed once: the loops read them.
 /// </summary>
 internal readonly record struct Mamba3Shape
 {
     private const nint ShortestChunk = 64;
-    private const nint ItemsWanted = 32;
+    private const nint ItemsWanted = 16;
     private const nint UpdatesPerGrain = 1 << 17;
 
     /// <param name="batch">B.</param>
@@ -155,7 +155,7 @@ internal unsafe struct Mamba3Pointers
     /// <summary>(H).</summary>
     public float* D;
 
-    /// <summary>The state before the first token: angles and their rests (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).</summary>
+    /// <summary>What stands before the first token: angles and rests (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).</summary>
     public float* AngleStart, AngleRest, SsmStart, KeyStart, ValueStart;
 }
 
