@@ -18,6 +18,9 @@ public sealed record SequenceClassifierConfig(MixerKind Mixer, int Channels, int
 
     /// <summary>N, the states of a channel; null for the mixer's default.</summary>
     public int? States { get; init; }
+
+    /// <summary>Channels of a mixer's head; null for the mixer's default.</summary>
+    public int? HeadWidth { get; init; }
 }
 
 /// <summary>
@@ -45,13 +48,16 @@ public sealed class SequenceClassifier : IModule
             })
             if (size <= 0) throw new ArgumentException($"SequenceClassifier: {name} is {size}, expected a positive number");
         (Config, Parameters, _preNorm) = (config, scope.Store, config.PreNorm);
-        string layers = config.Mixer == MixerKind.S4d ? "s4_layers" : "layers";
-        MixerConfig mixer = new(config.Mixer, config.Width) { States = config.States };
         _encoder = new Linear(scope / "encoder", config.Channels, config.Width);
-        _mixers = [.. Enumerable.Range(0, config.Depth).Select(i => Mixers.Create(scope / layers / i, mixer))];
+        _mixers = [.. Enumerable.Range(0, config.Depth).Select(i => Mixer(scope, i))];
         _norms = [.. Enumerable.Range(0, config.Depth).Select(i => new LayerNorm(scope / "norms" / i, config.Width))];
         _decoder = new Linear(scope / "decoder", config.Width, config.Classes);
     }
+
+    /// <summary>The mixer of a layer.</summary>
+    private ISequenceMixer Mixer(Scope scope, int layer) => Mixers.Create(
+        scope / (Config.Mixer == MixerKind.S4d ? "s4_layers" : "layers") / layer,
+        new MixerConfig(Config.Mixer, Config.Width) { States = Config.States, HeadWidth = Config.HeadWidth });
 
     /// <summary>The model's configuration.</summary>
     public SequenceClassifierConfig Config { get; }
