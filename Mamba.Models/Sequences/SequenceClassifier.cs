@@ -29,6 +29,8 @@ public sealed record SequenceClassifierConfig(MixerKind Mixer, int Channels, int
 /// </summary>
 public sealed class SequenceClassifier : IModule
 {
+    private const int S4dStates = 64;
+
     private readonly bool _preNorm;
     private readonly Linear _encoder;
     private readonly ISequenceMixer[] _mixers;
@@ -54,10 +56,11 @@ public sealed class SequenceClassifier : IModule
         _decoder = new Linear(scope / "decoder", config.Width, config.Classes);
     }
 
-    /// <summary>The mixer of a layer.</summary>
-    private ISequenceMixer Mixer(Scope scope, int layer) => Mixers.Create(
-        scope / (Config.Mixer == MixerKind.S4d ? "s4_layers" : "layers") / layer,
-        new MixerConfig(Config.Mixer, Config.Width) { States = Config.States, HeadWidth = Config.HeadWidth });
+    /// <summary>S4D alone, with a GELU and a gated linear layer (s4d.py), or a block of the language models.</summary>
+    private ISequenceMixer Mixer(Scope scope, int layer) => Config.Mixer == MixerKind.S4d
+        ? new S4d(scope / "s4_layers" / layer, new S4dLayerConfig(Config.Width, Config.States ?? S4dStates))
+        : Mixers.Create(
+            scope / "layers" / layer, new MixerConfig(Config.Mixer, Config.Width) { States = Config.States, HeadWidth = Config.HeadWidth });
 
     /// <summary>The model's configuration.</summary>
     public SequenceClassifierConfig Config { get; }
@@ -72,7 +75,8 @@ public sealed class SequenceClassifier : IModule
     public Tensor Forward(Tensor x)
     {
         if (x.Shape.Rank != 3 || x.Shape[2] != Config.Channels || x.Shape[1] == 0)
-            throw new ShapeException(nameof(SequenceClassifier), $"sequences {x.Shape}; expected (B, L, {Config.Channels}) with L at least 1");
+            throw new ShapeException(
+                nameof(SequenceClassifier), $"sequences {x.Shape}; expected (B, L, {Config.Channels}) with L at least 1");
         using MemoryScope scope = new();
         Tensor z = _encoder.Forward(x); // (B, L, width)
         for (int i = 0; i < _mixers.Length; i++)

@@ -65,7 +65,8 @@ public static class SequenceModels
         if (!fitting.Contains(name))
         {
             string what = !Contains(name) ? $"unknown model{EditDistance.Meant(name, fitting)}"
-                : shape.Vocabulary is null ? "is for tokens; these sequences are of real values" : "is for real values; these sequences are of tokens";
+                : shape.Vocabulary is null ? "is for tokens; these sequences are of real values"
+                : "is for real values; these sequences are of tokens";
             throw new ArgumentException($"{name}: {what}; expected {string.Join(", ", fitting)}");
         }
         Scope scope = new(store);
@@ -94,7 +95,9 @@ public static class SequenceModels
         return new SequenceModel(model, store);
     }
 
-    /// <summary>N of a small model: Mamba's own, S4D's own, and a quarter of that of Mamba-2 and Mamba-3, whose heads share B and C.</summary>
+    /// <summary>
+    /// N of a small model: Mamba's own, S4D's own, and a quarter of that of Mamba-2 and Mamba-3, whose heads share B and C.
+    /// </summary>
     private static int States(MixerKind mixer) => mixer switch
     {
         MixerKind.Mamba => 16,
