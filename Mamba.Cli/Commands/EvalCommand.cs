@@ -62,14 +62,15 @@ internal static class EvalCommand
                 {
                     SequenceEval.ThrowIfMixed(parsed, weights, data, dataSet.Images, lengths, threads);
                     SequenceEval.Request sequenceRequest = new(
-                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths));
+                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths) ?? []);
                     return SequenceEval.Run(terminal, sequences, sequenceRequest, stop);
                 }
             }
-            if (parsed.GetValue(lengths) is not null)
+            if (parsed.GetValue(lengths) is { Length: > 0 })
                 throw new ArgumentException($"--lengths is for models of sequences; {typedWeights[0]} holds none");
             EvalRequest request = new(
-                parsed.GetValue(data) ?? throw new ArgumentException("Option '--data' is required."), dataSet.Of(parsed), parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
+                parsed.GetValue(data) ?? throw new ArgumentException("Option '--data' is required."), dataSet.Of(parsed),
+                parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
                 MetricsAt = parsed.GetValue(metricsAt) ?? MetricResolution.Image,

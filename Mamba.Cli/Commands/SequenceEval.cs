@@ -24,7 +24,7 @@ internal static class SequenceEval
         new("seconds", 8) { Number = true }, new("tokens/s", 9) { Number = true }, new("peak MiB", 8) { Number = true },
     ];
 
-    /// <summary>Lengths with commas between; null where they are not given.</summary>
+    /// <summary>Lengths with commas between; none where they are not given.</summary>
     public static Option<int[]?> LengthsOption() => new("--lengths")
     {
         Description = "Lengths of sequences, commas between.",
@@ -80,7 +80,7 @@ internal static class SequenceEval
             : arguments with { Data = request.Data ?? arguments.Data, Images = request.Images };
         SequenceTask task = measured.Open(stop);
         ThrowIfUnfit(model, arguments, task);
-        if (request.Lengths is { } lengths) return AtLengths(terminal, model, arguments, task, lengths, stop);
+        if (request.Lengths.Length > 0) return AtLengths(terminal, model, arguments, task, request.Lengths, stop);
         int sequences = SequenceArguments.Evaluated(task, SplitPart.Test);
         Evaluation result = SequenceEvaluator.Run(model, task, SplitPart.Test, sequences, arguments.Batch, stop);
         terminal.Out.WriteLine(string.Create(
@@ -97,7 +97,8 @@ internal static class SequenceEval
         Terminal terminal, SequenceModel model, SequenceArguments arguments, SequenceTask task, int[] lengths, CancellationToken stop)
     {
         if (model.Language is not { } language || task is not TokenTask tokens)
-            throw new ArgumentException($"--lengths is for models of tokens; {arguments.Model} reads whole sequences of {task.Length} positions");
+            throw new ArgumentException(
+                $"--lengths is for models of tokens; {arguments.Model} reads whole sequences of {task.Length} positions");
         terminal.Out.WriteLine($"{arguments.Model} on {task.Name}, trained at {task.Length} positions; read by parts with a state");
         terminal.Out.WriteLine(TableReport.Header(s_columns));
         foreach (int length in lengths)
@@ -141,6 +142,6 @@ internal static class SequenceEval
     /// <summary>What to measure on.</summary>
     /// <param name="Data">The task or the folder; null for those of the training.</param>
     /// <param name="Images">The folder of MNIST or CIFAR-10; null for that of the training.</param>
-    /// <param name="Lengths">Lengths to measure at; null for the test sequences.</param>
-    internal sealed record Request(string? Data, string? Images, int[]? Lengths);
+    /// <param name="Lengths">Lengths to measure at; none for the test sequences.</param>
+    internal sealed record Request(string? Data, string? Images, int[] Lengths);
 }

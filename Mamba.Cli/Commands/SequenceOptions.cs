@@ -12,7 +12,8 @@ internal sealed class SequenceOptions(TrainOptions options)
     [
         options.Resume, options.Recipe, options.Model, options.Data, options.DataSet.Images, options.Epochs, options.Batch, options.Rate,
         options.Schedule, options.Warmup, options.MinRate, options.WeightDecay, options.ClipNorm, options.Patience, options.Seed,
-        options.Width, options.Depth, options.Steps, options.Length, options.Init, options.CheckpointEvery, options.Keep, options.Threads, options.Output,
+        options.Width, options.Depth, options.Steps, options.Length, options.Init, options.CheckpointEvery, options.Keep, options.Threads,
+        options.Output,
     ];
 
     /// <summary>Whether the data or the model are for sequences.</summary>

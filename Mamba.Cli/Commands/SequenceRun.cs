@@ -78,8 +78,10 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
     {
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{arguments.Model}: {model.Parameters.ParameterCount:N0} parameters, {arguments.Threads} thread{(arguments.Threads == 1 ? "" : "s")}"));
-        string kind = task.Vocabulary is { } tokens ? $"{tokens} tokens" : $"{task.Channels} values a position, {task.Labels.Count} classes";
+            $"{arguments.Model}: {model.Parameters.ParameterCount:N0} parameters, "
+                + $"{arguments.Threads} thread{(arguments.Threads == 1 ? "" : "s")}"));
+        string kind = task.Vocabulary is { } tokens ? $"{tokens} tokens"
+            : $"{task.Channels} values a position, {task.Labels.Count} classes";
         string train = task.Count(SplitPart.Train) is { } sequences ? $"{sequences} training sequences" : "training sequences without end";
         terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation");
         terminal.WriteLine($"run folder {folder.Path}");
@@ -102,8 +104,9 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
                 report(epoch.Epoch);
                 terminal.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"epoch {epoch.Epoch,3}/{arguments.Epochs}  step {trainer.Steps}  loss {epoch.TrainLoss:F4}  val {epoch.Validation.Loss:F4}  "
-                        + $"{Line(epoch.Validation)}  {epoch.ImagesPerSecond:F0} seq/s{(best ? " *" : "")}"));
+                    $"epoch {epoch.Epoch,3}/{arguments.Epochs}  step {trainer.Steps}  loss {epoch.TrainLoss:F4}  "
+                        + $"val {epoch.Validation.Loss:F4}  {Line(epoch.Validation)}  "
+                        + $"{epoch.ImagesPerSecond:F0} seq/s{(best ? " *" : "")}"));
             }
             return null;
         }
@@ -160,7 +163,9 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         Line($"| optimizer | adamw, weight decay {arguments.WeightDecay:G4} |");
         Line($"| learning rate | {arguments.LearningRate:G4}, {arguments.Schedule} |");
         Line($"| steps | {trainer.Steps} of {arguments.Batch} sequences, seed {arguments.Seed} |");
-        Line($"| epochs | {trainer.Epochs.Count} of {arguments.Epochs}, best {trainer.BestEpoch} with validation accuracy {trainer.BestScore:F4} |");
+        string best = string.Create(
+            CultureInfo.InvariantCulture, $"best {trainer.BestEpoch} with validation accuracy {trainer.BestScore:F4}");
+        Line($"| epochs | {trainer.Epochs.Count} of {arguments.Epochs}, {best} |");
         Line($"| time | {Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; threads: {arguments.Threads} |");
         if (test is not null) Line($"\nTest, best weights: {test.Images} sequences, loss {test.Loss:F4}, {SequenceRun.Line(test)}.");
         Line($"");

@@ -169,7 +169,8 @@ internal sealed class TrainOptions
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate,
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Steps, Length, Init, Key,
+        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Steps,
+        Length, Init, Key,
         Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
@@ -277,7 +278,8 @@ internal sealed class TrainOptions
         foreach (Option<int?> option in new[] { Steps, Length })
             if (parsed.GetValue(option) is not null)
                 throw new ArgumentException(
-                    $"{option.Name} is for sequences; {entry.Name} is for images (sequence tasks: {string.Join(", ", SequenceTasks.Names)})");
+                    $"{option.Name} is for sequences; {entry.Name} is for images; expected --data "
+                        + $"{string.Join(", ", SequenceTasks.Names)}");
         if (parsed.GetValue(Size) is var (height, width) && entry.Config.ImageSize is not null && height != width)
             throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
         if (parsed.GetValue(Key) is not null && parsed.GetValue(Init) is null)

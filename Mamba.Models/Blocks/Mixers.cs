@@ -63,7 +63,8 @@ public static class Mixers
                 new Mamba2Config(config.Width, config.States ?? 128, config.Taps, config.Expand, config.HeadWidth ?? 64, config.Groups)),
             MixerKind.Mamba3 => new Mamba3Mixer(
                 scope, new Mamba3Config(config.Width, config.States ?? 128, config.Expand, config.HeadWidth ?? 64, config.Groups)),
-            _ => throw new ArgumentException($"mixer {config.Kind} is not built; expected Mamba, Mamba2 or Mamba3"),
+            MixerKind.S4d => new S4dMixer(scope, new S4dConfig(config.Width, config.States ?? 64, config.Taps, config.Expand)),
+            _ => throw new ArgumentException($"mixer {config.Kind} is unknown; expected {string.Join(", ", Enum.GetNames<MixerKind>())}"),
         };
     }
 }

@@ -42,7 +42,8 @@ public abstract class ClassifiedSequences(ulong seed) : SequenceTask
         _parts[SplitPart.Test] = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Test)];
         foreach ((SplitPart name, int[] samples) in _parts)
             if (samples.Length == 0)
-                throw new DatasetException($"{Name}: {part.Count} sequences leave none for {name}; expected more, or {{train,test}}/CLASS/NAME");
+                throw new DatasetException(
+                    $"{Name}: {part.Count} sequences leave none for {name}; expected more, or {{train,test}}/CLASS/NAME");
     }
 
     /// <summary>Writes a sample.</summary>

@@ -3,9 +3,9 @@ using Mamba.Core;
 namespace Mamba.Models.Sequences;
 
 /// <summary>
-/// State tracking (Grazzi et al. 2025; Lahoti et al. 2026, Mamba-3): each position asks for the sum of all tokens so far, modulo the number of
-/// tokens. Modulo 2 it is the parity of a string of bits. Transition matrices with eigenvalues in [0, 1], as Mamba has, cannot hold such a
-/// state over any length; a rotation can.
+/// State tracking (Grazzi et al. 2025; Lahoti et al. 2026, Mamba-3): each position asks for the sum of all tokens so far, modulo the
+/// number of tokens. Modulo 2 it is the parity of a string of bits. Transition matrices with eigenvalues in [0, 1], as Mamba has, cannot
+/// hold such a state over any length; a rotation can.
 /// </summary>
 /// <param name="name">The name on the command line.</param>
 /// <param name="modulus">The number of tokens, and of states.</param>

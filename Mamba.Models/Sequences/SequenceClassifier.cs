@@ -18,6 +18,9 @@ public sealed record SequenceClassifierConfig(MixerKind Mixer, int Channels, int
 
     /// <summary>N, the states of a channel; null for the mixer's default.</summary>
     public int? States { get; init; }
+
+    /// <summary>Channels of a mixer's head; null for the mixer's default.</summary>
+    public int? HeadWidth { get; init; }
 }
 
 /// <summary>
@@ -26,6 +29,8 @@ public sealed record SequenceClassifierConfig(MixerKind Mixer, int Channels, int
 /// </summary>
 public sealed class SequenceClassifier : IModule
 {
+    private const int S4dStates = 64;
+
     private readonly bool _preNorm;
     private readonly Linear _encoder;
     private readonly ISequenceMixer[] _mixers;
@@ -45,13 +50,17 @@ public sealed class SequenceClassifier : IModule
             })
             if (size <= 0) throw new ArgumentException($"SequenceClassifier: {name} is {size}, expected a positive number");
         (Config, Parameters, _preNorm) = (config, scope.Store, config.PreNorm);
-        string layers = config.Mixer == MixerKind.S4d ? "s4_layers" : "layers";
-        MixerConfig mixer = new(config.Mixer, config.Width) { States = config.States };
         _encoder = new Linear(scope / "encoder", config.Channels, config.Width);
-        _mixers = [.. Enumerable.Range(0, config.Depth).Select(i => Mixers.Create(scope / layers / i, mixer))];
+        _mixers = [.. Enumerable.Range(0, config.Depth).Select(i => Mixer(scope, i))];
         _norms = [.. Enumerable.Range(0, config.Depth).Select(i => new LayerNorm(scope / "norms" / i, config.Width))];
         _decoder = new Linear(scope / "decoder", config.Width, config.Classes);
     }
+
+    /// <summary>S4D alone, with a GELU and a gated linear layer (s4d.py), or a block of the language models.</summary>
+    private ISequenceMixer Mixer(Scope scope, int layer) => Config.Mixer == MixerKind.S4d
+        ? new S4d(scope / "s4_layers" / layer, new S4dLayerConfig(Config.Width, Config.States ?? S4dStates))
+        : Mixers.Create(
+            scope / "layers" / layer, new MixerConfig(Config.Mixer, Config.Width) { States = Config.States, HeadWidth = Config.HeadWidth });
 
     /// <summary>The model's configuration.</summary>
     public SequenceClassifierConfig Config { get; }
@@ -66,7 +75,8 @@ public sealed class SequenceClassifier : IModule
     public Tensor Forward(Tensor x)
     {
         if (x.Shape.Rank != 3 || x.Shape[2] != Config.Channels || x.Shape[1] == 0)
-            throw new ShapeException(nameof(SequenceClassifier), $"sequences {x.Shape}; expected (B, L, {Config.Channels}) with L at least 1");
+            throw new ShapeException(
+                nameof(SequenceClassifier), $"sequences {x.Shape}; expected (B, L, {Config.Channels}) with L at least 1");
         using MemoryScope scope = new();
         Tensor z = _encoder.Forward(x); // (B, L, width)
         for (int i = 0; i < _mixers.Length; i++)

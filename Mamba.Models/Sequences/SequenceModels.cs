@@ -35,6 +35,7 @@ public sealed record SequenceModel(IModule Module, ParameterStore Parameters)
 public static class SequenceModels
 {
     private const string Classifier = "-classifier";
+    private const int LargestHead = 32;
 
     private static readonly MixerKind[] s_mixers = Enum.GetValues<MixerKind>();
 
@@ -64,15 +65,20 @@ public static class SequenceModels
         if (!fitting.Contains(name))
         {
             string what = !Contains(name) ? $"unknown model{EditDistance.Meant(name, fitting)}"
-                : shape.Vocabulary is null ? "is for tokens; these sequences are of real values" : "is for real values; these sequences are of tokens";
+                : shape.Vocabulary is null ? "is for tokens; these sequences are of real values"
+                : "is for real values; these sequences are of tokens";
             throw new ArgumentException($"{name}: {what}; expected {string.Join(", ", fitting)}");
         }
         Scope scope = new(store);
         if (shape.Vocabulary is not { } vocabulary)
         {
             MixerKind mixer = s_mixers[OfValues.ToList().IndexOf(name)];
-            SequenceClassifier classifier = new(
-                scope, new SequenceClassifierConfig(mixer, shape.Channels, width, depth, shape.Classes) { PreNorm = mixer != MixerKind.S4d });
+            SequenceClassifier classifier = new(scope, new SequenceClassifierConfig(mixer, shape.Channels, width, depth, shape.Classes)
+            {
+                PreNorm = mixer != MixerKind.S4d, // as in S4's example
+                States = States(mixer),
+                HeadWidth = Math.Min(LargestHead, 2 * width),
+            });
             return new SequenceModel(classifier, store);
         }
         LanguageEntry entry = LanguageRegistry.Find(name);
@@ -81,11 +87,23 @@ public static class SequenceModels
             Vocabulary = vocabulary,
             Width = width,
             Depth = depth,
+            States = States(entry.Config.Mixer),
+            HeadWidth = Math.Min(LargestHead, entry.Config.Expand * width),
             Heads = width % 16 == 0 ? width / 16 : 1,
             Positions = shape.Length,
         });
         return new SequenceModel(model, store);
     }
+
+    /// <summary>
+    /// N of a small model: Mamba's own, S4D's own, and a quarter of that of Mamba-2 and Mamba-3, whose heads share B and C.
+    /// </summary>
+    private static int States(MixerKind mixer) => mixer switch
+    {
+        MixerKind.Mamba => 16,
+        MixerKind.S4d => 64,
+        _ => 32,
+    };
 
     private static string NameOf(MixerKind mixer) => mixer.ToString().ToLowerInvariant();
 }

@@ -68,7 +68,8 @@ public static class SequenceTasks
             Cifar10Sequence => Pictures(data, new Cifar10(folder!, cancellation), NormalizationKind.Cifar, length, seed),
             _ when !Directory.Exists(data) => throw new ArgumentException(
                 $"--data is '{data}'; expected {string.Join(", ", Names)}, or a folder of signals, MNIST or CIFAR-10"),
-            _ when Mnist.Find(data) is not null => Pictures(MnistSequence, new Mnist(data, cancellation), NormalizationKind.Mnist, length, seed),
+            _ when Mnist.Find(data) is not null =>
+                Pictures(MnistSequence, new Mnist(data, cancellation), NormalizationKind.Mnist, length, seed),
             _ when Cifar10.Find(data) is not null =>
                 Pictures(Cifar10Sequence, new Cifar10(data, cancellation), NormalizationKind.Cifar, length, seed),
             _ => new RecordedSignals(new SignalFolder(data, cancellation), length, seed),

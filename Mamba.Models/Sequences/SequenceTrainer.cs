@@ -67,7 +67,8 @@ public sealed class SequenceTrainer(SequenceModel model, SequenceTask task, Sequ
     /// <inheritdoc/>
     public IEnumerable<(string Name, Tensor Tensor)> Tensors =>
     [
-        .. model.Parameters.All.Select(t => ("model." + t.Name, t.Tensor)), .. _optimizer.State.Select(t => ("optimizer." + t.Name, t.Tensor)),
+        .. model.Parameters.All.Select(t => ("model." + t.Name, t.Tensor)),
+        .. _optimizer.State.Select(t => ("optimizer." + t.Name, t.Tensor)),
     ];
 
     /// <inheritdoc/>

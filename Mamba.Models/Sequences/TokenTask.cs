@@ -59,7 +59,8 @@ public abstract class TokenTask : SequenceTask
     private void ThrowIfShort(int length)
     {
         if (length < Least)
-            throw new ArgumentException(FormattableString.Invariant($"a sequence of {Name} has {length} positions; expected at least {Least}"));
+            throw new ArgumentException(
+                FormattableString.Invariant($"a sequence of {Name} has {length} positions; expected at least {Least}"));
     }
 }
 

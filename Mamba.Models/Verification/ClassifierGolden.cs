@@ -74,7 +74,8 @@ internal static class ClassifierGolden
         float[] scaled = Array.ConvertAll(weights.Span.ToArray(), w => w / weights.Count); // loss = sum(output * cotangent) / numel(output)
         tape.Backward(y, Tensor.From(scaled, weights.Shape.ToArray()));
         errors.CompareAll("grads", golden.Gradients, n => GoldenParameters.Find(model.Parameters, n).Grad);
-        if (golden.InputGradient is { } gradient) errors.Compare("input_grad", "input_grad", gradient, sequences.Grad!.Value, largestRms: 0);
+        if (golden.InputGradient is { } gradient)
+            errors.Compare("input_grad", "input_grad", gradient, sequences.Grad!.Value, largestRms: 0);
     }
 
     private static void Optimize(

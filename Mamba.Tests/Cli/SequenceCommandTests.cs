@@ -8,8 +8,8 @@ internal sealed class SequenceCommandTests : CliTest
 {
     private static readonly string[] s_small =
     [
-        "train", "--data", "induction", "--length", "10", "--steps", "6", "--epochs", "2", "--batch", "4", "--width", "8", "--depth", "1",
-        "--lr", "1e-2", "--threads", "1",
+        "train", "--data", "induction", "--length", "10", "--steps", "6", "--epochs", "2", "--batch", "4", "--width", "8",
+        "--depth", "1", "--lr", "1e-2", "--threads", "1",
     ];
 
     [Test]
@@ -18,12 +18,17 @@ internal sealed class SequenceCommandTests : CliTest
     {
         Result train = Succeeds([.. s_small, "--out", In("run")]);
         Assert.That(train.Out, Does.Match(@"(?m)^mamba-lm: [\d,]+ parameters, 1 thread$"));
-        Assert.That(train.Out, Does.Contain("data: induction, 10 positions, 16 tokens; training sequences without end, 1024 for validation"));
-        Assert.That(train.Out, Does.Match(@"(?m)^epoch   2/2  step 6  loss \d\.\d{4}  val \d\.\d{4}  accuracy \d\.\d{4} exact \d\.\d{4}  \d+ seq/s"));
+        Assert.That(
+            train.Out, Does.Contain("data: induction, 10 positions, 16 tokens; training sequences without end, 1024 for validation"));
+        Assert.That(
+            train.Out,
+            Does.Match(@"(?m)^epoch   2/2  step 6  loss \d\.\d{4}  val \d\.\d{4}  accuracy \d\.\d{4} exact \d\.\d{4}  \d+ seq/s"));
         Assert.That(train.Out, Does.Match(@"(?m)^best epoch \d; on 1024 test sequences: accuracy "));
         Assert.That(Results("run", "epoch"), Is.EqualTo(new[] { 1.0, 2 }));
         Assert.That(Results("run", "lr"), Is.All.EqualTo(1e-2), "the recipe of induction heads is constant");
-        Assert.That(File.ReadAllText(In("run", "summary.md")), Does.Contain("| steps | 6 of 4 sequences, seed 0 |").And.Contain("Test, best weights: 1024"));
+        Assert.That(
+            File.ReadAllText(In("run", "summary.md")),
+            Does.Contain("| steps | 6 of 4 sequences, seed 0 |").And.Contain("Test, best weights: 1024"));
         Assert.That(File.Exists(In("run", "curves.svg")) && File.Exists(In("run", "weights", "last.safetensors")));
         Assert.That((Argument("run", "length"), Argument("run", "steps"), Argument("run", "lr")), Is.EqualTo(("10", "6", "0.01")));
         Assert.That(Succeeds("train", "--resume", In("run")).Out, Does.Contain("the run is finished, after 2 epochs"));
@@ -35,7 +40,9 @@ internal sealed class SequenceCommandTests : CliTest
     {
         Succeeds([.. s_small, "--out", In("run")]);
         string[] eval = ["eval", "--weights", In("run")];
-        Assert.That(Succeeds(eval).Out, Does.Match(@"mamba-lm on 1024 test sequences of 10 positions \(induction\): loss \d\.\d{4}, .*\naccuracy "));
+        Assert.That(
+            Succeeds(eval).Out,
+            Does.Match(@"mamba-lm on 1024 test sequences of 10 positions \(induction\): loss \d\.\d{4}, .*\naccuracy "));
         string[] lines = Succeeds([.. eval, "--lengths", "5,40000"]).Out.Split('\n');
         Assert.That(lines[2], Does.Match(@"^ +5 +1024 +[01]\.\d{4} +\d+\.\d\d +\d+ +\d+\r?$"));
         Assert.That(lines[3], Does.Match(@"^ +40000 +26 +[01]\.\d{4} +\d+\.\d\d +\d+ +\d+\r?$"));
@@ -92,9 +99,11 @@ internal sealed class SequenceCommandTests : CliTest
                 File.WriteAllBytes(In("signals", $"every{period}", $"{i}.wav"), wav);
             }
         Result train = Succeeds(
-            "train", "--data", In("signals"), "--model", "mamba-classifier", "--epochs", "2", "--batch", "4", "--width", "8", "--depth", "1",
-            "--length", "32", "--out", In("run"));
-        Assert.That(train.Out, Does.Contain("data: signals, 32 positions, 1 values a position, 2 classes; 15 training sequences, 1 for validation"));
+            "train", "--data", In("signals"), "--model", "mamba-classifier", "--epochs", "2", "--batch", "4", "--width", "8",
+            "--depth", "1", "--length", "32", "--out", In("run"));
+        Assert.That(
+            train.Out,
+            Does.Contain("data: signals, 32 positions, 1 values a position, 2 classes; 15 training sequences, 1 for validation"));
         Assert.That(Succeeds("eval", "--weights", In("run"), "--data", In("signals")).Out, Does.Contain("on 4 test sequences"));
         Refuses(["eval", "--weights", In("run"), "--data", In("signals"), "--lengths", "9"], "--lengths is for models of tokens");
         Refuses(["train", "--data", "mnist-sequence"], "expected --images DIR beside it");

@@ -14,7 +14,8 @@ internal static class DataReaders
     private const int SmallPicture = 1 << 12;
 
     /// <summary>Their names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["nifti", "cifar-pickle", "npz", "coco", "yolo", "yolo-names", "wav", "csv-signal"];
+    public static IReadOnlyList<string> Names { get; } =
+        ["nifti", "cifar-pickle", "npz", "coco", "yolo", "yolo-names", "wav", "csv-signal"];
 
     /// <summary>The reader of this name; null if there is none.</summary>
     public static Reader? Find(string name) => name switch
@@ -50,8 +51,8 @@ internal static class DataReaders
             new Format { Text = true, Words = Words("'", "\"", "[", "]", "{", "}", ",", ":", "#", "\n  - ", "\n  0: ", "names:", " ") },
             ReadNames, e => e is DatasetException, 2000),
         "wav" => new(
-            name, [.. Wavs()], new WebpFormat { Words = Words("RIFF", "WAVE", "fmt ", "data", "LIST", "\u00FF\u00FF\u00FF\u00FF") }, ReadWav,
-            e => e is DatasetException, 20),
+            name, [.. Wavs()], new WebpFormat { Words = Words("RIFF", "WAVE", "fmt ", "data", "LIST", "\u00FF\u00FF\u00FF\u00FF") },
+            ReadWav, e => e is DatasetException, 20),
         "csv-signal" => new(
             name, ["x,y\n1,2\n3,-4.5e1\n"u8.ToArray(), "0.25\r\n1\r\n"u8.ToArray(), []],
             new Format { Text = true, Words = Words(",", ";", "\t", "\n", "\r\n", "1e400", "NaN", "-", ".", " ") }, ReadCsv,

@@ -42,7 +42,8 @@ public sealed class SignalFolder
             Signal first = entries[0].Signal;
             if (signal.Channels != first.Channels || signal.Rate != first.Rate)
                 throw new DatasetException(
-                    $"{file}: {signal.Channels} channels at {Hertz(signal)}; expected {first.Channels} at {Hertz(first)}, as '{entries[0].Name}'.");
+                    $"{file}: {signal.Channels} channels at {Hertz(signal)}; expected {first.Channels} at {Hertz(first)}, "
+                        + $"as '{entries[0].Name}'.");
         }
         Signals = entries;
 

@@ -34,7 +34,8 @@ public static class WavFile
             ReadOnlySpan<byte> body = chunk.Slice(ChunkHead, (int)length);
             if (chunk[..4].SequenceEqual("fmt "u8)) format ??= Format.Read(path, body);
             else if (data)
-                return (format ?? throw new DatasetException($"{path}: data before the chunk 'fmt '; expected it first.")).Decode(path, body);
+                return format?.Decode(path, body)
+                    ?? throw new DatasetException($"{path}: data before the chunk 'fmt '; expected it first.");
             at += ChunkHead + length + (length & 1); // chunks begin at even bytes
         }
         throw new DatasetException($"{path}: no chunk 'data'; expected the samples.");

@@ -21,7 +21,7 @@ internal sealed class SequenceModelTests
         SequenceClassifier model = new(new Scope(new ParameterStore(seed: 5)), config);
         ParameterStore p = model.Parameters;
         Tensor x = Numbers.Random(1, 2, 7, 2), z = Ops.Linear(x, p["encoder.weight"], p["encoder.bias"]);
-        MambaMixer mixer = new(new Scope(new ParameterStore(seed: 5)) / "layers" / 0, new MambaConfig(8)); // the same names, so the same values
+        MambaMixer mixer = new(new Scope(new ParameterStore(seed: 5)) / "layers" / 0, new MambaConfig(8)); // the same names and values
         Tensor Norm(Tensor t) => Ops.LayerNorm(t, p["norms.0.weight"], p["norms.0.bias"]);
         z = preNorm ? Ops.Add(z, mixer.Forward(Norm(z))) : Norm(Ops.Add(z, mixer.Forward(z)));
         double[] expected = new double[2 * 3];
@@ -50,9 +50,11 @@ internal sealed class SequenceModelTests
         Assert.That(
             () => SequenceTrainerTests.Model("mamba-lm", values, 8), Throws.ArgumentException.With.Message.Contains("is for tokens"));
         Assert.That(
-            () => SequenceTrainerTests.Model("mamba-classifier", tokens, 8), Throws.ArgumentException.With.Message.Contains("is for real values"));
+            () => SequenceTrainerTests.Model("mamba-classifier", tokens, 8),
+            Throws.ArgumentException.With.Message.Contains("is for real values"));
         Assert.That(
-            () => SequenceTrainerTests.Model("mamba-ml", tokens, 8), Throws.ArgumentException.With.Message.Contains("did you mean mamba-lm"));
+            () => SequenceTrainerTests.Model("mamba-ml", tokens, 8),
+            Throws.ArgumentException.With.Message.Contains("did you mean mamba-lm"));
         Assert.That(() => SequenceTrainerTests.Model("mamba-classifier", values, 0), Throws.ArgumentException);
     }
 

@@ -99,7 +99,9 @@ internal sealed class SequenceTrainerTests
         SequenceModel model = Model("mamba-lm", task, 16);
         model.Parameters["backbone.norm_f.weight"].Span[0] = float.NaN;
         SequenceTrainer trainer = new(model, task, s_short);
-        Assert.That(() => trainer.Run().Count(), Throws.TypeOf<TrainingException>().With.Message.Contains("the loss").And.Message.Contains("step 1"));
+        Assert.That(
+            () => trainer.Run().Count(),
+            Throws.TypeOf<TrainingException>().With.Message.Contains("the loss").And.Message.Contains("step 1"));
         Assert.That(trainer.Steps, Is.Zero);
     }
 
@@ -115,7 +117,8 @@ internal sealed class SequenceTrainerTests
     public void Parameters_of_state_spaces_learn_slowly_and_do_not_decay()
     {
         SequencePlan plan = s_short with { LearningRate = 1e-2 };
-        ParameterGroup system = plan.Groups("s4_layers.0.kernel.log_dt", Tensor.Zeros(2, 2)), plain = plan.Groups("encoder.weight", Tensor.Zeros(2, 2));
+        ParameterGroup system = plan.Groups("s4_layers.0.kernel.log_dt", Tensor.Zeros(2, 2));
+        ParameterGroup plain = plan.Groups("encoder.weight", Tensor.Zeros(2, 2));
         Assert.That((system.LearningRateScale, system.WeightDecay), Is.EqualTo((0.1, (double?)0)).Within(1e-12));
         Assert.That((plain.LearningRateScale, plain.WeightDecay), Is.EqualTo((1.0, (double?)null)));
         Assert.That(plan.Groups("layers.0.A_log", Tensor.Zeros(2, 2)).WeightDecay, Is.Zero);

@@ -121,7 +121,8 @@ internal sealed class TokenTaskTests
         Assert.That(
             () => SequenceTasks.Open("copying", null, null, 0), Throws.ArgumentException.With.Message.Contains("expected selective-copy"));
         Assert.That(() => SequenceTasks.Open("parity", "mnist", null, 0), Throws.ArgumentException.With.Message.Contains("--images"));
-        Assert.That(() => SequenceTasks.Open("mnist-sequence", null, null, 0), Throws.ArgumentException.With.Message.Contains("--images DIR"));
+        Assert.That(
+            () => SequenceTasks.Open("mnist-sequence", null, null, 0), Throws.ArgumentException.With.Message.Contains("--images DIR"));
     }
 
     private static IEnumerable<(int[] Inputs, int[] Targets)> Sequences(TokenTask task, int length) =>

@@ -103,7 +103,8 @@ internal sealed class ValueTaskTests
         Assert.That(test.Targets, Is.EqualTo(new[] { sample.Label }));
         Assert.That(
             test.Inputs.Span.ToArray(), Is.EqualTo(sample.Image.Pixels.Select(pixel => (pixel / 255f - 0.1307f) / 0.3081f)).Within(1e-6));
-        Assert.That(() => SequenceTasks.Open(SequenceTasks.MnistSequence, path, 28, 1), Throws.ArgumentException.With.Message.Contains("784"));
+        Assert.That(
+            () => SequenceTasks.Open(SequenceTasks.MnistSequence, path, 28, 1), Throws.ArgumentException.With.Message.Contains("784"));
     }
 
     /// <summary>The correlation of neighboring samples.</summary>

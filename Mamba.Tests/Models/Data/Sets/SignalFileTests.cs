@@ -103,7 +103,8 @@ internal sealed class SignalFileTests
         folder.Write("1.csv", "3"u8.ToArray());
         Refuse("outside of any class");
         Assert.That(
-            () => new SignalFolder(Path.Combine(folder.Root, "none")), Throws.TypeOf<DatasetException>().With.Message.Contains("no such folder"));
+            () => new SignalFolder(Path.Combine(folder.Root, "none")),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("no such folder"));
 
         void Refuse(string message) => Assert.That(
             () => new SignalFolder(folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
