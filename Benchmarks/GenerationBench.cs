@@ -43,9 +43,9 @@ internal static class GenerationBench
             foreach (Version version in versions) version.Measure(TokensPerRound);
         }
         double bandwidth = bandwidths.Max();
-        yield return Text(
-            $"{Processor.Name}, {Isa.Current}, {Workers.Count} threads; {parameters:N0} parameters; reading: {bandwidth:F1} GB/s, "
-            + $"median {Median(bandwidths):F1}. Best and median of {Rounds} rounds of {TokensPerRound} tokens.");
+        yield return Text($"{Processor.Name}, {Isa.Current}, {Workers.Count} threads; {parameters:N0} parameters; ")
+            + Text($"reading: {bandwidth:F1} GB/s, median {Median(bandwidths):F1}. ")
+            + Text($"Best and median of {Rounds} rounds of {TokensPerRound} tokens.");
         yield return "";
         yield return "| weights | ms a token | median | tokens/s | GB/s | of the bandwidth | of float32 rows |";
         yield return "|---|---|---|---|---|---|---|";
