@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Products;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 
@@ -46,6 +47,16 @@ internal readonly record struct DualityShape(
 
     /// <inheritdoc cref="ValueStride"/>
     public nint FactorStride => Groups * States;
+
+    /// <summary>
+    /// The cache line of some tokens of a head that a block of rows prefetches. They are thousands of bytes from each other: no hardware
+    /// prefetcher follows, and all at once they would wait for each other.
+    /// </summary>
+    public unsafe PrefetchRange Lines(float* values, nint offset, nint tokens, nint row)
+    {
+        nint line = row / RowBlock * CacheLine;
+        return values == null || line >= HeadWidth ? default : new(values + offset + line, tokens * ValueStride, ValueStride);
+    }
 
     /// <summary>Tokens of a chunk, the last of which may be shorter.</summary>
     public nint TokensOf(nint chunk) => Math.Min(ChunkLength, Length - chunk * ChunkLength);
