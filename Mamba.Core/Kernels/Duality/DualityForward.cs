@@ -20,7 +20,7 @@ internal unsafe struct DualityForward : IKernel
     /// <summary>Of <see cref="ChunkSteps"/> and <see cref="ChunkPairs"/>.</summary>
     public float* Steps, Pairs;
 
-    /// <summary>(B, H, P, N), or null for zeros.</summary>
+    /// <summary>(B, H, P, N), or null for zeros. It may be <see cref="Last"/>.</summary>
     public float* Initial;
 
     /// <summary>Results: (B, L, H, P), and (B, H, P, N).</summary>

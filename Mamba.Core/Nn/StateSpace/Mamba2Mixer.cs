@@ -182,11 +182,12 @@ public sealed class Mamba2Mixer : ISequenceMixer
             DeltaSoftplus = true,
             DtLimit = c.DtLimit is (0f, float.PositiveInfinity) ? null : c.DtLimit,
             InitialState = memory?.Ssm,
+            UpdateState = true,
         };
         (Tensor y, Tensor last) = Ops.StateSpaceDuality(
             parts[0].Reshape(batch, length, heads, c.HeadDim), dt, _a.Value, parts[1].Reshape(batch, length, c.NGroups, c.DState),
             parts[2].Reshape(batch, length, c.NGroups, c.DState), options);
-        if (memory is not null) last.Span.CopyTo(memory.Ssm.Span);
+        if (memory is not null && last != memory.Ssm) last.Span.CopyTo(memory.Ssm.Span);
         Tensor rows = y.Reshape(batch, length, c.DInner);
         return _normWeight is { } weight ? Ops.RmsNormGated(rows, weight, z, _norm) : rows;
     }
