@@ -66,7 +66,7 @@ internal static class EvalCommand
                     return SequenceEval.Run(terminal, sequences, sequenceRequest, stop);
                 }
             }
-            if (parsed.GetValue(lengths) is not null)
+            if (parsed.GetValue(lengths) is { Length: > 0 })
                 throw new ArgumentException($"--lengths is for models of sequences; {typedWeights[0]} holds none");
             EvalRequest request = new(
                 parsed.GetValue(data) ?? throw new ArgumentException("Option '--data' is required."), dataSet.Of(parsed), parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)

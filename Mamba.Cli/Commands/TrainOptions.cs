@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Mamba.Models.Blocks;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
@@ -130,6 +131,10 @@ internal sealed class TrainOptions
 
     public Option<int?> Depth { get; } = Options.Integer("--depth", "Number of blocks.", $"{s_token.Config.Depth} ({TokenModel})", 1, 1024);
 
+    public Option<MixerKind?> Mixer { get; } =
+        Options.Choice<MixerKind>(
+            "--mixer", "Layer that mixes tokens.", $"{RunArguments.Name(s_token.Config.Mixer!.Value)} ({TokenModel})");
+
     public Option<int?> Steps { get; } =
         Options.Integer("--steps", "Training steps of a generated task.", "the task's recipe", 1, 10_000_000);
 
@@ -169,7 +174,8 @@ internal sealed class TrainOptions
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate,
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Steps, Length, Init, Key,
+        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth,
+        Mixer, Steps, Length, Init, Key,
         Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
@@ -322,6 +328,7 @@ internal sealed class TrainOptions
             Width = Chosen(Width, entry.Config.Width),
             Depth = Chosen(Depth, entry.Config.Depth),
             DropPath = Chosen(DropPath, entry.Config.DropPath),
+            Mixer = Chosen(Mixer, entry.Config.Mixer),
         };
 
         T? Chosen<T>(Option<T?> option, T? own) where T : struct => parsed.GetValue(option) is not { } value ? own

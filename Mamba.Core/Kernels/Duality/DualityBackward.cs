@@ -29,8 +29,8 @@ internal unsafe struct DualityGradients
 /// B g, dB = F^T C + w u g^T, dC = F B + e dy S^T, and dS = e_last g + C^T (e dy).
 /// </summary>
 /// <remarks>
-/// The logarithm of a token's decay is in every pair that it lies between. Its gradient is the sum of M G over these pairs, plus e C S dy of
-/// the tokens from it on, plus w B g u of those before it, plus e_last g S. All sums are of such terms: none is a difference of large ones.
+/// The logarithm of a token's decay is in every pair that it lies between. Its gradient is the sum of M G over these pairs, plus e C S dy
+/// of the tokens from it on, plus w B g u of those before it, plus e_last g S. No sum is a difference of large ones in float32.
 /// </remarks>
 internal unsafe struct DualityBackward : IKernel
 {
@@ -146,7 +146,8 @@ internal unsafe struct DualityBackward : IKernel
 
         float decay = c.FromStart[count - 1];
         double ofState = decay * DotAndScale<V>(c.Carry, c.State, s.StateSize, decay);
-        Gemm.Serial<V>(states, width, count, new Matrix(c.SharedPairs, stride), new Matrix(c.DyFromStart, width), carry, c.Panel, add: true);
+        Gemm.Serial<V>(
+            states, width, count, new Matrix(c.SharedPairs, stride), new Matrix(c.DyFromStart, width), carry, c.Panel, add: true);
         Finish<V>(c, ofState);
     }
 
@@ -175,8 +176,8 @@ internal unsafe struct DualityBackward : IKernel
     }
 
     /// <summary>
-    /// M^T and F^T, rows s of lanes t; F^T in place of G^T. Between[t] gets the sum of M G over the pairs s &lt; t &lt;= r: each row is added
-    /// to a sum for each r, and these are added up over r before the next row.
+    /// M^T and F^T, rows s of lanes t; F^T in place of G^T. Between[t] gets the sum of M G over the pairs s &lt; t &lt;= r: each row is
+    /// added to a sum for each r, and these are added up over r before the next row.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Decay<V>(in BackwardChunk c) where V : unmanaged

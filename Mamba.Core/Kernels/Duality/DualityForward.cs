@@ -34,8 +34,8 @@ internal unsafe struct DualityForward : IKernel
     {
         DualityShape s = Shape;
         nint width = s.HeadWidth, states = s.States, length = s.ChunkLength, stride = s.RowStride, size = s.StateSize;
-        using Scratch factors = new((states + length) * stride), values = new((states + 3 * length) * width), rows = new(3 * stride + width);
-        using Scratch panel = new(Gemm.PanelSize<V>(states + length));
+        using Scratch factors = new((states + length) * stride), values = new((states + 3 * length) * width);
+        using Scratch rows = new(3 * stride + width), panel = new(Gemm.PanelSize<V>(states + length));
         ForwardChunk chunk = new()
         {
             State = values.Pointer,
@@ -94,7 +94,8 @@ internal unsafe struct DualityForward : IKernel
     private readonly void LoadValues<V>(in ForwardChunk c) where V : unmanaged
     {
         nint n = Count<V>(), width = Shape.HeadWidth, step = Shape.ValueStride, count = c.Count;
-        float* x = Inputs.X + c.Offset, steps = c.Steps.Dt, toEnd = c.ToEnd, values = c.Values, weighted = c.Weighted, y = c.Y, skip = c.Skip;
+        float* x = Inputs.X + c.Offset, steps = c.Steps.Dt, toEnd = c.ToEnd, skip = c.Skip;
+        float* values = c.Values, weighted = c.Weighted, y = c.Y;
         for (nint t = 0; t < count; t++, x += step, values += width, weighted += width, y += width)
         {
             V dt = Broadcast<V>(steps[t]), decay = Broadcast<V>(toEnd[t]);

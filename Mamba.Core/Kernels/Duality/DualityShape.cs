@@ -5,7 +5,9 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Duality;
 
-/// <summary>Sizes of a state-space duality layer: x (B, L, H, P), B and C (B, L, G, N), a state (P, N) a head. Width is that of both passes.</summary>
+/// <summary>
+/// Sizes of a state-space duality layer: x (B, L, H, P), B and C (B, L, G, N), a state (P, N) a head. Width is that of both passes.
+/// </summary>
 internal readonly record struct DualityShape(
     nint Batch, nint Length, nint Heads, nint HeadWidth, nint Groups, nint States, VectorWidth Width)
 {

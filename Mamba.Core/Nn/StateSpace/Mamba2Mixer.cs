@@ -99,8 +99,8 @@ public sealed class Mamba2Mixer : ISequenceMixer
     {
         if (config.HeadDim <= 0 || config.DInner % config.HeadDim != 0 || config.NGroups <= 0 || config.NHeads % config.NGroups != 0)
             throw new ArgumentException(
-                $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that divide "
-                + "the inner width, and groups that divide the number of heads.", nameof(config));
+                $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that "
+                + "divide the inner width, and groups that divide the number of heads.", nameof(config));
         _config = config;
         // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
         int heads = config.NHeads;
