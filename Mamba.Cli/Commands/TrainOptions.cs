@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Mamba.Models.Blocks;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
@@ -129,6 +130,10 @@ internal sealed class TrainOptions
         Options.Integer("--width", "Channels of tokens or first stage.", $"{s_token.Config.Width} ({TokenModel})", 1, 1 << 14);
 
     public Option<int?> Depth { get; } = Options.Integer("--depth", "Number of blocks.", $"{s_token.Config.Depth} ({TokenModel})", 1, 1024);
+
+    public Option<MixerKind?> Mixer { get; } =
+        Options.Choice<MixerKind>(
+            "--mixer", "Layer that mixes tokens.", $"{RunArguments.Name(s_token.Config.Mixer!.Value)} ({TokenModel})");
 
     public Option<int?> Steps { get; } =
         Options.Integer("--steps", "Training steps of a generated task.", "the task's recipe", 1, 10_000_000);
@@ -324,6 +329,7 @@ internal sealed class TrainOptions
             Width = Chosen(Width, entry.Config.Width),
             Depth = Chosen(Depth, entry.Config.Depth),
             DropPath = Chosen(DropPath, entry.Config.DropPath),
+            Mixer = Chosen(Mixer, entry.Config.Mixer),
         };
 
         T? Chosen<T>(Option<T?> option, T? own) where T : struct => parsed.GetValue(option) is not { } value ? own

@@ -37,6 +37,20 @@ public sealed record MixerConfig(MixerKind Kind, int Width)
 
     /// <summary>Groups of heads that share B and C.</summary>
     public int Groups { get; init; } = 1;
+
+    /// <summary>
+    /// Mixers of the vision models, whose tokens may be two channels wide: 16 states, as their Mamba has, and heads of up to 64 channels
+    /// that divide the inner width.
+    /// </summary>
+    /// <param name="kind">Which layer.</param>
+    /// <param name="width">Channels of a token.</param>
+    /// <returns>Its sizes.</returns>
+    public static MixerConfig OfImages(MixerKind kind, int width)
+    {
+        MixerConfig config = new(kind, width) { States = 16 };
+        int inner = config.Expand * width;
+        return config with { HeadWidth = Math.Min(64, inner & -inner) }; // the largest power of two that divides it
+    }
 }
 
 /// <summary>The one place that turns the name of a mixer into a layer.</summary>
