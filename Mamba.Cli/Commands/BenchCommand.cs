@@ -13,6 +13,9 @@ namespace Mamba.Cli.Commands;
 internal static class BenchCommand
 {
     private const double DefaultSeconds = 3;
+    private const double ScalingSeconds = 0.5;
+    private const int LongestSequence = 1 << 18;
+    private const double Patience = 20;
 
     private static readonly Column[] s_columns =
     [
@@ -31,9 +34,15 @@ internal static class BenchCommand
             $"1; {StepConfig.BatchOfLargeImages} with --train, the recipe's up to {StepConfig.SmallImage}x{StepConfig.SmallImage}", 1,
             4096);
         Option<(int Height, int Width)?> size = Options.Size("the model's");
-        Option<double?> seconds = Options.Number("--seconds", "Seconds per model.", Options.Short(DefaultSeconds));
+        Option<double?> seconds = Options.Number(
+            "--seconds", "Seconds per model.", $"{Options.Short(DefaultSeconds)}; {Options.Short(ScalingSeconds)} per length of --scaling");
         Option<int?> threads = Options.Threads();
         Option<bool> json = Options.Json();
+        Option<bool> scaling = Options.Flag("--scaling", "Measure sequence layers against their length.");
+        Option<int?> longest = Options.Integer(
+            "--longest", "Longest sequence of --scaling.", $"{LongestSequence}", ScalingBench.Shortest, 1 << 24);
+        Option<double?> patience = Options.Number("--patience", "Longest pass of --scaling, in seconds.", Options.Short(Patience));
+        Option<string?> folder = Options.Text("--out", "DIR", "Folder for --scaling's table and plots.");
         Command command = new(
             "bench",
             "Measure the speed of models on this machine.\n" +
@@ -43,19 +52,43 @@ internal static class BenchCommand
             "Exp M are millions of exponentials of a forward pass; GFLOP/s leave them out. " +
             "MiB is what the tensors of a step need at once, without weights. " +
             "A slow model has up to four times the seconds, to reach five repetitions.\n\n" +
-            "Example: mamba bench --model ul-vm-unet --train --threads 1")
+            "With --scaling, time and memory of scans, attention and their blocks over sequences of 256 tokens, doubled up to --longest, " +
+            "with the fitted exponents and the lengths at which one overtakes another.\n\n" +
+            "Example: mamba bench --model ul-vm-unet --train --threads 1\n" +
+            "Example: mamba bench --scaling --out scaling")
         {
-            model, train, batch, size, seconds, threads, json,
+            model, train, batch, size, seconds, threads, json, scaling, longest, patience, folder,
         };
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
+            bool layers = parsed.GetValue(scaling);
+            Refuse(parsed, layers, layers ? [model, batch, size] : [longest, patience, folder]);
+            if (layers)
+            {
+                ScalingBudget budget = new(parsed.GetValue(seconds) ?? ScalingSeconds, parsed.GetValue(patience) ?? Patience);
+                return ScalingBench.Run(
+                    terminal,
+                    new ScalingChoice(
+                        parsed.GetValue(train), parsed.GetValue(longest) ?? LongestSequence, budget, parsed.GetValue(folder),
+                        parsed.GetValue(json)),
+                    stop);
+            }
             IEnumerable<ModelEntry> entries = parsed.GetValue(model) is { } name ? [Registry.Find(name)] : Registry.Models;
             StepConfig[] steps =
                 [.. entries.Select(e => StepConfig.Of(e, parsed.GetValue(train), parsed.GetValue(size), parsed.GetValue(batch)))];
             return Run(terminal, steps, parsed.GetValue(seconds) ?? DefaultSeconds, parsed.GetValue(json), stop);
         });
         return command;
+    }
+
+    /// <summary>Refuses options that the other way of measuring has.</summary>
+    private static void Refuse(ParseResult parsed, bool scaling, Option[] others)
+    {
+        foreach (Option option in others)
+            if (parsed.GetResult(option) is { Implicit: false })
+                throw new ArgumentException(
+                    scaling ? $"{option.Name} is for models, and --scaling measures layers" : $"{option.Name} needs --scaling");
     }
 
     private static int Run(Terminal terminal, StepConfig[] steps, double seconds, bool json, CancellationToken stop)

@@ -24,8 +24,9 @@ internal static class EvalCommand
             Arity = ArgumentArity.OneOrMore,
             AllowMultipleArgumentsPerToken = true,
         };
-        Option<string> data =
-            new("--data") { Description = "Image folder, CIFAR-10, MNIST or 'synthetic'.", HelpName = "DIR", Required = true };
+        Option<string?> data = Options.Text(
+            "--data", "DIR|TASK", "Image folder, 'synthetic', or sequence task.", "the task of sequence weights");
+        Option<int[]?> lengths = SequenceEval.LengthsOption();
         DataSetOptions dataSet = new();
         ForeignOptions foreign = new(dataSet.Labels);
         Option<SplitPart?> split = Options.Choice<SplitPart>(
@@ -43,9 +44,10 @@ internal static class EvalCommand
             "Weights of other programs need --model; --labels then names the classes of a classifier.\n" +
             "Several weights are folds of a cross-validation, each on its own images: mean and deviation.\n\n" +
             "Example: mamba eval --weights runs/train/ul-vm-unet/weights/best.safetensors --data synthetic\n" +
-            "         mamba eval --weights runs/fold1 runs/fold2 runs/fold3 --data skin")
+            "         mamba eval --weights runs/fold1 runs/fold2 runs/fold3 --data skin\n" +
+            "         mamba eval --weights runs/train/mamba-lm --lengths 64,1024,1048576")
         {
-            weights, data,
+            weights, data, lengths,
         };
         foreach (Option option in foreign.All.Concat(dataSet.All)) command.Add(option);
         foreach (Option option in new Option[] { split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json,
@@ -53,8 +55,22 @@ internal static class EvalCommand
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
+            string[] typedWeights = parsed.GetRequiredValue(weights);
+            if (SequenceEval.Open(typedWeights) is { } sequences)
+            {
+                using (sequences)
+                {
+                    SequenceEval.ThrowIfMixed(parsed, weights, data, dataSet.Images, lengths, threads);
+                    SequenceEval.Request sequenceRequest = new(
+                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths) ?? []);
+                    return SequenceEval.Run(terminal, sequences, sequenceRequest, stop);
+                }
+            }
+            if (parsed.GetValue(lengths) is { Length: > 0 })
+                throw new ArgumentException($"--lengths is for models of sequences; {typedWeights[0]} holds none");
             EvalRequest request = new(
-                parsed.GetRequiredValue(data), dataSet.Of(parsed), parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
+                parsed.GetValue(data) ?? throw new ArgumentException("Option '--data' is required."), dataSet.Of(parsed),
+                parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
                 MetricsAt = parsed.GetValue(metricsAt) ?? MetricResolution.Image,
@@ -62,7 +78,7 @@ internal static class EvalCommand
                 CheckNumerics = parsed.GetValue(checkNumerics),
                 Json = parsed.GetValue(json),
             };
-            EvalRun[] runs = [.. parsed.GetRequiredValue(weights).Select(typed =>
+            EvalRun[] runs = [.. typedWeights.Select(typed =>
             {
                 string file = RunFolder.WeightsOf(typed);
                 (VisionModel model, ModelInfo info) = foreign.Load(terminal, parsed, file, stop);

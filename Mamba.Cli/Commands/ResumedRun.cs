@@ -51,7 +51,7 @@ internal sealed class ResumedRun : IDisposable
     /// <param name="identities">The hashes that the run's options and images as they are now have in this version and in older
     /// ones.</param>
     /// <exception cref="CheckpointException">The checkpoint is of another run.</exception>
-    public void Restore(Trainer trainer, IEnumerable<string> identities)
+    public void Restore(IResumable trainer, IEnumerable<string> identities)
     {
         if (State is null)
         {

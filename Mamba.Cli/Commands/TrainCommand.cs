@@ -15,6 +15,7 @@ internal static class TrainCommand
             "Train a model. Writes args.json, results.csv, curves.svg, weights/, samples/ and summary.md.\n" +
             "Ctrl-C stops after the current step and saves; --resume continues. Without options it learns from synthetic images.\n\n" +
             "Example: mamba train --data lgg-mri --protocol patient --epochs 20\n" +
+            "         mamba train --data induction --model mamba-lm\n" +
             "         mamba train --recipe vim --data cifar-10-batches-bin\n" +
             "         mamba train --resume runs/train/vim");
         foreach (Option option in options.All) command.Add(option);
@@ -36,6 +37,16 @@ internal static class TrainCommand
         string? file = folder is null ? typed.GetValue(options.Recipe) : RunFolder.ArgumentsOf(folder);
         ParseResult parsed = file is null ? typed : Recipe.Apply(file, typed, terminal);
         if (parsed.GetValue(options.Output) is { } output && folder is null) RunFolder.ThrowIfTaken(output);
+        SequenceOptions sequences = new(options);
+        if (sequences.Concern(parsed))
+        {
+            SequenceRun sequenceRun = new(terminal, sequences.Resolve(parsed))
+            {
+                Output = parsed.GetValue(options.Output),
+                Resumed = resumed,
+            };
+            return sequenceRun.Execute(stop);
+        }
         (RunArguments arguments, PreparedData data) = options.Resolve(parsed, (images, request) =>
             folder is not null && File.Exists(RunFolder.SplitOf(folder))
                 ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Mamba.Models.Blocks;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Loading;
@@ -7,6 +8,7 @@ using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Recipes;
+using Mamba.Models.Sequences;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -18,7 +20,9 @@ internal sealed class TrainOptions
 {
     private const string DefaultModel = "ul-vm-unet", TokenModel = "vim";
 
-    private const int DefaultCacheMebibytes = 2048, DefaultKeep = 2;
+    public const int DefaultKeep = 2;
+
+    private const int DefaultCacheMebibytes = 2048;
 
     private static readonly ModelEntry s_default = Registry.Find(DefaultModel), s_token = Registry.Find(TokenModel);
 
@@ -30,7 +34,7 @@ internal sealed class TrainOptions
     public Option<string?> Model { get; } = Options.Text("--model", "NAME", "Model, see 'mamba models'.", DefaultModel);
 
     public Option<string?> Data { get; } =
-        Options.Text("--data", "DIR", "Image folder, CIFAR-10, MNIST or 'synthetic'.", RunArguments.Synthetic);
+        Options.Text("--data", "DIR|TASK", "Image folder, 'synthetic', or sequence task.", RunArguments.Synthetic);
 
     public DataSetOptions DataSet { get; } = new();
 
@@ -127,6 +131,16 @@ internal sealed class TrainOptions
 
     public Option<int?> Depth { get; } = Options.Integer("--depth", "Number of blocks.", $"{s_token.Config.Depth} ({TokenModel})", 1, 1024);
 
+    public Option<MixerKind?> Mixer { get; } =
+        Options.Choice<MixerKind>(
+            "--mixer", "Layer that mixes tokens.", $"{RunArguments.Name(s_token.Config.Mixer!.Value)} ({TokenModel})");
+
+    public Option<int?> Steps { get; } =
+        Options.Integer("--steps", "Training steps of a generated task.", "the task's recipe", 1, 10_000_000);
+
+    public Option<int?> Length { get; } =
+        Options.Integer("--length", "Positions of a sequence.", "the task's recipe", 1, 1 << 24);
+
     public Option<string?> Init { get; } = Options.Text("--init", "FILE", "Initial weights, safetensors or PyTorch.", "random");
 
     public Option<string?> Key { get; } =
@@ -160,7 +174,8 @@ internal sealed class TrainOptions
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate,
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Init, Key,
+        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Steps,
+        Length, Init, Key,
         Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
@@ -265,6 +280,11 @@ internal sealed class TrainOptions
     /// <summary>Refuses what can be refused before the data is read.</summary>
     private void ThrowIfUnfit(ParseResult parsed, ModelEntry entry)
     {
+        foreach (Option<int?> option in new[] { Steps, Length })
+            if (parsed.GetValue(option) is not null)
+                throw new ArgumentException(
+                    $"{option.Name} is for sequences; {entry.Name} is for images; expected --data "
+                        + $"{string.Join(", ", SequenceTasks.Names)}");
         if (parsed.GetValue(Size) is var (height, width) && entry.Config.ImageSize is not null && height != width)
             throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
         if (parsed.GetValue(Key) is not null && parsed.GetValue(Init) is null)
@@ -309,6 +329,7 @@ internal sealed class TrainOptions
             Width = Chosen(Width, entry.Config.Width),
             Depth = Chosen(Depth, entry.Config.Depth),
             DropPath = Chosen(DropPath, entry.Config.DropPath),
+            Mixer = Chosen(Mixer, entry.Config.Mixer),
         };
 
         T? Chosen<T>(Option<T?> option, T? own) where T : struct => parsed.GetValue(option) is not { } value ? own

@@ -20,6 +20,13 @@ internal sealed record BenchDocument(
     string Model, string Mode, int Batch, int Threads, string Isa, double MsMedian, double MsMin, double ImagesPerSecond, double Gflops,
     double PeakGflops, double PeakShare, double? PeakRssMb, double PassMb, long Exponentials);
 
+/// <summary>A layer at one length in <c>mamba bench --scaling --json</c>.</summary>
+internal sealed record ScalingPointDocument(int Tokens, double MsMin, long Bytes);
+
+/// <summary>A layer in <c>mamba bench --scaling --json</c>; slopes are null where too few lengths were measured.</summary>
+internal sealed record ScalingDocument(
+    string Layer, string Mode, int Threads, double TimeSlope, double MemorySlope, ScalingPointDocument[] Points);
+
 /// <summary>Scores of a segmentation, in the three ways of counting.</summary>
 internal sealed record ThreeWays(double Global, double Image, double Paper);
 
@@ -158,6 +165,7 @@ internal sealed class FiniteNumber : JsonConverter<double>
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(ModelDocument[]))]
 [JsonSerializable(typeof(BenchDocument[]))]
+[JsonSerializable(typeof(ScalingDocument[]))]
 [JsonSerializable(typeof(EvalDocument))]
 [JsonSerializable(typeof(FoldsDocument))]
 [JsonSerializable(typeof(GenerateDocument))]

@@ -26,4 +26,10 @@ public readonly record struct DualityOptions
     /// pieces.
     /// </summary>
     public Tensor? InitialState { get; init; }
+
+    /// <summary>
+    /// Whether the last state takes the place of the initial one where nothing is recorded: a step of a stream then goes over its state
+    /// once.
+    /// </summary>
+    internal bool UpdateState { get; init; }
 }

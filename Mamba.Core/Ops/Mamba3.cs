@@ -141,7 +141,7 @@ public static unsafe partial class Ops
             Check.Extents(m.Key, Name, "the state's key", batch, heads, states);
             Check.Extents(m.Value, Name, "the state's value", batch, heads, values);
         }
-        return new(batch, length, heads, groups, states, values, turned, shared, Isa.For(values));
+        return new(batch, length, (heads, groups), states, values, (turned, shared));
     }
 
     /// <summary>A scan to be walked back: Kept is what stands before each chunk.</summary>

@@ -37,6 +37,20 @@ public sealed record MixerConfig(MixerKind Kind, int Width)
 
     /// <summary>Groups of heads that share B and C.</summary>
     public int Groups { get; init; } = 1;
+
+    /// <summary>
+    /// Mixers of the vision models, whose tokens may be two channels wide: 16 states, as their Mamba has, and heads of up to 64 channels
+    /// that divide the inner width.
+    /// </summary>
+    /// <param name="kind">Which layer.</param>
+    /// <param name="width">Channels of a token.</param>
+    /// <returns>Its sizes.</returns>
+    public static MixerConfig OfImages(MixerKind kind, int width)
+    {
+        MixerConfig config = new(kind, width) { States = 16 };
+        int inner = config.Expand * width;
+        return config with { HeadWidth = Math.Min(64, inner & -inner) }; // the largest power of two that divides it
+    }
 }
 
 /// <summary>The one place that turns the name of a mixer into a layer.</summary>
@@ -63,7 +77,8 @@ public static class Mixers
                 new Mamba2Config(config.Width, config.States ?? 128, config.Taps, config.Expand, config.HeadWidth ?? 64, config.Groups)),
             MixerKind.Mamba3 => new Mamba3Mixer(
                 scope, new Mamba3Config(config.Width, config.States ?? 128, config.Expand, config.HeadWidth ?? 64, config.Groups)),
-            _ => throw new ArgumentException($"mixer {config.Kind} is not built; expected Mamba, Mamba2 or Mamba3"),
+            MixerKind.S4d => new S4dMixer(scope, new S4dConfig(config.Width, config.States ?? 64, config.Taps, config.Expand)),
+            _ => throw new ArgumentException($"mixer {config.Kind} is unknown; expected {string.Join(", ", Enum.GetNames<MixerKind>())}"),
         };
     }
 }

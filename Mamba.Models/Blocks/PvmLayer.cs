@@ -9,18 +9,23 @@ namespace Mamba.Models.Blocks;
 /// <param name="Outputs">Output channels.</param>
 /// <param name="Chunks">Parts of the channels that share one Mamba block.</param>
 /// <param name="PyramidPooling">Whether pyramid pooling stands before it.</param>
-public sealed record PvmConfig(int Inputs, int Outputs, int Chunks, bool PyramidPooling = false);
+public sealed record PvmConfig(int Inputs, int Outputs, int Chunks, bool PyramidPooling = false)
+{
+    /// <summary>The block that the parts share.</summary>
+    public MixerKind Mixer { get; init; }
+}
 
 /// <summary>
 /// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet). The channels are cut into chunks. Each chunk runs through the same
-/// narrow Mamba block with a scaled residual. The chunks are joined and projected. One layer norm serves before and after.
+/// narrow Mamba block, or another mixer, with a scaled residual. The chunks are joined and projected. One layer norm serves before and
+/// after.
 /// </summary>
 public sealed class PvmLayer : IModule
 {
     private readonly PvmConfig _config;
     private readonly Tensor _skipScale;
     private readonly LayerNorm _norm;
-    private readonly MambaMixer _mamba;
+    private readonly ISequenceMixer _mamba;
     private readonly Linear _proj;
     private readonly PyramidPooling? _ppm;
 
@@ -32,7 +37,7 @@ public sealed class PvmLayer : IModule
         _config = config;
         _skipScale = scope.Parameter("skip_scale", Init.Ones, 1);
         _norm = new LayerNorm(scope / "norm", config.Inputs);
-        _mamba = new MambaMixer(scope / "mamba", new MambaConfig(config.Inputs / config.Chunks));
+        _mamba = Mixers.Create(scope / "mamba", MixerConfig.OfImages(config.Mixer, config.Inputs / config.Chunks));
         _proj = new Linear(scope / "proj", config.Inputs, config.Outputs);
         if (config.PyramidPooling) _ppm = new PyramidPooling(scope / "ppm", config.Inputs);
     }

@@ -7,9 +7,10 @@ using Mamba.Models.Zoo;
 namespace Mamba.Models.Files;
 
 /// <summary>The metadata entry <c>config</c> of a weight file: the sizes that the model is built with.</summary>
-internal sealed record ConfigDocument(int InputChannels, int Classes, int? ImageSize, int? Patch, int? Width, int? Depth)
+internal sealed record ConfigDocument(int InputChannels, int Classes, int? ImageSize, int? Patch, int? Width, int? Depth, string? Mixer)
 {
-    public static ConfigDocument Of(ModelConfig c) => new(c.InputChannels, c.Classes, c.ImageSize, c.Patch, c.Width, c.Depth);
+    public static ConfigDocument Of(ModelConfig c) =>
+        new(c.InputChannels, c.Classes, c.ImageSize, c.Patch, c.Width, c.Depth, c.MixerName);
 }
 
 /// <summary>The metadata entry <c>labels</c>: the names of the classes.</summary>

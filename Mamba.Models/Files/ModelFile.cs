@@ -262,7 +262,9 @@ public static class ModelFile
                 Patch = Optional(c, "patch", 1 << 15),
                 Width = Optional(c, "width", 1 << 15),
                 Depth = Optional(c, "depth", 1 << 10),
+                Mixer = Registry.Find(name).Config.Mixer,
             };
+            sizes = sizes.WithMixer(c.TryGetProperty("mixer", out JsonElement mixer) ? mixer.GetString() : null);
             Normalization normalized = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));
             if (!normalized.Fits(sizes.InputChannels))
                 throw new CheckpointException(

@@ -131,6 +131,9 @@ internal sealed record RunDocument
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required int? Crop { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Mixer { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -197,6 +200,7 @@ internal sealed record RunDocument
         Freeze = run.Freeze,
         Tensorboard = run.TensorBoard ? "true" : null,
         Crop = run.Crop,
+        Mixer = run.Config.MixerName,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),

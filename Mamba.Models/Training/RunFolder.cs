@@ -40,6 +40,19 @@ public sealed class RunFolder : IDisposable
     /// </exception>
     public static RunFolder Create(string path, RunArguments arguments)
     {
+        ArgumentNullException.ThrowIfNull(arguments);
+        return Create(path, arguments.Write);
+    }
+
+    /// <summary>As <see cref="Create(string, RunArguments)"/>, with options of any kind.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="arguments">Writes the options of the run as JSON.</param>
+    /// <returns>The folder, locked.</returns>
+    /// <exception cref="CheckpointException">
+    /// The folder already holds a run, cannot be written, or is locked by another process.
+    /// </exception>
+    public static RunFolder Create(string path, Action<Stream> arguments)
+    {
         ThrowIfTaken(path);
         MakeFolder(path);
         RunFolder folder = Hold(path);
@@ -64,6 +77,18 @@ public sealed class RunFolder : IDisposable
     /// <returns>The folder, locked.</returns>
     /// <exception cref="CheckpointException">It cannot be written.</exception>
     public static RunFolder CreateNext(string parent, string name, RunArguments arguments)
+    {
+        ArgumentNullException.ThrowIfNull(arguments);
+        return CreateNext(parent, name, arguments.Write);
+    }
+
+    /// <summary>As <see cref="CreateNext(string, string, RunArguments)"/>, with options of any kind.</summary>
+    /// <param name="parent">The parent folder.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="arguments">Writes the options of the run as JSON.</param>
+    /// <returns>The folder, locked.</returns>
+    /// <exception cref="CheckpointException">It cannot be written.</exception>
+    public static RunFolder CreateNext(string parent, string name, Action<Stream> arguments)
     {
         while (true)
         {
@@ -147,7 +172,16 @@ public sealed class RunFolder : IDisposable
     /// <summary>Replaces the options of the run, which has been resumed with others.</summary>
     /// <param name="arguments">The options.</param>
     /// <exception cref="CheckpointException">They cannot be written.</exception>
-    public void WriteArguments(RunArguments arguments) => AtomicFile.Write(File(Arguments), arguments.Write);
+    public void WriteArguments(RunArguments arguments)
+    {
+        ArgumentNullException.ThrowIfNull(arguments);
+        WriteArguments(arguments.Write);
+    }
+
+    /// <summary>As <see cref="WriteArguments(RunArguments)"/>, with options of any kind.</summary>
+    /// <param name="arguments">Writes the options as JSON.</param>
+    /// <exception cref="CheckpointException">They cannot be written.</exception>
+    public void WriteArguments(Action<Stream> arguments) => AtomicFile.Write(File(Arguments), arguments);
 
     /// <summary>Writes results.csv, one line per epoch.</summary>
     /// <param name="epochs">The epochs; one at least.</param>
@@ -176,15 +210,16 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>Writes a checkpoint, then removes all but the newest ones.</summary>
-    /// <param name="trainer">The training.</param>
+    /// <param name="training">The training.</param>
     /// <param name="state">Its state, with what the run adds to it.</param>
     /// <param name="keep">How many to keep; at least 1.</param>
     /// <exception cref="CheckpointException">It cannot be written; earlier checkpoints are still there.</exception>
-    public void SaveCheckpoint(Trainer trainer, TrainingState state, int keep)
+    public void SaveCheckpoint(IResumable training, TrainingState state, int keep)
     {
+        ArgumentNullException.ThrowIfNull(state);
         // Sorted names are sorted states.
         string name = string.Create(CultureInfo.InvariantCulture, $"epoch{state.Epoch:D7}-batch{state.Batch:D7}{Extension}");
-        trainer.Save(File(Checkpoints, name), state);
+        training.Save(File(Checkpoints, name), state);
         foreach (string old in CheckpointFiles().Skip(keep)) System.IO.File.Delete(old);
     }
 
@@ -264,11 +299,11 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>Writes the arguments and creates the folders of a new run.</summary>
-    private RunFolder Begin(RunArguments arguments)
+    private RunFolder Begin(Action<Stream> arguments)
     {
         try
         {
-            AtomicFile.Write(File(Arguments), arguments.Write);
+            WriteArguments(arguments);
             MakeFolders();
             return this;
         }

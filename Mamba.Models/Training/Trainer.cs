@@ -10,14 +10,15 @@ namespace Mamba.Models.Training;
 
 /// <summary>
 /// Trains a model in epochs, each followed by validation. Between two results of <see cref="Run"/> the model holds the validated weights,
-/// for the caller to save. After each step, and between results, <see cref="Save"/> writes a checkpoint. <see cref="Restore"/> resumes from
-/// it with the same model, data and plan, to the same bits.
+/// for the caller to save. After each step, and between results, <see cref="ResumableTraining.Save"/> writes a checkpoint.
+/// <see cref="Restore"/> resumes from it with the same model, data and plan, to the same bits.
 /// </summary>
 /// <param name="model">The model; trained in place.</param>
 /// <param name="train">The training data, shuffled by epoch.</param>
 /// <param name="validation">The validation data, in order.</param>
 /// <param name="plan">How to train.</param>
 public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader validation, TrainingPlan plan)
+    : IResumable
 {
     private readonly Optimizer _optimizer = plan.Recipe.CreateOptimizer(model.Parameters, plan.LearningRate, plan.MaxGradientNorm);
     private readonly WeightAverage? _average = plan.AverageDecay is { } decay ? new WeightAverage(model.Parameters, decay) : null;
@@ -81,33 +82,16 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     /// <summary>Whether training is over: all epochs are done, or patience has run out.</summary>
     public bool Done => _epoch > plan.Epochs || _epoch - 1 - BestEpoch >= plan.Patience;
 
-    /// <summary>Writes a checkpoint.</summary>
-    /// <param name="path">The file; it appears whole or not at all.</param>
-    /// <param name="state"><see cref="State"/>, with what the run adds to it.</param>
-    /// <param name="cancellation">Gives up; a file that was there stays as it is.</param>
-    /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public void Save(string path, TrainingState state, CancellationToken cancellation = default) =>
-        Safetensors.WriteSealed(path, Tensors, state.ToMetadata(), cancellation);
-
     /// <summary>Restores the state of a checkpoint. Call it before <see cref="Run"/>.</summary>
     /// <param name="file">The checkpoint, opened with its seal.</param>
     /// <param name="state">Its state.</param>
     /// <exception cref="CheckpointException">The checkpoint is of another model, data set or plan; nothing was changed.</exception>
     public void Restore(SafetensorsFile file, TrainingState state)
     {
-        (string Name, Tensor Tensor)[] tensors = [.. Tensors];
-        foreach ((string name, Tensor tensor) in tensors)
-            if (!file.Contains(name) || !file.Shape(name).AsSpan().SequenceEqual(tensor.Shape.ToArray()))
-                throw new CheckpointException($"{file.Path}: does not fit this run: no tensor '{name}' of shape {tensor.Shape}");
-        bool fits = file.Names.Count == tensors.Length + 1 && state.Batch <= train.Batches && state.Epochs.Count == state.Epoch - 1
-            && state.BestEpoch <= state.Epochs.Count && state.Plateau.HasValue == plan.Plateau is not null
-            && state.AverageUpdates.HasValue == _average is not null;
-        if (!fits)
-            throw new CheckpointException(
-                $"{file.Path}: does not fit this run: it stands in epoch {state.Epoch} after {state.Batch} batches, with "
-                    + $"{file.Names.Count - 1} tensors; expected at most {train.Batches} batches and {tensors.Length} tensors");
-        foreach ((string name, Tensor tensor) in tensors) file.ReadFloats(name, tensor.Span);
+        ArgumentNullException.ThrowIfNull(state);
+        ResumableTraining.Read(
+            file, state, [.. Tensors], train.Batches,
+            fits: state.Plateau.HasValue == plan.Plateau is not null && state.AverageUpdates.HasValue == _average is not null);
         (_epoch, _batch, _images, _learned, _lossSum) = (state.Epoch, state.Batch, state.Images, state.Learned, state.LossSum);
         (BestScore, BestEpoch, _secondsBefore, _epochBegan) = (state.BestScore, state.BestEpoch, state.Seconds, state.EpochBegan);
         (_optimizer.Steps, _optimizer.LearningRate) = (state.Steps, state.LearningRate);

@@ -13,7 +13,7 @@ public sealed record SavedScores(IReadOnlyList<(string Name, double Value)> Valu
 }
 
 /// <summary>
-/// The state of training between two steps. Together with <see cref="Trainer.Tensors"/> it determines the rest of the run. Order,
+/// The state of training between two steps. Together with <see cref="IResumable.Tensors"/> it determines the rest of the run. Order,
 /// augmentation and all other random choices are functions of seed, epoch, sample and step, so that no state of a random generator is
 /// needed.
 /// </summary>
@@ -28,7 +28,7 @@ public sealed record TrainingState
     /// <summary>Batches of the epoch that are done.</summary>
     public required int Batch { get; init; }
 
-    /// <summary>Images of the epoch that were seen.</summary>
+    /// <summary>Images, or sequences, of the epoch that were seen.</summary>
     public required int Images { get; init; }
 
     /// <summary>Images of the epoch in steps that were not skipped.</summary>

@@ -10,7 +10,10 @@ internal static partial class GoldenOperators
 {
     /// <summary>The families of operators, one in each part of this class.</summary>
     private static Dictionary<string, Func<GoldenCase, Tensor[]>>[] Families =>
-        [s_images, s_norms, s_elementwise, s_reductions, s_indexing, s_products, s_losses, s_stateSpace, s_duality, s_mamba3, s_training];
+    [
+        s_images, s_norms, s_elementwise, s_reductions, s_indexing, s_products, s_losses, s_stateSpace, s_spectral, s_lti, s_duality,
+        s_mamba3, s_training,
+    ];
 
     /// <summary>Runs the operator of a case.</summary>
     /// <returns>out.0, out.1, ... in PyTorch's layout.</returns>

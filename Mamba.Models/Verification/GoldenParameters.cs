@@ -45,6 +45,11 @@ internal static class GoldenParameters
             Eps = golden.Eps,
             Beta1 = golden.Beta1,
             Beta2 = golden.Beta2,
+            Groups = (name, _) => golden.Groups.FirstOrDefault(group => group.Endings.Any(ending => EndsWith(name, ending))) is { } own
+                ? new ParameterGroup { LearningRateScale = own.LearningRate / golden.LearningRate, WeightDecay = own.WeightDecay }
+                : ParameterGroup.Default,
         };
+
+        static bool EndsWith(string name, string ending) => name.EndsWith(ending, StringComparison.Ordinal);
     }
 }

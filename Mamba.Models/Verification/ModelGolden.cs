@@ -23,6 +23,7 @@ public static class ModelGolden
     {
         ModelGoldenFile file = ModelGoldenFile.Open(path);
         if (LanguageRegistry.Models.Any(m => m.Name == file.Model)) return LanguageGolden.Run(path, file, cancellation);
+        if (ClassifierGolden.Knows(file.Model)) return ClassifierGolden.Run(path, file, cancellation);
         if (!Registry.Models.Any(m => m.Name == file.Model))
             return [VerificationResult.Unsupported(path, file.Model, $"unknown model '{file.Model}'")];
         List<VerificationResult> results = [CheckTensors(path, file)];

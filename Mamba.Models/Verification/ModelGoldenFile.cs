@@ -99,8 +99,15 @@ internal sealed record ModelGoldenFile(
             [.. golden.GetProperty("losses").EnumerateArray().Select(Number)],
             new GoldenOptimizer(
                 Text(optimizer, "name"), Number(optimizer.GetProperty("lr")), Number(optimizer.GetProperty("weight_decay")),
-                Number(optimizer.GetProperty("eps")), betas[0], betas[1]));
+                Number(optimizer.GetProperty("eps")), betas[0], betas[1])
+            {
+                Groups = optimizer.TryGetProperty("groups", out JsonElement groups) ? [.. groups.EnumerateArray().Select(Group)] : [],
+            });
     }
+
+    private static GoldenGroup Group(JsonElement group) => new(
+        [.. group.GetProperty("names_end_with").EnumerateArray().Select(e => e.GetString() ?? "")], Number(group.GetProperty("lr")),
+        Number(group.GetProperty("weight_decay")));
 
     private static GoldenLoss Loss(JsonElement golden) =>
         new(Text(golden, "loss_function"), Filled(golden.GetProperty("target"), MaxInput), Number(golden.GetProperty("loss")));
@@ -207,4 +214,11 @@ internal sealed record GoldenTraining(
     string Loss, FilledTensor Target, string Then, IReadOnlyList<double> Losses, GoldenOptimizer Optimizer);
 
 /// <summary>Adam or AdamW, by name.</summary>
-internal sealed record GoldenOptimizer(string Name, double LearningRate, double WeightDecay, double Eps, double Beta1, double Beta2);
+internal sealed record GoldenOptimizer(string Name, double LearningRate, double WeightDecay, double Eps, double Beta1, double Beta2)
+{
+    /// <summary>Parameters with settings of their own.</summary>
+    public IReadOnlyList<GoldenGroup> Groups { get; init; } = [];
+}
+
+/// <summary>Parameters whose names end so, and their settings.</summary>
+internal sealed record GoldenGroup(IReadOnlyList<string> Endings, double LearningRate, double WeightDecay);

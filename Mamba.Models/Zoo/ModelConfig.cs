@@ -28,6 +28,19 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     /// </summary>
     public double? DropPath { get; init; }
 
+    /// <summary>The layer that mixes tokens; null where the model has no choice of it.</summary>
+    public MixerKind? Mixer { get; init; }
+
+    /// <summary>The mixer in files; null for Mamba, so that files of it stay as they were, and where there is no choice.</summary>
+    internal string? MixerName => Mixer is { } kind and not MixerKind.Mamba ? kind.ToString().ToLowerInvariant() : null;
+
+    /// <summary>This configuration with the mixer that a file names.</summary>
+    /// <exception cref="FormatException">It is unknown, or the model has no choice of it.</exception>
+    internal ModelConfig WithMixer(string? name) => name is null ? this
+        : Mixer is not null && Enum.TryParse(name, ignoreCase: true, out MixerKind kind) && Enum.IsDefined(kind)
+            ? this with { Mixer = kind }
+        : throw new FormatException($"mixer '{name}' is unknown, or not for this model");
+
     /// <summary>The grid of patches that this configuration describes.</summary>
     /// <returns>Image size, patch, width and depth, each checked.</returns>
     /// <exception cref="ArgumentException">One of them is missing or not positive, or patches do not fill the image.</exception>

@@ -61,10 +61,12 @@ public static class Registry
         {
             ImageSize = 32, Config = new(Classes: 10) { Width = ResNet8.DefaultWidth },
         },
-        OfTokens("vim", (scope, config) => new VisionMamba(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1 }),
+        OfTokens(
+            "vim", (scope, config) => new VisionMamba(scope, config),
+            new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0.1, Mixer = MixerKind.Mamba }),
         OfTokens(
             "vim-patch8-1000", (scope, config) => new VisionMamba(scope, config),
-            new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1 }),
+            new ModelConfig(Classes: 1000) { Patch = 8, DropPath = 0.1, Mixer = MixerKind.Mamba }),
         OfTokens("vit", (scope, config) => new VisionTransformer(scope, config), new ModelConfig(Classes: 10) { Patch = 4, DropPath = 0 }),
         OfTokens(
             "vit-patch8", (scope, config) => new VisionTransformer(scope, config),
@@ -85,7 +87,10 @@ public static class Registry
     }
 
     private static ModelEntry UltraLight(string name, UltraLightVmUnetVariant variant) =>
-        new(name, ModelTask.Segmentation, TrainingRecipe.UltraLight, (scope, config) => new UltraLightVmUnet(scope, config, variant));
+        new(name, ModelTask.Segmentation, TrainingRecipe.UltraLight, (scope, config) => new UltraLightVmUnet(scope, config, variant))
+        {
+            Config = new() { Mixer = MixerKind.Mamba },
+        };
 
     private static ModelEntry UMamba(string name, TrainingRecipe recipe, bool pyramidPooling) =>
         new(name, ModelTask.Segmentation, recipe, (scope, config) => new UMambaBot(scope, config, pyramidPooling))

@@ -72,7 +72,8 @@ public sealed class UltraLightVmUnet : VisionModel
         {
             if (!mamba) return new Conv2d(place, new ConvConfig(inputs, outputs, Kernel: 3) { Padding = 1 }).Forward;
             bool pyramid = variant.Pyramid == PyramidPlacement.EveryLayer || (bottom && variant.Pyramid == PyramidPlacement.Bottleneck);
-            return new PvmLayer(place, new PvmConfig(inputs, outputs, variant.MambaChunks, pyramid)).Forward;
+            PvmConfig layer = new(inputs, outputs, variant.MambaChunks, pyramid) { Mixer = config.Mixer ?? MixerKind.Mamba };
+            return new PvmLayer(place, layer).Forward;
         }
     }
 

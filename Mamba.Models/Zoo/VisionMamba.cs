@@ -7,7 +7,8 @@ namespace Mamba.Models.Zoo;
 
 /// <summary>
 /// Vision Mamba (Zhu et al. 2024) as the paper's authors trained it. A convolution makes patches, and the class token stands in their
-/// middle. Blocks of RMS norm and bidirectional Mamba form a residual stream. A linear head reads the class token.
+/// middle. Blocks of RMS norm and a bidirectional mixer, their Mamba or another, form a residual stream. A linear head reads the class
+/// token.
 /// </summary>
 public sealed class VisionMamba : VisionModel
 {
@@ -45,8 +46,8 @@ public sealed class VisionMamba : VisionModel
         _head = new Linear(scope / "head", width, config.Classes, weightInit: Init.TruncatedNormal(0.02), biasInit: Init.Zeros);
         _blocks =
         [
-            .. Enumerable.Range(0, _grid.Depth).Select(i =>
-                new Block(scope / "layers" / i, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth))),
+            .. Enumerable.Range(0, _grid.Depth).Select(i => new Block(
+                scope / "layers" / i, config.Mixer ?? MixerKind.Mamba, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth))),
         ];
         _norm = new RmsNorm(scope / "norm_f", width);
         scope.Store.Reinitialize(InitialValues);
@@ -88,9 +89,9 @@ public sealed class VisionMamba : VisionModel
     private static Initializer Lecun(int fan) => Init.TruncatedNormal(Math.Sqrt(1.0 / fan) / 0.87962566103423978);
 
     /// <summary>x + drop path(mixer(norm(x))). The authors add before the next norm instead, which is the same.</summary>
-    private sealed class Block(Scope scope, int width, double dropPath)
+    private sealed class Block(Scope scope, MixerKind mixer, int width, double dropPath)
     {
-        private readonly MambaMixer _mixer = new(scope / "mixer", new MambaConfig(width) { Bidirectional = true, DivideOut = true });
+        private readonly BidirectionalMixer _mixer = new(scope, "mixer", mixer, width);
         private readonly RmsNorm _norm = new(scope / "norm", width);
         private readonly DropPath _path = new(scope, dropPath);
 

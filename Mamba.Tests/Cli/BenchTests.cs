@@ -62,6 +62,40 @@ internal sealed class BenchTests : CliTest
         Assert.That(lines, Has.Length.EqualTo(4));
     }
 
+    [Test, Exercises("bench", "--scaling", "--longest", "--patience", "--out")]
+    public void Scaling_prints_slopes_and_writes_a_table_and_plots()
+    {
+        string folder = In("scaling");
+        Result bench = Succeeds(
+            "bench", "--scaling", "--longest", "600", "--seconds", "0.01", "--patience", "60", "--threads", "1", "--out", folder);
+        string[] lines = bench.Out.Split(Environment.NewLine);
+        Assert.That(lines[2], Does.Match(@"^layer +tokens +ms +us/token +MiB$").And.Length.LessThanOrEqualTo(80));
+        int rows = lines.Count(line => line.StartsWith("attention ", StringComparison.Ordinal));
+        Assert.That(rows, Is.EqualTo(4), "three lengths and a slope");
+        Assert.That(bench.Out, Does.Contain("600 ").And.Match(@"faster than attention (from \d+ tokens on|at any length measured)"));
+        Assert.That(lines.Any(line => line.StartsWith("Transformer block", StringComparison.Ordinal)));
+        string[] table = File.ReadAllLines(Path.Combine(folder, "scaling.csv"));
+        Assert.That(table[0], Is.EqualTo("layer,tokens,ms,bytes"));
+        Assert.That(table, Has.Length.EqualTo(1 + 3 * SequenceLayer.All.Count));
+        foreach (string plot in new[] { "time.svg", "memory.svg" })
+            Assert.That(File.ReadAllText(Path.Combine(folder, plot)), Does.StartWith("<?xml").And.Contain("Mamba block"));
+    }
+
+    [Test]
+    public void Scaling_in_JSON_leaves_out_what_would_take_too_long()
+    {
+        Result bench = Succeeds("bench", "--scaling", "--train", "--seconds", "0.01", "--patience", "1e-9", "--json");
+        using JsonDocument json = JsonDocument.Parse(bench.Out);
+        foreach (JsonElement layer in json.RootElement.EnumerateArray())
+        {
+            Assert.That(layer.GetProperty("mode").GetString(), Is.EqualTo("train"));
+            Assert.That(layer.GetProperty("time_slope").ValueKind, Is.EqualTo(JsonValueKind.Null));
+            Assert.That(layer.GetProperty("points").EnumerateArray().Single().GetProperty("tokens").GetInt32(), Is.EqualTo(256));
+        }
+    }
+
+    [TestCase("--out needs --scaling", "--out", "x"), TestCase("--model is for models", "--scaling", "--model", "vit")]
+    [TestCase("--longest is '100'", "--scaling", "--longest", "100")]
     [TestCase("did you mean 'unet'", "--model", "unt"), TestCase("square", "--model", "vim", "--size", "32x48")]
     [TestCase("multiples of 4; the size is 30x30", "--model", "vit", "--size", "30")]
     [TestCase("multiples of 8", "--size", "36"), TestCase("--batch is '0'", "--batch", "0"),

@@ -112,7 +112,8 @@ internal sealed class ClassificationTests : CliTest
     }
 
     [TestCase("loss dice", "--model", "vit", "--loss", "dice"), TestCase("is for segmentation", "--mixup", "0.2")]
-    [TestCase("--patch cannot be chosen", "--patch", "4"), TestCase("--drop-path cannot be chosen", "--drop-path", "0.1")]
+    [TestCase("--patch cannot be chosen", "--patch", "4"), TestCase("--drop-path cannot be chosen", "--drop-path", "0.1"),
+        TestCase("--mixer cannot be chosen", "--model", "vit", "--mixer", "mamba2")]
     [TestCase("square", "--model", "vit", "--size", "32x64"), TestCase("is for classification", "--augment", "randaugment"),
         TestCase("0 to 1", "--ema", "2")]
     [TestCase("no such file", "--init", "none.pth"), TestCase("no multiple of patch", "--model", "vit", "--size", "30")]

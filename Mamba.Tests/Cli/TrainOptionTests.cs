@@ -134,6 +134,27 @@ internal sealed class TrainOptionTests : CliTest
         Assert.That(file.Names, Has.None.Contain(".layers.1."), "one block");
     }
 
+    [Test]
+    [Exercises("train", "--mixer")]
+    public void Another_mixer_is_kept_with_the_weights()
+    {
+        string[] vim = With(s_vit, "--model", "vim");
+        Succeeds([.. vim, "--mixer", "mamba2", "--out", In("run")]);
+        Succeeds([.. vim, "--mixer", "mamba", "--out", In("mamba")]);
+        using (SafetensorsFile file = SafetensorsFile.Open(In("run", "weights", "last.safetensors")))
+        {
+            Assert.That(file.Metadata["config"], Does.EndWith(""","depth":1,"mixer":"mamba2"}"""));
+            Assert.That(file.Names, Has.Some.EqualTo("layers.0.mixer.dt_bias").And.Some.EqualTo("layers.0.mixer_b.dt_bias"));
+        }
+        using (SafetensorsFile file = SafetensorsFile.Open(In("mamba", "weights", "last.safetensors")))
+            Assert.That(file.Metadata["config"], Does.Not.Contain("mixer"), "as in older files");
+        Assert.That(JsonFile(In("run", "args.json")).GetProperty("mixer").GetString(), Is.EqualTo("mamba2"));
+        Assert.That(JsonFile(In("mamba", "args.json")).TryGetProperty("mixer", out _), Is.False);
+        Succeeds("eval", "--weights", BestOf("run"));
+        Result refused = Mamba([.. With(s_vit, "--model", "unet"), "--mixer", "s4d", "--out", In("unet")]);
+        Assert.That(refused.Code, Is.EqualTo(2));
+    }
+
     [Test, Exercises("train", "--protocol", "--data")]
     public void Holdout_validates_on_training_images_and_keeps_the_test_images_for_the_end()
     {

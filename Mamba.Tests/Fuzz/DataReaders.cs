@@ -14,7 +14,8 @@ internal static class DataReaders
     private const int SmallPicture = 1 << 12;
 
     /// <summary>Their names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["nifti", "cifar-pickle", "npz", "coco", "yolo", "yolo-names"];
+    public static IReadOnlyList<string> Names { get; } =
+        ["nifti", "cifar-pickle", "npz", "coco", "yolo", "yolo-names", "wav", "csv-signal"];
 
     /// <summary>The reader of this name; null if there is none.</summary>
     public static Reader? Find(string name) => name switch
@@ -49,6 +50,13 @@ internal static class DataReaders
             ],
             new Format { Text = true, Words = Words("'", "\"", "[", "]", "{", "}", ",", ":", "#", "\n  - ", "\n  0: ", "names:", " ") },
             ReadNames, e => e is DatasetException, 2000),
+        "wav" => new(
+            name, [.. Wavs()], new WebpFormat { Words = Words("RIFF", "WAVE", "fmt ", "data", "LIST", "\u00FF\u00FF\u00FF\u00FF") },
+            ReadWav, e => e is DatasetException, 20),
+        "csv-signal" => new(
+            name, ["x,y\n1,2\n3,-4.5e1\n"u8.ToArray(), "0.25\r\n1\r\n"u8.ToArray(), []],
+            new Format { Text = true, Words = Words(",", ";", "\t", "\n", "\r\n", "1e400", "NaN", "-", ".", " ") }, ReadCsv,
+            e => e is DatasetException, 500),
         _ => null,
     };
 
@@ -116,6 +124,23 @@ internal static class DataReaders
         string[] names = YoloNames.Read("data.yaml", bytes);
         Check(names.Length is >= 1 and <= 255, "no names");
         return $"{Math.Min(names.Length, 4)} names";
+    }
+
+    private static IEnumerable<byte[]> Wavs()
+    {
+        foreach (bool extensible in new[] { false, true })
+            foreach ((int encoding, int bits) in new[] { (1, 8), (1, 16), (1, 24), (1, 32), (3, 32), (3, 64) })
+                yield return WavSamples.File(encoding, bits, 2, new byte[6 * bits], WavSamples.Chunk("LIST", [1, 2, 3]), extensible);
+    }
+
+    private static string ReadWav(byte[] bytes) => Describe(WavFile.Read("file", new MemoryStream(bytes, writable: false)));
+
+    private static string ReadCsv(byte[] bytes) => Describe(CsvSignal.Read("file", new MemoryStream(bytes, writable: false)));
+
+    private static string Describe(Signal signal)
+    {
+        Check(signal.Length * signal.Channels == signal.Values.Length && signal.Values.All(float.IsFinite), "values differ from the size");
+        return $"{signal.Channels} channels";
     }
 
     private static void Check(bool holds, string otherwise)

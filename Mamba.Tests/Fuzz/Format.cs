@@ -20,6 +20,11 @@ internal class Format
 
     /// <summary>Repairs lengths and checksums, for which a corrupted file would be refused at once.</summary>
     public virtual byte[] Repair(byte[] file, Random random) => file;
+
+    /// <summary>Makes a picture small where a few bytes may claim a large one, whose decoding takes a hundred times as long.</summary>
+    public virtual void Shrink(byte[] file)
+    {
+    }
 }
 
 /// <summary>Chunks with a length in front and a checksum behind.</summary>
@@ -73,6 +78,19 @@ internal sealed class WebpFormat : Format
         BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(4), file.Length - 8);
         BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(last + 4), file.Length - last - 8);
         return file;
+    }
+
+    /// <summary>Keeps the lowest eight of fourteen bits of each side.</summary>
+    public override void Shrink(byte[] file)
+    {
+        foreach (Range part in Parts(file))
+        {
+            Span<byte> chunk = file.AsSpan(part);
+            if (chunk.StartsWith("VP8L"u8) && chunk.Length >= 13)
+                BinaryPrimitives.WriteUInt32LittleEndian(
+                    chunk[9..], BinaryPrimitives.ReadUInt32LittleEndian(chunk[9..]) & ~(0x3F00u | 0x3F00u << 14));
+            else if (chunk.StartsWith("VP8 "u8) && chunk.Length >= 18) (chunk[15], chunk[17]) = (0, 0);
+        }
     }
 }
 

@@ -30,7 +30,9 @@ internal sealed class Mutator(Random random, Format format)
         for (int i = 0; i < changes; i++) Change(bytes, other);
         if (bytes.Count > LongestFile) bytes.RemoveRange(LongestFile, bytes.Count - LongestFile);
         byte[] corrupted = [.. bytes];
-        return random.Next(2) == 0 ? corrupted : format.Repair(corrupted, random);
+        if (random.Next(2) != 0) corrupted = format.Repair(corrupted, random);
+        if (random.Next(256) != 0) format.Shrink(corrupted);
+        return corrupted;
     }
 
     private void Change(List<byte> bytes, byte[] other)

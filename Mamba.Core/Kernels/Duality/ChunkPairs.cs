@@ -56,13 +56,16 @@ internal static unsafe class DecayedPairs
 
     /// <summary>The first lanes of row s that a product reads: its block of rows begins there, or before it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static nint FirstLane<V>(nint s) where V : unmanaged => s / DualityShape.RowBlock * DualityShape.RowBlock / Count<V>() * Count<V>();
+    public static nint FirstLane<V>(nint s) where V : unmanaged =>
+        s / DualityShape.RowBlock * DualityShape.RowBlock / Count<V>() * Count<V>();
 
-    /// <summary>(N + count, RowStride) of <see cref="ChunkPairs"/> times the decays of one head: from the start of the chunk, and from
-    /// token to token.</summary>
+    /// <summary>
+    /// (N + count, RowStride) of <see cref="ChunkPairs"/> times the decays of one head: from the start of the chunk, and from token to
+    /// token.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Scale<V>(in DualityShape shape, in StepRows steps, nint count, float* pairs, float* fromStart, float* indices, float* to)
-        where V : unmanaged
+    public static void Scale<V>(
+        in DualityShape shape, in StepRows steps, nint count, float* pairs, float* fromStart, float* indices, float* to) where V : unmanaged
     {
         nint n = Count<V>(), stride = shape.RowStride;
         for (nint k = 0; k < shape.States; k++, pairs += stride, to += stride)

@@ -29,8 +29,8 @@ internal unsafe struct DualityGradients
 /// B g, dB = F^T C + w u g^T, dC = F B + e dy S^T, and dS = e_last g + C^T (e dy).
 /// </summary>
 /// <remarks>
-/// The logarithm of a token's decay is in every pair that it lies between. Its gradient is the sum of M G over these pairs, plus e C S dy of
-/// the tokens from it on, plus w B g u of those before it, plus e_last g S. All sums are of such terms: none is a difference of large ones.
+/// The logarithm of a token's decay is in every pair that it lies between. Its gradient is the sum of M G over these pairs, plus e C S dy
+/// of the tokens from it on, plus w B g u of those before it, plus e_last g S. No sum is a difference of large ones in float32.
 /// </remarks>
 internal unsafe struct DualityBackward : IKernel
 {
@@ -87,6 +87,8 @@ internal unsafe struct DualityBackward : IKernel
                     chunk.Da = Gradients.A + ofBatch;
                     chunk.Dd = Gradients.D + ofBatch * width;
                     (chunk.Rate, chunk.IsFirstHead, chunk.IsLast) = (Inputs.A[head], h == first, i == s.Chunks - 1);
+                    chunk.Next = h + 1 < last ? chunk.Offset + width
+                        : i > 0 ? chunk.Offset - length * s.ValueStride - (h - first) * width : chunk.Offset;
                     Inputs.Skip(head, width, chunk.Skip);
                     Walk<V>(chunk);
                 }
@@ -114,8 +116,10 @@ internal unsafe struct DualityBackward : IKernel
         Gemm.Serial<V>(count, width, states, b, carry, du, c.Panel, add: false);
         DecayToEnd<V>(c);
         for (nint row = 0; row < count; row += Block)
+        {
             Gemm.Serial<V>(Math.Min(Block, count - row), width, count - row, pairs.Offset(row * stride + row), dy.Offset(row * width),
-                du.Offset(row * width), c.Panel, add: true);
+                du.Offset(row * width), c.Panel, add: true, s.Lines(Gradients.X.Pointer, c.Offset, count, row));
+        }
         if (Inputs.Z != null)
         {
             Gemm.Serial<V>(count, width, states, matrixC, state, new Matrix(c.Y, width), c.Panel, add: false);
@@ -134,14 +138,16 @@ internal unsafe struct DualityBackward : IKernel
         for (nint row = 0, rows; row < count; row += rows)
         {
             rows = Math.Min(Block, count - row);
-            Gemm.Serial<V>(rows, states, row + rows, cross.Transposed.Offset(row), b, dc.Offset(row * step), c.Panel, add: true);
+            Gemm.Serial<V>(rows, states, row + rows, cross.Transposed.Offset(row), b, dc.Offset(row * step), c.Panel, add: true,
+                s.Lines(Inputs.X, c.Next, s.ChunkLength, row));
             Gemm.Serial<V>(rows, states, count - row, cross.Offset(row * stride + row), matrixC.Offset(row * step), db.Offset(row * step),
-                c.Panel, add: true);
+                c.Panel, add: true, s.Lines(Dy, c.Next, s.ChunkLength, row));
         }
 
         float decay = c.FromStart[count - 1];
         double ofState = decay * DotAndScale<V>(c.Carry, c.State, s.StateSize, decay);
-        Gemm.Serial<V>(states, width, count, new Matrix(c.SharedPairs, stride), new Matrix(c.DyFromStart, width), carry, c.Panel, add: true);
+        Gemm.Serial<V>(
+            states, width, count, new Matrix(c.SharedPairs, stride), new Matrix(c.DyFromStart, width), carry, c.Panel, add: true);
         Finish<V>(c, ofState);
     }
 
@@ -170,8 +176,8 @@ internal unsafe struct DualityBackward : IKernel
     }
 
     /// <summary>
-    /// M^T and F^T, rows s of lanes t; F^T in place of G^T. Between[t] gets the sum of M G over the pairs s &lt; t &lt;= r: each row is added
-    /// to a sum for each r, and these are added up over r before the next row.
+    /// M^T and F^T, rows s of lanes t; F^T in place of G^T. Between[t] gets the sum of M G over the pairs s &lt; t &lt;= r: each row is
+    /// added to a sum for each r, and these are added up over r before the next row.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Decay<V>(in BackwardChunk c) where V : unmanaged
@@ -304,6 +310,10 @@ internal unsafe struct DualityBackward : IKernel
 internal unsafe struct BackwardChunk
 {
     public nint Count, Offset;
+
+    /// <summary>The offset of what comes next.</summary>
+    public nint Next;
+
     public bool IsFirstHead, IsLast;
     public float Rate;
     public StepRows Steps;

@@ -20,7 +20,7 @@ internal unsafe struct DualityForward : IKernel
     /// <summary>Of <see cref="ChunkSteps"/> and <see cref="ChunkPairs"/>.</summary>
     public float* Steps, Pairs;
 
-    /// <summary>(B, H, P, N), or null for zeros.</summary>
+    /// <summary>(B, H, P, N), or null for zeros. It may be <see cref="Last"/>.</summary>
     public float* Initial;
 
     /// <summary>Results: (B, L, H, P), and (B, H, P, N).</summary>
@@ -34,8 +34,8 @@ internal unsafe struct DualityForward : IKernel
     {
         DualityShape s = Shape;
         nint width = s.HeadWidth, states = s.States, length = s.ChunkLength, stride = s.RowStride, size = s.StateSize;
-        using Scratch factors = new((states + length) * stride), values = new((states + 3 * length) * width), rows = new(3 * stride + width);
-        using Scratch panel = new(Gemm.PanelSize<V>(states + length));
+        using Scratch factors = new((states + length) * stride), values = new((states + 3 * length) * width);
+        using Scratch rows = new(3 * stride + width), panel = new(Gemm.PanelSize<V>(states + length));
         ForwardChunk chunk = new()
         {
             State = values.Pointer,
@@ -65,19 +65,22 @@ internal unsafe struct DualityForward : IKernel
                 float* pairs = Pairs + ((batch * s.Groups + group) * s.Chunks + i) * s.PairsSize;
                 DecayedPairs.Scale<V>(s, chunk.Steps, chunk.Count, pairs, chunk.FromStart, indices, factors.Pointer);
                 LoadValues<V>(chunk);
+                nint after = chunk.Offset + chunk.Count * s.ValueStride, next = i + 1 < s.Chunks ? s.TokensOf(i + 1) : 0;
                 for (nint row = 0; row < chunk.Count; row += DualityShape.RowBlock)
                 {
                     nint count = Math.Min(DualityShape.RowBlock, chunk.Count - row);
                     Gemm.Serial<V>(
                         count, width, states + row + count, new Matrix(factors.Pointer + row, 1, stride), new Matrix(chunk.State, width),
-                        new Matrix(chunk.Y + row * width, width), panel.Pointer, add: Inputs.D != null);
+                        new Matrix(chunk.Y + row * width, width), panel.Pointer, add: true, s.Lines(Inputs.X, after, next, row));
                 }
                 StoreResults<V>(chunk);
                 Scale<V>(chunk.State, size, chunk.FromStart[chunk.Count - 1]);
                 Matrix b = new(Inputs.B + (token * s.Groups + group) * states, s.FactorStride);
-                Gemm.Serial<V>(
-                    states, width, chunk.Count, b.Transposed, new Matrix(chunk.Weighted, width), new Matrix(chunk.State, width),
-                    panel.Pointer, add: true);
+                for (nint row = 0; row < states; row += DualityShape.RowBlock)
+                    Gemm.Serial<V>(
+                        Math.Min(DualityShape.RowBlock, states - row), width, chunk.Count, b.Transposed.Offset(row * b.ColumnStride),
+                        new Matrix(chunk.Weighted, width), new Matrix(chunk.State + row * width, width), panel.Pointer, add: true,
+                        s.Lines(Y, after, next, row));
             }
             Transpose.Run(chunk.State, width, states, width, Last + item * size, states);
         }
@@ -90,18 +93,19 @@ internal unsafe struct DualityForward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void LoadValues<V>(in ForwardChunk c) where V : unmanaged
     {
-        nint n = Count<V>(), width = Shape.HeadWidth, step = Shape.ValueStride;
-        float* x = Inputs.X + c.Offset;
-        for (nint t = 0; t < c.Count; t++, x += step)
+        nint n = Count<V>(), width = Shape.HeadWidth, step = Shape.ValueStride, count = c.Count;
+        float* x = Inputs.X + c.Offset, steps = c.Steps.Dt, toEnd = c.ToEnd, skip = c.Skip;
+        float* values = c.Values, weighted = c.Weighted, y = c.Y;
+        for (nint t = 0; t < count; t++, x += step, values += width, weighted += width, y += width)
         {
-            V dt = Broadcast<V>(c.Steps.Dt[t]), decay = Broadcast<V>(c.ToEnd[t]);
+            V dt = Broadcast<V>(steps[t]), decay = Broadcast<V>(toEnd[t]);
             for (nint p = 0; p < width; p += n)
             {
-                nint lanes = Math.Min(n, width - p), at = t * width + p;
+                nint lanes = Math.Min(n, width - p);
                 V v = Load<V>(x + p, lanes), u = dt * v;
-                Store(u, c.Values + at, lanes);
-                Store(u * decay, c.Weighted + at, lanes);
-                if (Inputs.D != null) Store(v * Load<V>(c.Skip + p, lanes), c.Y + at, lanes);
+                Store(u, values + p, lanes);
+                Store(u * decay, weighted + p, lanes);
+                Store(v * Load<V>(skip + p, lanes), y + p, lanes);
             }
         }
     }
@@ -109,14 +113,15 @@ internal unsafe struct DualityForward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void StoreResults<V>(in ForwardChunk c) where V : unmanaged
     {
-        nint n = Count<V>(), width = Shape.HeadWidth, offset = c.Offset;
-        for (nint t = 0; t < c.Count; t++, offset += Shape.ValueStride)
+        nint n = Count<V>(), width = Shape.HeadWidth, step = Shape.ValueStride, count = c.Count;
+        float* from = c.Y, to = Y + c.Offset, z = Inputs.Z == null ? null : Inputs.Z + c.Offset;
+        for (nint t = 0; t < count; t++, from += width, to += step, z += step)
             for (nint p = 0; p < width; p += n)
             {
                 nint lanes = Math.Min(n, width - p);
-                V v = Load<V>(c.Y + t * width + p, lanes);
-                if (Inputs.Z != null) v *= Silu.Apply(Load<V>(Inputs.Z + offset + p, lanes));
-                Store(v, Y + offset + p, lanes);
+                V v = Load<V>(from + p, lanes);
+                if (Inputs.Z != null) v *= Silu.Apply(Load<V>(z + p, lanes));
+                Store(v, to + p, lanes);
             }
     }
 

@@ -1,10 +1,13 @@
 using System.Runtime.CompilerServices;
+using Mamba.Core.Kernels.Products;
 using Mamba.Core.Simd;
 using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Duality;
 
-/// <summary>Sizes of a state-space duality layer: x (B, L, H, P), B and C (B, L, G, N), a state (P, N) a head. Width is that of both passes.</summary>
+/// <summary>
+/// Sizes of a state-space duality layer: x (B, L, H, P), B and C (B, L, G, N), a state (P, N) a head. Width is that of both passes.
+/// </summary>
 internal readonly record struct DualityShape(
     nint Batch, nint Length, nint Heads, nint HeadWidth, nint Groups, nint States, VectorWidth Width)
 {
@@ -46,6 +49,16 @@ internal readonly record struct DualityShape(
 
     /// <inheritdoc cref="ValueStride"/>
     public nint FactorStride => Groups * States;
+
+    /// <summary>
+    /// The cache line of some tokens of a head that a block of rows prefetches. They are thousands of bytes from each other: no hardware
+    /// prefetcher follows, and all at once they would wait for each other.
+    /// </summary>
+    public unsafe PrefetchRange Lines(float* values, nint offset, nint tokens, nint row)
+    {
+        nint line = row / RowBlock * CacheLine;
+        return values == null || line >= HeadWidth ? default : new(values + offset + line, tokens * ValueStride, ValueStride);
+    }
 
     /// <summary>Tokens of a chunk, the last of which may be shorter.</summary>
     public nint TokensOf(nint chunk) => Math.Min(ChunkLength, Length - chunk * ChunkLength);

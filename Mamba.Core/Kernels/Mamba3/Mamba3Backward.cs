@@ -34,6 +34,8 @@ internal unsafe struct Mamba3Gradients
 /// </summary>
 internal unsafe partial struct Mamba3Backward : IKernel
 {
+    private const nint PrefetchedTokens = 8;
+
     public Mamba3Shape Shape;
     public Mamba3Pointers Inputs;
     public Mamba3Gradients Gradients;
@@ -125,32 +127,39 @@ internal unsafe partial struct Mamba3Backward : IKernel
         if (chunk.First == 0 && Gradients.SsmStart != null) StartOfSequence(chunk, head, g);
     }
 
-    /// <summary>v in rows that end in zeros; dy goes back through the gate.</summary>
+    /// <summary>v in rows that end in zeros; dy goes back through the gate. Prefetches as the forward pass does.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Ungate<V>(in Mamba3Chunk chunk, nint head, in Work w) where V : unmanaged
     {
-        nint n = Count<V>(), values = Shape.Values;
+        nint n = Count<V>(), values = Shape.Values, stride = Shape.ValueStride, step = Shape.Heads * values, row = 0;
+        nint offset = (chunk.Token(0) * Shape.Heads + head) * values, ahead = PrefetchedTokens * step, count = chunk.Count;
+        float* allV = Inputs.V, allZ = Inputs.Z, allDy = Dy, ungated = Ungated, toV = w.V, toDy = w.Dy, toDz = w.Dz, dots = w.DyV;
         V one = Broadcast<V>(1f);
-        for (nint i = 0; i < chunk.Count; i++)
+        for (nint i = 0; i < count; i++, offset += step, row += stride)
         {
-            nint at = (chunk.Token(i) * Shape.Heads + head) * values;
+            Prefetch(allV + offset + ahead, values);
+            Prefetch(allDy + offset + ahead, values);
+            if (allZ != null) Prefetch(allZ + offset + ahead, values);
+            if (allZ != null) Prefetch(ungated + offset + ahead, values);
             V dot = default;
             for (nint p = 0; p < values; p += n)
             {
-                nint lanes = Math.Min(n, values - p);
-                V v = Load<V>(Inputs.V + at + p, lanes), dy = Load<V>(Dy + at + p, lanes);
-                if (Inputs.Z != null)
+                nint lanes = Math.Min(n, values - p), at = offset + p;
+                V v = Load<V>(allV + at, lanes), dy = Load<V>(allDy + at, lanes);
+                if (allZ != null)
                 {
-                    V z = Load<V>(Inputs.Z + at + p, lanes), gate = Sigmoid(z);
+                    V z = Load<V>(allZ + at, lanes), gate = Sigmoid(z);
                     V slope = gate * Fma(z, one - gate, one);
-                    Store(dy * Load<V>(Ungated + at + p, lanes) * slope, w.Dz + i * Shape.ValueStride + p);
+                    Store(dy * Load<V>(ungated + at, lanes) * slope, toDz + row + p);
                     dy *= z * gate;
                 }
                 dot = Fma(dy, v, dot);
-                Store(v, w.V + i * Shape.ValueStride + p);
-                Store(dy, w.Dy + i * Shape.ValueStride + p);
+                Store(v, toV + row + p);
+                Store(dy, toDy + row + p);
             }
-            w.DyV[i] = Sum(dot);
+            dots[i] = Sum(dot);
+            if (Gradients.V.IsWanted) Prefetch(Gradients.V.Pointer + offset, values);
+            if (Gradients.Z.IsWanted) Prefetch(Gradients.Z.Pointer + offset, values);
         }
     }
 
@@ -158,12 +167,12 @@ internal unsafe partial struct Mamba3Backward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Weight<V>(in Mamba3Chunk chunk, float* rows, in Work w) where V : unmanaged
     {
-        nint stride = Shape.ValueStride;
-        for (nint i = 0; i < chunk.Count; i++)
+        nint stride = Shape.ValueStride, count = chunk.Count, columns = Shape.StateColumns;
+        float* to = w.Weighted, weights = chunk.Weights;
+        for (nint i = 0; i < count; i++, rows += stride, to += stride)
         {
-            V weight = Broadcast<V>(chunk.Weights[i]);
-            for (nint p = 0; p < Shape.StateColumns; p += Count<V>())
-                Store(weight * Load<V>(rows + i * stride + p), w.Weighted + i * stride + p);
+            V weight = Broadcast<V>(weights[i]);
+            for (nint p = 0; p < columns; p += Count<V>()) Store(weight * Load<V>(rows + p), to + p);
         }
     }
 
@@ -187,9 +196,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
             Results = results,
             ColumnStride = transposed ? Shape.KeyStride : Shape.ValueStride,
         };
-        Mamba3Chunk.Clear(results, chunk.Count * walk.ColumnStride);
-        if (backwards) walk = walk.Backwards();
-        walk.Run<V>();
+        (backwards ? walk.Backwards() : walk).Run<V>();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -201,7 +208,9 @@ internal unsafe partial struct Mamba3Backward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply<V>(float* p, nint count, float factor) where V : unmanaged
     {
-        for (nint i = 0; i < count; i += Count<V>()) Store(Load<V>(p + i) * Broadcast<V>(factor), p + i);
+        if (factor == 1f) return;
+        V all = Broadcast<V>(factor);
+        for (nint i = 0; i < count; i += Count<V>()) Store(Load<V>(p + i) * all, p + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -248,8 +257,8 @@ internal unsafe partial struct Mamba3Backward : IKernel
     {
         Mamba3Shape s = Shape;
         nint place = batch * s.Heads + head;
-        Mamba3Chunk.Join(s, g.QBias, Gradients.QBias + place * s.States);
-        Mamba3Chunk.Join(s, g.KBias, Gradients.KBias + place * s.States);
+        ComponentOrder.Join(s, g.QBias, Gradients.QBias + place * s.States);
+        ComponentOrder.Join(s, g.KBias, Gradients.KBias + place * s.States);
         Gradients.D[place] = *g.D;
         if (Gradients.AngleStart == null) return;
         for (nint j = 0; j < s.Turned; j++) Gradients.AngleStart[place * s.Turned + j] = g.Head.Turns[j] + g.Head.Rests[j];
@@ -263,8 +272,8 @@ internal unsafe partial struct Mamba3Backward : IKernel
         for (nint i = 0; i < chunk.Count; i++)
         {
             nint row = ((item.Part * tokens + chunk.Token(i)) * s.Groups + item.Group) * s.States;
-            if (Gradients.Q != null) Mamba3Chunk.Join(s, w.SumQ + i * s.KeyStride, Gradients.Q + row);
-            if (Gradients.K != null) Mamba3Chunk.Join(s, w.SumK + i * s.KeyStride, Gradients.K + row);
+            if (Gradients.Q != null) ComponentOrder.Join(s, w.SumQ + i * s.KeyStride, Gradients.Q + row);
+            if (Gradients.K != null) ComponentOrder.Join(s, w.SumK + i * s.KeyStride, Gradients.K + row);
             if (Gradients.SharedAngles != null)
                 Mamba3Chunk.Copy(w.SumAngles + i * s.AngleStride,
                     Gradients.SharedAngles + ((item.Group * s.ItemsPerGroup + item.Part) * tokens + chunk.Token(i)) * s.Turned, s.Turned);

@@ -26,39 +26,39 @@ internal unsafe partial struct Mamba3Backward
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Values<V>(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w) where V : unmanaged
     {
-        nint n = Count<V>(), values = Shape.Values;
+        nint n = Count<V>(), values = Shape.Values, stride = Shape.ValueStride, step = Shape.Heads * values, count = chunk.Count, row = 0;
+        nint first = (chunk.Token(0) * Shape.Heads + head) * values, offset = first;
         GradientTarget dv = Gradients.V, dz = Gradients.Z;
-        float skip = Inputs.D == null ? 0f : Inputs.D[head];
-        for (nint i = 0; i < chunk.Count; i++)
+        float* walked = w.Dv, dy = w.Dy, ofGate = w.Dz, totals = chunk.Total, gamma = chunk.Gamma, dots = chunk.Dots, sums = w.DyV;
+        float skip = Inputs.D == null ? 0f : Inputs.D[head], ofSkip = *g.D;
+        for (nint i = 0; i < count; i++, offset += step, row += stride)
         {
-            nint at = (chunk.Token(i) * Shape.Heads + head) * values;
-            *g.D += w.DyV[i];
-            bool carried = Value != null && chunk.First + i == Shape.Length - 1;
-            float* ofState = carried ? Value + (chunk.Batch * Shape.Heads + head) * values : null;
-            V total = Broadcast<V>(chunk.Total[i]), own = Broadcast<V>(chunk.Gamma[i] * chunk.Dots[i] + skip);
+            ofSkip += sums[i];
+            V total = Broadcast<V>(totals[i]), own = Broadcast<V>(gamma[i] * dots[i] + skip);
             for (nint p = 0; p < values && dv.IsWanted; p += n)
-            {
-                nint lanes = Math.Min(n, values - p), row = i * Shape.ValueStride + p;
-                V gradient = Fma(total, Load<V>(w.Dv + row), own * Load<V>(w.Dy + row));
-                if (carried) gradient += Load<V>(ofState + p, lanes);
-                dv.Store(gradient, dv.Pointer + at + p, lanes);
-            }
+                dv.Store(
+                    Fma(total, Load<V>(walked + row + p), own * Load<V>(dy + row + p)), dv.Pointer + offset + p, Math.Min(n, values - p));
         }
-        for (nint i = 0; i < chunk.Count && dz.IsWanted; i++)
+        *g.D = ofSkip;
+        if (dv.IsWanted && Value != null && chunk.First + count == Shape.Length)
+            for (nint p = 0; p < values; p++)
+                dv.Pointer[offset - step + p] += Value[(chunk.Batch * Shape.Heads + head) * values + p];
+        for (nint i = 0; i < count && dz.IsWanted; i++)
             for (nint p = 0; p < values; p += n)
-                dz.Store(
-                    Load<V>(w.Dz + i * Shape.ValueStride + p), dz.Pointer + (chunk.Token(i) * Shape.Heads + head) * values + p,
-                    Math.Min(n, values - p));
+                dz.Store(Load<V>(ofGate + i * stride + p), dz.Pointer + first + i * step + p, Math.Min(n, values - p));
     }
 
     /// <summary>The gradients of the turned keys and queries go back through the turn: to Q, K, their biases and the angles.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Keys<V>(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w) where V : unmanaged
     {
-        nint n = Count<V>(), stride = Shape.KeyStride, turned = Shape.Turned, states = Shape.States;
+        nint n = Count<V>(), stride = Shape.KeyStride, turned = Shape.Turned, states = Shape.States, angles = Shape.AngleStride;
+        float* qBias = g.Head.QBias, kBias = g.Head.KBias, sumQBias = g.QBias, sumKBias = g.KBias;
         for (nint i = 0; i < chunk.Count; i++)
         {
             float* dq = w.Dq + i * stride, dk = w.Dk + i * stride, q = chunk.Q + i * stride, k = chunk.K + i * stride;
+            float* sines = chunk.Sin + i * angles, cosines = chunk.Cos + i * angles, ofAngles = w.DTheta + i * angles;
+            float* allQ = chunk.RawQ + i * stride, allK = chunk.RawK + i * stride, sumQ = w.SumQ + i * stride, sumK = w.SumK + i * stride;
             Multiply<V>(dk, Shape.KeyColumns, chunk.Total[i]);
             if (Key != null && chunk.First + i == Shape.Length - 1)
                 for (nint j = 0; j < states; j++) dk[j] += Key[(chunk.Batch * Shape.Heads + head) * states + Shape.Component(j)];
@@ -66,11 +66,11 @@ internal unsafe partial struct Mamba3Backward
             for (nint j = 0; j < turned; j += n)
             {
                 nint lanes = Math.Min(n, turned - j), odd = turned + j;
-                V sin = Load<V>(chunk.Sin + i * Shape.AngleStride + j), cos = Load<V>(chunk.Cos + i * Shape.AngleStride + j);
+                V sin = Load<V>(sines + j), cos = Load<V>(cosines + j);
                 V q0 = Load<V>(dq + j, lanes), q1 = Load<V>(dq + odd, lanes), k0 = Load<V>(dk + j, lanes), k1 = Load<V>(dk + odd, lanes);
                 V ofQ = q1 * Load<V>(q + j, lanes) - q0 * Load<V>(q + odd, lanes);
                 V ofK = k1 * Load<V>(k + j, lanes) - k0 * Load<V>(k + odd, lanes);
-                Store(ofQ + ofK, w.DTheta + i * Shape.AngleStride + j);
+                Store(ofQ + ofK, ofAngles + j);
                 Store(Fma(cos, q0, sin * q1), dq + j, lanes);
                 Store(cos * q1 - sin * q0, dq + odd, lanes);
                 Store(Fma(cos, k0, sin * k1), dk + j, lanes);
@@ -79,14 +79,14 @@ internal unsafe partial struct Mamba3Backward
             // q . k is the same before the turn, so its part of the gradient joins here.
             for (nint j = 0; j < states; j += n)
             {
-                nint lanes = Math.Min(n, states - j), at = i * stride + j;
-                V rawQ = Load<V>(chunk.RawQ + at, lanes) + Load<V>(g.Head.QBias + j, lanes);
-                V rawK = Load<V>(chunk.RawK + at, lanes) + Load<V>(g.Head.KBias + j, lanes);
+                nint lanes = Math.Min(n, states - j);
+                V rawQ = Load<V>(allQ + j, lanes) + Load<V>(qBias + j, lanes);
+                V rawK = Load<V>(allK + j, lanes) + Load<V>(kBias + j, lanes);
                 V ofQ = Fma(own, rawK, Load<V>(dq + j, lanes)), ofK = Fma(own, rawQ, Load<V>(dk + j, lanes));
-                Store(Load<V>(g.QBias + j, lanes) + ofQ, g.QBias + j, lanes);
-                Store(Load<V>(g.KBias + j, lanes) + ofK, g.KBias + j, lanes);
-                Store(Load<V>(w.SumQ + at, lanes) + ofQ, w.SumQ + at, lanes);
-                Store(Load<V>(w.SumK + at, lanes) + ofK, w.SumK + at, lanes);
+                Store(Load<V>(sumQBias + j, lanes) + ofQ, sumQBias + j, lanes);
+                Store(Load<V>(sumKBias + j, lanes) + ofK, sumKBias + j, lanes);
+                Store(Load<V>(sumQ + j, lanes) + ofQ, sumQ + j, lanes);
+                Store(Load<V>(sumK + j, lanes) + ofK, sumK + j, lanes);
             }
         }
     }
@@ -101,22 +101,23 @@ internal unsafe partial struct Mamba3Backward
         nint n = Count<V>(), turned = Shape.Turned, stride = Shape.AngleStride;
         GradientTarget target = Gradients.Angles;
         V one = Broadcast<V>(1f);
+        float* turns = g.Head.Turns, rests = g.Head.Rests, ofTheta = w.DTheta, tangents = chunk.Tanh, shared = Gradients.SharedAngles;
         for (nint i = chunk.Count - 1; i >= 0; i--)
         {
             V ofDt = default, scaled = Broadcast<V>(MathF.PI * chunk.Dt[i]);
             nint at = (chunk.Token(i) * Shape.Heads + head) * turned;
             for (nint j = 0; j < turned; j += n)
             {
-                V sum = Load<V>(g.Head.Turns + j), low = Load<V>(g.Head.Rests + j), added = Load<V>(w.DTheta + i * stride + j);
+                V sum = Load<V>(turns + j), low = Load<V>(rests + j), added = Load<V>(ofTheta + i * stride + j);
                 V next = sum + added, part = next - sum;
                 low += (sum - (next - part)) + (added - part);
-                Store(next, g.Head.Turns + j);
-                Store(low, g.Head.Rests + j);
-                V total = next + low, tanh = Load<V>(chunk.Tanh + i * stride + j);
+                Store(next, turns + j);
+                Store(low, rests + j);
+                V total = next + low, tanh = Load<V>(tangents + i * stride + j);
                 ofDt = Fma(total, tanh, ofDt);
                 V ofAngle = total * scaled * (one - tanh * tanh);
                 if (target.IsWanted) target.Store(ofAngle, target.Pointer + at + j, Math.Min(n, turned - j));
-                if (Gradients.SharedAngles != null) Store(Load<V>(w.SumAngles + i * stride + j) + ofAngle, w.SumAngles + i * stride + j);
+                if (shared != null) Store(Load<V>(w.SumAngles + i * stride + j) + ofAngle, w.SumAngles + i * stride + j);
             }
             w.DAngleStep[i] = MathF.PI * Sum(ofDt);
         }

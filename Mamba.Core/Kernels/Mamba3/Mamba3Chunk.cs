@@ -47,7 +47,8 @@ internal unsafe struct Mamba3Chunk
     /// <summary>Lays out the arrays. The ends of rows are zero from then on.</summary>
     public void Allocate(ref Arena arena)
     {
-        nint length = Shape.ChunkLength, keys = length * Shape.KeyStride, angles = length * Shape.AngleStride, tokens = length + 1 + Shape.Lanes;
+        nint length = Shape.ChunkLength, tokens = length + 1 + Shape.Lanes;
+        nint keys = length * Shape.KeyStride, angles = length * Shape.AngleStride;
         RawQ = arena.Take(keys);
         RawK = arena.Take(keys);
         Q = arena.Take(keys);
@@ -84,27 +85,9 @@ internal unsafe struct Mamba3Chunk
         float* q = Inputs.Q + (Token(0) * Shape.Groups + group) * states, k = Inputs.K + (Token(0) * Shape.Groups + group) * states;
         for (nint i = 0; i < Count; i++)
         {
-            Separate(Shape, q + i * step, RawQ + i * stride);
-            Separate(Shape, k + i * step, RawK + i * stride);
+            ComponentOrder.Separate(Shape, q + i * step, RawQ + i * stride);
+            ComponentOrder.Separate(Shape, k + i * step, RawK + i * stride);
         }
-    }
-
-    /// <summary>N components into the kernels' order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Separate(in Mamba3Shape s, float* from, float* to)
-    {
-        nint turned = s.Turned, states = s.States;
-        for (nint j = 0; j < turned; j++) (to[j], to[turned + j]) = (from[2 * j], from[2 * j + 1]);
-        for (nint j = 2 * turned; j < states; j++) to[j] = from[j];
-    }
-
-    /// <summary>N components back into their own order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Join(in Mamba3Shape s, float* from, float* to)
-    {
-        nint turned = s.Turned, states = s.States;
-        for (nint j = 0; j < turned; j++) (to[2 * j], to[2 * j + 1]) = (from[j], from[turned + j]);
-        for (nint j = 2 * turned; j < states; j++) to[j] = from[j];
     }
 
     /// <summary>Computes alpha, dt and lambda of the tokens of a head, and lambda dt and Gamma.</summary>
@@ -201,23 +184,25 @@ internal unsafe struct Mamba3Chunk
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void AddAngles<V>(nint head, float* turns, float* rest) where V : unmanaged
     {
-        nint n = Count<V>(), stride = Shape.AngleStride, heads = Shape.SharedAngles ? 1 : Shape.Heads;
-        float* angles = Inputs.Angles + (Token(0) * heads + (Shape.SharedAngles ? 0 : head)) * Shape.Turned;
-        for (nint j = 0; j < Shape.Turned; j += n)
+        nint n = Count<V>(), stride = Shape.AngleStride, turned = Shape.Turned, heads = Shape.SharedAngles ? 1 : Shape.Heads;
+        nint count = Count, step = heads * turned;
+        float* angles = Inputs.Angles + (Token(0) * heads + (Shape.SharedAngles ? 0 : head)) * turned;
+        float* dt = Dt, sines = Sin, cosines = Cos, tangents = this.Tanh;
+        for (nint j = 0; j < turned; j += n)
         {
-            nint lanes = Math.Min(n, Shape.Turned - j);
+            nint lanes = Math.Min(n, turned - j);
             V sum = Load<V>(turns + j), low = Load<V>(rest + j);
-            for (nint i = 0; i < Count; i++)
+            for (nint i = 0; i < count; i++)
             {
-                V half = Broadcast<V>(0.5f * Dt[i]), tanh = Tanh(Load<V>(angles + i * heads * Shape.Turned + j, lanes));
+                V half = Broadcast<V>(0.5f * dt[i]), tanh = Tanh(Load<V>(angles + i * step + j, lanes));
                 V added = half * tanh, error = Fma(half, tanh, -added);
                 V next = sum + added, part = next - sum;
                 low += error + (sum - (next - part)) + (added - part);
                 sum = next - Round(next);
                 VecFunctions.SinCosOfTurns(sum, low, out V sin, out V cos);
-                Store(sin, Sin + i * stride + j);
-                Store(cos, Cos + i * stride + j);
-                Store(tanh, Tanh + i * stride + j);
+                Store(sin, sines + i * stride + j);
+                Store(cos, cosines + i * stride + j);
+                Store(tanh, tangents + i * stride + j);
             }
             Store(sum, turns + j);
             Store(low, rest + j);
@@ -228,16 +213,15 @@ internal unsafe struct Mamba3Chunk
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Turn<V>(float* qBias, float* kBias) where V : unmanaged
     {
-        nint n = Count<V>(), turned = Shape.Turned, states = Shape.States;
-        for (nint i = 0; i < Count; i++)
+        nint n = Count<V>(), turned = Shape.Turned, states = Shape.States, count = Count, stride = Shape.KeyStride;
+        float* rawQ = RawQ, rawK = RawK, q = Q, k = K, sines = Sin, cosines = Cos, dots = Dots;
+        for (nint i = 0; i < count; i++, rawQ += stride, rawK += stride, q += stride, k += stride)
         {
-            float* rawQ = RawQ + i * Shape.KeyStride, rawK = RawK + i * Shape.KeyStride;
-            float* q = Q + i * Shape.KeyStride, k = K + i * Shape.KeyStride;
             V dot = default;
             for (nint j = 0; j < turned; j += n)
             {
                 nint lanes = Math.Min(n, turned - j), odd = turned + j;
-                V sin = Load<V>(Sin + i * Shape.AngleStride + j), cos = Load<V>(Cos + i * Shape.AngleStride + j);
+                V sin = Load<V>(sines + j), cos = Load<V>(cosines + j);
                 V q0 = Load<V>(rawQ + j, lanes) + Load<V>(qBias + j, lanes), q1 = Load<V>(rawQ + odd, lanes) + Load<V>(qBias + odd, lanes);
                 V k0 = Load<V>(rawK + j, lanes) + Load<V>(kBias + j, lanes), k1 = Load<V>(rawK + odd, lanes) + Load<V>(kBias + odd, lanes);
                 dot = Fma(q0, k0, Fma(q1, k1, dot));
@@ -254,7 +238,9 @@ internal unsafe struct Mamba3Chunk
                 Store(q0, q + j, lanes);
                 Store(k0, k + j, lanes);
             }
-            Dots[i] = Sum(dot);
+            dots[i] = Sum(dot);
+            sines += Shape.AngleStride;
+            cosines += Shape.AngleStride;
         }
     }
 }

@@ -12,6 +12,9 @@ namespace Mamba.Core.Kernels.Mamba3;
 /// </summary>
 internal unsafe struct Mamba3Forward : IKernel
 {
+    // How far ahead the values of tokens are prefetched; a token of a head is a few cache lines.
+    private const nint PrefetchedTokens = 8;
+
     public Mamba3Shape Shape;
     public Mamba3Pointers Inputs;
 
@@ -62,14 +65,14 @@ internal unsafe struct Mamba3Forward : IKernel
     {
         Mamba3Shape s = Shape;
         chunk.Weigh<V>(head);
-        if (chunk.First == 0 && Inputs.KeyStart != null) AddPrevious(chunk, head, state);
+        if (chunk.First == 0 && Inputs.KeyStart != null) AddPrevious<V>(chunk, head, state);
         if (Kept != null)
             Mamba3Chunk.Copy(state.Ssm, Kept + ((chunk.Batch * s.Heads + head) * s.Chunks + chunk.First / s.ChunkLength) * s.KeptSize,
                 s.KeptSize);
         chunk.AddAngles<V>(head, state.Turns, state.Rests);
         chunk.Turn<V>(state.QBias, state.KBias);
         float last = chunk.DecayForwards();
-        Prepare<V>(chunk, head, x, y);
+        Prepare<V>(chunk, head, x);
         RankOneWalk walk = new()
         {
             Count = chunk.Count,
@@ -86,41 +89,48 @@ internal unsafe struct Mamba3Forward : IKernel
             ColumnStride = s.ValueStride,
         };
         walk.Run<V>();
-        for (nint i = 0; i < s.StateSize; i += Count<V>()) Store(Load<V>(state.Ssm + i) * Broadcast<V>(last), state.Ssm + i);
+        if (last != 1f)
+            for (nint i = 0; i < s.StateSize; i += Count<V>()) Store(Load<V>(state.Ssm + i) * Broadcast<V>(last), state.Ssm + i);
         Write<V>(chunk, head, y);
         if (chunk.First + chunk.Count < s.Length) return;
         nint place = chunk.Batch * s.Heads + head;
-        Mamba3Chunk.Join(s, chunk.K + (chunk.Count - 1) * s.KeyStride, Key + place * s.States);
+        ComponentOrder.Join(s, chunk.K + (chunk.Count - 1) * s.KeyStride, Key + place * s.States);
         Mamba3Chunk.Copy(
             Inputs.V + (chunk.Token(chunk.Count - 1) * s.Heads + head) * s.Values, Value + place * s.Values, s.Values);
     }
 
     /// <summary>S' = S + (1 - lambda) dt v k^T of the value and the key before the first token.</summary>
-    private readonly void AddPrevious(in Mamba3Chunk chunk, nint head, in HeadState state)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void AddPrevious<V>(in Mamba3Chunk chunk, nint head, in HeadState state) where V : unmanaged
     {
-        nint place = chunk.Batch * Shape.Heads + head;
-        float* key = Inputs.KeyStart + place * Shape.States, value = Inputs.ValueStart + place * Shape.Values;
-        for (nint i = 0; i < Shape.States; i++)
+        Mamba3Shape s = Shape;
+        nint place = chunk.Batch * s.Heads + head, columns = s.StateColumns;
+        float* key = Inputs.KeyStart + place * s.States, value = Inputs.ValueStart + place * s.Values, row = state.Ssm;
+        float weight = chunk.WeightOfPrevious;
+        for (nint i = 0; i < s.States; i++, row += columns)
         {
-            float factor = chunk.WeightOfPrevious * key[Shape.Component(i)];
-            for (nint p = 0; p < Shape.Values; p++) state.Ssm[i * Shape.StateColumns + p] += factor * value[p];
+            V factor = Broadcast<V>(weight * key[s.Component(i)]);
+            for (nint p = 0; p < columns; p += Count<V>())
+                Store(Fma(factor, Load<V>(value + p, Math.Min(Count<V>(), s.Values - p)), Load<V>(row + p)), row + p);
         }
     }
 
-    /// <summary>x = v times its weight; y is zero.</summary>
+    /// <summary>
+    /// x = v times its weight. Tokens are a row of all heads from each other: more streams than a hardware prefetcher follows.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Prepare<V>(in Mamba3Chunk chunk, nint head, float* x, float* y) where V : unmanaged
+    private readonly void Prepare<V>(in Mamba3Chunk chunk, nint head, float* x) where V : unmanaged
     {
-        nint n = Count<V>(), stride = Shape.ValueStride, values = Shape.Values;
-        for (nint i = 0; i < chunk.Count; i++)
+        nint n = Count<V>(), stride = Shape.ValueStride, values = Shape.Values, count = chunk.Count, step = Shape.Heads * values;
+        nint offset = (chunk.Token(0) * Shape.Heads + head) * values;
+        float* v = Inputs.V + offset, z = Inputs.Z, result = Y, weights = chunk.Weights;
+        for (nint i = 0; i < count; i++, offset += step, v += step, x += stride)
         {
-            V weight = Broadcast<V>(chunk.Weights[i]);
-            float* from = Inputs.V + (chunk.Token(i) * Shape.Heads + head) * values;
-            for (nint p = 0; p < values; p += n)
-            {
-                Store(weight * Load<V>(from + p, Math.Min(n, values - p)), x + i * stride + p);
-                Store(default(V), y + i * stride + p);
-            }
+            Prefetch(v + PrefetchedTokens * step, values);
+            Prefetch(result + offset, values);
+            if (z != null) Prefetch(z + offset, values);
+            V weight = Broadcast<V>(weights[i]);
+            for (nint p = 0; p < values; p += n) Store(weight * Load<V>(v + p, Math.Min(n, values - p)), x + p);
         }
     }
 
@@ -128,19 +138,20 @@ internal unsafe struct Mamba3Forward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Write<V>(in Mamba3Chunk chunk, nint head, float* y) where V : unmanaged
     {
-        nint n = Count<V>(), values = Shape.Values;
+        nint n = Count<V>(), values = Shape.Values, stride = Shape.ValueStride, count = chunk.Count, step = Shape.Heads * values;
+        nint offset = (chunk.Token(0) * Shape.Heads + head) * values;
+        float* v = Inputs.V, z = Inputs.Z, result = Y, ungated = Ungated, scales = chunk.Scales, gamma = chunk.Gamma, dots = chunk.Dots;
         float skip = Inputs.D == null ? 0f : Inputs.D[head];
-        for (nint i = 0; i < chunk.Count; i++)
+        for (nint i = 0; i < count; i++, offset += step, y += stride)
         {
-            nint at = (chunk.Token(i) * Shape.Heads + head) * values;
-            V scale = Broadcast<V>(chunk.Scales[i]), own = Broadcast<V>(chunk.Gamma[i] * chunk.Dots[i] + skip);
-            for (nint p = 0; p < values; p += n, at += n)
+            V scale = Broadcast<V>(scales[i]), own = Broadcast<V>(gamma[i] * dots[i] + skip);
+            for (nint p = 0; p < values; p += n)
             {
-                nint lanes = Math.Min(n, values - p);
-                V sum = Fma(scale, Load<V>(y + i * Shape.ValueStride + p), own * Load<V>(Inputs.V + at, lanes));
-                if (Ungated != null) Store(sum, Ungated + at, lanes);
-                if (Inputs.Z != null) sum *= Silu.Apply(Load<V>(Inputs.Z + at, lanes));
-                Store(sum, Y + at, lanes);
+                nint lanes = Math.Min(n, values - p), at = offset + p;
+                V sum = Fma(scale, Load<V>(y + p), own * Load<V>(v + at, lanes));
+                if (ungated != null) Store(sum, ungated + at, lanes);
+                if (z != null) sum *= Silu.Apply(Load<V>(z + at, lanes));
+                Store(sum, result + at, lanes);
             }
         }
     }
@@ -181,14 +192,15 @@ internal readonly unsafe struct HeadState
         LoadBiases(s, inputs, head);
         if (inputs.SsmStart == null) return;
         Read(s, inputs.SsmStart + place * s.States * s.Values);
+        nint angles = place * s.Turned;
         Mamba3Chunk.ToTurns(
-            inputs.AngleStart + place * s.Turned, inputs.AngleRest == null ? null : inputs.AngleRest + place * s.Turned, s.Turned, Turns, Rests);
+            inputs.AngleStart + angles, inputs.AngleRest == null ? null : inputs.AngleRest + angles, s.Turned, Turns, Rests);
     }
 
     public void LoadBiases(in Mamba3Shape s, in Mamba3Pointers inputs, nint head)
     {
-        Mamba3Chunk.Separate(s, inputs.QBias + head * s.States, QBias);
-        Mamba3Chunk.Separate(s, inputs.KBias + head * s.States, KBias);
+        ComponentOrder.Separate(s, inputs.QBias + head * s.States, QBias);
+        ComponentOrder.Separate(s, inputs.KBias + head * s.States, KBias);
     }
 
     /// <summary>Takes S from (N, P).</summary>

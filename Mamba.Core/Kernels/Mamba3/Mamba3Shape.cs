@@ -4,45 +4,77 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// Sizes of a Mamba-3 scan. Inside the kernels a key or a query is (even components of the turned pairs, odd ones, the rest): a turn is then
-/// lane by lane. The N rows of a state have that order, too. Its lanes are the P values.
+/// Sizes of a Mamba-3 scan. Inside the kernels a key or a query is (even components of the turned pairs, odd ones, the rest): a turn is
+/// then lane by lane. The N rows of a state have that order, too. Its lanes are the P values. All are computed once: the loops read them.
 /// </summary>
-/// <param name="Batch">B.</param>
-/// <param name="Length">L.</param>
-/// <param name="Heads">H.</param>
-/// <param name="Groups">G: heads of a group share Q and K.</param>
-/// <param name="States">N.</param>
-/// <param name="Values">P.</param>
-/// <param name="Turned">S: turned pairs of components.</param>
-/// <param name="SharedAngles">Whether all heads have the same raw angles.</param>
-/// <param name="Width">The vector width, the same forwards and backwards: kept states have its lanes.</param>
-internal readonly record struct Mamba3Shape(
-    nint Batch, nint Length, nint Heads, nint Groups, nint States, nint Values, nint Turned, bool SharedAngles, VectorWidth Width)
+internal readonly record struct Mamba3Shape
 {
     private const nint ShortestChunk = 64;
-    private const nint ItemsWanted = 32;
+    private const nint ItemsWanted = 16;
     private const nint UpdatesPerGrain = 1 << 17;
 
-    public nint Lanes => Isa.Lanes(Width);
+    /// <param name="batch">B.</param>
+    /// <param name="length">L.</param>
+    /// <param name="heads">H heads in G groups: those of a group share Q and K.</param>
+    /// <param name="states">N.</param>
+    /// <param name="values">P.</param>
+    /// <param name="turned">S pairs of components that turn, and whether all heads have the same raw angles.</param>
+    public Mamba3Shape(nint batch, nint length, (nint All, nint Groups) heads, nint states, nint values, (nint Pairs, bool Shared) turned)
+    {
+        // The same width forwards and backwards: kept states have its lanes.
+        (Batch, Length, States, Values, Width) = (batch, length, states, values, Isa.For(values));
+        ((Heads, Groups), (Turned, SharedAngles)) = (heads, turned);
+        Lanes = Isa.Lanes(Width);
+        ChunkLength = Launch.CeilDiv(length, Math.Max(1, length / Math.Max(ShortestChunk, states)));
+        Chunks = Launch.CeilDiv(length, ChunkLength);
+
+        nint headsPerGroup = Heads / Groups, itemsWanted = Math.Max(1, ItemsWanted / Math.Max(1, batch * Groups));
+        HeadsPerItem =
+            Math.Min(headsPerGroup, Math.Max(Launch.CeilDiv(states, values), Launch.CeilDiv(headsPerGroup, itemsWanted)));
+        ItemsPerGroup = Launch.CeilDiv(headsPerGroup, HeadsPerItem);
+
+        (StateRows, StateColumns) = (RoundUp(states, RankOneWalk.RowsAtOnce), RoundUp(values, Lanes));
+        (ValueRows, KeyColumns) = (RoundUp(values, RankOneWalk.RowsAtOnce), RoundUp(states, Lanes));
+        KeyStride = Gemm.OddCacheLines(Math.Max(StateRows, KeyColumns));
+        ValueStride = Gemm.OddCacheLines(Math.Max(ValueRows, StateColumns));
+        AngleStride = RoundUp(Turned, Lanes);
+        Grain = Math.Max(1, UpdatesPerGrain / (length * StateSize * HeadsPerItem));
+    }
+
+    public nint Batch { get; }
+
+    public nint Length { get; }
+
+    public nint Heads { get; }
+
+    public nint Groups { get; }
+
+    public nint States { get; }
+
+    public nint Values { get; }
+
+    public nint Turned { get; }
+
+    public bool SharedAngles { get; }
+
+    public VectorWidth Width { get; }
+
+    public nint Lanes { get; }
 
     /// <summary>
     /// Tokens of a chunk: at least N, so that the kept states take no more memory than V. Chunks are of balanced size.
     /// </summary>
-    public nint ChunkLength => Launch.CeilDiv(Length, Math.Max(1, Length / Math.Max(ShortestChunk, States)));
+    public nint ChunkLength { get; }
 
-    public nint Chunks => Launch.CeilDiv(Length, ChunkLength);
-
-    public nint HeadsPerGroup => Heads / Groups;
+    public nint Chunks { get; }
 
     /// <summary>
     /// Heads of a work item. Its dQ and dK are sums over them: N numbers for each token and item. So an item has at least N values, and
     /// more where items are enough.
     /// </summary>
-    public nint HeadsPerItem => Math.Min(
-        HeadsPerGroup,
-        Math.Max(Launch.CeilDiv(States, Values), Launch.CeilDiv(HeadsPerGroup, Math.Max(1, ItemsWanted / Math.Max(1, Batch * Groups)))));
+    public nint HeadsPerItem { get; }
 
-    public nint ItemsPerGroup => Launch.CeilDiv(HeadsPerGroup, HeadsPerItem);
+    public nint ItemsPerGroup { get; }
 
     /// <summary>Items of one sequence.</summary>
     public nint ItemsPerSequence => Groups * ItemsPerGroup;
@@ -50,32 +82,32 @@ internal readonly record struct Mamba3Shape(
     public nint Items => Batch * ItemsPerSequence;
 
     /// <summary>Items of the forward pass that a thread takes at once: enough to pay for its scratch.</summary>
-    public nint Grain => Math.Max(1, UpdatesPerGrain / (Length * StateSize * HeadsPerItem));
+    public nint Grain { get; }
 
     /// <summary>Rows of a state, (StateRows, StateColumns): N and P, filled up with zeros.</summary>
-    public nint StateRows => RoundUp(States, RankOneWalk.RowsAtOnce);
+    public nint StateRows { get; }
 
     /// <inheritdoc cref="StateRows"/>
-    public nint StateColumns => RoundUp(Values, Lanes);
+    public nint StateColumns { get; }
 
     public nint StateSize => StateRows * StateColumns;
 
     /// <summary>Rows of a transposed state, (ValueRows, KeyColumns).</summary>
-    public nint ValueRows => RoundUp(Values, RankOneWalk.RowsAtOnce);
+    public nint ValueRows { get; }
 
     /// <inheritdoc cref="ValueRows"/>
-    public nint KeyColumns => RoundUp(States, Lanes);
+    public nint KeyColumns { get; }
 
     public nint TransposedSize => ValueRows * KeyColumns;
 
     /// <summary>The row stride of an array (tokens, N), and of one (tokens, P). Rows are zero beyond N and P.</summary>
-    public nint KeyStride => Gemm.OddCacheLines(Math.Max(StateRows, KeyColumns));
+    public nint KeyStride { get; }
 
     /// <inheritdoc cref="KeyStride"/>
-    public nint ValueStride => Gemm.OddCacheLines(Math.Max(ValueRows, StateColumns));
+    public nint ValueStride { get; }
 
     /// <summary>The row stride of an array (tokens, S).</summary>
-    public nint AngleStride => RoundUp(Turned, Lanes);
+    public nint AngleStride { get; }
 
     /// <summary>Floats kept before each chunk of a head: the state, and the angles in turns and their rests.</summary>
     public nint KeptSize => StateSize + 2 * AngleStride;
@@ -86,8 +118,9 @@ internal readonly record struct Mamba3Shape(
     /// <summary>Finds a work item: sequences are outermost, then groups and parts of a group.</summary>
     public Mamba3Item Item(nint index)
     {
-        nint part = index % ItemsPerGroup, group = index / ItemsPerGroup % Groups, first = group * HeadsPerGroup + part * HeadsPerItem;
-        return new(index / ItemsPerSequence, group, part, first, Math.Min(first + HeadsPerItem, (group + 1) * HeadsPerGroup));
+        nint part = index % ItemsPerGroup, group = index / ItemsPerGroup % Groups, heads = Heads / Groups;
+        nint first = group * heads + part * HeadsPerItem;
+        return new(index / ItemsPerSequence, group, part, first, Math.Min(first + HeadsPerItem, (group + 1) * heads));
     }
 
     private static nint RoundUp(nint count, nint multiple) => Launch.CeilDiv(count, multiple) * multiple;
@@ -122,7 +155,7 @@ internal unsafe struct Mamba3Pointers
     /// <summary>(H).</summary>
     public float* D;
 
-    /// <summary>The state before the first token: angles and their rests (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).</summary>
+    /// <summary>What stands before the first token: angles and rests (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).</summary>
     public float* AngleStart, AngleRest, SsmStart, KeyStart, ValueStart;
 }
 

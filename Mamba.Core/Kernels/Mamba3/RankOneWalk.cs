@@ -27,7 +27,7 @@ internal unsafe struct RankOneWalk
     public float* Outputs, Updates;
     public nint RowStride;
 
-    /// <summary>x and y of the first token, likewise. y is zero before.</summary>
+    /// <summary>x and y of the first token, likewise. y is overwritten.</summary>
     public float* Inputs, Results;
     public nint ColumnStride;
 
@@ -59,6 +59,7 @@ internal unsafe struct RankOneWalk
         nint row = w.RowStride, column = w.ColumnStride, step = w.Step, width = w.Columns;
         float* state = w.State + firstRow * width + firstColumn, decay = w.Decays, o = w.Outputs + firstRow, u = w.Updates + firstRow;
         float* x = w.Inputs + firstColumn, y = w.Results + firstColumn;
+        bool add = firstRow > 0;
         V s0 = Load<V>(state), s1 = Load<V>(state + width), s2 = Load<V>(state + 2 * width), s3 = Load<V>(state + 3 * width);
         V s4 = Load<V>(state + 4 * width), s5 = Load<V>(state + 5 * width), s6 = Load<V>(state + 6 * width);
         V s7 = Load<V>(state + 7 * width);
@@ -77,7 +78,7 @@ internal unsafe struct RankOneWalk
                 s7 *= d;
             }
             FourFactors<V> first = new(o), second = new(o + 4), low = new(u), high = new(u + 4);
-            V even = first.Fma(s0, 0, Load<V>(y)), odd = first.Multiply(s1, 1), input = Load<V>(x);
+            V even = first.Fma(s0, 0, add ? Load<V>(y) : default), odd = first.Multiply(s1, 1), input = Load<V>(x);
             even = first.Fma(s2, 2, even);
             odd = first.Fma(s3, 3, odd);
             even = second.Fma(s4, 0, even);

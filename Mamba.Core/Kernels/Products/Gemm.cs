@@ -123,8 +123,8 @@ internal static unsafe class Gemm
                 rows = prefetch.Length > 0 ? Math.Min(MicroKernel.MaxRowsOfTwoVectors, m - row) : m - row;
                 float* rowOfA = a.Pointer + row * a.RowStride;
                 (tile.PrefetchDistance, tile.PrefetchStride) =
-                    prefetch.Length > 0 ? ((nint)(prefetch.Pointer - rowOfA), CacheLine) : (0, 0);
-                prefetch = prefetch.Skip(k * CacheLine);
+                    prefetch.Length > 0 ? ((nint)(prefetch.Pointer - rowOfA), prefetch.Stride) : (0, 0);
+                prefetch = prefetch.Skip(k);
                 PanelProduct.Run<V>(tile, rows, rowOfA, panelOfB, c.Pointer + row * c.RowStride + column, lanes, new Epilogue(add: add));
             }
         }

@@ -13,12 +13,16 @@ internal readonly unsafe struct Matrix(float* pointer, nint rowStride, nint colu
     public Matrix Offset(nint elements) => new(Pointer + elements, RowStride, ColumnStride);
 }
 
-/// <summary>A range of memory that the steps of a product prefetch, one cache line a step. The work after the product reads it.</summary>
-internal readonly unsafe struct PrefetchRange(float* pointer, nint length)
+/// <summary>
+/// A range of memory that the steps of a product prefetch, one cache line a step: all lines, or one line of each row. The work after the
+/// product reads it.
+/// </summary>
+internal readonly unsafe struct PrefetchRange(float* pointer, nint length, nint stride = Simd.Vec.CacheLine)
 {
     public readonly float* Pointer = pointer;
-    public readonly nint Length = length;
+    public readonly nint Length = length, Stride = stride;
 
-    /// <summary>The rest of the range after its first floats; empty where there is none.</summary>
-    public PrefetchRange Skip(nint floats) => floats < Length ? new(Pointer + floats, Length - floats) : default;
+    /// <summary>The rest of the range after so many steps; empty where there is none.</summary>
+    public PrefetchRange Skip(nint steps) =>
+        steps * Stride < Length ? new(Pointer + steps * Stride, Length - steps * Stride, Stride) : default;
 }

@@ -99,8 +99,8 @@ public sealed class Mamba2Mixer : ISequenceMixer
     {
         if (config.HeadDim <= 0 || config.DInner % config.HeadDim != 0 || config.NGroups <= 0 || config.NHeads % config.NGroups != 0)
             throw new ArgumentException(
-                $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that divide "
-                + "the inner width, and groups that divide the number of heads.", nameof(config));
+                $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that "
+                + "divide the inner width, and groups that divide the number of heads.", nameof(config));
         _config = config;
         // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
         int heads = config.NHeads;
@@ -182,11 +182,12 @@ public sealed class Mamba2Mixer : ISequenceMixer
             DeltaSoftplus = true,
             DtLimit = c.DtLimit is (0f, float.PositiveInfinity) ? null : c.DtLimit,
             InitialState = memory?.Ssm,
+            UpdateState = true,
         };
         (Tensor y, Tensor last) = Ops.StateSpaceDuality(
             parts[0].Reshape(batch, length, heads, c.HeadDim), dt, _a.Value, parts[1].Reshape(batch, length, c.NGroups, c.DState),
             parts[2].Reshape(batch, length, c.NGroups, c.DState), options);
-        if (memory is not null) last.Span.CopyTo(memory.Ssm.Span);
+        if (memory is not null && last != memory.Ssm) last.Span.CopyTo(memory.Ssm.Span);
         Tensor rows = y.Reshape(batch, length, c.DInner);
         return _normWeight is { } weight ? Ops.RmsNormGated(rows, weight, z, _norm) : rows;
     }

@@ -106,7 +106,8 @@ internal sealed class Mamba2MixerTests
         SequenceState state = mixer.NewState(2);
         foreach (Tensor token in new[] { Numbers.Random(1, 2, 9), Numbers.Random(1, 1, 12), Numbers.Random(1, 2, 1, 12) })
             Assert.That(
-                () => mixer.Step(token, state), Throws.TypeOf<ShapeException>().With.Message.Contains("Mamba2Mixer.Step"), $"{token.Shape}");
+                () => mixer.Step(token, state), Throws.TypeOf<ShapeException>().With.Message.Contains("Mamba2Mixer.Step"),
+                $"{token.Shape}");
         Assert.That(() => mixer.Forward(Numbers.Random(1, 2, 12)), Throws.TypeOf<ShapeException>().With.Message.Contains("Mamba2Mixer"));
         foreach (Mamba2Config other in new[] { s_config with { DState = 4 }, s_config with { DConv = 3 }, s_config with { HeadDim = 4 } })
             Assert.That(() => mixer.Step(Numbers.Random(1, 2, 12), new Mamba2State(2, other)), Throws.TypeOf<ShapeException>());

@@ -175,8 +175,9 @@ internal sealed class DualityTests(VectorWidth width) : WidthFixture(width)
     public void Bad_shapes_are_refused_by_name()
     {
         Tensor[] x = new Size(2, 5, 6, 4, 2, 3, false).Inputs();
-        Tensor Call(Tensor? v = null, Tensor? dt = null, Tensor? a = null, Tensor? b = null, Tensor? c = null, DualityOptions o = default) =>
-            Ops.StateSpaceDuality(v ?? x[0], dt ?? x[1], a ?? x[2], b ?? x[3], c ?? x[4], o).Output;
+        Tensor Call(
+            Tensor? v = null, Tensor? dt = null, Tensor? a = null, Tensor? b = null, Tensor? c = null, DualityOptions o = default) => Ops
+            .StateSpaceDuality(v ?? x[0], dt ?? x[1], a ?? x[2], b ?? x[3], c ?? x[4], o).Output;
         const string Name = "StateSpaceDuality";
         OperatorCheck.Refuses(Name, () => Call(v: Numbers.Random(1, 2, 5, 24)));
         OperatorCheck.Refuses(Name, () => Call(v: Numbers.Random(1, 2, 4, 6, 4)));

@@ -5,7 +5,7 @@ using Mamba.Tests.Support;
 namespace Mamba.Tests.Core;
 
 /// <summary>
-/// Once they have run, operators allocate no managed memory: elementwise functions, reductions, indexing and rearrangements of
+/// Once they have run, operators allocate no managed memory: elementwise functions, reductions, indexing, rearrangements and transforms of
 /// <see cref="OperatorTable"/>, forwards and backwards. Models hold the others to it.
 /// </summary>
 [NonParallelizable]
@@ -19,6 +19,7 @@ internal sealed class OperatorAllocationTests
         .. OperatorTable.Activations, .. OperatorTable.FurtherActivations, .. OperatorTable.ElementaryFunctions,
         .. OperatorTable.Binary, .. OperatorTable.Pairs, .. OperatorTable.Choices, .. OperatorTable.Softmaxes,
         .. OperatorTable.Reductions, .. OperatorTable.Order, .. OperatorTable.Directions,
+        .. OperatorTable.Spectral,
         .. OperatorTable.Arrangement.Where(c => c.Inputs().Length <= 8), // a list of more tensors is on the heap
         .. OperatorTable.Indexing.Where(c => c.Frozen.Length == 0), // the table makes whole numbers for the others
     ];

@@ -1,0 +1,183 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Mamba.Cli.Reports;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Models.Data;
+using Mamba.Models.Sequences;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>One training on sequences, or the rest of one that is resumed.</summary>
+/// <param name="terminal">Where results go.</param>
+/// <param name="arguments">The options.</param>
+internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments)
+{
+    /// <summary>The folder of a new run; null for the next free one.</summary>
+    public string? Output { get; init; }
+
+    /// <summary>The run that is resumed; null for a new one.</summary>
+    public ResumedRun? Resumed { get; init; }
+
+    public int Execute(CancellationToken stop)
+    {
+        SequenceTask task = arguments.Open(stop);
+        SequenceModel model = SequenceModels.Create(
+            arguments.Model, SequenceShape.Of(task), arguments.Width, arguments.Depth, new ParameterStore(arguments.Seed));
+        if (arguments.Init is { } init && Resumed?.State is null)
+        {
+            using WeightFile weights = WeightFile.Open(init);
+            terminal.WriteLine(PlainText.Printable($"{init}: {model.Parameters.LoadMatching(weights).Loaded} tensors loaded"));
+        }
+        SequencePlan plan = arguments.Plan(task);
+        SequenceTrainer trainer = new(model, task, plan);
+        string identity = arguments.Identity(task);
+        Resumed?.Restore(trainer, [identity]);
+        using RunFolder folder = Resumed?.Folder ?? NewFolder();
+        if (Resumed is not null) folder.WriteArguments(arguments.Write); // the data may have moved
+        Describe(task, model, plan, folder);
+        if (trainer.Epochs.Count > 0) WriteEpochs(folder, trainer); // the process may have been killed between the checkpoint and these
+
+        string? failure = LiveProgress.Show(
+            terminal, "training", plan.Epochs, report => Train(trainer, folder, Save, Checkpoint, report, stop));
+        if (stop.IsCancellationRequested && failure is null && !trainer.Done)
+        {
+            Save(best: trainer.Epochs.Count == 0);
+            Checkpoint(finished: false);
+        }
+        if (failure is not null) throw new TrainingException($"{failure}; the state before that step is kept in {folder.Path}");
+        Evaluation? result = stop.IsCancellationRequested ? null : Test(folder, task, plan, stop);
+        folder.WriteText("summary.md", Summarize(task, model, trainer, result));
+        if (result is null)
+        {
+            terminal.WriteLine($"stopped after {trainer.Steps} steps; continue with 'mamba train --resume {folder.Path}'");
+            return ExitCode.Interrupted;
+        }
+        Checkpoint(finished: true);
+        terminal.WriteLine($"best epoch {trainer.BestEpoch}; on {result.Images} test sequences: {Line(result)}");
+        terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
+        return ExitCode.Success;
+
+        void Save(bool best)
+        {
+            SequenceFile.Save(folder.Last, model, arguments, task);
+            if (best) SequenceFile.Save(folder.Best, model, arguments, task);
+        }
+
+        void Checkpoint(bool finished) =>
+            folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
+    }
+
+    private RunFolder NewFolder() => Output is { } path
+        ? RunFolder.Create(path, arguments.Write)
+        : RunFolder.CreateNext(Path.Combine("runs", "train"), arguments.Model, arguments.Write);
+
+    private void Describe(SequenceTask task, SequenceModel model, SequencePlan plan, RunFolder folder)
+    {
+        terminal.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{arguments.Model}: {model.Parameters.ParameterCount:N0} parameters, "
+                + $"{arguments.Threads} thread{(arguments.Threads == 1 ? "" : "s")}"));
+        string kind = task.Vocabulary is { } tokens ? $"{tokens} tokens"
+            : $"{task.Channels} values a position, {task.Labels.Count} classes";
+        string train = task.Count(SplitPart.Train) is { } sequences ? $"{sequences} training sequences" : "training sequences without end";
+        terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation");
+        terminal.WriteLine($"run folder {folder.Path}");
+    }
+
+    /// <summary>Runs the epochs; returns why training failed, or null.</summary>
+    private string? Train(
+        SequenceTrainer trainer, RunFolder folder, Action<bool> save, Action<bool> checkpoint, Action<int> report, CancellationToken stop)
+    {
+        Stopwatch sinceCheckpoint = Stopwatch.StartNew();
+        CheckpointInterval interval = CheckpointInterval.Parse(arguments.CheckpointEvery) ?? CheckpointInterval.Epoch;
+        try
+        {
+            foreach (EpochResult epoch in trainer.Run(Step, stop))
+            {
+                bool best = trainer.BestEpoch == epoch.Epoch;
+                save(best);
+                Checkpoint();
+                WriteEpochs(folder, trainer);
+                report(epoch.Epoch);
+                terminal.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"epoch {epoch.Epoch,3}/{arguments.Epochs}  step {trainer.Steps}  loss {epoch.TrainLoss:F4}  "
+                        + $"val {epoch.Validation.Loss:F4}  {Line(epoch.Validation)}  "
+                        + $"{epoch.ImagesPerSecond:F0} seq/s{(best ? " *" : "")}"));
+            }
+            return null;
+        }
+        catch (TrainingException e)
+        {
+            Checkpoint();
+            return e.Message;
+        }
+
+        void Step(TrainingProgress step)
+        {
+            if (!step.Validating && sinceCheckpoint.Elapsed >= interval.Every) Checkpoint();
+        }
+
+        void Checkpoint()
+        {
+            checkpoint(false);
+            sinceCheckpoint.Restart();
+        }
+    }
+
+    private void WriteEpochs(RunFolder folder, SequenceTrainer trainer)
+    {
+        folder.WriteResults(trainer.Epochs);
+        folder.WriteText("curves.svg", Curves.Draw($"{arguments.Model}, {arguments.Data}", trainer.Epochs));
+    }
+
+    /// <summary>Measures the best weights on the test sequences; null if it was stopped.</summary>
+    private static Evaluation? Test(RunFolder folder, SequenceTask task, SequencePlan plan, CancellationToken stop)
+    {
+        using WeightFile file = WeightFile.Open(folder.Best);
+        (SequenceModel best, _) = SequenceFile.Load(file);
+        try
+        {
+            return SequenceEvaluator.Run(
+                best, task, SplitPart.Test, SequenceArguments.Evaluated(task, SplitPart.Test), plan.Batch, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    private string Summarize(SequenceTask task, SequenceModel model, SequenceTrainer trainer, Evaluation? test)
+    {
+        StringBuilder text = new();
+        Line($"# {arguments.Model}, {task.Name}");
+        Line($"");
+        if (test is null) Line($"**Stopped after {trainer.Steps} steps.** `mamba eval` measures the weights.\n");
+        Line($"| | |");
+        Line($"|---|---|");
+        Line($"| parameters | {model.Parameters.ParameterCount:N0}: width {arguments.Width}, depth {arguments.Depth} |");
+        Line($"| data | {arguments.Data}, {task.Length} positions |");
+        Line($"| optimizer | adamw, weight decay {arguments.WeightDecay:G4} |");
+        Line($"| learning rate | {arguments.LearningRate:G4}, {arguments.Schedule} |");
+        Line($"| steps | {trainer.Steps} of {arguments.Batch} sequences, seed {arguments.Seed} |");
+        string best = string.Create(
+            CultureInfo.InvariantCulture, $"best {trainer.BestEpoch} with validation accuracy {trainer.BestScore:F4}");
+        Line($"| epochs | {trainer.Epochs.Count} of {arguments.Epochs}, {best} |");
+        Line($"| time | {Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; threads: {arguments.Threads} |");
+        if (test is not null) Line($"\nTest, best weights: {test.Images} sequences, loss {test.Loss:F4}, {SequenceRun.Line(test)}.");
+        Line($"");
+        Line($"![curves](curves.svg)");
+        return text.ToString();
+
+        void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static string Line(Evaluation result)
+    {
+        SequenceScores scores = new(result.Scores.Values[0].Value, result.Scores.Values[1].Value);
+        return string.Create(CultureInfo.InvariantCulture, $"accuracy {scores.Accuracy:F4} exact {scores.Exact:F4}");
+    }
+}

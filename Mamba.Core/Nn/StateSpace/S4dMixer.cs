@@ -1,0 +1,133 @@
+using Mamba.Core.Memory;
+
+namespace Mamba.Core.Nn;
+
+/// <summary>What an <see cref="S4dMixer"/> is made of.</summary>
+/// <param name="DModel">Width of the tokens.</param>
+/// <param name="DState">N, real states of a channel: even, N / 2 complex ones.</param>
+/// <param name="DConv">K, the taps of the causal convolution.</param>
+/// <param name="Expand">Inner width over d_model.</param>
+public sealed record S4dConfig(int DModel, int DState = 64, int DConv = 4, int Expand = 2)
+{
+    /// <summary>Whether the output is gated by SiLU(z), as in the Mamba block; if not, it goes through a GELU.</summary>
+    public bool Gated { get; init; } = true;
+
+    /// <summary>How the eigenvalues start.</summary>
+    public S4dInitialization Initialization { get; init; } = S4dInitialization.Lin;
+
+    /// <summary>Inner width.</summary>
+    public int DInner => Expand * DModel;
+}
+
+/// <summary>What an <see cref="S4dMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
+public sealed class S4dState : SequenceState
+{
+    /// <summary>The state before the first token: zeros.</summary>
+    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="config">The mixer's configuration.</param>
+    public S4dState(int batch, S4dConfig config)
+    {
+        using MemoryScope _ = MemoryScope.Suspend();
+        Conv = Tensor.Zeros(batch, config.DConv - 1, config.DInner);
+        Ssm = Tensor.Zeros(batch, config.DInner, config.DState / 2, 2);
+        Tensors = [Conv, Ssm];
+    }
+
+    /// <summary>(B, K - 1, D): the last inputs of the convolution, oldest first.</summary>
+    public Tensor Conv { get; }
+
+    /// <summary>(B, D, N / 2, 2): the complex states, (re, im).</summary>
+    public Tensor Ssm { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Tensor> Tensors { get; }
+}
+
+/// <summary>
+/// The Mamba block with S4D in place of the selective scan: what selection adds, measured in one architecture (Gu and Dao 2023, section
+/// 4.6.2). in_proj to x and z, causal convolution and SiLU on x, a time-invariant diagonal state-space model, the gate SiLU(z), out_proj.
+/// </summary>
+public sealed class S4dMixer : ISequenceMixer
+{
+    private readonly S4dConfig _config;
+    private readonly DiagonalStateSpace _system;
+    private readonly Linear _inProj, _outProj;
+    private readonly Tensor _convWeight, _convBias;
+
+    /// <summary>Declares the parameters: D, kernel.C, kernel.log_dt, kernel.log_A_real, kernel.A_imag, in_proj, conv1d, out_proj.</summary>
+    /// <param name="scope">The block's place.</param>
+    /// <param name="config">Its sizes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">N is odd, or too large.</exception>
+    public S4dMixer(Scope scope, S4dConfig config)
+    {
+        _config = config;
+        _system = new DiagonalStateSpace(scope, config.DInner, config.DState, config.Initialization);
+        _inProj = new Linear(scope / "in_proj", config.DModel, (config.Gated ? 2 : 1) * config.DInner, bias: false);
+        _convWeight = (scope / "conv1d").Parameter("weight", Init.KaimingUniform(config.DConv), config.DInner, 1, config.DConv);
+        _convBias = (scope / "conv1d").Parameter("bias", Init.KaimingUniform(config.DConv), config.DInner);
+        _outProj = new Linear(scope / "out_proj", config.DInner, config.DModel, bias: false);
+    }
+
+    /// <summary>Mixes a whole sequence.</summary>
+    /// <param name="x">(B, L, d_model).</param>
+    /// <returns>(B, L, d_model).</returns>
+    public Tensor Forward(Tensor x) => Forward(x, null);
+
+    /// <inheritdoc/>
+    /// <remarks>A whole sequence is a convolution by FFT, a part of one a scan.</remarks>
+    public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
+    {
+        S4d.CheckTokens("S4dMixer", x, _config.DModel);
+        S4dState? memory = state is null ? null : Checked("S4dMixer", state, x.Shape[0]);
+        using MemoryScope scope = new();
+        Tensor u = Project(x, first: 0);
+        Tensor y = memory is null
+            ? _system.Convolve(Ops.CausalConv1d(u, _convWeight, _convBias, Activation.Silu))
+            : Resume(u, memory);
+        return scope.Return(_outProj.Forward(Gate(x, y), residual));
+    }
+
+    /// <inheritdoc/>
+    public SequenceState NewState(int batch) => new S4dState(batch, _config);
+
+    /// <inheritdoc/>
+    public Tensor Step(Tensor x, SequenceState state)
+    {
+        S4d.CheckToken("S4dMixer.Step", x, _config.DModel);
+        int batch = x.Shape[0];
+        S4dState memory = Checked("S4dMixer.Step", state, batch);
+        using MemoryScope scope = new();
+        Tensor token = x.Reshape(batch, 1, _config.DModel);
+        Tensor y = Gate(token, Resume(Project(token, first: 0), memory));
+        return scope.Return(_outProj.Forward(y.Reshape(batch, _config.DInner)));
+    }
+
+    private S4dState Checked(string name, SequenceState state, int batch)
+    {
+        S4dState? own = state as S4dState;
+        Check.That(
+            own is not null && own.Conv.Shape == new Shape([batch, _config.DConv - 1, _config.DInner])
+                && own.Ssm.Shape == new Shape([batch, _config.DInner, _config.DState / 2, 2]),
+            name,
+            $"a state of {string.Join(" and ", state.Tensors.Select(t => t.Shape))}; expected one of this block and batch {batch}");
+        return own!;
+    }
+
+    /// <summary>x, or the gate z from row D on: a product with its rows of in_proj, which are a view.</summary>
+    private Tensor Project(Tensor x, int first) => Ops.Linear(x, Ops.Slice(_inProj.Weight, 0, first, _config.DInner));
+
+    private Tensor Gate(Tensor x, Tensor y) =>
+        _config.Gated ? Ops.Multiply(y, Ops.Silu(Project(x, first: _config.DInner))) : Ops.Gelu(y);
+
+    /// <summary>The next tokens after those that the state remembers.</summary>
+    private Tensor Resume(Tensor u, S4dState state)
+    {
+        int taps = _config.DConv, length = u.Shape[1];
+        Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K - 1 + L, D)
+        Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, taps - 1, length);
+        (Tensor y, Tensor last) = _system.Scan(x, state.Ssm);
+        Ops.Slice(window, 1, length, taps - 1).Span.CopyTo(state.Conv.Span);
+        last.Span.CopyTo(state.Ssm.Span);
+        return y;
+    }
+}

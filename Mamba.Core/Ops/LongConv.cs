@@ -1,0 +1,77 @@
+using Mamba.Core.Kernels.Spectral;
+
+namespace Mamba.Core;
+
+public static unsafe partial class Ops
+{
+    /// <summary>
+    /// The convolution of a linear time-invariant state-space model (Gu, Goel and Re 2022, section 2.4): a kernel a channel, as long as the
+    /// sequence or of any other length. y_t = sum_(s >= 0) kernel_s u_(t - s) + sum_(s >= 0) backward_s u_(t + 1 + s) + D u_t. By FFT, in
+    /// time L log L and working memory that is O(L) a group of channels; short kernels, or sequences, by the sums themselves.
+    /// </summary>
+    /// <param name="u">(B, L, H).</param>
+    /// <param name="kernel">(H, K): what a channel answers to an impulse. Taps from L on reach no token, and get gradients of zero.</param>
+    /// <param name="options">The skip D, the kernel that looks ahead; by default neither.</param>
+    /// <returns>(B, L, H).</returns>
+    /// <exception cref="ShapeException">The shapes do not fit together, or spectra do not fit into an array.</exception>
+    public static Tensor LongConv(Tensor u, Tensor kernel, in LongConvOptions options = default)
+    {
+        LongConvShape s = CheckLongConv(u, kernel, options);
+        Tensor y = Tensor.Empty(u.Shape);
+        if (y.Count == 0) return Independent(y, u, kernel, options.Backward, options.D);
+        LongConvolution.Forward(s, Inputs(u, kernel, options), y.Pointer);
+        if (MultiplyAdds.IsCounting) MultiplyAdds.Add(CountLongConv(s));
+
+        if (Tape.Needs(u, kernel, options.Backward, options.D))
+            Tape.Push(y, (u, kernel, options, s), static (context, dy) =>
+            {
+                (Tensor u, Tensor kernel, LongConvOptions options, LongConvShape s) = context;
+                // Opened in the order in which they are written, since inputs may be one tensor.
+                LongConvGradients gradients = new()
+                {
+                    U = Open(u).Target,
+                    Kernel = Open(kernel).Target,
+                    Back = Open(options.Backward).Target,
+                    Skip = Open(options.D).Target,
+                };
+                LongConvolution.Backward(s, Inputs(u, kernel, options), dy.Pointer, gradients);
+            }, u, kernel, options.Backward, options.D);
+        return y;
+    }
+
+    private static LongConvInputs Inputs(Tensor u, Tensor kernel, in LongConvOptions options) => new()
+    {
+        U = u.Pointer,
+        Kernel = kernel.Pointer,
+        Back = options.Backward.Pointer,
+        Skip = options.D.Pointer,
+    };
+
+    private static LongConvShape CheckLongConv(Tensor u, Tensor kernel, in LongConvOptions options)
+    {
+        Check.Rank(u, 3, "LongConv", "(B, L, H)");
+        int channels = u.Shape[2];
+        Check.That(
+            kernel.Shape.Rank == 2 && kernel.Shape[0] == channels, "LongConv",
+            $"u {u.Shape} and kernel {kernel.Shape}; expected (B, L, H) and (H, K)");
+        Check.Extents(options.D, "LongConv", "D", channels);
+        if (options.Backward is { } backward)
+            Check.That(
+                backward.Shape.Rank == 2 && backward.Shape[0] == channels, "LongConv",
+                $"u {u.Shape} and backward kernel {backward.Shape}; expected (B, L, H) and (H, K)");
+        LongConvShape s = new(u.Shape[0], u.Shape[1], channels, kernel.Shape[1], options.Backward is { } ahead ? ahead.Shape[1] : 0);
+        if (u.Count > 0) Shape.Checked(s.Memory, "LongConv", "working memory");
+        return s;
+    }
+
+    /// <summary>
+    /// Multiply-adds: a transform of N real points takes 5/2 N log2 N operations, half as many multiply-adds. There are two a sequence, and
+    /// one a kernel.
+    /// </summary>
+    private static long CountLongConv(in LongConvShape s)
+    {
+        if (s.IsDirect) return (long)s.Batch * s.Length * s.Channels * s.AllTaps;
+        double transform = 1.25 * s.Points * Math.Log2(s.Points);
+        return (long)(s.Channels * ((2 * s.Batch + 1) * transform + 2.0 * s.Batch * s.Points));
+    }
+}

@@ -1,0 +1,74 @@
+using Mamba.Core;
+using Mamba.Models.Data;
+
+namespace Mamba.Models.Sequences;
+
+/// <summary>
+/// A set of sequences of real values, each with a class. Training goes through its sequences in a new random order each time; a tenth of
+/// them is held out for validation where the set has no validation part.
+/// </summary>
+/// <param name="seed">The seed of the split and of the order.</param>
+public abstract class ClassifiedSequences(ulong seed) : SequenceTask
+{
+    private const int HeldOut = 10;
+
+    private readonly Dictionary<SplitPart, int[]> _parts = [];
+    private long _pass = -1;
+    private int[] _order = [];
+
+    /// <inheritdoc/>
+    public sealed override int? Vocabulary => null;
+
+    /// <summary>The seed of the split and of the order.</summary>
+    protected ulong Seed => seed;
+
+    /// <inheritdoc/>
+    public sealed override int? Count(SplitPart part) => _parts[part].Length;
+
+    /// <summary>Splits the set.</summary>
+    /// <param name="part">The part of each sample, by the set's own split.</param>
+    protected void Split(IReadOnlyList<SplitPart> part)
+    {
+        int[] train = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Train)];
+        int[] validation = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Val)];
+        if (validation.Length == 0)
+        {
+            new RandomStream(seed, $"{Name}.split").Shuffle(train.AsSpan());
+            int held = Math.Max(1, train.Length / HeldOut);
+            (validation, train) = ([.. train[..held].Order()], [.. train[held..].Order()]);
+        }
+        _parts[SplitPart.Train] = train;
+        _parts[SplitPart.Val] = validation;
+        _parts[SplitPart.Test] = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Test)];
+        foreach ((SplitPart name, int[] samples) in _parts)
+            if (samples.Length == 0)
+                throw new DatasetException(
+                    $"{Name}: {part.Count} sequences leave none for {name}; expected more, or {{train,test}}/CLASS/NAME");
+    }
+
+    /// <summary>Writes a sample.</summary>
+    /// <param name="index">Its index in the set.</param>
+    /// <param name="random">Random numbers for a crop; null for the same crop each time.</param>
+    /// <param name="inputs">Length * Channels values.</param>
+    /// <returns>Its class.</returns>
+    protected abstract int Write(int index, RandomStream? random, Span<float> inputs);
+
+    /// <inheritdoc/>
+    protected sealed override void Write(SplitPart part, long number, Span<float> inputs, Span<int> targets)
+    {
+        int[] samples = _parts[part];
+        bool training = part == SplitPart.Train;
+        int at = (int)(number % samples.Length), index = training ? Order(samples, number / samples.Length)[at] : samples[at];
+        targets[0] = Write(index, training ? Random(seed, part, number) : null, inputs);
+    }
+
+    /// <summary>The order of a pass over the training set.</summary>
+    private int[] Order(int[] samples, long pass)
+    {
+        if (pass == _pass) return _order;
+        _order = [.. samples];
+        new RandomStream(seed, FormattableString.Invariant($"{Name}.order.{pass}")).Shuffle(_order.AsSpan());
+        _pass = pass;
+        return _order;
+    }
+}

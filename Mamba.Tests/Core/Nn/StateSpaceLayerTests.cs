@@ -1,0 +1,200 @@
+using Mamba.Core;
+using Mamba.Core.Memory;
+using Mamba.Core.Nn;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Core;
+
+/// <summary>One parameter set, three forms: a convolution, a scan and steps.</summary>
+internal sealed class StateSpaceLayerTests
+{
+    /// <summary>Convolution and scan differ by the rounding of Abar to float32, which a memory of some 1,000 tokens adds up.</summary>
+    private const double Bound = 3e-5;
+    private const int Width = 6, Length = 40;
+
+    public static IEnumerable<TestCaseData> Systems =>
+    [
+        .. Enum.GetValues<S4dInitialization>().Select(
+            i => Case($"S4D-{i}", s => new S4d(s, new S4dLayerConfig(Width, 16) { Initialization = i }))),
+        Case("S4", s => new S4(s, new S4Config(Width, 16))),
+        Case("S4, stored C", s => new S4(s, new S4Config(Width, 16, Length))),
+    ];
+
+    public static IEnumerable<TestCaseData> Mixers =>
+    [
+        .. Systems,
+        Case("S4D mixer", s => new S4dMixer(s, new S4dConfig(Width, 8))),
+        Case("S4D mixer without a gate", s => new S4dMixer(s, new S4dConfig(Width, 8, DConv: 1, Expand: 1) { Gated = false })),
+    ];
+
+    private static TestCaseData Case(string name, Func<Scope, ISequenceMixer> create) => new TestCaseData(create).SetArgDisplayNames(name);
+
+    [TestCaseSource(nameof(Systems))]
+    public void The_three_forms_and_their_gradients_are_equal(Func<Scope, ISequenceMixer> create)
+    {
+        ParameterStore store = new(seed: 4);
+        ISequenceMixer layer = create(new Scope(store));
+        Tensor x = Numbers.Random(5, 2, Length, Width), cotangent = Numbers.Random(6, 2, Length, Width);
+        x.RequiresGrad = true;
+        float[][] convolution = Differentiate(x => layer.Forward(x)), scan = Differentiate(x => Scan(layer, x, null).Output);
+        float[][] steps = Differentiate(x =>
+        {
+            Tensor? state = null;
+            List<Tensor> outputs = [];
+            for (int t = 0; t < Length; t++)
+            {
+                (Tensor y, state) = Scan(layer, Ops.Slice(x, 1, t, 1), state);
+                outputs.Add(y);
+            }
+            return Ops.Concat([.. outputs], axis: 1);
+        });
+        string[] names = ["output", "gradient of x", .. store.Parameters.Select(p => $"gradient of {p.Name}")];
+        for (int i = 0; i < names.Length; i++)
+        {
+            double[] expected = Array.ConvertAll(convolution[i], v => (double)v);
+            GradCheck.Close(expected, scan[i], Bound, $"scan: {names[i]}");
+            GradCheck.Close(expected, steps[i], Bound, $"steps: {names[i]}");
+        }
+
+        float[][] Differentiate(Func<Tensor, Tensor> form)
+        {
+            store.ZeroGrad();
+            x.ZeroGrad();
+            using Tape tape = new();
+            Tensor y = form(x);
+            tape.Backward(y, cotangent);
+            return [y.Span.ToArray(), x.Grad!.Value.Span.ToArray(), .. store.Parameters.Select(p => p.Tensor.Grad!.Value.Span.ToArray())];
+        }
+    }
+
+    /// <summary>
+    /// Over a long sequence the scan adds up the rounding of Abar, 6e-8 a step, until the state has decayed: some 1 / dt steps.
+    /// </summary>
+    [Test]
+    public void The_forms_agree_over_a_long_sequence([Values] S4dInitialization initialization)
+    {
+        S4d layer = new(new Scope(new ParameterStore(seed: 4)), new S4dLayerConfig(8, 64) { Initialization = initialization });
+        Tensor x = Numbers.Random(5, 1, 4000, 8);
+        GradCheck.Close(layer.Convolve(x).ToDouble(), layer.Scan(x).Output.Span, 1e-4, "scan");
+    }
+
+    [Test]
+    public void A_frozen_layer_follows_the_length_of_its_sequences_and_forgets_its_kernel_when_it_thaws()
+    {
+        ParameterStore store = new(seed: 4);
+        S4d layer = new(new Scope(store), new S4dLayerConfig(Width, 8));
+        Tensor x = Numbers.Random(5, 1, Length, Width);
+        float[] expected = layer.Forward(x).Span.ToArray();
+        store.Freeze();
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.That(layer.Forward(x).Span.ToArray(), Is.EqualTo(expected));
+            Tensor part = layer.Forward(Ops.Slice(x, 1, 0, 9));
+            GradCheck.Close(Ops.Slice(Tensor.From(expected, 1, Length, Width), 1, 0, 9).ToDouble(), part.Span, 1e-5, "a shorter sequence");
+        }
+        store.Thaw();
+        store["kernel.C"].Span.Clear();
+        Assert.That(layer.Forward(x).Span.ToArray(), Is.Not.EqualTo(expected));
+        Assert.That(layer.Forward(Tensor.Zeros(2, 0, Width)).Shape, Is.EqualTo(new Shape(2, 0, Width)));
+    }
+
+    private static (Tensor Output, Tensor LastState) Scan(ISequenceMixer layer, Tensor x, Tensor? state) =>
+        layer is S4d s4d ? s4d.Scan(x, state) : ((S4)layer).Scan(x, state);
+
+    [TestCaseSource(nameof(Mixers))]
+    public void Parts_and_steps_equal_the_whole_sequence(Func<Scope, ISequenceMixer> create)
+    {
+        foreach (bool frozen in new[] { false, true })
+        {
+            ParameterStore store = new(seed: 4);
+            ISequenceMixer layer = create(new Scope(store));
+            if (frozen) store.Freeze();
+            Tensor x = Numbers.Random(5, 2, Length, Width), residual = Numbers.Random(6, 2, Length, Width);
+            Tensor whole = layer.Forward(x, residual), plain = layer.Forward(x);
+            SequenceState state = layer.NewState(2), single = layer.NewState(2);
+            int at = 0;
+            foreach (int part in new[] { 1, 2, 30, 7 })
+            {
+                Tensor y = layer.Forward(Ops.Slice(x, 1, at, part), Ops.Slice(residual, 1, at, part), state);
+                GradCheck.Close(Ops.Slice(whole, 1, at, part).ToDouble(), y.Span, Bound, $"tokens from {at}");
+                at += part;
+            }
+            for (int t = 0; t < Length; t++)
+            {
+                Tensor y = layer.Step(Ops.Slice(x, 1, t, 1).Reshape(2, Width), single);
+                GradCheck.Close(Ops.Slice(plain, 1, t, 1).ToDouble(), y.Span, Bound, $"token {t}");
+            }
+            for (int i = 0; i < state.Tensors.Count; i++)
+                GradCheck.Close(state.Tensors[i].ToDouble(), single.Tensors[i].Span, Bound, $"state {i}");
+        }
+    }
+
+    [TestCaseSource(nameof(Mixers))]
+    public void Steps_allocate_nothing_and_a_reset_state_is_a_new_one(Func<Scope, ISequenceMixer> create)
+    {
+        ParameterStore store = new(seed: 4);
+        ISequenceMixer layer = create(new Scope(store));
+        store.Freeze();
+        SequenceState state = layer.NewState(1);
+        Tensor token = Numbers.Random(5, 1, Width);
+        float[] first = Step(), second = Step();
+        Assert.That(second, Is.Not.EqualTo(first), "the state counts");
+        long allocated = -1, rented = BufferPool.Rented;
+        for (int i = 0; i < 200; i++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            layer.Step(token, state).Dispose();
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+        Assert.That((allocated, BufferPool.Rented), Is.EqualTo((0L, rented)));
+        state.Reset();
+        Assert.That(Step(), Is.EqualTo(first));
+        Assert.That(Step(), Is.EqualTo(second));
+
+        float[] Step()
+        {
+            using Tensor y = layer.Step(token, state);
+            return y.Span.ToArray();
+        }
+    }
+
+    [TestCaseSource(nameof(Mixers))]
+    public void Tokens_and_states_that_do_not_fit_are_refused(Func<Scope, ISequenceMixer> create)
+    {
+        ISequenceMixer layer = create(new Scope(new ParameterStore(seed: 4)));
+        SequenceState state = layer.NewState(2), other = new MambaState(2, new MambaConfig(Width)), alone = layer.NewState(1);
+        foreach (Tensor token in new[] { Numbers.Random(1, 2, 9), Numbers.Random(1, 1, Width), Numbers.Random(1, 2, 1, Width) })
+            Assert.That(() => layer.Step(token, state), Throws.TypeOf<ShapeException>().With.Message.Contains(".Step"), $"{token.Shape}");
+        foreach (SequenceState wrong in new[] { other, alone })
+        {
+            Assert.That(() => layer.Step(Numbers.Random(1, 2, Width), wrong), Throws.TypeOf<ShapeException>());
+            Assert.That(() => layer.Forward(Numbers.Random(1, 2, 3, Width), null, wrong), Throws.TypeOf<ShapeException>());
+        }
+        Assert.That(() => layer.Forward(Numbers.Random(1, 2, 3, Width + 1)), Throws.TypeOf<ShapeException>());
+    }
+
+    [Test]
+    public void Layers_carry_the_published_names_and_shapes()
+    {
+        ParameterStore store = new();
+        Scope root = new(store);
+        _ = new S4d(root / "s4d", new S4dLayerConfig(4, 8));
+        _ = new S4(root / "s4", new S4Config(4, 8));
+        _ = new S4dMixer(root / "mixer", new S4dConfig(4, 8));
+        string[] expected =
+        [
+            "s4d.D (4)", "s4d.kernel.C (4, 4, 2)", "s4d.kernel.log_dt (4)", "s4d.kernel.log_A_real (4, 4)", "s4d.kernel.A_imag (4, 4)",
+            "s4d.output_linear.0.weight (8, 4, 1)", "s4d.output_linear.0.bias (8)",
+            "s4.layer.D (1, 4)", "s4.layer.kernel.inv_dt (4, 1)", "s4.layer.kernel.C (1, 4, 4, 2)", "s4.layer.kernel.B (1, 4, 4, 2)",
+            "s4.layer.kernel.A_real (4, 4)", "s4.layer.kernel.A_imag (4, 4)", "s4.layer.kernel.P (1, 4, 4, 2)",
+            "s4.output_linear.0.weight (8, 4)", "s4.output_linear.0.bias (8)",
+            "mixer.D (8)", "mixer.kernel.C (8, 4, 2)", "mixer.kernel.log_dt (8)", "mixer.kernel.log_A_real (8, 4)",
+            "mixer.kernel.A_imag (8, 4)", "mixer.in_proj.weight (16, 4)", "mixer.conv1d.weight (8, 1, 4)", "mixer.conv1d.bias (8)",
+            "mixer.out_proj.weight (4, 8)",
+        ];
+        Assert.That(store.Parameters.Select(p => $"{p.Name} {p.Tensor.Shape}"), Is.EqualTo(expected));
+        foreach (float dt in store["s4d.kernel.log_dt"].Span) Assert.That(Math.Exp(dt), Is.InRange(0.999e-3, 0.1));
+        float[] frequencies = store["s4d.kernel.A_imag"].Span[..4].ToArray();
+        Assert.That(frequencies, Is.EqualTo(new[] { 0f, MathF.PI, 2 * MathF.PI, 3 * MathF.PI }).Within(1e-5f));
+    }
+}

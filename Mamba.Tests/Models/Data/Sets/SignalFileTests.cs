@@ -1,0 +1,116 @@
+using System.Buffers.Binary;
+using System.Text;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Sets;
+using Mamba.Tests.Support;
+
+namespace Mamba.Tests.Models;
+
+/// <summary>Signals in WAVE files and in text, whole and damaged, and folders of them.</summary>
+internal sealed class SignalFileTests
+{
+    private static readonly float[] s_values = [-1f, 0f, 0.5f, -0.25f];
+
+    private static readonly (int Encoding, int Bits, byte[] Data)[] s_encodings =
+    [
+        (1, 8, [0, 128, 192, 96]),
+        (1, 16, [.. new short[] { -32768, 0, 16384, -8192 }.SelectMany(BitConverter.GetBytes)]),
+        (1, 24, [0, 0, 0x80, 0, 0, 0, 0, 0, 0x40, 0, 0, 0xE0]),
+        (1, 32, [.. new[] { int.MinValue, 0, 1 << 30, -(1 << 29) }.SelectMany(BitConverter.GetBytes)]),
+        (3, 32, [.. s_values.SelectMany(BitConverter.GetBytes)]),
+        (3, 64, [.. s_values.SelectMany(value => BitConverter.GetBytes((double)value))]),
+    ];
+
+    [Test]
+    public void Every_encoding_gives_its_values([Range(0, 5)] int which, [Values] bool extensible, [Values(1, 2)] int channels)
+    {
+        (int encoding, int bits, byte[] data) = s_encodings[which];
+        byte[] file = WavSamples.File(encoding, bits, channels, data, WavSamples.Chunk("LIST", [1, 2, 3]), extensible);
+        Signal signal = Wav(file);
+        Assert.That(signal.Values, Is.EqualTo(s_values));
+        Assert.That((signal.Channels, signal.Length, signal.Rate), Is.EqualTo((channels, 4 / channels, 8000)));
+    }
+
+    [Test]
+    public void A_stream_of_unknown_length_ends_with_its_file()
+    {
+        byte[] file = WavSamples.Pcm16([1, 2, 3]);
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(file.Length - 6 - 4), uint.MaxValue);
+        Assert.That(Wav(file).Length, Is.EqualTo(3));
+    }
+
+    [Test]
+    public void A_cut_file_is_refused_wherever_it_is_cut()
+    {
+        byte[] file = WavSamples.Pcm16([1, 2, 3]);
+        for (int length = 0; length < file.Length; length++)
+            Assert.That(() => Wav(file[..length]), Throws.TypeOf<DatasetException>().With.Message.StartsWith("file: "), $"{length} bytes");
+    }
+
+    [TestCase(20, 2, "encoding 2"), TestCase(20, 0xFFFE, "encoding 65534"), TestCase(34, 12, "of 12 bits"), TestCase(22, 0, "0 channels")]
+    [TestCase(22, 65, "65 channels"), TestCase(32, 4, "blocks of 4"), TestCase(16, 2, "chunk"), TestCase(0, 0x4141, "no WAVE file")]
+    [TestCase(8, 0x4141, "no WAVE file"), TestCase(12, 0x4141, "before the chunk 'fmt '"), TestCase(36, 0x4141, "no chunk 'data'")]
+    [TestCase(42, 0x7FFF, "promises"), TestCase(40, 5, "multiple of 2")]
+    public void A_wrong_field_is_refused_by_name(int at, int value, string message)
+    {
+        byte[] file = WavSamples.Pcm16([1, 2, 3]);
+        BinaryPrimitives.WriteUInt16LittleEndian(file.AsSpan(at), (ushort)value);
+        Assert.That(() => Wav(file), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
+    }
+
+    [Test]
+    public void Values_that_are_not_finite_are_refused()
+    {
+        byte[] data = [.. new[] { 0f, float.NaN }.SelectMany(BitConverter.GetBytes)];
+        Assert.That(() => Wav(WavSamples.File(3, 32, 1, data)), Throws.TypeOf<DatasetException>().With.Message.Contains("value 1"));
+    }
+
+    [TestCase("1,2\n3,4\n", 2, new[] { 1f, 2, 3, 4 }), TestCase("\uFEFFx;y\r\n1;2\r\n\r\n3;-4e1", 2, new[] { 1f, 2, 3, -40 })]
+    [TestCase("0.5\n1\n", 1, new[] { 0.5f, 1 }), TestCase("", 1, new float[0]), TestCase("t\tv\n1\t2\n", 2, new[] { 1f, 2 })]
+    public void Text_gives_a_line_a_sample(string text, int channels, float[] values)
+    {
+        Signal signal = Csv(text);
+        Assert.That(signal.Channels, Is.EqualTo(channels));
+        Assert.That(signal.Values, Is.EqualTo(values));
+    }
+
+    [TestCase("1,2\n3\n", "line 2"), TestCase("1\nx\n", "'x'"), TestCase("a\nb\n1\n", "'b'"), TestCase("1\nNaN\n", "'NaN'")]
+    [TestCase("1\n1e400\n", "'1e400'"), TestCase("1,\n", "''")]
+    public void Text_that_is_no_signal_is_refused_by_line(string text, string message) =>
+        Assert.That(() => Csv(text), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
+
+    [Test]
+    public void More_channels_than_there_may_be_are_refused() => Assert.That(
+        () => Csv(string.Join(',', Enumerable.Repeat("1", 65))), Throws.TypeOf<DatasetException>().With.Message.Contains("65 values"));
+
+    [Test]
+    public void Folders_that_are_no_classes_are_refused()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("a/1.csv", "1\n2\n"u8.ToArray());
+        Refuse("1 classes");
+        string other = folder.Write("b/1.csv", "1,2\n"u8.ToArray());
+        Refuse("2 channels");
+        File.Delete(other);
+        folder.Write("b/1.wav", WavSamples.Pcm16([1]));
+        Refuse("8000 Hz");
+        File.Delete(Path.Combine(folder.Root, "b", "1.wav"));
+        string empty = folder.Write("b/1.csv", []);
+        Refuse("no samples");
+        File.Delete(empty);
+        folder.Write("b/1.csv", "3"u8.ToArray());
+        Assert.That(new SignalFolder(folder.Root).Signals, Has.Count.EqualTo(2));
+        folder.Write("1.csv", "3"u8.ToArray());
+        Refuse("outside of any class");
+        Assert.That(
+            () => new SignalFolder(Path.Combine(folder.Root, "none")),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("no such folder"));
+
+        void Refuse(string message) => Assert.That(
+            () => new SignalFolder(folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
+    }
+
+    private static Signal Wav(byte[] bytes) => WavFile.Read("file", new MemoryStream(bytes, writable: false));
+
+    private static Signal Csv(string text) => CsvSignal.Read("file", new MemoryStream(Encoding.UTF8.GetBytes(text), writable: false));
+}

@@ -1,0 +1,111 @@
+// Draws the plots of docs/state-space.md with the code that the page is about:
+//   dotnet run --project samples/StateSpacePlots -c Release -- FOLDER [WEIGHTS of a trained mamba-lm]
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Nn;
+using Mamba.Samples.StateSpacePlots;
+using OxyPlot;
+
+if (args.Length is 0 or > 2)
+{
+    Console.Error.WriteLine("expected a folder, and weights of a mamba-lm for the plot of its decay or nothing");
+    return 2;
+}
+Directory.CreateDirectory(args[0]);
+Panels.Write(
+    Path.Combine(args[0], "state-space-basis.svg"), Basis("LegS", HippoMeasure.LegS, 4), Basis("LegT", HippoMeasure.LegT, 2),
+    Basis("FouT", HippoMeasure.FouT, 2), Basis("LagT", HippoMeasure.LagT, 12));
+Panels.Write(Path.Combine(args[0], "state-space-reconstruction.svg"), Reconstruction(), ReconstructionError());
+Panels.Write(Path.Combine(args[0], "state-space-kernels.svg"), Kernels("S4D-Lin", S4dInitialization.Lin), Kernels("S4D-Inv", S4dInitialization.Inv));
+if (args.Length == 2) Panels.Write(Path.Combine(args[0], "state-space-decay.svg"), [.. Decay(args[1])]);
+return 0;
+
+// The components of e^(tA) B: what each state remembers of the past, t ago.
+static PlotModel Basis(string title, HippoMeasure measure, double span)
+{
+    const int Order = 64, Shown = 5, Points = 300;
+    (double[] a, double[] b) = Hippo.Matrices(measure, Order);
+    Tensor times = Tensor.From([.. Enumerable.Range(0, Points).Select(i => (float)(span * i / Points))], Points);
+    Tensor exponentials = Ops.DiscretizeDense(Matrix(a, Order, Order), Matrix(b, Order, 1), times).A; // (points, N, N): e^(tA)
+    Tensor values = Ops.MatMul(exponentials, Matrix(b, Order, 1)); // (points, N, 1)
+    PlotModel plot = Panels.New($"{title}: e^(tA) B, N = {Order}", "t, time ago", "weight");
+    for (int n = 0; n < Shown; n++)
+        Panels.Add(plot, $"n = {n}", Enumerable.Range(0, Points).Select(i => ((double)times.Span[i], (double)values.Span[i * Order + n])));
+    return plot;
+}
+
+// A signal, and what N numbers remember of it at its end.
+static PlotModel Reconstruction()
+{
+    float[] signal = Signal();
+    double[] points = Hippo.EvenPoints(signal.Length);
+    PlotModel plot = Panels.New("LegS: the whole history from N numbers", "time", "signal");
+    Panels.Add(plot, "signal", signal.Select((y, i) => ((double)i, (double)y)), thickness: 3);
+    foreach (int order in new[] { 8, 32 })
+        Panels.Add(plot, $"N = {order}", Recall(signal, order, points).Select((y, i) => ((double)i, y)));
+    return plot;
+}
+
+static PlotModel ReconstructionError()
+{
+    float[] signal = Signal();
+    double[] points = Hippo.EvenPoints(signal.Length);
+    PlotModel plot = Panels.New("LegS: error of the history", "N", "root mean square", logarithmic: true);
+    Panels.Add(plot, "error", new[] { 4, 8, 12, 16, 24, 32, 48, 64, 96, 128 }.Select(order =>
+        ((double)order, Math.Sqrt(Recall(signal, order, points).Zip(signal, (a, b) => (a - b) * (a - b)).Average()))));
+    return plot;
+}
+
+static double[] Recall(float[] signal, int order, double[] points) =>
+    Hippo.Reconstruct([.. Ops.LegsMemory(Tensor.From(signal, 1, signal.Length), order).ToArray().Select(x => (double)x)], points);
+
+// Smooth, with features of several lengths.
+static float[] Signal() =>
+    [.. Enumerable.Range(0, 2000).Select(i => i / 2000.0).Select(t =>
+        (float)(Math.Sin(7 * t) + 0.5 * Math.Sin(23 * t + 1) + 0.25 * Math.Sin(41 * t * t)))];
+
+// Kernels of freshly initialized channels with steps from long to short.
+static PlotModel Kernels(string title, S4dInitialization initialization)
+{
+    const int States = 64, Length = 400;
+    System.Numerics.Complex[] eigenvalues = Hippo.Eigenvalues(initialization, States);
+    PlotModel plot = Panels.New($"{title}: kernels, N = {States}", "tokens ago", "K");
+    Random random = new(1);
+    float[] mix = [.. Enumerable.Range(0, States).Select(_ => (float)(random.NextDouble() - 0.5))];
+    foreach (double dt in new[] { 0.1, 0.03, 0.01 })
+    {
+        Tensor real = Tensor.From([.. eigenvalues.Select(l => (float)Math.Log(-l.Real))], 1, States / 2);
+        Tensor imaginary = Tensor.From([.. eigenvalues.Select(l => (float)l.Imaginary)], 1, States / 2);
+        Tensor kernel = Ops.S4dKernel(
+            Tensor.From([(float)Math.Log(dt)], 1), real, Tensor.From(mix, 1, States / 2, 2), Length, new() { AImag = imaginary });
+        Panels.Add(plot, $"dt = {dt}", kernel.ToArray().Select((y, i) => ((double)i, y / dt)));
+    }
+    return plot;
+}
+
+// Half-lives of the states of each layer, ln 2 / (dt |A|), at the step that the bias alone gives: short to long.
+static IEnumerable<PlotModel> Decay(string weights)
+{
+    using SafetensorsFile file = SafetensorsFile.Open(weights);
+    string[] layers = [.. file.Names.Where(n => n.EndsWith(".mixer.A_log", StringComparison.Ordinal)).Order()];
+    for (int i = 0; i < layers.Length; i++)
+    {
+        int[] shape = [.. file.Shape(layers[i])];
+        float[] logs = new float[shape[0] * shape[1]], bias = new float[shape[0]];
+        file.ReadFloats(layers[i], logs);
+        file.ReadFloats(layers[i].Replace("A_log", "dt_proj.bias"), bias);
+        double[] steps = [.. bias.Select(b => Math.Log(1 + Math.Exp(b)))];
+        PlotModel plot = Panels.New($"layer {i}: half-life of each state", "states, sorted", "tokens", logarithmic: true);
+        Add("trained", (channel, state) => Math.Exp(logs[channel * shape[1] + state]));
+        Add("A before training", (_, state) => state + 1);
+        yield return plot;
+
+        void Add(string title, Func<int, int, double> rate) => Panels.Add(
+            plot, title,
+            (from channel in Enumerable.Range(0, shape[0])
+             from state in Enumerable.Range(0, shape[1])
+             select Math.Log(2) / (steps[channel] * rate(channel, state))).Order().Select((y, x) => ((double)x, y)));
+    }
+}
+
+static Tensor Matrix(double[] values, int rows, int columns) => Tensor.From([.. values.Select(x => (float)x)], rows, columns);
