@@ -16,7 +16,7 @@ internal sealed class LanguageModelTests
         Positions = 40,
     };
 
-    public static IEnumerable<string> Names => ["mamba-lm", "mamba2-lm", "mamba3-lm", "transformer-lm"];
+    public static IEnumerable<string> Names => ["mamba-lm", "mamba2-lm", "mamba3-lm", "s4d-lm", "transformer-lm"];
 
     [Test]
     public void Parts_chosen_positions_and_steps_give_the_logits_of_the_whole([ValueSource(nameof(Names))] string name)
@@ -119,7 +119,7 @@ internal sealed class LanguageModelTests
     }
 
     [Test]
-    public void A_warmed_up_step_allocates_nothing([Values("mamba-lm", "mamba2-lm", "mamba3-lm")] string name)
+    public void A_warmed_up_step_allocates_nothing([Values("mamba-lm", "mamba2-lm", "mamba3-lm", "s4d-lm")] string name)
     {
         using LanguageModel model = Make(name);
         LanguageState state = model.NewState(1);
