@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using BenchmarkDotNet.Attributes;
 using Mamba.Core;
 using Mamba.Core.Memory;
+using Mamba.Core.Simd;
 
 namespace Mamba.Benchmarks;
 
@@ -54,6 +55,9 @@ public unsafe class FftwBench : KernelBench
     private const uint Measure = 0;
 
     private void* _plan, _real, _complex;
+
+    /// <summary>FFTW chooses its own.</summary>
+    public override IEnumerable<VectorWidth> Widths => [Isa.Current];
 
     [Params(1024, 4096, 16384, 65536)]
     public int Length { get; set; }

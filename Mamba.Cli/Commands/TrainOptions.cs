@@ -174,8 +174,8 @@ internal sealed class TrainOptions
         Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate,
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
-        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth, Steps,
-        Length, Init, Key,
+        DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth,
+        Mixer, Steps, Length, Init, Key,
         Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Core.Nn;
@@ -25,7 +26,7 @@ public sealed record SequenceLayer(string Name, string Group, ScalingOrder Order
     public const int Width = 64;
 
     private const string Operators = "operators", Blocks = "blocks";
-    private const int States = 16;
+    private const int States = 16; // of Mamba; the others have as many states as channels, as their papers do
 
     /// <summary>Makes the layer's function for sequences of a length, and the tensors that it reads.</summary>
     private Func<int, (Func<Tensor[], Tensor> Run, Tensor[] Inputs, ParameterStore? Parameters)> Create { get; init; } = null!;
@@ -35,6 +36,35 @@ public sealed record SequenceLayer(string Name, string Group, ScalingOrder Order
     [
         Scan("selective scan, sequential", ScanSchedule.Sequential),
         Scan("selective scan, chunked", ScanSchedule.Chunked),
+        new("state-space duality", Operators, ScalingOrder.Linear)
+        {
+            Create = length =>
+            {
+                Tensor a = Tensor.Full(-1f, 1);
+                DualityOptions options = new() { DeltaSoftplus = true };
+                return (
+                    x => Ops.StateSpaceDuality(x[0].Reshape(1, length, 1, Width), x[1], a, Grouped(x[2]), Grouped(x[3]), options).Output,
+                    [Random(1, length, Width), Random(2, length, 1), Random(3, length, Width), Random(4, length, Width)], null);
+
+                Tensor Grouped(Tensor x) => x.Reshape(1, length, 1, Width);
+            },
+        },
+        new("S4D by FFT", Operators, ScalingOrder.Linear)
+        {
+            Create = length =>
+            {
+                const int Pairs = Width / 2;
+                Complex[] eigenvalues = Hippo.Eigenvalues(S4dInitialization.Lin, Width);
+                Tensor steps = Tensor.Full(-4f, Width), real = Tensor.Empty(Width, Pairs), imaginary = Tensor.Empty(Width, Pairs);
+                for (int i = 0; i < real.Count; i++)
+                    (real.Span[i], imaginary.Span[i]) =
+                        ((float)Math.Log(-eigenvalues[i % Pairs].Real), (float)eigenvalues[i % Pairs].Imaginary);
+                Tensor mix = Random(2, Width, 2 * Pairs).Reshape(Width, Pairs, 2);
+                return (
+                    x => Ops.LongConv(x[0], Ops.S4dKernel(x[1], x[2], x[3], length, new() { AImag = x[4] })),
+                    [Random(1, length, Width), steps, real, mix, imaginary], null);
+            },
+        },
         new("attention", Operators, ScalingOrder.Quadratic)
         {
             Create = length => (
@@ -42,6 +72,9 @@ public sealed record SequenceLayer(string Name, string Group, ScalingOrder Order
                 [Random(1, length, Width), Random(2, length, Width), Random(3, length, Width)], null),
         },
         Block("Mamba block", ScalingOrder.Linear, scope => new MambaMixer(scope, new MambaConfig(Width))),
+        Block("Mamba-2 block", ScalingOrder.Linear, scope => new Mamba2Mixer(scope, new Mamba2Config(Width, DState: Width))),
+        Block("Mamba-3 block", ScalingOrder.Linear, scope => new Mamba3Mixer(scope, new Mamba3Config(Width, DState: Width))),
+        Block("S4D block", ScalingOrder.Linear, scope => new S4dMixer(scope, new S4dConfig(Width))),
         Block("Transformer block", ScalingOrder.Quadratic, scope => new TransformerBlock(scope, new(Width, 1, Width, 4 * Width))),
     ];
 

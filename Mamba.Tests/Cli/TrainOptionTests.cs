@@ -150,7 +150,7 @@ internal sealed class TrainOptionTests : CliTest
             Assert.That(file.Metadata["config"], Does.Not.Contain("mixer"), "as in older files");
         Assert.That(JsonFile(In("run", "args.json")).GetProperty("mixer").GetString(), Is.EqualTo("mamba2"));
         Assert.That(JsonFile(In("mamba", "args.json")).TryGetProperty("mixer", out _), Is.False);
-        Succeeds("eval", "--weights", BestOf("run"));
+        Succeeds("eval", "--weights", BestOf("run"), "--data", "synthetic");
         Result refused = Mamba([.. With(s_vit, "--model", "unet"), "--mixer", "s4d", "--out", In("unet")]);
         Assert.That(refused.Code, Is.EqualTo(2));
     }

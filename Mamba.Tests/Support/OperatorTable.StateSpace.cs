@@ -46,14 +46,16 @@ internal static partial class OperatorTable
         (Tensor y, Tensor last) = Ops.LtiScan(
             i[0], Ops.Scale(i[1], 0.6f), i[2], i[3], options with { D = Optional(i, 4), State = Optional(i, 5) });
         return [y, last];
-    }) { Refused = "L N" };
+    })
+    { Refused = "L N" };
 
     private static OperatorCase S4dKernel(string shapes, string sizes, DiscretizationMethod method, bool complex, int length) => new(
         "S4dKernel", shapes, sizes, i =>
         {
             S4dKernelOptions options = new() { Method = method, ConjugatePairs = complex, AImag = Optional(i, 3), B = Optional(i, 4) };
             return [Ops.S4dKernel(i[0], i[1], i[2], length, options)];
-        }) { Refused = "N" };
+        })
+    { Refused = "N" };
 
     private static S4System System(Tensor[] i) => new(Stable(i[0]), i[1], i[2], i[3], i[4]);
 

@@ -30,11 +30,16 @@ internal static class Panels
             Culture = CultureInfo.InvariantCulture,
             DefaultFont = "Arial",
         };
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = x });
+        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = x, AxisTitleDistance = 6 });
         plot.Axes.Add(logarithmic
-            ? new LogarithmicAxis { Position = AxisPosition.Left, Title = y, StringFormat = "#,##0.###" }
-            : new LinearAxis { Position = AxisPosition.Left, Title = y });
-        plot.Legends.Add(new Legend { LegendPosition = LegendPosition.RightTop, LegendBackground = OxyColors.White, LegendLineSpacing = 4 });
+            ? new LogarithmicAxis { Position = AxisPosition.Left, Title = y, StringFormat = "#,##0.###", AxisTitleDistance = 14 }
+            : new LinearAxis { Position = AxisPosition.Left, Title = y, AxisTitleDistance = 14 });
+        plot.Legends.Add(new Legend
+        {
+            LegendPosition = LegendPosition.RightTop,
+            LegendBackground = OxyColor.FromAColor(180, OxyColors.White), // the curves shine through
+            LegendLineSpacing = 4,
+        });
         return plot;
     }
 
@@ -52,6 +57,20 @@ internal static class Panels
         plot.Series.Add(line);
     }
 
+    /// <summary>Adds points.</summary>
+    public static void AddDots(PlotModel plot, string title, IEnumerable<(double X, double Y)> points)
+    {
+        ScatterSeries dots = new()
+        {
+            Title = title + new string('\u00A0', 4 + title.Length / 2),
+            MarkerType = MarkerType.Circle,
+            MarkerSize = 1,
+            MarkerFill = s_colors[plot.Series.Count % s_colors.Length],
+        };
+        foreach ((double x, double y) in points) dots.Points.Add(new ScatterPoint(x, y));
+        plot.Series.Add(dots);
+    }
+
     /// <summary>Writes plots as one picture, two in a row.</summary>
     public static void Write(string path, params PlotModel[] plots)
     {
@@ -61,7 +80,8 @@ internal static class Panels
         {
             SvgExporter exporter = new() { Width = Width, Height = Height, IsDocument = false, UseVerticalTextAlignmentWorkaround = true };
             svg.Append(CultureInfo.InvariantCulture, $"<g transform=\"translate({i % columns * Width}, {i / columns * Height})\">\n");
-            svg.Append(exporter.ExportToString(plots[i]).TrimStart('\uFEFF')).Append("</g>\n");
+            string plot = exporter.ExportToString(plots[i]);
+            svg.Append(plot[plot.IndexOf("<svg", StringComparison.Ordinal)..]).Append("</g>\n"); // one declaration for all
         }
         File.WriteAllText(path, svg.Append("</svg>\n").ToString());
         Console.WriteLine(path);

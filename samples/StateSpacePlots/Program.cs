@@ -5,6 +5,7 @@ using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
 using Mamba.Samples.StateSpacePlots;
 using OxyPlot;
+using OxyPlot.Legends;
 
 if (args.Length is 0 or > 2)
 {
@@ -16,7 +17,9 @@ Panels.Write(
     Path.Combine(args[0], "state-space-basis.svg"), Basis("LegS", HippoMeasure.LegS, 4), Basis("LegT", HippoMeasure.LegT, 2),
     Basis("FouT", HippoMeasure.FouT, 2), Basis("LagT", HippoMeasure.LagT, 12));
 Panels.Write(Path.Combine(args[0], "state-space-reconstruction.svg"), Reconstruction(), ReconstructionError());
-Panels.Write(Path.Combine(args[0], "state-space-kernels.svg"), Kernels("S4D-Lin", S4dInitialization.Lin), Kernels("S4D-Inv", S4dInitialization.Inv));
+Panels.Write(
+    Path.Combine(args[0], "state-space-kernels.svg"), Kernels("S4D-Lin", S4dInitialization.Lin),
+    Kernels("S4D-Inv", S4dInitialization.Inv));
 if (args.Length == 2) Panels.Write(Path.Combine(args[0], "state-space-decay.svg"), [.. Decay(args[1])]);
 return 0;
 
@@ -57,7 +60,7 @@ static PlotModel ReconstructionError()
 }
 
 static double[] Recall(float[] signal, int order, double[] points) =>
-    Hippo.Reconstruct([.. Ops.LegsMemory(Tensor.From(signal, 1, signal.Length), order).ToArray().Select(x => (double)x)], points);
+    Hippo.Reconstruct([.. Ops.LegsMemory(Tensor.From(signal, 1, signal.Length), order).Span.ToArray().Select(x => (double)x)], points);
 
 // Smooth, with features of several lengths.
 static float[] Signal() =>
@@ -78,33 +81,32 @@ static PlotModel Kernels(string title, S4dInitialization initialization)
         Tensor imaginary = Tensor.From([.. eigenvalues.Select(l => (float)l.Imaginary)], 1, States / 2);
         Tensor kernel = Ops.S4dKernel(
             Tensor.From([(float)Math.Log(dt)], 1), real, Tensor.From(mix, 1, States / 2, 2), Length, new() { AImag = imaginary });
-        Panels.Add(plot, $"dt = {dt}", kernel.ToArray().Select((y, i) => ((double)i, y / dt)));
+        Panels.Add(plot, $"dt = {dt}", kernel.Span.ToArray().Select((y, i) => ((double)i, y / dt)));
     }
     return plot;
 }
 
-// Half-lives of the states of each layer, ln 2 / (dt |A|), at the step that the bias alone gives: short to long.
+// The rates |A| of each layer: all channels start at 1 ... N, and training moves them apart.
 static IEnumerable<PlotModel> Decay(string weights)
 {
     using SafetensorsFile file = SafetensorsFile.Open(weights);
     string[] layers = [.. file.Names.Where(n => n.EndsWith(".mixer.A_log", StringComparison.Ordinal)).Order()];
     for (int i = 0; i < layers.Length; i++)
     {
-        int[] shape = [.. file.Shape(layers[i])];
-        float[] logs = new float[shape[0] * shape[1]], bias = new float[shape[0]];
+        int channels = file.Shape(layers[i])[0], states = file.Shape(layers[i])[1];
+        float[] logs = new float[channels * states];
         file.ReadFloats(layers[i], logs);
-        file.ReadFloats(layers[i].Replace("A_log", "dt_proj.bias"), bias);
-        double[] steps = [.. bias.Select(b => Math.Log(1 + Math.Exp(b)))];
-        PlotModel plot = Panels.New($"layer {i}: half-life of each state", "states, sorted", "tokens", logarithmic: true);
-        Add("trained", (channel, state) => Math.Exp(logs[channel * shape[1] + state]));
-        Add("A before training", (_, state) => state + 1);
+        PlotModel plot = Panels.New($"layer {i}: decay |A| of every fourth channel", "state", "|A|", logarithmic: true);
+        plot.Legends[0].LegendPosition = LegendPosition.RightBottom;
+        Panels.Add(plot, "before training", Enumerable.Range(1, states).Select(n => ((double)n, (double)n)));
+        // Channels beside each other inside the place of their state.
+        Panels.AddDots(
+            plot, "trained",
+            from channel in Enumerable.Range(0, channels)
+            where channel % 4 == 0
+            from state in Enumerable.Range(0, states)
+            select (1 + state + 0.8 * (channel / (double)channels - 0.5), Math.Exp(logs[channel * states + state])));
         yield return plot;
-
-        void Add(string title, Func<int, int, double> rate) => Panels.Add(
-            plot, title,
-            (from channel in Enumerable.Range(0, shape[0])
-             from state in Enumerable.Range(0, shape[1])
-             select Math.Log(2) / (steps[channel] * rate(channel, state))).Order().Select((y, x) => ((double)x, y)));
     }
 }
 
