@@ -6,6 +6,9 @@ namespace Mamba.Core.Memory;
 /// </summary>
 internal sealed unsafe class StoredWeight
 {
+    // Vectors of codes may be read past the end of the last row.
+    private const int BytesBehind = 64;
+
     private readonly Buffer _codes; // keeps the memory
     private readonly Buffer? _scales;
 
@@ -16,7 +19,7 @@ internal sealed unsafe class StoredWeight
     public StoredWeight(WeightFormat format, int rows, int columns)
     {
         (Format, Rows, Columns) = (format, rows, columns);
-        long bytes = (long)rows * columns * CodeBytes;
+        long bytes = (long)rows * columns * CodeBytes + BytesBehind;
         _codes = new Buffer(Shape.Checked((nint)((bytes + sizeof(float) - 1) / sizeof(float)), "StoredWeight", "a stored weight"));
         _scales = new Buffer(rows);
         Codes = (byte*)_codes.Pointer;

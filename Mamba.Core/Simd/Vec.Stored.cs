@@ -32,6 +32,20 @@ internal static unsafe partial class Vec
         return LoadBytesOfLanes<V>(p);
     }
 
+    /// <summary>The next signed bytes as words, two in a lane, for <see cref="AddDot{V, K}(V, V, V)"/> of <see cref="WordCodes"/>.</summary>
+    [MethodImpl(Inline)]
+    public static V LoadWords<V>(sbyte* p) where V : unmanaged
+    {
+        if (typeof(V) == typeof(F32x16) && Avx512BW.IsSupported)
+            return Cast<Vector512<short>, V>(Avx512BW.ConvertToVector512Int16(Vector256.Load(p)));
+        if (typeof(V) == typeof(F32x8) && Avx2.IsSupported) return Cast<Vector256<short>, V>(Avx2.ConvertToVector256Int16(p));
+        if (typeof(V) == typeof(F32x4))
+            return Cast<Vector128<short>, V>(
+                Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<long>(p)).AsSByte()));
+        if (typeof(V) == typeof(float)) return Cast<int, V>((p[0] & 0xFFFF) | (p[1] << 16));
+        return LoadWordsOfLanes<V>(p);
+    }
+
     /// <summary>A lane for each of the next float16 numbers, which are finite.</summary>
     /// <remarks>
     /// Sign, exponent and fraction move to their places in a float32; a product with 2^112 then corrects the bias of the exponent, and is
@@ -65,6 +79,14 @@ internal static unsafe partial class Vec
     {
         V lanes = default;
         for (nint i = 0; i < Count<V>(); i++) ((float*)&lanes)[i] = p[i];
+        return lanes;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static V LoadWordsOfLanes<V>(sbyte* p) where V : unmanaged
+    {
+        V lanes = default;
+        for (nint i = 0; i < 2 * Count<V>(); i++) ((short*)&lanes)[i] = p[i];
         return lanes;
     }
 

@@ -81,6 +81,11 @@ internal static unsafe class StoredRows
             MultiplyBlocks<TCodes>(codes, scales, p);
             return;
         }
+        if (typeof(TCodes) == typeof(SignedByteCodes))
+        {
+            ByteRowProducts.Multiply((sbyte*)codes, scales, p, Grain(p.Inputs));
+            return;
+        }
         RowProducts<TCodes> kernel = new()
         {
             Codes = codes,
