@@ -1,4 +1,3 @@
-using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Sequences;
