@@ -77,15 +77,21 @@ internal static class Options
     /// <param name="alone">What the option means without a word; null if it needs one.</param>
     public static Option<T?> Choice<T>(string name, string description, string? otherwise, T? alone = null) where T : struct, Enum
     {
+        // Loops, not queries: each would be compiled anew for each enumeration, 15 kB of a native program.
         T[] values = Enum.GetValues<T>();
-        string expected = string.Join(" or ", values.Select(RunArguments.Name));
+        string[] words = new string[values.Length];
+        for (int i = 0; i < words.Length; i++) words[i] = RunArguments.Name(values[i]);
         return new Option<T?>(name)
         {
             Description = Describe(description, otherwise),
-            HelpName = string.Join('|', values.Select(RunArguments.Name)),
+            HelpName = string.Join('|', words),
             Arity = alone is null ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
-            CustomParser = result => result.Tokens.Count == 0 && alone is not null ? alone : Parse<T?>(
-                result, name, expected, text => values.Where(v => RunArguments.Name(v) == text).Select(v => (T?)v).FirstOrDefault()),
+            CustomParser = result =>
+            {
+                if (result.Tokens.Count == 0 && alone is not null) return alone;
+                int place = PlaceOf(result, name, words);
+                return place < 0 ? null : values[place];
+            },
         };
     }
 
@@ -198,6 +204,15 @@ internal static class Options
 
     private static int Side(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is >= 16 and <= RunData.MaxSide ? n : 0;
+
+    /// <summary>The place of the given word; -1, and an error, where there is none such.</summary>
+    private static int PlaceOf(ArgumentResult result, string name, string[] words)
+    {
+        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        int place = Array.IndexOf(words, text);
+        if (place < 0) result.AddError($"{name} is '{text}'; expected {string.Join(" or ", words)}");
+        return place;
+    }
 
     private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
     {

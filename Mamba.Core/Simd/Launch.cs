@@ -38,7 +38,7 @@ internal static unsafe class Launch
     {
         if (count <= 0) return;
         // Widths that the hardware cannot have are compiled away. Vector<float> of four lanes is Vector128<float>, which has fast paths.
-        delegate*<void*, nint, nint, void> body = &Invoke<K, float>;
+        delegate*<void*, nint, nint, void> body;
         if (Vector512.IsHardwareAccelerated && width == VectorWidth.V512) body = &Invoke<K, Vector512<float>>;
         else if (Vector256.IsHardwareAccelerated && width == VectorWidth.V256) body = &Invoke<K, Vector256<float>>;
         else if (width == VectorWidth.V128) body = &Invoke<K, Vector128<float>>;
@@ -50,6 +50,8 @@ internal static unsafe class Launch
                 body = &Invoke<K, Vector256<float>>;
             else body = &Invoke<K, Vector<float>>;
         }
+        else if (Isa.HasScalarKernels) body = &Invoke<K, float>;
+        else throw new PlatformNotSupportedException($"this program has no kernels of width {width}");
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
         if (Observer is not { } observer)
         {
