@@ -1,3 +1,5 @@
+using Mamba.Core.Simd;
+
 namespace Mamba.Core;
 
 /// <summary>What a <see cref="Tape"/> runs on its way back.</summary>
@@ -36,7 +38,7 @@ internal sealed class BackwardStep<TContext> : BackwardStep
     private Delegate? _backward;
     private Action<TContext, Tensor>? _recompute;
 
-    public override object? Context => _context;
+    public override object? Context => Introspection.IsSupported ? _context : null;
 
     public override bool IsRecomputable => _recompute is not null;
 

@@ -53,7 +53,7 @@ internal static unsafe class Launch
         else if (Isa.HasScalarKernels) body = &Invoke<K, float>;
         else throw new PlatformNotSupportedException($"this program has no kernels of width {width}");
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
-        if (Observer is not { } observer)
+        if (!Introspection.IsSupported || Observer is not { } observer)
         {
             ThreadTeam.For(count, grain, body, &copy);
             return;
