@@ -103,9 +103,7 @@ public static class Isa
     /// <exception cref="PlatformNotSupportedException">The hardware has no such width.</exception>
     public static IDisposable Use(VectorWidth width)
     {
-        if (!IsSupported(width))
-            throw new PlatformNotSupportedException(
-                $"Isa.Use: this hardware has no vector width {width}; expected one of {string.Join(", ", Supported)}.");
+        if (!IsSupported(width)) throw NotSupported(width);
         Restore restore = new(s_forced);
         s_forced = width;
         return restore;
@@ -132,6 +130,9 @@ public static class Isa
             if (rows * columns % lanes == 0) return rows;
         return 1;
     }
+
+    internal static PlatformNotSupportedException NotSupported(VectorWidth width) =>
+        new($"Isa.Use: this hardware has no vector width {width}; expected one of {string.Join(", ", Supported)}.");
 
     private static VectorWidth? FromEnvironment()
     {

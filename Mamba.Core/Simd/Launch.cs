@@ -50,8 +50,7 @@ internal static unsafe class Launch
                 body = &Invoke<K, Vector256<float>>;
             else body = &Invoke<K, Vector<float>>;
         }
-        else if (Isa.HasScalarKernels) body = &Invoke<K, float>;
-        else throw new PlatformNotSupportedException($"this program has no kernels of width {width}");
+        else body = Isa.HasScalarKernels ? &Invoke<K, float> : throw Isa.NotSupported(width);
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
         if (!Introspection.IsSupported || Observer is not { } observer)
         {

@@ -90,7 +90,8 @@ internal sealed record PartDocument(int Count, string Digest, byte[]? Names = nu
 /// <summary>Writes and reads the metadata of weight files without reflection. Absent values are left out.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
+    RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true,
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(ConfigDocument))]
 [JsonSerializable(typeof(LabelsDocument))]
 [JsonSerializable(typeof(NormalizationDocument))]

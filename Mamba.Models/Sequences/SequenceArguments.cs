@@ -160,7 +160,8 @@ public sealed record SequenceArguments
 /// <summary>Reads and writes documents of sequence tasks without reflection.</summary>
 [JsonSourceGenerationOptions(
     WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.KebabCaseLower,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(SequenceArguments))]
 [JsonSerializable(typeof(SequenceShape))]
 internal sealed partial class SequenceJson : JsonSerializerContext;
