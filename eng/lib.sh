@@ -2,8 +2,8 @@
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 
-# The largest native program, in bytes.
-native_limit=15000000
+# The largest native program, in bytes: 15 MiB.
+native_limit=$((15 << 20))
 
 # need COMMAND PACKAGE: installs Debian's package where the command is missing; a failure ends the script.
 need() {
@@ -23,7 +23,7 @@ publish_native() {
   bytes=$(stat -c %s "$out/mamba")
   echo "$out/mamba: $((bytes / 1000)) kB"
   if [ "$bytes" -gt "$native_limit" ]; then
-    echo "error: more than $((native_limit / 1000)) kB" >&2
+    echo "error: more than $((native_limit >> 20)) MiB" >&2
     return 1
   fi
 }

@@ -56,7 +56,8 @@ public static unsafe partial class Ops
             Tape.Push(
                 [y, last.Angles, last.Ssm, last.Key, last.Value], new Mamba3Step(inputs, options, kept!.Value, ungated, s),
                 static (step, outputs) => step.Backward(outputs), inputs.Q, inputs.K, inputs.V, inputs.Adt, inputs.Dt, inputs.Trap,
-                inputs.QBias, inputs.KBias, inputs.Angles, options.D, options.Z, options.Initial?.Key, options.Initial?.Value, kept, ungated);
+                inputs.QBias, inputs.KBias, inputs.Angles, options.D, options.Z, options.Initial?.Key, options.Initial?.Value, kept,
+                ungated);
         return (y, last);
     }
 

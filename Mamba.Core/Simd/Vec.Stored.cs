@@ -32,7 +32,7 @@ internal static unsafe partial class Vec
         return LoadBytesOfLanes<V>(p);
     }
 
-    /// <summary>The next signed bytes as words, two in a lane, for <see cref="AddDot{V, K}(V, V, V)"/> of <see cref="WordCodes"/>.</summary>
+    /// <summary>The next signed bytes as words, two a lane, for <see cref="AddDot{V, K}(V, V, V)"/> of <see cref="WordCodes"/>.</summary>
     [MethodImpl(Inline)]
     public static V LoadWords<V>(sbyte* p) where V : unmanaged
     {

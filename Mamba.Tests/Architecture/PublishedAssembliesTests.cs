@@ -18,7 +18,8 @@ internal sealed class PublishedAssembliesTests
     private static readonly string[] s_packages =
     [
         "CommunityToolkit.HighPerformance", "Google.Protobuf", "Mamba.Core", "Mamba.Models", "Microsoft.ML.Tokenizers", "OxyPlot",
-        "SixLabors.ImageSharp", "Spectre.Console", "Spectre.Console.Ansi", "System.CommandLine", "System.IO.Hashing", "System.Numerics.Tensors", "mamba",
+        "SixLabors.ImageSharp", "Spectre.Console", "Spectre.Console.Ansi", "System.CommandLine", "System.IO.Hashing",
+        "System.Numerics.Tensors", "mamba",
     ];
 
     [TestCaseSource(nameof(s_packages))]

@@ -20,7 +20,7 @@ internal sealed record Mamba3Size(int Batch, int Length, int Heads, int Groups, 
     ];
 }
 
-/// <summary>The scan of Mamba-3 in double precision, written down as the paper has it: the state itself, both terms of the trapezoid.</summary>
+/// <summary>The scan of Mamba-3 in double precision, as the paper has it: the state itself, both terms of the trapezoid.</summary>
 /// <param name="Output">(B, L, H, P).</param>
 /// <param name="Angles">(B, H, S), in [0, 2 pi).</param>
 /// <param name="Ssm">(B, H, N, P).</param>

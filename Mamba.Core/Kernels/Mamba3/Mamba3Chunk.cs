@@ -187,7 +187,7 @@ internal unsafe struct Mamba3Chunk
         nint n = Count<V>(), stride = Shape.AngleStride, turned = Shape.Turned, heads = Shape.SharedAngles ? 1 : Shape.Heads;
         nint count = Count, step = heads * turned;
         float* angles = Inputs.Angles + (Token(0) * heads + (Shape.SharedAngles ? 0 : head)) * turned;
-        float* dt = Dt, sines = Sin, cosines = Cos, tangents = this.Tanh;
+        float* dt = Dt, sines = Sin, cosines = Cos, tangents = Tanh;
         for (nint j = 0; j < turned; j += n)
         {
             nint lanes = Math.Min(n, turned - j);

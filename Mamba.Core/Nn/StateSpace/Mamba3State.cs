@@ -2,7 +2,7 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What a <see cref="Mamba3Mixer"/> is made of; names and default values are those of state-spaces/mamba's mamba3 module.</summary>
+/// <summary>What a <see cref="Mamba3Mixer"/> is made of; names and defaults are those of state-spaces/mamba's mamba3 module.</summary>
 /// <param name="DModel">Width of the tokens.</param>
 /// <param name="DState">N, the state size of a head.</param>
 /// <param name="Expand">Inner width over d_model.</param>

@@ -82,7 +82,7 @@ public sealed class MambaMixer : ISequenceMixer
     public Tensor Forward(Tensor x) => Forward(x, null);
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">A state is given, and the block is bidirectional: it needs the whole sequence.</exception>
+    /// <exception cref="InvalidOperationException">A state is given, and a bidirectional block needs the whole sequence.</exception>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
         MambaState? memory = state is null ? null : Checked("MambaMixer", state, x.Shape[0]);

@@ -143,12 +143,14 @@ internal sealed class Mamba3MixerTests(VectorWidth width) : WidthFixture(width)
                      s_small with { HeadDim = 3 }, s_small with { NGroups = 3 }, s_small with { RopeFraction = 0.25 },
                      s_small with { DState = 0 }, s_small with { AFloor = 0 },
                  })
-            Assert.That(() => new Mamba3Mixer(scope / "bad", bad), Throws.InstanceOf<ArgumentException>().With.Message.Contains("Mamba3Config"));
+            Assert.That(
+                () => new Mamba3Mixer(scope / "bad", bad), Throws.InstanceOf<ArgumentException>().With.Message.Contains("Mamba3Config"));
         Mamba3Mixer mixer = Mixer(s_small);
         SequenceState state = mixer.NewState(2);
         foreach (Tensor token in new[] { Numbers.Random(1, 2, 9), Numbers.Random(1, 1, 10), Numbers.Random(1, 2, 1, 10) })
             Assert.That(
-                () => mixer.Step(token, state), Throws.TypeOf<ShapeException>().With.Message.Contains("Mamba3Mixer.Step"), $"{token.Shape}");
+                () => mixer.Step(token, state), Throws.TypeOf<ShapeException>().With.Message.Contains("Mamba3Mixer.Step"),
+                $"{token.Shape}");
         SequenceState[] others =
         [
             new Mamba3State(2, s_small with { DState = 8 }), new Mamba3State(2, s_small with { RopeFraction = 1 }),
