@@ -1,5 +1,3 @@
-using Mamba.Core.Simd;
-
 namespace Mamba.Core;
 
 /// <summary>What a <see cref="Tape"/> runs on its way back.</summary>
@@ -38,7 +36,7 @@ internal sealed class BackwardStep<TContext> : BackwardStep
     private Delegate? _backward;
     private Action<TContext, Tensor>? _recompute;
 
-    public override object? Context => Introspection.IsSupported ? _context : null;
+    public override object? Context => _context;
 
     public override bool IsRecomputable => _recompute is not null;
 

@@ -52,7 +52,7 @@ internal static unsafe class Launch
         }
         else body = Isa.HasScalarKernels ? &Invoke<K, float> : throw Isa.NotSupported(width);
         K copy = kernel; // a local lives on this stack frame, so its address holds until For returns
-        if (!Introspection.IsSupported || Observer is not { } observer)
+        if (Observer is not { } observer)
         {
             ThreadTeam.For(count, grain, body, &copy);
             return;
