@@ -15,6 +15,7 @@ internal static class ScalingPlot
     [
         OxyColor.FromRgb(0, 114, 178), OxyColor.FromRgb(86, 180, 233), OxyColor.FromRgb(213, 94, 0), OxyColor.FromRgb(0, 158, 115),
         OxyColor.FromRgb(204, 121, 167), OxyColor.FromRgb(230, 159, 0), OxyColor.FromRgb(0, 0, 0), OxyColor.FromRgb(120, 120, 120),
+        OxyColor.FromRgb(240, 228, 66), OxyColor.FromRgb(117, 60, 20),
     ];
 
     /// <param name="title">The plot's title.</param>
