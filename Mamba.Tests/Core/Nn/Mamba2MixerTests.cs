@@ -1,5 +1,4 @@
 using Mamba.Core;
-using Mamba.Core.Memory;
 using Mamba.Core.Nn;
 using Mamba.Tests.Support;
 
@@ -75,28 +74,7 @@ internal sealed class Mamba2MixerTests
     {
         ParameterStore store = new(seed: 4);
         Mamba2Mixer mixer = new(new Scope(store), config);
-        store.Freeze();
-        SequenceState state = mixer.NewState(1);
-        Tensor token = Numbers.Random(5, 1, 12);
-        float[] first = Step(), second = Step();
-        Assert.That(second, Is.Not.EqualTo(first), "the state counts");
-        long allocated = -1, rented = BufferPool.Rented;
-        for (int i = 0; i < 200; i++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            mixer.Step(token, state).Dispose();
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-        Assert.That((allocated, BufferPool.Rented), Is.EqualTo((0L, rented)));
-        state.Reset();
-        Assert.That(Step(), Is.EqualTo(first));
-        Assert.That(Step(), Is.EqualTo(second));
-
-        float[] Step()
-        {
-            using Tensor y = mixer.Step(token, state);
-            return y.Span.ToArray();
-        }
+        SequenceSteps.AllocateNothingAndStartAnew(mixer, store, 12);
     }
 
     [Test]

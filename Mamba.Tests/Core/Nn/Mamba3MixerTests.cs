@@ -1,5 +1,4 @@
 using Mamba.Core;
-using Mamba.Core.Memory;
 using Mamba.Core.Nn;
 using Mamba.Core.Optim;
 using Mamba.Core.Simd;
@@ -106,32 +105,12 @@ internal sealed class Mamba3MixerTests(VectorWidth width) : WidthFixture(width)
 
     /// <summary>A stream has no end: its state keeps its size, a warmed-up step allocates nothing, and a reset begins anew.</summary>
     [Test]
+    [NonParallelizable]
     public void Steps_allocate_nothing_and_a_reset_state_is_a_new_one([Values] bool norm)
     {
         ParameterStore store = new(seed: 4);
         Mamba3Mixer mixer = new(new Scope(store), s_small with { DModel = 20, IsOutprojNorm = norm });
-        store.Freeze();
-        SequenceState state = mixer.NewState(1);
-        Tensor token = Numbers.Random(5, 1, 20);
-        float[] first = Step(), second = Step();
-        Assert.That(second, Is.Not.EqualTo(first), "the state counts");
-        long allocated = -1, rented = BufferPool.Rented;
-        for (int i = 0; i < 200; i++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            mixer.Step(token, state).Dispose();
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-        Assert.That((allocated, BufferPool.Rented), Is.EqualTo((0L, rented)));
-        state.Reset();
-        Assert.That(Step(), Is.EqualTo(first));
-        Assert.That(Step(), Is.EqualTo(second));
-
-        float[] Step()
-        {
-            using Tensor y = mixer.Step(token, state);
-            return y.Span.ToArray();
-        }
+        SequenceSteps.AllocateNothingAndStartAnew(mixer, store, 20);
     }
 
     [Test]

@@ -1,5 +1,4 @@
 using Mamba.Core;
-using Mamba.Core.Memory;
 using Mamba.Core.Nn;
 using Mamba.Tests.Support;
 
@@ -130,32 +129,12 @@ internal sealed class StateSpaceLayerTests
     }
 
     [TestCaseSource(nameof(Mixers))]
+    [NonParallelizable]
     public void Steps_allocate_nothing_and_a_reset_state_is_a_new_one(Func<Scope, ISequenceMixer> create)
     {
         ParameterStore store = new(seed: 4);
         ISequenceMixer layer = create(new Scope(store));
-        store.Freeze();
-        SequenceState state = layer.NewState(1);
-        Tensor token = Numbers.Random(5, 1, Width);
-        float[] first = Step(), second = Step();
-        Assert.That(second, Is.Not.EqualTo(first), "the state counts");
-        long allocated = -1, rented = BufferPool.Rented;
-        for (int i = 0; i < 200; i++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            layer.Step(token, state).Dispose();
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-        Assert.That((allocated, BufferPool.Rented), Is.EqualTo((0L, rented)));
-        state.Reset();
-        Assert.That(Step(), Is.EqualTo(first));
-        Assert.That(Step(), Is.EqualTo(second));
-
-        float[] Step()
-        {
-            using Tensor y = layer.Step(token, state);
-            return y.Span.ToArray();
-        }
+        SequenceSteps.AllocateNothingAndStartAnew(layer, store, Width);
     }
 
     [TestCaseSource(nameof(Mixers))]

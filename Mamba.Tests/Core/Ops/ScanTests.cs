@@ -268,33 +268,13 @@ internal sealed class ScanTests(VectorWidth width) : WidthFixture(width)
 
     /// <summary>A stream has no end: its state keeps its size, a warmed-up step allocates nothing, and a reset begins anew.</summary>
     [Test]
+    [NonParallelizable]
     public void Steps_allocate_nothing_and_a_reset_state_is_a_new_one()
     {
         MambaConfig config = new(DModel: 24, DState: 5);
         ParameterStore store = new(seed: 4);
         MambaMixer mixer = new(new Scope(store), config);
-        store.Freeze();
-        MambaState state = new(1, config);
-        Tensor token = Numbers.Random(5, 1, 24);
-        float[] first = Step(), second = Step();
-        Assert.That(second, Is.Not.EqualTo(first), "the state counts");
-        long allocated = -1, rented = BufferPool.Rented;
-        for (int i = 0; i < 200; i++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            mixer.Step(token, state).Dispose();
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-        Assert.That((allocated, BufferPool.Rented), Is.EqualTo((0L, rented)));
-        state.Reset();
-        Assert.That(Step(), Is.EqualTo(first));
-        Assert.That(Step(), Is.EqualTo(second));
-
-        float[] Step()
-        {
-            using Tensor y = mixer.Step(token, state);
-            return y.Span.ToArray();
-        }
+        SequenceSteps.AllocateNothingAndStartAnew(mixer, store, 24);
     }
 
     [Test]
