@@ -60,7 +60,8 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Observe = (batch, probabilities) => _samples!.Add(batch, probabilities),
         };
         string identity = arguments.Identity(prepared.Images, split);
-        Resumed?.Restore(trainer, Enum.GetValues<IdentityForm>().Select(form => arguments.Identity(prepared.Images, split, form)));
+        Resumed?.Restore(
+            trainer, Enum.GetValues<IdentityForm>().Reverse().Select(form => arguments.Identity(prepared.Images, split, form)));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments); // the data may have moved, and there may be more epochs
         prepared.File.Write(RunFolder.SplitOf(folder.Path));

@@ -11,4 +11,7 @@ public enum IdentityForm
 
     /// <summary>The same, and the content of masks and annotations.</summary>
     Masks,
+
+    /// <summary>The same, and the content of images.</summary>
+    Content,
 }

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
 using Mamba.Core.Checkpoints;
@@ -224,16 +225,16 @@ public sealed record RunArguments
     }
 
     /// <summary>
-    /// A hash of what decides the results of a run. It covers the images of each part of the split, the content of their masks or
-    /// annotations, and the options, except those that change speed alone, name places of files, or say when to stop. A checkpoint holds
-    /// it, so that a run is not resumed with other options, images or masks.
+    /// A hash of what decides the results of a run. It covers the images of each part of the split, their content and that of their
+    /// masks or annotations, and the options, except those that change speed alone, name places of files, or say when to stop.
+    /// A checkpoint holds it, so that a run is not resumed with other options, images or masks.
     /// </summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
     /// <param name="form">As this version has it, or an older one.</param>
     /// <returns>64 hexadecimal digits.</returns>
-    /// <exception cref="IOException">A mask cannot be read.</exception>
-    public string Identity(IImageData data, Split split, IdentityForm form = IdentityForm.Masks)
+    /// <exception cref="IOException">An image or a mask cannot be read.</exception>
+    public string Identity(IImageData data, Split split, IdentityForm form = IdentityForm.Content)
     {
         bool byName = form == IdentityForm.Names;
         using MemoryStream text = new();
@@ -255,13 +256,29 @@ public sealed record RunArguments
         foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
             text.Write(Encoding.UTF8.GetBytes(
                 $"\n{part}\n{string.Join('\n', split[part].Select(i => byName ? data.Name(i) : data.Fingerprint(i)))}"));
-        if (form == IdentityForm.Masks && data is IImageFolder folder)
-            foreach (string path in split[SplitPart.All].Select(folder.TruthPath).OfType<string>().Distinct())
+        if (form >= IdentityForm.Masks && data is IImageFolder folder)
+        {
+            int[] all = split[SplitPart.All];
+            foreach (string path in all.Select(folder.TruthPath).OfType<string>().Distinct())
             {
                 using FileStream file = File.OpenRead(path);
                 text.Write(Sha256.HashData(file));
             }
+            if (form == IdentityForm.Content) text.Write(ContentOf(all.Select(folder.ImagePath).Distinct()));
+        }
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
+    }
+
+    /// <summary>A hash of files: a fast one, since images may be many gigabytes, and nobody forges them.</summary>
+    private static byte[] ContentOf(IEnumerable<string> paths)
+    {
+        XxHash128 hash = new();
+        foreach (string path in paths)
+        {
+            using FileStream file = File.OpenRead(path);
+            hash.Append(file);
+        }
+        return hash.GetCurrentHash();
     }
 
     /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>
