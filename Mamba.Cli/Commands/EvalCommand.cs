@@ -55,7 +55,7 @@ internal static class EvalCommand
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            string[] typedWeights = parsed.GetRequiredValue(weights);
+            string[] typedWeights = Array.ConvertAll(parsed.GetRequiredValue(weights), NamedWeights.Find);
             if (SequenceEval.Open(typedWeights) is { } sequences)
             {
                 using (sequences)
@@ -78,9 +78,8 @@ internal static class EvalCommand
                 CheckNumerics = parsed.GetValue(checkNumerics),
                 Json = parsed.GetValue(json),
             };
-            EvalRun[] runs = [.. typedWeights.Select(typed =>
+            EvalRun[] runs = [.. typedWeights.Select(file =>
             {
-                string file = RunFolder.WeightsOf(typed);
                 (VisionModel model, ModelInfo info) = foreign.Load(terminal, parsed, file, stop);
                 return new EvalRun(terminal, request, file, model, info);
             })];

@@ -69,7 +69,7 @@ internal sealed class InferCommand
     private int Run(Terminal terminal, ParseResult parsed, CancellationToken stop)
     {
         Options.Apply(parsed, _threads);
-        string weights = parsed.GetRequiredValue(_weights);
+        string weights = NamedWeights.Find(parsed.GetRequiredValue(_weights));
         (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
         InferInput[] images = InferInputs.Find(

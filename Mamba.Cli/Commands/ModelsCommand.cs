@@ -3,6 +3,7 @@ using System.Globalization;
 using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Memory;
+using Mamba.Models.Files;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -13,6 +14,8 @@ internal static class ModelsCommand
 {
     private static readonly Column[] s_columns =
         [new("name"), new("task"), new("parameters") { Number = true }, new("multiply-adds") { Number = true }, new("input")];
+
+    private static readonly Column[] s_weights = [new("weights"), new("model"), new("kB") { Number = true }, new("classes")];
 
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
@@ -26,10 +29,26 @@ internal static class ModelsCommand
     private static int Run(Terminal terminal, bool json, CancellationToken stop)
     {
         ModelDocument[] models = [.. Registry.Models.Select(entry => Describe(entry, stop))];
-        if (json) JsonReport.Write(terminal.Out, models, ReportJson.Default.ModelDocumentArray);
-        else TableReport.Write(terminal, s_columns, models.Select(Row));
+        if (json)
+        {
+            JsonReport.Write(terminal.Out, models, ReportJson.Default.ModelDocumentArray);
+            return ExitCode.Success;
+        }
+        TableReport.Write(terminal, s_columns, models.Select(Row));
+        if (NamedWeights.Shipped.Count == 0) return ExitCode.Success;
+        terminal.Out.WriteLine();
+        TableReport.Write(terminal, s_weights, NamedWeights.Shipped.Select(shipped => Row(shipped.Name, shipped.Path)));
         return ExitCode.Success;
     }
+
+    private static string[] Row(string name, string path)
+    {
+        ModelInfo info = ModelFile.Load(path).Info;
+        return [name, info.Model, (new FileInfo(path).Length / 1000).ToString("N0", CultureInfo.InvariantCulture), Classes(info.Labels)];
+    }
+
+    private static string Classes(IReadOnlyList<string> labels) =>
+        labels.Count > 3 ? string.Create(CultureInfo.InvariantCulture, $"{labels.Count}") : string.Join(", ", labels);
 
     private static ModelDocument Describe(ModelEntry entry, CancellationToken stop)
     {

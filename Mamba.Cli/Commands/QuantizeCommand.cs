@@ -49,7 +49,7 @@ internal static class QuantizeCommand
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            string from = parsed.GetRequiredValue(weights), to = parsed.GetRequiredValue(output);
+            string from = NamedWeights.Find(parsed.GetRequiredValue(weights)), to = parsed.GetRequiredValue(output);
             QuantizationMode kind = parsed.GetValue(mode) ?? QuantizationMode.Int8;
             if (kind != QuantizationMode.Int8 && (parsed.GetValue(calibration) is not null || parsed.GetValue(images) is not null))
                 throw new ArgumentException(

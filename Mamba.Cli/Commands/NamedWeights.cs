@@ -1,0 +1,33 @@
+using Mamba.Core.Checkpoints;
+using Mamba.Models.Training;
+
+namespace Mamba.Cli.Commands;
+
+/// <summary>What <c>--weights</c> means: a file, the folder of a run, or the name of weights that come with the program.</summary>
+internal static class NamedWeights
+{
+    private const string Extension = ".safetensors";
+
+    private static readonly string s_folder = Path.Combine(AppContext.BaseDirectory, "weights");
+
+    /// <summary>The weights that come with the program: the folder <c>weights/</c> beside it.</summary>
+    public static IReadOnlyList<(string Name, string Path)> Shipped { get; } = !Directory.Exists(s_folder) ? [] :
+    [
+        .. Directory.EnumerateFiles(s_folder, $"*{Extension}").Order(StringComparer.Ordinal)
+            .Select(path => (Path.GetFileNameWithoutExtension(path), path)),
+    ];
+
+    /// <summary>The file that is meant.</summary>
+    /// <param name="typed">What was typed.</param>
+    /// <returns>A path; where nothing else fits, what was typed.</returns>
+    /// <exception cref="CheckpointException">It looks like a name, and no weights of that name come with the program.</exception>
+    public static string Find(string typed)
+    {
+        if (File.Exists(typed)) return typed;
+        if (Directory.Exists(typed)) return RunFolder.WeightsOf(typed);
+        if (Shipped.FirstOrDefault(shipped => shipped.Name == typed) is { Path: { } path }) return path;
+        if (Path.HasExtension(typed) || Path.GetFileName(typed) != typed) return typed;
+        string names = Shipped.Count == 0 ? $"there are none in {s_folder}" : string.Join(", ", Shipped.Select(shipped => shipped.Name));
+        throw new CheckpointException($"{typed}: no file or folder, nor the name of weights that come with the program ({names})");
+    }
+}
