@@ -27,6 +27,9 @@ internal abstract class BackwardStep
 /// <summary>
 /// A backward pass and the values that it needs of its forward pass. Released steps are reused, so that recording allocates nothing.
 /// </summary>
+/// <remarks>
+/// Delegates get the step, not its values: native code keeps every method of a struct that stands in a delegate's signature.
+/// </remarks>
 internal sealed class BackwardStep<TContext> : BackwardStep
 {
     [ThreadStatic]
@@ -34,16 +37,19 @@ internal sealed class BackwardStep<TContext> : BackwardStep
 
     private TContext _context = default!;
     private Delegate? _backward;
-    private Action<TContext, Tensor>? _recompute;
+    private Action<BackwardStep<TContext>, Tensor>? _recompute;
 
     public override object? Context => _context;
+
+    /// <summary>What the step reads.</summary>
+    public ref readonly TContext Values => ref _context;
 
     public override bool IsRecomputable => _recompute is not null;
 
     /// <param name="context">The values.</param>
-    /// <param name="backward">An Action of context and gradient of the only result, or of context and all results.</param>
+    /// <param name="backward">An Action of this step and the gradient of the only result, or of this step and all results.</param>
     /// <param name="recompute">What computes the only result again, or null.</param>
-    public static BackwardStep<TContext> Of(TContext context, Delegate backward, Action<TContext, Tensor>? recompute)
+    public static BackwardStep<TContext> Of(TContext context, Delegate backward, Action<BackwardStep<TContext>, Tensor>? recompute)
     {
         if (s_spare is null || !s_spare.TryPop(out BackwardStep<TContext>? step)) step = new BackwardStep<TContext>();
         (step._context, step._backward, step._recompute) = (context, backward, recompute);
@@ -52,11 +58,11 @@ internal sealed class BackwardStep<TContext> : BackwardStep
 
     public override void Run(ReadOnlySpan<Tensor> outputs)
     {
-        if (_backward is Action<TContext, Tensor> ofOne) ofOne(_context, outputs[0].Grad!.Value);
-        else ((Action<TContext, ReadOnlySpan<Tensor>>)_backward!)(_context, outputs);
+        if (_backward is Action<BackwardStep<TContext>, Tensor> ofOne) ofOne(this, outputs[0].Grad!.Value);
+        else ((Action<BackwardStep<TContext>, ReadOnlySpan<Tensor>>)_backward!)(this, outputs);
     }
 
-    public override void Recompute(Tensor output) => _recompute!(_context, output);
+    public override void Recompute(Tensor output) => _recompute!(this, output);
 
     public override void Release()
     {

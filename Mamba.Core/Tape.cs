@@ -94,8 +94,19 @@ public readonly struct Tape : IDisposable
     /// The output takes a gradient already: it is an input, a reshape of one, or the result of another step.
     /// </exception>
     public static void Push<TContext>(
-        Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
-        Record([output], context, backward, null, saved);
+        Tensor output, TContext context, Action<TContext, Tensor> backward, params ReadOnlySpan<Tensor?> saved)
+    {
+        ArgumentNullException.ThrowIfNull(backward);
+        Action<BackwardStep<(TContext Context, Action<TContext, Tensor> Backward)>, Tensor> run =
+            static (step, dy) => step.Values.Backward(step.Values.Context, dy);
+        Add([output], (context, backward), run, null, backward, saved);
+    }
+
+    /// <summary>As <see cref="Push{TContext}(Tensor, TContext, Action{TContext, Tensor}, ReadOnlySpan{Tensor?})"/>, for the operators of
+    /// this library.</summary>
+    internal static void Record<TContext>(
+        Tensor output, TContext context, Action<BackwardStep<TContext>, Tensor> backward, params ReadOnlySpan<Tensor?> saved) =>
+        Add([output], context, backward, null, backward, saved);
 
     /// <summary>
     /// Records a step whose result can be recomputed from what it has saved. Later steps that save the result do not keep its memory: it is
@@ -104,13 +115,13 @@ public readonly struct Tape : IDisposable
     /// <typeparam name="TContext">A tuple, usually.</typeparam>
     /// <param name="output">The operator's result.</param>
     /// <param name="context">What the backward pass and <paramref name="recompute"/> read.</param>
-    /// <param name="backward">Gets the context and the gradient of the output.</param>
-    /// <param name="recompute">Gets the context and the output, and writes the same values to it as before.</param>
+    /// <param name="backward">Gets the step and the gradient of the output.</param>
+    /// <param name="recompute">Gets the step and the output, and writes the same values to it as before.</param>
     /// <param name="saved">The tensors whose values both read.</param>
-    internal static void PushRecomputable<TContext>(
-        Tensor output, TContext context, Action<TContext, Tensor> backward, Action<TContext, Tensor> recompute,
+    internal static void RecordRecomputable<TContext>(
+        Tensor output, TContext context, Action<BackwardStep<TContext>, Tensor> backward, Action<BackwardStep<TContext>, Tensor> recompute,
         params ReadOnlySpan<Tensor?> saved) =>
-        output.Source = Record([output], context, backward, recompute, saved);
+        output.Source = Add([output], context, backward, recompute, backward, saved);
 
     /// <summary>Lets the step that was recorded last save one more tensor.</summary>
     internal static void Keep(Tensor saved) => Recording.Current!.Keep(saved);
@@ -133,18 +144,35 @@ public readonly struct Tape : IDisposable
     /// </exception>
     public static void Push<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Action<TContext, ReadOnlySpan<Tensor>> backward,
-        params ReadOnlySpan<Tensor?> saved) =>
-        Record(outputs, context, backward, null, saved);
+        params ReadOnlySpan<Tensor?> saved)
+    {
+        ArgumentNullException.ThrowIfNull(backward);
+        Action<BackwardStep<(TContext Context, Action<TContext, ReadOnlySpan<Tensor>> Backward)>, ReadOnlySpan<Tensor>> run =
+            static (step, outputs) => step.Values.Backward(step.Values.Context, outputs);
+        Add(outputs, (context, backward), run, null, backward, saved);
+    }
 
-    private static BackwardStep<TContext> Record<TContext>(
-        ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, Action<TContext, Tensor>? recompute, ReadOnlySpan<Tensor?> saved)
+    /// <summary>As Push with several results, for the operators of this library.</summary>
+    internal static void Record<TContext>(
+        ReadOnlySpan<Tensor> outputs, TContext context, Action<BackwardStep<TContext>, ReadOnlySpan<Tensor>> backward,
+        params ReadOnlySpan<Tensor?> saved) =>
+        Add(outputs, context, backward, null, backward, saved);
+
+    /// <param name="outputs">The results.</param>
+    /// <param name="context">What the backward pass reads.</param>
+    /// <param name="backward">An Action, as <see cref="BackwardStep{TContext}.Of"/> takes it.</param>
+    /// <param name="recompute">What computes the only result again, or null.</param>
+    /// <param name="named">A method of the operator, by which messages name it.</param>
+    /// <param name="saved">The tensors whose values are kept.</param>
+    private static BackwardStep<TContext> Add<TContext>(
+        ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, Action<BackwardStep<TContext>, Tensor>? recompute,
+        Delegate named, ReadOnlySpan<Tensor?> saved)
     {
         Recording recording = Recording.Current
             ?? throw new InvalidOperationException("Tape.Push: no tape records on this thread; ask Tape.Needs first.");
-        ArgumentNullException.ThrowIfNull(backward);
         if (outputs.IsEmpty) throw new ArgumentException("Tape.Push: a step without an output would never run.", nameof(outputs));
         recording.Expect(outputs);
-        string place = recording.Numerics?.Results(backward, outputs, saved) ?? "";
+        string place = recording.Numerics?.Results(named, outputs, saved) ?? "";
         BackwardStep<TContext> step = BackwardStep<TContext>.Of(context, backward, recompute);
         recording.Add(step, outputs, saved, place);
         return step;

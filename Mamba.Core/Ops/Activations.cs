@@ -147,9 +147,9 @@ public static unsafe partial class Ops
         if (Tape.Needs(x))
         {
             Tensor kept = TFunction.DerivativeFromOutput ? y : x;
-            Tape.Push(y, (x, kept, function), static (context, dy) =>
+            Tape.Record(y, (x, kept, function), static (context, dy) =>
             {
-                (Tensor x, Tensor kept, TFunction function) = context;
+                (Tensor x, Tensor kept, TFunction function) = context.Values;
                 Launch.Run(
                     new MapBackward<TFunction> { Function = function, XOrY = kept.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target },
                     x.Count, Launch.ElementGrain);

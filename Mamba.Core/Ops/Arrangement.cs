@@ -60,9 +60,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         RunRoll(x.Shape, dimension, start, x.Pointer, y.Pointer, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, dimension, back: extent - start), static (context, dy) =>
+            Tape.Record(y, (x, dimension, back: extent - start), static (context, dy) =>
             {
-                (Tensor x, int dimension, int back) = context;
+                (Tensor x, int dimension, int back) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 RunRoll(x.Shape, dimension, back, dy.Pointer, dx.Pointer, dx.Accumulate);
             });
@@ -103,9 +103,9 @@ public static unsafe partial class Ops
         if (x.Count == 0) return Independent(y, x); // however often nothing is repeated
         for (nint r = 0; r < repeats; r++) StridedCopy.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, repeats, inner, rows), static (context, dy) =>
+            Tape.Record(y, (x, repeats, inner, rows), static (context, dy) =>
             {
-                (Tensor x, int repeats, nint inner, nint rows) = context;
+                (Tensor x, int repeats, nint inner, nint rows) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 if (repeats == 0 && !dx.Accumulate) dx.Span.Clear();
                 for (nint r = 0; r < repeats; r++)

@@ -57,7 +57,7 @@ public static unsafe partial class Ops
         bool record = Tape.IsRecording && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad || mask is { NeedsGrad: true });
         (Tensor y, Tensor? weights) = Attend("Attention", s, q.Pointer, k.Pointer, v.Pointer, mask, record);
         if (Tape.Needs(q, k, v, mask))
-            Tape.Push(y, new AttentionStep(q, k, v, mask, weights, s), static (step, dy) => step.Backward(dy), q, k, v, weights);
+            Tape.Record(y, new AttentionStep(q, k, v, mask, weights, s), static (step, dy) => step.Values.Backward(dy), q, k, v, weights);
         return y;
     }
 
@@ -83,9 +83,9 @@ public static unsafe partial class Ops
         bool record = Tape.IsRecording && (qkv.NeedsGrad || mask is { NeedsGrad: true });
         (Tensor y, Tensor? weights) = Attend("SelfAttention", s, qkv.Pointer, qkv.Pointer + inner, qkv.Pointer + 2 * inner, mask, record);
         if (Tape.Needs(qkv, mask))
-            Tape.Push(y, (qkv, mask, weights, s, inner), static (context, dy) =>
+            Tape.Record(y, (qkv, mask, weights, s, inner), static (context, dy) =>
             {
-                (Tensor qkv, Tensor? mask, Tensor? weights, AttentionShape s, int inner) = context;
+                (Tensor qkv, Tensor? mask, Tensor? weights, AttentionShape s, int inner) = context.Values;
                 GradSlot? slot = Open(qkv);
                 if (s.Causal) ClearFirst(slot); // a causal block does not write all keys
                 float* d = slot is { } open ? open.Pointer : null;

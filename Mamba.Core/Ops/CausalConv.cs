@@ -37,9 +37,9 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(x.Count * (long)s.Taps, silu ? x.Count : 0);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, (x, weight, bias, s, silu), static (context, dy) =>
+            Tape.Record(y, (x, weight, bias, s, silu), static (context, dy) =>
             {
-                (Tensor x, Tensor weight, Tensor? bias, SequenceShape s, bool silu) = context;
+                (Tensor x, Tensor weight, Tensor? bias, SequenceShape s, bool silu) = context.Values;
                 // Convolving again costs K multiply-adds an element, less than keeping what goes into the SiLU until now.
                 CausalConvGradients gradients = new(Open(x).Target, Open(weight).Target, Open(bias).Target);
                 if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);

@@ -68,7 +68,7 @@ public static unsafe partial class Ops
         Tensor y = ReducedRows("Distillation", student, reduction);
         step.Forward(y);
         if (Tape.Needs(student, teacher) && student.NeedsGrad)
-            Tape.Push(y, step, static (step, dy) => step.Backward(dy), student, teacher, step.LogSums);
+            Tape.Record(y, step, static (step, dy) => step.Values.Backward(dy), student, teacher, step.LogSums);
         return y;
     }
 
@@ -147,7 +147,7 @@ public static unsafe partial class Ops
         Tensor factors = Tensor.Zeros(2, images, classes);
         DiceStep step = new(p, labels, factors);
         Tensor result = Tensor.Full((float)(1 - step.MeanRatio(options)));
-        if (Tape.Needs(p, labels)) Tape.Push(result, step, static (step, dy) => step.Backward(dy), labels, factors);
+        if (Tape.Needs(p, labels)) Tape.Record(result, step, static (step, dy) => step.Values.Backward(dy), labels, factors);
         return result;
     }
 

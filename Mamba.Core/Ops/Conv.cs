@@ -76,7 +76,7 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(s.MultiplyAdds);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, new ConvStep(x, weight, bias, relu ? y : null, s), static (step, dy) => step.Backward(dy), x, weight,
+            Tape.Record(y, new ConvStep(x, weight, bias, relu ? y : null, s), static (step, dy) => step.Values.Backward(dy), x, weight,
                 relu ? y : null);
         return relu ? y : Apply(options.Activation, y);
     }

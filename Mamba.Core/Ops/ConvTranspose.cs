@@ -82,7 +82,7 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(s.MultiplyAdds);
 
         if (Tape.Needs(x, weight, bias))
-            Tape.Push(y, new ConvTransposeStep(x, weight, bias, s), static (step, dy) => step.Backward(dy), x, weight);
+            Tape.Record(y, new ConvTransposeStep(x, weight, bias, s), static (step, dy) => step.Values.Backward(dy), x, weight);
         return Apply(options.Activation, y);
     }
 

@@ -139,8 +139,9 @@ public static unsafe partial class Ops
         }
 
         if (Tape.Needs(logits, target, weight) && logits.NeedsGrad)
-            Tape.Push(
-                y, (logits, gradient), static (context, dy) => AddScaledRows(context.gradient, dy, context.logits.OpenGrad()), gradient);
+            Tape.Record(
+                y, (logits, gradient),
+                static (context, dy) => AddScaledRows(context.Values.gradient, dy, context.Values.logits.OpenGrad()), gradient);
         return y;
     }
 
@@ -174,9 +175,9 @@ public static unsafe partial class Ops
         ClassLossStep step = new(logits, labels, logSums, terms);
         float divisor = step.Forward(y);
         if (Tape.Needs(logits, labels, terms.Weight) && logits.NeedsGrad)
-            Tape.Push(
-                y, (step, divisor), static (context, dy) => context.step.Backward(dy, context.divisor), logits, labels, logSums,
-                terms.Weight);
+            Tape.Record(
+                y, (step, divisor), static (context, dy) => context.Values.step.Backward(dy, context.Values.divisor),
+                logits, labels, logSums, terms.Weight);
         return y;
     }
 

@@ -56,9 +56,9 @@ public static unsafe partial class Ops
         Launch.Run(kernel, channels, GrainOf(states));
         MultiplyAdds.Add(0, 2L * channels * states);
         if (Tape.Needs(a, b, dt))
-            Tape.Push([abar, bbar], (a, b, dt, rule), static (context, outputs) =>
+            Tape.Record([abar, bbar], (a, b, dt, rule), static (context, outputs) =>
             {
-                (Tensor a, Tensor b, Tensor dt, DiscretizationRule rule) = context;
+                (Tensor a, Tensor b, Tensor dt, DiscretizationRule rule) = context.Values;
                 int channels = dt.Count, row = outputs[0].Count / channels;
                 using Scratch da = Scratch.OfDoubles(outputs[0].Count), db = Scratch.OfDoubles(outputs[0].Count),
                     ddt = Scratch.OfDoubles(channels);
@@ -114,9 +114,9 @@ public static unsafe partial class Ops
         if (abar.Count == 0) return IndependentPair(abar, bbar, a, b, dt);
         Launch.Run(Kernel(a, b, dt, rule) with { ABar = abar.Pointer, BBar = bbar.Pointer }, steps, 1);
         if (Tape.Needs(a, b, dt))
-            Tape.Push([abar, bbar], (a, b, dt, rule), static (context, outputs) =>
+            Tape.Record([abar, bbar], (a, b, dt, rule), static (context, outputs) =>
             {
-                (Tensor a, Tensor b, Tensor dt, DiscretizationRule rule) = context;
+                (Tensor a, Tensor b, Tensor dt, DiscretizationRule rule) = context.Values;
                 int steps = dt.Count;
                 using Scratch da = Scratch.OfDoubles((nint)steps * a.Count), db = Scratch.OfDoubles((nint)steps * b.Count),
                     ddt = Scratch.OfDoubles(steps);

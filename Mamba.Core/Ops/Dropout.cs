@@ -23,9 +23,9 @@ public static unsafe partial class Ops
         DropoutMask mask = new() { Random = start, X = x.Pointer, Y = y.Pointer, Rate = rate };
         Launch.Run(mask, x.Count, Launch.ElementGrain);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, rate, start), static (context, dy) =>
+            Tape.Record(y, (x, rate, start), static (context, dy) =>
             {
-                (Tensor x, double rate, RandomState start) = context;
+                (Tensor x, double rate, RandomState start) = context.Values;
                 DropoutMask kernel = new() { Random = start, X = dy.Pointer, Y = x.OpenGrad().Target, Rate = rate };
                 Launch.Run(kernel, dy.Count, Launch.ElementGrain);
             });

@@ -98,7 +98,7 @@ public static unsafe partial class Ops
         bool both = differentiateTarget && target.NeedsGrad;
         ElementLossStep<TLoss> step = new(x, target, loss, reduction, both);
         step.Forward(y);
-        if (Tape.Needs(x, target) && (x.NeedsGrad || both)) Tape.Push(y, step, static (step, dy) => step.Backward(dy), x, target);
+        if (Tape.Needs(x, target) && (x.NeedsGrad || both)) Tape.Record(y, step, static (step, dy) => step.Values.Backward(dy), x, target);
         return y;
     }
 

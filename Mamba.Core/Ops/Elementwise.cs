@@ -15,9 +15,9 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<Sum2>("Add", a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
+            Tape.Record(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                (Tensor a, Tensor b, Shape shape) = context;
+                (Tensor a, Tensor b, Shape shape) = context.Values;
                 bool taken = PassOn(a, shape, dy, 1f, mayTake: true);
                 PassOn(b, shape, dy, 1f, mayTake: !taken); // later contributions to one must not reach the other
             });
@@ -30,9 +30,9 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<Difference>("Subtract", a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
+            Tape.Record(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                (Tensor a, Tensor b, Shape shape) = context;
+                (Tensor a, Tensor b, Shape shape) = context.Values;
                 PassOn(b, shape, dy, -1f, mayTake: false);
                 PassOn(a, shape, dy, 1f, mayTake: true);
             });
@@ -45,9 +45,9 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<Product>("Multiply", a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
+            Tape.Record(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                (Tensor a, Tensor b, Shape shape) = context;
+                (Tensor a, Tensor b, Shape shape) = context.Values;
                 if (a.NeedsGrad) Contribute(a, shape, dy, b);
                 if (b.NeedsGrad) Contribute(b, shape, dy, a);
             }, a.NeedsGrad ? b : null, b.NeedsGrad ? a : null);
@@ -63,9 +63,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         TensorPrimitives.Multiply(x.Span, factor, y.Span);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, factor), static (context, dy) =>
+            Tape.Record(y, (x, factor), static (context, dy) =>
             {
-                (Tensor x, float factor) = context;
+                (Tensor x, float factor) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 if (dx.Accumulate) TensorPrimitives.MultiplyAdd(dy.Span, factor, dx.Span, dx.Span);
                 else TensorPrimitives.Multiply(dy.Span, factor, dx.Span);

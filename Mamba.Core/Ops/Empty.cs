@@ -8,14 +8,14 @@ public static unsafe partial class Ops
     /// </summary>
     private static Tensor Independent(Tensor y, params ReadOnlySpan<Tensor?> inputs)
     {
-        if (Tape.Needs(inputs)) Tape.Push(y, Wanting(inputs), static (inputs, _) => GiveZeros(inputs));
+        if (Tape.Needs(inputs)) Tape.Record(y, Wanting(inputs), static (inputs, _) => GiveZeros(inputs.Values));
         return y;
     }
 
     /// <summary>The same for an operator of two results.</summary>
     private static (Tensor First, Tensor Second) IndependentPair(Tensor first, Tensor second, params ReadOnlySpan<Tensor?> inputs)
     {
-        if (Tape.Needs(inputs)) Tape.Push([first, second], Wanting(inputs), static (inputs, _) => GiveZeros(inputs));
+        if (Tape.Needs(inputs)) Tape.Record([first, second], Wanting(inputs), static (inputs, _) => GiveZeros(inputs.Values));
         return (first, second);
     }
 

@@ -31,8 +31,9 @@ public static unsafe partial class Ops
         ReductionPlan r = Plan("Prod", x, axes, keepDim);
         Tensor y = r.Run(default(ProductOfAll));
         if (Tape.Needs(r.Source))
-            Tape.Push(y, r, static (r, dy) =>
+            Tape.Record(y, r, static (step, dy) =>
             {
+                ReductionPlan r = step.Values;
                 ProductGradient kernel = new() { Shape = r.Sizes, X = r.Source.Pointer, Dy = dy.Pointer, Dx = r.Source.OpenGrad().Target };
                 Launch.Run(kernel, dy.Count, Math.Max(1, Launch.ElementGrain / Math.Max(1, r.Sizes.Count)));
             }, r.Source);
@@ -89,8 +90,8 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         CumulativeSum.Run(sizes, x.Pointer, y.Pointer, reverse);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, sizes, reverse), static (context, dy) =>
-                CumulativeSum.Run(context.sizes, dy.Pointer, context.x.OpenGrad().Target, !context.reverse));
+            Tape.Record(y, (x, sizes, reverse), static (context, dy) =>
+                CumulativeSum.Run(context.Values.sizes, dy.Pointer, context.Values.x.OpenGrad().Target, !context.Values.reverse));
         return y;
     }
 
@@ -100,9 +101,9 @@ public static unsafe partial class Ops
         Check.That(r.Sizes.Count > 0 || r.Result.Count == 0, name, $"input {x.Shape} has nothing to choose from");
         Tensor y = r.Run(default(Extreme<TOrder>));
         if (Tape.Needs(r.Source))
-            Tape.Push(y, (r, y), static (context, dy) =>
+            Tape.Record(y, (r, y), static (context, dy) =>
             {
-                (ReductionPlan r, Tensor y) = context;
+                (ReductionPlan r, Tensor y) = context.Values;
                 ExtremeGradient.Run(r.Sizes, r.Source.Pointer, y.Pointer, dy.Pointer, r.Source.OpenGrad().Target);
             }, r.Source, y);
         return y;
@@ -143,9 +144,9 @@ public static unsafe partial class Ops
         // An element takes some log(n) steps.
         if (k > 0) Launch.Run(kernel, sizes.Outer * sizes.Inner, Math.Max(1, Launch.ElementGrain / (8 * sizes.Count)));
         if (Tape.Needs(x))
-            Tape.Push(values, (x, indices, sizes, k), static (context, dy) =>
+            Tape.Record(values, (x, indices, sizes, k), static (context, dy) =>
             {
-                (Tensor x, Tensor indices, ReduceShape sizes, int k) = context;
+                (Tensor x, Tensor indices, ReduceShape sizes, int k) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 if (!dx.Accumulate) dx.Span.Clear();
                 LineIndexing.ScatterAdd(sizes, k, dx.Pointer, indices.Pointer, dy.Pointer);

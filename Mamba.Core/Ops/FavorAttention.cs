@@ -77,7 +77,8 @@ public static unsafe partial class Ops
             s.Batch * s.Heads, 1);
         MultiplyAdds.Add((long)(s.Batch * s.Heads * features * (s.Queries + s.Keys) * (s.HeadWidth + s.Sums)));
         if (Tape.Needs(q, k, v, projection) && (q.NeedsGrad || k.NeedsGrad || v.NeedsGrad))
-            Tape.Push(y, new FavorStep(q, k, v, projection, y, state, s), static (step, dy) => step.Backward(dy), q, k, v, projection, y,
+            Tape.Record(
+                y, new FavorStep(q, k, v, projection, y, state, s), static (step, dy) => step.Values.Backward(dy), q, k, v, projection, y,
                 state.FeaturesQ, state.FeaturesK, state.Divisors);
         return y;
     }

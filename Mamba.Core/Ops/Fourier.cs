@@ -21,9 +21,9 @@ public static unsafe partial class Ops
         if (y.Count == 0) return Independent(y, x);
         RunRealForward(s, x.Pointer, new(y.Pointer, accumulate: false));
         if (Tape.Needs(x))
-            Tape.Push(y, (x, s), static (context, dy) =>
+            Tape.Record(y, (x, s), static (context, dy) =>
                 // The transposed transform is the sum over the bins once, where the inverse has all but the edges twice.
-                RunRealInverse(context.s with { InnerScale = 0.5f }, dy.Pointer, Open(context.x).Target));
+                RunRealInverse(context.Values.s with { InnerScale = 0.5f }, dy.Pointer, Open(context.Values.x).Target));
         return y;
     }
 
@@ -49,8 +49,11 @@ public static unsafe partial class Ops
         if (y.Count == 0) return Independent(y, x);
         RunRealInverse(s, x.Pointer, new(y.Pointer, accumulate: false));
         if (Tape.Needs(x))
-            Tape.Push(y, (x, s), static (context, dy) =>
-                RunRealForward(context.s with { InnerScale = 2f * context.s.InnerScale }, dy.Pointer, Open(context.x).Target));
+            Tape.Record(y, (x, s), static (context, dy) =>
+            {
+                (Tensor x, FourierShape s) = context.Values;
+                RunRealForward(s with { InnerScale = 2f * s.InnerScale }, dy.Pointer, Open(x).Target);
+            });
         return y;
     }
 
@@ -71,8 +74,8 @@ public static unsafe partial class Ops
         if (y.Count == 0) return Independent(y, x);
         RunComplex(s, x.Pointer, new(y.Pointer, accumulate: false), inverse);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, s, inverse), static (context, dy) =>
-                RunComplex(context.s, dy.Pointer, Open(context.x).Target, !context.inverse));
+            Tape.Record(y, (x, s, inverse), static (context, dy) =>
+                RunComplex(context.Values.s, dy.Pointer, Open(context.Values.x).Target, !context.Values.inverse));
         return y;
     }
 

@@ -25,9 +25,9 @@ public static unsafe partial class Ops
         Launch.Run(kernel, signal.Shape[0], 1);
         MultiplyAdds.Add(6L * signal.Count * order);
         if (Tape.Needs(signal))
-            Tape.Push(c, (signal, length: signal.Shape[1]), static (context, dc) =>
+            Tape.Record(c, (signal, length: signal.Shape[1]), static (context, dc) =>
             {
-                (Tensor signal, int length) = context;
+                (Tensor signal, int length) = context.Values;
                 using Scratch gradients = Scratch.OfDoubles((nint)dc.Shape[0] * length);
                 LegsMemory kernel = new()
                 {

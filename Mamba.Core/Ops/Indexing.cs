@@ -88,9 +88,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(index.Shape);
         LineIndexing.Gather(sizes, count, x.Pointer, index.Pointer, y.Pointer);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, index, sizes, count), static (context, dy) =>
+            Tape.Record(y, (x, index, sizes, count), static (context, dy) =>
             {
-                (Tensor x, Tensor index, ReduceShape sizes, int count) = context;
+                (Tensor x, Tensor index, ReduceShape sizes, int count) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 if (!dx.Accumulate) dx.Span.Clear();
                 LineIndexing.ScatterAdd(sizes, count, dx.Pointer, index.Pointer, dy.Pointer);
@@ -123,9 +123,9 @@ public static unsafe partial class Ops
         x.Span.CopyTo(y.Span);
         LineIndexing.ScatterAdd(sizes, count, y.Pointer, index.Pointer, source.Pointer);
         if (Tape.Needs(x, source))
-            Tape.Push(y, (x, index, source, sizes, count), static (context, dy) =>
+            Tape.Record(y, (x, index, source, sizes, count), static (context, dy) =>
             {
-                (Tensor x, Tensor index, Tensor source, ReduceShape sizes, int count) = context;
+                (Tensor x, Tensor index, Tensor source, ReduceShape sizes, int count) = context.Values;
                 if (source.NeedsGrad) LineIndexing.Gather(sizes, count, dy.Pointer, index.Pointer, source.OpenGrad().Target);
                 PassOn(x, dy.Shape, dy, 1f, mayTake: true);
             }, index);
@@ -153,9 +153,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(shape);
         SelectRows.Run(sizes, x.Pointer, (int*)places.Pointer, places.Count, y.Pointer);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, places, sizes, ignored), static (context, dy) =>
+            Tape.Record(y, (x, places, sizes, ignored), static (context, dy) =>
             {
-                (Tensor x, Tensor places, ReduceShape sizes, int ignored) = context;
+                (Tensor x, Tensor places, ReduceShape sizes, int ignored) = context.Values;
                 AddSelectedRows.Run(sizes, dy.Pointer, (int*)places.Pointer, places.Count, ignored, x.OpenGrad().Target);
             }, places);
         _ = Tape.Needs(places); // keeps them reachable until here

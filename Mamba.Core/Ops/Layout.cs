@@ -32,11 +32,11 @@ public static unsafe partial class Ops
         foreach (Tensor part in parts) recomputable |= Tape.CanRecompute(part);
         if (!recomputable)
         {
-            Tape.Push(y, join, static (join, dy) => join.Backward(dy));
+            Tape.Record(y, join, static (join, dy) => join.Values.Backward(dy));
             return y;
         }
         // A copy of what is kept, or computed again, in any case: a skip connection.
-        Tape.PushRecomputable(y, join, static (join, dy) => join.Backward(dy), static (join, y) => join.Recompute(y));
+        Tape.RecordRecomputable(y, join, static (join, dy) => join.Values.Backward(dy), static (join, y) => join.Values.Recompute(y));
         foreach (Tensor part in parts)
             if (!Tape.CanRecompute(part)) Tape.Keep(part);
         return y;
@@ -102,9 +102,9 @@ public static unsafe partial class Ops
         Tensor y = dimension == 0 ? x.Rows(start, count) : Tensor.Empty(x.Shape.With(dimension, count));
         if (dimension > 0) StridedCopy.Run(x.Pointer + offset, row, y.Pointer, length, length, outer);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, row, length, offset, outer), static (context, dy) =>
+            Tape.Record(y, (x, row, length, offset, outer), static (context, dy) =>
             {
-                (Tensor x, nint row, nint length, nint offset, nint outer) = context;
+                (Tensor x, nint row, nint length, nint offset, nint outer) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 if (!dx.Accumulate) dx.Span.Clear();
                 StridedCopy.Run(dy.Pointer, length, dx.Pointer + offset, row, length, outer, add: true);
@@ -136,9 +136,9 @@ public static unsafe partial class Ops
             parts = parts.Append(part);
         }
         if (Tape.Needs(x))
-            Tape.Push(parts.AsSpan(), (x, row, rows), static (context, parts) =>
+            Tape.Record(parts.AsSpan(), (x, row, rows), static (context, parts) =>
             {
-                (Tensor x, int row, int rows) = context;
+                (Tensor x, int row, int rows) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 bool all = true;
                 foreach (Tensor part in parts) all &= part.Grad is not null;
@@ -176,9 +176,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(extents);
         RunPermute(Permutation(from, positive), x, y, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, back: new AxisOrder(inverse)), static (context, dy) =>
+            Tape.Record(y, (x, back: new AxisOrder(inverse)), static (context, dy) =>
             {
-                (Tensor x, AxisOrder back) = context;
+                (Tensor x, AxisOrder back) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 RunPermute(Permutation(dy.Shape, back.AsSpan()), dy, dx.Tensor, dx.Accumulate);
             });
@@ -196,9 +196,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape);
         RunFlip(x.Shape, dimension, x.Pointer, y.Pointer, add: false);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, dimension), static (context, dy) =>
+            Tape.Record(y, (x, dimension), static (context, dy) =>
             {
-                (Tensor x, int dimension) = context;
+                (Tensor x, int dimension) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 RunFlip(x.Shape, dimension, dy.Pointer, dx.Pointer, dx.Accumulate);
             });

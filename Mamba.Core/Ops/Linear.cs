@@ -39,7 +39,7 @@ public static unsafe partial class Ops
         MultiplyAdds.Add((long)rows * outputs * inputs);
 
         if (Tape.Needs(x, weight, bias, residual))
-            Tape.Push(y, new LinearStep(x, weight, bias, residual), static (step, dy) => step.Backward(dy), x, weight);
+            Tape.Record(y, new LinearStep(x, weight, bias, residual), static (step, dy) => step.Values.Backward(dy), x, weight);
         return y;
     }
 

@@ -35,9 +35,9 @@ public static unsafe partial class Ops
         nint grain = PoolGrain(channels, 1);
         Launch.Run(new ResponseNormForward { Norm = norm, X = x.Pointer, Y = y.Pointer }, rows, grain);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, norm, rows, grain), static (context, dy) =>
+            Tape.Record(y, (x, norm, rows, grain), static (context, dy) =>
             {
-                (Tensor x, ResponseNorm norm, int rows, nint grain) = context;
+                (Tensor x, ResponseNorm norm, int rows, nint grain) = context.Values;
                 ResponseNormBackward kernel = new() { Norm = norm, X = x.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target };
                 Launch.Run(kernel, rows, grain);
             }, x);

@@ -23,9 +23,9 @@ public static unsafe partial class Ops
         if (MultiplyAdds.IsCounting) MultiplyAdds.Add(CountLongConv(s));
 
         if (Tape.Needs(u, kernel, options.Backward, options.D))
-            Tape.Push(y, (u, kernel, options, s), static (context, dy) =>
+            Tape.Record(y, (u, kernel, options, s), static (context, dy) =>
             {
-                (Tensor u, Tensor kernel, LongConvOptions options, LongConvShape s) = context;
+                (Tensor u, Tensor kernel, LongConvOptions options, LongConvShape s) = context.Values;
                 // Opened in the order in which they are written, since inputs may be one tensor.
                 LongConvGradients gradients = new()
                 {

@@ -172,10 +172,10 @@ public static unsafe partial class Ops
     /// cross-entropy.
     /// </summary>
     private static void PushMaskLoss(Tensor result, Tensor prediction, Tensor target, Tensor factors, float cross, int perImage,
-        bool logits) => Tape.Push(
+        bool logits) => Tape.Record(
         result, (prediction, target, factors, cross, perImage, logits), static (context, dy) =>
         {
-            (Tensor prediction, Tensor target, Tensor factors, float cross, int perImage, bool logits) = context;
+            (Tensor prediction, Tensor target, Tensor factors, float cross, int perImage, bool logits) = context.Values;
             GradSlot dx = prediction.OpenGrad();
             float g = dy.Item();
             using Scratch scaled = new(factors.Count);

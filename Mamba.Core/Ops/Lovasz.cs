@@ -83,9 +83,9 @@ public static unsafe partial class Ops
         }
         Tensor result = Tensor.Full((float)loss);
         if (Tape.Needs(x, target, share) && x.NeedsGrad)
-            Tape.Push(result, (x, gradient), static (context, dy) =>
+            Tape.Record(result, (x, gradient), static (context, dy) =>
             {
-                (Tensor x, Tensor gradient) = context;
+                (Tensor x, Tensor gradient) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 if (dx.Accumulate) TensorPrimitives.MultiplyAdd(gradient.Span, dy.Item(), dx.Span, dx.Span);
                 else TensorPrimitives.Multiply(gradient.Span, dy.Item(), dx.Span);

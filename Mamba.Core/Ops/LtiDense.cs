@@ -58,9 +58,9 @@ public static unsafe partial class Ops
                 s.Batch * s.Groups, 1, Isa.For(s.States));
         MultiplyAdds.Add(x.Count * (long)s.States);
         if (Tape.Needs(v, a, state))
-            Tape.Push(x, (v, a, state, x, s), static (context, dx) =>
+            Tape.Record(x, (v, a, state, x, s), static (context, dx) =>
             {
-                (Tensor v, Tensor a, Tensor? state, Tensor x, RecurrenceShape s) = context;
+                (Tensor v, Tensor a, Tensor? state, Tensor x, RecurrenceShape s) = context.Values;
                 using Scratch g = new(x.Count), da = new(a.Count), dstart = new(state is { } start ? start.Count : 0);
                 VectorWidth width = Isa.For(s.States);
                 DenseRecurrence back = new()

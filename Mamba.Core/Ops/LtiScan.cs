@@ -57,9 +57,9 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(8L * u.Count * s.States);
 
         if (Tape.Needs(u, a, b, c, options.D, options.State))
-            Tape.Push(
+            Tape.Record(
                 [y, last], new LtiStep(u, a, b, c, options, kept!.Value, s),
-                static (step, outputs) => step.Backward(outputs[0], outputs[1]),
+                static (step, outputs) => step.Values.Backward(outputs[0], outputs[1]),
                 u, a, b, c, options.D, kept);
         return (y, last);
     }

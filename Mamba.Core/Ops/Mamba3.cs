@@ -25,8 +25,8 @@ public static unsafe partial class Ops
         if (y.Count == 0)
         {
             if (record)
-                Tape.Push(
-                    [y, last.Angles, last.Ssm, last.Key, last.Value], Wanting(All(inputs, options)), static (x, _) => GiveZeros(x));
+                Tape.Record(
+                    [y, last.Angles, last.Ssm, last.Key, last.Value], Wanting(All(inputs, options)), static (x, _) => GiveZeros(x.Values));
             return (y, last);
         }
         nint keptSize = record ? s.Batch * s.Heads * s.Chunks * s.KeptSize : 0;
@@ -53,9 +53,9 @@ public static unsafe partial class Ops
 
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (NeedsMamba3(inputs, options))
-            Tape.Push(
+            Tape.Record(
                 [y, last.Angles, last.Ssm, last.Key, last.Value], new Mamba3Step(inputs, options, kept!.Value, ungated, s),
-                static (step, outputs) => step.Backward(outputs), inputs.Q, inputs.K, inputs.V, inputs.Adt, inputs.Dt, inputs.Trap,
+                static (step, outputs) => step.Values.Backward(outputs), inputs.Q, inputs.K, inputs.V, inputs.Adt, inputs.Dt, inputs.Trap,
                 inputs.QBias, inputs.KBias, inputs.Angles, options.D, options.Z, options.Initial?.Key, options.Initial?.Value, kept,
                 ungated);
         return (y, last);

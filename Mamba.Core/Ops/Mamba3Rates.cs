@@ -25,24 +25,25 @@ public static unsafe partial class Ops
             Launch.ElementGrain);
         MultiplyAdds.Add(0, x.Count);
         if (Tape.Needs(x, a))
-            Tape.Push(
+            Tape.Record(
                 [dt, adt], (x, a, floor),
-                static (c, outputs) =>
+                static (step, outputs) =>
                 {
-                    GradSlot? dx = Open(c.x), da = Open(c.a);
+                    (Tensor x, Tensor a, float floor) = step.Values;
+                    GradSlot? dx = Open(x), da = Open(a);
                     // One tensor in both places: the second gradient adds to the first, number by number.
                     Launch.Run(
                         new Mamba3RatesBackward
                         {
-                            X = c.x.Pointer,
-                            A = c.a.Pointer,
+                            X = x.Pointer,
+                            A = a.Pointer,
                             DDt = outputs[0].Grad.Pointer,
                             DAdt = outputs[1].Grad.Pointer,
-                            Floor = c.floor,
+                            Floor = floor,
                             Dx = dx.Target,
                             Da = da.Target,
                         },
-                        c.x.Count, Launch.ElementGrain);
+                        x.Count, Launch.ElementGrain);
                 },
                 x, a);
         return (dt, adt);

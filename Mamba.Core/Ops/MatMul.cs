@@ -22,9 +22,9 @@ public static unsafe partial class Ops
         s.Forward(a, b, c);
         MultiplyAdds.Add((long)c.Count * s.K);
         if (Tape.Needs(a, b))
-            Tape.Push(c, (a, b, s), static (context, dc) =>
+            Tape.Record(c, (a, b, s), static (context, dc) =>
             {
-                (Tensor a, Tensor b, ProductShape s) = context;
+                (Tensor a, Tensor b, ProductShape s) = context.Values;
                 if (a.NeedsGrad) s.Left(a.OpenGrad(), b, dc);
                 if (b.NeedsGrad) s.Right(a, b.OpenGrad(), dc);
             }, a, b);

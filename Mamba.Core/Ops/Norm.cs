@@ -203,10 +203,11 @@ public static unsafe partial class Ops
         step.Forward<TActivation>(y);
         if (!Tape.Needs(step.X, step.Weight, step.Bias)) return y;
         if (typeof(TActivation) == typeof(Identity))
-            Tape.Push(y, step, static (step, dy) => step.Backward<TActivation>(dy), step.X, step.Weight, step.Statistics);
+            Tape.Record(y, step, static (step, dy) => step.Values.Backward<TActivation>(dy), step.X, step.Weight, step.Statistics);
         else
-            Tape.PushRecomputable(
-                y, step, static (step, dy) => step.Backward<TActivation>(dy), static (step, y) => step.Forward<TActivation>(y),
+            Tape.RecordRecomputable(
+                y, step, static (step, dy) => step.Values.Backward<TActivation>(dy),
+                static (step, y) => step.Values.Forward<TActivation>(y),
                 step.X, step.Weight, step.Statistics);
         return y;
     }
@@ -314,7 +315,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(x.Shape), statistics = Tensor.Empty(2, rows);
         RowNormStep step = new(x, weight, bias, statistics, center);
         step.Forward(y, eps);
-        if (Tape.Needs(x, weight, bias)) Tape.Push(y, step, static (step, dy) => step.Backward(dy), x, weight, statistics);
+        if (Tape.Needs(x, weight, bias)) Tape.Record(y, step, static (step, dy) => step.Values.Backward(dy), x, weight, statistics);
         return y;
     }
 

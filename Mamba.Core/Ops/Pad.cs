@@ -50,7 +50,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(Shape.Of("Pad", shape[0], (int)height, (int)width, shape[3]));
         PadStep step = new(x, padding, mode, new MapShape(shape[0], shape[1], shape[2], shape[3], (int)height, (int)width));
         step.Forward(y, value);
-        if (Tape.Needs(x)) Tape.Push(y, step, static (step, dy) => step.Backward(dy));
+        if (Tape.Needs(x)) Tape.Record(y, step, static (step, dy) => step.Values.Backward(dy));
         return y;
     }
 

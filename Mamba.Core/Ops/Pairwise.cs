@@ -79,9 +79,9 @@ public static unsafe partial class Ops
     {
         Tensor y = Combine<TBinary>(name, a, b);
         if (Tape.Needs(a, b))
-            Tape.Push(y, (a, b, shape: y.Shape), static (context, dy) =>
+            Tape.Record(y, (a, b, shape: y.Shape), static (context, dy) =>
             {
-                (Tensor a, Tensor b, Shape shape) = context;
+                (Tensor a, Tensor b, Shape shape) = context.Values;
                 if (a.NeedsGrad) Contribute(a, new TowardsA<TBinary>(), shape, Of(a), Of(b), Of(dy));
                 if (b.NeedsGrad) Contribute(b, new TowardsB<TBinary>(), shape, Of(a), Of(b), Of(dy));
             }, a, b);
@@ -93,9 +93,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(shape);
         BroadcastTernary<Choice>.Run(default, shape, Of(condition), Of(a), Of(b), y.Pointer);
         if (Tape.Needs(a, b))
-            Tape.Push(y, (condition, a, b, shape), static (context, dy) =>
+            Tape.Record(y, (condition, a, b, shape), static (context, dy) =>
             {
-                (Tensor condition, Tensor a, Tensor b, Shape shape) = context;
+                (Tensor condition, Tensor a, Tensor b, Shape shape) = context.Values;
                 float zero = 0f;
                 Operand nothing = new(&zero, new Shape());
                 if (a.NeedsGrad) Contribute(a, default(Choice), shape, Of(condition), Of(dy), nothing);
@@ -131,9 +131,9 @@ public static unsafe partial class Ops
         nint half = extent / 2 * inner;
         Launch.Run(new HalvesForward<TBinary> { X = x.Pointer, Y = y.Pointer, Half = half }, y.Count, Launch.ElementGrain);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, half), static (context, dy) =>
+            Tape.Record(y, (x, half), static (context, dy) =>
             {
-                (Tensor x, nint half) = context;
+                (Tensor x, nint half) = context.Values;
                 Launch.Run(
                     new HalvesBackward<TBinary> { X = x.Pointer, Dy = dy.Pointer, Dx = x.OpenGrad().Target, Half = half },
                     dy.Count, Launch.ElementGrain);

@@ -112,9 +112,9 @@ public static unsafe partial class Ops
                 },
                 (nint)shape[0] * size.Height, 1, Isa.For(shape[3]));
         if (Tape.Needs(x))
-            Tape.Push(y, (x, taps, size), static (context, dy) =>
+            Tape.Record(y, (x, taps, size), static (context, dy) =>
             {
-                (Tensor x, Tensor? taps, Size2d size) = context;
+                (Tensor x, Tensor? taps, Size2d size) = context.Values;
                 Shape shape = x.Shape;
                 GradSlot dx = x.OpenGrad();
                 using PoolAxis vertical = PoolAxis.Adaptive(shape[1], size.Height), horizontal = PoolAxis.Adaptive(shape[2], size.Width);
@@ -142,9 +142,9 @@ public static unsafe partial class Ops
             new MaxPoolForward { Shape = s, X = x.Pointer, Y = y.Pointer, Taps = taps.Pointer }, (nint)s.Batch * s.OutHeight,
             PoolGrain((nint)s.OutWidth * s.KernelHeight * s.KernelWidth, s.Channels), Isa.For(s.Channels));
         if (Tape.Needs(x))
-            Tape.Push(y, (x, taps, s), static (context, dy) =>
+            Tape.Record(y, (x, taps, s), static (context, dy) =>
             {
-                (Tensor x, Tensor? taps, PoolShape s) = context;
+                (Tensor x, Tensor? taps, PoolShape s) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 Launch.Run(
                     new MaxPoolBackward { Shape = s, Taps = taps.Pointer, Dy = dy.Pointer, Dx = dx.Target },
@@ -166,7 +166,7 @@ public static unsafe partial class Ops
     {
         Tensor y = Tensor.Empty(Shape.Of(name, x.Shape[0], step.Size.Height, step.Size.Width, x.Shape[3]));
         step.Forward(y);
-        if (Tape.Needs(x)) Tape.Push(y, step, static (step, dy) => step.Backward(dy));
+        if (Tape.Needs(x)) Tape.Record(y, step, static (step, dy) => step.Values.Backward(dy));
         return y;
     }
 

@@ -52,9 +52,9 @@ public static unsafe partial class Ops
             if (float.IsInfinity(shift)) shift = 0f; // infinity less infinity is NaN
         Tensor y = r.Run(new SumOf<ShiftedExponential>(default), largest);
         if (Tape.Needs(r.Source))
-            Tape.Push(y, (r, y), static (context, dy) =>
+            Tape.Record(y, (r, y), static (context, dy) =>
             {
-                (ReductionPlan r, Tensor y) = context;
+                (ReductionPlan r, Tensor y) = context.Values;
                 r.Spread(default(ExponentialGradient), r.Elements(), r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
         return y;
@@ -77,9 +77,9 @@ public static unsafe partial class Ops
             ? r.Run(new SumOf<Magnitude>(new Magnitude(p == 2f)))
             : r.Run(new SumOf<PowerOfMagnitude>(new PowerOfMagnitude(p)));
         if (Tape.Needs(r.Source))
-            Tape.Push(y, (r, y, p), static (context, dy) =>
+            Tape.Record(y, (r, y, p), static (context, dy) =>
             {
-                (ReductionPlan r, Tensor y, float p) = context;
+                (ReductionPlan r, Tensor y, float p) = context.Values;
                 if (p == 2f) r.Spread(default(EuclideanGradient), r.Elements(), r.PerRow(dy), r.PerRow(y));
                 else r.Spread(new NormGradient(p), r.Elements(), r.PerRow(dy), r.PerRow(y));
             }, r.Source, y);
@@ -127,9 +127,9 @@ public static unsafe partial class Ops
         (float divisor, float factor) = !mean ? (1f, 1f) : r.Sizes.Inner == 1 ? (r.Sizes.Count, 1f) : (1f, 1f / r.Sizes.Count);
         Tensor y = r.Run(new SumOf<Itself>(new Itself(divisor, factor)));
         if (Tape.Needs(r.Source))
-            Tape.Push(y, (r, divisor, factor), static (context, dy) =>
+            Tape.Record(y, (r, divisor, factor), static (context, dy) =>
             {
-                (ReductionPlan r, float divisor, float factor) = context;
+                (ReductionPlan r, float divisor, float factor) = context.Values;
                 float zero = 0f;
                 Operand unused = new(&zero, new Shape());
                 r.Spread(new SpreadGradient(divisor, factor), unused, r.PerRow(dy), unused);
@@ -144,9 +144,9 @@ public static unsafe partial class Ops
         Tensor mean = r.Run(new SumOf<Itself>(new Itself(r.Sizes.Count, 1f)));
         Tensor y = r.Run(new SumOf<SquaredDeviation>(new SquaredDeviation(divisor, root)), mean);
         if (Tape.Needs(r.Source))
-            Tape.Push(y, (r, mean, y, divisor, root), static (context, dy) =>
+            Tape.Record(y, (r, mean, y, divisor, root), static (context, dy) =>
             {
-                (ReductionPlan r, Tensor mean, Tensor y, double divisor, bool root) = context;
+                (ReductionPlan r, Tensor mean, Tensor y, double divisor, bool root) = context.Values;
                 using Scratch weights = new(dy.Count);
                 ReadOnlySpan<float> gradient = dy.Span, deviation = y.Span;
                 for (int i = 0; i < gradient.Length; i++)

@@ -20,7 +20,7 @@ public static unsafe partial class Ops
         if (x.Shape[0] == 0) return Independent(y, x);
         BilinearStep step = new(x, size, alignCorners);
         step.Forward(y);
-        if (Tape.Needs(x)) Tape.Push(y, step, static (step, dy) => step.Backward(dy));
+        if (Tape.Needs(x)) Tape.Record(y, step, static (step, dy) => step.Values.Backward(dy));
         return y;
     }
 
@@ -99,9 +99,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(Shape.Of("ResizeNearest", s.Batch, s.OutHeight, s.OutWidth, s.Channels));
         using (PixelMap map = NearestMap(s)) RunMap(s, map, x, y);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, s), static (context, dy) =>
+            Tape.Record(y, (x, s), static (context, dy) =>
             {
-                (Tensor x, MapShape s) = context;
+                (Tensor x, MapShape s) = context.Values;
                 using PixelMap map = NearestMap(s);
                 RunMapBackward(s, map, x, dy);
             });
@@ -125,9 +125,9 @@ public static unsafe partial class Ops
                 new CubicForward { Tables = new CubicTables(shape, size, vertical, horizontal), X = x.Pointer, Y = y.Pointer },
                 (nint)shape[0] * size.Height, PoolGrain(size.Width, shape[3]));
         if (Tape.Needs(x))
-            Tape.Push(y, (x, size, alignCorners), static (context, dy) =>
+            Tape.Record(y, (x, size, alignCorners), static (context, dy) =>
             {
-                (Tensor x, Size2d size, bool alignCorners) = context;
+                (Tensor x, Size2d size, bool alignCorners) = context.Values;
                 Shape shape = x.Shape;
                 GradSlot dx = x.OpenGrad();
                 using CubicAxis vertical = new(shape[1], size.Height, alignCorners), horizontal = new(shape[2], size.Width, alignCorners);

@@ -46,9 +46,9 @@ public static unsafe partial class Ops
             Math.Max(1, 256 / Math.Max(1, pairs)));
         RotateTokens(x, y.Pointer, table, heads, o.Interleaved, backwards: false, grain);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, table, heads, interleaved: o.Interleaved, grain), static (context, dy) =>
+            Tape.Record(y, (x, table, heads, interleaved: o.Interleaved, grain), static (context, dy) =>
             {
-                (Tensor x, Tensor table, int heads, bool interleaved, nint grain) = context;
+                (Tensor x, Tensor table, int heads, bool interleaved, nint grain) = context.Values;
                 RotateTokens(dy, x.OpenGrad().Target, table, heads, interleaved, backwards: true, grain);
             }, table);
         return y;

@@ -54,7 +54,7 @@ public static unsafe partial class Ops
         Launch.Run(new DiagonalKernelForward { Inputs = step.Inputs(), Kernel = kernel.Pointer }, channels, 1);
         MultiplyAdds.Add((long)kernel.Count * step.Shape.States);
         if (Tape.Needs(logDt, logAReal, c, options.AImag, options.B))
-            Tape.Push(kernel, step, static (step, dk) => step.Backward(dk), logDt, logAReal, c, options.AImag, options.B);
+            Tape.Record(kernel, step, static (step, dk) => step.Values.Backward(dk), logDt, logAReal, c, options.AImag, options.B);
         return kernel;
     }
 

@@ -43,9 +43,9 @@ public static unsafe partial class Ops
         Launch.Run(new DplrKernelForward { Inputs = Inputs(system), Shape = shape, Kernel = kernel.Pointer }, channels, 1);
         MultiplyAdds.Add(kernel.Count * 2L * pairs);
         if (Tape.Needs(system.Lambda, system.P, system.B, system.C, system.LogDt))
-            Tape.Push(kernel, (system, shape), static (context, dk) =>
+            Tape.Record(kernel, (system, shape), static (context, dk) =>
             {
-                (S4System system, VandermondeShape shape) = context;
+                (S4System system, VandermondeShape shape) = context.Values;
                 using S4Gradients gradients = new(system);
                 DplrKernelBackward back = new()
                 {
@@ -79,8 +79,9 @@ public static unsafe partial class Ops
         Launch.Run(
             new DplrDiscretization { Inputs = WithoutC(system), IsComplex = true, ABar = abar.Pointer, BBar = bbar.Pointer }, channels, 1);
         if (Tape.Needs(lambda, p, b, logDt))
-            Tape.Push([abar, bbar], system, static (system, outputs) =>
+            Tape.Record([abar, bbar], system, static (step, outputs) =>
             {
+                S4System system = step.Values;
                 using S4Gradients gradients = new(system);
                 DplrDiscretizationBackward back = new()
                 {
@@ -107,8 +108,9 @@ public static unsafe partial class Ops
         DplrDiscretization kernel = new() { Inputs = Inputs(system), ABar = abar.Pointer, BBar = bbar.Pointer, C = c.Pointer };
         Launch.Run(kernel, channels, 1);
         if (Tape.Needs(system.Lambda, system.P, system.B, system.C, system.LogDt))
-            Tape.Push([abar, bbar, c], system, static (system, outputs) =>
+            Tape.Record([abar, bbar, c], system, static (step, outputs) =>
             {
+                S4System system = step.Values;
                 using S4Gradients gradients = new(system);
                 DplrDiscretizationBackward back = new()
                 {

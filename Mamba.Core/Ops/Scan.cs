@@ -55,9 +55,9 @@ public static unsafe partial class Ops
 
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual))
-            Tape.Push(
+            Tape.Record(
                 [y, last], new ScanStep(u, delta, a, b, c, options, rates!.Value, kept!.Value, s),
-                static (step, outputs) => step.Backward(outputs[0], outputs[1]),
+                static (step, outputs) => step.Values.Backward(outputs[0], outputs[1]),
                 u, delta, b, c, options.D, options.Z, options.DeltaBias, rates, kept);
         return (y, last);
     }

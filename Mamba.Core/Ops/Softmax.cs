@@ -35,7 +35,11 @@ public static unsafe partial class Ops
         step.Forward(x, y);
         MultiplyAdds.Add(0, x.Count);
         if (Tape.Needs(x))
-            Tape.Push(y, (x, y, step), static (context, dy) => context.step.Backward(context.y, dy, context.x.OpenGrad()), y);
+            Tape.Record(y, (x, y, step), static (context, dy) =>
+            {
+                (Tensor x, Tensor y, SoftmaxStep step) = context.Values;
+                step.Backward(y, dy, x.OpenGrad());
+            }, y);
         return y;
     }
 

@@ -77,9 +77,9 @@ public static unsafe partial class Ops
 
         // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
         if (Tape.Needs(x, dt, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState))
-            Tape.Push(
+            Tape.Record(
                 [y, last], new DualityStep(x, dt, a, b, c, options, kept!.Value, s),
-                static (step, outputs) => step.Backward(outputs[0], outputs[1]),
+                static (step, outputs) => step.Values.Backward(outputs[0], outputs[1]),
                 x, dt, a, b, c, options.D, options.Z, options.DeltaBias, kept);
         return (y, last);
     }

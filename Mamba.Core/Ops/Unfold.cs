@@ -25,9 +25,9 @@ public static unsafe partial class Ops
         Tensor columns = Tensor.Empty(Shape.Of("Unfold", s.Batch, windows, taps, s.Cin)); // (B, windows, Kh Kw, C)
         RunUnfold(s, x.Pointer, columns.Pointer);
         if (Tape.Needs(x))
-            Tape.Push(columns, (x, s), static (context, dy) =>
+            Tape.Record(columns, (x, s), static (context, dy) =>
             {
-                (Tensor x, ConvShape s) = context;
+                (Tensor x, ConvShape s) = context.Values;
                 GradSlot dx = x.OpenGrad();
                 RunFold(s, dy.Pointer, dx.Pointer, dx.Accumulate);
             });
@@ -64,9 +64,9 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(s.Batch, size.Height, size.Width, channels);
         RunFold(s, columns.Pointer, y.Pointer, add: false);
         if (Tape.Needs(columns))
-            Tape.Push(y, (columns, s), static (context, dy) =>
+            Tape.Record(y, (columns, s), static (context, dy) =>
             {
-                (Tensor columns, ConvShape s) = context;
+                (Tensor columns, ConvShape s) = context.Values;
                 GradSlot dx = columns.OpenGrad(); // nobody else has read the columns: the first and only contribution
                 RunUnfold(s, dy.Pointer, dx.Pointer);
             });

@@ -11,7 +11,7 @@ namespace Mamba.Tests.Core;
 
 /// <summary>
 /// What a backward step may hold: tensors, sizes and options. An address is good only as long as its tensor keeps its memory, which
-/// recomputation takes away. The compiled assemblies list every kind of step, since each is an instantiation of the generic Tape.Push.
+/// recomputation takes away. The compiled assemblies list every kind of step, since each is an instantiation of a generic Tape.Push or Tape.Record.
 /// </summary>
 internal sealed class BackwardStepTests
 {
@@ -55,7 +55,7 @@ internal sealed class BackwardStepTests
             .Where(constraint => constraint.IsInterface),
     ];
 
-    /// <summary>The type argument of every call of Tape.Push that stands in an assembly.</summary>
+    /// <summary>The type argument of every call of Tape.Push or Tape.Record that stands in an assembly.</summary>
     private static IEnumerable<Type> Contexts(Assembly assembly)
     {
         using PEReader file = new(File.OpenRead(assembly.Location));
@@ -63,7 +63,8 @@ internal sealed class BackwardStepTests
         for (int row = 1; row <= reader.GetTableRowCount(TableIndex.MethodSpec); row++)
         {
             MethodSpecificationHandle handle = MetadataTokens.MethodSpecificationHandle(row);
-            if (Name(reader, reader.GetMethodSpecification(handle).Method) is not ("Tape.Push" or "Tape.PushRecomputable")) continue;
+            if (Name(reader, reader.GetMethodSpecification(handle).Method) is not ("Tape.Push" or "Tape.Record" or "Tape.RecordRecomputable"))
+                continue;
             Type[] contexts = [.. s_arguments.Select(arguments => Context(assembly, handle, arguments)).OfType<Type>()];
             if (contexts.Length == 0) Assert.Fail($"the context of a step of {assembly.GetName().Name} was not resolved");
             foreach (Type context in contexts) yield return context;

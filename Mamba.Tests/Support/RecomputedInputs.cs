@@ -54,15 +54,15 @@ internal static class RecomputedInputs
     private static Tensor Recomputable(Tensor x)
     {
         Tensor y = x.Clone();
-        Tape.PushRecomputable(
+        Tape.RecordRecomputable(
             y, x,
-            static (x, dy) =>
+            static (step, dy) =>
             {
-                GradSlot dx = x.OpenGrad();
+                GradSlot dx = step.Values.OpenGrad();
                 if (dx.Accumulate) System.Numerics.Tensors.TensorPrimitives.Add(dx.Span, dy.Span, dx.Span);
                 else dy.Span.CopyTo(dx.Span);
             },
-            static (x, y) => x.Span.CopyTo(y.Span),
+            static (step, y) => step.Values.Span.CopyTo(y.Span),
             x);
         return y;
     }
