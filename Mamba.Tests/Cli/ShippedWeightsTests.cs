@@ -60,7 +60,7 @@ internal sealed class ShippedWeightsTests : CliTest
         foreach (string path in masks)
         {
             int index = int.Parse(Path.GetFileName(path).Split('-', '_')[1], System.Globalization.CultureInfo.InvariantCulture);
-            ReadOnlySpan<byte> truth = made.Load(index).Mask.Pixels;
+            ReadOnlySpan<byte> truth = made.Load(index).Mask.Classes;
             Image mask = ImageFile.Load(path);
             int both = 0, sum = 0;
             for (int i = 0; i < truth.Length; i++)
