@@ -18,7 +18,8 @@ internal static class CommandLine
         TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
         ModelsCommand.Create(terminal, stop),
         BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
-        ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop), GenerateCommand.Create(terminal, stop),
+        ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop), PruneCommand.Create(terminal, stop),
+        GenerateCommand.Create(terminal, stop),
     };
 
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)

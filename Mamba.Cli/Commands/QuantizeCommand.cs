@@ -56,7 +56,7 @@ internal static class QuantizeCommand
                     "--calibration and --calibration-images are for --mode int8, the only one with scales of inputs");
             if (Path.GetFullPath(from) == Path.GetFullPath(to))
                 throw new CheckpointException($"{to}: is the input, which is not overwritten");
-            (VisionModel model, ModelInfo info) = Load(terminal, from, stop);
+            (VisionModel model, ModelInfo info) = LoadFloat32(terminal, from, stop);
             EvalRequest request = new(parsed.GetRequiredValue(data), dataSet.Of(parsed), parsed.GetValue(split), OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
@@ -80,7 +80,9 @@ internal static class QuantizeCommand
         return command;
     }
 
-    private static (VisionModel Model, ModelInfo Info) Load(Terminal terminal, string weights, CancellationToken stop)
+    /// <summary>Loads weights that describe their model and were not rounded yet.</summary>
+    /// <exception cref="CheckpointException">They are not so; the message says what to do.</exception>
+    public static (VisionModel Model, ModelInfo Info) LoadFloat32(Terminal terminal, string weights, CancellationToken stop)
     {
         using WeightFile file = WeightFile.Open(weights);
         if (!ModelFile.IsDescribed(file))

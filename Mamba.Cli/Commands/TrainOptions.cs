@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Mamba.Core.Checkpoints;
 using Mamba.Models.Blocks;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
@@ -146,6 +147,22 @@ internal sealed class TrainOptions
     public Option<string?> Key { get; } =
         Options.Text("--key", "NAME", "Keys of the state_dict in --init.", "found");
 
+    public Option<string?> Widths { get; } =
+        Options.Text("--widths", "LIST", "Channels of layers, as NAME=N,NAME=N.", "the model's, or those of --init");
+
+    public Option<bool> KeepZeros { get; } = Options.Flag("--keep-zeros", "Keep zero weights of --init zero.");
+
+    public Option<string?> Teacher { get; } = Options.Text("--teacher", "FILE", "Weights of a model to learn from.");
+
+    public Option<string?> TeacherHash { get; } =
+        Options.Text("--teacher-sha256", "HEX", "SHA-256 that the teacher must have.", "any");
+
+    public Option<double?> Temperature { get; } = Options.Number(
+        "--temperature", "Softens logits of teacher and student.", $"{Options.Short(Distillation.DefaultTemperature)} with --teacher");
+
+    public Option<double?> DistillWeight { get; } = Options.Share(
+        "--distill-weight", "Share of the teacher in the loss.", $"{Options.Short(Distillation.DefaultWeight)} with --teacher");
+
     public Option<int?> Limit { get; } =
         Options.Integer("--limit", "Use N random images only.", $"all; {TrainDefaults.SyntheticImages} of synthetic data", 1);
 
@@ -175,7 +192,8 @@ internal sealed class TrainOptions
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth,
-        Mixer, Steps, Length, Init, Key,
+        Mixer, Steps, Length, Init, Key, Widths, KeepZeros,
+        Teacher, TeacherHash, Temperature, DistillWeight,
         Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
     ];
@@ -199,7 +217,9 @@ internal sealed class TrainOptions
         (int height, int width) = parsed.GetValue(Size) ?? (side, side);
         int? limit = parsed.GetValue(Limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
         DataOptions dataOptions = DataSet.Of(parsed) with { VolumeIntensity = parsed.GetValue(Intensity) };
-        ThrowIfUnfit(parsed, entry);
+        ModelConfig start = StartOf(parsed, entry);
+        ThrowIfUnfit(parsed, entry, start);
+        (string? teacher, string? teacherHash) = TeacherOf(parsed);
         IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
         SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
         string? splitFile = parsed.GetValue(SplitFile) is { } file ? Path.GetFullPath(file) : null;
@@ -252,9 +272,14 @@ internal sealed class TrainOptions
             Threads = Options.Apply(parsed, Threads),
             Height = height,
             Width = width,
-            Config = ConfigOf(parsed, entry, prepared),
+            Config = ConfigOf(parsed, entry, start, prepared),
             Init = parsed.GetValue(Init) is { } weights ? Path.GetFullPath(weights) : null,
             Key = parsed.GetValue(Key),
+            KeepZeros = parsed.GetValue(KeepZeros),
+            Teacher = teacher,
+            TeacherHash = teacherHash,
+            Temperature = teacher is null ? null : parsed.GetValue(Temperature) ?? Distillation.DefaultTemperature,
+            DistillWeight = teacher is null ? null : parsed.GetValue(DistillWeight) ?? Distillation.DefaultWeight,
             Limit = limit,
             OnBadImage = parsed.GetValue(OnBadImage) ?? default,
             CacheBytes = cacheBytes,
@@ -278,7 +303,7 @@ internal sealed class TrainOptions
     }
 
     /// <summary>Refuses what can be refused before the data is read.</summary>
-    private void ThrowIfUnfit(ParseResult parsed, ModelEntry entry)
+    private void ThrowIfUnfit(ParseResult parsed, ModelEntry entry, ModelConfig start)
     {
         foreach (Option<int?> option in new[] { Steps, Length })
             if (parsed.GetValue(option) is not null)
@@ -289,6 +314,12 @@ internal sealed class TrainOptions
             throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
         if (parsed.GetValue(Key) is not null && parsed.GetValue(Init) is null)
             throw new ArgumentException("--key names tensors of --init, which is not given");
+        if (parsed.GetValue(KeepZeros) && parsed.GetValue(Init) is null)
+            throw new ArgumentException("--keep-zeros is about the weights of --init, which is not given");
+        if (parsed.GetValue(Teacher) is null)
+            foreach (Option option in new Option[] { TeacherHash, Temperature, DistillWeight })
+                if (parsed.GetResult(option) is { Implicit: false })
+                    throw new ArgumentException($"{option.Name} is about --teacher, which is not given");
         if (parsed.GetValue(MixUp) is not null && entry.Task != ModelTask.Classification)
             throw new ArgumentException($"--mixup is for classification; {entry.Name} is for segmentation");
         if (parsed.GetValue(Crop) is not null && entry.Task != ModelTask.Segmentation)
@@ -301,7 +332,42 @@ internal sealed class TrainOptions
             throw new ArgumentException("--fold splits at random; it goes with --protocol slice or patient");
         if (parsed.GetValue(SplitFile) is not null && (parsed.GetValue(Fold) is not null || parsed.GetValue(Limit) is not null))
             throw new ArgumentException("--split-file lists the images of each part; it goes without --fold and --limit");
-        _ = ConfigOf(parsed, entry, null);
+        _ = ConfigOf(parsed, entry, start, null);
+    }
+
+    /// <summary>The teacher and its hash. A run remembers the hash, and is not resumed with another teacher.</summary>
+    private (string? Path, string? Hash) TeacherOf(ParseResult parsed)
+    {
+        if (parsed.GetValue(Teacher) is not { } teacher) return (null, null);
+        string path = Path.GetFullPath(teacher), hash;
+        using (FileStream file = File.OpenRead(path)) hash = Convert.ToHexStringLower(Sha256.HashData(file));
+        if (parsed.GetValue(TeacherHash) is { } expected && !hash.Equals(expected, StringComparison.OrdinalIgnoreCase))
+            throw new ArgumentException($"--teacher: {path} has SHA-256 {hash}; expected {expected}, the teacher that the run began with");
+        return (path, hash);
+    }
+
+    /// <summary>The sizes that options change: those of a pruned --init, else the model's own.</summary>
+    private ModelConfig StartOf(ParseResult parsed, ModelEntry entry)
+    {
+        if (parsed.GetValue(Widths) is { } widths) return entry.Config with { Widths = ChannelWidths.Parse(widths) };
+        // A run that is resumed has the widths in its args.json, and its --init may be gone.
+        if (parsed.GetValue(Init) is not { } path || parsed.GetValue(Resume) is not null) return entry.Config;
+        using WeightFile file = WeightFile.Open(path, parsed.GetValue(Key));
+        if (!ModelFile.IsDescribed(file) || !file.Metadata["config"].Contains("\"widths\"", StringComparison.Ordinal)) return entry.Config;
+        ModelInfo info = ModelFile.Describe(file);
+        if (info.Model != entry.Name)
+            throw new ArgumentException($"--init: {path} is a pruned {info.Model}; expected --model {info.Model}");
+        ThrowIfOther(Width, info.Config.Width);
+        ThrowIfOther(Depth, info.Config.Depth);
+        ThrowIfOther(Patch, info.Config.Patch);
+        ThrowIfOther(Mixer, info.Config.Mixer);
+        return info.Config with { DropPath = entry.Config.DropPath };
+
+        void ThrowIfOther<T>(Option<T?> option, T? own) where T : struct
+        {
+            if (parsed.GetValue(option) is { } typed && !typed.Equals(own))
+                throw new ArgumentException($"{option.Name} is {typed}; {path} is pruned, and has {own}, which needs no {option.Name}");
+        }
     }
 
     /// <summary>
@@ -314,22 +380,22 @@ internal sealed class TrainOptions
         : SplitProtocol.Official;
 
     /// <summary>The sizes of the model. A choice that it does not have is refused.</summary>
-    private ModelConfig ConfigOf(ParseResult parsed, ModelEntry entry, PreparedData? data)
+    private ModelConfig ConfigOf(ParseResult parsed, ModelEntry entry, ModelConfig start, PreparedData? data)
     {
         bool classifies = entry.Task == ModelTask.Classification;
         int? channels = parsed.GetValue(Channels) ?? (classifies ? data?.Channels : null);
         // Every model has an input size; only a position embedding makes it a choice of the model.
-        int? side = entry.Config.ImageSize is { } own ? parsed.GetValue(Size)?.Height ?? own : null;
-        return entry.Config with
+        int? side = start.ImageSize is { } own ? parsed.GetValue(Size)?.Height ?? own : null;
+        return start with
         {
-            InputChannels = channels ?? entry.Config.InputChannels,
-            Classes = data?.Images.Labels.Count ?? entry.Config.Classes,
+            InputChannels = channels ?? start.InputChannels,
+            Classes = data?.Images.Labels.Count ?? start.Classes,
             ImageSize = side,
-            Patch = Chosen(Patch, entry.Config.Patch),
-            Width = Chosen(Width, entry.Config.Width),
-            Depth = Chosen(Depth, entry.Config.Depth),
-            DropPath = Chosen(DropPath, entry.Config.DropPath),
-            Mixer = Chosen(Mixer, entry.Config.Mixer),
+            Patch = Chosen(Patch, start.Patch),
+            Width = Chosen(Width, start.Width),
+            Depth = Chosen(Depth, start.Depth),
+            DropPath = Chosen(DropPath, start.DropPath),
+            Mixer = Chosen(Mixer, start.Mixer),
         };
 
         T? Chosen<T>(Option<T?> option, T? own) where T : struct => parsed.GetValue(option) is not { } value ? own

@@ -4,6 +4,7 @@ using System.IO.Enumeration;
 using Mamba.Cli.Reports;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
+using Mamba.Models.Compression;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Splits;
@@ -45,6 +46,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     public int Execute(CancellationToken stop)
     {
         VisionModel model = Create();
+        using VisionModel? teacher = arguments.Teacher is { } file ? LoadTeacher(file, stop) : null;
         CachedData data = prepared.Cached;
         Split split = prepared.Split;
         _validation = Measured(split.Val, most: Math.Max(split.Train.Length, split.Val.Length));
@@ -55,7 +57,13 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         if (arguments.Monitor is { } measure && measure != "loss" && !_objective.Measures(data.Labels).Contains(measure))
             throw new ArgumentException(
                 $"--monitor is '{measure}'; expected loss, {string.Join(", ", _objective.Measures(data.Labels))}");
-        Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches) with { CheckNumerics = CheckNumerics })
+        TrainingPlan plan = arguments.Plan(train.Batches) with
+        {
+            CheckNumerics = CheckNumerics,
+            Distillation = teacher is null ? null
+                : new Distillation(teacher, arguments.Temperature!.Value, arguments.DistillWeight!.Value),
+        };
+        Trainer trainer = new(model, train, validation, plan)
         {
             Observe = (batch, probabilities) => _samples!.Add(batch, probabilities),
         };
@@ -154,9 +162,26 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             if (ModelFile.HoldsCodes(weights))
                 throw new CheckpointException($"{init}: holds int8 codes; expected the float32 weights that they were made of");
             terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
+            if (arguments.KeepZeros)
+                terminal.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture, $"zeros: {100 * Pruner.Sparsity(model):F1} % of the weights are zero and stay so"));
         }
+        if (_info.Config.Widths is { } widths)
+            terminal.WriteLine($"pruned: {Many(widths.Channels.Count, "layer")} with other channels than {_entry.Name} has");
         if (arguments.Freeze is { } patterns) Freeze(model.Parameters, patterns);
         return model;
+    }
+
+    /// <summary>The teacher of the run, frozen.</summary>
+    private VisionModel LoadTeacher(string path, CancellationToken stop)
+    {
+        (VisionModel teacher, ModelInfo info) = ModelFile.Load(path, stop);
+        Distillation.ThrowIfUnfit(path, info, _info);
+        terminal.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"teacher: {info.Model}, {teacher.Parameters.ParameterCount:N0} parameters, temperature {arguments.Temperature}, "
+                + $"{100 * arguments.DistillWeight:0.#} % of the loss"));
+        return teacher;
     }
 
     /// <summary>Keeps the parameters of some names as they are.</summary>

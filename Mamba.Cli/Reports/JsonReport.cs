@@ -115,6 +115,16 @@ internal sealed record FoldsDocument(
 internal sealed record QuantizeDocument(
     string Mode, string? Calibration, int? CalibrationImages, long BytesBefore, long BytesAfter, EvalDocument Before, EvalDocument After);
 
+/// <summary>A layer in <c>mamba prune --json</c>.</summary>
+internal sealed record PrunedLayerDocument(string Layer, long Before, long After);
+
+/// <summary>A model before or after pruning; scores are null without <c>--data</c>.</summary>
+internal sealed record PrunedSideDocument(long Parameters, long NonZero, long Bytes, long Macs, EvalDocument? Scores);
+
+/// <summary><c>mamba prune --json</c>.</summary>
+internal sealed record PruneDocument(
+    string Mode, double Sparsity, PrunedSideDocument Before, PrunedSideDocument After, PrunedLayerDocument[] Layers);
+
 /// <summary><c>mamba generate --json</c>.</summary>
 internal sealed record GenerateDocument(
     string Model, string Prompt, string Text, int[] PromptTokens, int[] Tokens, string Stop, int Threads)
@@ -171,5 +181,6 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(GenerateDocument))]
 [JsonSerializable(typeof(InspectDocument))]
 [JsonSerializable(typeof(QuantizeDocument))]
+[JsonSerializable(typeof(PruneDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 internal sealed partial class ReportJson : JsonSerializerContext;

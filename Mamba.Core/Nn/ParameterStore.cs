@@ -385,6 +385,12 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     /// </param>
     public void Refit(string name, Func<int[], Refit?> refits) => Store.SetRefits(Name(name), refits);
 
+    /// <summary>The channels of the layer in this place: its own, or those that <see cref="ParameterStore.Widths"/> has for it.</summary>
+    /// <param name="own">The channels of a model that was not pruned.</param>
+    /// <returns>At least 1.</returns>
+    /// <exception cref="ArgumentException">The width that is given is below 1.</exception>
+    public int Width(int own) => Store.Width(Path, own);
+
     /// <summary>
     /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and
     /// found and loaded under either.

@@ -32,8 +32,12 @@ public sealed class PvmLayer : IModule
     /// <summary>Declares <c>skip_scale</c>, <c>norm</c>, <c>mamba</c>, <c>proj</c> and, if asked, <c>ppm</c>.</summary>
     /// <param name="scope">The layer's place.</param>
     /// <param name="config">Its sizes.</param>
+    /// <exception cref="ArgumentException">The chunks do not divide the input channels.</exception>
     public PvmLayer(Scope scope, PvmConfig config)
     {
+        if (config.Inputs % config.Chunks != 0)
+            throw new ArgumentException(
+                $"{scope.Path}: {config.Inputs} channels in {config.Chunks} chunks; expected chunks of equal size.");
         _config = config;
         _skipScale = scope.Parameter("skip_scale", Init.Ones, 1);
         _norm = new LayerNorm(scope / "norm", config.Inputs);

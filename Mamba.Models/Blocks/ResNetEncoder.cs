@@ -102,10 +102,13 @@ public sealed class ResNetEncoder : IModule
                 ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)]
                 : [(width, 3, stride), (width, 3, 1)];
             _layers = new ConvBatchNorm[layers.Length];
-            for (int i = 0, channels = inputs; i < layers.Length; channels = layers[i++].Outputs)
+            for (int i = 0, channels = inputs; i < layers.Length; i++)
             {
-                ConvConfig layer = Convolution(config.Cifar, channels, layers[i].Outputs, layers[i].Kernel, layers[i].Stride);
-                Activation activation = i < layers.Length - 1 ? Activation.Relu : Activation.None;
+                bool last = i == layers.Length - 1; // its channels are those of the shortcut
+                int filters = last ? Outputs : (scope / $"conv{i + 1}").Width(layers[i].Outputs);
+                ConvConfig layer = Convolution(config.Cifar, channels, filters, layers[i].Kernel, layers[i].Stride);
+                Activation activation = last ? Activation.None : Activation.Relu;
+                channels = filters;
                 _layers[i] = new ConvBatchNorm(scope / $"conv{i + 1}", scope / $"bn{i + 1}", layer with { Activation = activation });
             }
             if (stride == 1 && inputs == Outputs) return;

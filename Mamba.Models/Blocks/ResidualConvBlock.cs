@@ -52,13 +52,14 @@ public sealed class ResidualConvBlock : IModule
     public ResidualConvBlock(Scope scope, int inputs, int outputs, int stride)
     {
         _stride = stride;
-        _conv1 = new ConvInstanceNorm(scope / "conv1", new ConvConfig(inputs, outputs, Kernel: 3)
+        int between = (scope / "conv1").Width(outputs);
+        _conv1 = new ConvInstanceNorm(scope / "conv1", new ConvConfig(inputs, between, Kernel: 3)
         {
             Stride = stride,
             Padding = 1,
             Activation = Activation.LeakyRelu,
         });
-        _conv2 = new ConvInstanceNorm(scope / "conv2", new ConvConfig(outputs, outputs, Kernel: 3) { Padding = 1 });
+        _conv2 = new ConvInstanceNorm(scope / "conv2", new ConvConfig(between, outputs, Kernel: 3) { Padding = 1 });
         int index = stride == 1 ? 0 : 1; // the averaging comes first in PyTorch's Sequential
         if (inputs != outputs) _project = new ConvInstanceNorm(scope / "skip" / index, new ConvConfig(inputs, outputs,
             Kernel: 1)

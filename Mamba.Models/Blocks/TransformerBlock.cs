@@ -38,14 +38,14 @@ public sealed class TransformerBlock : IModule
     {
         _config = config;
         Scope attention = scope / 0, perceptron = scope / 1;
-        int inner = config.Heads * config.HeadWidth;
+        int inner = config.Heads * config.HeadWidth, hidden = (perceptron / "net" / 1).Width(config.Hidden);
         _attentionNorm = new LayerNorm(attention / "norm", config.Width);
         _qkv = new Linear(attention / "to_qkv", config.Width, 3 * inner, bias: false);
         _out = new Linear(attention / "to_out" / 0, inner, config.Width);
         _attentionPath = new DropPath(attention, config.DropPath);
         _perceptronNorm = new LayerNorm(perceptron / "net" / 0, config.Width);
-        _widen = new Linear(perceptron / "net" / 1, config.Width, config.Hidden);
-        _narrow = new Linear(perceptron / "net" / 4, config.Hidden, config.Width);
+        _widen = new Linear(perceptron / "net" / 1, config.Width, hidden);
+        _narrow = new Linear(perceptron / "net" / 4, hidden, config.Width);
         _perceptronPath = new DropPath(perceptron, config.DropPath);
     }
 

@@ -97,7 +97,8 @@ public static class ModelFile
         return new StoredTensor(name, half ? "F16" : "F32", shape, bytes);
     }
 
-    private static Dictionary<string, string> Metadata(ModelInfo info)
+    /// <summary>What describes a model, as it stands in its file.</summary>
+    internal static Dictionary<string, string> Metadata(ModelInfo info)
     {
         Dictionary<string, string> metadata = new()
         {
@@ -178,7 +179,7 @@ public static class ModelFile
         {
             // Sizes that the file invents must not fill memory before they are compared with its tensors.
             ParameterStore store = new() { MaxCount = file.Names.Sum(name => (long)file.Count(name)), SkipInitialValues = true };
-            model = info.Entry.Build(new Scope(store), info.Config);
+            model = info.Entry.Create(store, info.Config);
         }
         catch (Exception e) when (e is ArgumentException or ShapeException)
         {
@@ -194,6 +195,16 @@ public static class ModelFile
     {
         ArgumentNullException.ThrowIfNull(file);
         return file.Metadata.ContainsKey("model") && file.Metadata.ContainsKey("config");
+    }
+
+    /// <summary>What a file says about its model. No model is made, and no weights are read.</summary>
+    /// <param name="file">The open file.</param>
+    /// <returns>The description.</returns>
+    /// <exception cref="CheckpointException">It does not describe a model of the zoo.</exception>
+    public static ModelInfo Describe(WeightFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return Describe(file.Path, file.Metadata);
     }
 
     /// <summary>Whether weights of the file are int8 codes, as <see cref="SaveQuantized"/> writes them.</summary>
@@ -263,6 +274,7 @@ public static class ModelFile
                 Width = Optional(c, "width", 1 << 15),
                 Depth = Optional(c, "depth", 1 << 10),
                 Mixer = Registry.Find(name).Config.Mixer,
+                Widths = c.TryGetProperty("widths", out JsonElement widths) ? ChannelWidths.Parse(widths.GetString() ?? "") : null,
             };
             sizes = sizes.WithMixer(c.TryGetProperty("mixer", out JsonElement mixer) ? mixer.GetString() : null);
             Normalization normalized = new(Floats(normalization.RootElement, "mean"), Floats(normalization.RootElement, "std"));

@@ -138,6 +138,21 @@ public sealed record RunArguments
     /// <summary>Where the tensors stand in the file of <see cref="Init"/>: keys joined by dots; found if null.</summary>
     public string? Key { get; init; }
 
+    /// <summary>The weight file of a teacher, see <see cref="Training.Distillation"/>; null for none.</summary>
+    public string? Teacher { get; init; }
+
+    /// <summary>The SHA-256 of <see cref="Teacher"/>, 64 hexadecimal digits: a run is not resumed with another one.</summary>
+    public string? TeacherHash { get; init; }
+
+    /// <summary>The temperature of distillation; null without a teacher.</summary>
+    public double? Temperature { get; init; }
+
+    /// <summary>The weight of the teacher in the loss; null without a teacher.</summary>
+    public double? DistillWeight { get; init; }
+
+    /// <summary>Whether weights that are zero stay zero.</summary>
+    public bool KeepZeros { get; init; }
+
     /// <summary>Images in all, before splitting; null for all there are.</summary>
     public int? Limit { get; init; }
 
@@ -197,6 +212,7 @@ public sealed record RunArguments
             MaxGradientNorm = ClipNorm,
             AverageDecay = AverageDecay,
             OnNonFinite = OnNonFinite,
+            KeepZeros = KeepZeros,
             Accumulate = Accumulate,
             Monitor = Monitor,
             Plateau = Schedule == ScheduleKind.Plateau ? new Plateau() : null,
@@ -245,6 +261,7 @@ public sealed record RunArguments
             SplitFile = null,
             Epochs = byName ? Epochs : 0,
             Init = null,
+            Teacher = null, // its hash decides
             Key = null,
             Threads = 0,
             CacheBytes = 0,

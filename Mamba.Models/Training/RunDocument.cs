@@ -134,6 +134,24 @@ internal sealed record RunDocument
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required string? Mixer { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Widths { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Teacher { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? TeacherSha256 { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? Temperature { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? DistillWeight { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? KeepZeros { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -201,6 +219,12 @@ internal sealed record RunDocument
         Tensorboard = run.TensorBoard ? "true" : null,
         Crop = run.Crop,
         Mixer = run.Config.MixerName,
+        Widths = run.Config.Widths?.ToString(),
+        Teacher = run.Teacher,
+        TeacherSha256 = run.TeacherHash,
+        Temperature = run.Temperature,
+        DistillWeight = run.DistillWeight,
+        KeepZeros = run.KeepZeros ? "true" : null,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),

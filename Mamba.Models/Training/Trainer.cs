@@ -3,6 +3,7 @@ using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Optim;
 using Mamba.Models.Data.Loading;
+using Mamba.Models.Files;
 using Mamba.Models.Metrics;
 using Mamba.Models.Zoo;
 
@@ -25,6 +26,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
     private readonly (Tensor Tensor, float[] Before)[] _buffers =
         [.. model.Parameters.All.Where(p => !p.Tensor.RequiresGrad).Select(p => (p.Tensor, new float[p.Tensor.Count]))];
+    private readonly Tensor[] _sparse = plan.KeepZeros ? [.. SparseWeights.Of(model.Parameters).Select(w => w.Tensor)] : [];
     private readonly List<EpochResult> _epochs = [];
     private readonly Stopwatch _watch = new();
     private double _secondsBefore, _epochBegan, _lossSum;
@@ -179,6 +181,14 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             throw new TrainingException(FormattableString.Invariant($"every step of epoch {_epoch} was skipped; {LowerRate}"));
     }
 
+    /// <summary>The loss of the task, or its mixture with that of the teacher.</summary>
+    private Tensor Loss(Batch batch)
+    {
+        Tensor prediction = plan.Objective.Predict(model, batch.Images);
+        Tensor task = plan.Objective.Loss(prediction, model.Output, batch.Targets, training: true);
+        return plan.Distillation?.Loss(task, plan.Objective, batch.Images, prediction, model.Output) ?? task;
+    }
+
     /// <summary>Adds the gradient of a batch, and takes the step if it is the last one of its group.</summary>
     private double Learn(Batch batch, bool last)
     {
@@ -192,12 +202,13 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         }
         model.Parameters.Step = _optimizer.Steps * plan.Accumulate + member;
         using Tape tape = new() { Numerics = _numerics };
-        Tensor loss = plan.Objective.Loss(plan.Objective.Predict(model, batch.Images), model.Output, batch.Targets, training: true);
+        Tensor loss = Loss(batch);
         NonFiniteException.ThrowIfAny("the loss", loss);
         double value = loss.Item();
         tape.Backward(plan.Accumulate == 1 ? loss
             : Ops.Scale(loss, (float)batch.Indices.Length / train.ImagesIn(_batch - member, plan.Accumulate)));
         if (!last) return value;
+        SparseWeights.ClearGradients(_sparse);
         _optimizer.LearningRate = plan.LearningRate * plan.Schedule(_optimizer.Steps) * (plan.Plateau?.Scale ?? 1);
         _optimizer.Step();
         _average?.Update();

@@ -37,6 +37,14 @@ public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, do
     /// </summary>
     public double? AverageDecay { get; init; }
 
+    /// <summary>
+    /// The teacher whose outputs are part of the training loss; null for none. Validation measures the loss of the task alone.
+    /// </summary>
+    public Distillation? Distillation { get; init; }
+
+    /// <summary>Whether weights of convolutions and linear layers that are zero stay zero: those that pruning took away.</summary>
+    public bool KeepZeros { get; init; }
+
     /// <summary>What to do when a loss or a gradient is NaN or infinite.</summary>
     public NonFiniteAction OnNonFinite { get; init; }
 

@@ -31,6 +31,9 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     /// <summary>The layer that mixes tokens; null where the model has no choice of it.</summary>
     public MixerKind? Mixer { get; init; }
 
+    /// <summary>The channels of the layers of a pruned model; null for the model's own.</summary>
+    public ChannelWidths? Widths { get; init; }
+
     /// <summary>The mixer in files; null for Mamba, so that files of it stay as they were, and where there is no choice.</summary>
     internal string? MixerName => Mixer is { } kind and not MixerKind.Mamba ? kind.ToString().ToLowerInvariant() : null;
 

@@ -23,7 +23,22 @@ public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Reci
     /// <param name="config">Its configuration; <see cref="Config"/> if null.</param>
     /// <param name="seed">The seed of the initial values.</param>
     /// <returns>A new model.</returns>
-    public VisionModel Create(ModelConfig? config = null, ulong seed = 0) => Build(new Scope(new ParameterStore(seed)), config ?? Config);
+    /// <exception cref="ArgumentException">The configuration does not fit the model.</exception>
+    public VisionModel Create(ModelConfig? config = null, ulong seed = 0) => Create(new ParameterStore(seed), config ?? Config);
+
+    /// <summary>Makes the model with its parameters in a store.</summary>
+    /// <param name="store">An empty store.</param>
+    /// <param name="config">Its configuration.</param>
+    /// <returns>A new model.</returns>
+    /// <exception cref="ArgumentException">
+    /// The configuration does not fit the model, or has a width for a layer that is not there.
+    /// </exception>
+    public VisionModel Create(ParameterStore store, ModelConfig config)
+    {
+        VisionModel model = Build(new Scope(store), config);
+        store.ThrowIfWidthsUnread();
+        return model;
+    }
 }
 
 /// <summary>All models by name.</summary>

@@ -79,9 +79,9 @@ public sealed class ResNet8 : VisionModel
 
         public Stack(Scope scope, int inputs, int outputs)
         {
-            int stride = inputs == outputs ? 1 : 2;
-            _conv1 = Layer(scope, "1", Convolution(inputs, outputs, kernel: 3, stride) with { Activation = Activation.Relu });
-            _conv2 = Layer(scope, "2", Convolution(outputs, outputs, kernel: 3));
+            int stride = inputs == outputs ? 1 : 2, between = (scope / "conv1").Width(outputs);
+            _conv1 = Layer(scope, "1", Convolution(inputs, between, kernel: 3, stride) with { Activation = Activation.Relu });
+            _conv2 = Layer(scope, "2", Convolution(between, outputs, kernel: 3));
             if (stride == 2) _shortcut = new Conv2d(scope / "shortcut", Convolution(inputs, outputs, kernel: 1, stride));
         }
 

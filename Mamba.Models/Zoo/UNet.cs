@@ -29,19 +29,23 @@ public sealed class UNet : VisionModel
     {
         int levels = config.Depth ?? DefaultDepth;
         int[] features = [.. Enumerable.Range(0, levels + 1).Select(i => checked((config.Width ?? DefaultWidth) << i))];
+        int channels = config.InputChannels;
         _encoders = new DoubleConv[levels + 1];
         for (int i = 0; i <= levels; i++)
-            _encoders[i] = new DoubleConv(
-                scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), i == 0 ? config.InputChannels : features[i - 1], features[i]);
+        {
+            _encoders[i] = new DoubleConv(scope / (i < levels ? $"encoder{i + 1}" : "bottleneck"), channels, features[i]);
+            channels = _encoders[i].Outputs;
+        }
         (_upconvs, _decoders) = (new ConvTranspose2d[levels], new DoubleConv[levels]);
         for (int i = levels - 1; i >= 0; i--)
         {
-            _upconvs[i] = new ConvTranspose2d(scope / $"upconv{i + 1}", new ConvConfig(features[i + 1], features[i],
-                Kernel: 2)
-            { Stride = 2 });
-            _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", 2 * features[i], features[i]);
+            Scope up = scope / $"upconv{i + 1}";
+            int raised = up.Width(features[i]);
+            _upconvs[i] = new ConvTranspose2d(up, new ConvConfig(channels, raised, Kernel: 2) { Stride = 2 });
+            _decoders[i] = new DoubleConv(scope / $"decoder{i + 1}", raised + _encoders[i].Outputs, features[i]);
+            channels = _decoders[i].Outputs;
         }
-        _conv = new Conv2d(scope / "conv", new ConvConfig(features[0], config.Classes, Kernel: 1));
+        _conv = new Conv2d(scope / "conv", new ConvConfig(channels, config.Classes, Kernel: 1));
     }
 
     /// <inheritdoc/>
@@ -75,8 +79,11 @@ public sealed class UNet : VisionModel
     /// <summary>Convolution, batch norm, ReLU, twice; numbered as in PyTorch's Sequential.</summary>
     private sealed class DoubleConv(Scope scope, int inputs, int outputs)
     {
-        private readonly ConvBatchNorm _first = new(scope / 0, scope / 1, Window(inputs, outputs));
-        private readonly ConvBatchNorm _second = new(scope / 3, scope / 4, Window(outputs, outputs));
+        private readonly ConvBatchNorm _first = new(scope / 0, scope / 1, Window(inputs, (scope / 0).Width(outputs)));
+        private readonly ConvBatchNorm _second =
+            new(scope / 3, scope / 4, Window((scope / 0).Width(outputs), (scope / 3).Width(outputs)));
+
+        public int Outputs { get; } = (scope / 3).Width(outputs);
 
         public Tensor Forward(Tensor x)
         {

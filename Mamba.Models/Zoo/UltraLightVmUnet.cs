@@ -46,10 +46,13 @@ public sealed class UltraLightVmUnet : VisionModel
     /// <param name="scope">The model's place.</param>
     /// <param name="config">Channels in and out.</param>
     /// <param name="variant">Which of the family.</param>
+    /// <exception cref="ArgumentException">A level of a pruned model has channels that its norm or its chunks do not divide.</exception>
     public UltraLightVmUnet(Scope scope, ModelConfig config, UltraLightVmUnetVariant variant)
         : base(scope.Store, config)
     {
-        int[] c = [.. variant.Channels];
+        int[] c = [.. variant.Channels.Select((channels, i) => (scope / $"encoder{i + 1}").Width(channels))];
+        if (c[..^1].FirstOrDefault(channels => channels % NormGroups != 0) is var odd and not 0)
+            throw new ArgumentException($"a level has {odd} channels; expected a multiple of {NormGroups}, the groups of its norm");
         int levels = c.Length, last = levels - 1;
         SizeMultiple = 1 << last;
         _encoders =

@@ -34,7 +34,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     public ModelConfig Config { get; } = config;
 
     /// <summary>The parameters and buffers, by their names in PyTorch.</summary>
-    public ParameterStore Parameters { get; } = parameters;
+    public ParameterStore Parameters { get; } = WithWidths(parameters, config);
 
     /// <summary>What <see cref="Forward"/> puts out.</summary>
     public abstract ModelOutput Output { get; }
@@ -148,6 +148,13 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>
         amount == 0 ? x : Ops.Concat([x, Tensor.Zeros(x.Shape.With(axis, amount))], axis);
+
+    /// <summary>The base is constructed first, so that the layers of the model find the widths.</summary>
+    private static ParameterStore WithWidths(ParameterStore parameters, ModelConfig config)
+    {
+        if (config.Widths is { } widths) parameters.Widths = widths.Channels;
+        return parameters;
+    }
 
     private bool FitsSide(int side) => InputSize is { } only ? side == only : side % SizeMultiple == 0;
 

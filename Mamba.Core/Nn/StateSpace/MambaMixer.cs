@@ -15,11 +15,17 @@ public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int
     /// <summary>Whether the sum of both directions is halved.</summary>
     public bool DivideOut { get; init; }
 
+    /// <summary>The inner width of a pruned block; null for <see cref="Expand"/> times the width of the tokens.</summary>
+    public int? InnerWidth { get; init; }
+
+    /// <summary>The rank of a pruned block's projection to dt; null for a sixteenth of the width of the tokens.</summary>
+    public int? Rank { get; init; }
+
     /// <summary>Inner width, D of the scan.</summary>
-    public int DInner => Expand * DModel;
+    public int DInner => InnerWidth ?? Expand * DModel;
 
     /// <summary>Rank of the projection to dt.</summary>
-    public int DtRank => (DModel + 15) / 16;
+    public int DtRank => Rank ?? (DModel + 15) / 16;
 }
 
 /// <summary>What a <see cref="MambaMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
@@ -65,7 +71,11 @@ public sealed class MambaMixer : ISequenceMixer
     /// <param name="config">Its sizes.</param>
     public MambaMixer(Scope scope, MambaConfig config)
     {
-        _config = config;
+        _config = config = config with
+        {
+            InnerWidth = scope.Width(config.DInner),
+            Rank = (scope / "dt_proj").Width(config.DtRank),
+        };
         // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
         (Tensor aLog, Tensor d) = Direction.Bare(scope, config);
         (Tensor ALog, Tensor D)? back = config.Bidirectional ? Direction.Bare(scope, config, reverse: true) : null;
