@@ -31,7 +31,7 @@ internal sealed class ExplainCommand
     private readonly Option<DeltaChannels?> _delta = Options.Choice<DeltaChannels>("--delta", "Channels of delta in one map.", "mean");
 
     private readonly Option<int?> _faithfulness = Options.Integer(
-        "--faithfulness", "Steps of deletion and insertion; 0 for none.", $"{FaithfulnessCurves.DefaultSteps}", 0, 1000);
+        "--faithfulness", "Deletion and insertion steps; 0 for none.", $"{FaithfulnessCurves.DefaultSteps}", 0, 1000);
 
     private readonly Option<int?> _limit = Options.Integer("--limit", "Images at most, spread evenly.", $"{DefaultLimit}", 1);
     private readonly Option<string?> _output = Options.Text("--out", "DIR", "Folder of the results.", "runs/explain/MODEL[-n]");

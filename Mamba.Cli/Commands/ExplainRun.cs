@@ -42,6 +42,8 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             }
             return 0;
         });
+        int empty = Steps > 0 ? images.Length - curves[0].Count : 0;
+        if (empty > 0) Note($"{empty} of {images.Length} images have no prediction to explain, and are left out of the curves");
         FaithfulnessCurves?[] means = [.. curves.Select(list => list.Count == 0 ? null : FaithfulnessCurves.MeanOf(list))];
         ExplainDocument document = new()
         {
@@ -50,7 +52,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             Methods = [.. options.Methods!.Select((method, i) => new ExplainedMethod
             {
                 Method = RunArguments.Name(method),
-                Faithfulness = means[i] is { } mean ? FaithfulnessDocument.Of(mean) : null,
+                Faithfulness = means[i] is { } mean ? FaithfulnessDocument.Of(mean, curves[i].Count) : null,
             })],
             Images = explained,
         };
@@ -65,7 +67,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
         foreach (string note in read.Notes) Note($"{input.Name}: {note}");
         if (explainer.Info.BitsNote(read.Image) is { } bits) Note($"{input.Name}: {bits}");
         ImageExplanation seen = explainer.Explain(read.Image, options);
-        if (Steps > 0)
+        if (Steps > 0 && !seen.Target.IsEmpty) // a score near 0 has nothing to lose
         {
             IReadOnlyList<FaithfulnessCurves> measured = explainer.Measure(seen, Steps, stop);
             for (int i = 0; i < curves.Length; i++) curves[i].Add(measured[i]);

@@ -25,6 +25,9 @@ internal sealed class ExplainedMethod
 /// <summary>Curves and the areas below them.</summary>
 internal sealed class FaithfulnessDocument
 {
+    /// <summary>How many images were measured: those in which something is predicted.</summary>
+    public required int Images { get; init; }
+
     public required int Block { get; init; }
 
     public required bool BetterThanRandom { get; init; }
@@ -45,8 +48,9 @@ internal sealed class FaithfulnessDocument
 
     public required double[] RandomInsertion { get; init; }
 
-    public static FaithfulnessDocument Of(FaithfulnessCurves curves) => new()
+    public static FaithfulnessDocument Of(FaithfulnessCurves curves, int images) => new()
     {
+        Images = images,
         Block = curves.Block,
         BetterThanRandom = curves.BeatsRandom,
         Deletion = [.. curves.Deletion],

@@ -51,8 +51,8 @@ internal sealed class ExplainPage(ExplainDocument document, string folder)
             .Append($"Blocks of {curves.Block} x {curves.Block} pixels are replaced by a blurred copy of the image, the most important ")
             .Append("first (deletion), or given back to the blurred image in the same order (insertion). The score is the mean ")
             .Append("probability of the target. A faithful map has a small area below deletion and a large one below insertion. ")
-            .Append("Solid: this map. Dashed: the mean of random orders. Source: Petsiuk, Das and Saenko 2018, RISE.</p>\n")
-            .Append("<div class=\"curves\">\n");
+            .Append($"Solid: this map. Dashed: the mean of random orders. Both are means of {Count(curves.Images, "image")}. ")
+            .Append("Source: Petsiuk, Das and Saenko 2018, RISE.</p>\n<div class=\"curves\">\n");
         Plot("deletion", curves.Deletion, curves.RandomDeletion);
         Plot("insertion", curves.Insertion, curves.RandomInsertion);
         _html.Append("</div>\n");

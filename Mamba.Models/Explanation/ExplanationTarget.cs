@@ -33,6 +33,9 @@ public sealed class ExplanationTarget
     /// <summary>The explained region at the size of the model's input, 255 inside; null for a classifier.</summary>
     public Image? Region { get; private init; }
 
+    /// <summary>Whether nothing is predicted that could be explained, so that the middle pixel stands for it.</summary>
+    public bool IsEmpty { get; private init; }
+
     /// <summary>The same pixel in the model's input.</summary>
     internal (int X, int Y)? InputPixel { get; private init; }
 
@@ -102,13 +105,14 @@ public sealed class ExplanationTarget
         string name = asked.Class is { } only ? info.Labels[only] : classes == 1 ? info.Labels[0] : "foreground";
         string description = string.Create(
             CultureInfo.InvariantCulture, $"{name}, {places.Length:N0} of {height * width:N0} pixels");
+        bool isEmpty = places.Length == 0 && asked.Inside is null;
         if (places.Length == 0)
         {
             (int x, int y) = asked.Inside ?? (width / 2, height / 2);
-            int pixel = y * width + x, background = asked.Inside is null && classes > 1 ? 1 : 0;
+            int pixel = y * width + x, background = isEmpty && classes > 1 ? 1 : 0;
             int label = asked.Class ?? Best(probabilities.Slice(pixel * classes, classes), background);
             places = [pixel * classes + label];
-            description = asked.Inside is null
+            description = isEmpty
                 ? $"no {name} is predicted; {info.Labels[label]} at the middle pixel" : $"{info.Labels[label]} at the pixel";
         }
         Image region = new(width, height, 1);
@@ -120,6 +124,7 @@ public sealed class ExplanationTarget
             Region = region,
             InputPixel = from,
             Pixel = asked.Pixel ?? scaled,
+            IsEmpty = isEmpty,
         };
     }
 

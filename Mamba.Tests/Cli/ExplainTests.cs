@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Blocks;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Data.Splits;
@@ -92,14 +93,23 @@ internal sealed partial class ExplainTests : CliTest
         Assert.That(File.ReadAllText(In("out", "index.html")), Does.Contain("feature map stack3"), "of the second run");
     }
 
-    [Test]
-    public void A_segmentation_is_explained_by_its_lesion()
+    [TestCase(8f), TestCase(-8f)]
+    public void A_segmentation_is_explained_by_its_lesion_and_measured_where_there_is_one(float bias)
     {
-        string[] explain = [.. Explain("ul-vm-unet", 32), Save("a.png", Pictures.Disc(48, 48)), "--faithfulness", "2"];
+        string[] explain = [.. Explain("ul-vm-unet", 32, bias: bias), Save("a.png", Pictures.Disc(48, 48)), "--faithfulness", "2"];
         Result result = Succeeds([.. explain, "--method", "all", "--out", In("out")]);
-        Assert.That(result.Out, Does.Match(@"^a: (lesion, [\d,]+ of 1,024 pixels|no lesion is predicted; .*), probability .*, seen from "));
-        Assert.That(result.Out, Does.Contain("influence: ").And.Contain("delta: ").And.Contain("gradcam: "));
         Assert.That(In("out", "a_influence_decoder1.0.mamba-forward.png"), Does.Exist);
+        if (bias > 0)
+        {
+            Assert.That(result.Out, Does.StartWith("a: lesion, 1,024 of 1,024 pixels, probability 1.00, seen from pixel "));
+            Assert.That(result.Out, Does.Contain("influence: ").And.Contain("delta: ").And.Contain("gradcam: "));
+            return;
+        }
+        Assert.That(
+            result.Out, Does.StartWith("a: no lesion is predicted; lesion at the middle pixel, probability 0.00, seen from pixel 24,24"));
+        Assert.That(result.Out, Does.Not.Contain("deletion"));
+        Assert.That(
+            result.Error, Does.Contain("note: 1 of 1 images have no prediction to explain, and are left out of the curves"));
     }
 
     [Test]
@@ -122,7 +132,7 @@ internal sealed partial class ExplainTests : CliTest
         Refuses("c.png", [.. Explain("vim"), image, In("c.png"), "--out", In("out")]);
         Refuses(
             "cannot be explained; expected a model with Mamba, attention or convolutional blocks",
-            [.. Explain("vim", Side, c => c with { Mixer = Mamba.Models.Blocks.MixerKind.S4d }), image, "--out", In("out")]);
+            [.. Explain("vim", Side, c => c with { Mixer = MixerKind.S4d }), image, "--out", In("out")]);
         using (WeightFile file = WeightFile.Open(In("vim.safetensors")))
             Safetensors.Write(In("bare.safetensors"), file, new Dictionary<string, string>());
         Refuses("'mamba convert", ["explain", image, "--weights", In("bare.safetensors"), "--out", In("out")]);
@@ -147,7 +157,7 @@ internal sealed partial class ExplainTests : CliTest
     }
 
     /// <summary>Saves a small model with random weights, and begins a command that explains it.</summary>
-    private string[] Explain(string name, int side = Side, Func<ModelConfig, ModelConfig>? change = null)
+    private string[] Explain(string name, int side = Side, Func<ModelConfig, ModelConfig>? change = null, float bias = 0)
     {
         ModelEntry entry = Registry.Find(name);
         bool classifier = name is "vim" or "resnet8";
@@ -158,6 +168,7 @@ internal sealed partial class ExplainTests : CliTest
             name, config, classifier ? ["cat", "dog"] : ["lesion"], Normalization.None(3),
             new RunData(SplitProtocol.Image, 0, null, side, side));
         using VisionModel model = entry.Create(config, seed: 3);
+        if (bias != 0) model.Parameters["final.bias"].Span.Fill(bias);
         ModelFile.Save(In($"{name}.safetensors"), model, info);
         return ["explain", "--weights", In($"{name}.safetensors")];
     }

@@ -52,8 +52,8 @@ internal sealed class AttentionRolloutTests
             Heads = 2,
             Keys = keys,
             Width = Width,
-            Q = Numbers.Uniform(grid.Tokens * Width, seed + 1, -2, 2),
-            K = Numbers.Uniform(keys * Width, seed + 2, -2, 2),
+            Q = Numbers.Uniform(grid.Tokens * Width, seed + 1, -2f, 2f),
+            K = Numbers.Uniform(keys * Width, seed + 2, -2f, 2f),
         };
     }
 

@@ -21,8 +21,8 @@ internal sealed class FaithfulnessTests
             @"^deletion 0\.\d\d \(random 0\.\d\d\), insertion 0\.\d\d \(random 0\.\d\d\): better than random$"));
         Assert.That(curves[1].BeatsRandom, Is.False);
         Assert.That(curves[1].ToString(), Does.EndWith(": not better than random"));
-        Assert.That(FaithfulnessCurves.Area(curves[0].Deletion), Is.LessThan(FaithfulnessCurves.Area(curves[1].Deletion) - 0.3));
-        Assert.That(FaithfulnessCurves.Area(curves[0].Insertion), Is.GreaterThan(FaithfulnessCurves.Area(curves[1].Insertion) + 0.3));
+        Assert.That(FaithfulnessCurves.Area(curves[0].Deletion), Is.LessThan(FaithfulnessCurves.Area(curves[1].Deletion) - 0.15));
+        Assert.That(FaithfulnessCurves.Area(curves[0].Insertion), Is.GreaterThan(FaithfulnessCurves.Area(curves[1].Insertion) + 0.15));
     }
 
     [Test]
