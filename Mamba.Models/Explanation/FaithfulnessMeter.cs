@@ -6,7 +6,7 @@ using Mamba.Models.Data.Loading;
 namespace Mamba.Models.Explanation;
 
 /// <summary>
-/// Measures the curves of an image. A block that is taken away is replaced by the same place of the image reduced to 8 x 8 and enlarged
+/// Measures the curves of an image. A block that is taken away is replaced by the same place of the image reduced to 4 x 4 and enlarged
 /// again, which is blurred beyond recognition and has no new edges.
 /// </summary>
 /// <param name="probabilities">The model: (B, H, W, C) to probabilities.</param>
@@ -20,7 +20,7 @@ internal sealed class FaithfulnessMeter(
     // A batch of its own size, so that results do not depend on the threads.
     private const int Batch = 4;
     private const int RandomOrders = 3;
-    private const int Coarse = 8;
+    private const int Coarse = 4;
 
     private readonly int _across = (shape.Width + block - 1) / block;
     private readonly int _blocks = (shape.Width + block - 1) / block * ((shape.Height + block - 1) / block);

@@ -10,18 +10,14 @@ internal sealed class ImplicitAttentionTests
 {
     private const int Sequences = 2, Length = 7, Channels = 5, States = 4;
 
-    private readonly Tensor _u = Numbers.Random(1, Sequences, Length, Channels);
-    private readonly Tensor _delta = Numbers.Random(2, Sequences, Length, Channels);
-    private readonly Tensor _bias = Numbers.Random(3, Channels);
-    private readonly Tensor _a = Numbers.Uniform(4, -2f, -0.1f, Channels, States);
-    private readonly Tensor _b = Numbers.Random(5, Sequences, Length, States);
-    private readonly Tensor _c = Numbers.Random(6, Sequences, Length, States);
+    private readonly Operands _x = new();
 
     [TestCase(false), TestCase(true)]
     public void A_row_is_the_gradient_of_the_scan_by_its_input(bool reverse)
     {
         ScanTrace scan = Trace(reverse);
-        _u.RequiresGrad = true;
+        Tensor u = _x.U;
+        u.RequiresGrad = true;
         float[] row = new float[Length];
         double[] closed = new double[Length];
         for (int sequence = 0; sequence < Sequences; sequence++)
@@ -109,16 +105,16 @@ internal sealed class ImplicitAttentionTests
     }
 
     private ScanTrace Trace(bool reverse) => ScanTrace.Of(
-        new ObservedScan { Layer = "layer", Reverse = reverse, Delta = _delta, DeltaBias = _bias, A = _a, B = _b, C = _c },
+        new ObservedScan { Layer = "layer", Reverse = reverse, Delta = _x.Delta, DeltaBias = _x.Bias, A = _x.A, B = _x.B, C = _x.C },
         new TokenGrid(1, Length, null));
 
     private float[] Gradient(bool reverse, int sequence, int token, int channel)
     {
         using Tape tape = new();
-        ScanOptions options = new() { DeltaBias = _bias, DeltaSoftplus = true, Reverse = reverse };
-        Tensor y = Ops.SelectiveScan(_u, _delta, _a, _b, _c, options).Output, one = Tensor.Zeros(y.Shape);
+        ScanOptions options = new() { DeltaBias = _x.Bias, DeltaSoftplus = true, Reverse = reverse };
+        Tensor y = Ops.SelectiveScan(_x.U, _x.Delta, _x.A, _x.B, _x.C, options).Output, one = Tensor.Zeros(y.Shape);
         one.Span[(sequence * Length + token) * Channels + channel] = 1;
-        return tape.Gradients(Ops.Sum(Ops.Multiply(y, one)), _u)[0].Span.ToArray();
+        return tape.Gradients(Ops.Sum(Ops.Multiply(y, one)), _x.U)[0].Span.ToArray();
     }
 
     /// <summary>alpha[i,j] of channel d in sequence 1: the sum of steps between j and i in full.</summary>
@@ -129,11 +125,26 @@ internal sealed class ImplicitAttentionTests
         for (int k = 0; k < Length; k++)
             if (reverse ? k >= i && k < j : k > j && k <= i) between += Step(1, k, d);
         for (int n = 0; n < States; n++)
-            sum += _c.Span[(Length + i) * States + n] * Math.Exp(_a.Span[d * States + n] * between) * Step(1, j, d)
-                * _b.Span[(Length + j) * States + n];
+            sum += _x.C.Span[(Length + i) * States + n] * Math.Exp(_x.A.Span[d * States + n] * between) * Step(1, j, d)
+                * _x.B.Span[(Length + j) * States + n];
         return sum;
     }
 
     private double Step(int sequence, int token, int d) =>
-        Math.Log(1 + Math.Exp((double)_delta.Span[(sequence * Length + token) * Channels + d] + _bias.Span[d]));
+        Math.Log(1 + Math.Exp((double)_x.Delta.Span[(sequence * Length + token) * Channels + d] + _x.Bias.Span[d]));
+
+    private sealed class Operands
+    {
+        public Tensor U { get; } = Numbers.Random(1, Sequences, Length, Channels);
+
+        public Tensor Delta { get; } = Numbers.Random(2, Sequences, Length, Channels);
+
+        public Tensor Bias { get; } = Numbers.Random(3, Channels);
+
+        public Tensor A { get; } = Numbers.Uniform(4, -2f, -0.1f, Channels, States);
+
+        public Tensor B { get; } = Numbers.Random(5, Sequences, Length, States);
+
+        public Tensor C { get; } = Numbers.Random(6, Sequences, Length, States);
+    }
 }
