@@ -16,7 +16,7 @@ internal static class CommandLine
         "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
     {
         TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
-        ModelsCommand.Create(terminal, stop),
+        ExplainCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
         BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
         ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop), PruneCommand.Create(terminal, stop),
         GenerateCommand.Create(terminal, stop),

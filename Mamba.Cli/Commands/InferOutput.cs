@@ -20,12 +20,14 @@ internal sealed class InferOutput
     public string Path { get; }
 
     /// <summary>Opens the folder that was asked for, or claims a new one.</summary>
-    /// <param name="path">The folder; null for the first free one of runs/infer, runs/infer-2, ...</param>
+    /// <param name="path">The folder; null for the first free one of PARENT/NAME, PARENT/NAME-2, ...</param>
     /// <param name="overwrite">Whether files that are there may be replaced.</param>
+    /// <param name="parent">Where the default folders are.</param>
+    /// <param name="name">How the first of them is called.</param>
     /// <exception cref="IOException">It is a file.</exception>
-    public static InferOutput Open(string? path, bool overwrite)
+    public static InferOutput Open(string? path, bool overwrite, string parent = Runs, string name = "infer")
     {
-        if (path is null) return New(overwrite);
+        if (path is null) return New(overwrite, parent, name);
         if (File.Exists(path)) throw new IOException($"{path}: is a file; expected a folder");
         InferOutput output = new(path, overwrite);
         output.MakeFolder(path);
@@ -57,12 +59,11 @@ internal sealed class InferOutput
     }
 
     /// <summary>The first free one of the default folders.</summary>
-    private static InferOutput New(bool overwrite)
+    private static InferOutput New(bool overwrite, string parent, string name)
     {
-        bool isFirst = !Directory.Exists(Runs);
-        InferOutput output = new(Claim(Runs, "infer"), overwrite);
-        output._folders.TryAdd(output.Path, true);
-        if (isFirst) output._folders.TryAdd(Runs, true);
+        string[] missing = [.. new[] { Runs, parent }.Where(folder => !Directory.Exists(folder))];
+        InferOutput output = new(Claim(parent, name), overwrite);
+        foreach (string folder in missing.Append(output.Path)) output._folders.TryAdd(folder, true);
         return output;
     }
 

@@ -108,6 +108,19 @@ internal static class Options
         }),
     };
 
+    /// <summary>A pixel, as 120,84; null where it is not given.</summary>
+    public static Option<(int X, int Y)?> Pixel(string description, string otherwise) => new("--pixel")
+    {
+        Description = Describe(description, otherwise),
+        HelpName = "X,Y",
+        CustomParser = result => Parse<(int, int)?>(result, "--pixel", "column and row from the top left, as 120,84", text =>
+        {
+            string[] parts = text.Split(',');
+            return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int x)
+                && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int y) ? (x, y) : null;
+        }),
+    };
+
     /// <summary>The normalization of a model's input; null where it is not given.</summary>
     public static Option<NormalizationKind?> Normalize() =>
         Choice<NormalizationKind>("--normalize", "Input normalization.", "none for segmentation, cifar for classification");

@@ -55,6 +55,7 @@ public sealed class PvmLayer : IModule
         if (_ppm is not null) x = _ppm.Forward(x);
         int batch = x.Shape[0], height = x.Shape[1], width = x.Shape[2], tokens = height * width, chunk = _config.Inputs / _config.Chunks;
         Tensor h = _norm.Forward(x.Reshape(batch, tokens, _config.Inputs)); // (B, L, C)
+        LayerObserver.Current?.Grid(height, width, null);
         // The chunks share their weights, so they are sequences of one batch.
         Tensor sequences = Ops.Permute(h.Reshape(batch, tokens, _config.Chunks, chunk), 0, 2, 1, 3)
             .Reshape(batch * _config.Chunks, tokens, chunk);

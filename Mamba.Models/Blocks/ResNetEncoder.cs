@@ -92,12 +92,13 @@ public sealed class ResNetEncoder : IModule
     /// <summary>Convolutions with batch norm, ReLU between them, and once more after the shortcut is added.</summary>
     private sealed class ResidualBlock
     {
+        private readonly string _layer;
         private readonly ConvBatchNorm[] _layers;
         private readonly Func<Tensor, Tensor>? _shortcut;
 
         public ResidualBlock(Scope scope, ResNetEncoderConfig config, int inputs, int width, int stride)
         {
-            Outputs = width * (config.Bottleneck ? 4 : 1);
+            (_layer, Outputs) = (scope.Path, width * (config.Bottleneck ? 4 : 1));
             (int Outputs, int Kernel, int Stride)[] layers = config.Bottleneck
                 ? [(width, 1, 1), (width, 3, stride), (Outputs, 1, 1)]
                 : [(width, 3, stride), (width, 3, 1)];
@@ -130,7 +131,9 @@ public sealed class ResNetEncoder : IModule
             using MemoryScope memory = new();
             Tensor h = x;
             foreach (ConvBatchNorm layer in _layers) h = layer.Forward(h);
-            return memory.Return(Ops.Relu(Ops.Add(h, _shortcut is null ? x : _shortcut(x))));
+            Tensor y = memory.Return(Ops.Relu(Ops.Add(h, _shortcut is null ? x : _shortcut(x))));
+            LayerObserver.Current?.FeatureMap(_layer, y);
+            return y;
         }
 
         /// <summary>Zero channels, as many before as after.</summary>

@@ -39,6 +39,7 @@ public sealed class ConvInstanceNorm : IModule
 /// </summary>
 public sealed class ResidualConvBlock : IModule
 {
+    private readonly string _layer;
     private readonly ConvInstanceNorm _conv1;
     private readonly ConvInstanceNorm _conv2;
     private readonly ConvInstanceNorm? _project;
@@ -51,7 +52,7 @@ public sealed class ResidualConvBlock : IModule
     /// <param name="stride">1, or 2 to halve the size, which must be even then.</param>
     public ResidualConvBlock(Scope scope, int inputs, int outputs, int stride)
     {
-        _stride = stride;
+        (_layer, _stride) = (scope.Path, stride);
         int between = (scope / "conv1").Width(outputs);
         _conv1 = new ConvInstanceNorm(scope / "conv1", new ConvConfig(inputs, between, Kernel: 3)
         {
@@ -74,6 +75,8 @@ public sealed class ResidualConvBlock : IModule
         using MemoryScope memory = new();
         Tensor shortcut = _stride == 1 ? x : Ops.AdaptiveAvgPool2d(x, (x.Shape[1] / _stride, x.Shape[2] / _stride));
         if (_project is not null) shortcut = _project.Forward(shortcut);
-        return memory.Return(Ops.LeakyRelu(Ops.Add(_conv2.Forward(_conv1.Forward(x)), shortcut)));
+        Tensor y = memory.Return(Ops.LeakyRelu(Ops.Add(_conv2.Forward(_conv1.Forward(x)), shortcut)));
+        LayerObserver.Current?.FeatureMap(_layer, y);
+        return y;
     }
 }

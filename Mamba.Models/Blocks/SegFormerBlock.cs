@@ -18,6 +18,7 @@ public sealed record SegFormerBlockConfig(int Channels, int Heads, int Reduction
 public sealed class SegFormerBlock : IModule
 {
     private readonly SegFormerBlockConfig _config;
+    private readonly string _layer;
     private readonly LayerNorm _attentionNorm;
     private readonly Conv2d _reducer;
     private readonly LayerNorm _reducerNorm;
@@ -34,7 +35,7 @@ public sealed class SegFormerBlock : IModule
     /// <param name="config">Its sizes.</param>
     public SegFormerBlock(Scope scope, SegFormerBlockConfig config)
     {
-        _config = config;
+        (_config, _layer) = (config, scope.Path);
         int channels = config.Channels, hidden = config.Expansion * channels;
         Scope attention = scope / 0 / "fn", mix = scope / 1 / "fn", att = attention / 1 / "att";
         _attentionNorm = new LayerNorm(attention / 0, channels);
@@ -66,7 +67,10 @@ public sealed class SegFormerBlock : IModule
     private Tensor Attend(Tensor x, Tensor residual)
     {
         Tensor tokens = Tokens(x), reduced = Tokens(_reducerNorm.Forward(_reducer.Forward(x))); // (B, H W, C) and (B, H W / reduction^2, C)
-        Tensor mixed = Ops.Attention(Project(tokens, 0), Project(reduced, 1), Project(reduced, 2), _config.Heads);
+        Tensor q = Project(tokens, 0), k = Project(reduced, 1);
+        LayerObserver.Current?.Grid(x.Shape[1], x.Shape[2], null);
+        LayerObserver.Current?.Attention(_layer, q, k, _config.Heads);
+        Tensor mixed = Ops.Attention(q, k, Project(reduced, 2), _config.Heads);
         return _outProj.Forward(mixed, Tokens(residual)).Reshape(x.Shape);
     }
 

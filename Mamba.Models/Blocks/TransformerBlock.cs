@@ -22,6 +22,7 @@ public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int 
 public sealed class TransformerBlock : IModule
 {
     private readonly TransformerConfig _config;
+    private readonly string _layer;
     private readonly LayerNorm _attentionNorm;
     private readonly Linear _qkv;
     private readonly Linear _out;
@@ -36,7 +37,7 @@ public sealed class TransformerBlock : IModule
     /// <param name="config">Its sizes.</param>
     public TransformerBlock(Scope scope, TransformerConfig config)
     {
-        _config = config;
+        (_config, _layer) = (config, scope.Path);
         Scope attention = scope / 0, perceptron = scope / 1;
         int inner = config.Heads * config.HeadWidth, hidden = (perceptron / "net" / 1).Width(config.Hidden);
         _attentionNorm = new LayerNorm(attention / "norm", config.Width);
@@ -55,7 +56,10 @@ public sealed class TransformerBlock : IModule
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        Tensor mixed = Ops.SelfAttention(_qkv.Forward(_attentionNorm.Forward(x)), _config.Heads); // (B, L, heads head width)
+        Tensor qkv = _qkv.Forward(_attentionNorm.Forward(x)); // (B, L, 3 heads head width)
+        int inner = qkv.Shape[2] / 3;
+        LayerObserver.Current?.Attention(_layer, Ops.Slice(qkv, 2, 0, inner), Ops.Slice(qkv, 2, inner, inner), _config.Heads);
+        Tensor mixed = Ops.SelfAttention(qkv, _config.Heads); // (B, L, heads head width)
         x = _attentionPath.Join(_out.Forward(mixed, _attentionPath.Residual(x)), x);
         Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
         return memory.Return(_perceptronPath.Join(_narrow.Forward(hidden, _perceptronPath.Residual(x)), x));

@@ -73,12 +73,14 @@ public sealed class ResNet8 : VisionModel
     /// </summary>
     private sealed class Stack
     {
+        private readonly string _layer;
         private readonly ConvBatchNorm _conv1;
         private readonly ConvBatchNorm _conv2;
         private readonly Conv2d? _shortcut;
 
         public Stack(Scope scope, int inputs, int outputs)
         {
+            _layer = scope.Path;
             int stride = inputs == outputs ? 1 : 2, between = (scope / "conv1").Width(outputs);
             _conv1 = Layer(scope, "1", Convolution(inputs, between, kernel: 3, stride) with { Activation = Activation.Relu });
             _conv2 = Layer(scope, "2", Convolution(between, outputs, kernel: 3));
@@ -89,7 +91,9 @@ public sealed class ResNet8 : VisionModel
         {
             using MemoryScope memory = new();
             Tensor h = _conv2.Forward(_conv1.Forward(_shortcut is null ? x : StartOutside(x)));
-            return memory.Return(Ops.Relu(Ops.Add(h, _shortcut is null ? x : _shortcut.Forward(x))));
+            Tensor y = memory.Return(Ops.Relu(Ops.Add(h, _shortcut is null ? x : _shortcut.Forward(x))));
+            LayerObserver.Current?.FeatureMap(_layer, y);
+            return y;
         }
 
         /// <summary>On an odd side 'same' needs a pixel before the image, too.</summary>

@@ -86,6 +86,8 @@ public sealed class SegFormer : VisionModel
 
     private sealed class Stage(Scope scope, int inputs, StageConfig config)
     {
+        private readonly string _layer = scope.Path;
+
         private readonly Conv2d _merge = new(
             scope / "overlap_patch_merge" / 0,
             new ConvConfig(inputs, config.Block.Channels, config.Patch)
@@ -107,7 +109,9 @@ public sealed class SegFormer : VisionModel
             using MemoryScope memory = new();
             Tensor h = _mergeNorm.Forward(_merge.Forward(x));
             foreach (SegFormerBlock block in _blocks) h = block.Forward(h);
-            return memory.Return(_norm.Forward(h));
+            h = memory.Return(_norm.Forward(h));
+            LayerObserver.Current?.FeatureMap(_layer, h);
+            return h;
         }
     }
 }

@@ -80,6 +80,7 @@ public sealed class UMambaBot : VisionModel
         using MemoryScope scope = new();
         if (_ppm is not null) x = _ppm.Forward(x);
         Tensor tokens = x.Reshape(x.Shape[0], -1, x.Shape[3]); // (B, L, C)
+        LayerObserver.Current?.Grid(x.Shape[1], x.Shape[2], null);
         return scope.Return(_mamba.Forward(_norm.Forward(tokens)).Reshape(x.Shape));
     }
 }

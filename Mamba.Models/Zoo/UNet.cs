@@ -79,6 +79,7 @@ public sealed class UNet : VisionModel
     /// <summary>Convolution, batch norm, ReLU, twice; numbered as in PyTorch's Sequential.</summary>
     private sealed class DoubleConv(Scope scope, int inputs, int outputs)
     {
+        private readonly string _layer = scope.Path;
         private readonly ConvBatchNorm _first = new(scope / 0, scope / 1, Window(inputs, (scope / 0).Width(outputs)));
         private readonly ConvBatchNorm _second =
             new(scope / 3, scope / 4, Window((scope / 0).Width(outputs), (scope / 3).Width(outputs)));
@@ -88,7 +89,9 @@ public sealed class UNet : VisionModel
         public Tensor Forward(Tensor x)
         {
             using MemoryScope memory = new();
-            return memory.Return(_second.Forward(_first.Forward(x)));
+            Tensor y = memory.Return(_second.Forward(_first.Forward(x)));
+            LayerObserver.Current?.FeatureMap(_layer, y);
+            return y;
         }
 
         private static ConvConfig Window(int inputs, int outputs) => new(inputs, outputs, Kernel: 3)

@@ -109,14 +109,18 @@ public sealed class UltraLightVmUnet : VisionModel
         }
         TensorList skips = _bridge.Forward(levels);
         foreach (Tensor skip in skips.AsSpan()) scope.Return(skip);
-        return (scope.Return(Ops.Gelu(_encoders[^1](x))), skips);
+        x = scope.Return(Ops.Gelu(_encoders[^1](x)));
+        LayerObserver.Current?.FeatureMap($"encoder{_encoders.Length}", x);
+        return (x, skips);
     }
 
     // A level gives back what it worked with, so a pass holds the skips and the largest tensors of one level.
     private Tensor Encode(int level, Tensor x)
     {
         using MemoryScope scope = new();
-        return scope.Return(_encoderNorms[level].ForwardMaxPool(_encoders[level](x), kernel: 2, Activation.Gelu));
+        x = scope.Return(_encoderNorms[level].ForwardMaxPool(_encoders[level](x), kernel: 2, Activation.Gelu));
+        LayerObserver.Current?.FeatureMap($"encoder{level + 1}", x);
+        return x;
     }
 
     private Tensor Decode(int level, Tensor x, Tensor skip)
@@ -124,7 +128,9 @@ public sealed class UltraLightVmUnet : VisionModel
         using MemoryScope scope = new();
         x = _decoderNorms[level].Forward(_decoders[level](x));
         if (level > 0) x = Double(x);
-        return scope.Return(Ops.Add(Ops.Gelu(x), skip));
+        x = scope.Return(Ops.Add(Ops.Gelu(x), skip));
+        LayerObserver.Current?.FeatureMap($"decoder{level + 1}", x);
+        return x;
     }
 
     private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, (2 * x.Shape[1], 2 * x.Shape[2]), alignCorners: true);

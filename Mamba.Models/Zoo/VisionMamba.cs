@@ -68,6 +68,7 @@ public sealed class VisionMamba : VisionModel
         using MemoryScope scope = new();
         int batch = images.Shape[0];
         Tensor x = _positions.Forward(_patches.Forward(images).Reshape(batch, -1, _grid.Width)); // (B, patches + 1, width)
+        LayerObserver.Current?.Grid(_grid.Side, _grid.Side, _positions.ClassToken);
         foreach (Block block in _blocks) x = block.Forward(x);
         Tensor token = Ops.Slice(x, 1, _positions.ClassToken, 1).Reshape(batch, _grid.Width);
         return scope.Return(_head.Forward(_norm.Forward(token)));

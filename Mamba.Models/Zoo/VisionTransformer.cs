@@ -62,6 +62,7 @@ public sealed class VisionTransformer : VisionModel
         using MemoryScope scope = new();
         Tensor x = _embeddingNorm.Forward(_patches.Forward(_patchNorm.Forward(_grid.Cut(images)))); // (B, patches, width)
         x = _positions.Forward(x);
+        LayerObserver.Current?.Grid(_grid.Side, _grid.Side, _positions.ClassToken);
         foreach (TransformerBlock block in _blocks) x = block.Forward(x); // (B, patches + 1, width)
         Tensor token = Ops.Slice(x, 1, _positions.ClassToken, 1).Reshape(images.Shape[0], _grid.Width);
         return scope.Return(_head.Forward(_norm.Forward(token)));

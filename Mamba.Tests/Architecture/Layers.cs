@@ -95,6 +95,7 @@ internal static class Layers
             new("Sequences", ["Sequences"], ["Words", "Data", "Data.Sets", "Metrics", "Blocks", "Language", "Training"]),
             new("Verification", ["Verification"], ["Blocks", "Zoo", "Language", "Sequences"]),
             new("Inference", ["Inference"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),
+            new("Explanation", ["Explanation"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),
         ]),
         new("Mamba.Cli",
         [

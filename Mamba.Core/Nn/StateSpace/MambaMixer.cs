@@ -147,6 +147,8 @@ public sealed class MambaMixer : ISequenceMixer
     /// <summary>One direction of scanning with its weights.</summary>
     private sealed class Direction(Scope scope, MambaConfig c, Tensor aLog, Tensor d, bool reverse = false)
     {
+        private readonly string _layer = scope.Path;
+
         private readonly Tensor _convWeight =
             (scope / Name("conv1d", reverse)).Parameter("weight", Init.KaimingUniform(c.DConv), c.DInner, 1, c.DConv);
 
@@ -185,7 +187,17 @@ public sealed class MambaMixer : ISequenceMixer
         {
             using MemoryScope scope = new();
             TensorList projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
-            Tensor delta = Ops.Linear(projected[0], _dtProj.Weight); // its bias is added inside the scan
+            Tensor delta = Ops.Linear(projected[0], _dtProj.Weight), a = _a.Value; // the bias of delta is added inside the scan
+            LayerObserver.Current?.Scan(new ObservedScan
+            {
+                Layer = _layer,
+                Reverse = reverse,
+                Delta = delta,
+                DeltaBias = _dtProj.Bias!.Value,
+                A = a,
+                B = projected[1],
+                C = projected[2],
+            });
             ScanOptions options = new()
             {
                 D = d,
@@ -196,7 +208,7 @@ public sealed class MambaMixer : ISequenceMixer
                 Residual = residual,
                 Reverse = reverse,
             };
-            (Tensor y, Tensor last) = Ops.SelectiveScan(x, delta, _a.Value, projected[1], projected[2], options);
+            (Tensor y, Tensor last) = Ops.SelectiveScan(x, delta, a, projected[1], projected[2], options);
             return (scope.Return(y), scope.Return(last));
         }
     }
