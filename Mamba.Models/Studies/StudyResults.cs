@@ -1,4 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
+using Mamba.Core.Checkpoints;
 using Mamba.Models.Tasks;
 
 namespace Mamba.Models.Studies;
@@ -13,7 +15,37 @@ namespace Mamba.Models.Studies;
 /// <param name="Runs">Its runs, in the order of the study; those that have not ended have no <see cref="RunResult.Test"/>.</param>
 public sealed record StudyResults(
     string Name, string Title, ModelTask Task, IReadOnlyList<string> Labels, string Command, StudyMachine Machine,
-    IReadOnlyList<RunResult> Runs);
+    IReadOnlyList<RunResult> Runs)
+{
+    private const long MostBytes = 1L << 30;
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">The file, <c>results.json</c> of a study's folder.</param>
+    /// <returns>Its content.</returns>
+    /// <exception cref="StudyException">It is not there, cannot be read, or is malformed.</exception>
+    public static StudyResults Read(string path)
+    {
+        try
+        {
+            FileInfo file = new(path);
+            if (!file.Exists) throw new StudyException($"{path}: no such file; expected the results of 'mamba study run'");
+            if (file.Length > MostBytes)
+                throw new StudyException($"{path}: {file.Length} bytes; expected results of at most {MostBytes}");
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), StudyJson.Default.StudyResults)
+                ?? throw new StudyException($"{path}: null; expected the results of 'mamba study run'");
+        }
+        catch (Exception e) when (e is JsonException or UnauthorizedAccessException or (IOException and not StudyException))
+        {
+            throw new StudyException($"{path}: no results of a study: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Writes a file; it appears whole or not at all.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="CheckpointException">It cannot be written.</exception>
+    public void Write(string path) =>
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, StudyJson.Default.StudyResults));
+}
 
 /// <summary>The machine and the programs of a study.</summary>
 /// <param name="Processor">The processor's name.</param>
@@ -49,7 +81,7 @@ public sealed record RunResult(string Id, string Model, string Label, string Pro
     /// <summary>Training and validation, epoch by epoch.</summary>
     public IReadOnlyList<EpochPoint> Epochs { get; init; } = [];
 
-    /// <summary>Epochs that were planned.</summary>
+    /// <summary>Epochs that were planned; with a budget of minutes, those that it was enough for.</summary>
     public int PlannedEpochs { get; init; }
 
     /// <summary>Why training ended before <see cref="PlannedEpochs"/>, such as a budget; null where it did not.</summary>
@@ -64,11 +96,17 @@ public sealed record RunResult(string Id, string Model, string Label, string Pro
     /// <summary>Median milliseconds of one image through the frozen model, batch 1.</summary>
     public double InferenceMilliseconds { get; init; }
 
-    /// <summary>Peak resident bytes of inference, batch 1.</summary>
+    /// <summary>
+    /// Peak bytes of inference, batch 1: the weights, and the most that tensors and working memory of a pass took at once. The runtime and
+    /// the program are not in it.
+    /// </summary>
     public long InferencePeakBytes { get; init; }
 
     /// <summary>The scores on the test images; null while the run has not ended.</summary>
     public TestScores? Test { get; init; }
+
+    /// <summary>Why the run failed; null where it did not.</summary>
+    public string? Failure { get; init; }
 
     /// <summary>What the paper reports for this model and protocol; null for nothing.</summary>
     public PaperScores? Paper { get; init; }
@@ -98,7 +136,9 @@ public sealed record EpochPoint(int Epoch, double TrainLoss, double ValidationLo
 
 /// <summary>Scores on the test images, and what was predicted for each.</summary>
 /// <param name="Loss">The loss.</param>
-/// <param name="Measures">Scores by the names of <c>results.csv</c>: dice_global, dice_image, dice_paper, iou_..., macro_f1, accuracy.</param>
+/// <param name="Measures">
+/// Scores by the names of <c>results.csv</c>: dice_global, dice_image, dice_paper, iou_..., macro_f1, accuracy.
+/// </param>
 public sealed record TestScores(double Loss, IReadOnlyDictionary<string, double> Measures)
 {
     /// <summary>Segmentation: counts of each test image, in the order of the split. Empty for classification.</summary>
@@ -152,6 +192,7 @@ public sealed record PaperScores(double Score, double? TrainingMinutes, IReadOnl
 /// <summary>How <c>results.json</c> is written and read.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true,
-    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, RespectRequiredConstructorParameters = true,
+    RespectNullableAnnotations = true, GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(StudyResults))]
 internal sealed partial class StudyJson : JsonSerializerContext;

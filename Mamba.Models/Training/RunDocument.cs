@@ -134,6 +134,12 @@ internal sealed record RunDocument
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required string? Mixer { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required int? Steps { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? Minutes { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -201,6 +207,8 @@ internal sealed record RunDocument
         Tensorboard = run.TensorBoard ? "true" : null,
         Crop = run.Crop,
         Mixer = run.Config.MixerName,
+        Steps = run.Steps,
+        Minutes = run.Minutes,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),
