@@ -9,6 +9,9 @@ namespace Mamba.Cli;
 /// <summary>The command line: parses, runs a verb, and turns what went wrong into one line and an exit code.</summary>
 internal static class CommandLine
 {
+    /// <summary>All verbs, for one that runs others.</summary>
+    public static IVerbs AllVerbs { get; } = new Verbs();
+
     /// <summary>The tree of commands.</summary>
     public static RootCommand Tree(Terminal terminal, CancellationToken stop) => new(
         "Mamba vision models on the CPU: train, evaluate and run.\n\n" +
@@ -19,7 +22,7 @@ internal static class CommandLine
         ExplainCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
         BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
         ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop), PruneCommand.Create(terminal, stop),
-        GenerateCommand.Create(terminal, stop),
+        GenerateCommand.Create(terminal, stop), StudyCommand.Create(terminal, AllVerbs, stop),
     };
 
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)
@@ -55,6 +58,18 @@ internal static class CommandLine
         {
             return Report(terminal, "out of memory; a smaller --batch or --size needs less");
         }
+    }
+
+    /// <summary>The verbs, for a study that runs some of them after a training.</summary>
+    private sealed class Verbs : IVerbs
+    {
+        public string? Wrong(string[] words)
+        {
+            ParseResult parsed = Tree(new Terminal(TextWriter.Null, TextWriter.Null), CancellationToken.None).Parse(words);
+            return Misspelling.Find(words, parsed) ?? (parsed.Errors.Count > 0 ? parsed.Errors[0].Message : null);
+        }
+
+        public int Run(string[] words, Terminal terminal, CancellationToken stop) => CommandLine.Run(words, terminal, stop);
     }
 
     private static bool IsBadInput(Exception e) => e

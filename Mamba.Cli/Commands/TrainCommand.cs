@@ -47,16 +47,7 @@ internal static class TrainCommand
             };
             return sequenceRun.Execute(stop);
         }
-        (RunArguments arguments, PreparedData data) = options.Resolve(parsed, (images, request) =>
-            folder is not null && File.Exists(RunFolder.SplitOf(folder))
-                ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
-                // A run of an older version was split without strata.
-                : new DataPreparation(
-                    terminal, images, request with
-                    {
-                        Split = request.Split with { Stratified = folder is null },
-                        Resumed = folder is not null,
-                    }, stop).Read(), stop);
+        (RunArguments arguments, PreparedData data) = Prepare(terminal, options, parsed, folder, stop);
         if (resumed?.State is { } state && typed.GetValue(options.Epochs) is { } epochs)
         {
             if (epochs < state.Epochs.Count)
@@ -74,4 +65,23 @@ internal static class TrainCommand
         };
         return run.Execute(stop);
     }
+
+    /// <summary>The run that the options describe, and its images.</summary>
+    /// <param name="terminal">Where findings go.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="parsed">What they are set to.</param>
+    /// <param name="folder">The folder of a run that is resumed; null for a new one.</param>
+    /// <param name="stop">Stops between images.</param>
+    public static (RunArguments Arguments, PreparedData Data) Prepare(
+        Terminal terminal, TrainOptions options, ParseResult parsed, string? folder, CancellationToken stop) =>
+        options.Resolve(parsed, (images, request) =>
+            folder is not null && File.Exists(RunFolder.SplitOf(folder))
+                ? PreparedData.Resume(RunFolder.SplitOf(folder), images, request)
+                // A run of an older version was split without strata.
+                : new DataPreparation(
+                    terminal, images, request with
+                    {
+                        Split = request.Split with { Stratified = folder is null },
+                        Resumed = folder is not null,
+                    }, stop).Read(), stop);
 }

@@ -10,6 +10,7 @@ using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Recipes;
 using Mamba.Models.Sequences;
+using Mamba.Models.Studies;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -137,7 +138,9 @@ internal sealed class TrainOptions
             "--mixer", "Layer that mixes tokens.", $"{RunArguments.Name(s_token.Config.Mixer!.Value)} ({TokenModel})");
 
     public Option<int?> Steps { get; } =
-        Options.Integer("--steps", "Training steps of a generated task.", "the task's recipe", 1, 10_000_000);
+        Options.Integer("--steps", "Training steps, then the run ends.", "the task's recipe; unbounded for images", 1, 10_000_000);
+
+    public Option<double?> Minutes { get; } = Options.Number("--minutes", "Minutes of training, then it ends.", "unbounded");
 
     public Option<int?> Length { get; } =
         Options.Integer("--length", "Positions of a sequence.", "the task's recipe", 1, 1 << 24);
@@ -192,7 +195,7 @@ internal sealed class TrainOptions
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth,
-        Mixer, Steps, Length, Init, Key, Widths, KeepZeros,
+        Mixer, Steps, Minutes, Length, Init, Key, Widths, KeepZeros,
         Teacher, TeacherHash, Temperature, DistillWeight,
         Freeze, Limit, Cache, OnBadImage,
         CheckpointEvery, Keep, OnNonFinite, CheckNumerics, TensorBoard, Threads, Output,
@@ -210,6 +213,7 @@ internal sealed class TrainOptions
         ModelEntry entry = Registry.Find(parsed.GetValue(Model) ?? DefaultModel);
         TrainingRecipe recipe = entry.Recipe;
         bool classifies = entry.Task == ModelTask.Classification;
+        int batch = parsed.GetValue(Batch) ?? recipe.Batch;
         string data = parsed.GetValue(Data) ?? RunArguments.Synthetic;
         bool synthetic = data == RunArguments.Synthetic;
         ulong seed = parsed.GetValue(Seed) ?? 0;
@@ -241,10 +245,12 @@ internal sealed class TrainOptions
             Protocol = protocol,
             Fold = split.Fold,
             SplitFile = splitFile,
-            Epochs = parsed.GetValue(Epochs) ?? (synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs),
-            Batch = parsed.GetValue(Batch) ?? recipe.Batch,
+            Epochs = EpochsOf(parsed, synthetic, prepared.Split.Train.Length, batch),
+            Steps = parsed.GetValue(Steps),
+            Minutes = parsed.GetValue(Minutes),
+            Batch = batch,
             LearningRate = parsed.GetValue(Rate) ?? (synthetic && !classifies ? TrainDefaults.SyntheticLearningRate : recipe.LearningRate),
-            Schedule = parsed.GetValue(Schedule) ?? (synthetic ? ScheduleKind.Cosine : ScheduleKind.Constant),
+            Schedule = parsed.GetValue(Schedule) ?? (synthetic && !IsEndless(parsed) ? ScheduleKind.Cosine : ScheduleKind.Constant),
             Optimizer = parsed.GetValue(Optimizer) ?? recipe.Optimizer,
             WeightDecay = parsed.GetValue(WeightDecay) ?? recipe.WeightDecay,
             Loss = parsed.GetValue(Loss) ?? ObjectiveOptions.DefaultLoss(entry, prepared.Images.Labels.Count),
@@ -302,14 +308,39 @@ internal sealed class TrainOptions
         return weights;
     }
 
+    /// <summary>The model that the options describe, as far as the data does not decide it; nothing is opened.</summary>
+    /// <param name="parsed">The options, those of a recipe included.</param>
+    /// <returns>The model.</returns>
+    /// <exception cref="ArgumentException">An option does not fit the model.</exception>
+    public PlannedModel Plan(ParseResult parsed)
+    {
+        ModelEntry entry = Registry.Find(parsed.GetValue(Model) ?? DefaultModel);
+        ModelConfig start = StartOf(parsed, entry);
+        ThrowIfUnfit(parsed, entry, start);
+        int side = parsed.GetValue(Crop) ?? entry.ImageSize;
+        (int height, int width) = parsed.GetValue(Size) ?? (side, side);
+        return new PlannedModel(entry, ConfigOf(parsed, entry, start, null), height, width);
+    }
+
+    /// <summary>Whether nothing but the minutes ends training.</summary>
+    private bool IsEndless(ParseResult parsed) =>
+        parsed.GetValue(Minutes) is not null && parsed.GetValue(Steps) is null && parsed.GetValue(Epochs) is null;
+
+    /// <summary>The epochs that are given, or those that the steps or the minutes allow.</summary>
+    private int EpochsOf(ParseResult parsed, bool synthetic, int images, int batch) => parsed.GetValue(Epochs)
+        ?? (parsed.GetValue(Steps) is { } steps ? RunArguments.EpochsOf(steps, images, batch, parsed.GetValue(Accumulate) ?? 1)
+            : IsEndless(parsed) ? RunArguments.EndlessEpochs
+            : synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs);
+
     /// <summary>Refuses what can be refused before the data is read.</summary>
     private void ThrowIfUnfit(ParseResult parsed, ModelEntry entry, ModelConfig start)
     {
-        foreach (Option<int?> option in new[] { Steps, Length })
-            if (parsed.GetValue(option) is not null)
-                throw new ArgumentException(
-                    $"{option.Name} is for sequences; {entry.Name} is for images; expected --data "
-                        + $"{string.Join(", ", SequenceTasks.Names)}");
+        if (parsed.GetValue(Length) is not null)
+            throw new ArgumentException(
+                $"{Length.Name} is for sequences; {entry.Name} is for images; expected --data {string.Join(", ", SequenceTasks.Names)}");
+        if (IsEndless(parsed) && parsed.GetValue(Schedule) is { } schedule and (ScheduleKind.Cosine or ScheduleKind.Step))
+            throw new ArgumentException(
+                $"--schedule {RunArguments.Name(schedule)} needs to know when training ends; expected --epochs beside --minutes");
         if (parsed.GetValue(Size) is var (height, width) && entry.Config.ImageSize is not null && height != width)
             throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
         if (parsed.GetValue(Key) is not null && parsed.GetValue(Init) is null)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.IO.Enumeration;
 using Mamba.Cli.Reports;
@@ -11,6 +10,7 @@ using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
 using Mamba.Models.Recipes;
+using Mamba.Models.Studies;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -39,6 +39,12 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
     /// <summary>The run that is resumed; null for a new one.</summary>
     public ResumedRun? Resumed { get; init; }
+
+    /// <summary>The bar of the study that the run is part of; null for none.</summary>
+    public StudyBar? Study { get; init; }
+
+    /// <summary>What the run left, when it was trained and tested; null before.</summary>
+    public TrainedRun? Trained { get; private set; }
 
     /// <summary>Whether the result of every operator is checked for NaN and infinity.</summary>
     public bool CheckNumerics { get; init; }
@@ -94,29 +100,62 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
         TrainingState begun = trainer.State;
         TrainingProgress last = new(begun.Epoch, begun.Images, double.NaN, 0, false);
-        string? failure = Train(model, trainer, folder, () => Checkpoint(finished: false), progress => last = progress, stop);
-        if (stop.IsCancellationRequested && failure is null && !trainer.Done)
+        Action<TrainingProgress> show = _ => { };
+        FolderTraining training = new(trainer, model, _info, folder)
         {
-            // Without a full epoch there is no best one yet: the current weights are the best there are.
-            folder.Save(model, _info, best: trainer.Epochs.Count == 0);
-            Checkpoint(finished: false);
-        }
-
+            Identity = identity,
+            CheckpointEvery = arguments.CheckpointEvery,
+            Keep = arguments.Keep,
+            OnStep = Step,
+            OnEpoch = epoch => EndEpoch(folder, model, trainer, epoch),
+        };
+        string? failure = Train(training, trainer, shown => show = shown, stop);
         Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, test, stop);
         bool interrupted = result is null && failure is null;
         string? hash = trainer.Done ? Hash(folder.Last) : null;
         WriteSummary(folder, model, trainer, result, hash, interrupted ? last : null);
         if (failure is not null) throw new TrainingException(Advice(failure, folder));
         if (result is null) return Stopped(folder, last);
-        Checkpoint(finished: true);
+        training.Finish();
+        Trained = Outcome(folder, trainer);
         string tested = $"{result.Images} test {Summary.Unit(arguments)}";
         terminal.WriteLine($"best epoch {trainer.BestEpoch}; on {tested}: {ScoreReport.Line(result.Scores)}");
         terminal.WriteLine($"sha256 {hash} of {folder.Last}");
         terminal.WriteLine($"{Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; see {folder.File("summary.md")}");
         return ExitCode.Success;
 
-        void Checkpoint(bool finished) =>
-            folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
+        void Step(TrainingProgress step)
+        {
+            last = step;
+            show(step);
+            if (step.Skipped is { } reason)
+                terminal.WriteLine(
+                    string.Create(CultureInfo.InvariantCulture, $"skipped a step of epoch {step.Epoch} at {step.Images} images: {reason}"));
+        }
+    }
+
+    /// <summary>What a study measures and reports of the run.</summary>
+    private TrainedRun Outcome(RunFolder folder, Trainer trainer) => new(folder.Best, _objective)
+    {
+        Data = prepared.Cached,
+        Split = prepared.Split,
+        Test = _test.Data,
+        TestImages = _test.Indices,
+        Input = prepared.Read(_info).Input with { BatchSize = arguments.Batch },
+        Protocol = arguments.Protocol,
+        Epochs = [.. trainer.Epochs],
+        PlannedEpochs = arguments.PlannedEpochs ?? trainer.Epochs.Count,
+        EndedBy = trainer.EndedBy,
+    };
+
+    /// <summary>Writes and prints what an epoch achieved.</summary>
+    private void EndEpoch(RunFolder folder, VisionModel model, Trainer trainer, EpochResult epoch)
+    {
+        WriteEpochs(folder, trainer);
+        WriteSummary(folder, model, trainer, null, null, null);
+        _samples!.Save(folder);
+        _samples = NewSamples();
+        terminal.WriteLine(Line(epoch, best: trainer.BestEpoch == epoch.Epoch));
     }
 
     private static ModelInfo InfoOf(RunArguments arguments, PreparedData prepared) => new(
@@ -211,9 +250,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
     private int Stopped(RunFolder folder, TrainingProgress last)
     {
+        string next = Study is null ? $"; continue with 'mamba train --resume {folder.Path}'" : ""; // a study says what continues it
         terminal.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"stopped in epoch {last.Epoch} after {last.Images} images; continue with 'mamba train --resume {folder.Path}'"));
+            CultureInfo.InvariantCulture, $"stopped in epoch {last.Epoch} after {last.Images} images{next}"));
         return ExitCode.Interrupted;
     }
 
@@ -222,77 +261,47 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         : $"{failure}; the state before that step is kept, and 'mamba train --resume {folder.Path} --check-numerics' names the operator";
 
     /// <summary>Trains with live progress; returns why it failed, or null.</summary>
-    private string? Train(
-        VisionModel model, Trainer trainer, RunFolder folder, Action checkpoint, Action<TrainingProgress> seen, CancellationToken stop)
+    /// <param name="training">The training.</param>
+    /// <param name="trainer">Its trainer.</param>
+    /// <param name="watch">Is given what each step is to be shown to.</param>
+    /// <param name="stop">Stops it.</param>
+    private string? Train(FolderTraining training, Trainer trainer, Action<Action<TrainingProgress>> watch, CancellationToken stop)
     {
-        if (!terminal.IsLive) return Epochs(model, trainer, folder, checkpoint, seen, stop);
+        if (!terminal.IsLive) return training.Run(stop);
         string? failure = null;
         LiveProgress.Start(terminal, context =>
         {
-            // Two bars: the epoch, and the whole run, whose remaining time is the one that matters.
+            // The epoch, and the whole run, whose remaining time is the one that matters; in a study, the study below them.
             ProgressTask epoch = context.AddTask("epoch"), run = context.AddTask("run");
+            Study?.Start(context);
             TrainingState begun = trainer.State;
             Move(begun.Epoch, begun.Images); // where a resumed run stands, before time is measured
-            failure = Epochs(model, trainer, folder, checkpoint, Show, stop);
-
-            void Show(TrainingProgress progress)
+            watch(progress =>
             {
-                seen(progress);
                 epoch.Description = Describe(progress);
                 Move(progress.Epoch, progress.Images);
-            }
+            });
+            failure = training.Run(stop);
 
             void Move(int number, int images)
             {
                 epoch.MaxValue = trainer.TrainingImages;
                 epoch.Value = images;
-                run.MaxValue = (double)trainer.TrainingImages * arguments.Epochs;
-                run.Value = (number - 1.0) * trainer.TrainingImages + images;
+                run.MaxValue = 1;
+                run.Value = ShareDone(trainer, number, images);
+                Study?.Move(run.Value);
             }
         });
         return failure;
     }
 
-    /// <summary>Runs the epochs; returns why training failed, or null.</summary>
-    private string? Epochs(
-        VisionModel model, Trainer trainer, RunFolder folder, Action checkpoint, Action<TrainingProgress> seen, CancellationToken stop)
+    /// <summary>The share of the training that is done: of the epochs, or of the budget where that is the larger one.</summary>
+    private double ShareDone(Trainer trainer, int epoch, int images)
     {
-        Stopwatch sinceCheckpoint = Stopwatch.StartNew();
-        try
-        {
-            foreach (EpochResult epoch in trainer.Run(Step, stop))
-            {
-                // The checkpoint comes after the weights, which a resumed run does not write again, and before what it can write again.
-                folder.Save(model, _info, best: trainer.BestEpoch == epoch.Epoch);
-                Checkpoint();
-                WriteEpochs(folder, trainer);
-                WriteSummary(folder, model, trainer, null, null, null);
-                _samples!.Save(folder);
-                _samples = NewSamples();
-                terminal.WriteLine(Line(epoch, best: trainer.BestEpoch == epoch.Epoch));
-            }
-            return null;
-        }
-        catch (TrainingException e)
-        {
-            Checkpoint();
-            return e.Message;
-        }
-
-        void Step(TrainingProgress step)
-        {
-            seen(step);
-            if (step.Skipped is { } reason)
-                terminal.WriteLine(
-                    string.Create(CultureInfo.InvariantCulture, $"skipped a step of epoch {step.Epoch} at {step.Images} images: {reason}"));
-            if (!step.Validating && sinceCheckpoint.Elapsed >= arguments.CheckpointEvery.Every) Checkpoint();
-        }
-
-        void Checkpoint()
-        {
-            checkpoint();
-            sinceCheckpoint.Restart();
-        }
+        double share = ((epoch - 1.0) * trainer.TrainingImages + images) / ((double)trainer.TrainingImages * arguments.Epochs);
+        if (arguments.Steps is { } steps) share = Math.Max(share, (double)trainer.Steps / steps);
+        if (arguments.Minutes is { } minutes) share = Math.Max(share, trainer.Seconds / (60 * minutes));
+        return Math.Min(1, share);
     }
 
     /// <summary>The line of an epoch, which fits into 80 columns.</summary>
@@ -300,15 +309,18 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     {
         string scores = ScoreReport.Short(epoch.Validation.Scores), speed = Speed(epoch.ImagesPerSecond), mark = best ? " *" : "";
         string losses = string.Create(CultureInfo.InvariantCulture, $"loss {epoch.TrainLoss:F4}  val {epoch.Validation.Loss:F4}");
-        return string.Create(CultureInfo.InvariantCulture, $"epoch {epoch.Epoch,3}/{arguments.Epochs}  {losses}  {scores}  {speed}{mark}");
+        return string.Create(CultureInfo.InvariantCulture, $"epoch {epoch.Epoch,3}{OfEpochs}  {losses}  {scores}  {speed}{mark}");
     }
 
     private string Describe(TrainingProgress progress)
     {
         string doing = progress.Validating ? "validating"
             : string.Create(CultureInfo.InvariantCulture, $"loss {progress.Loss:F4}  {Speed(progress.ImagesPerSecond)}");
-        return string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{arguments.Epochs}  {doing}");
+        return string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}{OfEpochs}  {doing}");
     }
+
+    /// <summary>How many epochs there will be, where that is known.</summary>
+    private string OfEpochs => arguments.PlannedEpochs is { } planned ? string.Create(CultureInfo.InvariantCulture, $"/{planned}") : "";
 
     private string SplitWord => arguments.SplitFile is { } file ? $"from {file}"
         : arguments.Fold is { } fold ? $"by {RunArguments.Name(arguments.Protocol)}, fold {fold}"

@@ -36,7 +36,9 @@ internal static class Summary
         Line($"| optimizer | {RunArguments.Name(run.Optimizer)}, weight decay {run.WeightDecay:G4} |");
         Line($"| learning rate | {run.LearningRate:G4}, {RunArguments.Name(run.Schedule)} |");
         Line($"| loss | {RunArguments.Name(run.Loss)}, batch {run.Batch} |");
-        Line($"| epochs | {trainer.Epochs.Count} of {run.Epochs}{Best(run, trainer)} |");
+        string planned = run.PlannedEpochs is { } epochs ? string.Create(CultureInfo.InvariantCulture, $" of {epochs}") : "";
+        Line($"| epochs | {trainer.Epochs.Count}{planned}{Best(run, trainer)} |");
+        if (trainer.EndedBy is { } reason && (run.Steps ?? run.Minutes) is not null) Line($"| ended by | {reason} |");
         if (trainer.Epochs.Count > 0)
             Line($"| speed | {trainer.Epochs.Average(e => e.ImagesPerSecond):F1} training images/s; threads: {run.Threads} |");
         Line($"| time | {Duration(TimeSpan.FromSeconds(trainer.Seconds))} |");

@@ -21,6 +21,9 @@ public sealed record RunArguments
     /// <summary>The value of <see cref="Data"/> that stands for synthetic images.</summary>
     public const string Synthetic = "synthetic";
 
+    /// <summary>The value of <see cref="Epochs"/> where only <see cref="Minutes"/> bound the training.</summary>
+    public const int EndlessEpochs = 1_000_000;
+
     /// <summary>The model's name.</summary>
     public required string Model { get; init; }
 
@@ -41,6 +44,12 @@ public sealed record RunArguments
 
     /// <summary>The most epochs.</summary>
     public required int Epochs { get; init; }
+
+    /// <summary>Steps of the optimizer after which training ends; null for no bound.</summary>
+    public int? Steps { get; init; }
+
+    /// <summary>Minutes of training, validations included, after which it ends; null for no bound.</summary>
+    public double? Minutes { get; init; }
 
     /// <summary>Images a step.</summary>
     public required int Batch { get; init; }
@@ -171,6 +180,21 @@ public sealed record RunArguments
     /// <summary>What happens when a loss or a gradient is not finite.</summary>
     public NonFiniteAction OnNonFinite { get; init; }
 
+    /// <summary>The epochs that are planned; null where only <see cref="Minutes"/> bound the training.</summary>
+    public int? PlannedEpochs => Epochs == EndlessEpochs ? null : Epochs;
+
+    /// <summary>The epochs that some steps take.</summary>
+    /// <param name="steps">Steps of the optimizer.</param>
+    /// <param name="images">Training images.</param>
+    /// <param name="batch">Images of a batch.</param>
+    /// <param name="accumulate">Batches of a step.</param>
+    /// <returns>Their number; the last one may end early.</returns>
+    public static int EpochsOf(int steps, int images, int batch, int accumulate)
+    {
+        int batches = BatchLoader.BatchesOf(images, batch, shuffle: true), perEpoch = (batches + accumulate - 1) / accumulate;
+        return (int)Math.Min(EndlessEpochs, ((long)steps + perEpoch - 1) / Math.Max(1, perEpoch));
+    }
+
     /// <summary>The loss and the metrics.</summary>
     /// <exception cref="ArgumentException">They do not fit the model.</exception>
     public Objective Objective
@@ -215,15 +239,23 @@ public sealed record RunArguments
             KeepZeros = KeepZeros,
             Accumulate = Accumulate,
             Monitor = Monitor,
+            Budget = Budget,
             Plateau = Schedule == ScheduleKind.Plateau ? new Plateau() : null,
             Schedule = ScheduleOver((batchesPerEpoch + Accumulate - 1) / Accumulate),
         };
     }
 
+    private TrainingBudget? Budget => Steps is null && Minutes is null ? null : new TrainingBudget
+    {
+        Steps = Steps,
+        Time = Minutes is { } minutes ? TimeSpan.FromMinutes(Math.Min(minutes, 1e9)) : null,
+    };
+
     /// <summary>The factor on the learning rate over the run.</summary>
     private Schedule ScheduleOver(int stepsPerEpoch)
     {
-        long total = (long)stepsPerEpoch * Epochs, own = Schedule == ScheduleKind.Cosine ? Math.Min(stepsPerEpoch, total / 10) : 0;
+        long total = Math.Min((long)stepsPerEpoch * Epochs, Steps ?? long.MaxValue);
+        long own = Schedule == ScheduleKind.Cosine ? Math.Min(stepsPerEpoch, total / 10) : 0;
         long warmup = Warmup is { } epochs ? (long)Math.Round(epochs * stepsPerEpoch) : own;
         if (warmup >= total)
             throw new ArgumentException(FormattableString.Invariant($"--warmup is {Warmup} epochs of {Epochs}; expected fewer than all"));
@@ -260,6 +292,8 @@ public sealed record RunArguments
             DataOptions = DataOptions.Default,
             SplitFile = null,
             Epochs = byName ? Epochs : 0,
+            Steps = null,
+            Minutes = null,
             Init = null,
             Teacher = null, // its hash decides
             Key = null,

@@ -152,6 +152,12 @@ internal sealed record RunDocument
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required string? KeepZeros { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required int? Steps { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? Minutes { get; init; }
+
     public required string OnBadImage { get; init; }
 
     public required long CacheMb { get; init; }
@@ -225,6 +231,8 @@ internal sealed record RunDocument
         Temperature = run.Temperature,
         DistillWeight = run.DistillWeight,
         KeepZeros = run.KeepZeros ? "true" : null,
+        Steps = run.Steps,
+        Minutes = run.Minutes,
         OnBadImage = RunArguments.Name(run.OnBadImage),
         CacheMb = run.CacheBytes >> 20,
         CheckpointEvery = run.CheckpointEvery.ToString(),

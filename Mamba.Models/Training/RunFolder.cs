@@ -131,6 +131,11 @@ public sealed class RunFolder : IDisposable
         return System.IO.File.Exists(file) ? file : throw new CheckpointException($"{path}: holds no run: there is no {Arguments}");
     }
 
+    /// <summary>Whether a folder holds a run, or the beginning of one.</summary>
+    /// <param name="path">The folder, which may not exist.</param>
+    /// <returns>True if it has the options of a run.</returns>
+    public static bool HoldsRun(string path) => System.IO.File.Exists(System.IO.Path.Combine(path, Arguments));
+
     /// <summary>The weights that a user means: a file, or the best ones of a run folder.</summary>
     /// <param name="path">A file or the folder of a run.</param>
     /// <returns>The file, whether it is there or not.</returns>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Optim;
@@ -28,12 +27,15 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         [.. model.Parameters.All.Where(p => !p.Tensor.RequiresGrad).Select(p => (p.Tensor, new float[p.Tensor.Count]))];
     private readonly Tensor[] _sparse = plan.KeepZeros ? [.. SparseWeights.Of(model.Parameters).Select(w => w.Tensor)] : [];
     private readonly List<EpochResult> _epochs = [];
-    private readonly Stopwatch _watch = new();
     private double _secondsBefore, _epochBegan, _lossSum;
+    private long? _started;
     private int _epoch = 1, _batch, _images, _learned;
 
     /// <summary>Sees each batch of a validation and the probabilities of its images; null for nobody.</summary>
     public Action<Batch, Tensor>? Observe { get; init; }
+
+    /// <summary>What tells the time.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <summary>The best validation score so far; minus infinity before the first epoch.</summary>
     public double BestScore { get; private set; } = double.NegativeInfinity;
@@ -51,7 +53,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     public long Steps => _optimizer.Steps;
 
     /// <summary>The seconds of training, including those before a checkpoint.</summary>
-    public double Seconds => _secondsBefore + _watch.Elapsed.TotalSeconds;
+    public double Seconds => _secondsBefore + (_started is { } began ? Clock.GetElapsedTime(began).TotalSeconds : 0);
 
     /// <summary>Where training stands.</summary>
     public TrainingState State => new()
@@ -81,8 +83,17 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
         .. (_average?.Average ?? []).Select(t => ("average." + t.Name, t.Tensor)),
     ];
 
-    /// <summary>Whether training is over: all epochs are done, or patience has run out.</summary>
-    public bool Done => _epoch > plan.Epochs || _epoch - 1 - BestEpoch >= plan.Patience;
+    /// <summary>Whether training is over: all epochs are done, patience has run out, or the budget is spent.</summary>
+    public bool Done => _epoch > plan.Epochs || RanOutOfPatience || (_batch == 0 && IsSpent);
+
+    /// <summary>Why training is over before all epochs are done, in words; null where it is not.</summary>
+    public string? EndedBy => !Done || _epoch > plan.Epochs ? null
+        : RanOutOfPatience ? FormattableString.Invariant($"{plan.Patience} epochs without a better one")
+        : FormattableString.Invariant($"{plan.Budget!.Describe(Steps)}, in epoch {_epoch - 1}");
+
+    private bool RanOutOfPatience => _epoch - 1 - BestEpoch >= plan.Patience;
+
+    private bool IsSpent => plan.Budget?.IsSpent(Steps, Seconds) == true;
 
     /// <summary>Restores the state of a checkpoint. Call it before <see cref="Run"/>.</summary>
     /// <param name="file">The checkpoint, opened with its seal.</param>
@@ -112,15 +123,15 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     /// <exception cref="TrainingException">A loss or a gradient is not finite; the model is as it was before the step.</exception>
     public IEnumerable<EpochResult> Run(Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
-        _watch.Start();
+        _started ??= Clock.GetTimestamp();
         while (!Done)
         {
             if (_batch == 0) _epochBegan = Seconds;
             TrainEpoch(progress, cancellation);
             _average?.Swap();
             if (cancellation.IsCancellationRequested) yield break;
-            double loss = _lossSum / _learned, rate = train.Samples / (Seconds - _epochBegan);
-            progress?.Invoke(new TrainingProgress(_epoch, train.Samples, loss, rate, Validating: true));
+            double loss = _lossSum / _learned, rate = _images / (Seconds - _epochBegan);
+            progress?.Invoke(new TrainingProgress(_epoch, _images, loss, rate, Validating: true));
 
             Evaluation result;
             try
@@ -145,6 +156,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
 
     private void TrainEpoch(Action<TrainingProgress>? progress, CancellationToken cancellation)
     {
+        if (_batch > 0 && IsSpent) return; // interrupted in the validation of the last epoch
         model.Parameters.Training = true;
         double groupLoss = 0;
         int group = 0;
@@ -175,6 +187,7 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
             double rate = _images / (Seconds - _epochBegan);
             progress?.Invoke(new TrainingProgress(_epoch, _images, _lossSum / _learned, rate, Validating: false) { Skipped = skipped });
             if (cancellation.IsCancellationRequested) return;
+            if (IsSpent) break;
             (groupLoss, group, skipped) = (0, 0, null);
         }
         if (_learned == 0)

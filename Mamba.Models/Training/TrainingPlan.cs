@@ -13,6 +13,9 @@ public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, do
     /// <summary>Stop after this number of epochs without a better validation score; null for never.</summary>
     public int? Patience { get; init; }
 
+    /// <summary>What ends training before its epochs are done; null for nothing.</summary>
+    public TrainingBudget? Budget { get; init; }
+
     /// <summary>
     /// Batches whose gradients are added up, weighted by their images, before a step: the step of one larger batch. Batch norm sees each
     /// batch alone.

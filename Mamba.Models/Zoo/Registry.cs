@@ -41,11 +41,13 @@ public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Reci
     }
 }
 
-/// <summary>All models by name.</summary>
+/// <summary>All models by name: those of the zoo, and those that a program adds.</summary>
 public static class Registry
 {
     private static readonly int[] s_narrow = [8, 16, 24, 32, 48, 64];
     private static readonly int[] s_wide = [16, 32, 64, 128, 256, 512];
+    private static readonly Lock s_adding = new();
+    private static volatile ModelEntry[] s_own = [];
 
     /// <summary>The models, in the order in which they are listed.</summary>
     public static IReadOnlyList<ModelEntry> Models { get; } =
@@ -88,17 +90,39 @@ public static class Registry
             new ModelConfig(Classes: 10) { Patch = 8, DropPath = 0 }),
     ];
 
+    /// <summary>
+    /// Adds a model of a program's own, so that its weight files are read, and runs and studies train it, as those of the zoo. It stays
+    /// for the life of the process, and is not in <see cref="Models"/>.
+    /// </summary>
+    /// <param name="entry">The model.</param>
+    /// <exception cref="ArgumentException">There is another of this name.</exception>
+    public static void Add(ModelEntry entry)
+    {
+        lock (s_adding)
+        {
+            if (Known(entry.Name) is { } other && !ReferenceEquals(other, entry))
+                throw new ArgumentException($"there is a model '{entry.Name}' already; expected another name");
+            s_own = [.. s_own.Where(own => own.Name != entry.Name), entry];
+        }
+    }
+
     /// <summary>The model of this name.</summary>
     /// <param name="name">Its name.</param>
     /// <returns>The model.</returns>
     /// <exception cref="ArgumentException">There is none; the message names the nearest and all.</exception>
     public static ModelEntry Find(string name)
     {
-        foreach (ModelEntry entry in Models)
-            if (entry.Name == name) return entry;
+        if (Known(name) is { } entry) return entry;
         string nearest = Models.MinBy(m => EditDistance.Between(m.Name, name))!.Name;
         throw new ArgumentException(
             $"unknown model '{name}'; did you mean '{nearest}'? Models: {string.Join(", ", Models.Select(m => m.Name))}");
+    }
+
+    private static ModelEntry? Known(string name)
+    {
+        foreach (ModelEntry entry in Models)
+            if (entry.Name == name) return entry;
+        return Array.Find(s_own, own => own.Name == name);
     }
 
     private static ModelEntry UltraLight(string name, UltraLightVmUnetVariant variant) =>

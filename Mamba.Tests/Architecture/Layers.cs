@@ -94,6 +94,7 @@ internal static class Layers
             new("Measurement", ["Measurement"], ["Tasks", "Blocks", "Zoo", "Training"]),
             new("Sequences", ["Sequences"], ["Words", "Data", "Data.Sets", "Metrics", "Blocks", "Language", "Training"]),
             new("Verification", ["Verification"], ["Blocks", "Zoo", "Language", "Sequences"]),
+            new("Studies", ["Studies"], ["Words", "Tasks", "Recipes", "Metrics", "Data", "Data.*", "Zoo", "Files", "Training"]),
             new("Inference", ["Inference"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),
             new("Explanation", ["Explanation"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),
         ]),

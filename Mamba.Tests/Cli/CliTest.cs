@@ -57,9 +57,13 @@ internal abstract class CliTest
     {
         foreach (string word in arguments)
             if (word.StartsWith("--", StringComparison.Ordinal))
-                s_typed?.Add((arguments[0].StartsWith('-') ? "mamba" : arguments[0], word.Split('=')[0]));
+                s_typed?.Add((VerbOf(arguments), word.Split('=')[0]));
         return CommandLine.Run(arguments, terminal, stop);
     }
+
+    /// <summary>The words that call a verb: "train", "study run".</summary>
+    private static string VerbOf(string[] arguments) => arguments[0].StartsWith('-') ? "mamba"
+        : arguments is ["study", var second, ..] ? $"study {second}" : arguments[0];
 
     /// <summary>A run that must succeed.</summary>
     protected static Result Succeeds(params string[] arguments)

@@ -36,6 +36,28 @@ internal sealed class LiveProgressTests : CliTest
     }
 
     [Test]
+    public void A_study_has_a_bar_below_those_of_its_runs()
+    {
+        File.WriteAllText(In("s.json"), """
+            {
+              "name": "s", "data": "synthetic", "budget": { "minutes": 0.02 }, "seeds": [0, 1], "protocols": ["slice"],
+              "options": { "limit": 40, "size": "16x16", "width": 4, "depth": 2 }, "models": ["unet"]
+            }
+            """);
+        Screen screen = new();
+        IAnsiConsole console = screen.Console();
+        Assert.That(
+            MambaOn(["study", "run", In("s.json"), "--out", In("study")], new Terminal(screen.Writer, screen.Writer, console, console),
+                CancellationToken.None), Is.Zero);
+        screen.Replay();
+        Assert.That(screen.Seen, Has.Some.Matches(@"^epoch \d+  loss ").And.Some.Matches(@"^run +[━ ]+ +\d+% "));
+        Assert.That(screen.Seen, Has.Some.Matches(@"^study +[━ ]+ +\d+% "));
+        int[] shares = [.. screen.Seen.Where(line => line.StartsWith("study ", StringComparison.Ordinal) && line.Contains('%'))
+            .Select(line => int.Parse(line.Split('%')[0].Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture))];
+        Assert.That(shares, Has.Some.GreaterThan(50).And.All.LessThanOrEqualTo(100), "the second run begins where the first ended");
+    }
+
+    [Test]
     public void Without_a_terminal_there_is_no_bar_and_no_color()
     {
         using StringWriter output = new(), error = new();

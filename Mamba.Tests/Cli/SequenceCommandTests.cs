@@ -113,6 +113,7 @@ internal sealed class SequenceCommandTests : CliTest
     }
 
     [TestCase("--augment is for images", "--augment", "basic"), TestCase("--size is for images", "--size", "32")]
+    [TestCase("--minutes is for images", "--minutes", "5")]
     [TestCase("--optimizer is for images", "--optimizer", "sgd"), TestCase("--schedule step is for images", "--schedule", "step")]
     [TestCase("is for real values", "--model", "mamba-classifier"), TestCase("unknown model", "--model", "ul-vm-unet")]
     [TestCase("expected at least 3", "--length", "2"), TestCase("--warmup is 2 epochs", "--warmup", "2")]
@@ -122,9 +123,9 @@ internal sealed class SequenceCommandTests : CliTest
         Assert.That(Directory.Exists(In("run")), Is.False, "nothing is created");
     }
 
-    [TestCase("--steps"), TestCase("--length")]
-    public void Options_of_sequences_are_refused_for_images(string option) =>
-        Refuses(["train", option, "9", "--out", In("run")], $"{option} is for sequences; ul-vm-unet is for images");
+    [Test]
+    public void The_length_of_sequences_is_refused_for_images() =>
+        Refuses(["train", "--length", "9", "--out", In("run")], "--length is for sequences; ul-vm-unet is for images");
 
     [Test]
     public void A_model_of_sequences_needs_their_data() =>

@@ -14,6 +14,7 @@ internal sealed class DocsTests
     internal const int Pixels = 32 * 32, RecordBytes = 1 + 3 * Pixels;
 
     [TestCase("your-own-model.md", "MambaCifar.cs"), TestCase("custom-operator.md", "Swish.cs"), TestCase("embedding.md", "Embedding.cs")]
+    [TestCase("study.md", "StudyOfYourModel.cs")]
     public void A_page_shows_the_code_that_is_compiled(string page, string code)
     {
         string docs = Path.Combine(AppContext.BaseDirectory, "docs"),

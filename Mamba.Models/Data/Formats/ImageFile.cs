@@ -178,6 +178,20 @@ public static class ImageFile
     public static void SaveLabels(string path, LabelMap map, IReadOnlyList<int> colors) =>
         AtomicFile.Write(path, stream => PngWriter.Write(stream, map, colors), durable: false);
 
+    /// <summary>Writes a mask as PNG with a bit for each pixel. The file appears whole or not at all.</summary>
+    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="height">Rows.</param>
+    /// <param name="mask">height x width values, rows from the top; those that are not 0 are white.</param>
+    /// <exception cref="ArgumentException">The number of values does not fit the size.</exception>
+    /// <exception cref="CheckpointException">The file cannot be written.</exception>
+    public static void SaveMask(string path, int width, int height, ReadOnlyMemory<byte> mask)
+    {
+        if (width < 1 || height < 1 || mask.Length != (long)width * height)
+            throw new ArgumentException($"SaveMask: {mask.Length} values for {height} x {width} pixels; expected one for each");
+        AtomicFile.Write(path, stream => PngWriter.WriteMask(stream, width, height, mask.Span), durable: false);
+    }
+
     /// <summary>Refuses a picture that is empty or larger than <see cref="Image.MaxPixels"/>.</summary>
     internal static void CheckSize(string format, long width, long height)
     {

@@ -6,8 +6,8 @@ using System.Numerics.Tensors;
 namespace Mamba.Models.Data.Formats;
 
 /// <summary>
-/// Writes PNG: gray or RGB of 8 or 16 bits, or indices with a palette. The same pixels give the same bytes. It exists because ImageSharp's
-/// encoder chooses the indices of a palette itself, where they have to be the classes.
+/// Writes PNG: gray or RGB of 8 or 16 bits, masks of one bit, or indices with a palette. The same pixels give the same bytes. It exists
+/// because ImageSharp's encoder chooses the indices of a palette itself, where they have to be the classes.
 /// </summary>
 internal static class PngWriter
 {
@@ -41,6 +41,18 @@ internal static class PngWriter
         Start(to, map.Width, map.Height, 8, Indexed);
         Chunk(to, "PLTE"u8, palette);
         Pixels(to, map.Classes, map.Width, filter: 0);
+    }
+
+    /// <summary>Writes a mask, a bit for each pixel: white where its value is not 0.</summary>
+    public static void WriteMask(Stream to, int width, int height, ReadOnlySpan<byte> mask)
+    {
+        int stride = (width + 7) / 8;
+        byte[] bits = new byte[stride * height];
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+                if (mask[y * width + x] != 0) bits[y * stride + x / 8] |= (byte)(0x80 >> x % 8);
+        Start(to, width, height, 1, Gray);
+        Pixels(to, bits, stride, filter: 2);
     }
 
     private static void Start(Stream to, int width, int height, int depth, int colorType)

@@ -48,8 +48,7 @@ public sealed class BatchLoader : IDisposable
     public IReadOnlyList<string> Labels => _data.Labels;
 
     /// <summary>The batches in an epoch.</summary>
-    public int Batches => Math.Max(Math.Min(_indices.Length, 1),
-        (_indices.Length + _options.BatchSize - (JoinsLast ? 2 : 1)) / _options.BatchSize);
+    public int Batches => BatchesOf(_indices.Length, _options.BatchSize, _options.Shuffle);
 
     /// <summary>The samples in some batches of an epoch.</summary>
     /// <param name="first">The first batch, from 0.</param>
@@ -58,11 +57,19 @@ public sealed class BatchLoader : IDisposable
     public int ImagesIn(int first, int count) =>
         (first + count >= Batches ? Samples : (first + count) * _options.BatchSize) - first * _options.BatchSize;
 
+    /// <summary>The batches in an epoch of some samples.</summary>
+    /// <param name="samples">The samples.</param>
+    /// <param name="batchSize">The samples of a batch.</param>
+    /// <param name="shuffle">Whether they are shuffled, as for training: a last batch of one image then joins the one before.</param>
+    /// <returns>Their number.</returns>
+    public static int BatchesOf(int samples, int batchSize, bool shuffle) =>
+        Math.Max(Math.Min(samples, 1), (samples + batchSize - (Joins(shuffle, batchSize) ? 2 : 1)) / batchSize);
+
     /// <summary>
     /// Whether a last batch of one image joins the one before: batch norm has no statistics of one value, and its step would weigh as much
     /// as that of a whole batch. Measurements keep their batches.
     /// </summary>
-    private bool JoinsLast => _options.Shuffle && _options.BatchSize > 1;
+    private static bool Joins(bool shuffle, int batchSize) => shuffle && batchSize > 1;
 
     /// <summary>
     /// One pass over the samples. Dispose each batch, or fetch it inside a <see cref="Core.Memory.MemoryScope"/>, which disposes it.

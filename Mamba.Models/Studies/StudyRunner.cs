@@ -1,0 +1,293 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Mamba.Core;
+using Mamba.Core.Checkpoints;
+using Mamba.Core.Measurement;
+using Mamba.Core.Simd;
+using Mamba.Models.Data.Splits;
+using Mamba.Models.Tasks;
+using Mamba.Models.Training;
+using Mamba.Models.Words;
+
+namespace Mamba.Models.Studies;
+
+/// <summary>
+/// Runs a study in a folder: trains, measures and records its runs one after the other. The same call continues it after any interruption:
+/// runs that have ended are left as they are, and one that was interrupted is resumed.
+/// </summary>
+/// <remarks>
+/// The folder holds study.json, the definition; results.json, which is written after every run; runs/ID, a run folder of each; and
+/// masks/ID, the predicted masks.
+/// </remarks>
+/// <param name="study">The study.</param>
+/// <param name="trainer">How its runs are trained.</param>
+/// <param name="folder">Its folder.</param>
+public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folder)
+{
+    private readonly IReadOnlyList<StudyRun> _runs = study.Plan();
+    private readonly StudyPaths _paths = new(folder);
+    private readonly Dictionary<string, RunResult> _results = [];
+    private IReadOnlyList<string> _labels = [];
+    private ModelTask _task;
+
+    /// <summary>Runs the command lines that follow a training; null where there are none.</summary>
+    public IStudyStages? Stages { get; init; }
+
+    /// <summary>Which runs, by their names or those of their models; empty for all.</summary>
+    public IReadOnlyCollection<string> Only { get; init; } = [];
+
+    /// <summary>The command that repeats the study.</summary>
+    public string Command { get; init; } = "";
+
+    /// <summary>Sees where the study stands; null for nobody.</summary>
+    public Action<StudyProgress>? OnProgress { get; init; }
+
+    /// <summary>Whether <see cref="Only"/> asks for a run.</summary>
+    /// <param name="run">The run.</param>
+    /// <returns>True if it is to be trained.</returns>
+    public bool IsChosen(StudyRun run) => Only.Count == 0 || Only.Any(name => IsOf(run, name));
+
+    /// <summary>Checks every run.</summary>
+    /// <returns>The models of the runs, in the order of <see cref="Study.Plan"/>.</returns>
+    /// <exception cref="StudyException">A run makes no sense; the message names it.</exception>
+    public IReadOnlyList<PlannedModel> Check()
+    {
+        List<PlannedModel> models = [];
+        foreach (StudyRun run in _runs)
+        {
+            try
+            {
+                models.Add(trainer.Check(run));
+                CheckStages(run);
+            }
+            catch (ArgumentException e)
+            {
+                throw new StudyException($"{study.Name}: {run.Id}: {e.Message}", e);
+            }
+        }
+        _task = models[0].Entry.Task;
+        int other = models.FindIndex(model => model.Entry.Task != _task);
+        if (other >= 0)
+            throw new StudyException(
+                $"{study.Name}: {_runs[0].Id} is for {Word(_task)}, {_runs[other].Id} for {Word(models[other].Entry.Task)}; expected "
+                    + "models of one task");
+        foreach (string name in Only)
+            if (!_runs.Any(run => IsOf(run, name)))
+                throw new StudyException($"{study.Name}: has no run '{name}'{Meant(name)}");
+        return models;
+
+        string Meant(string name)
+        {
+            string[] ids = [.. study.Models.Select(model => model.Id)];
+            string meant = EditDistance.Meant(name, _runs.Select(run => run.Id).Concat(ids));
+            return meant.Length > 0 ? meant : $"; expected some of the models {string.Join(", ", ids)}, or runs that --list prints";
+        }
+    }
+
+    /// <summary>Runs the study, or the rest of it.</summary>
+    /// <param name="stop">Stops it; what was learned is kept.</param>
+    /// <returns>The results of all runs, those of earlier calls included.</returns>
+    /// <exception cref="StudyException">The folder is of another study, or a run makes no sense.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public StudyResults Run(CancellationToken stop = default)
+    {
+        IReadOnlyList<PlannedModel> models = Check();
+        using FileStream held = Open();
+        StudyClock clock = new(_runs, study.Budget.Minutes is null ? [.. models.Select(CostOf())] : new long[_runs.Count]);
+        for (int i = 0; i < _runs.Count; i++)
+            if (_results.GetValueOrDefault(_runs[i].Id) is { Test: not null } ended) clock.Add(i, ended.TrainingSeconds, 0);
+        int[] chosen = [.. Enumerable.Range(0, _runs.Count).Where(i => IsChosen(_runs[i]))];
+        Save();
+        for (int number = 0; number < chosen.Length; number++)
+        {
+            stop.ThrowIfCancellationRequested();
+            Execute(chosen, number, clock, stop);
+            Save();
+        }
+        return Document();
+    }
+
+    private static string Word(ModelTask task) => task.ToString().ToLowerInvariant();
+
+    private static bool IsOf(StudyRun run, string name) => run.Id == name || run.Model.Id == name;
+
+    /// <summary>The multiply-adds of a planned model; the same model is counted once.</summary>
+    private static Func<PlannedModel, long> CostOf()
+    {
+        Dictionary<PlannedModel, long> known = [];
+        return model =>
+        {
+            if (!known.TryGetValue(model, out long cost)) known.Add(model, cost = model.Size().MultiplyAdds);
+            return cost;
+        };
+    }
+
+    /// <summary>Makes the folder, or opens it and reads what is there.</summary>
+    /// <returns>The lock, which another process waits for in vain.</returns>
+    private FileStream Open()
+    {
+        FileStream held = Hold();
+        try
+        {
+            string definition = _paths.Definition, results = _paths.Results;
+            if (File.Exists(definition) && StudyFile.Difference(StudyFile.Read(definition), study) is { } difference)
+                throw new StudyException(
+                    $"{definition}: another study began in this folder: {difference}; expected the same, or another --out");
+            StudyFile.Write(definition, study);
+            if (!File.Exists(results)) return held;
+            StudyResults before = StudyResults.Read(results);
+            _labels = before.Labels;
+            foreach (RunResult run in before.Runs) _results[run.Id] = run;
+            return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    private FileStream Hold()
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.Combine(folder, "runs"));
+            return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StudyException($"{folder}: another process runs this study, or the folder cannot be written: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Trains and measures one run, unless that is done.</summary>
+    private void Execute(int[] chosen, int number, StudyClock clock, CancellationToken stop)
+    {
+        StudyRun run = _runs[chosen[number]];
+        StudyProgress progress = new(run, number + 1, chosen.Length, StudyPhase.Training)
+        {
+            SecondsBefore = chosen.Take(number).Sum(clock.Expect),
+            SecondsOfRun = clock.Expect(chosen[number]),
+            SecondsLeft = chosen.Skip(number).Where(i => _results.GetValueOrDefault(_runs[i].Id)?.Test is null).Sum(clock.Expect),
+            IsTimed = clock.IsTimed,
+        };
+        if (_results.GetValueOrDefault(run.Id) is { Test: not null } ended)
+        {
+            OnProgress?.Invoke(progress with { Phase = StudyPhase.Skipped, Result = ended });
+            return;
+        }
+        OnProgress?.Invoke(progress);
+        Stopwatch watch = Stopwatch.StartNew();
+        RunResult result;
+        try
+        {
+            result = TrainAndMeasure(run, progress, stop);
+            clock.Add(chosen[number], result.TrainingSeconds, watch.Elapsed.TotalSeconds);
+        }
+        catch (Exception e) when (IsOfRun(e))
+        {
+            result = New(run) with { Failure = e.Message };
+        }
+        _results[run.Id] = result;
+        OnProgress?.Invoke(progress with { Phase = result.Test is null ? StudyPhase.Failed : StudyPhase.Ended, Result = result });
+    }
+
+    /// <summary>Whether an error is one of a run, after which the next is tried.</summary>
+    private static bool IsOfRun(Exception e) => e
+        is TrainingException or NonFiniteException or ArgumentException or ShapeException or IOException or CheckpointException
+        or UnauthorizedAccessException or OutOfMemoryException;
+
+    private RunResult TrainAndMeasure(StudyRun run, StudyProgress progress, CancellationToken stop)
+    {
+        StudyRun source = SourceOf(run);
+        string? begin = run.Model.Of is { } of ? WeightsOf(run, of) : null; // its training has ended: the folder is opened to test, no more
+        string? teacher = source.Model.Teacher is { } model ? WeightsOf(source, model) : null;
+        TrainedRun trained = trainer.Train(source, new StudyPlace(_paths.FolderOf(source.Id), teacher, progress), stop);
+        string best = begin ?? trained.Weights, weights = best;
+        for (int stage = 0; stage < run.Model.Then.Count; stage++) weights = RunStage(run, stage, best, weights, stop);
+        OnProgress?.Invoke(progress with { Phase = StudyPhase.Testing });
+        _labels = trained.Data.Labels;
+        RunResult result = New(run) with
+        {
+            Protocol = trained.Protocol.ToWord(),
+            Split = RunMeasurement.Sizes(trained.Data, trained.Split),
+            Epochs = RunMeasurement.Points(trained.Epochs),
+            PlannedEpochs = trained.PlannedEpochs,
+            EndedBy = trained.EndedBy,
+            TrainingSeconds = trained.Epochs.Sum(epoch => epoch.Seconds),
+            ImagesPerSecond = trained.Epochs.Count == 0 ? 0 : trained.Epochs.Average(epoch => epoch.ImagesPerSecond),
+            Paper = Paper(run),
+        };
+        return new RunMeasurement(trained, weights).Add(result, folder, Path.Combine("masks", run.Id), stop);
+    }
+
+    private RunResult New(StudyRun run) => new(
+        run.Id, run.Model.Model, run.Model.Label, run.Protocol.ToWord(), (int)run.Seed, run.Fold?.ToString(), SourceOf(run).Command);
+
+    /// <summary>The run that trains the weights of another: itself, or that of <see cref="StudyModel.Of"/>.</summary>
+    private StudyRun SourceOf(StudyRun run)
+    {
+        while (run.Model.Of is { } of) run = run with { Model = study.Models.First(model => model.Id == of) };
+        return run;
+    }
+
+    /// <summary>The paper's figures of a run that does what the paper did.</summary>
+    private PaperScores? Paper(StudyRun run) =>
+        study.IsPaper && run.Model is { Teacher: null, Of: null, Then.Count: 0 } && run.Fold is null
+        && run.Protocol is SplitProtocol.Image or SplitProtocol.Official ? PaperFigures.Of(run.Model.Model) : null;
+
+    /// <summary>The weights that were measured of another model's run.</summary>
+    private string WeightsOf(StudyRun run, string model)
+    {
+        string id = run.IdOf(model);
+        if (_results.GetValueOrDefault(id)?.Test is null)
+            throw new StudyException($"{run.Id} needs the weights of {id}, which has not ended; run that first");
+        StudyModel one = study.Models.First(m => m.Id == model);
+        return _paths.Written(id, one) ?? (one.Of is { } of ? WeightsOf(run, of) : RunFolder.WeightsOf(_paths.FolderOf(id)));
+    }
+
+    /// <summary>Runs a command line after the training.</summary>
+    /// <returns>The weights that it wrote, or those before where it writes none.</returns>
+    private string RunStage(StudyRun run, int stage, string best, string before, CancellationToken stop)
+    {
+        IReadOnlyList<string> words = run.Model.Then[stage];
+        string product = _paths.Product(run.Id, stage, words);
+        if (File.Exists(product)) File.Delete(product); // of a call that was interrupted
+        if (Directory.Exists(product)) Directory.Delete(product, recursive: true);
+        if (!Directory.Exists(_paths.FolderOf(run.Id))) Directory.CreateDirectory(_paths.FolderOf(run.Id));
+        StagePlaces places = new(study, best, before, product, _paths.SplitOf(SourceOf(run).Id));
+        Stages!.Run([.. words.Select(word => places.Fill(word, model => WeightsOf(run, model)))], stop);
+        string weights = RunFolder.WeightsOf(product);
+        if (File.Exists(weights)) return weights;
+        return StagePlaces.Writes(words) ? throw new StudyException(
+            $"{run.Id}: '{string.Join(' ', words)}' wrote no weights; expected {weights}") : before;
+    }
+
+    private void CheckStages(StudyRun run)
+    {
+        StagePlaces places = new(study, "FILE", "FILE", "FILE", "FILE"); // any name does to see whether a command line parses
+        foreach (IReadOnlyList<string> words in run.Model.Then)
+        {
+            if (Stages is null)
+                throw new ArgumentException($"has the stage '{string.Join(' ', words)}'; expected none where there is no command line");
+            Stages.Check([.. words.Select(word => places.Fill(word, _ => "FILE"))]);
+        }
+    }
+
+    private void Save() => Document().Write(_paths.Results);
+
+    private StudyResults Document() => new(
+        study.Name, study.Title, _task, _labels, Command,
+        new StudyMachine(
+            Processor.Name, Workers.Count, BitsOf(Isa.Current), RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription,
+            typeof(StudyRunner).Assembly.GetName().Version?.ToString(3) ?? ""),
+        [.. _runs.Select(run => _results.GetValueOrDefault(run.Id) ?? New(run))]);
+
+    private static int BitsOf(VectorWidth width) => width switch
+    {
+        VectorWidth.V512 => 512,
+        VectorWidth.V256 => 256,
+        VectorWidth.V128 => 128,
+        _ => 32,
+    };
+}
