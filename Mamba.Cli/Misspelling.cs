@@ -25,15 +25,14 @@ internal static class Misspelling
         }
         if (parsed.UnmatchedTokens is not [string first, ..]) return null;
         if (first.StartsWith('-')) return Option(first.Split('=', 2)[0], command, options);
-        if (command.Subcommands.Count == 0) return $"'{first}': unexpected argument of '{command.Name}'; see {Help(command)}";
+        if (command.Subcommands.Count == 0) return $"'{first}': unexpected argument of '{NameOf(command)}'; see {Help(command)}";
         return $"'{first}': unknown command{Hint(EditDistance.Meant(first, command.Subcommands.Select(c => c.Name)), command)}";
     }
 
     private static string Option(string name, Command command, string[] options)
     {
         if (name is "--device" or "--gpu" or "--cuda") return $"{name}: mamba runs on the CPU only; leave the option out";
-        string of = command is RootCommand ? "mamba" : command.Name;
-        return $"{name}: unknown option of '{of}'{Hint(EditDistance.Meant(name, options), command)}";
+        return $"{name}: unknown option of '{NameOf(command)}'{Hint(EditDistance.Meant(name, options), command)}";
     }
 
     /// <summary>What to type next.</summary>
@@ -47,5 +46,10 @@ internal static class Misspelling
                 foreach (Option option in parent.Command.Options.Where(o => o.Recursive)) yield return option.Name;
     }
 
-    private static string Help(Command command) => command is RootCommand ? "mamba --help" : $"mamba {command.Name} --help";
+    private static string Help(Command command) => command is RootCommand ? "mamba --help" : $"mamba {NameOf(command)} --help";
+
+    /// <summary>The words that call a command, such as "study run".</summary>
+    private static string NameOf(Command command) => command is RootCommand ? "mamba"
+        : command.Parents.OfType<Command>().FirstOrDefault() is { } parent and not RootCommand ? $"{NameOf(parent)} {command.Name}"
+        : command.Name;
 }

@@ -92,6 +92,7 @@ internal static class Layers
             new("Compression", ["Compression"], ["Zoo", "Files"]),
             new("Training", ["Training"], ["Words", "Tasks", "Metrics", "Recipes", "Data", "Data.*", "Zoo", "Files"]),
             new("Measurement", ["Measurement"], ["Tasks", "Blocks", "Zoo", "Training"]),
+            new("Studies", ["Studies"], ["Tasks", "Data"]),
             new("Sequences", ["Sequences"], ["Words", "Data", "Data.Sets", "Metrics", "Blocks", "Language", "Training"]),
             new("Verification", ["Verification"], ["Blocks", "Zoo", "Language", "Sequences"]),
             new("Inference", ["Inference"], ["Tasks", "Data", "Data.Loading", "Zoo", "Files"]),

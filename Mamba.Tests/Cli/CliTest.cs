@@ -57,9 +57,14 @@ internal abstract class CliTest
     {
         foreach (string word in arguments)
             if (word.StartsWith("--", StringComparison.Ordinal))
-                s_typed?.Add((arguments[0].StartsWith('-') ? "mamba" : arguments[0], word.Split('=')[0]));
+                s_typed?.Add((VerbOf(arguments), word.Split('=')[0]));
         return CommandLine.Run(arguments, terminal, stop);
     }
+
+    /// <summary>The verb, with the subcommand of one that has some.</summary>
+    private static string VerbOf(string[] arguments) => arguments[0].StartsWith('-') ? "mamba"
+        : arguments[0] == "study" && arguments.Length > 1 ? $"{arguments[0]} {arguments[1]}"
+        : arguments[0];
 
     /// <summary>A run that must succeed.</summary>
     protected static Result Succeeds(params string[] arguments)

@@ -11,9 +11,11 @@ internal sealed class OptionCoverageTests
     private static readonly RootCommand s_tree = CommandLine.Tree(new Terminal(TextWriter.Null, TextWriter.Null), CancellationToken.None);
 
     public static IEnumerable<TestCaseData> AllOptions => Verbs.SelectMany(command => command.Options.Select(option =>
-        new TestCaseData(command.Name, option).SetArgDisplayNames(command.Name, option.Name)));
+        new TestCaseData(NameOf(command), option).SetArgDisplayNames(NameOf(command), option.Name)));
 
-    public static IEnumerable<Command> Verbs => s_tree.Subcommands;
+    /// <summary>The commands that do something: of a verb with subcommands, those.</summary>
+    public static IEnumerable<Command> Verbs =>
+        s_tree.Subcommands.SelectMany(verb => verb.Subcommands.Count == 0 ? [verb] : (IEnumerable<Command>)verb.Subcommands);
 
     [TestCaseSource(nameof(AllOptions))]
     public void A_test_types_the_option(string verb, Option option) =>
@@ -24,7 +26,7 @@ internal sealed class OptionCoverageTests
     [Test]
     public void A_test_names_only_options_that_there_are() => Assert.That(
         Claims().SelectMany(c => c.Options.Select(option => $"{c.Verb} {option}")).Distinct(),
-        Is.SubsetOf(Verbs.SelectMany(c => c.Options.Select(o => $"{c.Name} {o.Name}"))));
+        Is.SubsetOf(Verbs.SelectMany(c => c.Options.Select(o => $"{NameOf(c)} {o.Name}"))));
 
     [TestCaseSource(nameof(AllOptions))]
     public void A_description_is_a_short_sentence(string verb, Option option)
@@ -38,8 +40,9 @@ internal sealed class OptionCoverageTests
     public void Help_gives_an_example_of_the_verb_and_fits_the_documents(Command verb)
     {
         using StringWriter output = new();
-        Assert.That(CommandLine.Run([verb.Name, "--help"], new Terminal(output, TextWriter.Null), CancellationToken.None), Is.Zero);
-        Assert.That(output.ToString(), Does.Contain($"Example: mamba {verb.Name}"));
+        string[] words = [.. NameOf(verb).Split(' '), "--help"];
+        Assert.That(CommandLine.Run(words, new Terminal(output, TextWriter.Null), CancellationToken.None), Is.Zero);
+        Assert.That(output.ToString(), Does.Contain($"Example: mamba {NameOf(verb)}"));
         foreach (Option option in verb.Options.Where(o => o is not System.CommandLine.Help.HelpOption))
             Assert.That(output.ToString(), Does.Contain(option.Name).And.Contain(option.Description));
     }
@@ -48,12 +51,16 @@ internal sealed class OptionCoverageTests
     public void The_page_of_options_is_that_of_the_command_tree(Command verb)
     {
         string page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "docs", "options.md")).ReplaceLineEndings("\n");
-        string section = page.Split("\n## ").Single(s => s.StartsWith($"`mamba {verb.Name}`\n", StringComparison.Ordinal));
+        string section = page.Split("\n## ").Single(s => s.StartsWith($"`mamba {NameOf(verb)}`\n", StringComparison.Ordinal));
         string[] rows = [.. section.Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal))];
         Assert.That(rows, Is.EqualTo(Rows(verb)), "docs/options.md");
         string example = verb.Description!.Split("Example: ")[1].Split('\n')[0];
         Assert.That(section, Does.Contain($"    {example}\n"), "docs/options.md has the example of the help page");
     }
+
+    /// <summary>The words of a command: a subcommand follows its verb.</summary>
+    private static string NameOf(Command command) =>
+        command.Parents.OfType<Command>().First() is var parent and not RootCommand ? $"{parent.Name} {command.Name}" : command.Name;
 
     /// <summary>A row per argument and option: how it is typed, what it does, its default.</summary>
     private static IEnumerable<string> Rows(Command verb)
