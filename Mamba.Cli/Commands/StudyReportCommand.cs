@@ -18,7 +18,7 @@ internal static class StudyReportCommand
             "report",
             "Write a page with tables and figures of a study, also of one that has not ended.\n" +
             "index.html needs no other file. Tables are also Markdown, CSV and LaTeX; figures are also SVG.\n\n" +
-            "Example: mamba study report runs/study/paper --out report")
+            "Example: mamba study report runs/study/paper-segmentation --out report")
         {
             folder, output,
         };

@@ -19,7 +19,10 @@ public sealed class Disagreement(string image, int place, IReadOnlyList<RunResul
     /// <summary>The standard deviation of its Dice over the runs.</summary>
     public double Deviation { get; } = deviation;
 
-    /// <summary>The test images on which runs disagree most, at most one of a patient as long as there are others.</summary>
+    /// <summary>
+    /// The test images on which runs disagree most. Those with foreground come first, since a few pixels of false alarm make the Dice of an
+    /// empty image 0; and one of each patient comes before a second one.
+    /// </summary>
     /// <param name="runs">Runs with the same test images in the same order; at least two, else there is nothing to disagree on.</param>
     /// <param name="most">How many images at most.</param>
     /// <returns>The images, the largest deviation first; equal ones in the order of the test images.</returns>
@@ -36,13 +39,14 @@ public sealed class Disagreement(string image, int place, IReadOnlyList<RunResul
                 .OrderByDescending(d => d.Deviation).ThenBy(d => d.Place),
         ];
         HashSet<string> patients = [];
-        List<Disagreement> first = [], later = [];
+        List<Disagreement> first = [], later = [], empty = [];
         foreach (Disagreement candidate in sorted)
         {
-            string patient = images[candidate.Place].Group;
-            (patient.Length == 0 || patients.Add(patient) ? first : later).Add(candidate);
+            ImageCounts counts = images[candidate.Place];
+            if (counts.Truth == 0) empty.Add(candidate);
+            else (counts.Group.Length == 0 || patients.Add(counts.Group) ? first : later).Add(candidate);
         }
-        return [.. first.Concat(later).Take(most)];
+        return [.. first.Concat(later).Concat(empty).Take(most)];
     }
 
     /// <summary>Dice of an image; 1 with nothing true and nothing predicted.</summary>

@@ -61,10 +61,9 @@ internal abstract class CliTest
         return CommandLine.Run(arguments, terminal, stop);
     }
 
-    /// <summary>The verb, with the subcommand of one that has some.</summary>
+    /// <summary>The words that call a verb: "train", "study run".</summary>
     private static string VerbOf(string[] arguments) => arguments[0].StartsWith('-') ? "mamba"
-        : arguments[0] == "study" && arguments.Length > 1 ? $"{arguments[0]} {arguments[1]}"
-        : arguments[0];
+        : arguments is ["study", var second, ..] ? $"study {second}" : arguments[0];
 
     /// <summary>A run that must succeed.</summary>
     protected static Result Succeeds(params string[] arguments)

@@ -203,9 +203,9 @@ internal static class StudyFixture
     /// <summary>A mask about as good as the skill: moved, sometimes empty, sometimes with a region that is not there.</summary>
     private static byte[] Guess(byte[] truth, int size, double skill, RandomStream random)
     {
-        double poor = 1 - skill, reach = 14 * poor * size / 64;
+        double poor = 1 - skill, reach = 3.2 * poor * size / 64;
         int dx = (int)Math.Round(reach * random.NextNormal()), dy = (int)Math.Round(reach * random.NextNormal());
-        bool empty = random.NextDouble() < 0.5 * poor, extra = random.NextDouble() < poor;
+        bool empty = random.NextDouble() < 0.3 * poor, extra = random.NextDouble() < 0.5 * poor;
         (double cx, double cy, double radius) = (random.NextDouble(0.3, 0.7) * size, random.NextDouble(0.3, 0.7) * size, 0.06 * size);
         byte[] mask = new byte[truth.Length];
         for (int y = 0; y < size; y++)

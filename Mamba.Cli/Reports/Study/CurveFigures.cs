@@ -5,7 +5,7 @@ namespace Mamba.Cli.Reports.Study;
 /// <summary>The training of each entry in a small figure of its own: the losses above, the validation score below.</summary>
 internal static class CurveFigures
 {
-    private const double Width = 360, Left = 46, Right = 12, LossTop = 42, LossHeight = 130, ScoreTop = 206, ScoreHeight = 84, Height = 372;
+    private const double Width = 360, Left = 46, Right = 12, LossTop = 42, LossHeight = 130, ScoreTop = 206, ScoreHeight = 84, Height = 354;
     private const string Training = "c0", Validation = "c1", Score = "c2";
 
     /// <summary>Draws the curves of all runs of an entry; null where it has none.</summary>
@@ -15,7 +15,8 @@ internal static class CurveFigures
         if (runs.Length == 0) return null;
         IReadOnlyList<EpochPoint> paper = entry.Runs.FirstOrDefault(run => run.Paper?.Epochs.Count > 0)?.Paper!.Epochs ?? [];
         EpochPoint[] all = [.. runs.SelectMany(run => run.Epochs), .. paper];
-        PlotAxis epochs = PlotAxis.Linear(1, Math.Max(2, all.Max(p => p.Epoch)), 5, whole: false, "epoch");
+        int last = Math.Max(all.Max(p => p.Epoch), runs.Max(run => run.PlannedEpochs)); // so that a run that was cut short looks so
+        PlotAxis epochs = PlotAxis.Linear(1, Math.Max(2, last), 5, whole: false, "epoch");
         double[] losses = [.. all.SelectMany(p => new[] { p.TrainLoss, p.ValidationLoss }).Where(double.IsFinite)];
         PlotAxis loss = PlotAxis.Linear(0, losses.Length == 0 ? 1 : Ceiling(losses), 4, whole: true, "loss");
         PlotFrame above = new(Left, LossTop, Width - Left - Right, LossHeight, epochs, loss);
@@ -30,12 +31,13 @@ internal static class CurveFigures
         Curve(to, below, $"line dash faint {Score}", paper, p => p.Score);
         foreach (RunResult run in runs)
         {
-            Curve(to, above, $"line {Training}", run.Epochs, p => p.TrainLoss);
-            Curve(to, above, $"line {Validation}", run.Epochs, p => p.ValidationLoss);
-            Curve(to, below, $"line {Score}", run.Epochs, p => p.Score);
+            Curve(to, above, $"line thin {Training}", run.Epochs, p => p.TrainLoss);
+            Curve(to, above, $"line thin {Validation}", run.Epochs, p => p.ValidationLoss);
+            Curve(to, below, $"line thin {Score}", run.Epochs, p => p.Score);
         }
         Legend(to, paper.Count > 0);
-        return new Figure(view.FileName("curves", entry), $"Loss and score of {view.Name(entry)} by epoch", Width, Height, to.ToString());
+        string title = $"Loss and score of {view.Name(entry)} by epoch";
+        return new Figure(view.FileName("curves", entry), title, Width, Height, to.ToString()) { Group = entry.Protocol };
     }
 
     /// <summary>The largest loss that is shown: an early spike does not flatten the rest, and leaves at the upper edge.</summary>

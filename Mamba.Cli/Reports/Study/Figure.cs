@@ -14,6 +14,9 @@ internal sealed class Figure(string name, string title, double width, double hei
     /// <summary>What it shows, in a line.</summary>
     public string Title => title;
 
+    /// <summary>The protocol of an entry's figure; empty where it is of no single entry.</summary>
+    public string Group { get; init; } = "";
+
     /// <summary>Its place in a page, whose rules it follows.</summary>
     public string Inline() => Draw(alone: false);
 

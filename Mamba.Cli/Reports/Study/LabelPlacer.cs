@@ -55,7 +55,7 @@ internal sealed class LabelPlacer(Area frame)
                 double share = bubble.Radius / length;
                 PlotFrame.Line(to, "leader", bubble.X + share * (x - bubble.X), bubble.Y + share * (y - bubble.Y), x, y);
             }
-            PlotFrame.Label(to, (label.Left + label.Right) / 2, label.Bottom - 3, bubble.Name, "", "middle");
+            PlotFrame.Label(to, (label.Left + label.Right) / 2, label.Bottom - 3, bubble.Name, "halo", "middle");
         }
     }
 

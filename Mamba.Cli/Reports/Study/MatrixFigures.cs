@@ -39,7 +39,8 @@ internal static class MatrixFigures
                         + share.ToString("P1", CultureInfo.InvariantCulture));
             }
         }
-        return grid.ToFigure(view.FileName("confusion", entry), $"Images by true and predicted class: {view.Name(entry)}");
+        return grid.ToFigure(
+            view.FileName("confusion", entry), $"Images by true and predicted class: {view.Name(entry)}", entry.Protocol);
     }
 
     /// <summary>The difference of each pair under a protocol, the row's minus the column's; null for fewer than two models.</summary>
@@ -97,6 +98,9 @@ internal static class MatrixFigures
     /// <summary>Cells between names of rows and of columns.</summary>
     private sealed class Grid
     {
+        /// <summary>The shade from which on a number needs another color than the page's to be read.</summary>
+        private const double Heavy = 0.7;
+
         private readonly Markup _to = new();
         private readonly string[] _rows, _columns;
         private readonly string _across, _down;
@@ -124,10 +128,10 @@ internal static class MatrixFigures
                 .Element("title", tip).Close();
             if (text.Length > 0)
                 PlotFrame.Label(
-                    _to, x + _side / 2, y + _side / 2 + 4, text, shade > 0.6 ? "small on" : "small", "middle");
+                    _to, x + _side / 2, y + _side / 2 + 4, text, shade > Heavy ? $"small on{color}" : "small", "middle");
         }
 
-        public Figure ToFigure(string name, string title)
+        public Figure ToFigure(string name, string title, string group = "")
         {
             double right = _left + _columns.Length * _side, bottom = _top + _rows.Length * _side;
             for (int i = 0; i <= _rows.Length; i++) PlotFrame.Line(_to, "grid", _left, _top + i * _side, right, _top + i * _side);
@@ -152,7 +156,7 @@ internal static class MatrixFigures
                     "text", _down, "class", "mute", "text-anchor", "middle", "x", "12", "y", middle, "transform",
                     $"rotate(-90 12 {middle})");
             double width = Math.Max(right + side + 8, Title.Length == 0 ? 0 : LabelPlacer.Width(Units.Cut(Title, 44)) + 10);
-            return new Figure(name, title, width, bottom + 10, _to.ToString());
+            return new Figure(name, title, width, bottom + 10, _to.ToString()) { Group = group };
         }
     }
 }

@@ -36,7 +36,8 @@ internal sealed class PlotAxis
         double step = Step((high - low) / count);
         if (whole) (low, high) = (Math.Floor(low / step + 1e-9) * step, Math.Ceiling(high / step - 1e-9) * step);
         List<double> ticks = [];
-        for (double n = Math.Ceiling(low / step - 1e-9); n * step <= high + 1e-9 * step; n++) ticks.Add(Math.Round(n * step, 10));
+        for (double n = Math.Ceiling(low / step - 1e-9); n * step <= high + 1e-9 * step; n++)
+            ticks.Add(Math.Round(n * step, 10) + 0.0); // -0 becomes 0
         PlotAxis axis = new(low, high, false, [.. ticks]) { Title = title };
         return format is null ? axis : new(low, high, false, [.. ticks]) { Title = title, Format = format };
     }

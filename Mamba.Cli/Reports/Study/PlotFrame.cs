@@ -47,7 +47,7 @@ internal sealed class PlotFrame(double left, double top, double width, double he
         Line(to, "axis", left, Bottom, Right, Bottom);
         if (below && x.Title.Length > 0) Label(to, left + width / 2, Bottom + 36, x.Title, "", "middle");
         // Above the axis: a rotated title costs width, which a phone does not have.
-        if (y.Title.Length > 0) Label(to, Math.Max(2, left - 44), top - 10, y.Title, "", "start");
+        if (y.Title.Length > 0) Label(to, Math.Max(2, left - 44), top - 13, y.Title, "", "start");
     }
 
     /// <summary>A curve through points; it is broken where a value is not finite.</summary>

@@ -33,7 +33,10 @@ internal static class ReliabilityFigures
             PlotFrame.Box(to, "bar c6", x + 1, Height - 4 - share, right - x - 2, share, Units.Of(bin.Count, "prediction"));
         }
         PlotFrame.Line(to, "line dash c6", frame.Left, frame.Bottom, frame.Right, frame.Top);
-        return new Figure(view.FileName("reliability", entry), $"Reliability of {view.Name(entry)}", Width, Height, to.ToString());
+        return new Figure(view.FileName("reliability", entry), $"Reliability of {view.Name(entry)}", Width, Height, to.ToString())
+        {
+            Group = entry.Protocol,
+        };
     }
 
     private static string Tip(CalibrationBin bin) => string.Create(

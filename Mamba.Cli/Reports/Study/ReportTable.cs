@@ -27,6 +27,9 @@ internal sealed class TableCell
 
     public static TableCell Of(string text) => new(text, double.NaN, text);
 
+    /// <summary>A long word, such as a digest, of which the beginning is shown.</summary>
+    public static TableCell Beginning(string word) => new(Units.Cut(word, 17), double.NaN, word);
+
     /// <summary>A number as a text says it.</summary>
     public static TableCell Of(double value, string text) => new(text, value, Units.Plain(value));
 

@@ -59,15 +59,18 @@ internal static class Series
         rules.Append("svg text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif;font-size:12px;fill:#1f2328}")
             .Append("svg .small{font-size:10.5px}svg .mute{fill:#59636e}svg .strong{font-weight:600}")
             .Append("svg .grid{stroke:#d8dee4;stroke-width:1;fill:none}svg .axis{stroke:#818b98;stroke-width:1;fill:none}")
-            .Append("svg .leader{stroke:#818b98;stroke-width:.75;fill:none}svg .back{fill:#fff}svg .on{fill:#fff}")
+            .Append("svg .leader{stroke:#818b98;stroke-width:.75;fill:none}svg .back{fill:#fff}svg .on0{fill:#fff}")
+            .Append("svg .on1{fill:#1f2328}svg .halo{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}")
             .Append("svg .mark{fill:currentColor;fill-opacity:.55;stroke:currentColor;stroke-width:1.25}")
             .Append("svg .ring{fill:currentColor;fill-opacity:.1;stroke:currentColor;stroke-width:1.5}")
             .Append("svg .bar{fill:currentColor}svg .pale{fill:currentColor;fill-opacity:.3}")
             .Append("svg .line{fill:none;stroke:currentColor;stroke-width:1.75;stroke-linejoin:round}")
-            .Append("svg .dash{stroke-dasharray:5 4;stroke-width:1.25}svg .faint{stroke-opacity:.55}");
+            .Append("svg .thin{stroke-width:1.25}")
+            .Append("svg .dash{stroke-dasharray:5 4;stroke-width:1.25}svg .faint{stroke-opacity:.75}");
         for (int i = 0; i < Count; i++) rules.Append($"svg .c{i}{{color:{s_light[i]}}}");
         rules.Append("@media (prefers-color-scheme:dark){@media screen{svg text{fill:#e6edf3}svg .mute{fill:#9aa4ae}")
-            .Append("svg .grid{stroke:#30363d}svg .axis,svg .leader{stroke:#6e7681}svg .back{fill:#0d1117}svg .on{fill:#0d1117}");
+            .Append("svg .grid{stroke:#30363d}svg .axis,svg .leader{stroke:#6e7681}svg .back,svg .on0,svg .on1{fill:#0d1117}")
+            .Append("svg .halo{stroke:#0d1117}");
         for (int i = 0; i < Count; i++) rules.Append($"svg .c{i}{{color:{s_dark[i]}}}");
         return rules.Append("}}").ToString();
     }

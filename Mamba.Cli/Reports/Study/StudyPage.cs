@@ -116,7 +116,6 @@ internal sealed class StudyPage
         TableFormats.Html(_to, _figures.Cost);
         StudyText.Cost(_to);
         if (_figures.Protocols is not { } protocols) return;
-        _to.Element("h3", "The protocols side by side");
         TableFormats.Html(_to, protocols);
     }
 
@@ -146,8 +145,8 @@ internal sealed class StudyPage
         if (_figures.Masks.Count == 0) return;
         Heading("masks", "Where the models disagree");
         _to.Element(
-            "p", "The test images whose Dice differs most between the models, one of a patient as long as there are others. "
-                + "Under a mask the picture is gray.");
+            "p", "The test images whose Dice differs most between the models: those with foreground first, and one of a patient as long as "
+                + "there are others. Under a mask the picture is gray.");
         foreach (Figure figure in _figures.Masks) Wide(figure);
     }
 
@@ -200,12 +199,26 @@ internal sealed class StudyPage
 
     private void Wide(Figure figure)
     {
-        _to.Open("figure").Open("div", "class", "pan", "tabindex", "0").Raw(figure.Inline()).Close();
+        _to.Open("figure", "class", "wide").Open("div", "class", "pan", "tabindex", "0").Raw(figure.Inline()).Close();
         string text = _figures.Caption(figure);
         _to.Element("figcaption", text.Length > 0 ? $"{figure.Title}. {text}" : $"{figure.Title}.").Close().Line();
     }
 
+    /// <summary>Small figures side by side; of several protocols, the later ones are folded away.</summary>
     private void Panels(IReadOnlyList<Figure> figures, string width)
+    {
+        string[] groups = [.. figures.Select(figure => figure.Group).Distinct()];
+        foreach (string group in groups)
+        {
+            Figure[] own = [.. figures.Where(figure => figure.Group == group)];
+            if (groups.Length > 1)
+                _to.Open("details", "open", group == groups[0] ? "open" : "").Element("summary", $"Split by {group}: {own.Length} figures");
+            Row(own, width);
+            if (groups.Length > 1) _to.Close().Line();
+        }
+    }
+
+    private void Row(Figure[] figures, string width)
     {
         _to.Open("div", "class", "panels", "style", $"--panel:{width}");
         foreach (Figure figure in figures)

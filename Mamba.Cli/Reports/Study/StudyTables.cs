@@ -124,7 +124,7 @@ internal static class StudyTables
             table.Add(
                 TableCell.Of(run.Protocol), Whole(run.Seed), TableCell.Of(run.Fold ?? Units.None), Whole(split.Train),
                 Whole(split.Validation), Whole(split.Test), Known(split.Groups, split.Groups),
-                Known(split.SharedGroups, split.Groups), TableCell.Of(split.Digest));
+                Known(split.SharedGroups, split.Groups), TableCell.Beginning(split.Digest));
         }
         return table;
 

@@ -45,8 +45,8 @@ internal static class StudyText
         string unit = KnowsPatients(view) ? "patients" : "images";
         to.Element(
             "p", $"Paired bootstrap over {unit}: both models of a pair are scored on the same draws, so that what is hard for both does "
-                + "not count as a difference. Two-sided p values, corrected for the number of pairs of a protocol (Holm); * marks those below "
-                + FormattableString.Invariant($"{MatrixFigures.Significant}. Models with other test images are not compared."));
+                + "not count as a difference. Two-sided p values, corrected for the number of pairs of a protocol (Holm); * marks those "
+                + FormattableString.Invariant($"below {MatrixFigures.Significant}. Models with other test images are not compared."));
     }
 
     /// <summary>Protocols, machine and commands.</summary>

@@ -8,8 +8,10 @@ internal static class TableFormats
     /// <summary>For a page: it scrolls within itself where the window is narrower, and a script sorts it by any column.</summary>
     public static void Html(Markup to, ReportTable table)
     {
-        to.Open("div", "class", "scroll", "tabindex", "0", "role", "region", "aria-label", table.Caption);
-        to.Open("table", "class", "sortable", "id", "table-" + table.Name).Element("caption", table.Caption);
+        // Not a caption of the table, which would scroll with it.
+        to.Element("p", table.Caption, "class", "title", "id", "title-" + table.Name);
+        to.Open("div", "class", "scroll", "tabindex", "0", "role", "region", "aria-labelledby", "title-" + table.Name);
+        to.Open("table", "class", "sortable", "id", "table-" + table.Name, "aria-labelledby", "title-" + table.Name);
         to.Open("thead").Open("tr");
         foreach (TableColumn column in table.Columns)
             to.Element("th", column.Title, "scope", "col", "class", column.Number ? "n" : "");

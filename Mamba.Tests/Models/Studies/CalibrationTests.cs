@@ -35,14 +35,16 @@ internal sealed class CalibrationTests
         ImageCounts[] truth =
         [
             new("a1", "a", 10, 10, 10), new("a2", "a", 10, 10, 10), new("b1", "b", 10, 10, 10), new("c1", "c", 10, 10, 10),
+            new("d1", "d", 0, 0, 0),
         ];
         ImageCounts[] poor =
         [
             new("a1", "a", 2, 10, 10), new("a2", "a", 0, 10, 10), new("b1", "b", 8, 10, 10), new("c1", "c", 10, 10, 10),
+            new("d1", "d", 0, 2, 0),
         ];
         RunResult[] runs = [StudyFixture.Tested("good", 0, truth), StudyFixture.Tested("poor", 0, poor)];
         IReadOnlyList<Disagreement> images = Disagreement.Of(runs, 9);
-        Assert.That(images.Select(d => d.Image), Is.EqualTo(new[] { "a2", "b1", "a1" }), "c1 is no disagreement");
+        Assert.That(images.Select(d => d.Image), Is.EqualTo(new[] { "a2", "b1", "a1", "d1" }), "c1 is no disagreement");
         Assert.That(images[0].Deviation, Is.EqualTo(Math.Sqrt(0.5)).Within(1e-12));
         Assert.That((images[0].Place, Disagreement.Of(runs, 1).Count, Disagreement.Of(runs[..1], 9).Count), Is.EqualTo((1, 1, 0)));
     }
