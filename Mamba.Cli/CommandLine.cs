@@ -19,7 +19,8 @@ internal static class CommandLine
         ModelsCommand.Create(terminal, stop),
         BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
         ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop), GenerateCommand.Create(terminal, stop),
-        new Command("study", "Train and compare several models on the same data.\n\nExample: mamba study report runs/study/paper-segmentation")
+        new Command(
+            "study", "Train and compare several models on the same data.\n\nExample: mamba study report runs/study/paper-segmentation")
         {
             StudyReportCommand.Create(terminal, stop),
         },

@@ -212,6 +212,7 @@ internal sealed class StudyReportTests : CliTest
         double[] wide = PlotAxis.Logarithmic(40_000, 35e6, "", Units.Short).Ticks;
         Assert.That(wide.Select(Units.Short), Is.EqualTo(new[] { "100 k", "1 M", "10 M" }));
         Assert.That(PlotAxis.Logarithmic(9, 60, "", Units.Short).Ticks, Is.EqualTo(new[] { 10.0, 20, 50 }));
+        Assert.That(PlotAxis.Logarithmic(3.7, 3.7, "", Units.Short).Ticks, Is.EqualTo(new[] { 3.0, 4 }));
         Assert.That(PlotAxis.Logarithmic(5, 5, "", Units.Short).Place(5), Is.EqualTo(0.5).Within(1e-12));
     }
 

@@ -35,7 +35,8 @@ internal static class BarFigures
             PlotFrame.Label(to, end + 6, y + 12, Units.Three(ours[i]), "small mute");
         }
         Legend(to, frame.Left, any ? ["bar c0", "here", "pale c1", "the paper, on four T4"] : ["bar c0", "here"]);
-        return new Figure($"time{view.Suffix(protocol)}", $"Time of training, split by {protocol}", Width, height, to.ToString());
+        string title = $"Time of training, {StudyView.SplitName(protocol)}";
+        return new Figure($"time{view.Suffix(protocol)}", title, Width, height, to.ToString());
     }
 
     /// <summary>Images of each part of each protocol's first split; null where no run has one.</summary>

@@ -26,7 +26,7 @@ internal static class BubbleFigures
         }
         return Draw(
             view, bubbles, $"parameters{view.Suffix(protocol)}",
-            $"{StudyView.Title(view.Headline!)} against parameters, split by {protocol}", "parameters (logarithmic)",
+            $"{StudyView.Title(view.Headline!)} against parameters, {StudyView.SplitName(protocol)}", "parameters (logarithmic)",
             Units.Short, frontier: false);
     }
 
@@ -48,8 +48,8 @@ internal static class BubbleFigures
         foreach (Bubble bubble in bubbles) bubble.IsBest = !bubbles.Any(other => other.Dominates(bubble));
         return Draw(
             view, bubbles, $"frontier{view.Suffix(protocol)}",
-            $"{StudyView.Title(view.Headline!)} against time and size, split by {protocol}", "milliseconds an image, batch 1 (logarithmic)",
-            Units.Short, frontier: true);
+            $"{StudyView.Title(view.Headline!)} against time and size, {StudyView.SplitName(protocol)}",
+            "milliseconds an image, batch 1 (logarithmic)", Units.Short, frontier: true);
     }
 
     /// <summary>Draws bubbles with their names; null where fewer than two can be placed.</summary>

@@ -60,7 +60,7 @@ internal static class MatrixFigures
         }
         return grid.ToFigure(
             $"pairs{view.Suffix(protocol)}",
-            $"{StudyView.Title(pairs[0].Measure)} in hundredths, row minus column, split by {protocol}");
+            $"{StudyView.Title(pairs[0].Measure)} in hundredths, row minus column, {StudyView.SplitName(protocol)}");
 
         void Draw(PairedComparison pair, int row, int column, double difference)
         {

@@ -5,7 +5,7 @@ namespace Mamba.Cli.Reports.Study;
 /// <summary>An axis of a plot: which values it covers, and where its ticks are.</summary>
 internal sealed class PlotAxis
 {
-    private static readonly int[] s_powers = [1], s_digits = [1, 2, 5];
+    private static readonly int[][] s_digits = [[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]];
 
     private readonly double _low, _high;
     private readonly bool _logarithmic;
@@ -20,7 +20,7 @@ internal sealed class PlotAxis
     public string Title { get; init; } = "";
 
     /// <summary>How ticks are written.</summary>
-    public Func<double, string> Format { get; init; } = value => value.ToString("0.####", CultureInfo.InvariantCulture);
+    public Func<double, string> Format { get; init; } = Decimal;
 
     /// <summary>A linear axis.</summary>
     /// <param name="low">The least value.</param>
@@ -38,8 +38,7 @@ internal sealed class PlotAxis
         List<double> ticks = [];
         for (double n = Math.Ceiling(low / step - 1e-9); n * step <= high + 1e-9 * step; n++)
             ticks.Add(Math.Round(n * step, 10) + 0.0); // -0 becomes 0
-        PlotAxis axis = new(low, high, false, [.. ticks]) { Title = title };
-        return format is null ? axis : new(low, high, false, [.. ticks]) { Title = title, Format = format };
+        return new(low, high, false, [.. ticks]) { Title = title, Format = format ?? Decimal };
     }
 
     /// <summary>A logarithmic axis around positive values.</summary>
@@ -51,12 +50,22 @@ internal sealed class PlotAxis
     {
         double margin = Math.Max(1.25, Math.Pow(high / low, 0.07));
         (low, high) = (low / margin, high * margin);
-        bool wide = Math.Log10(high / low) > 2.2;
+        // As few digits as give three ticks; within less than a digit, the ticks of a linear axis.
+        List<double> ticks = [];
+        for (int i = 0; i < s_digits.Length && ticks.Count < 3; i++) ticks = Powers(low, high, s_digits[i]);
+        if (ticks.Count < 2) ticks = [.. Linear(low, high, 4, whole: false, title).Ticks];
+        return new PlotAxis(low, high, true, [.. ticks]) { Title = title, Format = format };
+    }
+
+    private static string Decimal(double value) => value.ToString("0.####", CultureInfo.InvariantCulture);
+
+    private static List<double> Powers(double low, double high, int[] digits)
+    {
         List<double> ticks = [];
         for (int power = (int)Math.Floor(Math.Log10(low)); power <= Math.Ceiling(Math.Log10(high)); power++)
-            foreach (int digit in wide ? s_powers : s_digits)
+            foreach (int digit in digits)
                 if (digit * Math.Pow(10, power) is var tick && tick >= low && tick <= high) ticks.Add(tick);
-        return new PlotAxis(low, high, true, [.. ticks]) { Title = title, Format = format };
+        return ticks;
     }
 
     /// <summary>Where a value is on the axis: 0 at its beginning, 1 at its end, and nowhere else.</summary>

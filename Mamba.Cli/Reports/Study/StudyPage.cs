@@ -59,7 +59,8 @@ internal sealed class StudyPage
             "p", $"{(_view.IsSegmentation ? "Segmentation" : "Classification")} of {string.Join(", ", results.Labels.Take(12))}"
                 + (results.Labels.Count > 12 ? ", …" : "")
                 + $". {Units.Of(_view.Entries.Select(entry => entry.Label).Distinct().Count(), "model")}, "
-                + $"{ended} of {Units.Of(results.Runs.Count, "run")} ended, split by {string.Join(" and ", _view.Protocols)}.",
+                + $"{ended} of {Units.Of(results.Runs.Count, "run")} ended, "
+                + $"{string.Join(" and ", _view.Protocols.Select(StudyView.SplitName))}.",
             "class", "mute");
         _to.Close().Close().Line().Open("nav", "aria-label", "Sections").Open("ul");
         Link("scores", "Scores");
@@ -86,7 +87,7 @@ internal sealed class StudyPage
         _to.Open("dl", "class", "cards");
         StudyEntry? best = entries.MaxBy(entry => entry.Score(measure).Mean);
         if (best is not null)
-            Card($"Best {StudyView.Title(measure)}", best, $"{Units.Score(best.Score(measure).Mean)}, split by {protocol}");
+            Card($"Best {StudyView.Title(measure)}", best, $"{Units.Score(best.Score(measure).Mean)}, {StudyView.SplitName(protocol)}");
         StudyEntry? small = entries.Where(entry => entry.Example.Parameters > 0).MinBy(entry => entry.Example.Parameters);
         if (small is not null)
             Card("Smallest", small, $"{Units.Whole(small.Example.Parameters)} parameters, {Units.Score(small.Score(measure).Mean)}");
@@ -212,7 +213,8 @@ internal sealed class StudyPage
         {
             Figure[] own = [.. figures.Where(figure => figure.Group == group)];
             if (groups.Length > 1)
-                _to.Open("details", "open", group == groups[0] ? "open" : "").Element("summary", $"Split by {group}: {own.Length} figures");
+                _to.Open("details", "open", group == groups[0] ? "open" : "")
+                    .Element("summary", $"{own.Length} figures, {StudyView.SplitName(group)}");
             Row(own, width);
             if (groups.Length > 1) _to.Close().Line();
         }

@@ -91,7 +91,8 @@ internal static class StudyTables
     {
         if (view.Protocols.Count < 2 || view.Headline is not { } measure) return null;
         List<TableColumn> columns = [s_model];
-        foreach (string protocol in view.Protocols) columns.Add(new TableColumn($"Split by {protocol}", true, protocol, protocol + "_sd"));
+        foreach (string protocol in view.Protocols)
+            columns.Add(new TableColumn(Units.Upper(StudyView.SplitName(protocol)), true, protocol, protocol + "_sd"));
         foreach (string protocol in view.Protocols.Skip(1))
             columns.Add(new TableColumn($"{protocol} − {view.Protocols[0]}", true, $"{protocol}_minus_{view.Protocols[0]}"));
         ReportTable table = new("protocols", $"The protocols side by side: {StudyView.Title(measure)}", [.. columns]);

@@ -80,8 +80,8 @@ internal static class StudyText
         SplitSizes[] splits = [.. view.Results.Runs.Where(run => run.Protocol == protocol).Select(run => run.Split).OfType<SplitSizes>()];
         SplitSizes? worst = splits.MaxBy(split => split.SharedGroups);
         if (worst is null) return;
-        string images = $"Split by {protocol}: {Units.Whole(worst.Train)} training, {Units.Whole(worst.Validation)} validation and "
-            + $"{Units.Whole(worst.Test)} test images";
+        string images = $"{Units.Upper(StudyView.SplitName(protocol))}: {Units.Whole(worst.Train)} training, "
+            + $"{Units.Whole(worst.Validation)} validation and {Units.Whole(worst.Test)} test images";
         if (worst.Groups == 0)
             to.Element("p", $"{images}. Who the patients are is not known, so that it is not known either whether one is on both sides.");
         else if (worst.SharedGroups == 0)

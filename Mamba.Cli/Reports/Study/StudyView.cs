@@ -81,6 +81,14 @@ internal sealed class StudyView
     /// <summary>The place of an entry's label, which decides its color: the same under each protocol.</summary>
     public int Place(StudyEntry entry) => Array.IndexOf(_labels, entry.Label);
 
+    /// <summary>How a protocol splits, in words.</summary>
+    public static string SplitName(string protocol) => protocol switch
+    {
+        "official" => "official split",
+        "holdout" => "official split, validation held out",
+        _ => $"split by {protocol}",
+    };
+
     /// <summary>Text as part of a file's name or an id: letters and digits of ASCII and dashes.</summary>
     public static string FileName(string text)
     {

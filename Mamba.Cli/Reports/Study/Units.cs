@@ -43,6 +43,9 @@ internal static class Units
     /// <summary>A count of things, with the plural where it is not 1.</summary>
     public static string Of(long count, string thing) => $"{Whole(count)} {thing}{(count == 1 ? "" : "s")}";
 
+    /// <summary>The text with a capital, to begin a sentence.</summary>
+    public static string Upper(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
+
     /// <summary>The text, cut to a number of letters.</summary>
     public static string Cut(string text, int letters) => text.Length <= letters ? text : text[..(letters - 1)] + "…";
 }

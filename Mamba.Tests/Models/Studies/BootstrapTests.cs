@@ -4,7 +4,7 @@ using Mamba.Models.Studies;
 using Mamba.Models.Tasks;
 using Mamba.Tests.Support;
 
-namespace Mamba.Tests.Models.Studies;
+namespace Mamba.Tests.Models;
 
 internal sealed class BootstrapTests
 {

@@ -1,7 +1,7 @@
 using Mamba.Models.Studies;
 using Mamba.Tests.Support;
 
-namespace Mamba.Tests.Models.Studies;
+namespace Mamba.Tests.Models;
 
 internal sealed class CalibrationTests
 {
