@@ -127,7 +127,8 @@ internal sealed class StudyPageTests : CliTest
     {
         IPage page = await _browser.NewPageAsync(new()
         {
-            ViewportSize = new() { Width = width, Height = 900 }, ColorScheme = scheme,
+            ViewportSize = new() { Width = width, Height = 900 },
+            ColorScheme = scheme,
         });
         page.Console += (_, message) =>
         {
