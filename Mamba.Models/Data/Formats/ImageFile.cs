@@ -157,6 +157,16 @@ public static class ImageFile
     public static void SavePng(string path, Image image) =>
         AtomicFile.Write(path, stream => PngWriter.Write(stream, image), durable: false);
 
+    /// <summary>A picture as the bytes of a PNG file, for a page that holds its pictures.</summary>
+    /// <param name="image">The picture.</param>
+    /// <returns>The whole file; the same pixels give the same bytes.</returns>
+    public static byte[] ToPng(Image image)
+    {
+        using MemoryStream bytes = new();
+        PngWriter.Write(bytes, image);
+        return bytes.ToArray();
+    }
+
     /// <summary>Writes gray samples of 16 bits as PNG, for instance probabilities. The file appears whole or not at all.</summary>
     /// <param name="path">The file; one that exists is replaced.</param>
     /// <param name="width">Columns.</param>
