@@ -200,6 +200,7 @@ internal sealed class TrainOptions
         int? limit = parsed.GetValue(Limit) ?? (synthetic ? TrainDefaults.SyntheticImages : null);
         DataOptions dataOptions = DataSet.Of(parsed) with { VolumeIntensity = parsed.GetValue(Intensity) };
         ThrowIfUnfit(parsed, entry);
+        entry.ThrowIfTooSmall(height, width);
         IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
         SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
         string? splitFile = parsed.GetValue(SplitFile) is { } file ? Path.GetFullPath(file) : null;

@@ -78,7 +78,22 @@ public static unsafe partial class Ops
         if (Tape.Needs(x, weight, bias))
             Tape.Push(y, new ConvStep(x, weight, bias, relu ? y : null, s), static (step, dy) => step.Backward(dy), x, weight,
                 relu ? y : null);
-        return relu ? y : Apply(options.Activation, y);
+        return relu ? y : Finish(options.Activation, y, recorded: Tape.Needs(x, weight, bias));
+    }
+
+    /// <summary>The activation of a result. Where nothing is recorded, nobody else has the result, and the usual ones overwrite it.</summary>
+    private static Tensor Finish(Activation activation, Tensor y, bool recorded) => activation switch
+    {
+        Activation.Relu6 when !recorded => Overwrite<Relu6>(y),
+        Activation.Silu when !recorded => Overwrite<Silu>(y),
+        _ => Apply(activation, y),
+    };
+
+    private static Tensor Overwrite<TActivation>(Tensor y) where TActivation : unmanaged, IActivation
+    {
+        Launch.Run(new MapForward<Plain<TActivation>> { X = y.Pointer, Y = y.Pointer }, y.Count, Launch.ElementGrain);
+        if (TActivation.TakesExponential) MultiplyAdds.Add(0, y.Count);
+        return y;
     }
 
     /// <summary>

@@ -13,6 +13,12 @@ public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int 
 {
     /// <summary>The probability that an image goes without a branch in training.</summary>
     public double DropPath { get; init; }
+
+    /// <summary>Random features of a head, for an attention linear in the tokens (FAVOR+); null for softmax.</summary>
+    public int? Features { get; init; }
+
+    /// <summary>The kind of random features.</summary>
+    public FavorKernel Kernel { get; init; }
 }
 
 /// <summary>
@@ -24,6 +30,7 @@ public sealed class TransformerBlock : IModule
     private readonly TransformerConfig _config;
     private readonly LayerNorm _attentionNorm;
     private readonly Linear _qkv;
+    private readonly RandomFeatureAttention? _linear;
     private readonly Linear _out;
     private readonly LayerNorm _perceptronNorm;
     private readonly Linear _widen;
@@ -31,7 +38,10 @@ public sealed class TransformerBlock : IModule
     private readonly DropPath _attentionPath;
     private readonly DropPath _perceptronPath;
 
-    /// <summary>Declares <c>0.norm</c>, <c>0.to_qkv</c>, <c>0.to_out.0</c> and <c>1.net.0</c>, <c>1.net.1</c>, <c>1.net.4</c>.</summary>
+    /// <summary>
+    /// Declares <c>0.norm</c>, <c>0.to_qkv</c>, <c>0.to_out.0</c> and <c>1.net.0</c>, <c>1.net.1</c>, <c>1.net.4</c>; and with random
+    /// features <c>0.fast_attention</c>.
+    /// </summary>
     /// <param name="scope">The block's place.</param>
     /// <param name="config">Its sizes.</param>
     public TransformerBlock(Scope scope, TransformerConfig config)
@@ -41,6 +51,8 @@ public sealed class TransformerBlock : IModule
         int inner = config.Heads * config.HeadWidth;
         _attentionNorm = new LayerNorm(attention / "norm", config.Width);
         _qkv = new Linear(attention / "to_qkv", config.Width, 3 * inner, bias: false);
+        if (config.Features is { } features)
+            _linear = new RandomFeatureAttention(attention / "fast_attention", config.Heads, config.HeadWidth, features, config.Kernel);
         _out = new Linear(attention / "to_out" / 0, inner, config.Width);
         _attentionPath = new DropPath(attention, config.DropPath);
         _perceptronNorm = new LayerNorm(perceptron / "net" / 0, config.Width);
@@ -55,7 +67,8 @@ public sealed class TransformerBlock : IModule
     public Tensor Forward(Tensor x)
     {
         using MemoryScope memory = new();
-        Tensor mixed = Ops.SelfAttention(_qkv.Forward(_attentionNorm.Forward(x)), _config.Heads); // (B, L, heads head width)
+        Tensor qkv = _qkv.Forward(_attentionNorm.Forward(x)); // (B, L, 3 heads head width)
+        Tensor mixed = _linear is null ? Ops.SelfAttention(qkv, _config.Heads) : _linear.Forward(qkv); // (B, L, heads head width)
         x = _attentionPath.Join(_out.Forward(mixed, _attentionPath.Residual(x)), x);
         Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
         return memory.Return(_perceptronPath.Join(_narrow.Forward(hidden, _perceptronPath.Residual(x)), x));
