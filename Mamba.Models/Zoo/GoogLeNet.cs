@@ -91,7 +91,12 @@ public sealed class GoogLeNet : VisionModel
     }
 
     private static ConvBatchNorm Layer(Scope scope, int inputs, int outputs, int kernel, int stride = 1) =>
-        InceptionLayer.At(scope, new ConvConfig(inputs, outputs, kernel) { Stride = stride, Padding = kernel / 2 }, Deviation);
+        InceptionLayer.At(scope, new ConvConfig(inputs, outputs, kernel)
+        {
+            Stride = stride,
+            Padding = kernel / 2,
+            ShortSums = kernel == 1, // pools behind every block compare what rounding leaves
+        }, Deviation);
 
     /// <summary>Four branches beside one another, whose results are joined.</summary>
     private sealed class Inception(Scope scope, int inputs, int[] channels)

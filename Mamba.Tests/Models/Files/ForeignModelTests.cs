@@ -134,6 +134,11 @@ internal sealed class ForeignModelTests
         Assert.That((larger.Data.Height, larger.Config.ImageSize), Is.EqualTo((24, (int?)24)));
         Assert.That(() => Load(given with { Size = (16, 24) }), Throws.ArgumentException.With.Message.Contains("takes square images"));
         Assert.That(() => Load(given with { Size = (18, 18) }), Throws.ArgumentException.With.Message.Contains("patches of 4"));
+        ModelEntry alexnet = Registry.Find("alexnet");
+        using VisionModel images = Save("alexnet", alexnet.Config with { Width = 2 });
+        ForeignModel small = new(alexnet, NormalizationKind.ImageNet) { Size = (96, 62) };
+        Assert.That(() => Load(small), Throws.ArgumentException.With.Message.Contains("size 96x62: alexnet takes images from 63x63 on"));
+        Assert.That(Load(small with { Size = (96, 63) }).Data.Width, Is.EqualTo(63));
     }
 
     [Test]

@@ -118,7 +118,8 @@ internal sealed class TokenModelTests
         double[] lengths = [.. Enumerable.Range(0, Features).Select(i => Math.Sqrt(Product(i, i)))];
         // The length of a row of n normal numbers: sqrt n or a little less, with a deviation of sqrt(1/2).
         Assert.That(lengths.Average(), Is.EqualTo(Math.Sqrt(Width)).Within(0.4));
-        Assert.That(lengths, Is.All.InRange(2, 8).And.Unique);
+        Assert.That(lengths, Is.All.InRange(2, 8));
+        Assert.That(lengths, Is.Unique);
         for (int i = 0; i < Features; i++)
             for (int j = i + 1; j < Math.Min(Features, (i / Width + 1) * Width); j++)
                 Assert.That(Math.Abs(Product(i, j)), Is.LessThan(1e-5), $"rows {i} and {j}");
@@ -137,7 +138,7 @@ internal sealed class TokenModelTests
         Tensor images = Numbers.Uniform(1, 0f, 1f, 4, 32, 32, 3);
         float[] expected = vit.Forward(images).Span.ToArray();
         double few = Error(16), many = Error(4096);
-        Assert.That(many, Is.LessThan(0.01).And.LessThan(few));
+        Assert.That(many, Is.LessThan(0.02).And.LessThan(few / 4));
 
         double Error(int features)
         {
