@@ -57,7 +57,7 @@ public sealed record TrainingRecipe(
 
     /// <summary>The recipe of convolutional classifiers with batch norm: SGD at a rate for batches of 64.</summary>
     public static TrainingRecipe NormedConvolutions { get; } =
-        new(OptimizerKind.Sgd, 0.05, 5e-4, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
+        new(OptimizerKind.Sgd, 0.02, 5e-4, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
 
     /// <summary>An optimizer of this recipe.</summary>
     /// <param name="parameters">The parameters to train.</param>
