@@ -85,7 +85,7 @@ internal sealed class ForeignOptions
             (model, info) = ModelFile.LoadForeign(file, given, stop);
             terminal.Error.WriteLine(PlainText.Printable(Describe(info, given, parsed.GetValue(_normalize) is null)));
         }
-        Options.NotePrefix(terminal, file.Path, info);
+        Options.NoteNames(terminal, file.Path, info);
         return (model, info);
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Memory;
+using Mamba.Core.Nn;
 using Mamba.Models.Files;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -53,7 +54,9 @@ internal static class ModelsCommand
     private static ModelDocument Describe(ModelEntry entry, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        VisionModel model = entry.Create();
+        // Counts do not depend on values; zeros are made faster than random weights.
+        using VisionModel model = entry.Build(new Scope(new ParameterStore { SkipInitialValues = true }), entry.Config);
+        foreach ((_, Tensor tensor) in model.Parameters.All) tensor.Span.Clear();
         using MemoryScope scope = new();
         using MultiplyAdds count = new();
         int channels = model.Config.InputChannels, size = entry.ImageSize;

@@ -152,10 +152,13 @@ internal static class Options
     /// <summary>The place of the tensors in a PyTorch checkpoint; null where it is not given.</summary>
     public static Option<string?> Key() => Text("--key", "NAME", "Keys of the state_dict, joined by dots.", "found");
 
-    /// <summary>Says which prefix the names of trained weights lost, as those of DataParallel or torch.compile do.</summary>
-    public static void NotePrefix(Terminal terminal, string weights, ModelInfo info)
+    /// <summary>
+    /// Says which prefix the names of trained weights lost, as those of DataParallel or torch.compile do, and what the model goes without.
+    /// </summary>
+    public static void NoteNames(Terminal terminal, string weights, ModelInfo info)
     {
-        if (info.NamePrefix.Length > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {weights}: {info.NamePrefix}"));
+        string note = string.Join("; ", new[] { info.NamePrefix, info.LeftOut }.Where(part => part.Length > 0));
+        if (note.Length > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {weights}: {note}"));
     }
 
     /// <summary>Sets the number of threads, if given, and tells which it is.</summary>

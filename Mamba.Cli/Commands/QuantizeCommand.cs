@@ -92,7 +92,7 @@ internal static class QuantizeCommand
         if (info.Quantization is { } quantization)
             throw new CheckpointException(
                 $"{weights}: is {RunArguments.Name(quantization.Mode)} already; expected the float32 weights that it was made of");
-        Options.NotePrefix(terminal, weights, info);
+        Options.NoteNames(terminal, weights, info);
         return (model, info);
     }
 

@@ -223,6 +223,7 @@ internal sealed class TrainOptions
         DataOptions dataOptions = DataSet.Of(parsed) with { VolumeIntensity = parsed.GetValue(Intensity) };
         ModelConfig start = StartOf(parsed, entry);
         ThrowIfUnfit(parsed, entry, start);
+        entry.ThrowIfTooSmall(height, width);
         (string? teacher, string? teacherHash) = TeacherOf(parsed);
         IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
         SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
@@ -319,6 +320,7 @@ internal sealed class TrainOptions
         ThrowIfUnfit(parsed, entry, start);
         int side = parsed.GetValue(Crop) ?? entry.ImageSize;
         (int height, int width) = parsed.GetValue(Size) ?? (side, side);
+        entry.ThrowIfTooSmall(height, width);
         return new PlannedModel(entry, ConfigOf(parsed, entry, start, null), height, width);
     }
 

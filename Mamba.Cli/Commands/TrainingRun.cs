@@ -241,7 +241,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     {
         int offered = report.Loaded + report.Unexpected.Count + report.Misshapen.Count;
         string loaded = offered == report.Loaded ? $"all {offered} tensors loaded" : $"{report.Loaded} of {offered} tensors loaded";
-        return string.Join("; ", new[] { loaded, report.Prefix, report.ToString() }.Where(part => part.Length > 0));
+        return string.Join("; ", new[] { loaded, report.Prefix, report.LeftOut, report.ToString() }.Where(part => part.Length > 0));
     }
 
     private RunFolder NewFolder() => Output is { } path

@@ -22,6 +22,9 @@ public sealed record ConvConfig(int Inputs, int Outputs, Size2d Kernel)
     /// <summary>Transposed convolutions only: rows and columns that the output has more.</summary>
     public Size2d OutputPadding { get; init; } = 0;
 
+    /// <summary>Less rounding in the training of 1x1 windows; see <see cref="ConvOptions.ShortSums"/>.</summary>
+    public bool ShortSums { get; init; }
+
     /// <summary>What is applied to the result.</summary>
     public Activation Activation { get; init; }
 
@@ -42,6 +45,7 @@ public sealed record ConvConfig(int Inputs, int Outputs, Size2d Kernel)
         Dilation = Dilation,
         Groups = Groups,
         OutputPadding = OutputPadding,
+        ShortSums = ShortSums,
         Activation = Activation,
     };
 

@@ -14,6 +14,11 @@ public sealed record LoadReport(int Loaded, IReadOnlyList<string> Missing,
     public string Prefix { get; init; } = "";
 
     /// <summary>
+    /// The places of the file that the model goes without (<see cref="Scope.LeaveOut"/>), in words; empty if there are none.
+    /// </summary>
+    public string LeftOut { get; init; } = "";
+
+    /// <summary>
     /// What did not fit: how many names of each kind, and the first three. Of a file that has other names than the model, the two that are
     /// nearest show what differs.
     /// </summary>

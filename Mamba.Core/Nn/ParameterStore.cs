@@ -19,6 +19,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<Entry> _order = [];
     private readonly List<(string Place, string Original)> _aliases = [];
+    private readonly List<string> _leftOut = [];
     private long _count;
     private MappedFile? _mapped;
 
@@ -161,8 +162,9 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// <summary>
     /// Takes the values of a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c>
     /// (DataParallel) or <c>_orig_mod.</c> (torch.compile). A prefix that the model's names share and the file lacks is added. Counters
-    /// that are no weights are ignored: <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler. A tensor
-    /// may have its own name, a second one (see <see cref="Scope.Alias"/>), or both: then its own name counts.
+    /// that are no weights are ignored: <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler. So are
+    /// places that the model goes without (see <see cref="Scope.LeaveOut"/>). A tensor may have its own name, a second one (see
+    /// <see cref="Scope.Alias"/>), or both: then its own name counts.
     /// </summary>
     /// <param name="names">The names there are.</param>
     /// <param name="shape">The shape of a name.</param>
@@ -216,13 +218,17 @@ public sealed partial class ParameterStore(ulong seed = 0)
     private (string[] Names, NamePrefix Prefix) WithoutCounters(IEnumerable<string> all)
     {
         string[] names = [.. all.Where(n => !IsCounter(n))];
-        return (names, NamePrefix.Between(names, name => Find(name) is not null, [.. _order.Select(e => e.Name)]));
+        bool Known(string name) => Find(name) is not null || PlaceLeftOut(name) is not null;
+        return (names, NamePrefix.Between(names, Known, [.. _order.Select(e => e.Name)]));
     }
+
+    /// <summary>The place of a name that a file may have and the model goes without; null for other names.</summary>
+    private string? PlaceLeftOut(string name) => _leftOut.Find(place => name.StartsWith(place, StringComparison.Ordinal));
 
     private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> all, Func<string, int[]> shape)
     {
         (string[] names, NamePrefix prefix) = WithoutCounters(all);
-        List<string> unexpected = [], misshapen = [];
+        List<string> unexpected = [], misshapen = [], leftOut = [];
         HashSet<string> seen = [];
         HashSet<Entry> named = [];
         Dictionary<Entry, Match> found = [];
@@ -231,7 +237,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
             string key = prefix.Apply(name);
             if (Find(key) is not { } entry || !seen.Add(key))
             {
-                unexpected.Add(name); // also the second of 'x' and 'module.x'
+                if (PlaceLeftOut(key) is { } place) leftOut.Add(place);
+                else unexpected.Add(name); // also the second of 'x' and 'module.x'
                 continue;
             }
             named.Add(entry);
@@ -242,9 +249,13 @@ public sealed partial class ParameterStore(ulong seed = 0)
             else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
         }
         string[] missing = [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)];
-        LoadReport report = new(found.Count, missing, unexpected, misshapen) { Prefix = prefix.ToString() };
+        LoadReport report = new(found.Count, missing, unexpected, misshapen) { Prefix = prefix.ToString(), LeftOut = InWords(leftOut) };
         return ([.. found.Values], report);
     }
+
+    /// <summary>What is left out, given the place of each tensor of it.</summary>
+    private static string InWords(List<string> places) => places.Count == 0 ? ""
+        : $"left out {places.Count} tensors that the model goes without: {string.Join(", ", places.Distinct().Select(p => p + "*"))}";
 
     private static bool IsCounter(string name) =>
         name[(name.LastIndexOf('.') + 1)..] is "num_batches_tracked" or "total_ops" or "total_params";
@@ -321,6 +332,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
         return null;
     }
 
+    internal void LeaveOut(string place) => _leftOut.Add(place + ".");
+
     internal void SetRefits(string name, Func<int[], Refit?> refits) => _entries[name].Refits = refits;
 
     /// <summary>A tensor of a file and the entry that takes it, as it is or refitted.</summary>
@@ -390,6 +403,13 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     /// <returns>At least 1.</returns>
     /// <exception cref="ArgumentException">The width that is given is below 1.</exception>
     public int Width(int own) => Store.Width(Path, own);
+
+    /// <summary>
+    /// Says that weight files may have tensors in a place which this model goes without, such as a head for training alone. Loading leaves
+    /// them out, and <see cref="LoadReport.LeftOut"/> says so.
+    /// </summary>
+    /// <param name="name">The place's name in this one.</param>
+    public void LeaveOut(string name) => Store.LeaveOut(Name(name));
 
     /// <summary>
     /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and

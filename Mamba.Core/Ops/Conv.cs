@@ -70,7 +70,8 @@ public static unsafe partial class Ops
         else if (depthwise) DepthwiseConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (planar) PlanarConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
         else if (narrow) NarrowConv.Forward(s, x.Pointer, weight.Pointer, b, y.Pointer);
-        else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu), exact: Tape.Needs(x, weight, bias));
+        else if (Tape.Needs(x, weight, bias)) CorrelateExactly(s, x.Pointer, weight, y.Pointer, new Epilogue(b, relu: relu), options);
+        else Correlate(s, x.Pointer, weight, flipped: false, y.Pointer, new Epilogue(b, relu: relu));
         if (relu && (depthwise || planar || narrow)) Launch.Run(new ActivationForward<Relu> { X = y.Pointer, Y = y.Pointer }, y.Count,
             Launch.ElementGrain);
         MultiplyAdds.Add(s.MultiplyAdds);
@@ -78,7 +79,22 @@ public static unsafe partial class Ops
         if (Tape.Needs(x, weight, bias))
             Tape.Record(y, new ConvStep(x, weight, bias, relu ? y : null, s), static (step, dy) => step.Values.Backward(dy), x, weight,
                 relu ? y : null);
-        return relu ? y : Apply(options.Activation, y);
+        return relu ? y : Finish(options.Activation, y, recorded: Tape.Needs(x, weight, bias));
+    }
+
+    /// <summary>The activation of a result. Where nothing is recorded, nobody else has the result, and the usual ones overwrite it.</summary>
+    private static Tensor Finish(Activation activation, Tensor y, bool recorded) => activation switch
+    {
+        Activation.Relu6 when !recorded => Overwrite<Relu6>(y),
+        Activation.Silu when !recorded => Overwrite<Silu>(y),
+        _ => Apply(activation, y),
+    };
+
+    private static Tensor Overwrite<TActivation>(Tensor y) where TActivation : unmanaged, IActivation
+    {
+        Launch.Run(new MapForward<Plain<TActivation>> { X = y.Pointer, Y = y.Pointer }, y.Count, Launch.ElementGrain);
+        if (TActivation.TakesExponential) MultiplyAdds.Add(0, y.Count);
+        return y;
     }
 
     /// <summary>
@@ -131,14 +147,24 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// y = x * weight, by the kernel that suits the shape. Flipped, s is the convolution that is the input gradient of one with this
-    /// weight. A recorded forward pass is exact: Winograd rounds five times as much, and would take more of a ReLU's inputs across its
-    /// kink, where the gradient jumps. Inference and the gradients themselves may use Winograd.
+    /// A recorded forward pass. Winograd rounds five times as much, and would take more of a ReLU's inputs across its kink, where the
+    /// gradient jumps. Inference and the gradients themselves may use Winograd.
     /// </summary>
-    private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue, bool exact = false)
+    private static void CorrelateExactly(
+        in ConvShape s, float* x, Tensor weight, float* y, in Epilogue epilogue, ConvOptions options)
+    {
+        using PackedWeight packed = PackedWeight.Of(weight, new ConvPacking(s, flipped: false));
+        if (options.ShortSums) Conv.ForwardInBands(s, x, packed.Pointer, y, epilogue, Conv.WidthFor(s));
+        else Conv.Forward(s, x, packed.Pointer, y, epilogue);
+    }
+
+    /// <summary>
+    /// y = x * weight, by the kernel that suits the shape. Flipped, s is the convolution that is the input gradient of one with this weight.
+    /// </summary>
+    private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue)
     {
         ConvPacking packing = new(s, flipped);
-        if (!exact && Winograd.Suits(s))
+        if (Winograd.Suits(s))
         {
             using PackedWeight points = PackedWeight.Of(weight, new WinogradPacking(packing));
             Winograd.Forward(s, x, points.Pointer, y, epilogue);

@@ -28,6 +28,12 @@ public sealed record ConvOptions
     /// <summary>Transposed convolutions only: rows below and columns to the right that the output has more.</summary>
     public Size2d OutputPadding { get; init; } = 0;
 
+    /// <summary>
+    /// Whether a 1x1 window cuts the sums of a recorded forward pass into blocks as short as those of other windows. Rounding is then less
+    /// by a third, and decides less often which pixel is the maximum of a pool behind it. The product takes longer.
+    /// </summary>
+    public bool ShortSums { get; init; }
+
     /// <summary>What is applied to the result. ReLU is part of the kernel that writes it; any other is an operator of its own.</summary>
     public Activation Activation { get; init; }
 }

@@ -194,6 +194,7 @@ public static unsafe partial class Ops
     {
         Activation.Relu => Normalize<Relu>(step),
         Activation.LeakyRelu => Normalize<LeakyRelu>(step),
+        Activation.Relu6 => Normalize<Relu6>(step),
         _ => Apply(activation, Normalize<Identity>(step)),
     };
 

@@ -48,7 +48,8 @@ internal readonly record struct Window(Size2d Kernel, Size2d Stride, Padding2d P
     {
         long height = x[1] + (long)Padding.Top + Padding.Bottom, width = x[2] + (long)Padding.Left + Padding.Right;
         Check.That(
-            ReachY <= height && ReachX <= width && IsImage(height, width, x[3]), name,
+            Starts(height - ReachY, Stride.Height, ceil) && Starts(width - ReachX, Stride.Width, ceil) && IsImage(height, width, x[3]),
+            name,
             $"input {x} with kernel {Kernel}, padding {Padding} and dilation {Dilation}; expected the window to fit into the padded image");
         return (
             Fits(height - ReachY, Stride.Height, ceil, x[1] + (long)Padding.Top),
@@ -68,6 +69,10 @@ internal readonly record struct Window(Size2d Kernel, Size2d Stride, Padding2d P
     /// <summary>Whether a tensor could hold an image of this size.</summary>
     public static bool IsImage(long height, long width, long channels) =>
         height <= int.MaxValue && width <= int.MaxValue && height * width <= s_mostElements / Math.Max(1, channels);
+
+    /// <summary>Whether there is a first window: one that only starts inside reaches less than a step beyond the image, as in
+    /// PyTorch.</summary>
+    private static bool Starts(long room, int stride, bool ceil) => room >= (ceil ? 1 - stride : 0);
 
     private static int Fits(long room, int stride, bool ceil, long lastStart)
     {

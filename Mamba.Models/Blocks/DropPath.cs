@@ -37,12 +37,12 @@ public sealed class DropPath : IModule
     private bool Drops => _rate > 0 && _store.Training;
 
     /// <summary>Zeroes the branch for a random choice of images.</summary>
-    /// <param name="x">(B, L, C), the branch's result.</param>
-    /// <returns>(B, L, C): zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
+    /// <param name="x">(B, L, C) or (B, H, W, C), the branch's result.</param>
+    /// <returns>The shape of x: zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
     public Tensor Forward(Tensor x)
     {
         if (!Drops) return x;
-        Tensor weight = Tensor.Empty(x.Shape[0], 1, 1);
+        Tensor weight = x.Shape.Rank == 4 ? Tensor.Empty(x.Shape[0], 1, 1, 1) : Tensor.Empty(x.Shape[0], 1, 1);
         _store.Restart(_random, _name);
         foreach (ref float value in weight.Span) value = _random.NextDouble() < _rate ? 0f : (float)(1 / (1 - _rate));
         return Ops.Multiply(x, weight);

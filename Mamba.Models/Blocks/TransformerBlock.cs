@@ -13,6 +13,12 @@ public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int 
 {
     /// <summary>The probability that an image goes without a branch in training.</summary>
     public double DropPath { get; init; }
+
+    /// <summary>Random features of a head, for an attention linear in the tokens (FAVOR+); null for softmax.</summary>
+    public int? Features { get; init; }
+
+    /// <summary>The kind of random features.</summary>
+    public FavorKernel Kernel { get; init; }
 }
 
 /// <summary>
@@ -25,6 +31,7 @@ public sealed class TransformerBlock : IModule
     private readonly string _layer;
     private readonly LayerNorm _attentionNorm;
     private readonly Linear _qkv;
+    private readonly RandomFeatureAttention? _linear;
     private readonly Linear _out;
     private readonly LayerNorm _perceptronNorm;
     private readonly Linear _widen;
@@ -32,7 +39,10 @@ public sealed class TransformerBlock : IModule
     private readonly DropPath _attentionPath;
     private readonly DropPath _perceptronPath;
 
-    /// <summary>Declares <c>0.norm</c>, <c>0.to_qkv</c>, <c>0.to_out.0</c> and <c>1.net.0</c>, <c>1.net.1</c>, <c>1.net.4</c>.</summary>
+    /// <summary>
+    /// Declares <c>0.norm</c>, <c>0.to_qkv</c>, <c>0.to_out.0</c> and <c>1.net.0</c>, <c>1.net.1</c>, <c>1.net.4</c>; and with random
+    /// features <c>0.fast_attention</c>.
+    /// </summary>
     /// <param name="scope">The block's place.</param>
     /// <param name="config">Its sizes.</param>
     public TransformerBlock(Scope scope, TransformerConfig config)
@@ -42,6 +52,8 @@ public sealed class TransformerBlock : IModule
         int inner = config.Heads * config.HeadWidth, hidden = (perceptron / "net" / 1).Width(config.Hidden);
         _attentionNorm = new LayerNorm(attention / "norm", config.Width);
         _qkv = new Linear(attention / "to_qkv", config.Width, 3 * inner, bias: false);
+        if (config.Features is { } features)
+            _linear = new RandomFeatureAttention(attention / "fast_attention", config.Heads, config.HeadWidth, features, config.Kernel);
         _out = new Linear(attention / "to_out" / 0, inner, config.Width);
         _attentionPath = new DropPath(attention, config.DropPath);
         _perceptronNorm = new LayerNorm(perceptron / "net" / 0, config.Width);
@@ -58,8 +70,10 @@ public sealed class TransformerBlock : IModule
         using MemoryScope memory = new();
         Tensor qkv = _qkv.Forward(_attentionNorm.Forward(x)); // (B, L, 3 heads head width)
         int inner = qkv.Shape[2] / 3;
-        LayerObserver.Current?.Attention(_layer, Ops.Slice(qkv, 2, 0, inner), Ops.Slice(qkv, 2, inner, inner), _config.Heads);
-        Tensor mixed = Ops.SelfAttention(qkv, _config.Heads); // (B, L, heads head width)
+        // Linear attention has no matrix of weights to look at.
+        if (_linear is null)
+            LayerObserver.Current?.Attention(_layer, Ops.Slice(qkv, 2, 0, inner), Ops.Slice(qkv, 2, inner, inner), _config.Heads);
+        Tensor mixed = _linear is null ? Ops.SelfAttention(qkv, _config.Heads) : _linear.Forward(qkv); // (B, L, heads head width)
         x = _attentionPath.Join(_out.Forward(mixed, _attentionPath.Residual(x)), x);
         Tensor hidden = Ops.Gelu(_widen.Forward(_perceptronNorm.Forward(x))); // (B, L, hidden)
         return memory.Return(_perceptronPath.Join(_narrow.Forward(hidden, _perceptronPath.Residual(x)), x));

@@ -35,6 +35,7 @@ public sealed record ForeignModel(ModelEntry Entry, NormalizationKind Normalizat
     {
         int side = config.ImageSize ?? Entry.ImageSize;
         (int height, int width) = Size ?? (side, side);
+        Entry.ThrowIfTooSmall(height, width);
         if (config.ImageSize is not null)
         {
             if (height != width) throw new ArgumentException($"size {height}x{width}: {Entry.Name} takes square images");

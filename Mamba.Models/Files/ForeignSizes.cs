@@ -14,7 +14,8 @@ namespace Mamba.Models.Files;
 internal sealed class ForeignSizes(WeightFile file, ModelEntry entry)
 {
     // The limits of what a weight file may describe.
-    private const int MaxClasses = 1 << 16, MaxChannels = 64, MaxPatch = 1 << 10, MaxWidth = 1 << 14, MaxDepth = 1 << 10;
+    private const int MaxClasses = 1 << 16, MaxChannels = 64, MaxPatch = 1 << 10, MaxWidth = 1 << 14, MaxDepth = 1 << 10,
+        MaxFeatures = 1 << 15;
 
     // A model that fits has no more numbers than its file, so that a file cannot ask for memory that it does not take itself. A model that
     // is tried may have a few more: two channels where the file has one.
@@ -35,6 +36,7 @@ internal sealed class ForeignSizes(WeightFile file, ModelEntry entry)
         c = c.Patch is null ? c with { InputChannels = Channels(c) ?? own.InputChannels } : WithPatch(c);
         if (c.ImageSize is not null && c.Patch is { } patch)
             c = c with { ImageSize = Solve(n => c with { ImageSize = n * patch }, RunData.MaxSide / patch) * patch ?? own.ImageSize };
+        if (c.Features is not null) c = c with { Features = Solve(n => c with { Features = n }, MaxFeatures) ?? own.Features };
         if (c.Width is not null) c = c with { Width = Solve(n => c with { Width = n }, MaxWidth) ?? own.Width };
         if (c.Depth is not null) c = c with { Depth = Depth(c, step) ?? own.Depth };
         return Build(c) is null ? own : c;

@@ -7,11 +7,12 @@ using Mamba.Models.Zoo;
 namespace Mamba.Models.Files;
 
 /// <summary>The metadata entry <c>config</c> of a weight file: the sizes that the model is built with.</summary>
-internal sealed record ConfigDocument(int InputChannels, int Classes, int? ImageSize, int? Patch, int? Width, int? Depth, string? Mixer,
+internal sealed record ConfigDocument(
+    int InputChannels, int Classes, int? ImageSize, int? Patch, int? Width, int? Depth, string? Mixer, int? Features,
     string? Widths)
 {
     public static ConfigDocument Of(ModelConfig c) =>
-        new(c.InputChannels, c.Classes, c.ImageSize, c.Patch, c.Width, c.Depth, c.MixerName, c.Widths?.ToString());
+        new(c.InputChannels, c.Classes, c.ImageSize, c.Patch, c.Width, c.Depth, c.MixerName, c.Features, c.Widths?.ToString());
 }
 
 /// <summary>The metadata entry <c>labels</c>: the names of the classes.</summary>

@@ -185,7 +185,8 @@ public static class ModelFile
         {
             throw new CheckpointException($"{file.Path}: the weights do not fit the model that the metadata describes: {e.Message}", e);
         }
-        return (model, info with { NamePrefix = Fill(model, file, cancellation, info.Quantization) });
+        LoadReport report = Fill(model, file, cancellation, info.Quantization);
+        return (model, info with { NamePrefix = report.Prefix, LeftOut = report.LeftOut });
     }
 
     /// <summary>Whether the metadata of a file describe its model, as those of <see cref="Save"/> do.</summary>
@@ -235,12 +236,13 @@ public static class ModelFile
         cancellation.ThrowIfCancellationRequested();
         ModelInfo info = given.Describe(file.Path, new ForeignSizes(file, given.Entry).Find(cancellation));
         VisionModel model = given.Entry.Create(info.Config);
-        return (model, info with { NamePrefix = Fill(model, file, cancellation) });
+        LoadReport report = Fill(model, file, cancellation);
+        return (model, info with { NamePrefix = report.Prefix, LeftOut = report.LeftOut });
     }
 
     /// <summary>Reads all tensors of a model and freezes it.</summary>
-    /// <returns>The prefix of their names, see <see cref="ModelInfo.NamePrefix"/>.</returns>
-    private static string Fill(VisionModel model, WeightFile file, CancellationToken cancellation, Quantization? quantization = null)
+    /// <returns>How the file's names fitted.</returns>
+    private static LoadReport Fill(VisionModel model, WeightFile file, CancellationToken cancellation, Quantization? quantization = null)
     {
         LoadReport report = quantization is null ? model.Parameters.Load(file, cancellation)
             : model.Parameters.Load(CodedWeights.Names(file), name => CodedWeights.Shape(file, name), Read, file.Path);
@@ -248,7 +250,7 @@ public static class ModelFile
             if (model.Parameters.Contains(name)) model.Parameters.QuantizeInputs(name, scale);
             else throw new CheckpointException($"{file.Path}: metadata 'quantization': the model has no weight '{name}'");
         model.Parameters.Freeze();
-        return report.Prefix;
+        return report;
 
         void Read(string name, Span<float> values)
         {
@@ -273,6 +275,7 @@ public static class ModelFile
                 Patch = Optional(c, "patch", 1 << 15),
                 Width = Optional(c, "width", 1 << 15),
                 Depth = Optional(c, "depth", 1 << 10),
+                Features = Optional(c, "features", 1 << 15),
                 Mixer = Registry.Find(name).Config.Mixer,
                 Widths = c.TryGetProperty("widths", out JsonElement widths) ? ChannelWidths.Parse(widths.GetString() ?? "") : null,
             };

@@ -19,6 +19,9 @@ public sealed record ModelInfo(string Model, ModelConfig Config, IReadOnlyList<s
     /// </summary>
     public string NamePrefix { get; init; } = "";
 
+    /// <summary>Which tensors of the file the model goes without, in words; empty where it takes all.</summary>
+    public string LeftOut { get; init; } = "";
+
     /// <summary>How samples become values from 0 to 1.</summary>
     public Intensity Intensity { get; init; } = Intensity.None;
 

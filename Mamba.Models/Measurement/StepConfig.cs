@@ -45,6 +45,7 @@ public sealed record StepConfig
     {
         (int height, int width) = size ?? (entry.ImageSize, entry.ImageSize);
         ModelConfig config = entry.Config;
+        entry.ThrowIfTooSmall(height, width);
         if (config.ImageSize is not null)
         {
             if (height != width) throw new ArgumentException($"{entry.Name} takes square images; the size is {height}x{width}");

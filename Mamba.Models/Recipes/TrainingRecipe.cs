@@ -51,6 +51,14 @@ public sealed record TrainingRecipe(
     /// <summary>The recipe of ResNet8: SGD, as He et al. train their networks for CIFAR.</summary>
     public static TrainingRecipe ResNet8 { get; } = new(OptimizerKind.Sgd, 0.1, 2e-4, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
 
+    /// <summary>The recipe of deep classifiers without norms, AlexNet and VGG: the rate of their papers.</summary>
+    public static TrainingRecipe PlainConvolutions { get; } =
+        new(OptimizerKind.Sgd, 0.01, 5e-4, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
+
+    /// <summary>The recipe of convolutional classifiers with batch norm: SGD at a rate for batches of 64.</summary>
+    public static TrainingRecipe NormedConvolutions { get; } =
+        new(OptimizerKind.Sgd, 0.02, 5e-4, LossKind.CrossEntropy, Batch: 64, MetricBatch: 1);
+
     /// <summary>An optimizer of this recipe.</summary>
     /// <param name="parameters">The parameters to train.</param>
     /// <param name="learningRate">The learning rate.</param>

@@ -38,17 +38,24 @@ internal static class GoldenParameters
     /// <summary>The optimizer of a case.</summary>
     public static Optimizer Optimizer(GoldenOptimizer golden, ParameterStore parameters)
     {
-        if (golden.Name is not ("adam" or "adamw")) throw new UnsupportedCaseException($"unknown optimizer '{golden.Name}'");
-        return new Adam(parameters.Parameters, golden.LearningRate, golden.WeightDecay)
+        return golden.Name switch
         {
-            Decoupled = golden.Name == "adamw",
-            Eps = golden.Eps,
-            Beta1 = golden.Beta1,
-            Beta2 = golden.Beta2,
-            Groups = (name, _) => golden.Groups.FirstOrDefault(group => group.Endings.Any(ending => EndsWith(name, ending))) is { } own
-                ? new ParameterGroup { LearningRateScale = own.LearningRate / golden.LearningRate, WeightDecay = own.WeightDecay }
-                : ParameterGroup.Default,
+            "sgd" => new Sgd(parameters.Parameters, golden.LearningRate, golden.Momentum, golden.WeightDecay) { Groups = GroupOf },
+            "adam" or "adamw" => new Adam(parameters.Parameters, golden.LearningRate, golden.WeightDecay)
+            {
+                Decoupled = golden.Name == "adamw",
+                Eps = golden.Eps,
+                Beta1 = golden.Beta1,
+                Beta2 = golden.Beta2,
+                Groups = GroupOf,
+            },
+            _ => throw new UnsupportedCaseException($"unknown optimizer '{golden.Name}'"),
         };
+
+        ParameterGroup GroupOf(string name, Tensor parameter) =>
+            golden.Groups.FirstOrDefault(group => group.Endings.Any(ending => EndsWith(name, ending))) is { } own
+                ? new ParameterGroup { LearningRateScale = own.LearningRate / golden.LearningRate, WeightDecay = own.WeightDecay }
+                : ParameterGroup.Default;
 
         static bool EndsWith(string name, string ending) => name.EndsWith(ending, StringComparison.Ordinal);
     }

@@ -1,6 +1,7 @@
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
+using Mamba.Core.Nn;
 using Mamba.Core.Optim;
 using Mamba.Models.Language;
 using Mamba.Models.Zoo;
@@ -13,6 +14,8 @@ namespace Mamba.Models.Verification;
 /// </summary>
 public static class ModelGolden
 {
+    private const int MaxSize = 1 << 12; // of what a file may choose
+
     /// <summary>Runs all cases of one file.</summary>
     /// <param name="path">A JSON file of the format that the goldens' README describes.</param>
     /// <param name="cancellation">Stops between cases, and between the steps of one.</param>
@@ -24,16 +27,23 @@ public static class ModelGolden
         ModelGoldenFile file = ModelGoldenFile.Open(path);
         if (LanguageRegistry.Models.Any(m => m.Name == file.Model)) return LanguageGolden.Run(path, file, cancellation);
         if (ClassifierGolden.Knows(file.Model)) return ClassifierGolden.Run(path, file, cancellation);
-        if (!Registry.Models.Any(m => m.Name == file.Model))
+        if (!Registry.Models.Any(m => m.Name == NameOf(file)))
             return [VerificationResult.Unsupported(path, file.Model, $"unknown model '{file.Model}'")];
-        List<VerificationResult> results = [CheckTensors(path, file)];
-        foreach (ModelGoldenCase golden in results[0].Passed ? file.Cases : []) results.Add(RunCase(path, file, golden, cancellation));
-        return results;
+        try
+        {
+            List<VerificationResult> results = [CheckTensors(path, file)];
+            foreach (ModelGoldenCase golden in results[0].Passed ? file.Cases : []) results.Add(RunCase(path, file, golden, cancellation));
+            return results;
+        }
+        catch (ArgumentException e) // sizes that no model has
+        {
+            return [VerificationResult.Unsupported(path, file.Model, e.Message)];
+        }
     }
 
     private static VerificationResult CheckTensors(string path, ModelGoldenFile file)
     {
-        using VisionModel model = Create(file.Model);
+        using VisionModel model = Create(file);
         return GoldenParameters.Check(path, file, model.Parameters);
     }
 
@@ -41,7 +51,7 @@ public static class ModelGolden
     {
         cancellation.ThrowIfCancellationRequested();
         using MemoryScope scope = new();
-        using VisionModel model = Create(file.Model);
+        using VisionModel model = Create(file);
         foreach (FilledTensor tensor in file.Tensors) tensor.Fill(model.Parameters[tensor.Name].Span);
         model.Parameters.Training = golden.Mode != "eval";
         GoldenErrors errors = new(golden.Tolerances);
@@ -129,11 +139,28 @@ public static class ModelGolden
         };
     }
 
-    /// <summary>The model as the paper has it, but for drop-path: what chance decides cannot be compared.</summary>
-    private static VisionModel Create(string name)
+    /// <summary>The zoo's name of a model: torchvision's with dashes.</summary>
+    private static string NameOf(ModelGoldenFile file) => file.Model.Replace('_', '-');
+
+    /// <summary>
+    /// The model as the file describes it, but for dropout and drop-path: what chance decides cannot be compared. The file has all values,
+    /// so none are made.
+    /// </summary>
+    private static VisionModel Create(ModelGoldenFile file)
     {
-        ModelEntry entry = Registry.Find(name);
-        return entry.Create(entry.Config with { DropPath = 0 });
+        ModelEntry entry = Registry.Find(NameOf(file));
+        ModelConfig own = entry.Config with { DropPath = 0, Dropout = 0 };
+        ModelConfig config = own with
+        {
+            ImageSize = Size("image_size", own.ImageSize),
+            Patch = Size("patch", own.Patch),
+            Features = Size("features", own.Features),
+        };
+        return entry.Build(new Scope(new ParameterStore { SkipInitialValues = true }), config);
+
+        int? Size(string name, int? value) => value is null || file.Size(name) is not { } given ? value
+            : given is > 0 and <= MaxSize ? given
+            : throw new ArgumentException($"'{name}' is {given}; expected 1 to {MaxSize}");
     }
 
     private static Tensor ChannelsLast(Tensor x) => Ops.Permute(x, 0, 2, 3, 1);

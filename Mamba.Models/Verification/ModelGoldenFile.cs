@@ -25,6 +25,10 @@ internal sealed record ModelGoldenFile(
     /// <summary>The most elements of an input, a target or a cotangent, which a small file could ask for.</summary>
     public const int MaxInput = 1 << 22;
 
+    /// <summary>A whole number of the configuration; null if there is none of this name.</summary>
+    public int? Size(string name) => Config.ValueKind == JsonValueKind.Object && Config.TryGetProperty(name, out JsonElement value)
+        && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) ? size : null;
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="CheckpointException">It cannot be read, or is no golden file of a model.</exception>
     public static ModelGoldenFile Open(string path)
@@ -91,18 +95,24 @@ internal sealed record ModelGoldenFile(
 
     private static GoldenTraining Training(JsonElement golden)
     {
-        JsonElement target = golden.GetProperty("target"), optimizer = golden.GetProperty("optimizer");
-        double[] betas = [.. optimizer.GetProperty("betas").EnumerateArray().Select(Number)];
-        if (betas.Length != 2) throw new FormatException($"{betas.Length} betas, expected 2");
+        JsonElement target = golden.GetProperty("target");
         return new GoldenTraining(
             Text(golden, "loss"), Filled(target, MaxInput), Text(target, "then"),
-            [.. golden.GetProperty("losses").EnumerateArray().Select(Number)],
-            new GoldenOptimizer(
-                Text(optimizer, "name"), Number(optimizer.GetProperty("lr")), Number(optimizer.GetProperty("weight_decay")),
-                Number(optimizer.GetProperty("eps")), betas[0], betas[1])
-            {
-                Groups = optimizer.TryGetProperty("groups", out JsonElement groups) ? [.. groups.EnumerateArray().Select(Group)] : [],
-            });
+            [.. golden.GetProperty("losses").EnumerateArray().Select(Number)], Optimizer(golden.GetProperty("optimizer")));
+    }
+
+    private static GoldenOptimizer Optimizer(JsonElement optimizer)
+    {
+        GoldenOptimizer common = new(
+            Text(optimizer, "name"), Number(optimizer.GetProperty("lr")), Number(optimizer.GetProperty("weight_decay")))
+        {
+            Groups = optimizer.TryGetProperty("groups", out JsonElement groups) ? [.. groups.EnumerateArray().Select(Group)] : [],
+        };
+        if (common.Name == "sgd") return common with { Momentum = Number(optimizer.GetProperty("momentum")) };
+        double[] betas = [.. optimizer.GetProperty("betas").EnumerateArray().Select(Number)];
+        return betas.Length == 2
+            ? common with { Eps = Number(optimizer.GetProperty("eps")), Beta1 = betas[0], Beta2 = betas[1] }
+            : throw new FormatException($"{betas.Length} betas, expected 2");
     }
 
     private static GoldenGroup Group(JsonElement group) => new(
@@ -213,9 +223,19 @@ internal sealed record GoldenLoss(string Function, FilledTensor Target, double V
 internal sealed record GoldenTraining(
     string Loss, FilledTensor Target, string Then, IReadOnlyList<double> Losses, GoldenOptimizer Optimizer);
 
-/// <summary>Adam or AdamW, by name.</summary>
-internal sealed record GoldenOptimizer(string Name, double LearningRate, double WeightDecay, double Eps, double Beta1, double Beta2)
+/// <summary>SGD, Adam or AdamW, by name.</summary>
+internal sealed record GoldenOptimizer(string Name, double LearningRate, double WeightDecay)
 {
+    /// <summary>Of SGD.</summary>
+    public double Momentum { get; init; }
+
+    /// <summary>Of Adam and AdamW, as the two that follow.</summary>
+    public double Eps { get; init; }
+
+    public double Beta1 { get; init; }
+
+    public double Beta2 { get; init; }
+
     /// <summary>Parameters with settings of their own.</summary>
     public IReadOnlyList<GoldenGroup> Groups { get; init; } = [];
 }

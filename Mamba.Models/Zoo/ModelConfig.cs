@@ -28,6 +28,12 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     /// </summary>
     public double? DropPath { get; init; }
 
+    /// <summary>The share of the last layers' inputs that is zeroed in training; null where the model has no dropout.</summary>
+    public double? Dropout { get; init; }
+
+    /// <summary>Random features of a linear attention (FAVOR+); null for an attention by softmax, or none.</summary>
+    public int? Features { get; init; }
+
     /// <summary>The layer that mixes tokens; null where the model has no choice of it.</summary>
     public MixerKind? Mixer { get; init; }
 

@@ -1,3 +1,4 @@
+using Mamba.Core;
 using Mamba.Core.Nn;
 using Mamba.Models.Blocks;
 using Mamba.Models.Recipes;
@@ -16,8 +17,21 @@ public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Reci
     /// <summary>Height and width of the images that it was made for.</summary>
     public int ImageSize { get; init; } = 256;
 
+    /// <summary>The least height and width of an image; see <see cref="VisionModel.SmallestSide"/>.</summary>
+    public int SmallestSide { get; init; } = 1;
+
     /// <summary>The configuration of the paper.</summary>
     public ModelConfig Config { get; init; } = new();
+
+    /// <summary>Refuses images that are too small for the model.</summary>
+    /// <param name="height">Rows of the images.</param>
+    /// <param name="width">Columns of the images.</param>
+    /// <exception cref="ArgumentException">They are.</exception>
+    public void ThrowIfTooSmall(int height, int width)
+    {
+        if (Math.Min(height, width) < SmallestSide)
+            throw new ArgumentException($"size {height}x{width}: {Name} takes images from {SmallestSide}x{SmallestSide} on");
+    }
 
     /// <summary>Makes the model with initial values.</summary>
     /// <param name="config">Its configuration; <see cref="Config"/> if null.</param>
@@ -44,8 +58,12 @@ public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Reci
 /// <summary>All models by name: those of the zoo, and those that a program adds.</summary>
 public static class Registry
 {
+    private const int ImageNetClasses = 1000;
+
     private static readonly int[] s_narrow = [8, 16, 24, 32, 48, 64];
     private static readonly int[] s_wide = [16, 32, 64, 128, 256, 512];
+    private static readonly ModelConfig s_performer =
+        new(Classes: 10) { Patch = 4, DropPath = 0, Features = VisionTransformer.DefaultFeatures };
     private static readonly Lock s_adding = new();
     private static volatile ModelEntry[] s_own = [];
 
@@ -71,8 +89,8 @@ public static class Registry
         },
         UMamba("umambabot", TrainingRecipe.UMambaBot, pyramidPooling: false),
         UMamba("umambabot-pp", TrainingRecipe.UMambaBotPyramid, pyramidPooling: true),
-        ResNetClassifier("resnet18", ResNetVariant.ResNet18, classes: 1000, imageSize: 224),
-        ResNetClassifier("resnet50", ResNetVariant.ResNet50, classes: 1000, imageSize: 224),
+        ResNetClassifier("resnet18", ResNetVariant.ResNet18, classes: ImageNetClasses, imageSize: 224),
+        ResNetClassifier("resnet50", ResNetVariant.ResNet50, classes: ImageNetClasses, imageSize: 224),
         ResNetClassifier("resnet20", ResNetVariant.ResNet20, classes: 10, imageSize: 32),
         new("resnet8", ModelTask.Classification, TrainingRecipe.ResNet8, (scope, config) => new ResNet8(scope, config))
         {
@@ -88,6 +106,29 @@ public static class Registry
         OfTokens(
             "vit-patch8", (scope, config) => new VisionTransformer(scope, config),
             new ModelConfig(Classes: 10) { Patch = 8, DropPath = 0 }),
+        OfTokens("performer", (scope, config) => new VisionTransformer(scope, config, FavorKernel.Softmax), s_performer),
+        OfTokens("performer-relu", (scope, config) => new VisionTransformer(scope, config, FavorKernel.Relu), s_performer),
+        Plain("alexnet", (scope, config) => new AlexNet(scope, config), AlexNet.Smallest, AlexNet.DefaultWidth, AlexNet.DefaultDropout),
+        Plain("vgg11", (scope, config) => new Vgg(scope, config), Vgg.Smallest, Vgg.DefaultWidth, Vgg.DefaultDropout),
+        Normed("googlenet", (scope, config) => new GoogLeNet(scope, config), new() { Dropout = GoogLeNet.DefaultDropout }) with
+        {
+            SmallestSide = GoogLeNet.Smallest,
+        },
+        Normed("inception-v3", (scope, config) => new InceptionV3(scope, config), new() { Dropout = InceptionV3.DefaultDropout }) with
+        {
+            ImageSize = 299, SmallestSide = InceptionV3.Smallest,
+        },
+        Normed(
+            "mobilenet-v2", (scope, config) => new MobileNetV2(scope, config),
+            new() { Width = MobileNetV2.DefaultWidth, Dropout = MobileNetV2.DefaultDropout }),
+        Normed("efficientnet-b0", (scope, config) => new EfficientNet(scope, config), new()
+        {
+            Width = EfficientNet.DefaultWidth,
+            Dropout = EfficientNet.DefaultDropout,
+            DropPath = EfficientNet.DefaultDropPath,
+        }),
+        Normed("regnet-x-400mf", (scope, config) => new RegNet(scope, config, RegNetVariant.X400), new()),
+        Normed("regnet-y-400mf", (scope, config) => new RegNet(scope, config, RegNetVariant.Y400), new()),
     ];
 
     /// <summary>
@@ -148,6 +189,24 @@ public static class Registry
         {
             ImageSize = imageSize,
             Config = new(Classes: classes) { Width = variant.Width, Depth = variant.Cifar ? variant.Blocks.Sum() : null },
+        };
+
+    /// <summary>An ImageNet classifier of the time before batch norm, with large linear layers.</summary>
+    private static ModelEntry Plain(
+        string name, Func<Scope, ModelConfig, VisionModel> build, int smallestSide, int width, double dropout) =>
+        new(name, ModelTask.Classification, TrainingRecipe.PlainConvolutions, build)
+        {
+            ImageSize = 224,
+            SmallestSide = smallestSide,
+            Config = new(Classes: ImageNetClasses) { Width = width, Dropout = dropout },
+        };
+
+    /// <summary>An ImageNet classifier of convolutions with batch norm.</summary>
+    private static ModelEntry Normed(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
+        new(name, ModelTask.Classification, TrainingRecipe.NormedConvolutions, build)
+        {
+            ImageSize = 224,
+            Config = config with { Classes = ImageNetClasses },
         };
 
     /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>

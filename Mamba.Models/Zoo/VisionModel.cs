@@ -45,9 +45,13 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <summary>Height and width that the input must have; null where all multiples of <see cref="SizeMultiple"/> will do.</summary>
     public virtual int? InputSize => null;
 
+    /// <summary>The least height and width of the input.</summary>
+    public virtual int SmallestSide => SizeMultiple;
+
     /// <summary>Runs the model as its authors wrote it; a tape that is open records it.</summary>
     /// <param name="images">
-    /// (B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/>, or equal to <see cref="InputSize"/>.
+    /// (B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/> from <see cref="SmallestSide"/> on, or equal to
+    /// <see cref="InputSize"/>.
     /// </param>
     /// <returns>(B, H', W', classes), or (B, classes) of a classifier: logits or probabilities, see <see cref="Output"/>.</returns>
     /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
@@ -59,7 +63,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
             && FitsSide(images.Shape[1]) && FitsSide(images.Shape[2]);
         if (!fits)
         {
-            string sides = InputSize is { } size ? $"equal to {size}" : $"multiples of {SizeMultiple}";
+            string sides = InputSize is { } size ? $"equal to {size}"
+                : SmallestSide > SizeMultiple ? $"at least {SmallestSide}" : $"multiples of {SizeMultiple}";
             throw new ShapeException(
                 GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {sides}");
         }
@@ -146,6 +151,12 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <returns>(B, H', W', classes), or (B, classes).</returns>
     protected abstract Tensor Run(Tensor images);
 
+    /// <summary>The mean of each channel over the image: (B, H, W, C) to (B, C).</summary>
+    private protected static Tensor MeanOfImage(Tensor x) => Ops.AdaptiveAvgPool2d(x, 1).Reshape(x.Shape[0], x.Shape[3]);
+
+    /// <summary>(B, H, W, C) as rows of C H W numbers, in the order in which PyTorch flattens an image.</summary>
+    private protected static Tensor ByChannel(Tensor x) => Ops.Permute(x, 0, 3, 1, 2).Reshape(x.Shape[0], -1);
+
     private static Tensor Pad(Tensor x, int axis, int amount) =>
         amount == 0 ? x : Ops.Concat([x, Tensor.Zeros(x.Shape.With(axis, amount))], axis);
 
@@ -156,7 +167,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         return parameters;
     }
 
-    private bool FitsSide(int side) => InputSize is { } only ? side == only : side % SizeMultiple == 0;
+    private bool FitsSide(int side) => InputSize is { } only ? side == only : side >= SmallestSide && side % SizeMultiple == 0;
 
     private int RoundUp(int size) => (size + SizeMultiple - 1) / SizeMultiple * SizeMultiple;
 }

@@ -7,10 +7,14 @@ namespace Mamba.Models.Zoo;
 
 /// <summary>
 /// The vision transformer (Dosovitskiy et al. 2021) as vit-pytorch builds it and the paper's authors trained it. Patches are normalized,
-/// and the class token comes first. Transformer blocks have four heads. A linear head reads the class token.
+/// and the class token comes first. Transformer blocks have four heads. A linear head reads the class token. With random features
+/// (<see cref="ModelConfig.Features"/>) it is a Performer (Choromanski et al. 2021), whose attention takes time linear in the tokens.
 /// </summary>
 public sealed class VisionTransformer : VisionModel
 {
+    /// <summary>Random features of a Performer's head in performer-pytorch: d ln d for a head of d = 64 channels.</summary>
+    public const int DefaultFeatures = 266;
+
     private const int Heads = 4;
     private const int HeadWidth = 64;
     private const int Hidden = 128;
@@ -29,6 +33,16 @@ public sealed class VisionTransformer : VisionModel
     /// <param name="config">Image size, patch, width, depth, classes and input channels.</param>
     /// <exception cref="ArgumentException">A size is missing, not positive, or patches do not fill the image.</exception>
     public VisionTransformer(Scope scope, ModelConfig config)
+        : this(scope, config, FavorKernel.Softmax)
+    {
+    }
+
+    /// <summary>Declares the parameters; the kind of random features can be chosen.</summary>
+    /// <param name="scope">The model's place.</param>
+    /// <param name="config">Image size, patch, width, depth, classes, input channels, random features.</param>
+    /// <param name="kernel">The kind of random features, where there are some.</param>
+    /// <exception cref="ArgumentException">A size is missing, not positive, or patches do not fill the image.</exception>
+    public VisionTransformer(Scope scope, ModelConfig config, FavorKernel kernel)
         : base(scope.Store, config)
     {
         _grid = config.ToPatchGrid();
@@ -43,6 +57,8 @@ public sealed class VisionTransformer : VisionModel
             transformer / "layers" / i, new TransformerConfig(width, Heads, HeadWidth, Hidden)
             {
                 DropPath = DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth),
+                Features = config.Features,
+                Kernel = kernel,
             }))];
         _head = new Linear(scope / "mlp_head", width, config.Classes);
     }

@@ -153,6 +153,34 @@ internal sealed class ForeignWeightsTests : CliTest
         Assert.That(copy.Metadata, Is.EquivalentTo(old.Metadata));
     }
 
+    /// <summary>Torchvision's files of the Inception networks hold heads for training alone.</summary>
+    [Test]
+    public void Heads_that_a_model_goes_without_are_left_out_and_named()
+    {
+        ModelEntry entry = Registry.Find("googlenet");
+        using VisionModel model = entry.Create(entry.Config with { Classes = 2 }, seed: 2);
+        Safetensors.Write(
+            Bare, model.Parameters.All.Append(("aux1.fc2.weight", Tensor.Zeros(2, 3))).Append(("aux2.fc2.bias", Tensor.Zeros(2))),
+            new Dictionary<string, string>());
+        WriteClasses(In("data"), 5);
+        string[] foreign = ["--model", "googlenet", "--normalize", "half", "--size", "16"];
+        string note = "left out 2 tensors that the model goes without: aux1.*, aux2.*";
+        Result converted = Succeeds(["convert", Bare, In("new.safetensors"), .. foreign]);
+        Assert.That(converted.Error, Does.Contain($"mamba: {Bare}: {note}").And.Contain("googlenet: 2 classes, 3 channels, 16 x 16"));
+        string[] all = ["eval", "--data", In("data"), "--split", "all", "--json", "--weights"];
+        Result measured = Succeeds([.. all, Bare, .. foreign]);
+        Result alone = Succeeds([.. all, In("new.safetensors")]); // its tensors keep their names
+        Assert.That(Loss(alone), Is.EqualTo(Loss(measured)));
+        Assert.That(alone.Error, Does.Contain(note));
+        AssertRefused(Mamba("train", "--model", "alexnet", "--size", "32"), "size 32x32: alexnet takes images from 63x63 on");
+        AssertRefused(Mamba("bench", "--model", "alexnet", "--size", "62"), "size 62x62: alexnet takes images from 63x63 on");
+        Result train = Succeeds([
+            "train", "--model", "googlenet", "--init", Bare, "--data", In("data"), "--size", "48", "--epochs", "1", "--batch", "2",
+            "--out", In("run"),
+        ]);
+        Assert.That(train.Out, Does.Contain(note));
+    }
+
     [Test]
     public void Weights_that_nothing_is_said_of_are_refused()
     {

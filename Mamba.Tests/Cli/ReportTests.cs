@@ -137,8 +137,8 @@ internal sealed class ReportTests : CliTest
               }
             """.ReplaceLineEndings("\n")));
         string[] lines = Succeeds("models").Out.Split(Environment.NewLine);
-        Assert.That(lines[0], Is.EqualTo("name             task            parameters  multiply-adds  input"));
-        Assert.That(lines[8], Is.EqualTo("unet             segmentation     7,765,985     12,071.2 M  3 x 256 x 256"));
+        Assert.That(lines[0], Is.EqualTo("name             task             parameters  multiply-adds  input"));
+        Assert.That(lines[8], Is.EqualTo("unet             segmentation      7,765,985     12,071.2 M  3 x 256 x 256"));
         Assert.That(lines, Has.Length.EqualTo(Registry.Models.Count + 2).And.All.Length.LessThanOrEqualTo(80));
     }
 

@@ -14,6 +14,7 @@ internal static partial class OperatorTable
         Conv2d("B H W 6, 12 1 3 3, 12", "B=2 H=10 W=12", new() { Padding = 1, Groups = 6, Activation = Activation.Relu }),
         Conv2d("B H W C, O C 1 1, O", "B=2 H=18 W=17 C=70 O=40", new() { Stride = 2 }),
         Conv2d("B H W C, O C 1 1, O", "B=2 H=12 W=11 C=70 O=40", new() { Activation = Activation.Relu }),
+        Conv2d("B H W C, O C 1 1, O", "B=2 H=6 W=7 C=200 O=35", new() { ShortSums = true, Activation = Activation.Relu6 }),
         Conv2d("B H W C, O C 3 3", "B=1 H=40 W=40 C=64 O=32", new() { Padding = 1 }),
         Conv2d("B H W C, O C 3 3, O", "B=2 H=24 W=24 C=16 O=2", new() { Padding = (1, 0), Activation = Activation.Relu }),
         Conv2d("O C W 3, O C W 3, O", "O=3 C=3 W=7", new() { Padding = (3, 1) }, refused: "C W O"),

@@ -20,7 +20,7 @@ internal static class SmallTraining
         if (config.Width is not null) config = config with { Width = config.Patch is not null ? 48 : 16 };
         if (config.Depth is not null) config = config with { Depth = entry.Name == "resnet20" ? 6 : 2 };
         VisionModel model = entry.Create(config, seed: 7);
-        int side = config.ImageSize ?? 64;
+        int side = config.ImageSize ?? Math.Max(64, entry.SmallestSide);
         Tensor images = Numbers.Uniform(1, 0f, 1f, Images, side, side, 3),
             targets = classifies ? Tensor.Zeros(Images, 3) : Numbers.Uniform(2, 0f, 1f, Images, side, side, 1);
         if (classifies) for (int i = 0; i < Images; i++) targets.Span[4 * i] = 1f;

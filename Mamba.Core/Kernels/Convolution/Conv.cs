@@ -31,6 +31,12 @@ internal static unsafe class Conv
             Im2Col.Forward(s, x, packed, y, epilogue, width);
             return;
         }
+        ForwardInBands(s, x, packed, y, epilogue, width);
+    }
+
+    /// <summary>The same by bands of output rows, whatever the shape: sums are cut into the short blocks of convolutions.</summary>
+    public static void ForwardInBands(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue, VectorWidth width)
+    {
         nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width));
         int rows = BandRows(s);
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);

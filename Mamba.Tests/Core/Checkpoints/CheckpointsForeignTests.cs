@@ -203,6 +203,28 @@ internal sealed class CheckpointsForeignTests
     }
 
     [Test]
+    public void Places_that_a_model_goes_without_are_left_out_by_name()
+    {
+        ParameterStore store = new();
+        Scope net = new Scope(store) / "net";
+        _ = new Linear(net / "fc", 1, 1);
+        net.LeaveOut("aux");
+        string[] names = ["net.fc.weight", "net.fc.bias", "net.aux.fc.weight", "net.aux.fc.bias", "net.aux.bn.num_batches_tracked"];
+        LoadReport report = Load(store, names);
+        Assert.That(
+            (report.Loaded, report.LeftOut), Is.EqualTo((2, "left out 2 tensors that the model goes without: net.aux.*")));
+        Assert.That(report.ToString(), Is.Empty);
+        report = Load(store, [.. names.Select(n => "module." + n)]);
+        Assert.That((report.Loaded, report.Prefix), Is.EqualTo((2, "prefix 'module.' dropped")));
+        Assert.That(report.LeftOut, Does.EndWith("net.aux.*"));
+        Assert.That(Load(store, names[..2]).LeftOut, Is.Empty);
+        Assert.That(
+            () => Load(store, [.. names, "net.auxiliary.weight"]),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("unexpected: net.auxiliary.weight"));
+        Assert.That(() => Load(store, names[2..]), Throws.TypeOf<CheckpointException>().With.Message.Contains("missing: net.fc.weight"));
+    }
+
+    [Test]
     public void Where_nothing_fits_the_two_nearest_names_are_shown()
     {
         ParameterStore store = new();

@@ -54,6 +54,19 @@ internal sealed class PoolOptionsTests(VectorWidth width)
             }
     }
 
+    [Test]
+    public void In_ceil_mode_a_window_may_be_larger_than_the_image()
+    {
+        PoolOptions o = new() { Stride = 2, CeilMode = true };
+        Tensor[] x = [Numbers.Random(1, 2, 2, 3, 5)];
+        OperatorCheck.Run(
+            width, i => Ops.MaxPool2d(i[0], 3, o), i => Pool(i[0], x[0].Shape, (3, 3), o, (values, _) => values.Max()), x);
+        OperatorCheck.Run(width, i => Ops.AvgPool2d(i[0], 3, o), i => Pool(i[0], x[0].Shape, (3, 3), o, (values, counted) =>
+            values.Sum() / counted), x);
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(Tensor.Zeros(1, 2, 1, 5), 3, o));
+        OperatorCheck.Refuses("MaxPool2d", () => Ops.MaxPool2d(x[0], 3, o with { CeilMode = false }));
+    }
+
     [TestCase(13, 3), TestCase(6, 17)]
     public void Pools_of_sequences_read_the_column_parts_of_pairs(int length, int channels)
     {

@@ -15,6 +15,8 @@ internal sealed class DropPathTests
         DropPath path = new(new Scope(store) / "layers" / 1, 0.2);
         Tensor ones = Tensor.Full(1f, 4000, 2, 3);
         float[] y = path.Forward(ones).Span.ToArray();
+        float[] images = path.Forward(Tensor.Full(1f, 4000, 2, 1, 3)).Span.ToArray();
+        Assert.That(images, Is.EqualTo(y), "images as sequences");
         Assert.That(y.Chunk(6).All(image => image.All(x => x == image[0])));
         Assert.That(y.Distinct().Order(), Is.EqualTo(new[] { 0f, 1.25f }));
         Assert.That(y.Average(), Is.EqualTo(1).Within(0.03));

@@ -1,9 +1,11 @@
+using System.Runtime.InteropServices;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Tasks;
+using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
 
@@ -28,6 +30,10 @@ internal sealed class ForeignModelTests
     [TestCase("resnet18", 12, null, null, 1000, 3), TestCase("resnet50", 5, null, null, 2, 1)]
     [TestCase("resnet20", 8, 9, null, 100, 3), TestCase("resnet20", 4, 27, null, 1, 1), TestCase("resnet20", 16, 3, null, 11, 3)]
     [TestCase("vim", 24, 3, 4, 10, 3), TestCase("vim", 20, 1, 8, 3, 1), TestCase("vim-patch8-1000", 24, 2, 8, 1000, 4)]
+    [TestCase("alexnet", 4, null, null, 5, 1), TestCase("vgg11", 3, null, null, 2, 3), TestCase("mobilenet-v2", 8, null, null, 3, 1)]
+    [TestCase("efficientnet-b0", 8, null, null, 4, 3), TestCase("googlenet", null, null, null, 7, 1)]
+    [TestCase("regnet-x-400mf", null, null, null, 2, 3), TestCase("regnet-y-400mf", null, null, null, 1000, 1)]
+    [TestCase("performer", 24, 2, 8, 10, 3), TestCase("performer-relu", 20, 1, 4, 3, 1)]
     [TestCase("vit", 24, 3, 4, 10, 3), TestCase("vit", 17, 2, 8, 5, 1), TestCase("vit-patch8", 24, 1, 16, 4, 3)]
     public void The_tensors_tell_the_sizes(string name, int? width, int? depth, int? patch, int classes, int channels)
     {
@@ -35,6 +41,7 @@ internal sealed class ForeignModelTests
         ModelConfig config = entry.Config with { InputChannels = channels, Classes = classes };
         config = config with { Width = width ?? config.Width, Depth = depth ?? config.Depth, Patch = patch ?? config.Patch };
         if (patch is not null) config = config with { ImageSize = 3 * patch };
+        if (config.Features is not null) config = config with { Features = 40 };
         using VisionModel model = entry.Create(config, seed: 3);
         model.Parameters.Freeze();
         WriteBare(model, "module.");
@@ -46,8 +53,42 @@ internal sealed class ForeignModelTests
         int side = config.ImageSize ?? entry.ImageSize;
         Assert.That((info.Data.Height, info.Data.Width), Is.EqualTo((side, side)));
         Assert.That(info.Normalization.Mean, Is.EqualTo(Enumerable.Repeat(0.5f, channels)));
-        Tensor image = Numbers.Uniform(1, 0f, 1f, 1, config.ImageSize ?? 32, config.ImageSize ?? 32, channels);
+        int tried = config.ImageSize ?? Math.Max(32, entry.SmallestSide);
+        Tensor image = Numbers.Uniform(1, 0f, 1f, 1, tried, tried, channels);
         Assert.That(loaded.Forward(image).Span.ToArray(), Is.EqualTo(model.Forward(image).Span.ToArray()));
+    }
+
+    /// <summary>
+    /// A file as torchvision saves it, with the counters of its norms and the heads for training alone: all tensors load by name, and the
+    /// heads are left out.
+    /// </summary>
+    [TestCase("googlenet", "aux1 aux2"), TestCase("mobilenet_v2", ""), TestCase("efficientnet_b0", ""), TestCase("regnet_y_400mf", "")]
+    public void Torchvisions_files_load_by_name(string name, string heads)
+    {
+        ModelGoldenFile golden = ModelGoldenFile.Open(ReferenceData.Path($"goldens2/models/{name}.json"));
+        List<StoredTensor> stored = [];
+        foreach (FilledTensor tensor in golden.Tensors)
+        {
+            stored.Add(Store(tensor.Name, tensor.Make()));
+            if (tensor.Name.EndsWith("running_var", StringComparison.Ordinal))
+                stored.Add(new StoredTensor(tensor.Name.Replace("running_var", "num_batches_tracked"), "I64", [], new byte[8]));
+        }
+        string[] places = heads.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        foreach (string head in places)
+            stored.AddRange([Store($"{head}.fc2.weight", Tensor.Zeros(1000, 4)), Store($"{head}.conv.bn.bias", Tensor.Zeros(4))]);
+        Safetensors.Write(_path, stored, new Dictionary<string, string>());
+
+        ModelEntry entry = Registry.Find(name.Replace('_', '-'));
+        using WeightFile file = WeightFile.Open(_path);
+        (VisionModel model, ModelInfo info) = ModelFile.LoadForeign(file, new ForeignModel(entry, NormalizationKind.ImageNet));
+        Assert.That((info.Config, info.Labels.Count, info.Data.Height), Is.EqualTo((entry.Config, 1000, 224)));
+        Assert.That(info.LeftOut, Is.EqualTo(
+            places.Length == 0 ? "" : "left out 4 tensors that the model goes without: aux1.*, aux2.*"));
+        foreach (FilledTensor tensor in golden.Tensors)
+            Assert.That(model.Parameters[tensor.Name].Span.SequenceEqual(tensor.Make().Span), tensor.Name);
+
+        static StoredTensor Store(string name, Tensor tensor) =>
+            new(name, "F32", tensor.Shape.ToArray(), MemoryMarshal.AsBytes(tensor.Span).ToArray());
     }
 
     [Test]
@@ -93,6 +134,11 @@ internal sealed class ForeignModelTests
         Assert.That((larger.Data.Height, larger.Config.ImageSize), Is.EqualTo((24, (int?)24)));
         Assert.That(() => Load(given with { Size = (16, 24) }), Throws.ArgumentException.With.Message.Contains("takes square images"));
         Assert.That(() => Load(given with { Size = (18, 18) }), Throws.ArgumentException.With.Message.Contains("patches of 4"));
+        ModelEntry alexnet = Registry.Find("alexnet");
+        using VisionModel images = Save("alexnet", alexnet.Config with { Width = 2 });
+        ForeignModel small = new(alexnet, NormalizationKind.ImageNet) { Size = (96, 62) };
+        Assert.That(() => Load(small), Throws.ArgumentException.With.Message.Contains("size 96x62: alexnet takes images from 63x63 on"));
+        Assert.That(Load(small with { Size = (96, 63) }).Data.Width, Is.EqualTo(63));
     }
 
     [Test]

@@ -25,13 +25,15 @@ internal sealed class ModelFileTests
     [TestCase("resnet50-seg", 8, null, null)]
     [TestCase("umambabot", 8, null, null), TestCase("umambabot-pp", 8, null, null), TestCase("resnet18", 8, null, null)]
     [TestCase("resnet20", 8, 6, null)]
-    [TestCase("vim", 24, 2, 8), TestCase("vit", 24, 3, 16)]
+    [TestCase("vim", 24, 2, 8), TestCase("vit", 24, 3, 16), TestCase("performer", 24, 2, 8)]
+    [TestCase("mobilenet-v2", 16, null, null), TestCase("efficientnet-b0", 16, null, null)]
     public void Sizes_are_configuration_and_stand_in_the_weight_file(string name, int width, int? depth, int? patch)
     {
         ModelEntry entry = Registry.Find(name);
         ModelConfig config = entry.Config with { InputChannels = 1, Classes = 2, Width = width };
         if (depth is not null) config = config with { Depth = depth };
         if (patch is not null) config = config with { Patch = patch };
+        if (config.Features is not null) config = config with { Features = 20 };
         VisionModel model = entry.Create(config, seed: 3);
         Assert.That(model.Parameters.ParameterCount, Is.LessThan(entry.Create().Parameters.ParameterCount / 2));
         model.Parameters.Freeze(); // as a loaded one is
@@ -43,7 +45,7 @@ internal sealed class ModelFileTests
             _path, model,
             new ModelInfo(name, config, ["a", "b"], Normalization.None(1), new RunData(SplitProtocol.Image, 0, null, 32, 32)));
         (VisionModel loaded, ModelInfo info) = ModelFile.Load(_path);
-        Assert.That(info.Config with { DropPath = config.DropPath }, Is.EqualTo(config));
+        Assert.That(info.Config with { DropPath = config.DropPath, Dropout = config.Dropout }, Is.EqualTo(config));
         Assert.That(loaded.Forward(image).Span.ToArray(), Is.EqualTo(expected.Span.ToArray()));
     }
 

@@ -13,6 +13,7 @@ internal sealed class StepConfigTests
         Assert.That((step.Batch, step.Height, step.Width), Is.EqualTo((batch, size, size)));
     }
 
+    [TestCase("alexnet", 64, 62, "alexnet takes images from 63x63 on")]
     [TestCase("vim", 32, 48, "square"), TestCase("vit", 30, 30, "multiples of 4; the size is 30x30")]
     public void A_size_that_the_model_does_not_take_is_refused(string name, int height, int width, string problem) =>
         Assert.That(

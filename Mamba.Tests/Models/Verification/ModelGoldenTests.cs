@@ -1,4 +1,5 @@
 using Mamba.Core.Checkpoints;
+using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
@@ -9,7 +10,15 @@ namespace Mamba.Tests.Models;
 /// <summary>Every model of the zoo against PyTorch, at the widest vectors; the small ones at every width.</summary>
 internal sealed class ModelGoldenTests
 {
-    private static readonly string[] s_second = ["resnet8"]; // whose values are in the second folder
+    private static readonly string[] s_second = // whose values are in the second folder
+    [
+        "resnet8", "performer", "performer-relu", "alexnet", "vgg11", "googlenet", "inception-v3", "mobilenet-v2", "efficientnet-b0",
+        "regnet-x-400mf", "regnet-y-400mf",
+    ];
+
+    /// <summary>Some models have half a gigabyte of weights, and as much of gradients.</summary>
+    [TearDown]
+    public void ReleaseMemory() => MemoryScope.Trim();
 
     public static IEnumerable<string> Names => Registry.Models.Select(m => m.Name);
 
@@ -51,10 +60,36 @@ internal sealed class ModelGoldenTests
         }
     }
 
+    /// <summary>A file may choose the sizes of a model that has them.</summary>
+    [Test]
+    public void The_configuration_of_a_file_counts()
+    {
+        string golden = File.ReadAllText(ReferenceData.Path("goldens2/models/performer.json")), path = Path.GetTempFileName();
+        try
+        {
+            (string Text, string Message)[] changes =
+                [("\"features\":96", "expected transformer.layers.0.0.fast_attention.projection_matrix (266, 64)"),
+                    ("\"features\":0", "'features' is 0; expected 1 to 4096"), ("\"features\":5000", "'features' is 5000")];
+            foreach ((string text, string message) in changes)
+            {
+                File.WriteAllText(path, golden.Replace("\"features\":266", text, StringComparison.Ordinal));
+                VerificationResult result = ModelGolden.Run(path).Single();
+                Assert.That(result.Passed, Is.False);
+                Assert.That(result.Message, Does.Contain(message));
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     private static void Check(string name)
     {
         string folder = s_second.Contains(name) ? "goldens2" : "goldens";
-        string path = ReferenceData.Path($"{folder}/models/{name}.json"); // before the scope, in which no test can be skipped
+        // Torchvision's names have underscores.
+        string file = folder == "goldens2" && !name.StartsWith("performer", StringComparison.Ordinal) ? name.Replace('-', '_') : name;
+        string path = ReferenceData.Path($"{folder}/models/{file}.json"); // before the scope, in which no test can be skipped
         using (Assert.EnterMultipleScope())
             foreach (VerificationResult result in ModelGolden.Run(path))
                 Assert.That(result.Passed, $"{result.Case}: {result.Message}");

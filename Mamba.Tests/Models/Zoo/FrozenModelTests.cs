@@ -9,7 +9,10 @@ namespace Mamba.Tests.Models;
 /// <summary>A frozen model keeps packed and folded weights. It must not keep them longer than the weights stay as they are.</summary>
 internal sealed class FrozenModelTests
 {
-    private static readonly string[] s_models = ["unet", "resnet18", "resnet20", "vim", "ul-vm-unet"];
+    private static readonly string[] s_models =
+    [
+        "unet", "resnet18", "resnet20", "vim", "ul-vm-unet", "performer", "googlenet", "mobilenet-v2", "efficientnet-b0", "regnet-y-400mf",
+    ];
 
     [TestCaseSource(nameof(s_models))]
     public void A_frozen_model_gives_what_it_gave_before(string name)

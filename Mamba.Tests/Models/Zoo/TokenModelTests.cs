@@ -105,6 +105,49 @@ internal sealed class TokenModelTests
         Assert.That(Largest(p["transformer.layers.0.1.net.4.bias"]), Is.GreaterThan(0.08).And.LessThanOrEqualTo(1 / Math.Sqrt(128)));
     }
 
+    [Test]
+    public void Random_features_are_blocks_of_orthogonal_rows()
+    {
+        const int Width = 24, Features = 60;
+        ModelConfig config = Small(new ModelConfig()) with { Features = Features };
+        ParameterStore p = Registry.Find("performer").Create(config with { Width = 48 }, seed: 4).Parameters;
+        Assert.That(p.All.Count(t => t.Name.EndsWith("fast_attention.projection_matrix", StringComparison.Ordinal)), Is.EqualTo(2));
+        Assert.That(p["transformer.layers.0.0.fast_attention.projection_matrix"].Shape, Is.EqualTo(new Shape(Features, 64)));
+        float[] rows = new float[Features * Width];
+        RandomFeatureAttention.Orthogonal(rows, Width, new Mamba.Core.RandomStream(3, "features"));
+        double[] lengths = [.. Enumerable.Range(0, Features).Select(i => Math.Sqrt(Product(i, i)))];
+        // The length of a row of n normal numbers: sqrt n or a little less, with a deviation of sqrt(1/2).
+        Assert.That(lengths.Average(), Is.EqualTo(Math.Sqrt(Width)).Within(0.4));
+        Assert.That(lengths, Is.All.InRange(2, 8));
+        Assert.That(lengths, Is.Unique);
+        for (int i = 0; i < Features; i++)
+            for (int j = i + 1; j < Math.Min(Features, (i / Width + 1) * Width); j++)
+                Assert.That(Math.Abs(Product(i, j)), Is.LessThan(1e-5), $"rows {i} and {j}");
+        Assert.That(Math.Abs(Product(0, Width)), Is.GreaterThan(1e-3), "blocks are independent");
+        Assert.That(() => Registry.Find("performer").Create(config with { Features = 0 }), Throws.ArgumentException);
+
+        double Product(int i, int j) => Enumerable.Range(0, Width).Sum(k => (double)rows[i * Width + k] * rows[j * Width + k]);
+    }
+
+    /// <summary>With many random features a Performer is nearly the vision transformer of the same weights.</summary>
+    [Test]
+    public void A_performer_approximates_the_vision_transformer()
+    {
+        ModelConfig config = Small(new ModelConfig()) with { ImageSize = 32, Depth = 1 };
+        VisionModel vit = Registry.Find("vit").Create(config, seed: 4);
+        Tensor images = Numbers.Uniform(1, 0f, 1f, 4, 32, 32, 3);
+        float[] expected = vit.Forward(images).Span.ToArray();
+        double few = Error(16), many = Error(4096);
+        Assert.That(many, Is.LessThan(0.02).And.LessThan(few / 4));
+
+        double Error(int features)
+        {
+            VisionModel performer = Registry.Find("performer").Create(config with { Features = features }, seed: 4);
+            float[] logits = performer.Forward(images).Span.ToArray();
+            return Math.Sqrt(logits.Zip(expected).Sum(p => Math.Pow(p.First - p.Second, 2)) / expected.Sum(x => (double)x * x));
+        }
+    }
+
     private static ModelConfig Small(ModelConfig config) => config with { ImageSize = 16, Patch = 8, Width = 24, Depth = 2 };
 
     private static double Deviation(Tensor x)

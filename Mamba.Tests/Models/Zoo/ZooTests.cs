@@ -24,8 +24,85 @@ internal sealed class ZooTests
     [TestCase("umambabot", 9_813_700), TestCase("umambabot-pp", 10_076_356)]
     [TestCase("resnet18", 11_689_512), TestCase("resnet50", 25_557_032), TestCase("resnet20", 269_722)]
     [TestCase("resnet8", 78_186)]
-    public void Has_as_many_parameters_as_the_paper_states(string name, long parameters) =>
-        Assert.That(Registry.Find(name).Create().Parameters.ParameterCount, Is.EqualTo(parameters));
+    [TestCase("performer", 1_751_186), TestCase("performer-relu", 1_751_186), TestCase("alexnet", 61_100_840)]
+    [TestCase("vgg11", 132_863_336), TestCase("googlenet", 6_624_904), TestCase("inception-v3", 23_834_568)]
+    [TestCase("mobilenet-v2", 3_504_872), TestCase("efficientnet-b0", 5_288_548), TestCase("regnet-x-400mf", 5_495_976)]
+    [TestCase("regnet-y-400mf", 4_344_144)]
+    public void Has_as_many_parameters_as_the_paper_states(string name, long parameters)
+    {
+        ModelEntry entry = Registry.Find(name);
+        using VisionModel model = entry.Build(new Scope(new ParameterStore { SkipInitialValues = true }), entry.Config);
+        Assert.That(model.Parameters.ParameterCount, Is.EqualTo(parameters));
+        bool sized = entry.Task == ModelTask.Classification && model.InputSize is null; // masks are padded, tokens have one size
+        Assert.That(entry.SmallestSide, Is.EqualTo(sized ? model.SmallestSide : 1));
+    }
+
+    [TestCase("alexnet", 63), TestCase("vgg11", 32), TestCase("googlenet", 15), TestCase("inception-v3", 75)]
+    [TestCase("mobilenet-v2", 1), TestCase("efficientnet-b0", 1), TestCase("regnet-x-400mf", 1), TestCase("regnet-y-400mf", 1)]
+    public void A_classifier_takes_images_from_its_smallest_side_on(string name, int smallest)
+    {
+        ModelEntry entry = Registry.Find(name);
+        ModelConfig config = entry.Config with { InputChannels = 1, Classes = 7, Dropout = null, DropPath = null };
+        if (config.Width is not null) config = config with { Width = 8 };
+        using VisionModel model = entry.Create(config, seed: 2);
+        model.Parameters.Training = true; // the first running statistics let a deep network's signal fade
+        foreach (int size in new[] { smallest, smallest + 1, smallest + 26 })
+        {
+            Tensor images = Numbers.Uniform(1, 0f, 1f, 2, size, size + 3, 1), logits = model.Forward(images);
+            Assert.That(logits.Shape, Is.EqualTo(new Shape(2, 7)));
+            Assert.That(logits.Span.ToArray(), Is.All.Matches<float>(float.IsFinite));
+            float[] first = logits.Span[..7].ToArray();
+            Assert.That(logits.Span[7..].ToArray(), Is.Not.EqualTo(first), "the images are told apart");
+        }
+        if (smallest == 1) return;
+        Assert.That(
+            () => model.Forward(Tensor.Zeros(1, smallest, smallest - 1, 1)),
+            Throws.TypeOf<ShapeException>().With.Message.Contains($"at least {smallest}"));
+        Assert.That(
+            () => entry.ThrowIfTooSmall(smallest - 1, smallest),
+            Throws.ArgumentException.With.Message.Contains($"{name} takes images from {smallest}x{smallest} on"));
+        entry.ThrowIfTooSmall(smallest, smallest);
+    }
+
+    /// <summary>In training some inputs of the last layers are zeroed, others in each step, and the same when a step is repeated.</summary>
+    [TestCase("alexnet", 63), TestCase("vgg11", 32), TestCase("googlenet", 32), TestCase("mobilenet-v2", 32)]
+    [TestCase("efficientnet-b0", 32)]
+    public void Dropout_follows_from_seed_place_and_step_alone(string name, int size)
+    {
+        ModelEntry entry = Registry.Find(name);
+        ModelConfig config = entry.Config with { Classes = 7, DropPath = 0 };
+        if (config.Width is not null) config = config with { Width = 8 };
+        Tensor images = Numbers.Uniform(1, 0f, 1f, 2, size, size, 3);
+        using VisionModel model = entry.Create(config, seed: 2), without = entry.Create(config with { Dropout = null }, seed: 2);
+        float[] Logits(VisionModel from, long step, bool training = true)
+        {
+            (from.Parameters.Training, from.Parameters.Step) = (training, step);
+            return from.Forward(images).Span.ToArray();
+        }
+        float[] dropped = Logits(model, 5);
+        Assert.That(Logits(model, 5), Is.EqualTo(dropped));
+        Assert.That(Logits(model, 6), Is.Not.EqualTo(dropped));
+        Assert.That(Logits(without, 5), Is.EqualTo(Logits(without, 6)).And.Not.EqualTo(dropped));
+        using VisionModel fresh = entry.Create(config, seed: 2), plain = entry.Create(config with { Dropout = null }, seed: 2);
+        Assert.That(Logits(fresh, 5, training: false), Is.EqualTo(Logits(plain, 5, training: false)));
+    }
+
+    [Test]
+    public void Stochastic_depth_leaves_blocks_of_efficientnet_out()
+    {
+        ModelEntry entry = Registry.Find("efficientnet-b0");
+        ModelConfig config = entry.Config with { Classes = 7, Dropout = 0, Width = 8 };
+        Tensor images = Numbers.Uniform(1, 0f, 1f, 2, 32, 32, 3);
+        float[] Logits(double rate, long step)
+        {
+            using VisionModel model = entry.Create(config with { DropPath = rate }, seed: 2);
+            (model.Parameters.Training, model.Parameters.Step) = (true, step);
+            return model.Forward(images).Span.ToArray();
+        }
+        float[] plain = Logits(0, 5), dropped = Logits(0.9, 5);
+        Assert.That(Logits(0, 6), Is.EqualTo(plain));
+        Assert.That(dropped, Is.Not.EqualTo(plain).And.EqualTo(Logits(0.9, 5)).And.Not.EqualTo(Logits(0.9, 6)));
+    }
 
     [TestCaseSource(nameof(Segmenters))]
     public void Any_size_is_padded_and_cropped_back(ModelEntry entry)

@@ -1,0 +1,25 @@
+using Mamba.Core.Nn;
+
+namespace Mamba.Models.Blocks;
+
+/// <summary>
+/// The layer of torchvision's later networks: a convolution without bias that keeps the size or divides it by its stride, a batch norm and
+/// an activation. Convolutions start normal by fan out, groups left aside as in torchvision.
+/// </summary>
+internal static class ConvNormActivation
+{
+    /// <summary>The layer with its convolution at <c>0</c> and its norm at <c>1</c> of a place.</summary>
+    public static ConvBatchNorm At(Scope scope, ConvConfig config) => At(scope / 0, scope / 1, config);
+
+    /// <summary>The layer with its convolution and its norm in places of their own.</summary>
+    public static ConvBatchNorm At(Scope conv, Scope norm, ConvConfig config)
+    {
+        (int height, int width) = (config.Kernel.Height, config.Kernel.Width);
+        return new(conv, norm, config with
+        {
+            Padding = (height / 2, width / 2),
+            Bias = false,
+            WeightInit = Init.KaimingNormal(config.Outputs * height * width),
+        });
+    }
+}
