@@ -69,7 +69,7 @@ internal sealed class ExplainCommand
     private int Run(Terminal terminal, ParseResult parsed, CancellationToken stop)
     {
         Options.Apply(parsed, _threads);
-        string weights = parsed.GetRequiredValue(_weights);
+        string weights = NamedWeights.Find(parsed.GetRequiredValue(_weights));
         using Explainer explainer = Open(terminal, weights, stop);
         ExplanationOptions options = Choose(parsed, explainer);
         InferInput[] images = Images(terminal, parsed, stop);
@@ -100,7 +100,7 @@ internal sealed class ExplainCommand
             throw new CheckpointException(
                 $"{weights}: metadata lacks 'model'; 'mamba convert {weights} OUT --model NAME' makes a file with it");
         (VisionModel model, ModelInfo info) = ModelFile.Load(file, stop);
-        Options.NotePrefix(terminal, weights, info);
+        Options.NoteNames(terminal, weights, info);
         return new Explainer(model, info);
     }
 

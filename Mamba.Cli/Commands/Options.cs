@@ -147,7 +147,7 @@ internal static class Options
     public static Option<int?> Threads() => Integer("--threads", "Threads; results stay the same.", "all fast cores", 1, 1024);
 
     public static Option<string> Weights() =>
-        new("--weights") { Description = "Weights of 'mamba train', or a name; others with --model.", HelpName = "FILE|NAME", Required = true };
+        new("--weights") { Description = "Weight file or name; others with --model.", HelpName = "FILE|NAME", Required = true };
 
     /// <summary>The place of the tensors in a PyTorch checkpoint; null where it is not given.</summary>
     public static Option<string?> Key() => Text("--key", "NAME", "Keys of the state_dict, joined by dots.", "found");

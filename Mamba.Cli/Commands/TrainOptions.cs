@@ -280,7 +280,7 @@ internal sealed class TrainOptions
             Height = height,
             Width = width,
             Config = ConfigOf(parsed, entry, start, prepared),
-            Init = parsed.GetValue(Init) is { } weights ? Path.GetFullPath(weights) : null,
+            Init = parsed.GetValue(Init) is { } weights ? Path.GetFullPath(NamedWeights.Find(weights)) : null,
             Key = parsed.GetValue(Key),
             KeepZeros = parsed.GetValue(KeepZeros),
             Teacher = teacher,
@@ -372,7 +372,7 @@ internal sealed class TrainOptions
     private (string? Path, string? Hash) TeacherOf(ParseResult parsed)
     {
         if (parsed.GetValue(Teacher) is not { } teacher) return (null, null);
-        string path = Path.GetFullPath(teacher), hash;
+        string path = Path.GetFullPath(NamedWeights.Find(teacher)), hash;
         using (FileStream file = File.OpenRead(path)) hash = Convert.ToHexStringLower(Sha256.HashData(file));
         if (parsed.GetValue(TeacherHash) is { } expected && !hash.Equals(expected, StringComparison.OrdinalIgnoreCase))
             throw new ArgumentException($"--teacher: {path} has SHA-256 {hash}; expected {expected}, the teacher that the run began with");
@@ -385,7 +385,7 @@ internal sealed class TrainOptions
         if (parsed.GetValue(Widths) is { } widths) return entry.Config with { Widths = ChannelWidths.Parse(widths) };
         // A run that is resumed has the widths in its args.json, and its --init may be gone.
         if (parsed.GetValue(Init) is not { } path || parsed.GetValue(Resume) is not null) return entry.Config;
-        using WeightFile file = WeightFile.Open(path, parsed.GetValue(Key));
+        using WeightFile file = WeightFile.Open(NamedWeights.Find(path), parsed.GetValue(Key));
         if (!ModelFile.IsDescribed(file) || !file.Metadata["config"].Contains("\"widths\"", StringComparison.Ordinal)) return entry.Config;
         ModelInfo info = ModelFile.Describe(file);
         if (info.Model != entry.Name)

@@ -139,7 +139,8 @@ internal sealed class ReportTests : CliTest
         string[] lines = Succeeds("models").Out.Split(Environment.NewLine);
         Assert.That(lines[0], Is.EqualTo("name             task             parameters  multiply-adds  input"));
         Assert.That(lines[8], Is.EqualTo("unet             segmentation      7,765,985     12,071.2 M  3 x 256 x 256"));
-        Assert.That(lines, Has.Length.EqualTo(Registry.Models.Count + 2).And.All.Length.LessThanOrEqualTo(80));
+        Assert.That(lines, Has.All.Length.LessThanOrEqualTo(80));
+        Assert.That(lines[Registry.Models.Count + 1], Is.Empty, "the weights that ship follow");
     }
 
     [Test, Exercises("inspect", "--json")]

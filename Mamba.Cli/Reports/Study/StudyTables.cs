@@ -151,7 +151,8 @@ internal static class StudyTables
 
     /// <summary>How far a run is.</summary>
     public static string State(RunResult run) =>
-        run.Test is null ? run.Epochs.Count == 0 ? "not begun" : "not ended" : run.EndedBy is { } why ? $"ended by {why}" : "ended";
+        run.Failure is { } failure ? $"failed: {failure}"
+        : run.Test is null ? run.Epochs.Count == 0 ? "not begun" : "not ended" : run.EndedBy is { } why ? $"ended by {why}" : "ended";
 
     private static bool IsCalibrated(StudyView view) => view.Scored.Any(entry => double.IsFinite(StudyView.CalibrationError(entry)));
 
