@@ -19,7 +19,8 @@ internal static class InspectCommand
         {
             path, key, json,
         };
-        command.SetAction(parsed => Run(terminal, NamedWeights.Find(parsed.GetRequiredValue(path)), parsed.GetValue(key), parsed.GetValue(json)));
+        command.SetAction(parsed =>
+            Run(terminal, NamedWeights.Find(parsed.GetRequiredValue(path)), parsed.GetValue(key), parsed.GetValue(json)));
         return command;
     }
 

@@ -60,7 +60,8 @@ internal static class PruneCommand
                 }
                 : null;
             return Run(terminal, new PruneRequest(
-                NamedWeights.Find(parsed.GetRequiredValue(weights)), parsed.GetRequiredValue(output), parsed.GetRequiredValue(sparsity)!.Value,
+                NamedWeights.Find(parsed.GetRequiredValue(weights)), parsed.GetRequiredValue(output),
+                parsed.GetRequiredValue(sparsity)!.Value,
                 parsed.GetValue(unstructured), parsed.GetValue(json)), request, stop);
         });
         return command;

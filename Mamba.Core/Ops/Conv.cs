@@ -82,7 +82,9 @@ public static unsafe partial class Ops
         return relu ? y : Finish(options.Activation, y, recorded: Tape.Needs(x, weight, bias));
     }
 
-    /// <summary>The activation of a result. Where nothing is recorded, nobody else has the result, and the usual ones overwrite it.</summary>
+    /// <summary>
+    /// The activation of a result. Where nothing is recorded, nobody else has the result, and the usual ones overwrite it.
+    /// </summary>
     private static Tensor Finish(Activation activation, Tensor y, bool recorded) => activation switch
     {
         Activation.Relu6 when !recorded => Overwrite<Relu6>(y),
@@ -159,7 +161,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// y = x * weight, by the kernel that suits the shape. Flipped, s is the convolution that is the input gradient of one with this weight.
+    /// y = x * weight, by the kernel that suits the shape. Flipped, s is the convolution that is the input gradient of one with this
+    /// weight.
     /// </summary>
     private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue)
     {

@@ -45,14 +45,37 @@ public sealed record StudyRun(Study Study, StudyModel Model, SplitProtocol Proto
         }
     }
 
-    /// <summary>The command line that trains it, to be typed.</summary>
-    public string Command => $"mamba train {string.Join(' ', Words.Select(Quoted))}";
+    /// <summary>The run that trains its weights: itself, or that of <see cref="StudyModel.Of"/>.</summary>
+    public StudyRun Source
+    {
+        get
+        {
+            StudyRun run = this;
+            while (run.Model.Of is { } of) run = run.Other(of);
+            return run;
+        }
+    }
+
+    /// <summary>
+    /// The command lines that make its weights, in the folder of the study. Those after the training name files as the study does.
+    /// </summary>
+    public string Command
+    {
+        get
+        {
+            string teacher = Model.Teacher is { } model ? $" --teacher=runs/{IdOf(model)}" : "";
+            string start = Model.Of is { } of ? Other(of).Command : $"mamba train {string.Join(' ', Words.Select(Quoted))}{teacher}";
+            return start + string.Concat(Model.Then.Select(words => $" && mamba {string.Join(' ', words)}"));
+        }
+    }
 
     /// <summary>The run of another model with this one's protocol, seed and fold.</summary>
     /// <param name="model">Its <see cref="StudyModel.Id"/>.</param>
     /// <returns>The name of that run.</returns>
     public string IdOf(string model) => string.Create(
         CultureInfo.InvariantCulture, $"{model}-{Protocol.ToWord()}-{Seed}{(Fold is { } fold ? $"-fold{fold.Number}" : "")}");
+
+    private StudyRun Other(string id) => this with { Model = Study.Models.First(model => model.Id == id) };
 
     /// <summary>An option's value may name the model, as a recipe does that is called like it.</summary>
     private string Fill(string value) => value.Replace("{model}", Model.Model, StringComparison.Ordinal);

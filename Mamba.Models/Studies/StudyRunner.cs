@@ -199,7 +199,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
 
     private RunResult TrainAndMeasure(StudyRun run, StudyProgress progress, CancellationToken stop)
     {
-        StudyRun source = SourceOf(run);
+        StudyRun source = run.Source;
         string? begin = run.Model.Of is { } of ? WeightsOf(run, of) : null; // its training has ended: the folder is opened to test, no more
         string? teacher = source.Model.Teacher is { } model ? WeightsOf(source, model) : null;
         TrainedRun trained = trainer.Train(source, new StudyPlace(_paths.FolderOf(source.Id), teacher, progress), stop);
@@ -222,14 +222,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
     }
 
     private RunResult New(StudyRun run) => new(
-        run.Id, run.Model.Model, run.Model.Label, run.Protocol.ToWord(), (int)run.Seed, run.Fold?.ToString(), SourceOf(run).Command);
-
-    /// <summary>The run that trains the weights of another: itself, or that of <see cref="StudyModel.Of"/>.</summary>
-    private StudyRun SourceOf(StudyRun run)
-    {
-        while (run.Model.Of is { } of) run = run with { Model = study.Models.First(model => model.Id == of) };
-        return run;
-    }
+        run.Id, run.Model.Model, run.Model.Label, run.Protocol.ToWord(), (int)run.Seed, run.Fold?.ToString(), run.Command);
 
     /// <summary>The paper's figures of a run that does what the paper did.</summary>
     private PaperScores? Paper(StudyRun run) =>
@@ -255,7 +248,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         if (File.Exists(product)) File.Delete(product); // of a call that was interrupted
         if (Directory.Exists(product)) Directory.Delete(product, recursive: true);
         if (!Directory.Exists(_paths.FolderOf(run.Id))) Directory.CreateDirectory(_paths.FolderOf(run.Id));
-        StagePlaces places = new(study, best, before, product, _paths.SplitOf(SourceOf(run).Id));
+        StagePlaces places = new(study, best, before, product, _paths.SplitOf(run.Source.Id));
         Stages!.Run([.. words.Select(word => places.Fill(word, model => WeightsOf(run, model)))], stop);
         string weights = RunFolder.WeightsOf(product);
         if (File.Exists(weights)) return weights;

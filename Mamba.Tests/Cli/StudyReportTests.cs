@@ -88,7 +88,8 @@ internal sealed class StudyReportTests : CliTest
         Assert.That(
             TableFormats.Markdown(table),
             Is.EqualTo(
-                "**A\\|B\\_&amp;**\n\n| Model | Dice |\n| --- | ---: |\n| a,\"b\"\\|\\_c | 0.5000 ± 0.1250 |\n| &lt;x> &amp; 5 % | – |\n"));
+                "**A\\|B\\_&amp;**\n\n| Model | Dice |\n| --- | ---: |\n"
+                    + "| a,\"b\"\\|\\_c | 0.5000 ± 0.1250 |\n| &lt;x> &amp; 5 % | – |\n"));
         Assert.That(TableFormats.Csv(table), Is.EqualTo("model,dice,dice_sd\n\"a,\"\"b\"\"|_c\",0.5,0.125\n<x> & 5 %,,\n"));
         Assert.That(TableFormats.Csv(table, table), Is.EqualTo(TableFormats.Csv(table)), "no field twice");
         Assert.That(

@@ -11,7 +11,8 @@ namespace Mamba.Tests.Core;
 
 /// <summary>
 /// What a backward step may hold: tensors, sizes and options. An address is good only as long as its tensor keeps its memory, which
-/// recomputation takes away. The compiled assemblies list every kind of step, since each is an instantiation of a generic Tape.Push or Tape.Record.
+/// recomputation takes away. The compiled assemblies list every kind of step, since each is an instantiation of a generic method, Tape.Push
+/// or Tape.Record.
 /// </summary>
 internal sealed class BackwardStepTests
 {
@@ -63,8 +64,8 @@ internal sealed class BackwardStepTests
         for (int row = 1; row <= reader.GetTableRowCount(TableIndex.MethodSpec); row++)
         {
             MethodSpecificationHandle handle = MetadataTokens.MethodSpecificationHandle(row);
-            if (Name(reader, reader.GetMethodSpecification(handle).Method) is not ("Tape.Push" or "Tape.Record" or "Tape.RecordRecomputable"))
-                continue;
+            string? name = Name(reader, reader.GetMethodSpecification(handle).Method);
+            if (name is not ("Tape.Push" or "Tape.Record" or "Tape.RecordRecomputable")) continue;
             Type[] contexts = [.. s_arguments.Select(arguments => Context(assembly, handle, arguments)).OfType<Type>()];
             if (contexts.Length == 0) Assert.Fail($"the context of a step of {assembly.GetName().Name} was not resolved");
             foreach (Type context in contexts) yield return context;

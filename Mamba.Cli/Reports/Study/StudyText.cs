@@ -11,7 +11,8 @@ internal static class StudyText
         if (view.Measures.Contains("dice_paper"))
             to.Element(
                 "p", "Dice and IoU are counted in three ways. Global: all pixels of the test set together. Image: the mean over images, 1 "
-                    + "where nothing is true or predicted. The paper’s: the mean over batches in file order, as the paper’s code counts.");
+                    + "where nothing is true or predicted. The paper’s: the mean over batches in file order, as the paper’s code "
+                    + "counts.");
         string[] measures = [.. view.Measures.Where(m => view.Statistics.Any(s => s.Interval(m) is not null))];
         if (measures.Length > 0)
             to.Element(

@@ -40,6 +40,20 @@ internal sealed class StudyFileTests
     }
 
     [Test]
+    public void The_command_of_a_run_names_its_teacher()
+    {
+        StudyRun taught = Parse(
+            """
+            {
+              "name": "mine", "data": "d", "budget": { "epochs": 2 },
+              "models": ["unet", { "model": "ul-vm-unet", "id": "taught", "teacher": "unet" }]
+            }
+            """).Plan()[1];
+        Assert.That(taught.Command, Is.EqualTo(
+            "mamba train --model=ul-vm-unet --data=d --protocol=slice --seed=0 --epochs=2 --teacher=runs/unet-slice-0"));
+    }
+
+    [Test]
     public void A_number_of_folds_is_all_of_them() => Assert.That(
         Parse(Small.Replace("\"models\"", "\"folds\": 4, \"models\"")).Folds,
         Is.EqualTo(new[] { new Fold(1, 4), new Fold(2, 4), new Fold(3, 4), new Fold(4, 4) }));

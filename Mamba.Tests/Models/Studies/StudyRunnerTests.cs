@@ -182,7 +182,10 @@ internal sealed class StudyRunnerTests
         }));
         Assert.That(trainer.Trained, Is.EqualTo(new[] { "unet-slice-0", "unet-slice-0", "unet-slice-0" }), "its folder is opened again");
         Assert.That(results.Runs[1].Test!.Measures, Is.EqualTo(results.Runs[0].Test!.Measures));
-        Assert.That((results.Runs[1].Label, results.Runs[1].Command), Is.EqualTo(("U-Net, copied", results.Runs[0].Command)));
+        string twice = " && mamba copy {in} {out}";
+        string copying = $"{results.Runs[0].Command}{twice} && mamba {string.Join(' ', check)}{twice}";
+        Assert.That((results.Runs[1].Label, results.Runs[1].Command), Is.EqualTo(("U-Net, copied", copying)));
+        Assert.That(results.Runs[2].Command, Is.EqualTo($"{copying} && mamba see {{best}} {{run:copied}}"));
         Assert.That(results.Runs[1].Bytes, Is.EqualTo(new FileInfo(three).Length));
     }
 
