@@ -19,11 +19,16 @@ internal static class CommandLine
         "         mamba infer --weights runs/train/ul-vm-unet/weights/best.safetensors slice.tif")
     {
         TrainCommand.Create(terminal, stop), EvalCommand.Create(terminal, stop), InferCommand.Create(terminal, stop),
-        ExplainCommand.Create(terminal, stop), ModelsCommand.Create(terminal, stop),
-        BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop), InspectCommand.Create(terminal),
-        ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop), PruneCommand.Create(terminal, stop),
-        GenerateCommand.Create(terminal, stop), StudyCommand.Create(terminal, AllVerbs, stop),
+        ModelsCommand.Create(terminal, stop), BenchCommand.Create(terminal, stop), VerifyCommand.Create(terminal, stop),
+        InspectCommand.Create(terminal), ConvertCommand.Create(terminal, stop), QuantizeCommand.Create(terminal, stop),
+        PruneCommand.Create(terminal, stop), GenerateCommand.Create(terminal, stop), Explain(terminal, stop), Study(terminal, stop),
     };
+
+    /// <summary>
+    /// Whether the program has what writes pages: studies and explanations. Native programs, which are for boards, leave them out
+    /// (eng/aot/NativeSubstitutions.xml): they would be a tenth of the file.
+    /// </summary>
+    private static bool HasPages => true;
 
     public static int Run(string[] args, Terminal terminal, CancellationToken stop)
     {
@@ -58,6 +63,21 @@ internal static class CommandLine
         {
             return Report(terminal, "out of memory; a smaller --batch or --size needs less");
         }
+    }
+
+    private static Command Explain(Terminal terminal, CancellationToken stop) =>
+        HasPages ? ExplainCommand.Create(terminal, stop) : LeftOut("explain");
+
+    private static Command Study(Terminal terminal, CancellationToken stop) =>
+        HasPages ? StudyCommand.Create(terminal, AllVerbs, stop) : LeftOut("study");
+
+    /// <summary>A verb that this program lacks, whatever follows it.</summary>
+    private static Command LeftOut(string verb)
+    {
+        Command command = new(verb, "Not part of native programs.") { Hidden = true, TreatUnmatchedTokensAsErrors = false };
+        command.SetAction(int (_) => throw new PlatformNotSupportedException(
+            $"{verb} is not part of native programs; 'dotnet run --project Mamba.Cli -c Release -- {verb}' runs it"));
+        return command;
     }
 
     /// <summary>The verbs, for a study that runs some of them after a training.</summary>

@@ -16,6 +16,7 @@ internal static class Misspelling
     public static string? Find(string[] args, ParseResult parsed)
     {
         Command command = parsed.CommandResult.Command;
+        if (!command.TreatUnmatchedTokensAsErrors) return null; // it says by itself what is wrong
         string[] options = [.. Known(parsed.CommandResult)];
         // The parser takes '--epoch' for the value of an option or of an argument before it, where there is one.
         foreach (string word in args.TakeWhile(word => word != Dashes).Where(word => word.StartsWith(Dashes, StringComparison.Ordinal)))

@@ -56,7 +56,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             })],
             Images = explained,
         };
-        Write(json, JsonSerializer.Serialize(document, ReportJson.Default.ExplainDocument));
+        Write(json, JsonSerializer.Serialize(document, ExplainJson.Default.ExplainDocument));
         Write(page, new ExplainPage(document, output.Path).Write(Describe, [.. means.Select(mean => mean?.ToString() ?? "")]));
         Tell(document, means);
     }
@@ -145,7 +145,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
     {
         if (Json)
         {
-            JsonReport.Write(terminal.Out, document, ReportJson.Default.ExplainDocument);
+            JsonReport.Write(terminal.Out, document, ExplainJson.Default.ExplainDocument);
             return;
         }
         for (int i = 0; i < means.Length; i++)

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Mamba.Models.Explanation;
 
 namespace Mamba.Cli.Reports;
@@ -98,3 +100,10 @@ internal sealed class ExplainedMap
 
     public required string File { get; init; }
 }
+
+/// <summary>Writes explanations; apart from <see cref="ReportJson"/>, since native programs leave them out.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, Converters = [typeof(FiniteNumber)],
+    GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(ExplainDocument))]
+internal sealed partial class ExplainJson : JsonSerializerContext;

@@ -177,7 +177,6 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(BenchDocument[]))]
 [JsonSerializable(typeof(ScalingDocument[]))]
 [JsonSerializable(typeof(EvalDocument))]
-[JsonSerializable(typeof(ExplainDocument))]
 [JsonSerializable(typeof(FoldsDocument))]
 [JsonSerializable(typeof(GenerateDocument))]
 [JsonSerializable(typeof(InspectDocument))]

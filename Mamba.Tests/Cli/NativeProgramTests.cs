@@ -62,7 +62,26 @@ internal sealed class NativeProgramTests : CliTest
         }
     }
 
+    [TestCase("study", "run", "quick")]
+    [TestCase("explain", "--weights", "w", "slice.png")]
+    public void Verbs_that_are_left_out_say_so(params string[] words)
+    {
+        if (Programs.Length == 0) Assert.Ignore("MAMBA_NATIVE names no native program.");
+        foreach (string program in Programs)
+        {
+            (int code, string error) = Start(program, words);
+            Assert.That(code, Is.EqualTo(2), program);
+            Assert.That(error, Does.StartWith($"mamba: {words[0]} is not part of native programs").And.Contain("dotnet run"), program);
+        }
+    }
+
     private static void Run(string program, params string[] arguments)
+    {
+        (int code, string error) = Start(program, arguments);
+        Assert.That(code, Is.Zero, $"{program}: {error}");
+    }
+
+    private static (int Code, string Error) Start(string program, params string[] arguments)
     {
         string[] words = [.. program.Split(' '), .. arguments];
         ProcessStartInfo start = new(words[0], words[1..]) { RedirectStandardError = true, RedirectStandardOutput = true };
@@ -71,7 +90,7 @@ internal sealed class NativeProgramTests : CliTest
         Task<string> error = process.StandardError.ReadToEndAsync();
         process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        Assert.That(process.ExitCode, Is.Zero, $"{program}: {error.Result}");
+        return (process.ExitCode, error.Result);
     }
 
     /// <summary>Writes pictures with <see cref="SixLabors.ImageSharp"/>'s encoders, and returns how many.</summary>
