@@ -45,7 +45,7 @@ internal sealed class StudyFileTests
         StudyRun taught = Parse(
             """
             {
-              "name": "mine", "data": "d", "budget": { "epochs": 2 },
+              "name": "mine", "data": "d", "budget": { "epochs": 2 }, "protocols": ["slice"],
               "models": ["unet", { "model": "ul-vm-unet", "id": "taught", "teacher": "unet" }]
             }
             """).Plan()[1];
