@@ -95,11 +95,7 @@ internal sealed class ExplainCommand
 
     private static Explainer Open(Terminal terminal, string weights, CancellationToken stop)
     {
-        using WeightFile file = WeightFile.Open(weights);
-        if (!ModelFile.IsDescribed(file))
-            throw new CheckpointException(
-                $"{weights}: metadata lacks 'model'; 'mamba convert {weights} OUT --model NAME' makes a file with it");
-        (VisionModel model, ModelInfo info) = ModelFile.Load(file, stop);
+        (VisionModel model, ModelInfo info) = NamedWeights.Load(weights, stop);
         Options.NoteNames(terminal, weights, info);
         return new Explainer(model, info);
     }

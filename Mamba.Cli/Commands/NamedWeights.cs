@@ -1,5 +1,7 @@
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Files;
 using Mamba.Models.Training;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Cli.Commands;
 
@@ -29,5 +31,19 @@ internal static class NamedWeights
         if (Path.HasExtension(typed) || Path.GetFileName(typed) != typed) return typed;
         string names = Shipped.Count == 0 ? $"there are none in {s_folder}" : string.Join(", ", Shipped.Select(shipped => shipped.Name));
         throw new CheckpointException($"{typed}: no file or folder, nor the name of weights that come with the program ({names})");
+    }
+
+    /// <summary>Loads weights that describe their model.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="stop">Stops.</param>
+    /// <returns>The model, frozen for inference, and its description.</returns>
+    /// <exception cref="CheckpointException">They do not; the message says what to do.</exception>
+    public static (VisionModel Model, ModelInfo Info) Load(string path, CancellationToken stop)
+    {
+        using WeightFile file = WeightFile.Open(path);
+        if (!ModelFile.IsDescribed(file))
+            throw new CheckpointException(
+                $"{path}: metadata lacks 'model'; 'mamba convert {path} OUT --model NAME' makes a file with it");
+        return ModelFile.Load(file, stop);
     }
 }

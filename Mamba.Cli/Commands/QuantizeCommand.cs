@@ -84,11 +84,7 @@ internal static class QuantizeCommand
     /// <exception cref="CheckpointException">They are not so; the message says what to do.</exception>
     public static (VisionModel Model, ModelInfo Info) LoadFloat32(Terminal terminal, string weights, CancellationToken stop)
     {
-        using WeightFile file = WeightFile.Open(weights);
-        if (!ModelFile.IsDescribed(file))
-            throw new CheckpointException(
-                $"{weights}: metadata lacks 'model'; 'mamba convert {weights} OUT --model NAME' makes a file with it");
-        (VisionModel model, ModelInfo info) = ModelFile.Load(file, stop);
+        (VisionModel model, ModelInfo info) = NamedWeights.Load(weights, stop);
         if (info.Quantization is { } quantization)
             throw new CheckpointException(
                 $"{weights}: is {RunArguments.Name(quantization.Mode)} already; expected the float32 weights that it was made of");
