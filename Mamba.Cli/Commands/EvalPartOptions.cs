@@ -48,17 +48,16 @@ internal sealed class EvalPartOptions
         string folder = parsed.GetValue(_output)
             ?? throw new ArgumentException("--part goes with --out DIR, the folder that all parts write to");
         EvalRun run = runs is [var only] ? only : throw new ArgumentException(string.Create(
-            CultureInfo.InvariantCulture, $"--part takes one weight file, and there are {runs.Length}; measure each in a folder of its own"));
+            CultureInfo.InvariantCulture, $"--part takes one weight file, and there are {runs.Length}; give each a folder of its own"));
         if (request.PerImage is not null) throw new ArgumentException("--per-image goes with --merge, which has the images of all parts");
         if (request.Json) throw new ArgumentException("--json goes with --merge, which has the scores of all parts");
         run.Open(stop);
         string job = PartJob.Digest(parsed, [.. apart, .. All], run.Weights, run.Keys(), stop);
         EvalPartDocument measured = run.Measure(part, job, stop);
         string file = new EvalParts(folder).Write(part, measured);
-        int images = measured.Measured.Sum(batch => batch.Images.Count);
+        int images = measured.Measured.Sum(segment => segment.Images.Count);
         terminal.Out.WriteLine(PlainText.Printable(string.Create(
-            CultureInfo.InvariantCulture,
-            $"part {part}: {images} {measured.Heading.Unit}, {measured.Measured.Count} of {measured.Batches} batches, in {file}")));
+            CultureInfo.InvariantCulture, $"part {part}: {images} of {measured.Images} {measured.Heading.Unit}, in {file}")));
         terminal.Out.WriteLine(PlainText.Printable($"when all parts have ended, 'mamba eval --merge {folder}' prints the scores"));
         return ExitCode.Success;
     }

@@ -46,7 +46,8 @@ internal sealed class EvalParts(string folder)
                     + $"{(missing.Length > 10 ? ", ..." : "")} missing; run it, for there is no score without");
         }
         EvalPartDocument[] parts = Array.ConvertAll(there, ReadOne);
-        int other = Array.FindIndex(parts, part => part.Job != parts[0].Job || part.Batches != parts[0].Batches);
+        int other = Array.FindIndex(parts, part => 
+            part.Job != parts[0].Job || (part.Images, part.BatchSize) != (parts[0].Images, parts[0].BatchSize));
         if (other > 0)
             throw new IOException(
                 $"{PathOf(there[other])}: is of other weights, images or options than {PathOf(there[0])}; run part {there[other]} again");
@@ -66,15 +67,40 @@ internal sealed class EvalParts(string folder)
             ObjectiveOptions options = new(ObjectiveOptions.DefaultLoss(entry, first.Classes)) { Classes = first.Classes };
             IMetrics metrics = Objective.Of(entry, options).NewMetrics(
                 first.Labels, new MetricOptions { Distances = true, DistanceUnit = first.DistanceUnit, PerImage = perImage });
-            // Batches are added in their order, as one process does: a sum in another order has other last bits.
-            IEnumerable<MeasuredBatch> batches =
-                Enumerable.Range(0, first.Batches).Select(batch => parts[batch % parts.Length].Measured[batch / parts.Length]);
-            return Evaluator.Join(metrics, batches, parts.Sum(part => part.Milliseconds));
+            return Evaluator.Join(metrics, Batches(parts), parts.Sum(part => part.Milliseconds));
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
             throw new IOException($"{folder}: not what the parts of one evaluation measure: {e.Message}", e);
         }
+    }
+
+    /// <summary>The batches in their order, as one process adds them up: a sum in another order has other last bits.</summary>
+    /// <exception cref="IOException">A batch is not whole, or two parts have measured it differently.</exception>
+    private List<MeasuredBatch> Batches(EvalPartDocument[] parts)
+    {
+        (int images, int size) = (parts[0].Images, parts[0].BatchSize);
+        ILookup<int, EvalSegment> segments = parts.SelectMany(part => part.Measured).ToLookup(segment => segment.Batch);
+        List<MeasuredBatch> batches = [];
+        for (int first = 0; first < images; first += size)
+        {
+            List<MeasuredImage> whole = [];
+            float? loss = null;
+            foreach (EvalSegment segment in segments[first / size].OrderBy(segment => segment.First))
+            {
+                if (segment.First != whole.Count || !segment.Loss.Equals(loss ?? segment.Loss))
+                    throw Broken(first / size, "has images twice, or losses that differ");
+                loss = segment.Loss;
+                whole.AddRange(segment.Images);
+            }
+            if (whole.Count != Math.Min(size, images - first)) throw Broken(first / size, $"has {whole.Count} images");
+            batches.Add(new MeasuredBatch(loss!.Value, whole));
+        }
+        int all = parts.Sum(part => part.Measured.Sum(segment => segment.Images.Count));
+        return all == images ? batches : throw Broken(batches.Count, $"is the last, and there are {all - images} more images");
+
+        IOException Broken(int batch, string what) =>
+            new(string.Create(CultureInfo.InvariantCulture, $"{folder}: batch {batch + 1} {what}; run all parts again, in a new folder"));
     }
 
     private string PathOf(JobPart part) => Path.Combine(folder, $"{Prefix}{part.Word}{Extension}");
@@ -95,13 +121,11 @@ internal sealed class EvalParts(string folder)
             if (new FileInfo(path).Length > MostBytes) throw new IOException($"{path}: is larger than {MostBytes} bytes");
             EvalPartDocument document = JsonSerializer.Deserialize(File.ReadAllBytes(path), EvalPartJson.Default.EvalPartDocument)
                 ?? throw new IOException($"{path}: null; expected what a part measured");
-            // Batches are dealt in turn: as many as have a number of this part.
-            int expected = (int)(((long)document.Batches - part.Number + part.Count) / part.Count);
-            return document.Part == part.ToString() && document.Batches >= 0 && document.Measured.Count == expected ? document
+            bool whole = document.Measured.All(segment => segment is not null && segment.Images.All(image => image is not null));
+            return whole && document.Part == part.ToString() && document.BatchSize > 0 ? document
                 : throw new IOException(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{path}: says part {document.Part} with {document.Measured.Count} of {document.Batches} batches; expected part {part} "
-                        + $"with {expected}"));
+                    $"{path}: says part {document.Part} with batches of {document.BatchSize}; expected part {part} with images in each"));
         }
         catch (JsonException e)
         {

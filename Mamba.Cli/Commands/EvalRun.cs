@@ -95,31 +95,30 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         return Measure(other, data, indices, input, spacing, null, stop);
     }
 
-    /// <summary>Measures every N-th batch of the images.</summary>
-    /// <param name="part">Which of them.</param>
+    /// <summary>Measures a part of the images.</summary>
+    /// <param name="part">Every N-th batch; of volumes measured as a whole, every N-th volume.</param>
     /// <param name="job">What tells this evaluation from others.</param>
     /// <param name="stop">Stops between batches.</param>
     /// <returns>What was measured.</returns>
-    /// <exception cref="ArgumentException">The images are volumes, whose distances need all slices.</exception>
     public EvalPartDocument Measure(JobPart part, string job, CancellationToken stop)
     {
         (IImageData data, int[] indices, ModelInfo input) = Read(stop);
-        if (data is not TiledData && Spacing(indices) is not null)
-            throw new ArgumentException(
-                "--part is for pictures: the distances of a volume need all of its slices; --metrics-at model measures slice by slice");
-        int size = BatchSize, batches = BatchLoader.BatchesOf(indices.Length, size, shuffle: false);
-        int[] own = [.. indices.Where((_, i) => part.Owns(i / size))];
+        Dictionary<string, VoxelSpacing?>? spacing = data is TiledData ? null : Spacing(indices);
+        EvalShare share = new(part, BatchSize, spacing is null ? [.. indices.Select((_, i) => i / BatchSize)]
+            : EvalShare.Units(indices.Select(Volumes!.Volume)));
+        int[] run = [.. share.Places.Select(place => indices[place])];
         List<MeasuredBatch> measured = [];
-        double milliseconds = 0;
-        if (own.Length > 0)
-        {
-            Evaluation result = Measure(model, data, own, input, null, measured.Add, stop);
-            milliseconds = result.MillisecondsPerImage * result.Images;
-        }
+        Evaluation? result = run.Length == 0 ? null : Measure(model, data, run, input, spacing, measured.Add, stop);
+        SegmentationDetail? detail = result is null ? null : ScoreReport.Detail(result.Scores);
         return new EvalPartDocument(
-            job, part.ToString(), batches, Skipped, milliseconds, Isa.Current.ToString(), Heading, data.Labels, info.Config.Classes,
-            MetricOptions.Pixels, _notes, measured);
+            job, part.ToString(), indices.Length, BatchSize, Skipped, result?.MillisecondsPerImage * result?.Images ?? 0,
+            Isa.Current.ToString(), Heading, data.Labels, info.Config.Classes, UnitOf(spacing), _notes,
+            share.Keep(measured, spacing is null ? [] : detail?.Groups ?? []));
     }
+
+    /// <summary>The unit of distances: pages of a TIFF do not say how far they are apart.</summary>
+    private static string UnitOf(Dictionary<string, VoxelSpacing?>? spacing) =>
+        spacing is null ? MetricOptions.Pixels : spacing.ContainsValue(null) ? "voxels" : "mm";
 
     private int BatchSize => info.Data.Batch ?? info.Entry.Recipe.Batch;
 
@@ -229,7 +228,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         using BatchLoader loader = new(data, indices, input.Input with { BatchSize = BatchSize });
         // The first pass compiles the kernels, which is not what ms_per_image is about.
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
-        bool millimeters = spacing?.ContainsValue(null) == false; // pages of a TIFF do not say how far they are apart
+        bool millimeters = spacing?.ContainsValue(null) == false;
         NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
         return LiveProgress.Show(
             terminal, RunArguments.Name(Images.Part), loader.Samples,
@@ -242,7 +241,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
                 Metrics = new MetricOptions
                 {
                     Distances = true,
-                    DistanceUnit = spacing is null ? MetricOptions.Pixels : millimeters ? "mm" : "voxels",
+                    DistanceUnit = UnitOf(spacing),
                     PerImage = request.PerImage is not null,
                 },
                 OnMeasured = onMeasured,

@@ -97,7 +97,7 @@ internal sealed class InferPart(JobPart part, string folder, string job, IReadOn
         return File.Exists(mark) && File.ReadAllText(mark) == job;
     }
 
-    /// <summary>The rows of all tables in the order of the images; an image that was skipped has none, one of a classifier several.</summary>
+    /// <summary>The rows of all tables in the order of the images; a skipped image has none, one of a classifier several.</summary>
     private string Rows()
     {
         Queue<string>[] tables = [.. Enumerable.Range(1, part.Count).Select(number =>

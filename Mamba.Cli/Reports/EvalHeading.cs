@@ -28,7 +28,8 @@ internal sealed record EvalHeading(string Model, string Unit, string Where, bool
 /// </summary>
 /// <param name="Job">What tells this evaluation from others.</param>
 /// <param name="Part">The part, as 3/8.</param>
-/// <param name="Batches">The batches of all parts together; this one has each N-th of them.</param>
+/// <param name="Images">The images of all parts together.</param>
+/// <param name="BatchSize">Images in a batch.</param>
 /// <param name="Skipped">Images of all parts that could not be read.</param>
 /// <param name="Milliseconds">The time of the model.</param>
 /// <param name="Vectors">The vectors of the processor that computed, which may change last bits.</param>
@@ -37,7 +38,14 @@ internal sealed record EvalHeading(string Model, string Unit, string Where, bool
 /// <param name="Classes">The classes of the model: 1 for a mask.</param>
 /// <param name="DistanceUnit">The unit of distances.</param>
 /// <param name="Notes">What the user should know.</param>
-/// <param name="Measured">The batches of this part, in order.</param>
+/// <param name="Measured">What was measured of the images of this part, in order.</param>
 internal sealed record EvalPartDocument(
-    string Job, string Part, int Batches, int Skipped, double Milliseconds, string Vectors, EvalHeading Heading,
-    IReadOnlyList<string> Labels, int Classes, string DistanceUnit, IReadOnlyList<string> Notes, IReadOnlyList<MeasuredBatch> Measured);
+    string Job, string Part, int Images, int BatchSize, int Skipped, double Milliseconds, string Vectors, EvalHeading Heading,
+    IReadOnlyList<string> Labels, int Classes, string DistanceUnit, IReadOnlyList<string> Notes, IReadOnlyList<EvalSegment> Measured);
+
+/// <summary>Images of a batch that follow one another: all of it, or those of one part.</summary>
+/// <param name="Batch">The batch, from 0.</param>
+/// <param name="First">The place of the first image in the batch, from 0.</param>
+/// <param name="Loss">The loss of the whole batch.</param>
+/// <param name="Images">The images.</param>
+internal sealed record EvalSegment(int Batch, int First, float Loss, IReadOnlyList<MeasuredImage> Images);

@@ -25,8 +25,9 @@ public interface IMetrics
     void Add(MeasuredImage image);
 
     /// <summary>What was measured of the image that was added last.</summary>
-    /// <returns>What <see cref="Add(MeasuredImage)"/> takes.</returns>
-    /// <exception cref="InvalidOperationException">It is a slice of a volume whose distances are measured as a whole.</exception>
+    /// <returns>
+    /// What <see cref="Add(MeasuredImage)"/> takes; of a slice of a volume without distances, which are the volume's.
+    /// </returns>
     MeasuredImage Last();
 
     /// <summary>The scores of the images added so far; more may follow.</summary>

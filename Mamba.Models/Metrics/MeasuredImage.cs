@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Mamba.Models.Metrics;
 
 /// <summary>
@@ -11,4 +13,12 @@ namespace Mamba.Models.Metrics;
 /// one, and 1 where the true one is among the five most probable, else 0.
 /// </param>
 /// <param name="Distances">Of segmentation the distance of each class, NaN where there is none. Of classification none.</param>
-public sealed record MeasuredImage(string Name, string? Group, IReadOnlyList<long> Counts, IReadOnlyList<double> Distances);
+public sealed record MeasuredImage(string Name, string? Group, IReadOnlyList<long> Counts, IReadOnlyList<double> Distances)
+{
+    /// <summary>
+    /// The distances of the volume that ends with this slice, of each class: those of <see cref="SegmentationDetail.Groups"/>. Null for
+    /// pictures, and for other slices, which have no distances.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<double>? VolumeDistances { get; init; }
+}

@@ -45,7 +45,9 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
     /// <param name="image">What it has measured.</param>
     public void Add(MeasuredImage image)
     {
-        if (image.Counts.Count != 4 * _image.Length || image.Distances.Count != _image.Length)
+        IReadOnlyList<double>? volume = image.VolumeDistances;
+        if (image.Counts.Count != 4 * _image.Length || image.Distances.Count != _image.Length
+            || (volume is not null && (volume.Count != _image.Length || image.Group is null)))
             throw new ArgumentException(
                 $"metrics: '{image.Name}' was measured by {image.Counts.Count} counts and {image.Distances.Count} distances; expected "
                     + $"{4 * _image.Length} and {_image.Length}");
@@ -56,13 +58,12 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
             _distances[c] = image.Distances[c];
         }
         Sum(image.Name, image.Group);
+        if (volume is not null) Sum(image.Group!, c => volume[c]);
     }
 
     /// <summary>What was measured of the image that was added last.</summary>
     public MeasuredImage Measured()
     {
-        if (_volume is not null)
-            throw new InvalidOperationException($"metrics: {_volume.Group} is measured as a volume; expected images one by one");
         List<long> counts = [];
         foreach (PixelCounts one in _image) counts.AddRange([one.Both, one.Predicted, one.Truth, one.Pixels]);
         return new MeasuredImage(_last.Name, _last.Group, counts, [.. _distances]);
@@ -110,15 +111,21 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
     /// <summary>The distances of a volume, when its last slice was added.</summary>
     private void EndVolume()
     {
-        if (_volume is null) return;
-        ClassTally[] group = Group(_volume.Group, images: 0);
+        if (_volume is not { } volume) return;
+        Sum(volume.Group, c => volume.Distance((byte)c));
+        _volume = null;
+    }
+
+    /// <summary>Adds the distances of a volume to the sums.</summary>
+    private void Sum(string volume, Func<int, double> distanceOf)
+    {
+        ClassTally[] group = Group(volume, images: 0);
         for (int c = first; c < _set.Length; c++)
         {
-            double distance = _volume.Distance((byte)c);
+            double distance = distanceOf(c);
             _set[c].Add(distance);
             group[c].Add(distance);
         }
-        _volume = null;
     }
 
     private ClassTally[] Group(string name, int images)

@@ -43,8 +43,8 @@ public sealed record EvaluationOptions
     public Action<Batch, Tensor>? Observe { get; init; }
 
     /// <summary>
-    /// Sees what was measured of each batch, from which <see cref="Evaluator.Join"/> makes the scores; null for nobody. Not where volumes
-    /// have <see cref="Spacing"/>.
+    /// Sees what was measured of each batch, from which <see cref="Evaluator.Join"/> makes the scores; null for nobody. Where images are
+    /// slices with <see cref="Spacing"/>, the last one of each volume is to be given <see cref="MeasuredImage.VolumeDistances"/>.
     /// </summary>
     public Action<MeasuredBatch>? OnMeasured { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Mamba.Models.Data;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cli;
@@ -26,7 +27,7 @@ internal sealed partial class EvalPartTests : PartTests
             images += int.Parse(line.Groups[1].Value);
         }
         Assert.That(Timeless(Succeeds("eval", "--merge", In("parts"), "--json").Out), Is.EqualTo(Timeless(whole)));
-        Assert.That(images, Is.EqualTo(Json("eval", "--merge", In("parts"), "--json").GetProperty("images").GetInt32()));
+        Assert.That(images, Is.EqualTo(Json("eval", "--merge", In("parts"), "--json").GetProperty("images").GetInt32()), "each once");
         string table = Succeeds(eval).Out, merged = Succeeds("eval", "--merge", In("parts")).Out;
         Assert.That(Milliseconds().Replace(merged, ""), Is.EqualTo(Milliseconds().Replace(table, "")));
     }
@@ -63,7 +64,7 @@ internal sealed partial class EvalPartTests : PartTests
         for (int part = 1; part <= 6; part++)
         {
             string line = Succeeds([.. Eval, "--part", $"{part}/6", "--out", In("parts")]).Out;
-            Assert.That(line, Does.Contain(part > 4 ? "0 images, 0 of 4 batches" : part == 4 ? "1 images, 1 of 4" : "2 images, 1 of 4"));
+            Assert.That(line, Does.StartWith($"part {part}/6: {(part > 4 ? 0 : part == 4 ? 1 : 2)} of 7 images, in "));
         }
         string whole = Succeeds([.. Eval, "--json"]).Out;
         Assert.That(Timeless(Succeeds("eval", "--merge", In("parts"), "--json").Out), Is.EqualTo(Timeless(whole)));
@@ -97,9 +98,13 @@ internal sealed partial class EvalPartTests : PartTests
         foreach ((string from, string to, string says) in new[]
         {
             ("{", "[", "not what a part of an evaluation writes"), ("\"part\":\"2/2\"", "\"part\":\"1/2\"", "says part 1/2"),
-            ("\"measured\":[", "\"measured\":[],\"more\":[", "with 0 of 4 batches"),
-            ("\"measured\":[", "\"measured\":null,\"more\":[", "not what a part"), ("\"counts\":[", "\"counts\":[1,", "not what the parts"),
-            ("\"job\":\"", "\"job\":\"0", "is of other weights"),
+            ("\"measured\":[", "\"measured\":[],\"more\":[", "batch 2 has 0 images"),
+            ("\"measured\":[", "\"measured\":null,\"more\":[", "not what a part"),
+            ("\"measured\":[", "\"measured\":[null,", "says part 2/2"),
+            ("\"images\":[", "\"images\":[null,", "says part 2/2"), ("\"counts\":[", "\"counts\":[1,", "not what the parts"),
+            ("\"job\":\"", "\"job\":\"0", "is of other weights"), ("\"first\":0", "\"first\":1", "batch 2 has images twice"),
+            ("\"batch\":1", "\"batch\":0", "batch 1 has images twice"), ("\"batch\":3", "\"batch\":9", "batch 4 has 0 images"),
+            ("\"batchSize\":2", "\"batchSize\":0", "with batches of 0"), ("\"images\":7", "\"images\":6", "is of other weights"),
         })
         {
             Assert.That(good, Does.Contain(from));
@@ -132,7 +137,7 @@ internal sealed partial class EvalPartTests : PartTests
     }
 
     [Test]
-    public void Distances_of_volumes_need_all_slices_and_scores_by_slice_do_not()
+    public void Volumes_have_the_distances_of_one_process([Values("image", "model")] string at, [Values(2, 4)] int parts)
     {
         Directory.CreateDirectory(In("data"));
         for (int i = 0; i < 3; i++)
@@ -140,16 +145,29 @@ internal sealed partial class EvalPartTests : PartTests
             File.WriteAllBytes(In("data", $"v{i}.nii"), Volumes.Scan(i, big: false));
             File.WriteAllBytes(In("data", $"v{i}_mask.nii"), Volumes.Mask(i));
         }
-        SaveModel();
-        string[] part = [.. Eval, "--axis", "z"];
-        Refuses("--part is for pictures: the distances of a volume need all", [.. part, "--part", "1/2", "--out", In("parts")]);
-        string[] slices = [.. part, "--metrics-at", "model"];
-        foreach (int number in new[] { 1, 2 }) Succeeds([.. slices, "--part", $"{number}/2", "--out", In("parts")]);
-        string whole = Succeeds([.. slices, "--json"]).Out;
-        Assert.That(Timeless(Succeeds("eval", "--merge", In("parts"), "--json").Out), Is.EqualTo(Timeless(whole)));
+        SaveModel(batch: 4, intensity: Intensity.Percentile(0.5, 99.5)); // a batch has slices of two volumes
+        string[] eval = [.. Eval, "--axis", "z", "--metrics-at", at];
+        for (int part = 1; part <= parts; part++) Succeeds([.. eval, "--part", $"{part}/{parts}", "--out", In("parts")]);
+        string whole = Succeeds([.. eval, "--json", "--per-image", In("whole.csv")]).Out;
+        Result merged = Succeeds("eval", "--merge", In("parts"), "--json", "--per-image", In("merged.csv"));
+        Assert.That(Timeless(merged.Out), Is.EqualTo(Timeless(whole)));
+        Assert.That(whole, Does.Contain(at == "image" ? "\"hausdorff_unit\": \"mm\"" : "\"hausdorff_unit\": \"px\""));
+        Assert.That(File.ReadAllBytes(In("merged.csv")), Is.EqualTo(File.ReadAllBytes(In("whole.csv"))));
     }
 
-    [GeneratedRegex(@"^part \d/\d: (\d+) (images|tiles), \d+ of \d+ batches, in ")]
+    [Test, Exercises("eval", "--on-bad-image", "--part")]
+    public void Images_that_cannot_be_read_are_left_out_as_in_one_process()
+    {
+        Write("mask");
+        SaveModel();
+        File.WriteAllText(In("data", "slice3.png"), "no picture");
+        string[] eval = [.. Eval, "--on-bad-image", "skip"];
+        foreach (int part in new[] { 1, 2 }) Succeeds([.. eval, "--part", $"{part}/2", "--out", In("parts")]);
+        string whole = Succeeds([.. eval, "--json"]).Out, merged = Succeeds("eval", "--merge", In("parts"), "--json").Out;
+        Assert.That(Timeless(merged), Is.EqualTo(Timeless(whole)).And.Contains("\"skipped\": 1"));
+    }
+
+    [GeneratedRegex(@"^part \d/\d: (\d+) of \d+ (images|tiles), in ")]
     private static partial Regex Line();
 
     [GeneratedRegex(@"[\d.]+ ms/image")]

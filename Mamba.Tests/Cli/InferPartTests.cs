@@ -1,4 +1,6 @@
 using Mamba.Cli;
+using Mamba.Models.Data;
+using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cli;
 
@@ -43,6 +45,17 @@ internal sealed class InferPartTests : PartTests
         Assert.That(rows, Is.EqualTo(File.ReadAllLines(In("whole", "predictions.csv"))));
         Assert.That(rows, Has.Length.EqualTo(1 + 2 * 5), "two classes of five pictures");
         Assert.That(File.ReadAllBytes(In("parts", "predictions.csv")), Is.EqualTo(File.ReadAllBytes(In("whole", "predictions.csv"))));
+    }
+
+    [Test]
+    public void Parts_of_volumes_write_the_masks_of_one_process()
+    {
+        Directory.CreateDirectory(In("data"));
+        for (int i = 0; i < 3; i++) File.WriteAllBytes(In("data", $"v{i}.nii"), Volumes.Scan(i, big: false));
+        SaveModel(intensity: Intensity.Percentile(0.5, 99.5));
+        Succeeds([.. Infer, In("whole")]);
+        foreach (int part in new[] { 2, 1 }) Succeeds([.. Infer, In("parts"), "--part", $"{part}/2"]);
+        AssertSame("whole", "parts", tables: 2);
     }
 
     [Test, Exercises("infer", "--part")]
@@ -185,7 +198,9 @@ internal sealed class InferPartTests : PartTests
     /// <summary>All pictures are the same bytes, and the joined table has the same rows apart from times.</summary>
     private void AssertSame(string whole, string parts, int tables)
     {
-        string[] paths = Directory.GetFiles(In(whole), "*.png", SearchOption.AllDirectories);
+        string[] paths = Directory.GetFiles(In(whole), "*_pred.*", SearchOption.AllDirectories);
+        paths = [.. paths, .. Directory.GetFiles(In(whole), "*.png", SearchOption.AllDirectories)];
+        Assert.That(paths, Is.Not.Empty);
         foreach (string name in paths.Select(path => Path.GetRelativePath(In(whole), path)))
             Assert.That(File.ReadAllBytes(In(parts, name)), Is.EqualTo(File.ReadAllBytes(In(whole, name))), name);
         Assert.That(Rows(parts), Is.EqualTo(Rows(whole)));

@@ -11,7 +11,7 @@ internal abstract class PartTests : CliTest
     protected string Weights => In("w.safetensors");
 
     /// <summary>Saves a small model of masks, of three classes or of pictures, without a training.</summary>
-    protected void SaveModel(string kind = "mask", int? crop = null, ulong seed = 1)
+    protected void SaveModel(string kind = "mask", int? crop = null, ulong seed = 1, int batch = 2, Intensity? intensity = null)
     {
         ModelEntry entry = Registry.Find(kind == "pictures" ? "vit" : "unet");
         ModelConfig config = kind == "pictures"
@@ -21,11 +21,12 @@ internal abstract class PartTests : CliTest
         {
             "mask" => ["lesion"],
             "pictures" => ["across", "along"],
-            _ => ["background", "class1", "class2"],
+            _ => ["background", "1", "2"],
         };
         int side = kind == "pictures" ? 16 : 32;
-        RunData data = new(SplitProtocol.Image, 0, null, side, side) { Batch = 2, Crop = crop };
-        ModelFile.Save(Weights, entry.Create(config, seed), new ModelInfo(entry.Name, config, labels, Normalization.None(3), data));
+        RunData data = new(SplitProtocol.Image, 0, null, side, side) { Batch = batch, Crop = crop };
+        ModelInfo info = new(entry.Name, config, labels, Normalization.None(3), data) { Intensity = intensity ?? Intensity.None };
+        ModelFile.Save(Weights, entry.Create(config, seed), info);
     }
 
     /// <summary>A command that must fail with one line.</summary>

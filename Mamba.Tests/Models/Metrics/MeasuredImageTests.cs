@@ -72,12 +72,29 @@ internal sealed class MeasuredImageTests
     }
 
     [Test]
-    public void A_slice_of_a_volume_is_measured_with_the_others_alone()
+    public void The_last_slice_of_a_volume_brings_its_distances()
     {
-        SegmentationMetrics metrics = new(16, s_options);
-        float[] pixels = [.. Enumerable.Repeat(1f, Side * Side)];
-        metrics.Add(pixels, pixels, new MetricImage(Side, Side, "v/0", "v") { Spacing = VoxelSpacing.One });
-        Assert.That(metrics.Last, Throws.InvalidOperationException.With.Message.Contains("v is measured as a volume"));
+        const int Volumes = 3, Slices = 4;
+        Random random = new(3);
+        SegmentationMetrics whole = new(3, s_options), joined = new(3, s_options);
+        List<MeasuredImage> slices = [];
+        for (int i = 0; i < Volumes * Slices; i++)
+        {
+            float[] truth = [.. Enumerable.Range(0, Side * Side).Select(p => p % Side > i % 5 + 3 ? 1f : 0)];
+            float[] probabilities = [.. truth.Select(t => 0.8f * t + 0.3f * random.NextSingle())];
+            whole.Add(probabilities, truth, new MetricImage(Side, Side, $"s{i}", $"v{i / Slices}") { Spacing = VoxelSpacing.One });
+            slices.Add(whole.Last());
+        }
+        SegmentationDetail detail = whole.Result().Detail!;
+        for (int i = 0; i < slices.Count; i++)
+        {
+            double distance = detail.Groups[i / Slices].Classes[0].Hausdorff95;
+            joined.Add(i % Slices < Slices - 1 ? slices[i] : slices[i] with { VolumeDistances = [double.NaN, distance] });
+        }
+        AssertEqual(joined.Result().Detail!, detail);
+        Assert.That(detail.Classes[0].HausdorffImages, Is.EqualTo(Volumes));
+        Assert.That(
+            () => joined.Add(slices[0] with { VolumeDistances = [1] }), Throws.ArgumentException, "as many as there are classes");
     }
 
     private static float Truth(Random random, int image, int classes) => image % 3 == 0 ? 0
