@@ -55,8 +55,11 @@ internal sealed class InferPart(JobPart part, string folder, string job, IReadOn
         AtomicFile.Write(mark, stream => stream.Write(Encoding.UTF8.GetBytes(job)));
     }
 
-    /// <summary>Gives the part back, which has failed and left no results.</summary>
-    public void Release() => File.Delete(Path.Combine(folder, MarkOf(part)));
+    /// <summary>Gives the part back, which has failed, unless files of an earlier process are still there to be replaced.</summary>
+    public void Release()
+    {
+        if (!HasBegun) File.Delete(Path.Combine(folder, MarkOf(part)));
+    }
 
     /// <summary>The images of this part.</summary>
     public InferInput[] Own(InferInput[] images) => [.. images.Where((_, i) => part.Owns(i))];

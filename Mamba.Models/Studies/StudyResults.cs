@@ -49,7 +49,8 @@ public sealed record StudyResults(
         StudyPaths paths = new(folder);
         StudyResults all = Read(paths.Results);
         if (!Directory.Exists(paths.Parts)) return all;
-        Dictionary<string, RunResult> runs = all.Runs.ToDictionary(run => run.Id);
+        Dictionary<string, RunResult> runs = [];
+        foreach (RunResult run in all.Runs) runs[run.Id] = run;
         IReadOnlyList<string> labels = all.Labels;
         foreach (string path in Directory.GetFiles(paths.Parts, "*.json").Order(StringComparer.Ordinal))
         {

@@ -166,6 +166,23 @@ internal sealed class InferPartTests : PartTests
     }
 
     [Test]
+    public void A_part_that_was_killed_and_then_failed_can_still_run_again()
+    {
+        WriteLesions(In("data"), 6);
+        SaveModel();
+        Succeeds([.. Infer, In("whole")]);
+        using CancellationTokenSource stop = new();
+        string[] part = [.. Infer, In("parts"), "--part", "1/1", "--threads", "1"];
+        Assert.That(Mamba(part, stop.Token, _ => stop.Cancel()).Code, Is.EqualTo(130));
+        byte[] good = File.ReadAllBytes(In("data", "slice5.png"));
+        File.WriteAllText(In("data", "slice5.png"), "no picture");
+        Assert.That(Mamba(part).Code, Is.EqualTo(2));
+        File.WriteAllBytes(In("data", "slice5.png"), good);
+        Succeeds(part);
+        AssertSame("whole", "parts", tables: 1);
+    }
+
+    [Test]
     public void A_table_that_no_part_wrote_is_refused()
     {
         WriteLesions(In("data"), 2);
