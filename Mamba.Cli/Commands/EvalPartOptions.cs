@@ -13,6 +13,9 @@ internal sealed class EvalPartOptions
     private readonly Option<string?> _output = Options.Text("--out", "DIR", "Folder that all parts write to.");
     private readonly Option<string?> _merge = Options.Text("--merge", "DIR", "Score what all parts have measured.");
 
+    /// <summary>Whether this program measures parts; native ones do not (eng/aot/NativeSubstitutions.xml).</summary>
+    private static bool IsIncluded => true;
+
     /// <summary>The options.</summary>
     public Option[] All => [_part, _output, _merge];
 
@@ -42,6 +45,17 @@ internal sealed class EvalPartOptions
     /// <param name="stop">Stops between batches; nothing is left then.</param>
     /// <exception cref="ArgumentException">Something does not go with a part.</exception>
     public int Measure(
+        Terminal terminal, ParseResult parsed, EvalRequest request, EvalRun[] runs, Option[] apart, CancellationToken stop) =>
+        IsIncluded ? MeasurePart(terminal, parsed, request, runs, apart, stop) : throw LeftOut();
+
+    /// <summary>Prints the scores of all parts together.</summary>
+    /// <exception cref="IOException">A part is missing, or is of another evaluation.</exception>
+    public int Merge(Terminal terminal, ParseResult parsed, bool json, string? perImage) =>
+        IsIncluded ? MergeParts(terminal, parsed, json, perImage) : throw LeftOut();
+
+    private static ArgumentException LeftOut() => new("native programs leave out parts of eval; the portable build of mamba has them");
+
+    private int MeasurePart(
         Terminal terminal, ParseResult parsed, EvalRequest request, EvalRun[] runs, Option[] apart, CancellationToken stop)
     {
         JobPart part = parsed.GetValue(_part)!.Value;
@@ -62,9 +76,7 @@ internal sealed class EvalPartOptions
         return ExitCode.Success;
     }
 
-    /// <summary>Prints the scores of all parts together.</summary>
-    /// <exception cref="IOException">A part is missing, or is of another evaluation.</exception>
-    public int Merge(Terminal terminal, ParseResult parsed, bool json, string? perImage)
+    private int MergeParts(Terminal terminal, ParseResult parsed, bool json, string? perImage)
     {
         EvalParts files = new(parsed.GetValue(_merge)!);
         EvalPartDocument[] parts = files.Read();

@@ -34,13 +34,7 @@ internal static class ConfusionPlot
         };
         plot.Axes.Add(Classes(labels, AxisPosition.Left));
         plot.Axes.Add(Classes(labels, AxisPosition.Bottom));
-        plot.Axes.Add(new LinearColorAxis
-        {
-            Position = AxisPosition.None,
-            Minimum = -1,
-            Maximum = 1,
-            Palette = OxyPalette.Interpolate(201, OxyColor.FromRgb(214, 39, 40), OxyColors.White, OxyColor.FromRgb(31, 119, 180)),
-        });
+        plot.Axes.Add(new ShadeAxis { Position = AxisPosition.None, Minimum = -1, Maximum = 1 });
         plot.Series.Add(new Cells(scores.Confusion)
         {
             X0 = 0,
@@ -89,6 +83,21 @@ internal static class ConfusionPlot
     }
 
     private static string Short(string label) => label.Length <= LongestLabel ? label : label[..(LongestLabel - 1)] + "\u2026";
+
+    /// <summary>Red at -1, white at 0, blue at 1. OxyPlot's own axis of colors would bring all its palettes into native programs.</summary>
+    private sealed class ShadeAxis : LinearAxis, IColorAxis
+    {
+        private static readonly OxyPalette s_palette =
+            OxyPalette.Interpolate(201, OxyColor.FromRgb(214, 39, 40), OxyColors.White, OxyColor.FromRgb(31, 119, 180));
+
+        public OxyColor GetColor(int paletteIndex) => s_palette.Colors[paletteIndex - 1];
+
+        public int GetPaletteIndex(double value)
+        {
+            int colors = s_palette.Colors.Count;
+            return 1 + Math.Clamp((int)((value - ActualMinimum) / (ActualMaximum - ActualMinimum) * colors), 0, colors - 1);
+        }
+    }
 
     /// <summary>A heat map whose cells show the number of images.</summary>
     private sealed class Cells(long[,] counts) : HeatMapSeries
