@@ -71,6 +71,8 @@ internal sealed class TrainOptions
 
     public Option<int?> Accumulate { get; } = Options.Integer("--accumulate", "Batches per optimizer step.", "1", 1, 4096);
 
+    public Option<int?> Shard { get; } = Options.Integer("--shard", "Images computed together; divides --batch.", "the batch", 1, 4096);
+
     public Option<string?> Freeze { get; } =
         Options.Text("--freeze", "PATTERN", "Parameters not to train, e.g. 'encoder*'.", "none");
 
@@ -191,7 +193,7 @@ internal sealed class TrainOptions
     /// <summary>All of them, in the order of the help page.</summary>
     public IEnumerable<Option> All =>
     [
-        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Accumulate, Rate, Schedule, Warmup, MinRate,
+        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Shard, Accumulate, Rate, Schedule, Warmup, MinRate,
             Optimizer, Momentum,
         WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth,
@@ -213,7 +215,7 @@ internal sealed class TrainOptions
         ModelEntry entry = Registry.Find(parsed.GetValue(Model) ?? DefaultModel);
         TrainingRecipe recipe = entry.Recipe;
         bool classifies = entry.Task == ModelTask.Classification;
-        int batch = parsed.GetValue(Batch) ?? recipe.Batch;
+        (int batch, int accumulate) = BatchesOf(parsed, recipe);
         string data = parsed.GetValue(Data) ?? RunArguments.Synthetic;
         bool synthetic = data == RunArguments.Synthetic;
         ulong seed = parsed.GetValue(Seed) ?? 0;
@@ -246,7 +248,7 @@ internal sealed class TrainOptions
             Protocol = protocol,
             Fold = split.Fold,
             SplitFile = splitFile,
-            Epochs = EpochsOf(parsed, synthetic, prepared.Split.Train.Length, batch),
+            Epochs = EpochsOf(parsed, synthetic, prepared.Split.Train.Length, batch, accumulate),
             Steps = parsed.GetValue(Steps),
             Minutes = parsed.GetValue(Minutes),
             Batch = batch,
@@ -269,7 +271,7 @@ internal sealed class TrainOptions
             Warmup = parsed.GetValue(Warmup),
             MinLearningRate = parsed.GetValue(MinRate),
             Momentum = parsed.GetValue(Momentum),
-            Accumulate = parsed.GetValue(Accumulate) ?? 1,
+            Accumulate = accumulate,
             Freeze = parsed.GetValue(Freeze),
             TensorBoard = parsed.GetValue(TensorBoard),
             Intensity = prepared.Intensity(parsed.GetValue(Intensity)),
@@ -324,13 +326,24 @@ internal sealed class TrainOptions
         return new PlannedModel(entry, ConfigOf(parsed, entry, start, null), height, width);
     }
 
+    /// <summary>The images that are computed together, and how many such batches make a step.</summary>
+    private (int Batch, int Accumulate) BatchesOf(ParseResult parsed, TrainingRecipe recipe)
+    {
+        int batch = parsed.GetValue(Batch) ?? recipe.Batch;
+        if (parsed.GetValue(Shard) is not { } shard) return (batch, parsed.GetValue(Accumulate) ?? 1);
+        if (parsed.GetValue(Accumulate) is not null)
+            throw new ArgumentException("--shard and --accumulate both say how a step is divided; expected one of them");
+        return batch % shard == 0 && batch / shard <= 4096 ? (shard, batch / shard)
+            : throw new ArgumentException($"--shard is {shard}; expected a divisor of --batch, which is {batch}");
+    }
+
     /// <summary>Whether nothing but the minutes ends training.</summary>
     private bool IsEndless(ParseResult parsed) =>
         parsed.GetValue(Minutes) is not null && parsed.GetValue(Steps) is null && parsed.GetValue(Epochs) is null;
 
     /// <summary>The epochs that are given, or those that the steps or the minutes allow.</summary>
-    private int EpochsOf(ParseResult parsed, bool synthetic, int images, int batch) => parsed.GetValue(Epochs)
-        ?? (parsed.GetValue(Steps) is { } steps ? RunArguments.EpochsOf(steps, images, batch, parsed.GetValue(Accumulate) ?? 1)
+    private int EpochsOf(ParseResult parsed, bool synthetic, int images, int batch, int accumulate) => parsed.GetValue(Epochs)
+        ?? (parsed.GetValue(Steps) is { } steps ? RunArguments.EpochsOf(steps, images, batch, accumulate)
             : IsEndless(parsed) ? RunArguments.EndlessEpochs
             : synthetic ? TrainDefaults.SyntheticEpochs : TrainingRecipe.PaperEpochs);
 

@@ -49,31 +49,48 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     /// <summary>Whether the result of every operator is checked for NaN and infinity.</summary>
     public bool CheckNumerics { get; init; }
 
-    public int Execute(CancellationToken stop)
+    /// <summary>Makes what computes the gradients of steps; null for this process.</summary>
+    public Func<RunParts, IStepGradients>? Gradients { get; init; }
+
+    /// <summary>
+    /// Everything that the gradients of a run follow from, made anew: also where the run itself is led elsewhere.
+    /// </summary>
+    /// <param name="stop">Stops reading weights.</param>
+    /// <exception cref="ArgumentException">Options do not fit together.</exception>
+    /// <exception cref="CheckpointException">A weight file cannot be read.</exception>
+    public RunParts Assemble(CancellationToken stop)
     {
         VisionModel model = Create();
-        using VisionModel? teacher = arguments.Teacher is { } file ? LoadTeacher(file, stop) : null;
-        CachedData data = prepared.Cached;
-        Split split = prepared.Split;
-        _validation = Measured(split.Val, most: Math.Max(split.Train.Length, split.Val.Length));
-        _test = Measured(split.Test, most: int.MaxValue);
-        _samples = NewSamples();
-        using BatchLoader train = Loader(data, split.Train, training: true),
-            validation = Loader(_validation.Data, _validation.Indices), test = Loader(_test.Data, _test.Indices);
-        if (arguments.Monitor is { } measure && measure != "loss" && !_objective.Measures(data.Labels).Contains(measure))
-            throw new ArgumentException(
-                $"--monitor is '{measure}'; expected loss, {string.Join(", ", _objective.Measures(data.Labels))}");
+        VisionModel? teacher = arguments.Teacher is { } file ? LoadTeacher(file, stop) : null;
+        BatchLoader train = Loader(prepared.Cached, prepared.Split.Train, training: true);
         TrainingPlan plan = arguments.Plan(train.Batches) with
         {
             CheckNumerics = CheckNumerics,
             Distillation = teacher is null ? null
                 : new Distillation(teacher, arguments.Temperature!.Value, arguments.DistillWeight!.Value),
         };
-        Trainer trainer = new(model, train, validation, plan)
+        return new RunParts(arguments, model, teacher, train, plan, arguments.Identity(prepared.Images, prepared.Split));
+    }
+
+    public int Execute(CancellationToken stop)
+    {
+        using RunParts parts = Assemble(stop);
+        VisionModel model = parts.Model;
+        CachedData data = prepared.Cached;
+        Split split = prepared.Split;
+        _validation = Measured(split.Val, most: Math.Max(split.Train.Length, split.Val.Length));
+        _test = Measured(split.Test, most: int.MaxValue);
+        _samples = NewSamples();
+        using BatchLoader validation = Loader(_validation.Data, _validation.Indices), test = Loader(_test.Data, _test.Indices);
+        if (arguments.Monitor is { } measure && measure != "loss" && !_objective.Measures(data.Labels).Contains(measure))
+            throw new ArgumentException(
+                $"--monitor is '{measure}'; expected loss, {string.Join(", ", _objective.Measures(data.Labels))}");
+        using IStepGradients? gradients = Gradients?.Invoke(parts);
+        Trainer trainer = new(model, parts.Train, validation, parts.Plan, gradients)
         {
             Observe = (batch, probabilities) => _samples!.Add(batch, probabilities),
         };
-        string identity = arguments.Identity(prepared.Images, split);
+        string identity = parts.Identity;
         Resumed?.Restore(
             trainer, Enum.GetValues<IdentityForm>().Reverse().Select(form => arguments.Identity(prepared.Images, split, form)));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();

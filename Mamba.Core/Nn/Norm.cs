@@ -8,6 +8,7 @@ public sealed class BatchNorm2d : IModule
 {
     private readonly BatchNormOptions _training, _evaluation;
     private readonly ParameterStore _store;
+    private readonly int _number;
 
     /// <summary>Declares the parameters and the running statistics.</summary>
     /// <param name="scope">The layer's place.</param>
@@ -24,6 +25,7 @@ public sealed class BatchNorm2d : IModule
         Bias = scope.Parameter("bias", Init.Zeros, channels);
         RunningMean = scope.Buffer("running_mean", Init.Zeros, channels);
         RunningVar = scope.Buffer("running_var", Init.Ones, channels);
+        _number = _store.Add(this);
     }
 
     /// <summary>(channels).</summary>
@@ -48,7 +50,14 @@ public sealed class BatchNorm2d : IModule
     /// <summary>Normalizes by the batch's statistics while the model trains, by the running ones otherwise.</summary>
     /// <param name="x">(B, H, W, channels), or any (..., channels).</param>
     /// <returns>The shape of x.</returns>
-    public Tensor Forward(Tensor x) => Ops.BatchNorm(x, Weight, Bias, RunningMean, RunningVar, _store.Training ? _training : _evaluation);
+    public Tensor Forward(Tensor x) => Ops.BatchNormLayer(
+        x, Weight, Bias, RunningMean, RunningVar, _store.Training ? _training : _evaluation, _store.Moments, _number);
+
+    /// <summary>Moves the running statistics towards those of a batch.</summary>
+    /// <param name="moments">The means of its channels, then their variances.</param>
+    /// <param name="rows">The values of each channel.</param>
+    internal void Move(ReadOnlySpan<double> moments, int rows) =>
+        Ops.MoveStatistics(RunningMean, RunningVar, moments, rows, _training.Momentum);
 }
 
 /// <summary>Group normalization with PyTorch's names.</summary>

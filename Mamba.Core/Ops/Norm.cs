@@ -30,9 +30,14 @@ public static unsafe partial class Ops
     /// <exception cref="ArgumentException">One of the running statistics is missing, or both and it is not training.</exception>
     public static Tensor BatchNorm(
         Tensor x, Tensor? weight = null, Tensor? bias = null, Tensor? runningMean = null, Tensor? runningVar = null,
-            BatchNormOptions? options = null)
+            BatchNormOptions? options = null) =>
+        BatchNormLayer(x, weight, bias, runningMean, runningVar, options ?? BatchNormOptions.Default, null, 0);
+
+    /// <summary>As <see cref="BatchNorm"/>; the statistics of the batch are noted for later if <paramref name="moments"/> is given.</summary>
+    internal static Tensor BatchNormLayer(
+        Tensor x, Tensor? weight, Tensor? bias, Tensor? runningMean, Tensor? runningVar, BatchNormOptions options,
+        BatchMoments? moments, int layer)
     {
-        options ??= BatchNormOptions.Default;
         if (runningMean is null != runningVar is null || (runningMean is null && !options.Training))
             throw new ArgumentException("BatchNorm: expected both running statistics, or none and training.", nameof(runningVar));
         (int channels, int rows) = Channels(x, "BatchNorm");
@@ -45,13 +50,15 @@ public static unsafe partial class Ops
         Check.That(!options.Training || rows != 1, "BatchNorm", $"input {x.Shape} has one value a channel; training needs more");
         if (x.Count == 0) return Independent(Tensor.Empty(x.Shape), x, weight, bias); // the running statistics stay, as in PyTorch
 
-        using Scratch moments = Scratch.OfDoubles(2 * (nint)channels);
-        double* mean = moments.Doubles, variance = mean + channels;
+        using Scratch scratch = Scratch.OfDoubles(2 * (nint)channels);
+        double* mean = scratch.Doubles, variance = mean + channels;
         if (options.Training)
         {
             ChannelNorm.Moments(x.Pointer, 1, rows, channels, mean, variance);
-            if (runningMean is { } means && runningVar is { } variances) MoveStatistics(means, variances, mean, variance, rows,
-                options.Momentum);
+            ReadOnlySpan<double> both = new(mean, 2 * channels);
+            if (moments is not null) moments.Add(layer, rows, both);
+            else if (runningMean is { } means && runningVar is { } variances)
+                MoveStatistics(means, variances, both, rows, options.Momentum);
         }
         else
         {
@@ -62,12 +69,20 @@ public static unsafe partial class Ops
         return Normalize(step, options.Activation);
     }
 
-    private static void MoveStatistics(Tensor runningMean, Tensor runningVar, double* mean, double* variance, int rows, float momentum)
+    /// <summary>Moves running statistics towards those of a batch.</summary>
+    /// <param name="runningMean">(C).</param>
+    /// <param name="runningVar">(C).</param>
+    /// <param name="moments">The C means of the batch, then its C variances.</param>
+    /// <param name="rows">The values of each channel.</param>
+    /// <param name="momentum">The weight of the batch.</param>
+    internal static void MoveStatistics(
+        Tensor runningMean, Tensor runningVar, ReadOnlySpan<double> moments, int rows, float momentum)
     {
-        for (int c = 0; c < runningMean.Count; c++)
+        Span<float> means = runningMean.Span, variances = runningVar.Span;
+        for (int c = 0; c < means.Length; c++)
         {
-            runningMean.Span[c] = (float)((1 - momentum) * (double)runningMean.Span[c] + momentum * mean[c]);
-            runningVar.Span[c] = (float)((1 - momentum) * (double)runningVar.Span[c] + momentum * variance[c] * rows / (rows - 1));
+            means[c] = (float)((1 - momentum) * (double)means[c] + momentum * moments[c]);
+            variances[c] = (float)((1 - momentum) * (double)variances[c] + momentum * moments[means.Length + c] * rows / (rows - 1));
         }
     }
 

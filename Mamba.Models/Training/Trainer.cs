@@ -17,15 +17,14 @@ namespace Mamba.Models.Training;
 /// <param name="train">The training data, shuffled by epoch.</param>
 /// <param name="validation">The validation data, in order.</param>
 /// <param name="plan">How to train.</param>
-public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader validation, TrainingPlan plan)
-    : IResumable
+/// <param name="gradients">What computes the gradients of steps: this process if null. The caller disposes it.</param>
+public sealed class Trainer(
+    VisionModel model, BatchLoader train, BatchLoader validation, TrainingPlan plan, IStepGradients? gradients = null) : IResumable
 {
     private readonly Optimizer _optimizer = plan.Recipe.CreateOptimizer(model.Parameters, plan.LearningRate, plan.MaxGradientNorm);
     private readonly WeightAverage? _average = plan.AverageDecay is { } decay ? new WeightAverage(model.Parameters, decay) : null;
-    private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
-    private readonly (Tensor Tensor, float[] Before)[] _buffers =
-        [.. model.Parameters.All.Where(p => !p.Tensor.RequiresGrad).Select(p => (p.Tensor, new float[p.Tensor.Count]))];
     private readonly Tensor[] _sparse = plan.KeepZeros ? [.. SparseWeights.Of(model.Parameters).Select(w => w.Tensor)] : [];
+    private readonly IStepGradients _gradients = gradients ?? new ShardGradients(model, train, plan);
     private readonly List<EpochResult> _epochs = [];
     private double _secondsBefore, _epochBegan, _lossSum;
     private long? _started;
@@ -158,73 +157,63 @@ public sealed class Trainer(VisionModel model, BatchLoader train, BatchLoader va
     {
         if (_batch > 0 && IsSpent) return; // interrupted in the validation of the last epoch
         model.Parameters.Training = true;
-        double groupLoss = 0;
-        int group = 0;
-        string? skipped = null;
-        foreach (Batch batch in train.Epoch(_epoch, _batch))
+        try
         {
-            int count = batch.Indices.Length;
-            bool last = (_batch + 1) % plan.Accumulate == 0 || _batch + 1 == train.Batches;
-            try
+            while (_batch < train.Batches)
             {
-                // After a failure the rest of the group has nothing to add to.
-                if (skipped is null) groupLoss += Learn(batch, last) * count;
-                else batch.Dispose();
+                string? skipped = TakeStep(cancellation);
+                double rate = _images / (Seconds - _epochBegan);
+                progress?.Invoke(new TrainingProgress(_epoch, _images, _lossSum / _learned, rate, Validating: false) { Skipped = skipped });
+                if (cancellation.IsCancellationRequested) return;
+                if (IsSpent) break;
             }
-            catch (NonFiniteException e)
-            {
-                foreach ((Tensor tensor, float[] before) in _buffers) before.CopyTo(tensor.Span);
-                skipped = e.Message;
-                if (plan.OnNonFinite == NonFiniteAction.Stop)
-                    throw new TrainingException(FormattableString.Invariant(
-                        $"{e.Message} in step {_batch + 1} of epoch {_epoch}, after {_images} images; {LowerRate}"));
-            }
-            _batch++;
-            _images += count;
-            group += count;
-            if (!last) continue;
-            if (skipped is null) (_lossSum, _learned) = (_lossSum + groupLoss, _learned + group);
-            double rate = _images / (Seconds - _epochBegan);
-            progress?.Invoke(new TrainingProgress(_epoch, _images, _lossSum / _learned, rate, Validating: false) { Skipped = skipped });
-            if (cancellation.IsCancellationRequested) return;
-            if (IsSpent) break;
-            (groupLoss, group, skipped) = (0, 0, null);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return;
+        }
+        finally
+        {
+            _gradients.EndEpoch();
         }
         if (_learned == 0)
             throw new TrainingException(FormattableString.Invariant($"every step of epoch {_epoch} was skipped; {LowerRate}"));
     }
 
-    /// <summary>The loss of the task, or its mixture with that of the teacher.</summary>
-    private Tensor Loss(Batch batch)
+    /// <summary>Takes the next step.</summary>
+    /// <returns>Why it was skipped; null if it was taken.</returns>
+    private string? TakeStep(CancellationToken cancellation)
     {
-        Tensor prediction = plan.Objective.Predict(model, batch.Images);
-        Tensor task = plan.Objective.Loss(prediction, model.Output, batch.Targets, training: true);
-        return plan.Distillation?.Loss(task, plan.Objective, batch.Images, prediction, model.Output) ?? task;
+        StepOrder order = new(_optimizer.Steps, _epoch, _batch, Math.Min(plan.Accumulate, train.Batches - _batch));
+        IReadOnlyList<Shard> shards = _gradients.Compute(order, cancellation);
+        string? failure = shards[^1].Failure ?? Update(shards);
+        if (failure is not null && plan.OnNonFinite == NonFiniteAction.Stop)
+        {
+            int step = _batch + shards.Count, before = _images + shards.SkipLast(1).Sum(shard => shard.Images);
+            throw new TrainingException(FormattableString.Invariant(
+                $"{failure} in step {step} of epoch {_epoch}, after {before} images; {LowerRate}"));
+        }
+        int images = train.ImagesIn(order.FirstBatch, order.Batches);
+        (_batch, _images) = (_batch + order.Batches, _images + images);
+        if (failure is null) (_lossSum, _learned) = (_lossSum + shards.Sum(shard => shard.Loss * shard.Images), _learned + images);
+        return failure;
     }
 
-    /// <summary>Adds the gradient of a batch, and takes the step if it is the last one of its group.</summary>
-    private double Learn(Batch batch, bool last)
+    /// <summary>Applies the gradient that the parameters hold; returns what was not finite, or null.</summary>
+    private string? Update(IReadOnlyList<Shard> shards)
     {
-        using Batch _ = batch;
-        int member = _batch % plan.Accumulate;
-        if (member == 0)
-        {
-            // A forward pass updates running statistics before its loss is known; a skipped step restores them.
-            foreach ((Tensor tensor, float[] before) in _buffers) tensor.Span.CopyTo(before);
-            model.Parameters.ZeroGrad();
-        }
-        model.Parameters.Step = _optimizer.Steps * plan.Accumulate + member;
-        using Tape tape = new() { Numerics = _numerics };
-        Tensor loss = Loss(batch);
-        NonFiniteException.ThrowIfAny("the loss", loss);
-        double value = loss.Item();
-        tape.Backward(plan.Accumulate == 1 ? loss
-            : Ops.Scale(loss, (float)batch.Indices.Length / train.ImagesIn(_batch - member, plan.Accumulate)));
-        if (!last) return value;
         SparseWeights.ClearGradients(_sparse);
         _optimizer.LearningRate = plan.LearningRate * plan.Schedule(_optimizer.Steps) * (plan.Plateau?.Scale ?? 1);
-        _optimizer.Step();
+        try
+        {
+            _optimizer.Step();
+        }
+        catch (NonFiniteException e)
+        {
+            return e.Message;
+        }
+        foreach (Shard shard in shards) model.Parameters.MoveStatistics(shard.Moments);
         _average?.Update();
-        return value;
+        return null;
     }
 }

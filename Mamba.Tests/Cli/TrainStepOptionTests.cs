@@ -48,6 +48,22 @@ internal sealed partial class TrainStepOptionTests : CliTest
         }
     }
 
+    [Test, Exercises("train", "--shard", "--batch", "--accumulate", "--resume")]
+    public void A_batch_of_shards_is_that_of_as_many_accumulated_batches()
+    {
+        Succeeds([.. s_vit, "--batch", "6", "--accumulate", "3", "--out", In("batches")]);
+        Succeeds([.. s_vit, "--batch", "18", "--shard", "6", "--out", In("shards")]);
+        Assert.That(Last("shards"), Is.EqualTo(Last("batches")));
+        Assert.That((Argument("shards", "batch"), Argument("shards", "accumulate")), Is.EqualTo(("6", "3")));
+        Succeeds("train", "--resume", In("shards"), "--epochs", "2");
+        Succeeds([.. With(s_vit, "--epochs", "2"), "--batch", "18", "--shard", "6", "--out", In("longer")]);
+        Assert.That(Last("shards"), Is.EqualTo(Last("longer")));
+        Result odd = Mamba([.. s_vit, "--batch", "16", "--shard", "6"]), both = Mamba([.. s_vit, "--shard", "4", "--accumulate", "4"]);
+        Assert.That((odd.Code, both.Code), Is.EqualTo((2, 2)));
+        Assert.That(odd.Error, Does.Contain("expected a divisor of --batch, which is 16"));
+        Assert.That(both.Error, Does.Contain("expected one of them"));
+    }
+
     [Test, Exercises("train", "--warmup", "--schedule", "--lr")]
     public void The_learning_rate_rises_over_the_epochs_of_the_warmup()
     {

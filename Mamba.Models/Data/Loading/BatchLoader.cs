@@ -80,13 +80,23 @@ public sealed class BatchLoader : IDisposable
     /// <returns>The batches in order. An error while loading a sample is thrown in place of its batch.</returns>
     /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default)
+    public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default) =>
+        Epoch(epoch, Enumerable.Range(firstBatch, Math.Max(0, Batches - firstBatch)), cancellation);
+
+    /// <summary>As <see cref="Epoch(int, int, CancellationToken)"/>, of some of its batches.</summary>
+    /// <param name="epoch">The number of the pass.</param>
+    /// <param name="batches">The numbers of the batches, from 0, in the order in which they are wanted. Read on the loader's thread.</param>
+    /// <param name="cancellation">Ends the pass.</param>
+    /// <returns>The batches in that order.</returns>
+    /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public IEnumerable<Batch> Epoch(int epoch, IEnumerable<int> batches, CancellationToken cancellation = default)
     {
         if (_producer is not null)
             throw new InvalidOperationException("BatchLoader: one epoch at a time; finish or dispose the enumeration of the other first.");
         int[] order = _options.Balance ? Balanced(epoch) : [.. _indices];
         if (_options.Shuffle) new RandomStream(_options.Seed, $"shuffle/{epoch}").Shuffle(order.AsSpan());
-        using Producer producer = _producer = new Producer(this, order, epoch, firstBatch);
+        using Producer producer = _producer = new Producer(this, order, epoch, batches);
         try
         {
             while (producer.Next(cancellation) is { } ready)
@@ -127,16 +137,17 @@ public sealed class BatchLoader : IDisposable
     {
         private readonly BatchLoader _loader;
         private readonly int[] _order;
-        private readonly int _epoch, _firstBatch;
+        private readonly int _epoch;
+        private readonly IEnumerable<int> _batches;
         private readonly BlockingCollection<Ready> _queue;
         private readonly CancellationTokenSource _stop = new();
         private readonly Thread _thread;
         private ExceptionDispatchInfo? _failure;
         private bool _disposed;
 
-        public Producer(BatchLoader loader, int[] order, int epoch, int firstBatch)
+        public Producer(BatchLoader loader, int[] order, int epoch, IEnumerable<int> batches)
         {
-            (_loader, _order, _epoch, _firstBatch) = (loader, order, epoch, firstBatch);
+            (_loader, _order, _epoch, _batches) = (loader, order, epoch, batches);
             _queue = new BlockingCollection<Ready>(loader._options.Prefetch);
             _thread = new Thread(Run) { IsBackground = true, Name = "batch loader" };
             _thread.Start();
@@ -174,9 +185,9 @@ public sealed class BatchLoader : IDisposable
         {
             try
             {
-                int size = _loader._options.BatchSize, batches = _loader.Batches;
-                for (int batch = _firstBatch; batch < batches; batch++)
-                    _queue.Add(Make(_order[(batch * size)..(batch + 1 < batches ? (batch + 1) * size : _order.Length)]), _stop.Token);
+                int size = _loader._options.BatchSize, count = _loader.Batches;
+                foreach (int batch in _batches)
+                    _queue.Add(Make(_order[(batch * size)..(batch + 1 < count ? (batch + 1) * size : _order.Length)]), _stop.Token);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
