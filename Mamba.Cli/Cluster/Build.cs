@@ -3,7 +3,7 @@ using Mamba.Core;
 using Mamba.Core.Simd;
 using Mamba.Models.Training;
 
-namespace Mamba.Cluster;
+namespace Mamba.Cli.Cluster;
 
 /// <summary>What this program is: two silos with other kernels would give other bits.</summary>
 internal static class Build

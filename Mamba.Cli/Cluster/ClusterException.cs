@@ -1,4 +1,4 @@
-namespace Mamba.Cluster;
+namespace Mamba.Cli.Cluster;
 
 /// <summary>The cluster cannot do what is asked of it; the message says why, and what to do.</summary>
 /// <param name="message">The message.</param>

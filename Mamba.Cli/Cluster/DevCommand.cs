@@ -1,11 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Mamba.Cli;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Silos;
+using Mamba.Cli.Cluster.Silos;
 
-namespace Mamba.Cluster;
+namespace Mamba.Cli.Cluster;
 
 /// <summary><c>mamba-cluster dev</c>: a cluster on one machine, for a try.</summary>
 internal static class DevCommand

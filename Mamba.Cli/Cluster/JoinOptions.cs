@@ -4,9 +4,9 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Silos;
+using Mamba.Cli.Cluster.Silos;
 
-namespace Mamba.Cluster;
+namespace Mamba.Cli.Cluster;
 
 /// <summary>The options by which silos find and trust each other.</summary>
 internal sealed class JoinOptions

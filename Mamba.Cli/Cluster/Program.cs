@@ -1,10 +1,9 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using Mamba.Cli;
-using Mamba.Cluster.Nodes;
-using Mamba.Cluster.Training;
+using Mamba.Cli.Cluster.Nodes;
+using Mamba.Cli.Cluster.Training;
 
-namespace Mamba.Cluster;
+namespace Mamba.Cli.Cluster;
 
 internal static class Program
 {

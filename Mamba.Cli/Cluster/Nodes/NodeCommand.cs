@@ -1,12 +1,11 @@
 using System.CommandLine;
 using System.Net;
 using System.Net.Sockets;
-using Mamba.Cli;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Silos;
+using Mamba.Cli.Cluster.Silos;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace Mamba.Cluster.Nodes;
+namespace Mamba.Cli.Cluster.Nodes;
 
 /// <summary><c>mamba-cluster node</c>: joins a cluster and computes until it is stopped.</summary>
 internal static class NodeCommand

@@ -1,10 +1,9 @@
-using Mamba.Cli;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 
-namespace Mamba.Cluster.Nodes;
+namespace Mamba.Cli.Cluster.Nodes;
 
 /// <summary>What a node does: takes part in one run at a time.</summary>
 /// <param name="name">What it calls itself.</param>

@@ -1,8 +1,8 @@
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Wire;
 using Microsoft.Extensions.Logging;
 using Orleans.Runtime;
 
-namespace Mamba.Cluster.Nodes;
+namespace Mamba.Cli.Cluster.Nodes;
 
 /// <summary>The service of a node in its silo: passes calls on to <see cref="NodeHost"/>.</summary>
 /// <param name="id">Its identity.</param>

@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
-using Mamba.Cluster.Training;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Training;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Cli.Commands;
 using Mamba.Models.Training;
 
-namespace Mamba.Cluster.Nodes;
+namespace Mamba.Cli.Cluster.Nodes;
 
 /// <summary>
 /// A node's part in a run: the weights that it is sent, and the shards that it is asked for. It remembers nothing of one step that matters

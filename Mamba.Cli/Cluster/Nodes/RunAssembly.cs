@@ -1,10 +1,9 @@
 using System.CommandLine;
-using Mamba.Cli;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Models.Training;
 
-namespace Mamba.Cluster.Nodes;
+namespace Mamba.Cli.Cluster.Nodes;
 
 /// <summary>Prepares a coordinator's run on a node, on the way that <c>mamba train --resume</c> takes.</summary>
 /// <param name="Data">Where the images are on this node; null where the coordinator has them.</param>

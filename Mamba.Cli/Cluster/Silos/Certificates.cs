@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Orleans.Connections.Security;
 
-namespace Mamba.Cluster.Silos;
+namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>
 /// TLS between silos: each shows its own certificate, and takes those that the authority has signed. Names in certificates are not compared,
@@ -28,7 +28,7 @@ internal sealed class Certificates
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new ClusterException($"--certificate {certificate}, --key {key}, --authority {authority}: {e.Message}", e);
+            throw new ClusterException($"--tls-certificate {certificate}, --tls-key {key}, --tls-authority {authority}: {e.Message}", e);
         }
     }
 

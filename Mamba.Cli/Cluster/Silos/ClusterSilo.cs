@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Wire;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -8,7 +8,7 @@ using Orleans.Configuration;
 using Orleans.Runtime;
 using Orleans.Runtime.Services;
 
-namespace Mamba.Cluster.Silos;
+namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>A silo of Orleans in this process.</summary>
 internal sealed class ClusterSilo : IAsyncDisposable

@@ -1,6 +1,6 @@
 using Orleans.Runtime;
 
-namespace Mamba.Cluster.Silos;
+namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>
 /// What happens when a silo finds out that the others have declared it dead, as after a pause or a partition. Orleans would end the process;

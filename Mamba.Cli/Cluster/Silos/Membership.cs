@@ -2,7 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Hosting;
 using Orleans.Configuration;
 
-namespace Mamba.Cluster.Silos;
+namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>Where the table stands that says which silos are alive.</summary>
 internal abstract record Membership

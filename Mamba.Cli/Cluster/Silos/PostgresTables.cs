@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Mamba.Cluster.Silos;
+namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>
 /// The tables that Orleans keeps its membership in. Orleans reads the text of its queries from a table as well; names of columns,

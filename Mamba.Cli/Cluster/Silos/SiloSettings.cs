@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Mamba.Cluster.Silos;
+namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>What a silo does in its cluster.</summary>
 internal enum SiloRole

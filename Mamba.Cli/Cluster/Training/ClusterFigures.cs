@@ -3,7 +3,7 @@ using System.Text;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>What a cluster has done for a run: for the terminal, for Prometheus, and in a line.</summary>
 /// <param name="cluster">Its name.</param>

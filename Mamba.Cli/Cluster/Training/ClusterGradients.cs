@@ -1,10 +1,10 @@
 using System.Diagnostics;
-using Mamba.Cluster.Silos;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>
 /// The gradient of a step, computed by the coordinator and its nodes. Each gets a run of neighbouring shards and returns their sums; all sums

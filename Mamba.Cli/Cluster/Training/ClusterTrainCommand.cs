@@ -1,11 +1,10 @@
 using System.CommandLine;
-using Mamba.Cli;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Silos;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Models.Training;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary><c>mamba-cluster train</c>: <c>mamba train</c>, whose gradients are computed by a cluster.</summary>
 internal static class ClusterTrainCommand

@@ -1,10 +1,9 @@
-using Mamba.Cli;
 using Mamba.Cli.Commands;
-using Mamba.Cluster.Silos;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Models.Training;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>Leads a run: owns its folder, its weights and its optimizer, and asks nodes for gradients.</summary>
 /// <param name="terminal">Where lines about nodes go.</param>

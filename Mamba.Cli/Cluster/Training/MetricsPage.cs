@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>A page of figures over HTTP, for Prometheus to read.</summary>
 internal sealed class MetricsPage : IDisposable

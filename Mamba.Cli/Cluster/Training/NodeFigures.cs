@@ -1,4 +1,4 @@
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>What a node has done for a run so far. Several threads read and write it.</summary>
 /// <param name="name">The node.</param>

@@ -1,8 +1,8 @@
-using Mamba.Cluster.Silos;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Cluster.Wire;
 using Orleans.Runtime;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>The nodes of a run: finds them in the membership table, offers them the run, and forgets those that are gone.</summary>
 /// <param name="silo">The coordinator's silo.</param>

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Mamba.Cluster.Wire;
+using Mamba.Cli.Cluster.Wire;
 using Mamba.Models.Training;
 using Orleans.Runtime;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>What a part of a step gave.</summary>
 /// <param name="First">Its first shard.</param>

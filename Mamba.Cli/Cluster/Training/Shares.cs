@@ -1,4 +1,4 @@
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>Cuts the shards of a step into one run of neighbours per worker. How they are cut changes speed alone.</summary>
 internal static class Shares

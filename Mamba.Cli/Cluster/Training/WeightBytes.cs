@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using Mamba.Core;
 using Mamba.Core.Nn;
 
-namespace Mamba.Cluster.Training;
+namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>
 /// All parameters and buffers of a model as one row of bytes, in the order of the model. So a node needs nothing but these to compute a

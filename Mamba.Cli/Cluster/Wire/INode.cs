@@ -1,7 +1,7 @@
 using Orleans.Concurrency;
 using Orleans.Services;
 
-namespace Mamba.Cluster.Wire;
+namespace Mamba.Cli.Cluster.Wire;
 
 /// <summary>
 /// What a coordinator asks of a node. There is one such service in the silo of each node, addressed by the silo, so that no directory has to

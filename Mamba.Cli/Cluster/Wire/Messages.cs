@@ -1,6 +1,6 @@
 using Orleans.Concurrency;
 
-namespace Mamba.Cluster.Wire;
+namespace Mamba.Cli.Cluster.Wire;
 
 /// <summary>A run that a node may take part in.</summary>
 /// <param name="Session">The number of this start of the run: a run that is resumed has another one.</param>
