@@ -65,7 +65,7 @@ internal sealed class RefusalTests
         Outcome outcome = cluster.Execute(
             ["train", .. Words.Replace("--epochs 1", "--epochs 100000").Split(' '), "--threads", "1", "--out", run], 2);
         Assert.That(outcome.Code, Is.EqualTo(2), outcome.Output);
-        Assert.That(outcome.Output, Does.Contain("mamba-cluster: the cluster has declared this silo dead"));
+        Assert.That(outcome.Output, Does.Contain("mamba-cluster: this silo belongs to its cluster no more, and writes nothing"));
         before = [.. Directory.GetFiles(run, "*", SearchOption.AllDirectories).Where(f => f.EndsWith(".tmp", StringComparison.Ordinal))];
         Assert.That(before, Is.Empty);
         // Another coordinator goes on from the last checkpoint.

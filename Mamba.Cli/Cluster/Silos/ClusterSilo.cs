@@ -92,7 +92,7 @@ internal sealed class ClusterSilo : IAsyncDisposable
     /// <exception cref="ClusterException">It does not belong to it.</exception>
     public void Confirm()
     {
-        if (Fatal.IsCompleted) throw new ClusterException($"the cluster has declared this silo dead: {Fatal.Result}");
+        if (Fatal.IsCompleted) throw Lost(Fatal.Result);
         try
         {
             using CancellationTokenSource late = new(s_patience);
@@ -100,11 +100,14 @@ internal sealed class ClusterSilo : IAsyncDisposable
         }
         catch (Exception e)
         {
-            throw new ClusterException($"the membership table cannot be read: {e.Message}", e);
+            throw Lost($"the membership table cannot be read: {e.Message}");
         }
         SiloStatus status = Membership.CurrentSnapshot.GetSiloStatus(Address);
-        if (status != SiloStatus.Active) throw new ClusterException($"the membership table says that this silo is {status}");
+        if (status != SiloStatus.Active) throw Lost($"the membership table says that it is {status}");
     }
+
+    private static ClusterException Lost(string reason) => new(
+        $"this silo belongs to its cluster no more, and writes nothing; --resume continues from the last checkpoint ({reason})");
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await Discard(_host);
