@@ -18,9 +18,8 @@ internal static class EvalCommand
     {
         Option<string[]> weights = new("--weights")
         {
-            Description = "Weights or run folders, one per fold.",
+            Description = Options.Describe("Weights or run folders, one per fold.", "those of --merge"),
             HelpName = "FILE|RUN",
-            Required = true,
             Arity = ArgumentArity.OneOrMore,
             AllowMultipleArgumentsPerToken = true,
         };
@@ -38,6 +37,7 @@ internal static class EvalCommand
         Option<OnBadImage?> onBadImage = Options.OnBadImage();
         Option<bool> checkNumerics = Options.CheckNumerics(), json = Options.Json();
         Option<int?> threads = Options.Threads();
+        EvalPartOptions parts = new();
         Command command = new(
             "eval",
             "Measure trained weights on images with masks or classes.\n" +
@@ -50,12 +50,15 @@ internal static class EvalCommand
             weights, data, lengths,
         };
         foreach (Option option in foreign.All.Concat(dataSet.All)) command.Add(option);
-        foreach (Option option in new Option[] { split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json,
-            threads }) command.Add(option);
+        foreach (Option option in (Option[])[split, splitFile, metricsAt, perImage, onBadImage, checkNumerics, json,
+            threads, .. parts.All]) command.Add(option);
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
-            string[] typedWeights = Array.ConvertAll(parsed.GetRequiredValue(weights), NamedWeights.Find);
+            if (parts.IsMerge(parsed, perImage, json, threads))
+                return parts.Merge(terminal, parsed, parsed.GetValue(json), parsed.GetValue(perImage));
+            string[] typedWeights = Array.ConvertAll(parsed.GetValue(weights) is { Length: > 0 } typed ? typed
+                : throw new ArgumentException("Option '--weights' is required."), NamedWeights.Find);
             if (SequenceEval.Open(typedWeights) is { } sequences)
             {
                 using (sequences)
@@ -83,6 +86,8 @@ internal static class EvalCommand
                 (VisionModel model, ModelInfo info) = foreign.Load(terminal, parsed, file, stop);
                 return new EvalRun(terminal, request, file, model, info);
             })];
+            if (parts.IsPart(parsed))
+                return parts.Measure(terminal, parsed, request, runs, [weights, data, threads, checkNumerics], stop);
             return runs is [var one] ? One(terminal, request, one, stop) : new EvalFolds(terminal, request, runs).Run(stop);
         });
         return command;
@@ -92,16 +97,22 @@ internal static class EvalCommand
     {
         run.Open(stop);
         Evaluation result = run.Measure(stop);
-        WritePerImage(request, [result]);
-        if (request.Json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, run.Skipped), ReportJson.Default.EvalDocument);
-        else run.Print(result);
+        Report(terminal, request.Json, request.PerImage, run.Heading, result, run.Skipped);
         return ExitCode.Success;
     }
 
-    /// <summary>Writes the scores of each image of all runs, if that was asked for.</summary>
-    public static void WritePerImage(EvalRequest request, IEnumerable<Evaluation> results)
+    /// <summary>Prints the scores of one weight file, and writes those of each image if that was asked for.</summary>
+    public static void Report(Terminal terminal, bool json, string? perImage, EvalHeading heading, Evaluation result, int skipped)
     {
-        if (request.PerImage is { } rows) AtomicFile.Write(rows, stream =>
+        WritePerImage(perImage, [result]);
+        if (json) JsonReport.Write(terminal.Out, ScoreReport.Document(result, skipped), ReportJson.Default.EvalDocument);
+        else heading.Print(terminal, result);
+    }
+
+    /// <summary>Writes the scores of each image of all runs, if that was asked for.</summary>
+    public static void WritePerImage(string? perImage, IEnumerable<Evaluation> results)
+    {
+        if (perImage is { } rows) AtomicFile.Write(rows, stream =>
         {
             using StreamWriter writer = new(stream, leaveOpen: true);
             PerImageScores.Write(writer, results.SelectMany(result => ScoreReport.Detail(result.Scores)!.PerImage));

@@ -48,7 +48,7 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
             terminal.Error.WriteLine(
                 $"note: the runs are of different models or sizes: {string.Join(", ", runs.Select(ModelOf).Distinct())}");
         Evaluation[] results = [.. runs.Select(run => run.Measure(stop))];
-        EvalCommand.WritePerImage(request, results);
+        EvalCommand.WritePerImage(request.PerImage, results);
         Report(results, same);
         return ExitCode.Success;
     }

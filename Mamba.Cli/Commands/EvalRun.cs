@@ -2,13 +2,13 @@ using System.Globalization;
 using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Memory;
+using Mamba.Core.Simd;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
-using Mamba.Models.Recipes;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -26,6 +26,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     private const long CacheBytes = 2L << 30;
 
     private IImageData _data = null!;
+    private readonly List<string> _notes = [];
     private (IImageData Data, int[] Indices, ModelInfo Input)? _read;
 
     /// <summary>The weight file.</summary>
@@ -41,6 +42,21 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     public int Skipped { get; private set; }
 
     private VolumeFolder? Volumes { get; set; }
+
+    /// <summary>What is said of the scores.</summary>
+    public EvalHeading Heading
+    {
+        get
+        {
+            string split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
+            string size = info.Entry.Task == ModelTask.Classification ? ""
+                : request.MetricsAt == MetricResolution.Image ? ", at their own size"
+                : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");
+            return new EvalHeading(
+                info.Model, info.Data.Crop is null ? "images" : "tiles", $"{RunArguments.Name(Images.Part)}{split}{size}",
+                Volumes is not null);
+        }
+    }
 
     /// <summary>Opens the data, chooses the images and finds out what their masks mean.</summary>
     /// <exception cref="ArgumentException">The data are for another task, or have other classes.</exception>
@@ -75,8 +91,36 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     public Evaluation Measure(VisionModel other, CancellationToken stop)
     {
         (IImageData data, int[] indices, ModelInfo input) = _read ??= Read(stop);
-        return Measure(other, data, indices, input, stop);
+        Dictionary<string, VoxelSpacing?>? spacing = data is TiledData ? null : Spacing(indices);
+        return Measure(other, data, indices, input, spacing, null, stop);
     }
+
+    /// <summary>Measures a part of the images.</summary>
+    /// <param name="part">Every N-th batch; of volumes measured as a whole, every N-th volume.</param>
+    /// <param name="job">What tells this evaluation from others.</param>
+    /// <param name="stop">Stops between batches.</param>
+    /// <returns>What was measured.</returns>
+    public EvalPartDocument Measure(JobPart part, string job, CancellationToken stop)
+    {
+        (IImageData data, int[] indices, ModelInfo input) = Read(stop);
+        Dictionary<string, VoxelSpacing?>? spacing = data is TiledData ? null : Spacing(indices);
+        EvalShare share = new(part, BatchSize, spacing is null ? [.. indices.Select((_, i) => i / BatchSize)]
+            : EvalShare.Units(indices.Select(Volumes!.Volume)));
+        int[] run = [.. share.Places.Select(place => indices[place])];
+        List<MeasuredBatch> measured = [];
+        Evaluation? result = run.Length == 0 ? null : Measure(model, data, run, input, spacing, measured.Add, stop);
+        SegmentationDetail? detail = result is null ? null : ScoreReport.Detail(result.Scores);
+        return new EvalPartDocument(
+            job, part.ToString(), indices.Length, BatchSize, Skipped, result?.MillisecondsPerImage * result?.Images ?? 0,
+            Isa.Current.ToString(), Heading, data.Labels, info.Config.Classes, UnitOf(spacing), _notes,
+            share.Keep(measured, spacing is null ? [] : detail?.Groups ?? []));
+    }
+
+    /// <summary>The unit of distances: pages of a TIFF do not say how far they are apart.</summary>
+    private static string UnitOf(Dictionary<string, VoxelSpacing?>? spacing) =>
+        spacing is null ? MetricOptions.Pixels : spacing.ContainsValue(null) ? "voxels" : "mm";
+
+    private int BatchSize => info.Data.Batch ?? info.Entry.Recipe.Batch;
 
     /// <summary>
     /// Images as the model takes them, (1, H, W, channels) each: of those it was trained on, where they are known, else of those measured.
@@ -135,22 +179,6 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         return (data, indices, input);
     }
 
-    /// <summary>Prints the scores as tables.</summary>
-    public void Print(Evaluation result)
-    {
-        string unit = info.Data.Crop is null ? "images" : "tiles";
-        string split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
-        string size = info.Entry.Task == ModelTask.Classification ? ""
-            : request.MetricsAt == MetricResolution.Image ? ", at their own size"
-            : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");
-        terminal.Out.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{info.Model} on {result.Images} {unit} ({RunArguments.Name(Images.Part)}{split}{size}): loss {result.Loss:F4}, "
-                + $"{result.MillisecondsPerImage:F2} ms/image"));
-        ScoreReport.Table(terminal, result.Scores);
-        if (Volumes is not null) ScoreReport.Volumes(terminal, result.Scores);
-    }
-
     /// <summary>
     /// How far the voxels of each volume are apart, if distances can be measured in the volumes: at their own size, with all slices.
     /// </summary>
@@ -164,7 +192,11 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         return null;
     }
 
-    private void Note(string text) => terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
+    private void Note(string text)
+    {
+        _notes.Add(text);
+        terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
+    }
 
     /// <summary>The data must have the classes of the weights.</summary>
     /// <returns>What is taken for granted where the weights do not name them; null for nothing.</returns>
@@ -183,20 +215,20 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         throw new ArgumentException($"{request.Data} has the classes {there}; {weights} {have} {known}");
     }
 
-    private Evaluation Measure(VisionModel model, IImageData data, int[] indices, ModelInfo input, CancellationToken stop)
+    private Evaluation Measure(
+        VisionModel model, IImageData data, int[] indices, ModelInfo input, Dictionary<string, VoxelSpacing?>? spacing,
+        Action<MeasuredBatch>? onMeasured, CancellationToken stop)
     {
-        TrainingRecipe recipe = info.Entry.Recipe;
         Objective objective = Objective.Of(
             info.Entry, new ObjectiveOptions(info.Data.Loss ?? ObjectiveOptions.DefaultLoss(info.Entry, info.Config.Classes))
             {
                 Classes = info.Config.Classes,
                 ClassWeights = info.Data.ClassWeights,
             });
-        using BatchLoader loader = new(data, indices, input.Input with { BatchSize = info.Data.Batch ?? recipe.Batch });
+        using BatchLoader loader = new(data, indices, input.Input with { BatchSize = BatchSize });
         // The first pass compiles the kernels, which is not what ms_per_image is about.
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
-        Dictionary<string, VoxelSpacing?>? spacing = data is TiledData ? null : Spacing(indices);
-        bool millimeters = spacing?.ContainsValue(null) == false; // pages of a TIFF do not say how far they are apart
+        bool millimeters = spacing?.ContainsValue(null) == false;
         NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
         return LiveProgress.Show(
             terminal, RunArguments.Name(Images.Part), loader.Samples,
@@ -209,9 +241,10 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
                 Metrics = new MetricOptions
                 {
                     Distances = true,
-                    DistanceUnit = spacing is null ? "px" : millimeters ? "mm" : "voxels",
+                    DistanceUnit = UnitOf(spacing),
                     PerImage = request.PerImage is not null,
                 },
+                OnMeasured = onMeasured,
                 Progress = report,
                 Numerics = numerics,
             }, stop));

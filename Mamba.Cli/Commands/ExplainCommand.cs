@@ -137,7 +137,7 @@ internal sealed class ExplainCommand
     private InferInput[] Images(Terminal terminal, ParseResult parsed, CancellationToken stop)
     {
         InferInput[] found = InferInputs.Find(
-            parsed.GetRequiredValue(_inputs), parsed.GetValue(_output),
+            parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), shared: false,
             text => terminal.Error.WriteLine(PlainText.Printable($"note: {text}")), stop);
         if (found.FirstOrDefault(input => SliceStack.IsStack(input.Path)) is { } volume)
             throw new ArgumentException($"{volume.Path}: is a volume; expected pictures, such as slices of it");

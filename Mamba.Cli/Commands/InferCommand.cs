@@ -3,6 +3,7 @@ using System.Globalization;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Data.Loading;
+using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Inference;
 using Mamba.Models.Tasks;
@@ -34,6 +35,7 @@ internal sealed class InferCommand
     private readonly Option<bool> _letterbox = Options.Flag("--letterbox", "Keep the aspect ratio.");
     private readonly Option<SliceAxis?> _axis = Options.Axis();
     private readonly Option<bool> _noOverlay = Options.Flag("--no-overlay", "Write masks only.");
+    private readonly Option<JobPart?> _part = Options.Part();
     private readonly Option<bool> _overwrite = Options.Flag("--overwrite", "Replace results that are there.");
     private readonly Option<OnBadImage?> _onBadImage = Options.OnBadImage();
     private readonly Option<string?> _output = Options.Text("--out", "DIR", "Folder of the results.", "runs/infer[-n]");
@@ -58,8 +60,8 @@ internal sealed class InferCommand
             "Example: mamba infer --weights best.safetensors scans/ --out masks")
         {
             infer._inputs, infer._weights, infer._top, infer._threshold, infer._probabilities, infer._augmentation, infer._tile,
-            infer._overlap, infer._letterbox, infer._axis, infer._noOverlay, infer._onBadImage, infer._output, infer._overwrite,
-            infer._checkNumerics, infer._threads,
+            infer._overlap, infer._letterbox, infer._axis, infer._noOverlay, infer._onBadImage, infer._output, infer._part,
+            infer._overwrite, infer._checkNumerics, infer._threads,
         };
         foreach (Option option in infer._foreign.All) command.Add(option);
         command.SetAction(parsed => infer.Run(terminal, parsed, stop));
@@ -72,12 +74,21 @@ internal sealed class InferCommand
         string weights = NamedWeights.Find(parsed.GetRequiredValue(_weights));
         (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
+        JobPart? part = parsed.GetValue(_part);
         InferInput[] images = InferInputs.Find(
-            parsed.GetRequiredValue(_inputs), parsed.GetValue(_output),
+            parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), shared: part is not null,
             text => terminal.Error.WriteLine(PlainText.Printable($"note: {text}")), stop);
         SliceAxis? axis = info.Entry.Task == ModelTask.Segmentation ? AxisOf(parsed, info, InferInputs.AreVolumes(images)) : null;
-        InferOutput output = InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite));
-        InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail);
+        InferPart? share = part is { } one ? Claim(parsed, one, weights, images, stop) : null;
+        if (share is { HasEnded: true })
+        {
+            terminal.Out.WriteLine($"part {part} has ended before; {share.Join()}");
+            return ExitCode.Success;
+        }
+        images = share?.Own(images) ?? images;
+        InferOutput output = share is null ? InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite))
+            : InferOutput.OpenShared(parsed.GetValue(_output)!, parsed.GetValue(_overwrite) || share.HasBegun);
+        InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail) { Part = share };
         int count = info.Entry.Task == ModelTask.Classification
             ? Classify(parsed, run, images, model, info, stop)
             : Segment(parsed, run, output, images, axis, model, info, stop);
@@ -85,7 +96,22 @@ internal sealed class InferCommand
             terminal.Error.WriteLine("note: --no-overlay changes nothing: volumes have no overlay; viewers lay the mask over the scan");
         if (run.Bad.Count > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {BadImage.Describe(run.Bad, images.Length)}"));
         terminal.Out.WriteLine($"{count} {(axis is null ? "image" : "volume")}{(count == 1 ? "" : "s")}, results in {output.Path}");
+        if (share is not null) terminal.Out.WriteLine($"part {part} has ended; {share.Join()}");
         return ExitCode.Success;
+    }
+
+    /// <summary>Claims a part of the images.</summary>
+    /// <exception cref="ArgumentException">There is no folder that all parts share.</exception>
+    private InferPart Claim(ParseResult parsed, JobPart part, string weights, InferInput[] images, CancellationToken stop)
+    {
+        string folder = parsed.GetValue(_output)
+            ?? throw new ArgumentException("--part goes with --out DIR, the folder that all parts write to");
+        Option[] apart = [_weights, _output, _part, _overwrite, _onBadImage, _checkNumerics, _threads]; // the weights count by content
+        string[] names = Array.ConvertAll(images, image => image.Name);
+        InferPart share = new(part, folder, PartJob.Digest(parsed, apart, weights, names, stop), names);
+        Directory.CreateDirectory(folder);
+        share.Claim(parsed.GetValue(_overwrite));
+        return share;
     }
 
     private void ThrowIfUnfit(ParseResult parsed, ModelInfo info)

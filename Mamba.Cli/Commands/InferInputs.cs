@@ -22,11 +22,14 @@ internal static class InferInputs
     /// <summary>The images of files and folders, each once.</summary>
     /// <param name="inputs">Files and folders.</param>
     /// <param name="output">The folder of the results; null if it is new.</param>
+    /// <param name="shared">
+    /// Whether other processes write to that folder: the images are then the same however far the others are.
+    /// </param>
     /// <param name="note">Told in a line which files of a folder are results, and left out.</param>
     /// <param name="stop">Stops between files.</param>
     /// <exception cref="FileNotFoundException">A path does not exist, or there is no image.</exception>
     /// <exception cref="ArgumentException">The results of two images would have the same name.</exception>
-    public static InferInput[] Find(string[] inputs, string? output, Action<string> note, CancellationToken stop)
+    public static InferInput[] Find(string[] inputs, string? output, bool shared, Action<string> note, CancellationToken stop)
     {
         List<InferInput> images = [];
         foreach (string input in inputs)
@@ -34,7 +37,7 @@ internal static class InferInputs
             if (File.Exists(input))
                 images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileName(NiftiFile.WithoutExtension(input))));
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
-            else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), note, stop));
+            else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), shared, note, stop));
         }
         images.RemoveAll(image => SegmentationFolder.IsMask(image.Path));
         if (images.Count == 0) throw new FileNotFoundException("only masks were given; expected images");
@@ -56,7 +59,8 @@ internal static class InferInputs
                 + "other, each with its own --out");
     }
 
-    private static IEnumerable<InferInput> InFolder(string folder, string? output, Action<string> note, CancellationToken stop)
+    private static IEnumerable<InferInput> InFolder(
+        string folder, string? output, bool shared, Action<string> note, CancellationToken stop)
     {
         string root = Path.GetFullPath(folder);
         string[] found =
@@ -69,6 +73,7 @@ internal static class InferInputs
                 : $"{folder}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}, .nii or .nii.gz");
         HashSet<string> stems = [.. found.Select(NiftiFile.WithoutExtension)];
         Dictionary<string, bool> tables = [];
+        string? unfinished = shared ? output : null; // its table may be that of a part that was faster
         if (output == root) output = null;
         string[] results = [.. found.Where(path => IsBelow(path, output) || IsResult(NiftiFile.WithoutExtension(path), stems)
             || (HasEnding(path) && IsBesideTable(Path.GetDirectoryName(path)!)))];
@@ -81,7 +86,8 @@ internal static class InferInputs
         bool IsBesideTable(string at)
         {
             if (tables.TryGetValue(at, out bool known)) return known;
-            return tables[at] = IsTable(Path.Combine(at, InferRun.Table)) || (at != root && IsBesideTable(Path.GetDirectoryName(at)!));
+            bool here = at != unfinished && (IsTable(Path.Combine(at, InferRun.Table)) || InferPart.IsIn(at, IsTable));
+            return tables[at] = here || (at != root && IsBesideTable(Path.GetDirectoryName(at)!));
         }
     }
 

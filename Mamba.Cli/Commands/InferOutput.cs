@@ -16,6 +16,9 @@ internal sealed class InferOutput
 
     private InferOutput(string path, bool overwrite) => (Path, _overwrite) = (path, overwrite);
 
+    /// <summary>Whether other processes write to the folder, too: folders are then not taken back.</summary>
+    public bool IsShared { get; init; }
+
     /// <summary>The folder.</summary>
     public string Path { get; }
 
@@ -28,9 +31,19 @@ internal sealed class InferOutput
     public static InferOutput Open(string? path, bool overwrite, string parent = Runs, string name = "infer")
     {
         if (path is null) return New(overwrite, parent, name);
-        if (File.Exists(path)) throw new IOException($"{path}: is a file; expected a folder");
         InferOutput output = new(path, overwrite);
-        output.MakeFolder(path);
+        output.MakeRoot();
+        return output;
+    }
+
+    /// <summary>Opens a folder that other processes write to as well.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="overwrite">Whether files that are there may be replaced.</param>
+    /// <exception cref="IOException">It is a file.</exception>
+    public static InferOutput OpenShared(string path, bool overwrite)
+    {
+        InferOutput output = new(path, overwrite) { IsShared = true };
+        output.MakeRoot();
         return output;
     }
 
@@ -54,6 +67,7 @@ internal sealed class InferOutput
     public void TakeBack()
     {
         foreach (string path in _written) File.Delete(path);
+        if (IsShared) return; // another process may be about to write to a folder that is empty now
         foreach (string folder in _folders.Keys.OrderByDescending(folder => folder.Length))
             if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
     }
@@ -65,6 +79,12 @@ internal sealed class InferOutput
         InferOutput output = new(Claim(parent, name), overwrite);
         foreach (string folder in missing.Append(output.Path)) output._folders.TryAdd(folder, true);
         return output;
+    }
+
+    private void MakeRoot()
+    {
+        if (File.Exists(Path)) throw new IOException($"{Path}: is a file; expected a folder");
+        MakeFolder(Path);
     }
 
     /// <summary>Makes a folder and those above it, and remembers those that were not there.</summary>

@@ -24,6 +24,9 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     /// <summary>The table of results.</summary>
     public const string Table = "predictions.csv";
 
+    /// <summary>The part of the images that is run; null for all.</summary>
+    public InferPart? Part { get; init; }
+
     private readonly Lock _gate = new();
     private Done?[] _done = [];
     private int _told;
@@ -74,7 +77,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     private int Execute(int count, string header, Action all)
     {
         _done = new Done?[count];
-        string table = output.FileOf(Table); // refused before any work is done
+        string table = output.FileOf(Part?.Table ?? Table); // refused before any work is done
         try
         {
             all();
@@ -82,12 +85,13 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         }
         catch (OperationCanceledException)
         {
-            WriteTable(table, header); // what is done is whole, and stays
+            if (Part is null) WriteTable(table, header); // what is done is whole, and stays; a part's table says that it has ended
             throw;
         }
         catch
         {
             output.TakeBack();
+            Part?.Release();
             throw;
         }
         return _done.Count(done => done?.Result is not null);

@@ -199,6 +199,14 @@ internal static class Options
         CustomParser = result => Parse(result, "--fold", "k/K, as 1/5", Models.Data.Splits.Fold.Parse),
     };
 
+    /// <summary>The part of the work that this process does; null for all of it.</summary>
+    public static Option<JobPart?> Part() => new("--part")
+    {
+        Description = "Do part I of N.",
+        HelpName = "I/N",
+        CustomParser = result => Parse(result, "--part", "I/N with I from 1 to N, as 3/8", JobPart.Parse),
+    };
+
     /// <summary>Opens the data that a name stands for; of synthetic images, as many as the limit says.</summary>
     /// <exception cref="ArgumentException">It is for another task.</exception>
     public static IImageData OpenData(

@@ -8,7 +8,7 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba study report</c>: a page with tables and figures from what a study measured.</summary>
 internal static class StudyReportCommand
 {
-    private const string Results = "results.json", DefaultFolder = "report";
+    private const string DefaultFolder = "report";
 
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
@@ -28,7 +28,7 @@ internal static class StudyReportCommand
 
     private static int Run(Terminal terminal, string folder, string? output, CancellationToken stop)
     {
-        StudyResults results = StudyResults.Read(Path.Combine(folder, Results));
+        StudyResults results = StudyResults.ReadFolder(folder);
         string to = output ?? Path.Combine(folder, DefaultFolder);
         StudyView view = new(results);
         StudyPictures pictures = new(terminal, folder, results.Task, stop);

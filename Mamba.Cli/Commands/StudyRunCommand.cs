@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Mamba.Cli.Reports;
+using Mamba.Models.Data.Splits;
 using Mamba.Models.Studies;
 using Mamba.Models.Training;
 
@@ -22,6 +23,7 @@ internal static class StudyRunCommand
         Option<double?> minutes = Options.Number("--minutes", "Minutes of training for each run.", "the study's");
         Option<int?> epochs = Options.Integer("--epochs", "Epochs of each run.", "the study's", 1, RunArguments.EndlessEpochs - 1);
         Option<string?> only = Options.Text("--only", "ID,ID", "Runs or models, with commas between.", "all");
+        Option<JobPart?> part = Options.Part();
         Option<bool> list = Options.Flag("--list", "Print the runs, train none.");
         Option<int?> threads = Options.Threads();
         Command command = new(
@@ -32,7 +34,7 @@ internal static class StudyRunCommand
             "         mamba study run equal-budget --data lgg-mri --minutes 8\n" +
             "         mamba study run mine.json --list")
         {
-            study, data, output, minutes, epochs, only, list, threads,
+            study, data, output, minutes, epochs, only, part, list, threads,
         };
         command.SetAction(parsed =>
         {
@@ -42,11 +44,13 @@ internal static class StudyRunCommand
             StudyTraining training = new(terminal, verbs);
             string folder = parsed.GetValue(output) ?? Path.Combine("runs", "study", plan.Name);
             string typed = Typed(name, parsed, [data, output, minutes, epochs]);
-            StudyLines lines = new(terminal, typed);
+            JobPart? share = parsed.GetValue(part);
+            StudyLines lines = new(terminal, share is null ? typed : $"{typed} --part {share}");
             StudyRunner runner = new(plan, training, folder)
             {
                 Stages = training,
                 Only = parsed.GetValue(only)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [],
+                Part = share,
                 Command = typed,
                 OnProgress = lines.Show,
             };
@@ -87,9 +91,8 @@ internal static class StudyRunCommand
         IReadOnlyList<PlannedModel> models = runner.Check();
         IReadOnlyList<StudyRun> runs = study.Plan();
         List<string[]> rows = [];
-        for (int i = 0; i < runs.Count; i++)
+        foreach (int i in runner.Chosen(models))
         {
-            if (!runner.IsChosen(runs[i])) continue;
             ModelSize size = models[i].Size();
             rows.Add(
             [
@@ -106,7 +109,13 @@ internal static class StudyRunCommand
         try
         {
             StudyResults results = runner.Run(stop);
-            lines.Summarize(results, folder);
+            if (results.Runs.Count == 0)
+            {
+                terminal.WriteLine($"part {runner.Part} has no run: the runs went to the parts before it");
+                return ExitCode.Success;
+            }
+            lines.Summarize(results, runner.Part is null ? Path.Combine(folder, "results.json")
+                : $"{Path.Combine(folder, "results")}; 'mamba study report {folder}' shows those of all parts");
             return results.Runs.Any(run => run.Failure is not null) ? ExitCode.Failure : ExitCode.Success;
         }
         catch (OperationCanceledException)

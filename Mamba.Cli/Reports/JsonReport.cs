@@ -184,3 +184,10 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(PruneDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 internal sealed partial class ReportJson : JsonSerializerContext;
+
+/// <summary>Writes and reads what the parts of an evaluation measured; numbers keep their bits, NaN is a word.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true, GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(EvalPartDocument))]
+internal sealed partial class EvalPartJson : JsonSerializerContext;

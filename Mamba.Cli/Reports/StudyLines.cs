@@ -39,8 +39,8 @@ internal sealed class StudyLines(Terminal terminal, string command)
 
     /// <summary>Prints a table of all runs.</summary>
     /// <param name="results">The results.</param>
-    /// <param name="folder">The folder of the study.</param>
-    public void Summarize(StudyResults results, string folder)
+    /// <param name="place">Where they are kept.</param>
+    public void Summarize(StudyResults results, string place)
     {
         terminal.WriteLine("");
         TableReport.Write(terminal, s_results, results.Runs.Select(Row));
@@ -51,7 +51,7 @@ internal sealed class StudyLines(Terminal terminal, string command)
         if (open > 0)
             terminal.WriteLine(string.Create(
                 CultureInfo.InvariantCulture, $"{open} of {results.Runs.Count} runs are still to do; '{command}' continues"));
-        terminal.WriteLine($"results in {Path.Combine(folder, "results.json")}");
+        terminal.WriteLine($"results in {place}");
     }
 
     /// <summary>A time in the unit that people would take.</summary>

@@ -6,6 +6,9 @@ public static class AtomicFile
     private const string Temporary = ".tmp";
 
     private static readonly Lock s_renaming = new();
+
+    // A random number instead of that of the process: containers that share a folder are all process 1.
+    private static readonly long s_process = Random.Shared.NextInt64();
     private static long s_writes;
 
     /// <summary>
@@ -39,7 +42,7 @@ public static class AtomicFile
     public static void Write(string path, Action<Stream> write, bool durable = true)
     {
         // The name has the process and the write: threads that save to one path must not share a temporary file.
-        string temporary = FormattableString.Invariant($"{path}.{Environment.ProcessId}.{Interlocked.Increment(ref s_writes)}{Temporary}");
+        string temporary = FormattableString.Invariant($"{path}.{s_process}.{Interlocked.Increment(ref s_writes)}{Temporary}");
         try
         {
             using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))

@@ -11,6 +11,8 @@ public sealed class ClassificationMetrics : IMetrics
     private readonly IReadOnlyList<string> _labels;
     private readonly long[,] _confusion;
     private int _images, _top;
+    private MetricImage _image;
+    private (int Real, int Predicted, bool InTop) _last;
 
     /// <summary>Starts with no image.</summary>
     /// <param name="labels">The names of the classes.</param>
@@ -28,19 +30,41 @@ public sealed class ClassificationMetrics : IMetrics
 
     /// <inheritdoc/>
     /// <remarks>The largest value of a target is at its class. A NaN probability counts as the smallest.</remarks>
-    public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target)
+    public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target) => Add(probabilities, target, default);
+
+    /// <inheritdoc cref="Add(ReadOnlySpan{float}, ReadOnlySpan{float})"/>
+    public void Add(ReadOnlySpan<float> probabilities, ReadOnlySpan<float> target, in MetricImage image)
     {
         if (probabilities.Length != Count || target.Length != Count)
             throw new ArgumentException(
                 $"ClassificationMetrics: {probabilities.Length} probabilities for {target.Length} values of the target; expected {Count} "
                     + "of each.");
         int real = First(target), predicted = First(probabilities), ahead = 0;
-        _images++;
-        _confusion[real, predicted]++;
         float own = Value(probabilities[real]);
         for (int c = 0; c < Count; c++)
             if (Value(probabilities[c]) is var value && (value > own || (value == own && c < real))) ahead++;
-        if (ahead < Top) _top++;
+        Tally((real, predicted, ahead < Top), image);
+    }
+
+    /// <inheritdoc/>
+    public void Add(MeasuredImage image)
+    {
+        if (image.Counts is not [var real, var predicted, 0 or 1] || real < 0 || real >= Count || predicted < 0 || predicted >= Count)
+            throw new ArgumentException(
+                $"ClassificationMetrics: '{image.Name}' was measured as {string.Join(", ", image.Counts)}; expected the true class, the "
+                    + $"predicted one, both below {Count}, and 0 or 1.");
+        Tally(((int)real, (int)predicted, image.Counts[2] == 1), new MetricImage(0, 0, image.Name, image.Group));
+    }
+
+    /// <inheritdoc/>
+    public MeasuredImage Last() => new(_image.Name ?? "", _image.Group, [_last.Real, _last.Predicted, _last.InTop ? 1 : 0], []);
+
+    private void Tally((int Real, int Predicted, bool InTop) last, in MetricImage image)
+    {
+        (_last, _image) = (last, image);
+        _images++;
+        _confusion[last.Real, last.Predicted]++;
+        if (last.InTop) _top++;
     }
 
     Scores IMetrics.Result() => Result();

@@ -5,11 +5,14 @@ namespace Mamba.Models.Metrics;
 /// <summary>What a segmentation is measured by, besides the counts of its pixels.</summary>
 public sealed record MetricOptions
 {
+    /// <summary>The unit of distances in pictures.</summary>
+    public const string Pixels = "px";
+
     /// <summary>Whether <see cref="HausdorffDistance"/> is measured, which takes a few milliseconds an image.</summary>
     public bool Distances { get; init; }
 
     /// <summary>The unit of these distances: mm of volumes that say how far their voxels are apart.</summary>
-    public string DistanceUnit { get; init; } = "px";
+    public string DistanceUnit { get; init; } = Pixels;
 
     /// <summary>Whether the scores of each image are kept.</summary>
     public bool PerImage { get; init; }

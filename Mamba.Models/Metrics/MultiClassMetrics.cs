@@ -45,6 +45,22 @@ public sealed class MultiClassMetrics : IMetrics
         PixelClasses.MostProbable(probabilities, _classes, predicted.Span);
         for (int i = 0; i < pixels; i++) truth.Span[i] = Class(target[i]);
         _tally.Add(predicted.Span, truth.Span, image);
+        Sum();
+    }
+
+    /// <inheritdoc/>
+    public void Add(MeasuredImage image)
+    {
+        _tally.Add(image);
+        Sum();
+    }
+
+    /// <inheritdoc/>
+    public MeasuredImage Last() => _tally.Measured();
+
+    /// <summary>Adds the counts of the last image to the means over images.</summary>
+    private void Sum()
+    {
         Images++;
         double dice = 0;
         int present = 0;

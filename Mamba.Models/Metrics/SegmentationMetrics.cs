@@ -60,7 +60,21 @@ public sealed class SegmentationMetrics : IMetrics
         for (int i = 0; i < target.Length; i++)
             truth.Span[i] = target[i] == LabelMap.Ignored ? LabelMap.Ignored : target[i] >= Half ? (byte)1 : (byte)0;
         _tally.Add(predicted.Span, truth.Span, image);
-        PixelCounts counts = _tally.Last[1];
+        Sum(_tally.Last[1]);
+    }
+
+    /// <inheritdoc/>
+    public void Add(MeasuredImage image)
+    {
+        _tally.Add(image);
+        Sum(_tally.Last[1]);
+    }
+
+    /// <inheritdoc/>
+    public MeasuredImage Last() => _tally.Measured();
+
+    private void Sum(PixelCounts counts)
+    {
         Images++;
         _set += counts;
         _batch += counts;

@@ -10,11 +10,13 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
 {
     private readonly ClassTally[] _set = New(labels.Count);
     private readonly PixelCounts[] _image = new PixelCounts[labels.Count];
+    private readonly double[] _distances = new double[labels.Count];
     private readonly Dictionary<string, int> _groupIndex = [];
     private readonly List<(string Name, ClassTally[] Classes)> _groups = [];
     private readonly List<int> _groupImages = [];
     private readonly List<PerImageScores> _perImage = [];
     private SliceTally? _volume;
+    private (string Name, string? Group) _last;
     private long _right, _pixels;
     private int _images, _withForeground;
 
@@ -31,6 +33,46 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
             throw new ArgumentException(
                 $"metrics: {truth.Length} pixels for an image of {image.Height} x {image.Width}; distances need its size");
         PixelCounts.Count(predicted, truth, _image);
+        bool slice = options.Distances && image is { Group: not null, Spacing: not null };
+        if (!slice || image.Group != _volume?.Group) EndVolume();
+        if (slice) (_volume ??= new SliceTally(image)).Add(predicted, truth);
+        for (int c = 0; c < _distances.Length; c++)
+            _distances[c] = c >= first && options.Distances && !slice ? Distance(predicted, truth, (byte)c, image) : double.NaN;
+        Sum(image.Name ?? "", image.Group);
+    }
+
+    /// <summary>Counts an image that another tally has measured.</summary>
+    /// <param name="image">What it has measured.</param>
+    public void Add(MeasuredImage image)
+    {
+        IReadOnlyList<double>? volume = image.VolumeDistances;
+        if (image.Counts.Count != 4 * _image.Length || image.Distances.Count != _image.Length
+            || (volume is not null && (volume.Count != _image.Length || image.Group is null)))
+            throw new ArgumentException(
+                $"metrics: '{image.Name}' was measured by {image.Counts.Count} counts and {image.Distances.Count} distances; expected "
+                    + $"{4 * _image.Length} and {_image.Length}");
+        EndVolume();
+        for (int c = 0; c < _image.Length; c++)
+        {
+            _image[c] = new PixelCounts(image.Counts[4 * c], image.Counts[4 * c + 1], image.Counts[4 * c + 2], image.Counts[4 * c + 3]);
+            _distances[c] = image.Distances[c];
+        }
+        Sum(image.Name, image.Group);
+        if (volume is not null) Sum(image.Group!, c => volume[c]);
+    }
+
+    /// <summary>What was measured of the image that was added last.</summary>
+    public MeasuredImage Measured()
+    {
+        List<long> counts = [];
+        foreach (PixelCounts one in _image) counts.AddRange([one.Both, one.Predicted, one.Truth, one.Pixels]);
+        return new MeasuredImage(_last.Name, _last.Group, counts, [.. _distances]);
+    }
+
+    /// <summary>Adds the counts and distances of the last image to the sums.</summary>
+    private void Sum(string name, string? of)
+    {
+        _last = (name, of);
         _images++;
         bool foreground = false;
         for (int c = 0; c < _image.Length; c++)
@@ -40,17 +82,12 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
         }
         _pixels += _image[0].Pixels;
         if (foreground) _withForeground++;
-        bool slice = options.Distances && image is { Group: not null, Spacing: not null };
-        if (!slice || image.Group != _volume?.Group) EndVolume();
-        if (slice) (_volume ??= new SliceTally(image)).Add(predicted, truth);
-        ClassTally[]? group = image.Group is { } name ? Group(name, images: 1) : null;
+        ClassTally[]? group = of is null ? null : Group(of, images: 1);
         for (int c = first; c < _image.Length; c++)
         {
-            double distance = options.Distances && !slice ? Distance(predicted, truth, (byte)c, image) : double.NaN;
-            _set[c].Add(_image[c], distance);
-            group?[c].Add(_image[c], distance);
-            if (options.PerImage && c > 0)
-                _perImage.Add(new PerImageScores(image.Name, image.Group ?? "", labels[c], _image[c], distance));
+            _set[c].Add(_image[c], _distances[c]);
+            group?[c].Add(_image[c], _distances[c]);
+            if (options.PerImage && c > 0) _perImage.Add(new PerImageScores(name, of ?? "", labels[c], _image[c], _distances[c]));
         }
     }
 
@@ -74,15 +111,21 @@ internal sealed class SegmentationTally(IReadOnlyList<string> labels, int first,
     /// <summary>The distances of a volume, when its last slice was added.</summary>
     private void EndVolume()
     {
-        if (_volume is null) return;
-        ClassTally[] group = Group(_volume.Group, images: 0);
+        if (_volume is not { } volume) return;
+        Sum(volume.Group, c => volume.Distance((byte)c));
+        _volume = null;
+    }
+
+    /// <summary>Adds the distances of a volume to the sums.</summary>
+    private void Sum(string volume, Func<int, double> distanceOf)
+    {
+        ClassTally[] group = Group(volume, images: 0);
         for (int c = first; c < _set.Length; c++)
         {
-            double distance = _volume.Distance((byte)c);
+            double distance = distanceOf(c);
             _set[c].Add(distance);
             group[c].Add(distance);
         }
-        _volume = null;
     }
 
     private ClassTally[] Group(string name, int images)

@@ -12,6 +12,15 @@ internal sealed class StudyPaths(string folder)
     /// <summary>What was measured.</summary>
     public string Results => Path.Combine(folder, "results.json");
 
+    /// <summary>What parts measured: a file of each run that ended or failed.</summary>
+    public string Parts => Path.Combine(folder, "results");
+
+    /// <summary>What a part measured of a run.</summary>
+    public string ResultOf(string run) => Path.Combine(Parts, run + ".json");
+
+    /// <summary>Held by the part that has a run under way.</summary>
+    public string LockOf(string run) => Path.Combine(Parts, run + ".lock");
+
     /// <summary>The run folder of a run.</summary>
     public string FolderOf(string run) => Path.Combine(folder, "runs", run);
 

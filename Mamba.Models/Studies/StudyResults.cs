@@ -40,6 +40,28 @@ public sealed record StudyResults(
         }
     }
 
+    /// <summary>Reads what was measured in the folder of a study, by one process or by several that shared it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <returns>The results of all runs: <c>results.json</c>, and what parts left in <c>results/</c>.</returns>
+    /// <exception cref="StudyException">It is not there, cannot be read, or is malformed.</exception>
+    public static StudyResults ReadFolder(string folder)
+    {
+        StudyPaths paths = new(folder);
+        StudyResults all = Read(paths.Results);
+        if (!Directory.Exists(paths.Parts)) return all;
+        Dictionary<string, RunResult> runs = [];
+        foreach (RunResult run in all.Runs) runs[run.Id] = run;
+        IReadOnlyList<string> labels = all.Labels;
+        foreach (string path in Directory.GetFiles(paths.Parts, "*.json").Order(StringComparer.Ordinal))
+        {
+            StudyResults part = Read(path);
+            if (labels.Count == 0) labels = part.Labels;
+            foreach (RunResult run in part.Runs)
+                if (runs.TryGetValue(run.Id, out RunResult? known) && known.Test is null) runs[run.Id] = run; // what has ended stays
+        }
+        return all with { Labels = labels, Runs = [.. all.Runs.Select(run => runs[run.Id])] };
+    }
+
     /// <summary>Writes a file; it appears whole or not at all.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="CheckpointException">It cannot be written.</exception>

@@ -17,7 +17,7 @@ namespace Mamba.Models.Studies;
 /// </summary>
 /// <remarks>
 /// The folder holds study.json, the definition; results.json, which is written after every run; runs/ID, a run folder of each; and
-/// masks/ID, the predicted masks.
+/// masks/ID, the predicted masks. Where several processes share the study, results/ID.json has what one of them measured of a run.
 /// </remarks>
 /// <param name="study">The study.</param>
 /// <param name="trainer">How its runs are trained.</param>
@@ -36,16 +36,19 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
     /// <summary>Which runs, by their names or those of their models; empty for all.</summary>
     public IReadOnlyCollection<string> Only { get; init; } = [];
 
+    /// <summary>Which of several processes that share the study this is; null for the only one.</summary>
+    public JobPart? Part { get; init; }
+
     /// <summary>The command that repeats the study.</summary>
     public string Command { get; init; } = "";
 
     /// <summary>Sees where the study stands; null for nobody.</summary>
     public Action<StudyProgress>? OnProgress { get; init; }
 
-    /// <summary>Whether <see cref="Only"/> asks for a run.</summary>
-    /// <param name="run">The run.</param>
-    /// <returns>True if it is to be trained.</returns>
-    public bool IsChosen(StudyRun run) => Only.Count == 0 || Only.Any(name => IsOf(run, name));
+    /// <summary>The runs that <see cref="Only"/> and <see cref="Part"/> ask for.</summary>
+    /// <param name="models">The models of all runs, as <see cref="Check"/> returns them.</param>
+    /// <returns>Their places in <see cref="Study.Plan"/>.</returns>
+    public IReadOnlyList<int> Chosen(IReadOnlyList<PlannedModel> models) => Chosen(CostsOf(models));
 
     /// <summary>Checks every run.</summary>
     /// <returns>The models of the runs, in the order of <see cref="Study.Plan"/>.</returns>
@@ -86,30 +89,45 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
 
     /// <summary>Runs the study, or the rest of it.</summary>
     /// <param name="stop">Stops it; what was learned is kept.</param>
-    /// <returns>The results of all runs, those of earlier calls included.</returns>
+    /// <returns>The results of all runs, those of earlier calls included; of a part, those of its runs.</returns>
     /// <exception cref="StudyException">The folder is of another study, or a run makes no sense.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public StudyResults Run(CancellationToken stop = default)
     {
         IReadOnlyList<PlannedModel> models = Check();
         using FileStream held = Open();
-        StudyClock clock = new(_runs, study.Budget.Minutes is null ? [.. models.Select(CostOf())] : new long[_runs.Count]);
+        long[] costs = CostsOf(models);
+        StudyClock clock = new(_runs, costs);
         for (int i = 0; i < _runs.Count; i++)
             if (_results.GetValueOrDefault(_runs[i].Id) is { Test: not null } ended) clock.Add(i, ended.TrainingSeconds, 0);
-        int[] chosen = [.. Enumerable.Range(0, _runs.Count).Where(i => IsChosen(_runs[i]))];
-        Save();
+        int[] chosen = Chosen(costs);
+        if (Part is null || !File.Exists(_paths.Results)) Document().Write(_paths.Results); // parts only begin it: all would write it
         for (int number = 0; number < chosen.Length; number++)
         {
             stop.ThrowIfCancellationRequested();
+            StudyRun run = _runs[chosen[number]];
+            using FileStream? own = Part is null ? null : HoldRun(run);
             Execute(chosen, number, clock, stop);
-            Save();
+            Save(run);
         }
-        return Document();
+        StudyResults all = Document();
+        return Part is null ? all : all with { Runs = [.. chosen.Select(i => all.Runs[i])] };
     }
 
     private static string Word(ModelTask task) => task.ToString().ToLowerInvariant();
 
     private static bool IsOf(StudyRun run, string name) => run.Id == name || run.Model.Id == name;
+
+    private int[] Chosen(long[] costs)
+    {
+        int[] chosen =
+            [.. Enumerable.Range(0, _runs.Count).Where(i => Only.Count == 0 || Only.Any(name => IsOf(_runs[i], name)))];
+        return Part is { } part ? StudyParts.Of(part, _runs, chosen, costs) : chosen;
+    }
+
+    /// <summary>What runs cost beside one another: nothing is told apart where all have the same minutes.</summary>
+    private long[] CostsOf(IReadOnlyList<PlannedModel> models) =>
+        study.Budget.Minutes is null ? [.. models.Select(CostOf())] : new long[_runs.Count];
 
     /// <summary>The multiply-adds of a planned model; the same model is counted once.</summary>
     private static Func<PlannedModel, long> CostOf()
@@ -129,13 +147,14 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         FileStream held = Hold();
         try
         {
-            string definition = _paths.Definition, results = _paths.Results;
-            if (File.Exists(definition) && StudyFile.Difference(StudyFile.Read(definition), study) is { } difference)
+            string definition = _paths.Definition;
+            if (!File.Exists(definition)) StudyFile.Write(definition, study);
+            if (StudyFile.Difference(StudyFile.Read(definition), study) is { } difference)
                 throw new StudyException(
                     $"{definition}: another study began in this folder: {difference}; expected the same, or another --out");
-            StudyFile.Write(definition, study);
-            if (!File.Exists(results)) return held;
-            StudyResults before = StudyResults.Read(results);
+            if (Part is null) StudyFile.Write(definition, study); // images may have moved
+            if (!File.Exists(_paths.Results)) return held;
+            StudyResults before = StudyResults.ReadFolder(folder);
             _labels = before.Labels;
             foreach (RunResult run in before.Runs) _results[run.Id] = run;
             return held;
@@ -152,11 +171,33 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         try
         {
             Directory.CreateDirectory(Path.Combine(folder, "runs"));
-            return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            if (Part is not null) Directory.CreateDirectory(_paths.Parts);
+            FileShare share = Part is null ? FileShare.None : FileShare.ReadWrite; // parts share the study, and keep others out
+            return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, share);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StudyException($"{folder}: another process runs this study, or the folder cannot be written: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Locks a run, which no other part has as long as all are of the same number, and reads what was measured of it.</summary>
+    /// <exception cref="StudyException">Another process has it.</exception>
+    private FileStream HoldRun(StudyRun run)
+    {
+        try
+        {
+            FileStream held = new(_paths.LockOf(run.Id), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            string result = _paths.ResultOf(run.Id);
+            if (File.Exists(result) && _results.GetValueOrDefault(run.Id)?.Test is null)
+                foreach (RunResult known in StudyResults.Read(result).Runs) _results[known.Id] = known;
+            return held;
+        }
+        catch (Exception e) when (e is (IOException and not StudyException) or UnauthorizedAccessException)
+        {
+            throw new StudyException(
+                $"{run.Id}: another process has this run, or the folder cannot be written; expected each part once, and all of one N: "
+                    + e.Message, e);
         }
     }
 
@@ -267,7 +308,13 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         }
     }
 
-    private void Save() => Document().Write(_paths.Results);
+    /// <summary>Keeps the results of a run: a part in a file of its own, so that no part waits for another.</summary>
+    private void Save(StudyRun run)
+    {
+        StudyResults all = Document();
+        if (Part is null) all.Write(_paths.Results);
+        else (all with { Runs = [.. all.Runs.Where(one => one.Id == run.Id)] }).Write(_paths.ResultOf(run.Id));
+    }
 
     private StudyResults Document() => new(
         study.Name, study.Title, _task, _labels, Command,

@@ -42,6 +42,12 @@ public sealed record EvaluationOptions
     /// <summary>Sees each batch with the probabilities of its images, before both are gone; null for nobody.</summary>
     public Action<Batch, Tensor>? Observe { get; init; }
 
+    /// <summary>
+    /// Sees what was measured of each batch, from which <see cref="Evaluator.Join"/> makes the scores; null for nobody. Where images are
+    /// slices with <see cref="Spacing"/>, the last one of each volume is to be given <see cref="MeasuredImage.VolumeDistances"/>.
+    /// </summary>
+    public Action<MeasuredBatch>? OnMeasured { get; init; }
+
     /// <summary>Called with the images done so far, or null.</summary>
     public Action<int>? Progress { get; init; }
 

@@ -37,6 +37,11 @@ public sealed record Evaluation(int Images, double Loss, Scores Scores, double M
     }
 }
 
+/// <summary>What was measured of a batch.</summary>
+/// <param name="Loss">The loss, averaged over its images.</param>
+/// <param name="Images">Its images, in order.</param>
+public sealed record MeasuredBatch(float Loss, IReadOnlyList<MeasuredImage> Images);
+
 /// <summary>Evaluates models: validation during training, and <c>mamba eval</c>.</summary>
 public static class Evaluator
 {
@@ -93,8 +98,15 @@ public static class Evaluator
                 Tensor y = objective.Predict(model, batch.Images);
                 Tensor probabilities = model.Probabilities(y);
                 watch.Stop();
-                totalLoss += images * (double)objective.Loss(y, model.Output, batch.Targets, training: false).Item();
-                for (int i = 0; i < images; i++) Add(metrics, batch, probabilities, i, options);
+                float loss = objective.Loss(y, model.Output, batch.Targets, training: false).Item();
+                totalLoss += images * (double)loss;
+                List<MeasuredImage>? measured = options.OnMeasured is null ? null : [];
+                for (int i = 0; i < images; i++)
+                {
+                    Add(metrics, batch, probabilities, i, options);
+                    measured?.Add(metrics.Last());
+                }
+                if (measured is not null) options.OnMeasured!(new MeasuredBatch(loss, measured));
                 options.Observe?.Invoke(batch, probabilities);
                 batch.Dispose();
                 options.Progress?.Invoke(metrics.Images);
@@ -106,6 +118,25 @@ public static class Evaluator
         }
         int count = metrics.Images;
         return new Evaluation(count, totalLoss / count, metrics.Result(), watch.Elapsed.TotalMilliseconds / count);
+    }
+
+    /// <summary>The result of an evaluation whose batches were measured in several processes: that of one process, to the bit.</summary>
+    /// <param name="metrics">New metrics without any image.</param>
+    /// <param name="batches">What <see cref="EvaluationOptions.OnMeasured"/> saw, in the order of the batches; one image at least.</param>
+    /// <param name="milliseconds">The time of the model over all images.</param>
+    /// <returns>The result.</returns>
+    /// <exception cref="ArgumentException">A batch was measured by other metrics.</exception>
+    /// <exception cref="InvalidOperationException">There is no image.</exception>
+    public static Evaluation Join(IMetrics metrics, IEnumerable<MeasuredBatch> batches, double milliseconds)
+    {
+        double totalLoss = 0;
+        foreach (MeasuredBatch batch in batches)
+        {
+            totalLoss += batch.Images.Count * (double)batch.Loss;
+            foreach (MeasuredImage image in batch.Images) metrics.Add(image);
+        }
+        int count = metrics.Images;
+        return new Evaluation(count, totalLoss / count, metrics.Result(), milliseconds / count);
     }
 
     private static void Add(IMetrics metrics, Batch batch, Tensor probabilities, int i, EvaluationOptions options)

@@ -13,11 +13,8 @@ public readonly record struct Fold(int Number, int Count)
     /// <summary>Reads a fold.</summary>
     /// <param name="text">As 2/5, the second of five.</param>
     /// <returns>The fold; null if the text is none.</returns>
-    public static Fold? Parse(string? text) => text?.Split('/') is [var number, var count]
-        && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int k)
-        && int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out int all)
-        && all is >= 2 and <= MaxCount && k >= 1 && k <= all
-        ? new Fold(k, all) : null;
+    public static Fold? Parse(string? text) =>
+        JobPart.Parse(text) is { Count: >= 2 and <= MaxCount } part ? new Fold(part.Number, part.Count) : null; // written in the same way
 
     /// <summary>The fold as <see cref="Parse"/> reads it.</summary>
     /// <returns>NUMBER/COUNT.</returns>
