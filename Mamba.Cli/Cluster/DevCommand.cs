@@ -12,15 +12,16 @@ internal static class DevCommand
     public static Command Create(Terminal terminal, Func<string[], int> run)
     {
         Option<int?> silos = Options.Integer("--silos", "Silos, the coordinator included.", "3", 1, 64);
-        Argument<string[]> words = new("command") { Description = "What the coordinator runs, after --: train and its options." };
+        Argument<string[]> words = new("command") { Description = "What the coordinator runs, after --: a verb and its options." };
         Command command = new(
             "dev",
-            "Run a training on a cluster of processes on this machine. Nothing has to be installed.\n\n" +
+            "Run a training, or another verb, on a cluster of processes on this machine. Nothing has to be installed.\n\n" +
             "Example: mamba-cluster dev --silos 3 -- train --batch 8 --shard 2 --epochs 5") { silos, words };
         command.SetAction(parsed =>
         {
             string[] typed = parsed.GetValue(words) ?? [];
-            if (typed is not ["train", ..]) throw new ArgumentException("dev runs 'train'; expected mamba-cluster dev -- train OPTIONS");
+            if (typed is not ["train" or "infer" or "eval" or "study", ..])
+                throw new ArgumentException("dev runs train, infer, eval or study; expected mamba-cluster dev -- train OPTIONS");
             int nodes = (parsed.GetValue(silos) ?? 3) - 1;
             string port = ClusterSilo.FreePort().ToString(CultureInfo.InvariantCulture);
             List<Process> children = [];
@@ -42,7 +43,12 @@ internal static class DevCommand
     private static Process Start(Terminal terminal, string name, string port, int silos)
     {
         int threads = Math.Max(1, Environment.ProcessorCount / silos);
-        ProcessStartInfo start = new(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new(Environment.ProcessPath!)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         // 'dotnet mamba-cluster.dll' is the program dotnet.
         if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
             start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "mamba-cluster.dll"));

@@ -49,7 +49,8 @@ internal sealed class PartTests
     [TestCase("node --coordinator localhost:x", "--coordinator is 'localhost:x'; expected HOST or HOST:PORT")]
     [TestCase("node --tls-key a.pem", "--tls-certificate, --tls-key and --tls-authority go together")]
     [TestCase("train --nods 3", "--nods: unknown option of 'train'")]
-    [TestCase("dev -- infer", "dev runs 'train'")]
+    [TestCase("dev -- verify", "dev runs train, infer, eval or study")]
+    [TestCase("infer a.png --weights w.safetensors", "--out is missing")]
     [TestCase("train --data induction --port 28111", "models of sequences are trained on one machine")]
     public void Wrong_words_are_told_in_a_line(string words, string expected)
     {

@@ -18,7 +18,7 @@ internal sealed class NodeHost(string name, Terminal terminal, Func<RunOffer, Ca
     private readonly CancellationTokenSource _end = new();
     private NodeWork? _work;
     private Guid _session;
-    private bool _joining;
+    private bool _occupied;
     private long _heard = Environment.TickCount64;
 
     /// <summary>What the node is, but for the run.</summary>
@@ -28,7 +28,7 @@ internal sealed class NodeHost(string name, Terminal terminal, Func<RunOffer, Ca
     public bool HasRefused { get; private set; }
 
     /// <summary>How long no coordinator has called.</summary>
-    public TimeSpan Quiet => _joining ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Environment.TickCount64 - Interlocked.Read(ref _heard));
+    public TimeSpan Quiet => _occupied ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Environment.TickCount64 - Interlocked.Read(ref _heard));
 
     /// <summary>The run that the node takes part in.</summary>
     /// <exception cref="InvalidOperationException">It is not this one.</exception>
@@ -52,10 +52,10 @@ internal sealed class NodeHost(string name, Terminal terminal, Func<RunOffer, Ca
         Admission answer = new(name, Workers.Count, null);
         lock (_gate)
         {
-            if (_joining || (_work is not null && _session != offer.Session && Quiet < Silence))
+            if (_occupied || (_work is not null && _session != offer.Session && Quiet < Silence))
                 return answer with { Refusal = "it works for another coordinator", Busy = true };
             if (_work is not null && _session == offer.Session) return answer;
-            _joining = true;
+            _occupied = true;
         }
         try
         {
@@ -68,7 +68,31 @@ internal sealed class NodeHost(string name, Terminal terminal, Func<RunOffer, Ca
         finally
         {
             Hear();
-            _joining = false;
+            _occupied = false;
+        }
+    }
+
+    /// <summary>Runs a verb of mamba in this process, so that it ends when the node does.</summary>
+    public JobAnswer Do(JobOrder job)
+    {
+        if (job.Likeness.Difference(Self with { Run = "" }) is { } other) return new JobAnswer(0, "", other, false);
+        if (!Directory.Exists(job.Folder)) return new JobAnswer(0, "", $"the node has no folder {job.Folder}; expected a shared one", false);
+        lock (_gate)
+        {
+            if (_occupied || _work is not null) return new JobAnswer(0, "", "it works for another coordinator", true);
+            _occupied = true;
+        }
+        try
+        {
+            Environment.CurrentDirectory = job.Folder;
+            StringWriter said = new();
+            int code = CommandLine.Run(job.Words, new Terminal(said, said), _end.Token);
+            return new JobAnswer(code, said.ToString(), null, false);
+        }
+        finally
+        {
+            Hear();
+            _occupied = false;
         }
     }
 

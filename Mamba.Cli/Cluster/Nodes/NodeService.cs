@@ -33,5 +33,7 @@ internal sealed class NodeService(GrainId id, Silo silo, ILoggerFactory log, Nod
         return Task.CompletedTask;
     }
 
+    public Task<JobAnswer> Do(JobOrder job) => Task.Run(() => host.Do(job));
+
     public Task Leave(Guid session) => Task.Run(() => host.Leave(session));
 }

@@ -56,6 +56,13 @@ internal interface INode : IGrainService
     [ResponseTimeout("00:05:00")]
     Task Drop(Guid session);
 
+    /// <summary>Runs a verb of mamba on the node, from the first word to the last.</summary>
+    /// <param name="job">The words, and where they hold.</param>
+    /// <returns>What came of it, or why the node does not do it.</returns>
+    [Alias("Do")]
+    [ResponseTimeout("30.00:00:00")]
+    Task<JobAnswer> Do(JobOrder job);
+
     /// <summary>Ends the node's part in a run, and frees its memory.</summary>
     /// <param name="session">The run.</param>
     [Alias("Leave")]

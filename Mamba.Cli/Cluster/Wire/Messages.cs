@@ -73,6 +73,21 @@ internal sealed record BlockHead(int First, int Count, bool[] Present, int Lengt
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.PartAnswer")]
 internal sealed record PartAnswer(ShardAnswer[] Shards, BlockHead[] Blocks);
 
+/// <summary>A verb of mamba that a node is to run.</summary>
+/// <param name="Words">Its words.</param>
+/// <param name="Folder">The folder that paths in them start from.</param>
+/// <param name="Likeness">What both sides must have in common; there is no run.</param>
+[GenerateSerializer, Immutable, Alias("Mamba.Cluster.JobOrder")]
+internal sealed record JobOrder(string[] Words, string Folder, Likeness Likeness);
+
+/// <summary>What came of a verb.</summary>
+/// <param name="Code">Its exit code.</param>
+/// <param name="Output">What it said.</param>
+/// <param name="Refusal">Why the node did not run it; null where it did.</param>
+/// <param name="Busy">Whether the node may run it later.</param>
+[GenerateSerializer, Immutable, Alias("Mamba.Cluster.JobAnswer")]
+internal sealed record JobAnswer(int Code, string Output, string? Refusal, bool Busy);
+
 /// <summary>Bytes that nobody changes any more, so that they travel without a copy.</summary>
 /// <param name="Bytes">The bytes.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.Piece")]
