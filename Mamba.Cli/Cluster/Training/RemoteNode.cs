@@ -20,9 +20,9 @@ internal sealed record PartResult(int First, IReadOnlyList<Shard> Shards, IReadO
 internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, NodeFigures figures)
 {
     /// <summary>
-    /// Pieces on their way at a time: enough to hide the way there and back, few enough that a probe does not wait behind many.
+    /// Pieces on their way at a time, 4 MiB: enough to hide the way there and back on 10 Gbit/s, few enough that a probe does not wait long.
     /// </summary>
-    private const int Window = 4;
+    private const int Window = 64;
 
     private readonly List<float[]> _buffers = [];
     private Task _work = Task.CompletedTask;
