@@ -63,9 +63,9 @@ internal static class EvalCommand
             {
                 using (sequences)
                 {
-                    SequenceEval.ThrowIfMixed(parsed, weights, data, dataSet.Images, lengths, threads);
+                    SequenceEval.ThrowIfMixed(parsed, weights, data, dataSet.Images, lengths, json, threads);
                     SequenceEval.Request sequenceRequest = new(
-                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths) ?? []);
+                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths) ?? [], parsed.GetValue(json));
                     return SequenceEval.Run(terminal, sequences, sequenceRequest, stop);
                 }
             }

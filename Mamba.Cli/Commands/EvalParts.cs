@@ -46,7 +46,7 @@ internal sealed class EvalParts(string folder)
                     + $"{(missing.Length > 10 ? ", ..." : "")} missing; run it, for there is no score without");
         }
         EvalPartDocument[] parts = Array.ConvertAll(there, ReadOne);
-        int other = Array.FindIndex(parts, part => 
+        int other = Array.FindIndex(parts, part =>
             part.Job != parts[0].Job || (part.Images, part.BatchSize) != (parts[0].Images, parts[0].BatchSize));
         if (other > 0)
             throw new IOException(

@@ -80,51 +80,85 @@ internal static class SequenceEval
             : arguments with { Data = request.Data ?? arguments.Data, Images = request.Images };
         SequenceTask task = measured.Open(stop);
         ThrowIfUnfit(model, arguments, task);
-        if (request.Lengths.Length > 0) return AtLengths(terminal, model, arguments, task, request.Lengths, stop);
+        if (request.Lengths.Length > 0) return AtLengths(terminal, model, arguments, task, request, stop);
         int sequences = SequenceArguments.Evaluated(task, SplitPart.Test);
         Evaluation result = SequenceEvaluator.Run(model, task, SplitPart.Test, sequences, arguments.Batch, stop);
+        SequenceScores scores = (SequenceScores)result.Scores;
+        if (request.Json)
+        {
+            SequenceDocument document = new(arguments.Model, task.Name, task.Length, sequences)
+            {
+                Accuracy = scores.Accuracy,
+                Exact = scores.Exact,
+                Loss = result.Loss,
+                TokensPerSecond = 1e3 * task.Length / result.MillisecondsPerImage,
+            };
+            JsonReport.Write(terminal.Out, [document], ReportJson.Default.SequenceDocumentArray);
+            return ExitCode.Success;
+        }
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{arguments.Model} on {sequences} test sequences of {task.Length} positions ({task.Name}): loss {result.Loss:F4}, "
                 + $"{result.MillisecondsPerImage:F2} ms/sequence"));
-        SequenceScores scores = (SequenceScores)result.Scores;
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"accuracy {scores.Accuracy:F4}, all answers of a sequence right: {scores.Exact:F4}"));
         return ExitCode.Success;
     }
 
     private static int AtLengths(
-        Terminal terminal, SequenceModel model, SequenceArguments arguments, SequenceTask task, int[] lengths, CancellationToken stop)
+        Terminal terminal, SequenceModel model, SequenceArguments arguments, SequenceTask task, Request request, CancellationToken stop)
     {
         if (model.Language is not { } language || task is not TokenTask tokens)
             throw new ArgumentException(
                 $"--lengths is for models of tokens; {arguments.Model} reads whole sequences of {task.Length} positions");
-        terminal.Out.WriteLine($"{arguments.Model} on {task.Name}, trained at {task.Length} positions; read by parts with a state");
-        terminal.Out.WriteLine(TableReport.Header(s_columns));
-        foreach (int length in lengths)
+        List<SequenceDocument> documents = [];
+        if (!request.Json)
+        {
+            terminal.Out.WriteLine($"{arguments.Model} on {task.Name}, trained at {task.Length} positions; read by parts with a state");
+            terminal.Out.WriteLine(TableReport.Header(s_columns));
+        }
+        foreach (int length in request.Lengths)
         {
             int sequences = (int)Math.Clamp(Positions / length, LeastSequences, MostSequences);
-            terminal.Out.WriteLine(Row(language, tokens, length, sequences, stop));
+            LengthResult? result = At(language, tokens, length, sequences, stop);
+            if (request.Json) documents.Add(DocumentOf(arguments.Model, task.Name, length, sequences, result));
+            else terminal.Out.WriteLine(Row(length, result));
         }
+        if (request.Json) JsonReport.Write(terminal.Out, [.. documents], ReportJson.Default.SequenceDocumentArray);
         return ExitCode.Success;
     }
 
-    private static string Row(LanguageModel model, TokenTask task, int length, int sequences, CancellationToken stop)
+    /// <summary>What a model scores at a length; null where it has no positions of that length.</summary>
+    private static LengthResult? At(LanguageModel model, TokenTask task, int length, int sequences, CancellationToken stop)
     {
-        string size = Text($"{length}");
         try
         {
-            LengthResult result = SequenceEvaluator.Run(model, task, length, sequences, stop);
-            double rate = (double)length * sequences / result.Seconds, peak = Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0;
-            return TableReport.Row(
-                s_columns, size, Text($"{sequences}"), Text($"{result.Scores.Accuracy:F4}"), Text($"{result.Seconds:F2}"),
-                Text($"{rate:F0}"), Text($"{peak:F0}"));
+            return SequenceEvaluator.Run(model, task, length, sequences, stop);
         }
         catch (ShapeException) when (model is TransformerLm) // it has learned positions up to its training's length
         {
-            return TableReport.Row(s_columns, size, "-", "no positions", "-", "-", "-");
+            return null;
         }
     }
+
+    private static string Row(int length, LengthResult? result)
+    {
+        if (result is null) return TableReport.Row(s_columns, Text($"{length}"), "-", "no positions", "-", "-", "-");
+        double peak = Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0;
+        return TableReport.Row(
+            s_columns, Text($"{length}"), Text($"{result.Sequences}"), Text($"{result.Scores.Accuracy:F4}"), Text($"{result.Seconds:F2}"),
+            Text($"{RateOf(result):F0}"), Text($"{peak:F0}"));
+    }
+
+    private static SequenceDocument DocumentOf(string model, string task, int length, int sequences, LengthResult? result) =>
+        result is null ? new(model, task, length, sequences) : new(model, task, length, sequences)
+        {
+            Accuracy = result.Scores.Accuracy,
+            Exact = result.Scores.Exact,
+            TokensPerSecond = RateOf(result),
+        };
+
+    private static double RateOf(LengthResult result) => (double)result.Length * result.Sequences / result.Seconds;
 
     /// <summary>The task must have the tokens or the classes of the model.</summary>
     private static void ThrowIfUnfit(SequenceModel model, SequenceArguments arguments, SequenceTask task)
@@ -143,5 +177,6 @@ internal static class SequenceEval
     /// <param name="Data">The task or the folder; null for those of the training.</param>
     /// <param name="Images">The folder of MNIST or CIFAR-10; null for that of the training.</param>
     /// <param name="Lengths">Lengths to measure at; none for the test sequences.</param>
-    internal sealed record Request(string? Data, string? Images, int[] Lengths);
+    /// <param name="Json">Whether the results are JSON.</param>
+    internal sealed record Request(string? Data, string? Images, int[] Lengths, bool Json);
 }

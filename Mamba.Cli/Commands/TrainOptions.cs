@@ -193,9 +193,8 @@ internal sealed class TrainOptions
     /// <summary>All of them, in the order of the help page.</summary>
     public IEnumerable<Option> All =>
     [
-        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Shard, Accumulate, Rate, Schedule, Warmup, MinRate,
-            Optimizer, Momentum,
-        WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
+        Resume, Recipe, Model, Data, .. DataSet.All, Protocol, Fold, SplitFile, Epochs, Batch, Shard, Accumulate, Rate, Schedule,
+        Warmup, MinRate, Optimizer, Momentum, WeightDecay, Loss, ClassWeights, Balance, Monitor, LabelSmoothing, MixUp, Average,
         DropPath, ClipNorm, Patience, Augment, Crop, Normalize, Intensity, Resize, Seed, Size, Channels, Patch, Width, Depth,
         Mixer, Steps, Minutes, Length, Init, Key, Widths, KeepZeros,
         Teacher, TeacherHash, Temperature, DistillWeight,

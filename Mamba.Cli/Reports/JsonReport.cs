@@ -147,6 +147,20 @@ internal sealed record InspectDocument(
     string File, string Form, long Parameters, long Elements, long Bytes, IReadOnlyDictionary<string, string> Metadata,
     TensorDocument[] Tensors);
 
+/// <summary>A model of sequences in <c>mamba eval --json</c>, at one length; scores are null where it cannot read that length.</summary>
+internal sealed record SequenceDocument(string Model, string Task, int Length, int Sequences)
+{
+    public double Accuracy { get; init; } = double.NaN;
+
+    /// <summary>Sequences whose answers are all right.</summary>
+    public double Exact { get; init; } = double.NaN;
+
+    /// <summary>Null at other lengths than the task's own.</summary>
+    public double Loss { get; init; } = double.NaN;
+
+    public double TokensPerSecond { get; init; } = double.NaN;
+}
+
 /// <summary>A case in <c>mamba verify --json</c>.</summary>
 internal sealed record CaseDocument(string File, string Case, string Status, double? OutputError, double? GradError)
 {
@@ -178,6 +192,7 @@ internal sealed class FiniteNumber : JsonConverter<double>
 [JsonSerializable(typeof(ScalingDocument[]))]
 [JsonSerializable(typeof(EvalDocument))]
 [JsonSerializable(typeof(FoldsDocument))]
+[JsonSerializable(typeof(SequenceDocument[]))]
 [JsonSerializable(typeof(GenerateDocument))]
 [JsonSerializable(typeof(InspectDocument))]
 [JsonSerializable(typeof(QuantizeDocument))]

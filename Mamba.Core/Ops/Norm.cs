@@ -33,7 +33,7 @@ public static unsafe partial class Ops
             BatchNormOptions? options = null) =>
         BatchNormLayer(x, weight, bias, runningMean, runningVar, options ?? BatchNormOptions.Default, null, 0);
 
-    /// <summary>As <see cref="BatchNorm"/>; the statistics of the batch are noted for later if <paramref name="moments"/> is given.</summary>
+    /// <summary>As <see cref="BatchNorm"/>; with <paramref name="moments"/> the statistics of the batch are noted for later.</summary>
     internal static Tensor BatchNormLayer(
         Tensor x, Tensor? weight, Tensor? bias, Tensor? runningMean, Tensor? runningVar, BatchNormOptions options,
         BatchMoments? moments, int layer)

@@ -122,7 +122,7 @@ public sealed class GradientSums
         }
     }
 
-    /// <summary>Whether shards from <paramref name="first"/> on are the right half of a block whose left one is the last there is.</summary>
+    /// <summary>Whether shards from <paramref name="first"/> on are the right half of a block whose left half is the last one.</summary>
     private bool Joins(int first, int count) =>
         _blocks.Count > 0 && _blocks[^1].Count == count && End == first && first % (2 * count) == count;
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Mamba.Tests.Models;
 
 namespace Mamba.Tests.Cli;
@@ -35,7 +36,7 @@ internal sealed class SequenceCommandTests : CliTest
     }
 
     [Test]
-    [Exercises("eval", "--lengths"), Exercises("eval", "--weights", "--data")]
+    [Exercises("eval", "--lengths", "--json"), Exercises("eval", "--weights", "--data")]
     public void Weights_are_measured_at_their_length_and_at_others()
     {
         Succeeds([.. s_small, "--out", In("run")]);
@@ -46,7 +47,13 @@ internal sealed class SequenceCommandTests : CliTest
         string[] lines = Succeeds([.. eval, "--lengths", "5,40000"]).Out.Split('\n');
         Assert.That(lines[2], Does.Match(@"^ +5 +1024 +[01]\.\d{4} +\d+\.\d\d +\d+ +\d+\r?$"));
         Assert.That(lines[3], Does.Match(@"^ +40000 +26 +[01]\.\d{4} +\d+\.\d\d +\d+ +\d+\r?$"));
+        JsonElement own = Json([.. eval, "--json"])[0], others = Json([.. eval, "--lengths", "5,40000", "--json"]);
+        Assert.That((own.GetProperty("length").GetInt32(), own.GetProperty("sequences").GetInt32()), Is.EqualTo((10, 1024)));
+        Assert.That(own.GetProperty("loss").GetDouble(), Is.Positive);
+        Assert.That(others[1].GetProperty("length").GetInt32(), Is.EqualTo(40000));
+        Assert.That(lines[2], Does.Contain(FormattableString.Invariant($" {others[0].GetProperty("accuracy").GetDouble():F4} ")));
         Refuses([.. eval, "--lengths", "5,x"], "--lengths is '5,x'; expected whole numbers");
+        Refuses(["infer", "--weights", In("run"), In("run")], "a model of sequences; expected one of images ('mamba eval' measures it)");
         Refuses([.. eval, "--lengths", "2"], "expected at least 3");
         Refuses([.. eval, "--split", "test"], "--split is for images");
         Refuses([.. eval, "--data", "parity"], "other tokens, channels or classes");

@@ -85,7 +85,7 @@ public sealed class BatchLoader : IDisposable
 
     /// <summary>As <see cref="Epoch(int, int, CancellationToken)"/>, of some of its batches.</summary>
     /// <param name="epoch">The number of the pass.</param>
-    /// <param name="batches">The numbers of the batches, from 0, in the order in which they are wanted. Read on the loader's thread.</param>
+    /// <param name="batches">The numbers of the batches, from 0, in the order in which they are wanted; read on its thread.</param>
     /// <param name="cancellation">Ends the pass.</param>
     /// <returns>The batches in that order.</returns>
     /// <exception cref="InvalidOperationException">Another epoch is under way.</exception>

@@ -26,7 +26,8 @@ internal sealed class StudyPartsTests
         Study study = Of(
             new StudyModel("unet"), new StudyModel("ul-vm-unet") { Teacher = "unet" }, new StudyModel("unet") { Id = "alone" },
             new StudyModel("unet") { Id = "copy", Of = "ul-vm-unet" },
-            new StudyModel("unet") { Id = "reads", Then = [["see", "--with={run:alone}"]] }) with { Seeds = [0, 1] };
+            new StudyModel("unet") { Id = "reads", Then = [["see", "--with={run:alone}"]] }) with
+        { Seeds = [0, 1] };
         IReadOnlyList<StudyRun> runs = study.Plan();
         int[] all = [.. Enumerable.Range(0, runs.Count)];
         long[] costs = new long[runs.Count];
