@@ -9,8 +9,8 @@ namespace Mamba.Cli.Cluster;
 internal static class Build
 {
     /// <summary>
-    /// The version, and the identity of the compiled code of Core and Models: a hash of the sources and the compiler, which a version number
-    /// that nobody raised does not stand in for.
+    /// The version, and the identity of the compiled code of Core and Models: a hash of the sources and the compiler, which a version
+    /// number that nobody raised does not stand in for.
     /// </summary>
     public static string Program { get; } =
         $"mamba {typeof(Tensor).Assembly.GetName().Version!.ToString(3)} build {Short(typeof(Tensor))}-{Short(typeof(Trainer))}";

@@ -66,7 +66,8 @@ internal sealed class MembershipTests
     public void Files_that_are_no_certificates_are_named()
     {
         string file = _folder.Write("a.pem", "no certificate"u8.ToArray());
-        Assert.That(() => new Certificates(file, file, file), Throws.InstanceOf<IOException>().With.Message.StartsWith("--tls-certificate"));
+        Assert.That(
+            () => new Certificates(file, file, file), Throws.InstanceOf<IOException>().With.Message.StartsWith("--tls-certificate"));
     }
 
     private static void Train(Membership? membership, Certificates? certificates)

@@ -3,6 +3,7 @@ using Mamba.Cli;
 using Mamba.Cli.Cluster;
 using Mamba.Cli.Cluster.Silos;
 using Mamba.Cli.Cluster.Training;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Tests.Cluster;
 
@@ -27,8 +28,8 @@ internal sealed class PartTests
     [Test]
     public void Weights_travel_in_pieces()
     {
-        using var from = Mamba.Models.Zoo.Registry.Find("unet").Create(Mamba.Models.Zoo.Registry.Find("unet").Config with { Width = 24 }, 1);
-        using var to = Mamba.Models.Zoo.Registry.Find("unet").Create(Mamba.Models.Zoo.Registry.Find("unet").Config with { Width = 24 }, 2);
+        ModelEntry unet = Registry.Find("unet");
+        using VisionModel from = unet.Create(unet.Config with { Width = 24 }, 1), to = unet.Create(unet.Config with { Width = 24 }, 2);
         WeightBytes weights = new(from.Parameters);
         byte[][] pieces = weights.Read(null);
         Assert.That(pieces, Has.Length.GreaterThan(2));
@@ -67,7 +68,8 @@ internal sealed class PartTests
         try
         {
             Assert.That(
-                () => Membership.FromEnvironment(new IPEndPoint(IPAddress.Loopback, 1)), Throws.ArgumentException.With.Message.Contain("both"));
+                () => Membership.FromEnvironment(new IPEndPoint(IPAddress.Loopback, 1)),
+                Throws.ArgumentException.With.Message.Contain("both"));
         }
         finally
         {
@@ -103,7 +105,8 @@ internal sealed class PartTests
         Outcome outcome = cluster.Train(
             "--model unet --width 4 --depth 2 --size 32 --limit 60 --epochs 40 --optimizer sgd --batch 8 --shard 1", 1);
         Assert.That(outcome.Code, Is.Zero, outcome.Output);
-        Assert.That(page, Does.Contain("# TYPE mamba_cluster_shards_total counter").And.Contain("mamba_cluster_sent_bytes_total{node=\"n0\"}"));
+        Assert.That(page, Does.Contain("# TYPE mamba_cluster_shards_total counter"));
+        Assert.That(page, Does.Contain("mamba_cluster_sent_bytes_total{node=\"n0\"}"));
         Assert.That(outcome.Output, Does.Contain("cluster: 1 nodes computed"));
     }
 }

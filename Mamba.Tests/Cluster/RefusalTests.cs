@@ -6,7 +6,9 @@ using Mamba.Models.Data.Formats;
 
 namespace Mamba.Tests.Cluster;
 
-/// <summary>A node that would give other bits does not take part, and both sides say why. A coordinator without a cluster writes nothing.</summary>
+/// <summary>
+/// A node that would give other bits does not take part, and both sides say why. A coordinator without a cluster writes nothing.
+/// </summary>
 [NonParallelizable]
 internal sealed class RefusalTests
 {
@@ -14,7 +16,8 @@ internal sealed class RefusalTests
 
     [Test]
     public void Another_vector_width_is_refused() => Refuse(
-        new Likeness(Build.Program, "v64", ""), $"the node has vector width v64, the coordinator {Build.Width}; set MAMBA_ISA={Build.Width}");
+        new Likeness(Build.Program, "v64", ""),
+        $"the node has vector width v64, the coordinator {Build.Width}; set MAMBA_ISA={Build.Width}");
 
     [Test]
     public void Another_program_is_refused() => Refuse(
@@ -34,7 +37,8 @@ internal sealed class RefusalTests
         {
             Outcome spread = wrong.Train(words.Replace("--epochs 1", "--epochs 30"), 1);
             Assert.That(spread.Code, Is.Zero, spread.Output);
-            Assert.That(spread.Output, Does.Contain("node n0 does not take part: the node's data or split is other than the coordinator's"));
+            Assert.That(
+                spread.Output, Does.Contain("node n0 does not take part: the node's data or split is other than the coordinator's"));
             Assert.That(spread.Figures!.Remote, Is.Zero);
         }
         string copy = Path.Combine(cluster.Root, "copy");

@@ -14,7 +14,9 @@ internal sealed class TrainingTests
     [TearDown]
     public void TearDown() => _cluster.Dispose();
 
-    /// <summary>Batch norm, its statistics per shard; steps of 16 shards, then of 5: 48 training images make a last, shorter step.</summary>
+    /// <summary>
+    /// Batch norm, its statistics per shard; steps of 16 shards, then of 5: 48 training images make a last, shorter step.
+    /// </summary>
     [TestCase(UNet + " --batch 16 --shard 1", 0)]
     [TestCase(UNet + " --batch 16 --shard 1", 1)]
     [TestCase(UNet + " --batch 16 --shard 1", 2)]

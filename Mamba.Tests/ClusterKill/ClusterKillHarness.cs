@@ -23,13 +23,13 @@ public sealed record ClusterKillReport(int Runs, int Nodes, int Coordinators, in
     /// <summary>The figures in words.</summary>
     /// <returns>A line.</returns>
     public override string ToString() =>
-        $"{Blows} blows over {Runs} runs: {Nodes} nodes killed, {Coordinators} coordinators killed and resumed, {Pauses} nodes stopped for a "
-            + "while; every run ended with the weights and results of one machine";
+        $"{Blows} blows over {Runs} runs: {Nodes} nodes killed, {Coordinators} coordinators killed and resumed, {Pauses} nodes stopped for "
+            + "a while; every run ended with the weights and results of one machine";
 }
 
 /// <summary>
-/// Trains small models on clusters of processes on this machine. At random moments it kills nodes, which are replaced, kills the coordinator,
-/// which is resumed, and stops nodes for a while.
+/// Trains small models on clusters of processes on this machine. At random moments it kills nodes, which are replaced, kills the
+/// coordinator, which is resumed, and stops nodes for a while.
 /// </summary>
 /// <param name="folder">An empty folder for the runs.</param>
 /// <param name="seed">The seed of moments and victims.</param>

@@ -8,8 +8,8 @@ using Orleans.Runtime;
 namespace Mamba.Cli.Cluster.Jobs;
 
 /// <summary>
-/// The parts of a job, each of which is a verb of mamba with <c>--part I/N</c>. This process and every node take one after the other; a part
-/// whose node is gone is taken by another. Each part counts once.
+/// The parts of a job, each of which is a verb of mamba with <c>--part I/N</c>. This process and every node take one after the other; a
+/// part whose node is gone is taken by another. Each part counts once.
 /// </summary>
 /// <param name="silo">This process in the cluster.</param>
 /// <param name="terminal">Where a line about each part goes.</param>
@@ -49,7 +49,8 @@ internal sealed class PartQueue(ClusterSilo silo, Terminal terminal, string[] wo
                     _nodes[member.SiloAddress] = Task.Run(() => Serve(member), stop);
             if (own.IsCompleted && _nodes.Count >= nodes && _waiting.TryDequeue(out int part))
                 own = Task.Run(() => Here(part, stop), CancellationToken.None);
-            await Task.WhenAny(own.IsCompleted ? Task.Delay(s_look, CancellationToken.None) : own, Task.Delay(s_look, CancellationToken.None));
+            Task look = Task.Delay(s_look, CancellationToken.None);
+            await Task.WhenAny(look, own.IsCompleted ? look : own);
         }
         await own;
         stop.ThrowIfCancellationRequested();

@@ -66,7 +66,7 @@ internal static class PartsCommand
             int code = queue.Run(nodes, stop).GetAwaiter().GetResult();
             if (code == ExitCode.Success)
                 terminal.WriteLine($"all {parts} parts are done: " + string.Join(
-                    ", ", queue.Done.OrderBy(d => d.Key).Select(d => string.Create(CultureInfo.InvariantCulture, $"{d.Value} by {d.Key}"))));
+                    ", ", queue.Done.OrderBy(d => d.Key).Select(d => FormattableString.Invariant($"{d.Value} by {d.Key}"))));
             return code;
         }
         finally
@@ -76,7 +76,8 @@ internal static class PartsCommand
     }
 
     /// <summary>What prints the scores of all parts.</summary>
-    private static string[] MergeWords(string[] words) => ["eval", Merge, words[Array.IndexOf(words, Out) + 1], .. words.Except(PartWords(words))];
+    private static string[] MergeWords(string[] words) =>
+        ["eval", Merge, words[Array.IndexOf(words, Out) + 1], .. words.Except(PartWords(words))];
 
     /// <summary>The words of eval for a part, which prints no scores.</summary>
     private static string[] PartWords(string[] words) =>

@@ -41,7 +41,9 @@ internal static class NodeCommand
         return command;
     }
 
-    /// <summary>Joins again and again, until it is stopped: a silo that was taken for dead cannot come back, but its successor can.</summary>
+    /// <summary>
+    /// Joins again and again, until it is stopped: a silo that was taken for dead cannot come back, but its successor can.
+    /// </summary>
     internal static async Task Serve(Terminal terminal, Func<SiloSettings> settings, RunAssembly assembly, CancellationToken stop)
     {
         bool joined = false;
@@ -120,7 +122,8 @@ internal static class NodeCommand
         }
     }
 
-    private static Task Pause(TimeSpan time, CancellationToken stop) => Task.Delay(time, stop).ContinueWith(_ => { }, TaskScheduler.Default);
+    private static Task Pause(TimeSpan time, CancellationToken stop) =>
+        Task.Delay(time, stop).ContinueWith(_ => { }, TaskScheduler.Default);
 
     /// <summary>Whoever started this process holds the other end of its input, and lets go when it ends, however it ends.</summary>
     private static void EndWithInput(CancellationTokenSource end)

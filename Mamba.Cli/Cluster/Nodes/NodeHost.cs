@@ -76,7 +76,8 @@ internal sealed class NodeHost(string name, Terminal terminal, Func<RunOffer, Ca
     public JobAnswer Do(JobOrder job)
     {
         if (job.Likeness.Difference(Self with { Run = "" }) is { } other) return new JobAnswer(0, "", other, false);
-        if (!Directory.Exists(job.Folder)) return new JobAnswer(0, "", $"the node has no folder {job.Folder}; expected a shared one", false);
+        if (!Directory.Exists(job.Folder))
+            return new JobAnswer(0, "", $"the node has no folder {job.Folder}; expected a shared one", false);
         lock (_gate)
         {
             if (_occupied || _work is not null) return new JobAnswer(0, "", "it works for another coordinator", true);

@@ -5,8 +5,8 @@ using Orleans.Connections.Security;
 namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>
-/// TLS between silos: each shows its own certificate, and takes those that the authority has signed. Names in certificates are not compared,
-/// since any silo with such a certificate is a member.
+/// TLS between silos: each shows its own certificate, and takes those that the authority has signed. Names in certificates are not
+/// compared, since any silo with such a certificate is a member.
 /// </summary>
 internal sealed class Certificates
 {

@@ -86,8 +86,8 @@ internal sealed class ClusterSilo : IAsyncDisposable
     public INode Node(SiloAddress silo) => _calls.On(silo);
 
     /// <summary>
-    /// Makes sure that this silo belongs to the cluster at this moment, by reading the table. A silo that is cut off from the table, or that
-    /// the others have declared dead, does not.
+    /// Makes sure that this silo belongs to the cluster at this moment, by reading the table. A silo that is cut off from the table, or
+    /// that the others have declared dead, does not.
     /// </summary>
     /// <exception cref="ClusterException">It does not belong to it.</exception>
     public void Confirm()

@@ -3,8 +3,8 @@ using Orleans.Runtime;
 namespace Mamba.Cli.Cluster.Silos;
 
 /// <summary>
-/// What happens when a silo finds out that the others have declared it dead, as after a pause or a partition. Orleans would end the process;
-/// here the coordinator stops its run before anything more is written, and a node leaves the cluster and joins it again.
+/// What happens when a silo finds out that the others have declared it dead, as after a pause or a partition. Orleans would end the
+/// process; here the coordinator stops its run before anything more is written, and a node leaves the cluster and joins it again.
 /// </summary>
 internal sealed class FatalErrors : IFatalErrorHandler
 {

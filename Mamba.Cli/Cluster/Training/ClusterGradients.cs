@@ -7,9 +7,9 @@ using Mamba.Models.Zoo;
 namespace Mamba.Cli.Cluster.Training;
 
 /// <summary>
-/// The gradient of a step, computed by the coordinator and its nodes. Each gets a run of neighbouring shards and returns their sums; all sums
-/// are added in the tree of <see cref="GradientSums"/>, so that nobody can see from the result who computed what. Shards of a node that fails
-/// or is late are computed here.
+/// The gradient of a step, computed by the coordinator and its nodes. Each gets a run of neighbouring shards and returns their sums; all
+/// sums are added in the tree of <see cref="GradientSums"/>, so that nobody can see from the result who computed what. Shards of a node
+/// that fails or is late are computed here.
 /// </summary>
 /// <param name="model">The model.</param>
 /// <param name="local">Computes shards in this process.</param>
@@ -21,7 +21,9 @@ internal sealed class ClusterGradients(VisionModel model, ShardGradients local, 
     /// <summary>A node is late when it takes so much longer than the slowest of the others.</summary>
     private const double LateFactor = 4;
 
-    /// <summary>A node that was too slow for any shard is tried again after a while: the speed it is taken to have grows each step.</summary>
+    /// <summary>
+    /// A node that was too slow for any shard is tried again after a while: the speed it is taken to have grows each step.
+    /// </summary>
     private const double Curiosity = 1.1;
 
     private readonly WeightBytes _weights = new(model.Parameters);

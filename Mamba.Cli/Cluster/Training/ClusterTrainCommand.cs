@@ -19,7 +19,7 @@ internal static class ClusterTrainCommand
         Option[] own = [nodes, late, metrics, .. cluster.All];
         Command command = new(
             "train",
-            "As 'mamba train', with the nodes of a cluster. Weights and results are those of one machine with the same options, to the bit.\n" +
+            "As 'mamba train', with the nodes of a cluster. Weights and results are those of one machine, to the bit.\n" +
             "--shard says how many images a node computes together; --batch counts those of a step.\n\n" +
             "Example: mamba-cluster train --data lgg-mri --model unet --batch 16 --shard 2 --host 192.168.1.10");
         foreach (Option option in train.All.Concat(own)) command.Add(option);

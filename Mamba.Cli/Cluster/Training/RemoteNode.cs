@@ -20,7 +20,8 @@ internal sealed record PartResult(int First, IReadOnlyList<Shard> Shards, IReadO
 internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, NodeFigures figures)
 {
     /// <summary>
-    /// Pieces on their way at a time, 4 MiB: enough to hide the way there and back on 10 Gbit/s, few enough that a probe does not wait long.
+    /// Pieces on their way at a time, 4 MiB: enough to hide the way there and back on 10 Gbit/s, few enough that a probe does not wait
+    /// long.
     /// </summary>
     private const int Window = 64;
 
@@ -102,7 +103,8 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
         stop.ThrowIfCancellationRequested();
         List<GradientBlock> blocks = [];
         for (int i = 0; i < answer.Blocks.Length; i++) blocks.Add(await Receive(answer.Blocks[i], i, weights.Sum(w => w.Length), stop));
-        IReadOnlyList<Shard> shards = [.. answer.Shards.Select(s => new Shard(s.Loss, s.Images) { Moments = s.Moments, Failure = s.Failure })];
+        IReadOnlyList<Shard> shards =
+            [.. answer.Shards.Select(s => new Shard(s.Loss, s.Images) { Moments = s.Moments, Failure = s.Failure })];
         return new PartResult(part.First, shards, blocks);
     }
 

@@ -11,8 +11,8 @@ namespace Mamba.Cli.Cluster.Training;
 internal sealed class WeightBytes
 {
     /// <summary>
-    /// Small enough that a received piece is no large object, whose memory only a full collection frees, and that a probe of the membership,
-    /// which travels between pieces, does not wait; large enough that a message costs little beside its content.
+    /// Small enough that a received piece is no large object, whose memory only a full collection frees, and that a probe of the
+    /// membership, which travels between pieces, does not wait; large enough that a message costs little beside its content.
     /// </summary>
     public const int PieceLength = 1 << 16;
 

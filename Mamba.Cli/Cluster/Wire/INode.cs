@@ -4,8 +4,8 @@ using Orleans.Services;
 namespace Mamba.Cli.Cluster.Wire;
 
 /// <summary>
-/// What a coordinator asks of a node. There is one such service in the silo of each node, addressed by the silo, so that no directory has to
-/// know where it is. A call fails when the membership says that the silo is dead.
+/// What a coordinator asks of a node. There is one such service in the silo of each node, addressed by the silo, so that no directory has
+/// to know where it is. A call fails when the membership says that the silo is dead.
 /// </summary>
 [Alias("Mamba.Cluster.INode")]
 internal interface INode : IGrainService
