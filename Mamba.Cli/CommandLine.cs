@@ -30,12 +30,19 @@ internal static class CommandLine
     /// </summary>
     private static bool HasPages => true;
 
-    public static int Run(string[] args, Terminal terminal, CancellationToken stop)
+    public static int Run(string[] args, Terminal terminal, CancellationToken stop) => Run(args, Tree(terminal, stop), "mamba", terminal);
+
+    /// <summary>Runs a line of a program with other verbs.</summary>
+    /// <param name="args">The words.</param>
+    /// <param name="tree">The verbs.</param>
+    /// <param name="program">What errors call the program.</param>
+    /// <param name="terminal">Where results and errors go.</param>
+    internal static int Run(string[] args, RootCommand tree, string program, Terminal terminal)
     {
-        ParseResult parsed = Tree(terminal, stop).Parse(args.Length == 0 ? ["--help"] : args);
+        ParseResult parsed = tree.Parse(args.Length == 0 ? ["--help"] : args);
         // A misspelt word leaves something else missing as well; the word is what the user can see.
-        if (Misspelling.Find(args, parsed) is { } misspelt) return Report(terminal, misspelt);
-        if (parsed.Errors.Count > 0) return Report(terminal, parsed.Errors[0].Message);
+        if (Misspelling.Find(args, parsed) is { } misspelt) return Report(terminal, program, misspelt);
+        if (parsed.Errors.Count > 0) return Report(terminal, program, parsed.Errors[0].Message);
         try
         {
             return parsed.Invoke(new InvocationConfiguration
@@ -48,20 +55,20 @@ internal static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            terminal.Error.WriteLine("mamba: interrupted");
+            terminal.Error.WriteLine($"{program}: interrupted");
             return ExitCode.Interrupted;
         }
         catch (Exception e) when (IsBadInput(e))
         {
-            return Report(terminal, e.Message);
+            return Report(terminal, program, e.Message);
         }
         catch (TypeInitializationException e) when (e.InnerException is PlatformNotSupportedException inner)
         {
-            return Report(terminal, inner.Message); // MAMBA_ISA asks for what this machine lacks
+            return Report(terminal, program, inner.Message); // MAMBA_ISA asks for what this machine lacks
         }
         catch (OutOfMemoryException)
         {
-            return Report(terminal, "out of memory; a smaller --batch or --size needs less");
+            return Report(terminal, program, "out of memory; a smaller --batch or --size needs less");
         }
     }
 
@@ -96,9 +103,9 @@ internal static class CommandLine
         is CheckpointException or ShapeException or TrainingException or NonFiniteException or ArgumentException or IOException
         or UnauthorizedAccessException or PlatformNotSupportedException;
 
-    private static int Report(Terminal terminal, string message)
+    private static int Report(Terminal terminal, string program, string message)
     {
-        terminal.Error.WriteLine($"mamba: {PlainText.Printable(message.ReplaceLineEndings(" "))}");
+        terminal.Error.WriteLine($"{program}: {PlainText.Printable(message.ReplaceLineEndings(" "))}");
         return ExitCode.BadInput;
     }
 }

@@ -1,4 +1,5 @@
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Mamba.Cli;
 
@@ -32,6 +33,9 @@ internal sealed class Terminal
 
     /// <summary>The console for tables.</summary>
     public IAnsiConsole Results { get; }
+
+    /// <summary>What is shown above live bars; null for nothing.</summary>
+    public Func<IRenderable>? Beside { get; set; }
 
     /// <summary>Whether live bars are shown.</summary>
     public bool IsLive => Progress.Profile.Capabilities.Interactive;

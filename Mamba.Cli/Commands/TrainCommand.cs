@@ -23,11 +23,19 @@ internal static class TrainCommand
         return command;
     }
 
-    private static int Run(Terminal terminal, TrainOptions options, ParseResult typed, CancellationToken stop)
+    /// <summary>Trains, or resumes a run.</summary>
+    /// <param name="terminal">Where results go.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="typed">What was typed.</param>
+    /// <param name="stop">Stops after the running step.</param>
+    /// <param name="hooks">What another program changes; null for nothing.</param>
+    /// <returns>The exit code.</returns>
+    internal static int Run(Terminal terminal, TrainOptions options, ParseResult typed, CancellationToken stop, TrainHooks? hooks = null)
     {
         string? folder = typed.GetValue(options.Resume);
         if (folder is not null)
-            ResumedRun.ThrowIfMixed(typed, options.Resume, options.Data, options.Epochs, options.Threads, options.CheckNumerics);
+            ResumedRun.ThrowIfMixed(
+                typed, [options.Resume, options.Data, options.Epochs, options.Threads, .. hooks?.Options ?? [], options.CheckNumerics]);
         using ResumedRun? resumed = folder is null ? null : new ResumedRun(folder, terminal);
         if (resumed is { State: { Finished: true } end } && !(typed.GetValue(options.Epochs) > end.Epochs.Count))
         {
@@ -40,6 +48,7 @@ internal static class TrainCommand
         SequenceOptions sequences = new(options);
         if (sequences.Concern(parsed))
         {
+            if (hooks is not null) throw new ArgumentException("models of sequences are trained on one machine; expected 'mamba train'");
             SequenceRun sequenceRun = new(terminal, sequences.Resolve(parsed))
             {
                 Output = parsed.GetValue(options.Output),
@@ -62,6 +71,8 @@ internal static class TrainCommand
             Output = parsed.GetValue(options.Output),
             Resumed = resumed,
             CheckNumerics = parsed.GetValue(options.CheckNumerics),
+            Gradients = hooks?.Gradients is { } gradients ? parts => gradients(parts, data) : null,
+            BeforeWriting = hooks?.BeforeWriting,
         };
         return run.Execute(stop);
     }

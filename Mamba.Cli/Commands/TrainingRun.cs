@@ -52,6 +52,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     /// <summary>Makes what computes the gradients of steps; null for this process.</summary>
     public Func<RunParts, IStepGradients>? Gradients { get; init; }
 
+    /// <summary>Called before anything is written to the run folder; it throws where nothing may be. Null for nothing.</summary>
+    public Action? BeforeWriting { get; init; }
+
     /// <summary>
     /// Everything that the gradients of a run follow from, made anew: also where the run itself is led elsewhere.
     /// </summary>
@@ -123,12 +126,14 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Identity = identity,
             CheckpointEvery = arguments.CheckpointEvery,
             Keep = arguments.Keep,
+            BeforeWriting = BeforeWriting,
             OnStep = Step,
             OnEpoch = epoch => EndEpoch(folder, model, trainer, epoch),
         };
         string? failure = Train(training, trainer, shown => show = shown, stop);
         Evaluation? result = stop.IsCancellationRequested || failure is not null ? null : Test(folder, test, stop);
         bool interrupted = result is null && failure is null;
+        BeforeWriting?.Invoke();
         string? hash = trainer.Done ? Hash(folder.Last) : null;
         WriteSummary(folder, model, trainer, result, hash, interrupted ? last : null);
         if (failure is not null) throw new TrainingException(Advice(failure, folder));

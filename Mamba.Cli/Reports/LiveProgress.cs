@@ -34,6 +34,7 @@ internal static class LiveProgress
         .Columns(
             new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(),
             new RemainingColumn())
+        .UseRenderHook((bars, _) => terminal.Beside is { } beside ? new Rows(beside(), bars) : bars)
         .Start(work);
 
     /// <summary>

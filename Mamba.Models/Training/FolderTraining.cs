@@ -23,6 +23,9 @@ public sealed class FolderTraining(Trainer trainer, VisionModel model, ModelInfo
     /// <summary>How many checkpoints are kept.</summary>
     public int Keep { get; init; } = 2;
 
+    /// <summary>Called before weights or checkpoints are written; it throws where nothing may be. Null for nothing.</summary>
+    public Action? BeforeWriting { get; init; }
+
     /// <summary>Called after each step; null for nobody.</summary>
     public Action<TrainingProgress>? OnStep { get; init; }
 
@@ -43,6 +46,7 @@ public sealed class FolderTraining(Trainer trainer, VisionModel model, ModelInfo
         {
             foreach (EpochResult epoch in trainer.Run(Step, stop))
             {
+                BeforeWriting?.Invoke();
                 // The checkpoint comes after the weights, which a resumed run does not write again, and before what it can write again.
                 folder.Save(model, info, best: trainer.BestEpoch == epoch.Epoch);
                 Checkpoint();
@@ -56,6 +60,7 @@ public sealed class FolderTraining(Trainer trainer, VisionModel model, ModelInfo
         }
         if (stop.IsCancellationRequested && !trainer.Done)
         {
+            BeforeWriting?.Invoke();
             folder.Save(model, info, best: trainer.Epochs.Count == 0);
             Checkpoint();
         }
@@ -78,6 +83,9 @@ public sealed class FolderTraining(Trainer trainer, VisionModel model, ModelInfo
     /// <exception cref="CheckpointException">It cannot be written.</exception>
     public void Finish() => Save(finished: true);
 
-    private void Save(bool finished) =>
+    private void Save(bool finished)
+    {
+        BeforeWriting?.Invoke();
         folder.SaveCheckpoint(trainer, trainer.State with { Run = Identity, Finished = finished }, Keep);
+    }
 }

@@ -104,6 +104,7 @@ internal static class Layers
             new("Reports", ["Reports"], ["Terminal"]),
             new("Commands", ["Commands"], ["Terminal", "Reports"]),
             new("Program", ["Program.cs", "CommandLine.cs"], ["Terminal", "Commands"]),
+            new("Cluster", ["Cluster"], ["Terminal", "Commands", "Program"]), // a program of its own
         ]),
     ];
 

@@ -10,10 +10,13 @@ internal sealed partial class PureManagedTests
 {
     private static readonly string[] s_projects = ["Mamba.Core", "Mamba.Models", "Mamba.Cli"];
 
+    // TLS is that of .NET, which needs the system's OpenSSL: mamba-cluster alone has it, and only if it is given certificates.
+    private const string Tls = "Mamba.Cli/Cluster/Silos/Certificates.cs";
+
     [Test]
     public void No_file_reaches_for_native_code()
     {
-        string[] files = [.. s_projects.SelectMany(SourceTree.Files)];
+        string[] files = [.. s_projects.SelectMany(SourceTree.Files).Where(f => f != Tls)];
         Assert.That(files, Has.Length.GreaterThan(200), "the sources were read");
         Assert.That(files.SelectMany(f => Found(f, File.ReadAllText(Path.Combine(SourceTree.Root, f)))), Is.Empty);
     }

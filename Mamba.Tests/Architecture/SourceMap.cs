@@ -77,7 +77,7 @@ internal sealed partial class SourceMap
         foreach (string path in paths.Order(StringComparer.Ordinal))
         {
             string inside = Path.GetRelativePath(Path.Combine(root, project.Name), path).Replace(Path.DirectorySeparatorChar, '/');
-            if (inside.Split('/')[0] is "bin" or "obj") continue;
+            if (inside.Split('/').Any(folder => folder is "bin" or "obj")) continue; // of programs in folders of their own as well
             SourcePart? part = project.Parts.SelectMany(p => p.Paths.Select(prefix => (Part: p, Prefix: prefix)))
                 .Where(p => inside == p.Prefix || inside.StartsWith(p.Prefix + '/', StringComparison.Ordinal))
                 .OrderByDescending(p => p.Prefix.Length).FirstOrDefault().Part;

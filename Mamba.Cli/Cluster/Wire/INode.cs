@@ -1,0 +1,71 @@
+using Orleans.Concurrency;
+using Orleans.Services;
+
+namespace Mamba.Cli.Cluster.Wire;
+
+/// <summary>
+/// What a coordinator asks of a node. There is one such service in the silo of each node, addressed by the silo, so that no directory has
+/// to know where it is. A call fails when the membership says that the silo is dead.
+/// </summary>
+[Alias("Mamba.Cluster.INode")]
+internal interface INode : IGrainService
+{
+    /// <summary>Prepares the node for a run: data, model and loader. It may read all images, which takes a while.</summary>
+    /// <param name="offer">The run.</param>
+    /// <returns>What the node is, or why it does not take part.</returns>
+    [Alias("Join")]
+    [ResponseTimeout("06:00:00")]
+    Task<Admission> Join(RunOffer offer);
+
+    /// <summary>Shows the node that its coordinator lives.</summary>
+    /// <param name="session">The run that it has joined.</param>
+    /// <returns>Whether it has.</returns>
+    [Alias("Beat")]
+    [ResponseTimeout("00:00:20")]
+    Task<bool> Beat(Guid session);
+
+    /// <summary>Takes a piece of the weights of a step.</summary>
+    /// <param name="session">The run.</param>
+    /// <param name="offset">Where the piece stands, in bytes.</param>
+    /// <param name="piece">The bytes.</param>
+    [Alias("Load")]
+    [ResponseTimeout("00:05:00")]
+    Task Load(Guid session, long offset, [Immutable] byte[] piece);
+
+    /// <summary>Computes some shards of a step by the weights that were loaded.</summary>
+    /// <param name="session">The run.</param>
+    /// <param name="part">The shards.</param>
+    /// <returns>What the shards gave, besides the sums, which are asked for in pieces.</returns>
+    [Alias("Compute")]
+    [ResponseTimeout("1.00:00:00")]
+    Task<PartAnswer> Compute(Guid session, PartOrder part);
+
+    /// <summary>A piece of the sums of gradients that the last part gave.</summary>
+    /// <param name="session">The run.</param>
+    /// <param name="block">Which block of <see cref="PartAnswer.Blocks"/>.</param>
+    /// <param name="offset">Where the piece stands, in bytes.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <returns>The bytes.</returns>
+    [Alias("Sums")]
+    [ResponseTimeout("00:05:00")]
+    Task<Piece> Sums(Guid session, int block, long offset, int length);
+
+    /// <summary>Stops computing a part: the coordinator waits for it no longer.</summary>
+    /// <param name="session">The run.</param>
+    [Alias("Drop")]
+    [ResponseTimeout("00:05:00")]
+    Task Drop(Guid session);
+
+    /// <summary>Runs a verb of mamba on the node, from the first word to the last.</summary>
+    /// <param name="job">The words, and where they hold.</param>
+    /// <returns>What came of it, or why the node does not do it.</returns>
+    [Alias("Do")]
+    [ResponseTimeout("30.00:00:00")]
+    Task<JobAnswer> Do(JobOrder job);
+
+    /// <summary>Ends the node's part in a run, and frees its memory.</summary>
+    /// <param name="session">The run.</param>
+    [Alias("Leave")]
+    [ResponseTimeout("00:00:20")]
+    Task Leave(Guid session);
+}
