@@ -104,7 +104,8 @@ internal sealed partial class LayeringTests
 
     /// <summary>Programs that stand in the tests' folder as projects of their own.</summary>
     private static bool IsOtherProject(string path) =>
-        path.StartsWith("Mamba.Tests/", StringComparison.Ordinal) && path.Split('/')[1] is "Fuzz" or "Kill" or "Soak" or "Cluster" or "ClusterKill";
+        path.StartsWith("Mamba.Tests/", StringComparison.Ordinal)
+            && path.Split('/')[1] is "Fuzz" or "Kill" or "Soak" or "Cluster" or "ClusterKill";
 
     [GeneratedRegex(@"^namespace ([\w.]+)", RegexOptions.Multiline)]
     private static partial Regex Namespace();
