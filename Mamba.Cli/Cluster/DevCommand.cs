@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Commands;
 
 namespace Mamba.Cli.Cluster;
 

@@ -3,8 +3,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Commands;
 
 namespace Mamba.Cli.Cluster;
 

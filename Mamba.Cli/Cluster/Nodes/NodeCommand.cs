@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Net;
 using System.Net.Sockets;
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Silos;
+using Mamba.Cli.Commands;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Mamba.Cli.Cluster.Nodes;

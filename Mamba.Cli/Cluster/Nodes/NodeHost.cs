@@ -1,5 +1,5 @@
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Wire;
+using Mamba.Cli.Commands;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 

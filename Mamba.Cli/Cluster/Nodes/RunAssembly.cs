@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Wire;
+using Mamba.Cli.Commands;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Cluster.Nodes;

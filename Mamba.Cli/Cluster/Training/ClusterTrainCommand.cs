@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Silos;
 using Mamba.Cli.Cluster.Wire;
+using Mamba.Cli.Commands;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Cluster.Training;

@@ -1,6 +1,6 @@
-using Mamba.Cli.Commands;
 using Mamba.Cli.Cluster.Silos;
 using Mamba.Cli.Cluster.Wire;
+using Mamba.Cli.Commands;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Cluster.Training;
