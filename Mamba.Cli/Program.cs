@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Mamba.Cli;
 
 internal static class Program
@@ -8,7 +6,7 @@ internal static class Program
     {
         try
         {
-            return Run(args);
+            return StopSignals.Run(stop => CommandLine.Run(args, new Terminal(Console.Out, Console.Error), stop));
         }
         catch (OutOfMemoryException)
         {
@@ -16,20 +14,5 @@ internal static class Program
             Console.Error.WriteLine("mamba: out of memory at the start; it needs 128 MiB of address space (ulimit -v 131072)");
             return ExitCode.BadInput;
         }
-    }
-
-    private static int Run(string[] args)
-    {
-        using CancellationTokenSource stop = new();
-        // The first Ctrl-C, or a polite kill, asks to stop after the step that runs; a second one ends the process at once.
-        void Stop(PosixSignalContext signal)
-        {
-            signal.Cancel = !stop.IsCancellationRequested;
-            stop.Cancel();
-        }
-
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        return CommandLine.Run(args, new Terminal(Console.Out, Console.Error), stop.Token);
     }
 }

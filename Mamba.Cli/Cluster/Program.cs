@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using Mamba.Cli.Cluster.Jobs;
 using Mamba.Cli.Cluster.Nodes;
 using Mamba.Cli.Cluster.Training;
@@ -8,20 +7,7 @@ namespace Mamba.Cli.Cluster;
 
 internal static class Program
 {
-    private static int Main(string[] args)
-    {
-        using CancellationTokenSource stop = new();
-        // As in mamba: the first Ctrl-C asks to stop, a second one ends the process at once.
-        void Stop(PosixSignalContext signal)
-        {
-            signal.Cancel = !stop.IsCancellationRequested;
-            stop.Cancel();
-        }
-
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        return Run(args, new Terminal(Console.Out, Console.Error), stop.Token);
-    }
+    private static int Main(string[] args) => StopSignals.Run(stop => Run(args, new Terminal(Console.Out, Console.Error), stop));
 
     /// <summary>Parses and runs a command line.</summary>
     internal static int Run(string[] args, Terminal terminal, CancellationToken stop) =>

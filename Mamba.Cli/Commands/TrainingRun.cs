@@ -94,8 +94,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Observe = (batch, probabilities) => _samples!.Add(batch, probabilities),
         };
         string identity = parts.Identity;
-        Resumed?.Restore(
-            trainer, Enum.GetValues<IdentityForm>().Reverse().Select(form => arguments.Identity(prepared.Images, split, form)));
+        // The hashes of older versions are computed only where that of this one, which has read all images, is another.
+        IEnumerable<IdentityForm> older = Enum.GetValues<IdentityForm>().Reverse().Skip(1);
+        Resumed?.Restore(trainer, older.Select(form => arguments.Identity(prepared.Images, split, form)).Prepend(identity));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments); // the data may have moved, and there may be more epochs
         prepared.File.Write(RunFolder.SplitOf(folder.Path));

@@ -55,7 +55,7 @@ public sealed class GradientSums
     public void AddFromParameters(int shard)
     {
         ThrowIfOutOfOrder(shard, 1);
-        bool joins = Joins(shard, 1);
+        bool joins = _blocks.Count > 0 && AreHalves(_blocks[^1], shard, 1);
         GradientBlock block = joins ? _blocks[^1] : Rent(shard, 1);
         int at = 0;
         for (int i = 0; i < _parameters.Length; i++)
@@ -111,20 +111,12 @@ public sealed class GradientSums
     /// <summary>Joins blocks as long as the last two are the halves of one.</summary>
     private void Merge()
     {
-        while (_blocks.Count > 1)
-        {
-            GradientBlock last = _blocks[^1];
-            _blocks.RemoveAt(_blocks.Count - 1);
-            bool joins = Joins(last.First, last.Count);
-            _blocks.Add(last);
-            if (!joins) return;
-            Join();
-        }
+        while (_blocks.Count > 1 && AreHalves(_blocks[^2], _blocks[^1].First, _blocks[^1].Count)) Join();
     }
 
-    /// <summary>Whether shards from <paramref name="first"/> on are the right half of a block whose left half is the last one.</summary>
-    private bool Joins(int first, int count) =>
-        _blocks.Count > 0 && _blocks[^1].Count == count && End == first && first % (2 * count) == count;
+    /// <summary>Whether a block and the shards from <paramref name="first"/> on are the halves of a block of the tree.</summary>
+    private static bool AreHalves(GradientBlock left, int first, int count) =>
+        left.Count == count && left.First + count == first && first % (2 * count) == count;
 
     /// <summary>Adds the last block to the one before.</summary>
     private void Join()

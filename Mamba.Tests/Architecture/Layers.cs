@@ -103,7 +103,7 @@ internal static class Layers
             new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs", "Misspelling.cs", "Csv.cs"], []),
             new("Reports", ["Reports"], ["Terminal"]),
             new("Commands", ["Commands"], ["Terminal", "Reports"]),
-            new("Program", ["Program.cs", "CommandLine.cs"], ["Terminal", "Commands"]),
+            new("Program", ["Program.cs", "CommandLine.cs", "StopSignals.cs"], ["Terminal", "Commands"]),
             new("Cluster", ["Cluster"], ["Terminal", "Commands", "Program"]), // a program of its own
         ]),
     ];

@@ -35,7 +35,7 @@ internal sealed class RefusalTests
         Assert.That(alone.Code, Is.Zero, alone.Output);
         using (InProcess wrong = new() { NodeData = other, WaitFor = 0 })
         {
-            Outcome spread = wrong.Train(words.Replace("--epochs 1", "--epochs 30"), 1);
+            Outcome spread = wrong.Train(words.Replace("--epochs 1", "--epochs 120"), 1);
             Assert.That(spread.Code, Is.Zero, spread.Output);
             Assert.That(
                 spread.Output, Does.Contain("node n0 does not take part: the node's data or split is other than the coordinator's"));

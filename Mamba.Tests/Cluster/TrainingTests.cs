@@ -37,7 +37,7 @@ internal sealed class TrainingTests
         Assert.That(spread.Figures.Recomputed, Is.Zero);
     }
 
-    /// <summary>A step with a loss that is not finite is skipped, whoever computed the shard.</summary>
+    /// <summary>A step with a loss that is not finite is skipped, wherever the shard was computed.</summary>
     [Test]
     public void A_step_is_skipped_for_the_same_reason()
     {

@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Mamba.Cli.Cluster.Silos;
 using Mamba.Cli.Commands;
+using Mamba.Models.Data.Splits;
 
 namespace Mamba.Cli.Cluster.Jobs;
 
@@ -36,7 +37,7 @@ internal static class PartsCommand
         string name, string[] verb, Command own, Func<string[], string[]> last, Terminal terminal, CancellationToken stop)
     {
         JoinOptions join = new();
-        Option<int?> parts = Options.Integer("--parts", "Parts to cut the work into.", "8", 1, 100_000);
+        Option<int?> parts = Options.Integer("--parts", "Parts to cut the work into.", "8", 1, JobPart.MaxCount);
         Option<int?> nodes = Options.Integer("--nodes", "Nodes to wait for.", "0", 0, 4096);
         Option[] added = [parts, nodes, .. join.All];
         Command command = new(

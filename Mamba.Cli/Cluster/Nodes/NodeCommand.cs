@@ -125,7 +125,7 @@ internal static class NodeCommand
     private static Task Pause(TimeSpan time, CancellationToken stop) =>
         Task.Delay(time, stop).ContinueWith(_ => { }, TaskScheduler.Default);
 
-    /// <summary>Whoever started this process holds the other end of its input, and lets go when it ends, however it ends.</summary>
+    /// <summary>The parent process holds the other end of the input, and lets go when it ends, however it ends.</summary>
     private static void EndWithInput(CancellationTokenSource end)
     {
         using Stream input = Console.OpenStandardInput();

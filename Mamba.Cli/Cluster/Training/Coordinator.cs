@@ -101,7 +101,7 @@ internal sealed class Coordinator(Terminal terminal, SiloSettings settings)
 
         public IReadOnlyList<Shard> Compute(StepOrder order, CancellationToken cancellation)
         {
-            // Whoever was declared dead has a successor, or will have one.
+            // A coordinator that was declared dead has a successor, or will have one.
             if (_silo.Fatal.IsCompleted) _silo.Confirm();
             IReadOnlyList<Shard> shards = _gradients.Compute(order, cancellation);
             _figures.CountStep();
