@@ -100,11 +100,14 @@ internal sealed class ClusterSilo : IAsyncDisposable
         }
         catch (Exception e)
         {
-            throw Lost($"the membership table cannot be read: {e.Message}");
+            throw Lost($"the membership table cannot be read: {FirstClause(e.Message)}");
         }
         SiloStatus status = Membership.CurrentSnapshot.GetSiloStatus(Address);
         if (status != SiloStatus.Active) throw Lost($"the membership table says that it is {status}");
     }
+
+    /// <summary>A message of a client of a database goes on with its whole state.</summary>
+    private static string FirstClause(string message) => message.Split(['(', '\n', ',', ';'], 2)[0].TrimEnd();
 
     private static ClusterException Lost(string reason) => new(
         $"this silo belongs to its cluster no more, and writes nothing; --resume continues from the last checkpoint ({reason})");
