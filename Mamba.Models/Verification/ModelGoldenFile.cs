@@ -25,9 +25,23 @@ internal sealed record ModelGoldenFile(
     /// <summary>The most elements of an input, a target or a cotangent, which a small file could ask for.</summary>
     public const int MaxInput = 1 << 22;
 
+    /// <summary>A whole number of the configuration.</summary>
+    /// <exception cref="ArgumentException">There is none of this name, or it is something else.</exception>
+    public int Size(string name) => OptionalSize(name) ?? throw new ArgumentException($"the configuration lacks '{name}'");
+
     /// <summary>A whole number of the configuration; null if there is none of this name.</summary>
-    public int? Size(string name) => Config.ValueKind == JsonValueKind.Object && Config.TryGetProperty(name, out JsonElement value)
-        && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) ? size : null;
+    /// <exception cref="ArgumentException">It is something else.</exception>
+    public int? OptionalSize(string name) =>
+        Config.ValueKind != JsonValueKind.Object || !Config.TryGetProperty(name, out JsonElement value) ? null
+        : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) ? size
+        : throw new ArgumentException($"{name} = {value.GetRawText()}: expected a whole number");
+
+    /// <summary>A truth value of the configuration.</summary>
+    /// <exception cref="ArgumentException">There is none of this name.</exception>
+    public bool Flag(string name) =>
+        Config.ValueKind == JsonValueKind.Object && Config.TryGetProperty(name, out JsonElement value)
+            && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
+        : throw new ArgumentException($"the configuration lacks '{name}'");
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="CheckpointException">It cannot be read, or is no golden file of a model.</exception>

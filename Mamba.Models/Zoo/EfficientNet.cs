@@ -12,7 +12,7 @@ namespace Mamba.Models.Zoo;
 public sealed class EfficientNet : VisionModel
 {
     /// <summary>Channels of the stem in torchvision.</summary>
-    public const int DefaultWidth = 32;
+    public const int DefaultWidth = InvertedResidualStage.DefaultWidth;
 
     /// <summary>The share of the last layer's inputs that is zeroed in training.</summary>
     public const double DefaultDropout = 0.2;
@@ -22,11 +22,11 @@ public sealed class EfficientNet : VisionModel
 
     private const int LastChannels = 1280;
 
-    // The paper's table 1: expansion, kernel, channels, blocks, stride of the first block.
-    private static readonly Stage[] s_stages =
+    // The paper's table 1.
+    private static readonly InvertedResidualStage[] s_stages =
     [
-        new(1, 3, 16, 1, 1), new(6, 3, 24, 2, 2), new(6, 5, 40, 2, 2), new(6, 3, 80, 3, 2), new(6, 5, 112, 3, 1), new(6, 5, 192, 4, 2),
-        new(6, 3, 320, 1, 1),
+        new(1, 16, 1, 1), new(6, 24, 2, 2), new(6, 40, 2, 2) { Kernel = 5 }, new(6, 80, 3, 2), new(6, 112, 3, 1) { Kernel = 5 },
+        new(6, 192, 4, 2) { Kernel = 5 }, new(6, 320, 1, 1),
     ];
 
     private readonly IModule[] _features;
@@ -39,7 +39,7 @@ public sealed class EfficientNet : VisionModel
     public EfficientNet(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
-        int width = config.Width ?? DefaultWidth, channels = width, last = Scaled(LastChannels, width);
+        int width = config.Width ?? DefaultWidth, channels = width, last = InvertedResidualStage.Scaled(LastChannels, width);
         Scope features = scope / "features";
         List<IModule> layers =
         [
@@ -73,8 +73,8 @@ public sealed class EfficientNet : VisionModel
     /// <summary>Adds the blocks of a stage; returns their channels.</summary>
     private int AddStage(List<IModule> layers, Scope place, int index, int channels)
     {
-        Stage stage = s_stages[index];
-        int outputs = Scaled(stage.Channels, Config.Width ?? DefaultWidth), blocks = s_stages.Sum(s => s.Blocks);
+        InvertedResidualStage stage = s_stages[index];
+        int outputs = InvertedResidualStage.Scaled(stage.Channels, Config.Width ?? DefaultWidth), blocks = s_stages.Sum(s => s.Blocks);
         for (int i = 0; i < stage.Blocks; i++, channels = outputs)
             layers.Add(new InvertedResidual(
                 place / i / "block", new InvertedResidualConfig(channels, outputs, stage.Expansion)
@@ -86,21 +86,5 @@ public sealed class EfficientNet : VisionModel
                     DropPath = (Config.DropPath ?? 0) * (layers.Count - 1) / blocks, // the stem is no block
                 }));
         return outputs;
-    }
-
-    private static int Scaled(int channels, int width) => Math.Max(1, channels * width / DefaultWidth);
-
-    /// <summary>Blocks of the same channels.</summary>
-    private sealed class Stage(int expansion, int kernel, int channels, int blocks, int stride)
-    {
-        public int Expansion { get; } = expansion;
-
-        public int Kernel { get; } = kernel;
-
-        public int Channels { get; } = channels;
-
-        public int Blocks { get; } = blocks;
-
-        public int Stride { get; } = stride;
     }
 }

@@ -12,15 +12,15 @@ namespace Mamba.Models.Zoo;
 public sealed class MobileNetV2 : VisionModel
 {
     /// <summary>Channels of the stem in torchvision.</summary>
-    public const int DefaultWidth = 32;
+    public const int DefaultWidth = InvertedResidualStage.DefaultWidth;
 
     /// <summary>The share of the last layer's inputs that is zeroed in training.</summary>
     public const double DefaultDropout = 0.2;
 
     private const int LastChannels = 1280;
 
-    // The paper's table 2: expansion, channels, blocks, stride of the first block.
-    private static readonly Stage[] s_stages =
+    // The paper's table 2.
+    private static readonly InvertedResidualStage[] s_stages =
         [new(1, 16, 1, 1), new(6, 24, 2, 2), new(6, 32, 3, 2), new(6, 64, 4, 2), new(6, 96, 3, 1), new(6, 160, 3, 2), new(6, 320, 1, 1)];
 
     private readonly IModule[] _features;
@@ -43,10 +43,10 @@ public sealed class MobileNetV2 : VisionModel
                 Activation = Activation.Relu6,
             }),
         ];
-        foreach (Stage stage in s_stages)
+        foreach (InvertedResidualStage stage in s_stages)
             for (int i = 0; i < stage.Blocks; i++)
             {
-                int outputs = Scaled(stage.Channels, width);
+                int outputs = InvertedResidualStage.Scaled(stage.Channels, width);
                 layers.Add(new InvertedResidual(
                     features / layers.Count / "conv", new InvertedResidualConfig(channels, outputs, stage.Expansion)
                     {
@@ -55,7 +55,7 @@ public sealed class MobileNetV2 : VisionModel
                     }));
                 channels = outputs;
             }
-        int last = Scaled(LastChannels, width);
+        int last = InvertedResidualStage.Scaled(LastChannels, width);
         layers.Add(ConvNormActivation.At(
             features / layers.Count, new ConvConfig(channels, last, Kernel: 1) { Activation = Activation.Relu6 }));
         _features = [.. layers];
@@ -76,19 +76,5 @@ public sealed class MobileNetV2 : VisionModel
         Tensor x = images;
         foreach (IModule layer in _features) x = layer.Forward(x); // (B, H / 32, W / 32, 1280), rounded up
         return memory.Return(_head.Forward(_dropout.Forward(MeanOfImage(x)))); // (B, classes)
-    }
-
-    private static int Scaled(int channels, int width) => Math.Max(1, channels * width / DefaultWidth);
-
-    /// <summary>Blocks of the same channels.</summary>
-    private sealed class Stage(int expansion, int channels, int blocks, int stride)
-    {
-        public int Expansion { get; } = expansion;
-
-        public int Channels { get; } = channels;
-
-        public int Blocks { get; } = blocks;
-
-        public int Stride { get; } = stride;
     }
 }

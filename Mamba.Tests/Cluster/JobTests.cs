@@ -1,4 +1,4 @@
-using Mamba.ClusterKill;
+using Mamba.Kill;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Tests.Support;
@@ -44,8 +44,10 @@ internal sealed class JobTests
     public void A_part_whose_node_dies_is_done_by_another_one()
     {
         string weights = Weights(), images = Images(60), port = Port;
-        using ClusterProcess node = new(["node", "--coordinator", "127.0.0.1:" + port, "--threads", "1", "--name", "victim"]);
-        using ClusterProcess job = new(
+        using ProgramProcess node = new(
+            "mamba-cluster", ["node", "--coordinator", "127.0.0.1:" + port, "--threads", "1", "--name", "victim"]);
+        using ProgramProcess job = new(
+            "mamba-cluster",
             ["infer", images, "--weights", weights, "--out", In("out"), "--parts", "60", "--nodes", "1", "--probe", "1", "--port", port]);
         Assert.That(job.WaitFor(": victim"), string.Join('\n', job.Lines.Concat(node.Lines)));
         node.Kill();
@@ -69,7 +71,7 @@ internal sealed class JobTests
 
     private static string[] Run(params string[] words)
     {
-        using ClusterProcess process = new(words);
+        using ProgramProcess process = new("mamba-cluster", words);
         Assert.That(process.WaitForExit(240), Is.True, string.Join('\n', process.Lines));
         Assert.That(process.ExitCode, Is.Zero, string.Join('\n', process.Lines));
         return process.Lines;

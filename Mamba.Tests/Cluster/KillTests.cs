@@ -1,4 +1,5 @@
 using Mamba.ClusterKill;
+using Mamba.Kill;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cluster;
@@ -21,11 +22,12 @@ internal sealed class KillTests
     {
         using TemporaryFolder folder = new();
         string run = Path.Combine(folder.Root, "run");
-        using ClusterProcess parent = new(
-        [
-            "dev", "--silos", "2", "--", "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--limit", "60",
-            "--batch", "8", "--shard", "1", "--epochs", "100000", "--threads", "1", "--out", run,
-        ]);
+        using ProgramProcess parent = new(
+            "mamba-cluster",
+            [
+                "dev", "--silos", "2", "--", "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--limit", "60",
+                "--batch", "8", "--shard", "1", "--epochs", "100000", "--threads", "1", "--out", run,
+            ]);
         Assert.That(parent.WaitFor("node node1 has joined"), string.Join('\n', parent.Lines));
         Assert.That(parent.WaitFor("epoch   1"), string.Join('\n', parent.Lines));
         string child = Children(parent.Id).Single();

@@ -1,14 +1,10 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using Mamba.Core;
+using Mamba.Kill;
 
 namespace Mamba.ClusterKill;
-
-/// <summary>A promise was broken: the message says which.</summary>
-/// <param name="message">What happened.</param>
-public sealed class ClusterKillException(string message) : Exception(message);
 
 /// <summary>What a harness has seen.</summary>
 /// <param name="Runs">Runs that ended with the weights and results of one machine.</param>
@@ -53,7 +49,7 @@ public sealed class ClusterKillHarness(string folder, ulong seed, Action<string>
     /// <summary>Deals blows until there were so many, and lets the last run end.</summary>
     /// <param name="blows">How many.</param>
     /// <returns>The figures.</returns>
-    /// <exception cref="ClusterKillException">A promise was broken.</exception>
+    /// <exception cref="KillException">A promise was broken.</exception>
     public ClusterKillReport Run(int blows)
     {
         for (int run = 0; _report.Blows < blows; run++)
@@ -62,8 +58,8 @@ public sealed class ClusterKillHarness(string folder, ulong seed, Action<string>
             string expected = Alone(training);
             int before = _report.Blows;
             Torment(training, path, Math.Min(blows, before + BlowsOfRun));
-            string outcome = Outcome(path);
-            if (outcome != expected) throw new ClusterKillException($"{path} ended with\n{outcome}\nand one machine with\n{expected}");
+            string outcome = RunOutcome.Of(path);
+            if (outcome != expected) throw new KillException($"{path} ended with\n{outcome}\nand one machine with\n{expected}");
             _report = _report with { Runs = _report.Runs + 1 };
             log($"run {run}: {_report.Blows - before} blows, {training}");
             Directory.Delete(path, recursive: true);
@@ -76,17 +72,17 @@ public sealed class ClusterKillHarness(string folder, ulong seed, Action<string>
     {
         if (_expected.TryGetValue(training, out string? expected)) return expected;
         string path = Path.Combine(folder, $"alone{_expected.Count}");
-        using ClusterProcess alone = new(["train", .. training.Split(' '), "--threads", "1", "--port", FreePort(), "--out", path]);
+        using ProgramProcess alone = Start(["train", .. training.Split(' '), "--threads", "1", "--port", FreePort(), "--out", path]);
         Finish(alone);
-        return _expected[training] = Outcome(path);
+        return _expected[training] = RunOutcome.Of(path);
     }
 
     private void Torment(string training, string path, int until)
     {
         string port = FreePort();
         string[] own = ["--threads", "1", "--port", port, "--probe", "1", "--late", "2"];
-        ClusterProcess[] nodes = [.. Enumerable.Range(0, Nodes).Select(_ => Node(port))];
-        ClusterProcess coordinator = new(
+        ProgramProcess[] nodes = [.. Enumerable.Range(0, Nodes).Select(_ => Node(port))];
+        ProgramProcess coordinator = Start(
             ["train", .. training.Split(' '), "--checkpoint-every", "100ms", "--nodes", "1", .. own, "--out", path]);
         try
         {
@@ -103,7 +99,7 @@ public sealed class ClusterKillHarness(string folder, ulong seed, Action<string>
                         string[] again = File.Exists(Path.Combine(path, "args.json"))
                             ? ["--resume", path]
                             : [.. training.Split(' '), "--checkpoint-every", "100ms", "--out", path];
-                        coordinator = new(["train", .. again, .. own]);
+                        coordinator = Start(["train", .. again, .. own]);
                         break;
                     case 1:
                         nodes[victim].Signal("STOP");
@@ -123,17 +119,19 @@ public sealed class ClusterKillHarness(string folder, ulong seed, Action<string>
         finally
         {
             coordinator.Dispose();
-            foreach (ClusterProcess node in nodes) node.Dispose();
+            foreach (ProgramProcess node in nodes) node.Dispose();
         }
     }
 
-    private static ClusterProcess Node(string port) => new(["node", "--coordinator", "127.0.0.1:" + port, "--threads", "1"]);
+    private static ProgramProcess Start(IEnumerable<string> arguments) => new("mamba-cluster", arguments);
 
-    private static void Finish(ClusterProcess process)
+    private static ProgramProcess Node(string port) => Start(["node", "--coordinator", "127.0.0.1:" + port, "--threads", "1"]);
+
+    private static void Finish(ProgramProcess process)
     {
-        if (!process.WaitForExit(300)) throw new ClusterKillException($"a training hangs: {string.Join(" | ", process.Lines)}");
+        if (!process.WaitForExit(300)) throw new KillException($"a training hangs: {string.Join(" | ", process.Lines)}");
         if (process.ExitCode != 0)
-            throw new ClusterKillException($"a training ended with exit code {process.ExitCode}: {string.Join(" | ", process.Lines)}");
+            throw new KillException($"a training ended with exit code {process.ExitCode}: {string.Join(" | ", process.Lines)}");
     }
 
     private static string FreePort()
@@ -142,9 +140,4 @@ public sealed class ClusterKillHarness(string folder, ulong seed, Action<string>
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture);
     }
-
-    /// <summary>All of a run that must be the same: hashes of the weights, and the results without their two columns of time.</summary>
-    private static string Outcome(string run) => string.Join('\n', new[] { "last", "best" }
-        .Select(name => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(run, "weights", name + ".safetensors")))))
-        .Concat(File.ReadLines(Path.Combine(run, "results.csv")).Select(line => string.Join(',', line.Split(',')[..^2]))));
 }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Training;
@@ -63,6 +62,9 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     /// <summary>After so many kills a run may end, so that all trainings and intervals have their share of kills.</summary>
     private const int KillsOfRun = 12;
 
+    /// <summary>Seconds in which any of the trainings ends, on a busy machine too.</summary>
+    private const double Patience = 600;
+
     private static readonly string[] s_intervals = ["50ms", "1ms", "epoch", "300ms"];
     private readonly Dictionary<string, string> _expected = [];
     // It changes as it is used: if it were readonly, each use would read a copy and get the same number.
@@ -87,7 +89,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             while (true)
             {
                 string[] arguments = File.Exists(Path.Combine(killed, "args.json")) ? ["--resume", killed] : first;
-                using TrainProcess process = new(arguments);
+                using ProgramProcess process = Train(arguments);
                 if (_report.Kills >= Math.Min(kills, before + KillsOfRun) || !Kill(process, killed, out bool checkpointSeen))
                 {
                     Finish(process);
@@ -100,7 +102,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
                         $"{killed}: a checkpoint was seen before the kill, and the newest one still stands at {newest}");
                 reached = newest;
             }
-            string outcome = Outcome(killed);
+            string outcome = RunOutcome.Of(killed);
             if (outcome != expected) throw new KillException($"{killed} ended with\n{outcome}\nand one never interrupted with\n{expected}");
             _report = _report with { Runs = _report.Runs + 1 };
             log($"run {run}: {_report.Kills - before} kills, checkpoints every {interval}, {training}");
@@ -121,11 +123,12 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     {
         string training = s_trainings[0], expected = Whole(training);
         Interruption seen;
-        using (TrainProcess process = new([.. training.Split(' '), "--threads", "2", "--checkpoint-every", "50ms", "--out", run]))
+        using (ProgramProcess process = Train([.. training.Split(' '), "--threads", "2", "--checkpoint-every", "50ms", "--out", run]))
         {
             process.WaitUntil(() => Checkpoints(run).Length > 0);
             if (process.Ignores(signal == "INT" ? 2 : 15)) return null;
             process.Signal(signal);
+            process.WaitForExit(Patience);
             string[] lines = process.Lines;
             (int Epoch, int Batch) newest = Inspect(run, lines, default);
             string[] said =
@@ -136,8 +139,8 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             const int ImagesOfBatch = 2;
             seen = new Interruption(process.ExitCode, said, newest.Epoch, ImagesOfBatch * newest.Batch, "", expected);
         }
-        using (TrainProcess rest = new(["--resume", run])) Finish(rest);
-        return seen with { Outcome = Outcome(run) };
+        using (ProgramProcess rest = Train(["--resume", run])) Finish(rest);
+        return seen with { Outcome = RunOutcome.Of(run) };
     }
 
     /// <summary>What a training ends with that is never interrupted.</summary>
@@ -145,24 +148,26 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     {
         if (_expected.TryGetValue(training, out string? expected)) return expected;
         string path = Path.Combine(folder, $"whole{_expected.Count}");
-        using TrainProcess whole = new([.. training.Split(' '), "--threads", "1", "--out", path]);
+        using ProgramProcess whole = Train([.. training.Split(' '), "--threads", "1", "--out", path]);
         Finish(whole);
-        return _expected[training] = Outcome(path);
+        return _expected[training] = RunOutcome.Of(path);
     }
 
     /// <summary>
     /// Kills at a random moment, counted from the start of the process, from the start of training, or, mostly, from its first checkpoint.
     /// So most kills leave a run further on than they found it, on a busy machine, too.
     /// </summary>
-    private bool Kill(TrainProcess process, string run, out bool checkpointSeen)
+    private bool Kill(ProgramProcess process, string run, out bool checkpointSeen)
     {
         int from = _random.NextInt(5);
         double seconds = _random.NextDouble(0, 1);
         string[] there = Checkpoints(run);
-        if (from > 0) process.WaitUntil(() => process.IsTraining);
+        if (from > 0) process.WaitUntil(() => process.HasSaid("run folder"));
         if (from > 1) process.WaitUntil(() => Checkpoints(run).Except(there).Any());
         checkpointSeen = from > 1;
-        if (!process.KillAfter(TimeSpan.FromSeconds(seconds))) return false;
+        if (process.WaitForExit(seconds)) return false;
+        process.Kill();
+        if (process.ExitCode == 0) return false; // it had just ended
         _moments.Add(from + seconds);
         _report = _report with { Kills = _report.Kills + 1 };
         return true;
@@ -213,22 +218,12 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
     private static string[] Checkpoints(string run) =>
         Directory.Exists(Path.Combine(run, "checkpoints")) ? Directory.GetFiles(Path.Combine(run, "checkpoints"), "*.safetensors") : [];
 
-    private static void Finish(TrainProcess process)
+    private static ProgramProcess Train(IEnumerable<string> arguments) => new("mamba", ["train", .. arguments]);
+
+    private static void Finish(ProgramProcess process)
     {
-        process.WaitForExit();
+        if (!process.WaitForExit(Patience)) throw new KillException($"training hangs: {string.Join(" | ", process.Lines)}");
         if (process.ExitCode != 0)
             throw new KillException($"training ended with exit code {process.ExitCode}: {string.Join(" | ", process.Lines)}");
-    }
-
-    /// <summary>All of a run that must be the same: hashes of the weights, and the results without their two columns of time.</summary>
-    private static string Outcome(string run)
-    {
-        if (Directory.GetFiles(run, "*.tmp", SearchOption.AllDirectories) is [var left, ..])
-            throw new KillException($"{left} was left behind");
-        IEnumerable<string> hashes = new[] { "last", "best" }.Select(name =>
-            $"{name} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(run, "weights", name + ".safetensors"))))}");
-        IEnumerable<string> results = File.ReadLines(Path.Combine(run, "results.csv"))
-            .Select(line => string.Join(',', line.Split(',')[..^2]));
-        return string.Join('\n', hashes.Concat(results));
     }
 }

@@ -1,22 +1,23 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace Mamba.ClusterKill;
+namespace Mamba.Kill;
 
-/// <summary>A <c>mamba-cluster</c> in a process of its own, whose lines are heard.</summary>
-public sealed class ClusterProcess : IDisposable
+/// <summary>A program of this solution in a process of its own, whose lines are heard.</summary>
+public sealed class ProgramProcess : IDisposable
 {
     private readonly Process _process;
     private readonly List<string> _lines = [];
     private readonly Lock _gate = new();
 
     /// <summary>Starts it.</summary>
+    /// <param name="program">mamba or mamba-cluster.</param>
     /// <param name="arguments">The words after the program.</param>
     /// <param name="environment">Environment variables that differ.</param>
-    public ClusterProcess(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    public ProgramProcess(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
         ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "mamba-cluster.dll"));
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, program + ".dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         _process = new Process { StartInfo = start };
@@ -61,6 +62,13 @@ public sealed class ClusterProcess : IDisposable
         return HasSaid(text);
     }
 
+    /// <summary>Waits until something has happened, or it has ended.</summary>
+    /// <param name="happened">Whether it has.</param>
+    public void WaitUntil(Func<bool> happened)
+    {
+        while (!_process.HasExited && !happened()) Thread.Sleep(2);
+    }
+
     /// <summary>Waits for the end.</summary>
     /// <param name="seconds">The most seconds to wait.</param>
     /// <returns>Whether it has ended.</returns>
@@ -76,6 +84,22 @@ public sealed class ClusterProcess : IDisposable
     {
         if (!_process.HasExited) _process.Kill();
         _process.WaitForExit();
+    }
+
+    /// <summary>
+    /// Whether it ignores a signal because its parent does. A program in the background of a shell, or under nohup, ignores SIGINT.
+    /// </summary>
+    /// <param name="number">The signal's number.</param>
+    /// <returns>True if it does.</returns>
+    public bool Ignores(int number)
+    {
+        const string Field = "SigIgn:";
+        string status = $"/proc/{Id}/status";
+        string? line = File.Exists(status)
+            ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(Field, StringComparison.Ordinal))
+            : null;
+        return line is not null
+            && (ulong.Parse(line[Field.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (number - 1) & 1) != 0;
     }
 
     /// <summary>Sends a signal.</summary>
