@@ -46,6 +46,16 @@ internal sealed class StudyReportTests : CliTest
     }
 
     [Test]
+    public void A_study_without_its_masks_shows_none()
+    {
+        StudyFixture.Segmentation(In("study"), models: 2, images: 120, size: 32);
+        Directory.Delete(In("study", "masks"), recursive: true);
+        Succeeds("study", "report", In("study"));
+        Assert.That(Directory.GetFiles(In("study", "report", "figures"), "masks*"), Is.Empty);
+        Assert.That(Page(In("study", "report", "index.html")).Root!.Value, Does.Not.Contain("Where the models disagree"));
+    }
+
+    [Test]
     public void The_same_study_gives_the_same_bytes()
     {
         StudyFixture.Segmentation(In("study"), models: 2, images: 120, size: 32);

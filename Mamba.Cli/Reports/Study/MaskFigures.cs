@@ -38,17 +38,19 @@ internal sealed class MaskFigures
             }
         List<Figure> figures = [];
         foreach (Disagreement image in Disagreement.Of(runs, MostImages))
-            figures.Add(Draw(image, entries, $"masks{_view.Suffix(protocol)}-{figures.Count + 1}"));
+            if (Draw(image, entries, $"masks{_view.Suffix(protocol)}-{figures.Count + 1}") is { } figure) figures.Add(figure);
         return figures;
     }
 
     private static bool SameImages(RunResult a, RunResult b) =>
         a.Test!.Images.Select(image => image.Image).SequenceEqual(b.Test!.Images.Select(image => image.Image), StringComparer.Ordinal);
 
-    private Figure Draw(Disagreement image, List<StudyEntry> entries, string name)
+    /// <summary>The masks of an image; null where none can be read, as when the study was copied without them.</summary>
+    private Figure? Draw(Disagreement image, List<StudyEntry> entries, string name)
     {
         SegmentationSample? sample = _samples(image.Runs[0], image.Image);
         LabelMap?[] masks = [.. image.Runs.Select(run => Load(run, image.Place))];
+        if (masks.All(mask => mask is null)) return null;
         Image? picture = sample is null ? null : MaskShapes.Shrunk(sample.Image);
         (int width, int height) = picture is not null ? (picture.Width, picture.Height) : SizeOf(masks);
         LabelMap? truth = sample is null ? null : MaskShapes.Resized(sample.Mask, width, height);
@@ -75,8 +77,7 @@ internal sealed class MaskFigures
 
     private static (int Width, int Height) SizeOf(LabelMap?[] masks)
     {
-        LabelMap? first = masks.FirstOrDefault(mask => mask is not null);
-        if (first is null) return (1, 1);
+        LabelMap first = masks.First(mask => mask is not null)!;
         int factor = Math.Max(1, (Math.Max(first.Width, first.Height) + MaskShapes.LargestSide - 1) / MaskShapes.LargestSide);
         return (Math.Max(1, first.Width / factor), Math.Max(1, first.Height / factor));
     }

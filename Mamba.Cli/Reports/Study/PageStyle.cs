@@ -34,7 +34,7 @@ internal static class PageStyle
         th[aria-sort=ascending] button::after{content:'\2191';opacity:1}th[aria-sort=descending] button::after{content:'\2193';opacity:1}
         :focus-visible{outline:2px solid var(--link);outline-offset:2px}
         figure{margin:1.25rem 0}figure .pan{overflow-x:auto}figure svg{display:block;width:100%;height:auto}
-        figcaption{font-size:.9rem;margin-top:.4rem;max-width:75ch}
+        figcaption{font-size:.9rem;margin-top:.4rem;max-width:75ch;overflow-wrap:anywhere;min-width:0}
         @media (min-width:1100px){.wide{display:grid;gap:1.75rem;align-items:center;
         grid-template-columns:minmax(0,54rem) minmax(12rem,1fr)}}
         .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--panel,19rem)),1fr));gap:1.25rem 1.5rem}
