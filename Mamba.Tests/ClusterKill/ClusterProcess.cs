@@ -14,8 +14,22 @@ public sealed class ClusterProcess : IDisposable
     /// <param name="arguments">The words after the program.</param>
     /// <param name="environment">Environment variables that differ.</param>
     public ClusterProcess(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+        : this("", arguments, environment)
     {
-        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+    }
+
+    /// <summary>Starts it in a folder.</summary>
+    /// <param name="folder">Where paths start from; empty for where this process has them start.</param>
+    /// <param name="arguments">The words after the program.</param>
+    /// <param name="environment">Environment variables that differ.</param>
+    public ClusterProcess(string folder, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    {
+        ProcessStartInfo start = new("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder,
+        };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "mamba-cluster.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         foreach ((string name, string value) in environment) start.Environment[name] = value;
