@@ -259,7 +259,9 @@ internal sealed class DataCacheTests
         {
             IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
             {
-                Out = new AnsiConsoleOutput(to), Ansi = AnsiSupport.No, Interactive = InteractionSupport.No,
+                Out = new AnsiConsoleOutput(to),
+                Ansi = AnsiSupport.No,
+                Interactive = InteractionSupport.No,
             });
             console.Profile.Width = width;
             console.Write(ClusterFigures.Table("mamba", nodes, width));

@@ -163,6 +163,17 @@ internal sealed class DataTests
         Assert.That(there.Words(paths), Is.Empty, "the coordinator's own path is used as it is");
     }
 
+    /// <summary>An empty folder is a place for a disk that is not mounted.</summary>
+    [Test]
+    public void An_empty_folder_is_no_data()
+    {
+        string empty = Path.Combine(_cluster.Root, "empty");
+        Directory.CreateDirectory(empty);
+        NodeData own = new(null, new DataCache(Cache));
+        Assert.That(own.Needs([new RunPath("--data", empty, null, null)]), Is.EqualTo(new[] { "--data" }));
+        Assert.That(own.Needs([new RunPath("--data", Data, null, null)]), Is.Empty);
+    }
+
     /// <summary>The program itself: a path that each process sees differently.</summary>
     [Test, Platform("Linux", Reason = "/proc/self/cwd is another folder for each process")]
     public void The_program_fetches_into_its_cache()
