@@ -7,6 +7,8 @@ using Mamba.Cli.Cluster.Training;
 using Mamba.Cli.Cluster.Wire;
 using Mamba.Cli.Commands;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Data;
+using Mamba.Models.Data.Formats;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Cluster;
@@ -35,6 +37,9 @@ internal sealed class InProcess : IDisposable
 
     /// <summary>Where a node has its images; null for where the coordinator has them.</summary>
     public string? NodeData { get; init; }
+
+    /// <summary>Where nodes, which then see no files of the coordinator, keep what they are sent; null for nodes that see them.</summary>
+    public string? NodeCache { get; init; }
 
     /// <summary>Nodes to wait for; null for all.</summary>
     public int? WaitFor { get; init; }
@@ -93,6 +98,21 @@ internal sealed class InProcess : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    /// <summary>A folder of pictures with masks, one of which is another at one pixel.</summary>
+    public static void WriteData(string folder, int changed)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "images"));
+        Directory.CreateDirectory(Path.Combine(folder, "masks"));
+        for (int n = 0; n < 20; n++)
+        {
+            Image image = new(32, 32, 3), mask = new(32, 32, 1);
+            for (int i = 0; i < image.Pixels.Length; i++) image.Pixels[i] = (byte)(i * (n + 3) / 7 + (i == 0 && n == changed ? 1 : 0));
+            for (int i = 0; i < mask.Pixels.Length; i++) mask.Pixels[i] = (byte)(i % 32 > 10 + n % 5 && i / 32 > 12 ? 255 : 0);
+            ImageFile.SavePng(Path.Combine(folder, "images", $"{n}.png"), image);
+            ImageFile.SavePng(Path.Combine(folder, "masks", $"{n}.png"), mask);
+        }
+    }
+
     private static string[] Words(string words) => ["train", .. words.Split(' '), "--threads", "1"];
 
     private static string HashOf(string run)
@@ -127,6 +147,9 @@ internal sealed class InProcess : IDisposable
         return CommandLine.Run(words, new RootCommand { train }, "mamba-cluster", terminal);
     }
 
+    private NodeData OwnData() => NodeCache is null ? new NodeData(NodeData, null)
+        : new NodeData(NodeData, new DataCache(NodeCache)) { Exists = path => path.StartsWith(NodeCache, StringComparison.Ordinal) };
+
     /// <summary>Starts nodes when the coordinator is there, and ends them with it.</summary>
     private async Task Join(
         int count, IPEndPoint at, Membership membership, Terminal terminal, SiloSettings coordinator, CancellationToken end)
@@ -136,7 +159,7 @@ internal sealed class InProcess : IDisposable
         {
             for (int i = 0; i < count; i++)
             {
-                NodeHost host = new($"n{i}", terminal, new RunAssembly(NodeData, 1, terminal).Assemble) { Self = NodeSelf };
+                NodeHost host = new($"n{i}", terminal, new RunAssembly(OwnData(), 1, terminal)) { Self = NodeSelf };
                 SiloSettings own = Settings(SiloRole.Node, new IPEndPoint(IPAddress.Loopback, ClusterSilo.FreePort()), membership) with
                 {
                     Name = $"n{i}",

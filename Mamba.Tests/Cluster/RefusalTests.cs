@@ -1,8 +1,6 @@
 using Mamba.Cli.Cluster;
 using Mamba.Cli.Cluster.Silos;
 using Mamba.Cli.Cluster.Wire;
-using Mamba.Models.Data;
-using Mamba.Models.Data.Formats;
 
 namespace Mamba.Tests.Cluster;
 
@@ -28,8 +26,8 @@ internal sealed class RefusalTests
     {
         using InProcess cluster = new();
         string data = Path.Combine(cluster.Root, "data"), other = Path.Combine(cluster.Root, "other");
-        Write(data, changed: -1);
-        Write(other, changed: 3);
+        InProcess.WriteData(data, changed: -1);
+        InProcess.WriteData(other, changed: 3);
         string words = Words.Replace("--limit 60", $"--data {data}");
         Outcome alone = cluster.Alone(words);
         Assert.That(alone.Code, Is.Zero, alone.Output);
@@ -42,7 +40,7 @@ internal sealed class RefusalTests
             Assert.That(spread.Figures!.Remote, Is.Zero);
         }
         string copy = Path.Combine(cluster.Root, "copy");
-        Write(copy, changed: -1);
+        InProcess.WriteData(copy, changed: -1);
         using InProcess right = new() { NodeData = copy };
         Outcome same = right.Train(words, 1);
         Assert.That(same.Hash, Is.EqualTo(alone.Hash), same.Output);
@@ -91,20 +89,5 @@ internal sealed class RefusalTests
         Assert.That(spread.Output, Does.Contain("n0: refuses the run: " + reason).And.Contain("node n0 does not take part: " + reason));
         Assert.That(spread.Figures!.Remote, Is.Zero);
         Assert.That(spread.Hash, Is.EqualTo(alone.Hash), "the run goes on without it");
-    }
-
-    /// <summary>A folder of pictures with masks, one of which is another at one pixel.</summary>
-    private static void Write(string folder, int changed)
-    {
-        Directory.CreateDirectory(Path.Combine(folder, "images"));
-        Directory.CreateDirectory(Path.Combine(folder, "masks"));
-        for (int n = 0; n < 20; n++)
-        {
-            Image image = new(32, 32, 3), mask = new(32, 32, 1);
-            for (int i = 0; i < image.Pixels.Length; i++) image.Pixels[i] = (byte)(i * (n + 3) / 7 + (i == 0 && n == changed ? 1 : 0));
-            for (int i = 0; i < mask.Pixels.Length; i++) mask.Pixels[i] = (byte)(i % 32 > 10 + n % 5 && i / 32 > 12 ? 255 : 0);
-            ImageFile.SavePng(Path.Combine(folder, "images", $"{n}.png"), image);
-            ImageFile.SavePng(Path.Combine(folder, "masks", $"{n}.png"), mask);
-        }
     }
 }

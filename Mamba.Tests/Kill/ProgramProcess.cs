@@ -13,13 +13,17 @@ public sealed class ProgramProcess : IDisposable
     /// <summary>Starts it.</summary>
     /// <param name="program">mamba or mamba-cluster.</param>
     /// <param name="arguments">The words after the program.</param>
-    /// <param name="environment">Environment variables that differ.</param>
-    public ProgramProcess(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    /// <param name="folder">Where paths start from; null for where those of this process do.</param>
+    public ProgramProcess(string program, IEnumerable<string> arguments, string? folder = null)
     {
-        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder ?? "",
+        };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, program + ".dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        foreach ((string name, string value) in environment) start.Environment[name] = value;
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += Hear;
         _process.ErrorDataReceived += Hear;

@@ -19,6 +19,8 @@ internal static class NodeCommand
             "--coordinator", "HOST[:PORT]", "Where 'mamba-cluster train' runs, without Redis or PostgreSQL.",
             $"127.0.0.1:{JoinOptions.DefaultPort}");
         Option<string?> data = Options.Text("--data", "DIR", "Images on this machine.", "where the coordinator has them");
+        Option<string?> cache = Options.Text(
+            "--cache", "DIR", "Keeps images that the coordinator sends where this machine has none.", "~/.cache/mamba");
         Option<string?> name = Options.Text("--name", "NAME", "What messages call the node.", "machine and port");
         Option<int?> threads = Options.Threads();
         Option<bool> child = new("--until-input-ends") { Description = "End when standard input does.", Hidden = true };
@@ -26,15 +28,17 @@ internal static class NodeCommand
             "node",
             "Join a cluster and compute until Ctrl-C. A coordinator that is not there yet is waited for.\n\n" +
             "Example: mamba-cluster node --coordinator lab1 --data /data/lgg-mri");
-        foreach (Option option in (Option[])[coordinator, data, threads, name, .. options.All, child]) command.Add(option);
+        foreach (Option option in (Option[])[coordinator, data, cache, threads, name, .. options.All, child]) command.Add(option);
         command.SetAction(parsed =>
         {
             using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(stop);
             if (parsed.GetValue(child)) Task.Run(() => EndWithInput(end), CancellationToken.None).Ignore();
             Options.Apply(parsed, threads);
-            RunAssembly assembly = new(parsed.GetValue(data), parsed.GetValue(threads), terminal);
-            IPEndPoint at = JoinOptions.EndPoint(parsed.GetValue(coordinator) ?? "127.0.0.1");
-            Serve(terminal, () => Settings(options.Settings(parsed, SiloRole.Node, at), parsed.GetValue(name)), assembly, end.Token)
+            string? kept = parsed.GetValue(cache) ?? DataCache.DefaultFolder;
+            NodeData own = new(parsed.GetValue(data), kept is null ? null : new DataCache(Path.GetFullPath(kept)));
+            RunAssembly assembly = new(own, parsed.GetValue(threads), terminal);
+            IPEndPoint leader = JoinOptions.EndPoint(parsed.GetValue(coordinator) ?? "127.0.0.1");
+            Serve(terminal, () => Settings(options.Settings(parsed, SiloRole.Node, leader), parsed.GetValue(name)), assembly, end.Token)
                 .GetAwaiter().GetResult();
             return ExitCode.Success;
         });
@@ -54,7 +58,7 @@ internal static class NodeCommand
             try
             {
                 if (own.Membership is Membership.AtCoordinator at && !await Find(at.Coordinator, terminal, joined, stop)) continue;
-                using NodeHost host = new(own.Name, terminal, assembly.Assemble);
+                using NodeHost host = new(own.Name, terminal, assembly);
                 await using ClusterSilo silo = await ClusterSilo.Start(own, builder => Add(builder, host), stop);
                 terminal.WriteLine($"{own.Name}: in cluster '{own.Cluster}', waits for work");
                 joined = true;

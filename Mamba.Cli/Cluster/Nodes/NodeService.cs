@@ -14,6 +14,12 @@ internal sealed class NodeService(GrainId id, Silo silo, ILoggerFactory log, Nod
     // Work leaves the thread of the silo, which has probes to answer.
     public Task<Admission> Join(RunOffer offer) => Task.Run(() => host.Join(offer));
 
+    public Task<FetchAnswer> Fetch(Guid session, FileList list) => Task.Run(() => host.Fetch(session, list));
+
+    public Task<string?> Put(Guid session, FilePiece piece) => Task.Run(() => host.Put(session, piece));
+
+    public Task<string?> Keep(Guid session) => Task.Run(() => host.Keep(session));
+
     public Task<bool> Beat(Guid session) => Task.FromResult(host.Beat(session));
 
     public Task Load(Guid session, long offset, byte[] piece)

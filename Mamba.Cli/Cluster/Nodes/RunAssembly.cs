@@ -6,10 +6,10 @@ using Mamba.Models.Training;
 namespace Mamba.Cli.Cluster.Nodes;
 
 /// <summary>Prepares a coordinator's run on a node, on the way that <c>mamba train --resume</c> takes.</summary>
-/// <param name="Data">Where the images are on this node; null where the coordinator has them.</param>
+/// <param name="Data">Where the images are on this node.</param>
 /// <param name="Threads">Threads to compute with; null for all fast cores.</param>
 /// <param name="Terminal">Where findings about the data go.</param>
-internal sealed record RunAssembly(string? Data, int? Threads, Terminal Terminal)
+internal sealed record RunAssembly(NodeData Data, int? Threads, Terminal Terminal)
 {
     /// <summary>Reads the images and makes model, loader and plan.</summary>
     public RunParts Assemble(RunOffer offer, CancellationToken stop)
@@ -23,7 +23,7 @@ internal sealed record RunAssembly(string? Data, int? Threads, Terminal Terminal
             TrainOptions options = new();
             Command train = new("train");
             foreach (Option option in options.All) train.Add(option);
-            ParseResult typed = new RootCommand { train }.Parse([train.Name, options.Resume.Name, folder, .. Own]);
+            ParseResult typed = new RootCommand { train }.Parse([train.Name, options.Resume.Name, folder, .. Own(offer)]);
             ParseResult parsed = Recipe.Apply(arguments, typed, Terminal);
             (RunArguments run, PreparedData data) = TrainCommand.Prepare(Terminal, options, parsed, folder, stop);
             // The weights come from the coordinator.
@@ -37,9 +37,5 @@ internal sealed record RunAssembly(string? Data, int? Threads, Terminal Terminal
     }
 
     /// <summary>What this node decides for itself: neither changes a result.</summary>
-    private IEnumerable<string> Own =>
-    [
-        .. Data is null ? [] : new[] { "--data", Data },
-        "--threads", $"{Threads ?? Core.Workers.Count}",
-    ];
+    private IEnumerable<string> Own(RunOffer offer) => [.. Data.Words(offer.Paths), "--threads", $"{Threads ?? Core.Workers.Count}"];
 }

@@ -36,19 +36,37 @@ internal sealed class ClusterFigures(string cluster, ClusterGradients gradients,
 
     public void CountStep() => Interlocked.Increment(ref _steps);
 
-    /// <summary>A table for the terminal.</summary>
-    public IRenderable Table()
+    /// <summary>A table for the terminal. Names of nodes are shortened to what fits.</summary>
+    /// <param name="width">The columns of the terminal.</param>
+    public IRenderable Table(int width) => Table(cluster, All, width);
+
+    /// <summary>As the other, of any figures.</summary>
+    internal static Table Table(string cluster, IReadOnlyList<NodeFigures> nodes, int width)
     {
-        Table table = new() { Border = TableBorder.Rounded, Title = new TableTitle($"cluster {Markup.Escape(cluster)}") };
-        foreach (string head in new[] { "node", "state", "threads", "shards", "shards/s", "late", "sent MB", "received MB" })
-            table.AddColumn(new TableColumn(head) { Alignment = head is "node" or "state" ? Justify.Left : Justify.Right });
-        foreach (NodeFigures node in All)
-            table.AddRow(
-                Markup.Escape(node.Name), node.State, Number(node.Threads), Number(node.Shards),
+        string[] heads = ["node", "state", "threads", "shards", "shards/s", "late", "MB out", "MB in"];
+        string[][] rows =
+        [
+            .. nodes.Select(node => new[]
+            {
+                node.Name, node.State, Number(node.Threads), Number(node.Shards),
                 node.Speed?.ToString("F1", CultureInfo.InvariantCulture) ?? "-", Number(node.Late), Megabytes(node.Sent),
-                Megabytes(node.Received));
+                Megabytes(node.Received),
+            }),
+        ];
+        // Each column has a space on both sides and a line; the first one has another line.
+        int others = heads.Index().Skip(1).Sum(head => rows.Max(row => Math.Max(row[head.Index].Length, head.Item.Length)));
+        int room = Math.Max(4, width - others - 3 * heads.Length - 1);
+        Table table = new() { Border = TableBorder.Rounded, Title = new TableTitle($"cluster {Markup.Escape(cluster)}") };
+        foreach (string head in heads)
+            table.AddColumn(new TableColumn(head) { Alignment = head is "node" or "state" ? Justify.Left : Justify.Right, NoWrap = true });
+        foreach (string[] row in rows)
+            table.AddRow([Markup.Escape(Shortened(row[0], room)), .. row[1..].Select(cell => Markup.Escape(cell))]);
         return table;
     }
+
+    /// <summary>A name of at most so many characters. Its middle is left out: both a machine and a port tell nodes apart.</summary>
+    internal static string Shortened(string name, int room) => name.Length <= room ? name
+        : $"{name[..(room / 2)]}…{name[^((room - 1) / 2)..]}";
 
     /// <summary>A page in the text format of Prometheus.</summary>
     public string Prometheus()

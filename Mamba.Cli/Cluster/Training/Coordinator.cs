@@ -52,8 +52,11 @@ internal sealed class Coordinator(Terminal terminal, SiloSettings settings)
     private IStepGradients Start(ClusterSilo silo, RunParts parts, PreparedData data)
     {
         RunOffer offer = new(
-            Guid.NewGuid(), Bytes(parts.Arguments.Write), SplitOf(data), Self with { Run = parts.Identity }, parts.Plan.CheckNumerics);
-        NodePool pool = new(silo, offer, _terminal.WriteLine);
+            Guid.NewGuid(), Bytes(parts.Arguments.Write), SplitOf(data), Self with { Run = parts.Identity }, parts.Plan.CheckNumerics)
+        {
+            Paths = RunPaths.Of(parts.Arguments),
+        };
+        NodePool pool = new(silo, offer, new DataSender(offer, _terminal.WriteLine), _terminal.WriteLine);
         ClusterGradients gradients = new(
             parts.Model, new ShardGradients(parts.Model, parts.Train, parts.Plan), pool, new ClusterGradients.Options(Nodes, Patience));
         ClusterFigures figures = new(settings.Cluster, gradients, pool);
@@ -96,7 +99,7 @@ internal sealed class Coordinator(Terminal terminal, SiloSettings settings)
         {
             (_silo, _gradients, _pool, _figures, _coordinator) = (silo, gradients, pool, figures, coordinator);
             _page = coordinator.MetricsPort is { } port ? new MetricsPage(port, figures.Prometheus) : null;
-            coordinator._terminal.Beside = figures.Table;
+            coordinator._terminal.Beside = () => figures.Table(coordinator._terminal.Progress.Profile.Width);
         }
 
         public IReadOnlyList<Shard> Compute(StepOrder order, CancellationToken cancellation)

@@ -7,8 +7,9 @@ namespace Mamba.Cli.Cluster.Training;
 /// <summary>The nodes of a run: finds them in the membership table, offers them the run, and forgets those that are gone.</summary>
 /// <param name="silo">The coordinator's silo.</param>
 /// <param name="offer">The run.</param>
+/// <param name="data">Sends nodes what they lack.</param>
 /// <param name="say">Where a line about a node goes.</param>
-internal sealed class NodePool(ClusterSilo silo, RunOffer offer, Action<string> say) : IAsyncDisposable
+internal sealed class NodePool(ClusterSilo silo, RunOffer offer, DataSender data, Action<string> say) : IAsyncDisposable
 {
     /// <summary>A node that fails so often, one part after the other, would fail for ever.</summary>
     private const int MostFailures = 3;
@@ -110,11 +111,17 @@ internal sealed class NodePool(ClusterSilo silo, RunOffer offer, Action<string> 
     private async Task Invite(SiloAddress address, string name)
     {
         INode node = silo.Node(address);
+        RunOffer own = offer; // with the digests of what the node had to be sent
         while (!_end.IsCancellationRequested && silo.Membership.CurrentSnapshot.GetSiloStatus(address) == SiloStatus.Active)
         {
             try
             {
-                Admission answer = await node.Join(offer);
+                Admission answer = await node.Join(own);
+                if (answer.Needs.Length > 0)
+                {
+                    (own, answer) = await data.Send(node, own, answer, _end.Token);
+                    if (answer.Refusal is null) continue;
+                }
                 if (answer.Refusal is null)
                 {
                     Admit(new RemoteNode(node, address, offer.Session, new NodeFigures(answer.Name, answer.Threads)));
@@ -129,6 +136,10 @@ internal sealed class NodePool(ClusterSilo silo, RunOffer offer, Action<string> 
             catch (Exception e) when (e is OrleansException or TimeoutException or IOException)
             {
                 // It starts, or is about to be found dead: the membership will say so.
+            }
+            catch (OperationCanceledException)
+            {
+                return; // the run has ended
             }
             await Task.Delay(s_retry, _end.Token).ContinueWith(_ => { }, TaskScheduler.Default);
         }

@@ -19,12 +19,6 @@ internal sealed record PartResult(int First, IReadOnlyList<Shard> Shards, IReadO
 /// <param name="figures">What it has done.</param>
 internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, NodeFigures figures)
 {
-    /// <summary>
-    /// Pieces on their way at a time, 4 MiB: enough to hide the way there and back on 10 Gbit/s, few enough that a probe does not wait
-    /// long.
-    /// </summary>
-    private const int Window = 64;
-
     private readonly List<float[]> _buffers = [];
     private Task _work = Task.CompletedTask;
 
@@ -94,7 +88,7 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
 
     private async Task<PartResult> Exchange(PartOrder part, byte[][] weights, CancellationToken stop)
     {
-        await InWindow(weights.Length, async i =>
+        await Window.Run(Enumerable.Range(0, weights.Length), async i =>
         {
             await node.Load(session, (long)i * WeightBytes.PieceLength, weights[i]);
             figures.AddSent(weights[i].Length);
@@ -116,7 +110,7 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
         if (_buffers[index].Length != head.Length) _buffers[index] = new float[head.Length];
         float[] values = _buffers[index];
         int bytes = head.Length * sizeof(float);
-        await InWindow((bytes + WeightBytes.PieceLength - 1) / WeightBytes.PieceLength, async i =>
+        await Window.Run(Enumerable.Range(0, (bytes + WeightBytes.PieceLength - 1) / WeightBytes.PieceLength), async i =>
         {
             int at = i * WeightBytes.PieceLength, length = Math.Min(WeightBytes.PieceLength, bytes - at);
             Piece piece = await node.Sums(session, index, at, length);
@@ -124,19 +118,5 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
             figures.AddReceived(length);
         }, stop);
         return new GradientBlock(head.First, head.Count, values, head.Present);
-    }
-
-    /// <summary>Does a number of things, some at a time, in order of their start.</summary>
-    private static async Task InWindow(int count, Func<int, Task> send, CancellationToken stop)
-    {
-        Queue<Task> open = new();
-        for (int i = 0; i < count; i++)
-        {
-            if (open.Count == Window) await open.Dequeue();
-            if (stop.IsCancellationRequested) break;
-            open.Enqueue(send(i));
-        }
-        await Task.WhenAll(open);
-        stop.ThrowIfCancellationRequested();
     }
 }

@@ -17,6 +17,29 @@ internal interface INode : IGrainService
     [ResponseTimeout("06:00:00")]
     Task<Admission> Join(RunOffer offer);
 
+    /// <summary>Begins to send files to a node that has asked for them.</summary>
+    /// <param name="session">The run.</param>
+    /// <param name="list">The files.</param>
+    /// <returns>Those that the node lacks, or why it takes none.</returns>
+    [Alias("Fetch")]
+    [ResponseTimeout("06:00:00")]
+    Task<FetchAnswer> Fetch(Guid session, FileList list);
+
+    /// <summary>Sends a piece of a file. With its last piece the file is read again, and checked.</summary>
+    /// <param name="session">The run.</param>
+    /// <param name="piece">The piece.</param>
+    /// <returns>Why the node takes it not; null where it does.</returns>
+    [Alias("Put")]
+    [ResponseTimeout("01:00:00")]
+    Task<string?> Put(Guid session, FilePiece piece);
+
+    /// <summary>Tells a node that it has been sent all files.</summary>
+    /// <param name="session">The run.</param>
+    /// <returns>Why the node cannot use them; null where it can.</returns>
+    [Alias("Keep")]
+    [ResponseTimeout("00:05:00")]
+    Task<string?> Keep(Guid session);
+
     /// <summary>Shows the node that its coordinator lives.</summary>
     /// <param name="session">The run that it has joined.</param>
     /// <returns>Whether it has.</returns>

@@ -9,7 +9,12 @@ namespace Mamba.Cli.Cluster.Wire;
 /// <param name="Likeness">What both sides must have in common.</param>
 /// <param name="CheckNumerics">Whether the result of every operator is checked for NaN and infinity.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.RunOffer")]
-internal sealed record RunOffer(Guid Session, byte[] Arguments, byte[] Split, Likeness Likeness, bool CheckNumerics);
+internal sealed record RunOffer(Guid Session, byte[] Arguments, byte[] Split, Likeness Likeness, bool CheckNumerics)
+{
+    /// <summary>The files and folders that the run reads.</summary>
+    [Id(5)]
+    public RunPath[] Paths { get; init; } = [];
+}
 
 /// <summary>What decides the bits of a gradient, besides the weights.</summary>
 /// <param name="Program">The version of the program, and the identity of its build.</param>
@@ -39,6 +44,10 @@ internal sealed record Admission(string Name, int Threads, string? Refusal)
     /// <summary>Whether the node may take part later: it works for another coordinator.</summary>
     [Id(3)]
     public bool Busy { get; init; }
+
+    /// <summary>What it has to be sent first, by <see cref="RunPath.Option"/>.</summary>
+    [Id(4)]
+    public string[] Needs { get; init; } = [];
 }
 
 /// <summary>Some shards of a step.</summary>

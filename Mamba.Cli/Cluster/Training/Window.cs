@@ -1,0 +1,28 @@
+namespace Mamba.Cli.Cluster.Training;
+
+/// <summary>Messages on their way to a node, some at a time.</summary>
+internal static class Window
+{
+    /// <summary>
+    /// Pieces on their way at a time, 4 MiB: enough to hide the way there and back on 10 Gbit/s, few enough that a probe does not wait
+    /// long.
+    /// </summary>
+    private const int Size = 64;
+
+    /// <summary>Sends things, some at a time, in order of their start.</summary>
+    /// <param name="things">What to send; the next one is taken when there is room for it.</param>
+    /// <param name="send">Sends one.</param>
+    /// <param name="stop">Starts no further one; those on their way are waited for.</param>
+    public static async Task Run<T>(IEnumerable<T> things, Func<T, Task> send, CancellationToken stop)
+    {
+        Queue<Task> open = new();
+        foreach (T thing in things)
+        {
+            if (open.Count == Size) await open.Dequeue();
+            if (stop.IsCancellationRequested) break;
+            open.Enqueue(send(thing));
+        }
+        await Task.WhenAll(open);
+        stop.ThrowIfCancellationRequested();
+    }
+}
