@@ -55,7 +55,7 @@ internal sealed class ExplainCommand
         Command command = new(
             "explain",
             "Show what a model looks at, as heat maps over images and a page, index.html.\n" +
-            "delta and influence are for Mamba, rollout for attention, gradcam for convolutional blocks.\n" +
+            "delta and influence are for Mamba and S4D, rollout for attention, gradcam for convolutional blocks.\n" +
             "Deletion and insertion curves measure whether a map is better than a random one.\n\n" +
             "Example: mamba explain --weights best.safetensors slice.png")
         {

@@ -17,6 +17,8 @@ namespace Mamba.Cli.Commands;
 /// <param name="options">What is explained; its methods are given.</param>
 internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explainer explainer, ExplanationOptions options)
 {
+    private int _empty;
+
     /// <summary>The weight file, for the page.</summary>
     public required string Weights { get; init; }
 
@@ -42,8 +44,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             }
             return 0;
         });
-        int empty = Steps > 0 ? images.Length - curves[0].Count : 0;
-        if (empty > 0) Note($"{empty} of {images.Length} images have no prediction to explain, and are left out of the curves");
+        if (_empty > 0) Note($"{_empty} of {images.Length} images have no prediction to explain, and are left out of the curves");
         FaithfulnessCurves?[] means = [.. curves.Select(list => list.Count == 0 ? null : FaithfulnessCurves.MeanOf(list))];
         ExplainDocument document = new()
         {
@@ -52,6 +53,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             Methods = [.. options.Methods!.Select((method, i) => new ExplainedMethod
             {
                 Method = RunArguments.Name(method),
+                TimeInvariant = IsTimeInvariant(method),
                 Faithfulness = means[i] is { } mean ? FaithfulnessDocument.Of(mean, curves[i].Count) : null,
             })],
             Images = explained,
@@ -67,11 +69,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
         foreach (string note in read.Notes) Note($"{input.Name}: {note}");
         if (explainer.Info.BitsNote(read.Image) is { } bits) Note($"{input.Name}: {bits}");
         ImageExplanation seen = explainer.Explain(read.Image, options);
-        if (Steps > 0 && !seen.Target.IsEmpty) // a score near 0 has nothing to lose
-        {
-            IReadOnlyList<FaithfulnessCurves> measured = explainer.Measure(seen, Steps, stop);
-            for (int i = 0; i < curves.Length; i++) curves[i].Add(measured[i]);
-        }
+        if (Steps > 0) Measure(seen, curves, stop);
         string picture = $"{input.Name}_picture.png";
         ImageFile.SavePng(output.FileOf(picture), HeatMap.Picture(seen));
         ExplainedImage result = new()
@@ -89,6 +87,25 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
                 CultureInfo.InvariantCulture, $"{input.Name}: {result.Target}, probability {result.Probability:F2}{from}")));
         return result;
     }
+
+    private void Measure(ImageExplanation seen, List<FaithfulnessCurves>[] curves, CancellationToken stop)
+    {
+        if (seen.Target.IsEmpty) // a score near 0 has nothing to lose
+        {
+            _empty++;
+            return;
+        }
+        if (seen.Methods.All(IsFlat)) return;
+        IReadOnlyList<FaithfulnessCurves> measured = explainer.Measure(seen, Steps, stop);
+        for (int i = 0; i < curves.Length; i++)
+            if (!IsFlat(seen.Methods[i])) curves[i].Add(measured[i]);
+    }
+
+    /// <summary>A constant names no place that could be right or wrong.</summary>
+    private bool IsFlat(MethodExplanation method) => method.Method == ExplanationMethod.Delta && explainer.IsTimeInvariant;
+
+    private bool IsTimeInvariant(ExplanationMethod method) =>
+        explainer.IsTimeInvariant && method is ExplanationMethod.Delta or ExplanationMethod.Influence;
 
     /// <summary>Writes the mean map of a method, and that of each layer where there are several.</summary>
     private IEnumerable<ExplainedMap> Maps(string name, ImageExplanation seen, MethodExplanation method)
@@ -125,13 +142,8 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
     /// <summary>What a method shows, and its source.</summary>
     private string Describe(string method) => method switch
     {
-        "delta" => $"The step size Delta of each Mamba layer, {(options.Delta == DeltaChannels.Max ? "the largest" : "the mean")} of its "
-            + "channels: where it is large, a token is written into the state; where it is small, the token is passed over. "
-            + "Source: Gu and Dao 2023, Mamba, section 3.5.1.",
-        "influence" => "How strongly each token has influenced the scan of a layer at the marked token, or at the class token: the mean "
-            + "over the channels of the magnitudes in a row of the scan's implicit attention matrix, without gate and skip. A forward scan "
-            + "has seen the tokens before that one alone, row by row, and a backward scan those after it. "
-            + "Source: Ali, Zimerman and Wolf 2024, The Hidden Attention of Mamba Models.",
+        "delta" => DescribeDelta(),
+        "influence" => DescribeInfluence(),
         "rollout" => "The attention of all layers multiplied, as seen from the marked token or the class token: the mean over the heads, "
             + "half of it the identity for the residual connection. Keys of a smaller image stand for the tokens that they were made of, "
             + "and each stage of such a model has a map of its own. "
@@ -140,6 +152,27 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             + "positive part of their sum. The gradients are those of the class's logit, or of the sum of the logits of all pixels of the "
             + "explained region. Source: Selvaraju et al. 2017, Grad-CAM; Vinogradova et al. 2020 for segmentation.",
     };
+
+    private string DescribeDelta()
+    {
+        string channels = options.Delta == DeltaChannels.Max ? "the largest" : "the mean";
+        return explainer.IsTimeInvariant
+            ? $"The step size Delta of each S4D layer, {channels} of its channels. It is a learned constant, the same for every token and "
+                + "image: S4D has no selection. So the map is flat, and its faithfulness is not measured. "
+                + "Source: Gu et al. 2022, On the Parameterization and Initialization of Diagonal State Space Models."
+            : $"The step size Delta of each Mamba layer, {channels} of its channels or heads: where it is large, a token is written into "
+                + "the state; where it is small, the token is passed over. Source: Gu and Dao 2023, Mamba, section 3.5.1.";
+    }
+
+    private string DescribeInfluence() =>
+        "How strongly each token has influenced the scan of a layer at the marked token, or at the class token: the mean over the channels "
+            + "or heads of the magnitudes in a row of the scan's implicit attention matrix, without gate and skip. A forward scan has seen "
+            + "the tokens before that one alone, row by row, and a backward scan those after it. "
+            + (explainer.IsTimeInvariant
+                ? "S4D has no selection: the matrix is the layer's convolution kernel, which depends on the distance in the scan alone. "
+                    + "So the map is the same for every image. "
+                : "")
+            + "Source: Ali, Zimerman and Wolf 2024, The Hidden Attention of Mamba Models.";
 
     private void Tell(ExplainDocument document, FaithfulnessCurves?[] means)
     {

@@ -39,6 +39,12 @@ public abstract class LayerObserver
     {
     }
 
+    /// <summary>The layers that follow get the tokens from the last to the first, or in reading order again.</summary>
+    /// <param name="flipped">Whether the last token comes first.</param>
+    public virtual void Flip(bool flipped)
+    {
+    }
+
     /// <summary>A layer is about to scan a sequence in one direction.</summary>
     /// <param name="scan">Its name and what it scans with.</param>
     public virtual void Scan(ObservedScan scan)
@@ -60,29 +66,4 @@ public abstract class LayerObserver
     public virtual void FeatureMap(string layer, Tensor output)
     {
     }
-}
-
-/// <summary>What a <see cref="MambaMixer"/> scans a sequence with, in one direction.</summary>
-public sealed class ObservedScan
-{
-    /// <summary>The mixer's place in the model.</summary>
-    public required string Layer { get; init; }
-
-    /// <summary>Whether the scan begins at the last token.</summary>
-    public required bool Reverse { get; init; }
-
-    /// <summary>(B, L, D); dt = softplus(Delta + DeltaBias).</summary>
-    public required Tensor Delta { get; init; }
-
-    /// <summary>(D).</summary>
-    public required Tensor DeltaBias { get; init; }
-
-    /// <summary>(D, N), negative.</summary>
-    public required Tensor A { get; init; }
-
-    /// <summary>(B, L, N).</summary>
-    public required Tensor B { get; init; }
-
-    /// <summary>(B, L, N).</summary>
-    public required Tensor C { get; init; }
 }

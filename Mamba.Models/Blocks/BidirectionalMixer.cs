@@ -43,7 +43,9 @@ public sealed class BidirectionalMixer : IModule
     {
         if (_both is not null) return _both.Forward(x, residual);
         using MemoryScope scope = new();
+        LayerObserver.Current?.Flip(true);
         Tensor back = Ops.Flip(_backward!.Forward(Ops.Flip(x, 1), null), 1);
+        LayerObserver.Current?.Flip(false);
         Tensor half = Ops.Scale(_forward!.Forward(x, back), 0.5f);
         return scope.Return(residual is { } added ? Ops.Add(half, added) : half);
     }

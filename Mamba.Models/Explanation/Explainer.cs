@@ -47,8 +47,9 @@ public sealed class Explainer : IDisposable
         if (trace.Features.Count > 0) methods.Add(ExplanationMethod.GradCam);
         if (methods.Count == 0)
             throw new ArgumentException(
-                $"{info.Model} cannot be explained; expected a model with Mamba, attention or convolutional blocks");
+                $"{info.Model} cannot be explained; expected a model whose blocks report what they compute, such as vim, vit or resnet20");
         Methods = methods;
+        IsTimeInvariant = trace.Scans.Count > 0 && trace.Scans.TrueForAll(scan => scan is KernelTrace);
         Layers = [.. trace.Features.Select(feature => feature.Layer)];
         DefaultLayer = Deepest(trace.Features)?.Layer;
     }
@@ -58,6 +59,12 @@ public sealed class Explainer : IDisposable
 
     /// <summary>The methods that apply to the model, its own first.</summary>
     public IReadOnlyList<ExplanationMethod> Methods { get; }
+
+    /// <summary>
+    /// Whether nothing in the model's scans depends on the image (S4D, which has no selection). <see cref="ExplanationMethod.Delta"/> is
+    /// then flat, and <see cref="ExplanationMethod.Influence"/> the same for every image.
+    /// </summary>
+    public bool IsTimeInvariant { get; }
 
     /// <summary>The feature maps that <see cref="ExplanationMethod.GradCam"/> can show, first to last.</summary>
     public IReadOnlyList<string> Layers { get; }

@@ -64,6 +64,13 @@ internal sealed class InputSize(int height, int width, int paddedHeight, int pad
     /// <summary>Values on a grid over the padded input, resized to it; the padding is cut off.</summary>
     public float[] Pixels(float[] values, int rows, int columns)
     {
+        if (Array.TrueForAll(values, value => value == values[0]))
+        {
+            // A flat map stays flat: rounding would be seen as a pattern.
+            float[] flat = new float[height * width];
+            Array.Fill(flat, values[0]);
+            return flat;
+        }
         float[] padded = new float[paddedHeight * paddedWidth];
         PlaneResize.Run(values, (rows, columns), padded, (paddedHeight, paddedWidth), 1, Resampling.Bilinear);
         if (paddedHeight == height && paddedWidth == width) return padded;

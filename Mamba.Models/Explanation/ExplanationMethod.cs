@@ -5,7 +5,7 @@ public enum ExplanationMethod
 {
     /// <summary>
     /// The step size Delta of each Mamba layer (Gu and Dao 2023, section 3.5.1): a token with a large step writes itself into the state,
-    /// one with a small step is passed over.
+    /// one with a small step is passed over. Of S4D a constant.
     /// </summary>
     Delta,
 

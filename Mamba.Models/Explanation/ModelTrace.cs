@@ -33,61 +33,6 @@ internal sealed class TokenGrid(int height, int width, int? classToken)
     }
 }
 
-/// <summary>A scan of one image, whose sequences are the slices of its channels: one, unless the layer cuts them.</summary>
-internal sealed class ScanTrace
-{
-    public required string Layer { get; init; }
-
-    public required bool Reverse { get; init; }
-
-    public required TokenGrid Grid { get; init; }
-
-    public required int Sequences { get; init; }
-
-    public required int Length { get; init; }
-
-    public required int Channels { get; init; }
-
-    public required int States { get; init; }
-
-    /// <summary>(Sequences, Length, Channels), the step sizes: after bias and softplus.</summary>
-    public required float[] Delta { get; init; }
-
-    /// <summary>(Channels, States).</summary>
-    public required float[] A { get; init; }
-
-    /// <summary>(Sequences, Length, States).</summary>
-    public required float[] B { get; init; }
-
-    /// <summary>(Sequences, Length, States).</summary>
-    public required float[] C { get; init; }
-
-    /// <summary>Copies what a layer scans with.</summary>
-    public static ScanTrace Of(ObservedScan scan, TokenGrid? grid)
-    {
-        int length = scan.Delta.Shape[1], channels = scan.Delta.Shape[2];
-        float[] delta = scan.Delta.Span.ToArray();
-        ReadOnlySpan<float> bias = scan.DeltaBias.Span;
-        for (int i = 0; i < delta.Length; i++) delta[i] = Softplus(delta[i] + bias[i % channels]);
-        return new ScanTrace
-        {
-            Layer = scan.Layer,
-            Reverse = scan.Reverse,
-            Grid = grid ?? new TokenGrid(1, length, null),
-            Sequences = scan.Delta.Shape[0],
-            Length = length,
-            Channels = channels,
-            States = scan.A.Shape[1],
-            Delta = delta,
-            A = scan.A.Span.ToArray(),
-            B = scan.B.Span.ToArray(),
-            C = scan.C.Span.ToArray(),
-        };
-    }
-
-    private static float Softplus(double x) => (float)(x > 20 ? x : Math.Log(1 + Math.Exp(x)));
-}
-
 /// <summary>An attention of one image.</summary>
 internal sealed class AttentionTrace
 {
@@ -130,6 +75,7 @@ internal sealed class FeatureTrace
 internal sealed class ModelTrace : LayerObserver
 {
     private TokenGrid? _grid;
+    private bool _flipped;
 
     public List<ScanTrace> Scans { get; } = [];
 
@@ -141,7 +87,10 @@ internal sealed class ModelTrace : LayerObserver
     public override void Grid(int height, int width, int? classToken) => _grid = new TokenGrid(height, width, classToken);
 
     /// <inheritdoc/>
-    public override void Scan(ObservedScan scan) => Scans.Add(ScanTrace.Of(scan, _grid));
+    public override void Flip(bool flipped) => _flipped = flipped;
+
+    /// <inheritdoc/>
+    public override void Scan(ObservedScan scan) => Scans.Add(ScanTrace.Of(scan, _grid, _flipped));
 
     /// <inheritdoc/>
     public override void Attention(string layer, Tensor q, Tensor k, int heads) => Attentions.Add(new AttentionTrace

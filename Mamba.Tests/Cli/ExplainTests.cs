@@ -6,6 +6,7 @@ using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
+using Mamba.Models.Tasks;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Support;
 
@@ -113,6 +114,44 @@ internal sealed partial class ExplainTests : CliTest
     }
 
     [Test]
+    public void Every_mixer_is_explained_and_one_without_selection_says_so(
+        [Values("vim", "ul-vm-unet")] string model, [Values(MixerKind.Mamba2, MixerKind.Mamba3, MixerKind.S4d)] MixerKind mixer)
+    {
+        bool invariant = mixer == MixerKind.S4d;
+        string[] explain = Explain(model, 64, c => c with { Mixer = mixer }, bias: model == "vim" ? 0 : 8);
+        string image = Save("a.png", Pictures.Random(64, 64, 3));
+        JsonElement json = Json([.. explain, image, "--method", "all", "--faithfulness", "2", "--out", In("out"), "--json"]);
+        foreach (JsonElement method in json.GetProperty("methods").EnumerateArray())
+        {
+            string name = method.GetProperty("method").GetString()!;
+            Assert.That(method.GetProperty("time_invariant").GetBoolean(), Is.EqualTo(invariant && name != "gradcam"), name);
+            JsonValueKind measured = invariant && name == "delta" ? JsonValueKind.Null : JsonValueKind.Object;
+            Assert.That(method.GetProperty("faithfulness").ValueKind, Is.EqualTo(measured), name);
+        }
+        JsonElement[] maps = [.. json.GetProperty("images")[0].GetProperty("maps").EnumerateArray()];
+        foreach (string method in new[] { "influence", "delta" })
+        {
+            JsonElement[] layers = [.. maps.Where(m => m.GetProperty("method").GetString() == method).Skip(1)];
+            string[] directions = [.. layers.Select(m => m.GetProperty("direction").GetString()!)];
+            Assert.That(directions, Is.All.EqualTo("forward").Or.EqualTo("backward").And.Some.EqualTo("forward"));
+            Assert.That(directions.Contains("backward"), Is.EqualTo(model == "vim"));
+            foreach (JsonElement map in layers)
+            {
+                double least = map.GetProperty("min").GetDouble(), most = map.GetProperty("max").GetDouble();
+                Assert.That(most, Is.GreaterThan(0), map.ToString());
+                Assert.That(least == most, Is.EqualTo(invariant && method == "delta"), map.ToString());
+                Assert.That(In("out", map.GetProperty("file").GetString()!), Does.Exist);
+            }
+        }
+        string page = File.ReadAllText(In("out", "index.html"));
+        Assert.That(page.Contains("S4D has no selection"), Is.EqualTo(invariant));
+        if (!invariant) return;
+        Result delta = Succeeds([.. explain, image, "--method", "delta", "--faithfulness", "2", "--out", In("delta")]);
+        Assert.That(delta.Out, Does.Not.Contain("deletion"), "nothing to measure");
+        Assert.That(delta.Error, Does.Not.Contain("have no prediction"));
+    }
+
+    [Test]
     public void What_cannot_be_explained_is_refused_and_leaves_nothing_behind()
     {
         string image = Save("a.png", Pictures.Random(Side, Side, 3));
@@ -131,8 +170,8 @@ internal sealed partial class ExplainTests : CliTest
         File.WriteAllBytes(In("c.png"), [1, 2, 3]);
         Refuses("c.png", [.. Explain("vim"), image, In("c.png"), "--out", In("out")]);
         Refuses(
-            "cannot be explained; expected a model with Mamba, attention or convolutional blocks",
-            [.. Explain("vim", Side, c => c with { Mixer = MixerKind.S4d }), image, "--out", In("out")]);
+            "alexnet cannot be explained; expected a model whose blocks report what they compute, such as vim, vit or resnet20",
+            [.. Explain("alexnet", 64), image, "--out", In("out")]);
         using (WeightFile file = WeightFile.Open(In("vim.safetensors")))
             Safetensors.Write(In("bare.safetensors"), file, new Dictionary<string, string>());
         Refuses("'mamba convert", ["explain", image, "--weights", In("bare.safetensors"), "--out", In("out")]);
@@ -160,9 +199,10 @@ internal sealed partial class ExplainTests : CliTest
     private string[] Explain(string name, int side = Side, Func<ModelConfig, ModelConfig>? change = null, float bias = 0)
     {
         ModelEntry entry = Registry.Find(name);
-        bool classifier = name is "vim" or "resnet8";
+        bool classifier = entry.Task == ModelTask.Classification;
         ModelConfig config = entry.Config with { Classes = classifier ? 2 : 1 };
         if (name == "vim") config = config with { ImageSize = side, Width = 8, Depth = 2 };
+        if (name == "alexnet") config = config with { Width = 8 };
         if (change is not null) config = change(config);
         ModelInfo info = new(
             name, config, classifier ? ["cat", "dog"] : ["lesion"], Normalization.None(3),

@@ -10,6 +10,7 @@ namespace Mamba.Core.Nn;
 /// </summary>
 internal sealed class DiagonalStateSpace
 {
+    private readonly string _layer;
     private readonly Tensor _d, _c, _logDt, _logAReal, _aImag, _one;
     private readonly FrozenCache<(Tensor A, Tensor B)> _discrete;
     private readonly FrozenCache<KernelOfLength> _kernel;
@@ -18,6 +19,7 @@ internal sealed class DiagonalStateSpace
     public DiagonalStateSpace(Scope scope, int channels, int states, S4dInitialization initialization)
     {
         Complex[] a = Hippo.Eigenvalues(initialization, states);
+        _layer = scope.Path;
         Scope kernel = scope / "kernel";
         _d = scope.Parameter("D", Init.Normal(1), channels);
         _c = kernel.Parameter("C", Init.Normal(Math.Sqrt(0.5)), channels, a.Length, 2); // complex, of variance 1
@@ -58,7 +60,9 @@ internal sealed class DiagonalStateSpace
     public Tensor Convolve(Tensor u)
     {
         using MemoryScope scope = new();
-        return scope.Return(Ops.LongConv(u, Kernel(Math.Max(1, u.Shape[1])), new LongConvOptions { D = _d }));
+        Tensor kernel = Kernel(Math.Max(1, u.Shape[1]));
+        LayerObserver.Current?.Scan(new ObservedConvolution { Layer = _layer, Kernel = kernel, LogDelta = _logDt });
+        return scope.Return(Ops.LongConv(u, kernel, new LongConvOptions { D = _d }));
     }
 
     /// <summary>The same as a recurrence, from a state on.</summary>

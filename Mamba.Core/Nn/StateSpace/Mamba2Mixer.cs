@@ -85,6 +85,7 @@ public sealed class Mamba2State : SequenceState
 public sealed class Mamba2Mixer : ISequenceMixer
 {
     private readonly Mamba2Config _config;
+    private readonly string _layer;
     private readonly Tensor _dtBias, _aLog, _d, _convWeight;
     private readonly Tensor? _convBias, _normWeight;
     private readonly Linear _inProj, _outProj;
@@ -101,7 +102,7 @@ public sealed class Mamba2Mixer : ISequenceMixer
             throw new ArgumentException(
                 $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that "
                 + "divide the inner width, and groups that divide the number of heads.", nameof(config));
-        _config = config;
+        (_config, _layer) = (config, scope.Path);
         // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
         int heads = config.NHeads;
         _dtBias = scope.Parameter(
@@ -152,6 +153,8 @@ public sealed class Mamba2Mixer : ISequenceMixer
         return scope.Return(_outProj.Forward(Mix(x.Reshape(batch, 1, _config.DModel), memory).Reshape(batch, _config.DInner)));
     }
 
+    private (float Low, float High)? DtLimit => _config.DtLimit is (0f, float.PositiveInfinity) ? null : _config.DtLimit;
+
     private Mamba2State Checked(string name, SequenceState state, int batch)
     {
         Mamba2Config c = _config;
@@ -174,23 +177,36 @@ public sealed class Mamba2Mixer : ISequenceMixer
         Tensor mixed = Convolve(Project(x, c.DInner, c.ConvDim), memory);
         int factors = c.NGroups * c.DState;
         TensorList parts = Ops.Split(mixed, c.DInner, factors, factors); // x, B, C: (B, L, ...)
+        Tensor factorsB = parts[1].Reshape(batch, length, c.NGroups, c.DState), a = _a.Value;
+        Tensor factorsC = parts[2].Reshape(batch, length, c.NGroups, c.DState);
         DualityOptions options = new()
         {
             D = c.DHasHeadDim ? _d.Reshape(heads, c.HeadDim) : _d,
             Z = c.RmsNorm ? null : z.Reshape(batch, length, heads, c.HeadDim),
             DeltaBias = _dtBias,
             DeltaSoftplus = true,
-            DtLimit = c.DtLimit is (0f, float.PositiveInfinity) ? null : c.DtLimit,
+            DtLimit = DtLimit,
             InitialState = memory?.Ssm,
             UpdateState = true,
         };
+        LayerObserver.Current?.Scan(Observed(dt, a, factorsB, factorsC));
         (Tensor y, Tensor last) = Ops.StateSpaceDuality(
-            parts[0].Reshape(batch, length, heads, c.HeadDim), dt, _a.Value, parts[1].Reshape(batch, length, c.NGroups, c.DState),
-            parts[2].Reshape(batch, length, c.NGroups, c.DState), options);
+            parts[0].Reshape(batch, length, heads, c.HeadDim), dt, a, factorsB, factorsC, options);
         if (memory is not null && last != memory.Ssm) last.Span.CopyTo(memory.Ssm.Span);
         Tensor rows = y.Reshape(batch, length, c.DInner);
         return _normWeight is { } weight ? Ops.RmsNormGated(rows, weight, z, _norm) : rows;
     }
+
+    private ObservedSelectiveScan Observed(Tensor dt, Tensor a, Tensor b, Tensor c) => new()
+    {
+        Layer = _layer,
+        Delta = dt,
+        DeltaBias = _dtBias,
+        DeltaLimit = DtLimit,
+        A = a,
+        B = b,
+        C = c,
+    };
 
     private Tensor Project(Tensor x, int first, int count) =>
         Ops.Linear(x, Ops.Slice(_inProj.Weight, 0, first, count), _inProj.Bias is { } bias ? Ops.Slice(bias, 0, first, count) : null);

@@ -10,6 +10,7 @@ namespace Mamba.Core.Nn;
 public sealed class Mamba3Mixer : ISequenceMixer
 {
     private readonly Mamba3Config _config;
+    private readonly string _layer;
     private readonly Tensor _dtBias;
     private readonly Tensor _bBias;
     private readonly Tensor _cBias;
@@ -29,7 +30,7 @@ public sealed class Mamba3Mixer : ISequenceMixer
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
-        _config = config;
+        (_config, _layer) = (config, scope.Path);
         // The order of declaration is that of the published state_dict: bare parameters first, then modules.
         _dtBias = scope.Parameter(
             "dt_bias", Init.InverseSoftplusOfLogUniform(config.DtMin, config.DtMax, config.DtInitFloor), config.Heads);
@@ -127,6 +128,7 @@ public sealed class Mamba3Mixer : ISequenceMixer
             KBias = _bBias.Reshape(heads, c.DState),
             Angles = rest[3].Reshape(batch, length, 1, c.RopeAngles),
         };
+        LayerObserver.Current?.Scan(new ObservedMamba3Scan { Layer = _layer, Inputs = inputs });
         Tensor? gate = _norm is null ? z.Reshape(batch, length, heads, c.HeadDim) : null;
         (Tensor y, Mamba3Memory last) = Ops.Mamba3Scan(inputs, states with { D = _d, Z = gate });
         if (_norm is not { } norm) return (y.Reshape(batch, length, inner), last);

@@ -188,7 +188,7 @@ public sealed class MambaMixer : ISequenceMixer
             using MemoryScope scope = new();
             TensorList projected = Ops.Split(_xProj.Forward(x), c.DtRank, c.DState, c.DState); // dt, B, C: (B, L, ...)
             Tensor delta = Ops.Linear(projected[0], _dtProj.Weight), a = _a.Value; // the bias of delta is added inside the scan
-            LayerObserver.Current?.Scan(new ObservedScan
+            LayerObserver.Current?.Scan(new ObservedSelectiveScan
             {
                 Layer = _layer,
                 Reverse = reverse,

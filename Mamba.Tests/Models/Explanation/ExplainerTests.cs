@@ -50,12 +50,38 @@ internal sealed class ExplainerTests
             Assert.That(curves.Deletion[0], Is.EqualTo(seen.Target.Score).Within(1e-3), "the frozen model is the recorded one");
     }
 
-    [Test]
-    public void A_mixer_without_a_scan_of_its_own_is_refused()
+    [TestCase("vim", 16, MixerKind.Mamba2, "backward", "forward"), TestCase("ul-vm-unet", 64, MixerKind.Mamba2, "forward")]
+    [TestCase("vim", 16, MixerKind.Mamba3, "backward", "forward"), TestCase("ul-vm-unet", 64, MixerKind.Mamba3, "forward")]
+    [TestCase("vim", 16, MixerKind.S4d, "backward", "forward"), TestCase("ul-vm-unet", 64, MixerKind.S4d, "forward")]
+    public void Every_mixer_has_maps_of_influence_and_delta(string name, int side, MixerKind mixer, params string[] directions)
     {
-        ModelConfig config = Registry.Find("vim").Config with { Mixer = MixerKind.Mamba2 };
-        Assert.That(() => Of("vim", 16, config), Throws.ArgumentException.With.Message.Contains("cannot be explained"));
+        using Explainer explainer = Of(name, side, mixer);
+        Assert.That(explainer.IsTimeInvariant, Is.EqualTo(mixer == MixerKind.S4d));
+        Assert.That(explainer.Methods.Take(2).Select(m => (int)m), Is.EqualTo(new[] { Influence, Delta }));
+        ExplanationOptions options = new() { Methods = [ExplanationMethod.Influence, ExplanationMethod.Delta] };
+        ImageExplanation one = explainer.Explain(Pictures.Random(side, side, 3), options);
+        ImageExplanation two = explainer.Explain(Pictures.Smooth(side, side, 3), options);
+        for (int method = 0; method < 2; method++)
+        {
+            IReadOnlyList<ExplanationMap> maps = one.Methods[method].Maps;
+            Assert.That(maps.Take(directions.Length).Select(m => m.Direction), Is.EqualTo(directions));
+            for (int i = 0; i < maps.Count; i++)
+            {
+                Assert.That(maps[i].Values, Is.All.InRange(0, float.MaxValue).And.Some.GreaterThan(0), maps[i].Layer);
+                if (mixer == MixerKind.S4d && name == "vim")
+                    Assert.That(two.Methods[method].Maps[i].Values, Is.EqualTo(maps[i].Values), "the same for every image");
+                else if (mixer != MixerKind.S4d)
+                    Assert.That(two.Methods[method].Maps[i].Values, Is.Not.EqualTo(maps[i].Values), maps[i].Layer);
+            }
+        }
+        bool[] flat = [.. one.Methods[1].Maps.Append(one.Methods[1].Mean).Select(m => m.Pixels.Distinct().Count() == 1)];
+        Assert.That(flat, Is.All.EqualTo(mixer == MixerKind.S4d));
     }
+
+    [Test]
+    public void A_model_whose_blocks_report_nothing_is_refused() => Assert.That(
+        () => Of("alexnet", 64),
+        Throws.ArgumentException.With.Message.Contains("alexnet cannot be explained; expected a model whose blocks report"));
 
     [Test]
     public void What_does_not_apply_is_refused_with_what_does()
@@ -76,13 +102,16 @@ internal sealed class ExplainerTests
 
     /// <summary>
     /// Patches of vim are embedded one by one, and its first layer sees them through a convolution of four taps, causal in either
-    /// direction. So only tokens that are up to three places after (before) a patch change when it does, the class token among them.
+    /// direction. So only tokens that are up to three places after (before) a patch change when it does, the class token among them. The
+    /// steps of Mamba-2 and Mamba-3 are made before any convolution, and those of S4D of nothing.
     /// </summary>
     [TestCase(0, 0), TestCase(2, 1), TestCase(1, 3), TestCase(3, 3)]
-    public void A_bright_patch_changes_the_steps_of_its_own_cell_and_of_those_that_the_convolution_reaches(int row, int column)
+    [TestCase(2, 1, MixerKind.Mamba2, 0), TestCase(2, 1, MixerKind.Mamba3, 0), TestCase(2, 1, MixerKind.S4d, -1)]
+    public void A_bright_patch_changes_the_steps_of_its_own_cell_and_of_those_that_the_convolution_reaches(
+        int row, int column, MixerKind mixer = MixerKind.Mamba, int reached = 3)
     {
         const int Side = 16, Patch = 4, Across = Side / Patch;
-        using Explainer explainer = Of("vim", Side);
+        using Explainer explainer = Of("vim", Side, mixer);
         Image dark = new(Side, Side, 3), bright = new(Side, Side, 3);
         for (int y = 0; y < Patch; y++)
             bright.Pixels.AsSpan(3 * ((row * Patch + y) * Side + column * Patch), 3 * Patch).Fill(byte.MaxValue);
@@ -91,9 +120,9 @@ internal sealed class ExplainerTests
         for (int direction = 0; direction < 2; direction++)
             for (int i = 0; i < Across * Across; i++)
             {
-                int reach = direction == 0 ? TokenOf(i) - token : token - TokenOf(i);
+                int reach = before[direction].Direction == "forward" ? TokenOf(i) - token : token - TokenOf(i);
                 bool changes = before[direction].Values[i] != after[direction].Values[i];
-                Assert.That(changes, Is.EqualTo(reach is >= 0 and <= 3), $"{direction}: cell {i}");
+                Assert.That(changes, Is.EqualTo(reach >= 0 && reach <= reached), $"{direction}: cell {i}");
             }
 
         ExplanationMap[] Steps(Image image) =>
@@ -127,13 +156,14 @@ internal sealed class ExplainerTests
     }
 
     [Test]
-    public void A_scan_is_influenced_by_what_it_has_seen_and_by_nothing_else()
+    public void A_scan_is_influenced_by_what_it_has_seen_and_by_nothing_else([Values] MixerKind mixer)
     {
-        using Explainer explainer = Of("vim", 16);
+        using Explainer explainer = Of("vim", 16, mixer);
         Image image = Pictures.Random(32, 32, 3); // resized to 16 x 16: pixel (21, 13) is in cell (1, 2) of 4 x 4
         ImageExplanation seen = explainer.Explain(image, new ExplanationOptions { Pixel = (21, 13) });
         Assert.That((seen.Target.Pixel, seen.Methods[0].Method), Is.EqualTo(((21, 13), ExplanationMethod.Influence)));
-        Assert.That(seen.Methods[0].Maps.Select(m => m.Direction), Is.EqualTo(new[] { "forward", "backward", "forward", "backward" }));
+        string[] directions = mixer == MixerKind.Mamba ? ["forward", "backward"] : ["backward", "forward"];
+        Assert.That(seen.Methods[0].Maps.Select(m => m.Direction), Is.EqualTo(directions.Concat(directions)));
         foreach (ExplanationMap map in seen.Methods[0].Maps)
             for (int i = 0; i < 16; i++)
                 Assert.That(map.Values[i] > 0, Is.EqualTo(map.Direction == "forward" ? i <= 6 : i >= 6), $"{map.Layer}: cell {i}");
@@ -283,6 +313,9 @@ internal sealed class ExplainerTests
         })];
         Assert.That(maps[1], Is.EqualTo(maps[0]));
     }
+
+    private static Explainer Of(string name, int side, MixerKind mixer) =>
+        Of(name, side, Registry.Find(name).Config with { Mixer = mixer });
 
     private static Explainer Of(string name, int side, ModelConfig? config = null)
     {

@@ -88,8 +88,9 @@ internal sealed class ImplicitAttentionTests
         Assert.That(watched.Span.ToArray(), Is.EqualTo(mixer.Forward(x).Span.ToArray()), "to the bit");
         Assert.That(trace.Scans.Select(s => (s.Layer, s.Reverse)), Is.EqualTo(new[] { ("layer.mixer", false), ("layer.mixer", true) }));
         Assert.That(trace.Scans[0].Delta, Is.All.GreaterThan(0), "after the softplus");
-        Assert.That(trace.Scans[0].A, Is.All.LessThan(0));
-        Assert.That((trace.Scans[1].Length, trace.Scans[1].Channels, trace.Scans[1].States), Is.EqualTo((6, 16, 16)));
+        RecurrenceTrace forward = (RecurrenceTrace)trace.Scans[0], backward = (RecurrenceTrace)trace.Scans[1];
+        Assert.That(forward.A, Is.All.LessThan(0));
+        Assert.That((backward.Length, backward.Channels, backward.States), Is.EqualTo((6, 16, 16)));
     }
 
     [Test]
@@ -105,7 +106,16 @@ internal sealed class ImplicitAttentionTests
     }
 
     private ScanTrace Trace(bool reverse) => ScanTrace.Of(
-        new ObservedScan { Layer = "layer", Reverse = reverse, Delta = _x.Delta, DeltaBias = _x.Bias, A = _x.A, B = _x.B, C = _x.C },
+        new ObservedSelectiveScan
+        {
+            Layer = "layer",
+            Reverse = reverse,
+            Delta = _x.Delta,
+            DeltaBias = _x.Bias,
+            A = _x.A,
+            B = _x.B,
+            C = _x.C,
+        },
         new TokenGrid(1, Length, null));
 
     private float[] Gradient(bool reverse, int sequence, int token, int channel)
