@@ -67,7 +67,7 @@ internal sealed class GradientCell
         if (SeparateGradients.Current is { } separate && separate.Takes(this)) return separate.Open(this);
         if (IsComplete)
             throw new InvalidOperationException(
-                $"Tape: a step writes to the gradient of a leaf {Shape} that no operator named as its input; pass all inputs to Tape.Needs.");
+                $"Tape: a step writes to the gradient of a leaf {Shape} that its operator has not named; pass all inputs to Tape.Needs.");
         Claim();
         Tensor gradient = Value ?? Allocate(Shape);
         GradSlot slot = new(gradient, accumulate: HasValue);
