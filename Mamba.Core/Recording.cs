@@ -50,6 +50,8 @@ internal sealed class Recording
 
     public NumericsCheck? Numerics { get; set; }
 
+    public GradientWatch? Watch { get; set; }
+
     /// <summary>The number of this use; it grows when the tape is closed.</summary>
     public long Serial { get; private set; }
 
@@ -87,11 +89,15 @@ internal sealed class Recording
         Serial++;
         while (_steps.Count > 0) Release(_steps.Count - 1);
         Recording? outer = _outer;
-        (_outer, Numerics) = (null, null);
+        Watch?.Close(this);
+        (_outer, Numerics, Watch) = (null, null, null);
         TensorBody.Resume();
         (s_spare ??= []).Push(this);
         return outer;
     }
+
+    /// <summary>Shows the watch an input of the step that comes next.</summary>
+    public void Name(Tensor input) => Watch!.Name(input, this, _steps.Count);
 
     /// <summary>Marks the results of a step, each as new and without a gradient as an operator makes it.</summary>
     /// <exception cref="ArgumentException">One is a view of a tensor into which gradients flow, or such a tensor itself.</exception>
@@ -169,10 +175,13 @@ internal sealed class Recording
                 if (seed.Accumulate) System.Numerics.Tensors.TensorPrimitives.Add(seed.Span, cotangents[i].Span, seed.Span);
                 else cotangents[i].Span.CopyTo(seed.Span);
             }
+            Watch?.Begin(this);
             WalkBack(first);
+            Watch?.Pass(0);
         }
         finally
         {
+            Watch?.Close(this);
             GradientCell.EndPass();
             (Current, _walking) = (current, false);
             Compact();
@@ -204,6 +213,7 @@ internal sealed class Recording
             }
             if (step.State == State.Walked && !(waiting && step.Backward.IsRecomputable)) Release(i);
             else waiting = true;
+            Watch?.Pass(i);
         }
     }
 

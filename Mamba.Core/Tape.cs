@@ -37,6 +37,17 @@ public readonly struct Tape : IDisposable
         init => _recording.Numerics = value;
     }
 
+    /// <summary>Hears which gradients are complete during the backward pass, of which there can be one then; null for nobody.</summary>
+    public GradientWatch? Watch
+    {
+        get => Live.Watch;
+        init
+        {
+            _recording.Watch = value;
+            value?.Open(_recording);
+        }
+    }
+
     /// <summary>Whether a tape is open on this thread and not paused.</summary>
     public static bool IsRecording => Recording.Current is not null;
 
@@ -56,7 +67,11 @@ public readonly struct Tape : IDisposable
     {
         bool any = false;
         foreach (Tensor? input in inputs) any |= input is { NeedsGrad: true };
-        return any && Recording.Current is not null;
+        if (!any || Recording.Current is not { } recording) return false;
+        if (recording.Watch is null) return true;
+        foreach (Tensor? input in inputs)
+            if (input is { } present) recording.Name(present);
+        return true;
     }
 
     /// <inheritdoc cref="Needs(ReadOnlySpan{Tensor?})"/>
@@ -64,7 +79,10 @@ public readonly struct Tape : IDisposable
     {
         bool any = false;
         foreach (Tensor input in inputs) any |= input.NeedsGrad;
-        return any && Recording.Current is not null;
+        if (!any || Recording.Current is not { } recording) return false;
+        if (recording.Watch is null) return true;
+        foreach (Tensor input in inputs) recording.Name(input);
+        return true;
     }
 
     /// <summary>

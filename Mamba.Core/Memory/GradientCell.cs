@@ -38,6 +38,9 @@ internal sealed class GradientCell
     /// <summary>Whether <see cref="Value"/> holds a sum of contributions; if not, its elements are undefined.</summary>
     public bool HasValue { get; private set; }
 
+    /// <summary>Whether the gradient of this leaf was called complete in the backward pass that is under way.</summary>
+    public bool IsComplete { get; set; }
+
     public static GradientCell OfLeaf(Shape shape) => new() { Shape = shape, IsLeaf = true };
 
     public static GradientCell OfResult(Shape shape, Recording recording)
@@ -55,11 +58,16 @@ internal sealed class GradientCell
     }
 
     /// <summary>The place of the next contribution.</summary>
-    /// <exception cref="InvalidOperationException">The step that made the tensor was walked already.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The step that made the tensor was walked already, or somebody was told that the gradient is complete.
+    /// </exception>
     public GradSlot Open()
     {
         ThrowIfSpent();
         if (SeparateGradients.Current is { } separate && separate.Takes(this)) return separate.Open(this);
+        if (IsComplete)
+            throw new InvalidOperationException(
+                $"Tape: a step writes to the gradient of a leaf {Shape} that its operator has not named; pass all inputs to Tape.Needs.");
         Claim();
         Tensor gradient = Value ?? Allocate(Shape);
         GradSlot slot = new(gradient, accumulate: HasValue);

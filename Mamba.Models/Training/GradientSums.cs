@@ -21,9 +21,15 @@ public sealed record GradientBlock(int First, int Count, float[] Values, bool[] 
 public sealed class GradientSums
 {
     private readonly Tensor[] _parameters;
-    private readonly int _length;
+
+    // Where the values of each parameter begin in a block, and where the last one's end.
+    private readonly int[] _starts;
     private readonly List<GradientBlock> _blocks = [];
     private readonly Stack<GradientBlock> _spare = [];
+
+    // The gradient that is being added: the last blocks to which it goes one after the other, the shards of the block that they make, and
+    // the parameters that are to come.
+    private int _levels, _count, _missing;
 
     /// <summary>Sums of gradients of a model's trainable parameters.</summary>
     /// <param name="parameters">The parameters.</param>
@@ -34,17 +40,49 @@ public sealed class GradientSums
         if (parameters.ParameterCount > Array.MaxLength)
             throw new ArgumentException($"GradientSums: {parameters.ParameterCount} parameters; expected at most {Array.MaxLength}.");
         _parameters = [.. parameters.Parameters.Select(p => p.Tensor)];
-        _length = (int)parameters.ParameterCount;
+        _starts = new int[_parameters.Length + 1];
+        for (int i = 0; i < _parameters.Length; i++) _starts[i + 1] = _starts[i] + _parameters[i].Count;
     }
+
+    /// <summary>
+    /// Hears which sums are final while <see cref="ShardGradients"/> computes neighbouring shards: the place of a block in
+    /// <see cref="Blocks"/>, and the number of a parameter, each pair once. The thread that computes calls it in the middle of a backward
+    /// pass; it may read those values. Null for nobody.
+    /// </summary>
+    public Action<int, int>? Final { get; init; }
 
     /// <summary>The sums so far, in order. They are valid until the next call.</summary>
     public IReadOnlyList<GradientBlock> Blocks => _blocks;
 
-    private int End => _blocks.Count == 0 ? 0 : _blocks[^1].First + _blocks[^1].Count;
+    /// <summary>The place of the block to which a gradient is being added.</summary>
+    internal int Place => _blocks.Count - _levels;
+
+    private int Next => _blocks.Count == 0 ? 0 : _blocks[^1].First + _blocks[^1].Count;
+
+    /// <summary>The blocks that the sums of neighbouring shards are.</summary>
+    /// <param name="first">The first shard.</param>
+    /// <param name="end">Behind the last one.</param>
+    /// <returns>The first shard and the number of shards of each block, in order.</returns>
+    public static IReadOnlyList<(int First, int Count)> BlocksOf(int first, int end)
+    {
+        List<(int First, int Count)> blocks = [];
+        for (int shard = first; shard < end; shard++)
+        {
+            (int First, int Count) block = (shard, 1);
+            while (blocks.Count > 0 && AreHalves(blocks[^1], block))
+            {
+                block = (blocks[^1].First, 2 * block.Count);
+                blocks.RemoveAt(blocks.Count - 1);
+            }
+            blocks.Add(block);
+        }
+        return blocks;
+    }
 
     /// <summary>Begins anew.</summary>
     public void Clear()
     {
+        _levels = 0;
         foreach (GradientBlock block in _blocks) _spare.Push(block);
         _blocks.Clear();
     }
@@ -54,19 +92,41 @@ public sealed class GradientSums
     /// <exception cref="ArgumentException">The shard is not the next one.</exception>
     public void AddFromParameters(int shard)
     {
-        ThrowIfOutOfOrder(shard, 1);
-        bool joins = _blocks.Count > 0 && AreHalves(_blocks[^1], shard, 1);
-        GradientBlock block = joins ? _blocks[^1] : Rent(shard, 1);
-        int at = 0;
-        for (int i = 0; i < _parameters.Length; i++)
+        Begin(shard, 1);
+        for (int i = 0; i < _parameters.Length; i++) AddFromParameter(i);
+        End();
+    }
+
+    /// <summary>Begins to add the gradient of shards: each parameter once, in any order, and then <see cref="End"/>.</summary>
+    internal void Begin(int first, int count)
+    {
+        ThrowIfOutOfOrder(first, count);
+        (int First, int Count) sum = (first, count);
+        int joins = 0;
+        while (joins < _blocks.Count && AreHalves((_blocks[^(joins + 1)].First, _blocks[^(joins + 1)].Count), sum))
+            sum = (_blocks[^++joins].First, 2 * sum.Count);
+        if (joins == 0) _blocks.Add(Rent(first, count));
+        (_levels, _count, _missing) = (Math.Max(joins, 1), sum.Count, _parameters.Length);
+    }
+
+    /// <summary>Adds the gradient that a parameter holds.</summary>
+    internal void AddFromParameter(int i)
+    {
+        if (_parameters[i].Grad is { } gradient) Add(i, gradient.Span, true);
+        else Add(i, default, false);
+    }
+
+    /// <summary>Joins the blocks to which a gradient was added.</summary>
+    internal void End()
+    {
+        if (_missing != 0) throw new InvalidOperationException($"GradientSums: {_missing} parameters were not added.");
+        for (; _levels > 1; _levels--)
         {
-            Span<float> values = block.Values.AsSpan(at, _parameters[i].Count);
-            at += values.Length;
-            if (_parameters[i].Grad is { } gradient) Take(gradient.Span, values, ref block.Present[i], add: joins);
+            _spare.Push(_blocks[^1]);
+            _blocks.RemoveAt(_blocks.Count - 1);
         }
-        if (joins) _blocks[^1] = block with { Count = 2 };
-        else _blocks.Add(block);
-        Merge();
+        if (_blocks[^1].Count != _count) _blocks[^1] = _blocks[^1] with { Count = _count };
+        _levels = 0;
     }
 
     /// <summary>Adds sums that were made elsewhere. They are copied.</summary>
@@ -78,65 +138,68 @@ public sealed class GradientSums
     {
         ArgumentNullException.ThrowIfNull(block);
         ThrowIfOutOfOrder(block.First, block.Count);
-        if (block.Values.Length != _length || block.Present.Length != _parameters.Length)
+        if (block.Values.Length != _starts[^1] || block.Present.Length != _parameters.Length)
             throw new ArgumentException(
-                $"GradientSums: {block.Values.Length} values of {block.Present.Length} parameters; expected {_length} of "
+                $"GradientSums: {block.Values.Length} values of {block.Present.Length} parameters; expected {_starts[^1]} of "
                     + $"{_parameters.Length}.", nameof(block));
-        GradientBlock copy = Rent(block.First, block.Count);
-        block.Values.CopyTo(copy.Values, 0);
-        block.Present.CopyTo(copy.Present, 0);
-        _blocks.Add(copy);
-        Merge();
+        Begin(block.First, block.Count);
+        for (int i = 0; i < _parameters.Length; i++) Add(i, Values(block, i), block.Present[i]);
+        End();
     }
 
     /// <summary>Adds up what is left, leaves the sum with the parameters as their gradients, and begins anew.</summary>
     /// <exception cref="InvalidOperationException">Nothing was added, or a shard before the last one is missing.</exception>
     public void MoveToParameters()
     {
-        if (_blocks.Count == 0 || _blocks.Sum(block => block.Count) != End)
-            throw new InvalidOperationException($"GradientSums: shards 0 to {End - 1} are not all there.");
+        if (_blocks.Count == 0 || _blocks.Sum(block => block.Count) != Next)
+            throw new InvalidOperationException($"GradientSums: shards 0 to {Next - 1} are not all there.");
         while (_blocks.Count > 1) Join();
         GradientBlock sum = _blocks[0];
-        int at = 0;
         for (int i = 0; i < _parameters.Length; i++)
         {
-            Tensor parameter = _parameters[i];
-            parameter.ZeroGrad();
-            if (sum.Present[i]) sum.Values.AsSpan(at, parameter.Count).CopyTo(parameter.OpenGrad().Span);
-            at += parameter.Count;
+            _parameters[i].ZeroGrad();
+            if (sum.Present[i]) Values(sum, i).CopyTo(_parameters[i].OpenGrad().Span);
         }
         Clear();
     }
 
-    /// <summary>Joins blocks as long as the last two are the halves of one.</summary>
-    private void Merge()
-    {
-        while (_blocks.Count > 1 && AreHalves(_blocks[^2], _blocks[^1].First, _blocks[^1].Count)) Join();
-    }
+    /// <summary>Whether two blocks are the halves of a block of the tree.</summary>
+    private static bool AreHalves((int First, int Count) left, (int First, int Count) right) =>
+        left.Count == right.Count && left.First + left.Count == right.First && right.First % (2 * right.Count) == right.Count;
 
-    /// <summary>Whether a block and the shards from <paramref name="first"/> on are the halves of a block of the tree.</summary>
-    private static bool AreHalves(GradientBlock left, int first, int count) =>
-        left.Count == count && left.First + count == first && first % (2 * count) == count;
+    /// <summary>
+    /// Adds a parameter's gradient to the last block, that sum to the block before, and so on. So its values stay in the cache, and are
+    /// final before those of other parameters.
+    /// </summary>
+    private void Add(int i, ReadOnlySpan<float> values, bool present)
+    {
+        _missing--;
+        for (int level = 1; level <= _levels; level++)
+        {
+            GradientBlock left = _blocks[^level];
+            Span<float> sum = Values(left, i);
+            if (present) Take(values, sum, ref left.Present[i]);
+            values = sum;
+            present = left.Present[i];
+        }
+    }
 
     /// <summary>Adds the last block to the one before.</summary>
     private void Join()
     {
-        GradientBlock left = _blocks[^2], right = _blocks[^1];
-        int at = 0;
+        GradientBlock right = _blocks[^1], left = _blocks[^2];
         for (int i = 0; i < _parameters.Length; i++)
-        {
-            int count = _parameters[i].Count;
-            if (right.Present[i]) Take(right.Values.AsSpan(at, count), left.Values.AsSpan(at, count), ref left.Present[i], add: true);
-            at += count;
-        }
+            if (right.Present[i]) Take(Values(right, i), Values(left, i), ref left.Present[i]);
         _spare.Push(right);
         _blocks.RemoveAt(_blocks.Count - 1);
         _blocks[^1] = left with { Count = left.Count + right.Count };
     }
 
-    private static void Take(ReadOnlySpan<float> from, Span<float> to, ref bool present, bool add)
+    private Span<float> Values(GradientBlock block, int i) => block.Values.AsSpan(_starts[i].._starts[i + 1]);
+
+    private static void Take(ReadOnlySpan<float> from, Span<float> to, ref bool present)
     {
-        if (add && present) TensorPrimitives.Add(to, from, to);
+        if (present) TensorPrimitives.Add(to, from, to);
         else from.CopyTo(to);
         present = true;
     }
@@ -145,15 +208,16 @@ public sealed class GradientSums
     {
         GradientBlock block = _spare.TryPop(out GradientBlock? spare)
             ? spare with { First = first, Count = count }
-            : new GradientBlock(first, count, new float[_length], new bool[_parameters.Length]);
+            : new GradientBlock(first, count, new float[_starts[^1]], new bool[_parameters.Length]);
         Array.Clear(block.Present);
         return block;
     }
 
     private void ThrowIfOutOfOrder(int first, int count)
     {
-        if (first < End || count < 1 || !BitOperations.IsPow2(count) || first % count != 0)
+        if (_levels > 0) throw new InvalidOperationException("GradientSums: the gradient before was not added to its end.");
+        if (first < Next || count < 1 || !BitOperations.IsPow2(count) || first % count != 0)
             throw new ArgumentException(
-                $"GradientSums: {count} shards from {first}; expected a power of two that divides it, and at least {End}.");
+                $"GradientSums: {count} shards from {first}; expected a power of two that divides it, and at least {Next}.");
     }
 }

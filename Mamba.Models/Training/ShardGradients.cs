@@ -13,6 +13,7 @@ public sealed class ShardGradients(VisionModel model, BatchLoader train, Trainin
     private readonly NumericsCheck? _numerics = plan.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
     private readonly BatchMoments _moments = new();
     private readonly GradientSums _sums = new(model.Parameters);
+    private GradientStream? _stream;
     private IEnumerator<Batch>? _pass;
     private IEnumerator<int>? _numbers;
     private int _epoch;
@@ -20,7 +21,7 @@ public sealed class ShardGradients(VisionModel model, BatchLoader train, Trainin
     /// <inheritdoc/>
     public IReadOnlyList<Shard> Compute(StepOrder order, CancellationToken cancellation)
     {
-        if (order.Batches == 1) return [Compute(order, 0, (0, plan.Accumulate))];
+        if (order.Batches == 1) return [Compute(order, 0, (0, plan.Accumulate), null)];
         _sums.Clear();
         // A step that has begun is finished.
         IReadOnlyList<Shard> shards = Compute(order, 0, order.Batches, _sums, CancellationToken.None);
@@ -32,21 +33,27 @@ public sealed class ShardGradients(VisionModel model, BatchLoader train, Trainin
     /// <param name="order">The step.</param>
     /// <param name="first">The first shard.</param>
     /// <param name="end">Behind the last one.</param>
-    /// <param name="sums">Where their gradients are added.</param>
+    /// <param name="sums">
+    /// Where their gradients are added. Those that tell what is final are empty before, and after a shard that fails in them.
+    /// </param>
     /// <param name="cancellation">Stops between shards.</param>
     /// <returns>The shards in order; the first one that fails is the last.</returns>
+    /// <exception cref="ArgumentException">The sums tell what is final, and are not empty.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public IReadOnlyList<Shard> Compute(StepOrder order, int first, int end, GradientSums sums, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(sums);
+        if (sums is { Final: not null, Blocks.Count: > 0 }) throw new ArgumentException("ShardGradients: the sums are not empty.");
         List<Shard> shards = [];
+        int[] ends = sums.Final is null ? [] : [.. GradientSums.BlocksOf(first, end).Select(b => b.First + b.Count)];
         (int, int) range = first == 0 && end == order.Batches ? (0, plan.Accumulate) : (first, end); // the last step may be shorter
         for (int shard = first; shard < end; shard++)
         {
             cancellation.ThrowIfCancellationRequested();
-            shards.Add(Compute(order, shard, range));
+            bool streams = ends.Contains(shard + 1); // the last shard of a block
+            shards.Add(streams ? Stream(order, shard, range, sums) : Compute(order, shard, range, null));
             if (shards[^1].Failure is not null) break;
-            sums.AddFromParameters(shard);
+            if (!streams) sums.AddFromParameters(shard);
         }
         return shards;
     }
@@ -61,8 +68,19 @@ public sealed class ShardGradients(VisionModel model, BatchLoader train, Trainin
     /// <inheritdoc/>
     public void Dispose() => EndEpoch();
 
+    /// <summary>Computes one shard, and adds its gradient while the backward pass goes on.</summary>
+    private Shard Stream(StepOrder order, int shard, (int First, int End) range, GradientSums sums)
+    {
+        _stream ??= new GradientStream(model.Parameters);
+        _stream.Begin(sums, shard);
+        Shard result = Compute(order, shard, range, _stream.Watch);
+        if (result.Failure is null) _stream.End();
+        else sums.Clear(); // a part of the gradient may be in them
+        return result;
+    }
+
     /// <summary>Computes one shard; its gradient is left with the parameters.</summary>
-    private Shard Compute(StepOrder order, int shard, (int First, int End) range)
+    private Shard Compute(StepOrder order, int shard, (int First, int End) range, GradientWatch? watch)
     {
         using Batch batch = Next(order, shard, range);
         if (!model.Parameters.Training) model.Parameters.Training = true;
@@ -73,7 +91,7 @@ public sealed class ShardGradients(VisionModel model, BatchLoader train, Trainin
         int images = batch.Indices.Length;
         try
         {
-            using Tape tape = new() { Numerics = _numerics };
+            using Tape tape = new() { Numerics = _numerics, Watch = watch };
             Tensor loss = Loss(batch);
             NonFiniteException.ThrowIfAny("the loss", loss);
             double value = loss.Item();

@@ -59,7 +59,7 @@ internal static class Layers
             new("Tensors",
                 [
                     "Tensor.cs", "TensorList.cs", "Tape.cs", "Recording.cs", "RecordingPause.cs", "BackwardStep.cs", "Check.cs",
-                        "NonFiniteException.cs",
+                        "GradientWatch.cs", "NonFiniteException.cs",
                     "NumericsCheck.cs", "TimeLimit.cs", "Workers.cs", "Memory",
                 ],
                 ["Shapes", "Memory", "Vectors", "Kernels.Targets"]),

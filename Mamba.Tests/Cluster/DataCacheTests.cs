@@ -303,9 +303,9 @@ internal sealed class DataCacheTests
 
         public Task<PartAnswer> Compute(Guid session, PartOrder part) => throw new NotSupportedException();
 
-        public Task<Piece> Sums(Guid session, int block, long offset, int length) => throw new NotSupportedException();
+        public Task<SumPiece> Sums(Guid session, long part) => throw new NotSupportedException();
 
-        public Task Drop(Guid session) => throw new NotSupportedException();
+        public Task Drop(Guid session, long part) => throw new NotSupportedException();
 
         public Task<JobAnswer> Do(JobOrder job) => throw new NotSupportedException();
 

@@ -55,15 +55,22 @@ internal static class OperatorCheck
             Throws.TypeOf<ShapeException>().With.Property(nameof(ShapeException.Operator))
                 .EqualTo(name).And.Message.StartsWith(name + ": "));
 
-    /// <summary>The output and then the gradients of the inputs that require one.</summary>
+    /// <summary>
+    /// The output and then the gradients of the inputs that require one. They do not change after the watch has called them complete.
+    /// </summary>
     private static float[][] Gradients(Func<Tensor[], Tensor> op, Tensor[] inputs, int uses)
     {
         foreach (Tensor input in inputs) input.ZeroGrad();
-        using Tape tape = new();
+        Tensor[] leaves = [.. inputs.Where(i => i.RequiresGrad)];
+        float[]?[] complete = new float[]?[leaves.Length];
+        GradientWatch watch = new(leaves, i => complete[i] = leaves[i].Grad?.Span.ToArray() ?? []);
+        using Tape tape = new() { Watch = watch };
         Tensor[] outputs = [.. Enumerable.Range(0, uses).Select(_ => op(inputs))];
         float[] output = outputs[0].Span.ToArray();
         Tensor cotangent = Tensor.From(Numbers.Uniform(output.Length, seed: 991), outputs[0].Shape.ToArray());
         tape.Backward(outputs, [.. Enumerable.Repeat(cotangent, uses)]);
-        return [output, .. inputs.Where(i => i.RequiresGrad).Select(i => i.Grad!.Value.Span.ToArray())];
+        for (int i = 0; i < leaves.Length; i++)
+            Assert.That(complete[i], Is.Not.Null.And.EqualTo(leaves[i].Grad!.Value.Span.ToArray()), $"input {i} when it was complete");
+        return [output, .. leaves.Select(i => i.Grad!.Value.Span.ToArray())];
     }
 }

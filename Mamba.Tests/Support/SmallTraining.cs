@@ -11,10 +11,9 @@ internal static class SmallTraining
 {
     private const int Images = 3;
 
-    /// <summary>Weights, running statistics and the state of the optimizer after two steps.</summary>
-    public static float[][] Run(ModelEntry entry, int threads)
+    /// <summary>The model, and what computes the loss of some images, in training.</summary>
+    public static (VisionModel Model, Func<Tensor> Loss) Of(ModelEntry entry)
     {
-        using ThreadCount _ = new(threads);
         bool classifies = entry.Task == ModelTask.Classification;
         ModelConfig config = entry.Config with { Classes = classifies ? 3 : 1 };
         if (config.Width is not null) config = config with { Width = config.Patch is not null ? 48 : 16 };
@@ -26,14 +25,22 @@ internal static class SmallTraining
         if (classifies) for (int i = 0; i < Images; i++) targets.Span[4 * i] = 1f;
         else foreach (ref float t in targets.Span) t = MathF.Round(t);
         Objective objective = Objective.Of(entry, entry.Recipe.Loss);
-        Optimizer optimizer = entry.Recipe.CreateOptimizer(model.Parameters, entry.Recipe.LearningRate, maxGradientNorm: 0.5);
         model.Parameters.Training = true;
+        return (model, () => objective.Loss(objective.Predict(model, images), model.Output, targets, training: true));
+    }
+
+    /// <summary>Weights, running statistics and the state of the optimizer after two steps.</summary>
+    public static float[][] Run(ModelEntry entry, int threads)
+    {
+        using ThreadCount _ = new(threads);
+        (VisionModel model, Func<Tensor> loss) = Of(entry);
+        Optimizer optimizer = entry.Recipe.CreateOptimizer(model.Parameters, entry.Recipe.LearningRate, maxGradientNorm: 0.5);
         for (int step = 0; step < 2; step++)
         {
             model.Parameters.Step = step;
             model.Parameters.ZeroGrad();
             using Tape tape = new();
-            tape.Backward(objective.Loss(objective.Predict(model, images), model.Output, targets, training: true));
+            tape.Backward(loss());
             optimizer.Step();
         }
         return [.. model.Parameters.All.Concat(optimizer.State).Select(p => p.Tensor.Span.ToArray())];

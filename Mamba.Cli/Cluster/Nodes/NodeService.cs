@@ -30,12 +30,11 @@ internal sealed class NodeService(GrainId id, Silo silo, ILoggerFactory log, Nod
 
     public Task<PartAnswer> Compute(Guid session, PartOrder part) => Task.Run(() => host.Work(session).Compute(part));
 
-    public Task<Piece> Sums(Guid session, int block, long offset, int length) =>
-        Task.FromResult(host.Work(session).Sums(block, offset, length));
+    public Task<SumPiece> Sums(Guid session, long part) => host.Work(session).Sums(part);
 
-    public Task Drop(Guid session)
+    public Task Drop(Guid session, long part)
     {
-        host.Work(session).Drop();
+        host.Work(session).Drop(part);
         return Task.CompletedTask;
     }
 

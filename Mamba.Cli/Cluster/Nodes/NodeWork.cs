@@ -17,8 +17,13 @@ internal sealed class NodeWork : IDisposable
     private readonly GradientSums _sums;
     private readonly WeightBytes _weights;
     private readonly byte[] _received;
+    private readonly int[] _starts;
     private readonly SemaphoreSlim _turn = new(1);
-    private CancellationTokenSource _running = new();
+    private readonly Lock _gate = new();
+    private OpenPart _last;
+
+    // The part whose sums are computed, or were last.
+    private OpenPart _computed;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="run">Model, loader and plan; disposed with this.</param>
@@ -26,10 +31,17 @@ internal sealed class NodeWork : IDisposable
     {
         _run = run;
         _gradients = new ShardGradients(run.Model, run.Train, run.Plan);
-        _sums = new GradientSums(run.Model.Parameters);
+        _sums = new GradientSums(run.Model.Parameters) { Final = Release };
         _weights = new WeightBytes(run.Model.Parameters);
         _received = new byte[_weights.Length];
+        List<int> starts = [0];
+        foreach ((string _, Core.Tensor parameter) in run.Model.Parameters.Parameters) starts.Add(starts[^1] + parameter.Count);
+        _starts = [.. starts];
+        _last = _computed = new OpenPart(0, _starts);
     }
+
+    /// <summary>Called in the middle of a backward pass, when a parameter of a block was released. For tests.</summary>
+    public Action<int, int>? Released { get; init; }
 
     /// <summary>Takes a piece of the weights. They are used from the next part on.</summary>
     /// <exception cref="ArgumentException">It does not lie within the weights.</exception>
@@ -44,14 +56,18 @@ internal sealed class NodeWork : IDisposable
     /// <exception cref="OperationCanceledException">The part was given up.</exception>
     public async Task<PartAnswer> Compute(PartOrder part)
     {
-        Drop();
+        OpenPart open = Open(part.Number) ?? throw new OperationCanceledException($"part {part.Number} came after {_last.Number}");
         await _turn.WaitAsync();
         try
         {
-            _running = new CancellationTokenSource();
-            CancellationToken stop = _running.Token;
             // A thread of its own: this takes as long as all other work of the process together.
-            return await Task.Factory.StartNew(() => Run(part, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            return await Task.Factory.StartNew(
+                () => Run(part, open), open.Stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+        catch
+        {
+            open.End();
+            throw;
         }
         finally
         {
@@ -59,37 +75,53 @@ internal sealed class NodeWork : IDisposable
         }
     }
 
-    /// <summary>A piece of a sum of the last part.</summary>
-    /// <exception cref="ArgumentException">There is no such piece.</exception>
-    public Piece Sums(int block, long offset, int length)
-    {
-        if (block < 0 || block >= _sums.Blocks.Count) throw new ArgumentException($"block {block} of {_sums.Blocks.Count}");
-        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(_sums.Blocks[block].Values.AsSpan());
-        if (offset < 0 || length < 0 || offset + length > bytes.Length)
-            throw new ArgumentException($"{length} bytes at {offset}; the block has {bytes.Length}");
-        return new Piece(bytes.Slice((int)offset, length).ToArray());
-    }
+    /// <summary>The next piece of the sums of a part. The request may come before the part.</summary>
+    public Task<SumPiece> Sums(long part) => Open(part)?.Next() ?? Task.FromResult(OpenPart.None);
 
-    /// <summary>Stops the part that is computed, after the shard that it is at.</summary>
-    public void Drop() => _running.Cancel();
+    /// <summary>Stops a part, after the shard that it is at.</summary>
+    public void Drop(long part) => Open(part)?.End();
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        Drop();
+        _last.End();
         _turn.Wait(); // until nothing is computed any more
         _gradients.Dispose();
         _run.Dispose();
     }
 
-    private PartAnswer Run(PartOrder part, CancellationToken stop)
+    /// <summary>The part of a number, which is the last one; null for one that has been given up.</summary>
+    private OpenPart? Open(long number)
     {
+        OpenPart before, part;
+        lock (_gate)
+        {
+            if (number <= _last.Number) return number == _last.Number ? _last : null;
+            (before, part) = (_last, _last = new OpenPart(number, _starts));
+        }
+        before.End();
+        return part;
+    }
+
+    private void Release(int block, int parameter)
+    {
+        _computed.Release(block, _sums.Blocks[block].Values, parameter);
+        Released?.Invoke(block, parameter);
+    }
+
+    private PartAnswer Run(PartOrder part, OpenPart open)
+    {
+        _computed.End(); // the memory of its sums is used again
         _weights.Write(_received);
         _sums.Clear();
+        _computed = open;
         StepOrder order = new(part.Step, part.Epoch, part.FirstBatch, part.Batches);
-        IReadOnlyList<Shard> shards = _gradients.Compute(order, part.First, part.End, _sums, stop);
+        IReadOnlyList<Shard> shards = _gradients.Compute(order, part.First, part.End, _sums, open.Stop);
+        bool failed = shards[^1].Failure is not null;
+        if (failed) open.End();
+        else open.Complete();
         return new PartAnswer(
             [.. shards.Select(s => new ShardAnswer(s.Loss, s.Images, s.Moments, s.Failure))],
-            [.. _sums.Blocks.Select(b => new BlockHead(b.First, b.Count, b.Present, b.Values.Length))]);
+            [.. _sums.Blocks.TakeWhile(_ => !failed).Select(b => new BlockHead(b.First, b.Count, b.Present, b.Values.Length))]);
     }
 }

@@ -98,7 +98,7 @@ internal sealed class ClusterGradients(VisionModel model, ShardGradients local, 
                 continue;
             }
             PartOrder part = new(order.Step, order.Epoch, order.FirstBatch, order.Batches, first, first + counts[i + 1]);
-            parts.Add(new OpenPart(first, part.End, nodes[i], nodes[i].Run(part, _pieces, over)));
+            parts.Add(new OpenPart(first, part.End, nodes[i], nodes[i].Run(part, _pieces, (int)model.Parameters.ParameterCount, over)));
         }
         return parts;
     }

@@ -19,7 +19,10 @@ internal sealed record PartResult(int First, IReadOnlyList<Shard> Shards, IReadO
 /// <param name="figures">What it has done.</param>
 internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, NodeFigures figures)
 {
+    private static long s_parts;
+
     private readonly List<float[]> _buffers = [];
+    private long _part;
     private Task _work = Task.CompletedTask;
 
     public SiloAddress Silo => silo;
@@ -51,27 +54,30 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
     public Task Leave() => node.Leave(session);
 
     /// <summary>Tells it that its part is wanted no more.</summary>
-    public void Drop() => node.Drop(session).Ignore();
+    public void Drop() => node.Drop(session, _part).Ignore();
 
     /// <summary>Lets it compute a part.</summary>
     /// <param name="part">The shards.</param>
     /// <param name="weights">The weights, which stay as they are until this has ended.</param>
+    /// <param name="length">How many values a gradient has.</param>
     /// <param name="stop">The part is wanted no more; what is on its way is waited for.</param>
     /// <exception cref="Exception">The node is gone, or cannot compute it.</exception>
-    public Task<PartResult> Run(PartOrder part, byte[][] weights, CancellationToken stop)
+    public Task<PartResult> Run(PartOrder part, byte[][] weights, int length, CancellationToken stop)
     {
+        _part = Interlocked.Increment(ref s_parts);
+        part = part with { Number = _part };
         // Off this thread at once: it has a part of its own to compute.
-        Task<PartResult> work = Task.Run(() => RunGuarded(part, weights, stop), CancellationToken.None);
+        Task<PartResult> work = Task.Run(() => RunGuarded(part, weights, length, stop), CancellationToken.None);
         _work = work.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return work;
     }
 
-    private async Task<PartResult> RunGuarded(PartOrder part, byte[][] weights, CancellationToken stop)
+    private async Task<PartResult> RunGuarded(PartOrder part, byte[][] weights, int length, CancellationToken stop)
     {
         try
         {
             long start = Stopwatch.GetTimestamp();
-            PartResult result = await Exchange(part, weights, stop);
+            PartResult result = await Exchange(part, weights, length, stop);
             double speed = (part.End - part.First) / Stopwatch.GetElapsedTime(start).TotalSeconds;
             figures.Speed = figures.Speed is { } before ? 0.7 * before + 0.3 * speed : speed;
             figures.State = "works";
@@ -86,37 +92,61 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
         }
     }
 
-    private async Task<PartResult> Exchange(PartOrder part, byte[][] weights, CancellationToken stop)
+    private async Task<PartResult> Exchange(PartOrder part, byte[][] weights, int length, CancellationToken stop)
     {
         await Window.Run(Enumerable.Range(0, weights.Length), async i =>
         {
             await node.Load(session, (long)i * WeightBytes.PieceLength, weights[i]);
             figures.AddSent(weights[i].Length);
         }, stop);
-        PartAnswer answer = await node.Compute(session, part);
+        IReadOnlyList<(int First, int Count)> blocks = GradientSums.BlocksOf(part.First, part.End);
+        Task<PartAnswer> computing = node.Compute(session, part);
+        Task<int> receiving = Receive(part.Number, blocks.Count, length, stop);
+        await Task.WhenAll(computing, receiving); // both to their end: a piece that came later would belong to no part
         stop.ThrowIfCancellationRequested();
-        List<GradientBlock> blocks = [];
-        for (int i = 0; i < answer.Blocks.Length; i++) blocks.Add(await Receive(answer.Blocks[i], i, weights.Sum(w => w.Length), stop));
-        IReadOnlyList<Shard> shards =
-            [.. answer.Shards.Select(s => new Shard(s.Loss, s.Images) { Moments = s.Moments, Failure = s.Failure })];
-        return new PartResult(part.First, shards, blocks);
+        (PartAnswer answer, int missing) = (await computing, await receiving);
+        Shard[] shards = [.. answer.Shards.Select(s => new Shard(s.Loss, s.Images) { Moments = s.Moments, Failure = s.Failure })];
+        if (shards.Any(s => s.Failure is not null)) return new PartResult(part.First, shards, []);
+        if (missing > 0 || !answer.Blocks.Select(b => (b.First, b.Count)).SequenceEqual(blocks))
+            throw new ClusterException(
+                $"{figures.Name}: {answer.Blocks.Length} sums of shards {part.First} to {part.End - 1}, without {missing} pieces; expected "
+                + $"{blocks.Count}");
+        return new PartResult(
+            part.First, shards, [.. answer.Blocks.Select((b, i) => new GradientBlock(b.First, b.Count, _buffers[i], b.Present))]);
     }
 
-    /// <summary>Fetches the values of a block.</summary>
-    private async Task<GradientBlock> Receive(BlockHead head, int index, int most, CancellationToken stop)
+    /// <summary>Fetches the values of all blocks, each piece when the node has it.</summary>
+    /// <returns>How many pieces did not come, since the node has ended the part or nobody wants it.</returns>
+    private async Task<int> Receive(long part, int blocks, int length, CancellationToken stop)
     {
-        if (head.Length is < 0 || head.Length > most) throw new ClusterException($"{figures.Name}: a block of {head.Length} values");
-        if (_buffers.Count <= index) _buffers.Add([]);
-        if (_buffers[index].Length != head.Length) _buffers[index] = new float[head.Length];
-        float[] values = _buffers[index];
-        int bytes = head.Length * sizeof(float);
-        await Window.Run(Enumerable.Range(0, (bytes + WeightBytes.PieceLength - 1) / WeightBytes.PieceLength), async i =>
+        while (_buffers.Count < blocks) _buffers.Add([]);
+        for (int i = 0; i < blocks; i++)
+            if (_buffers[i].Length != length) _buffers[i] = new float[length];
+        int count = blocks * WeightBytes.Pieces(length * sizeof(float)), missing = count;
+        bool[] came = new bool[count];
+        bool ended = false;
+        await Window.Run(Enumerable.Range(0, count), async _ =>
         {
-            int at = i * WeightBytes.PieceLength, length = Math.Min(WeightBytes.PieceLength, bytes - at);
-            Piece piece = await node.Sums(session, index, at, length);
-            piece.Bytes.AsSpan(0, length).CopyTo(MemoryMarshal.AsBytes(values.AsSpan())[at..]);
-            figures.AddReceived(length);
-        }, stop);
-        return new GradientBlock(head.First, head.Count, values, head.Present);
+            SumPiece piece = await node.Sums(session, part);
+            ended |= piece.Bytes.Length == 0;
+            if (piece.Bytes.Length == 0) return;
+            Keep(piece, length * sizeof(float), came);
+            Interlocked.Decrement(ref missing);
+            figures.AddReceived(piece.Bytes.Length);
+        }, () => ended || stop.IsCancellationRequested);
+        return missing;
+    }
+
+    /// <summary>Copies a piece to its place.</summary>
+    /// <exception cref="ClusterException">There is no such piece, or it has come before.</exception>
+    private void Keep(SumPiece piece, int bytes, bool[] came)
+    {
+        int pieces = WeightBytes.Pieces(bytes), place = piece.Offset / WeightBytes.PieceLength;
+        bool fits = piece.Block >= 0 && piece.Block < came.Length / pieces && piece.Offset == place * WeightBytes.PieceLength
+            && place >= 0 && place < pieces && piece.Bytes.Length == Math.Min(WeightBytes.PieceLength, bytes - piece.Offset);
+        if (!fits || came[piece.Block * pieces + place])
+            throw new ClusterException($"{figures.Name}: {piece.Bytes.Length} bytes at {piece.Offset} of block {piece.Block}");
+        came[piece.Block * pieces + place] = true;
+        piece.Bytes.CopyTo(MemoryMarshal.AsBytes(_buffers[piece.Block].AsSpan())[piece.Offset..]);
     }
 }

@@ -31,11 +31,14 @@ internal sealed class WeightBytes
     /// <summary>How many there are.</summary>
     public int Length { get; }
 
+    /// <summary>The pieces of so many bytes; the last one may be shorter.</summary>
+    public static int Pieces(int length) => (int)(((long)length + PieceLength - 1) / PieceLength);
+
     /// <summary>Copies the weights out, in pieces.</summary>
     /// <param name="pieces">Pieces of the same model, which are overwritten; null to make new ones.</param>
     public byte[][] Read(byte[][]? pieces)
     {
-        pieces ??= [.. Enumerable.Range(0, (Length + PieceLength - 1) / PieceLength)
+        pieces ??= [.. Enumerable.Range(0, Pieces(Length))
             .Select(i => new byte[Math.Min(PieceLength, Length - i * PieceLength)])];
         int at = 0;
         foreach (Tensor tensor in _tensors)

@@ -58,26 +58,28 @@ internal interface INode : IGrainService
     /// <summary>Computes some shards of a step by the weights that were loaded.</summary>
     /// <param name="session">The run.</param>
     /// <param name="part">The shards.</param>
-    /// <returns>What the shards gave, besides the sums, which are asked for in pieces.</returns>
+    /// <returns>What the shards gave, besides the sums, which are asked for in pieces at the same time.</returns>
     [Alias("Compute")]
     [ResponseTimeout("1.00:00:00")]
     Task<PartAnswer> Compute(Guid session, PartOrder part);
 
-    /// <summary>A piece of the sums of gradients that the last part gave.</summary>
+    /// <summary>
+    /// The next piece of the sums of a part, each once. It is answered when the values of a piece are final, which may be long before the
+    /// part is computed, or when the part has ended.
+    /// </summary>
     /// <param name="session">The run.</param>
-    /// <param name="block">Which block of <see cref="PartAnswer.Blocks"/>.</param>
-    /// <param name="offset">Where the piece stands, in bytes.</param>
-    /// <param name="length">Its bytes.</param>
-    /// <returns>The bytes.</returns>
+    /// <param name="part">The number of the part, which is computed, or is about to be.</param>
+    /// <returns>The piece.</returns>
     [Alias("Sums")]
-    [ResponseTimeout("00:05:00")]
-    Task<Piece> Sums(Guid session, int block, long offset, int length);
+    [ResponseTimeout("1.00:00:00")]
+    Task<SumPiece> Sums(Guid session, long part);
 
     /// <summary>Stops computing a part: the coordinator waits for it no longer.</summary>
     /// <param name="session">The run.</param>
+    /// <param name="part">The number of the part.</param>
     [Alias("Drop")]
     [ResponseTimeout("00:05:00")]
-    Task Drop(Guid session);
+    Task Drop(Guid session, long part);
 
     /// <summary>Runs a verb of mamba on the node, from the first word to the last.</summary>
     /// <param name="job">The words, and where they hold.</param>

@@ -58,7 +58,12 @@ internal sealed record Admission(string Name, int Threads, string? Refusal)
 /// <param name="First">The first shard of the part.</param>
 /// <param name="End">Behind the last one.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.PartOrder")]
-internal sealed record PartOrder(long Step, int Epoch, int FirstBatch, int Batches, int First, int End);
+internal sealed record PartOrder(long Step, int Epoch, int FirstBatch, int Batches, int First, int End)
+{
+    /// <summary>The number of the part in the run; later parts have larger ones.</summary>
+    [Id(6)]
+    public long Number { get; init; }
+}
 
 /// <summary>What a shard gave, besides its gradient.</summary>
 /// <param name="Loss">Its mean loss.</param>
@@ -78,7 +83,7 @@ internal sealed record BlockHead(int First, int Count, bool[] Present, int Lengt
 
 /// <summary>What a part gave.</summary>
 /// <param name="Shards">Its shards in order; the first one that fails is the last.</param>
-/// <param name="Blocks">The sums of gradients, in order.</param>
+/// <param name="Blocks">The sums of gradients, in order; none if a shard failed.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.PartAnswer")]
 internal sealed record PartAnswer(ShardAnswer[] Shards, BlockHead[] Blocks);
 
@@ -97,7 +102,9 @@ internal sealed record JobOrder(string[] Words, string Folder, Likeness Likeness
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.JobAnswer")]
 internal sealed record JobAnswer(int Code, string Output, string? Refusal, bool Busy);
 
-/// <summary>Bytes that nobody changes any more, so that they travel without a copy.</summary>
-/// <param name="Bytes">The bytes.</param>
-[GenerateSerializer, Immutable, Alias("Mamba.Cluster.Piece")]
-internal sealed record Piece(byte[] Bytes);
+/// <summary>A piece of the sums of a part.</summary>
+/// <param name="Block">The block's place in <see cref="PartAnswer.Blocks"/>.</param>
+/// <param name="Offset">Where the piece stands in its values, in bytes.</param>
+/// <param name="Bytes">The bytes, which nobody changes any more; none where the part has no further piece.</param>
+[GenerateSerializer, Immutable, Alias("Mamba.Cluster.SumPiece")]
+internal sealed record SumPiece(int Block, int Offset, byte[] Bytes);

@@ -155,14 +155,16 @@ internal sealed class AllOperatorsTests(VectorWidth width) : WidthFixture(width)
     }
 
     /// <summary>
-    /// Results, and the gradients of the inputs (null for those without); inputs first and second are one tensor if given.
+    /// Results, and the gradients of the inputs (null for those without); inputs first and second are one tensor if given. No gradient
+    /// changes after it was complete.
     /// </summary>
     private static (float[][] Results, float[]?[] Gradients) Run(
         OperatorCase op, Tensor[] inputs, int first = -1, int second = -1, Alias alias = Alias.Leaf)
     {
         for (int i = 0; i < inputs.Length; i++) inputs[i].RequiresGrad = !op.Frozen.Contains(i);
         if (first >= 0) inputs[first].RequiresGrad = true;
-        using Tape tape = new();
+        float[]?[] complete = new float[]?[inputs.Length];
+        using Tape tape = new() { Watch = new GradientWatch(inputs, i => complete[i] = inputs[i].Grad?.Span.ToArray()) };
         Tensor[] given = [.. inputs];
         if (first >= 0)
         {
@@ -173,6 +175,8 @@ internal sealed class AllOperatorsTests(VectorWidth width) : WidthFixture(width)
         float[][] values = [.. results.Select(r => r.Span.ToArray())];
         Tensor[] outputs = [.. results.Where(r => r.NeedsGrad)];
         if (outputs.Length > 0) tape.Backward(outputs, [.. outputs.Select(Cotangent)]);
+        for (int i = 0; i < inputs.Length && outputs.Length > 0; i++)
+            Assert.That(inputs[i].Grad is { } g ? g.Span.SequenceEqual(complete[i]) : complete[i] is null, $"{op}: input {i}, complete");
         return (values, [.. inputs.Select((x, i) => x.RequiresGrad && i != second ? Written(x, $"{op}: gradient of input {i}") : null)]);
     }
 }

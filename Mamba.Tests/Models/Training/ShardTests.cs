@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
@@ -136,10 +137,123 @@ internal sealed class ShardTests
         }
     }
 
+    /// <summary>Sums that are told to be final during the backward pass are those of the end, each once, to the bit.</summary>
+    [Test]
+    public void Streamed_sums_are_those_of_whole_gradients(
+        [ValueSource(nameof(s_models))] string model, [Values(0, 1, 2)] int first, [Values(3, 6)] int end)
+    {
+        StepOrder order = new(0, 1, 0, 6);
+        using Node whole = new(model, 6), streamed = new(model, 6);
+        GradientSums expected = new(whole.Model.Parameters), sums = null!;
+        whole.Gradients.Compute(order, first, end, expected, default);
+        int[] counts = [.. streamed.Model.Parameters.Parameters.Select(p => p.Tensor.Count)];
+        Dictionary<(int, int), float[]> final = [];
+        sums = new GradientSums(streamed.Model.Parameters) { Final = (block, i) => final.Add((block, i), Values(block, i)) };
+        streamed.Gradients.Compute(order, first, end, sums, default);
+        Assert.That(sums.Blocks.Select(b => (b.First, b.Count)), Is.EqualTo(GradientSums.BlocksOf(first, end)));
+        Assert.That(final, Has.Count.EqualTo(counts.Length * sums.Blocks.Count));
+        foreach (((int block, int i), float[] values) in final) Assert.That(values, Is.EqualTo(Values(block, i)), $"{i} of {block}");
+        foreach ((GradientBlock one, GradientBlock other) in sums.Blocks.Zip(expected.Blocks))
+        {
+            Assert.That(one.Values, Is.EqualTo(other.Values));
+            Assert.That(one.Present, Is.EqualTo(other.Present));
+        }
+
+        float[] Values(int block, int i) => sums.Blocks[block].Values.AsSpan(counts.Take(i).Sum(), counts[i]).ToArray();
+    }
+
+    /// <summary>Random gradients, of which some are missing, added in random order of the parameters.</summary>
+    [Test]
+    public void Parameters_may_come_in_any_order([Range(1, 20)] int seed)
+    {
+        Random random = new(seed);
+        using Node node = new("ul-vm-unet", 1);
+        Tensor[] parameters = [.. node.Model.Parameters.Parameters.Select(p => p.Tensor)];
+        GradientSums whole = new(node.Model.Parameters), single = new(node.Model.Parameters);
+        int first = random.Next(10), end = first + 1 + random.Next(10);
+        for (int shard = first; shard < end; shard++)
+        {
+            node.Model.Parameters.ZeroGrad();
+            foreach (Tensor parameter in parameters)
+                if (random.Next(3) > 0) Numbers.Random(random.Next(), parameter.Count).Span.CopyTo(parameter.OpenGrad().Span);
+            whole.AddFromParameters(shard);
+            int[] places = [.. Enumerable.Range(0, parameters.Length)];
+            random.Shuffle(places);
+            single.Begin(shard, 1);
+            Assert.Throws<InvalidOperationException>(single.End, "no parameter was added");
+            foreach (int i in places) single.AddFromParameter(i);
+            single.End();
+        }
+        Assert.That(single.Blocks.Select(b => (b.First, b.Count)), Is.EqualTo(GradientSums.BlocksOf(first, end)));
+        foreach ((GradientBlock one, GradientBlock other) in single.Blocks.Zip(whole.Blocks))
+        {
+            Assert.That(one.Present, Is.EqualTo(other.Present));
+            Assert.That(one.Values, Is.EqualTo(other.Values));
+        }
+    }
+
+    /// <summary>
+    /// A loss is not finite after a first block; or a gradient is not, when some of the others were added already. The next part knows
+    /// nothing of it.
+    /// </summary>
+    [Test]
+    public void A_shard_that_fails_leaves_no_sums([Values] bool inTheMiddle)
+    {
+        StepOrder order = new(0, 1, 0, 4);
+        using Node node = new("ul-vm-unet", 4, check: true);
+        Tensor[] weights = [.. node.Model.Parameters.Parameters.Select(p => p.Tensor)];
+        float[][] kept = [.. weights.Select(w => w.Span.ToArray())];
+        (int first, int end) = inTheMiddle ? (0, 2) : (1, 3);
+        int told = 0, wild = weights.Length / (inTheMiddle ? 2 : 1);
+        GradientSums sums = new(node.Model.Parameters) { Final = Tell }, expected = new(node.Model.Parameters);
+        node.Gradients.Compute(order, first, end, expected, default);
+        IReadOnlyList<Shard> shards = node.Gradients.Compute(order, first, end, sums, default);
+        Assert.That(shards.Select(s => s.Failure is null), Is.EqualTo(new[] { true, false }));
+        Assert.That(sums.Blocks, Is.Empty);
+        Assert.That(told, inTheMiddle ? Is.InRange(wild, weights.Length - 1) : Is.EqualTo(wild));
+        for (int i = 0; i < weights.Length; i++) kept[i].CopyTo(weights[i].Span);
+        node.Gradients.Compute(order, first, end, sums, default);
+        Assert.That(sums.Blocks.Zip(expected.Blocks).Select(b => b.First.Values.SequenceEqual(b.Second.Values)), Is.All.True);
+        Assert.Throws<ArgumentException>(() => node.Gradients.Compute(order, first, end, sums, default), "not empty");
+
+        void Tell(int block, int parameter)
+        {
+            if (++told == wild) foreach (Tensor weight in weights) weight.Span.Fill(float.NaN);
+        }
+    }
+
+    /// <summary>The gradient of every parameter of every model is at its end when the tape calls it complete.</summary>
+    [TestCaseSource(typeof(DeterminismTests), nameof(DeterminismTests.Models))]
+    public void A_complete_gradient_does_not_change(ModelEntry entry)
+    {
+        (VisionModel model, Func<Tensor> loss) = SmallTraining.Of(entry);
+        Tensor[] parameters = [.. model.Parameters.Parameters.Select(p => p.Tensor)];
+        float[]?[] complete = new float[]?[parameters.Length];
+        int told = 0;
+        GradientWatch watch = new(parameters, i =>
+        {
+            told++;
+            complete[i] = parameters[i].Grad?.Span.ToArray() ?? [];
+        });
+        for (int step = 0; step < 2; step++)
+        {
+            model.Parameters.Step = step;
+            model.Parameters.ZeroGrad();
+            using Tape tape = new() { Watch = watch };
+            tape.Backward(loss());
+            Assert.That(told, Is.EqualTo((step + 1) * parameters.Length));
+            for (int i = 0; i < parameters.Length; i++)
+                Assert.That(
+                    MemoryMarshal.AsBytes(parameters[i].Grad is { } g ? g.Span : [])
+                        .SequenceEqual(MemoryMarshal.AsBytes(complete[i].AsSpan())),
+                    $"{i}");
+        }
+    }
+
     /// <summary>A process that computes shards: its own model and images, all from the same seed.</summary>
     private sealed class Node : IDisposable
     {
-        public Node(string name, int shards)
+        public Node(string name, int shards, bool check = false)
         {
             ModelEntry entry = Registry.Find(name);
             Model = entry.Create(entry.Config.Width is null ? entry.Config : entry.Config with { Width = 8 }, seed: 5);
@@ -155,6 +269,7 @@ internal sealed class ShardTests
             TrainingPlan plan = new(TrainingRecipe.UltraLight, Objective.Segmentation(LossKind.BceDice), 1e-3, Epochs: 1)
             {
                 Accumulate = shards,
+                CheckNumerics = check,
             };
             Gradients = new ShardGradients(Model, Train, plan);
         }
