@@ -127,9 +127,12 @@ internal sealed class StudyPage
         if (open.Length == 0) return;
         _to.Open("div", "class", "note").Text(
             $"{Units.Of(open.Length, "run")} without scores, of {_view.Results.Runs.Count}: what is not ended is not scored. ");
-        _to.Text(string.Join("; ", open.Take(20).Select(run => $"{run.Id} ({StudyTables.State(run)}, "
-            + $"{run.Epochs.Count} of {Units.Of(run.PlannedEpochs, "epoch")})")) + (open.Length > 20 ? "; …" : "."));
+        _to.Text(string.Join("; ", open.Take(20).Select(run => $"{run.Id} ({StudyTables.State(run)}{Epochs(run)})"))
+            + (open.Length > 20 ? "; …" : "."));
         _to.Close().Line();
+
+        static string Epochs(RunResult run) =>
+            run.Epochs.Count == 0 ? "" : $", {run.Epochs.Count} of {Units.Of(run.PlannedEpochs, "epoch")}";
     }
 
     private void Charts()
