@@ -24,6 +24,7 @@ clean() {
     ip netns pids "$pids" | xargs -r kill -KILL
     ip netns del "$pids"
   done
+  [ -z "${cutter:-}" ] || kill "$cutter" 2>/dev/null
   wait 2>/dev/null
   ip link del "$name" 2>/dev/null
   sleep 1
@@ -77,6 +78,7 @@ if [ -n "${CUT:-}" ]; then
     sleep "$from"; ip link set "$name.$cut" down; echo "--- machine $cut is cut off"
     sleep $((to - from)); ip link set "$name.$cut" up; echo "--- machine $cut is back"
   ) &
+  cutter=$!
 fi
 code=0
 on 0 dotnet "$program" train --host 10.77.0.10 --nodes $((machines - 1)) --threads 1 --out "$work/run" "$@" || code=$?

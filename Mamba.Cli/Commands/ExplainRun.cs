@@ -170,7 +170,7 @@ internal sealed class ExplainRun(Terminal terminal, InferOutput output, Explaine
             + "the tokens before that one alone, row by row, and a backward scan those after it. "
             + (explainer.IsTimeInvariant
                 ? "S4D has no selection: the matrix is the layer's convolution kernel, which depends on the distance in the scan alone. "
-                    + "So the map is the same for every image. "
+                    + "So, seen from one pixel, the map is the same for every image. "
                 : "")
             + "Source: Ali, Zimerman and Wolf 2024, The Hidden Attention of Mamba Models.";
 

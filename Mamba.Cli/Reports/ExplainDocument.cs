@@ -21,7 +21,7 @@ internal sealed class ExplainedMethod
 {
     public required string Method { get; init; }
 
-    /// <summary>Whether the maps are the same for every image, since the layers have no selection (S4D).</summary>
+    /// <summary>Whether the map of a pixel is the same for every image, since the layers have no selection (S4D).</summary>
     public required bool TimeInvariant { get; init; }
 
     public required FaithfulnessDocument? Faithfulness { get; init; }

@@ -221,6 +221,27 @@ internal sealed class DataCacheTests
         Assert.That(own.Needs(next.Paths), Is.Empty);
     }
 
+    /// <summary>Two coordinators with one node: none is refused for good because the other one was first.</summary>
+    [Test]
+    public void A_node_that_fetches_is_busy_for_others()
+    {
+        StringWriter said = new();
+        NodeData own = new(null, Cache) { Exists = _ => false };
+        using NodeHost host = new("n0", new Terminal(said, said), new RunAssembly(own, 1, new Terminal(said, said)));
+        RunOffer offer = new(Guid.NewGuid(), [], [], host.Self, false) { Paths = [new RunPath("--data", Data, null, null)] };
+        Admission answer = host.Join(offer);
+        JobAnswer job = host.Do(new JobOrder(["models"], _folder.Root, host.Self));
+        Assert.That((job.Busy, job.Refusal), Is.EqualTo((true, "it works for another coordinator")));
+        RunOffer other = offer with { Session = Guid.NewGuid() };
+        DataSender sender = new(other, _ => { });
+        (_, Admission refused) = sender.Send(new FakeNode(host), other, answer, CancellationToken.None).GetAwaiter().GetResult();
+        Assert.That((refused.Busy, refused.Refusal), Is.EqualTo((true, "it works for another coordinator")));
+
+        sender = new DataSender(offer, _ => { });
+        (_, Admission taken) = sender.Send(new FakeNode(host), offer, answer, CancellationToken.None).GetAwaiter().GetResult();
+        Assert.That((taken.Busy, taken.Refusal), Is.EqualTo((false, (string?)null)), said.ToString());
+    }
+
     [Test]
     public void A_cache_has_a_place_of_its_own()
     {

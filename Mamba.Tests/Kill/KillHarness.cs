@@ -128,7 +128,7 @@ public sealed class KillHarness(string folder, ulong seed, Action<string> log)
             process.WaitUntil(() => Checkpoints(run).Length > 0);
             if (process.Ignores(signal == "INT" ? 2 : 15)) return null;
             process.Signal(signal);
-            process.WaitForExit(Patience);
+            if (!process.WaitForExit(Patience)) throw new KillException($"{run}: does not end after SIG{signal}");
             string[] lines = process.Lines;
             (int Epoch, int Batch) newest = Inspect(run, lines, default);
             string[] said =

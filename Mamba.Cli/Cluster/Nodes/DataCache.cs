@@ -30,7 +30,7 @@ internal sealed class DataCache(string folder)
     public DataFetch Fetch(FileList list)
     {
         list.ThrowIfUnsafe();
-        Directory.CreateDirectory(folder);
+        MakeFolder();
         for (int n = 0; n < MostParts; n++)
         {
             string part = $"{PathOf(list.Digest)}.part-{n}";
@@ -50,6 +50,13 @@ internal sealed class DataCache(string folder)
             }
         }
         throw new ClusterException($"{folder}: {MostParts} processes fetch the same data; delete {list.Digest}.part-* there");
+    }
+
+    /// <summary>Makes the cache, for its user alone: images of patients are not for all who use a machine.</summary>
+    private void MakeFolder()
+    {
+        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+        else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private string PathOf(string digest) => Path.Combine(folder, digest);

@@ -12,6 +12,9 @@ internal static class NodeCommand
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(500), s_retry = TimeSpan.FromSeconds(2);
 
+    /// <summary>A node whose run was refused asks again: its data may be there then, or another coordinator.</summary>
+    private static readonly TimeSpan s_again = TimeSpan.FromMinutes(5);
+
     public static Command Create(Terminal terminal, CancellationToken stop)
     {
         JoinOptions options = new();
@@ -35,7 +38,8 @@ internal static class NodeCommand
             if (parsed.GetValue(child)) Task.Run(() => EndWithInput(end), CancellationToken.None).Ignore();
             Options.Apply(parsed, threads);
             string? kept = parsed.GetValue(cache) ?? DataCache.DefaultFolder;
-            NodeData own = new(parsed.GetValue(data), kept is null ? null : new DataCache(Path.GetFullPath(kept)));
+            NodeData own = new(
+                parsed.GetValue(data) is { } images ? Path.GetFullPath(images) : null, kept is null ? null : new DataCache(Path.GetFullPath(kept)));
             RunAssembly assembly = new(own, parsed.GetValue(threads), terminal);
             IPEndPoint leader = JoinOptions.EndPoint(parsed.GetValue(coordinator) ?? "127.0.0.1");
             Serve(terminal, () => Settings(options.Settings(parsed, SiloRole.Node, leader), parsed.GetValue(name)), assembly, end.Token)
@@ -121,7 +125,7 @@ internal static class NodeCommand
         {
             // The table is at the coordinator, so that no table says when the coordinator is gone. One whose run was refused does not call.
             if (membership is Membership.AtCoordinator at && host.Quiet > NodeHost.Silence
-                && (!host.HasRefused || !await Answers(at.Coordinator, stop))) return;
+                && (!host.HasRefused || host.Quiet > s_again || !await Answers(at.Coordinator, stop))) return;
             await Task.WhenAny(silo.Fatal, Pause(s_look, stop));
         }
     }

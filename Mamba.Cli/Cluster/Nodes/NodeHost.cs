@@ -14,12 +14,15 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
     /// <summary>A coordinator shows itself every two seconds; after so long it is gone, and another one may come.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(20);
 
+    private const string Elsewhere = "it works for another coordinator";
+
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _end = new();
     private NodeWork? _work;
     private Guid _session;
     private bool _occupied, _fetching;
     private long _heard = Environment.TickCount64;
+    private int _calls; // of a fetch, under way: a large file takes a while to hash
 
     /// <summary>What the node is, but for the run.</summary>
     public Likeness Self { get; init; } = new(Build.Program, Build.Width, "");
@@ -28,7 +31,8 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
     public bool HasRefused { get; private set; }
 
     /// <summary>How long no coordinator has called.</summary>
-    public TimeSpan Quiet => _occupied ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Environment.TickCount64 - Interlocked.Read(ref _heard));
+    public TimeSpan Quiet => _occupied || Volatile.Read(ref _calls) > 0 ? TimeSpan.Zero
+        : TimeSpan.FromMilliseconds(Environment.TickCount64 - Interlocked.Read(ref _heard));
 
     /// <summary>The run that the node takes part in.</summary>
     /// <exception cref="InvalidOperationException">It is not this one.</exception>
@@ -53,7 +57,7 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
         lock (_gate)
         {
             if (_occupied || ((_work is not null || _fetching) && _session != offer.Session && Quiet < Silence))
-                return answer with { Refusal = "it works for another coordinator", Busy = true };
+                return answer with { Refusal = Elsewhere, Busy = true };
             if (_work is not null && _session == offer.Session) return answer;
             _occupied = true;
         }
@@ -86,13 +90,16 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
     {
         lock (_gate)
         {
-            if (_occupied) return new FetchAnswer([], "it works for another coordinator");
+            if (_occupied || session != _session || !_fetching) return new FetchAnswer([], Elsewhere) { Busy = true };
             _occupied = true; // what an earlier fetch has left is read, which may take a while
         }
         try
         {
             int[] missing = [];
             string? refusal = Fetching(session, () => missing = assembly.Data.Begin(name, list, terminal.WriteLine));
+            bool wanted;
+            lock (_gate) wanted = session == _session && _fetching;
+            if (!wanted) assembly.Data.Stop(); // the run has ended meanwhile
             return new FetchAnswer(missing, refusal);
         }
         finally
@@ -115,7 +122,7 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
             return new JobAnswer(0, "", $"the node has no folder {job.Folder}; expected a shared one", false);
         lock (_gate)
         {
-            if (_occupied || _work is not null) return new JobAnswer(0, "", "it works for another coordinator", true);
+            if (_occupied || _work is not null || (_fetching && Quiet < Silence)) return new JobAnswer(0, "", Elsewhere, true);
             _occupied = true;
         }
         try
@@ -196,7 +203,7 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
     /// <returns>Why it failed; null where it did not.</returns>
     private string? Fetching(Guid session, Action work)
     {
-        Hear();
+        Interlocked.Increment(ref _calls);
         try
         {
             if (session != _session || !_fetching) throw new ClusterException("the node fetches no data for this run any more");
@@ -214,6 +221,7 @@ internal sealed class NodeHost(string name, Terminal terminal, RunAssembly assem
         finally
         {
             Hear();
+            Interlocked.Decrement(ref _calls);
         }
     }
 

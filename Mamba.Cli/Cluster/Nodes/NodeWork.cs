@@ -21,6 +21,7 @@ internal sealed class NodeWork : IDisposable
     private readonly SemaphoreSlim _turn = new(1);
     private readonly Lock _gate = new();
     private OpenPart _last;
+    private bool _disposed;
 
     // The part whose sums are computed, or were last.
     private OpenPart _computed;
@@ -84,10 +85,12 @@ internal sealed class NodeWork : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        lock (_gate) _disposed = true; // no part comes after this
         _last.End();
         _turn.Wait(); // until nothing is computed any more
         _gradients.Dispose();
         _run.Dispose();
+        _turn.Release(); // to a part that waits for its turn: it was ended
     }
 
     /// <summary>The part of a number, which is the last one; null for one that has been given up.</summary>
@@ -96,7 +99,7 @@ internal sealed class NodeWork : IDisposable
         OpenPart before, part;
         lock (_gate)
         {
-            if (number <= _last.Number) return number == _last.Number ? _last : null;
+            if (_disposed || number <= _last.Number) return number == _last.Number ? _last : null;
             (before, part) = (_last, _last = new OpenPart(number, _starts));
         }
         before.End();

@@ -13,6 +13,9 @@ namespace Mamba.Cli.Cluster.Nodes;
 /// <param name="starts">Where the values of each parameter begin in a block, and where the last one's end.</param>
 internal sealed class OpenPart(long number, int[] starts)
 {
+    /// <summary>How long a request waits for a piece.</summary>
+    private static readonly TimeSpan s_wait = TimeSpan.FromMinutes(1);
+
     private const int PieceValues = WeightBytes.PieceLength / sizeof(float);
 
     private readonly Lock _gate = new();
@@ -53,12 +56,21 @@ internal sealed class OpenPart(long number, int[] starts)
     }
 
     /// <summary>Waits for a piece that has not left.</summary>
-    /// <returns>The piece; one without bytes if none is to come.</returns>
+    /// <returns>The piece; one without bytes if none is to come, or none has come in a minute.</returns>
     public async Task<SumPiece> Next()
     {
-        while (await _ready.Reader.WaitToReadAsync())
-            if (_ready.Reader.TryRead(out (int Block, int Offset) piece)) return Copy(piece.Block, piece.Offset);
-        return None;
+        if (_ready.Reader.TryRead(out (int Block, int Offset) piece)) return Copy(piece.Block, piece.Offset);
+        using CancellationTokenSource late = new(s_wait);
+        try
+        {
+            while (await _ready.Reader.WaitToReadAsync(late.Token))
+                if (_ready.Reader.TryRead(out piece)) return Copy(piece.Block, piece.Offset);
+            return None;
+        }
+        catch (OperationCanceledException)
+        {
+            return None with { IsLater = true };
+        }
     }
 
     private SumPiece Copy(int block, int offset)

@@ -30,37 +30,37 @@ internal sealed class DataSender(RunOffer offer, Action<string> say)
                 return (own, answer with { Refusal = $"the node asks for {option}, which the run does not have" });
             if (path.Digest is not null)
                 return (own, answer with { Refusal = $"the node has lost the files of {option} that it was sent" });
-            (string digest, string? refusal) = await Send(node, answer.Name, path, stop);
-            if (refusal is not null) return (own, answer with { Refusal = refusal });
+            (string digest, string? refusal, bool busy) = await Send(node, answer.Name, path, stop);
+            if (refusal is not null) return (own, answer with { Refusal = refusal, Busy = busy });
             own = own with { Paths = [.. own.Paths.Select(p => p == path ? p with { Digest = digest } : p)] };
         }
         return (own, answer);
     }
 
-    private async Task<(string Digest, string? Refusal)> Send(INode node, string name, RunPath path, CancellationToken stop)
+    private async Task<(string Digest, string? Refusal, bool Busy)> Send(INode node, string name, RunPath path, CancellationToken stop)
     {
         try
         {
             FileList list = await List(node, path, stop);
             FetchAnswer answer = await node.Fetch(offer.Session, list);
-            if (answer.Refusal is not null || answer.Missing.Length == 0) return (list.Digest, answer.Refusal);
+            if (answer.Refusal is not null || answer.Missing.Length == 0) return (list.Digest, answer.Refusal, answer.Busy);
             say($"sends {FileList.Words([.. answer.Missing.Select(i => list.Files[i])])}, to {name}");
             await Window.Run(Pieces(path.Path, list, answer.Missing), async piece =>
             {
                 if (await node.Put(offer.Session, piece) is { } refusal) throw new RefusedException(refusal);
             }, stop);
-            return (list.Digest, await node.Keep(offer.Session));
+            return (list.Digest, await node.Keep(offer.Session), false);
         }
         catch (RefusedException e)
         {
             Forget(path); // its files may have changed
-            return ("", e.Message);
+            return ("", e.Message, false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Forget(path);
             node.Leave(offer.Session).Ignore();
-            return ("", $"the coordinator cannot send it the data: {PlainText.Printable(e.Message)}");
+            return ("", $"the coordinator cannot send it the data: {PlainText.Printable(e.Message)}", false);
         }
         catch (OperationCanceledException)
         {

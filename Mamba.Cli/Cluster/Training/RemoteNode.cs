@@ -22,7 +22,7 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
     private static long s_parts;
 
     private readonly List<float[]> _buffers = [];
-    private long _part;
+    private long _part, _dropped;
     private Task _work = Task.CompletedTask;
 
     public SiloAddress Silo => silo;
@@ -54,7 +54,11 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
     public Task Leave() => node.Leave(session);
 
     /// <summary>Tells it that its part is wanted no more.</summary>
-    public void Drop() => node.Drop(session, _part).Ignore();
+    public void Drop()
+    {
+        Volatile.Write(ref _dropped, _part);
+        node.Drop(session, _part).Ignore();
+    }
 
     /// <summary>Lets it compute a part.</summary>
     /// <param name="part">The shards.</param>
@@ -74,15 +78,19 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
 
     private async Task<PartResult> RunGuarded(PartOrder part, byte[][] weights, int length, CancellationToken stop)
     {
+        long start = Stopwatch.GetTimestamp();
         try
         {
-            long start = Stopwatch.GetTimestamp();
             PartResult result = await Exchange(part, weights, length, stop);
-            double speed = (part.End - part.First) / Stopwatch.GetElapsedTime(start).TotalSeconds;
-            figures.Speed = figures.Speed is { } before ? 0.7 * before + 0.3 * speed : speed;
+            Measure(part, start);
             figures.State = "works";
             Failures = 0;
             return result;
+        }
+        catch (Exception) when (Volatile.Read(ref _dropped) == part.Number)
+        {
+            Measure(part, start); // it was late, and gets less from now on; that is no failure
+            throw;
         }
         catch (Exception e) when (!stop.IsCancellationRequested)
         {
@@ -90,6 +98,12 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
             figures.State = "silent";
             throw;
         }
+    }
+
+    private void Measure(PartOrder part, long start)
+    {
+        double speed = (part.End - part.First) / Stopwatch.GetElapsedTime(start).TotalSeconds;
+        figures.Speed = figures.Speed is { } before ? 0.7 * before + 0.3 * speed : speed;
     }
 
     private async Task<PartResult> Exchange(PartOrder part, byte[][] weights, int length, CancellationToken stop)
@@ -127,7 +141,9 @@ internal sealed class RemoteNode(INode node, SiloAddress silo, Guid session, Nod
         bool ended = false;
         await Window.Run(Enumerable.Range(0, count), async _ =>
         {
-            SumPiece piece = await node.Sums(session, part);
+            SumPiece piece;
+            do piece = await node.Sums(session, part);
+            while (piece.IsLater && !stop.IsCancellationRequested);
             ended |= piece.Bytes.Length == 0;
             if (piece.Bytes.Length == 0) return;
             Keep(piece, length * sizeof(float), came);

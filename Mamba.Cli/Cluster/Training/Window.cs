@@ -18,16 +18,24 @@ internal static class Window
     public static async Task Run<T>(IEnumerable<T> things, Func<T, Task> send, Func<bool> isOver)
     {
         Queue<Task> open = new();
-        foreach (T thing in things)
+        try
         {
-            if (open.Count == Size)
+            foreach (T thing in things)
             {
-                await open.Peek().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                if (!open.Peek().IsCompletedSuccessfully) break;
-                _ = open.Dequeue();
+                if (open.Count == Size)
+                {
+                    await open.Peek().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    if (!open.Peek().IsCompletedSuccessfully) break;
+                    _ = open.Dequeue();
+                }
+                if (isOver()) break;
+                open.Enqueue(send(thing));
             }
-            if (isOver()) break;
-            open.Enqueue(send(thing));
+        }
+        catch // there is no next thing
+        {
+            await Task.WhenAll(open).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
         }
         await Task.WhenAll(open);
     }

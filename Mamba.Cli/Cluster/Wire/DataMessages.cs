@@ -33,4 +33,9 @@ internal sealed record FilePiece(int File, long Offset, byte[] Bytes);
 /// <param name="Missing">The files that it lacks, by their numbers.</param>
 /// <param name="Refusal">Why it takes none; null where it does.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.FetchAnswer")]
-internal sealed record FetchAnswer(int[] Missing, string? Refusal);
+internal sealed record FetchAnswer(int[] Missing, string? Refusal)
+{
+    /// <summary>Whether the node may take them later: it works for another coordinator.</summary>
+    [Id(2)]
+    public bool Busy { get; init; }
+}

@@ -65,13 +65,13 @@ internal interface INode : IGrainService
 
     /// <summary>
     /// The next piece of the sums of a part, each once. It is answered when the values of a piece are final, which may be long before the
-    /// part is computed, or when the part has ended.
+    /// part is computed, or when the part has ended; or after a while without a piece, so that a lost answer shows.
     /// </summary>
     /// <param name="session">The run.</param>
     /// <param name="part">The number of the part, which is computed, or is about to be.</param>
     /// <returns>The piece.</returns>
     [Alias("Sums")]
-    [ResponseTimeout("1.00:00:00")]
+    [ResponseTimeout("00:02:00")]
     Task<SumPiece> Sums(Guid session, long part);
 
     /// <summary>Stops computing a part: the coordinator waits for it no longer.</summary>

@@ -107,4 +107,9 @@ internal sealed record JobAnswer(int Code, string Output, string? Refusal, bool 
 /// <param name="Offset">Where the piece stands in its values, in bytes.</param>
 /// <param name="Bytes">The bytes, which nobody changes any more; none where the part has no further piece.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.SumPiece")]
-internal sealed record SumPiece(int Block, int Offset, byte[] Bytes);
+internal sealed record SumPiece(int Block, int Offset, byte[] Bytes)
+{
+    /// <summary>Whether no piece was ready for a while: ask again.</summary>
+    [Id(3)]
+    public bool IsLater { get; init; }
+}
