@@ -38,8 +38,9 @@ internal static class NodeCommand
             if (parsed.GetValue(child)) Task.Run(() => EndWithInput(end), CancellationToken.None).Ignore();
             Options.Apply(parsed, threads);
             string? kept = parsed.GetValue(cache) ?? DataCache.DefaultFolder;
-            NodeData own = new(
-                parsed.GetValue(data) is { } images ? Path.GetFullPath(images) : null, kept is null ? null : new DataCache(Path.GetFullPath(kept)));
+            // A job changes the folder that relative paths start from.
+            string? images = parsed.GetValue(data) is { } folder ? Path.GetFullPath(folder) : null;
+            NodeData own = new(images, kept is null ? null : new DataCache(Path.GetFullPath(kept)));
             RunAssembly assembly = new(own, parsed.GetValue(threads), terminal);
             IPEndPoint leader = JoinOptions.EndPoint(parsed.GetValue(coordinator) ?? "127.0.0.1");
             Serve(terminal, () => Settings(options.Settings(parsed, SiloRole.Node, leader), parsed.GetValue(name)), assembly, end.Token)
