@@ -300,37 +300,27 @@ internal sealed class DataCacheTests
     private string Entries() => string.Join('\n', Directory.GetFileSystemEntries(_folder.Root, "*", SearchOption.AllDirectories).Order());
 
     /// <summary>A node that is reached without a network.</summary>
-    private sealed class FakeNode(NodeHost host) : INode
+    private sealed class FakeNode(NodeHost host) : NodeStub
     {
         /// <summary>Called when the node has got the list of files.</summary>
         public Action? Listed { get; set; }
 
-        public Task<Admission> Join(RunOffer offer) => Task.FromResult(host.Join(offer));
+        public override Task<Admission> Join(RunOffer offer) => Task.FromResult(host.Join(offer));
 
-        public Task<FetchAnswer> Fetch(Guid session, FileList list)
+        public override Task<FetchAnswer> Fetch(Guid session, FileList list)
         {
             FetchAnswer answer = host.Fetch(session, list);
             Listed?.Invoke();
             return Task.FromResult(answer);
         }
 
-        public Task<string?> Put(Guid session, FilePiece piece) => Task.FromResult(host.Put(session, piece));
+        public override Task<string?> Put(Guid session, FilePiece piece) => Task.FromResult(host.Put(session, piece));
 
-        public Task<string?> Keep(Guid session) => Task.FromResult(host.Keep(session));
+        public override Task<string?> Keep(Guid session) => Task.FromResult(host.Keep(session));
 
-        public Task<bool> Beat(Guid session) => Task.FromResult(host.Beat(session));
+        public override Task<bool> Beat(Guid session) => Task.FromResult(host.Beat(session));
 
-        public Task Load(Guid session, long offset, byte[] piece) => throw new NotSupportedException();
-
-        public Task<PartAnswer> Compute(Guid session, PartOrder part) => throw new NotSupportedException();
-
-        public Task<SumPiece> Sums(Guid session, long part) => throw new NotSupportedException();
-
-        public Task Drop(Guid session, long part) => throw new NotSupportedException();
-
-        public Task<JobAnswer> Do(JobOrder job) => throw new NotSupportedException();
-
-        public Task Leave(Guid session)
+        public override Task Leave(Guid session)
         {
             host.Leave(session);
             return Task.CompletedTask;

@@ -10,7 +10,7 @@ internal sealed class RemoteNodeTests
 {
     private static readonly PartOrder s_part = new(Step: 0, Epoch: 1, FirstBatch: 0, Batches: 2, First: 1, End: 2);
 
-    private static PartAnswer Answer => new([new ShardAnswer(0.5, 1, [], null)], [new BlockHead(1, 1, [true], 1)]);
+    private static PartAnswer Answer => new([new ShardAnswer(0.5, 1, [], null)], [new BlockHead(1, 1, [true])]);
 
     private static SumPiece Piece => new(0, 0, BitConverter.GetBytes(2.5f));
 
@@ -69,7 +69,7 @@ internal sealed class RemoteNodeTests
         new(script, SiloAddress.Zero, Guid.NewGuid(), new NodeFigures("n0", 1));
 
     /// <summary>A node that answers as it is told.</summary>
-    private sealed class ScriptedNode : INode
+    private sealed class ScriptedNode : NodeStub
     {
         public required Task<PartAnswer> Computed { get; init; }
 
@@ -77,30 +77,16 @@ internal sealed class RemoteNodeTests
 
         public Action? Dropped { get; init; }
 
-        public Task Load(Guid session, long offset, byte[] piece) => Task.CompletedTask;
+        public override Task Load(Guid session, long offset, byte[] piece) => Task.CompletedTask;
 
-        public Task<PartAnswer> Compute(Guid session, PartOrder part) => Computed;
+        public override Task<PartAnswer> Compute(Guid session, PartOrder part) => Computed;
 
-        public Task<SumPiece> Sums(Guid session, long part) => Task.FromResult(Pieces.Count > 0 ? Pieces.Dequeue() : None);
+        public override Task<SumPiece> Sums(Guid session, long part) => Task.FromResult(Pieces.Count > 0 ? Pieces.Dequeue() : None);
 
-        public Task Drop(Guid session, long part)
+        public override Task Drop(Guid session, long part)
         {
             Dropped?.Invoke();
             return Task.CompletedTask;
         }
-
-        public Task<Admission> Join(RunOffer offer) => throw new NotSupportedException();
-
-        public Task<FetchAnswer> Fetch(Guid session, FileList list) => throw new NotSupportedException();
-
-        public Task<string?> Put(Guid session, FilePiece piece) => throw new NotSupportedException();
-
-        public Task<string?> Keep(Guid session) => throw new NotSupportedException();
-
-        public Task<bool> Beat(Guid session) => throw new NotSupportedException();
-
-        public Task<JobAnswer> Do(JobOrder job) => throw new NotSupportedException();
-
-        public Task Leave(Guid session) => throw new NotSupportedException();
     }
 }

@@ -125,6 +125,6 @@ internal sealed class NodeWork : IDisposable
         else open.Complete();
         return new PartAnswer(
             [.. shards.Select(s => new ShardAnswer(s.Loss, s.Images, s.Moments, s.Failure))],
-            [.. _sums.Blocks.TakeWhile(_ => !failed).Select(b => new BlockHead(b.First, b.Count, b.Present, b.Values.Length))]);
+            [.. _sums.Blocks.TakeWhile(_ => !failed).Select(b => new BlockHead(b.First, b.Count, b.Present))]);
     }
 }

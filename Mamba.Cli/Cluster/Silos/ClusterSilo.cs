@@ -106,7 +106,7 @@ internal sealed class ClusterSilo : IAsyncDisposable
         if (status != SiloStatus.Active) throw Lost($"the membership table says that it is {status}");
     }
 
-    /// <summary>A message of a client of a database goes on with its whole state.</summary>
+    /// <summary>Database clients append their whole state to a message.</summary>
     private static string FirstClause(string message) => message.Split(['(', '\n', ',', ';'], 2)[0].TrimEnd();
 
     private static ClusterException Lost(string reason) => new(

@@ -77,9 +77,8 @@ internal sealed record ShardAnswer(double Loss, int Images, double[] Moments, st
 /// <param name="First">The first shard.</param>
 /// <param name="Count">How many there are.</param>
 /// <param name="Present">Whether a parameter has a gradient.</param>
-/// <param name="Length">How many values there are.</param>
 [GenerateSerializer, Immutable, Alias("Mamba.Cluster.BlockHead")]
-internal sealed record BlockHead(int First, int Count, bool[] Present, int Length);
+internal sealed record BlockHead(int First, int Count, bool[] Present);
 
 /// <summary>What a part gave.</summary>
 /// <param name="Shards">Its shards in order; the first one that fails is the last.</param>
