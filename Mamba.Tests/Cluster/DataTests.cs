@@ -198,8 +198,8 @@ internal sealed class DataTests
     /// <summary>Trains with a node that does not take part, and says why; the run goes on without it.</summary>
     private static void Refused(string cache, string words, string reason, string? node = null)
     {
-        using InProcess refused = new() { NodeCache = cache, WaitFor = 0 };
-        Outcome spread = refused.Train(words.Replace("--epochs 1", "--epochs 120"), 1);
+        using InProcess refused = new() { NodeCache = cache, WaitFor = 0, HoldUntil = InProcess.Refused };
+        Outcome spread = refused.Train(words.Replace("--epochs 1", "--epochs 2"), 1);
         Assert.That(spread.Code, Is.Zero, spread.Output);
         Assert.That(spread.Output, Does.Contain("node n0 does not take part: ").And.Contain(reason));
         Assert.That(spread.Output, Does.Contain(node ?? "n0: refuses the run: "));

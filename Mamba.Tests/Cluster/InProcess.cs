@@ -44,6 +44,9 @@ internal sealed class InProcess : IDisposable
     /// <summary>Nodes to wait for; null for all.</summary>
     public int? WaitFor { get; init; }
 
+    /// <summary>What the training waits for after its first epoch, by what was said so far; null for nothing.</summary>
+    public Func<string, bool>? HoldUntil { get; init; }
+
     /// <summary>Where Prometheus finds the figures; null for nowhere.</summary>
     public int? MetricsPort { get; init; }
 
@@ -75,9 +78,8 @@ internal sealed class InProcess : IDisposable
     {
         IPEndPoint at = new(IPAddress.Loopback, ClusterSilo.FreePort());
         Membership membership = Membership ?? new Membership.AtCoordinator(at);
-        StringWriter said = new();
-        TextWriter output = TextWriter.Synchronized(said);
-        Terminal terminal = new(output, output);
+        using HeldWriter said = new(HoldUntil);
+        Terminal terminal = new(said, said);
         using CancellationTokenSource end = new();
         SiloSettings settings = Settings(SiloRole.Coordinator, at, membership);
         Task joining = Task.Run(() => Join(nodes, at, membership, terminal, settings, end.Token));
@@ -97,6 +99,9 @@ internal sealed class InProcess : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    /// <summary>Whether the coordinator has said that the first node does not take part.</summary>
+    public static bool Refused(string said) => said.Contains("node n0 does not take part", StringComparison.Ordinal);
 
     /// <summary>A folder of pictures with masks, one of which is another at one pixel.</summary>
     public static void WriteData(string folder, int changed)

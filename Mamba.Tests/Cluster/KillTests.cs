@@ -32,7 +32,7 @@ internal sealed class KillTests
         Assert.That(parent.WaitFor("epoch   1"), string.Join('\n', parent.Lines));
         string child = Children(parent.Id).Single();
         parent.Kill();
-        for (int i = 0; i < 200 && Directory.Exists(child); i++) Thread.Sleep(50);
+        for (int i = 0; i < 1200 && Directory.Exists(child); i++) Thread.Sleep(50);
         Assert.That(Directory.Exists(child), Is.False, "the node ends by itself");
     }
 

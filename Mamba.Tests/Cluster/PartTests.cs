@@ -86,6 +86,7 @@ internal sealed class PartTests
         using InProcess cluster = new()
         {
             MetricsPort = port,
+            HoldUntil = _ => page.Contains("mamba_cluster_nodes 1\n", StringComparison.Ordinal),
             Started = (_, _) => Task.Run(async () =>
             {
                 using HttpClient client = new();
@@ -103,7 +104,7 @@ internal sealed class PartTests
             }),
         };
         Outcome outcome = cluster.Train(
-            "--model unet --width 4 --depth 2 --size 32 --limit 60 --epochs 40 --optimizer sgd --batch 8 --shard 1", 1);
+            "--model unet --width 4 --depth 2 --size 32 --limit 60 --epochs 2 --optimizer sgd --batch 8 --shard 1", 1);
         Assert.That(outcome.Code, Is.Zero, outcome.Output);
         Assert.That(page, Does.Contain("# TYPE mamba_cluster_shards_total counter"));
         Assert.That(page, Does.Contain("mamba_cluster_sent_bytes_total{node=\"n0\"}"));

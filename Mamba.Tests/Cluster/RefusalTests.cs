@@ -31,9 +31,9 @@ internal sealed class RefusalTests
         string words = Words.Replace("--limit 60", $"--data {data}");
         Outcome alone = cluster.Alone(words);
         Assert.That(alone.Code, Is.Zero, alone.Output);
-        using (InProcess wrong = new() { NodeData = other, WaitFor = 0 })
+        using (InProcess wrong = new() { NodeData = other, WaitFor = 0, HoldUntil = InProcess.Refused })
         {
-            Outcome spread = wrong.Train(words.Replace("--epochs 1", "--epochs 120"), 1);
+            Outcome spread = wrong.Train(words, 1);
             Assert.That(spread.Code, Is.Zero, spread.Output);
             Assert.That(
                 spread.Output, Does.Contain("node n0 does not take part: the node's data or split is other than the coordinator's"));
@@ -83,8 +83,8 @@ internal sealed class RefusalTests
 
     private static void Refuse(Likeness node, string reason)
     {
-        using InProcess cluster = new() { NodeSelf = node, WaitFor = 0 };
-        string words = Words.Replace("--epochs 1", "--epochs 40");
+        using InProcess cluster = new() { NodeSelf = node, WaitFor = 0, HoldUntil = InProcess.Refused };
+        string words = Words.Replace("--epochs 1", "--epochs 2");
         Outcome alone = cluster.Alone(words), spread = cluster.Train(words, 1);
         Assert.That(spread.Output, Does.Contain("n0: refuses the run: " + reason).And.Contain("node n0 does not take part: " + reason));
         Assert.That(spread.Figures!.Remote, Is.Zero);

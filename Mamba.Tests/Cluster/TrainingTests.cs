@@ -56,11 +56,13 @@ internal sealed class TrainingTests
     public void A_node_that_joins_later_takes_part_from_the_next_step()
     {
         const string words = UNet + " --batch 8 --shard 1";
-        string longer = words.Replace("--epochs 2", "--epochs 60");
-        using InProcess late = new() { WaitFor = 0 };
-        Outcome alone = late.Alone(longer), joined = late.Train(longer, 2);
+        using InProcess late = new()
+        {
+            WaitFor = 0,
+            HoldUntil = said => said.Contains("node n0 has joined", StringComparison.Ordinal),
+        };
+        Outcome alone = late.Alone(words), joined = late.Train(words, 2);
         Assert.That(joined.Hash, Is.EqualTo(alone.Hash), joined.Output);
-        Assert.That(joined.Output, Does.Contain("node n0 has joined"));
         Assert.That(joined.Figures!.Remote, Is.GreaterThan(0).And.LessThan(joined.Figures.All.Sum(n => n.Shards)));
     }
 
