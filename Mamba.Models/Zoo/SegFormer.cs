@@ -18,8 +18,7 @@ public sealed class SegFormer : VisionModel
     public const int DefaultWidth = 64;
 
     private readonly Stage[] _encoder;
-    private readonly Conv2d[] _decoder;
-    private readonly Conv2d _fuse;
+    private readonly Level[] _levels;
     private readonly BatchNorm2d _fuseNorm;
     private readonly Conv2d _predict;
 
@@ -42,14 +41,15 @@ public sealed class SegFormer : VisionModel
             .. stages.Select((stage, i) =>
                 new Stage(scope / "encoder" / "stages" / i, i == 0 ? config.InputChannels : stages[i - 1].Block.Channels, stage)),
         ];
-        // Deepest first, as they are joined.
-        _decoder =
+        // The authors join the levels deepest first.
+        Conv2d[] decoder =
         [
             .. stages.Reverse().Select((stage, i) =>
                 new Conv2d(scope / "decoder" / "stages" / i / 1, new ConvConfig(stage.Block.Channels, DecoderChannels, Kernel: 1))),
         ];
         Scope head = scope / "head";
-        _fuse = new Conv2d(head / "fuse" / 0, new ConvConfig(stages.Length * DecoderChannels, DecoderChannels, Kernel: 1) { Bias = false });
+        Conv2d fuse = new(head / "fuse" / 0, new ConvConfig(stages.Length * DecoderChannels, DecoderChannels, Kernel: 1) { Bias = false });
+        _levels = [.. decoder.Select((conv, place) => new Level(conv, fuse, place)).Reverse()];
         _fuseNorm = new BatchNorm2d(head / "fuse" / 2, DecoderChannels);
         _predict = new Conv2d(head / "predict", new ConvConfig(DecoderChannels, config.Classes, Kernel: 1));
     }
@@ -65,16 +65,14 @@ public sealed class SegFormer : VisionModel
     {
         using MemoryScope scope = new();
         Tensor x = images;
-        int last = _encoder.Length - 1, height = images.Shape[1] / 4, width = images.Shape[2] / 4;
-        // The authors resize the levels, join them deepest first and fuse them. Fusing is a sum over the levels, and a resize commutes with
-        // a pointwise convolution. A small image is up to 64 times cheaper to convolve, and nothing needs joining.
-        TensorList parts = Ops.Split(
-            _fuse.Weight.Reshape(DecoderChannels, -1), DecoderChannels, DecoderChannels, DecoderChannels, DecoderChannels);
+        int height = images.Shape[1] / 4, width = images.Shape[2] / 4;
+        // The authors resize the levels, join and fuse them. Fusing is a sum over the levels, and a resize commutes with a pointwise
+        // convolution. A small image is up to 64 times cheaper to convolve, and nothing needs joining.
         Tensor? sum = null;
-        for (int i = 0; i <= last; i++)
+        for (int i = 0; i < _encoder.Length; i++)
         {
             x = _encoder[i].Forward(x); // (B, H / 2^(i + 2), W / 2^(i + 2), channels)
-            Tensor level = Ops.Linear(_decoder[last - i].Forward(x), parts[last - i]);
+            Tensor level = _levels[i].Forward(x);
             sum = sum is { } larger ? Ops.Add(larger, Ops.ResizeBilinear(level, (height, width), alignCorners: true)) : level;
         }
         Tensor fused = _fuseNorm.Forward(Ops.Relu(sum!.Value)); // (B, H / 4, W / 4, 256)
@@ -83,6 +81,26 @@ public sealed class SegFormer : VisionModel
 
     /// <summary>A stage: windows of this size and step become tokens, and so many blocks follow.</summary>
     private sealed record StageConfig(int Depth, int Patch, int Stride, SegFormerBlockConfig Block);
+
+    /// <summary>
+    /// A level's part of the fused image: the decoder's pointwise convolution, then the fusing one's, which adds no bias. Nothing is
+    /// between them, so one convolution with the product of their weights does the same. That product costs less than the second
+    /// convolution where a level has more pixels than channels.
+    /// </summary>
+    /// <param name="decoder">The level's own convolution.</param>
+    /// <param name="fuse">That of all levels.</param>
+    /// <param name="place">The level's place among the inputs of the fusing convolution.</param>
+    private sealed class Level(Conv2d decoder, Conv2d fuse, int place)
+    {
+        /// <summary>(B, H, W, channels) to (B, H, W, decoder channels).</summary>
+        public Tensor Forward(Tensor x)
+        {
+            Tensor part = Ops.Slice(fuse.Weight.Reshape(DecoderChannels, -1), 1, place * DecoderChannels, DecoderChannels);
+            if (x.Shape[1] * x.Shape[2] <= x.Shape[3]) return Ops.Linear(decoder.Forward(x), part);
+            Tensor bias = Ops.Linear(decoder.Bias!.Value.Reshape(1, -1), part).Reshape(-1);
+            return Ops.Linear(x, Ops.MatMul(part, decoder.Weight.Reshape(DecoderChannels, -1)), bias);
+        }
+    }
 
     private sealed class Stage(Scope scope, int inputs, StageConfig config)
     {
