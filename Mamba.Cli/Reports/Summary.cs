@@ -53,7 +53,7 @@ internal static class Summary
         bool segmentation = test.Scores is SegmentationScores or MultiClassScores;
         if (facts.Patients && run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic)
             Line($"The split is random by image, as in the paper: neighboring slices of one patient are in training and test. {Patients}");
-        if (split.Val == split.Test)
+        if (split.ValidatesOnTest)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");
         Line($"");
         Line($"![curves](curves.svg)");
@@ -65,9 +65,12 @@ internal static class Summary
     /// <summary>What scores are measured on.</summary>
     public static string Unit(RunArguments run) => run.Crop is null ? "images" : "tiles";
 
-    /// <summary>The images of each part, as "320 training, 40 validation, 40 test images".</summary>
-    public static string Images(Split split) =>
-        $"{split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images";
+    /// <summary>
+    /// The images of each part, as "320 training, 40 validation, 40 test images", or "320 training, 40 test images (also for validation)".
+    /// </summary>
+    public static string Images(Split split) => split.ValidatesOnTest
+        ? $"{split.Train.Length} training, {split.Test.Length} test images (also for validation)"
+        : $"{split.Train.Length} training, {split.Val.Length} validation, {split.Test.Length} test images";
 
     private static string Best(RunArguments run, Trainer trainer)
     {

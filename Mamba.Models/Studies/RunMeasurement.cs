@@ -93,7 +93,10 @@ internal sealed class RunMeasurement(TrainedRun trained, string weights)
         return new SplitSizes(
             split.Train.Length, split.Val.Length, split.Test.Length, Positive(data, split.Train), Positive(data, split.Val),
             Positive(data, split.Test), all.Count, train.Count(test.Contains),
-            Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(names.ToString()))));
+            Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(names.ToString()))))
+        {
+            ValidatesOnTest = split.ValidatesOnTest,
+        };
     }
 
     /// <summary>The paper's Dice where there is one, else the headline of the task.</summary>

@@ -146,7 +146,11 @@ public sealed record RunResult(string Id, string Model, string Label, string Pro
 /// <param name="Digest">SHA-256 of the names of each part.</param>
 public sealed record SplitSizes(
     int Train, int Validation, int Test, int TrainPositive, int ValidationPositive, int TestPositive, int Groups, int SharedGroups,
-    string Digest);
+    string Digest)
+{
+    /// <summary>Whether the validation images are the test images: the score of the epoch that they choose is optimistic.</summary>
+    public bool ValidatesOnTest { get; init; }
+}
 
 /// <summary>One epoch of a run.</summary>
 /// <param name="Epoch">Its number, from 1.</param>

@@ -76,6 +76,7 @@ internal sealed class StudyReportTests : CliTest
         Succeeds("study", "report", In("study"));
         string text = Page(In("study", "report", "index.html")).Root!.Value;
         Assert.That(text, Does.Contain("10,000 bootstrap draws of images;"));
+        Assert.That(text, Does.Contain("the test chose the epoch of the weights").And.Not.Contain("Who the patients are"));
         Assert.That(text, Does.Contain("cat taken for dog"));
         string[] table = File.ReadAllLines(In("study", "report", "table.csv"));
         Assert.That(

@@ -166,13 +166,16 @@ internal sealed class TrainOptionTests : CliTest
             Does.Contain("36 training, 4 validation, 6 test images of 16 x 16"));
         Assert.That(
             Succeeds([.. train, "--protocol", "official", "--out", In("official")]).Out,
-            Does.Contain("40 training, 6 validation, 6 test images"));
+            Does.Contain("40 training, 6 test images (also for validation) of 16 x 16"));
         Assert.That(
             Succeeds([.. train, "--protocol", "slice", "--out", In("slice")]).Out,
             Does.Contain("36 training, 4 validation, 6 test images"));
         Assert.That(JsonFile(In("holdout", "args.json")).GetProperty("protocol").GetString(), Is.EqualTo("holdout"));
         Assert.That(File.ReadAllText(In("official", "summary.md")), Does.Contain("chosen on the test images"));
         Assert.That(File.ReadAllText(In("holdout", "summary.md")), Does.Not.Contain("chosen on the test images"));
+        string resumed = Succeeds("train", "--resume", In("official"), "--epochs", "2").Out;
+        Assert.That(resumed, Does.Contain("(also for validation)"), "the split is read from a file then");
+        Assert.That(File.ReadAllText(In("official", "summary.md")), Does.Contain("chosen on the test images"));
 
         // Evaluation finds the same split in the weights, and gets the scores that training saw.
         JsonElement val = Json("eval", "--weights", BestOf("holdout"), "--data", In("data"), "--split", "val", "--json");

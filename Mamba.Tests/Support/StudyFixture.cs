@@ -64,7 +64,7 @@ internal static class StudyFixture
                     Parameters = parameters,
                     Bytes = 4 * parameters,
                     MultiplyAdds = 90 * parameters,
-                    Split = new SplitSizes(45_000, 5_000, images, 0, 0, 0, 0, 0, new string('c', 64)),
+                    Split = new SplitSizes(50_000, images, images, 0, 0, 0, 0, 0, new string('c', 64)) { ValidatesOnTest = true },
                     Epochs = Curve(model, 100, 2.3, 0.4, skill, random),
                     PlannedEpochs = 100,
                     TrainingSeconds = 6000 + 300 * seed,

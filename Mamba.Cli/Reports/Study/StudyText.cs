@@ -83,7 +83,13 @@ internal static class StudyText
         if (worst is null) return;
         string images = $"{Units.Upper(StudyView.SplitName(protocol))}: {Units.Whole(worst.Train)} training, "
             + $"{Units.Whole(worst.Validation)} validation and {Units.Whole(worst.Test)} test images";
-        if (worst.Groups == 0)
+        if (worst.ValidatesOnTest)
+            to.Element(
+                "p", "The validation images are the test images: the test chose the epoch of the weights, so that scores are optimistic. The "
+                    + "protocol holdout keeps them apart.", "class", "note");
+        if (worst.Groups == 0 && !view.IsSegmentation)
+            to.Element("p", $"{images}.");
+        else if (worst.Groups == 0)
             to.Element("p", $"{images}. Who the patients are is not known, so that it is not known either whether one is on both sides.");
         else if (worst.SharedGroups == 0)
             to.Element("p", $"{images} of {Units.Of(worst.Groups, "patient")}. No patient is both in training and test.");

@@ -8,6 +8,12 @@ namespace Mamba.Models.Data.Splits;
 /// <param name="Test">The rest.</param>
 public sealed record Split(int[] Train, int[] Val, int[] Test)
 {
+    /// <summary>
+    /// Whether the validation images are the test images, as with an official split that has no validation part. The epoch that they choose
+    /// is the one that suits the test best, so its score is optimistic.
+    /// </summary>
+    public bool ValidatesOnTest => Val.AsSpan().SequenceEqual(Test);
+
     /// <summary>The samples of a part.</summary>
     /// <param name="part">Which.</param>
     public int[] this[SplitPart part] => part switch
