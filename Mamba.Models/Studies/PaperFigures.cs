@@ -8,6 +8,9 @@ namespace Mamba.Models.Studies;
 /// </summary>
 public static class PaperFigures
 {
+    /// <summary>Epochs of each of the paper's trainings.</summary>
+    public const int Epochs = 100;
+
     private const double Unit = 1e-4;
 
     private static readonly Lazy<Dictionary<string, PaperScores>> s_models = new(Load);

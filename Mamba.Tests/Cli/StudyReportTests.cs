@@ -91,6 +91,23 @@ internal sealed class StudyReportTests : CliTest
     }
 
     [Test]
+    public void A_training_shorter_than_the_papers_is_not_measured_by_its_score()
+    {
+        StudyResults whole = StudyFixture.Classification(In("whole"), images: 50);
+        StudyFixture.Save(In("short"), whole with { Runs = [.. whole.Runs.Select(run => run with { Epochs = [.. run.Epochs.Take(10)] })] });
+        Assert.That(Text("whole"), Does.Contain("Mean distance to the paper").And.Not.Contain("The paper trained"));
+        Assert.That(
+            Text("short"), Does.Contain("The paper trained 100 epochs. Its scores are no measure for those who had fewer: vim 10, vit 10.")
+                .And.Not.Contain("Mean distance to the paper"));
+
+        string Text(string study)
+        {
+            Succeeds("study", "report", In(study));
+            return Page(In(study, "report", "index.html")).Root!.Value;
+        }
+    }
+
+    [Test]
     public void Tables_are_Markdown_CSV_and_LaTeX()
     {
         ReportTable table = new("t", "A|B_&", new TableColumn("Model", false, "model"), new TableColumn("Dice", true, "dice", "dice_sd"));

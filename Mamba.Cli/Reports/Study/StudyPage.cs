@@ -93,7 +93,7 @@ internal sealed class StudyPage
             Card("Smallest", small, $"{Units.Whole(small.Example.Parameters)} parameters, {Units.Score(small.Score(measure).Mean)}");
         StudyEntry? fast = entries.Where(entry => Time(entry).Count > 0).MinBy(entry => Time(entry).Mean);
         if (fast is not null) Card("Fastest", fast, $"{Units.Three(Time(fast).Mean)} ms an image, {Units.Score(fast.Score(measure).Mean)}");
-        StudyEntry[] compared = [.. entries.Where(entry => entry.Example.Paper is not null)];
+        StudyEntry[] compared = [.. entries.Where(entry => entry.Example.Paper is not null && !StudyView.IsShort(entry))];
         if (compared.Length > 0)
         {
             SampleSummary gaps = new(compared.Select(entry => Math.Abs(entry.Score(measure).Mean - entry.Example.Paper!.Score)));

@@ -26,6 +26,12 @@ internal static class StudyText
         foreach (IGrouping<string, EntryStatistics> problem in problems)
             to.Element(
                 "p", $"No interval for {string.Join(", ", problem.Select(s => view.Name(s.Entry)))}: {problem.Key}.", "class", "note");
+        StudyEntry[] brief = [.. view.Scored.Where(StudyView.IsShort)];
+        if (brief.Length > 0)
+            to.Element(
+                "p", $"The paper trained {PaperFigures.Epochs} epochs. Its scores are no measure for those who had fewer: "
+                    + string.Join(", ", brief.Select(entry => $"{view.Name(entry)} {entry.Ended.Max(run => run.Epochs.Count)}"))
+                    + ". The curves compare epoch by epoch.", "class", "note");
         RunResult[] cut = [.. view.Results.Runs.Where(run => run.Test is not null && run.EndedBy is not null)];
         if (cut.Length > 0)
             to.Element(
@@ -85,8 +91,8 @@ internal static class StudyText
             + $"{Units.Whole(worst.Validation)} validation and {Units.Whole(worst.Test)} test images";
         if (worst.ValidatesOnTest)
             to.Element(
-                "p", "The validation images are the test images: the test chose the epoch of the weights, so that scores are optimistic. The "
-                    + "protocol holdout keeps them apart.", "class", "note");
+                "p", "The validation images are the test images: the test chose the epoch of the weights, so that scores are optimistic. "
+                    + "The protocol holdout keeps them apart.", "class", "note");
         if (worst.Groups == 0 && !view.IsSegmentation)
             to.Element("p", $"{images}.");
         else if (worst.Groups == 0)

@@ -81,6 +81,10 @@ internal sealed class StudyView
     /// <summary>The place of an entry's label, which decides its color: the same under each protocol.</summary>
     public int Place(StudyEntry entry) => Array.IndexOf(_labels, entry.Label);
 
+    /// <summary>Whether a model that the paper has was trained for fewer epochs here, so that their scores do not compare.</summary>
+    public static bool IsShort(StudyEntry entry) =>
+        entry.Example.Paper is not null && entry.Ended.Any(run => run.Epochs.Count < PaperFigures.Epochs);
+
     /// <summary>How a protocol splits, in words.</summary>
     public static string SplitName(string protocol) => protocol switch
     {
