@@ -21,8 +21,6 @@ public sealed record GradientBlock(int First, int Count, float[] Values, bool[] 
 public sealed class GradientSums
 {
     private readonly Tensor[] _parameters;
-
-    // Where the values of each parameter begin in a block, and where the last one's end.
     private readonly int[] _starts;
     private readonly List<GradientBlock> _blocks = [];
     private readonly Stack<GradientBlock> _spare = [];
@@ -53,6 +51,9 @@ public sealed class GradientSums
 
     /// <summary>The sums so far, in order. They are valid until the next call.</summary>
     public IReadOnlyList<GradientBlock> Blocks => _blocks;
+
+    /// <summary>Where the values of each parameter begin in a block, and where the last one's end.</summary>
+    public IReadOnlyList<int> Starts => _starts;
 
     /// <summary>The place of the block to which a gradient is being added.</summary>
     internal int Place => _blocks.Count - _levels;

@@ -17,7 +17,6 @@ internal sealed class NodeWork : IDisposable
     private readonly GradientSums _sums;
     private readonly WeightBytes _weights;
     private readonly byte[] _received;
-    private readonly int[] _starts;
     private readonly SemaphoreSlim _turn = new(1);
     private readonly Lock _gate = new();
     private OpenPart _last;
@@ -35,10 +34,7 @@ internal sealed class NodeWork : IDisposable
         _sums = new GradientSums(run.Model.Parameters) { Final = Release };
         _weights = new WeightBytes(run.Model.Parameters);
         _received = new byte[_weights.Length];
-        List<int> starts = [0];
-        foreach ((string _, Core.Tensor parameter) in run.Model.Parameters.Parameters) starts.Add(starts[^1] + parameter.Count);
-        _starts = [.. starts];
-        _last = _computed = new OpenPart(0, _starts);
+        _last = _computed = new OpenPart(0, _sums.Starts);
     }
 
     /// <summary>Called in the middle of a backward pass, when a parameter of a block was released. For tests.</summary>
@@ -100,7 +96,7 @@ internal sealed class NodeWork : IDisposable
         lock (_gate)
         {
             if (_disposed || number <= _last.Number) return number == _last.Number ? _last : null;
-            (before, part) = (_last, _last = new OpenPart(number, _starts));
+            (before, part) = (_last, _last = new OpenPart(number, _sums.Starts));
         }
         before.End();
         return part;

@@ -11,7 +11,7 @@ namespace Mamba.Cli.Cluster.Nodes;
 /// </summary>
 /// <param name="number">The number of the part.</param>
 /// <param name="starts">Where the values of each parameter begin in a block, and where the last one's end.</param>
-internal sealed class OpenPart(long number, int[] starts)
+internal sealed class OpenPart(long number, IReadOnlyList<int> starts)
 {
     /// <summary>How long a request waits for a piece.</summary>
     private static readonly TimeSpan s_wait = TimeSpan.FromMinutes(1);
@@ -86,7 +86,7 @@ internal sealed class OpenPart(long number, int[] starts)
     private void Begin(float[] values)
     {
         int[] missing = new int[WeightBytes.Pieces(values.Length * sizeof(float))];
-        for (int parameter = 0; parameter + 1 < starts.Length; parameter++)
+        for (int parameter = 0; parameter + 1 < starts.Count; parameter++)
         {
             (int first, int end) = PiecesOf(parameter);
             for (int piece = first; piece < end; piece++) missing[piece]++;
