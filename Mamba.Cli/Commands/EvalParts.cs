@@ -116,10 +116,17 @@ internal sealed class EvalParts(string folder)
     private EvalPartDocument ReadOne(JobPart part)
     {
         string path = PathOf(part);
+        if (new FileInfo(path).Length > MostBytes) throw new IOException($"{path}: is larger than {MostBytes} bytes");
+        return Parse(path, File.ReadAllBytes(path), part);
+    }
+
+    /// <summary>Reads the file of a part.</summary>
+    /// <exception cref="IOException">It is malformed, or of another part.</exception>
+    internal static EvalPartDocument Parse(string path, byte[] bytes, JobPart part)
+    {
         try
         {
-            if (new FileInfo(path).Length > MostBytes) throw new IOException($"{path}: is larger than {MostBytes} bytes");
-            EvalPartDocument document = JsonSerializer.Deserialize(File.ReadAllBytes(path), EvalPartJson.Default.EvalPartDocument)
+            EvalPartDocument document = JsonSerializer.Deserialize(bytes, EvalPartJson.Default.EvalPartDocument)
                 ?? throw new IOException($"{path}: null; expected what a part measured");
             bool whole = document.Measured.All(segment => segment is not null && segment.Images.All(image => image is not null));
             return whole && document.Part == part.ToString() && document.BatchSize > 0 ? document

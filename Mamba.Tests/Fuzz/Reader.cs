@@ -4,6 +4,7 @@ using System.Text;
 using BitMiracle.LibTiff.Classic;
 using Mamba.Cli;
 using Mamba.Cli.Commands;
+using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Nn;
@@ -13,6 +14,7 @@ using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 using Mamba.Models.Tasks;
+using Mamba.Models.Training;
 using Mamba.Models.Verification;
 using Mamba.Models.Zoo;
 using Mamba.Tests.Core;
@@ -40,7 +42,7 @@ internal sealed record Reader(
     public static IReadOnlyList<string> Names { get; } =
     [
         "safetensors", "torch", "png", "jpeg", "tiff", "bmp", "gif", "webp", "tga", "pnm", "idx", "cifar", "recipe", "metadata", "model",
-        "golden", .. DataReaders.Names,
+        "golden", "eval-part", .. DataReaders.Names,
     ];
 
     /// <summary>The reader of this name.</summary>
@@ -85,6 +87,12 @@ internal sealed record Reader(
                     "\"", "null", "[", "]", "{", "}", ",", ":", "1e400", "\"cases\":", "\"shape\":[", "\"samples\":[[", "\"alias_of\":\"",
                     "\"mode\":\"train\"", "\\ud800"),
             }, ReadGolden, e => e is CheckpointException, 300),
+        "eval-part" => new(
+            name, [.. EvalPartSeeds()], new JsonFormat(prefixed: false)
+            {
+                Text = true,
+                Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "-1", "1e400", "\"NaN\"", "9223372036854775807", "unet", "\\ud800"),
+            }, ReadEvalPart, e => e is IOException, 2000),
         "model" => new(
             name, [.. Models()],
             new JsonFormat(prefixed: true)
@@ -143,6 +151,31 @@ internal sealed record Reader(
     private static void Check(bool holds, string otherwise)
     {
         if (!holds) throw new InvalidOperationException(otherwise);
+    }
+
+    private static IEnumerable<byte[]> EvalPartSeeds()
+    {
+        const string start = """{"job":"a5","part":"1/1","images":2,"batchSize":2,"skipped":0,"milliseconds":4.5,"vectors":"V512",""",
+            place = "\"unit\":\"images\",\"where\":\"all\",\"volumes\":false}",
+            batch = """ "distanceUnit":"px","notes":["n"],"measured":[{"batch":0,"first":0,"loss":0.5,"images":[""";
+        yield return Utf8(
+            start + "\"heading\":{\"model\":\"ul-vm-unet\"," + place + ",\"labels\":[\"lesion\"],\"classes\":1," + batch
+            + """{"name":"a","group":null,"counts":[10,12,11,16,3,5,4,16],"distances":["NaN",2.5]},"""
+            + """{"name":"b","group":"p","counts":[16,16,16,16,0,0,0,16],"distances":["NaN","NaN"],"volumeDistances":[1,2]}]}]}""");
+        yield return Utf8(
+            start + "\"heading\":{\"model\":\"vit\"," + place + ",\"labels\":[\"cat\",\"dog\"],\"classes\":2," + batch
+            + """{"name":"a","group":null,"counts":[0,1,1],"distances":[]},{"name":"b","group":null,"counts":[1,1,1],"distances":[]}]}]}""");
+
+        static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);
+    }
+
+    /// <summary>Reads a part and joins it, as <c>eval --merge</c> does.</summary>
+    private static string ReadEvalPart(byte[] bytes)
+    {
+        EvalPartDocument document = EvalParts.Parse("file", bytes, new JobPart(1, 1));
+        Evaluation joined = new EvalParts("folder").Join([document], perImage: true);
+        Check(joined.Images == document.Images, "images are missing");
+        return joined.Scores.GetType().Name;
     }
 
     private static IEnumerable<byte[]> Safetensors()
