@@ -9,7 +9,7 @@ namespace Mamba.Core.Kernels.Spectral;
 /// Convolution by transforms. Between the two passes over rows, each pair of rows is transformed, multiplied by the kernels' spectrum and
 /// transformed back while it is in L1, so that a sequence crosses the second-level cache three times.
 /// </summary>
-internal static class SpectralConv
+internal static unsafe class SpectralConv
 {
     /// <summary>Floats of the spectrum of a group of channels: bins k and M - k, real and imaginary, for each pair.</summary>
     public static nint SpectrumFloats(in FftView view, nint lanes) => 4 * lanes * view.PairCount;
@@ -19,7 +19,48 @@ internal static class SpectralConv
     /// result, and the inverse M times it.
     /// </summary>
     public static float Scale(in FftView view) => 1f / (8f * view.Length);
+
+    /// <summary>Multiplies a group of rows, between the two passes over them, by the spectrum or by its conjugate.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply<V, K>(in FftView view, nint group, float* work, float* spectrum)
+        where V : unmanaged where K : struct, ISpectrumForm
+    {
+        nint n = Count<V>();
+        for (nint p = view.PairStarts[group]; p < view.PairStarts[group + 1]; p++)
+        {
+            SpectrumPair pair = view.Pairs[p];
+            float* first = work + pair.First * 2 * n, second = work + pair.Second * 2 * n, w = view.PairTwiddles + 2 * p;
+            float* k = spectrum + 4 * n * p;
+            V ar = Load<V>(first), ai = Load<V>(first + n), br = Load<V>(second), bi = Load<V>(second + n);
+            V wr = Broadcast<V>(w[0]), wi = Broadcast<V>(w[1]);
+            SpectrumMath.Split(ref ar, ref ai, ref br, ref bi, wr, wi);
+            if (typeof(K) == typeof(Conjugate))
+            {
+                TurnBack(ref ar, ref ai, Load<V>(k), Load<V>(k + n));
+                TurnBack(ref br, ref bi, Load<V>(k + 2 * n), Load<V>(k + 3 * n));
+            }
+            else
+            {
+                Turn(ref ar, ref ai, Load<V>(k), Load<V>(k + n));
+                Turn(ref br, ref bi, Load<V>(k + 2 * n), Load<V>(k + 3 * n));
+            }
+            SpectrumMath.Merge(ref ar, ref ai, ref br, ref bi, wr, wi);
+            Store(ar, first);
+            Store(ai, first + n);
+            Store(br, second);
+            Store(bi, second + n);
+        }
+    }
 }
+
+/// <summary>How a spectrum is multiplied.</summary>
+internal interface ISpectrumForm;
+
+/// <summary>By K, as forward passes do.</summary>
+internal struct AsIs : ISpectrumForm;
+
+/// <summary>By conj(K), as gradients do.</summary>
+internal struct Conjugate : ISpectrumForm;
 
 /// <summary>The spectra of the kernels, scaled, pair by pair as <see cref="FftView.Pairs"/>. One item: a group of channels.</summary>
 internal unsafe struct KernelSpectrum : IKernel
@@ -91,32 +132,10 @@ internal unsafe struct SpectralConvForward : IKernel
             for (nint g = 0; g < View.PairGroups; g++)
             {
                 LaneFft.ForwardRows<V>(View, g, work);
-                Multiply<V>(g, work, spectrum);
+                SpectralConv.Multiply<V, AsIs>(View, g, work, spectrum);
                 LaneFft.InverseRows<V>(View, g, work);
             }
             LaneFft.InverseColumns<V>(View, work, new RowTarget(Y + offset, s.Channels, s.Length, lanes));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Multiply<V>(nint group, float* work, float* spectrum) where V : unmanaged
-    {
-        nint n = Count<V>();
-        for (nint p = View.PairStarts[group]; p < View.PairStarts[group + 1]; p++)
-        {
-            SpectrumPair pair = View.Pairs[p];
-            float* first = work + pair.First * 2 * n, second = work + pair.Second * 2 * n, w = View.PairTwiddles + 2 * p;
-            float* k = spectrum + 4 * n * p;
-            V ar = Load<V>(first), ai = Load<V>(first + n), br = Load<V>(second), bi = Load<V>(second + n);
-            V wr = Broadcast<V>(w[0]), wi = Broadcast<V>(w[1]);
-            SpectrumMath.Split(ref ar, ref ai, ref br, ref bi, wr, wi);
-            Turn(ref ar, ref ai, Load<V>(k), Load<V>(k + n));
-            Turn(ref br, ref bi, Load<V>(k + 2 * n), Load<V>(k + 3 * n));
-            SpectrumMath.Merge(ref ar, ref ai, ref br, ref bi, wr, wi);
-            Store(ar, first);
-            Store(ai, first + n);
-            Store(br, second);
-            Store(bi, second + n);
         }
     }
 }
@@ -160,34 +179,11 @@ internal unsafe struct SpectralConvBackward : IKernel
                         Correlate<V>(g, dy, u, Sums + item * size, add: b > first);
                     }
                     if (!Du.IsWanted) continue;
-                    MultiplyConjugate<V>(g, dy, Spectrum + group * size);
+                    SpectralConv.Multiply<V, Conjugate>(View, g, dy, Spectrum + group * size);
                     LaneFft.InverseRows<V>(View, g, dy);
                 }
                 if (Du.IsWanted) LaneFft.InverseColumns<V>(View, dy, new RowTarget(Du.At(offset), s.Channels, s.Length, lanes));
             }
-        }
-    }
-
-    /// <summary>dy *= conj(K).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void MultiplyConjugate<V>(nint group, float* dy, float* spectrum) where V : unmanaged
-    {
-        nint n = Count<V>();
-        for (nint p = View.PairStarts[group]; p < View.PairStarts[group + 1]; p++)
-        {
-            SpectrumPair pair = View.Pairs[p];
-            float* first = dy + pair.First * 2 * n, second = dy + pair.Second * 2 * n, w = View.PairTwiddles + 2 * p;
-            float* k = spectrum + 4 * n * p;
-            V ar = Load<V>(first), ai = Load<V>(first + n), br = Load<V>(second), bi = Load<V>(second + n);
-            V wr = Broadcast<V>(w[0]), wi = Broadcast<V>(w[1]);
-            SpectrumMath.Split(ref ar, ref ai, ref br, ref bi, wr, wi);
-            TurnBack(ref ar, ref ai, Load<V>(k), Load<V>(k + n));
-            TurnBack(ref br, ref bi, Load<V>(k + 2 * n), Load<V>(k + 3 * n));
-            SpectrumMath.Merge(ref ar, ref ai, ref br, ref bi, wr, wi);
-            Store(ar, first);
-            Store(ai, first + n);
-            Store(br, second);
-            Store(bi, second + n);
         }
     }
 
