@@ -27,7 +27,9 @@ internal static class ConvertCommand
         };
         foreach (Option option in foreign.All) command.Add(option);
         command.SetAction(parsed =>
-            Run(terminal, (parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)), parsed.GetValue(type), foreign, parsed, stop));
+            Run(
+                terminal, (NamedWeights.Find(parsed.GetRequiredValue(input)), parsed.GetRequiredValue(output)), parsed.GetValue(type),
+                foreign, parsed, stop));
         return command;
     }
 

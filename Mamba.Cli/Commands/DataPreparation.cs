@@ -5,6 +5,7 @@ using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
@@ -33,6 +34,7 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
         LeaveOutCopies(survey);
         Describe(survey);
         Split split = SplitOf(survey);
+        NoteMissingClasses(split);
         return new PreparedData(_images, _cached, split)
         {
             Channels = survey.Channels,
@@ -125,6 +127,24 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
             : Split.Of(_images, request.Split with { Limit = Folder is null ? request.Split.Limit : null });
         if (request.SplitFile is not null && Folder is { } folder) ThrowIfShared(request.SplitFile, split, folder, survey);
         return split.Without(split[SplitPart.All].Where(i => _leftOut.ContainsKey(_images.Name(i))));
+    }
+
+    /// <summary>
+    /// Tells which classes a part lacks: without training images a class is not learned, and without test images it is in no score.
+    /// </summary>
+    private void NoteMissingClasses(Split split)
+    {
+        if (_images.Task != ModelTask.Classification || Folder is null) return;
+        foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Test })
+        {
+            HashSet<int?> there = [.. split[part].Select(_images.Stratum)];
+            string[] missing = [.. _images.Labels.Where((_, label) => !there.Contains(label))];
+            if (missing.Length == 0 || there.Contains(null)) continue;
+            string few = string.Join(", ", missing.Take(3)) + (missing.Length > 3 ? ", ..." : "");
+            terminal.WriteLine(PlainText.Printable(
+                $"note: no {(part == SplitPart.Train ? "training" : "test")} image of {missing.Length} of {_images.Labels.Count} classes: "
+                    + $"{few}; {(part == SplitPart.Train ? "a model learns nothing of them" : "no score counts them")}"));
+        }
     }
 
     /// <summary>Refuses a listed split with copies of one picture in two parts.</summary>

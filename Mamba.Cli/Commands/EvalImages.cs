@@ -28,8 +28,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         if (asked == SplitPart.All) return Counted(All(data), SplitPart.All);
         if (splitFile is not null)
             return Counted(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test);
-        if (info.Data.IsForeign) return ByOfficialSplit(name, data, asked);
         if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
+        if (info.Data.IsForeign || IsOtherKind(data, info)) return ByOfficialSplit(name, data, asked);
         return BySeed(name, data, info, asked ?? SplitPart.Test);
 
         EvalImages Counted(int[] measured, SplitPart part)
@@ -45,6 +45,17 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     }
 
     /// <summary>
+    /// Whether the data cannot be those of the training: a folder for weights of synthetic images or of a known set in files, or the other
+    /// way round. Weights of older versions do not say what they were trained on.
+    /// </summary>
+    private static bool IsOtherKind(IImageData data, ModelInfo info)
+    {
+        if (data is IImageFolder) return info.Data.SyntheticImages is not null || info.Split is { Hashes: null };
+        bool made = data is SyntheticLesions or SyntheticShapes;
+        return info.Split is { Hashes: not null } || (made ? info.Data.SyntheticImages is null : info.Data.SyntheticImages is not null);
+    }
+
+    /// <summary>
     /// The parts of the data's own split: nothing else tells what weights of other programs were trained on. The images that come to test
     /// with are measured, or all where the data has no split.
     /// </summary>
@@ -53,7 +64,7 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         ILookup<SplitPart?, int> parts = All(data).ToLookup(data.Part);
         SplitPart part = asked
             ?? (parts.Contains(SplitPart.Test) ? SplitPart.Test : parts.Contains(SplitPart.Val) ? SplitPart.Val : SplitPart.All);
-        const string Unknown = "the weights do not say which images they were trained on";
+        const string Unknown = "the weights do not say which of these images they were trained on";
         if (part == SplitPart.All) return new EvalImages(All(data), part, $"{Unknown}; all are measured");
         if (!parts.Contains(part))
             throw new DatasetException(
@@ -104,10 +115,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     /// <summary>How many of the images were trained on, as far as that is known.</summary>
     private static int CountTrained(IImageData data, ModelInfo info, int[] measured)
     {
-        if (data is IImageFolder)
-            return info.Split is not { Hashes: not null } record ? 0
-                : measured.Count(i => record.PartOf(data.Fingerprint(i)) == SplitPart.Train);
-        bool known = info.Data.SyntheticImages is not null || info.Split is { Hashes: null };
+        if (data is IImageFolder) return info.Split?.CountTrained(data, measured) ?? 0;
+        bool known = !info.Data.IsForeign && !IsOtherKind(data, info) && (info.Data.SyntheticImages is not null || info.Split is not null);
         return known ? measured.Intersect(SplitOf(data, info).Train).Count() : 0;
     }
 

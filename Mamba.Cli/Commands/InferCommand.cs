@@ -196,7 +196,10 @@ internal sealed class InferCommand
             string classes =
                 string.Join(", ", best.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Label} {100 * c.Probability:F1} %")));
             string line = string.Create(CultureInfo.InvariantCulture, $"{input.Name}: {classes}, {result.Milliseconds:F1} ms");
-            return new InferRun.Result(line, rows, result.Milliseconds);
+            return new InferRun.Result(line, rows, result.Milliseconds)
+            {
+                Note = info.BitsNote(image) is { } bits ? $"{input.Name}: {bits}" : null,
+            };
         }, stop);
     }
 }

@@ -22,11 +22,16 @@ internal static class NamedWeights
     /// <summary>The file that is meant.</summary>
     /// <param name="typed">What was typed.</param>
     /// <returns>A path; where nothing else fits, what was typed.</returns>
-    /// <exception cref="CheckpointException">It looks like a name, and no weights of that name come with the program.</exception>
+    /// <exception cref="CheckpointException">
+    /// It is a folder of something else, or it looks like a name, and no weights of that name come with the program.
+    /// </exception>
     public static string Find(string typed)
     {
         if (File.Exists(typed)) return typed;
-        if (Directory.Exists(typed)) return RunFolder.WeightsOf(typed);
+        if (Directory.Exists(typed))
+            return RunFolder.HoldsRun(typed) ? RunFolder.WeightsOf(typed)
+                : throw new CheckpointException(
+                    $"{typed}: a folder, but not that of a run, which has args.json; expected one, or a weight file");
         if (Shipped.FirstOrDefault(shipped => shipped.Name == typed) is { Path: { } path }) return path;
         if (Path.HasExtension(typed) || Path.GetFileName(typed) != typed) return typed;
         string names = Shipped.Count == 0 ? $"there are none in {s_folder}" : string.Join(", ", Shipped.Select(shipped => shipped.Name));

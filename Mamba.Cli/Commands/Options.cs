@@ -221,7 +221,9 @@ internal static class Options
             DataSetOptions.ThrowIfUnused(data, options, opened);
             return opened;
         }
-        string hint = task == ModelTask.Segmentation ? "; --masks DIR names the folder of masks" : "";
+        string hint = task == ModelTask.Segmentation
+            ? "; --model resnet8, vim or vit classifies them, and --masks DIR names the folder of masks where there is one"
+            : "; --model ul-vm-unet or unet segments them";
         throw new ArgumentException(
             $"{data} holds images for {RunArguments.Name(opened.Task)}, and the model is for {RunArguments.Name(task)}{hint}");
     }

@@ -73,7 +73,7 @@ internal static class PruneCommand
             throw new ArgumentException($"--sparsity is {prune.Sparsity}; expected a number between 0 and 1, such as 0.5");
         if (Path.GetFullPath(prune.From) == Path.GetFullPath(prune.To))
             throw new CheckpointException($"{prune.To}: is the input, which is not overwritten");
-        (VisionModel model, ModelInfo info) = QuantizeCommand.LoadFloat32(terminal, prune.From, stop);
+        (VisionModel model, ModelInfo info) = QuantizeCommand.LoadFloats(terminal, prune.From, stop);
         EvalRun? eval = request is null ? null : new EvalRun(terminal, request, prune.From, model, info);
         eval?.Open(stop);
         Side before = Side.Of(prune.From, model, info, eval?.Measure(stop));

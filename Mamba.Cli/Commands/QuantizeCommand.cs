@@ -56,7 +56,7 @@ internal static class QuantizeCommand
                     "--calibration and --calibration-images are for --mode int8, the only one with scales of inputs");
             if (Path.GetFullPath(from) == Path.GetFullPath(to))
                 throw new CheckpointException($"{to}: is the input, which is not overwritten");
-            (VisionModel model, ModelInfo info) = LoadFloat32(terminal, from, stop);
+            (VisionModel model, ModelInfo info) = LoadFloats(terminal, from, stop);
             EvalRequest request = new(parsed.GetRequiredValue(data), dataSet.Of(parsed), parsed.GetValue(split), OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
@@ -80,16 +80,16 @@ internal static class QuantizeCommand
         return command;
     }
 
-    /// <summary>Loads weights that describe their model and were not rounded yet.</summary>
+    /// <summary>Loads weights that describe their model and have no codes yet; those in float16 are as good as any.</summary>
     /// <exception cref="CheckpointException">They are not so; the message says what to do.</exception>
-    public static (VisionModel Model, ModelInfo Info) LoadFloat32(Terminal terminal, string weights, CancellationToken stop)
+    public static (VisionModel Model, ModelInfo Info) LoadFloats(Terminal terminal, string weights, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = NamedWeights.Load(weights, stop);
-        if (info.Quantization is { } quantization)
+        if (info.Quantization is { Mode: not QuantizationMode.Fp16 } quantization)
             throw new CheckpointException(
                 $"{weights}: is {RunArguments.Name(quantization.Mode)} already; expected the float32 weights that it was made of");
         Options.NoteNames(terminal, weights, info);
-        return (model, info);
+        return (model, info with { Quantization = null });
     }
 
     private static (Quantization Quantization, IReadOnlyList<string> Float32) Calibrate(

@@ -227,6 +227,7 @@ internal sealed class TrainOptions
         entry.ThrowIfTooSmall(height, width);
         (string? teacher, string? teacherHash) = TeacherOf(parsed);
         IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
+        ThrowIfUnused(parsed, data, images);
         SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
         string? splitFile = parsed.GetValue(SplitFile) is { } file ? Path.GetFullPath(file) : null;
         long cacheBytes = (parsed.GetValue(Cache) ?? (long)DefaultCacheMebibytes) << 20;
@@ -380,6 +381,17 @@ internal sealed class TrainOptions
         _ = ConfigOf(parsed, entry, start, null);
     }
 
+    /// <summary>Refuses what is said of masks or volumes where there are none.</summary>
+    private void ThrowIfUnused(ParseResult parsed, string data, IImageData images)
+    {
+        if (parsed.GetValue(DataSet.Labels) is not null && images.Task == ModelTask.Classification)
+            throw new ArgumentException(
+                $"--labels says what the values of masks are; the classes of {data} have names: "
+                    + string.Join(", ", images.Labels.Take(3)) + (images.Labels.Count > 3 ? ", ..." : ""));
+        if (parsed.GetValue(DataSet.Axis) is not null && images is not VolumeFolder)
+            throw new ArgumentException($"--axis is for volumes; {data} holds pictures");
+    }
+
     /// <summary>The teacher and its hash. A run remembers the hash, and is not resumed with another teacher.</summary>
     private (string? Path, string? Hash) TeacherOf(ParseResult parsed)
     {
@@ -419,10 +431,16 @@ internal sealed class TrainOptions
     /// The official split where there is one; folds keep patients together where they are known. Neighboring slices of a volume are nearly
     /// the same picture, so that a split by slice would measure what was trained on.
     /// </summary>
-    private SplitProtocol DefaultProtocol(ParseResult parsed, IImageData images) =>
-        parsed.GetValue(Fold) is not null ? images.KnowsPatients ? SplitProtocol.Patient : SplitProtocol.Image
-        : images.Part(0) is null ? images is VolumeFolder ? SplitProtocol.Patient : SplitProtocol.Image
-        : SplitProtocol.Official;
+    /// <exception cref="ArgumentException">Folds would mix the parts of an official split.</exception>
+    private SplitProtocol DefaultProtocol(ParseResult parsed, IImageData images)
+    {
+        bool folds = parsed.GetValue(Fold) is not null;
+        if (images.Part(0) is not null && parsed.GetValue(SplitFile) is null)
+            return !folds ? SplitProtocol.Official : throw new ArgumentException(
+                "--fold splits all images anew, and these have an official split, whose test images would be trained on; --protocol slice "
+                    + "or patient does so");
+        return images is VolumeFolder || (folds && images.KnowsPatients) ? SplitProtocol.Patient : SplitProtocol.Image;
+    }
 
     /// <summary>The sizes of the model. A choice that it does not have is refused.</summary>
     private ModelConfig ConfigOf(ParseResult parsed, ModelEntry entry, ModelConfig start, PreparedData? data)

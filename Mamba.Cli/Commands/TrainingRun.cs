@@ -224,6 +224,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             if (ModelFile.HoldsCodes(weights))
                 throw new CheckpointException($"{init}: holds int8 codes; expected the float32 weights that they were made of");
             terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
+            if (ModelFile.IsDescribed(weights)) NoteTrained("--init", ModelFile.Describe(weights));
             if (arguments.KeepZeros)
                 terminal.WriteLine(string.Create(
                     CultureInfo.InvariantCulture, $"zeros: {100 * Pruner.Sparsity(model):F1} % of the weights are zero and stay so"));
@@ -239,11 +240,21 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     {
         (VisionModel teacher, ModelInfo info) = ModelFile.Load(path, stop);
         Distillation.ThrowIfUnfit(path, info, _info);
+        NoteTrained("--teacher", info);
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"teacher: {info.Model}, {teacher.Parameters.ParameterCount:N0} parameters, temperature {arguments.Temperature}, "
                 + $"{100 * arguments.DistillWeight:0.#} % of the loss"));
         return teacher;
+    }
+
+    /// <summary>Tells how many images of this run's test other weights have seen: what they know of them comes with them.</summary>
+    private void NoteTrained(string option, ModelInfo other)
+    {
+        int seen = other.Split?.CountTrained(prepared.Images, prepared.Split.Test) ?? 0;
+        if (seen > 0)
+            terminal.WriteLine(
+                $"note: {seen} of {prepared.Split.Test.Length} test images were trained on by {option}, which flatters the scores");
     }
 
     /// <summary>Keeps the parameters of some names as they are.</summary>

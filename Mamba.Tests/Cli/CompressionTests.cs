@@ -172,7 +172,9 @@ internal sealed class CompressionTests : CliTest
         Succeeds("infer", "--weights", In("half.safetensors"), In("data", "slice1.png"), "--out", In("masks"));
         Succeeds([.. Unet, "1", "--init", In("half.safetensors"), "--out", In("tuned")]);
         Succeeds([.. With(Student, "--teacher", In("half.safetensors")), "1", "--out", In("student")]);
-        Refused("rounded", With(Prune, "--weights", In("half.safetensors")), "is fp16 already");
+        Succeeds(With(With(Prune, "--weights", In("half.safetensors")), "--out", In("pruned-half.safetensors")));
+        Succeeds("quantize", "--weights", In("half.safetensors"), "--data", In("data"), "--out", In("half-int8.safetensors"));
+        Refused("codes", With(Prune, "--weights", In("half-int8.safetensors")), "is int8 already");
 
         Result wide = Succeeds("convert", In("half.safetensors"), In("wide.safetensors"), "--dtype", "fp32");
         Assert.That(wide.Out, Does.Contain("none was rounded"));

@@ -42,7 +42,7 @@ internal sealed class ForeignWeightsTests : CliTest
         Assert.That(plain.Out, Does.Contain("resnet20 on 10 images (all): loss"));
         Assert.That(
             plain.Error, Does.Contain("32 x 32, normalization cifar (the default of train; --normalize for another)")
-            .And.Contain("the weights do not say which images they were trained on; all are measured"));
+            .And.Contain("the weights do not say which of these images they were trained on; all are measured"));
 
         File.WriteAllText(In("names.txt"), "1 along\n0 across\n");
         Result named = Succeeds([.. all, Bare, .. s_foreign, "--labels", In("names.txt")]);
@@ -97,7 +97,7 @@ internal sealed class ForeignWeightsTests : CliTest
         string[] all = ["eval", "--data", In("data"), "--json", "--weights"];
         Result alone = Succeeds([.. all, In("new.safetensors")]);
         Assert.That(Loss(alone), Is.EqualTo(Loss(Succeeds([.. all, Described, "--split", "all"]))));
-        Assert.That(alone.Error, Does.Contain("do not say which images they were trained on; all are measured"));
+        Assert.That(alone.Error, Does.Contain("do not say which of these images they were trained on; all are measured"));
         Assert.That(alone.Error, Does.Not.Contain("normalization"), "the file says it now");
     }
 

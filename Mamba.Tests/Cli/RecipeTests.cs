@@ -19,7 +19,6 @@ internal sealed class RecipeTests : CliTest
     private static readonly Expected s_unet = new(64, 3e-4, ScheduleKind.Constant, OptimizerKind.Adam, 0, LossKind.Dice, 256);
     private static readonly Expected s_classifier = new(64, 1e-3, ScheduleKind.Constant, OptimizerKind.Adam, 0, LossKind.CrossEntropy, 32)
     {
-        Protocol = SplitProtocol.Official,
         Augment = AugmentKind.RandAugment,
         Normalization = NormalizationKind.Cifar,
         Patch = 4,
@@ -31,7 +30,6 @@ internal sealed class RecipeTests : CliTest
         ["resnet50-seg"] = s_unet,
         ["resnet8"] = new(64, 0.1, ScheduleKind.Cosine, OptimizerKind.Sgd, 2e-4, LossKind.CrossEntropy, 32) // MLPerf Tiny's, by our recipe
         {
-            Protocol = SplitProtocol.Official,
             Augment = AugmentKind.Basic,
             Normalization = NormalizationKind.Cifar,
         },
@@ -62,12 +60,9 @@ internal sealed class RecipeTests : CliTest
         TrainOptions options = new();
         Command command = new("train");
         foreach (Option option in options.All) command.Add(option);
-        // Synthetic images have no official split.
         RunArguments run = options.Resolve(
             Recipe.Apply(name, command.Parse([]), silent),
-            (images, request) => new DataPreparation(
-                silent, images, request with { Split = request.Split with { Protocol = SplitProtocol.Image } }, default).Read(),
-            default).Arguments;
+            (images, request) => new DataPreparation(silent, images, request, default).Read(), default).Arguments;
         Assert.That(run.Model, Is.EqualTo(name));
         Assert.That(run.Epochs, Is.EqualTo(100));
         Assert.That(Expected.Of(run), Is.EqualTo(s_expected[name]));

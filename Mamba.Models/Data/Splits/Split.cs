@@ -137,7 +137,8 @@ public sealed record Split(int[] Train, int[] Val, int[] Test)
             ? new Split(train, val, test)
             : throw new DatasetException(
                 $"{samples.Length} images with {train.Length} for training, {val.Length} for validation and {test.Length} for test in the "
-                    + $"official split: expected some of each for the protocol {options.Protocol.ToWord()}.");
+                    + $"official split: expected some of each for the protocol {options.Protocol.ToWord()}, or slice, which splits at "
+                    + "random.");
     }
 
     private static int[] Join(int[][] groups) => [.. groups.SelectMany(group => group).Order()];

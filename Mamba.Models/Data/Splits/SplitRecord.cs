@@ -83,6 +83,13 @@ public sealed class SplitRecord
         return _parts.TryGetValue(Number(Hash(fingerprint).AsSpan(0, HashBytes)), out SplitPart part) ? part : null;
     }
 
+    /// <summary>How many of some samples were trained on.</summary>
+    /// <param name="data">The data set.</param>
+    /// <param name="samples">Their indices.</param>
+    /// <returns>The number; 0 where the record has no names, so that nobody knows.</returns>
+    public int CountTrained(IImageData data, IEnumerable<int> samples) =>
+        _parts is null ? 0 : samples.Count(i => PartOf(data.Fingerprint(i)) == SplitPart.Train);
+
     /// <summary>Whether a split has the same samples in each part.</summary>
     /// <param name="data">The data set.</param>
     /// <param name="split">Its parts.</param>
