@@ -36,9 +36,9 @@ internal record struct AttentionShape(
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
 
     /// <summary>
-    /// A head's part of the next image's rows, or a share of it, to be prefetched. Such rows are pieces as wide as a head, thousands of bytes
-    /// from each other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until it is
-    /// read.
+    /// A head's part of the next image's rows, or a share of it, to be prefetched. Such rows are pieces as wide as a head, thousands of
+    /// bytes from each other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until
+    /// it is read.
     /// </summary>
     public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item, nint share = 0, nint shares = 1)
     {
