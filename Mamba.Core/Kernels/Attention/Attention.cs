@@ -36,13 +36,17 @@ internal record struct AttentionShape(
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
 
     /// <summary>
-    /// A head's part of the next image's rows, to be prefetched. Such rows are pieces as wide as a head, thousands of bytes from each
-    /// other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until it is read.
+    /// A head's part of the next image's rows, or a share of it, to be prefetched. Such rows are pieces as wide as a head, thousands of
+    /// bytes from each other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until
+    /// it is read.
     /// </summary>
-    public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item) =>
-        QueryBlocks > 1 || item >= (Batch - 1) * Heads
+    public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item, nint share = 0, nint shares = 1)
+    {
+        nint length = Queries * row / (Heads * shares);
+        return QueryBlocks > 1 || item >= (Batch - 1) * Heads
             ? default
-            : new(x + Queries * row + item * (Queries * row / Heads), Queries * row / Heads);
+            : new(x + Queries * row + (item * shares + share) * length, length);
+    }
 
     /// <summary>Head h of image b, from a token on, of an operand whose heads are <paramref name="width"/> columns each.</summary>
     public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) =>
@@ -82,9 +86,10 @@ internal unsafe struct AttentionForward : IKernel
             Matrix v = AttentionShape.Head(V, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth);
             Matrix y = AttentionShape.Head(Y, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
             Gemm.Serial<TVector>(queries, keys, s.HeadWidth, q, k.Transposed, new Matrix(p, s.ScoreRowStride), panel.Pointer, add: false,
-                s.PrefetchNextImage(Q, s.QRowStride, item));
+                s.PrefetchNextImage(Q, s.QRowStride, item, 0, 2));
             MaskedSoftmax.Forward<TVector>(s, Mask, p, image, head, first, queries);
-            Gemm.Serial<TVector>(queries, s.ValueWidth, keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false);
+            Gemm.Serial<TVector>(queries, s.ValueWidth, keys, new Matrix(p, s.ScoreRowStride), v, y, panel.Pointer, add: false,
+                s.PrefetchNextImage(Q, s.QRowStride, item, 1, 2).Then(s.PrefetchNextImage(Y, s.Heads * s.ValueWidth, item)));
         }
     }
 }
@@ -118,6 +123,7 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
+                // Each product prefetches about as many lines as it has steps: of the next image's operands, and of its gradients.
                 // The order matters: if q, k and v are one tensor, its gradient is first written here, for dV. If only q and k are one, the
                 // caller has cleared the gradient and asks to add. For dK has all rows, and dQ those of this block.
                 if (Dv.IsWanted)
@@ -125,10 +131,11 @@ internal unsafe struct AttentionBackward : IKernel
                         keys, s.ValueWidth, queries, p.Transposed, dy,
                         AttentionShape.Head(Dv.Pointer, image, s.Keys, s.VRowStride, 0, head, s.ValueWidth), panel.Pointer,
                         Dv.Accumulate || first > 0,
-                        s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item));
+                        s.PrefetchNextImage(P, s.Heads * s.ScoreRowStride, item)
+                            .Then(s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item)));
                 if (!Dq.IsWanted && !Dk.IsWanted && Dmask == null) continue;
                 Gemm.Serial<TVector>(queries, keys, s.ValueWidth, dy, v.Transposed, ds, panel.Pointer, add: false,
-                    s.PrefetchNextImage(Q, s.QRowStride, item));
+                    s.PrefetchNextImage(Q, s.QRowStride, item, 0, 2));
                 float* dmask = Dmask == null ? null : Dmask + (item * s.Queries + first) * s.Keys;
                 MaskedSoftmax.Backward<TVector>(s, p.Pointer, ds.Pointer, dmask, first, queries);
                 if (Dq.IsWanted)
@@ -136,13 +143,14 @@ internal unsafe struct AttentionBackward : IKernel
                         queries, s.HeadWidth, keys, ds, k,
                         AttentionShape.Head(Dq.Pointer, image, s.Queries, s.QRowStride, first, head, s.HeadWidth), panel.Pointer,
                         Dq.Accumulate,
-                        s.PrefetchNextImage(Dy, s.Heads * s.ValueWidth, item));
+                        s.PrefetchNextImage(Dq.Pointer, s.QRowStride, item));
                 if (Dk.IsWanted)
                     Gemm.Serial<TVector>(
                         keys, s.HeadWidth, queries, ds.Transposed,
                         AttentionShape.Head(Q, image, s.Queries, s.QRowStride, first, head, s.HeadWidth),
                         AttentionShape.Head(Dk.Pointer, image, s.Keys, s.KRowStride, 0, head, s.HeadWidth), panel.Pointer,
-                        Dk.Accumulate || first > 0);
+                        Dk.Accumulate || first > 0,
+                        s.PrefetchNextImage(Q, s.QRowStride, item, 1, 2));
             }
         }
     }

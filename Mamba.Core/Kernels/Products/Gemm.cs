@@ -120,7 +120,7 @@ internal static unsafe class Gemm
             for (nint row = 0, rows; row < m; row += rows)
             {
                 // The prefetch distance counts from the first row of a tile, so it changes from tile to tile.
-                rows = prefetch.Length > 0 ? Math.Min(MicroKernel.MaxRowsOfTwoVectors, m - row) : m - row;
+                rows = prefetch.Length > 0 ? PanelProduct.Height(m - row, MicroKernel.MaxRowsOfTwoVectors) : m - row;
                 float* rowOfA = a.Pointer + row * a.RowStride;
                 (tile.PrefetchDistance, tile.PrefetchStride) =
                     prefetch.Length > 0 ? ((nint)(prefetch.Pointer - rowOfA), prefetch.Stride) : (0, 0);

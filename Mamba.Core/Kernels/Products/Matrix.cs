@@ -22,7 +22,22 @@ internal readonly unsafe struct PrefetchRange(float* pointer, nint length, nint 
     public readonly float* Pointer = pointer;
     public readonly nint Length = length, Stride = stride;
 
-    /// <summary>The rest of the range after so many steps; empty where there is none.</summary>
+    private readonly float* _next;
+    private readonly nint _nextLength;
+
+    private PrefetchRange(float* pointer, nint length, nint stride, float* next, nint nextLength)
+        : this(pointer, length, stride)
+    {
+        _next = next;
+        _nextLength = nextLength;
+    }
+
+    /// <summary>This range, then another one, at the stride of this one.</summary>
+    public PrefetchRange Then(PrefetchRange next) => Length == 0 ? next : new(Pointer, Length, Stride, next.Pointer, next.Length);
+
+    /// <summary>The rest after so many steps; empty where there is none.</summary>
     public PrefetchRange Skip(nint steps) =>
-        steps * Stride < Length ? new(Pointer + steps * Stride, Length - steps * Stride, Stride) : default;
+        steps * Stride < Length
+            ? new(Pointer + steps * Stride, Length - steps * Stride, Stride, _next, _nextLength)
+            : new(_next, _nextLength, Stride);
 }

@@ -8,16 +8,17 @@ namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
 /// C (+)= A B for a register file of results: rows x 2 vectors, each step a broadcast times a vector. Twelve rows keep 24 accumulators, two
-/// vectors of the panel and a broadcast in 32 registers. That is 24 independent FMAs, where latency (4) times ports (2) needs 8. Machines
-/// with 16 registers take six rows. Where one vector holds all columns, tiles are twelve rows of one vector.
+/// vectors of the panel and a broadcast in 32 registers. That is 24 independent FMAs, where latency (4) times ports (2) needs 8. A tile of
+/// thirteen rows spares odd numbers of rows a tile too low for that: 65 tokens are five of them. Machines with 16 registers take six rows.
+/// Where one vector holds all columns, tiles are twelve rows of one vector.
 /// </summary>
 internal static unsafe class MicroKernel
 {
-    /// <summary>Rows of the largest tile.</summary>
+    /// <summary>Rows of most tiles, and of the largest of one vector.</summary>
     public const int MaxRows = 12;
 
     /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
-    public static nint MaxRowsOfTwoVectors => Isa.HasManyRegisters ? MaxRows : MaxRows / 2;
+    public static nint MaxRowsOfTwoVectors => Isa.HasManyRegisters ? MaxRows + 1 : MaxRows / 2;
 
     /// <summary>One tile of a height that there is, of one vector or two, over a block of its sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -33,6 +34,7 @@ internal static unsafe class MicroKernel
             case 3 when narrow: Tile<V, Size3, Size1>(t, block, a, b, output); break;
             case 2 when narrow: Tile<V, Size2, Size1>(t, block, a, b, output); break;
             case 1 when narrow: Tile<V, Size1, Size1>(t, block, a, b, output); break;
+            case 13: Tile<V, Size13, Size2>(t, block, a, b, output); break;
             case 12: Tile<V, Size12, Size2>(t, block, a, b, output); break;
             case 8: Tile<V, Size8, Size2>(t, block, a, b, output); break;
             case 6: Tile<V, Size6, Size2>(t, block, a, b, output); break;
@@ -48,7 +50,7 @@ internal static unsafe class MicroKernel
     {
         Vec.Prefetch(to);
         if (sizeof(W) != 2) return;
-        Vec.Prefetch(to + Count<V>());
+        if (Count<V>() >= CacheLine) Vec.Prefetch(to + Count<V>());
         Vec.Prefetch(to + 2 * Count<V>() - 1);
     }
 
@@ -78,22 +80,25 @@ internal static unsafe class MicroKernel
         V c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
         V c60 = default, c61 = default, c70 = default, c71 = default, c80 = default, c81 = default;
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
+        V c120 = default, c121 = default;
         nint n = Count<V>(), row = t.ARowStride, step = t.AColumnStride, row3 = 3 * row, bStep = t.BRowStride;
         // Prefetch the lines of the results and of the addend during the sum, or its end would wait for memory.
-        nint toRow = output.TargetRowStride, toRow3 = 3 * toRow;
-        float* to0 = output.Target, to4 = to0 + 4 * toRow, to8 = to4 + 4 * toRow;
-        Prefetch<V, W>(to0);
-        if (sizeof(R) > 1) Prefetch<V, W>(to0 + toRow);
-        if (sizeof(R) > 2) Prefetch<V, W>(to0 + 2 * toRow);
-        if (sizeof(R) > 3) Prefetch<V, W>(to0 + toRow3);
-        if (sizeof(R) > 4) Prefetch<V, W>(to4);
-        if (sizeof(R) > 5) Prefetch<V, W>(to4 + toRow);
-        if (sizeof(R) > 6) Prefetch<V, W>(to4 + 2 * toRow);
-        if (sizeof(R) > 7) Prefetch<V, W>(to4 + toRow3);
-        if (sizeof(R) > 8) Prefetch<V, W>(to8);
-        if (sizeof(R) > 9) Prefetch<V, W>(to8 + toRow);
-        if (sizeof(R) > 10) Prefetch<V, W>(to8 + 2 * toRow);
-        if (sizeof(R) > 11) Prefetch<V, W>(to8 + toRow3);
+        nint toRow = output.TargetRowStride;
+        float* to = output.Target;
+        Prefetch<V, W>(to);
+        if (sizeof(R) > 1) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 2) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 3) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 4) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 5) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 6) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 7) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 8) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 9) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 10) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 11) Prefetch<V, W>(to += toRow);
+        if (sizeof(R) > 12) Prefetch<V, W>(to += toRow);
+        to = output.Target;
         if (CanPrefetch && output.Addend != null && output.Addend != output.Target)
             for (nint r = 0; r < sizeof(R); r++) Prefetch<V, W>(output.Addend + r * output.AddendRowStride);
         float* prefetch = a + block.PrefetchDistance;
@@ -182,6 +187,12 @@ internal static unsafe class MicroKernel
                         c110 = FmaBy(x, b0, c110);
                         if (sizeof(W) == 2) c111 = FmaBy(x, b1, c111);
                     }
+                    if (sizeof(R) > 12)
+                    {
+                        x = Factor<V>(p8[4 * row]);
+                        c120 = FmaBy(x, b0, c120);
+                        if (sizeof(W) == 2) c121 = FmaBy(x, b1, c121);
+                    }
                     p0 += step;
                     if (sizeof(R) > 4) p4 += step;
                     if (sizeof(R) > 8) p8 += step;
@@ -216,23 +227,26 @@ internal static unsafe class MicroKernel
             c101 += b1;
             c110 += b0;
             c111 += b1;
+            c120 += b0;
+            c121 += b1;
         }
         if (output.Addend != null)
         {
-            nint fromRow = output.AddendRowStride, fromRow3 = 3 * fromRow;
-            float* from0 = output.Addend, from4 = from0 + 4 * fromRow, from8 = from4 + 4 * fromRow;
-            Add<V, W>(ref c00, ref c01, from0);
-            if (sizeof(R) > 1) Add<V, W>(ref c10, ref c11, from0 + fromRow);
-            if (sizeof(R) > 2) Add<V, W>(ref c20, ref c21, from0 + 2 * fromRow);
-            if (sizeof(R) > 3) Add<V, W>(ref c30, ref c31, from0 + fromRow3);
-            if (sizeof(R) > 4) Add<V, W>(ref c40, ref c41, from4);
-            if (sizeof(R) > 5) Add<V, W>(ref c50, ref c51, from4 + fromRow);
-            if (sizeof(R) > 6) Add<V, W>(ref c60, ref c61, from4 + 2 * fromRow);
-            if (sizeof(R) > 7) Add<V, W>(ref c70, ref c71, from4 + fromRow3);
-            if (sizeof(R) > 8) Add<V, W>(ref c80, ref c81, from8);
-            if (sizeof(R) > 9) Add<V, W>(ref c90, ref c91, from8 + fromRow);
-            if (sizeof(R) > 10) Add<V, W>(ref c100, ref c101, from8 + 2 * fromRow);
-            if (sizeof(R) > 11) Add<V, W>(ref c110, ref c111, from8 + fromRow3);
+            nint fromRow = output.AddendRowStride;
+            float* from = output.Addend;
+            Add<V, W>(ref c00, ref c01, from);
+            if (sizeof(R) > 1) Add<V, W>(ref c10, ref c11, from += fromRow);
+            if (sizeof(R) > 2) Add<V, W>(ref c20, ref c21, from += fromRow);
+            if (sizeof(R) > 3) Add<V, W>(ref c30, ref c31, from += fromRow);
+            if (sizeof(R) > 4) Add<V, W>(ref c40, ref c41, from += fromRow);
+            if (sizeof(R) > 5) Add<V, W>(ref c50, ref c51, from += fromRow);
+            if (sizeof(R) > 6) Add<V, W>(ref c60, ref c61, from += fromRow);
+            if (sizeof(R) > 7) Add<V, W>(ref c70, ref c71, from += fromRow);
+            if (sizeof(R) > 8) Add<V, W>(ref c80, ref c81, from += fromRow);
+            if (sizeof(R) > 9) Add<V, W>(ref c90, ref c91, from += fromRow);
+            if (sizeof(R) > 10) Add<V, W>(ref c100, ref c101, from += fromRow);
+            if (sizeof(R) > 11) Add<V, W>(ref c110, ref c111, from += fromRow);
+            if (sizeof(R) > 12) Add<V, W>(ref c120, ref c121, from += fromRow);
         }
         if (output.Relu)
         {
@@ -260,19 +274,22 @@ internal static unsafe class MicroKernel
             c101 = Max(default, c101);
             c110 = Max(default, c110);
             c111 = Max(default, c111);
+            c120 = Max(default, c120);
+            c121 = Max(default, c121);
         }
-        Write<V, W>(c00, c01, to0);
-        if (sizeof(R) > 1) Write<V, W>(c10, c11, to0 + toRow);
-        if (sizeof(R) > 2) Write<V, W>(c20, c21, to0 + 2 * toRow);
-        if (sizeof(R) > 3) Write<V, W>(c30, c31, to0 + toRow3);
-        if (sizeof(R) > 4) Write<V, W>(c40, c41, to4);
-        if (sizeof(R) > 5) Write<V, W>(c50, c51, to4 + toRow);
-        if (sizeof(R) > 6) Write<V, W>(c60, c61, to4 + 2 * toRow);
-        if (sizeof(R) > 7) Write<V, W>(c70, c71, to4 + toRow3);
-        if (sizeof(R) > 8) Write<V, W>(c80, c81, to8);
-        if (sizeof(R) > 9) Write<V, W>(c90, c91, to8 + toRow);
-        if (sizeof(R) > 10) Write<V, W>(c100, c101, to8 + 2 * toRow);
-        if (sizeof(R) > 11) Write<V, W>(c110, c111, to8 + toRow3);
+        Write<V, W>(c00, c01, to);
+        if (sizeof(R) > 1) Write<V, W>(c10, c11, to += toRow);
+        if (sizeof(R) > 2) Write<V, W>(c20, c21, to += toRow);
+        if (sizeof(R) > 3) Write<V, W>(c30, c31, to += toRow);
+        if (sizeof(R) > 4) Write<V, W>(c40, c41, to += toRow);
+        if (sizeof(R) > 5) Write<V, W>(c50, c51, to += toRow);
+        if (sizeof(R) > 6) Write<V, W>(c60, c61, to += toRow);
+        if (sizeof(R) > 7) Write<V, W>(c70, c71, to += toRow);
+        if (sizeof(R) > 8) Write<V, W>(c80, c81, to += toRow);
+        if (sizeof(R) > 9) Write<V, W>(c90, c91, to += toRow);
+        if (sizeof(R) > 10) Write<V, W>(c100, c101, to += toRow);
+        if (sizeof(R) > 11) Write<V, W>(c110, c111, to += toRow);
+        if (sizeof(R) > 12) Write<V, W>(c120, c121, to += toRow);
     }
 
     [StructLayout(LayoutKind.Sequential, Size = 1)]
@@ -295,4 +312,7 @@ internal static unsafe class MicroKernel
 
     [StructLayout(LayoutKind.Sequential, Size = 12)]
     private struct Size12;
+
+    [StructLayout(LayoutKind.Sequential, Size = 13)]
+    private struct Size13;
 }

@@ -189,11 +189,14 @@ internal unsafe struct PackedPanels : IKernel
 
 /// <summary>
 /// The same for a matrix whose contiguous rows are wider than a panel. A few rows go to all panels together, so that the matrix is read in
-/// order. One item is a row.
+/// order. A matrix from memory goes row by row, unless it has more panels than the processor follows streams. One item is a row.
 /// </summary>
 internal unsafe struct PackRows : IKernel
 {
     private const nint RowsPerPass = 8;
+
+    // Row by row: a megabyte, which does not come from the second-level cache, and its panels at most.
+    private const nint LargeMatrix = 1 << 18, MaxStreams = 16, RowsAhead = 4;
 
     public PanelSource Source;
     public float* Target;
@@ -202,14 +205,16 @@ internal unsafe struct PackRows : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint width = 2 * Count<V>(), columns = Source.Columns, step = Source.RowStride;
+        bool rowByRow = Source.Length * columns >= LargeMatrix && columns <= MaxStreams * width;
+        (nint pass, nint ahead) = rowByRow ? (1, RowsAhead) : (RowsPerPass, RowsPerPass);
         PanelSource rows = Source;
         for (nint row = begin; row < end; row += rows.Length)
         {
             rows.Base = Source.Base + row * step;
-            rows.Length = Math.Min(RowsPerPass, end - row);
+            rows.Length = Math.Min(pass, end - row);
             for (nint column = 0; column < columns; column += width)
             {
-                PrefetchShare(rows.Base + RowsPerPass * step + column, step, RowsPerPass, width, 0, 1);
+                PrefetchShare(rows.Base + ahead * step + column, step, pass, width, 0, 1);
                 PackedPanels.Pack<V>(rows, column, Target + column * Source.Length + row * width);
             }
         }

@@ -43,17 +43,18 @@ internal static unsafe class PanelProduct
         bool narrow = width == n, whole = lanes == width;
         if (whole && outer >= t.Outer && inner >= t.Inner && length >= t.Length)
         {
+            TileOutput result = new()
+            {
+                Target = c,
+                TargetRowStride = t.CRowStride,
+                Addend = epilogue.Add ? c + epilogue.AddendOffset : null,
+                AddendRowStride = t.CRowStride,
+                Bias = epilogue.Bias,
+                Relu = epilogue.Relu,
+            };
             Block<V>(
                 t, new() { Outer = t.Outer, Inner = t.Inner, Length = t.Length, PrefetchDistance = t.PrefetchDistance }, rows, narrow, a, b,
-                new()
-                {
-                    Target = c,
-                    TargetRowStride = t.CRowStride,
-                    Addend = epilogue.Add ? c + epilogue.AddendOffset : null,
-                    AddendRowStride = t.CRowStride,
-                    Bias = epilogue.Bias,
-                    Relu = epilogue.Relu,
-                });
+                ref result);
             return;
         }
         // Tiles write whole vectors. The last, partly filled vectors of a panel go through the buffer, and so does their bias.
@@ -92,7 +93,7 @@ internal static unsafe class PanelProduct
                             output.Relu = epilogue.Relu;
                         }
                         Block<V>(t, block, count, narrow,
-                            a + r * t.ARowStride + i * t.OuterStride + j * t.InnerStride + k * t.AColumnStride, panel, output);
+                            a + r * t.ARowStride + i * t.OuterStride + j * t.InnerStride + k * t.AColumnStride, panel, ref output);
                         panel += block.Outer * block.Inner * block.Length * t.BRowStride;
                     }
             if (!whole) WriteSums<V>(count, sums, width, target, t.CRowStride, lanes, epilogue);
@@ -101,13 +102,13 @@ internal static unsafe class PanelProduct
 
     /// <summary>Rows of tiles over one block of the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, TileOutput output)
+    private static void Block<V>(in TileShape t, in BlockShape block, nint rows, bool narrow, float* a, float* b, ref TileOutput output)
         where V : unmanaged
     {
-        nint height;
+        nint height, largest = narrow ? MicroKernel.MaxRows : MicroKernel.MaxRowsOfTwoVectors;
         for (nint r = 0; r < rows; r += height, a += height * t.ARowStride, output.Target += height * output.TargetRowStride)
         {
-            height = Height(rows - r, narrow ? MicroKernel.MaxRows : MicroKernel.MaxRowsOfTwoVectors);
+            height = Height(rows - r, largest);
             MicroKernel.Run<V>(height, narrow, t, block, a, b, output);
             if (output.Addend != null) output.Addend += height * output.AddendRowStride;
         }
@@ -116,15 +117,24 @@ internal static unsafe class PanelProduct
     /// <summary>
     /// The rows of the next tile: the most there can be, unless too few rows would remain to hide the latency of their FMAs.
     /// </summary>
-    private static nint Height(nint left, nint largest) => left switch
+    /// <param name="left">Rows that are left.</param>
+    /// <param name="largest">Rows of the largest tile.</param>
+    public static nint Height(nint left, nint largest)
     {
-        8 or 16 or 20 when largest == 12 => 8,
-        >= 12 when largest == 12 => 12,
-        7 or 8 or 11 => 4,
-        >= 6 => 6,
-        5 => 3,
-        _ => left,
-    };
+        const int Most = MicroKernel.MaxRows;
+        // Tiles of thirteen rows use up what twelves leave over, or else make the number of rows even: 12, 8, 6 and 4 then suffice.
+        nint over = left % Most;
+        if (largest > Most && ((over > 0 && over <= left / Most) || (left > 16 && nint.IsOddInteger(left)))) return Most + 1;
+        return left switch
+        {
+            8 or 14 or 16 or 20 when largest >= Most => 8,
+            >= Most when largest >= Most => Most,
+            7 or 8 or 11 => 4,
+            >= 6 => 6,
+            5 => 3,
+            _ => left,
+        };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WriteSums<V>(nint rows, float* sums, nint sumRowStride, float* c, nint cRowStride, nint lanes, in Epilogue epilogue)

@@ -40,7 +40,7 @@ internal sealed class AttentionTests(VectorWidth width)
         width, i => Ops.Attention(i[0], i[1], i[2], 2), i => Naive.Attention(i[0], i[1], i[2], 1, 5, 4, 2, 3, 3),
         [Numbers.Random(1, 1, 5, 6), Numbers.Random(2, 1, 4, 6), Numbers.Random(3, 1, 4, 6)], 1e-5, frozen);
 
-    [TestCase(2, 5, 2, 3), TestCase(1, 19, 1, 20), TestCase(1, 300, 2, 2), TestCase(1, 65, 1, 17)]
+    [TestCase(2, 5, 2, 3), TestCase(1, 19, 1, 20), TestCase(1, 300, 2, 2), TestCase(1, 65, 1, 17), TestCase(3, 65, 2, 16)]
     public void Self_attention_reads_queries_keys_and_values_in_place(int batch, int length, int heads, int dh) => OperatorCheck.Run(
         width, i => Ops.SelfAttention(i[0], heads), i => Naive.SelfAttention(i[0], batch, length, heads, dh),
         [Numbers.Random(1, batch, length, 3 * heads * dh)]);

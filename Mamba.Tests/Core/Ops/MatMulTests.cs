@@ -61,7 +61,7 @@ internal sealed class MatMulTests(VectorWidth width)
     // No inner dimension. Rows in conflict with each other. Sums in one block, in several, and in several parts. A few last columns. More
     // columns than a cache holds.
     [TestCase(5, 7, 0), TestCase(30, 43, 512), TestCase(110, 40, 96), TestCase(25, 168, 336), TestCase(270, 250, 1100)]
-    [TestCase(20, 11, 2200), TestCase(13, 1200, 600)]
+    [TestCase(20, 11, 2200), TestCase(13, 1200, 600), TestCase(26, 40, 30), TestCase(65, 168, 168)]
     public unsafe void Products_agree_with_double_precision(int m, int n, int k)
     {
         using IDisposable _ = Isa.Use(width);
@@ -81,6 +81,24 @@ internal sealed class MatMulTests(VectorWidth width)
                     worst = Math.Max(worst, Math.Abs(c.Span[i * n + j] - Math.Max(0, sum)));
                 }
             Assert.That(worst, Is.LessThan(1e-5 * (1 + Math.Sqrt(k) / 10)), transposed ? "transposed" : "as it is");
+        }
+    }
+
+    // Whole panels and a last one of a vector; sums in one block, and in several.
+    [Test]
+    public unsafe void Rows_have_the_same_bits_in_tiles_of_all_heights([Values(7, 400)] int k, [Values] bool transposed)
+    {
+        const int N = 43;
+        using IDisposable _ = Isa.Use(width);
+        using Tensor b = Numbers.Random(2, k, N), bias = Numbers.Random(3, N);
+        Epilogue epilogue = new(bias.Pointer, add: true, relu: true);
+        foreach (int m in (int[])[.. Enumerable.Range(2, 39), 49, 65])
+        {
+            using Tensor a = Numbers.Random(1, m, k), c = Numbers.Random(4, m, N), rows = Tensor.From(c.Span, m, N);
+            Matrix left = transposed ? new Matrix(a.Pointer, m).Transposed : new Matrix(a.Pointer, k), right = new(b.Pointer, N);
+            Gemm.Run(m, N, k, left, right, c.Pointer, N, epilogue);
+            for (int i = 0; i < m; i++) Gemm.Run(1, N, k, left.Offset(i * left.RowStride), right, rows.Pointer + i * N, N, epilogue);
+            Assert.That(c.Span.SequenceEqual(rows.Span), $"{m} rows");
         }
     }
 
