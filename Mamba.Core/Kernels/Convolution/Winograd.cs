@@ -78,14 +78,36 @@ internal static unsafe class Winograd
     public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work)
         where V : unmanaged where T : ITileTransform
     {
-        nint n = Count<V>();
-        for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
-        for (nint y = 0; y < InputSize; y++) T.Run<V>(work + y * T.Size * n, n, to + y * InputSize * point, point);
+        nint n = Count<V>(), size = T.Size * n;
+        float* from = tile, columns = work;
+        for (nint x = 0; x < T.Size; x++, from += pixel, columns += n) T.Run<V>(from, row, columns, size);
+        float* rows = work, target = to;
+        for (nint y = 0; y < InputSize; y++, rows += size, target += InputSize * point) T.Run<V>(rows, n, target, point);
+    }
+
+    /// <summary>G g G^T of a window, whose taps have a stride. A method of its own, so that the constants stay in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void TransformWindow<V>(float* g, nint tap, float* to, nint point, float* work) where V : unmanaged
+    {
+        nint n = Count<V>(), row = 3 * tap, size = 3 * n, line = InputSize * point;
+        float* columns = work;
+        for (nint x = 0; x < 3; x++, g += tap, columns += n) TransformWeight<V>(g, row, columns, size);
+        for (nint y = 0; y < InputSize; y++, work += size, to += line) TransformWeight<V>(work, n, to, point);
+    }
+
+    /// <summary>G^T m G, a window of nine taps, one after the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void TransformWindowGradient<V>(float* m, nint point, float* to, float* work) where V : unmanaged
+    {
+        nint n = Count<V>(), line = InputSize * point, size = InputSize * n;
+        float* columns = work;
+        for (nint x = 0; x < InputSize; x++, m += point, columns += n) TransformWeightGradient<V>(m, line, columns, size);
+        for (nint y = 0; y < 3; y++, work += size, to += 3 * n) TransformWeightGradient<V>(work, n, to, n);
     }
 
     /// <summary>G g. This method and those below read and write strided vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
+    private static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
         V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third;
         V middle = g1 * third;
@@ -99,7 +121,7 @@ internal static unsafe class Winograd
 
     /// <summary>G^T m.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    private static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
     {
         V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step);
         V m4 = Load<V>(m + 4 * step);
@@ -109,16 +131,16 @@ internal static unsafe class Winograd
         Store(Fma(Broadcast<V>(-4f / 15), m3, Fma(Broadcast<V>(4f / 15), m4, Load<V>(m + 5 * step) + difference)), to + 2 * toStep);
     }
 
-    /// <summary>A^T m.</summary>
+    /// <summary>A^T m of strided vectors, in registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformOutput<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformOutput<V>(float* m, nint step, out V y0, out V y1, out V y2, out V y3) where V : unmanaged
     {
         V m1 = Load<V>(m + step), m2 = Load<V>(m + 2 * step), m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
         V sum = m1 + m2, difference = m1 - m2;
-        Store(Load<V>(m) + sum + (m3 + m4), to);
-        Store(Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference)), to + toStep);
-        Store(Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum)), to + 2 * toStep);
-        Store(Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step))), to + 3 * toStep);
+        y0 = Load<V>(m) + sum + (m3 + m4);
+        y1 = Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference));
+        y2 = Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum));
+        y3 = Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step)));
     }
 }
 
@@ -231,9 +253,7 @@ internal unsafe struct WinogradWeights : IKernel
                 {
                     float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half;
                     float* u = values.Pointer + c * width + half;
-                    for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
-                    for (nint y = 0; y < Winograd.InputSize; y++)
-                        Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.InputSize * point, point);
+                    Winograd.TransformWindow<V>(g, tap, u, point, work.Pointer);
                 }
             }
             for (nint p = 0; p < Winograd.Positions; p++)
