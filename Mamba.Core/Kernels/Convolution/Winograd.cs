@@ -85,29 +85,9 @@ internal static unsafe class Winograd
         for (nint y = 0; y < InputSize; y++, rows += size, target += InputSize * point) T.Run<V>(rows, n, target, point);
     }
 
-    /// <summary>G g G^T of a window, whose taps have a stride. A method of its own, so that the constants stay in registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void TransformWindow<V>(float* g, nint tap, float* to, nint point, float* work) where V : unmanaged
-    {
-        nint n = Count<V>(), row = 3 * tap, size = 3 * n, line = InputSize * point;
-        float* columns = work;
-        for (nint x = 0; x < 3; x++, g += tap, columns += n) TransformWeight<V>(g, row, columns, size);
-        for (nint y = 0; y < InputSize; y++, work += size, to += line) TransformWeight<V>(work, n, to, point);
-    }
-
-    /// <summary>G^T m G, a window of nine taps, one after the other.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void TransformWindowGradient<V>(float* m, nint point, float* to, float* work) where V : unmanaged
-    {
-        nint n = Count<V>(), line = InputSize * point, size = InputSize * n;
-        float* columns = work;
-        for (nint x = 0; x < InputSize; x++, m += point, columns += n) TransformWeightGradient<V>(m, line, columns, size);
-        for (nint y = 0; y < 3; y++, work += size, to += 3 * n) TransformWeightGradient<V>(work, n, to, n);
-    }
-
     /// <summary>G g. This method and those below read and write strided vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
         V g0 = Load<V>(g), g1 = Load<V>(g + step), g2 = Load<V>(g + 2 * step), third = Broadcast<V>(1f / 3), ends = (g0 + g2) * third;
         V middle = g1 * third;
@@ -121,7 +101,7 @@ internal static unsafe class Winograd
 
     /// <summary>G^T m.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformWeightGradient<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
     {
         V third = Broadcast<V>(1f / 3), m1 = Load<V>(m + step) * third, m2 = Load<V>(m + 2 * step) * third, m3 = Load<V>(m + 3 * step);
         V m4 = Load<V>(m + 4 * step);
@@ -253,7 +233,9 @@ internal unsafe struct WinogradWeights : IKernel
                 {
                     float* g = windows.Pointer + (c * Taps + (Flipped ? Taps - 1 : 0)) * width + half;
                     float* u = values.Pointer + c * width + half;
-                    Winograd.TransformWindow<V>(g, tap, u, point, work.Pointer);
+                    for (nint x = 0; x < 3; x++) Winograd.TransformWeight<V>(g + x * tap, 3 * tap, work.Pointer + x * n, 3 * n);
+                    for (nint y = 0; y < Winograd.InputSize; y++)
+                        Winograd.TransformWeight<V>(work.Pointer + y * 3 * n, n, u + y * Winograd.InputSize * point, point);
                 }
             }
             for (nint p = 0; p < Winograd.Positions; p++)

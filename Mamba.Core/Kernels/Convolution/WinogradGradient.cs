@@ -192,7 +192,11 @@ internal unsafe struct WinogradWeightGradient : IKernel
                 for (nint r = 0; r < rows; r++, m += columns, window += Taps * n)
                 {
                     PrefetchShare(dw.Pointer, Shape.Cin * Taps, lanes, rows * Taps, r, rows);
-                    Winograd.TransformWindowGradient<V>(m, point, window, work.Pointer);
+                    for (nint x = 0; x < Winograd.InputSize; x++)
+                        Winograd.TransformWeightGradient<V>(
+                            m + x * point, Winograd.InputSize * point, work.Pointer + x * n, Winograd.InputSize * n);
+                    for (nint y = 0; y < 3; y++)
+                        Winograd.TransformWeightGradient<V>(work.Pointer + y * Winograd.InputSize * n, n, window + y * 3 * n, n);
                 }
                 GatherWeightGradient.Write<V>(windows.Pointer, lanes, rows * Taps, transposed.Pointer, dw, Shape.Cin * Taps);
             }
