@@ -32,18 +32,20 @@ dot products|DotProducts__Run<V>|4 0|12|4 fmla, 5 loads, 1 pointer
 pixel-lane convolution, narrow|NarrowConvForward__Step<V>|8 0|19|8 fmla, 1 offset, 4 + 1 loads, 3 pointers
 pixel-lane convolution|PlanarConvForward__Step<V>|4 0|12|4 fmla, 2 + 2 loads, 2 pointers
 its weight gradient|PlanarConvWeightGradient__Row<V>|8 0|20|8 fmla, 9 loads, 1 pointer
-depthwise 3x3|Depthwise3x3_2<.*_LanePerChannel__.*_LanePerChannel>__Run<V>|9 0|22|9 fmla, 3 loads, 1 store, 1 copy, 4 pointers, 2 tests
+depthwise 3x3, three columns|Depthwise3x3_2<.*_LanePerChannel__.*_LanePerChannel>__Walk<V>|27 0|54|27 fmla, 9 loads, 3 stores, 3 copies, 6 pointers, 3 tests, 1 counter; the count has the ways past the tests, too
 its weight gradient|Depthwise3x3WeightGradient_1<.*_LanePerChannel>__Run<V>|9 0|23|9 fmla, 4 loads, 2 copies, 4 pointers, 2 for the end of a row
 causal convolution|CausalConvForward_1<.*Silu>__Run<V>|1 0|7|1 fmla, 2 loads, 2 pointers
-Winograd, inputs|WinogradConv__TransformTiles<V>|7 10|34|17 operations, 6 loads, 6 stores, 1 copy, 2 pointers
+Winograd, inputs|WinogradConv__TransformTiles<V>|7 10|32|17 operations, 4 loads (two are of pairs), 6 stores, 1 copy, 2 pointers
 Winograd, results|WinogradConv__InverseTransform<V>|6 6|27|12 operations, 6 loads, 4 stores, 1 copy, 2 pointers
+Winograd, gradient of results|WinogradTiles_1<.*GradientTransform>__TransformTile<V>|6 4|23|10 operations, 2 loads, 6 stores, 1 copy, 2 pointers
 scan|SelectiveScan__Scan<V>|27 36|107|exp2: 28 + 20 fmla + 20 copies; 13 operations, 4 products; 7 loads, 5 stores, 7 pointers, 1 test
 scan, backwards|ScanBackward__WalkBack<V>|14 40|84|54 operations, 15 loads, 4 stores, 7 pointers, 2 tests
 softmax|_SoftmaxForward__Run<V>|20 40|99|exp2: 28 + 20 fmla + 20 copies; 16 operations, 2 loads, 4 stores, 3 pointers, 4 tests
 row norm, variance|RowNormForward__Run<V>|4 4|15|8 operations, 4 loads, 1 pointer
 row norm|RowNormForward__Run<V>|0 16|33|16 operations, 6 loads, 4 stores, 1 pointer, 4 for an absent weight or bias
-channel norm, sums|ChannelSums_1<.*Deviations>__Run<V>|4 8|21|12 operations, 4 loads, 2 pointers, 1 copy
-channel norm|ChannelForward_1<.*Identity>__Run<V>|2 2|11|4 operations, 1 load, 1 store, 2 copies, 1 pointer
+channel norm, sums|ChannelSums_1<.*Deviations>__Run<V>|4 8|18|12 operations, 2 loads of pairs, 2 pointers
+channel norm|ChannelForward_1<.*Identity>__Run<V>|2 2|12|4 operations, 1 load, 1 store, 2 copies, 2 pointers: a pair has no address with an index
+channel norm, ReLU|ChannelForward_1<.*_Relu>__Run<V>|2 6|16|the same, and compare and clear twice; RyuJIT makes the zero of each comparison anew
 TABLE
 }
 

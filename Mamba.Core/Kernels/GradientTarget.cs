@@ -29,6 +29,26 @@ internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<V>(V v, float* at) where V : unmanaged => Vec.Store(Accumulate ? v + Vec.Load<V>(at) : v, at);
 
+    /// <summary>Contributes two vectors, neighbours: one instruction stores both on ARM64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StorePair<V>(V first, V second, float* at) where V : unmanaged
+    {
+        float* next = at + Vec.Count<V>();
+        if (Accumulate)
+        {
+            V a = Vec.Load<V>(at), b = Vec.Load<V>(next);
+            a = first + a;
+            b = second + b;
+            Vec.Store(a, at);
+            Vec.Store(b, next);
+        }
+        else
+        {
+            Vec.Store(first, at);
+            Vec.Store(second, next);
+        }
+    }
+
     /// <summary>Contributes the first lanes of a vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<V>(V v, float* at, nint lanes) where V : unmanaged =>

@@ -188,7 +188,7 @@ internal static class VecMath
     {
         V t = Exp(-Abs(x)), one = Broadcast<V>(1f);
         derivative = Select(Greater(x, default), one, t) / (one + t);
-        return Max(default, x) + Log1P(t);
+        return NonNegative(x) + Log1P(t);
     }
 
     /// <summary>

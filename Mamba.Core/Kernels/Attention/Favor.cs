@@ -220,7 +220,7 @@ internal static unsafe class FavorFeatures
             {
                 nint lanes = Math.Min(n, m - i);
                 V p = Load<V>(y + i, lanes) * scale;
-                Store(s.Relu ? Max(default, p) + eps : (VecMath.Exp(p - lower) + eps) * last, y + i, lanes);
+                Store(s.Relu ? NonNegative(p) + eps : (VecMath.Exp(p - lower) + eps) * last, y + i, lanes);
             }
         }
     }

@@ -10,7 +10,11 @@ internal unsafe interface IChannelLanes
     /// <summary>Lanes that share a channel in memory.</summary>
     static abstract int LanesPerChannel { get; }
 
+    static abstract V Load<V>(float* p) where V : unmanaged;
+
     static abstract V Load<V>(float* p, nint lanes) where V : unmanaged;
+
+    static abstract void Store<V>(V v, float* p, bool add) where V : unmanaged;
 
     static abstract void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged;
 }
@@ -21,7 +25,18 @@ internal readonly unsafe struct LanePerChannel : IChannelLanes
     public static int LanesPerChannel => 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Load<V>(float* p) where V : unmanaged => Vec.Load<V>(p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V>(float* p, nint lanes) where V : unmanaged => Vec.Load<V>(p, lanes);
+
+    // Two stores, not a choice of what to store: that would be copied.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store<V>(V v, float* p, bool add) where V : unmanaged
+    {
+        if (add) Vec.Store(v + Vec.Load<V>(p), p);
+        else Vec.Store(v, p);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged =>
@@ -34,7 +49,13 @@ internal readonly unsafe struct FourLanesPerChannel : IChannelLanes
     public static int LanesPerChannel => LaneGroups.Size;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Load<V>(float* p) where V : unmanaged => LaneGroups.Repeat<V>(p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V>(float* p, nint lanes) where V : unmanaged => LaneGroups.Repeat<V>(p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store<V>(V v, float* p, bool add) where V : unmanaged => LaneGroups.Sum(v, p, add);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => LaneGroups.Sum(v, p, add);
@@ -87,16 +108,93 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
             WindowRows rows = new(Shape, X, image, top, ZeroRow);
             float* y = Y.Pointer + item * Shape.OutWidth * Shape.Cout;
             nint c = 0;
-            for (; c <= channels - n; c += n) Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, n);
-            if (c < channels) Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, channels - c);
+            for (; c <= channels - n; c += n) Walk<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c);
+            if (c < channels) WalkPart<V>(rows.From(c / TIn.LanesPerChannel), y + c / TOut.LanesPerChannel, c, channels - c);
         }
     }
 
     /// <summary>
-    /// An output row in the channels from c on. Inlined, so that the copy for whole vectors has no partial loads, which need registers.
+    /// An output row in a vector of channels from c on. Column x completes the sum of output x + padding - 2, which may be before the row.
+    /// It continues the sums of the next two outputs. Three columns at a time: the sums change places without a copy.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Walk<V>(in WindowRows rows, float* y, nint c) where V : unmanaged
+    {
+        byte* above = (byte*)rows.Above, level = (byte*)rows.Level, below = (byte*)rows.Below;
+        nint tap = TapStride, padding = Shape.PaddingX, before = 2 - padding, width = Shape.Width, x = 0, at = 0;
+        nint column = (nint)Shape.Cin * sizeof(float), step = Shape.Cout;
+        bool add = Y.Accumulate;
+        float* taps = Taps + c;
+        V t00 = Load<V>(taps), t01 = Load<V>(taps + tap), t02 = Load<V>(taps + 2 * tap);
+        V t10 = Load<V>(taps + 3 * tap), t11 = Load<V>(taps + 4 * tap), t12 = Load<V>(taps + 5 * tap);
+        V t20 = Load<V>(taps + 6 * tap), t21 = Load<V>(taps + 7 * tap), t22 = Load<V>(taps + 8 * tap);
+        V bias = Bias == null ? default : Load<V>(Bias + c), sum = bias, next = bias;
+        while (x < width)
+        {
+            V later;
+            if (x >= before)
+                for (; x <= width - 3; x += 3)
+                {
+                    Start(above + at, t02, t01, t00, bias, ref sum, ref next, out later);
+                    Add(level + at, t12, t11, t10, ref sum, ref next, ref later);
+                    Add(below + at, t22, t21, t20, ref sum, ref next, ref later);
+                    TOut.Store(sum, y, add);
+                    at += column;
+                    y += step;
+                    Start(above + at, t02, t01, t00, bias, ref next, ref later, out sum);
+                    Add(level + at, t12, t11, t10, ref next, ref later, ref sum);
+                    Add(below + at, t22, t21, t20, ref next, ref later, ref sum);
+                    TOut.Store(next, y, add);
+                    at += column;
+                    y += step;
+                    Start(above + at, t02, t01, t00, bias, ref later, ref sum, out next);
+                    Add(level + at, t12, t11, t10, ref later, ref sum, ref next);
+                    Add(below + at, t22, t21, t20, ref later, ref sum, ref next);
+                    TOut.Store(later, y, add);
+                    at += column;
+                    y += step;
+                }
+            if (x == width) break;
+            Start(above + at, t02, t01, t00, bias, ref sum, ref next, out later);
+            Add(level + at, t12, t11, t10, ref sum, ref next, ref later);
+            Add(below + at, t22, t21, t20, ref sum, ref next, ref later);
+            at += column;
+            if (x >= before)
+            {
+                TOut.Store(sum, y, add);
+                y += step;
+            }
+            sum = next;
+            next = later;
+            x++;
+        }
+        if (padding > 0) TOut.Store(sum, y, add);
+        if (padding > 1) TOut.Store(next, y + step, add);
+    }
+
+    /// <summary>Adds a pixel times the taps of its row to the three sums that it belongs to.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly void Walk<V>(WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
+    private static void Add<V>(byte* pixel, V t2, V t1, V t0, ref V sum, ref V next, ref V later) where V : unmanaged
+    {
+        V p = TIn.Load<V>((float*)pixel);
+        sum = Fma(p, t2, sum);
+        next = Fma(p, t1, next);
+        later = Fma(p, t0, later);
+    }
+
+    /// <summary>The same; the third sum begins.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Start<V>(byte* pixel, V t2, V t1, V t0, V bias, ref V sum, ref V next, out V later) where V : unmanaged
+    {
+        V p = TIn.Load<V>((float*)pixel);
+        sum = Fma(p, t2, sum);
+        next = Fma(p, t1, next);
+        later = Fma(p, t0, bias);
+    }
+
+    /// <summary>An output row in fewer channels than a vector has lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void WalkPart<V>(in WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
     {
         float* above = rows.Above, level = rows.Level, below = rows.Below;
         bool add = Y.Accumulate;
@@ -107,7 +205,6 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
         V t20 = Load<V>(taps + 6 * tap, lanes), t21 = Load<V>(taps + 7 * tap, lanes), t22 = Load<V>(taps + 8 * tap, lanes);
         V bias = Bias == null ? default : Load<V>(Bias + c, lanes);
 
-        // Column x completes the sum of output x + padding - 2, which may be before the row. It continues the sums of the next two outputs.
         V next = bias, later = bias;
         nint padding = Shape.PaddingX, before = 2 - padding, width = Shape.Width, column = Shape.Cin, step = Shape.Cout;
         y -= before * step;

@@ -78,9 +78,11 @@ internal static unsafe class Winograd
     public static void Transform<V, T>(float* tile, nint row, nint pixel, float* to, nint point, float* work)
         where V : unmanaged where T : ITileTransform
     {
-        nint n = Count<V>();
-        for (nint x = 0; x < T.Size; x++) T.Run<V>(tile + x * pixel, row, work + x * n, T.Size * n);
-        for (nint y = 0; y < InputSize; y++) T.Run<V>(work + y * T.Size * n, n, to + y * InputSize * point, point);
+        nint n = Count<V>(), size = T.Size * n;
+        float* from = tile, columns = work;
+        for (nint x = 0; x < T.Size; x++, from += pixel, columns += n) T.Run<V>(from, row, columns, size);
+        float* rows = work, target = to;
+        for (nint y = 0; y < InputSize; y++, rows += size, target += InputSize * point) T.Run<V>(rows, n, target, point);
     }
 
     /// <summary>G g. This method and those below read and write strided vectors.</summary>
@@ -109,16 +111,16 @@ internal static unsafe class Winograd
         Store(Fma(Broadcast<V>(-4f / 15), m3, Fma(Broadcast<V>(4f / 15), m4, Load<V>(m + 5 * step) + difference)), to + 2 * toStep);
     }
 
-    /// <summary>A^T m.</summary>
+    /// <summary>A^T m of strided vectors, in registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransformOutput<V>(float* m, nint step, float* to, nint toStep) where V : unmanaged
+    public static void TransformOutput<V>(float* m, nint step, out V y0, out V y1, out V y2, out V y3) where V : unmanaged
     {
         V m1 = Load<V>(m + step), m2 = Load<V>(m + 2 * step), m3 = Load<V>(m + 3 * step), m4 = Load<V>(m + 4 * step);
         V sum = m1 + m2, difference = m1 - m2;
-        Store(Load<V>(m) + sum + (m3 + m4), to);
-        Store(Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference)), to + toStep);
-        Store(Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum)), to + 2 * toStep);
-        Store(Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step))), to + 3 * toStep);
+        y0 = Load<V>(m) + sum + (m3 + m4);
+        y1 = Fma(Broadcast<V>(-2f), m4, Fma(Broadcast<V>(0.5f), m3, difference));
+        y2 = Fma(Broadcast<V>(4f), m4, Fma(Broadcast<V>(0.25f), m3, sum));
+        y3 = Fma(Broadcast<V>(-8f), m4, Fma(Broadcast<V>(0.125f), m3, difference + Load<V>(m + 5 * step)));
     }
 }
 

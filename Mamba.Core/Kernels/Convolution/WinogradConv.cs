@@ -77,7 +77,7 @@ internal unsafe struct WinogradConv : IKernel
         {
             nint index = tiles.Start + t;
             float* tile = band + (index / Across * bandStride + index % Across * channels) * Winograd.OutputSize;
-            PrefetchResults(PositionOf(tiles.Image, tiles.Row, index), first * width, Math.Min(Shape.Cout, last * width));
+            if (CanPrefetch) PrefetchResults(ResultsOf(tiles, t), first * width, Math.Min(Shape.Cout, last * width));
             // The last vector may reach into the next pixel. The surplus lanes are never read.
             for (nint c = 0; c < channels; c += n)
                 Winograd.Transform<V, InputTransform>(tile + c, bandStride, channels, inputs + t * padded + c, stride, work);
@@ -103,36 +103,34 @@ internal unsafe struct WinogradConv : IKernel
     private readonly void InverseTransformTiles<V>(TileBlock tiles, nint first, nint last, in Buffers from) where V : unmanaged
     {
         nint n = Count<V>(), width = 2 * n, stride = from.ResultStride;
-        float* results = from.Results, work = from.Work;
         for (nint panel = first; panel < last; panel++)
             for (nint t = 0; t < tiles.Count; t++)
             {
-                TilePosition at = PositionOf(tiles.Image, tiles.Row, tiles.Start + t);
-                float* result = results + (panel - first) * Winograd.Positions * stride + t * width;
+                TileResults to = ResultsOf(tiles, t);
+                float* result = from.Results + (panel - first) * Winograd.Positions * stride + t * width;
                 for (nint half = 0; half < Columns(panel * width, width); half += n)
-                    InverseTransform<V>(result + half, stride, at, panel * width + half, work);
+                    InverseTransform<V>(result + half, stride, to, panel * width + half, from.Work);
             }
     }
 
-    /// <summary>The first result of a tile, counted from a row of tiles on.</summary>
-    private readonly TilePosition PositionOf(nint image, nint row, nint tile) =>
-        new(image, (row + tile / Across) * Winograd.OutputSize, tile % Across * Winograd.OutputSize);
-
-    /// <summary>Rows and columns of a tile's results that are inside the image.</summary>
-    private readonly (nint Rows, nint Columns) Inside(TilePosition at) =>
-        (Math.Min(Winograd.OutputSize, Shape.OutHeight - at.Y), Math.Min(Winograd.OutputSize, Shape.OutWidth - at.X));
-
-    private readonly float* Result(TilePosition at) => Y + ((at.Image * Shape.OutHeight + at.Y) * Shape.OutWidth + at.X) * Shape.Cout;
+    /// <summary>Where the results of a tile of a block go.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly TileResults ResultsOf(in TileBlock tiles, nint t)
+    {
+        nint tile = tiles.Start + t, y = (tiles.Row + tile / Across) * Winograd.OutputSize, x = tile % Across * Winograd.OutputSize;
+        return new(
+            Y + ((tiles.Image * Shape.OutHeight + y) * Shape.OutWidth + x) * Shape.Cout,
+            Math.Min(Winograd.OutputSize, Shape.OutHeight - y),
+            Math.Min(Winograd.OutputSize, Shape.OutWidth - x));
+    }
 
     /// <summary>The lines of a tile's results come from memory while the products are summed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void PrefetchResults(TilePosition at, nint first, nint last)
+    private readonly void PrefetchResults(in TileResults to, nint first, nint last)
     {
-        (nint rows, nint columns) = Inside(at);
-        float* result = Result(at);
-        for (nint i = 0; i < rows; i++)
-            for (nint j = 0; j < columns; j++)
-                Prefetch(result + (i * Shape.OutWidth + j) * Shape.Cout + first, last - first);
+        for (nint i = 0; i < to.Rows; i++)
+            for (nint j = 0; j < to.Columns; j++)
+                Prefetch(to.Start + (i * Shape.OutWidth + j) * Shape.Cout + first, last - first);
     }
 
     /// <summary>Columns of a panel that hold output channels, in whole vectors.</summary>
@@ -140,28 +138,55 @@ internal unsafe struct WinogradConv : IKernel
 
     /// <summary>The inverse transform of a vector of output channels of a tile. Results beyond the image are not written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void InverseTransform<V>(float* m, nint point, TilePosition at, nint channel, float* work) where V : unmanaged
+    private readonly void InverseTransform<V>(float* m, nint point, in TileResults to, nint channel, float* work) where V : unmanaged
     {
-        nint n = Count<V>(), lanes = Math.Min(n, Shape.Cout - channel);
-        (nint rows, nint columns) = Inside(at);
-        V bias = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + channel, lanes);
-        bool add = Epilogue.Add, relu = Epilogue.Relu;
-        for (nint i = 0; i < Winograd.InputSize; i++)
-            Winograd.TransformOutput<V>(m + i * point, Winograd.InputSize * point, work + i * n, Winograd.InputSize * n);
-        for (nint i = 0; i < rows; i++)
+        nint n = Count<V>(), lanes = Math.Min(n, Shape.Cout - channel), size = Winograd.InputSize * n, step = Winograd.InputSize * point;
+        float* column = work;
+        for (nint i = 0; i < Winograd.InputSize; i++, m += point, column += n)
         {
-            float* line = work + i * Winograd.InputSize * n, target = Result(at) + i * Shape.OutWidth * Shape.Cout + channel;
-            Winograd.TransformOutput<V>(line, n, line, n);
-            for (nint j = 0; j < columns; j++, target += Shape.Cout)
+            Winograd.TransformOutput<V>(m, step, out V y0, out V y1, out V y2, out V y3);
+            Store(y0, column);
+            Store(y1, column + size);
+            Store(y2, column + 2 * size);
+            Store(y3, column + 3 * size);
+        }
+        V bias = Epilogue.Bias == null ? default : Load<V>(Epilogue.Bias + channel, lanes);
+        bool whole = to.Columns == Winograd.OutputSize && lanes == n, add = Epilogue.Add, relu = Epilogue.Relu;
+        nint pixel = Shape.Cout, line = Shape.OutWidth * pixel;
+        float* row = work, target = to.Start + channel;
+        for (nint i = 0; i < to.Rows; i++, row += size, target += line)
+        {
+            Winograd.TransformOutput<V>(row, n, out V y0, out V y1, out V y2, out V y3);
+            if (whole)
             {
-                V value = Load<V>(line + j * n) + bias;
-                if (add) value += Load<V>(target, lanes);
-                Store(relu ? Max(default, value) : value, target, lanes);
+                Write(y0 + bias, target, n, add, relu);
+                Write(y1 + bias, target + pixel, n, add, relu);
+                Write(y2 + bias, target + 2 * pixel, n, add, relu);
+                Write(y3 + bias, target + 3 * pixel, n, add, relu);
+                continue;
             }
+            Store(y0, row);
+            Store(y1, row + n);
+            Store(y2, row + 2 * n);
+            Store(y3, row + 3 * n);
+            for (nint j = 0; j < to.Columns; j++) Write(Load<V>(row + j * n) + bias, target + j * pixel, lanes, add, relu);
         }
     }
 
-    private readonly record struct TilePosition(nint Image, nint Y, nint X);
+    /// <summary>Adds the addend, applies the activation and stores.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write<V>(V value, float* target, nint lanes, bool add, bool relu) where V : unmanaged
+    {
+        if (add) value += Load<V>(target, lanes);
+        Store(relu ? NonNegative(value) : value, target, lanes);
+    }
+
+    /// <summary>A tile's first result, and how many rows and columns of results are inside the image.</summary>
+    private readonly struct TileResults(float* start, nint rows, nint columns)
+    {
+        public readonly float* Start = start;
+        public readonly nint Rows = rows, Columns = columns;
+    }
 
     /// <summary>Tiles [Start, Start + Count) of a band that starts at a row of tiles.</summary>
     private readonly record struct TileBlock(nint Image, nint Row, nint Start, nint Count);

@@ -114,7 +114,7 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
-        nint n = Count<V>(), channels = Shape.Cin, block = Block, point = Point;
+        nint n = Count<V>(), channels = Shape.Cin;
         using PaddedBand band = new(Shape, Winograd.OutputSize);
         using Scratch work = new(Winograd.Positions * n);
         for (nint item = begin; item < end; item++)
@@ -122,16 +122,21 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
             nint row = First + item;
             band.Fill(X, row / Down, 0, (int)(row % Down) * Winograd.OutputSize, Winograd.OutputSize);
             for (nint t = 0; t < Across; t++)
-            {
-                float* tile = band.Pointer + t * Winograd.OutputSize * channels;
-                // The last vector may reach into the next pixel; what its surplus lanes hold ends in sums that are never stored.
-                for (nint first = 0; first < channels; first += block)
-                {
-                    float* to = To + first * Tiles + (item * Across + t) * block;
-                    for (nint c = 0; c < Math.Min(block, channels - first); c += n)
-                        Winograd.Transform<V, T>(tile + first + c, band.RowStride, channels, to + c, point, work.Pointer);
-                }
-            }
+                TransformTile<V>(band.Pointer + t * Winograd.OutputSize * channels, band.RowStride, item * Across + t, work.Pointer);
+        }
+    }
+
+    /// <summary>All channels of a tile. Apart from the call that fills the band, around which constants would be saved.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void TransformTile<V>(float* tile, nint row, nint index, float* work) where V : unmanaged
+    {
+        nint n = Count<V>(), channels = Shape.Cin, block = Block, point = Point;
+        // The last vector may reach into the next pixel; what its surplus lanes hold ends in sums that are never stored.
+        for (nint first = 0; first < channels; first += block)
+        {
+            float* to = To + first * Tiles + index * block;
+            nint count = Math.Min(block, channels - first);
+            for (nint c = 0; c < count; c += n) Winograd.Transform<V, T>(tile + first + c, row, channels, to + c, point, work);
         }
     }
 }

@@ -63,7 +63,7 @@ internal readonly struct Relu : IActivation
     public static bool DerivativeFromOutput => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Apply<V>(V x) where V : unmanaged => Max(default, x);
+    public static V Apply<V>(V x) where V : unmanaged => NonNegative(x);
 
     // 1 for NaN, too, as in PyTorch.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -9,7 +9,7 @@ internal readonly struct Relu6 : IActivation
     public static bool DerivativeFromOutput => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Apply<V>(V x) where V : unmanaged => Min(Broadcast<V>(6f), Max(default, x));
+    public static V Apply<V>(V x) where V : unmanaged => Min(Broadcast<V>(6f), NonNegative(x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V y) where V : unmanaged =>

@@ -101,7 +101,7 @@ internal readonly struct FocalLogistic(float alpha, float gamma) : IElementLoss
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static V Entropy<V>(V x, V t) where V : unmanaged => Max(default, x) - x * t + VecMath.Log1P(VecMath.Exp(-Abs(x)));
+    private static V Entropy<V>(V x, V t) where V : unmanaged => NonNegative(x) - x * t + VecMath.Log1P(VecMath.Exp(-Abs(x)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Parts<V>(V x, V t, out V p, out V q, out V power) where V : unmanaged

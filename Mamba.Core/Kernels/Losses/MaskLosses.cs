@@ -38,7 +38,7 @@ internal unsafe struct MaskSums : IKernel
                 if (Logits)
                 {
                     p = VecMath.Sigmoid(v);
-                    loss = Max(default, v) - v * t + VecMath.Log1P(VecMath.Exp(-Abs(v)));
+                    loss = NonNegative(v) - v * t + VecMath.Log1P(VecMath.Exp(-Abs(v)));
                 }
                 else
                 {

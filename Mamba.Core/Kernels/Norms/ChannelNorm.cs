@@ -136,8 +136,14 @@ internal static unsafe class ChannelNorm
         void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
             where V : unmanaged;
 
-        /// <summary>The terms of a vector at an element.</summary>
-        void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged;
+        /// <summary>What the terms of a vector at an element are made of.</summary>
+        void Read<V>(nint element, nint lanes, out V x, out V dy) where V : unmanaged;
+
+        /// <summary>The same of two whole vectors, neighbours: one instruction loads both on ARM64.</summary>
+        void Read<V>(nint element, out V x0, out V x1, out V dy0, out V dy1) where V : unmanaged;
+
+        /// <summary>The terms of a vector.</summary>
+        void At<V>(V x, V dy, V mean, V scale, V shift, out V g, out V d) where V : unmanaged;
     }
 
     /// <summary>Two sums for each (segment, chunk of rows, channel), and their totals in double, in order.</summary>
@@ -208,15 +214,18 @@ internal static unsafe class ChannelNorm
                     nint i = from + c;
                     for (; i < to - channels; i += 2 * channels)
                     {
-                        Add(terms, i, n, mean0, scale0, shift0, ref even0, ref evenProduct0);
-                        Add(terms, i + n, n, mean1, scale1, shift1, ref even1, ref evenProduct1);
-                        Add(terms, i + channels, n, mean0, scale0, shift0, ref odd0, ref oddProduct0);
-                        Add(terms, i + channels + n, n, mean1, scale1, shift1, ref odd1, ref oddProduct1);
+                        terms.Read(i, out V x0, out V x1, out V dy0, out V dy1);
+                        Add(terms, x0, dy0, mean0, scale0, shift0, ref even0, ref evenProduct0);
+                        Add(terms, x1, dy1, mean1, scale1, shift1, ref even1, ref evenProduct1);
+                        terms.Read(i + channels, out x0, out x1, out dy0, out dy1);
+                        Add(terms, x0, dy0, mean0, scale0, shift0, ref odd0, ref oddProduct0);
+                        Add(terms, x1, dy1, mean1, scale1, shift1, ref odd1, ref oddProduct1);
                     }
                     if (i < to)
                     {
-                        Add(terms, i, n, mean0, scale0, shift0, ref even0, ref evenProduct0);
-                        Add(terms, i + n, n, mean1, scale1, shift1, ref even1, ref evenProduct1);
+                        terms.Read(i, out V x0, out V x1, out V dy0, out V dy1);
+                        Add(terms, x0, dy0, mean0, scale0, shift0, ref even0, ref evenProduct0);
+                        Add(terms, x1, dy1, mean1, scale1, shift1, ref even1, ref evenProduct1);
                     }
                     Store(even0 + odd0, target + c);
                     Store(even1 + odd1, target + c + n);
@@ -231,10 +240,16 @@ internal static unsafe class ChannelNorm
                     nint i = from + c;
                     for (; i < to - channels; i += 2 * channels)
                     {
-                        Add(terms, i, lanes, mean, scale, shift, ref even, ref evenProduct);
-                        Add(terms, i + channels, lanes, mean, scale, shift, ref odd, ref oddProduct);
+                        terms.Read(i, lanes, out V x, out V dy);
+                        Add(terms, x, dy, mean, scale, shift, ref even, ref evenProduct);
+                        terms.Read(i + channels, lanes, out x, out dy);
+                        Add(terms, x, dy, mean, scale, shift, ref odd, ref oddProduct);
                     }
-                    if (i < to) Add(terms, i, lanes, mean, scale, shift, ref even, ref evenProduct);
+                    if (i < to)
+                    {
+                        terms.Read(i, lanes, out V x, out V dy);
+                        Add(terms, x, dy, mean, scale, shift, ref even, ref evenProduct);
+                    }
                     Store(even + odd, target + c, lanes);
                     Store(evenProduct + oddProduct, target + channels + c, lanes);
                 }
@@ -242,10 +257,9 @@ internal static unsafe class ChannelNorm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add<V>(in TTerms terms, nint element, nint lanes, V mean, V scale, V shift, ref V sum, ref V product)
-            where V : unmanaged
+        private static void Add<V>(in TTerms terms, V x, V dy, V mean, V scale, V shift, ref V sum, ref V product) where V : unmanaged
         {
-            terms.At(element, lanes, mean, scale, shift, out V g, out V d);
+            terms.At(x, dy, mean, scale, shift, out V g, out V d);
             sum += g;
             product = Fma(g, d, product);
         }
@@ -266,8 +280,23 @@ internal static unsafe class ChannelNorm
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged =>
-            g = d = Load<V>(X + element, lanes) - mean;
+        public readonly void Read<V>(nint element, nint lanes, out V x, out V dy) where V : unmanaged
+        {
+            x = Load<V>(X + element, lanes);
+            dy = default;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Read<V>(nint element, out V x0, out V x1, out V dy0, out V dy1) where V : unmanaged
+        {
+            float* x = X + element;
+            x0 = Load<V>(x);
+            x1 = Load<V>(x + Count<V>());
+            dy0 = dy1 = default;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void At<V>(V x, V dy, V mean, V scale, V shift, out V g, out V d) where V : unmanaged => g = d = x - mean;
     }
 
     /// <summary>The gradients behind the activation, and their products with the deviations from the mean.</summary>
@@ -283,10 +312,27 @@ internal static unsafe class ChannelNorm
             Affine.Load(segment * channels + channel, lanes, out mean, out scale, out shift);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void At<V>(nint element, nint lanes, V mean, V scale, V shift, out V g, out V d) where V : unmanaged
+        public readonly void Read<V>(nint element, nint lanes, out V x, out V dy) where V : unmanaged
         {
-            d = Load<V>(X + element, lanes) - mean;
-            g = Load<V>(Dy + element, lanes);
+            x = Load<V>(X + element, lanes);
+            dy = Load<V>(Dy + element, lanes);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Read<V>(nint element, out V x0, out V x1, out V dy0, out V dy1) where V : unmanaged
+        {
+            float* x = X + element, dy = Dy + element;
+            x0 = Load<V>(x);
+            x1 = Load<V>(x + Count<V>());
+            dy0 = Load<V>(dy);
+            dy1 = Load<V>(dy + Count<V>());
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void At<V>(V x, V dy, V mean, V scale, V shift, out V g, out V d) where V : unmanaged
+        {
+            d = x - mean;
+            g = dy;
             if (typeof(TActivation) != typeof(Identity)) g *= Activations.Slope<TActivation, V>(Fma(d, scale, shift));
         }
     }
@@ -357,11 +403,11 @@ internal static unsafe class ChannelNorm
                     V gamma1 = Load<V>(Gamma + k + c + n);
                     for (nint i = from * channels + c; i < to * channels; i += channels)
                     {
-                        gradients.At(i, n, mean0, scale0, shift0, out V g0, out V d0);
-                        gradients.At(i + n, n, mean1, scale1, shift1, out V g1, out V d1);
+                        gradients.Read(i, out V x0, out V x1, out V dy0, out V dy1);
+                        gradients.At(x0, dy0, mean0, scale0, shift0, out V g0, out V d0);
+                        gradients.At(x1, dy1, mean1, scale1, shift1, out V g1, out V d1);
                         V r0 = Fma(g0, scale0, Fma(d0, beta0, gamma0)), r1 = Fma(g1, scale1, Fma(d1, beta1, gamma1));
-                        target.Store(r0, dx + i);
-                        target.Store(r1, dx + i + n);
+                        target.StorePair(r0, r1, dx + i);
                     }
                 }
                 for (; c < channels; c += n)
@@ -371,7 +417,8 @@ internal static unsafe class ChannelNorm
                     V beta = Load<V>(Beta + k + c, lanes), gamma = Load<V>(Gamma + k + c, lanes);
                     for (nint i = from * channels + c; i < to * channels; i += channels)
                     {
-                        gradients.At(i, lanes, mean, scale, shift, out V g, out V d);
+                        gradients.Read(i, lanes, out V x, out V dy);
+                        gradients.At(x, dy, mean, scale, shift, out V g, out V d);
                         V r = Fma(g, scale, Fma(d, beta, gamma));
                         target.Store(r, dx + i, lanes);
                     }

@@ -105,11 +105,12 @@ internal unsafe struct RowNormForward : IKernel
             V r0 = Broadcast<V>(rstd[0]), r1 = Broadcast<V>(rstd[1]), r2 = Broadcast<V>(rstd[2]), r3 = Broadcast<V>(rstd[3]);
             for (j = 0; j <= columns - n; j += n)
             {
+                V d0 = Load<V>(x0 + j) - m0, d1 = Load<V>(x1 + j) - m1, d2 = Load<V>(x2 + j) - m2, d3 = Load<V>(x3 + j) - m3;
                 V w = weight == null ? Broadcast<V>(1f) : Load<V>(weight + j), b = bias == null ? default : Load<V>(bias + j);
-                Store((Load<V>(x0 + j) - m0) * r0 * w + b, y0 + j);
-                Store((Load<V>(x1 + j) - m1) * r1 * w + b, y1 + j);
-                Store((Load<V>(x2 + j) - m2) * r2 * w + b, y2 + j);
-                Store((Load<V>(x3 + j) - m3) * r3 * w + b, y3 + j);
+                Store(d0 * r0 * w + b, y0 + j);
+                Store(d1 * r1 * w + b, y1 + j);
+                Store(d2 * r2 * w + b, y2 + j);
+                Store(d3 * r3 * w + b, y3 + j);
             }
             if (j < columns)
             {

@@ -91,7 +91,7 @@ internal unsafe struct RmsPropStep : IKernel
             {
                 V m = Fma(old, Load<V>(Mean + i, lanes), rest * g);
                 Store(m, Mean + i, lanes);
-                variance = Max(default, s - m * m); // rounding may leave less than nothing
+                variance = NonNegative(s - m * m); // rounding may leave less than nothing
             }
             V d = g / (Sqrt(variance) + eps);
             if (Velocity != null)

@@ -160,7 +160,7 @@ internal static unsafe class QuantizedTile
         V value = IntegersToFloats(sums) * Load<V>(output.Factors + column);
         if (output.Bias != null) value += Load<V>(output.Bias + column, count);
         if (output.Add) value += Load<V>(to + output.AddendOffset, count);
-        Store(output.Relu ? Max(default, value) : value, to, count);
+        Store(output.Relu ? NonNegative(value) : value, to, count);
     }
 
     /// <summary>The rows of one panel, to be compiled for each way to add products of codes.</summary>
