@@ -91,7 +91,8 @@ internal sealed record Reader(
             name, [.. EvalPartSeeds()], new JsonFormat(prefixed: false)
             {
                 Text = true,
-                Words = Words("\"", "null", "[", "]", "{", "}", ",", ":", "-1", "1e400", "\"NaN\"", "9223372036854775807", "unet", "\\ud800"),
+                Words = Words(
+                    "\"", "null", "[", "]", "{", "}", ",", ":", "-1", "1e400", "\"NaN\"", "9223372036854775807", "unet", "\\ud800"),
             }, ReadEvalPart, e => e is IOException, 2000),
         "model" => new(
             name, [.. Models()],
@@ -164,7 +165,8 @@ internal sealed record Reader(
             + """{"name":"b","group":"p","counts":[16,16,16,16,0,0,0,16],"distances":["NaN","NaN"],"volumeDistances":[1,2]}]}]}""");
         yield return Utf8(
             start + "\"heading\":{\"model\":\"vit\"," + place + ",\"labels\":[\"cat\",\"dog\"],\"classes\":2," + batch
-            + """{"name":"a","group":null,"counts":[0,1,1],"distances":[]},{"name":"b","group":null,"counts":[1,1,1],"distances":[]}]}]}""");
+            + """{"name":"a","group":null,"counts":[0,1,1],"distances":[]},"""
+            + """{"name":"b","group":null,"counts":[1,1,1],"distances":[]}]}]}""");
 
         static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);
     }
