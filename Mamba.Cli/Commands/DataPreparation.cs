@@ -130,7 +130,7 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
     }
 
     /// <summary>
-    /// Tells which classes a part lacks: without training images a class is not learned, and without test images it is in no score.
+    /// Tells which classes a part lacks: without training images a class is not learned, and without test images its recall is unknown.
     /// </summary>
     private void NoteMissingClasses(Split split)
     {
@@ -141,9 +141,10 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
             string[] missing = [.. _images.Labels.Where((_, label) => !there.Contains(label))];
             if (missing.Length == 0 || there.Contains(null)) continue;
             string few = string.Join(", ", missing.Take(3)) + (missing.Length > 3 ? ", ..." : "");
+            (string kind, string means) = part == SplitPart.Train ? ("training", "a model learns nothing of them")
+                : ("test", "how well they are found is not measured");
             terminal.WriteLine(PlainText.Printable(
-                $"note: no {(part == SplitPart.Train ? "training" : "test")} image of {missing.Length} of {_images.Labels.Count} classes: "
-                    + $"{few}; {(part == SplitPart.Train ? "a model learns nothing of them" : "no score counts them")}"));
+                $"note: no {kind} image of {missing.Length} of {_images.Labels.Count} classes: {few}; {means}"));
         }
     }
 

@@ -52,7 +52,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     {
         if (data is IImageFolder) return info.Data.SyntheticImages is not null || info.Split is { Hashes: null };
         bool made = data is SyntheticLesions or SyntheticShapes;
-        return info.Split is { Hashes: not null } || (made ? info.Data.SyntheticImages is null : info.Data.SyntheticImages is not null);
+        bool synthetic = info.Data.SyntheticImages is not null;
+        return info.Split is { Hashes: not null } || (made ? !synthetic && info.Split is null : synthetic);
     }
 
     /// <summary>

@@ -28,11 +28,11 @@ internal static class NamedWeights
     public static string Find(string typed)
     {
         if (File.Exists(typed)) return typed;
-        if (Directory.Exists(typed))
-            return RunFolder.HoldsRun(typed) ? RunFolder.WeightsOf(typed)
-                : throw new CheckpointException(
-                    $"{typed}: a folder, but not that of a run, which has args.json; expected one, or a weight file");
+        if (RunFolder.HoldsRun(typed)) return RunFolder.WeightsOf(typed);
         if (Shipped.FirstOrDefault(shipped => shipped.Name == typed) is { Path: { } path }) return path;
+        if (Directory.Exists(typed))
+            throw new CheckpointException(
+                $"{typed}: a folder, but not that of a run, which has args.json; expected one, or a weight file");
         if (Path.HasExtension(typed) || Path.GetFileName(typed) != typed) return typed;
         string names = Shipped.Count == 0 ? $"there are none in {s_folder}" : string.Join(", ", Shipped.Select(shipped => shipped.Name));
         throw new CheckpointException($"{typed}: no file or folder, nor the name of weights that come with the program ({names})");

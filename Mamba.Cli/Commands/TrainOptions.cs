@@ -227,7 +227,7 @@ internal sealed class TrainOptions
         entry.ThrowIfTooSmall(height, width);
         (string? teacher, string? teacherHash) = TeacherOf(parsed);
         IImageData images = Options.OpenData(data, dataOptions, entry.Task, seed, limit, (height, width), stop);
-        ThrowIfUnused(parsed, data, images);
+        if (parsed.GetValue(Resume) is null) ThrowIfUnused(parsed, data, images); // runs of older versions ignored these
         SplitProtocol protocol = parsed.GetValue(Protocol) ?? DefaultProtocol(parsed, images);
         string? splitFile = parsed.GetValue(SplitFile) is { } file ? Path.GetFullPath(file) : null;
         long cacheBytes = (parsed.GetValue(Cache) ?? (long)DefaultCacheMebibytes) << 20;
@@ -435,10 +435,10 @@ internal sealed class TrainOptions
     private SplitProtocol DefaultProtocol(ParseResult parsed, IImageData images)
     {
         bool folds = parsed.GetValue(Fold) is not null;
-        if (images.Part(0) is not null && parsed.GetValue(SplitFile) is null)
+        if (images.Part(0) is not null)
             return !folds ? SplitProtocol.Official : throw new ArgumentException(
-                "--fold splits all images anew, and these have an official split, whose test images would be trained on; --protocol slice "
-                    + "or patient does so");
+                "--fold splits all images anew, and these have an official split, whose test images would be trained on; --protocol slice"
+                    + (images.KnowsPatients ? " or patient does so" : " does so"));
         return images is VolumeFolder || (folds && images.KnowsPatients) ? SplitProtocol.Patient : SplitProtocol.Image;
     }
 

@@ -224,7 +224,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             if (ModelFile.HoldsCodes(weights))
                 throw new CheckpointException($"{init}: holds int8 codes; expected the float32 weights that they were made of");
             terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
-            if (ModelFile.IsDescribed(weights)) NoteTrained("--init", ModelFile.Describe(weights));
+            NoteTrained("--init", SplitOf(weights));
             if (arguments.KeepZeros)
                 terminal.WriteLine(string.Create(
                     CultureInfo.InvariantCulture, $"zeros: {100 * Pruner.Sparsity(model):F1} % of the weights are zero and stay so"));
@@ -240,7 +240,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     {
         (VisionModel teacher, ModelInfo info) = ModelFile.Load(path, stop);
         Distillation.ThrowIfUnfit(path, info, _info);
-        NoteTrained("--teacher", info);
+        NoteTrained("--teacher", info.Split);
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"teacher: {info.Model}, {teacher.Parameters.ParameterCount:N0} parameters, temperature {arguments.Temperature}, "
@@ -248,10 +248,23 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         return teacher;
     }
 
-    /// <summary>Tells how many images of this run's test other weights have seen: what they know of them comes with them.</summary>
-    private void NoteTrained(string option, ModelInfo other)
+    /// <summary>What weights say of the images that they were trained on; null where they say nothing that is understood here.</summary>
+    private static SplitRecord? SplitOf(WeightFile weights)
     {
-        int seen = other.Split?.CountTrained(prepared.Images, prepared.Split.Test) ?? 0;
+        try
+        {
+            return ModelFile.IsDescribed(weights) ? ModelFile.Describe(weights).Split : null;
+        }
+        catch (CheckpointException)
+        {
+            return null; // of a newer version, or of a model that is not known here: the weights themselves have loaded
+        }
+    }
+
+    /// <summary>Tells how many images of this run's test other weights have seen: what they know of them comes with them.</summary>
+    private void NoteTrained(string option, SplitRecord? other)
+    {
+        int seen = other?.CountTrained(prepared.Images, prepared.Split.Test) ?? 0;
         if (seen > 0)
             terminal.WriteLine(
                 $"note: {seen} of {prepared.Split.Test.Length} test images were trained on by {option}, which flatters the scores");

@@ -19,9 +19,6 @@ public sealed record StudyResults(
 {
     private const long MostBytes = 1L << 30;
 
-    /// <summary>A hash of the names and bytes of the images; null where they are no files, or by an older version.</summary>
-    public string? Images { get; init; }
-
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file, <c>results.json</c> of a study's folder.</param>
     /// <returns>Its content.</returns>

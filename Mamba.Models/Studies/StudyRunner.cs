@@ -28,7 +28,6 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
     private readonly StudyPaths _paths = new(folder);
     private readonly Dictionary<string, RunResult> _results = [];
     private IReadOnlyList<string> _labels = [];
-    private string? _images;
     private ModelTask _task;
 
     /// <summary>Runs the command lines that follow a training; null where there are none.</summary>
@@ -153,11 +152,9 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
             if (StudyFile.Difference(StudyFile.Read(definition), study) is { } difference)
                 throw new StudyException(
                     $"{definition}: another study began in this folder: {difference}; expected the same, or another --out");
-            _images = StudyImages.Digest(study.Data, folder);
-            StudyResults? before = File.Exists(_paths.Results) ? StudyResults.ReadFolder(folder) : null;
-            ThrowIfOtherImages(before);
             if (Part is null) StudyFile.Write(definition, study); // images may have moved
-            if (before is null) return held;
+            if (!File.Exists(_paths.Results)) return held;
+            StudyResults before = StudyResults.ReadFolder(folder);
             _labels = before.Labels;
             foreach (RunResult run in before.Runs) _results[run.Id] = run;
             return held;
@@ -167,16 +164,6 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
             held.Dispose();
             throw;
         }
-    }
-
-    /// <summary>Refuses to go on with other images than those of runs that have ended: a report would compare them.</summary>
-    private void ThrowIfOtherImages(StudyResults? before)
-    {
-        int ended = before?.Runs.Count(run => run.Test is not null) ?? 0;
-        if (ended > 0 && before!.Images is not null && before.Images != _images)
-            throw new StudyException(
-                $"{folder}: {study.Data} does not hold the images on which {ended} of its runs were measured; expected the same, or "
-                    + "another --out");
     }
 
     private FileStream Hold()
@@ -334,10 +321,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         new StudyMachine(
             Processor.Name, Workers.Count, BitsOf(Isa.Current), RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription,
             typeof(StudyRunner).Assembly.GetName().Version?.ToString(3) ?? ""),
-        [.. _runs.Select(run => _results.GetValueOrDefault(run.Id) ?? New(run))])
-    {
-        Images = _images,
-    };
+        [.. _runs.Select(run => _results.GetValueOrDefault(run.Id) ?? New(run))]);
 
     private static int BitsOf(VectorWidth width) => width switch
     {

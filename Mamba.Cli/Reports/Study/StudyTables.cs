@@ -40,7 +40,8 @@ internal static class StudyTables
             if (name != view.Headline) continue;
             double paper = entry.Example.Paper?.Score ?? double.NaN;
             cells.Add(TableCell.Of(paper, Units.Score(paper)));
-            cells.Add(TableCell.Of(score.Mean - paper, Units.Difference(score.Mean - paper)));
+            double difference = StudyView.IsShort(entry) ? double.NaN : score.Mean - paper;
+            cells.Add(TableCell.Of(difference, Units.Difference(difference)));
         }
         double error = StudyView.CalibrationError(entry);
         if (IsCalibrated(view)) cells.Add(TableCell.Of(error, Units.Score(error)));

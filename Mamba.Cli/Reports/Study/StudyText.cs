@@ -30,7 +30,7 @@ internal static class StudyText
         if (brief.Length > 0)
             to.Element(
                 "p", $"The paper trained {PaperFigures.Epochs} epochs. Its scores are no measure for those who had fewer: "
-                    + string.Join(", ", brief.Select(entry => $"{view.Name(entry)} {entry.Ended.Max(run => run.Epochs.Count)}"))
+                    + string.Join(", ", brief.Select(entry => $"{view.Name(entry)} {entry.Ended.Min(run => run.Epochs.Count)}"))
                     + ". The curves compare epoch by epoch.", "class", "note");
         RunResult[] cut = [.. view.Results.Runs.Where(run => run.Test is not null && run.EndedBy is not null)];
         if (cut.Length > 0)

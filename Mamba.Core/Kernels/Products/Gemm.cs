@@ -117,10 +117,11 @@ internal static unsafe class Gemm
             if (!inPlace) PackedPanels.Pack<V>(source, column, panel);
             float* panelOfB = inPlace ? b.Pointer + column : panel;
             tile.BRowStride = inPlace ? b.RowStride : width;
+            nint largest = lanes <= Count<V>() ? MicroKernel.MaxRows : MicroKernel.MaxRowsOfTwoVectors;
             for (nint row = 0, rows; row < m; row += rows)
             {
                 // The prefetch distance counts from the first row of a tile, so it changes from tile to tile.
-                rows = prefetch.Length > 0 ? PanelProduct.Height(m - row, MicroKernel.MaxRowsOfTwoVectors) : m - row;
+                rows = prefetch.Length > 0 ? PanelProduct.Height(m - row, largest) : m - row;
                 float* rowOfA = a.Pointer + row * a.RowStride;
                 (tile.PrefetchDistance, tile.PrefetchStride) =
                     prefetch.Length > 0 ? ((nint)(prefetch.Pointer - rowOfA), prefetch.Stride) : (0, 0);
