@@ -140,11 +140,10 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
             HashSet<int?> there = [.. split[part].Select(_images.Stratum)];
             string[] missing = [.. _images.Labels.Where((_, label) => !there.Contains(label))];
             if (missing.Length == 0 || there.Contains(null)) continue;
-            string few = string.Join(", ", missing.Take(3)) + (missing.Length > 3 ? ", ..." : "");
             (string kind, string means) = part == SplitPart.Train ? ("training", "a model learns nothing of them")
                 : ("test", "how well they are found is not measured");
             terminal.WriteLine(PlainText.Printable(
-                $"note: no {kind} image of {missing.Length} of {_images.Labels.Count} classes: {few}; {means}"));
+                $"note: no {kind} image of {missing.Length} of {_images.Labels.Count} classes: {PlainText.Few(missing)}; {means}"));
         }
     }
 

@@ -208,7 +208,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
             if (!byName || _data.Labels.SequenceEqual(info.Labels)) return null;
             if (info.Data.IsForeign && info.Labels.SequenceEqual(ForeignModel.DefaultLabels(info.Entry.Task, info.Labels.Count)))
                 return "the weights do not name their classes, which are taken to be those of the data: "
-                    + string.Join(", ", _data.Labels.Take(3)) + (_data.Labels.Count > 3 ? ", ..." : "");
+                    + PlainText.Few(_data.Labels);
         }
         string there = string.Join(", ", _data.Labels), known = string.Join(", ", info.Labels);
         string have = info.Data.IsForeign ? "has" : "was trained on";

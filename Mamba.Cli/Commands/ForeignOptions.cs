@@ -113,7 +113,7 @@ internal sealed class ForeignOptions
                 throw new ArgumentException($"--normalize is {RunArguments.Name(kind)}; {path} says {Numbers(own)}");
         }
         if (NamesOf(parsed, info.Entry.Task) is { } names && !names.SequenceEqual(info.Labels))
-            throw new ArgumentException($"--labels has the classes {Few(names)}; {path} says {Few(info.Labels)}");
+            throw new ArgumentException($"--labels has the classes {PlainText.Few(names)}; {path} says {PlainText.Few(info.Labels)}");
     }
 
     private static string Describe(ModelInfo info, ForeignModel given, bool byDefault)
@@ -122,7 +122,7 @@ internal sealed class ForeignOptions
         string sizes = string.Concat(
             c.Width == own.Width ? "" : $", width {c.Width}", c.Depth == own.Depth ? "" : $", depth {c.Depth}",
             c.Patch == own.Patch ? "" : $", patch {c.Patch}");
-        string names = given.Labels is null ? "" : $" ({Few(info.Labels)})";
+        string names = given.Labels is null ? "" : $" ({PlainText.Few(info.Labels)})";
         string kind = RunArguments.Name(given.Normalization) + (byDefault ? " (the default of train; --normalize for another)" : "");
         return string.Create(
             CultureInfo.InvariantCulture,
@@ -132,8 +132,6 @@ internal sealed class ForeignOptions
 
     private static string Count(int count, string one, string many) =>
         $"{count.ToString(CultureInfo.InvariantCulture)} {(count == 1 ? one : many)}";
-
-    private static string Few(IReadOnlyList<string> names) => string.Join(", ", names.Take(3)) + (names.Count > 3 ? ", ..." : "");
 
     private static string Numbers(Normalization n)
     {

@@ -387,7 +387,7 @@ internal sealed class TrainOptions
         if (parsed.GetValue(DataSet.Labels) is not null && images.Task == ModelTask.Classification)
             throw new ArgumentException(
                 $"--labels says what the values of masks are; the classes of {data} have names: "
-                    + string.Join(", ", images.Labels.Take(3)) + (images.Labels.Count > 3 ? ", ..." : ""));
+                    + PlainText.Few(images.Labels));
         if (parsed.GetValue(DataSet.Axis) is not null && images is not VolumeFolder)
             throw new ArgumentException($"--axis is for volumes; {data} holds pictures");
     }
