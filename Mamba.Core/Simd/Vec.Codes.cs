@@ -15,13 +15,19 @@ namespace Mamba.Core.Simd;
 internal static unsafe partial class Vec
 {
     /// <summary>
-    /// Codes in a lane. Four bytes where the hardware adds four products at once (ARM's SDOT); else two words, whose two products x64 adds
-    /// without saturation (PMADDWD). The byte form of x64 (PMADDUBSW) saturates.
+    /// Codes in a lane. Four bytes where the hardware adds four products at once (SDOT of ARM, VPDPBUSD of AVX-VNNI); else two words, whose
+    /// two products x64 adds without saturation (PMADDWD). The older byte form of x64 (PMADDUBSW) saturates.
     /// </summary>
-    public static int CodesPerLane => Dp.IsSupported ? 4 : 2;
+    public static int CodesPerLane => Dp.IsSupported || AvxVnni.IsSupported ? 4 : 2;
 
     /// <summary>Bytes of a code.</summary>
     public static int CodeBytes => sizeof(float) / CodesPerLane;
+
+    /// <summary>
+    /// What is added to each code of an input: VPDPBUSD takes unsigned bytes times signed ones. A sum then starts at minus this, times the
+    /// sum of the weight's codes.
+    /// </summary>
+    public static int InputOffset => AvxVnni.IsSupported ? 128 : 0;
 
     /// <summary>The largest code; the smallest is its negative.</summary>
     public const float LargestCode = 127f;
@@ -42,12 +48,12 @@ internal static unsafe partial class Vec
         if (typeof(K) == typeof(ByteCodes) && typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported)
             return Cast<Vector128<int>, V>(
                 Dp.DotProduct(Cast<V, Vector128<int>>(sum), Cast<V, Vector128<sbyte>>(a), Cast<V, Vector128<sbyte>>(b)));
-        if (typeof(K) == typeof(FusedWordCodes) && typeof(V) == typeof(F32x8) && Avx2.IsSupported)
+        if (typeof(K) == typeof(OffsetByteCodes) && typeof(V) == typeof(F32x8) && Avx2.IsSupported)
             return Cast<Vector256<int>, V>(AvxVnni.MultiplyWideningAndAdd(
-                Cast<V, Vector256<int>>(sum), Cast<V, Vector256<short>>(a), Cast<V, Vector256<short>>(b)));
-        if (typeof(K) == typeof(FusedWordCodes) && typeof(V) == typeof(F32x4) && Avx2.IsSupported)
+                Cast<V, Vector256<int>>(sum), Cast<V, Vector256<byte>>(a), Cast<V, Vector256<sbyte>>(b)));
+        if (typeof(K) == typeof(OffsetByteCodes) && typeof(V) == typeof(F32x4) && Avx2.IsSupported)
             return Cast<Vector128<int>, V>(AvxVnni.MultiplyWideningAndAdd(
-                Cast<V, Vector128<int>>(sum), Cast<V, Vector128<short>>(a), Cast<V, Vector128<short>>(b)));
+                Cast<V, Vector128<int>>(sum), Cast<V, Vector128<byte>>(a), Cast<V, Vector128<sbyte>>(b)));
         if (typeof(K) != typeof(WordCodes)) return AddDotOfLanes<V, K>(sum, a, b);
         if (typeof(V) == typeof(F32x16) && Avx512BW.IsSupported)
             return Cast<Vector512<int>, V>(
@@ -72,7 +78,7 @@ internal static unsafe partial class Vec
     public static void RunWithCodes<V, T>(ref T kernel) where V : unmanaged where T : struct, ICodeKernel
     {
         if (Dp.IsSupported) kernel.Run<V, ByteCodes>();
-        else if ((typeof(V) == typeof(F32x8) || typeof(V) == typeof(F32x4)) && AvxVnni.IsSupported) kernel.Run<V, FusedWordCodes>();
+        else if (AvxVnni.IsSupported && typeof(V) != typeof(F32x16)) kernel.Run<V, OffsetByteCodes>(); // see CodeWidth
         else kernel.Run<V, WordCodes>();
     }
 
@@ -88,64 +94,93 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// The codes of x, one by one to <paramref name="to"/>: x times <paramref name="inverse"/>, rounded to even and clamped.
+    /// The width for kernels over codes where others run at <paramref name="width"/>: AVX-VNNI has no 512 bits, and adds four products in
+    /// one instruction at 256 bits where AVX-512BW takes two for two.
+    /// </summary>
+    public static VectorWidth CodeWidth(VectorWidth width) =>
+        width == VectorWidth.V512 && AvxVnni.IsSupported ? VectorWidth.V256 : width;
+
+    /// <summary>
+    /// The codes of an input x, one by one to <paramref name="to"/>: x times <paramref name="inverse"/>, rounded to even and clamped.
     /// </summary>
     /// <returns>0; NaN if an x is NaN or infinite, which no code can say.</returns>
-    public static float Encode<V>(float* x, nint count, float inverse, byte* to) where V : unmanaged =>
-        CodeBytes == 1 ? Encode<V, sbyte>(x, count, inverse, (sbyte*)to) : Encode<V, short>(x, count, inverse, (short*)to);
+    public static float EncodeInput<V>(float* x, nint count, float inverse, byte* to) where V : unmanaged =>
+        Dp.IsSupported ? Encode<V, sbyte>(x, count, inverse, (sbyte*)to)
+        : AvxVnni.IsSupported ? Encode<V, byte>(x, count, inverse, to)
+        : Encode<V, short>(x, count, inverse, (short*)to);
+
+    /// <summary>Codes of an input that are zero.</summary>
+    public static void EncodeZeros(byte* to, nint bytes) => new Span<byte>(to, checked((int)bytes)).Fill((byte)InputOffset);
+
+    /// <summary>The code of a weight w, to <paramref name="to"/>.</summary>
+    /// <returns>The code.</returns>
+    public static int EncodeWeight(float w, float inverse, byte* to)
+    {
+        float code = Code(w * inverse);
+        if (CodeBytes == 2) StoreCodes(code, (short*)to);
+        else StoreCodes(code, (sbyte*)to);
+        return (int)code;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Encode<V, C>(float* x, nint count, float inverse, C* to) where V : unmanaged where C : unmanaged
     {
         nint n = Count<V>(), i = 0;
-        V factor = Broadcast<V>(inverse), largest = Broadcast<V>(LargestCode), smallest = Broadcast<V>(-LargestCode), nonFinite = default;
+        V factor = Broadcast<V>(inverse), nonFinite = default;
         while (i < count && count >= n)
         {
             V value = Load<V>(x + i);
             nonFinite += value - value;
-            StoreCodes(Min(largest, Max(smallest, Round(value * factor))), to + i);
+            StoreCodes(Code(value * factor), to + i);
             i = i + n == count ? count : Math.Min(i + n, count - n); // the last vector may overlap the one before
         }
         float flag = Sum(nonFinite);
         for (; i < count; i++)
         {
             flag += x[i] - x[i];
-            StoreCodes(Min(LargestCode, Max(-LargestCode, MathF.Round(x[i] * inverse))), to + i);
+            StoreCodes(Code(x[i] * inverse), to + i);
         }
         return flag;
     }
 
-    /// <summary>Whole numbers within the range of codes, one after the other.</summary>
+    /// <summary>Rounded to even and clamped.</summary>
+    [MethodImpl(Inline)]
+    private static V Code<V>(V x) where V : unmanaged =>
+        Min(Broadcast<V>(LargestCode), Max(Broadcast<V>(-LargestCode), Round(x)));
+
+    /// <summary>Whole numbers within the range of codes, one after the other. C is byte for codes with <see cref="InputOffset"/>.</summary>
     [MethodImpl(Inline)]
     private static void StoreCodes<V, C>(V codes, C* to) where V : unmanaged where C : unmanaged
     {
         if (typeof(V) == typeof(float))
         {
-            if (sizeof(C) == 1) *(sbyte*)to = (sbyte)Cast<V, float>(codes);
-            else *(short*)to = (short)Cast<V, float>(codes);
-            return;
+            int code = (int)Cast<V, float>(codes);
+            if (typeof(C) == typeof(short)) *(short*)to = (short)code;
+            else *(byte*)to = (byte)(typeof(C) == typeof(byte) ? code + 128 : code);
         }
-        if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported && sizeof(C) == 2)
-        {
+        else if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported && sizeof(C) == 2)
             Avx512F.ConvertToVector256Int16(Vector512.ConvertToInt32Native(Cast<V, F32x16>(codes))).Store((short*)to);
-            return;
-        }
-        if (typeof(V) == typeof(F32x8) && sizeof(C) == 2)
+        else if (typeof(V) == typeof(F32x8))
         {
             Vector256<int> whole = Vector256.ConvertToInt32Native(Cast<V, F32x8>(codes));
-            Vector128.Narrow(whole.GetLower(), whole.GetUpper()).Store((short*)to);
-            return;
+            Vector128<short> words = Vector128.NarrowWithSaturation(whole.GetLower(), whole.GetUpper());
+            if (sizeof(C) == 2) words.Store((short*)to);
+            else Unsafe.WriteUnaligned(to, Offset<C>(Vector128.NarrowWithSaturation(words, words)).AsInt64().ToScalar());
         }
-        if (typeof(V) == typeof(F32x4))
+        else if (typeof(V) == typeof(F32x4))
         {
             Vector128<int> whole = Vector128.ConvertToInt32Native(Cast<V, F32x4>(codes));
-            Vector128<short> words = Vector128.Narrow(whole, whole);
+            Vector128<short> words = Vector128.NarrowWithSaturation(whole, whole);
             if (sizeof(C) == 2) Unsafe.WriteUnaligned(to, words.AsInt64().ToScalar());
-            else Unsafe.WriteUnaligned(to, Vector128.Narrow(words, words).AsInt32().ToScalar());
-            return;
+            else Unsafe.WriteUnaligned(to, Offset<C>(Vector128.NarrowWithSaturation(words, words)).AsInt32().ToScalar());
         }
-        StoreCodesOfLanes(codes, to);
+        else StoreCodesOfLanes(codes, to);
     }
+
+    /// <summary>Bytes plus 128 where C says so.</summary>
+    [MethodImpl(Inline)]
+    private static Vector128<byte> Offset<C>(Vector128<sbyte> codes) =>
+        typeof(C) == typeof(byte) ? codes.AsByte() ^ Vector128.Create((byte)128) : codes.AsByte();
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void StoreCodesOfLanes<V, C>(V codes, C* to) where V : unmanaged where C : unmanaged
@@ -161,34 +196,41 @@ internal static unsafe partial class Vec
     }
 
     [MethodImpl(Inline)]
-    private static int AddDot<K>(int sum, int a, int b) where K : unmanaged => typeof(K) == typeof(ByteCodes)
-        ? sum + (sbyte)a * (sbyte)b + (sbyte)(a >> 8) * (sbyte)(b >> 8) + (sbyte)(a >> 16) * (sbyte)(b >> 16) + (a >> 24) * (b >> 24)
-        : sum + (short)a * (short)b + (a >> 16) * (b >> 16);
+    private static int AddDot<K>(int sum, int a, int b) where K : unmanaged
+    {
+        if (typeof(K) == typeof(WordCodes)) return sum + (short)a * (short)b + (a >> 16) * (b >> 16);
+        for (int shift = 0; shift < 32; shift += 8)
+            sum += (typeof(K) == typeof(OffsetByteCodes) ? (byte)(a >> shift) : (sbyte)(a >> shift)) * (sbyte)(b >> shift);
+        return sum;
+    }
 
     [MethodImpl(Inline)]
     private static Vector<int> AddDot<K>(Vector<int> sum, Vector<int> a, Vector<int> b) where K : unmanaged
     {
-        if (typeof(K) != typeof(ByteCodes)) return sum + Word(a) * Word(b) + (a >> 16) * (b >> 16);
-        return sum + Byte(a, 24) * Byte(b, 24) + Byte(a, 16) * Byte(b, 16) + Byte(a, 8) * Byte(b, 8) + (a >> 24) * (b >> 24);
+        if (typeof(K) == typeof(WordCodes)) return sum + Word(a) * Word(b) + (a >> 16) * (b >> 16);
+        return sum + Input(a, 24) * Byte(b, 24) + Input(a, 16) * Byte(b, 16) + Input(a, 8) * Byte(b, 8) + Input(a, 0) * Byte(b, 0);
 
         static Vector<int> Word(Vector<int> x) => (x << 16) >> 16;
 
         static Vector<int> Byte(Vector<int> x, int shift) => (x << shift) >> 24;
+
+        static Vector<int> Input(Vector<int> x, int shift) =>
+            typeof(K) == typeof(OffsetByteCodes) ? (x << shift) >>> 24 : Byte(x, shift);
     }
 }
 
 /// <summary>A kernel over codes, compiled for each way to add their products.</summary>
 internal interface ICodeKernel
 {
-    /// <summary>Does all of it; K is one of <see cref="WordCodes"/>, <see cref="FusedWordCodes"/> and <see cref="ByteCodes"/>.</summary>
+    /// <summary>Does all of it; K is one of <see cref="WordCodes"/>, <see cref="OffsetByteCodes"/> and <see cref="ByteCodes"/>.</summary>
     void Run<V, K>() where V : unmanaged where K : unmanaged;
 }
 
 /// <summary>Two words in a lane; their products are added to a sum by a second instruction.</summary>
 internal readonly struct WordCodes;
 
-/// <summary>Two words in a lane; one instruction does both (AVX-VNNI).</summary>
-internal readonly struct FusedWordCodes;
+/// <summary>Four bytes in a lane; those of the input have <see cref="Vec.InputOffset"/> added (AVX-VNNI).</summary>
+internal readonly struct OffsetByteCodes;
 
 /// <summary>Four bytes in a lane (SDOT).</summary>
 internal readonly struct ByteCodes;

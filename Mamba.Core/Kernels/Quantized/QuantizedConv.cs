@@ -90,9 +90,9 @@ internal unsafe struct QuantizedProduct : IKernel
         {
             nint first = item * RowsPerItem, rows = Math.Min(RowsPerItem, Rows - first);
             for (nint r = 0; r < rows; r++)
-                flags.Pointer[r] = Vec.Encode<V>(A + (first + r) * inputs, inputs, inverse, (byte*)(codes.Pointer + r * lanes));
+                flags.Pointer[r] = Vec.EncodeInput<V>(A + (first + r) * inputs, inputs, inverse, (byte*)(codes.Pointer + r * lanes));
             for (nint column = 0; column < outputs; column += width)
-                QuantizedTile.Run<V>(shape, rows, (byte*)codes.Pointer, Packed + column * lanes, new()
+                QuantizedTile.Run<V>(shape, rows, (byte*)codes.Pointer, Packed + column * Packing.PanelLanes, new()
                 {
                     Target = C + first * outputs + column,
                     RowStride = outputs,
@@ -153,7 +153,7 @@ internal unsafe struct QuantizedConvForward : IKernel
                     output.Target = y + (r * s.OutWidth * s.Cout) + c;
                     QuantizedTile.Run<V>(
                         shape, s.OutWidth, band.Pointer + r * s.StrideY * band.RowBytes, Packed + group * Packing.GroupSize
-                            + c * Packing.Lanes, output);
+                            + c * Packing.PanelLanes, output);
                 }
             }
             if (!float.IsNaN(flag)) continue;
@@ -212,17 +212,17 @@ internal readonly unsafe ref struct QuantizedBand
             int y = row * _shape.StrideY - _shape.PaddingY + r;
             if ((uint)y >= (uint)_shape.Height)
             {
-                new Span<byte>(target, (int)RowBytes).Clear();
+                Vec.EncodeZeros(target, RowBytes);
                 continue;
             }
             float* source = x + (((image * _shape.Height + y) * _shape.Width + firstX) * _shape.Cin) + group * channels;
             nint start = left * PixelBytes, stop = (left + inside) * PixelBytes;
-            new Span<byte>(target, (int)start).Clear();
-            if (_shape.Groups == 1) flag += Vec.Encode<V>(source, (nint)inside * channels, inverse, target + start);
+            Vec.EncodeZeros(target, start);
+            if (_shape.Groups == 1) flag += Vec.EncodeInput<V>(source, (nint)inside * channels, inverse, target + start);
             else
                 for (int i = 0; i < inside; i++, source += _shape.Cin)
-                    flag += Vec.Encode<V>(source, channels, inverse, target + start + i * PixelBytes);
-            new Span<byte>(target + stop, (int)(RowBytes - stop)).Clear();
+                    flag += Vec.EncodeInput<V>(source, channels, inverse, target + start + i * PixelBytes);
+            Vec.EncodeZeros(target + stop, RowBytes - stop);
         }
         return flag;
     }

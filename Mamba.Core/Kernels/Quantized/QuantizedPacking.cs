@@ -10,14 +10,15 @@ namespace Mamba.Core.Kernels.Quantized;
 /// s_c = max |w_c| / 127     q = round(w / s_c)     y_c = (s_x s_c) sum(q_x q) + bias_c
 /// </code>
 /// A channel's largest weight has code 127, so weights that were rounded to this grid before, and perhaps multiplied by a batch norm's
-/// scale since, get the same codes again. Codes are in panels, [panel][lane of the sum][column], then come the factors of all columns.
-/// Codes of a lane that lie past the end of a run are zero.
+/// scale since, get the same codes again. A panel holds what the sums of its columns start from, which takes the offset of the input's
+/// codes away, then the codes, [lane of the sum][column]. The factors of all columns come last. Codes of a lane that lie past the end of
+/// a run are zero.
 /// </summary>
 internal readonly record struct QuantizedPacking(
     int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Adjacent, float InputScale, VectorWidth Width) : IWeightPacking
 {
     public QuantizedPacking(in ConvShape s, float inputScale)
-        : this(s.Cout, s.Cin, s.KernelHeight, s.KernelWidth, s.Groups, s.DilationX == 1, inputScale, Isa.For(s.CoutGroup))
+        : this(s.Cout, s.Cin, s.KernelHeight, s.KernelWidth, s.Groups, s.DilationX == 1, inputScale, Vec.CodeWidth(Isa.For(s.CoutGroup)))
     {
     }
 
@@ -39,8 +40,11 @@ internal readonly record struct QuantizedPacking(
     /// <summary>Lanes that hold all factors of an output.</summary>
     public nint Lanes => (nint)KernelHeight * RunsPerRow * RunLanes;
 
-    /// <summary>Floats of the codes of a group.</summary>
-    public nint GroupSize => Lanes * Columns;
+    /// <summary>Vectors of a column's panel: the first values of its sums, then the lanes.</summary>
+    public nint PanelLanes => 1 + Lanes;
+
+    /// <summary>Floats of the panels of a group.</summary>
+    public nint GroupSize => PanelLanes * Columns;
 
     /// <inheritdoc/>
     public nint Size => Groups * (GroupSize + Columns);
@@ -64,15 +68,17 @@ internal readonly record struct QuantizedPacking(
                 float largest = 0;
                 for (nint i = 0; i < depth; i++) largest = MathF.Max(largest, MathF.Abs(channel[i])); // NaN comes through
                 Factors(packed, g)[c] = InputScale * (largest / Vec.LargestCode);
-                float* panel = packed + g * GroupSize + c / PanelWidth * PanelWidth * Lanes + c % PanelWidth;
-                PackChannel(channel, largest > 0 ? Vec.LargestCode / largest : 0, panel);
+                float* panel = packed + g * GroupSize + c / PanelWidth * PanelWidth * PanelLanes + c % PanelWidth;
+                *(int*)panel = -Vec.InputOffset * PackChannel(channel, largest > 0 ? Vec.LargestCode / largest : 0, panel + PanelWidth);
             }
     }
 
     /// <summary>The codes of one output channel, lane by lane, to a column of its panel.</summary>
-    private unsafe void PackChannel(float* channel, float inverse, float* column)
+    /// <returns>Their sum.</returns>
+    private unsafe int PackChannel(float* channel, float inverse, float* column)
     {
         nint taps = (nint)KernelHeight * KernelWidth, step = PanelWidth;
+        int sum = 0;
         for (int ky = 0; ky < KernelHeight; ky++)
             for (int run = 0; run < RunsPerRow; run++, column += RunLanes * step)
                 for (int i = 0; i < Run; i++)
@@ -80,7 +86,8 @@ internal readonly record struct QuantizedPacking(
                     (int kx, int input) = Adjacent ? (i / Inputs, i % Inputs) : (run, i);
                     float value = channel[input * taps + ky * KernelWidth + kx];
                     byte* lane = (byte*)(column + i / Vec.CodesPerLane * step);
-                    Vec.Encode<float>(&value, 1, inverse, lane + i % Vec.CodesPerLane * Vec.CodeBytes);
+                    sum += Vec.EncodeWeight(value, inverse, lane + i % Vec.CodesPerLane * Vec.CodeBytes);
                 }
+        return sum;
     }
 }

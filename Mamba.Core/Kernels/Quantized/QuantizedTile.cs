@@ -37,8 +37,8 @@ internal unsafe struct QuantizedOutput
 
 /// <summary>
 /// Sums of products of codes for a register file of outputs: rows x 2 vectors. A step broadcasts the codes of a lane and takes them times a
-/// vector of the panel: two multiply-adds a lane on x64, four with SDOT. The sums are exact integers; the factor of a column and its bias
-/// are applied with one rounding each, never fused, so that a value has the same bits everywhere.
+/// vector of the panel: two multiply-adds a lane, four with SDOT and AVX-VNNI. The sums are exact integers; the factor of a column and its
+/// bias are applied with one rounding each, never fused, so that a value has the same bits everywhere.
 /// </summary>
 internal static unsafe class QuantizedTile
 {
@@ -84,9 +84,10 @@ internal static unsafe class QuantizedTile
     private static void Tile<V, K, R, W>(in QuantizedShape s, byte* a, float* b, in QuantizedOutput output)
         where V : unmanaged where K : unmanaged where R : unmanaged where W : unmanaged
     {
-        V c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
-        V c40 = default, c41 = default, c50 = default, c51 = default, c60 = default, c61 = default, c70 = default, c71 = default;
         nint n = Count<V>(), row = s.RowBytes, row3 = 3 * row, step = s.PanelWidth;
+        V c00 = Load<V>(b), c10 = c00, c20 = c00, c30 = c00, c40 = c00, c50 = c00, c60 = c00, c70 = c00;
+        V c01 = sizeof(W) == 2 ? Load<V>(b + n) : default, c11 = c01, c21 = c01, c31 = c01, c41 = c01, c51 = c01, c61 = c01, c71 = c01;
+        b += step;
         for (nint i = 0; i < s.Outer; i++)
             for (nint j = 0; j < s.Inner; j++)
             {
