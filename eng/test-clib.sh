@@ -33,6 +33,7 @@ try() {
     return 1
   }
   $compiler -std=c11 -Wall -Wextra -Werror -O2 -Isamples/CLibrary samples/CLibrary/example.c "$folder/libmamba.so" -Wl,-rpath,"$folder" -o "$folder/example"
+  readelf -d "$folder/example" | grep -qF '[libmamba.so]' || { echo "$platform: the example does not find the library by name"; return 1; }
   $compiler -std=c11 -Wall -Wextra -Werror -fsyntax-only -x c samples/CLibrary/mamba.h
   $runner "$folder/example" "$weights" "$frame" $width $height "$folder/mask.pgm" | tee "$folder/result.txt"
   # Wrong weights and a frame that is cut short end with a message and status 1, not with a signal.
