@@ -31,7 +31,10 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// </summary>
     public bool SkipInitialValues { get; init; }
 
-    /// <summary>Whether the model trains: batch statistics are learned, dropout is on. A frozen model thaws when it is set.</summary>
+    /// <summary>
+    /// Whether the model trains, false unless set: batch norms use the statistics of the batch and update the running ones, and dropout is
+    /// on. A frozen model thaws when it is set.
+    /// </summary>
     public bool Training
     {
         get;

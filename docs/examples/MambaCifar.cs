@@ -16,7 +16,7 @@ public sealed class MambaCifar(Scope root)
 
     public Tensor Forward(Tensor images) // (B, 32, 32, 3) in [-1, 1]
     {
-        Tensor tokens = _patchEmbed.Forward(images).Reshape(-1, 64, 64); // (B, 8, 8, 64) -> (B, 8 * 8, 64)
+        Tensor tokens = _patchEmbed.Forward(images).Reshape(images.Shape[0], 64, 64); // (B, 8, 8, 64) -> (B, 8 * 8, 64)
         tokens = _block2.Forward(_block1.Forward(tokens));
         return _classifier.Forward(Ops.Mean(tokens, [1])); // (B, 10)
     }
@@ -29,6 +29,7 @@ public sealed class MambaCifar(Scope root)
 
     public int[] Predict(Tensor images)
     {
+        root.Store.Training = false;
         using MemoryScope scope = new();
         Tensor logits = Forward(images);
         return [.. Enumerable.Range(0, logits.Shape[0]).Select(b => TensorPrimitives.IndexOfMax(logits.Span.Slice(b * 10, 10)))];
@@ -36,6 +37,7 @@ public sealed class MambaCifar(Scope root)
 
     public float TrainStep(Optimizer optimizer, Tensor images, int[] labels)
     {
+        root.Store.Training = true;
         root.Store.ZeroGrad();
         using Tape tape = new();
         Tensor loss = Ops.CrossEntropy(Forward(images), labels);
