@@ -24,11 +24,15 @@ public readonly struct TimeLimit : IDisposable
     private readonly long _deadline, _outer;
 
     /// <summary>Bounds what follows on this thread until <see cref="Dispose"/>.</summary>
-    /// <param name="budget">Time from now; nothing may begin after it. Zero or less refuses the first operator.</param>
+    /// <param name="budget">
+    /// Time from now; nothing may begin after it. Zero or less refuses the first operator; <see cref="Timeout.InfiniteTimeSpan"/> is no
+    /// limit.
+    /// </param>
     public TimeLimit(TimeSpan budget)
     {
         long now = Stopwatch.GetTimestamp();
-        double ticks = Math.Clamp(budget.TotalSeconds * Stopwatch.Frequency, 0, long.MaxValue / 2);
+        double ticks = budget == Timeout.InfiniteTimeSpan ? long.MaxValue / 2
+            : Math.Clamp(budget.TotalSeconds * Stopwatch.Frequency, 0, long.MaxValue / 2);
         _outer = s_deadline;
         _deadline = Math.Max(1, now + Math.Min((long)ticks, long.MaxValue - now));
         s_deadline = _outer == 0 ? _deadline : Math.Min(_outer, _deadline);

@@ -142,6 +142,7 @@ public sealed class Classifier : IDisposable
 
     private void Classify(Image image, Span<float> probabilities, out double milliseconds)
     {
+        ArgumentNullException.ThrowIfNull(image);
         ThrowIfUnfit(probabilities);
         RunData size = Info.Data;
         using MemoryScope scope = new();

@@ -122,6 +122,7 @@ public sealed class Segmenter : IDisposable
     /// <returns>The classes of its pixels.</returns>
     public Segmentation Segment(Image image, ProbabilityBand? observe)
     {
+        ArgumentNullException.ThrowIfNull(image);
         byte[] pixels = new byte[checked(image.Width * image.Height)];
         double confidence = 0, milliseconds;
         if (Tiles is null)
@@ -160,6 +161,7 @@ public sealed class Segmenter : IDisposable
     /// <exception cref="ArgumentException">There is another number of pixels than in the picture.</exception>
     public int Segment(Image image, Span<byte> pixels)
     {
+        ArgumentNullException.ThrowIfNull(image);
         if (pixels.Length != image.Width * image.Height)
             throw new ArgumentException(
                 $"Segmenter: a mask of {pixels.Length} pixels for a picture of {image.Width} x {image.Height}; expected "

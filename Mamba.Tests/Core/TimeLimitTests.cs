@@ -23,6 +23,15 @@ internal sealed class TimeLimitTests
     }
 
     [Test]
+    public void Infinite_time_is_no_limit()
+    {
+        Tensor x = Tensor.Full(1f, 3);
+        using TimeLimit limit = new(Timeout.InfiniteTimeSpan);
+        Assert.That(limit.HasPassed, Is.False);
+        Assert.That(Ops.Add(x, x).Span[0], Is.EqualTo(2f));
+    }
+
+    [Test]
     public void The_earliest_of_nested_limits_counts()
     {
         Tensor x = Tensor.Full(1f, 3);

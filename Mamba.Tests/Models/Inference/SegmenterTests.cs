@@ -42,6 +42,7 @@ internal sealed class SegmenterTests
         ModelFile.Save(path, Expected(image).Model, Info());
         using Segmenter saved = new(Expected(image).Model, Info()), loaded = Segmenter.Load(path);
         Assert.That(loaded.Segment(image).Mask.Pixels, Is.EqualTo(saved.Segment(image).Mask.Pixels));
+        Assert.That(() => loaded.Segment(null!), Throws.ArgumentNullException);
     }
 
     [Test]
