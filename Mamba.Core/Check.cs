@@ -16,6 +16,13 @@ internal static class Check
         if (x.Shape.Rank != rank) throw new ShapeException(operatorName, $"input is {x.Shape}, expected {layout}");
     }
 
+    /// <summary>Before anything is computed: a layer's state must not move in a call that throws.</summary>
+    public static void Residual(Tensor x, Tensor? residual, string operatorName)
+    {
+        if (residual is { } added && added.Shape != x.Shape)
+            throw new ShapeException(operatorName, $"residual is {added.Shape}, expected {x.Shape} as the input");
+    }
+
     public static void SameShape(Tensor a, Tensor b, string operatorName)
     {
         if (a.Shape != b.Shape) throw new ShapeException(operatorName, $"shapes {a.Shape} and {b.Shape} differ, expected equal ones");

@@ -13,7 +13,9 @@ public interface ISequenceMixer : IModule
     /// What the layer remembers of the tokens before x; updated. Null where x is the whole sequence. No gradient crosses from part to part.
     /// </param>
     /// <returns>(B, L, d_model).</returns>
-    /// <exception cref="ShapeException">The tokens do not fit, or the state is of another batch or configuration.</exception>
+    /// <exception cref="ShapeException">
+    /// The tokens or the residual do not fit, or the state is of another batch or configuration. The state is unchanged then.
+    /// </exception>
     Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null);
 
     /// <summary>The state before the first token.</summary>

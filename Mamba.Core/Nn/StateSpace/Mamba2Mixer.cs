@@ -95,9 +95,12 @@ public sealed class Mamba2Mixer : ISequenceMixer
     /// <summary>Declares the parameters.</summary>
     /// <param name="scope">The block's place.</param>
     /// <param name="config">Its sizes.</param>
-    /// <exception cref="ArgumentException">Heads do not divide the inner width, or groups do not divide the heads.</exception>
+    /// <exception cref="ArgumentException">
+    /// A size is not positive, heads do not divide the inner width, or groups do not divide the heads.
+    /// </exception>
     public Mamba2Mixer(Scope scope, Mamba2Config config)
     {
+        MambaMixer.CheckSizes("Mamba2Mixer", config.DModel, config.DState, config.DConv, config.Expand);
         if (config.HeadDim <= 0 || config.DInner % config.HeadDim != 0 || config.NGroups <= 0 || config.NHeads % config.NGroups != 0)
             throw new ArgumentException(
                 $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that "
@@ -134,6 +137,7 @@ public sealed class Mamba2Mixer : ISequenceMixer
     {
         Check.That(
             x.Shape.Rank == 3 && x.Shape[2] == _config.DModel, "Mamba2Mixer", $"{x.Shape}; expected tokens (B, L, {_config.DModel})");
+        Check.Residual(x, residual, "Mamba2Mixer");
         Mamba2State? memory = state is null ? null : Checked("Mamba2Mixer", state, x.Shape[0]);
         using MemoryScope scope = new();
         return scope.Return(_outProj.Forward(Mix(x, memory), residual));

@@ -54,6 +54,7 @@ public sealed class Mamba3Mixer : ISequenceMixer
     /// <inheritdoc/>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
+        Check.Residual(x, residual, "Mamba3Mixer");
         using MemoryScope scope = new();
         return scope.Return(_outProj.Forward(state is null ? Mix(x, default).Output : Resume(x, state, "Mamba3Mixer"), residual));
     }

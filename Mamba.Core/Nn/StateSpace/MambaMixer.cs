@@ -69,8 +69,10 @@ public sealed class MambaMixer : ISequenceMixer
     /// <summary>Declares the parameters.</summary>
     /// <param name="scope">The block's place.</param>
     /// <param name="config">Its sizes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is not positive.</exception>
     public MambaMixer(Scope scope, MambaConfig config)
     {
+        CheckSizes("MambaMixer", config.DModel, config.DState, config.DConv, config.Expand);
         _config = config = config with
         {
             InnerWidth = scope.Width(config.DInner),
@@ -95,6 +97,7 @@ public sealed class MambaMixer : ISequenceMixer
     /// <exception cref="InvalidOperationException">A state is given, and a bidirectional block needs the whole sequence.</exception>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
+        Check.Residual(x, residual, "MambaMixer");
         MambaState? memory = state is null ? null : Checked("MambaMixer", state, x.Shape[0]);
         using MemoryScope scope = new();
         (Tensor u, Tensor z) = Project(x);
@@ -120,6 +123,14 @@ public sealed class MambaMixer : ISequenceMixer
         (Tensor u, Tensor z) = Project(x.Reshape(batch, 1, _config.DModel));
         Tensor y = _forward.Resume(u, z, memory);
         return scope.Return(_outProj.Forward(y.Reshape(batch, _config.DInner)));
+    }
+
+    internal static void CheckSizes(string name, int width, int states, int kernel, int expand)
+    {
+        Check.Positive(width, name, nameof(MambaConfig.DModel));
+        Check.Positive(states, name, nameof(MambaConfig.DState));
+        Check.Positive(kernel, name, nameof(MambaConfig.DConv));
+        Check.Positive(expand, name, nameof(MambaConfig.Expand));
     }
 
     private MambaState Checked(string name, SequenceState state, int batch)

@@ -26,9 +26,10 @@ public sealed class S4 : ISequenceMixer
     /// <summary>Declares the parameters.</summary>
     /// <param name="scope">The layer's place.</param>
     /// <param name="config">Its sizes.</param>
-    /// <exception cref="ArgumentOutOfRangeException">N is odd or too large, or LMax is negative.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">H is not positive, N is odd or too large, or LMax is negative.</exception>
     public S4(Scope scope, S4Config config)
     {
+        Check.Positive(config.DModel, "S4", nameof(config.DModel));
         ArgumentOutOfRangeException.ThrowIfNegative(config.LMax);
         _config = config;
         int h = config.DModel, pairs = Hippo.Eigenvalues(S4dInitialization.Lin, config.DState).Length;
@@ -60,6 +61,7 @@ public sealed class S4 : ISequenceMixer
     /// <inheritdoc/>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
+        Check.Residual(x, residual, "S4");
         using MemoryScope scope = new();
         Tensor y = state is null ? Convolve(x) : Resume("S4", x, state);
         return scope.Return(residual is { } added ? Ops.Add(y, added) : y);

@@ -45,9 +45,10 @@ public sealed class S4d : ISequenceMixer
     /// <summary>Declares the parameters.</summary>
     /// <param name="scope">The layer's place.</param>
     /// <param name="config">Its sizes.</param>
-    /// <exception cref="ArgumentOutOfRangeException">N is odd, or too large.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">H is not positive, or N is odd or too large.</exception>
     public S4d(Scope scope, S4dLayerConfig config)
     {
+        Check.Positive(config.DModel, "S4d", nameof(config.DModel));
         _config = config;
         _system = new DiagonalStateSpace(scope, config.DModel, config.DState, config.Initialization);
         _output = new ChannelMixing(scope / "output_linear" / 0, config.DModel, isConv: true);
@@ -61,6 +62,7 @@ public sealed class S4d : ISequenceMixer
     /// <inheritdoc/>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
+        Check.Residual(x, residual, "S4d");
         using MemoryScope scope = new();
         Tensor y = state is null ? Convolve(x) : Resume("S4d", x, state);
         return scope.Return(residual is { } added ? Ops.Add(y, added) : y);

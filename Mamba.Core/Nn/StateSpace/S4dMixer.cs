@@ -57,9 +57,10 @@ public sealed class S4dMixer : ISequenceMixer
     /// <summary>Declares the parameters: D, kernel.C, kernel.log_dt, kernel.log_A_real, kernel.A_imag, in_proj, conv1d, out_proj.</summary>
     /// <param name="scope">The block's place.</param>
     /// <param name="config">Its sizes.</param>
-    /// <exception cref="ArgumentOutOfRangeException">N is odd, or too large.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A size is not positive, or N is odd or too large.</exception>
     public S4dMixer(Scope scope, S4dConfig config)
     {
+        MambaMixer.CheckSizes("S4dMixer", config.DModel, config.DState, config.DConv, config.Expand);
         _config = config;
         _system = new DiagonalStateSpace(scope, config.DInner, config.DState, config.Initialization);
         _inProj = new Linear(scope / "in_proj", config.DModel, (config.Gated ? 2 : 1) * config.DInner, bias: false);
@@ -78,6 +79,7 @@ public sealed class S4dMixer : ISequenceMixer
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
         S4d.CheckTokens("S4dMixer", x, _config.DModel);
+        Check.Residual(x, residual, "S4dMixer");
         S4dState? memory = state is null ? null : Checked("S4dMixer", state, x.Shape[0]);
         using MemoryScope scope = new();
         Tensor u = Project(x, first: 0);

@@ -152,6 +152,47 @@ internal sealed class StateSpaceLayerTests
         Assert.That(() => layer.Forward(Numbers.Random(1, 2, 3, Width + 1)), Throws.TypeOf<ShapeException>());
     }
 
+    public static IEnumerable<TestCaseData> AllMixers =>
+    [
+        .. Mixers,
+        Case("Mamba", s => new MambaMixer(s, new MambaConfig(Width))),
+        Case("Mamba-2", s => new Mamba2Mixer(s, new Mamba2Config(Width) { HeadDim = 4, DState = 8 })),
+        Case("Mamba-3", s => new Mamba3Mixer(s, new Mamba3Config(Width) { HeadDim = 4, DState = 8 })),
+    ];
+
+    [TestCaseSource(nameof(AllMixers))]
+    public void A_residual_of_another_shape_is_refused_before_the_state_moves(Func<Scope, ISequenceMixer> create)
+    {
+        ISequenceMixer layer = create(new Scope(new ParameterStore(seed: 4)));
+        SequenceState state = layer.NewState(2), expected = layer.NewState(2);
+        Tensor x = Numbers.Random(1, 2, 3, Width);
+        foreach (int[] shape in new[] { [2, 4, Width], [2, 1, Width], new[] { Width } })
+        {
+            Assert.That(
+                () => layer.Forward(x, Numbers.Random(2, shape), state), Throws.TypeOf<ShapeException>().With.Message.Contains("residual"));
+            Assert.That(() => layer.Forward(x, Numbers.Random(2, shape)), Throws.TypeOf<ShapeException>());
+        }
+        float[] first = layer.Forward(x, null, expected).Span.ToArray();
+        Assert.That(layer.Forward(x, null, state).Span.ToArray(), Is.EqualTo(first));
+    }
+
+    [Test]
+    public void Sizes_that_are_not_positive_are_refused()
+    {
+        Scope scope = new(new ParameterStore());
+        Action[] wrong =
+        [
+            () => _ = new MambaMixer(scope, new MambaConfig(0)),
+            () => _ = new MambaMixer(scope, new MambaConfig(4, DConv: 0)),
+            () => _ = new Mamba2Mixer(scope, new Mamba2Config(64, Expand: 0)),
+            () => _ = new S4dMixer(scope, new S4dConfig(4, DConv: -1)),
+            () => _ = new S4d(scope, new S4dLayerConfig(0)),
+            () => _ = new S4(scope, new S4Config(-2)),
+        ];
+        foreach (Action make in wrong) Assert.That(() => make(), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(scope.Store.All, Is.Empty);
+    }
+
     [Test]
     public void Layers_carry_the_published_names_and_shapes()
     {
