@@ -40,9 +40,7 @@ internal static class CommandLine
     internal static int Run(string[] args, RootCommand tree, string program, Terminal terminal)
     {
         ParseResult parsed = tree.Parse(args.Length == 0 ? ["--help"] : args);
-        // A misspelt word leaves something else missing as well; the word is what the user can see.
-        if (Misspelling.Find(args, parsed) is { } misspelt) return Report(terminal, program, misspelt);
-        if (parsed.Errors.Count > 0) return Report(terminal, program, parsed.Errors[0].Message);
+        if (LineErrors.Find(args, parsed) is { } wrong) return Report(terminal, program, wrong);
         try
         {
             return parsed.Invoke(new InvocationConfiguration
@@ -90,11 +88,8 @@ internal static class CommandLine
     /// <summary>The verbs, for a study that runs some of them after a training.</summary>
     private sealed class Verbs : IVerbs
     {
-        public string? Wrong(string[] words)
-        {
-            ParseResult parsed = Tree(new Terminal(TextWriter.Null, TextWriter.Null), CancellationToken.None).Parse(words);
-            return Misspelling.Find(words, parsed) ?? (parsed.Errors.Count > 0 ? parsed.Errors[0].Message : null);
-        }
+        public string? Wrong(string[] words) =>
+            LineErrors.Find(words, Tree(new Terminal(TextWriter.Null, TextWriter.Null), CancellationToken.None).Parse(words));
 
         public int Run(string[] words, Terminal terminal, CancellationToken stop) => CommandLine.Run(words, terminal, stop);
     }

@@ -58,7 +58,7 @@ internal static class EvalCommand
             if (parts.IsMerge(parsed, perImage, json, threads))
                 return parts.Merge(terminal, parsed, parsed.GetValue(json), parsed.GetValue(perImage));
             string[] typedWeights = Array.ConvertAll(parsed.GetValue(weights) is { Length: > 0 } typed ? typed
-                : throw new ArgumentException("Option '--weights' is required."), NamedWeights.Find);
+                : throw new ArgumentException("--weights of 'eval' is missing; see mamba eval --help"), NamedWeights.Find);
             if (SequenceEval.Open(typedWeights) is { } sequences)
             {
                 using (sequences)
@@ -72,7 +72,7 @@ internal static class EvalCommand
             if (parsed.GetValue(lengths) is { Length: > 0 })
                 throw new ArgumentException($"--lengths is for models of sequences; {typedWeights[0]} holds none");
             EvalRequest request = new(
-                parsed.GetValue(data) ?? throw new ArgumentException("Option '--data' is required."), dataSet.Of(parsed),
+                parsed.GetValue(data) ?? throw new ArgumentException("--data of 'eval' is missing; see mamba eval --help"), dataSet.Of(parsed),
                 parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),

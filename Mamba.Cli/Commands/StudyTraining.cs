@@ -83,8 +83,7 @@ internal sealed class StudyTraining : IStudyTrainer, IStudyStages
     {
         string[] all = ["train", .. words];
         ParseResult parsed = _root.Parse(all, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (Misspelling.Find(all, parsed) is { } misspelt) throw new ArgumentException(misspelt);
-        return parsed.Errors.Count == 0 ? parsed : throw new ArgumentException(parsed.Errors[0].Message);
+        return LineErrors.Find(all, parsed) is { } wrong ? throw new ArgumentException(wrong) : parsed;
     }
 
     /// <summary>The options with those of the recipe, or of the run that is resumed.</summary>

@@ -100,7 +100,7 @@ internal static class Layers
         ]),
         new("Mamba.Cli",
         [
-            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs", "Misspelling.cs", "Csv.cs"], []),
+            new("Terminal", ["Terminal.cs", "PlainText.cs", "ExitCode.cs", "LineErrors.cs", "Csv.cs"], []),
             new("Reports", ["Reports"], ["Terminal"]),
             new("Commands", ["Commands"], ["Terminal", "Reports"]),
             new("Program", ["Program.cs", "CommandLine.cs", "StopSignals.cs"], ["Terminal", "Commands"]),

@@ -65,7 +65,7 @@ internal sealed class SequenceCommandTests : CliTest
     {
         Succeeds("train", "--limit", "20", "--size", "32", "--epochs", "1", "--out", In("run"));
         Refuses(["eval", "--weights", In("run"), "--lengths", "9", "--data", "synthetic"], "--lengths is for models of sequences");
-        Refuses(["eval", "--weights", In("run")], "Option '--data' is required.");
+        Refuses(["eval", "--weights", In("run")], "--data of 'eval' is missing");
     }
 
     [Test]

@@ -4,16 +4,30 @@ using Mamba.Models.Words;
 
 namespace Mamba.Cli;
 
-/// <summary>Finds a word of the command line that means nothing, and the word that was probably meant.</summary>
-internal static class Misspelling
+/// <summary>Finds what is wrong with the words of a command line, and says what to type instead.</summary>
+internal static class LineErrors
 {
     private const string Dashes = "--";
 
-    /// <summary>Describes the first such word.</summary>
+    /// <summary>Describes the first error: a word without a meaning, or what is missing or wrong.</summary>
     /// <param name="args">The words.</param>
     /// <param name="parsed">What they were parsed to.</param>
-    /// <returns>What is wrong and what to type instead; null if every word means something.</returns>
-    public static string? Find(string[] args, ParseResult parsed)
+    /// <returns>What is wrong and what to type instead; null if nothing is.</returns>
+    /// <remarks>A misspelled word leaves something else missing as well; the word is what the user can see.</remarks>
+    public static string? Find(string[] args, ParseResult parsed) =>
+        Misspelled(args, parsed) ?? (parsed.Errors is [ParseError first, ..] ? Missing(first, parsed.CommandResult) ?? first.Message : null);
+
+    /// <summary>An argument or an option that the command must have; null if the error is another one.</summary>
+    private static string? Missing(ParseError error, CommandResult result)
+    {
+        Command command = result.Command;
+        string? missing = error.SymbolResult is ArgumentResult { Tokens.Count: 0, Parent: CommandResult, Argument: var argument }
+            ? $"<{argument.HelpName ?? argument.Name}>"
+            : command.Options.FirstOrDefault(o => o.Required && result.GetResult(o) is null or { Implicit: true })?.Name;
+        return missing is null ? null : $"{missing} of '{NameOf(command)}' is missing; see {Help(command)}";
+    }
+
+    private static string? Misspelled(string[] args, ParseResult parsed)
     {
         Command command = parsed.CommandResult.Command;
         if (!command.TreatUnmatchedTokensAsErrors) return null; // it says by itself what is wrong

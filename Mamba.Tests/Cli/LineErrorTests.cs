@@ -1,7 +1,7 @@
 namespace Mamba.Tests.Cli;
 
 /// <summary>Words that mean nothing: one line says what is wrong and what to type instead.</summary>
-internal sealed class MisspellingTests : CliTest
+internal sealed class LineErrorTests : CliTest
 {
     [TestCase("--epoch: unknown option of 'train'; did you mean --epochs? See mamba train --help", "train", "--epoch", "5")]
     [TestCase("--epoch: unknown option of 'train'; did you mean --epochs? See mamba train --help", "train", "--epochs", "5", "--epoch=3")]
