@@ -103,7 +103,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// Makes the values read-only, for inference. Kernels cache packed weights, and consecutive linear layers are folded. Any number of
+    /// Makes the values read-only, for inference. Kernels cache packed weights, and a convolution and its batch norm are folded. Any number of
     /// threads may then run the model. Values must not be written before <see cref="Thaw"/>.
     /// </summary>
     public void Freeze()

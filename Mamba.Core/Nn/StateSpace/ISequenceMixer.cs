@@ -1,8 +1,8 @@
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// A causal layer over a sequence. It runs over the whole sequence, part by part, or token by token; all three give the same results up to
-/// rounding.
+/// A layer that mixes each token of a sequence with those before it. It runs over the whole sequence, part by part, or token by token; all
+/// three give the same results up to rounding.
 /// </summary>
 public interface ISequenceMixer : IModule
 {
