@@ -103,8 +103,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// Makes the values read-only, for inference. Kernels cache packed weights, and a convolution and its batch norm are folded. Any number of
-    /// threads may then run the model. Values must not be written before <see cref="Thaw"/>.
+    /// Makes the values read-only, for inference. Kernels cache packed weights, and adjacent linear operations are folded, such as a
+    /// convolution and its batch norm. Any number of threads may then run the model. Values must not be written before <see cref="Thaw"/>.
     /// </summary>
     public void Freeze()
     {
@@ -139,7 +139,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// <exception cref="CheckpointException">
     /// Names are missing, unexpected or have other shapes; the message lists them, and nothing was loaded.
     /// </exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public LoadReport Load(WeightFile file, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(file);
