@@ -19,7 +19,7 @@ internal static class BufferPool
     private const long PooledSmall = 1 << 20;
 
     private static readonly Lock s_gate = new();
-    private static readonly Buffer?[] s_free = new Buffer?[IndexOf(Shape.MaxCount) + 1]; // the first buffer of each class; lists are linked by Below
+    private static readonly Buffer?[] s_free = new Buffer?[IndexOf(Shape.MaxCount) + 1]; // the first of each class, linked by Below
     private static readonly long[] s_lastUse = new long[s_free.Length];
     private static readonly ulong[] s_filled = new ulong[s_free.Length / 64 + 1]; // one bit per non-empty class
     private static long s_uses;
