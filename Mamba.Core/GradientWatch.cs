@@ -8,7 +8,7 @@ namespace Mamba.Core;
 /// </summary>
 /// <remarks>
 /// Operators name all their inputs (<see cref="Tape.Needs(ReadOnlySpan{Tensor?})"/>) before they record a step. So no step recorded before
-/// a leaf was first named writes to its gradient: the gradient is complete when the walk reaches that point, or at once if no operator
+/// a leaf was first named writes to its gradient. The gradient is complete when the walk reaches that point, or at once if no operator
 /// named the leaf. If a step writes to it nevertheless, <see cref="Tensor.OpenGrad"/> throws.
 /// </remarks>
 public sealed class GradientWatch

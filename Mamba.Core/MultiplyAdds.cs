@@ -22,8 +22,8 @@ public sealed class MultiplyAdds : IDisposable
     public long Count { get; private set; }
 
     /// <summary>
-    /// The exponentials so far: one per softmax element, per state of a scan, for dt and the gate, and for activations that compute one or
-    /// a function as costly (erf, the logarithm of softplus).
+    /// The exponentials so far: one per softmax element, per state of a scan, for dt and for the gate. Activations count if they compute
+    /// one, or a function as costly (erf, the logarithm of softplus).
     /// </summary>
     public long Exponentials { get; private set; }
 

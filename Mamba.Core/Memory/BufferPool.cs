@@ -3,16 +3,16 @@ using System.Numerics;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Reusable buffers, by size class. Each octave has eight classes, so at most an eighth of a new buffer is unused. Before a large buffer is
-/// allocated, a free larger one is halved until it is less than twice as large: the levels of a pyramid share the memory of the largest.
-/// Free halves are joined again. Steps repeat the same sizes, so nothing is allocated after the first ones.
+/// Reusable buffers, by size class. Each octave has eight classes, so at most an eighth of a new buffer is unused. A large request halves a
+/// free larger buffer until it is less than twice as large: the levels of a pyramid share the memory of the largest. Free halves are joined
+/// again. Steps repeat the same sizes, so nothing is allocated after the first ones.
 /// </summary>
 internal static class BufferPool
 {
     private const int Smallest = 64;
     private const int ClassesPerOctave = 8;
 
-    // Smaller buffers are not worth halving. A part may exceed the request by one over MostUnused.
+    // Smaller buffers are not worth halving. A part may exceed the request by 1 / MostUnused of it.
     private const int SmallestShared = 1 << 16, MostUnused = 3;
 
     // Extra pool capacity in floats, for the many sizes too small to halve.

@@ -1,7 +1,7 @@
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// A frozen weight matrix stored row by row for products of few rows, which read each row once, in order, in as few bytes as the format
+/// A frozen weight matrix stored row by row, for products of few rows. They read each row once, in order, in as few bytes as the format
 /// takes. Values are code times scale. Rows are contiguous.
 /// </summary>
 internal sealed unsafe class StoredWeight

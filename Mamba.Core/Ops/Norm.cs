@@ -137,8 +137,8 @@ public static unsafe partial class Ops
         NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
 
     /// <summary>
-    /// Group normalization, max pooling, then an activation. Where nothing is recorded, pooling runs first: (x - mean) scale + shift is
-    /// monotone in x if no scale is negative, so it commutes with the maximum to the last bit. A 2x2 window leaves a quarter of the pixels
+    /// Group normalization, max pooling, then an activation. Where nothing is recorded, pooling runs first. If no scale is negative, (x -
+    /// mean) scale + shift is monotone in x, so it commutes with the maximum to the last bit. A 2x2 window leaves a quarter of the pixels
     /// to normalize.
     /// </summary>
     internal static Tensor GroupNormMaxPool2d(

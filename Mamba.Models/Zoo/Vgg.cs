@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// VGG with eleven layers (Simonyan and Zisserman 2015, configuration A), with torchvision's names: eight 3x3 convolutions with ReLU, five
-/// of them followed by a pool, then three linear layers, which have most of the weights. Accepts images of any size from
+/// VGG with eleven layers (Simonyan and Zisserman 2015, configuration A), with torchvision's names. Eight 3x3 convolutions with ReLU, five
+/// of them followed by a pool; then three linear layers, which have most of the weights. Accepts images of any size from
 /// <see cref="Smallest"/> on.
 /// </summary>
 public sealed class Vgg : VisionModel

@@ -88,7 +88,7 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>Computes the values of a token that all its states share, and dy before the gate.</summary>
+    /// <summary>Computes the values of a token that all its states share, and the gradient of y before the gate.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, in Tokens t) where V : unmanaged
     {
@@ -225,7 +225,7 @@ internal unsafe struct ScanBackward : IKernel
         Store(ofBias, sumBias);
     }
 
-    /// <summary>Arrays (ChunkLength, Lanes), in scan order; Dy is before the gate's gradient is applied, Y before the gate.</summary>
+    /// <summary>Arrays (ChunkLength, Lanes), in scan order; Y is the result before the gate, Dy its gradient.</summary>
     private readonly struct Tokens(float* start, nint size)
     {
         public const int Arrays = 8;

@@ -12,8 +12,8 @@ namespace Mamba.Core.Nn;
 public sealed record S4Config(int DModel, int DState = 64, int LMax = 0);
 
 /// <summary>
-/// The S4 layer (Gu, Goel and Re 2022), with the names of S4Block of state-spaces/s4 (models/s4/s4.py, mode dplr, rank 1): a state-space
-/// model for each channel, initialized as HiPPO-LegS in normal-plus-low-rank form, GELU, and a linear layer with GLU. Its three forms have
+/// The S4 layer (Gu, Goel and Re 2022): a state-space model for each channel, initialized as HiPPO-LegS in normal-plus-low-rank form, GELU,
+/// and a linear layer with GLU. Names are those of S4Block of state-spaces/s4 (models/s4/s4.py, mode dplr, rank 1). Its three forms have
 /// the same results up to rounding: <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
 /// </summary>
 public sealed class S4 : ISequenceMixer

@@ -44,8 +44,8 @@ public sealed class S4dState : SequenceState
 }
 
 /// <summary>
-/// The Mamba block with S4D instead of the selective scan, to measure the effect of selection (Gu and Dao 2023, section 4.6.2). in_proj to
-/// x and z, causal convolution and SiLU on x, a time-invariant diagonal state-space model, the gate SiLU(z), out_proj.
+/// The Mamba block with S4D instead of the selective scan, to measure the effect of selection (Gu and Dao 2023, section 4.6.2). It consists
+/// of in_proj to x and z, causal convolution and SiLU on x, a time-invariant diagonal state-space model, the gate SiLU(z), and out_proj.
 /// </summary>
 public sealed class S4dMixer : ISequenceMixer
 {
