@@ -14,7 +14,7 @@ public sealed partial class ParameterStore
     /// </summary>
     /// <param name="format">The number format.</param>
     /// <param name="names">Selects the weights by name.</param>
-    /// <exception cref="ArgumentException">One of them is no matrix.</exception>
+    /// <exception cref="ArgumentException">One of them is not a matrix.</exception>
     /// <exception cref="InvalidOperationException">Weights are stored in fewer bits already, or one has views.</exception>
     /// <exception cref="NonFiniteException">A weight is NaN or infinite; the weights before it have been stored.</exception>
     public void Store(WeightFormat format, Func<string, bool> names)

@@ -63,7 +63,7 @@ public static unsafe partial class Ops
 
     /// <summary>Self-attention of a sequence whose queries, keys and values are side by side, as one projection makes them.</summary>
     /// <param name="qkv">(B, L, 3 Heads Dh).</param>
-    /// <param name="heads">Number of heads; 3 heads divides the width.</param>
+    /// <param name="heads">Number of heads; the width is a multiple of 3 x heads.</param>
     /// <param name="options">Causal attention, another scale; null for <see cref="AttentionOptions.Default"/>.</param>
     /// <param name="mask">(L, L), (Heads, L, L) or (B, Heads, L, L), see <see cref="Attention"/>. Null for none.</param>
     /// <returns>(B, L, Heads Dh).</returns>

@@ -14,7 +14,7 @@ public static unsafe partial class Ops
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
     /// <returns>x without those dimensions, or with extent 1 there; 0 where there is nothing to sum.</returns>
-    /// <exception cref="ShapeException">There is no such dimension, or it comes twice.</exception>
+    /// <exception cref="ShapeException">There is no such dimension, or it occurs twice.</exception>
     public static Tensor Sum(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         SumOrMean("Sum", x, axes, keepDim, mean: false);
 

@@ -47,7 +47,7 @@ public static class GroupRules
     /// <param name="group">The group.</param>
     /// <param name="endings">The endings, for instance "A_log".</param>
     /// <returns>The rule.</returns>
-    /// <exception cref="ArgumentException">There is no ending.</exception>
+    /// <exception cref="ArgumentException">No endings are given.</exception>
     public static GroupRule ByEnding(ParameterGroup group, params string[] endings)
     {
         ArgumentNullException.ThrowIfNull(group);
