@@ -1,22 +1,22 @@
 namespace Mamba.Core;
 
-/// <summary>What a <see cref="Tape"/> runs on its way back.</summary>
+/// <summary>A recorded backward step of a <see cref="Tape"/>.</summary>
 internal abstract class BackwardStep
 {
     /// <summary>The tape that holds this step; null once it is released.</summary>
     public Recording? Recording { get; set; }
 
-    /// <summary>What the step reads, for tests.</summary>
+    /// <summary>The values that the step reads, for tests.</summary>
     public abstract object? Context { get; }
 
-    /// <summary>Whether it can compute its result again.</summary>
+    /// <summary>Whether it can recompute its result.</summary>
     public abstract bool IsRecomputable { get; }
 
-    /// <summary>Runs it.</summary>
+    /// <summary>Runs the backward step.</summary>
     /// <param name="outputs">The results of the step; at least one has a gradient.</param>
     public abstract void Run(ReadOnlySpan<Tensor> outputs);
 
-    /// <summary>Computes the values of its only result again, from what the step has saved.</summary>
+    /// <summary>Recomputes the values of its only result from the saved values.</summary>
     /// <param name="output">The result, whose elements are undefined.</param>
     public abstract void Recompute(Tensor output);
 
@@ -25,11 +25,9 @@ internal abstract class BackwardStep
 }
 
 /// <summary>
-/// A backward pass and the values that it needs of its forward pass. Released steps are reused, so that recording allocates nothing.
+/// A backward pass and the values that it needs from its forward pass. Released steps are reused, so that recording allocates nothing.
 /// </summary>
-/// <remarks>
-/// Delegates get the step, not its values: native code keeps every method of a struct that stands in a delegate's signature.
-/// </remarks>
+/// <remarks>Delegates take the step, not its values: AOT compilation keeps every method of a struct in a delegate's signature.</remarks>
 internal sealed class BackwardStep<TContext> : BackwardStep
 {
     [ThreadStatic]
@@ -41,14 +39,14 @@ internal sealed class BackwardStep<TContext> : BackwardStep
 
     public override object? Context => _context;
 
-    /// <summary>What the step reads.</summary>
+    /// <summary>The values that the step reads.</summary>
     public ref readonly TContext Values => ref _context;
 
     public override bool IsRecomputable => _recompute is not null;
 
     /// <param name="context">The values.</param>
     /// <param name="backward">An Action of this step and the gradient of the only result, or of this step and all results.</param>
-    /// <param name="recompute">What computes the only result again, or null.</param>
+    /// <param name="recompute">Recomputes the only result, or null.</param>
     public static BackwardStep<TContext> Of(TContext context, Delegate backward, Action<BackwardStep<TContext>, Tensor>? recompute)
     {
         if (s_spare is null || !s_spare.TryPop(out BackwardStep<TContext>? step)) step = new BackwardStep<TContext>();

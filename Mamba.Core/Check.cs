@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Mamba.Core;
 
-/// <summary>The checks at an operator's door. Messages are built only when a check fails.</summary>
+/// <summary>Argument checks of operators. Messages are built only when a check fails.</summary>
 internal static class Check
 {
     /// <summary>Throws a <see cref="ShapeException"/> unless <paramref name="condition"/> holds.</summary>
@@ -28,25 +28,25 @@ internal static class Check
         if (a.Shape != b.Shape) throw new ShapeException(operatorName, $"shapes {a.Shape} and {b.Shape} differ, expected equal ones");
     }
 
-    /// <summary>An argument that is no shape, and at least 1.</summary>
+    /// <summary>Checks that an argument that is not a shape is at least 1.</summary>
     public static void Positive(int value, string operatorName, string name)
     {
         if (value <= 0) throw new ArgumentOutOfRangeException(name, value, $"{operatorName}: {name} is {value}; expected at least 1.");
     }
 
-    /// <summary>A setting that is a finite number of at least 0, such as a learning rate.</summary>
+    /// <summary>Checks that a setting, such as a learning rate, is finite and at least 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
     public static double NotNegative(double value, string name) => value >= 0 && double.IsFinite(value)
         ? value
         : throw new ArgumentOutOfRangeException(name, value, $"{name}: expected a finite number of at least 0.");
 
-    /// <summary>A setting that is the share of a running mean in its next value: from 0 to less than 1.</summary>
+    /// <summary>Checks that the factor of a running mean is from 0 to less than 1.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
     public static double Share(double value, string name) => value is >= 0 and < 1
         ? value
         : throw new ArgumentOutOfRangeException(name, value, $"{name}: expected at least 0 and less than 1.");
 
-    /// <summary>A parameter of exactly these extents, or none at all.</summary>
+    /// <summary>Checks that a parameter is null or has exactly these extents.</summary>
     public static void Extents(Tensor? parameter, string operatorName, string name, params ReadOnlySpan<int> extents)
     {
         if (parameter is { } present && present.Shape != new Shape(extents))

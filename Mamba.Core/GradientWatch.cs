@@ -3,13 +3,13 @@ using Mamba.Core.Memory;
 namespace Mamba.Core;
 
 /// <summary>
-/// Tells during a backward pass which gradients are complete: no step that is still to run adds to them. They can be used while the pass
-/// computes the others.
+/// Reports during a backward pass which gradients are complete: no remaining step adds to them. They can be used while the pass computes
+/// the others.
 /// </summary>
 /// <remarks>
-/// Operators name all their inputs (<see cref="Tape.Needs(ReadOnlySpan{Tensor?})"/>) before they record a step. So no step that was
-/// recorded before a leaf was first named writes to its gradient: it is complete when the walk has come to that place, and at once if no
-/// operator has named it. Should a step write to it nevertheless, <see cref="Tensor.OpenGrad"/> throws.
+/// Operators name all their inputs (<see cref="Tape.Needs(ReadOnlySpan{Tensor?})"/>) before they record a step. So no step recorded before
+/// a leaf was first named writes to its gradient. The gradient is complete when the walk reaches that point, or at once if no operator
+/// named the leaf. If a step writes to it nevertheless, <see cref="Tensor.OpenGrad"/> throws.
 /// </remarks>
 public sealed class GradientWatch
 {
@@ -20,15 +20,15 @@ public sealed class GradientWatch
     // Leaves that no operator has named yet.
     private readonly Dictionary<GradientCell, int> _unnamed = [];
 
-    // Leaves in the order in which they were first named, and the number of steps that were recorded before.
+    // Leaves in the order in which they were first named, and the number of steps recorded before.
     private readonly List<int> _named = [], _stepsBefore = [];
     private Recording? _recording;
     private bool _walked;
 
-    /// <summary>A watch for the tapes of one thread, one after the other.</summary>
+    /// <summary>A watch for consecutive tapes of one thread.</summary>
     /// <param name="leaves">The leaves to watch, such as the parameters of a model. None is a view of another one.</param>
     /// <param name="complete">
-    /// Gets the number of a leaf when its gradient is complete, once for each leaf in each backward pass. It must not run operators.
+    /// Receives the index of a leaf when its gradient is complete, once for each leaf in each backward pass. It must not run operators.
     /// </param>
     public GradientWatch(IEnumerable<Tensor> leaves, Action<int> complete)
     {
@@ -38,7 +38,7 @@ public sealed class GradientWatch
         _cells = new GradientCell?[_leaves.Length];
     }
 
-    /// <summary>Begins with a tape that was opened.</summary>
+    /// <summary>Starts with an opened tape.</summary>
     internal void Open(Recording recording)
     {
         Clear();
@@ -50,7 +50,7 @@ public sealed class GradientWatch
         }
     }
 
-    /// <summary>An operator of the tape names an input.</summary>
+    /// <summary>Called when an operator of the tape names an input.</summary>
     internal void Name(Tensor input, Recording recording, int steps)
     {
         if (recording != _recording || input.GradientCell is not { IsLeaf: true } cell || !_unnamed.Remove(cell, out int leaf)) return;
@@ -58,8 +58,8 @@ public sealed class GradientWatch
         _stepsBefore.Add(steps);
     }
 
-    /// <summary>The tape is about to be walked.</summary>
-    /// <exception cref="InvalidOperationException">It was walked before, or another one has taken the watch.</exception>
+    /// <summary>Called before the tape is walked.</summary>
+    /// <exception cref="InvalidOperationException">It was already walked, or another tape uses the watch.</exception>
     internal void Begin(Recording recording)
     {
         if (recording != _recording || _walked)
@@ -70,7 +70,7 @@ public sealed class GradientWatch
             if (_cells[i] is not { } cell || _unnamed.ContainsKey(cell)) Tell(i);
     }
 
-    /// <summary>The steps from this one on were walked.</summary>
+    /// <summary>Called when the steps from this one on have been walked.</summary>
     internal void Pass(int step)
     {
         while (_stepsBefore.Count > 0 && _stepsBefore[^1] >= step)
@@ -82,7 +82,7 @@ public sealed class GradientWatch
         }
     }
 
-    /// <summary>The tape was walked or closed; leaves take gradients again.</summary>
+    /// <summary>Called when the tape was walked or closed; leaves accept gradients again.</summary>
     internal void Close(Recording recording)
     {
         if (recording == _recording) Clear();

@@ -2,8 +2,8 @@ namespace Mamba.Core;
 
 /// <summary>
 /// Counts the multiply-adds (MACs) of the operators on its thread while it is open: convolutions, matrix products and attention. A state
-/// update of the selective scan counts three (decay, input, output). Elementwise work is not counted, as usual in the field; exponentials
-/// are counted apart, since they bound the scan and the softmax of small models.
+/// update of the selective scan counts as three (decay, input, output). Elementwise work is not counted, as is usual in the field.
+/// Exponentials are counted separately, since they bound the scan and the softmax of small models.
 /// </summary>
 public sealed class MultiplyAdds : IDisposable
 {
@@ -18,12 +18,12 @@ public sealed class MultiplyAdds : IDisposable
     /// <summary>Whether the operators of this thread are counted.</summary>
     public static bool IsCounting => s_current is not null;
 
-    /// <summary>The multiply-adds counted until now.</summary>
+    /// <summary>The multiply-adds so far.</summary>
     public long Count { get; private set; }
 
     /// <summary>
-    /// The exponentials counted until now: of a softmax one a number, of the scan one a state, of dt and of the gate, and of activations
-    /// that take one, or a function as costly (erf, the logarithm of softplus).
+    /// The exponentials so far: one per softmax element, per state of a scan, for dt and for the gate. Activations count if they compute
+    /// one, or a function as costly (erf, the logarithm of softplus).
     /// </summary>
     public long Exponentials { get; private set; }
 

@@ -1,17 +1,17 @@
 namespace Mamba.Core;
 
-/// <summary>A number that training depends on is NaN or infinite: the message says where.</summary>
-/// <param name="what">What holds it: the loss, the gradient of a parameter, the result of an operator.</param>
-/// <param name="values">The numbers, one of them at least not finite.</param>
+/// <summary>A value that training depends on is NaN or infinite; the message says where.</summary>
+/// <param name="what">The name of the values: the loss, the gradient of a parameter, the result of an operator.</param>
+/// <param name="values">The values; at least one is NaN or infinite.</param>
 public sealed class NonFiniteException(string what, Tensor values) : ArithmeticException(Describe(what, values))
 {
-    /// <summary>What holds the number.</summary>
+    /// <summary>The name of the values.</summary>
     public string What { get; } = what;
 
-    /// <summary>Throws unless all numbers are finite.</summary>
-    /// <param name="what">What holds them.</param>
-    /// <param name="values">The numbers.</param>
-    /// <exception cref="NonFiniteException">One is not.</exception>
+    /// <summary>Throws unless all values are finite.</summary>
+    /// <param name="what">The name of the values.</param>
+    /// <param name="values">The values.</param>
+    /// <exception cref="NonFiniteException">One is NaN or infinite.</exception>
     public static void ThrowIfAny(string what, Tensor values)
     {
         if (First(values) >= 0) throw new NonFiniteException(what, values);

@@ -4,7 +4,7 @@ namespace Mamba.Core;
 
 /// <summary>
 /// Checks everything that a <see cref="Tape"/> records: the result of every operator and, in the backward pass, the gradient of every
-/// result. The first NaN or infinite number throws a <see cref="NonFiniteException"/> with the operator and the nearest parameter. For
+/// result. The first NaN or infinite value throws a <see cref="NonFiniteException"/> that names the operator and the nearest parameter. For
 /// diagnosis: it reads every result once more.
 /// </summary>
 /// <param name="parameters">The model's parameters and buffers with their names, as <c>ParameterStore.All</c> lists them.</param>
@@ -14,7 +14,7 @@ public sealed class NumericsCheck(IEnumerable<(string Name, Tensor Tensor)> para
     private string? _nearest;
 
     /// <summary>Checks the results of an operator.</summary>
-    /// <returns>The operator and its place in the model, for <see cref="Gradients"/>.</returns>
+    /// <returns>The operator and its location in the model, for <see cref="Gradients"/>.</returns>
     internal string Results(Delegate backward, ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor?> saved)
     {
         string? own = null;
@@ -33,13 +33,13 @@ public sealed class NumericsCheck(IEnumerable<(string Name, Tensor Tensor)> para
             if (output.Grad is { } gradient) NonFiniteException.ThrowIfAny($"the gradient of the result of {place}", gradient);
     }
 
-    /// <summary>The method that made a backward step, which is the operator: the compiler names the lambda &lt;Method&gt;b__0.</summary>
+    /// <summary>The operator's method, from its backward lambda, which the compiler names &lt;Method&gt;b__0.</summary>
     private static string Operator(Delegate backward) =>
         DiagnosticMethodInfo.Create(backward)?.Name is { } name
             ? Term(name.Split('<', '>') is [_, var method, ..] ? method : name)
             : "an operator";
 
-    /// <summary>What the field calls a method to which several operators lead; an operator's own method has its name.</summary>
+    /// <summary>The common name of a method shared by several operators; other methods have the operator's name.</summary>
     private static string Term(string method) => method switch
     {
         "Activate" => "activation",

@@ -1,8 +1,8 @@
 namespace Mamba.Core;
 
 /// <summary>
-/// The rows and columns that an operator adds around an image, each side by itself. One number means four equal ones, a pair means (top and
-/// bottom, left and right). Note the order: PyTorch's <c>pad</c> lists left, right, top, bottom.
+/// The rows and columns that an operator adds on each side of an image. One number sets all four sides, a pair sets (top and bottom, left
+/// and right). Note the order: PyTorch's <c>pad</c> lists left, right, top, bottom.
 /// </summary>
 /// <param name="Top">Rows above.</param>
 /// <param name="Left">Columns to the left; for an operator over sequences, tokens before.</param>
@@ -10,7 +10,7 @@ namespace Mamba.Core;
 /// <param name="Right">Columns to the right; for an operator over sequences, tokens after.</param>
 public readonly record struct Padding2d(int Top, int Left, int Bottom, int Right)
 {
-    // No padding that a check lets through has this extent.
+    // No valid padding has this extent.
     private const int SameExtent = int.MinValue;
 
     /// <summary>
@@ -19,11 +19,11 @@ public readonly record struct Padding2d(int Top, int Left, int Bottom, int Right
     /// </summary>
     public static Padding2d Same { get; } = SameExtent;
 
-    /// <summary>Whether this is <see cref="Same"/>, whose extents follow from the window.</summary>
+    /// <summary>Whether this is <see cref="Same"/>, whose extents depend on the window.</summary>
     public bool IsSame => this == Same;
 
     /// <summary>The same padding on all four sides.</summary>
-    /// <param name="all">Rows or columns of each side.</param>
+    /// <param name="all">Rows or columns on each side.</param>
     public static implicit operator Padding2d(int all) => new(all, all, all, all);
 
     /// <summary>The same padding on opposite sides.</summary>
@@ -35,14 +35,14 @@ public readonly record struct Padding2d(int Top, int Left, int Bottom, int Right
     /// <returns>The text.</returns>
     public override string ToString() => IsSame ? "same" : $"(top {Top}, left {Left}, bottom {Bottom}, right {Right})";
 
-    /// <summary>The extents of <see cref="Same"/> for a window; any other padding as it is.</summary>
+    /// <summary>The extents of <see cref="Same"/> for a window; other paddings are unchanged.</summary>
     internal Padding2d For(Size2d kernel, Size2d dilation)
     {
         if (!IsSame) return this;
         long rows = dilation.Height * (kernel.Height - 1L), columns = dilation.Width * (kernel.Width - 1L);
         return new Padding2d(Clamp(rows / 2), Clamp(columns / 2), Clamp(rows - rows / 2), Clamp(columns - columns / 2));
 
-        // A window that large is refused by the check that follows.
+        // The next check refuses a window that large.
         static int Clamp(long extent) => (int)Math.Clamp(extent, 0, int.MaxValue);
     }
 }

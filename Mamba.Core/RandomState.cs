@@ -2,16 +2,16 @@ using System.Text;
 
 namespace Mamba.Core;
 
-/// <summary>The state of a <see cref="RandomStream"/> as a value, which a kernel copies to begin at any of its numbers.</summary>
+/// <summary>The state of a <see cref="RandomStream"/> as a value, which a kernel copies to start at any position.</summary>
 internal struct RandomState
 {
     private const ulong Increment = 0x9E3779B97F4A7C15;
 
     private ulong _state;
 
-    /// <summary>A stream of its own for each (seed, name).</summary>
+    /// <summary>A separate stream for each (seed, name).</summary>
     /// <param name="seed">The seed of the run.</param>
-    /// <param name="name">What the numbers are for.</param>
+    /// <param name="name">The purpose of the numbers.</param>
     public RandomState(ulong seed, ReadOnlySpan<char> name)
     {
         ulong hash = 0xCBF29CE484222325;

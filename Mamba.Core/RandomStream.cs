@@ -3,29 +3,29 @@ using System.Text;
 namespace Mamba.Core;
 
 /// <summary>
-/// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) from the FNV-1a hash of both. The same on every machine,
-/// and independent of the order in which streams are used.
+/// Random numbers determined by a seed and a name: SplitMix64 (Steele et al. 2014) seeded by the FNV-1a hash of both. The same on every
+/// machine, and independent of the order in which streams are used.
 /// </summary>
 public sealed class RandomStream
 {
     private RandomState _state;
     private double? _spare;
 
-    /// <summary>A stream of its own for each (seed, name).</summary>
+    /// <summary>A separate stream for each (seed, name).</summary>
     /// <param name="seed">The seed of the run.</param>
-    /// <param name="name">What the numbers are for.</param>
+    /// <param name="name">The purpose of the numbers.</param>
     public RandomStream(ulong seed, ReadOnlySpan<char> name) => _state = new RandomState(seed, name);
 
-    /// <summary>Begins another stream in place of this one, without an allocation.</summary>
+    /// <summary>Restarts as another stream, without an allocation.</summary>
     /// <param name="seed">The seed of the run.</param>
-    /// <param name="name">What the numbers are for.</param>
+    /// <param name="name">The purpose of the numbers.</param>
     public void Restart(ulong seed, ReadOnlySpan<char> name) => (_state, _spare) = (new RandomState(seed, name), null);
 
     /// <summary>The next 64 random bits.</summary>
     /// <returns>The bits.</returns>
     public ulong NextBits() => _state.NextBits();
 
-    /// <summary>The state before the next numbers, which are then taken from the stream.</summary>
+    /// <summary>Skips the next numbers, and returns the state before them.</summary>
     internal RandomState Take(long numbers)
     {
         RandomState start = _state;
@@ -38,13 +38,13 @@ public sealed class RandomStream
     public double NextDouble() => _state.NextDouble();
 
     /// <summary>Uniform in [low, high).</summary>
-    /// <param name="low">The least.</param>
-    /// <param name="high">The bound above.</param>
+    /// <param name="low">The lower bound, included.</param>
+    /// <param name="high">The upper bound, excluded.</param>
     /// <returns>The number.</returns>
     public double NextDouble(double low, double high) => low + (high - low) * NextDouble();
 
     /// <summary>Uniform among 0 to count - 1.</summary>
-    /// <param name="count">How many; at least 1.</param>
+    /// <param name="count">The number of values; at least 1.</param>
     /// <returns>The number.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The count is not positive.</exception>
     public int NextInt(int count)
@@ -75,7 +75,7 @@ public sealed class RandomStream
         return u * factor;
     }
 
-    /// <summary>Beta distributed: x / (x + y) of two gamma distributed numbers x and y.</summary>
+    /// <summary>Beta distributed: x / (x + y) for two gamma distributed numbers x and y.</summary>
     /// <param name="a">The shape of x, from 1e-100 to 1e100.</param>
     /// <param name="b">The shape of y, likewise.</param>
     /// <returns>A number from 0 to 1.</returns>
@@ -87,8 +87,8 @@ public sealed class RandomStream
     }
 
     /// <summary>
-    /// The logarithm, since a small shape gives numbers below the smallest double. Marsaglia and Tsang's method (2000) samples for the
-    /// shape plus one; a power of a uniform number corrects the shape.
+    /// The logarithm, since a small shape gives values below the smallest double. Marsaglia and Tsang's method (2000) samples for shape +
+    /// 1; a power of a uniform number corrects the shape.
     /// </summary>
     private double NextLogGamma(double shape)
     {
@@ -103,9 +103,9 @@ public sealed class RandomStream
         }
     }
 
-    /// <summary>Puts a list into random order (Fisher and Yates).</summary>
+    /// <summary>Shuffles a list (Fisher and Yates).</summary>
     /// <param name="items">The list.</param>
-    /// <typeparam name="T">Of anything.</typeparam>
+    /// <typeparam name="T">Any type.</typeparam>
     public void Shuffle<T>(Span<T> items)
     {
         for (int i = items.Length - 1; i > 0; i--)

@@ -3,14 +3,14 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core;
 
-/// <summary>The steps of an open <see cref="Tape"/>. Closed ones are reused, so that opening a tape allocates nothing.</summary>
+/// <summary>The steps of an open <see cref="Tape"/>. Closed recordings are reused, so that opening a tape allocates nothing.</summary>
 internal sealed class Recording
 {
-    /// <summary>The one that records on this thread, if any.</summary>
+    /// <summary>The active recording of this thread, if any.</summary>
     [field: ThreadStatic]
     public static Recording? Current { get; set; }
 
-    /// <summary>The one that records again when the innermost <see cref="RecordingPause"/> of this thread ends.</summary>
+    /// <summary>The recording to resume when the innermost <see cref="RecordingPause"/> of this thread ends.</summary>
     [field: ThreadStatic]
     public static Recording? Paused { get; set; }
 
@@ -26,10 +26,10 @@ internal sealed class Recording
 
     private readonly List<Step> _steps = [];
 
-    // Step by step, its outputs and then what it saved.
+    // For each step, its outputs followed by its saved tensors.
     private readonly List<Tensor> _tensors = [];
 
-    // Closed recordings are used again on their own thread alone.
+    // Closed recordings are reused only on their own thread.
     private readonly int _thread = Environment.CurrentManagedThreadId;
     private Recording? _outer;
     private MemoryScope _scope;
@@ -41,10 +41,10 @@ internal sealed class Recording
         /// <summary>Waits for a gradient.</summary>
         Recorded,
 
-        /// <summary>Its backward pass has run, but steps that wait may need its result computed again.</summary>
+        /// <summary>Its backward pass has run, but waiting steps may need its result recomputed.</summary>
         Walked,
 
-        /// <summary>Everything was given back.</summary>
+        /// <summary>Everything was returned.</summary>
         Released,
     }
 
@@ -52,13 +52,13 @@ internal sealed class Recording
 
     public GradientWatch? Watch { get; set; }
 
-    /// <summary>The number of this use; it grows when the tape is closed.</summary>
+    /// <summary>The number of this use; it increases when the tape is closed.</summary>
     public long Serial { get; private set; }
 
-    /// <summary>Grows from tape to tape of a thread, in the order in which they were opened.</summary>
+    /// <summary>Increases with each tape opened on a thread.</summary>
     public long Number { get; private set; }
 
-    /// <summary>What the steps that are not released hold, in order. For tests.</summary>
+    /// <summary>The values held by steps not yet released, in order. For tests.</summary>
     public IEnumerable<object?> Contexts => _steps.Select(step => step.Backward.Context);
 
     public static Recording Open(Recording? outer)
@@ -69,8 +69,7 @@ internal sealed class Recording
         return recording;
     }
 
-    /// <summary>Closes the innermost recording of this thread; the one around it records again, after the pause where there is
-    /// one.</summary>
+    /// <summary>Closes the innermost recording of this thread; the enclosing one resumes, after its pause if there is one.</summary>
     public static void CloseCurrent(Recording recording)
     {
         Recording? outer = recording.Close();
@@ -78,11 +77,11 @@ internal sealed class Recording
         else Current = outer;
     }
 
-    /// <summary>Hands a tensor of this tape to the scope around it.</summary>
+    /// <summary>Hands a tensor of this tape to the enclosing scope.</summary>
     public Tensor Return(Tensor tensor) => _scope.Return(tensor);
 
-    /// <summary>Gives everything back.</summary>
-    /// <returns>The tape around it.</returns>
+    /// <summary>Returns everything.</summary>
+    /// <returns>The enclosing tape.</returns>
     private Recording? Close()
     {
         _scope.Dispose();
@@ -96,11 +95,11 @@ internal sealed class Recording
         return outer;
     }
 
-    /// <summary>Shows the watch an input of the step that comes next.</summary>
+    /// <summary>Names an input of the next step to the watch.</summary>
     public void Name(Tensor input) => Watch!.Name(input, this, _steps.Count);
 
-    /// <summary>Marks the results of a step, each as new and without a gradient as an operator makes it.</summary>
-    /// <exception cref="ArgumentException">One is a view of a tensor into which gradients flow, or such a tensor itself.</exception>
+    /// <summary>Marks the results of a step. Each must be new and without a gradient.</summary>
+    /// <exception cref="ArgumentException">One is a tensor that takes a gradient, or a view of one.</exception>
     public void Expect(ReadOnlySpan<Tensor> outputs)
     {
         for (int i = 0; i < outputs.Length; i++)
@@ -128,9 +127,7 @@ internal sealed class Recording
             if (tensor is { } present) Keep(present);
     }
 
-    /// <summary>
-    /// Puts a tensor at the end of what the last step saved; where the values can be computed again, the memory is not kept.
-    /// </summary>
+    /// <summary>Adds a tensor to those saved by the last step; if its values can be recomputed, the memory is not kept.</summary>
     public void Keep(Tensor saved)
     {
         _tensors.Add(CanRecompute(saved) ? saved : saved.Retain());
@@ -138,12 +135,12 @@ internal sealed class Recording
     }
 
     /// <summary>
-    /// Whether a step of this tape can compute the values again when a later one needs them. A step of another tape cannot: that tape may
-    /// be walked first. Such a step stays until no later one waits, so the answer does not change while a step keeps the tensor.
+    /// Whether a step of this tape can recompute the values when a later one needs them. A step of another tape cannot: that tape may be
+    /// walked first. Such a step is kept until no later one waits, so the answer does not change while a step keeps the tensor.
     /// </summary>
     public bool CanRecompute(Tensor tensor) => tensor.Source?.Recording == this;
 
-    /// <summary>The place of the first step among those that made the inputs; -1 if one is not a result of this tape.</summary>
+    /// <summary>The index of the first step among those that computed the inputs; -1 if one is not a result of this tape.</summary>
     public int FirstOf(ReadOnlySpan<Tensor> inputs)
     {
         int first = _steps.Count;
@@ -152,12 +149,12 @@ internal sealed class Recording
     }
 
     /// <summary>
-    /// Walks back from outputs that have these gradients, last step first. A step runs if one of its results has a gradient by then, which
-    /// is so for the steps that lead to the outputs. They are released; the others wait for another call.
+    /// Walks back from outputs with these gradients, last step first. A step runs if one of its results has a gradient by then, that is, if
+    /// it leads to the outputs. Steps that ran are released; the others wait for another call.
     /// </summary>
     /// <param name="outputs">Leaves or results of this tape.</param>
     /// <param name="cotangents">Their gradients, in the same shapes.</param>
-    /// <param name="first">The step before which the walk ends; it does not run itself. -1 for the whole way.</param>
+    /// <param name="first">The step at which the walk ends, without running it; -1 to walk all steps.</param>
     public void WalkBack(ReadOnlySpan<Tensor> outputs, ReadOnlySpan<Tensor> cotangents, int first)
     {
         if (_walking) throw new InvalidOperationException("Tape.Backward: a backward step of this tape calls it again.");
@@ -165,7 +162,7 @@ internal sealed class Recording
             throw new InvalidOperationException(
                 "Tape.Backward: the tape was opened on another thread. Record and differentiate on one thread, without an await between.");
         Recording? current = Current;
-        (Current, _walking) = (null, true); // what backward passes compute is not recorded
+        (Current, _walking) = (null, true); // backward passes are not recorded
         GradientCell.BeginPass();
         try
         {
@@ -188,7 +185,7 @@ internal sealed class Recording
         }
     }
 
-    /// <summary>Runs the backward pass of the last step, which stays.</summary>
+    /// <summary>Runs the backward pass of the last step, which is kept.</summary>
     public void RepeatLast()
     {
         Recording? current = Current;
@@ -240,7 +237,7 @@ internal sealed class Recording
         return false;
     }
 
-    /// <summary>Gives back what a step holds. The last one leaves the list, another waits there for <see cref="Compact"/>.</summary>
+    /// <summary>Releases a step. The last step is removed from the list; others remain until <see cref="Compact"/>.</summary>
     private void Release(int index)
     {
         Step step = _steps[index];
@@ -268,7 +265,7 @@ internal sealed class Recording
     }
 
     /// <summary>
-    /// Takes released steps out of the lists. Steps that wait lose their gradients: a walk that ended early leaves only parts of them.
+    /// Removes released steps from the lists. Waiting steps lose their gradients, which are incomplete if a walk ended early.
     /// </summary>
     private void Compact()
     {
@@ -302,6 +299,6 @@ internal sealed class Recording
 
     private ReadOnlySpan<Tensor> Saved(in Step step) => CollectionsMarshal.AsSpan(_tensors)[step.Saved..step.End];
 
-    /// <summary>A backward pass; its outputs are the tensors [First, Saved), and those that it saved [Saved, End).</summary>
+    /// <summary>A backward step; its outputs are the tensors [First, Saved), its saved tensors [Saved, End).</summary>
     private readonly record struct Step(BackwardStep Backward, int First, int Saved, int End, State State, string Place);
 }

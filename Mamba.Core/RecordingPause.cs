@@ -1,16 +1,16 @@
 namespace Mamba.Core;
 
-/// <summary>Ends the pause that <see cref="Tape.Pause"/> began. It stays on its thread, and allocates nothing.</summary>
+/// <summary>Ends a pause started by <see cref="Tape.Pause"/>. It stays on its thread, and allocates nothing.</summary>
 public readonly ref struct RecordingPause : IDisposable
 {
     [ThreadStatic]
     private static long s_begun;
 
-    // The pause around this one, where a tape was opened inside that.
+    // The enclosing pause, if a tape was opened inside it.
     private readonly Recording? _outerPaused;
     private readonly long _outer;
 
-    // Grows from pause to pause of a thread; 0 where nothing was recording.
+    // Increases with each pause on a thread; 0 if nothing was recording.
     private readonly long _number;
 
     internal RecordingPause(Recording? current)
@@ -20,7 +20,7 @@ public readonly ref struct RecordingPause : IDisposable
         (Recording.Paused, Recording.Pause, Recording.Current) = (current, _number, null);
     }
 
-    /// <summary>Lets the tape record again; if it was closed meanwhile, the tape around it.</summary>
+    /// <summary>Resumes the tape or, if it was closed meanwhile, the enclosing one.</summary>
     /// <exception cref="InvalidOperationException">A tape that was opened during the pause is still open; dispose it first.</exception>
     public void Dispose()
     {

@@ -5,17 +5,17 @@ namespace Mamba.Core;
 /// <summary>The extents of a tensor, outermost first: up to six dimensions, held inline.</summary>
 public readonly struct Shape : IEquatable<Shape>
 {
-    /// <summary>The most dimensions a tensor has.</summary>
+    /// <summary>The largest number of dimensions of a tensor.</summary>
     public const int MaxRank = 6;
 
-    /// <summary>The most elements that a tensor has: what a pinned array holds, less what its alignment takes.</summary>
+    /// <summary>The largest number of elements of a tensor: the capacity of a pinned array, minus its alignment.</summary>
     internal const int MaxCount = 0x7FFFFFC7 - 64;
 
     private readonly Extents _extents;
 
-    /// <summary>A shape of the given extents; none at all is a scalar's.</summary>
+    /// <summary>A shape with the given extents; without any, a scalar's.</summary>
     /// <param name="extents">Each at least 0.</param>
-    /// <exception cref="ShapeException">More than six, a negative one, or a product above 2^31 - 65.</exception>
+    /// <exception cref="ShapeException">There are more than six, one is negative, or the product is above 2^31 - 65.</exception>
     public Shape(params ReadOnlySpan<int> extents) : this("Shape", extents)
     {
     }
@@ -38,16 +38,16 @@ public readonly struct Shape : IEquatable<Shape>
         Count = (int)count;
     }
 
-    /// <summary>A size as an int; more than an array holds is refused.</summary>
+    /// <summary>Converts a size to int; throws if it exceeds the largest array.</summary>
     /// <param name="count">Computed in 64 bits.</param>
     /// <param name="operatorName">The operator.</param>
-    /// <param name="what">What is so large.</param>
-    /// <exception cref="ShapeException">It is negative, or more than an array holds.</exception>
+    /// <param name="what">The name of the size in the message.</param>
+    /// <exception cref="ShapeException">It is negative, or exceeds the largest array.</exception>
     internal static int Checked(long count, string operatorName, string what) => count is >= 0 and <= MaxCount
         ? (int)count
         : throw new ShapeException(operatorName, $"{what} of {count} elements; at most {MaxCount} fit into an array");
 
-    /// <summary>The shape of an operator's result: where it is too large, the exception names the operator.</summary>
+    /// <summary>The shape of an operator's result; if it is too large, the exception names the operator.</summary>
     internal static Shape Of(string operatorName, params ReadOnlySpan<int> extents) => new(operatorName, extents);
 
     /// <summary>The number of dimensions.</summary>
@@ -72,7 +72,7 @@ public readonly struct Shape : IEquatable<Shape>
     /// <param name="i">The dimension.</param>
     public int this[Index i] => this[i.GetOffset(Rank)];
 
-    /// <summary>The product of the extents [from, to): of these alone it may be larger than any tensor where another is 0.</summary>
+    /// <summary>The product of the extents [from, to). It may exceed any tensor's size if another extent is 0.</summary>
     internal long Product(int from, int to)
     {
         long product = 1;
@@ -86,7 +86,7 @@ public readonly struct Shape : IEquatable<Shape>
     /// <returns>The new shape.</returns>
     public Shape With(int i, int extent) => With(i, extent, "Shape");
 
-    /// <summary>The same as an operator's result: where it is too large, the exception names the operator.</summary>
+    /// <summary>The same for an operator's result; if it is too large, the exception names the operator.</summary>
     internal Shape With(int i, int extent, string operatorName)
     {
         int index = i < 0 ? i + Rank : i;

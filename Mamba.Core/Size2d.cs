@@ -1,6 +1,6 @@
 namespace Mamba.Core;
 
-/// <summary>Rows and columns: the kernel, stride or dilation of an operator over images. One number means two equal ones.</summary>
+/// <summary>Rows and columns: the kernel, stride or dilation of an operator over images. One number sets both.</summary>
 /// <param name="Height">Rows.</param>
 /// <param name="Width">Columns; for an operator over sequences, tokens.</param>
 public readonly record struct Size2d(int Height, int Width)

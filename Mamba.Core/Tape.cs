@@ -3,10 +3,9 @@ using Mamba.Core.Memory;
 namespace Mamba.Core;
 
 /// <summary>
-/// Records the operators that run on its thread while it is open, and walks them backwards (reverse-mode differentiation). Each step holds
-/// only what its backward pass needs, and is released as soon as that has run. Without an open tape nothing is recorded. A tape stays on
-/// its thread: <see cref="Backward(Tensor)"/> and <see cref="Dispose"/> are refused on another one, such as one that continues after an
-/// await.
+/// Records the operators that run on its thread while it is open, and runs their backward passes in reverse (reverse-mode differentiation).
+/// Each step holds only what its backward pass needs, and is released once that has run. Without an open tape nothing is recorded. A tape
+/// stays on its thread: <see cref="Backward(Tensor)"/> and <see cref="Dispose"/> throw on another one, for instance after an await.
 /// </summary>
 /// <example><code>
 /// using Tape tape = new();
@@ -20,7 +19,7 @@ public readonly struct Tape : IDisposable
     private readonly long _serial;
 
     /// <summary>
-    /// Starts recording on this thread. The tape is a <see cref="MemoryScope"/> as well: it owns what is made while it is open.
+    /// Starts recording on this thread. The tape is also a <see cref="MemoryScope"/>: it owns the tensors created while it is open.
     /// </summary>
     public Tape()
     {
@@ -28,16 +27,14 @@ public readonly struct Tape : IDisposable
         _serial = _recording.Serial;
     }
 
-    /// <summary>
-    /// Checks every result and gradient for NaN and infinity. It is null, for speed, unless the place of such a number is wanted.
-    /// </summary>
+    /// <summary>Checks every result and gradient for NaN and infinity. Null by default, for speed; set it to locate such a value.</summary>
     public NumericsCheck? Numerics
     {
         get => Live.Numerics;
         init => _recording.Numerics = value;
     }
 
-    /// <summary>Hears which gradients are complete during the backward pass, of which there can be one then; null for nobody.</summary>
+    /// <summary>Is notified of complete gradients during the backward pass, which can then run only once; null for none.</summary>
     public GradientWatch? Watch
     {
         get => Live.Watch;
@@ -86,27 +83,27 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Stops recording on this thread until the result is disposed. No operator leaves a step, and no gradient flows into its result.
+    /// Stops recording on this thread until the result is disposed. Operators record no step, and no gradient flows into their results.
     /// </summary>
-    /// <remarks>Memory is not concerned: the tape still owns what is made. A tape that is opened inside records as always.</remarks>
-    /// <returns>To be disposed, by <c>using</c>.</returns>
+    /// <remarks>Memory is not affected: the tape still owns new tensors. A tape that is opened inside the pause records as usual.</remarks>
+    /// <returns>The pause; end it with <c>using</c>.</returns>
     /// <example><code>
     /// using (Tape.Pause()) target = teacher.Forward(x); // a constant for the loss
     /// </code></example>
     public static RecordingPause Pause() => new(Recording.Current);
 
     /// <summary>Records the step that made <paramref name="output"/>.</summary>
-    /// <typeparam name="TContext">A tuple, usually.</typeparam>
-    /// <param name="output">The operator's result: a tensor of its own, no input and no reshape of one.</param>
+    /// <typeparam name="TContext">Usually a tuple.</typeparam>
+    /// <param name="output">The operator's result: a new tensor, not an input or a reshape of one.</param>
     /// <param name="context">
-    /// What the backward pass reads: tensors, sizes and options. It must hold no address: the memory of a tensor may be given back, and its
-    /// values computed again elsewhere. With a static lambda there is nothing else, and so a step allocates nothing.
+    /// The values that the backward pass reads: tensors, sizes and options. It must not hold addresses: a tensor's memory may be returned,
+    /// and its values recomputed elsewhere. With a static lambda nothing else is captured, so a step allocates nothing.
     /// </param>
     /// <param name="backward">
-    /// Gets the context and the gradient of the output, and adds to the gradients of those inputs that need one
+    /// Receives the context and the gradient of the output, and adds to the gradients of those inputs that need one
     /// (<see cref="Tensor.OpenGrad"/>).
     /// </param>
-    /// <param name="saved">The tensors whose values the backward pass reads: they live until it has run.</param>
+    /// <param name="saved">The tensors whose values the backward pass reads; they stay alive until it has run.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
     /// <exception cref="ArgumentException">
     /// The output takes a gradient already: it is an input, a reshape of one, or the result of another step.
@@ -127,34 +124,34 @@ public readonly struct Tape : IDisposable
         Add([output], context, backward, null, backward, saved);
 
     /// <summary>
-    /// Records a step whose result can be recomputed from what it has saved. Later steps that save the result do not keep its memory: it is
-    /// recomputed for their backward pass. For a cheap function of tensors that are kept in any case.
+    /// Records a step whose result can be recomputed from its saved tensors. Later steps that save the result do not keep its memory: it is
+    /// recomputed for their backward pass. For a cheap function of tensors that are kept anyway.
     /// </summary>
-    /// <typeparam name="TContext">A tuple, usually.</typeparam>
+    /// <typeparam name="TContext">Usually a tuple.</typeparam>
     /// <param name="output">The operator's result.</param>
-    /// <param name="context">What the backward pass and <paramref name="recompute"/> read.</param>
-    /// <param name="backward">Gets the step and the gradient of the output.</param>
-    /// <param name="recompute">Gets the step and the output, and writes the same values to it as before.</param>
+    /// <param name="context">The values that the backward pass and <paramref name="recompute"/> read.</param>
+    /// <param name="backward">Receives the step and the gradient of the output.</param>
+    /// <param name="recompute">Receives the step and the output, and writes the same values to it as before.</param>
     /// <param name="saved">The tensors whose values both read.</param>
     internal static void RecordRecomputable<TContext>(
         Tensor output, TContext context, Action<BackwardStep<TContext>, Tensor> backward, Action<BackwardStep<TContext>, Tensor> recompute,
         params ReadOnlySpan<Tensor?> saved) =>
         output.Source = Add([output], context, backward, recompute, backward, saved);
 
-    /// <summary>Lets the step that was recorded last save one more tensor.</summary>
+    /// <summary>Adds a tensor to those saved by the last recorded step.</summary>
     internal static void Keep(Tensor saved) => Recording.Current!.Keep(saved);
 
-    /// <summary>Whether the open tape can compute a tensor's values again, so that a step need not save them.</summary>
+    /// <summary>Whether the open tape can recompute a tensor's values, so that a step need not save them.</summary>
     internal static bool CanRecompute(Tensor tensor) => Recording.Current is { } recording && recording.CanRecompute(tensor);
 
     /// <summary>
     /// Records a step with several results. Its backward pass runs when at least one of them has a gradient; the <see cref="Tensor.Grad"/>
     /// of the others is null.
     /// </summary>
-    /// <typeparam name="TContext">A tuple, usually.</typeparam>
+    /// <typeparam name="TContext">Usually a tuple.</typeparam>
     /// <param name="outputs">The operator's results.</param>
-    /// <param name="context">What the backward pass reads.</param>
-    /// <param name="backward">Gets the context and the outputs, reads their gradients and adds to those of the inputs.</param>
+    /// <param name="context">The values that the backward pass reads.</param>
+    /// <param name="backward">Receives the context and the outputs, reads their gradients and adds to those of the inputs.</param>
     /// <param name="saved">The tensors whose values the backward pass reads.</param>
     /// <exception cref="InvalidOperationException">No tape is open on this thread, or it is paused.</exception>
     /// <exception cref="ArgumentException">
@@ -177,10 +174,10 @@ public readonly struct Tape : IDisposable
         Add(outputs, context, backward, null, backward, saved);
 
     /// <param name="outputs">The results.</param>
-    /// <param name="context">What the backward pass reads.</param>
+    /// <param name="context">The values that the backward pass reads.</param>
     /// <param name="backward">An Action, as <see cref="BackwardStep{TContext}.Of"/> takes it.</param>
-    /// <param name="recompute">What computes the only result again, or null.</param>
-    /// <param name="named">A method of the operator, by which messages name it.</param>
+    /// <param name="recompute">Recomputes the only result, or null.</param>
+    /// <param name="named">A method of the operator, which gives its name in messages.</param>
     /// <param name="saved">The tensors whose values are kept.</param>
     private static BackwardStep<TContext> Add<TContext>(
         ReadOnlySpan<Tensor> outputs, TContext context, Delegate backward, Action<BackwardStep<TContext>, Tensor>? recompute,
@@ -196,12 +193,10 @@ public readonly struct Tape : IDisposable
         return step;
     }
 
-    /// <summary>
-    /// Differentiates a loss with respect to every leaf that it depends on; the gradients add to those that the leaves hold.
-    /// </summary>
+    /// <summary>Differentiates a loss with respect to every leaf that it depends on; gradients are added to those in the leaves.</summary>
     /// <remarks>
-    /// The steps that lead to the loss are released once they have run. Other steps wait, so that losses without a common step can follow
-    /// each other. Losses that share steps go together, in the overload that takes several outputs.
+    /// The steps that lead to the loss are released once they have run. Other steps wait, so that losses without common steps can be
+    /// differentiated one after the other. For losses that share steps, use the overload with several outputs.
     /// </remarks>
     /// <param name="loss">A tensor with one element.</param>
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
@@ -214,18 +209,18 @@ public readonly struct Tape : IDisposable
 
     /// <summary>Differentiates sum(output * cotangent) with respect to every leaf that it depends on.</summary>
     /// <param name="output">The result of recorded operators.</param>
-    /// <param name="cotangent">The weight of each of its elements, in the same shape.</param>
+    /// <param name="cotangent">The weights of its elements, in the same shape.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
     /// The output does not depend on any leaf that requires a gradient, or was recorded by another tape. Or it depends on a step that an
-    /// earlier call has walked and released; the leaves may hold a part of the gradient then.
+    /// earlier call has walked and released; then the leaves may hold a partial gradient.
     /// </exception>
     public void Backward(Tensor output, Tensor cotangent) => Backward([output], [cotangent]);
 
     /// <summary>Differentiates the sum over several outputs of sum(output * cotangent).</summary>
     /// <param name="outputs">Results of recorded operators.</param>
     /// <param name="cotangents">The weights of their elements, in the same shapes.</param>
-    /// <exception cref="ArgumentException">There are no outputs, or not as many cotangents.</exception>
+    /// <exception cref="ArgumentException">There are no outputs, or the numbers of outputs and cotangents differ.</exception>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="InvalidOperationException">
     /// An output does not depend on any leaf that requires a gradient; or the tape was opened on another thread; or the backward pass of
@@ -248,14 +243,13 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// The gradients of a loss with respect to chosen tensors. The <see cref="Tensor.Grad"/> of every leaf stays as it is. Steps are
-    /// released as by <see cref="Backward(Tensor)"/>. If all inputs are results, the steps up to the first of them are not walked.
+    /// The gradients of a loss with respect to chosen tensors. The <see cref="Tensor.Grad"/> of every leaf is unchanged. Steps are released
+    /// as by <see cref="Backward(Tensor)"/>. If all inputs are results, steps up to the first of them are not walked.
     /// </summary>
     /// <param name="loss">A tensor with one element.</param>
     /// <param name="inputs">Leaves that require a gradient, and results of recorded operators.</param>
     /// <returns>
-    /// A gradient for each input, in its shape and in the order of the inputs. They are constants. The innermost scope owns them: the
-    /// tape, or
+    /// One gradient per input, in its shape and in the order of the inputs. They are constants, owned by the innermost scope: the tape, or
     /// a <see cref="MemoryScope"/> inside it; <see cref="Return"/> hands one on.
     /// </returns>
     /// <exception cref="ShapeException">The loss has more than one element.</exception>
@@ -297,21 +291,21 @@ public readonly struct Tape : IDisposable
     }
 
     /// <summary>
-    /// Hands a tensor, such as a loss to report, to the scope around the tape, or to the garbage collector where there is none. The steps
-    /// that made it end with the tape, so hand its <see cref="Tensor.Detach"/> over where it is to be used on.
+    /// Hands a tensor, such as a loss to report, to the scope around the tape, or to the garbage collector if there is none. The steps that
+    /// computed it end with the tape; use its <see cref="Tensor.Detach"/> as input of further operators.
     /// </summary>
-    /// <param name="tensor">A tensor that was made under this tape; one that it does not own is passed through.</param>
+    /// <param name="tensor">A tensor created under this tape; a tensor of another owner is returned unchanged.</param>
     /// <returns>The same tensor.</returns>
     /// <exception cref="InvalidOperationException">The tape was opened on another thread.</exception>
     public Tensor Return(Tensor tensor) => Live.Return(tensor);
 
     /// <summary>
-    /// Walks back through the last step alone and keeps it, so that the backward pass of one operator can be timed repeatedly. Its result
-    /// must have a gradient.
+    /// Runs the backward pass of the last step and keeps the step, so that one operator can be timed repeatedly. Its result must have a
+    /// gradient.
     /// </summary>
     internal void RepeatLastStep() => Live.RepeatLast();
 
-    /// <summary>Stops recording and gives back everything the tape still holds.</summary>
+    /// <summary>Stops recording and releases everything that the tape still holds.</summary>
     /// <exception cref="InvalidOperationException">
     /// A <see cref="MemoryScope"/> or tape that was opened later, or on another thread, is still open.
     /// </exception>

@@ -5,14 +5,14 @@ using Buffer = Mamba.Core.Memory.Buffer;
 namespace Mamba.Core;
 
 /// <summary>
-/// Float32 numbers in row-major order, always contiguous. Images are (B, H, W, C) and token sequences (B, L, C), channels last. So an image
+/// Float32 values in row-major order, always contiguous. Images are (B, H, W, C) and token sequences (B, L, C), channels last, so an image
 /// becomes a sequence by a free <see cref="Reshape(ReadOnlySpan{int})"/>. Several threads may read a tensor; while one writes, no other may
 /// use it.
 /// </summary>
 /// <remarks>
-/// A handle: copies of it are the same tensor. A tensor made inside a <see cref="MemoryScope"/> is given back when the scope closes; any
-/// later use throws an <see cref="ObjectDisposedException"/>. A tensor made outside belongs to the caller, who disposes it or leaves it to
-/// the garbage collector.
+/// A handle: copies of it refer to the same tensor. A tensor created inside a <see cref="MemoryScope"/> is released when the scope closes;
+/// any later use throws an <see cref="ObjectDisposedException"/>. A tensor created outside belongs to the caller, who disposes it or leaves
+/// it to the garbage collector.
 /// </remarks>
 public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 {
@@ -22,23 +22,23 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     private Tensor(TensorBody body) => (_body, _lease) = (body, body.Lease);
 
     /// <summary>The extents, outermost first.</summary>
-    /// <exception cref="ObjectDisposedException">The tensor was given back.</exception>
+    /// <exception cref="ObjectDisposedException">The tensor was released.</exception>
     public Shape Shape => Body.Shape;
 
     /// <summary>The number of elements.</summary>
     public int Count => Body.Shape.Count;
 
     /// <summary>The elements in row-major order.</summary>
-    /// <exception cref="ObjectDisposedException">The memory was given back.</exception>
+    /// <exception cref="ObjectDisposedException">The memory was released.</exception>
     public Span<float> Span => Body.Buffer.Span.Slice(Body.Offset, Count);
 
     /// <summary>
-    /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input of which the gradient is
-    /// wanted. It is false for the result of a recorded operator, whose <see cref="NeedsGrad"/> is true (PyTorch's <c>requires_grad</c>).
+    /// Whether this is a leaf whose gradient a <see cref="Tape"/> computes and keeps: a parameter, or an input to differentiate by. False
+    /// for the result of a recorded operator, whose <see cref="NeedsGrad"/> is true (compare PyTorch's <c>requires_grad</c>).
     /// </summary>
     /// <exception cref="InvalidOperationException">
-    /// It is set on the result of a recorded operator. <see cref="Tape.Gradients"/> gives the gradient of a result, and
-    /// <see cref="Detach"/> a tensor into which none flows.
+    /// It is set on the result of a recorded operator. Use <see cref="Tape.Gradients"/> for the gradient of a result, or
+    /// <see cref="Detach"/> for a tensor without one.
     /// </exception>
     public bool RequiresGrad
     {
@@ -54,8 +54,8 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf. It is null before, and after
-    /// <see cref="ZeroGrad"/>. That of a result is there for its backward step alone.
+    /// The gradient of a leaf after <see cref="Tape.Backward(Tensor)"/>, in the shape of the leaf. Null before, and after
+    /// <see cref="ZeroGrad"/>. The gradient of a result exists only for its backward step.
     /// </summary>
     public Tensor? Grad => Body.Gradient is { HasValue: true } cell ? cell.Value : null;
 
@@ -63,7 +63,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     internal float* Pointer => Body.Buffer.Pointer + Body.Offset;
 
     /// <summary>
-    /// Whether gradients flow into this tensor: a leaf that asked for them, or the result of a recorded operator. A backward step asks
+    /// Whether gradients flow into this tensor: a leaf that requires them, or the result of a recorded operator. A backward step checks it
     /// before <see cref="OpenGrad"/>.
     /// </summary>
     public bool NeedsGrad => Body.Gradient is not null;
@@ -73,17 +73,17 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>The packed forms of this weight and of its views; null unless it is frozen.</summary>
     internal PackedForms? Forms => Body.Buffer.Forms;
 
-    /// <summary>The rows of this weight, or of the one that this views, where they are stored for products of few rows.</summary>
+    /// <summary>The rows of this weight, or of the weight that it views, stored for products of few rows; null otherwise.</summary>
     internal StoredWeight? Stored => Body.Stored;
 
-    /// <summary>The row of <see cref="Stored"/> that is the first of this tensor.</summary>
+    /// <summary>The row of <see cref="Stored"/> at which this tensor starts.</summary>
     internal int FirstStoredRow => Body.Offset / Math.Max(1, Body.Stored!.Columns);
 
     private TensorBody Body => _body is { } body && body.Lease == _lease
         ? body
         : throw new ObjectDisposedException(nameof(Tensor), "This tensor was given back.");
 
-    /// <summary>A tensor whose elements are undefined: the caller writes them all.</summary>
+    /// <summary>A tensor with undefined elements: the caller writes all of them.</summary>
     /// <param name="shape">The extents.</param>
     /// <returns>A new tensor.</returns>
     /// <exception cref="TimeLimitException">The <see cref="TimeLimit"/> of this thread has passed.</exception>
@@ -93,7 +93,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         return Make(shape, BufferPool.Rent(shape.Count), 0);
     }
 
-    /// <summary>As <see cref="Empty(Shape)"/>, for a tensor that outlasts passes: it takes no more memory than it has elements.</summary>
+    /// <summary>As <see cref="Empty(Shape)"/>, for a long-lived tensor: it takes no more memory than its elements.</summary>
     internal static Tensor Lasting(Shape shape) => Make(shape, BufferPool.Rent(shape.Count, lasting: true), 0);
 
     /// <inheritdoc cref="Empty(Shape)"/>
@@ -145,8 +145,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// The same memory in another shape. Gradients flow through it, as if it were the tensor itself. One extent may be -1: it follows from
-    /// the others.
+    /// The same memory in another shape. Gradients flow through the view. One extent may be -1: it follows from the others.
     /// </summary>
     /// <param name="shape">The new extents.</param>
     /// <returns>A view.</returns>
@@ -177,11 +176,11 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 
     /// <summary>
-    /// Elements [start, start + count) of dimension 0, in the same memory. It cuts the gradient, as <see cref="Detach"/> does;
-    /// <see cref="Ops.Slice"/> gives the same view with its gradient.
+    /// Elements [start, start + count) of dimension 0, in the same memory. No gradient flows through it, as with <see cref="Detach"/>;
+    /// <see cref="Ops.Slice"/> returns the same view with gradients.
     /// </summary>
     /// <param name="start">The first index.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">The number of elements.</param>
     /// <returns>A view of shape (count, ...).</returns>
     /// <exception cref="ShapeException">The range is not inside dimension 0.</exception>
     public Tensor Rows(int start, int count)
@@ -193,13 +192,11 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         return View(Shape.With(0, count), start * row, null);
     }
 
-    /// <summary>
-    /// The same tensor as a constant: no gradient flows back through it. The memory is the same, so a write to one shows in the other.
-    /// </summary>
+    /// <summary>The same tensor as a constant: no gradient flows back through it. It shares the memory.</summary>
     /// <returns>A view of the same shape.</returns>
     public Tensor Detach() => View(Shape, 0, null);
 
-    /// <summary>A copy in memory of its own. It cuts the gradient, as <see cref="Detach"/> does.</summary>
+    /// <summary>A copy. No gradient flows through it, as with <see cref="Detach"/>.</summary>
     /// <returns>A new tensor of the same shape.</returns>
     public Tensor Clone()
     {
@@ -208,13 +205,13 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         return copy;
     }
 
-    /// <summary>Forgets the gradient of a leaf; its memory is kept for the next one.</summary>
+    /// <summary>Clears the gradient of a leaf; its memory is kept for the next one.</summary>
     public void ZeroGrad()
     {
         Body.Gradient?.Clear();
     }
 
-    /// <summary>Gives the memory back. A tensor that a scope owns need not be disposed.</summary>
+    /// <summary>Releases the memory. A tensor that a scope owns need not be disposed.</summary>
     public void Dispose()
     {
         if (_body is { } body && body.Lease == _lease) body.Dispose();
@@ -237,51 +234,49 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     /// <summary>Whether the handles are of different tensors.</summary>
     public static bool operator !=(Tensor left, Tensor right) => !left.Equals(right);
 
-    /// <summary>The place to which a backward pass writes its contribution to this tensor's gradient.</summary>
+    /// <summary>The destination of a backward pass's contribution to this tensor's gradient.</summary>
     /// <returns>The memory, and whether to add to it or to overwrite it.</returns>
     /// <exception cref="InvalidOperationException">
-    /// No gradient flows into this tensor, or the step that made it was walked and released already.
+    /// No gradient flows into this tensor, or the step that computed it was already walked and released.
     /// </exception>
     public GradSlot OpenGrad() =>
         (Body.Gradient ?? throw new InvalidOperationException(
             $"Tensor.OpenGrad: no gradient flows into this tensor {Shape}; ask Tensor.NeedsGrad first.")).Open();
 
     /// <summary>
-    /// Makes <paramref name="gradient"/> itself the first contribution to this tensor, without a copy. Only for the incoming gradient of
-    /// the running step, which nobody reads afterwards, and only once.
+    /// Uses <paramref name="gradient"/> itself as the first contribution to this tensor, without a copy. Only for the incoming gradient of
+    /// the running step, which is not read afterwards, and only once.
     /// </summary>
     /// <returns>
-    /// False if there is a contribution already, or a leaf needs memory of its own: then add it through <see cref="OpenGrad"/>.
+    /// False if there is a contribution already, or a leaf needs its own memory: then add it through <see cref="OpenGrad"/>.
     /// </returns>
     internal bool TryTakeGrad(Tensor gradient) => Body.Gradient is { } cell && cell.TryTake(gradient);
 
-    /// <summary>
-    /// Takes its values from another buffer from now on; false if others view the memory that it has, and would not follow.
-    /// </summary>
+    /// <summary>Moves the values to another buffer; false if the memory has views, which would not follow.</summary>
     internal bool TryMove(Buffer buffer) => Body.TryMove(buffer);
 
-    /// <summary>The file in which the values are, if they are mapped.</summary>
+    /// <summary>The file that holds the values, if they are mapped.</summary>
     internal MappedFile? MappedFile => Body.Buffer.File;
 
-    /// <summary>From now on the values do not change, so kernels may cache them, and parts of them, in packed form.</summary>
-    /// <param name="inputs">How what is multiplied by this weight is rounded; null to multiply in float32.</param>
+    /// <summary>Freezes the values: kernels may cache packed forms of them.</summary>
+    /// <param name="inputs">The quantization of this weight's inputs; null to multiply in float32.</param>
     internal void Freeze(InputQuantization? inputs = null) => Body.Buffer.Forms = new PackedForms(inputs);
 
-    /// <summary>From now on the values may change again. Cached packed forms of this memory are dropped.</summary>
+    /// <summary>The values may change again; cached packed forms are dropped.</summary>
     internal void Thaw() => (Body.Buffer.Forms, Body.Stored) = (null, null);
 
-    /// <summary>Where a format has the rows of this matrix: in place, or room for their codes.</summary>
+    /// <summary>The rows of this matrix in a format: in place, or memory for their codes.</summary>
     internal StoredWeight InRows(WeightFormat format) => format == WeightFormat.Float32
         ? new StoredWeight(Body.Buffer, Body.Offset, Shape[0], Shape[1])
         : new StoredWeight(format, Shape[0], Shape[1]);
 
-    /// <summary>From now on this frozen weight is read as rows; false if others view its memory, and would lose it.</summary>
+    /// <summary>Stores this frozen weight as rows; false if its memory has views, which would lose it.</summary>
     internal bool TryStore(StoredWeight weight) => Body.TryStore(weight);
 
-    /// <summary>Marks this as the result of a step.</summary>
+    /// <summary>Marks this tensor as the result of a step.</summary>
     internal void ExpectGrad(Recording recording) => Body.Gradient = GradientCell.OfResult(Shape, recording);
 
-    /// <summary>Takes the mark away.</summary>
+    /// <summary>Removes the mark.</summary>
     internal void ForgetGrad() => Body.Gradient = null;
 
     internal Tensor Retain()
@@ -301,13 +296,13 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
         set => Body.Source = value;
     }
 
-    /// <summary>Retains the memory. If it was given back, the <see cref="Source"/> recomputes the values.</summary>
+    /// <summary>Retains the memory. If it was returned, <see cref="Source"/> recomputes the values.</summary>
     internal void Recompute() => Body.Recompute(this);
 
     private Tensor View(Shape shape, int offset, GradientCell? gradient)
     {
         TensorBody body = Body;
-        bool ofRows = shape.Rank == 2 && shape[1] == body.Stored?.Columns; // a view of another kind is one of floats
+        bool ofRows = shape.Rank == 2 && shape[1] == body.Stored?.Columns; // views of other kinds need float32 values
         bool coded = ofRows && body.Stored!.Format != WeightFormat.Float32;
         Tensor view = Make(shape, coded ? null : body.Buffer.Share(), body.Offset + offset);
         if (ofRows) view.Body.Stored = body.Stored;
@@ -323,7 +318,7 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
     }
 }
 
-/// <summary>What kernels need of tensors that may be absent.</summary>
+/// <summary>Kernel arguments for optional tensors.</summary>
 internal static unsafe class OptionalTensor
 {
     extension(Tensor? tensor)
@@ -334,12 +329,12 @@ internal static unsafe class OptionalTensor
 
     extension(GradSlot? slot)
     {
-        /// <summary>Where a kernel writes; nowhere for a gradient that is not wanted.</summary>
+        /// <summary>The destination for a kernel; the default if the gradient is not needed.</summary>
         public GradientTarget Target => slot is { } wanted ? wanted.Target : default;
     }
 }
 
-/// <summary>Where a backward pass writes: the first contribution overwrites, later ones add.</summary>
+/// <summary>The destination of a gradient: the first contribution overwrites, later ones add.</summary>
 public readonly unsafe struct GradSlot
 {
     internal GradSlot(Tensor tensor, bool accumulate)
@@ -348,10 +343,10 @@ public readonly unsafe struct GradSlot
         Accumulate = accumulate;
     }
 
-    /// <summary>The gradient, elements in the order of the tensor it belongs to.</summary>
+    /// <summary>The gradient, with elements in the order of its tensor.</summary>
     public Tensor Tensor { get; }
 
-    /// <summary>True: add to what is there. False: overwrite; what is there is undefined.</summary>
+    /// <summary>True: add to the previous values. False: overwrite; the previous values are undefined.</summary>
     public bool Accumulate { get; }
 
     /// <summary>The elements of the gradient.</summary>

@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Mamba.Core;
 
 /// <summary>
-/// A few tensors in order, as a value that does not change: the levels of a model, the parts of a tensor. Up to eight are in the value
-/// itself, so that making a list allocates nothing. More go to an array.
+/// An immutable list of a few tensors: the levels of a model, the parts of a tensor. Up to eight are stored inline, so that creating a list
+/// allocates nothing; more use an array.
 /// </summary>
 public readonly struct TensorList
 {
@@ -34,7 +34,7 @@ public readonly struct TensorList
         }
     }
 
-    /// <summary>How many there are.</summary>
+    /// <summary>The number of tensors.</summary>
     public int Count { get; }
 
     /// <summary>A tensor of the list.</summary>
@@ -42,7 +42,7 @@ public readonly struct TensorList
     /// <exception cref="IndexOutOfRangeException">There is no such tensor.</exception>
     public Tensor this[int i] => AsSpan()[i];
 
-    /// <summary>This list with one more tensor at its end; the list itself stays as it is.</summary>
+    /// <summary>A copy of this list with one more tensor at its end.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <returns>The longer list.</returns>
     public TensorList Append(Tensor tensor) => new(this, tensor);
@@ -52,7 +52,7 @@ public readonly struct TensorList
     [UnscopedRef]
     public ReadOnlySpan<Tensor> AsSpan() => _all is null ? ((ReadOnlySpan<Tensor>)_few)[..Count] : _all;
 
-    /// <summary>Goes through the tensors in order, for <c>foreach</c>.</summary>
+    /// <summary>Enumerates the tensors, for <c>foreach</c>.</summary>
     /// <returns>The enumerator.</returns>
     [UnscopedRef]
     public ReadOnlySpan<Tensor>.Enumerator GetEnumerator() => AsSpan().GetEnumerator();

@@ -3,12 +3,12 @@ using System.Diagnostics;
 namespace Mamba.Core;
 
 /// <summary>
-/// Bounds the time of the operators that this thread calls: the first one that begins after the limit throws. An operator that is under
-/// way is not cut short, so work ends at most one operator late.
+/// Limits the time of the operators on this thread: the first one that starts after the deadline throws. A running operator is not
+/// interrupted, so work ends at most one operator late.
 /// </summary>
 /// <remarks>
-/// Limits nest, and the earliest counts. Bodies that <see cref="Workers.ForEach"/> runs on other threads are not bounded. Without a limit
-/// an operator reads one field of its thread more.
+/// Limits nest, and the earliest applies. Bodies that <see cref="Workers.ForEach"/> runs on other threads are not limited. Without a limit,
+/// the cost is one thread-static read per operator.
 /// </remarks>
 /// <example><code>
 /// using TimeLimit limit = new(TimeSpan.FromMilliseconds(20));
@@ -17,16 +17,16 @@ namespace Mamba.Core;
 /// </code></example>
 public readonly struct TimeLimit : IDisposable
 {
-    // Time stamps of Stopwatch; 0 where there is no limit.
+    // Time stamps of Stopwatch; 0 for no limit.
     [ThreadStatic]
     private static long s_deadline;
 
     private readonly long _deadline, _outer;
 
-    /// <summary>Bounds what follows on this thread until <see cref="Dispose"/>.</summary>
+    /// <summary>Limits the operators on this thread until <see cref="Dispose"/>.</summary>
     /// <param name="budget">
-    /// Time from now; nothing may begin after it. Zero or less refuses the first operator; <see cref="Timeout.InfiniteTimeSpan"/> is no
-    /// limit.
+    /// Time from now, after which no operator may start. Zero or less refuses the first operator; <see cref="Timeout.InfiniteTimeSpan"/> is
+    /// no limit.
     /// </param>
     public TimeLimit(TimeSpan budget)
     {
@@ -38,16 +38,16 @@ public readonly struct TimeLimit : IDisposable
         s_deadline = _outer == 0 ? _deadline : Math.Min(_outer, _deadline);
     }
 
-    /// <summary>Whether the time of this limit is over.</summary>
+    /// <summary>Whether this limit has expired.</summary>
     public bool HasPassed => _deadline != 0 && Stopwatch.GetTimestamp() >= _deadline;
 
-    /// <summary>Ends the limit; the one around it counts again.</summary>
+    /// <summary>Ends the limit; the enclosing one applies again.</summary>
     public void Dispose()
     {
         if (_deadline != 0) s_deadline = _outer;
     }
 
-    /// <summary>Throws where the time is over.</summary>
+    /// <summary>Throws if the limit has expired.</summary>
     internal static void Check()
     {
         if (s_deadline != 0) Throw();
@@ -60,6 +60,6 @@ public readonly struct TimeLimit : IDisposable
     }
 }
 
-/// <summary>The time of a <see cref="TimeLimit"/> was over when an operator was to begin.</summary>
+/// <summary>A <see cref="TimeLimit"/> had expired when an operator started.</summary>
 /// <param name="message">What happened.</param>
 public sealed class TimeLimitException(string message) : TimeoutException(message);

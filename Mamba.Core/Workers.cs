@@ -5,16 +5,18 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// The threads that share the work of a kernel, of a custom operator, or of many small independent pieces. The caller works too, and
-/// returns when all is done. A call from inside a body, or while another thread holds the workers, runs on the calling thread alone.
+/// The threads that share the work of a kernel, of a custom operator, or of many small independent items. The caller works too, and returns
+/// when all is done. A call from inside a body, or while another thread uses the workers, runs on the calling thread only.
 /// </summary>
 public static unsafe class Workers
 {
-    // Whether this thread is in a body that a caller of ForEach or For gave.
+    // Whether this thread is inside a body of ForEach or For.
     [ThreadStatic]
     private static bool s_inBody;
 
-    /// <summary>Threads that take part, the caller included; at first the number of fast cores. It changes speed, never results.</summary>
+    /// <summary>
+    /// The number of threads, including the caller; by default the number of fast cores. It changes speed, never results.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Less than 1 or more than 1024.</exception>
     /// <exception cref="InvalidOperationException">Set inside a body of <see cref="ForEach"/> or <see cref="For{TState}"/>.</exception>
     public static int Count
@@ -34,15 +36,15 @@ public static unsafe class Workers
 
     /// <summary>
     /// Runs body(state, i) for each i below a count, shared among the threads. Operators called inside run on the calling thread. For many
-    /// small independent pieces of work, such as images for a small model, that is faster than sharing each operator. It allocates nothing.
+    /// small independent items, such as images for a small model, this is faster than sharing each operator. It allocates nothing.
     /// </summary>
     /// <remarks>
-    /// Every body runs at the vector width that the caller has chosen (<see cref="Isa.Use"/>). A body that calls <see cref="ForEach"/> or
-    /// <see cref="For{TState}"/> runs that alone. A tape sees the operators of its own thread only, so under one the call is refused.
+    /// Every body runs at the caller's vector width (<see cref="Isa.Use"/>). A nested <see cref="ForEach"/> or <see cref="For{TState}"/>
+    /// runs on the body's thread only. A tape records only the operators of its own thread, so the call throws under a tape.
     /// </remarks>
-    /// <typeparam name="TState">What the body reads.</typeparam>
-    /// <param name="count">How many.</param>
-    /// <param name="state">What the body reads.</param>
+    /// <typeparam name="TState">The type of the state.</typeparam>
+    /// <param name="count">The number of items.</param>
+    /// <param name="state">The state that the body reads.</param>
     /// <param name="body">
     /// Called once for each i, on any of the threads; an exception of one call ends the others, and is thrown on.
     /// </param>
@@ -67,8 +69,8 @@ public static unsafe class Workers
     }
 
     /// <summary>
-    /// Runs body(state, begin, end) over the pieces [begin, end) of [0, count), shared among the threads: a custom operator becomes
-    /// parallel by it. It allocates nothing where the body is a static lambda.
+    /// Runs body(state, begin, end) over the chunks [begin, end) of [0, count), shared among the threads: this makes a custom operator
+    /// parallel. It allocates nothing if the body is a static lambda.
     /// </summary>
     /// <remarks>
     /// <para>
@@ -127,8 +129,7 @@ public static unsafe class Workers
         state.Check();
     }
 
-    /// <summary>What a body may change of its thread, and must not leave to the next one: which bodies share a thread is not
-    /// determined.</summary>
+    /// <summary>Thread state that a body may change and must restore: which bodies share a thread is not deterministic.</summary>
     private readonly ref struct BodyState : IDisposable
     {
         private readonly bool _inBody = s_inBody;

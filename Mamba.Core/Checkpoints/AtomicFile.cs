@@ -1,21 +1,21 @@
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>Files that appear whole or not at all.</summary>
+/// <summary>Writes files atomically: a file is complete or does not exist.</summary>
 public static class AtomicFile
 {
     private const string Temporary = ".tmp";
 
     private static readonly Lock s_renaming = new();
 
-    // A random number instead of that of the process: containers that share a folder are all process 1.
+    // A random number instead of the process id: in containers that share a folder, every process has id 1.
     private static readonly long s_process = Random.Shared.NextInt64();
     private static long s_writes;
 
     /// <summary>
-    /// Removes the temporary files of processes that were killed while they wrote. For a folder that no other process writes to.
+    /// Deletes temporary files of processes that were killed while writing. For a folder that no other process writes to.
     /// </summary>
-    /// <param name="folder">The folder; those in it are swept, too.</param>
-    /// <exception cref="CheckpointException">One cannot be removed.</exception>
+    /// <param name="folder">The folder; subfolders are included.</param>
+    /// <exception cref="CheckpointException">A file cannot be deleted.</exception>
     public static void Sweep(string folder)
     {
         try
@@ -30,18 +30,20 @@ public static class AtomicFile
     }
 
     /// <summary>
-    /// Writes to a temporary file beside the target, flushes it to disk if it is durable, and renames it over the target. Several threads
-    /// or processes may write to one path at a time: the file is then one of those written, whole.
+    /// Writes to a temporary file beside the target, flushes it to disk if durable, and renames it over the target. If several threads or
+    /// processes write to one path at a time, the result is one of their files, complete.
     /// </summary>
-    /// <param name="path">The target; one that exists is replaced.</param>
+    /// <param name="path">The target; an existing file is replaced.</param>
     /// <param name="write">Writes the content.</param>
     /// <param name="durable">
-    /// Whether a power failure must not undo it, which costs the wait for the disk; without, the file may be empty after one.
+    /// Whether the file must survive a power failure, which means waiting for the disk. Otherwise it may be empty after one.
     /// </param>
-    /// <exception cref="CheckpointException">The file cannot be written; the target is as it was, and no temporary file stays.</exception>
+    /// <exception cref="CheckpointException">
+    /// The file cannot be written. The target is unchanged, and the temporary file is deleted.
+    /// </exception>
     public static void Write(string path, Action<Stream> write, bool durable = true)
     {
-        // The name has the process and the write: threads that save to one path must not share a temporary file.
+        // The name identifies the process and the write: concurrent writes to one path must not share a temporary file.
         string temporary = FormattableString.Invariant($"{path}.{s_process}.{Interlocked.Increment(ref s_writes)}{Temporary}");
         try
         {
@@ -50,7 +52,7 @@ public static class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: durable);
             }
-            lock (s_renaming) File.Move(temporary, path, overwrite: true); // Windows refuses two at a time
+            lock (s_renaming) File.Move(temporary, path, overwrite: true); // Windows refuses concurrent renames
         }
         catch (Exception e)
         {
@@ -60,7 +62,7 @@ public static class AtomicFile
             }
             catch (Exception cleanup) when (cleanup is IOException or UnauthorizedAccessException)
             {
-                // The first failure is the one to report.
+                // Report the first failure.
             }
             if (e is IOException or UnauthorizedAccessException)
                 throw new CheckpointException($"{path}: cannot be written: {e.Message}", e);

@@ -2,24 +2,26 @@ using System.Buffers.Binary;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>Reads a range of a file front to back; every length is checked against what is left before anything is allocated.</summary>
+/// <summary>
+/// Reads a range of a file sequentially; every length is checked against the remaining bytes before anything is allocated.
+/// </summary>
 internal sealed class BoundedReader
 {
     private readonly string _path;
     private readonly Stream _stream;
     private readonly byte[] _number = new byte[8];
 
-    /// <summary>Begins to read; the stream is moved to the start.</summary>
+    /// <summary>Seeks to the start of the range.</summary>
     public BoundedReader(string path, Stream stream, long start, long length)
     {
         (_path, _stream, Position, Remaining) = (path, stream, start, length);
         stream.Position = start;
     }
 
-    /// <summary>Where the next byte lies in the file.</summary>
+    /// <summary>The position of the next byte in the file.</summary>
     public long Position { get; private set; }
 
-    /// <summary>Bytes left.</summary>
+    /// <summary>Remaining bytes.</summary>
     public long Remaining { get; private set; }
 
     public byte Byte() => Number(1)[0];
@@ -34,7 +36,7 @@ internal sealed class BoundedReader
 
     public double DoubleBigEndian() => BinaryPrimitives.ReadDoubleBigEndian(Number(8));
 
-    /// <summary>The next bytes, in an array of their own.</summary>
+    /// <summary>Reads bytes into a new array.</summary>
     public byte[] Bytes(ulong count)
     {
         if (count <= (ulong)Remaining && count > (ulong)Array.MaxLength)
@@ -51,7 +53,7 @@ internal sealed class BoundedReader
         _stream.Position = Position;
     }
 
-    /// <summary>The bytes up to the next line feed, which is passed over.</summary>
+    /// <summary>Reads up to the next line feed, which is consumed.</summary>
     public byte[] Line(int longest)
     {
         List<byte> line = [];
@@ -63,7 +65,7 @@ internal sealed class BoundedReader
         return [.. line];
     }
 
-    /// <summary>An error with the file and the place in it.</summary>
+    /// <summary>An error that names the file and the position.</summary>
     public CheckpointException Bad(string problem) => new($"{_path}: byte {Position}: {problem}");
 
     private ReadOnlySpan<byte> Number(int size)

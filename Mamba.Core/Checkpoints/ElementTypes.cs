@@ -3,10 +3,10 @@ using System.Numerics;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>The element types of weight files, under safetensors' names; numbers are little-endian.</summary>
+/// <summary>The element types of weight files, by safetensors' names; values are little-endian.</summary>
 internal static class ElementTypes
 {
-    /// <summary>Bytes of an element; 0 for a type that is not known.</summary>
+    /// <summary>Bytes per element; 0 for an unknown type.</summary>
     public static int SizeOf(string type) => type switch
     {
         "F64" or "I64" or "U64" => 8,
@@ -23,7 +23,7 @@ internal static class ElementTypes
         for (int i = 0; i < values.Length; i++) values[i] = ToFloat(type, bytes[(i * size)..]);
     }
 
-    /// <summary>One element as a plain value: a double, a long (a BigInteger where that is too small) or a bool.</summary>
+    /// <summary>One element as a double, a long (a BigInteger if that is too small) or a bool.</summary>
     public static object ToValue(string type, ReadOnlySpan<byte> bytes) => type switch
     {
         "BOOL" => bytes[0] != 0,

@@ -1,6 +1,6 @@
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>Writes through to another stream, and hashes what is written.</summary>
+/// <summary>Writes to another stream, and hashes what is written.</summary>
 internal sealed class HashingStream(Stream target, Sha256 hash) : Stream
 {
     public override bool CanRead => false;

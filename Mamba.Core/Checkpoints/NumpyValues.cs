@@ -1,9 +1,9 @@
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>NumPy's element type as a pickle describes it: <c>f8</c>, and the byte order that its state gives.</summary>
+/// <summary>A NumPy element type as pickled: a code such as <c>f8</c>, and the byte order from its state.</summary>
 internal sealed class NumpyType(string code)
 {
-    /// <summary>safetensors' name of the elements; null for text, objects, dates and complex numbers.</summary>
+    /// <summary>The safetensors name of the type; null for text, objects, dates and complex numbers.</summary>
     public string? Element { get; } = code switch
     {
         "f2" => "F16",
@@ -27,17 +27,17 @@ internal sealed class NumpyType(string code)
 }
 
 /// <summary>
-/// Bytes that a pickle holds itself. Protocol 2 writes them as the text that Latin-1 would decode. The text is kept as it is, since a few
-/// bytes of pickle could ask for the same text to be encoded repeatedly.
+/// Bytes stored inside a pickle. Protocol 2 writes them as Latin-1 text. The text is not decoded in advance: a few bytes of pickle could
+/// request the same text many times.
 /// </summary>
 internal sealed record PickledBytes(string? Latin1, byte[]? Bytes)
 {
     public long Length => Latin1?.Length ?? Bytes!.Length;
 
-    /// <summary>Whether Latin-1 has all characters of the text. It looks at each of them.</summary>
+    /// <summary>Whether all characters of the text are Latin-1. It scans the text.</summary>
     public bool IsByteText => Latin1 is null || !Latin1.AsSpan().ContainsAnyExceptInRange('\0', '\u00FF');
 
-    /// <summary>The value on the stack as bytes; null where it is none.</summary>
+    /// <summary>A value on the stack as bytes; null if it has none.</summary>
     public static PickledBytes? Of(object? value) => value switch
     {
         byte[] bytes => new PickledBytes(null, bytes),
@@ -54,7 +54,7 @@ internal sealed record PickledBytes(string? Latin1, byte[]? Bytes)
     }
 }
 
-/// <summary>A NumPy array whose elements the pickle holds. Its state comes after it, so that it is empty at first.</summary>
+/// <summary>A NumPy array whose elements are in the pickle. It is empty until its state arrives.</summary>
 internal sealed class NumpyArray
 {
     public string Element { get; private set; } = "U8";
@@ -65,7 +65,7 @@ internal sealed class NumpyArray
 
     public PickledBytes Content { get; private set; } = new(null, []);
 
-    /// <summary>Sets shape, type and elements. Throws <see cref="FormatException"/> where they do not fit together.</summary>
+    /// <summary>Sets shape, type and elements. Throws <see cref="FormatException"/> if they are inconsistent.</summary>
     public void Set(object?[] shape, NumpyType type, bool columnMajor, PickledBytes content)
     {
         string element = type.Element is { } known && !type.IsBigEndian
@@ -85,11 +85,11 @@ internal sealed class NumpyArray
     }
 
     /// <summary>
-    /// The value of a scalar: a double, long, BigInteger or bool. Throws <see cref="FormatException"/> where bytes and type do not fit.
+    /// The value of a scalar: a double, long, BigInteger or bool. Throws <see cref="FormatException"/> if bytes and type are inconsistent.
     /// </summary>
     public static object Scalar(NumpyType type, PickledBytes content)
     {
-        if (type.Element is null) return new PickledObject("numpy.generic"); // not its code: the memo could repeat a long one
+        if (type.Element is null) return new PickledObject("numpy.generic"); // without its code: the memo could repeat a long one
         int size = ElementTypes.SizeOf(type.Element);
         if (type.IsBigEndian || content.Length != size || !content.IsByteText)
             throw new FormatException($"a NumPy scalar of type '{type.Code}' has {content.Length} bytes, expected {size}, little-endian");

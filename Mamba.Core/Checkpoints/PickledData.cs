@@ -3,8 +3,8 @@ using System.Text;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A pickled dictionary of plain data, as data sets are published in: arrays of bytes, whole numbers and names. It may name NumPy's arrays
-/// and nothing else; Python 2 and 3 and protocols 2 to 5 are read. No part of the file runs.
+/// A pickled dictionary of plain data, as published with data sets: byte arrays, integers and names. NumPy arrays are the only allowed
+/// globals. Python 2 and 3 and protocols 2 to 5 are supported. No code in the file runs.
 /// </summary>
 public sealed class PickledData
 {
@@ -22,10 +22,10 @@ public sealed class PickledData
     }
 
     /// <summary>Reads a pickle.</summary>
-    /// <param name="path">What errors call it.</param>
-    /// <param name="stream">The file; it can seek.</param>
+    /// <param name="path">The name of the file in error messages.</param>
+    /// <param name="stream">The file; must be seekable.</param>
     /// <returns>Its dictionary.</returns>
-    /// <exception cref="CheckpointException">It is malformed, is no dictionary, or names what data has no use for.</exception>
+    /// <exception cref="CheckpointException">It is malformed, is not a dictionary, or uses a global that is not allowed.</exception>
     public static PickledData Read(string path, Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -38,7 +38,7 @@ public sealed class PickledData
     /// <summary>A NumPy array of bytes.</summary>
     /// <param name="name">Its key.</param>
     /// <returns>Its shape, and its values in row-major order.</returns>
-    /// <exception cref="CheckpointException">There is none of this name, or it is of another type or order.</exception>
+    /// <exception cref="CheckpointException">There is no such key, or the array has another type or order.</exception>
     public (IReadOnlyList<long> Shape, byte[] Values) Bytes(string name)
     {
         if (Find(name) is not NumpyArray { Element: "U8" } array) throw Bad(name, "is no array of bytes");
@@ -50,10 +50,10 @@ public sealed class PickledData
         return (array.Shape, values);
     }
 
-    /// <summary>A list of whole numbers.</summary>
+    /// <summary>A list of integers.</summary>
     /// <param name="name">Its key.</param>
     /// <returns>The numbers.</returns>
-    /// <exception cref="CheckpointException">There is none of this name, or it holds something else.</exception>
+    /// <exception cref="CheckpointException">There is no such key, or it holds another type.</exception>
     public long[] Integers(string name)
     {
         if (Find(name) is not List<object?> list) throw Bad(name, "is no list of whole numbers");
@@ -63,7 +63,7 @@ public sealed class PickledData
     /// <summary>A list of names.</summary>
     /// <param name="name">Its key.</param>
     /// <returns>The names.</returns>
-    /// <exception cref="CheckpointException">There is none of this name, or it holds something else.</exception>
+    /// <exception cref="CheckpointException">There is no such key, or it holds another type.</exception>
     public string[] Texts(string name)
     {
         if (Find(name) is not List<object?> list) throw Bad(name, "is no list of names");
@@ -75,7 +75,7 @@ public sealed class PickledData
 
     private CheckpointException Bad(string name, string problem) => new($"{_path}: '{name}' {problem}.");
 
-    /// <summary>A name: text, or bytes of Python 2. Long ones are no names, and could be repeated by the memo without end.</summary>
+    /// <summary>A name: text, or a Python 2 byte string. Long ones are rejected: the memo could repeat them without limit.</summary>
     private static string? Text(object? value) => value switch
     {
         string { Length: <= MaxName } text => text,
@@ -83,7 +83,7 @@ public sealed class PickledData
         _ => null,
     };
 
-    /// <summary>NumPy's arrays, in the spellings of Python 2 and 3.</summary>
+    /// <summary>NumPy's array globals, in the spellings of Python 2 and 3.</summary>
     private sealed class Vocabulary : IPickleVocabulary
     {
         public bool Admits(string module, string name) => (module, name) is

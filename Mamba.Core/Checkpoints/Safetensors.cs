@@ -7,39 +7,36 @@ namespace Mamba.Core.Checkpoints;
 /// <summary>Writes safetensors files.</summary>
 public static class Safetensors
 {
-    /// <summary>The name of the seal's tensor.</summary>
+    /// <summary>The name of the checksum tensor.</summary>
     internal const string Seal = "sha256";
 
     private const int PieceOfTensor = 1 << 20;
 
-    /// <summary>
-    /// Writes float32 tensors in the given order. The file appears whole or not at all: it is written under another name, flushed to disk
-    /// and renamed.
-    /// </summary>
-    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <summary>Writes float32 tensors in the given order. The write is atomic: to a temporary file, flushed to disk and renamed.</summary>
+    /// <param name="path">The file; an existing file is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
-    /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
-    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
+    /// <param name="cancellation">Stops between blocks of the file; an existing file is unchanged.</param>
+    /// <exception cref="ArgumentNullException">The tensors or the metadata are null; use an empty map for no metadata.</exception>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors,
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
         Write(path, Items(tensors), metadata, cancellation);
 
     /// <summary>
-    /// Writes float32 tensors as
-    /// <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/> does,
-    /// and after them a seal. It is a tensor of 32 bytes, named <c>sha256</c>: the SHA-256 of all bytes before it.
+    /// Writes float32 tensors like
+    /// <see cref="Write(string, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string}, CancellationToken)"/>,
+    /// followed by a checksum: a tensor of 32 bytes named <c>sha256</c>, the SHA-256 of all bytes before it.
     /// <see cref="SafetensorsFile.OpenSealed"/> verifies it.
     /// </summary>
-    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <param name="path">The file; an existing file is replaced.</param>
     /// <param name="tensors">Names and tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
-    /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
-    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
+    /// <param name="cancellation">Stops between blocks of the file; an existing file is unchanged.</param>
+    /// <exception cref="ArgumentNullException">The tensors or the metadata are null; use an empty map for no metadata.</exception>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static void WriteSealed(string path, IEnumerable<(string Name, Tensor Tensor)> tensors,
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
@@ -54,14 +51,14 @@ public static class Safetensors
         });
     }
 
-    /// <summary>Writes the tensors of another file under their names and in their types; the file appears whole or not at all.</summary>
-    /// <param name="path">The file; one that exists is replaced.</param>
-    /// <param name="source">Where the tensors come from.</param>
+    /// <summary>Writes the tensors of another file with their names and types; the write is atomic.</summary>
+    /// <param name="path">The file; an existing file is replaced.</param>
+    /// <param name="source">The source of the tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
-    /// <param name="cancellation">Stops between pieces of the file; one that was there stays as it is.</param>
-    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
+    /// <param name="cancellation">Stops between blocks of the file; an existing file is unchanged.</param>
+    /// <exception cref="ArgumentNullException">The source or the metadata are null; use an empty map for no metadata.</exception>
     /// <exception cref="CheckpointException">The file cannot be written, or the source cannot be read.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static void Write(string path, WeightFile source,
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
@@ -71,15 +68,15 @@ public static class Safetensors
         Write(path, items, metadata, cancellation);
     }
 
-    /// <summary>Writes tensors of any element type; the file appears whole or not at all.</summary>
-    /// <param name="path">The file; one that exists is replaced.</param>
+    /// <summary>Writes tensors of any element type; the write is atomic.</summary>
+    /// <param name="path">The file; an existing file is replaced.</param>
     /// <param name="tensors">The tensors.</param>
     /// <param name="metadata">The map of strings under <c>__metadata__</c>, written in ordinal order.</param>
-    /// <param name="cancellation">Stops between tensors; a file that was there stays as it is.</param>
-    /// <exception cref="ArgumentNullException">There are no tensors to take, or no metadata; without any, it is an empty map.</exception>
-    /// <exception cref="ArgumentException">A tensor has an unknown type, or not as many bytes as its shape has elements.</exception>
+    /// <param name="cancellation">Stops between tensors; an existing file is unchanged.</param>
+    /// <exception cref="ArgumentNullException">The tensors or the metadata are null; use an empty map for no metadata.</exception>
+    /// <exception cref="ArgumentException">A tensor has an unknown type, or its byte count does not match its shape.</exception>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static void Write(string path, IEnumerable<StoredTensor> tensors,
         IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default)
     {
@@ -117,7 +114,7 @@ public static class Safetensors
     }
 
     /// <summary>
-    /// Large elements first: each tensor then begins at a multiple of its element size, which readers that map the file rely on.
+    /// Sorted by element size, largest first, so that each tensor is aligned to its element size, as readers of mapped files require.
     /// </summary>
     private static IEnumerable<Item> Stored(Item[] items) => items.OrderByDescending(i => ElementTypes.SizeOf(i.Type));
 
@@ -184,16 +181,16 @@ public static class Safetensors
             }
             json.WriteEndObject();
         }
-        while (buffer.Length % 8 != 0) buffer.WriteByte((byte)' '); // so that the numbers are aligned in a mapped file
+        while (buffer.Length % 8 != 0) buffer.WriteByte((byte)' '); // aligns the data in a mapped file
         return buffer.ToArray();
     }
 
     private sealed record Item(string Name, string Type, int[] Shape, long Bytes, Action<Stream, CancellationToken> Write);
 }
 
-/// <summary>A tensor as it stands in a file.</summary>
+/// <summary>A tensor as stored in a file.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Type">The element type, as safetensors spells it: F32, F16, I8, ...</param>
+/// <param name="Type">The element type by its safetensors name: F32, F16, I8, ...</param>
 /// <param name="Shape">Its extents.</param>
 /// <param name="Bytes">Its elements, little-endian, in row-major order.</param>
 public sealed record StoredTensor(string Name, string Type, IReadOnlyList<int> Shape, ReadOnlyMemory<byte> Bytes);

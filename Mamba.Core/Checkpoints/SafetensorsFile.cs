@@ -6,12 +6,12 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the numbers.
-/// Everything is checked when the file is opened, before anything is allocated by what it claims; tensors are read one by one.
+/// A safetensors file open for reading: eight bytes of header length, a JSON header of names, types, shapes and offsets, then the data.
+/// Everything is validated when the file is opened, before anything is allocated from its claims; tensors are read one by one.
 /// </summary>
 public sealed class SafetensorsFile : WeightFile
 {
-    /// <summary>The longest header that is accepted, as in the format's reference implementation.</summary>
+    /// <summary>The largest accepted header, as in the format's reference implementation.</summary>
     public const int MaxHeaderBytes = 100_000_000;
 
     private readonly long _dataStart;
@@ -39,18 +39,18 @@ public sealed class SafetensorsFile : WeightFile
     /// <inheritdoc/>
     public override string Form => "safetensors";
 
-    /// <summary>Opens a file and checks it.</summary>
+    /// <summary>Opens and validates a file.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">It cannot be opened or is malformed.</exception>
     public static SafetensorsFile Open(string path) => Open(path, (p, stream) => new SafetensorsFile(p, stream));
 
-    /// <summary>Opens a file that <see cref="Safetensors.WriteSealed"/> wrote, after its content was verified against its seal.</summary>
+    /// <summary>Opens a file written by <see cref="Safetensors.WriteSealed"/>, and verifies its checksum first.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="cancellation">Stops between pieces of the file.</param>
+    /// <param name="cancellation">Stops between blocks of the file.</param>
     /// <returns>The open file.</returns>
-    /// <exception cref="CheckpointException">It cannot be opened, its seal does not fit, or it is malformed.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="CheckpointException">It cannot be opened, its checksum is wrong, or it is malformed.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static SafetensorsFile OpenSealed(string path, CancellationToken cancellation = default) => Open(path, (p, stream) =>
     {
         byte[] chunk = new byte[1 << 16], seal = new byte[Sha256.HashSizeInBytes];
@@ -72,20 +72,20 @@ public sealed class SafetensorsFile : WeightFile
     });
 
     /// <summary>
-    /// Opens a file whose weights are to be used where they are. What <see cref="Nn.ParameterStore.Load(WeightFile)"/> takes from it stays
-    /// in the system's file cache, which processes share, and outlives <see cref="WeightFile.Dispose"/>. Values of other types than F32 are
-    /// read as always. Writing to such a weight makes a private copy of its page and never changes the file.
+    /// Opens a file and memory-maps its weights. F32 weights loaded from it by <see cref="Nn.ParameterStore.Load(WeightFile)"/> stay in the
+    /// system's file cache, which processes share, and remain valid after <see cref="WeightFile.Dispose"/>. Other types are read as usual.
+    /// Writing to a mapped weight makes a private copy of its page and never changes the file.
     /// </summary>
     /// <remarks>
-    /// A mapped file that is cut would end the process, so one that anybody may write is refused: <c>chmod a-w</c> it first. A file that
-    /// is cut nevertheless is found before the next pass of a model, which throws <see cref="CheckpointException"/>.
+    /// Truncating a mapped file would crash the process, so a writable file is refused: <c>chmod a-w</c> it first. A truncation is still
+    /// detected before the next pass of a model, which throws <see cref="CheckpointException"/>.
     /// </remarks>
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
-    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or can be written.</exception>
+    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or is writable.</exception>
     public static SafetensorsFile OpenMapped(string path) => Open(path, (p, stream) =>
     {
-        MappedFile map = new(p); // before the header is read: what it says is held against the length that was mapped
+        MappedFile map = new(p); // before the header is read: its offsets are checked against the mapped length
         SafetensorsFile file = new(p, stream) { _map = map };
         return file;
     });
@@ -103,7 +103,7 @@ public sealed class SafetensorsFile : WeightFile
         try
         {
             if (header is not [(byte)'{', ..]) throw Bad("the header is no JSON object: it does not begin with '{'");
-            // Throws on bytes that are no UTF-8, which the JSON reader would let pass inside strings.
+            // Throws on invalid UTF-8, which the JSON reader would accept inside strings.
             _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetCharCount(header);
             Utf8JsonReader json = new(header, new JsonReaderOptions { MaxDepth = 8 });
             json.Read();
@@ -117,7 +117,7 @@ public sealed class SafetensorsFile : WeightFile
                 else if (!TryAdd(name, ParseEntry(ref json, name))) throw Bad($"tensor '{name}' is there twice in the header");
             }
             Metadata = metadata ?? [];
-            while (json.Read()) { } // nothing but white space may follow
+            while (json.Read()) { } // only white space may follow
         }
         catch (Exception e) when (e is JsonException or DecoderFallbackException or InvalidOperationException or FormatException)
         {
@@ -193,7 +193,7 @@ public sealed class SafetensorsFile : WeightFile
         return numbers;
     }
 
-    /// <summary>The tensors must cover the data without gap or overlap, to its last byte.</summary>
+    /// <summary>The tensors must cover the data exactly, without gap or overlap.</summary>
     private void CheckLayout(long fileLength)
     {
         long position = _dataStart;

@@ -5,15 +5,15 @@ using System.Runtime.CompilerServices;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// SHA-256 (FIPS 180-4, section 6.2) in managed code. The class of .NET loads the system's OpenSSL. Where there is none, as in a minimal
-/// container or on a small board, it ends the process.
+/// SHA-256 (FIPS 180-4, section 6.2) in managed code. .NET's class loads the system's OpenSSL and ends the process where there is none, as
+/// in a minimal container or on a small board.
 /// </summary>
 /// <example><code>
 /// string digest = Convert.ToHexStringLower(Sha256.HashData(stream));
 /// </code></example>
 public sealed class Sha256
 {
-    /// <summary>Bytes of a digest.</summary>
+    /// <summary>Bytes per digest.</summary>
     public const int HashSizeInBytes = 32;
 
     private const int BlockBytes = 64;
@@ -31,7 +31,7 @@ public sealed class Sha256
         0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
     ];
 
-    // The same of the square roots of the first eight primes (section 5.3.3).
+    // The first 32 bits of the fractional parts of the square roots of the first eight primes (section 5.3.3).
     private readonly uint[] _state = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
     private readonly byte[] _pending = new byte[BlockBytes];
     private long _bytes;
@@ -39,7 +39,7 @@ public sealed class Sha256
 
     /// <summary>Hashes the next bytes of the message.</summary>
     /// <param name="message">Any number of bytes.</param>
-    /// <exception cref="InvalidOperationException">The digest was taken already.</exception>
+    /// <exception cref="InvalidOperationException">The digest was already computed.</exception>
     public void Append(ReadOnlySpan<byte> message)
     {
         if (_finished) throw new InvalidOperationException("Sha256.Append: the digest was taken already; start a new Sha256.");
@@ -59,7 +59,7 @@ public sealed class Sha256
 
     /// <summary>The digest of all bytes appended.</summary>
     /// <returns>32 bytes.</returns>
-    /// <exception cref="InvalidOperationException">The digest was taken already.</exception>
+    /// <exception cref="InvalidOperationException">The digest was already computed.</exception>
     public byte[] Finish()
     {
         // A one bit, zeros up to 8 bytes before the end of a block, and the length in bits (section 5.1.1).
@@ -86,12 +86,12 @@ public sealed class Sha256
         return hash.Finish();
     }
 
-    /// <summary>The digest of what is left of a stream.</summary>
+    /// <summary>The digest of the rest of a stream.</summary>
     /// <param name="message">The stream, read to its end.</param>
-    /// <param name="cancellation">Stops between pieces.</param>
+    /// <param name="cancellation">Stops between blocks.</param>
     /// <returns>32 bytes.</returns>
     /// <exception cref="IOException">The stream cannot be read.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static byte[] HashData(Stream message, CancellationToken cancellation = default)
     {
         Sha256 hash = new();

@@ -3,18 +3,18 @@ using System.Text.Json;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// Weights in several files, joined by an index as Hugging Face's libraries write it: <c>model.safetensors.index.json</c> or
-/// <c>pytorch_model.bin.index.json</c>, whose <c>weight_map</c> gives the file of each tensor. The files are beside the index.
+/// Weights in several files, with an index in Hugging Face's format: <c>model.safetensors.index.json</c> or
+/// <c>pytorch_model.bin.index.json</c>, whose <c>weight_map</c> names the file of each tensor. The files are in the folder of the index.
 /// </summary>
 public sealed class ShardedWeightFile : WeightFile
 {
-    /// <summary>How the name of an index ends.</summary>
+    /// <summary>The file name extension of an index.</summary>
     internal const string Extension = ".index.json";
 
-    /// <summary>The most shards of one index.</summary>
+    /// <summary>The largest number of shards of an index.</summary>
     public const int MaxShards = 1000;
 
-    /// <summary>The longest index that is accepted.</summary>
+    /// <summary>The largest accepted index.</summary>
     public const int MaxIndexBytes = 16 << 20;
 
     private readonly Dictionary<string, WeightFile> _shards = [];
@@ -64,7 +64,7 @@ public sealed class ShardedWeightFile : WeightFile
             foreach (JsonProperty entry in json.RootElement.GetProperty("weight_map").EnumerateObject())
             {
                 string file = entry.Value.GetString() ?? "";
-                // A plain name in the index's own folder: an index must not reach elsewhere, nor lead to another index.
+                // Only a plain file name in the index's folder: an index must not refer to other folders, nor to another index.
                 if (file is "" or "." or ".." || file.AsSpan().IndexOfAny("/\\:\0") >= 0
                     || file.EndsWith(Extension, StringComparison.Ordinal))
                     throw Bad($"'{file}' is no name of a shard beside the index");

@@ -4,9 +4,8 @@ using System.Numerics;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// Where the tensors are in what a checkpoint unpickles to. Training scripts save the state_dict itself, or a dictionary with the
-/// state_dict beside an epoch, options, and states of optimizers. The usual keys come first; else the only dictionary of tensors is taken,
-/// wherever it is.
+/// Finds the tensors in an unpickled checkpoint. Training scripts save the state_dict itself, or a dictionary that also has an epoch,
+/// options and optimizer states. The usual keys are tried first; otherwise the only dictionary of tensors is used, at any depth.
 /// </summary>
 /// <param name="Tensors">The tensors by name: <see cref="TorchTensor"/> or <see cref="NumpyArray"/>.</param>
 /// <param name="Metadata">The plain values beside and around them, up to a million characters.</param>
@@ -20,9 +19,9 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
     private static readonly string[] s_usual = ["state_dict", "model_state_dict", "model"];
 
     /// <summary>Finds the state_dict.</summary>
-    /// <param name="root">What the checkpoint unpickles to.</param>
-    /// <param name="key">Its place, keys joined by dots; found if null.</param>
-    /// <exception cref="FormatException">There is none, or there are several and no key tells which.</exception>
+    /// <param name="root">The unpickled checkpoint.</param>
+    /// <param name="key">Its path, keys joined by dots; searched if null.</param>
+    /// <exception cref="FormatException">There is none, or there are several and no key selects one.</exception>
     public static StateDict Find(object? root, string? key)
     {
         PickledDictionary dictionary = AsDictionary(root) ?? throw new FormatException(root is PickledObject module
@@ -47,7 +46,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         return new StateDict(tensors, metadata);
     }
 
-    /// <summary>The dictionaries on the way to the tensors.</summary>
+    /// <summary>The dictionaries on the path to the tensors.</summary>
     private static List<PickledDictionary> Search(PickledDictionary dictionary)
     {
         List<PickledDictionary> way = [];
@@ -60,7 +59,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         return found.Count == 1 ? [.. way, found[0].Dictionary] : way;
     }
 
-    /// <summary>The dictionaries that hold tensors, outermost first. Those of optimizers are passed over.</summary>
+    /// <summary>The dictionaries that hold tensors, outermost first, without those of optimizers.</summary>
     private static List<Place> Candidates(PickledDictionary root)
     {
         List<Place> found = [];
@@ -69,7 +68,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         while (open.TryDequeue(out Place? next))
             foreach ((object? key, object? value) in next.Dictionary.Pairs)
             {
-                // Each dictionary is looked at once, however often the memo repeats it.
+                // Each dictionary is visited once, however often the memo repeats it.
                 if (AsDictionary(value) is not { } inner || next.Depth == MaxDepth
                     || seen.Count == MaxDictionaries || !seen.Add(inner) || IsOptimizer(inner)) continue;
                 Place place = new(next, key, inner, next.Depth + 1);
@@ -83,7 +82,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
     {
         for (int at = 0; at < key.Length;)
         {
-            // A key may have dots of its own: the longest that fits is taken.
+            // A key may contain dots: the longest match is used.
             (int length, PickledDictionary? inner) = (-1, null);
             foreach ((object? name, object? value) in dictionary.Pairs)
                 if (Matched(key.AsSpan(at), name) is var matched && matched > length && AsDictionary(value) is { } candidate)
@@ -94,7 +93,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         }
     }
 
-    /// <summary>The characters of a key that a place begins with, up to its end or a dot; -1 where it begins otherwise.</summary>
+    /// <summary>The length of a key that is a prefix of the path, up to its end or a dot; -1 if it is not.</summary>
     private static int Matched(ReadOnlySpan<char> place, object? key)
     {
         string? name = key as string ?? (key as long?)?.ToString(CultureInfo.InvariantCulture);
@@ -121,7 +120,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         ? $"; '{module.Type}' is a pickled object, which needs its Python code: save its state_dict() instead"
         : "";
 
-    /// <summary>A key as a message shows it: the memo may repeat one that is long.</summary>
+    /// <summary>A key for error messages, shortened: the memo may repeat a long one.</summary>
     private static string Shown(object? key) => key switch
     {
         string { Length: > ShownCharacters } text => text[..ShownCharacters] + "...",
@@ -131,8 +130,8 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
     };
 
     /// <summary>
-    /// Adds the plain values of a dictionary. What is repeated counts each time, so that a small file can neither fill the memory nor take
-    /// long; values beyond the limit are left out.
+    /// Adds the plain values of a dictionary. Repeated values count each time, so that a small file can exhaust neither memory nor time;
+    /// values beyond the limit are left out.
     /// </summary>
     private static void Describe(PickledDictionary dictionary, Dictionary<string, string> metadata, ref int left)
     {
@@ -151,7 +150,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         _ => null,
     };
 
-    /// <summary>A dictionary and the keys that lead to it.</summary>
+    /// <summary>A dictionary and its path of keys.</summary>
     private sealed record Place(Place? Outer, object? Key, PickledDictionary Dictionary, int Depth)
     {
         public override string ToString() => Outer?.Outer is null ? Shown(Key) : $"{Outer}.{Shown(Key)}";

@@ -4,10 +4,10 @@ using System.Numerics;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A checkpoint that PyTorch's <c>torch.save</c> wrote, open for reading. It is a zip archive of a pickle and its storages, or the older
-/// stream of pickles and storages. A stack machine reads the pickle and makes tensors, dictionaries and plain values. Objects of other
-/// classes become inert placeholders, so that a hostile file can do no harm. The tensors are those of the state_dict, wherever it is in the
-/// checkpoint (see <see cref="StateDict"/>), under its names. Strided views are read element by element.
+/// A checkpoint written by <c>torch.save</c>, open for reading: a zip archive of a pickle and its storages, or the older stream of pickles
+/// and storages. A stack machine reads the pickle and creates tensors, dictionaries and plain values. Objects of other classes become inert
+/// placeholders, so a hostile file can do no harm. The tensors are those of the state_dict, at any depth of the checkpoint (see
+/// <see cref="StateDict"/>), with its names. Strided views are read element by element.
 /// </summary>
 /// <remarks>
 /// Views may share a storage and repeat its elements. So that a small file cannot fill memory or disk, all tensors together may have at
@@ -15,7 +15,7 @@ namespace Mamba.Core.Checkpoints;
 /// </remarks>
 public sealed class TorchFile : WeightFile
 {
-    /// <summary>How many times the bytes of the file its tensors may have.</summary>
+    /// <summary>The largest ratio of the bytes of all tensors to those of the file.</summary>
     public const int MaxExpansion = 16;
 
     private static readonly BigInteger s_magic =
@@ -43,7 +43,7 @@ public sealed class TorchFile : WeightFile
         {
             WeightEntry entry = tensor is TorchTensor view ? Place(name, view) : Place(name, (NumpyArray)tensor);
             if (!TryAdd(name, entry)) throw Bad($"tensor '{name}' is there twice");
-            bytes += Math.Max(entry.Bytes, entry.SpanBytes); // a strided tensor is read with the gaps between its elements
+            bytes += Math.Max(entry.Bytes, entry.SpanBytes); // reading a strided tensor includes its gaps
             if (bytes / MaxExpansion > stream.Length)
                 throw Bad($"tensors up to '{name}' have {bytes} bytes, more than {MaxExpansion} times the {stream.Length} of the file");
             if (entry.Held is { IsByteText: false }) throw Bad($"array '{name}' is made of text with characters beyond Latin-1");
@@ -53,10 +53,10 @@ public sealed class TorchFile : WeightFile
     /// <inheritdoc/>
     public override string Form => _zip ? "torch zip" : "torch stream";
 
-    /// <summary>Opens a checkpoint and checks it.</summary>
+    /// <summary>Opens and validates a checkpoint.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The open file.</returns>
-    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or uses what a checkpoint may not.</exception>
+    /// <exception cref="CheckpointException">It cannot be opened, is malformed, or uses globals that are not allowed.</exception>
     public static TorchFile Open(string path) => Open(path, (p, stream) => new TorchFile(p, stream, zip: stream.ReadByte() == 'P'));
 
     private object? ReadZip(Stream stream, TorchVocabulary vocabulary)

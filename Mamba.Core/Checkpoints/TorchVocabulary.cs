@@ -1,6 +1,6 @@
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>Numbers of one type that tensors of a checkpoint view.</summary>
+/// <summary>A storage: values of one type, viewed by tensors of a checkpoint.</summary>
 /// <param name="Key">Its name in the checkpoint.</param>
 /// <param name="Type">The element type.</param>
 /// <param name="Count">The number of elements.</param>
@@ -8,25 +8,25 @@ internal sealed record TorchStorage(string Key, string Type, long Count)
 {
     public int ElementSize => ElementTypes.SizeOf(Type);
 
-    /// <summary>Where it begins in the file; known once the file was read to its end.</summary>
+    /// <summary>Its position in the file; known after the file was scanned.</summary>
     public long Position { get; set; }
 }
 
-/// <summary>A view of a storage, checked against the storage's size.</summary>
+/// <summary>A view of a storage, checked against its size.</summary>
 /// <param name="Storage">The storage.</param>
-/// <param name="Type">The element type; that of the storage, unless the storage is one of bytes.</param>
-/// <param name="Offset">The element it begins at.</param>
+/// <param name="Type">The element type; that of the storage, unless the storage is untyped.</param>
+/// <param name="Offset">The first element.</param>
 /// <param name="Shape">The extents.</param>
-/// <param name="Strides">Elements from one index to the next, by dimension.</param>
+/// <param name="Strides">The stride of each dimension in elements.</param>
 internal sealed record TorchTensor(TorchStorage Storage, string Type, long Offset, IReadOnlyList<long> Shape, IReadOnlyList<long> Strides);
 
 /// <summary>
-/// The classes and functions that checkpoints name. Those of tensors, plain values and NumPy's numbers make values. Those of modules that
-/// can act are refused. All others become inert <see cref="PickledObject"/>s, such as training options beside the tensors.
+/// The classes and functions that checkpoints may name. Those for tensors, plain values and NumPy's numbers create values. Modules with
+/// dangerous functions are refused. All others become inert <see cref="PickledObject"/>s, such as training options.
 /// </summary>
 internal sealed class TorchVocabulary : IPickleVocabulary
 {
-    // No part of a pickle ever runs here. A file that names these modules was made to act elsewhere, so it is refused.
+    // No part of a pickle ever runs here. A file that names these modules was made to attack other readers, so it is refused.
     private static readonly HashSet<string> s_acting =
     [
         "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "importlib", "imp", "pkgutil", "runpy",
@@ -69,7 +69,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         ("collections.OrderedDict" or "collections.Counter" or "builtins.dict" or "__builtin__.dict", []) => new PickledDictionary(),
         ("collections.OrderedDict", [List<object?> pairs]) => Dictionary(pairs), // Python 2
         ("collections.Counter", [PickledDictionary counts]) => counts,
-        ("collections.defaultdict", _) => new PickledDictionary(), // its items come after it
+        ("collections.defaultdict", _) => new PickledDictionary(), // its items follow
         ("torch._utils._rebuild_tensor_v2", [Slice view, long offset, object?[] shape, object?[] strides, bool, _, ..]) =>
             Tensor(view, offset, shape, strides),
         ("torch._utils._rebuild_tensor_v3",
@@ -79,7 +79,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
             Tensor(view, offset, shape, strides),
         ("torch._utils._rebuild_parameter", [TorchTensor tensor, bool, _]) => tensor,
         ("torch._utils._rebuild_parameter_with_state", [TorchTensor tensor, bool, _, _]) => tensor,
-        // A subclass of Tensor. One level only: tuples in tuples could make this call itself until the stack is full.
+        // A subclass of Tensor. One level only: nested tuples could make this recurse until the stack overflows.
         (SubclassOfTensor, [PickledGlobal { Name: not SubclassOfTensor and var function }, _, object?[] inner, _]) =>
             Call(function, inner),
         ("torch.Size", [object?[] extents]) => extents,
@@ -127,7 +127,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
                 return true;
             case (NumpyArray, _):
                 throw new FormatException("the state of a NumPy array is no tuple of version, shape, type, order and content");
-            // Attributes are not used: state_dict's _metadata (versions of modules), hooks of tensors, all of a placeholder.
+            // Ignored attributes: state_dict's _metadata (versions of modules), hooks of tensors, all attributes of a placeholder.
             default:
                 return target is PickledDictionary or PickledObject or TorchTensor or NumpyType;
         }
@@ -148,7 +148,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         return parts[5..] switch
         {
             [] or [null] => new Slice(storage, storage.Type, 0, count),
-            // A part of a storage, as the first versions wrote it.
+            // A part of a storage, as written by the first versions.
             [object?[] and [string, long offset, long length]] when offset >= 0
                 && length >= 0 && offset <= count - length => new Slice(storage, storage.Type, offset, length),
             _ => throw new FormatException($"a part of storage '{key}' lies outside it"),
@@ -172,7 +172,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
                 object?[] and [var key, var value] => (key, value),
                 _ => throw new FormatException("an ordered dictionary is made of elements that are no pairs"),
             });
-        pairs.Clear(); // used up: one list could be made into dictionaries without end
+        pairs.Clear(); // consumed: otherwise one list could be converted to dictionaries without limit
         return dictionary;
     }
 
@@ -200,7 +200,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
             System.Array.ConvertAll(values, v => v is long number ? number : throw new FormatException("extents and strides are integers"));
     }
 
-    /// <summary>safetensors' name of the elements; null for what is no storage.</summary>
+    /// <summary>The safetensors name of a storage's elements; null for other globals.</summary>
     private static string? StorageType(string global) => global switch
     {
         "torch.DoubleStorage" => "F64",
@@ -217,9 +217,7 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         _ => null,
     };
 
-    /// <summary>
-    /// safetensors' name of a type for which there is no class of storage. Throws <see cref="FormatException"/> for others.
-    /// </summary>
+    /// <summary>The safetensors name of a type without a storage class. Throws <see cref="FormatException"/> for others.</summary>
     private static string ElementType(string type) => type switch
     {
         "torch.float64" or "torch.double" => "F64",
@@ -240,10 +238,10 @@ internal sealed class TorchVocabulary : IPickleVocabulary
         _ => throw new FormatException($"tensors of '{type}' are not read"),
     };
 
-    /// <summary>What a persistent id means: a storage, or a part of one. Offset and count are in elements of the type.</summary>
+    /// <summary>The target of a persistent id: a storage, or a part of one. Offset and count are in elements of the type.</summary>
     private sealed record Slice(TorchStorage Storage, string Type, long Offset, long Count)
     {
-        /// <summary>The bytes of an untyped storage as elements of a type.</summary>
+        /// <summary>Reinterprets the bytes of an untyped storage as elements of a type.</summary>
         public Slice As(string type)
         {
             if (Storage.Type != "U8" || Offset != 0)

@@ -3,65 +3,65 @@ using System.Text;
 
 namespace Mamba.Core.Checkpoints;
 
-/// <summary>A dictionary, ordered or not, as its pairs in the order of writing: the reader of the pairs looks up what it needs.</summary>
+/// <summary>A dictionary, ordered or not, as its pairs in the order of writing; callers search the pairs.</summary>
 internal sealed class PickledDictionary
 {
     public List<(object? Key, object? Value)> Pairs { get; } = [];
 }
 
 /// <summary>
-/// A class or function that a pickle names. Naming it looks it up in the vocabulary; nothing is imported, and nothing runs.
+/// A class or function named by a pickle. The name is looked up in the vocabulary; nothing is imported, and nothing runs.
 /// </summary>
 internal sealed record PickledGlobal(string Name);
 
-/// <summary>An object of a class that is only known by name: an inert placeholder. Its arguments and attributes are dropped.</summary>
+/// <summary>An object of an unknown class: an inert placeholder. Its arguments and attributes are dropped.</summary>
 /// <param name="Type">The class, such as <c>argparse.Namespace</c>.</param>
 internal sealed record PickledObject(string Type)
 {
-    /// <summary>The pairs that were set on it, where the class is a kind of dictionary; null otherwise.</summary>
+    /// <summary>The items set on it, if the class is a kind of dictionary; otherwise null.</summary>
     public PickledDictionary? Items { get; private set; }
 
     public void Set(object? key, object? value) => (Items ??= new PickledDictionary()).Pairs.Add((key, value));
 }
 
-/// <summary>What a pickle may name and call, and what its persistent ids stand for.</summary>
+/// <summary>The globals that a pickle may name and call, and the targets of its persistent ids.</summary>
 internal interface IPickleVocabulary
 {
     /// <summary>Whether a pickle may name this class or function, such as <c>collections.OrderedDict</c>.</summary>
     bool Admits(string module, string name);
 
     /// <summary>
-    /// The result of a call: a value of a known function, else a placeholder. Throws <see cref="FormatException"/> for arguments that do
-    /// not fit.
+    /// The result of a call: a value for a known function, otherwise a placeholder. Throws <see cref="FormatException"/> for invalid
+    /// arguments.
     /// </summary>
     object? Call(string global, object?[] arguments);
 
-    /// <summary>A new object of a class, without its constructor: a dictionary, or a placeholder.</summary>
+    /// <summary>A new object of a class, without calling its constructor: a dictionary, or a placeholder.</summary>
     object New(string global, object?[] arguments);
 
-    /// <summary>Gives an object its state; false for what takes none.</summary>
+    /// <summary>Sets the state of an object; false if it takes none.</summary>
     bool Build(object? target, object? state);
 
-    /// <summary>What a persistent id stands for. Throws <see cref="FormatException"/> if it stands for nothing.</summary>
+    /// <summary>The target of a persistent id. Throws <see cref="FormatException"/> if there is none.</summary>
     object Load(object? id);
 }
 
 /// <summary>
 /// Reads Python's pickle format, protocols 2 to 5, with a stack machine without recursion. It creates None, numbers, strings, bytes, lists
-/// (sets come as lists), tuples (as arrays), dictionaries and what the vocabulary knows. Objects of other classes become inert
-/// placeholders. Opcodes that could reach code, and globals that the vocabulary does not admit, are refused by name.
+/// (also for sets), tuples (as arrays), dictionaries and the vocabulary's values. Objects of other classes become inert placeholders.
+/// Opcodes that could execute code, and globals outside the vocabulary, are refused by name.
 /// </summary>
 /// <remarks>
-/// Memory is bounded. An opcode has at least one byte and makes at most one object. The object's size follows from the bytes of the opcode
-/// and from what it takes off the stack, never from what the memo repeats. The number of opcodes has a limit. Keys are not hashed, so no
-/// choice of keys makes it slow. Values may refer to each other in circles, so code that walks them must not recurse.
+/// Memory is bounded. An opcode has at least one byte and creates at most one object. Its size is bounded by the bytes of the opcode and
+/// the items it pops, never by what the memo repeats. The number of opcodes is limited. Keys are not hashed, so no choice of keys makes it
+/// slow. Values may form cycles, so code that walks them must not recurse.
 /// </remarks>
 /// <param name="reader">The bytes.</param>
-/// <param name="vocabulary">What the pickle may name.</param>
-/// <param name="python2Bytes">Whether strings of Python 2 come as bytes. NumPy's arrays were pickled so; as text, they are UTF-8.</param>
+/// <param name="vocabulary">The globals that the pickle may name.</param>
+/// <param name="python2Bytes">Whether Python 2 strings are bytes, as in pickled NumPy arrays; otherwise they are UTF-8 text.</param>
 internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabulary, bool python2Bytes = false)
 {
-    /// <summary>The most opcodes of one pickle; a checkpoint has about 40 for a tensor.</summary>
+    /// <summary>The largest number of opcodes; a checkpoint has about 40 per tensor.</summary>
     public const int MaxOpcodes = 4_000_000;
 
     private const int MaxIntegerBytes = 256;
@@ -76,10 +76,10 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
 
     /// <summary>Reads one pickle, up to its end.</summary>
     /// <returns>
-    /// The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or what the
-    /// vocabulary made.
+    /// The value: null, bool, long, BigInteger, double, string, byte[], List, object?[], <see cref="PickledDictionary"/> or a value of the
+    /// vocabulary.
     /// </returns>
-    /// <exception cref="CheckpointException">It is malformed, or asks for what is not allowed.</exception>
+    /// <exception cref="CheckpointException">It is malformed, or uses something that is not allowed.</exception>
     public object? Read()
     {
         (int begin, int version) = (reader.Byte(), reader.Byte());
@@ -148,7 +148,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
         return true;
     }
 
-    /// <summary>Opcodes that make and fill lists, sets, tuples and dictionaries; false for others.</summary>
+    /// <summary>Opcodes that create and fill lists, sets, tuples and dictionaries; false for others.</summary>
     private bool FillContainer(byte opcode)
     {
         switch (opcode)
@@ -188,7 +188,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
         return true;
     }
 
-    /// <summary>Opcodes that name classes and functions and make what the vocabulary knows; false for others.</summary>
+    /// <summary>Opcodes that name globals and create objects; false for others.</summary>
     private bool MakeObject(byte opcode)
     {
         switch (opcode)
@@ -219,7 +219,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     private object? Reduce(object?[] call) => call switch
     {
         [PickledGlobal global, object?[] arguments] => vocabulary.Call(global.Name, arguments),
-        [PickledObject callable, object?[]] => new PickledObject(callable.Type), // functools.partial and the like
+        [PickledObject callable, object?[]] => new PickledObject(callable.Type), // functools.partial, for instance
         _ => throw new FormatException("REDUCE: expected a global and a tuple"),
     };
 
@@ -229,7 +229,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
 
     private object? Peek() => _stack.Count > Floor ? _stack[^1] : throw new FormatException("the stack is empty");
 
-    /// <summary>What lies below the last mark is out of reach.</summary>
+    /// <summary>Items below the last mark are not accessible.</summary>
     private int Floor => _marks.Count == 0 ? 0 : _marks[^1];
 
     private object?[] Take(int count)
@@ -265,7 +265,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
     }
 
     /// <summary>
-    /// Python numbers the memo from 0 without gaps, its version 2 from 1; other numbers could make it as large as they are.
+    /// Python numbers the memo consecutively from 0, Python 2 from 1; arbitrary indices could make the memo arbitrarily large.
     /// </summary>
     private void Memoize(uint index)
     {
@@ -279,7 +279,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
             ? _memo[(int)index]
             : throw new FormatException($"memo {index} was never written"));
 
-    /// <summary>Each pair of names makes one object, and their number has a limit: the memo repeats long names in a few bytes.</summary>
+    /// <summary>Each pair of names creates one object, and their number is limited: the memo repeats long names in a few bytes.</summary>
     private PickledGlobal Global(string module, string name)
     {
         if (module.Length > MaxNameBytes || name.Length > MaxNameBytes)
@@ -331,7 +331,7 @@ internal sealed class Unpickler(BoundedReader reader, IPickleVocabulary vocabula
         _ => $"0x{opcode:x2}",
     };
 
-    /// <summary>A place of the memo that nothing was written to.</summary>
+    /// <summary>A memo entry that was not written.</summary>
     private sealed class Unset
     {
         public static Unset Value { get; } = new();

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// A file of named tensors, open for reading: safetensors, either form of <c>torch.save</c>, or an index of shards. Everything that the
-/// file claims is checked when it is opened. The numbers are read tensor by tensor.
+/// A file of named tensors, open for reading: safetensors, either format of <c>torch.save</c>, or an index of shards. All claims of the
+/// file are validated when it is opened. Values are read tensor by tensor.
 /// </summary>
 /// <example><code>
 /// using WeightFile file = WeightFile.Open("resnet20.pth");
@@ -12,7 +12,7 @@ namespace Mamba.Core.Checkpoints;
 /// </code></example>
 public abstract class WeightFile : IDisposable
 {
-    /// <summary>The most dimensions that a tensor may have.</summary>
+    /// <summary>The largest number of dimensions of a tensor.</summary>
     public const int MaxRank = 16;
 
     private const int ChunkBytes = 1 << 16;
@@ -26,14 +26,14 @@ public abstract class WeightFile : IDisposable
         _stream = stream;
     }
 
-    /// <summary>The file.</summary>
+    /// <summary>The path of the file.</summary>
     public string Path { get; }
 
-    /// <summary>What the file is, in words: <c>safetensors</c>, <c>torch zip</c> or <c>torch stream</c>.</summary>
+    /// <summary>The format for messages: <c>safetensors</c>, <c>torch zip</c> or <c>torch stream</c>.</summary>
     public abstract string Form { get; }
 
     /// <summary>
-    /// What is beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch
+    /// Data beside the tensors: the strings under <c>__metadata__</c> of safetensors; the plain numbers and strings of a PyTorch
     /// checkpoint, such as <c>epoch</c>. Empty if there is none.
     /// </summary>
     public IReadOnlyDictionary<string, string> Metadata { get; private protected set; } = new Dictionary<string, string>();
@@ -43,27 +43,27 @@ public abstract class WeightFile : IDisposable
 
     private protected IEnumerable<KeyValuePair<string, WeightEntry>> Entries => _entries;
 
-    /// <summary>Opens a file and checks it. Its first bytes tell its form; a <c>*.index.json</c> of shards opens all of them.</summary>
+    /// <summary>Opens and validates a file. The format follows from its first bytes; a <c>*.index.json</c> opens all its shards.</summary>
     /// <param name="path">The file.</param>
     /// <param name="key">
-    /// Where the tensors are in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; found if null. No other form has
-    /// keys.
+    /// The path of the tensors in a PyTorch checkpoint, such as <c>model_ema</c> or <c>nets.generator</c>; searched if null. Other formats
+    /// have no keys.
     /// </param>
     /// <returns>The open file.</returns>
     /// <exception cref="CheckpointException">
-    /// It cannot be opened, is none of the known forms, or is malformed; or a key is given for a form without keys.
+    /// It cannot be opened, has an unknown format, or is malformed; or a key is given for a format without keys.
     /// </exception>
     public static WeightFile Open(string path, string? key = null) => path.EndsWith(ShardedWeightFile.Extension, StringComparison.Ordinal)
         ? Open(path, (p, stream) => key is null ? ShardedWeightFile.Read(p, stream) : throw HasNoKeys(p, "an index of shards", key))
         : Open(path, (p, stream) => Read(p, stream, key));
 
-    /// <summary>As <see cref="Open(string, string?)"/>, of a stream, which is read to its end and stays open.</summary>
-    /// <param name="weights">The file's bytes, from the stream's position on. It need not be one that can be sought.</param>
-    /// <param name="name">What errors call it.</param>
-    /// <param name="key">Where the tensors are in a PyTorch checkpoint.</param>
+    /// <summary>As <see cref="Open(string, string?)"/>, for a stream, which is read to its end and stays open.</summary>
+    /// <param name="weights">The file's bytes, from the stream's position on. It need not be seekable.</param>
+    /// <param name="name">The name of the file in error messages.</param>
+    /// <param name="key">The path of the tensors in a PyTorch checkpoint.</param>
     /// <returns>The open file; it holds a copy of the bytes.</returns>
     /// <exception cref="CheckpointException">
-    /// The stream cannot be read or has 2 GiB and more, is none of the known forms, or is malformed.
+    /// The stream cannot be read, has 2 GiB or more, has an unknown format, or is malformed.
     /// </exception>
     public static WeightFile Open(Stream weights, string name, string? key = null)
     {
@@ -81,7 +81,7 @@ public abstract class WeightFile : IDisposable
         }
     }
 
-    /// <summary>As <see cref="Open(string, string?)"/>, of a stream that can be sought; the file that is returned closes it.</summary>
+    /// <summary>As <see cref="Open(string, string?)"/>, for a seekable stream; the returned file closes it.</summary>
     internal static WeightFile Read(string path, Stream stream, string? key = null)
     {
         Span<byte> head = stackalloc byte[64];
@@ -92,7 +92,7 @@ public abstract class WeightFile : IDisposable
                 $"{path}: is a Git LFS pointer, not the weights; run 'git lfs pull' in its repository, or download the file itself");
         if (head.TrimStart(" \t\r\n\uFEFF"u8) is [(byte)'<', ..])
             throw new CheckpointException($"{path}: is an HTML or XML page, not weights: the download was answered by a web page");
-        // A safetensors header is JSON, behind eight bytes of its length; a pickle states its protocol.
+        // A safetensors header is JSON after eight bytes of length; a pickle starts with its protocol.
         if (head.StartsWith("PK\x03\x04"u8)) return new TorchFile(path, stream, zip: true, key);
         if (head is [0x80, >= 2 and <= 5, ..] and not [_, _, _, _, _, _, _, _, (byte)'{', ..])
             return new TorchFile(path, stream, zip: false, key);
@@ -110,7 +110,7 @@ public abstract class WeightFile : IDisposable
     /// <exception cref="CheckpointException">There is no such tensor.</exception>
     public int[] Shape(string name) => [.. Find(name).Shape];
 
-    /// <summary>The element type of a tensor, as safetensors spells it: F32, I64, ...</summary>
+    /// <summary>The element type of a tensor by its safetensors name: F32, I64, ...</summary>
     /// <param name="name">The name.</param>
     /// <returns>The type.</returns>
     /// <exception cref="CheckpointException">There is no such tensor.</exception>
@@ -122,7 +122,7 @@ public abstract class WeightFile : IDisposable
     /// <exception cref="CheckpointException">There is no such tensor.</exception>
     public int Count(string name) => Find(name).Count;
 
-    /// <summary>The number of bytes that the elements of a tensor take in its own type.</summary>
+    /// <summary>The bytes of a tensor's elements in its own type.</summary>
     /// <param name="name">The name.</param>
     /// <returns>Elements times their size.</returns>
     /// <exception cref="CheckpointException">There is no such tensor.</exception>
@@ -141,7 +141,7 @@ public abstract class WeightFile : IDisposable
 
     /// <summary>Writes the elements of a tensor, converted to float32.</summary>
     /// <param name="name">The name.</param>
-    /// <param name="values">As long as the tensor has elements.</param>
+    /// <param name="values">One for each element of the tensor.</param>
     /// <exception cref="CheckpointException">There is no such tensor, or the length differs.</exception>
     public void ReadFloats(string name, Span<float> values)
     {
@@ -162,12 +162,12 @@ public abstract class WeightFile : IDisposable
         }
     }
 
-    /// <summary>Copies the elements of a tensor as they are: its own type, little-endian, row-major.</summary>
+    /// <summary>Copies the elements of a tensor unconverted: its own type, little-endian, row-major.</summary>
     /// <param name="name">The name.</param>
-    /// <param name="destination">Where they go.</param>
-    /// <param name="cancellation">Stops between pieces of the tensor.</param>
+    /// <param name="destination">The target stream.</param>
+    /// <param name="cancellation">Stops between blocks of the tensor.</param>
     /// <exception cref="CheckpointException">There is no such tensor.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public void CopyTo(string name, Stream destination, CancellationToken cancellation = default)
     {
         WeightEntry entry = Find(name);
@@ -182,10 +182,10 @@ public abstract class WeightFile : IDisposable
         }
     }
 
-    /// <summary>Lets a tensor have its values in the file itself.</summary>
+    /// <summary>Makes a tensor use the values in the mapped file.</summary>
     /// <param name="name">The name; its shape is the tensor's.</param>
     /// <param name="tensor">The tensor.</param>
-    /// <returns>False where the file is not mapped, or holds them in another form: they are to be read.</returns>
+    /// <returns>False if the file is not mapped, or has the values in another format: then they must be read.</returns>
     internal virtual bool TryShare(string name, Tensor tensor) => false;
 
     /// <summary>Closes the file.</summary>
@@ -229,7 +229,7 @@ public abstract class WeightFile : IDisposable
     /// <summary>An entry of another file, read through this one.</summary>
     private protected static WeightEntry Share(WeightFile owner, string name) => owner.Find(name) with { Owner = owner };
 
-    /// <summary>Refuses a shape whose elements could not be held.</summary>
+    /// <summary>Throws for a shape with too many elements.</summary>
     private protected int[] CheckedShape(string name, IReadOnlyCollection<long> extents)
     {
         if (extents.Count > MaxRank) throw Bad($"{name} has {extents.Count} dimensions, at most {MaxRank} are accepted");
@@ -263,7 +263,7 @@ public abstract class WeightFile : IDisposable
         }
         catch (IOException e)
         {
-            // cut short since it was opened, or the disk fails
+            // The file was truncated after it was opened, or the disk failed.
             throw new CheckpointException($"{owner.Path}: cannot be read: {e.Message}", e);
         }
     }
@@ -272,12 +272,12 @@ public abstract class WeightFile : IDisposable
         ? entry
         : throw Bad($"no tensor '{name}'");
 
-    /// <summary>Hands out the elements of a tensor in row-major order, a chunk at a time.</summary>
+    /// <summary>Reads the elements of a tensor in row-major order, chunk by chunk.</summary>
     private sealed class ElementReader
     {
         private readonly WeightFile _file;
         private readonly WeightEntry _entry;
-        private readonly byte[] _span = []; // of a strided tensor: all bytes from its first element to its last
+        private readonly byte[] _span = []; // for a strided tensor: all bytes from its first element to its last
         private readonly int[] _index;
         private int _left;
         private long _done;
@@ -290,8 +290,8 @@ public abstract class WeightFile : IDisposable
             file.Fetch(entry, 0, _span);
         }
 
-        /// <summary>Fills a chunk as far as elements last.</summary>
-        /// <returns>How many elements were written.</returns>
+        /// <summary>Fills a chunk as far as there are elements.</summary>
+        /// <returns>The number of elements written.</returns>
         public int Read(Span<byte> chunk)
         {
             int size = _entry.ElementSize, count = Math.Min(_left, chunk.Length / size);
@@ -314,11 +314,11 @@ public abstract class WeightFile : IDisposable
     }
 }
 
-/// <summary>Where the elements of a tensor are in its file.</summary>
+/// <summary>The location of a tensor's elements in its file.</summary>
 /// <param name="Type">The element type.</param>
 /// <param name="Shape">The extents; their product fits an int.</param>
-/// <param name="Position">The place of the first element, in bytes from the start of the file.</param>
-/// <param name="Strides">Elements from one index to the next, by dimension; null if the elements are contiguous.</param>
+/// <param name="Position">The position of the first element in bytes.</param>
+/// <param name="Strides">The stride of each dimension in elements; null if the elements are contiguous.</param>
 internal sealed record WeightEntry(string Type, int[] Shape, long Position, long[]? Strides = null)
 {
     public int ElementSize { get; } = ElementTypes.SizeOf(Type);
@@ -327,10 +327,10 @@ internal sealed record WeightEntry(string Type, int[] Shape, long Position, long
 
     public long Bytes => (long)Count * ElementSize;
 
-    /// <summary>The file that holds the elements, where it is another one: a shard.</summary>
+    /// <summary>The file that holds the elements, if it is another one: a shard.</summary>
     public WeightFile? Owner { get; init; }
 
-    /// <summary>The elements, where a pickle holds them itself; null where they are at <see cref="Position"/>.</summary>
+    /// <summary>The elements, if they are inside a pickle; null if they are at <see cref="Position"/>.</summary>
     public PickledBytes? Held { get; init; }
 
     /// <summary>Bytes from the first element to the end of the last.</summary>

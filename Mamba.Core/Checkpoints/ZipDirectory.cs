@@ -4,9 +4,8 @@ using System.Text;
 namespace Mamba.Core.Checkpoints;
 
 /// <summary>
-/// Where the entries of a zip archive are. Entries must be stored uncompressed, as torch.save stores them, so that they can be read in
-/// place. The central directory is checked against the header of each entry and against the file. Entries may neither share a name nor
-/// overlap.
+/// The locations of the entries of a zip archive. Entries must be uncompressed, as torch.save writes them, so that they can be read in
+/// place. The central directory is checked against each entry's header and the file. Names must be unique, and entries must not overlap.
 /// </summary>
 /// <remarks>Format: PKWARE's APPNOTE, sections 4.3 and 4.5.3 (zip64). Checksums are not computed.</remarks>
 internal static class ZipDirectory
@@ -15,8 +14,8 @@ internal static class ZipDirectory
     private const uint Saturated = uint.MaxValue; // the value is in a zip64 record
 
     /// <summary>Reads and checks the directory.</summary>
-    /// <returns>The place of each entry's bytes by its name.</returns>
-    /// <exception cref="CheckpointException">The archive is malformed or uses what torch.save does not.</exception>
+    /// <returns>The location of each entry's bytes, by name.</returns>
+    /// <exception cref="CheckpointException">The archive is malformed or uses features that torch.save does not.</exception>
     public static Dictionary<string, (long Start, long Length)> Read(string path, Stream stream)
     {
         (long start, long length) = FindCentralDirectory(path, stream);
@@ -123,7 +122,7 @@ internal static class ZipDirectory
     }
 
     /// <summary>Checks the header of an entry against the directory.</summary>
-    /// <returns>Where its bytes begin.</returns>
+    /// <returns>The position of its bytes.</returns>
     private static long CheckLocal(string path, Stream stream, Header header, long directory)
     {
         if (header.Offset > directory - LocalSize) throw Outside();
@@ -136,7 +135,7 @@ internal static class ZipDirectory
         ushort nameLength = local.UInt16(), extraLength = local.UInt16();
         string name = Encoding.UTF8.GetString(local.Bytes(nameLength));
         local.Skip(extraLength);
-        bool sizeFollows = (flags & 8) != 0 && size == 0; // in a record behind the data, as torch writes it
+        bool sizeFollows = (flags & 8) != 0 && size == 0; // in a record after the data, as torch writes it
         if (name != header.Name || method != 0 || (!sizeFollows && size != Saturated && size != header.Size))
             throw local.Bad($"zip entry '{header.Name}' of {header.Size} bytes calls itself '{name}' of {size} bytes, method {method}");
         return header.Size <= local.Remaining ? local.Position : throw Outside();

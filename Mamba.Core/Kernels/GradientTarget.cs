@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels;
 
 /// <summary>
-/// Where a kernel writes a gradient. The first contribution overwrites what is there, later ones add to it. The default value is a gradient
-/// that is not wanted. A kernel copies it to a local before its loops, so that both fields are registers.
+/// The destination of a gradient. The first contribution overwrites it, later ones add. The default value means that the gradient is not
+/// needed. Kernels copy it to a local before their loops, so that both fields stay in registers.
 /// </summary>
 internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
 {
@@ -14,22 +14,22 @@ internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
 
     public bool IsWanted => Pointer != null;
 
-    /// <summary>Memory that is overwritten.</summary>
+    /// <summary>A target that is overwritten.</summary>
     public static implicit operator GradientTarget(float* pointer) => new(pointer, accumulate: false);
 
-    /// <summary>The part of this that begins at an offset.</summary>
+    /// <summary>This target from an offset on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public GradientTarget At(nint offset) => new(Pointer + offset, Accumulate);
 
-    /// <summary>Contributes a number at an address inside of this.</summary>
+    /// <summary>Writes or adds a number at an address inside this target.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void StoreOne(float value, float* at) => *at = Accumulate ? *at + value : value;
 
-    /// <summary>Contributes a vector at an address inside of this.</summary>
+    /// <summary>Writes or adds a vector at an address inside this target.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<V>(V v, float* at) where V : unmanaged => Vec.Store(Accumulate ? v + Vec.Load<V>(at) : v, at);
 
-    /// <summary>Contributes two vectors, neighbours: one instruction stores both on ARM64.</summary>
+    /// <summary>Writes or adds two adjacent vectors: one instruction stores both on ARM64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void StorePair<V>(V first, V second, float* at) where V : unmanaged
     {
@@ -49,16 +49,16 @@ internal readonly unsafe struct GradientTarget(float* pointer, bool accumulate)
         }
     }
 
-    /// <summary>Contributes the first lanes of a vector.</summary>
+    /// <summary>Writes or adds the first lanes of a vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<V>(V v, float* at, nint lanes) where V : unmanaged =>
         Vec.Store(Accumulate ? v + Vec.Load<V>(at, lanes) : v, at, lanes);
 
-    /// <summary>What a sum that goes to this address begins with.</summary>
+    /// <summary>The initial value of a sum that is stored at this address.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Start<V>(float* at, nint lanes) where V : unmanaged => Accumulate ? Vec.Load<V>(at, lanes) : default;
 
-    /// <summary>Makes ready for additions: writes zeros unless earlier contributions are there.</summary>
+    /// <summary>Zeroes the range unless earlier contributions are there, so that a kernel can add.</summary>
     public void Prepare(float* at, nint count)
     {
         if (!Accumulate) new Span<float>(at, checked((int)count)).Clear();

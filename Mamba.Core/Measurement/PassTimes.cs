@@ -5,8 +5,8 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Measurement;
 
 /// <summary>
-/// The times of a repeated pass, and the FMA peak measured between the repetitions. A busy machine slows both, so their ratio is stable
-/// where neither alone is.
+/// The times of a repeated pass, and the FMA peak measured between repetitions. A busy machine slows both, so their ratio is stable when
+/// neither is.
 /// </summary>
 public sealed class PassTimes
 {
@@ -22,7 +22,7 @@ public sealed class PassTimes
         (_milliseconds, _peaks) = ([.. milliseconds.Order()], [.. peaks.Order()]);
     }
 
-    /// <summary>How often the pass ran.</summary>
+    /// <summary>The number of repetitions.</summary>
     public int Repetitions => _milliseconds.Length;
 
     /// <summary>The median, in milliseconds.</summary>
@@ -38,26 +38,26 @@ public sealed class PassTimes
     public double BestPeak => _peaks[^1];
 
     /// <summary>
-    /// The largest resident memory of the process after a pass, in bytes. Buffers go back to their pool, not to the system. So it is the
-    /// most that the pass used at once, with the runtime and all other live objects.
+    /// The peak resident memory of the process after a pass, in bytes. Buffers return to their pool, not to the system, so this includes
+    /// the pass's peak, the runtime and all other live objects.
     /// </summary>
     public long PeakMemory { get; private init; }
 
     /// <summary>
-    /// The most bytes that tensors and working memory of a pass took at once, beside what was there before: without weights, runtime and
-    /// other objects.
+    /// The peak bytes of tensors and scratch during a pass, in addition to what was allocated before: without weights, runtime and other
+    /// objects.
     /// </summary>
     public long PassMemory { get; private init; }
 
     /// <summary>
-    /// Repeats a pass for a time, after a warm-up of at most half of it. A slow pass has up to four times as long to reach five
-    /// repetitions. A very slow one ends with fewer.
+    /// Repeats a pass for a given time, after a warm-up of at most half of it. A slow pass gets up to four times as long to reach five
+    /// repetitions; a very slow one has fewer.
     /// </summary>
     /// <param name="pass">The pass to measure.</param>
-    /// <param name="seconds">How long to repeat it.</param>
+    /// <param name="seconds">The measurement time.</param>
     /// <param name="stop">Ends the measurement between two passes.</param>
     /// <returns>The times of at least one pass.</returns>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public static PassTimes Measure(Action pass, double seconds, CancellationToken stop = default)
     {
         WarmUp(pass, seconds / 2, stop);
@@ -85,8 +85,8 @@ public sealed class PassTimes
     }
 
     /// <summary>
-    /// Warms up until the runtime has compiled everything for good. It recompiles hot methods in the background, a tenth of a second after
-    /// the last new method. So the warm-up ends after half a second without a compiled method.
+    /// Warms up until the runtime has finished compiling. It recompiles hot methods in the background, a tenth of a second after the last
+    /// new method. So the warm-up ends after half a second without a compiled method.
     /// </summary>
     private static void WarmUp(Action pass, double most, CancellationToken stop)
     {

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Mamba.Core.Measurement;
 
-/// <summary>The processor that figures are of.</summary>
+/// <summary>The processor of the measurements.</summary>
 public static class Processor
 {
-    /// <summary>Its name as the system tells it, or that of its architecture.</summary>
+    /// <summary>Its name as reported by the system, or its architecture.</summary>
     public static string Name { get; } =
         FromLinux() ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
 

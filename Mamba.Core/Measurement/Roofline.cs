@@ -6,15 +6,15 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Measurement;
 
 /// <summary>
-/// The limits of this machine, measured in this process. They are the yardstick of every figure, because they slow down together with the
-/// measured work.
+/// The limits of this machine, measured in this process. Results are relative to them, since they slow down together with the measured
+/// work.
 /// </summary>
 public static unsafe class Roofline
 {
-    /// <summary>Peak of fused multiply-adds at the current width, by as many threads as <see cref="Workers.Count"/>.</summary>
-    /// <param name="rounds">Rounds of twelve multiply-adds a thread and run.</param>
-    /// <param name="runs">Runs, of which the best counts.</param>
-    /// <returns>GFLOP/s, a multiply-add as two operations.</returns>
+    /// <summary>Peak of fused multiply-adds at the current width, on <see cref="Workers.Count"/> threads.</summary>
+    /// <param name="rounds">Rounds of twelve multiply-adds per thread and run.</param>
+    /// <param name="runs">Runs; the best counts.</param>
+    /// <returns>GFLOP/s; a multiply-add counts as two operations.</returns>
     public static double FmaPeak(int rounds = 400_000, int runs = 9)
     {
         int threads = Workers.Count;
@@ -23,7 +23,7 @@ public static unsafe class Roofline
         return Best(() => Launch.Run(new FmaChains { Rounds = rounds, Sink = sink }, threads, 1), flops, runs);
     }
 
-    /// <summary>Copy bandwidth of arrays far larger than the caches, by as many threads as <see cref="Workers.Count"/>.</summary>
+    /// <summary>Copy bandwidth of arrays much larger than the caches, on <see cref="Workers.Count"/> threads.</summary>
     /// <returns>Bytes read plus bytes written, in GB/s.</returns>
     public static double CopyBandwidth()
     {
@@ -32,8 +32,8 @@ public static unsafe class Roofline
         return Best(() => Launch.Run(new Copy { From = from.Pointer, To = to.Pointer }, Count, Count / 64), 2.0 * Count * sizeof(float));
     }
 
-    /// <summary>Read bandwidth of an array far larger than the caches, by as many threads as <see cref="Workers.Count"/>.</summary>
-    /// <param name="runs">Runs, of which the best counts.</param>
+    /// <summary>Read bandwidth of an array much larger than the caches, on <see cref="Workers.Count"/> threads.</summary>
+    /// <param name="runs">Runs; the best counts.</param>
     /// <param name="clock">Seconds; wall time if null.</param>
     /// <returns>Bytes read, in GB/s.</returns>
     public static double ReadBandwidth(int runs = 3, Func<double>? clock = null)
@@ -44,7 +44,7 @@ public static unsafe class Roofline
         return Best(() => Launch.Run(kernel, Count / Chunk, 1), (double)Count * sizeof(float), runs, clock);
     }
 
-    /// <summary>The best of several runs, in units of 1e9 a second.</summary>
+    /// <summary>The best of several runs, in 1e9 units per second.</summary>
     private static double Best(Action action, double work, int runs = 9, Func<double>? clock = null)
     {
         clock ??= static () => Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Floats at a fixed address, shared by the tensors that view them. The memory is a pinned managed array, aligned to 64 bytes: nothing
-/// leaks when a buffer is forgotten, and no native allocator is needed. Or it is a part of a <see cref="MappedFile"/>.
+/// Floats at a fixed address, shared by the tensors that view them. The memory is a pinned managed array, aligned to 64 bytes, or a part of
+/// a <see cref="MappedFile"/>. A buffer that is not returned does not leak, and no native allocator is needed.
 /// </summary>
 internal sealed unsafe class Buffer
 {
@@ -15,7 +15,7 @@ internal sealed unsafe class Buffer
     private readonly Tally? _tally;
     private PackedForms? _forms;
     private int _views = 1;
-    private Buffer? _low, _high; // the halves that nobody has rented
+    private Buffer? _low, _high; // the halves that are free
 
     public Buffer(int capacity)
     {
@@ -52,12 +52,12 @@ internal sealed unsafe class Buffer
     /// <summary>The buffer of which this is a half; null if it has memory of its own.</summary>
     public Buffer? Whole { get; }
 
-    /// <summary>Whether the pool counts this as rented.</summary>
+    /// <summary>Whether the pool counts this buffer as rented.</summary>
     public bool IsRented { set => _tally!.IsRented = value; }
 
     /// <summary>
-    /// Whether this is free: on a shelf of the pool, or an uncut part of a buffer that is. A half that is not free cannot be reached from
-    /// its whole, so that the garbage collector sees where a rented one was forgotten.
+    /// Whether this buffer is free: in the pool, or an uncut part of a free buffer. A half that is not free is not reachable from its
+    /// whole, so the garbage collector detects a rented half that was not returned.
     /// </summary>
     public bool IsFree
     {
@@ -69,7 +69,7 @@ internal sealed unsafe class Buffer
         }
     }
 
-    /// <summary>The neighbors on the pool's shelf of this size.</summary>
+    /// <summary>The neighbours in the pool's list for this size.</summary>
     public Buffer? Above { get; set; }
 
     /// <inheritdoc cref="Above"/>
@@ -80,20 +80,20 @@ internal sealed unsafe class Buffer
 
     private bool IsLow => Pointer == Whole!.Pointer;
 
-    /// <summary>Cuts this buffer into halves, which are free.</summary>
+    /// <summary>Cuts this buffer into two free halves.</summary>
     public (Buffer Low, Buffer High) Halves() => (_low ??= new Buffer(this, high: false), _high ??= new Buffer(this, high: true));
 
-    /// <summary>The file that holds the floats; null if memory does.</summary>
+    /// <summary>The file that holds the floats; null if they are in memory.</summary>
     public MappedFile? File { get; }
 
-    /// <summary>Whether several tensors view it.</summary>
+    /// <summary>Whether several tensors view this buffer.</summary>
     public bool IsShared => Volatile.Read(ref _views) > 1;
 
     public Span<float> Span => _array is not null ? _array.AsSpan(_offset, Capacity) : new Span<float>(Pointer, Capacity);
 
     /// <summary>
-    /// The packed forms of the weight in this buffer, and of its views; null unless it is frozen. All views share them, so a freeze or a
-    /// thaw also reaches views made before it.
+    /// The packed forms of the weight in this buffer and of its views; null unless frozen. All views share them, so a freeze or thaw also
+    /// reaches views made before it.
     /// </summary>
     public PackedForms? Forms
     {
@@ -108,18 +108,18 @@ internal sealed unsafe class Buffer
         return this;
     }
 
-    /// <summary>Takes a view away; the pool has the buffer back when the last one goes.</summary>
+    /// <summary>Removes a view; the last one returns the buffer to the pool.</summary>
     public void Release()
     {
         if (Interlocked.Decrement(ref _views) > 0) return;
-        (_views, Forms) = (1, null); // for its next user
+        (_views, Forms) = (1, null); // for the next user
         if (File is null) BufferPool.Return(this);
     }
 
     /// <summary>
-    /// Tells the pool of a rented buffer that was forgotten. It is an object of its own, so the buffer's memory does not wait for a
-    /// finalizer. Buffers are reused, so few of these exist and few are finalized. The memory of a half is a part of another's: the pool
-    /// gets it back.
+    /// Tells the pool that a rented buffer was not returned. A separate object, so that the buffer's memory does not wait for a finalizer.
+    /// Buffers are reused, so few of these exist and few are finalized. The memory of a half belongs to another buffer: the pool gets it
+    /// back.
     /// </summary>
     private sealed class Tally(Buffer buffer, Buffer? whole)
     {

@@ -3,41 +3,41 @@ using System.Numerics;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Buffers for reuse, by size class. Each octave has eight classes, so at most an eighth of a new buffer is unused. Before a large one is
-/// made, a free larger one is halved until it is less than twice as large: the levels of a pyramid share the memory of the largest. Halves
-/// that are free are joined again. Steps repeat the same sizes, so after the first ones nothing is allocated.
+/// Reusable buffers, by size class. Each octave has eight classes, so at most an eighth of a new buffer is unused. A large request halves a
+/// free larger buffer until it is less than twice as large: the levels of a pyramid share the memory of the largest. Free halves are joined
+/// again. Steps repeat the same sizes, so nothing is allocated after the first ones.
 /// </summary>
 internal static class BufferPool
 {
     private const int Smallest = 64;
     private const int ClassesPerOctave = 8;
 
-    // Smaller ones are too little memory to share. A part may have one over this more than was asked for.
+    // Smaller buffers are not worth halving. A part may exceed the request by 1 / MostUnused of it.
     private const int SmallestShared = 1 << 16, MostUnused = 3;
 
-    // What may wait in the pool besides, in floats: the many sizes that are too small to share.
+    // Extra pool capacity in floats, for the many sizes too small to halve.
     private const long PooledSmall = 1 << 20;
 
     private static readonly Lock s_gate = new();
-    private static readonly Buffer?[] s_free = new Buffer?[IndexOf(Shape.MaxCount) + 1]; // the first of each class, lists by Below
+    private static readonly Buffer?[] s_free = new Buffer?[IndexOf(Shape.MaxCount) + 1]; // the first of each class, linked by Below
     private static readonly long[] s_lastUse = new long[s_free.Length];
-    private static readonly ulong[] s_filled = new ulong[s_free.Length / 64 + 1]; // a bit for each class that has some
+    private static readonly ulong[] s_filled = new ulong[s_free.Length / 64 + 1]; // one bit per non-empty class
     private static long s_uses;
     private static long s_rented;
     private static long s_pooled;
     private static long s_peak;
     private static long s_recentPeak;
 
-    /// <summary>When set, returned buffers are filled with NaN, so that a use after return shows. For tests.</summary>
+    /// <summary>If set, returned buffers are filled with NaN, so that a use after return is visible. For tests.</summary>
     public static bool Poison { get; set; }
 
-    /// <summary>Floats now rented.</summary>
+    /// <summary>Floats currently rented.</summary>
     public static long Rented => Volatile.Read(ref s_rented);
 
-    /// <summary>Floats that wait to be rented.</summary>
+    /// <summary>Floats currently free in the pool.</summary>
     public static long Pooled => Volatile.Read(ref s_pooled);
 
-    /// <summary>The most floats that were rented at once since the last <see cref="ResetPeak"/>.</summary>
+    /// <summary>The most floats rented at once since the last <see cref="ResetPeak"/>.</summary>
     public static long Peak => Volatile.Read(ref s_recentPeak);
 
     public static void ResetPeak()
@@ -47,8 +47,8 @@ internal static class BufferPool
 
     /// <summary>An uninitialized buffer of at least <paramref name="length"/> floats.</summary>
     /// <param name="length">Floats.</param>
-    /// <param name="lasting">Whether it is rented for long, as a parameter is: then no larger buffer is taken for it.</param>
-    /// <exception cref="ShapeException">More than an array holds.</exception>
+    /// <param name="lasting">Whether it is rented for long, as for a parameter: then no larger buffer is cut.</param>
+    /// <exception cref="ShapeException">The length exceeds the largest array.</exception>
     public static Buffer Rent(int length, bool lasting = false)
     {
         int capacity = ClassOf(length), index = IndexOf(capacity);
@@ -71,7 +71,7 @@ internal static class BufferPool
         return buffer ?? new Buffer(capacity) { IsRented = true };
     }
 
-    /// <summary>A free buffer of which a part has room, and little more; the smallest one.</summary>
+    /// <summary>The smallest free buffer of which a part fits with little waste.</summary>
     private static Buffer? Larger(int from, int capacity)
     {
         for (int word = from / 64; word < s_filled.Length; word++, from = 64 * word)
@@ -85,7 +85,7 @@ internal static class BufferPool
         return null;
     }
 
-    /// <summary>Takes a free buffer, or the half of its halves that just has room. The other halves become free.</summary>
+    /// <summary>Takes a free buffer, halved repeatedly to the smallest part that fits. The other halves become free.</summary>
     private static Buffer Part(Buffer buffer, int capacity)
     {
         Take(buffer);
@@ -116,7 +116,7 @@ internal static class BufferPool
         if (s_free[index] is null) s_filled[index / 64] &= ~(1ul << (index % 64));
     }
 
-    /// <summary>Stops counting a rented buffer that the garbage collector has taken.</summary>
+    /// <summary>Stops counting a rented buffer that was garbage-collected.</summary>
     public static void Forget(int capacity)
     {
         lock (s_gate) s_rented -= capacity;
@@ -137,22 +137,22 @@ internal static class BufferPool
             }
             Put(buffer);
             s_lastUse[IndexOf(buffer.Capacity)] = ++s_uses;
-            // Shapes that come once (images of many sizes) must not pile up, nor keep present sizes from being pooled. The pool has room
-            // for the peak of rented memory and half of it. Sizes that were not used for longest are dropped first.
+            // Shapes that occur once (images of many sizes) must not accumulate, nor keep current sizes from being pooled. Rented and free
+            // memory together may reach 1.5 times the peak of rented memory. The least recently used sizes are dropped first.
             while (s_pooled + s_rented > s_peak + s_peak / 2 + PooledSmall && DropStalest() is > 0 and var dropped)
                 s_pooled -= dropped;
         }
     }
 
-    /// <summary>Leaves all free buffers to the garbage collector, but for halves of those that are in use.</summary>
+    /// <summary>Releases all free buffers to the garbage collector, except halves of buffers in use.</summary>
     public static void Clear()
     {
         lock (s_gate)
             while (DropStalest() is > 0 and var dropped) s_pooled -= dropped;
     }
 
-    /// <summary>Leaves one free buffer to the garbage collector, of the class that was not used for longest.</summary>
-    /// <returns>Its floats; 0 if there is none that is no half of another.</returns>
+    /// <summary>Releases one free buffer of the least recently used class to the garbage collector.</summary>
+    /// <returns>Its floats; 0 if all free buffers are halves.</returns>
     private static int DropStalest()
     {
         Buffer? stalest = null;
@@ -170,10 +170,8 @@ internal static class BufferPool
         return buffer;
     }
 
-    /// <summary>
-    /// The capacity of the buffers that serve a length, at most <see cref="Shape.MaxCount"/>: never less than the length.
-    /// </summary>
-    /// <exception cref="ShapeException">The length is more than that.</exception>
+    /// <summary>The buffer capacity for a length: at least the length, at most <see cref="Shape.MaxCount"/>.</summary>
+    /// <exception cref="ShapeException">The length exceeds <see cref="Shape.MaxCount"/>.</exception>
     internal static int ClassOf(int length)
     {
         Shape.Checked(length, "BufferPool", "a buffer");
@@ -182,7 +180,7 @@ internal static class BufferPool
         return (int)Math.Min(Shape.MaxCount, ((long)length + step - 1) / step * step);
     }
 
-    /// <summary>The number of a size class; larger classes have larger ones.</summary>
+    /// <summary>The index of a size class, in ascending order of capacity.</summary>
     private static int IndexOf(int capacity)
     {
         if (capacity < Smallest * ClassesPerOctave) return capacity / Smallest;

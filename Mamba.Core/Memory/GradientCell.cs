@@ -1,6 +1,6 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>The gradient of a tensor and of all its reshapes. The cell of a leaf stays with it. Those of results are reused.</summary>
+/// <summary>The gradient of a tensor and of all its reshapes. A leaf keeps its cell; cells of results are reused.</summary>
 internal sealed class GradientCell
 {
     private static readonly Recycler<GradientCell> s_recycler = new();
@@ -8,9 +8,7 @@ internal sealed class GradientCell
     [ThreadStatic]
     private static Stack<GradientCell>? s_spare;
 
-    /// <summary>
-    /// The leaves to which the backward pass of this thread has written so far, and how many passes are under way, one inside the other.
-    /// </summary>
+    /// <summary>The leaves that this thread's backward pass has written to so far, and the number of nested passes.</summary>
     [ThreadStatic]
     private static List<GradientCell>? s_claimed;
 
@@ -22,15 +20,15 @@ internal sealed class GradientCell
     /// <summary>The thread whose backward pass is writing to this leaf; 0 for none.</summary>
     private int _writer;
 
-    /// <summary>The shape of the tensor that was there before its reshapes.</summary>
+    /// <summary>The shape of the original tensor, before its reshapes.</summary>
     public Shape Shape { get; private set; }
 
     public bool IsLeaf { get; private init; }
 
-    /// <summary>The tape whose step made the tensor, as long as that step has not been walked; null for a leaf.</summary>
+    /// <summary>The tape whose step computed the tensor, until that step is processed; null for a leaf.</summary>
     public Recording? Recording { get; private set; }
 
-    /// <summary>Whether the step that made the tensor was walked and released: a gradient that came now would go nowhere.</summary>
+    /// <summary>Whether the step that computed the tensor was processed and released: a later gradient would be lost.</summary>
     public bool IsSpent => !IsLeaf && Recording is null;
 
     public Tensor? Value { get; private set; }
@@ -38,7 +36,7 @@ internal sealed class GradientCell
     /// <summary>Whether <see cref="Value"/> holds a sum of contributions; if not, its elements are undefined.</summary>
     public bool HasValue { get; private set; }
 
-    /// <summary>Whether the gradient of this leaf was called complete in the backward pass that is under way.</summary>
+    /// <summary>Whether the gradient of this leaf was reported complete in the current backward pass.</summary>
     public bool IsComplete { get; set; }
 
     public static GradientCell OfLeaf(Shape shape) => new() { Shape = shape, IsLeaf = true };
@@ -57,9 +55,9 @@ internal sealed class GradientCell
         return Tensor.Empty(shape);
     }
 
-    /// <summary>The place of the next contribution.</summary>
+    /// <summary>The destination of the next contribution.</summary>
     /// <exception cref="InvalidOperationException">
-    /// The step that made the tensor was walked already, or somebody was told that the gradient is complete.
+    /// The step that computed the tensor was already processed, or the gradient was reported complete.
     /// </exception>
     public GradSlot Open()
     {
@@ -75,9 +73,9 @@ internal sealed class GradientCell
         return slot;
     }
 
-    /// <summary>Makes a gradient, which nobody else reads any more, the first contribution, in the shape of this.</summary>
-    /// <returns>False if there is a contribution already, or if the gradient stays beyond the backward pass.</returns>
-    /// <exception cref="InvalidOperationException">The step that made the tensor was walked already.</exception>
+    /// <summary>Uses a gradient that is no longer read as the first contribution, in this shape.</summary>
+    /// <returns>False if there is a contribution already, or if the gradient outlives the backward pass.</returns>
+    /// <exception cref="InvalidOperationException">The step that computed the tensor was already processed.</exception>
     public bool TryTake(Tensor gradient)
     {
         ThrowIfSpent();
@@ -87,16 +85,16 @@ internal sealed class GradientCell
         return true;
     }
 
-    /// <summary>Forgets the contributions; the memory is kept for the next ones.</summary>
+    /// <summary>Discards the contributions; the memory is kept for the next ones.</summary>
     public void Clear() => HasValue = false;
 
-    /// <summary>Counts a tensor that refers to this. A leaf may be reshaped on several threads, and is not counted.</summary>
+    /// <summary>Adds a reference from a tensor. A leaf may be reshaped on several threads, and is not counted.</summary>
     public void Hold()
     {
         if (!IsLeaf) _holders++;
     }
 
-    /// <summary>Takes back a <see cref="Hold"/>; when none is left, this is free for another result.</summary>
+    /// <summary>Removes a reference; without any, the cell is free for another result.</summary>
     public void LetGo()
     {
         if (IsLeaf || --_holders > 0) return;
@@ -105,8 +103,8 @@ internal sealed class GradientCell
     }
 
     /// <summary>
-    /// Makes this thread's backward pass the only one that writes to this leaf until <see cref="EndPass"/>. Two threads over one leaf would
-    /// silently lose contributions.
+    /// Claims this leaf for this thread's backward pass until <see cref="EndPass"/>. Two threads writing to one leaf would silently lose
+    /// contributions.
     /// </summary>
     /// <exception cref="InvalidOperationException">The backward pass of another thread is writing to it.</exception>
     private void Claim()
@@ -121,10 +119,10 @@ internal sealed class GradientCell
         (s_claimed ??= []).Add(this);
     }
 
-    /// <summary>A backward pass begins on this thread.</summary>
+    /// <summary>Called at the start of a backward pass on this thread.</summary>
     public static void BeginPass() => s_passes++;
 
-    /// <summary>The backward pass of this thread is over; other threads may write to its leaves.</summary>
+    /// <summary>Called at the end of a backward pass on this thread; other threads may then write to its leaves.</summary>
     public static void EndPass()
     {
         if (--s_passes > 0 || s_claimed is not { } claimed) return;
@@ -132,7 +130,7 @@ internal sealed class GradientCell
         claimed.Clear();
     }
 
-    /// <summary>Gives the gradient of a result back.</summary>
+    /// <summary>Returns the gradient of a result.</summary>
     public void Drop()
     {
         if (IsLeaf) return;
@@ -140,7 +138,7 @@ internal sealed class GradientCell
         (Value, HasValue) = (null, false);
     }
 
-    /// <summary>Gives the gradient of a result back, and takes no other: the step that made the result is released.</summary>
+    /// <summary>Returns the gradient of a result and accepts no other: the step that computed the result is released.</summary>
     public void Finish()
     {
         Drop();

@@ -3,11 +3,11 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Owns the tensors that this thread creates until it is disposed, and then returns their memory. Exceptions are tensors returned to the
-/// enclosing scope, and those that a <see cref="Tape"/> keeps for its backward pass. A block of a model opens a scope around its
+/// Owns the tensors that this thread creates until it is disposed, and then returns their memory to the pool. Exceptions are tensors handed
+/// to the enclosing scope, and those that a <see cref="Tape"/> keeps for its backward pass. A block of a model opens a scope around its
 /// temporaries.
 /// </summary>
-/// <remarks>A scope is a place in a list of its thread, so that opening one allocates nothing.</remarks>
+/// <remarks>A scope is an index into a list of its thread, so that opening one allocates nothing.</remarks>
 /// <example><code>
 /// using MemoryScope scope = new();
 /// Tensor h = Ops.Silu(Ops.Linear(x, weight));
@@ -22,7 +22,7 @@ public readonly struct MemoryScope : IDisposable
     private readonly int _depth;
     private readonly long _serial;
 
-    /// <summary>Opens a scope on this thread, inside the one that is open.</summary>
+    /// <summary>Opens a scope on this thread, inside the current one.</summary>
     public MemoryScope()
         : this(owns: true)
     {
@@ -34,8 +34,8 @@ public readonly struct MemoryScope : IDisposable
         (_depth, _serial) = _ownership.Open(owns);
     }
 
-    /// <summary>Hands a tensor of this scope to the enclosing one, or to the garbage collector where there is none.</summary>
-    /// <param name="tensor">The block's result; one that this scope does not own is passed through.</param>
+    /// <summary>Hands a tensor of this scope to the enclosing one, or to the garbage collector if there is none.</summary>
+    /// <param name="tensor">The block's result; a tensor of another owner is returned unchanged.</param>
     /// <returns>The same tensor.</returns>
     /// <exception cref="InvalidOperationException">The scope was opened on another thread.</exception>
     public Tensor Return(Tensor tensor)
@@ -46,7 +46,7 @@ public readonly struct MemoryScope : IDisposable
         return tensor;
     }
 
-    /// <summary>Gives back everything this scope still owns.</summary>
+    /// <summary>Returns the memory of all tensors that this scope still owns.</summary>
     /// <exception cref="InvalidOperationException">A scope opened later, or on another thread, is still open.</exception>
     public void Dispose()
     {
@@ -58,7 +58,8 @@ public readonly struct MemoryScope : IDisposable
     }
 
     /// <summary>
-    /// Returns pooled memory to the system, and the memory of unreachable tensors. For a program that continues after its largest work.
+    /// Releases pooled memory to the system, and the memory of unreachable tensors. For programs that keep running after their largest
+    /// work.
     /// </summary>
     public static void Trim()
     {
@@ -69,7 +70,7 @@ public readonly struct MemoryScope : IDisposable
     /// <summary>Makes the innermost scope of this thread, if there is one, the owner of a new tensor.</summary>
     internal static void Own(Tensor tensor) => s_current?.Own(tensor);
 
-    /// <summary>Scopes that are open on this thread, those of tapes included.</summary>
+    /// <summary>The number of scopes open on this thread, including those of tapes.</summary>
     internal static int Depth => s_current?.Depth ?? 0;
 
     /// <summary>Until disposed, new tensors of this thread belong to no scope: parameters, caches, saved state.</summary>
@@ -77,7 +78,7 @@ public readonly struct MemoryScope : IDisposable
 
     private bool IsOpen => _ownership is not null && _ownership.IsOpen(_depth, _serial);
 
-    /// <summary>The scopes that are open on a thread, outermost first, and their tensors in the same order.</summary>
+    /// <summary>The open scopes of a thread, outermost first, and their tensors in the same order.</summary>
     private sealed class Ownership
     {
         private readonly List<Scope> _scopes = [];
@@ -92,7 +93,7 @@ public readonly struct MemoryScope : IDisposable
             return (_scopes.Count, _opened);
         }
 
-        /// <summary>Whether the scope that was opened at this depth is the one of this number, and not one after it.</summary>
+        /// <summary>Whether the scope at this depth has this serial number, and is not a later one.</summary>
         public bool IsOpen(int depth, long serial) => depth <= _scopes.Count && _scopes[depth - 1].Serial == serial;
 
         public void Own(Tensor tensor)
@@ -108,7 +109,7 @@ public readonly struct MemoryScope : IDisposable
             if (index < first) return;
             if (depth > 1 && scopes[depth - 2].Owns)
             {
-                // The enclosing scope's tensors end where this one's begin.
+                // The tensors of the enclosing scope end where those of this scope start.
                 (_tensors[first], _tensors[index]) = (_tensors[index], _tensors[first]);
                 scopes[depth - 1].First++;
                 return;
@@ -129,10 +130,10 @@ public readonly struct MemoryScope : IDisposable
         {
             public readonly long Serial = serial;
 
-            /// <summary>Where its tensors begin.</summary>
+            /// <summary>The index of its first tensor.</summary>
             public int First = first;
 
-            /// <summary>Whether it owns the tensors made in it, or leaves them to the caller.</summary>
+            /// <summary>Whether it owns the tensors created in it, or leaves them to the caller.</summary>
             public readonly bool Owns = owns;
         }
     }

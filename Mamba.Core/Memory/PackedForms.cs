@@ -1,13 +1,13 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>The packed forms of a frozen weight, each made on first use. Safe to use from several threads.</summary>
-/// <param name="inputs">How the inputs of the weight are rounded; null where they are not.</param>
+/// <summary>The packed forms of a frozen weight, each created on first use. Thread-safe.</summary>
+/// <param name="inputs">The quantization of the weight's inputs; null for none.</param>
 internal sealed unsafe class PackedForms(InputQuantization? inputs = null)
 {
     private readonly Lock _gate = new();
     private Entry? _newest;
 
-    /// <summary>How the inputs of the weight are rounded; null where they are not, and nobody watches them.</summary>
+    /// <summary>The quantization of the weight's inputs; null if they are neither quantized nor observed.</summary>
     public InputQuantization? Inputs => inputs;
 
     public Buffer Get<TPacking>(float* source, in TPacking packing) where TPacking : struct, IWeightPacking, IEquatable<TPacking>
@@ -32,7 +32,7 @@ internal sealed unsafe class PackedForms(InputQuantization? inputs = null)
 
     private abstract class Entry(nint source, Buffer buffer, Entry? older)
     {
-        /// <summary>The address of the weight: views of it have others.</summary>
+        /// <summary>The address of the weight; views of it have other addresses.</summary>
         public nint Source { get; } = source;
 
         public Buffer Buffer { get; } = buffer;

@@ -1,6 +1,6 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>Pooled, uninitialized working memory of one operator. Of length zero it has a null pointer.</summary>
+/// <summary>Pooled, uninitialized working memory of one operator. With length zero its pointer is null.</summary>
 internal readonly unsafe ref struct Scratch(nint length)
 {
     private readonly Buffer? _buffer = length == 0 ? null : BufferPool.Rent(Shape.Checked(length, "Scratch", "working memory"));
@@ -9,7 +9,7 @@ internal readonly unsafe ref struct Scratch(nint length)
 
     public double* Doubles => (double*)Pointer;
 
-    /// <summary>Room for so many doubles.</summary>
+    /// <summary>Scratch for this many doubles.</summary>
     public static Scratch OfDoubles(nint length) => new(2 * length);
 
     public void Dispose()

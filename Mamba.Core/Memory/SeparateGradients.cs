@@ -4,8 +4,9 @@ using System.Runtime.InteropServices;
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// Where <see cref="Tape.Gradients"/> collects gradients while it walks back. Those of leaves, and of results of tapes around this one,
-/// come here instead of to the tensors. So nothing but the tape changes, and several threads may differentiate by the same parameters.
+/// Collects the gradients of <see cref="Tape.Gradients"/> during the backward pass. Gradients of leaves, and of results of enclosing tapes,
+/// are stored here instead of in the tensors. So only the tape changes, and several threads may differentiate with respect to the same
+/// parameters.
 /// </summary>
 internal sealed class SeparateGradients
 {
@@ -15,15 +16,15 @@ internal sealed class SeparateGradients
     [ThreadStatic]
     private static SeparateGradients? s_current;
 
-    // Null: a gradient that is wanted and has not come.
+    // Null: a requested gradient that has not been computed yet.
     private readonly Dictionary<GradientCell, Tensor?> _gradients = [];
     private Recording _recording = null!;
     private SeparateGradients? _outer;
 
-    /// <summary>The one that is in use on this thread, if any.</summary>
+    /// <summary>The active collection of this thread, if any.</summary>
     public static SeparateGradients? Current => s_current;
 
-    /// <summary>Begins to collect the gradients of these inputs, until <see cref="Close"/>.</summary>
+    /// <summary>Starts collecting the gradients of these inputs, until <see cref="Close"/>.</summary>
     public static SeparateGradients Open(Recording recording, ReadOnlySpan<Tensor> inputs)
     {
         if (s_spare is null || !s_spare.TryPop(out SeparateGradients? separate)) separate = new SeparateGradients();
@@ -32,10 +33,10 @@ internal sealed class SeparateGradients
         return s_current = separate;
     }
 
-    /// <summary>Whether gradients of this tensor come here: it is a leaf, or the result of a tape that was opened earlier.</summary>
+    /// <summary>Whether gradients of this tensor are collected here: it is a leaf, or the result of a tape opened earlier.</summary>
     public bool Takes(GradientCell cell) => cell.IsLeaf || cell.Recording!.Number < _recording.Number;
 
-    /// <summary>The place of the next contribution.</summary>
+    /// <summary>The destination of the next contribution.</summary>
     public GradSlot Open(GradientCell cell)
     {
         ref Tensor? gradient = ref CollectionsMarshal.GetValueRefOrAddDefault(_gradients, cell, out _);
@@ -45,7 +46,7 @@ internal sealed class SeparateGradients
     }
 
     /// <summary>
-    /// Copies the gradient of a result if it is wanted. The step that comes next may pass its memory on to an input, which adds to it.
+    /// Copies the gradient of a result if it was requested: the next step may pass its memory on to an input, which adds to it.
     /// </summary>
     public void Keep(GradientCell cell)
     {
@@ -56,8 +57,8 @@ internal sealed class SeparateGradients
         wanted = cell.Value!.Value.Clone();
     }
 
-    /// <summary>The gradients of the inputs, in their shapes. They belong to the caller's scope.</summary>
-    /// <exception cref="InvalidOperationException">One has not come.</exception>
+    /// <summary>The gradients of the inputs, in their shapes, owned by the caller's scope.</summary>
+    /// <exception cref="InvalidOperationException">One was not computed.</exception>
     public TensorList Take(ReadOnlySpan<Tensor> inputs)
     {
         TensorList gradients = default;
@@ -71,7 +72,7 @@ internal sealed class SeparateGradients
         return gradients;
     }
 
-    /// <summary>Gives everything back.</summary>
+    /// <summary>Returns all memory.</summary>
     public void Close()
     {
         foreach ((_, Tensor? gradient) in _gradients) gradient?.Release();

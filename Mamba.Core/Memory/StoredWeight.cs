@@ -1,8 +1,8 @@
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// The rows of a frozen weight matrix as products of few rows read them: each once, in order, in as few bytes as its format takes. Values
-/// are code times scale. Rows follow each other without a gap.
+/// A frozen weight matrix stored row by row, for products of few rows. They read each row once, in order, in as few bytes as the format
+/// takes. Values are code times scale. Rows are contiguous.
 /// </summary>
 internal sealed unsafe class StoredWeight
 {
@@ -12,7 +12,7 @@ internal sealed unsafe class StoredWeight
     private readonly Buffer _codes; // keeps the memory
     private readonly Buffer? _scales;
 
-    /// <summary>Room for codes, to be written.</summary>
+    /// <summary>Allocates codes, to be written.</summary>
     /// <param name="format">Float16 or Int8.</param>
     /// <param name="rows">Rows of the matrix.</param>
     /// <param name="columns">Columns of the matrix.</param>
@@ -26,9 +26,9 @@ internal sealed unsafe class StoredWeight
         Scales = _scales.Pointer;
     }
 
-    /// <summary>Float32 rows that are there already.</summary>
+    /// <summary>Wraps existing float32 rows.</summary>
     /// <param name="values">The buffer that holds them.</param>
-    /// <param name="offset">Where they begin in it.</param>
+    /// <param name="offset">Their offset in the buffer.</param>
     /// <param name="rows">Rows of the matrix.</param>
     /// <param name="columns">Columns of the matrix.</param>
     public StoredWeight(Buffer values, int offset, int rows, int columns)
@@ -47,10 +47,10 @@ internal sealed unsafe class StoredWeight
     /// <summary>The first code of the first row.</summary>
     public byte* Codes { get; }
 
-    /// <summary>What the codes of each row are multiplied by; null for Float32, whose codes are the values.</summary>
+    /// <summary>The scale of each row's codes; null for Float32, whose codes are the values.</summary>
     public float* Scales { get; }
 
-    /// <summary>Bytes of a code.</summary>
+    /// <summary>Bytes per code.</summary>
     public int CodeBytes => Format switch
     {
         WeightFormat.Float32 => sizeof(float),

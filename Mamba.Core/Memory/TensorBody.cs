@@ -1,8 +1,8 @@
 namespace Mamba.Core.Memory;
 
 /// <summary>
-/// The body of a <see cref="Tensor"/>: shape, memory, gradient. Later tensors reuse bodies, so that making one allocates nothing. Each use
-/// is a lease with a number of its own. A handle with an older number is refused instead of reading another tensor's numbers.
+/// The body of a <see cref="Tensor"/>: shape, memory, gradient. Bodies are reused, so that creating a tensor allocates nothing. Each use
+/// has its own lease number; a handle with an older number throws instead of reading another tensor.
 /// </summary>
 internal sealed class TensorBody
 {
@@ -16,19 +16,19 @@ internal sealed class TensorBody
     private bool _disposed;
     private bool _waits;
 
-    /// <summary>The number of this use; it grows when the body goes back.</summary>
+    /// <summary>The number of this use; it increases when the body is returned.</summary>
     public int Lease { get; private set; }
 
     public Shape Shape { get; private set; }
 
-    /// <summary>Where the elements begin in <see cref="Buffer"/>.</summary>
+    /// <summary>The offset of the elements in <see cref="Buffer"/>.</summary>
     public int Offset { get; private set; }
 
     public Buffer Buffer => (_references > 0 ? _buffer : null) ?? throw Missing();
 
     /// <summary>
-    /// The rows as products of few rows read them, where this is a frozen weight that is stored so; null for other tensors. In fewer bits
-    /// there are no floats, and so no <see cref="Buffer"/>.
+    /// The row-major form of a frozen weight, for products of few rows; null for other tensors. If it is in fewer bits, there is no float32
+    /// <see cref="Buffer"/>.
     /// </summary>
     public StoredWeight? Stored { get; set; }
 
@@ -43,9 +43,7 @@ internal sealed class TensorBody
         }
     }
 
-    /// <summary>
-    /// The recorded step that can recompute the values; null unless there is one. Its <see cref="Tape"/> sets and clears it.
-    /// </summary>
+    /// <summary>The recorded step that can recompute the values, or null. Set and cleared by its <see cref="Tape"/>.</summary>
     public BackwardStep? Source { get; set; }
 
     /// <summary>A body for a tensor of this thread.</summary>
@@ -58,12 +56,12 @@ internal sealed class TensorBody
     }
 
     /// <summary>
-    /// Until <see cref="Resume"/>, bodies that are returned on this thread keep their lease. The steps of a tape read shape and gradient of
-    /// tensors whose memory was returned.
+    /// Until <see cref="Resume"/>, bodies returned on this thread keep their lease: the steps of a tape read shape and gradient of tensors
+    /// whose memory was returned.
     /// </summary>
     public static void Defer() => (s_recycling ??= new Recycling()).Deferrals++;
 
-    /// <summary>Ends one <see cref="Defer"/>. The last one frees the waiting bodies for other tensors.</summary>
+    /// <summary>Ends one <see cref="Defer"/>. The last one frees the waiting bodies.</summary>
     public static void Resume()
     {
         Recycling recycling = s_recycling!;
@@ -72,7 +70,7 @@ internal sealed class TensorBody
         recycling.Waiting.Clear();
     }
 
-    /// <summary>Replaces the memory unless somebody else uses it.</summary>
+    /// <summary>Replaces the memory unless it is shared.</summary>
     public bool TryMove(Buffer buffer)
     {
         if (Buffer.IsShared || _references > 1) return false;
@@ -81,7 +79,7 @@ internal sealed class TensorBody
         return true;
     }
 
-    /// <summary>Gives the floats back, of which codes were made, unless somebody else uses them.</summary>
+    /// <summary>Releases the float32 memory after encoding, unless it is shared.</summary>
     public bool TryStore(StoredWeight weight)
     {
         if (weight.Format != WeightFormat.Float32)
@@ -107,7 +105,7 @@ internal sealed class TensorBody
         Interlocked.Increment(ref _references);
     }
 
-    /// <summary>Retains the memory; if it was given back, the values are recomputed.</summary>
+    /// <summary>Retains the memory; if it was returned, recomputes the values.</summary>
     public void Recompute(Tensor self)
     {
         if (_references > 0)
@@ -124,7 +122,7 @@ internal sealed class TensorBody
         if (Interlocked.Decrement(ref _references) > 0) return;
         _buffer?.Release();
         (_buffer, Stored) = (null, null);
-        if (_waits) return; // since the memory was given back for the first time
+        if (_waits) return; // already waiting since its memory was first returned
         Recycling recycling = s_recycling ??= new Recycling();
         if (recycling.Deferrals > 0)
         {
@@ -147,7 +145,7 @@ internal sealed class TensorBody
         s_spare.Put(recycling.Spare, this);
     }
 
-    /// <summary>A thread's bodies that are free, and those that will be when no tape is open.</summary>
+    /// <summary>A thread's free bodies, and those that become free when no tape is open.</summary>
     private sealed class Recycling
     {
         public readonly Stack<TensorBody> Spare = [];

@@ -1,14 +1,14 @@
 namespace Mamba.Core.Memory;
 
-/// <summary>How the numbers of a frozen weight are stored, row by row, where products of few rows read them.</summary>
+/// <summary>The row-by-row storage format of a frozen weight, for products of few rows.</summary>
 public enum WeightFormat
 {
     /// <summary>Float32, in place.</summary>
     Float32,
 
-    /// <summary>Float16, half the memory, and a power of two for each row.</summary>
+    /// <summary>Float16 with a power-of-two scale per row: half the memory.</summary>
     Float16,
 
-    /// <summary>Whole numbers from -127 to 127, a quarter of the memory, and a scale for each row.</summary>
+    /// <summary>Integers from -127 to 127 with a scale per row: a quarter of the memory.</summary>
     Int8,
 }

@@ -2,17 +2,17 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What a <see cref="CausalAttention"/> is made of.</summary>
+/// <summary>Configuration of <see cref="CausalAttention"/>.</summary>
 /// <param name="Width">Channels of a token.</param>
-/// <param name="Heads">Heads; they divide the width.</param>
-/// <param name="Positions">The longest sequence: a state has room for so many keys and values.</param>
+/// <param name="Heads">Number of heads; divides the width.</param>
+/// <param name="Positions">The longest sequence: the capacity of a state.</param>
 public sealed record CausalAttentionConfig(int Width, int Heads, int Positions);
 
-/// <summary>The keys and values of the tokens so far. It has room for the longest sequence, and that room is read as it fills.</summary>
+/// <summary>The key-value cache. It has room for the longest sequence; only the filled part is read.</summary>
 public sealed class AttentionState : SequenceState
 {
     /// <summary>The state before the first token.</summary>
-    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="config">The layer's configuration.</param>
     public AttentionState(int batch, CausalAttentionConfig config)
     {
@@ -22,13 +22,13 @@ public sealed class AttentionState : SequenceState
         Tensors = [Keys, Values];
     }
 
-    /// <summary>(B, positions, width): the keys, of which the first <see cref="Length"/> are known.</summary>
+    /// <summary>(B, positions, width): the keys; the first <see cref="Length"/> are valid.</summary>
     public Tensor Keys { get; }
 
     /// <summary>(B, positions, width): the values.</summary>
     public Tensor Values { get; }
 
-    /// <summary>Tokens so far.</summary>
+    /// <summary>The number of tokens so far.</summary>
     public int Length { get; internal set; }
 
     /// <inheritdoc/>
@@ -43,9 +43,8 @@ public sealed class AttentionState : SequenceState
 }
 
 /// <summary>
-/// Self-attention in which a token sees itself and those before it (Vaswani et al. 2017): in_proj to q, k and v,
-/// softmax(q k^T / sqrt(Dh)) v by heads, out_proj. Unlike the other mixers it remembers every token, and the time of a step grows
-/// with their number.
+/// Causal self-attention (Vaswani et al. 2017): in_proj to q, k and v, softmax(q k^T / sqrt(Dh)) v per head, out_proj. Unlike the other
+/// mixers it keeps every token, and the time of a step grows with their number.
 /// </summary>
 public sealed class CausalAttention : ISequenceMixer
 {
@@ -54,8 +53,8 @@ public sealed class CausalAttention : ISequenceMixer
     private readonly Linear _outProj;
 
     /// <summary>Declares <c>in_proj</c> and <c>out_proj</c>, both with a bias.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">A size is not positive, or the heads do not divide the width.</exception>
     public CausalAttention(Scope scope, CausalAttentionConfig config)
     {
@@ -95,7 +94,7 @@ public sealed class CausalAttention : ISequenceMixer
         return scope.Return(Forward(x.Reshape(x.Shape[0], 1, _config.Width), null, state).Reshape(x.Shape));
     }
 
-    /// <summary>The next tokens after those whose keys and values the state has.</summary>
+    /// <summary>Attends from the next tokens to themselves and to the cached keys and values.</summary>
     private Tensor Resume(Tensor qkv, AttentionState state)
     {
         int width = _config.Width, length = qkv.Shape[1], before = state.Length;
@@ -105,7 +104,7 @@ public sealed class CausalAttention : ISequenceMixer
         state.Length += length;
         Tensor keys = Ops.Slice(state.Keys, 1, 0, state.Length), values = Ops.Slice(state.Values, 1, 0, state.Length);
         if (before == 0) return Ops.Attention(parts[0], keys, values, _config.Heads, AttentionOptions.CausalMask);
-        // One query sees all keys. Several see those up to their own, which are the last ones.
+        // A single query sees all keys. With several, each sees the keys up to its own, which are the last ones.
         return Ops.Attention(parts[0], keys, values, _config.Heads, mask: length == 1 ? null : Mask(before, length));
     }
 

@@ -5,9 +5,9 @@ public sealed class Conv2d : IModule
 {
     private readonly ConvOptions _options;
 
-    /// <summary>Declares <c>weight</c> and, if asked, <c>bias</c>.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <summary>Declares <c>weight</c> and, if configured, <c>bias</c>.</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">The groups do not divide inputs and outputs.</exception>
     public Conv2d(Scope scope, ConvConfig config)
     {
@@ -33,9 +33,9 @@ public sealed class Conv1d : IModule
 {
     private readonly ConvOptions _options;
 
-    /// <summary>Declares <c>weight</c> and, if asked, <c>bias</c>.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <summary>Declares <c>weight</c> and, if configured, <c>bias</c>.</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">The groups do not divide inputs and outputs.</exception>
     public Conv1d(Scope scope, ConvConfig config)
     {
@@ -60,9 +60,9 @@ public sealed class ConvTranspose2d : IModule
 {
     private readonly ConvOptions _options;
 
-    /// <summary>Declares <c>weight</c> and, if asked, <c>bias</c>.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <summary>Declares <c>weight</c> and, if configured, <c>bias</c>.</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">The groups do not divide inputs and outputs.</exception>
     public ConvTranspose2d(Scope scope, ConvConfig config)
     {
@@ -88,9 +88,9 @@ public sealed class ConvTranspose1d : IModule
 {
     private readonly ConvOptions _options;
 
-    /// <summary>Declares <c>weight</c> and, if asked, <c>bias</c>.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <summary>Declares <c>weight</c> and, if configured, <c>bias</c>.</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">The groups do not divide inputs and outputs.</exception>
     public ConvTranspose1d(Scope scope, ConvConfig config)
     {

@@ -13,8 +13,8 @@ public sealed class ConvBatchNorm : IModule
     private readonly FrozenCache<(Tensor Weight, Tensor Bias)> _folded;
 
     /// <summary>Declares the parameters of the convolution and then those of the norm.</summary>
-    /// <param name="conv">The convolution's place.</param>
-    /// <param name="norm">The norm's place.</param>
+    /// <param name="conv">The convolution's scope.</param>
+    /// <param name="norm">The norm's scope.</param>
     /// <param name="config">The sizes, and the activation that follows the norm.</param>
     /// <param name="options">Momentum and eps of the norm; PyTorch's defaults if null.</param>
     public ConvBatchNorm(Scope conv, Scope norm, ConvConfig config, BatchNormOptions? options = null)

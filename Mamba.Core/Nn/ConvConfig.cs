@@ -1,6 +1,6 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>What a convolution layer is made of. For layers over sequences the column parts of pairs count.</summary>
+/// <summary>Configuration of a convolution layer. Layers over sequences use the column values only.</summary>
 /// <param name="Inputs">Input channels.</param>
 /// <param name="Outputs">Output channels.</param>
 /// <param name="Kernel">The window.</param>
@@ -13,19 +13,19 @@ public sealed record ConvConfig(int Inputs, int Outputs, Size2d Kernel)
     /// <summary>Zeros around the image, or <see cref="Padding2d.Same"/>.</summary>
     public Padding2d Padding { get; init; } = 0;
 
-    /// <summary>Distance of the taps.</summary>
+    /// <summary>Spacing of the taps.</summary>
     public Size2d Dilation { get; init; } = 1;
 
     /// <summary>Groups of channels that do not mix.</summary>
     public int Groups { get; init; } = 1;
 
-    /// <summary>Transposed convolutions only: rows and columns that the output has more.</summary>
+    /// <summary>Transposed convolutions only: extra rows and columns of the output.</summary>
     public Size2d OutputPadding { get; init; } = 0;
 
-    /// <summary>Less rounding in the training of 1x1 windows; see <see cref="ConvOptions.ShortSums"/>.</summary>
+    /// <summary>Less rounding error when training 1x1 windows; see <see cref="ConvOptions.ShortSums"/>.</summary>
     public bool ShortSums { get; init; }
 
-    /// <summary>What is applied to the result.</summary>
+    /// <summary>Applied to the result.</summary>
     public Activation Activation { get; init; }
 
     /// <summary>Whether there is a bias.</summary>
@@ -37,7 +37,7 @@ public sealed record ConvConfig(int Inputs, int Outputs, Size2d Kernel)
     /// <summary>Initial bias; PyTorch's default if null.</summary>
     public Initializer? BiasInit { get; init; }
 
-    /// <summary>The operator's part of the configuration.</summary>
+    /// <summary>The options of the operator.</summary>
     internal ConvOptions Options => new()
     {
         Stride = Stride,
@@ -50,8 +50,8 @@ public sealed record ConvConfig(int Inputs, int Outputs, Size2d Kernel)
     };
 
     /// <summary>
-    /// Declares <c>weight</c> of the given shape and, if asked, <c>bias</c>. Initial values follow from dimension 1 and the window, as in
-    /// PyTorch.
+    /// Declares <c>weight</c> with the given shape and, if configured, <c>bias</c>. The fan-in of the initialization follows from dimension
+    /// 1 and the window, as in PyTorch.
     /// </summary>
     internal (Tensor Weight, Tensor? Bias) Declare(Scope scope, params ReadOnlySpan<int> weight)
     {

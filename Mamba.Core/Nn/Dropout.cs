@@ -1,9 +1,9 @@
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// Dropout (Srivastava et al. 2014): while the model trains, each element is zeroed with some probability. The others are scaled up, so
-/// that the mean stays. The seed, the layer's place and <see cref="ParameterStore.Step"/> choose the elements, so a resumed run continues
-/// as an uninterrupted one.
+/// Dropout (Srivastava et al. 2014): while the model trains, each element is zeroed with some probability and the others are scaled to keep
+/// the mean. The mask depends on the seed, the layer's path and <see cref="ParameterStore.Step"/>, so a resumed run continues like an
+/// uninterrupted one.
 /// </summary>
 public sealed class Dropout : IModule
 {
@@ -12,7 +12,7 @@ public sealed class Dropout : IModule
     private readonly RandomStream _random;
 
     /// <summary>Declares no parameters.</summary>
-    /// <param name="scope">The layer's place. A layer that is called twice in a step zeroes the same elements.</param>
+    /// <param name="scope">The layer's scope. A layer that is called twice in a step zeroes the same elements.</param>
     /// <param name="rate">The probability, at least 0 and below 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
     public Dropout(Scope scope, double rate)
@@ -26,7 +26,7 @@ public sealed class Dropout : IModule
     /// <summary>The probability that an element is zeroed.</summary>
     public double Rate { get; }
 
-    /// <summary>Zeroes elements while the model trains.</summary>
+    /// <summary>Applies dropout while the model trains.</summary>
     /// <param name="x">Any shape.</param>
     /// <returns>The shape of x; x itself outside of training, or where the rate is 0.</returns>
     public Tensor Forward(Tensor x)

@@ -2,7 +2,7 @@ namespace Mamba.Core.Nn;
 
 /// <summary>Writes the initial values of a parameter.</summary>
 /// <param name="values">All its elements, in row-major order.</param>
-/// <param name="random">A stream of this parameter's own.</param>
+/// <param name="random">The random stream of this parameter.</param>
 public delegate void Initializer(Span<float> values, RandomStream random);
 
 /// <summary>The usual initializations.</summary>
@@ -50,18 +50,18 @@ public static class Init
     };
 
     /// <summary>Uniform within 1 / sqrt(fan in): PyTorch's default for weights and biases (Kaiming uniform with a = sqrt 5).</summary>
-    /// <param name="fanIn">Inputs of one output.</param>
+    /// <param name="fanIn">Inputs of each output.</param>
     /// <returns>The initialization.</returns>
     public static Initializer KaimingUniform(int fanIn) => Uniform(Root(1, fanIn));
 
     /// <summary>Uniform with variance 2 / (fan in + fan out) (Glorot and Bengio 2010).</summary>
-    /// <param name="fanIn">Inputs of one output.</param>
-    /// <param name="fanOut">Outputs that one input reaches.</param>
+    /// <param name="fanIn">Inputs of each output.</param>
+    /// <param name="fanOut">Outputs that each input reaches.</param>
     /// <returns>The initialization.</returns>
     public static Initializer XavierUniform(int fanIn, int fanOut) => Uniform(Root(6, (long)fanIn + fanOut));
 
     /// <summary>Normal with variance 2 / fan (He et al. 2015).</summary>
-    /// <param name="fan">Inputs of one output, or the other way round.</param>
+    /// <param name="fan">The fan-in, or the fan-out.</param>
     /// <returns>The initialization.</returns>
     public static Initializer KaimingNormal(int fan) => Normal(Root(2, fan));
 
@@ -76,9 +76,9 @@ public static class Init
     };
 
     /// <summary>x with softplus(x) log-uniform in [low, high), but not below floor: Mamba's bias of dt.</summary>
-    /// <param name="low">The least step size.</param>
+    /// <param name="low">The smallest step size.</param>
     /// <param name="high">The largest step size.</param>
-    /// <param name="floor">Step sizes are raised to this.</param>
+    /// <param name="floor">Step sizes are clamped to at least this.</param>
     /// <returns>The initialization.</returns>
     public static Initializer InverseSoftplusOfLogUniform(double low, double high, double floor) => (values, random) =>
     {
@@ -89,7 +89,7 @@ public static class Init
         }
     };
 
-    /// <summary>The root of a number over a fan; 0 for an empty fan, as PyTorch has it: a layer without inputs has a bias of 0.</summary>
+    /// <summary>sqrt(numerator / fan); 0 for an empty fan, as in PyTorch: a layer without inputs has a bias of 0.</summary>
     private static double Root(double numerator, long fan)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(fan);

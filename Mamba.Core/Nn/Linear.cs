@@ -3,10 +3,10 @@ namespace Mamba.Core.Nn;
 /// <summary>A linear layer with PyTorch's names and default initialization.</summary>
 public sealed class Linear : IModule
 {
-    /// <summary>Declares <c>weight</c> (outputs, inputs) and, if asked, <c>bias</c> (outputs).</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="inputs">Inputs.</param>
-    /// <param name="outputs">Outputs.</param>
+    /// <summary>Declares <c>weight</c> (outputs, inputs) and, if configured, <c>bias</c> (outputs).</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="inputs">Input features.</param>
+    /// <param name="outputs">Output features.</param>
     /// <param name="bias">Whether there is a bias.</param>
     /// <param name="weightInit">Initial weights; PyTorch's default if null.</param>
     /// <param name="biasInit">Initial bias; PyTorch's default if null.</param>

@@ -1,13 +1,11 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>
-/// The prefix that names of a weight file have, or lack, compared with the model's names. Wrappers of training frameworks add it.
-/// </summary>
-/// <param name="Drop">What is dropped from a name that begins with it.</param>
-/// <param name="Add">What is put in front of a name.</param>
+/// <summary>A prefix by which the names of a weight file differ from the model's. Wrappers of training frameworks add it.</summary>
+/// <param name="Drop">Dropped from names that start with it.</param>
+/// <param name="Add">Prepended to names.</param>
 internal readonly record struct NamePrefix(string Drop, string Add)
 {
-    /// <summary>Finds the prefix with which the most names are the model's; none where the names fit better unchanged.</summary>
+    /// <summary>Finds the prefix with which the most names match the model's; none where the names match better unchanged.</summary>
     /// <param name="names">The names of the file.</param>
     /// <param name="known">Whether the model has a name.</param>
     /// <param name="own">The names of the model.</param>
@@ -24,10 +22,10 @@ internal readonly record struct NamePrefix(string Drop, string Add)
         return best;
     }
 
-    /// <summary>The name that a model knows.</summary>
+    /// <summary>Converts a file's name to the model's.</summary>
     public string Apply(string name) => Add + (name.StartsWith(Drop, StringComparison.Ordinal) ? name[Drop.Length..] : name);
 
-    /// <summary>What was done, in words.</summary>
+    /// <summary>A message saying what was dropped and added.</summary>
     public override string ToString() => (Drop, Add) switch
     {
         ("", "") => "",
@@ -35,10 +33,10 @@ internal readonly record struct NamePrefix(string Drop, string Add)
         _ => $"prefix '{Add}' added",
     };
 
-    /// <summary>The leading parts of a name of the file, to be dropped, or those of a name of the model, to be added.</summary>
+    /// <summary>Candidates: leading parts of a file's name to drop, or of a model's name to add.</summary>
     private static IEnumerable<NamePrefix> Candidates(IReadOnlyList<string> names, IReadOnlyList<string> own)
     {
-        // Not every name needs the prefix: DataParallel around a part of a model gives it to some. The commonest first part leads.
+        // Not every name has the prefix: DataParallel around a part of a model adds it to some. Start from the most common first part.
         string? common = names.Where(n => n.Contains('.')).GroupBy(n => n[..n.IndexOf('.')])
             .MaxBy(g => g.Count())?.MaxBy(n => n.Count(c => c == '.'));
         return Parts(common).Select(drop => new NamePrefix(drop, ""))

@@ -5,17 +5,17 @@ public sealed partial class ParameterStore
     private readonly List<BatchNorm2d> _norms = [];
 
     /// <summary>
-    /// Where batch norms note the statistics of the batches that they train on, in place of moving their running statistics; null to move
-    /// them at once. A training loop notes them until it knows that the step is taken.
+    /// Receives the batch statistics of batch norms, which then do not update their running statistics; null to update them immediately. A
+    /// training loop uses it to defer the update until the step is accepted.
     /// </summary>
     public BatchMoments? Moments { get; set; }
 
-    /// <summary>Moves the running statistics of batch norms towards what was noted, in that order.</summary>
-    /// <param name="moments">The <see cref="BatchMoments.Values"/> of this model, or of one of the same layers.</param>
-    /// <exception cref="ArgumentException">They are of a model with other layers; nothing was changed.</exception>
+    /// <summary>Updates the running statistics of batch norms with recorded batch statistics, in order.</summary>
+    /// <param name="moments">The <see cref="BatchMoments.Values"/> of this model, or of one with the same layers.</param>
+    /// <exception cref="ArgumentException">They are from a model with other layers; nothing was changed.</exception>
     public void MoveStatistics(ReadOnlySpan<double> moments)
     {
-        for (int at = 0; at < moments.Length; at += Length(moments, at)) // all of them before the first one changes anything
+        for (int at = 0; at < moments.Length; at += Length(moments, at)) // validate everything before changing anything
             if (at + Length(moments, at) > moments.Length)
                 throw new ArgumentException($"MoveStatistics: {moments.Length} values end within those of a layer.", nameof(moments));
         for (int at = 0; at < moments.Length; at += Length(moments, at))

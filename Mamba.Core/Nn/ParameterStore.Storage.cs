@@ -2,21 +2,21 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-// In which form a frozen model keeps its weights.
+// The storage formats of a frozen model's weights.
 public sealed partial class ParameterStore
 {
     private bool _isStored;
 
     /// <summary>
-    /// Freezes, and stores weight matrices row by row for products of few rows, such as the steps of a language model. A step then reads
-    /// each weight once, and no packed copy is made; in fewer bits it reads, and keeps, half or a quarter of the memory. Products of many
-    /// rows decode a block at a time. Only linear layers and embeddings read such weights; anything else throws.
+    /// Freezes the model and stores weight matrices row by row, for products of few rows such as the steps of a language model. A step then
+    /// reads each weight once, and no packed copy is made; formats with fewer bits halve or quarter the memory read and kept. Products of
+    /// many rows decode one block at a time. Only linear layers and embeddings can read such weights; other operators throw.
     /// </summary>
-    /// <param name="format">How numbers are stored.</param>
-    /// <param name="names">Which, by name.</param>
-    /// <exception cref="ArgumentException">One of them is no matrix.</exception>
+    /// <param name="format">The number format.</param>
+    /// <param name="names">Selects the weights by name.</param>
+    /// <exception cref="ArgumentException">One of them is not a matrix.</exception>
     /// <exception cref="InvalidOperationException">Weights are stored in fewer bits already, or one has views.</exception>
-    /// <exception cref="NonFiniteException">A weight is NaN or infinite; what came before it is stored.</exception>
+    /// <exception cref="NonFiniteException">A weight is NaN or infinite; the weights before it have been stored.</exception>
     public void Store(WeightFormat format, Func<string, bool> names)
     {
         ArgumentNullException.ThrowIfNull(names);
@@ -30,7 +30,7 @@ public sealed partial class ParameterStore
             _isStored |= format != WeightFormat.Float32;
             Ops.Store(entry.Name, entry.Tensor, format);
         }
-        if (_isStored) MemoryScope.Trim(); // the memory of the floats
+        if (_isStored) MemoryScope.Trim(); // release the float32 memory
     }
 
     private void ThrowIfStored()

@@ -5,13 +5,13 @@ public sealed partial class ParameterStore
     private readonly HashSet<string> _widthsRead = [];
 
     /// <summary>
-    /// Channels that layers have instead of their own, by the layer's place: those of a pruned model. Null for none. Set it before layers
-    /// are declared; see <see cref="Scope.Width"/>.
+    /// Channels of a pruned model, by the layer's path, replacing the defaults. Null for none. Set it before layers are declared; see
+    /// <see cref="Scope.Width"/>.
     /// </summary>
     public IReadOnlyDictionary<string, int>? Widths { get; set; }
 
-    /// <summary>Refuses widths that no layer has asked for. Call it when all layers are declared.</summary>
-    /// <exception cref="ArgumentException">There is one; the message names it.</exception>
+    /// <summary>Throws if a width was not read by any layer. Call it after all layers are declared.</summary>
+    /// <exception cref="ArgumentException">A width was not read; the message names it.</exception>
     public void ThrowIfWidthsUnread()
     {
         foreach (string place in Widths?.Keys ?? [])

@@ -4,7 +4,7 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>Makes the values of a parameter from those of a checkpoint in which it has another shape.</summary>
+/// <summary>Converts the values of a checkpoint's parameter to another shape.</summary>
 /// <param name="values">The checkpoint's values, in row-major order.</param>
 /// <param name="parameter">The parameter's values, all to be written.</param>
 public delegate void Refit(ReadOnlySpan<float> values, Span<float> parameter);
@@ -23,17 +23,17 @@ public sealed partial class ParameterStore(ulong seed = 0)
     private long _count;
     private MappedFile? _mapped;
 
-    /// <summary>The most numbers that may be declared in all. A model that a file describes has no more numbers than the file.</summary>
+    /// <summary>
+    /// The largest total number of elements that may be declared: a model described by a file cannot be larger than the file.
+    /// </summary>
     public long MaxCount { get; init; } = long.MaxValue;
 
-    /// <summary>
-    /// Whether parameters are declared without initial values: for a model that is made to know its shapes, not to run.
-    /// </summary>
+    /// <summary>Whether parameters are declared without initial values: for a model built only to know its shapes.</summary>
     public bool SkipInitialValues { get; init; }
 
     /// <summary>
-    /// Whether the model trains, false unless set: batch norms use the statistics of the batch and update the running ones, and dropout is
-    /// on. A frozen model thaws when it is set.
+    /// Whether the model trains, false unless set: batch norms use batch statistics and update the running ones, dropout is active. Setting
+    /// it to true thaws a frozen model.
     /// </summary>
     public bool Training
     {
@@ -45,20 +45,19 @@ public sealed partial class ParameterStore(ulong seed = 0)
         }
     }
 
-    /// <summary>Whether <see cref="Freeze"/> was called and <see cref="Thaw"/> was not.</summary>
+    /// <summary>Whether the model is frozen, see <see cref="Freeze"/>.</summary>
     public bool IsFrozen { get; private set; }
 
     /// <summary>
-    /// The number of the training step; the training loop sets it. A layer's random numbers follow from <see cref="Seed"/>, its own name
-    /// and this number.
+    /// The training step, set by the training loop. A layer's random numbers depend on <see cref="Seed"/>, its name and this number.
     /// </summary>
     public long Step { get; set; }
 
     /// <summary>The seed of the initial values and of the layers' random numbers.</summary>
     public ulong Seed => seed;
 
-    /// <summary>The random numbers of a layer at this training step: a stream of its own for each (seed, name, step).</summary>
-    /// <param name="name">The layer's place and what the numbers are for.</param>
+    /// <summary>The random numbers of a layer at this training step: one stream for each (seed, name, step).</summary>
+    /// <param name="name">The layer's path and the purpose of the numbers.</param>
     /// <returns>The stream, at its start.</returns>
     public RandomStream Random(string name)
     {
@@ -67,12 +66,12 @@ public sealed partial class ParameterStore(ulong seed = 0)
         return stream;
     }
 
-    /// <summary>As <see cref="Random"/>, with a stream that is there already: a layer that keeps one allocates nothing.</summary>
-    /// <param name="stream">Begins with the numbers of this step.</param>
-    /// <param name="name">The layer's place and what the numbers are for.</param>
+    /// <summary>As <see cref="Random"/>, but restarts an existing stream, so that nothing is allocated.</summary>
+    /// <param name="stream">Restarted for this step.</param>
+    /// <param name="name">The layer's path and the purpose of the numbers.</param>
     public void Restart(RandomStream stream, string name)
     {
-        Span<char> key = stackalloc char[name.Length + 21]; // a point and the longest number
+        Span<char> key = stackalloc char[name.Length + 21]; // a dot and the longest integer
         name.CopyTo(key);
         key[name.Length] = '.';
         Step.TryFormat(key[(name.Length + 1)..], out int digits, provider: CultureInfo.InvariantCulture);
@@ -85,28 +84,28 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// <summary>The trainable parameters and the buffers, such as running statistics.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> All => _order.Select(e => (e.Name, e.Tensor));
 
-    /// <summary>The number of trainable numbers.</summary>
+    /// <summary>The number of trainable values.</summary>
     public long ParameterCount { get; private set; }
 
-    /// <summary>The tensor of this name, or of this second name (see <see cref="Scope.Alias"/>).</summary>
+    /// <summary>The tensor with this name or alias (see <see cref="Scope.Alias"/>).</summary>
     /// <param name="name">Its full name.</param>
     /// <exception cref="KeyNotFoundException">There is none.</exception>
     public Tensor this[string name] => Find(name)?.Tensor ?? throw new KeyNotFoundException($"No parameter '{name}' in this model.");
 
-    /// <summary>Whether there is a tensor of this name, or of this second name.</summary>
+    /// <summary>Whether there is a tensor with this name or alias.</summary>
     /// <param name="name">Its full name.</param>
     /// <returns>True if there is.</returns>
     public bool Contains(string name) => Find(name) is not null;
 
-    /// <summary>Forgets all gradients.</summary>
+    /// <summary>Clears all gradients.</summary>
     public void ZeroGrad()
     {
         foreach (Entry entry in _order) entry.Tensor.ZeroGrad();
     }
 
     /// <summary>
-    /// Declares that the values do not change, for inference. Kernels cache packed weights, and linear layers are folded into one. From
-    /// then on any number of threads may run the model. Until <see cref="Thaw"/> values must not be written.
+    /// Makes the values read-only, for inference. Kernels cache packed weights, and adjacent linear operations are folded, such as a
+    /// convolution and its batch norm. Any number of threads may then run the model. Values must not be written before <see cref="Thaw"/>.
     /// </summary>
     public void Freeze()
     {
@@ -116,7 +115,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
         IsFrozen = true;
     }
 
-    /// <summary>Ends <see cref="Freeze"/>: values may change again. Loading weights and training do so by themselves.</summary>
+    /// <summary>Ends <see cref="Freeze"/>: values may change again. Loading weights and training call it.</summary>
     /// <exception cref="InvalidOperationException">Weights are stored in fewer bits, see <see cref="Store"/>.</exception>
     public void Thaw()
     {
@@ -126,22 +125,22 @@ public sealed partial class ParameterStore(ulong seed = 0)
         IsFrozen = false;
     }
 
-    /// <summary>Takes the values of a file of weights: safetensors, or a state_dict that PyTorch saved.</summary>
+    /// <summary>Loads a weight file: safetensors, or a state_dict saved by PyTorch.</summary>
     /// <param name="file">The open file.</param>
     /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
     /// <exception cref="CheckpointException">
-    /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
+    /// Names are missing, unexpected or have other shapes; the message lists them, and nothing was loaded.
     /// </exception>
     public LoadReport Load(WeightFile file) => Load(file, CancellationToken.None);
 
-    /// <summary>As <see cref="Load(WeightFile)"/>; weights of a mapped file stay in it.</summary>
+    /// <summary>As <see cref="Load(WeightFile)"/>; weights of a memory-mapped file are not copied.</summary>
     /// <param name="file">The open file.</param>
     /// <param name="cancellation">Stops between tensors.</param>
     /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
     /// <exception cref="CheckpointException">
-    /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
+    /// Names are missing, unexpected or have other shapes; the message lists them, and nothing was loaded.
     /// </exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <exception cref="OperationCanceledException">The operation was canceled.</exception>
     public LoadReport Load(WeightFile file, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(file);
@@ -154,8 +153,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
         });
     }
 
-    /// <summary>Throws where the weights are in a file that has become shorter: reading them would end the process.</summary>
-    /// <exception cref="CheckpointException">The file was cut.</exception>
+    /// <summary>Throws if the file of memory-mapped weights was truncated: reading them would crash the process.</summary>
+    /// <exception cref="CheckpointException">The file was truncated.</exception>
     public void ThrowIfCut()
     {
         if (_mapped is { IsWhole: false })
@@ -163,19 +162,19 @@ public sealed partial class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// Takes the values of a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c>
-    /// (DataParallel) or <c>_orig_mod.</c> (torch.compile). A prefix that the model's names share and the file lacks is added. Counters
-    /// that are no weights are ignored: <c>num_batches_tracked</c>, and <c>total_ops</c> and <c>total_params</c> of a profiler. So are
-    /// places that the model goes without (see <see cref="Scope.LeaveOut"/>). A tensor may have its own name, a second one (see
-    /// <see cref="Scope.Alias"/>), or both: then its own name counts.
+    /// Loads a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c> (DataParallel) or
+    /// <c>_orig_mod.</c> (torch.compile). A prefix that the model's names share and the file lacks is added. Counters that are not weights
+    /// are ignored: <c>num_batches_tracked</c>, and a profiler's <c>total_ops</c> and <c>total_params</c>. So are scopes that the model
+    /// lacks (see <see cref="Scope.LeaveOut"/>). A tensor is found by its name or its alias (see <see cref="Scope.Alias"/>); its name has
+    /// priority.
     /// </summary>
-    /// <param name="names">The names there are.</param>
+    /// <param name="names">The names of the source.</param>
     /// <param name="shape">The shape of a name.</param>
     /// <param name="read">Writes the values of a name.</param>
-    /// <param name="source">What to call the source in errors: a file name.</param>
+    /// <param name="source">The name of the source in error messages: a file name.</param>
     /// <returns>What was loaded, and which prefix of the names was dropped or added.</returns>
     /// <exception cref="CheckpointException">
-    /// Names are missing, unexpected or misshapen: the message lists them, and nothing was loaded.
+    /// Names are missing, unexpected or have other shapes; the message lists them, and nothing was loaded.
     /// </exception>
     public LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source) =>
         Load(names, shape, source, match => match.Take(read));
@@ -191,11 +190,11 @@ public sealed partial class ParameterStore(ulong seed = 0)
     }
 
     /// <summary>
-    /// Takes what fits of a file of weights, to start training from; the rest keeps its initial values, such as another model's head.
+    /// Loads the tensors of a weight file that match, to start training from; the others keep their initial values, such as a new head.
     /// </summary>
     /// <param name="file">The open file.</param>
     /// <returns>What was loaded and what was not.</returns>
-    /// <exception cref="CheckpointException">Nothing fits.</exception>
+    /// <exception cref="CheckpointException">Nothing matches.</exception>
     public LoadReport LoadMatching(WeightFile file)
     {
         (List<Match> matches, LoadReport report) = MatchAll(file.Names, file.Shape);
@@ -205,8 +204,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
         return report;
     }
 
-    /// <summary>Which of a file's names <see cref="Load(WeightFile)"/> takes for each tensor, whatever their shapes.</summary>
-    /// <param name="names">The names there are.</param>
+    /// <summary>Which of a file's names <see cref="Load(WeightFile)"/> uses for each tensor, ignoring shapes.</summary>
+    /// <param name="names">The names of the file.</param>
     /// <returns>The file's name by the tensor's own name; tensors that the file lacks are left out.</returns>
     public IReadOnlyDictionary<string, string> MatchNames(IEnumerable<string> names)
     {
@@ -225,7 +224,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
         return (names, NamePrefix.Between(names, Known, [.. _order.Select(e => e.Name)]));
     }
 
-    /// <summary>The place of a name that a file may have and the model goes without; null for other names.</summary>
+    /// <summary>The left-out scope that contains a name; null for other names.</summary>
     private string? PlaceLeftOut(string name) => _leftOut.Find(place => name.StartsWith(place, StringComparison.Ordinal));
 
     private (List<Match> Matches, LoadReport Report) MatchAll(IEnumerable<string> all, Func<string, int[]> shape)
@@ -256,15 +255,15 @@ public sealed partial class ParameterStore(ulong seed = 0)
         return ([.. found.Values], report);
     }
 
-    /// <summary>What is left out, given the place of each tensor of it.</summary>
+    /// <summary>A message listing the left-out scopes, given the scope of each tensor.</summary>
     private static string InWords(List<string> places) => places.Count == 0 ? ""
         : $"left out {places.Count} tensors that the model goes without: {string.Join(", ", places.Distinct().Select(p => p + "*"))}";
 
     private static bool IsCounter(string name) =>
         name[(name.LastIndexOf('.') + 1)..] is "num_batches_tracked" or "total_ops" or "total_params";
 
-    /// <summary>Initializes again by a rule of the whole model, as PyTorch's <c>apply(init_weights)</c> does.</summary>
-    /// <param name="rule">The initialization of a trainable parameter by name and shape; null leaves it as it is.</param>
+    /// <summary>Reinitializes the model, like PyTorch's <c>apply(init_weights)</c>.</summary>
+    /// <param name="rule">The initialization of a trainable parameter by name and shape; null keeps its values.</param>
     public void Reinitialize(Func<string, Shape, Initializer?> rule)
     {
         Thaw();
@@ -274,10 +273,9 @@ public sealed partial class ParameterStore(ulong seed = 0)
                 initializer(entry.Tensor.Span, new RandomStream(seed, entry.Name));
     }
 
-    /// <summary>Keeps parameters as they are in training: they get no gradient, and optimizers that are made later do not see
-    /// them.</summary>
-    /// <param name="names">Which, by name.</param>
-    /// <returns>The number of values that are kept.</returns>
+    /// <summary>Excludes parameters from training: they get no gradient, and optimizers created later ignore them.</summary>
+    /// <param name="names">Selects them by name.</param>
+    /// <returns>The number of values excluded.</returns>
     public long KeepFixed(Func<string, bool> names)
     {
         long count = 0;
@@ -311,7 +309,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
 
     internal void Alias(string place, string original)
     {
-        // Both together keep second names from leading round in a circle.
+        // Both checks together prevent cycles of aliases.
         if (!Holds(original))
             throw new ArgumentException(
                 $"Scope.Alias: place '{original}' has no parameters yet; declare them before '{place}' becomes its second name.",
@@ -324,9 +322,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
         bool Holds(string path) => _order.Exists(e => e.Name.StartsWith(path + ".", StringComparison.Ordinal));
     }
 
-    /// <summary>
-    /// The parameter or buffer of a name, its own or a second one. A second name leads to the original place, or to another second name.
-    /// </summary>
+    /// <summary>The parameter or buffer with a name or alias. An alias leads to the original scope, or to another alias.</summary>
     private Entry? Find(string name)
     {
         if (_entries.TryGetValue(name, out Entry? entry)) return entry;
@@ -339,7 +335,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
 
     internal void SetRefits(string name, Func<int[], Refit?> refits) => _entries[name].Refits = refits;
 
-    /// <summary>A tensor of a file and the entry that takes it, as it is or refitted.</summary>
+    /// <summary>A tensor of a file and the entry that takes it, unchanged or reshaped by Refit.</summary>
     private sealed record Match(Entry Entry, string Name, int[] Extents, Refit? Refit)
     {
         public void Take(Action<string, Span<float>> read)
@@ -359,29 +355,29 @@ public sealed partial class ParameterStore(ulong seed = 0)
     {
         public bool Trainable { get; set; } = Trainable;
 
-        /// <summary>How other shapes are taken.</summary>
+        /// <summary>How values of other shapes are converted.</summary>
         public Func<int[], Refit?>? Refits { get; set; }
 
-        /// <summary>How what the weight is multiplied by is rounded while it is frozen; null for not at all.</summary>
+        /// <summary>How the inputs of the weight are quantized while it is frozen; null for float32.</summary>
         public InputQuantization? Inputs { get; set; }
     }
 }
 
 /// <summary>
-/// A place in the tree of a model's parameters: <c>scope / "in_proj"</c> is the place below, and names join with dots as in PyTorch.
+/// A node in the tree of a model's parameters: <c>scope / "in_proj"</c> is a child, and names join with dots as in PyTorch.
 /// </summary>
-/// <param name="Store">Where the parameters go.</param>
-/// <param name="Path">The name of this place; empty at the root.</param>
+/// <param name="Store">The store of the parameters.</param>
+/// <param name="Path">The full name of this node; empty at the root.</param>
 public readonly record struct Scope(ParameterStore Store, string Path = "")
 {
-    /// <summary>The place of this name below.</summary>
+    /// <summary>The child with this name.</summary>
     public static Scope operator /(Scope scope, string name) => scope with { Path = scope.Name(name) };
 
-    /// <summary>The place of this index below: an element of PyTorch's Sequential or ModuleList.</summary>
+    /// <summary>The child with this index: an element of PyTorch's Sequential or ModuleList.</summary>
     public static Scope operator /(Scope scope, int index) => scope / index.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>Declares a trainable parameter.</summary>
-    /// <param name="name">Its name in this place.</param>
+    /// <param name="name">Its name in this scope.</param>
     /// <param name="initializer">Its initial values.</param>
     /// <param name="shape">Its extents.</param>
     /// <returns>The parameter.</returns>
@@ -394,33 +390,31 @@ public readonly record struct Scope(ParameterStore Store, string Path = "")
     public Tensor Buffer(string name, Initializer initializer, params ReadOnlySpan<int> shape) =>
         Store.Add(Name(name), initializer, trainable: false, shape);
 
-    /// <summary>Lets a parameter take values of other shapes when weights are loaded: a table that is resampled, say.</summary>
-    /// <param name="name">The parameter's name in this place; it is declared.</param>
-    /// <param name="refits">
-    /// How values of a shape are taken; null if they are not, and the shape is reported as one that does not fit.
-    /// </param>
+    /// <summary>Lets a parameter load values of other shapes: a table that is resampled, for instance.</summary>
+    /// <param name="name">The name of a declared parameter in this scope.</param>
+    /// <param name="refits">The conversion from a shape; null if there is none, which reports a shape mismatch.</param>
     public void Refit(string name, Func<int[], Refit?> refits) => Store.SetRefits(Name(name), refits);
 
-    /// <summary>The channels of the layer in this place: its own, or those that <see cref="ParameterStore.Widths"/> has for it.</summary>
-    /// <param name="own">The channels of a model that was not pruned.</param>
+    /// <summary>The channels of the layer in this scope: its default, or the value in <see cref="ParameterStore.Widths"/>.</summary>
+    /// <param name="own">The channels in a model that was not pruned.</param>
     /// <returns>At least 1.</returns>
-    /// <exception cref="ArgumentException">The width that is given is below 1.</exception>
+    /// <exception cref="ArgumentException">The given width is below 1.</exception>
     public int Width(int own) => Store.Width(Path, own);
 
     /// <summary>
-    /// Says that weight files may have tensors in a place which this model goes without, such as a head for training alone. Loading leaves
-    /// them out, and <see cref="LoadReport.LeftOut"/> says so.
+    /// Allows weight files to have tensors in a scope that this model lacks, such as an auxiliary training head. Loading ignores them and
+    /// reports them in <see cref="LoadReport.LeftOut"/>.
     /// </summary>
-    /// <param name="name">The place's name in this one.</param>
+    /// <param name="name">The scope's name in this one.</param>
     public void LeaveOut(string name) => Store.LeaveOut(Name(name));
 
     /// <summary>
-    /// Gives a place a second name. PyTorch lists a module that two others hold under both names; here it is stored and trained once, and
-    /// found and loaded under either.
+    /// Gives a scope a second name. PyTorch lists a shared module under both names; here it is stored and trained once, and found and
+    /// loaded under either.
     /// </summary>
-    /// <param name="name">The second name, in this place.</param>
-    /// <param name="original">The place itself.</param>
-    /// <exception cref="ArgumentException">The place holds no parameters yet, or one of that name does.</exception>
+    /// <param name="name">The alias, in this scope.</param>
+    /// <param name="original">The original scope.</param>
+    /// <exception cref="ArgumentException">The original holds no parameters yet, or the alias already holds some.</exception>
     public void Alias(string name, Scope original) => Store.Alias(Name(name), original.Path);
 
     private string Name(string name) => Path.Length == 0 ? name : $"{Path}.{name}";

@@ -1,8 +1,6 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>
-/// Modules applied one after the other, as PyTorch's Sequential. It declares no parameters: its modules have their own places.
-/// </summary>
+/// <summary>Modules applied in sequence, as PyTorch's Sequential. It declares no parameters: its modules have their own scopes.</summary>
 /// <param name="modules">The modules, first to last; with none, the result is the input.</param>
 /// <example><code>
 /// Scope layers = root / "layers";

@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// The activations that an operator can be told to apply to its result. ReLU and its leaky form are fused where the operator can; the
-/// others run as <see cref="Ops.Apply"/> does. Functions with parameters are operators of their own.
+/// The activation that an operator applies to its result. ReLU and leaky ReLU are fused where the operator can; the others run as
+/// <see cref="Ops.Apply"/>. Functions with parameters are separate operators.
 /// </summary>
 public enum Activation
 {
@@ -59,9 +59,8 @@ public enum Activation
 }
 
 /// <summary>
-/// The operators. Each checks its arguments, allocates its result and runs its kernels. Where a <see cref="Tape"/> is open and a gradient
-/// flows into an input, it records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and
-/// layout.
+/// The operators. Each one checks its arguments, allocates its result and runs its kernels. Where a <see cref="Tape"/> is open and an input
+/// needs a gradient, it records its backward step. Images are (B, H, W, C), sequences (B, L, C); weights have PyTorch's shapes and layout.
 /// </summary>
 public static unsafe partial class Ops
 {
@@ -102,8 +101,8 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor Tanh(Tensor x) => Activate<HyperbolicTangent>(x);
 
-    /// <summary>An activation by name, as an operator of its own.</summary>
-    /// <param name="activation">Which.</param>
+    /// <summary>Applies an activation as a separate operator.</summary>
+    /// <param name="activation">The activation.</param>
     /// <param name="x">Any shape.</param>
     /// <returns>The shape of x; x itself for <see cref="Activation.None"/>.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such activation.</exception>
@@ -138,7 +137,7 @@ public static unsafe partial class Ops
 
     private static Tensor Activate<TActivation>(Tensor x) where TActivation : unmanaged, IActivation => Map(x, new Plain<TActivation>());
 
-    /// <summary>y = f(x), elementwise. The step keeps whichever of x and y the derivative is a function of.</summary>
+    /// <summary>y = f(x), elementwise. The step keeps x or y, whichever the derivative depends on.</summary>
     private static Tensor Map<TFunction>(Tensor x, TFunction function) where TFunction : unmanaged, IFunction
     {
         Tensor y = Tensor.Empty(x.Shape);

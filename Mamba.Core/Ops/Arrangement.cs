@@ -2,14 +2,14 @@ using Mamba.Core.Kernels.Layout;
 
 namespace Mamba.Core;
 
-// Rearrangements beside those of Layout.cs.
+// More rearrangements; see Layout.cs.
 public static unsafe partial class Ops
 {
     /// <summary>Joins tensors of one shape along a new dimension (torch.stack).</summary>
     /// <param name="parts">At least one; equal shapes of at most five dimensions.</param>
-    /// <param name="axis">The place of the new dimension; -1 puts it last.</param>
-    /// <returns>The shape of a part with the number of parts in between.</returns>
-    /// <exception cref="ShapeException">The shapes differ, there is none, or no such place.</exception>
+    /// <param name="axis">The index of the new dimension; -1 puts it last.</param>
+    /// <returns>The shape of one part with a new dimension of extent parts.Length.</returns>
+    /// <exception cref="ShapeException">The shapes differ, there are no parts, or the axis is out of range.</exception>
     public static Tensor Stack(ReadOnlySpan<Tensor> parts, int axis = 0)
     {
         Check.That(parts.Length > 0, "Stack", $"no tensors given");
@@ -34,8 +34,8 @@ public static unsafe partial class Ops
 
     /// <summary>Exchanges two dimensions (torch.transpose).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="axis1">One; -1 is the last.</param>
-    /// <param name="axis2">The other.</param>
+    /// <param name="axis1">The first dimension; -1 is the last.</param>
+    /// <param name="axis2">The second dimension.</param>
     /// <returns>The reordered tensor, copied.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
     public static Tensor Transpose(Tensor x, int axis1 = -2, int axis2 = -1)
@@ -47,9 +47,9 @@ public static unsafe partial class Ops
         return Permute(x, order);
     }
 
-    /// <summary>Moves the elements of a dimension on; those that leave at its end come in at its start (torch.roll).</summary>
+    /// <summary>Shifts the elements of a dimension; those that pass its end wrap around to its start (torch.roll).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="shift">How far; a negative one moves them back.</param>
+    /// <param name="shift">The number of places; negative shifts towards the start.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
@@ -69,10 +69,10 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Moves the elements of several dimensions on.</summary>
+    /// <summary>Shifts the elements of several dimensions (torch.roll).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="shifts">How far, a dimension.</param>
-    /// <param name="axes">As many dimensions.</param>
+    /// <param name="shifts">The shift of each dimension.</param>
+    /// <param name="axes">The dimensions, one for each shift.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
     /// <exception cref="ArgumentException">The numbers of shifts and of dimensions differ.</exception>
@@ -84,11 +84,11 @@ public static unsafe partial class Ops
         return x;
     }
 
-    /// <summary>Repeats each element of a dimension where it stands (torch.repeat_interleave).</summary>
+    /// <summary>Repeats each element of a dimension, copies side by side (torch.repeat_interleave).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="repeats">How often; at least 0.</param>
+    /// <param name="repeats">The number of copies; at least 0.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
-    /// <returns>The shape of x with so many times the extent.</returns>
+    /// <returns>The shape of x with repeats times the extent.</returns>
     /// <exception cref="ShapeException">There is no such dimension, or the result has too many elements.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The number of repeats is negative.</exception>
     public static Tensor RepeatInterleave(Tensor x, int repeats, int axis)
@@ -100,7 +100,7 @@ public static unsafe partial class Ops
         (nint outer, nint inner) = Around(x.Shape, dimension);
         nint rows = outer * x.Shape[dimension];
         Tensor y = Tensor.Empty(x.Shape.With(dimension, (int)extent, "RepeatInterleave"));
-        if (x.Count == 0) return Independent(y, x); // however often nothing is repeated
+        if (x.Count == 0) return Independent(y, x); // no elements: independent of repeats
         for (nint r = 0; r < repeats; r++) StridedCopy.Run(x.Pointer, inner, y.Pointer + r * inner, repeats * inner, inner, rows);
         if (Tape.Needs(x))
             Tape.Record(y, (x, repeats, inner, rows), static (context, dy) =>

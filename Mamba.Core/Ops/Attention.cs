@@ -6,16 +6,16 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>How an attention differs from the plain one.</summary>
+/// <summary>Options of an attention.</summary>
 public sealed record AttentionOptions
 {
-    /// <summary>Every query sees every key, and the scores are divided by the root of the heads' width.</summary>
+    /// <summary>Every query attends to every key; scores are divided by sqrt(Dh).</summary>
     public static AttentionOptions Default { get; } = new();
 
-    /// <summary>Query i sees the keys up to i alone; the blocks above the diagonal are not computed.</summary>
+    /// <summary>Query i attends to keys 0 to i only; blocks above the diagonal are not computed.</summary>
     public static AttentionOptions CausalMask { get; } = new() { Causal = true };
 
-    /// <summary>Whether query i sees the keys up to i alone.</summary>
+    /// <summary>Whether query i attends to keys 0 to i only.</summary>
     public bool Causal { get; init; }
 
     /// <summary>The factor on the scores; null for 1 / sqrt(Dh).</summary>
@@ -31,11 +31,11 @@ public static unsafe partial class Ops
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>
     /// <param name="v">(B, Lk, Heads Dv).</param>
-    /// <param name="heads">How many heads; it divides the widths.</param>
+    /// <param name="heads">Number of heads; divides the widths.</param>
     /// <param name="options">Causal attention, another scale; null for <see cref="AttentionOptions.Default"/>.</param>
     /// <param name="mask">
-    /// (Lq, Lk), (Heads, Lq, Lk) or (B, Heads, Lq, Lk), extents of 1 repeated: added to the scaled scores, -infinity shuts a key out.
-    /// A query without any key becomes NaN, as in PyTorch. Null for none.
+    /// (Lq, Lk), (Heads, Lq, Lk) or (B, Heads, Lq, Lk); extents of 1 broadcast. Added to the scaled scores; -infinity excludes a key. A
+    /// query with all keys excluded becomes NaN, as in PyTorch. Null for none.
     /// </param>
     /// <returns>(B, Lq, Heads Dv); zeros where there are no keys.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or heads have no width.</exception>
@@ -61,9 +61,9 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>The attention of a sequence with itself, its queries, keys and values side by side as one projection makes them.</summary>
+    /// <summary>Self-attention of a sequence whose queries, keys and values are side by side, as one projection makes them.</summary>
     /// <param name="qkv">(B, L, 3 Heads Dh).</param>
-    /// <param name="heads">How many heads; three times it divides the width.</param>
+    /// <param name="heads">Number of heads; the width is a multiple of 3 x heads.</param>
     /// <param name="options">Causal attention, another scale; null for <see cref="AttentionOptions.Default"/>.</param>
     /// <param name="mask">(L, L), (Heads, L, L) or (B, Heads, L, L), see <see cref="Attention"/>. Null for none.</param>
     /// <returns>(B, L, Heads Dh).</returns>
@@ -87,7 +87,7 @@ public static unsafe partial class Ops
             {
                 (Tensor qkv, Tensor? mask, Tensor? weights, AttentionShape s, int inner) = context.Values;
                 GradSlot? slot = Open(qkv);
-                if (s.Causal) ClearFirst(slot); // a causal block does not write all keys
+                if (s.Causal) ClearFirst(slot); // a causal block does not write every key
                 float* d = slot is { } open ? open.Pointer : null;
                 bool add = s.Causal || slot is { Accumulate: true };
                 AttentionBackward kernel = new()
@@ -112,13 +112,13 @@ public static unsafe partial class Ops
     {
         public void Backward(Tensor dy)
         {
-            // Opened in the order in which the kernel writes: q, k and v may be one tensor.
+            // Opened in the order in which the kernel writes: q, k and v may be the same tensor.
             GradSlot? dv = Open(V), dq = Open(Q), dk = Open(K);
             // As views of one tensor, q and v may have rows of different lengths. Their heads overlap then, and the heads run on different
             // threads: dv goes to scratch first.
             bool overlap = Same(dq, dv) && Q.Shape != V.Shape;
-            // With several blocks of queries, one tensor in two places would be overwritten by a later block. A causal block does not
-            // write all keys.
+            // With several query blocks, a tensor used twice would be overwritten by a later block. A causal block does not write every
+            // key.
             bool add = overlap || Shape.Causal
                 || (Shape.QueryBlocks > 1 && (Same(dq, dk) || Same(dq, dv) || Same(dk, dv)));
             if (add)
@@ -150,7 +150,7 @@ public static unsafe partial class Ops
             add && slot is { } open ? new(open.Pointer, accumulate: true) : slot.Target;
     }
 
-    /// <summary>Runs the backward kernel of an attention; the mask gets the gradients of all heads that it served.</summary>
+    /// <summary>Runs the backward kernel of an attention. A mask that several heads share gets the sum of their gradients.</summary>
     private static void RunBackward(AttentionBackward kernel, Tensor? mask)
     {
         AttentionShape s = kernel.Shape;
@@ -163,7 +163,7 @@ public static unsafe partial class Ops
     /// <summary>Whether two gradients are those of one tensor.</summary>
     private static bool Same(GradSlot? a, GradSlot? b) => a is { } x && b is { } y && x.Pointer == y.Pointer;
 
-    /// <summary>Makes a gradient ready for additions.</summary>
+    /// <summary>Zeroes a gradient, so that the kernel can add to it.</summary>
     private static void ClearFirst(GradSlot? slot)
     {
         if (slot is { Accumulate: false } first) first.Span.Clear();
@@ -182,7 +182,7 @@ public static unsafe partial class Ops
             $"mask {m.Shape}; expected a shape that broadcasts to the scores, ({s.Batch}, {s.Heads}, {s.Queries}, {s.Keys})");
     }
 
-    /// <summary>The result, and the weights (B, Heads, Queries, Keys), padded to ScoreRow, if the backward pass will want them.</summary>
+    /// <summary>The result and, if the backward pass needs them, the weights (B, Heads, Queries, Keys), padded to ScoreRow.</summary>
     private static (Tensor Y, Tensor? Weights) Attend(
         string name, in AttentionShape s, float* q, float* k, float* v, Tensor? mask, bool record)
     {

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace Mamba.Core;
 
-/// <summary>A permutation of axes as a value, for a backward step to keep.</summary>
+/// <summary>A permutation of axes as a value type, kept by a backward step.</summary>
 internal readonly struct AxisOrder
 {
     private readonly Axes _axes;

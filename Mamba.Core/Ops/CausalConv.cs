@@ -13,9 +13,10 @@ public static unsafe partial class Ops
     /// <param name="x">(B, L, C).</param>
     /// <param name="weight">(C, 1, K).</param>
     /// <param name="bias">(C), or null.</param>
-    /// <param name="activation">What is applied to the result: SiLU, as in the Mamba block, by the same kernel; any other by an operator
-    /// of its own.</param>
-    /// <param name="reverse">Whether a token sees those after it instead: x[t + K - 1 - j], as over the sequence turned round.</param>
+    /// <param name="activation">
+    /// Applied to the result. SiLU, as in the Mamba block, is fused into the kernel; any other runs as a separate operator.
+    /// </param>
+    /// <param name="reverse">Whether each token sees those after it instead, x[t + K - 1 - j], as on the reversed sequence.</param>
     /// <returns>(B, L, C).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor CausalConv1d(Tensor x, Tensor weight, Tensor? bias = null, Activation activation = Activation.None,
@@ -40,7 +41,7 @@ public static unsafe partial class Ops
             Tape.Record(y, (x, weight, bias, s, silu), static (context, dy) =>
             {
                 (Tensor x, Tensor weight, Tensor? bias, SequenceShape s, bool silu) = context.Values;
-                // Convolving again costs K multiply-adds an element, less than keeping what goes into the SiLU until now.
+                // Recomputing the convolution costs K multiply-adds per element, less than keeping the input of the SiLU.
                 CausalConvGradients gradients = new(Open(x).Target, Open(weight).Target, Open(bias).Target);
                 if (silu) CausalConv.Backward<Silu>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);
                 else CausalConv.Backward<Identity>(s, x.Pointer, weight.Pointer, bias.Pointer, dy.Pointer, gradients);

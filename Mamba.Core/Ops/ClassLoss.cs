@@ -4,40 +4,40 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>What a Dice loss of classes may be asked for.</summary>
+/// <summary>Options of <see cref="Ops.DiceLoss"/>.</summary>
 public sealed record DiceOptions
 {
-    /// <summary>One ratio a class over the whole batch, all classes, smoothed by 1.</summary>
+    /// <summary>One ratio per class over the whole batch, all classes included, smoothing 1.</summary>
     public static DiceOptions Default { get; } = new();
 
     /// <summary>Added to numerator and denominator.</summary>
     public float Smooth { get; init; } = 1f;
 
-    /// <summary>Whether each image has ratios of its own; otherwise the batch is one.</summary>
+    /// <summary>Whether the ratios are per image; otherwise they are pooled over the batch.</summary>
     public bool PerImage { get; init; }
 
-    /// <summary>Whether class 0 counts.</summary>
+    /// <summary>Whether class 0 is included.</summary>
     public bool Background { get; init; } = true;
 
-    /// <summary>The class index of pixels that do not count.</summary>
+    /// <summary>The class index of pixels to ignore.</summary>
     public int IgnoreIndex { get; init; } = -100;
 }
 
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The focal loss of class indices (Lin et al. 2017): w (1 - p)^gamma (-log p) with p the class's softmax. The mean is over the rows
-    /// that count.
+    /// The focal loss of class indices (Lin et al. 2017): w (1 - p)^gamma (-log p), where p is the softmax probability of the target class.
+    /// The mean is over the rows that are not ignored.
     /// </summary>
     /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
-    /// <param name="target">A class index for each row of logits.</param>
-    /// <param name="gamma">How little easy rows count; at least 0.</param>
-    /// <param name="weight">(Classes): w; null for 1 each. It gets no gradient.</param>
-    /// <param name="ignoreIndex">The class index of rows that do not count.</param>
-    /// <param name="reduction">What becomes of the losses of rows.</param>
+    /// <param name="target">One class index per row of logits.</param>
+    /// <param name="gamma">The focusing exponent: a larger one gives easy rows less weight; at least 0.</param>
+    /// <param name="weight">(Classes): w, the class weights; null for 1 each. It gets no gradient.</param>
+    /// <param name="ignoreIndex">The class index of rows to ignore.</param>
+    /// <param name="reduction">How per-row losses are reduced.</param>
     /// <returns>A scalar; (B, ...) without reduction. The mean of no rows is NaN.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no class, or gamma is negative or NaN.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is not a class, or gamma is negative or NaN.</exception>
     public static Tensor FocalLoss(
         Tensor logits, ReadOnlySpan<int> target, float gamma = 2f, Tensor? weight = null, int ignoreIndex = -100,
             Reduction reduction = Reduction.Mean)
@@ -48,13 +48,13 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Knowledge distillation (Hinton et al. 2015): T^2 KL(softmax(teacher / T) || softmax(student / T)). The factor keeps the size of
-    /// gradients. In PyTorch, T^2 times kl_div of log_softmax(student / T) and softmax(teacher / T).
+    /// Knowledge distillation (Hinton et al. 2015): T^2 KL(softmax(teacher / T) || softmax(student / T)). The factor T^2 keeps gradients
+    /// independent of T in size. In PyTorch, T^2 times kl_div of log_softmax(student / T) and softmax(teacher / T).
     /// </summary>
     /// <param name="student">(B, Classes), or (B, ..., Classes), channels last: logits.</param>
     /// <param name="teacher">The same shape: logits. They get no gradient.</param>
     /// <param name="temperature">T, a finite number above 0.</param>
-    /// <param name="reduction">What becomes of the divergences of rows.</param>
+    /// <param name="reduction">How per-row divergences are reduced.</param>
     /// <returns>A scalar; (B, ...) without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The temperature is not a finite number above 0.</exception>
@@ -72,7 +72,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>A recorded distillation; LogSums are the logarithms of the sums of both softmaxes of each row.</summary>
+    /// <summary>A recorded distillation; LogSums are the log-sum-exp of each row, of student and teacher.</summary>
     private readonly record struct DistillationStep(
         Tensor Student, Tensor Teacher, Tensor LogSums, float Temperature, Reduction Reduction)
     {
@@ -122,15 +122,15 @@ public static unsafe partial class Ops
     /// softmax of the logits.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
-    /// <param name="target">A class index for each pixel.</param>
+    /// <param name="target">One class index per pixel.</param>
     /// <param name="options">
-    /// Smoothing, per image or batch, background, the index to ignore; null for <see cref="DiceOptions.Default"/>.
+    /// Smoothing, per image or per batch, background, the index to ignore; null for <see cref="DiceOptions.Default"/>.
     /// </param>
     /// <returns>A scalar.</returns>
     /// <exception cref="ShapeException">
     /// The shapes do not fit together, there are no pixels, or no class is left without the background.
     /// </exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no class.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is not a class.</exception>
     public static Tensor DiceLoss(Tensor logits, ReadOnlySpan<int> target, DiceOptions? options = null)
     {
         DiceOptions o = options ?? DiceOptions.Default;
@@ -143,7 +143,7 @@ public static unsafe partial class Ops
     private static Tensor DiceOfProbabilities(Tensor p, Tensor labels, DiceOptions options)
     {
         int classes = p.Shape[-1], images = options.PerImage ? p.Shape[0] : 1;
-        // Of each class of each image: by how much the loss grows with p: Constant + Slope t.
+        // For each image and class, the derivative of the loss with respect to p: Constant + Slope t.
         Tensor factors = Tensor.Zeros(2, images, classes);
         DiceStep step = new(p, labels, factors);
         Tensor result = Tensor.Full((float)(1 - step.MeanRatio(options)));
@@ -160,7 +160,7 @@ public static unsafe partial class Ops
 
         private int PerImage => Labels.Count / Images;
 
-        /// <summary>The mean ratio over the classes that count; writes the factors of its gradient.</summary>
+        /// <summary>The mean ratio over the included classes; also writes the factors of its gradient.</summary>
         public double MeanRatio(DiceOptions options)
         {
             nint chunks = Launch.CeilDiv(PerImage, ClassRegionSums.Grain);
@@ -184,7 +184,7 @@ public static unsafe partial class Ops
             return ratios / count;
         }
 
-        /// <summary>The ratio of one class of one image, from the sums of its chunks.</summary>
+        /// <summary>The ratio of one class of one image, from the partial sums of its chunks.</summary>
         private double Ratio(float* sums, nint chunks, float smooth, int at, double count)
         {
             double both = 0, total = 0;

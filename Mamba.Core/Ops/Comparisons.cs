@@ -2,11 +2,11 @@ using Mamba.Core.Kernels.Elementwise;
 
 namespace Mamba.Core;
 
-// Comparisons give masks of 0 and 1 for Where and MaskedFill; nothing is recorded.
+// Comparisons return masks of 0 and 1 for Where and MaskedFill; nothing is recorded.
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// 1 where a &gt; b, 0 elsewhere, with NumPy's broadcasting; a comparison with NaN does not hold. No gradient flows through it.
+    /// 1 where a &gt; b, 0 elsewhere, with NumPy's broadcasting (torch.gt); false where either is NaN. No gradient flows through it.
     /// </summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A shape that broadcasts with a's.</param>
@@ -30,11 +30,11 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Greater(Tensor, Tensor)"/>
     public static Tensor Equal(Tensor a, Tensor b) => Compare<IsEqual>("Equal", a, b);
 
-    /// <summary>1 where a and b differ, 0 elsewhere; NaN differs from all (torch.ne).</summary>
+    /// <summary>1 where a and b differ, 0 elsewhere; NaN differs from everything (torch.ne).</summary>
     /// <inheritdoc cref="Greater(Tensor, Tensor)"/>
     public static Tensor NotEqual(Tensor a, Tensor b) => Compare<IsNotEqual>("NotEqual", a, b);
 
-    /// <summary>1 where a &gt; b, 0 elsewhere; a comparison with NaN does not hold. No gradient flows through it.</summary>
+    /// <summary>1 where a &gt; b, 0 elsewhere (torch.gt); false where a or b is NaN. No gradient flows through it.</summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A constant.</param>
     /// <returns>The shape of a.</returns>
@@ -63,7 +63,7 @@ public static unsafe partial class Ops
     private static Tensor Compare<TComparison>(string name, Tensor a, Tensor b) where TComparison : unmanaged, IComparison
     {
         Tensor mask = Combine<Compared<TComparison>>(name, a, b);
-        _ = Tape.Needs(a, b); // keeps both reachable while the kernel holds nothing but their addresses
+        _ = Tape.Needs(a, b); // keeps both reachable while the kernel holds only their addresses
         return mask;
     }
 }

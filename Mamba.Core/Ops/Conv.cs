@@ -34,7 +34,7 @@ public static unsafe partial class Ops
     /// <param name="x">(B, L, Cin); B may be 0.</param>
     /// <param name="weight">(Cout, Cin / groups, K).</param>
     /// <param name="bias">(Cout), or null.</param>
-    /// <param name="options">Of pairs the column parts; <see cref="ConvOptions.Default"/> if null.</param>
+    /// <param name="options">Only the column values are used; <see cref="ConvOptions.Default"/> if null.</param>
     /// <returns>(B, (L + left + right - dilation (K - 1) - 1) / stride + 1, Cout).</returns>
     /// <inheritdoc cref="Conv2d" path="/exception"/>
     public static Tensor Conv1d(Tensor x, Tensor weight, Tensor? bias = null, ConvOptions? options = null)
@@ -83,7 +83,7 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The activation of a result. Where nothing is recorded, nobody else has the result, and the usual ones overwrite it.
+    /// Applies the activation to a result. Where nothing is recorded, no one else reads the result, so ReLU6 and SiLU run in place.
     /// </summary>
     private static Tensor Finish(Activation activation, Tensor y, bool recorded) => activation switch
     {
@@ -100,9 +100,9 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Convolves in int8 where the weight is frozen and has a scale for its inputs. A linear layer is a convolution of one pixel a row.
+    /// Convolves in int8 where the weight is frozen and its inputs have a scale. A linear layer is a convolution of one pixel per row.
     /// </summary>
-    /// <returns>False if it is a matter of float32.</returns>
+    /// <returns>False if the float32 kernels must run.</returns>
     private static bool Quantized(in ConvShape s, Tensor x, Tensor weight, Tensor? bias, Tensor y, in Epilogue epilogue)
     {
         if (weight.Forms?.Inputs is not { } inputs || !QuantizedConv.Suits(s) || Tape.Needs(x, weight, bias)) return false;
@@ -114,7 +114,7 @@ public static unsafe partial class Ops
         return true;
     }
 
-    /// <summary>A recorded convolution; Result where ReLU is part of it.</summary>
+    /// <summary>A recorded convolution; Result is set where ReLU is fused.</summary>
     private readonly record struct ConvStep(Tensor X, Tensor Weight, Tensor? Bias, Tensor? Result, ConvShape Shape)
     {
         public void Backward(Tensor dy)
@@ -149,8 +149,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// A recorded forward pass. Winograd rounds five times as much, and would take more of a ReLU's inputs across its kink, where the
-    /// gradient jumps. Inference and the gradients themselves may use Winograd.
+    /// The forward pass while recording, without Winograd. Winograd has five times the rounding error, which flips the sign of more ReLU
+    /// inputs; the gradient jumps there. Inference and the gradients themselves may use Winograd.
     /// </summary>
     private static void CorrelateExactly(
         in ConvShape s, float* x, Tensor weight, float* y, in Epilogue epilogue, ConvOptions options)
@@ -161,8 +161,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// y = x * weight, by the kernel that suits the shape. Flipped, s is the convolution that is the input gradient of one with this
-    /// weight.
+    /// y = x * weight, by the kernel that suits the shape. If flipped, s is the convolution that computes the input gradient of one with
+    /// this weight.
     /// </summary>
     private static void Correlate(in ConvShape s, float* x, Tensor weight, bool flipped, float* y, in Epilogue epilogue)
     {
@@ -196,8 +196,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// large = columns to image of (small weight): the small image is the output side of the convolution s. Group by group and band by
-    /// band, so that scratch does not grow with the batch or the image.
+    /// large = col2im of (small weight), where small is the output side of the convolution s. It runs group by group and band by band, so
+    /// that scratch does not grow with the batch or the image.
     /// </summary>
     private static void SpreadColumns(in ConvShape s, float* small, Tensor weight, float* bias, float* large, bool add)
     {
@@ -230,7 +230,7 @@ public static unsafe partial class Ops
         ColumnSums.Run(dy.Pointer, dy.Count / channels, channels, channels, db.Target);
     }
 
-    /// <summary>The gradient of a tensor that nothing depends on, such as a weight that met no image.</summary>
+    /// <summary>A zero gradient, for a tensor that the result does not depend on, such as a weight of an empty batch.</summary>
     private static void NoGradient(Tensor? x)
     {
         if (Open(x) is { Accumulate: false } dx) dx.Span.Clear();

@@ -9,8 +9,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Two-dimensional transposed convolution (PyTorch's conv_transpose2d): the input gradient of <see cref="Conv2d"/> as an operator of
-    /// its own.
+    /// Two-dimensional transposed convolution (PyTorch's conv_transpose2d): the input gradient of <see cref="Conv2d"/> as a forward
+    /// operator.
     /// </summary>
     /// <param name="x">(B, H, W, Cin); B may be 0.</param>
     /// <param name="weight">(Cin, Cout / groups, Kh, Kw).</param>
@@ -38,7 +38,7 @@ public static unsafe partial class Ops
     /// <param name="x">(B, L, Cin); B may be 0.</param>
     /// <param name="weight">(Cin, Cout / groups, K).</param>
     /// <param name="bias">(Cout), or null.</param>
-    /// <param name="options">Of pairs the column parts; <see cref="ConvOptions.Default"/> if null.</param>
+    /// <param name="options">Only the column values are used; <see cref="ConvOptions.Default"/> if null.</param>
     /// <returns>(B, (L - 1) stride - left - right + dilation (K - 1) + 1 + output padding, Cout).</returns>
     /// <inheritdoc cref="ConvTranspose2d" path="/exception"/>
     public static Tensor ConvTranspose1d(Tensor x, Tensor weight, Tensor? bias = null, ConvOptions? options = null)
@@ -73,7 +73,7 @@ public static unsafe partial class Ops
         Check.Extents(bias, name, "bias", (int)channels);
         Tensor y = Tensor.Empty(Shape.Of(name, x.Shape[0], (int)height, (int)width, (int)channels));
 
-        // Seen from the other side: a convolution whose input is this output.
+        // The transpose: a convolution from y to x.
         ConvShape s = window.Convolution(y.Shape, x.Shape, groups);
         Check.That(
             Window.IsImage(s.KernelHeight, s.OutWidth, s.Depth), name,

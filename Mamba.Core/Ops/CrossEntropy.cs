@@ -5,42 +5,41 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>What a cross-entropy may be asked for, in PyTorch's sense.</summary>
+/// <summary>Options of a cross-entropy, as in PyTorch.</summary>
 public sealed record CrossEntropyOptions
 {
-    /// <summary>Every class counts alike, nothing is smoothed or ignored but class -100, and the mean is taken.</summary>
+    /// <summary>Equal class weights, no smoothing, class -100 ignored, mean reduction.</summary>
     public static CrossEntropyOptions Default { get; } = new();
 
     /// <summary>
-    /// (Classes): what a class counts; null for 1 each. The mean over class indices divides by the weights of the classes that occurred.
+    /// (Classes): class weights; null for 1 each. With class indices, the mean divides by the summed weights of the targets.
     /// </summary>
     public Tensor? Weight { get; init; }
 
-    /// <summary>The class index of elements that do not count.</summary>
+    /// <summary>The class index of elements to ignore.</summary>
     public int IgnoreIndex { get; init; } = -100;
 
-    /// <summary>s, from 0 to 1: each target distribution is (1 - s) times itself + s / Classes (Szegedy et al. 2016).</summary>
+    /// <summary>s, from 0 to 1: each target distribution t becomes (1 - s) t + s / Classes (Szegedy et al. 2016).</summary>
     public float LabelSmoothing { get; init; }
 
-    /// <summary>What becomes of the losses of single elements.</summary>
+    /// <summary>How per-element losses are reduced.</summary>
     public Reduction Reduction { get; init; }
 }
 
 public static unsafe partial class Ops
 {
-    // Float32 holds whole numbers up to this one.
+    // Float32 holds integers exactly up to this one.
     private const int MostClasses = 1 << 24;
 
-    /// <summary>The cross-entropy between softmax(logits) and class indices, of whole images or of each pixel: PyTorch's
-    /// cross_entropy.</summary>
+    /// <summary>The cross-entropy between softmax(logits) and class indices, per image or per pixel: PyTorch's cross_entropy.</summary>
     /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
-    /// <param name="target">A class index for each row of logits.</param>
+    /// <param name="target">One class index per row of logits.</param>
     /// <param name="options">
-    /// Weights of classes, the index to ignore, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.
+    /// Class weights, the index to ignore, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.
     /// </param>
     /// <returns>A scalar; (B, ...) without reduction. The mean of no elements is NaN.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no class, or the smoothing is out of range.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is not a class, or the smoothing is out of range.</exception>
     public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, CrossEntropyOptions? options = null)
     {
         CrossEntropyOptions o = options ?? CrossEntropyOptions.Default;
@@ -52,7 +51,7 @@ public static unsafe partial class Ops
 
     /// <inheritdoc cref="CrossEntropy(Tensor, ReadOnlySpan{int}, CrossEntropyOptions?)"/>
     /// <param name="logits">(B, Classes), or (B, ..., Classes), channels last.</param>
-    /// <param name="target">A class index for each row of logits.</param>
+    /// <param name="target">One class index per row of logits.</param>
     /// <param name="labelSmoothing">From 0 to 1, see <see cref="CrossEntropyOptions.LabelSmoothing"/>.</param>
     public static Tensor CrossEntropy(Tensor logits, ReadOnlySpan<int> target, float labelSmoothing)
     {
@@ -63,16 +62,14 @@ public static unsafe partial class Ops
     }
 
     /// <summary>The negative log-likelihood of class indices, from log-probabilities: PyTorch's nll_loss.</summary>
-    /// <param name="logProbabilities">
-    /// (B, Classes), or (B, ..., Classes), channels last, as <see cref="LogSoftmax"/> gives them.
-    /// </param>
-    /// <param name="target">A class index for each row.</param>
-    /// <param name="weight">(Classes): what a class counts; null for 1 each. It gets no gradient.</param>
-    /// <param name="ignoreIndex">The class index of rows that do not count.</param>
-    /// <param name="reduction">What becomes of the losses of rows; the mean is weighted.</param>
+    /// <param name="logProbabilities">(B, Classes), or (B, ..., Classes), channels last: the result of <see cref="LogSoftmax"/>.</param>
+    /// <param name="target">One class index per row.</param>
+    /// <param name="weight">(Classes): class weights; null for 1 each. It gets no gradient.</param>
+    /// <param name="ignoreIndex">The class index of rows to ignore.</param>
+    /// <param name="reduction">How per-row losses are reduced; the mean is weighted.</param>
     /// <returns>A scalar; (B, ...) without reduction. The mean of no rows is NaN.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no class.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is not a class.</exception>
     public static Tensor NllLoss(
         Tensor logProbabilities, ReadOnlySpan<int> target, Tensor? weight = null, int ignoreIndex = -100,
             Reduction reduction = Reduction.Mean)
@@ -84,7 +81,7 @@ public static unsafe partial class Ops
     /// <summary>Mean over the batch of the cross-entropy between softmax(logits) and (1 - s) target + s / Classes: PyTorch's
     /// cross_entropy.</summary>
     /// <param name="logits">(B, ..., Classes).</param>
-    /// <param name="target">The same shape: a distribution a row, for instance of two mixed images. It gets no gradient.</param>
+    /// <param name="target">The same shape: one distribution per row, for instance of two mixed images. It gets no gradient.</param>
     /// <param name="labelSmoothing">s, from 0 to 1.</param>
     /// <returns>A scalar.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
@@ -96,8 +93,8 @@ public static unsafe partial class Ops
     /// The cross-entropy between softmax(logits) and target distributions: PyTorch's cross_entropy. The mean divides by the number of rows.
     /// </summary>
     /// <param name="logits">(B, ..., Classes).</param>
-    /// <param name="target">The same shape: a distribution a row. It gets no gradient.</param>
-    /// <param name="options">Weights of classes, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.</param>
+    /// <param name="target">The same shape: one distribution per row. It gets no gradient.</param>
+    /// <param name="options">Class weights, label smoothing, reduction; null for <see cref="CrossEntropyOptions.Default"/>.</param>
     /// <returns>A scalar; (B, ...) without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The smoothing is out of range.</exception>
@@ -115,8 +112,8 @@ public static unsafe partial class Ops
         Check.Extents(weight, "CrossEntropy", "weight", classes);
         CheckSmoothing(labelSmoothing);
 
-        // The gradient, softmax (times the sum of the target) minus target, comes almost for free with the loss; it is kept in place of
-        // the softmax.
+        // The gradient, softmax (times the sum of the target) minus target, is cheap once the loss is known; it is kept instead of the
+        // softmax.
         Tensor gradient = LogSoftmaxValues(logits), y = ReducedRows("CrossEntropy", logits, reduction);
         using (Scratch sums = Scratch.OfDoubles(Launch.CeilDiv(rows, SoftClassRows.Grain)))
         {
@@ -145,7 +142,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Adds rows to a gradient, each times its own scale, or all times the only one.</summary>
+    /// <summary>Adds rows to a gradient, each times its own scale, or all times a single one.</summary>
     private static void AddScaledRows(Tensor rows, Tensor scale, GradSlot dx)
     {
         int columns = rows.Shape[-1];
@@ -158,13 +155,13 @@ public static unsafe partial class Ops
         }
     }
 
-    /// <summary>A loss of rows of logits with a class each.</summary>
+    /// <summary>A loss of rows of logits with one class index each.</summary>
     /// <param name="Weight">(Classes), or null.</param>
     /// <param name="Smoothing">Label smoothing.</param>
     /// <param name="Gamma">The exponent of a focal loss; 0 for none.</param>
     /// <param name="Normalized">Whether the logits are log-probabilities.</param>
-    /// <param name="CountRows">Whether the mean divides by the rows that count, not by their weights.</param>
-    /// <param name="Reduction">What becomes of the losses of rows.</param>
+    /// <param name="CountRows">Whether the mean divides by the number of rows not ignored, not by their weights.</param>
+    /// <param name="Reduction">How per-row losses are reduced.</param>
     private readonly record struct ClassLossTerms(Tensor? Weight, float Smoothing, float Gamma, bool Normalized, bool CountRows,
         Reduction Reduction);
 
@@ -181,7 +178,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>A recorded loss of rows; LogSums are the logarithms of the sums of e^x, null for log-probabilities.</summary>
+    /// <summary>A recorded per-row loss; LogSums are the log-sum-exp of each row, null for log-probabilities.</summary>
     private readonly record struct ClassLossStep(Tensor Logits, Tensor Labels, Tensor? LogSums, ClassLossTerms Terms)
     {
         private int Classes => Logits.Shape[-1];
@@ -197,7 +194,7 @@ public static unsafe partial class Ops
             Gamma = Terms.Gamma,
         };
 
-        /// <summary>Writes the losses, or what the reduction makes of them; returns what each loss is divided by.</summary>
+        /// <summary>Writes the losses, or their reduction; returns what each loss is divided by.</summary>
         public float Forward(Tensor y)
         {
             nint chunks = Launch.CeilDiv(Labels.Count, ClassRows.Grain);
@@ -233,7 +230,7 @@ public static unsafe partial class Ops
             },
             Labels.Count, ClassRows.Grain, Isa.For(Classes));
 
-        /// <summary>In order: a sum in lanes would depend on the hardware's widest vector.</summary>
+        /// <summary>In sequence: the order of a vectorized sum would depend on the widest vector of the hardware.</summary>
         private static float Sum(ReadOnlySpan<float> values)
         {
             double sum = 0;
@@ -242,7 +239,7 @@ public static unsafe partial class Ops
         }
     }
 
-    /// <summary>The class of each row as a whole number, -1 for one to ignore.</summary>
+    /// <summary>The class of each row as an integer, -1 for a row to ignore.</summary>
     private static Tensor ClassLabels(string name, Tensor logits, ReadOnlySpan<int> target, int ignoreIndex, Tensor? weight = null)
     {
         (int rows, int classes) = ClassRowsOf(name, logits);
@@ -267,7 +264,7 @@ public static unsafe partial class Ops
         return (logits.Count / logits.Shape[-1], logits.Shape[-1]);
     }
 
-    /// <summary>A result for a loss of each row of (B, ..., Classes): a scalar, or (B, ...).</summary>
+    /// <summary>A result for per-row losses of (B, ..., Classes): a scalar, or (B, ...).</summary>
     private static Tensor ReducedRows(string name, Tensor logits, Reduction reduction)
     {
         CheckReduction(name, reduction);

@@ -5,13 +5,13 @@ using Mamba.Core.Simd;
 namespace Mamba.Core;
 
 /// <summary>
-/// How x' = A x + B u becomes x_l = Abar x_(l-1) + Bbar u_l, for steps of dt (Gu et al. 2021, "Combining recurrent, convolutional and
+/// How x' = A x + B u with step dt becomes x_l = Abar x_(l-1) + Bbar u_l (Gu et al. 2021, "Combining recurrent, convolutional and
 /// continuous-time models with linear state space layers", section 2 and appendix B.3).
 /// </summary>
 public enum DiscretizationMethod
 {
     /// <summary>
-    /// Exact for an input that is constant over a step: Abar = e^(dt A), Bbar = A^-1 (e^(dt A) - I) B, for a singular A, too.
+    /// Exact for an input that is constant over a step: Abar = e^(dt A), Bbar = A^-1 (e^(dt A) - I) B; also for singular A.
     /// </summary>
     ZeroOrderHold,
 
@@ -38,7 +38,7 @@ public static unsafe partial class Ops
     /// <param name="b">The shape of a.</param>
     /// <param name="dt">(H), the step of each channel.</param>
     /// <param name="method">The rule.</param>
-    /// <param name="alpha">Of <see cref="DiscretizationMethod.GeneralizedBilinear"/>.</param>
+    /// <param name="alpha">For <see cref="DiscretizationMethod.GeneralizedBilinear"/>.</param>
     /// <returns>Abar and Bbar, (H, N, 2) each. Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The method is unknown, or alpha is not from 0 to 1.</exception>
@@ -94,12 +94,12 @@ public static unsafe partial class Ops
         static nint GrainOf(nint states) => Math.Max(1, 256 / states);
     }
 
-    /// <summary>Discretizes a dense system, for several steps.</summary>
+    /// <summary>Discretizes a dense system for H steps.</summary>
     /// <param name="a">(N, N).</param>
     /// <param name="b">(N, P).</param>
     /// <param name="dt">(H), the steps.</param>
     /// <param name="method">The rule.</param>
-    /// <param name="alpha">Of <see cref="DiscretizationMethod.GeneralizedBilinear"/>.</param>
+    /// <param name="alpha">For <see cref="DiscretizationMethod.GeneralizedBilinear"/>.</param>
     /// <returns>Abar (H, N, N) and Bbar (H, N, P), computed in double. Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The method is unknown, or alpha is not from 0 to 1.</exception>

@@ -6,12 +6,12 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Leaves each element out with a probability, and scales the others so that the mean stays (Srivastava et al. 2014). It is for
-    /// training; the layer <see cref="Nn.Dropout"/> knows when that is, and which numbers belong to it.
+    /// Zeroes each element with probability rate and divides the others by 1 - rate (Srivastava et al. 2014; PyTorch's dropout). The layer
+    /// <see cref="Nn.Dropout"/> applies it in training only, with random numbers of its own.
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="rate">The probability, at least 0 and below 1.</param>
-    /// <param name="random">Element i takes the i-th of the stream's next numbers.</param>
+    /// <param name="random">Element i uses the i-th next number of the stream.</param>
     /// <returns>The shape of x: 0, or x / (1 - rate).</returns>
     /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
     public static Tensor Dropout(Tensor x, double rate, RandomStream random)

@@ -1,8 +1,6 @@
 namespace Mamba.Core;
 
-/// <summary>
-/// What <see cref="Ops.StateSpaceDuality"/> can do beyond the bare recurrence. The default value leaves everything out.
-/// </summary>
+/// <summary>Optional inputs of <see cref="Ops.StateSpaceDuality"/>. The default value is the bare recurrence.</summary>
 /// <remarks>A value, so that a call allocates nothing.</remarks>
 public readonly record struct DualityOptions
 {
@@ -15,21 +13,20 @@ public readonly record struct DualityOptions
     /// <summary>(H), added to dt; or null.</summary>
     public Tensor? DeltaBias { get; init; }
 
-    /// <summary>Whether the step is softplus(dt + bias), or just the sum.</summary>
+    /// <summary>Whether the step is softplus(dt + bias); otherwise it is dt + bias.</summary>
     public bool DeltaSoftplus { get; init; }
 
-    /// <summary>The bounds of the step after softplus; null for none. No gradient flows through a step that was cut.</summary>
+    /// <summary>The bounds of the step after softplus; null for none. No gradient flows through a clamped step.</summary>
     public (float Low, float High)? DtLimit { get; init; }
 
     /// <summary>
-    /// (B, H, P, N), the state before the first token; zero if null. With the last state of the piece before, a sequence is computed in
-    /// pieces.
+    /// (B, H, P, N), the state before the first token; zero if null. Pass the last state of the previous part to compute a sequence in
+    /// parts.
     /// </summary>
     public Tensor? InitialState { get; init; }
 
     /// <summary>
-    /// Whether the last state takes the place of the initial one where nothing is recorded: a step of a stream then goes over its state
-    /// once.
+    /// Whether the last state overwrites the initial one where nothing is recorded: a streaming step then makes one pass over its state.
     /// </summary>
     internal bool UpdateState { get; init; }
 }

@@ -5,14 +5,14 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Einstein's summation over one tensor (torch.einsum), for instance "ij-&gt;ji" or "bij-&gt;b": letters that are not in the result
-    /// are summed over.
+    /// Einstein summation over one tensor (torch.einsum), for instance "ij-&gt;ji" or "bij-&gt;b": letters that are not in the result are
+    /// summed over.
     /// </summary>
-    /// <param name="equation">A letter a dimension, then "-&gt;" and the letters of the result.</param>
+    /// <param name="equation">One letter per dimension, then "-&gt;" and the letters of the result.</param>
     /// <param name="a">The tensor.</param>
-    /// <returns>A tensor with an extent a letter of the result.</returns>
+    /// <returns>One dimension per letter of the result.</returns>
     /// <exception cref="ShapeException">The letters do not fit the shape.</exception>
-    /// <exception cref="ArgumentException">The equation cannot be read, or a letter comes twice in a tensor.</exception>
+    /// <exception cref="ArgumentException">The equation cannot be parsed, or a letter occurs twice in a tensor.</exception>
     public static Tensor Einsum(string equation, Tensor a)
     {
         EinsumPlan plan = EinsumPlan.Of(equation, operands: 1);
@@ -23,15 +23,15 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Einstein's summation over two tensors (torch.einsum), for instance "bhid,bhjd-&gt;bhij": letters that are not in the result are
-    /// summed over. It is one batched <see cref="MatMul"/>, with a copy of an operand whose dimensions are in another order.
+    /// Einstein summation over two tensors (torch.einsum), for instance "bhid,bhjd-&gt;bhij": letters that are not in the result are summed
+    /// over. It is one batched <see cref="MatMul"/>; an operand in another order is copied first.
     /// </summary>
-    /// <param name="equation">The letters of both tensors with a comma between them, then "-&gt;" and the letters of the result.</param>
+    /// <param name="equation">The letters of both tensors, separated by a comma, then "-&gt;" and the letters of the result.</param>
     /// <param name="a">The first tensor.</param>
     /// <param name="b">The second tensor.</param>
-    /// <returns>A tensor with an extent a letter of the result.</returns>
+    /// <returns>One dimension per letter of the result.</returns>
     /// <exception cref="ShapeException">The letters do not fit the shapes, or one letter stands for different extents.</exception>
-    /// <exception cref="ArgumentException">The equation cannot be read, or a letter comes twice in a tensor.</exception>
+    /// <exception cref="ArgumentException">The equation cannot be parsed, or a letter occurs twice in a tensor.</exception>
     public static Tensor Einsum(string equation, Tensor a, Tensor b)
     {
         EinsumPlan plan = EinsumPlan.Of(equation, operands: 2);
@@ -61,18 +61,15 @@ public static unsafe partial class Ops
         return MatMul(x.Reshape(Shape.Of("Einsum", all[..^alone.Length]).Count, count), Tensor.Full(1f, count));
     }
 
-    /// <summary>
-    /// An equation taken apart: its letters by what becomes of them, and the orders in which the operands are wanted; null where they have
-    /// it.
-    /// </summary>
+    /// <summary>A parsed equation: its letters by role, and the required order of each operand, null where it already has it.</summary>
     private sealed class EinsumPlan
     {
         public const int Letters = 'z' - 'A' + 1;
 
-        /// <summary>The extent of a letter that no operand has shown so far.</summary>
+        /// <summary>The extent of a letter that no operand has bound yet.</summary>
         public const int Unknown = -1;
 
-        // Equations are literals of a program, so there are few.
+        // Equations are string literals, so there are few.
         private const int MostCached = 256;
         private static readonly ConcurrentDictionary<(string, int), EinsumPlan> s_cache = new();
         private readonly string _equation;
@@ -117,7 +114,7 @@ public static unsafe partial class Ops
         /// <inheritdoc cref="AloneA"/>
         public string AloneB { get; }
 
-        /// <summary>The letters of the product, before they are put into the result's order.</summary>
+        /// <summary>The letters of the product, before the permutation to the result's order.</summary>
         public string ProductOrder { get; }
 
         /// <summary>Whether the second operand has its summed letters last.</summary>
@@ -152,7 +149,7 @@ public static unsafe partial class Ops
             ArgumentException Bad(string problem) => new($"Einsum: '{equation}': {problem}.", nameof(equation));
         }
 
-        /// <summary>Takes note of the extents of an operand's letters.</summary>
+        /// <summary>Binds the extents of an operand's letters.</summary>
         public void Bind(Tensor x, string letters, Span<int> extents)
         {
             Check.That(x.Shape.Rank == letters.Length, "Einsum",

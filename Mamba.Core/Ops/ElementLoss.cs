@@ -10,7 +10,7 @@ public static unsafe partial class Ops
     /// <summary>(prediction - target)^2: PyTorch's mse_loss. Gradients flow to both.</summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>
-    /// <param name="reduction">What becomes of the squares.</param>
+    /// <param name="reduction">How the squares are reduced.</param>
     /// <returns>A scalar; the shape of the prediction without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor MeanSquaredError(Tensor prediction, Tensor target, Reduction reduction = Reduction.Mean) =>
@@ -22,13 +22,13 @@ public static unsafe partial class Ops
         ElementLoss("L1Loss", prediction, target, new AbsoluteError(), reduction, differentiateTarget: true);
 
     /// <summary>
-    /// d^2 / (2 beta) up to a distance d of beta, d - beta / 2 beyond: PyTorch's smooth_l1_loss. With beta 0 it is the
-    /// <see cref="L1Loss"/>. Gradients flow to both.
+    /// With d = |prediction - target|: d^2 / (2 beta) where d &lt; beta, d - beta / 2 elsewhere (PyTorch's smooth_l1_loss). With beta 0 it
+    /// is the <see cref="L1Loss"/>. Gradients flow to both.
     /// </summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>
-    /// <param name="beta">The distance at which the parabola ends; at least 0.</param>
-    /// <param name="reduction">What becomes of the losses.</param>
+    /// <param name="beta">The distance at which the loss becomes linear; at least 0.</param>
+    /// <param name="reduction">How the losses are reduced.</param>
     /// <returns>A scalar; the shape of the prediction without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">beta is negative or NaN.</exception>
@@ -39,12 +39,13 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// d^2 / 2 up to a distance d of delta, delta (d - delta / 2) beyond (Huber 1964): PyTorch's huber_loss. Gradients flow to both.
+    /// With d = |prediction - target|: d^2 / 2 where d &lt;= delta, delta (d - delta / 2) elsewhere (Huber 1964; PyTorch's huber_loss).
+    /// Gradients flow to both.
     /// </summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>
-    /// <param name="delta">The distance at which the parabola ends; more than 0.</param>
-    /// <param name="reduction">What becomes of the losses.</param>
+    /// <param name="delta">The distance at which the loss becomes linear; more than 0.</param>
+    /// <param name="reduction">How the losses are reduced.</param>
     /// <returns>A scalar; the shape of the prediction without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">delta is not a finite number above 0.</exception>
@@ -56,12 +57,12 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Binary cross-entropy of logits in which positives count more: PyTorch's binary_cross_entropy_with_logits with pos_weight.
+    /// Binary cross-entropy of logits with a weight for positives: PyTorch's binary_cross_entropy_with_logits with pos_weight.
     /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <param name="positiveWeight">The weight of positives; that of negatives is 1.</param>
-    /// <param name="reduction">What becomes of the losses.</param>
+    /// <param name="reduction">How the losses are reduced.</param>
     /// <returns>A scalar; the shape of the logits without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     public static Tensor BinaryCrossEntropyWithLogits(Tensor logits, Tensor target, float positiveWeight,
@@ -75,9 +76,9 @@ public static unsafe partial class Ops
     /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
-    /// <param name="alpha">The weight of positives, 1 - alpha that of negatives; a negative one weights neither.</param>
-    /// <param name="gamma">How little easy elements count; at least 0.</param>
-    /// <param name="reduction">What becomes of the losses.</param>
+    /// <param name="alpha">The weight of positives; negatives get 1 - alpha. A negative alpha disables the weights.</param>
+    /// <param name="gamma">The focusing exponent: a larger one gives easy elements less weight; at least 0.</param>
+    /// <param name="reduction">How the losses are reduced.</param>
     /// <returns>A scalar; the shape of the logits without reduction.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">gamma is negative or NaN.</exception>
@@ -102,7 +103,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>A recorded loss of single elements; of the target, too, where it depends on the difference of both alone.</summary>
+    /// <summary>A recorded elementwise loss. The target gets a gradient too where the loss depends only on the difference.</summary>
     private readonly record struct ElementLossStep<TLoss>(Tensor X, Tensor Target, TLoss Loss, Reduction Reduction, bool Both)
         where TLoss : unmanaged, IElementLoss
     {

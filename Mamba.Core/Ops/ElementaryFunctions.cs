@@ -2,7 +2,7 @@ using Mamba.Core.Kernels.Elementwise;
 
 namespace Mamba.Core;
 
-// Functions of one variable without parameters; each keeps what its derivative reads. At the edges of float32 they have IEEE 754's values.
+// Elementwise functions without parameters; each keeps what its derivative reads. Special values follow IEEE 754.
 public static unsafe partial class Ops
 {
     /// <summary>|x|, elementwise; the derivative at 0 is 0 (torch.abs).</summary>
@@ -37,24 +37,24 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor Erf(Tensor x) => Activate<ErrorFunction>(x);
 
-    /// <summary>e^x - 1, elementwise, exact to the last bits near 0 (torch.expm1).</summary>
+    /// <summary>e^x - 1, elementwise, accurate near 0 (torch.expm1).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor ExpM1(Tensor x) => Activate<ExponentialLessOne>(x);
 
-    /// <summary>The natural logarithm, elementwise: -infinity at 0, NaN below (torch.log).</summary>
+    /// <summary>The natural logarithm, elementwise: -infinity at 0, NaN below 0 (torch.log).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Log(Tensor x) => Activate<NaturalLogarithm>(x);
 
-    /// <summary>log(1 + x), elementwise, exact to the last bits near 0 (torch.log1p).</summary>
+    /// <summary>log(1 + x), elementwise, accurate near 0 (torch.log1p).</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor Log1P(Tensor x) => Activate<LogarithmOfOnePlus>(x);
 
     /// <summary>
-    /// x^exponent, elementwise (torch.pow). Exponents -1, 2 and 3 are fast; others go through double precision number by number.
+    /// x^exponent, elementwise (torch.pow). Exponents -1, 2 and 3 are fast; others are computed per element in double precision.
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="exponent">A constant.</param>
-    /// <returns>The shape of x; 1 everywhere for exponent 0, NaN where x is negative and the exponent no whole number.</returns>
+    /// <returns>The shape of x; 1 for exponent 0, NaN where x is negative and the exponent is not an integer.</returns>
     public static Tensor Pow(Tensor x, float exponent) => exponent switch
     {
         -1f => Reciprocal(x),

@@ -8,7 +8,7 @@ public static unsafe partial class Ops
 {
     /// <summary>a + b with NumPy's broadcasting (torch.add).</summary>
     /// <param name="a">Any shape.</param>
-    /// <param name="b">A shape whose extents, counted from the last, equal a's or are 1, or the other way round.</param>
+    /// <param name="b">A shape that broadcasts with a's: extents, counted from the last, are equal or one of them is 1.</param>
     /// <returns>The broadcast shape.</returns>
     /// <exception cref="ShapeException">The shapes do not broadcast.</exception>
     public static Tensor Add(Tensor a, Tensor b)
@@ -19,7 +19,7 @@ public static unsafe partial class Ops
             {
                 (Tensor a, Tensor b, Shape shape) = context.Values;
                 bool taken = PassOn(a, shape, dy, 1f, mayTake: true);
-                PassOn(b, shape, dy, 1f, mayTake: !taken); // later contributions to one must not reach the other
+                PassOn(b, shape, dy, 1f, mayTake: !taken); // two operands must not share one gradient
             });
         return y;
     }
@@ -83,7 +83,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Adds factor dy to the gradient of an operand of a sum; true if the operand has taken dy itself.</summary>
+    /// <summary>Adds factor dy to the gradient of an operand of a sum; true if dy itself became that gradient.</summary>
     private static bool PassOn(Tensor x, Shape result, Tensor dy, float factor, bool mayTake)
     {
         if (!x.NeedsGrad) return false;

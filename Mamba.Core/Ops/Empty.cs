@@ -3,8 +3,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// What an operator returns early when its result depends on no element of its inputs, because one side has none. The step gives
-    /// gradients of zero to all inputs that want one.
+    /// The early return of an operator whose result depends on no input element, because one side is empty. The step gives zero gradients
+    /// to all inputs that need one.
     /// </summary>
     private static Tensor Independent(Tensor y, params ReadOnlySpan<Tensor?> inputs)
     {
@@ -12,7 +12,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>The same for an operator of two results.</summary>
+    /// <summary>The same for an operator with two results.</summary>
     private static (Tensor First, Tensor Second) IndependentPair(Tensor first, Tensor second, params ReadOnlySpan<Tensor?> inputs)
     {
         if (Tape.Needs(inputs)) Tape.Record([first, second], Wanting(inputs), static (inputs, _) => GiveZeros(inputs.Values));

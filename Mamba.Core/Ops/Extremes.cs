@@ -5,24 +5,24 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-// Largest, smallest, their places, and order; products and running sums.
+// Maximum, minimum, argmax, sort; products and cumulative sums.
 public static unsafe partial class Ops
 {
-    /// <summary>The largest number over dimensions; NaN if any is (torch.max). The gradient goes to the first of equals.</summary>
+    /// <summary>The maximum over dimensions; NaN if any element is (torch.max). On ties the gradient goes to the first.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
     /// <returns>x without those dimensions, or with extent 1 there.</returns>
-    /// <exception cref="ShapeException">There is no such dimension, it comes twice, or there is nothing to choose from.</exception>
+    /// <exception cref="ShapeException">There is no such dimension, it occurs twice, or a maximum would be over no elements.</exception>
     public static Tensor Max(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         Extreme<LargestFirst>("Max", x, axes, keepDim);
 
-    /// <summary>The smallest number over dimensions; NaN if any is (torch.min). The gradient goes to the first of equals.</summary>
+    /// <summary>The minimum over dimensions; NaN if any element is (torch.min). On ties the gradient goes to the first.</summary>
     /// <inheritdoc cref="Max"/>
     public static Tensor Min(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         Extreme<SmallestFirst>("Min", x, axes, keepDim);
 
-    /// <summary>The product over dimensions; gradients are right where factors are 0, too (torch.prod).</summary>
+    /// <summary>The product over dimensions; gradients are also right where factors are 0 (torch.prod).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; 1 where there is nothing to multiply.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
@@ -41,47 +41,48 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Where the largest number along a dimension stands, as a float: the first of equals; NaN counts as the largest (torch.argmax).
+    /// The index of the maximum along a dimension, as a float: the first on ties; NaN counts as the largest (torch.argmax).
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of extent 1 to 2^24; -1 is the last.</param>
     /// <param name="keepDim">Whether it stays with extent 1.</param>
-    /// <returns>Whole numbers; no gradient flows through them.</returns>
+    /// <returns>Integers; no gradient flows through them.</returns>
     /// <exception cref="ShapeException">There is no such dimension, or its extent is out of range.</exception>
     public static Tensor ArgMax(Tensor x, int axis = -1, bool keepDim = false) => Place<LargestFirst>("ArgMax", x, axis, keepDim);
 
     /// <summary>
-    /// Where the smallest number along a dimension stands, as a float: the first of equals; NaN counts as the smallest (torch.argmin).
+    /// The index of the minimum along a dimension, as a float: the first on ties; NaN counts as the smallest (torch.argmin).
     /// </summary>
     /// <inheritdoc cref="ArgMax"/>
     public static Tensor ArgMin(Tensor x, int axis = -1, bool keepDim = false) => Place<SmallestFirst>("ArgMin", x, axis, keepDim);
 
     /// <summary>
-    /// The k largest, or smallest, numbers along a dimension, in order (torch.topk). The first of equals come first; NaN counts as the
-    /// largest.
+    /// The k largest, or smallest, elements along a dimension, sorted (torch.topk). Ties keep their order; NaN counts as the largest.
     /// </summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="k">How many; from 0 to the extent.</param>
+    /// <param name="k">The number of elements; from 0 to the extent.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
-    /// <param name="largest">Whether the largest are wanted.</param>
-    /// <returns>Values, and where they stood, as whole numbers without gradient: both of x's shape with extent k.</returns>
+    /// <param name="largest">Whether to return the largest; otherwise the smallest.</param>
+    /// <returns>Values, and their indices as integers without gradient: both of x's shape with extent k.</returns>
     /// <exception cref="ShapeException">There is no such dimension, it is too long, or k exceeds it.</exception>
     public static (Tensor Values, Tensor Indices) TopK(Tensor x, int k, int axis = -1, bool largest = true) =>
         InOrder("TopK", x, axis, k, largest);
 
-    /// <summary>The numbers along a dimension in order; equals stay in theirs, NaN counts as the largest (torch.sort, stable).</summary>
+    /// <summary>
+    /// The elements along a dimension in ascending order; ties keep their order, NaN counts as the largest (torch.sort, stable).
+    /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
     /// <param name="descending">Whether the largest come first.</param>
-    /// <returns>Values, and where they stood, as whole numbers without gradient: both of x's shape.</returns>
+    /// <returns>Values, and their indices as integers without gradient: both of x's shape.</returns>
     /// <exception cref="ShapeException">There is no such dimension, or it is too long.</exception>
     public static (Tensor Values, Tensor Indices) Sort(Tensor x, int axis = -1, bool descending = false) =>
         InOrder("Sort", x, axis, null, descending);
 
-    /// <summary>The running sum along a dimension (torch.cumsum).</summary>
+    /// <summary>The cumulative sum along a dimension (torch.cumsum).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
-    /// <param name="reverse">Whether it runs from the end.</param>
+    /// <param name="reverse">Whether to sum from the end.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
     public static Tensor CumSum(Tensor x, int axis = -1, bool reverse = false)
@@ -118,7 +119,7 @@ public static unsafe partial class Ops
         Tensor y = Tensor.Empty(scalar ? x.Shape : keepDim ? x.Shape.With(dimension, 1) : Reduced(x.Shape, dimension));
         ExtremePlace<TOrder> kernel = new() { Shape = sizes, X = x.Pointer, Y = y.Pointer };
         Launch.Run(kernel, y.Count, Math.Max(1, Launch.ElementGrain / sizes.Count));
-        _ = Tape.Needs(x); // keeps x reachable while the kernel holds nothing but its address
+        _ = Tape.Needs(x); // keeps x reachable while the kernel holds only its address
         return y;
     }
 
@@ -141,7 +142,7 @@ public static unsafe partial class Ops
             K = k,
             LargestFirst = largestFirst,
         };
-        // An element takes some log(n) steps.
+        // Sorting takes about log(n) steps per element.
         if (k > 0) Launch.Run(kernel, sizes.Outer * sizes.Inner, Math.Max(1, Launch.ElementGrain / (8 * sizes.Count)));
         if (Tape.Needs(x))
             Tape.Record(values, (x, indices, sizes, k), static (context, dy) =>

@@ -5,32 +5,32 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>The function that a random-feature attention approximates, or takes in place of it.</summary>
+/// <summary>The feature map of a random-feature attention.</summary>
 public enum FavorKernel
 {
-    /// <summary>Positive features, whose product has the softmax's exponential as its mean.</summary>
+    /// <summary>Positive features: the mean of their products is the softmax's exponential.</summary>
     Softmax,
 
-    /// <summary>max(p, 0): no approximation of softmax, but as good in practice.</summary>
+    /// <summary>max(p, 0): no approximation of softmax, but as accurate in practice.</summary>
     Relu,
 }
 
-/// <summary>How an attention by random features is computed.</summary>
+/// <summary>Options of a random-feature attention.</summary>
 public sealed record FavorOptions
 {
-    /// <summary>Softmax features, every query sees every key.</summary>
+    /// <summary>Softmax features; every query attends to every key.</summary>
     public static FavorOptions Default { get; } = new();
 
     /// <summary>The kind of features.</summary>
     public FavorKernel Kernel { get; init; }
 
-    /// <summary>Whether query i sees the keys up to i alone.</summary>
+    /// <summary>Whether query i attends to keys 0 to i only.</summary>
     public bool Causal { get; init; }
 
     /// <summary>Added to each feature; null for 1e-4 with softmax features and 1e-3 with the others.</summary>
     public float? Epsilon { get; init; }
 
-    /// <summary>Added to each sum of the keys' features, where causal.</summary>
+    /// <summary>Added to each sum of the keys' features, if causal.</summary>
     public float NormEpsilon { get; init; } = 1e-6f;
 }
 
@@ -38,14 +38,14 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// FAVOR+ (Choromanski et al. 2021), the attention of Performers: y_i = f(q_i) sum(f(k_j) v_j^T) / f(q_i) sum(f(k_j)), in time and
-    /// memory linear in the lengths. The stabilizers of the softmax features count as constants in the gradient, as in performer-pytorch.
+    /// memory linear in the lengths. The gradient treats the stabilizers of the softmax features as constants, as performer-pytorch does.
     /// </summary>
     /// <param name="q">(B, Lq, Heads Dh).</param>
     /// <param name="k">(B, Lk, Heads Dh).</param>
     /// <param name="v">(B, Lk, Heads Dv).</param>
     /// <param name="projection">(Features, Dh): random directions. They get no gradient.</param>
-    /// <param name="heads">How many heads; it divides the widths.</param>
-    /// <param name="options">Features, causal order, small numbers; null for <see cref="FavorOptions.Default"/>.</param>
+    /// <param name="heads">Number of heads; divides the widths.</param>
+    /// <param name="options">Features, causality, epsilons; null for <see cref="FavorOptions.Default"/>.</param>
     /// <returns>(B, Lq, Heads Dv).</returns>
     /// <exception cref="ShapeException">
     /// The shapes do not fit together, there are no keys or no features, or heads have no width; a causal attention needs Lq = Lk.
@@ -105,16 +105,16 @@ public static unsafe partial class Ops
         };
     }
 
-    /// <summary>What the backward pass of an attention by random features reads of its forward pass.</summary>
+    /// <summary>What the backward pass of a random-feature attention needs from its forward pass.</summary>
     private readonly record struct FavorState(Tensor FeaturesQ, Tensor FeaturesK, Tensor Divisors);
 
-    /// <summary>A recorded attention by random features.</summary>
+    /// <summary>A recorded random-feature attention.</summary>
     private readonly record struct FavorStep(Tensor Q, Tensor K, Tensor V, Tensor Projection, Tensor Y, FavorState State, FavorShape Shape)
     {
         public void Backward(Tensor dy)
         {
             GradSlot? dq = Open(Q), dk = Open(K), dv = Open(V);
-            // The kernel adds, since q, k and v may be one tensor.
+            // The kernel adds, since q, k and v may be the same tensor.
             ClearFirst(dq);
             ClearFirst(dk);
             ClearFirst(dv);

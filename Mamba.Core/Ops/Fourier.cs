@@ -22,7 +22,7 @@ public static unsafe partial class Ops
         RunRealForward(s, x.Pointer, new(y.Pointer, accumulate: false));
         if (Tape.Needs(x))
             Tape.Record(y, (x, s), static (context, dy) =>
-                // The transposed transform is the sum over the bins once, where the inverse has all but the edges twice.
+                // The transposed transform sums each bin once; the inverse counts all bins twice but the first and the last.
                 RunRealInverse(context.Values.s with { InnerScale = 0.5f }, dy.Pointer, Open(context.Values.x).Target));
         return y;
     }
@@ -31,9 +31,11 @@ public static unsafe partial class Ops
     /// The inverse of <see cref="Rfft"/>: x_j = 1/n sum_k X_k e^(2 pi i j k / n) over all n bins, of which those above n / 2 are
     /// conjugates.
     /// </summary>
-    /// <param name="x">(B, n / 2 + 1, 2, C): real, then imaginary parts. The imaginary part of the first bin, and for an even n of the last
-    /// one, is ignored.</param>
-    /// <param name="length">n, which the number of bins does not tell: odd or even.</param>
+    /// <param name="x">
+    /// (B, n / 2 + 1, 2, C): real, then imaginary parts. The imaginary part of the first bin, and for an even n of the last one, is
+    /// ignored.
+    /// </param>
+    /// <param name="length">n. The number of bins is the same for 2k and 2k + 1, so it must be given.</param>
     /// <returns>(B, n, C).</returns>
     /// <exception cref="ShapeException">x has another rank, or another number of bins.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length is not positive.</exception>

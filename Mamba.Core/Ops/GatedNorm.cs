@@ -1,18 +1,18 @@
 namespace Mamba.Core;
 
-/// <summary>How <see cref="Ops.RmsNormGated"/> normalizes.</summary>
+/// <summary>Options of <see cref="Ops.RmsNormGated"/>.</summary>
 public sealed record GatedNormOptions
 {
-    /// <summary>One group, gated before it is normalized.</summary>
+    /// <summary>One group, gated before normalization.</summary>
     public static GatedNormOptions Default { get; } = new();
 
     /// <summary>Added to the mean square.</summary>
     public float Eps { get; init; } = Ops.NormEps;
 
-    /// <summary>Channels of a group, each of which is normalized by itself; null for all channels.</summary>
+    /// <summary>Channels per group; each group is normalized separately. Null for all channels.</summary>
     public int? GroupSize { get; init; }
 
-    /// <summary>Whether x is normalized first and gated after that.</summary>
+    /// <summary>Whether the gate comes after the normalization.</summary>
     public bool NormBeforeGate { get; init; }
 }
 

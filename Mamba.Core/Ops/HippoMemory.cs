@@ -7,13 +7,13 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The memory of HiPPO-LegS (Gu et al. 2020, theorem 2): the coefficients of the best approximation of a signal's whole history in N
-    /// Legendre polynomials, kept up to date online. c_k = (I - A/2k)^-1 ((I + A/2k) c_(k-1) + (B/k) f_k), in double precision.
+    /// The memory of HiPPO-LegS (Gu et al. 2020, theorem 2): the coefficients, updated online, of the best approximation of a signal's
+    /// whole history by N Legendre polynomials. c_k = (I - A/2k)^-1 ((I + A/2k) c_(k-1) + (B/k) f_k), in double precision.
     /// </summary>
     /// <param name="signal">(H, L).</param>
     /// <param name="order">N.</param>
     /// <returns>c_L, (H, N).</returns>
-    /// <exception cref="ShapeException">The signal has no two dimensions, or a length of zero.</exception>
+    /// <exception cref="ShapeException">The signal does not have two dimensions, or its length is zero.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The order is not positive.</exception>
     public static Tensor LegsMemory(Tensor signal, int order)
     {

@@ -5,20 +5,20 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core;
 
-// Numbers by their places. Places that come as a tensor are floats that hold whole numbers, as Ops.ArgMax gives them.
+// Gather and scatter. A tensor of indices has floats that are integers, as Ops.ArgMax returns them.
 public static unsafe partial class Ops
 {
-    /// <summary>The largest extent whose places a float holds exactly.</summary>
+    /// <summary>The largest extent whose indices a float holds exactly.</summary>
     private const int MaxIndex = 1 << 24;
 
-    /// <summary>Rows of a table by their numbers (PyTorch's embedding).</summary>
+    /// <summary>Rows of a table by index (PyTorch's embedding).</summary>
     /// <param name="weight">(Rows, C).</param>
-    /// <param name="indices">Any shape: whole numbers from 0 to Rows - 1. They take no gradient.</param>
-    /// <param name="paddingIndex">A row that takes no gradient, counted from the end if negative; none if null.</param>
+    /// <param name="indices">Any shape: integers from 0 to Rows - 1. They get no gradient.</param>
+    /// <param name="paddingIndex">A row that gets no gradient, counted from the end if negative; none if null.</param>
     /// <returns>The shape of the indices, then C.</returns>
-    /// <exception cref="ShapeException">The weight is no matrix, or has more rows than a float counts.</exception>
+    /// <exception cref="ShapeException">The weight is not a matrix, or has more than 2^24 rows.</exception>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// An index is no whole number below Rows, or there is no such row for padding.
+    /// An index is not an integer from 0 to Rows - 1, or the padding row does not exist.
     /// </exception>
     public static Tensor Embedding(Tensor weight, Tensor indices, int? paddingIndex = null)
     {
@@ -34,12 +34,12 @@ public static unsafe partial class Ops
         return Rows(weight, places, Shape.Of("Embedding", extents), paddingIndex);
     }
 
-    /// <summary>Rows of a table by their numbers (PyTorch's embedding).</summary>
+    /// <summary>Rows of a table by index (PyTorch's embedding).</summary>
     /// <param name="weight">(Rows, C).</param>
-    /// <param name="indices">Numbers from 0 to Rows - 1.</param>
-    /// <param name="paddingIndex">A row that takes no gradient, counted from the end if negative; none if null.</param>
+    /// <param name="indices">Integers from 0 to Rows - 1.</param>
+    /// <param name="paddingIndex">A row that gets no gradient, counted from the end if negative; none if null.</param>
     /// <returns>(number of indices, C).</returns>
-    /// <exception cref="ShapeException">The weight is no matrix.</exception>
+    /// <exception cref="ShapeException">The weight is not a matrix.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public static Tensor Embedding(Tensor weight, ReadOnlySpan<int> indices, int? paddingIndex = null)
     {
@@ -55,13 +55,13 @@ public static unsafe partial class Ops
         return coded ? Decode(weight, places, shape) : Select(weight, 0, places, shape, padding);
     }
 
-    /// <summary>Elements of a dimension by a list of places, which may repeat (torch.index_select).</summary>
+    /// <summary>Elements of a dimension by index; indices may repeat (torch.index_select).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
-    /// <param name="indices">Places from 0 to its extent - 1.</param>
-    /// <returns>The shape of x with as many elements as there are places.</returns>
+    /// <param name="indices">Integers from 0 to the extent - 1.</param>
+    /// <returns>The shape of x with as many elements along the dimension as there are indices.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is out of range.</exception>
     public static Tensor IndexSelect(Tensor x, int axis, ReadOnlySpan<int> indices)
     {
         int dimension = Axis(x.Shape, axis, "IndexSelect");
@@ -69,15 +69,13 @@ public static unsafe partial class Ops
         return Select(x, dimension, places, x.Shape.With(dimension, indices.Length, "IndexSelect"), ignored: -1);
     }
 
-    /// <summary>
-    /// Along a dimension the element whose place the index names (torch.gather): y[.., j, ..] = x[.., index[.., j, ..], ..].
-    /// </summary>
+    /// <summary>Elements along a dimension by a tensor of indices (torch.gather): y[.., j, ..] = x[.., index[.., j, ..], ..].</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
-    /// <param name="index">Whole numbers; of x's rank and, but for that dimension, at most its extents. It takes no gradient.</param>
+    /// <param name="index">Integers; of x's rank and, except along that dimension, at most its extents. It gets no gradient.</param>
     /// <returns>The shape of the index.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A number of the index is no place of the dimension.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is out of range.</exception>
     public static Tensor Gather(Tensor x, int axis, Tensor index)
     {
         int dimension = Axis(x.Shape, axis, "Gather");
@@ -100,16 +98,16 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// x with numbers added along a dimension (torch.scatter_add): y[.., index[.., j, ..], ..] += source[.., j, ..]. Where places repeat,
-    /// the sum runs in the order of j.
+    /// x with elements of source added along a dimension (torch.scatter_add): y[.., index[.., j, ..], ..] += source[.., j, ..]. Where
+    /// indices repeat, the sum runs in the order of j.
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension, of at most 2^24; -1 is the last.</param>
-    /// <param name="index">Whole numbers; x's shape but for that dimension. It takes no gradient.</param>
-    /// <param name="source">At least the extents of the index: what is beyond them is not read.</param>
+    /// <param name="index">Integers; x's shape except along that dimension. It gets no gradient.</param>
+    /// <param name="source">At least the extents of the index; elements beyond them are not read.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A number of the index is no place of the dimension.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is out of range.</exception>
     public static Tensor ScatterAdd(Tensor x, int axis, Tensor index, Tensor source)
     {
         int dimension = Axis(x.Shape, axis, "ScatterAdd");
@@ -133,7 +131,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>The part of x that an index of its rank refers to: its first elements in every dimension but one.</summary>
+    /// <summary>The part of x that an index of the same rank covers: the leading elements of every dimension but one.</summary>
     private static Tensor Cover(string name, Tensor x, Tensor index, int dimension)
     {
         Check.That(index.Shape.Rank == x.Shape.Rank, name, $"index {index.Shape} for {x.Shape}; expected the same rank");
@@ -146,7 +144,7 @@ public static unsafe partial class Ops
         return x;
     }
 
-    /// <summary>y[o, j, :] = x[o, places[j], :]; the places are integers in a tensor's memory, so that a step can keep them.</summary>
+    /// <summary>y[o, j, :] = x[o, places[j], :]; the places are int32 values in a tensor's memory, so that a step can keep them.</summary>
     private static Tensor Select(Tensor x, int dimension, Tensor places, Shape shape, int ignored)
     {
         ReduceShape sizes = Along(x.Shape, dimension, "IndexSelect");

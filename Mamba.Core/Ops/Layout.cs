@@ -6,7 +6,7 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>Joins tensors along a dimension (torch.cat).</summary>
-    /// <param name="parts">At least one; equal but for the extent of that dimension.</param>
+    /// <param name="parts">At least one; equal shapes except along that dimension.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <returns>The joined tensor.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
@@ -35,7 +35,7 @@ public static unsafe partial class Ops
             Tape.Record(y, join, static (join, dy) => join.Values.Backward(dy));
             return y;
         }
-        // A copy of what is kept, or computed again, in any case: a skip connection.
+        // A concatenation, such as a skip connection, only copies tensors that are kept anyway: recomputing it is cheap.
         Tape.RecordRecomputable(y, join, static (join, dy) => join.Values.Backward(dy), static (join, y) => join.Values.Recompute(y));
         foreach (Tensor part in parts)
             if (!Tape.CanRecompute(part)) Tape.Keep(part);
@@ -43,7 +43,7 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Tensors joined along a dimension. Each index of the outer dimensions has a row, in which those of the parts follow each other.
+    /// A concatenation. Each index of the outer dimensions has one row, in which the rows of the parts follow each other.
     /// </summary>
     private readonly record struct JoinStep(TensorList Parts, int Dimension, nint Outer, nint Inner, nint Row)
     {
@@ -82,13 +82,13 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Elements [start, start + count) of a dimension: of the first, in the same memory; of another, copied. Gradients flow through it;
-    /// <see cref="Tensor.Rows"/> cuts them.
+    /// Elements [start, start + count) of a dimension: a view along the first dimension, a copy along any other. Gradients flow through it;
+    /// those of <see cref="Tensor.Rows"/> do not.
     /// </summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
     /// <param name="start">The first index.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">The number of elements.</param>
     /// <returns>The shape of x with that extent.</returns>
     /// <exception cref="ShapeException">The range is not inside the dimension.</exception>
     public static Tensor Slice(Tensor x, int axis, int start, int count)
@@ -113,7 +113,7 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Cuts the last dimension into parts, copied. Where all parts are used, that is cheaper than a <see cref="Slice"/> for each.
+    /// Splits the last dimension into parts, copied. Where all parts are used, this is cheaper than one <see cref="Slice"/> each.
     /// </summary>
     /// <param name="x">(..., sum of the extents).</param>
     /// <param name="extents">The last extents of the parts; they may be 0.</param>
@@ -156,9 +156,9 @@ public static unsafe partial class Ops
 
     /// <summary>Reorders dimensions: dimension i of the result is dimension order[i] of x (torch.permute).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="order">A permutation of 0 to Rank - 1; negative ones count from the end.</param>
+    /// <param name="order">A permutation of 0 to Rank - 1; negative values count from the end.</param>
     /// <returns>The reordered tensor, copied.</returns>
-    /// <exception cref="ShapeException">The order is no permutation of x's dimensions.</exception>
+    /// <exception cref="ShapeException">The order is not a permutation of x's dimensions.</exception>
     public static Tensor Permute(Tensor x, params ReadOnlySpan<int> order)
     {
         Shape from = x.Shape;

@@ -7,11 +7,11 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>y = x weight^T + bias + residual over the last dimension (PyTorch's linear, with an addend).</summary>
+    /// <summary>y = x weight^T + bias + residual over the last dimension (PyTorch's linear, with a fused residual).</summary>
     /// <param name="x">(..., In).</param>
     /// <param name="weight">(Out, In), as in PyTorch.</param>
     /// <param name="bias">(Out), or null.</param>
-    /// <param name="residual">(..., Out), what the layer's branch is added to, in the same pass; or null.</param>
+    /// <param name="residual">(..., Out), added in the same pass; or null.</param>
     /// <returns>(..., Out).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null, Tensor? residual = null)

@@ -6,8 +6,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Local response normalization (Krizhevsky et al. 2012; PyTorch's local_response_norm): x / (k + alpha / size sum x^2)^beta, the sum
-    /// over size neighbouring channels. Channels beyond the first and last count as zeros.
+    /// Local response normalization (Krizhevsky et al. 2012; PyTorch's local_response_norm): x / (k + alpha / size sum x^2)^beta, where the
+    /// sum is over size neighbouring channels. Channels outside the tensor count as zeros.
     /// </summary>
     /// <param name="x">(..., C).</param>
     /// <param name="size">Channels of a sum: size / 2 before, (size - 1) / 2 after.</param>

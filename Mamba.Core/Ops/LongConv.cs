@@ -5,13 +5,13 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The convolution of a linear time-invariant state-space model (Gu, Goel and Re 2022, section 2.4): a kernel a channel, as long as the
-    /// sequence or of any other length. y_t = sum_(s >= 0) kernel_s u_(t - s) + sum_(s >= 0) backward_s u_(t + 1 + s) + D u_t. By FFT, in
-    /// time L log L and working memory that is O(L) a group of channels; short kernels, or sequences, by the sums themselves.
+    /// The convolution of a linear time-invariant state-space model (Gu, Goel and Re 2022, section 2.4), with one kernel per channel of any
+    /// length. y_t = sum_(s >= 0) kernel_s u_(t - s) + sum_(s >= 0) backward_s u_(t + 1 + s) + D u_t. By FFT, in O(L log L) time and O(L)
+    /// working memory per group of channels; short kernels or sequences are summed directly.
     /// </summary>
     /// <param name="u">(B, L, H).</param>
-    /// <param name="kernel">(H, K): what a channel answers to an impulse. Taps from L on reach no token, and get gradients of zero.</param>
-    /// <param name="options">The skip D, the kernel that looks ahead; by default neither.</param>
+    /// <param name="kernel">(H, K): the impulse response of each channel. Taps from L on reach no token and get zero gradients.</param>
+    /// <param name="options">The skip D, the anticausal kernel; by default neither.</param>
     /// <returns>(B, L, H).</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or spectra do not fit into an array.</exception>
     public static Tensor LongConv(Tensor u, Tensor kernel, in LongConvOptions options = default)
@@ -26,7 +26,7 @@ public static unsafe partial class Ops
             Tape.Record(y, (u, kernel, options, s), static (context, dy) =>
             {
                 (Tensor u, Tensor kernel, LongConvOptions options, LongConvShape s) = context.Values;
-                // Opened in the order in which they are written, since inputs may be one tensor.
+                // Opened in write order: two inputs may be the same tensor.
                 LongConvGradients gradients = new()
                 {
                     U = Open(u).Target,
@@ -65,8 +65,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Multiply-adds: a transform of N real points takes 5/2 N log2 N operations, half as many multiply-adds. There are two a sequence, and
-    /// one a kernel.
+    /// Multiply-adds: a transform of N real points takes 5/2 N log2 N operations, half as many multiply-adds. Each sequence takes two
+    /// transforms, each kernel one.
     /// </summary>
     private static long CountLongConv(in LongConvShape s)
     {

@@ -6,7 +6,9 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Mean binary cross-entropy of probabilities (PyTorch's binary_cross_entropy); logarithms count as at least -100.</summary>
+    /// <summary>
+    /// Mean binary cross-entropy of probabilities (PyTorch's binary_cross_entropy); logarithms are clamped to at least -100.
+    /// </summary>
     /// <param name="probabilities">Any shape, in [0, 1].</param>
     /// <param name="target">The same shape, in [0, 1]. It gets no gradient.</param>
     /// <returns>A scalar; NaN where there are no elements, as in PyTorch.</returns>
@@ -24,8 +26,8 @@ public static unsafe partial class Ops
         MaskLoss("BinaryCrossEntropyWithLogits", logits, target, logits: true, pooled: true, smooth: 0f, cross: 1f, dice: 0f);
 
     /// <summary>
-    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s), pooled over the whole batch (Milletari et al. 2016). p is sigmoid(logits). It is the
-    /// paper's loss for U-Net, ResNets and UMambaBots.
+    /// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s), pooled over the whole batch, with p = sigmoid(logits) (Milletari et al. 2016). It is
+    /// the paper's loss for U-Net, ResNets and UMambaBots.
     /// </summary>
     /// <param name="logits">(B, ...).</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
@@ -52,12 +54,12 @@ public static unsafe partial class Ops
 
     /// <summary>
     /// The Tversky loss (Salehi et al. 2017): 1 - (TP + s) / (TP + alpha FP + beta FN + s), pooled over the whole batch, with p =
-    /// sigmoid(logits). A gamma other than 1 makes it the focal Tversky loss (Abraham and Khan 2019), its power.
+    /// sigmoid(logits). With gamma other than 1 it is raised to that power: the focal Tversky loss (Abraham and Khan 2019).
     /// </summary>
     /// <param name="logits">Any shape.</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
-    /// <param name="alpha">What a false positive counts.</param>
-    /// <param name="beta">What a false negative counts.</param>
+    /// <param name="alpha">The weight of false positives.</param>
+    /// <param name="beta">The weight of false negatives.</param>
     /// <param name="smooth">s.</param>
     /// <param name="gamma">The power; more than 0.</param>
     /// <returns>A scalar.</returns>
@@ -84,7 +86,7 @@ public static unsafe partial class Ops
         double numerator = both + smooth, kept = 1 - (double)alpha - beta;
         double denominator = kept * both + alpha * predicted + beta * truth + smooth;
         double loss = 1 - numerator / denominator;
-        // The loss grows with p by (alpha N / D - (1 - (1 - alpha - beta) N / D) t) / D; its power by gamma loss^(gamma - 1) times that.
+        // d loss / dp = (alpha N / D - (1 - (1 - alpha - beta) N / D) t) / D; with gamma, times gamma loss^(gamma - 1).
         double ratio = numerator / denominator, outer = gamma == 1f ? 1 : gamma * Math.Pow(loss, gamma - 1);
         Tensor factors = Tensor.Empty(2, 1);
         factors.Span[0] = (float)(outer * alpha * ratio / denominator);
@@ -104,7 +106,7 @@ public static unsafe partial class Ops
         int count = prediction.Count, images = pooled || prediction.Shape.Rank == 0 ? 1 : prediction.Shape[0], perImage = count / images;
         nint chunks = Launch.CeilDiv(perImage, MaskSums.Grain);
 
-        // Of each image: the loss, and by how much it grows with p: Constant + Slope t.
+        // For each image: the derivative of the loss with respect to p, Constant + Slope t.
         Tensor factors = Tensor.Zeros(2, images);
         Span<float> constant = factors.Span[..images], slope = factors.Span[images..];
         double loss = 0;
@@ -144,8 +146,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Refuses a number outside 0 to 1. Every such number makes the loss NaN, so that only a NaN needs this search. A NaN among the
-    /// probabilities themselves stays: what trains a model looks for it in the loss.
+    /// Throws for a probability outside [0, 1]. Each one makes the loss NaN, so the search runs only for a NaN loss. NaN probabilities do
+    /// not throw: the training loop checks the loss.
     /// </summary>
     private static void CheckProbabilities(string name, Tensor probabilities)
     {
@@ -154,7 +156,7 @@ public static unsafe partial class Ops
                 throw new ArgumentOutOfRangeException(nameof(probabilities), p, $"{name}: expected probabilities from 0 to 1.");
     }
 
-    /// <summary>The sums of each chunk of each image, <see cref="MaskSums.Count"/> a chunk.</summary>
+    /// <summary>The sums of each chunk of each image, <see cref="MaskSums.Count"/> per chunk.</summary>
     private static void SumMasks(Tensor prediction, Tensor target, bool logits, nint images, nint chunks, float* sums) => Launch.Run(
         new MaskSums
         {
@@ -168,8 +170,8 @@ public static unsafe partial class Ops
         images * chunks, 1);
 
     /// <summary>
-    /// Records a loss that grows with the probability p by Constant + Slope t of its image, and with <paramref name="cross"/> times the
-    /// cross-entropy.
+    /// Records a mask loss whose derivative with respect to p is its image's Constant + Slope t, plus <paramref name="cross"/> times that
+    /// of the cross-entropy.
     /// </summary>
     private static void PushMaskLoss(Tensor result, Tensor prediction, Tensor target, Tensor factors, float cross, int perImage,
         bool logits) => Tape.Record(

@@ -8,16 +8,16 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - the Jaccard index of each class that occurs, averaged over them.
-    /// The softmax of the logits is inside.
+    /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - Jaccard index, averaged over the classes that occur. It applies the
+    /// softmax itself.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
-    /// <param name="target">A class index for each pixel.</param>
-    /// <param name="ignoreIndex">The class index of pixels that do not count.</param>
-    /// <param name="perImage">Whether each image has a loss of its own, of which the mean is taken; otherwise the batch is one.</param>
-    /// <returns>A scalar; 0 where no pixel counts.</returns>
+    /// <param name="target">One class index per pixel.</param>
+    /// <param name="ignoreIndex">The class index of pixels to ignore.</param>
+    /// <param name="perImage">Whether the loss is the mean of per-image losses; otherwise it is pooled over the batch.</param>
+    /// <returns>A scalar; 0 where all pixels are ignored.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An index is no class.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is not a class.</exception>
     public static Tensor LovaszSoftmax(Tensor logits, ReadOnlySpan<int> target, int ignoreIndex = -100, bool perImage = false)
     {
         Tensor labels = ClassLabels("LovaszSoftmax", logits, target, ignoreIndex);
@@ -30,7 +30,7 @@ public static unsafe partial class Ops
             Span<float> ofImage = shares.Slice(image * classes, classes);
             foreach (float label in labels.Span.Slice(image * pixels, pixels))
                 if (label >= 0f) ofImage[(int)label] = 1f;
-            float present = TensorPrimitives.Sum<float>(ofImage) * images; // of ones: exact in any order
+            float present = TensorPrimitives.Sum<float>(ofImage) * images; // a sum of ones: exact in any order
             foreach (ref float value in ofImage) value = value > 0f ? 1f / present : 0f;
         }
         return Lovasz(Softmax(logits), labels, share, hinge: false);
@@ -41,9 +41,9 @@ public static unsafe partial class Ops
     /// </summary>
     /// <param name="logits">(B, ...).</param>
     /// <param name="target">The same shape, 0 or 1. It gets no gradient.</param>
-    /// <param name="perImage">Whether each image has a loss of its own, of which the mean is taken; otherwise the batch is one.</param>
+    /// <param name="perImage">Whether the loss is the mean of per-image losses; otherwise it is pooled over the batch.</param>
     /// <returns>A scalar.</returns>
-    /// <exception cref="ShapeException">The shapes differ, or there is no batch.</exception>
+    /// <exception cref="ShapeException">The shapes differ, or the logits are a scalar.</exception>
     /// <exception cref="ArgumentException">A target is neither 0 nor 1.</exception>
     public static Tensor LovaszHinge(Tensor logits, Tensor target, bool perImage = true)
     {
@@ -57,8 +57,8 @@ public static unsafe partial class Ops
 
     /// <param name="x">Probabilities by class, or logits.</param>
     /// <param name="target">The class of each pixel, or its 0 or 1.</param>
-    /// <param name="share">(Images, Classes): what a class counts.</param>
-    /// <param name="hinge">Whether x has logits.</param>
+    /// <param name="share">(Images, Classes): class weights.</param>
+    /// <param name="hinge">Whether x holds logits.</param>
     private static Tensor Lovasz(Tensor x, Tensor target, Tensor share, bool hinge)
     {
         int images = share.Shape[0], classes = share.Shape[1], perImage = images == 0 ? 0 : target.Count / images;

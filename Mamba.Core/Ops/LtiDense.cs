@@ -6,7 +6,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>A dense linear time-invariant system, discrete, as a recurrence: x_l = A x_(l-1) + B u_l, y_l = C x_l + D u_l.</summary>
+    /// <summary>A dense, discrete linear time-invariant system as a recurrence: x_l = A x_(l-1) + B u_l, y_l = C x_l + D u_l.</summary>
     /// <param name="u">(B, L, P).</param>
     /// <param name="a">(N, N).</param>
     /// <param name="b">(N, P).</param>
@@ -35,7 +35,7 @@ public static unsafe partial class Ops
         return (scope.Return(y), scope.Return(Slice(tokens, 1, length - 1, 1).Reshape(batch, states)));
     }
 
-    /// <summary>x_l = A x_(l-1) + v_l for G systems side by side; all states are kept.</summary>
+    /// <summary>x_l = A x_(l-1) + v_l for G independent systems; returns all states.</summary>
     /// <param name="v">(B, L, G, N), L and N positive.</param>
     /// <param name="a">(G, N, N).</param>
     /// <param name="state">(B, G, N), the state before the first token; zero if null.</param>

@@ -4,7 +4,7 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>What <see cref="Ops.LtiScan"/> can do beyond the bare recurrence. The default value leaves everything out.</summary>
+/// <summary>Optional inputs of <see cref="Ops.LtiScan"/>. The default value is the bare recurrence.</summary>
 /// <remarks>A value, so that a call allocates nothing.</remarks>
 public readonly record struct LtiScanOptions
 {
@@ -14,7 +14,7 @@ public readonly record struct LtiScanOptions
     /// <summary>(B, H, N, 2), the state before the first token; zero if null.</summary>
     public Tensor? State { get; init; }
 
-    /// <summary>Whether each state stands for itself and its complex conjugate: then y = 2 Re(C x) + D u.</summary>
+    /// <summary>Whether each state also represents its complex conjugate: then y = 2 Re(C x) + D u.</summary>
     public bool ConjugatePairs { get; init; }
 
     internal float Factor => ConjugatePairs ? 2f : 1f;
@@ -23,8 +23,8 @@ public readonly record struct LtiScanOptions
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// A linear time-invariant system, discrete and diagonal, as a recurrence: x_l = A x_(l-1) + B u_l, y_l = Re(C x_l) + D u_l. Complex
-    /// numbers are (re, im) in the last dimension. The backward pass keeps O(B L H) numbers, whatever N is.
+    /// A diagonal, discrete linear time-invariant system as a recurrence: x_l = A x_(l-1) + B u_l, y_l = Re(C x_l) + D u_l. Complex numbers
+    /// are (re, im) in the last dimension. The backward pass keeps O(B L H) numbers, independent of N.
     /// </summary>
     /// <param name="u">(B, L, H).</param>
     /// <param name="a">(H, N, 2), of magnitude at most 1 for a stable recurrence.</param>
@@ -64,7 +64,7 @@ public static unsafe partial class Ops
         return (y, last);
     }
 
-    /// <summary>A scan to be walked back; Kept holds the states before each chunk.</summary>
+    /// <summary>A recorded scan; Kept holds the states before each chunk.</summary>
     private readonly record struct LtiStep(
         Tensor U, Tensor A, Tensor B, Tensor C, LtiScanOptions Options, Tensor Kept, LtiShape Shape)
     {
@@ -125,7 +125,7 @@ public static unsafe partial class Ops
         else values.CopyTo(slot.Span);
     }
 
-    /// <summary>The same from double precision, rounded once; nothing where no gradient is wanted.</summary>
+    /// <summary>The same from double precision, rounded once; does nothing where no gradient is needed.</summary>
     private static void Contribute(Tensor? input, double* values)
     {
         if (Open(input) is not { } slot) return;

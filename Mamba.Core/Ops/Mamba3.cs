@@ -7,14 +7,14 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The scan of Mamba-3 (Lahoti et al. 2026), one input and one output a head. With lambda = sigmoid(Trap), theta_t = theta_(t-1) + pi
-    /// dt_t tanh(angles_t) and the rotation R of neighbouring components by theta, q_t = R(theta_t) (Q_t + bias), k_t = R(theta_t) (K_t +
-    /// bias): S_t = e^(A dt_t) (S_(t-1) + (1 - lambda_t) dt_t v_(t-1) k_(t-1)^T) + lambda_t dt_t v_t k_t^T and y_t = (S_t q_t + D v_t)
-    /// silu(z_t).
+    /// The scan of Mamba-3 (Lahoti et al. 2026), one input and one output per head. With lambda = sigmoid(Trap) and theta_t = theta_(t-1) +
+    /// pi dt_t tanh(angles_t), the rotation R turns pairs of neighbouring components by theta. Then q_t = R(theta_t) (Q_t + bias), k_t =
+    /// R(theta_t) (K_t + bias), S_t = e^(A dt_t) (S_(t-1) + (1 - lambda_t) dt_t v_(t-1) k_(t-1)^T) + lambda_t dt_t v_t k_t^T and y_t = (S_t
+    /// q_t + D v_t) silu(z_t).
     /// </summary>
-    /// <param name="inputs">What is read of each token.</param>
+    /// <param name="inputs">The inputs of each token.</param>
     /// <param name="options">The skip, the gate and the first state; by default none of them.</param>
-    /// <returns>y (B, L, H, P) and what is left after the last token. Gradients flow into all but the angles' rests.</returns>
+    /// <returns>y (B, L, H, P) and the state after the last token. Gradients flow into all but the rounding rests of the angles.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together, or one of L, H, G, N and P is 0.</exception>
     public static (Tensor Output, Mamba3Memory Last) Mamba3Scan(in Mamba3Inputs inputs, in Mamba3Options options = default)
     {
@@ -51,7 +51,7 @@ public static unsafe partial class Ops
         MultiplyAdds.Add(
             tokens * (2 * s.States * s.Values + s.States), tokens * (2 + 3 * s.Turned + (options.Z is null ? 0 : s.Values)));
 
-        // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
+        // Checked after the kernels run: this keeps the inputs reachable while the kernels hold only their addresses.
         if (NeedsMamba3(inputs, options))
             Tape.Record(
                 [y, last.Angles, last.Ssm, last.Key, last.Value], new Mamba3Step(inputs, options, kept!.Value, ungated, s),
@@ -83,7 +83,7 @@ public static unsafe partial class Ops
         };
     }
 
-    /// <summary>What the kernels read; only good as long as the tensors stay where they are.</summary>
+    /// <summary>The pointers that the kernels read; valid only while the tensors keep their memory.</summary>
     private static Mamba3Pointers Pointers(in Mamba3Inputs inputs, in Mamba3Options options)
     {
         Mamba3Pointers p = new()
@@ -145,13 +145,13 @@ public static unsafe partial class Ops
         return new(batch, length, (heads, groups), states, values, (turned, shared));
     }
 
-    /// <summary>A scan to be walked back: Kept is what stands before each chunk.</summary>
+    /// <summary>A recorded scan; Kept is the state before each chunk.</summary>
     private readonly record struct Mamba3Step(Mamba3Inputs Inputs, Mamba3Options Options, Tensor Kept, Tensor? Ungated, Mamba3Shape Shape)
     {
         public void Backward(ReadOnlySpan<Tensor> outputs)
         {
             Mamba3Shape s = Shape;
-            // Opened in the order in which they are written, since inputs may be one tensor: first by the kernel.
+            // Opened in write order, the kernel's first: two inputs may be the same tensor.
             GradSlot? dAdt = Open(Inputs.Adt), dv = Open(Inputs.V), dz = Open(Options.Z);
             GradSlot? dAngles = s.SharedAngles ? null : Open(Inputs.Angles), ddt = Open(Inputs.Dt), dTrap = Open(Inputs.Trap);
             GradSlot? shared = s.SharedAngles ? Open(Inputs.Angles) : null, dq = Open(Inputs.Q), dk = Open(Inputs.K);
@@ -167,7 +167,7 @@ public static unsafe partial class Ops
             using Scratch angles = new(start * s.Turned), ssm = new(start * s.States * s.Values);
             using Scratch key = new(start * s.States), value = new(start * s.Values);
             Tensor dy = outputs[0].Grad ?? Tensor.Zeros(outputs[0].Shape);
-            // The rest of the first state is not read, and its memory may be gone.
+            // The rounding rest of the first state is not read, and its memory may be gone.
             Mamba3Pointers pointers = Pointers(Inputs, Options with { Initial = null });
             pointers.KeyStart = Options.Initial is { } initial ? initial.Key.Pointer : null;
             pointers.ValueStart = Options.Initial is { } first ? first.Value.Pointer : null;

@@ -7,11 +7,11 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// The step sizes and decays of Mamba-3 (Lahoti et al. 2026): dt = softplus(x) and A dt, where A = -max(f(a), floor) with f(a) = 1 + a
-    /// for a >= 0 and 1 / (1 - a) below. On the floor a gets no gradient.
+    /// for a >= 0 and 1 / (1 - a) below. Where the floor applies, a gets no gradient.
     /// </summary>
-    /// <param name="x">What dt is made of, with its bias; any shape.</param>
-    /// <param name="a">What A is made of, in the same shape.</param>
-    /// <param name="floor">The least -A, above 0.</param>
+    /// <param name="x">The projection to dt with its bias; any shape.</param>
+    /// <param name="a">The projection to A, in the same shape.</param>
+    /// <param name="floor">The smallest -A, above 0.</param>
     /// <returns>dt and A dt, in the same shape.</returns>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The floor is not above 0.</exception>
@@ -31,7 +31,7 @@ public static unsafe partial class Ops
                 {
                     (Tensor x, Tensor a, float floor) = step.Values;
                     GradSlot? dx = Open(x), da = Open(a);
-                    // One tensor in both places: the second gradient adds to the first, number by number.
+                    // If x and a are the same tensor, the second gradient adds to the first, element by element.
                     Launch.Run(
                         new Mamba3RatesBackward
                         {

@@ -6,8 +6,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The matrix product of the last two dimensions, for each index of the leading ones, which broadcast: torch.matmul. A vector counts as
-    /// a matrix of one row on the left and of one column on the right; that dimension is not in the result.
+    /// The matrix product of the last two dimensions, batched over the leading ones, which broadcast: torch.matmul. A vector counts as a
+    /// matrix of one row on the left and of one column on the right; the result lacks that dimension.
     /// </summary>
     /// <param name="a">(..., M, K), (..., K, M) where transposed, or (K).</param>
     /// <param name="b">(..., K, N), (..., N, K) where transposed, or (K).</param>
@@ -32,8 +32,8 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// The sizes of a product, and the leading dimensions of its operands; those of the result are the broadcast of both. Where B is one
-    /// matrix for all of A, the rows of A are taken as those of one matrix.
+    /// The sizes of a product, and the leading dimensions of its operands; those of the result are the broadcast of both. Where B is a
+    /// single matrix, all rows of A form one matrix.
     /// </summary>
     private readonly record struct ProductShape(Shape LeadingA, Shape LeadingB, Shape Leading, nint M, nint N, nint K, bool TransposeA,
         bool TransposeB)

@@ -8,16 +8,16 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>What PyTorch adds to a variance by default.</summary>
+    /// <summary>PyTorch's default epsilon.</summary>
     internal const float NormEps = 1e-5f;
 
-    // Chunks of rows whose sums for weight and bias are added up at the end, on one thread.
+    // Chunks of rows whose partial sums for weight and bias are added at the end, on one thread.
     private const int MostRowNormParts = 32;
 
     /// <summary>
     /// Batch normalization (Ioffe and Szegedy 2015; PyTorch's batch_norm): each channel by its mean and variance over all other dimensions.
-    /// In training these are the batch's, and the running statistics move towards them (the variance unbiased, as in PyTorch); otherwise
-    /// the running statistics are used.
+    /// Training uses the batch's statistics and moves the running ones towards them (unbiased variance, as in PyTorch). Otherwise the
+    /// running statistics are used.
     /// </summary>
     /// <param name="x">(B, C), (B, L, C), (B, H, W, C); any (..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>
@@ -26,14 +26,14 @@ public static unsafe partial class Ops
     /// <param name="runningVar">(C), written in training; null in training to keep none.</param>
     /// <param name="options">Training, momentum, eps, activation; <see cref="BatchNormOptions.Default"/> if null.</param>
     /// <returns>The shape of x.</returns>
-    /// <exception cref="ShapeException">The shapes do not fit together, or there is one value a channel to take statistics of.</exception>
-    /// <exception cref="ArgumentException">One of the running statistics is missing, or both and it is not training.</exception>
+    /// <exception cref="ShapeException">The shapes do not fit together, or training has only one value per channel.</exception>
+    /// <exception cref="ArgumentException">One of the running statistics is missing, or both outside of training.</exception>
     public static Tensor BatchNorm(
         Tensor x, Tensor? weight = null, Tensor? bias = null, Tensor? runningMean = null, Tensor? runningVar = null,
             BatchNormOptions? options = null) =>
         BatchNormLayer(x, weight, bias, runningMean, runningVar, options ?? BatchNormOptions.Default, null, 0);
 
-    /// <summary>As <see cref="BatchNorm"/>; with <paramref name="moments"/> the statistics of the batch are noted for later.</summary>
+    /// <summary>As <see cref="BatchNorm"/>; the statistics of the batch are recorded in <paramref name="moments"/> if given.</summary>
     internal static Tensor BatchNormLayer(
         Tensor x, Tensor? weight, Tensor? bias, Tensor? runningMean, Tensor? runningVar, BatchNormOptions options,
         BatchMoments? moments, int layer)
@@ -73,7 +73,7 @@ public static unsafe partial class Ops
     /// <param name="runningMean">(C).</param>
     /// <param name="runningVar">(C).</param>
     /// <param name="moments">The C means of the batch, then its C variances.</param>
-    /// <param name="rows">The values of each channel.</param>
+    /// <param name="rows">The number of values per channel.</param>
     /// <param name="momentum">The weight of the batch.</param>
     internal static void MoveStatistics(
         Tensor runningMean, Tensor runningVar, ReadOnlySpan<double> moments, int rows, float momentum)
@@ -87,10 +87,10 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Group normalisation (Wu and He 2018; PyTorch's group_norm): each group of channels of each image by its own mean and variance.
+    /// Group normalization (Wu and He 2018; PyTorch's group_norm): each group of channels of each image by its own mean and variance.
     /// </summary>
     /// <param name="x">(B, ..., C).</param>
-    /// <param name="groups">How many groups; it divides C.</param>
+    /// <param name="groups">Number of groups; divides C.</param>
     /// <param name="weight">(C), or null for 1.</param>
     /// <param name="bias">(C), or null for 0.</param>
     /// <param name="eps">Added to the variance.</param>
@@ -100,12 +100,12 @@ public static unsafe partial class Ops
     public static Tensor GroupNorm(Tensor x, int groups, Tensor? weight = null, Tensor? bias = null, float eps = NormEps) =>
         NormalizeImages("GroupNorm", x, groups, weight, bias, eps, Activation.None);
 
-    /// <summary>Instance normalisation (Ulyanov et al. 2016): each channel of each image by its own mean and variance.</summary>
+    /// <summary>Instance normalization (Ulyanov et al. 2016): each channel of each image by its own mean and variance.</summary>
     /// <param name="x">(B, ..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>
     /// <param name="bias">(C), or null for 0.</param>
     /// <param name="eps">Added to the variance.</param>
-    /// <param name="activation">What is applied to the result; as in <see cref="BatchNorm"/>.</param>
+    /// <param name="activation">Applied to the result; as in <see cref="BatchNorm"/>.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor InstanceNorm(
@@ -113,7 +113,7 @@ public static unsafe partial class Ops
         NormalizeImages("InstanceNorm", x, x.Shape.Rank > 0 ? Math.Max(1, x.Shape[-1]) : 1, weight, bias, eps, activation);
 
     /// <summary>
-    /// Layer normalisation (Ba et al. 2016; PyTorch's layer_norm): each row by its mean and variance over the last dimension.
+    /// Layer normalization (Ba et al. 2016; PyTorch's layer_norm): each row by its mean and variance over the last dimension.
     /// </summary>
     /// <param name="x">(..., C).</param>
     /// <param name="weight">(C), or null for 1.</param>
@@ -125,7 +125,7 @@ public static unsafe partial class Ops
         NormalizeRows("LayerNorm", x, weight, bias, eps, center: true);
 
     /// <summary>
-    /// Root-mean-square normalisation (Zhang and Sennrich 2019; PyTorch's rms_norm): x weight / sqrt(mean(x^2) + eps) over the last
+    /// Root-mean-square normalization (Zhang and Sennrich 2019; PyTorch's rms_norm): x weight / sqrt(mean(x^2) + eps) over the last
     /// dimension.
     /// </summary>
     /// <param name="x">(..., C).</param>
@@ -137,9 +137,9 @@ public static unsafe partial class Ops
         NormalizeRows("RmsNorm", x, weight, null, eps, center: false);
 
     /// <summary>
-    /// Group normalization, then the maximum over windows, then an activation. Where nothing is recorded, the windows are taken first:
-    /// (x - mean) scale + shift does not decrease with x if no scale is negative, so the maximum commutes with it, to the last bit. A
-    /// quarter of the pixels is left to normalize.
+    /// Group normalization, max pooling, then an activation. Where nothing is recorded, pooling runs first. If no scale is negative, (x -
+    /// mean) scale + shift is monotone in x, so it commutes with the maximum to the last bit. A 2x2 window leaves a quarter of the pixels
+    /// to normalize.
     /// </summary>
     internal static Tensor GroupNormMaxPool2d(
         Tensor x, int groups, Tensor weight, Tensor bias, float eps, Size2d kernel, Activation activation)
@@ -158,7 +158,7 @@ public static unsafe partial class Ops
         return x.Count == 0 ? Independent(Tensor.Empty(x.Shape), x, weight, bias) : Normalize(step, activation);
     }
 
-    /// <summary>The statistics of groups of channels of each image; none of an empty tensor.</summary>
+    /// <summary>The per-image statistics of groups of channels; none for an empty tensor.</summary>
     private static NormStep MeasureGroups(string name, Tensor x, int groups, Tensor? weight, Tensor? bias, float eps)
     {
         Check.That(x.Shape.Rank >= 2 && x.Shape[-1] > 0, name, $"input {x.Shape}; expected (B, ..., C) with channels");
@@ -184,7 +184,7 @@ public static unsafe partial class Ops
         return Coefficients(x, weight, bias, new NormSegments(images, perImage, channels, groups), mean, variance, eps, constant: false);
     }
 
-    /// <summary>What is common to the norms whose statistics are a mean and a variance for each segment and channel.</summary>
+    /// <summary>Shared by the norms with a mean and a variance per segment and channel.</summary>
     private static NormStep Coefficients(
         Tensor x, Tensor? weight, Tensor? bias, in NormSegments segments, double* mean, double* variance, float eps, bool constant)
     {
@@ -198,7 +198,7 @@ public static unsafe partial class Ops
             double rstd = 1 / Math.Sqrt(variance[i] + eps), w = gain == null ? 1 : gain[c];
             affine.Mean[i] = (float)mean[i];
             affine.Scale[i] = (float)(w * rstd);
-            // What rounding took off the mean is put back here.
+            // Corrects for the rounding of the mean to float32.
             affine.Shift[i] = (float)((offset == null ? 0 : offset[c]) - (mean[i] - affine.Mean[i]) * w * rstd);
             r[i] = (float)rstd;
         }
@@ -228,13 +228,13 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Rows of pixels in segments that have statistics of their own; groups of channels that share them are neighbours.</summary>
+    /// <summary>Rows of pixels in segments with statistics of their own; channels of a group are adjacent and share them.</summary>
     private readonly record struct NormSegments(int Segments, int Rows, int Channels, int Groups)
     {
         public int Statistics => Segments * Channels;
     }
 
-    /// <summary>A normalization by statistics of segments and channels.</summary>
+    /// <summary>A normalization by per-segment, per-channel statistics.</summary>
     private readonly record struct NormStep(
         Tensor X, Tensor? Weight, Tensor? Bias, Tensor Statistics, NormSegments Of, bool ConstantStatistics)
     {
@@ -248,7 +248,7 @@ public static unsafe partial class Ops
 
         private ChannelAffine Affine => new(Statistics.Pointer, Count);
 
-        /// <summary>Whether no channel's values are turned around: no scale is negative or NaN.</summary>
+        /// <summary>Whether the normalization preserves the order of values: no scale is negative or NaN.</summary>
         public bool IsMonotone
         {
             get
@@ -262,7 +262,7 @@ public static unsafe partial class Ops
         public void Forward<TActivation>(Tensor y) where TActivation : unmanaged, IActivation =>
             ChannelNorm.Apply<TActivation>(X.Pointer, y.Pointer, Segments, Rows, Channels, Affine);
 
-        /// <summary>Normalizes the maxima of windows of the input; the activation is applied on the way.</summary>
+        /// <summary>Normalizes the maxima of windows of the input, fused with the activation.</summary>
         public Tensor Pooled(Tensor maxima, Activation activation)
         {
             Tensor y = Tensor.Empty(maxima.Shape);
@@ -288,7 +288,7 @@ public static unsafe partial class Ops
             AddPerChannel(Bias, new Span<double>(sumG, Count), Channels);
             if (!X.NeedsGrad) return;
 
-            // dx = r (w g - mean(w g) - x^ mean(w g x^)), the means over the elements that share a mean and a variance.
+            // dx = r (w g - mean(w g) - x^ mean(w g x^)), with means over the elements that share statistics.
             using Scratch coefficients = new(2 * Count);
             float* beta = coefficients.Pointer, gamma = beta + Count;
             int perGroup = Channels / Of.Groups;
@@ -309,7 +309,7 @@ public static unsafe partial class Ops
         }
     }
 
-    /// <summary>Adds sums given for each segment and channel to the gradient of a parameter (C).</summary>
+    /// <summary>Adds per-segment, per-channel sums to the gradient of a parameter (C).</summary>
     private static void AddPerChannel(Tensor? parameter, ReadOnlySpan<double> sums, int channels)
     {
         if (Open(parameter) is not { } slot) return;
@@ -335,7 +335,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>A normalization of rows; Statistics are (2, Rows), the means and 1 / the standard deviations.</summary>
+    /// <summary>A normalization of rows; Statistics are (2, Rows): the means and 1 / standard deviation.</summary>
     private readonly record struct RowNormStep(Tensor X, Tensor? Weight, Tensor? Bias, Tensor Statistics, bool Center)
     {
         private int Rows => Statistics.Shape[1];

@@ -3,33 +3,33 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>What stands in a border that <see cref="Ops.Pad"/> adds.</summary>
+/// <summary>How <see cref="Ops.Pad"/> fills the border.</summary>
 public enum PadMode
 {
-    /// <summary>One value.</summary>
+    /// <summary>With one value.</summary>
     Constant,
 
     /// <summary>The image mirrored at its edge pixels, which are not repeated: c b | a b c | b a.</summary>
     Reflect,
 
-    /// <summary>The edge pixels, repeated: a a | a b c | c c.</summary>
+    /// <summary>The edge pixels repeated: a a | a b c | c c.</summary>
     Replicate,
 
-    /// <summary>The image again, as on a torus: b c | a b c | a b.</summary>
+    /// <summary>The image wrapped around: b c | a b c | a b.</summary>
     Circular,
 }
 
 public static unsafe partial class Ops
 {
-    /// <summary>Adds a border (PyTorch's functional.pad); where a side is negative, it crops.</summary>
-    /// <param name="x">(B, H, W, C), or (B, L, C), for which left and right alone count.</param>
-    /// <param name="padding">Rows and columns of each side.</param>
-    /// <param name="mode">What stands in the border.</param>
+    /// <summary>Adds a border (PyTorch's functional.pad); a negative side crops.</summary>
+    /// <param name="x">(B, H, W, C), or (B, L, C), which uses left and right only.</param>
+    /// <param name="padding">Rows and columns to add on each side.</param>
+    /// <param name="mode">How the border is filled.</param>
     /// <param name="value">The constant of <see cref="PadMode.Constant"/>.</param>
     /// <returns>(B, H + top + bottom, W + left + right, C), or (B, L + left + right, C).</returns>
     /// <exception cref="ShapeException">
-    /// The result would have a negative size; a mirrored border is not smaller than the image, or a circular one larger; or the image is
-    /// empty and its pixels are asked for.
+    /// The result would have a negative size. A reflected border is not smaller than the image, or a circular one is larger. The image is
+    /// empty and the mode reads its pixels.
     /// </exception>
     /// <exception cref="ArgumentException">Padding is 'same'.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The mode is none of the four.</exception>
@@ -77,7 +77,7 @@ public static unsafe partial class Ops
             return map;
         }
 
-        /// <summary>The pixel that stands at a place, which may lie before or after the image.</summary>
+        /// <summary>The source pixel of position i, which may lie before or after the image.</summary>
         private int Source(long i, int extent)
         {
             if (i >= 0 && i < extent) return (int)i;

@@ -5,7 +5,7 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-// Functions of two operands under broadcasting, beside the sums and products of Elementwise.cs.
+// Broadcast functions of two operands; sums and products are in Elementwise.cs.
 public static unsafe partial class Ops
 {
     /// <summary>a / b with NumPy's broadcasting (torch.div).</summary>
@@ -13,13 +13,13 @@ public static unsafe partial class Ops
     public static Tensor Divide(Tensor a, Tensor b) => Pairwise<Quotient>("Divide", a, b);
 
     /// <summary>
-    /// The larger of a and b with NumPy's broadcasting; NaN if either is (torch.maximum). Equals share the gradient by halves.
+    /// The larger of a and b with NumPy's broadcasting; NaN if either is (torch.maximum). Ties split the gradient in half.
     /// </summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Maximum(Tensor a, Tensor b) => Pairwise<Larger>("Maximum", a, b);
 
     /// <summary>
-    /// The smaller of a and b with NumPy's broadcasting; NaN if either is (torch.minimum). Equals share the gradient by halves.
+    /// The smaller of a and b with NumPy's broadcasting; NaN if either is (torch.minimum). Ties split the gradient in half.
     /// </summary>
     /// <inheritdoc cref="Add(Tensor, Tensor)"/>
     public static Tensor Minimum(Tensor a, Tensor b) => Pairwise<Smaller>("Minimum", a, b);
@@ -48,8 +48,8 @@ public static unsafe partial class Ops
     public static Tensor SwiGlu(Tensor x, int axis = -1) => Halves<Gated<Silu>>("SwiGlu", x, axis);
 
     /// <summary>a where the condition is not 0, b elsewhere, with NumPy's broadcasting of all three (torch.where).</summary>
-    /// <param name="condition">Numbers, usually 0 and 1; it takes no gradient.</param>
-    /// <param name="a">Values where it holds.</param>
+    /// <param name="condition">Any values, usually 0 and 1; it gets no gradient.</param>
+    /// <param name="a">Values where the condition is not 0.</param>
     /// <param name="b">Values elsewhere.</param>
     /// <returns>The broadcast shape.</returns>
     /// <exception cref="ShapeException">The shapes do not broadcast.</exception>
@@ -64,7 +64,7 @@ public static unsafe partial class Ops
 
     /// <summary>x where the mask is 0, a constant elsewhere (torch.masked_fill).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="mask">A shape that broadcasts to x's; it takes no gradient.</param>
+    /// <param name="mask">A shape that broadcasts to x's; it gets no gradient.</param>
     /// <param name="value">The constant.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The mask does not broadcast to x.</exception>
@@ -107,7 +107,7 @@ public static unsafe partial class Ops
 
     private static Operand Of(Tensor tensor) => new(tensor.Pointer, tensor.Shape);
 
-    /// <summary>Adds f(a, b, c), summed over the dimensions that x repeats, to the gradient of x.</summary>
+    /// <summary>Adds f(a, b, c), summed over the dimensions that x broadcasts, to the gradient of x.</summary>
     private static void Contribute<TFunction>(Tensor x, TFunction function, Shape result, Operand a, Operand b, Operand c)
         where TFunction : unmanaged, ITernary
     {

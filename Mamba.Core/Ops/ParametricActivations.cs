@@ -2,7 +2,7 @@ using Mamba.Core.Kernels.Elementwise;
 
 namespace Mamba.Core;
 
-// Activations beside those of Activations.cs: piecewise ones, and smooth ones with parameters. Choices at kinks are PyTorch's.
+// More activations: piecewise ones, and smooth ones with parameters. Derivatives at kinks are PyTorch's.
 public static unsafe partial class Ops
 {
     /// <summary>min(max(x, 0), 6), elementwise (PyTorch's relu6).</summary>
@@ -39,7 +39,7 @@ public static unsafe partial class Ops
     /// <inheritdoc cref="Exp"/>
     public static Tensor TanhShrink(Tensor x) => Activate<TanhShrinkage>(x);
 
-    /// <summary>x / (1 + e^(-1.702 x)), elementwise: the sigmoid's approximation of <see cref="Gelu"/>.</summary>
+    /// <summary>x / (1 + e^(-1.702 x)), elementwise: the sigmoid approximation of <see cref="Gelu"/>.</summary>
     /// <inheritdoc cref="Exp"/>
     public static Tensor QuickGelu(Tensor x) => Activate<QuickGelu>(x);
 
@@ -51,13 +51,13 @@ public static unsafe partial class Ops
 
     /// <summary>x for x &gt; 0, alpha (e^x - 1) elsewhere (torch.nn.functional.elu; Clevert et al. 2016).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="alpha">Less the limit at -infinity.</param>
+    /// <param name="alpha">The limit at -infinity is -alpha.</param>
     /// <returns>The shape of x.</returns>
     public static Tensor Elu(Tensor x, float alpha = 1f) => Map(x, new Elu(alpha, 1f));
 
     /// <summary>x for x &gt; 0, alpha (e^(x / alpha) - 1) elsewhere (torch.nn.functional.celu; Barron 2017).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="alpha">Less the limit at -infinity; not 0.</param>
+    /// <param name="alpha">The limit at -infinity is -alpha; not 0.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ArgumentOutOfRangeException">Alpha is 0.</exception>
     public static Tensor Celu(Tensor x, float alpha = 1f)
@@ -69,7 +69,7 @@ public static unsafe partial class Ops
     /// <summary>log(1 + e^(beta x)) / beta; x itself where beta x exceeds the threshold, as in PyTorch.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="beta">The steepness; not 0.</param>
-    /// <param name="threshold">Beyond it the function counts as linear.</param>
+    /// <param name="threshold">Above it the function is linear.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ArgumentOutOfRangeException">Beta is 0.</exception>
     public static Tensor Softplus(Tensor x, float beta, float threshold = 20f)
@@ -90,9 +90,7 @@ public static unsafe partial class Ops
         return Map(x, new HardTangent(min, max));
     }
 
-    /// <summary>
-    /// min(max(x, min), max) (torch.clamp). The derivative at the bounds is 1, and everything is max where max is below min.
-    /// </summary>
+    /// <summary>min(max(x, min), max) (torch.clamp). The derivative at the bounds is 1; where max &lt; min, the result is max.</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="min">The lower bound; none if null.</param>
     /// <param name="max">The upper bound; none if null.</param>
@@ -106,9 +104,7 @@ public static unsafe partial class Ops
         return Map(x, new Clamped(low, high));
     }
 
-    /// <summary>
-    /// x less lambda towards 0: x - lambda above it, x + lambda below -lambda, 0 between (torch.nn.functional.softshrink).
-    /// </summary>
+    /// <summary>x - lambda above lambda, x + lambda below -lambda, 0 between (torch.nn.functional.softshrink).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="lambda">At least 0.</param>
     /// <returns>The shape of x.</returns>

@@ -2,8 +2,8 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Groups of channels become squares of pixels (Shi et al. 2016; PyTorch's pixel_shuffle).</summary>
-    /// <param name="x">(B, H, W, C factor^2), a result channel's pixels side by side, row by row, as in PyTorch.</param>
+    /// <summary>Rearranges groups of factor^2 channels into squares of pixels (Shi et al. 2016; PyTorch's pixel_shuffle).</summary>
+    /// <param name="x">(B, H, W, C factor^2): the pixels of a result channel are adjacent, row by row, as in PyTorch.</param>
     /// <param name="factor">Side of the squares.</param>
     /// <returns>(B, H factor, W factor, C).</returns>
     /// <exception cref="ShapeException">factor^2 does not divide the channels.</exception>
@@ -22,8 +22,9 @@ public static unsafe partial class Ops
         return squares.Reshape(s[0], (int)height, (int)width, channels);
     }
 
-    /// <summary>Squares of pixels become groups of channels (PyTorch's pixel_unshuffle): the inverse of <see
-    /// cref="PixelShuffle"/>.</summary>
+    /// <summary>
+    /// Rearranges squares of pixels into groups of channels (PyTorch's pixel_unshuffle): the inverse of <see cref="PixelShuffle"/>.
+    /// </summary>
     /// <param name="x">(B, H factor, W factor, C).</param>
     /// <param name="factor">Side of the squares.</param>
     /// <returns>(B, H, W, C factor^2).</returns>

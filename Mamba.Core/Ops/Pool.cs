@@ -5,11 +5,11 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    // Pixels of an adaptive window are counted in floats.
+    // An adaptive max pool counts the pixels of a window in floats.
     private const long MostCounted = 1 << 24;
 
     /// <summary>
-    /// The maximum over windows (PyTorch's max_pool2d); padding never wins. The gradient goes to the first of equals; NaN passes through.
+    /// The maximum over windows (PyTorch's max_pool2d); padding is never chosen. On ties the gradient goes to the first; NaN propagates.
     /// </summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
     /// <param name="kernel">The window.</param>
@@ -31,7 +31,7 @@ public static unsafe partial class Ops
     /// <summary>The maximum over windows of a sequence (PyTorch's max_pool1d), as <see cref="MaxPool2d"/>.</summary>
     /// <param name="x">(B, L, C); B may be 0.</param>
     /// <param name="kernel">The window.</param>
-    /// <param name="options">Of pairs the column parts; <see cref="PoolOptions.Default"/> if null.</param>
+    /// <param name="options">Only the column values are used; <see cref="PoolOptions.Default"/> if null.</param>
     /// <returns>(B, (L + left + right - dilation (K - 1) - 1) / stride + 1, C).</returns>
     /// <inheritdoc cref="MaxPool2d" path="/exception"/>
     public static Tensor MaxPool1d(Tensor x, int kernel, PoolOptions? options = null)
@@ -45,8 +45,9 @@ public static unsafe partial class Ops
     /// <summary>The mean over windows (PyTorch's avg_pool2d).</summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
     /// <param name="kernel">The window.</param>
-    /// <param name="options">Stride, padding (at most half the window), ceil mode, what is counted; <see cref="PoolOptions.Default"/> if
-    /// null.</param>
+    /// <param name="options">
+    /// Stride, padding (at most half the window), ceil mode, whether padding is counted; <see cref="PoolOptions.Default"/> if null.
+    /// </param>
     /// <returns>(B, (H + top + bottom - Kh) / stride + 1, ..., C).</returns>
     /// <exception cref="ShapeException">The window does not fit into the padded image.</exception>
     /// <exception cref="ArgumentOutOfRangeException">Kernel or stride is not positive, or a padding negative or more than half the
@@ -63,7 +64,7 @@ public static unsafe partial class Ops
     /// <summary>The mean over windows of a sequence (PyTorch's avg_pool1d), as <see cref="AvgPool2d"/>.</summary>
     /// <param name="x">(B, L, C); B may be 0.</param>
     /// <param name="kernel">The window.</param>
-    /// <param name="options">Of pairs the column parts; <see cref="PoolOptions.Default"/> if null.</param>
+    /// <param name="options">Only the column values are used; <see cref="PoolOptions.Default"/> if null.</param>
     /// <returns>(B, (L + left + right - K) / stride + 1, C).</returns>
     /// <inheritdoc cref="AvgPool2d" path="/exception"/>
     public static Tensor AvgPool1d(Tensor x, int kernel, PoolOptions? options = null)
@@ -74,9 +75,9 @@ public static unsafe partial class Ops
         return Sequence(AvgPool("AvgPool1d", OneRow(x), window, options));
     }
 
-    /// <summary>Averages over windows that cover the image as PyTorch's adaptive_avg_pool2d does.</summary>
+    /// <summary>Averages over a grid of windows that covers the image (PyTorch's adaptive_avg_pool2d).</summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
-    /// <param name="size">Rows and columns of the result; more than H or W are allowed.</param>
+    /// <param name="size">Rows and columns of the result; may exceed H and W.</param>
     /// <returns>(B, height, width, C).</returns>
     /// <exception cref="ShapeException">The image is empty.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
@@ -86,9 +87,9 @@ public static unsafe partial class Ops
         return Average("AdaptiveAvgPool2d", x, new AverageStep(x, size, null, true));
     }
 
-    /// <summary>The maxima of windows that cover the image as PyTorch's adaptive_max_pool2d does; NaN passes through.</summary>
+    /// <summary>Maxima over a grid of windows that covers the image (PyTorch's adaptive_max_pool2d); NaN propagates.</summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
-    /// <param name="size">Rows and columns of the result; more than H or W are allowed.</param>
+    /// <param name="size">Rows and columns of the result; may exceed H and W.</param>
     /// <returns>(B, height, width, C).</returns>
     /// <exception cref="ShapeException">The image is empty, or a window would have more than 2^24 pixels.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The size is not positive.</exception>
@@ -170,7 +171,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Means over windows: those of a sliding window, or adaptive ones where there is none.</summary>
+    /// <summary>Means over windows: sliding ones, or adaptive ones if Sliding is null.</summary>
     private readonly record struct AverageStep(Tensor X, Size2d Size, Window? Sliding, bool CountPadding)
     {
         public void Forward(Tensor y)
@@ -217,7 +218,7 @@ public static unsafe partial class Ops
                 $"{name}: expected padding of at most half the window, {window.Kernel}.");
     }
 
-    /// <summary>The checks of an operator that gives images another size.</summary>
+    /// <summary>The checks of an operator that resizes images.</summary>
     private static void CheckResize(string name, Tensor x, Size2d size)
     {
         Check.Rank(x, 4, name, "(B, H, W, C)");

@@ -1,14 +1,14 @@
 namespace Mamba.Core;
 
-/// <summary>What becomes of the losses of single elements, as in PyTorch.</summary>
+/// <summary>How per-element losses are reduced, as in PyTorch.</summary>
 public enum Reduction
 {
-    /// <summary>Their mean. That of no elements is NaN.</summary>
+    /// <summary>The mean; NaN for no elements.</summary>
     Mean,
 
-    /// <summary>Their sum.</summary>
+    /// <summary>The sum.</summary>
     Sum,
 
-    /// <summary>They stay as they are.</summary>
+    /// <summary>No reduction.</summary>
     None,
 }

@@ -6,16 +6,15 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// A reduction over dimensions as one over the middle of three. Those that are reduced are neighbours in the source. It is x itself, or
-    /// x with its dimensions reordered.
+    /// A reduction over any dimensions, as one over the middle of three. Source is x, permuted if the reduced dimensions are not adjacent.
     /// </summary>
     private readonly record struct ReductionPlan(Tensor Source, ReduceShape Sizes, Shape Result)
     {
         private Shape Rows => new(Extent(Sizes.Outer), Extent(Sizes.Count), Extent(Sizes.Inner));
 
         /// <summary>
-        /// The numbers that are reduced, as an operand of <see cref="Spread"/>. No property: a record prints those, and a pointer cannot
-        /// be.
+        /// The elements to reduce, as an operand of <see cref="Spread"/>. A method, since a record's ToString prints properties and cannot
+        /// print a pointer.
         /// </summary>
         public Operand Elements() => new(Source.Pointer, Rows);
 
@@ -27,16 +26,16 @@ public static unsafe partial class Ops
             return y;
         }
 
-        /// <summary>A number a row, as an operand of <see cref="Spread"/>.</summary>
+        /// <summary>One number per row, as an operand of <see cref="Spread"/>.</summary>
         public Operand PerRow(float* numbers) => new(numbers, new Shape(Extent(Sizes.Outer), 1, Extent(Sizes.Inner)));
 
         /// <inheritdoc cref="PerRow(float*)"/>
         public Operand PerRow(Tensor numbers) => PerRow(numbers.Pointer);
 
-        /// <summary>A product of extents. Beside an extent of 0 it may exceed an int, and does not matter then.</summary>
+        /// <summary>A product of extents. If another extent is 0 it may exceed int.MaxValue; its value is then irrelevant.</summary>
         private static int Extent(nint product) => (int)Math.Min(product, int.MaxValue);
 
-        /// <summary>Adds f(a, b, c), where what is a number a row is broadcast, to the gradient of the source.</summary>
+        /// <summary>Adds f(a, b, c) to the gradient of the source; operands with one number per row broadcast.</summary>
         public void Spread<TFunction>(TFunction function, Operand a, Operand b, Operand c) where TFunction : unmanaged, ITernary
         {
             BroadcastTernary<TFunction>.Run(function, Rows, a, b, c, Source.OpenGrad().Target);
@@ -60,7 +59,7 @@ public static unsafe partial class Ops
             reduced[dimension] = true;
         }
 
-        // Kept, reduced, kept again: then the reduced ones are neighbours. A dimension of extent 1 is wherever one wants it.
+        // Find kept, reduced, kept dimensions: then the reduced ones are adjacent. A dimension of extent 1 fits anywhere.
         int stretches = 0;
         bool last = false;
         for (int i = 0; i < rank; i++)
@@ -86,7 +85,7 @@ public static unsafe partial class Ops
         return new ReductionPlan(source, new ReduceShape(outer, count, inner), new Shape(result[..dimensions]));
     }
 
-    /// <summary>The order of dimensions in which those that are kept come first.</summary>
+    /// <summary>The order of dimensions with the kept ones first.</summary>
     private static ReadOnlySpan<int> KeptFirst(ReadOnlySpan<bool> reduced, Span<int> order)
     {
         int n = 0;

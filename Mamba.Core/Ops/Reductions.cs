@@ -5,8 +5,8 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-// Sums, means and what follows from them, over any dimensions. Numbers are summed in blocks, and blocks in double precision. The order
-// follows from the shape alone.
+// Sums, means and derived statistics over any dimensions. Elements are summed in blocks, and block sums in double precision. The
+// order depends only on the shape.
 public static unsafe partial class Ops
 {
     /// <summary>The sum over dimensions (torch.sum).</summary>
@@ -14,7 +14,7 @@ public static unsafe partial class Ops
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
     /// <returns>x without those dimensions, or with extent 1 there; 0 where there is nothing to sum.</returns>
-    /// <exception cref="ShapeException">There is no such dimension, or it comes twice.</exception>
+    /// <exception cref="ShapeException">There is no such dimension, or it occurs twice.</exception>
     public static Tensor Sum(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false) =>
         SumOrMean("Sum", x, axes, keepDim, mean: false);
 
@@ -29,8 +29,8 @@ public static unsafe partial class Ops
     /// <param name="x">Any shape.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
-    /// <param name="unbiased">Whether the sum of squares is divided by n - 1 (Bessel), as PyTorch does by itself, or by n.</param>
-    /// <returns>x without those dimensions, or with extent 1 there; NaN where there are too few numbers.</returns>
+    /// <param name="unbiased">Whether to divide the sum of squares by n - 1 (Bessel), PyTorch's default, or by n.</param>
+    /// <returns>x without those dimensions, or with extent 1 there; NaN where there are too few elements.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
     public static Tensor Var(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false, bool unbiased = true) =>
         Deviation("Var", x, axes, keepDim, unbiased, root: false);
@@ -40,7 +40,7 @@ public static unsafe partial class Ops
     public static Tensor Std(Tensor x, ReadOnlySpan<int> axes = default, bool keepDim = false, bool unbiased = true) =>
         Deviation("Std", x, axes, keepDim, unbiased, root: true);
 
-    /// <summary>log(sum(e^x)) over dimensions, less the largest number first, so that nothing overflows (torch.logsumexp).</summary>
+    /// <summary>log(sum(e^x)) over dimensions, with the maximum subtracted first to avoid overflow (torch.logsumexp).</summary>
     /// <inheritdoc cref="Sum" path="/param"/>
     /// <returns>x without those dimensions, or with extent 1 there; -infinity where there is nothing to sum.</returns>
     /// <inheritdoc cref="Sum" path="/exception"/>
@@ -49,7 +49,7 @@ public static unsafe partial class Ops
         ReductionPlan r = Plan("LogSumExp", x, axes, keepDim);
         Tensor largest = r.Run(default(Extreme<LargestFirst>));
         foreach (ref float shift in largest.Span)
-            if (float.IsInfinity(shift)) shift = 0f; // infinity less infinity is NaN
+            if (float.IsInfinity(shift)) shift = 0f; // infinity - infinity is NaN
         Tensor y = r.Run(new SumOf<ShiftedExponential>(default), largest);
         if (Tape.Needs(r.Source))
             Tape.Record(y, (r, y), static (context, dy) =>
@@ -62,7 +62,7 @@ public static unsafe partial class Ops
 
     /// <summary>The p-norm over dimensions, (sum |x|^p)^(1/p); where it is 0, so is the gradient (torch.linalg.vector_norm).</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="p">Above 0; 1 and 2 are fast, infinity is the largest magnitude.</param>
+    /// <param name="p">Above 0; 1 and 2 are fast, infinity gives the largest magnitude.</param>
     /// <param name="axes">The dimensions; none for all, -1 is the last.</param>
     /// <param name="keepDim">Whether they stay with extent 1.</param>
     /// <returns>x without those dimensions, or with extent 1 there.</returns>
@@ -86,10 +86,10 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>x over the larger of its Euclidean norm along a dimension and eps (torch.nn.functional.normalize).</summary>
+    /// <summary>x / max(norm, eps), with the Euclidean norm along a dimension (torch.nn.functional.normalize).</summary>
     /// <param name="x">Any shape.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
-    /// <param name="eps">The least divisor.</param>
+    /// <param name="eps">The smallest divisor.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
     public static Tensor Normalize(Tensor x, int axis = -1, float eps = 1e-12f)
@@ -99,13 +99,13 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// a . b over the product of both Euclidean norms along a dimension (torch.nn.functional.cosine_similarity). A norm is at least eps.
-    /// The other dimensions broadcast as NumPy's do.
+    /// The dot product of a and b along a dimension over the product of their Euclidean norms (torch.nn.functional.cosine_similarity).
+    /// Norms are at least eps. The other dimensions broadcast as in NumPy.
     /// </summary>
     /// <param name="a">Any shape.</param>
     /// <param name="b">A shape that broadcasts with a's and has the same extent along the dimension.</param>
     /// <param name="axis">The dimension of the broadcast shape; -1 is the last.</param>
-    /// <param name="eps">The least divisor.</param>
+    /// <param name="eps">The smallest norm.</param>
     /// <returns>The broadcast shape without that dimension.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static Tensor CosineSimilarity(Tensor a, Tensor b, int axis = -1, float eps = 1e-8f)

@@ -6,7 +6,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>Bilinear resize, as PyTorch's interpolate does it (no antialias).</summary>
+    /// <summary>Bilinear resize (PyTorch's interpolate without antialiasing).</summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
     /// <param name="size">Rows and columns of the result.</param>
     /// <param name="alignCorners">Whether the centres of the corner pixels coincide, rather than the corners of the images.</param>
@@ -24,7 +24,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>A recorded bilinear resize. The positions and weights of both axes are computed again in the backward pass.</summary>
+    /// <summary>A recorded bilinear resize. The backward pass recomputes the positions and weights of both axes.</summary>
     private readonly record struct BilinearStep(Tensor X, Size2d Size, bool AlignCorners)
     {
         private ResizeAxis Vertical => new(X.Shape[1], Size.Height, AlignCorners);
@@ -84,8 +84,7 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Resize to the nearest pixel, as PyTorch's interpolate does it. Row i of the result is row floor(i H / height) of the image, and
-    /// columns likewise.
+    /// Nearest-neighbour resize (PyTorch's interpolate). Row i of the result is row floor(i H / height) of the image; columns likewise.
     /// </summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
     /// <param name="size">Rows and columns of the result.</param>
@@ -108,7 +107,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Bicubic resize, as PyTorch's interpolate does it (no antialias).</summary>
+    /// <summary>Bicubic resize (PyTorch's interpolate without antialiasing).</summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
     /// <param name="size">Rows and columns of the result.</param>
     /// <param name="alignCorners">Whether the centres of the corner pixels coincide, rather than the corners of the images.</param>

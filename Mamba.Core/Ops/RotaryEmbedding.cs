@@ -4,10 +4,10 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>How a rotary embedding turns its pairs.</summary>
+/// <summary>Options of a rotary embedding.</summary>
 public sealed record RotaryOptions
 {
-    /// <summary>Halves, base 10,000, from position 0.</summary>
+    /// <summary>Pairs (i, i + Dh / 2), base 10,000, positions from 0.</summary>
     public static RotaryOptions Default { get; } = new();
 
     /// <summary>Whether a pair is (2i, 2i + 1), as in the paper, or (i, i + Dh / 2), as in GPT-NeoX and LLaMA.</summary>
@@ -16,18 +16,18 @@ public sealed record RotaryOptions
     /// <summary>The angle of pair i at position t is t Base^(-2i / Dh).</summary>
     public double Base { get; init; } = 10_000;
 
-    /// <summary>The position of the first token, where a sequence continues.</summary>
+    /// <summary>The position of the first token, for the next part of a sequence.</summary>
     public int Offset { get; init; }
 }
 
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Rotary position embedding (Su et al. 2021, equation 34). It turns each pair (a, b) of a head to (a cos - b sin, b cos + a sin). The
-    /// angle grows with the token's position.
+    /// Rotary position embedding (Su et al. 2021, equation 34). It rotates each pair (a, b) of a head to (a cos - b sin, b cos + a sin), by
+    /// an angle proportional to the token's position.
     /// </summary>
     /// <param name="x">(B, L, Heads Dh), Dh even: queries or keys.</param>
-    /// <param name="heads">How many heads; it divides the width.</param>
+    /// <param name="heads">Number of heads; divides the width.</param>
     /// <param name="options">Pairs, base and first position; null for <see cref="RotaryOptions.Default"/>.</param>
     /// <returns>The shape of x.</returns>
     /// <exception cref="ShapeException">The width is not heads times an even number.</exception>

@@ -4,14 +4,14 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core;
 
-/// <summary>The parameters of an S4D kernel beside dt, Re A and C. By default: zero-order hold, all real, B = 1.</summary>
+/// <summary>Options of an S4D kernel. By default: zero-order hold, real A and C, B = 1.</summary>
 /// <remarks>A value, so that a call allocates nothing.</remarks>
 public readonly record struct S4dKernelOptions
 {
     /// <summary>The rule; the published layers use zero-order hold and bilinear.</summary>
     public DiscretizationMethod Method { get; init; }
 
-    /// <summary>Whether each state stands for itself and its complex conjugate: then the kernel is doubled.</summary>
+    /// <summary>Whether each state also represents its complex conjugate: then the kernel is doubled.</summary>
     public bool ConjugatePairs { get; init; }
 
     /// <summary>(H, N), the imaginary part of A; null where A and C are real.</summary>
@@ -25,15 +25,15 @@ public static unsafe partial class Ops
 {
     /// <summary>
     /// The convolution kernel of S4D (Gu et al. 2022, "On the parameterization and initialization of diagonal state space models", equation
-    /// 6): K_l = Re sum_n C_n Bbar_n Abar_n^l with A = -exp(logAReal) + i AImag and dt = exp(logDt), discretized. Complex numbers are
-    /// (re, im) in the last dimension. Powers are computed in double; no array has H N L numbers, in the backward pass neither.
+    /// 6): K_l = Re sum_n C_n Bbar_n Abar_n^l with A = -exp(logAReal) + i AImag and dt = exp(logDt), discretized. Complex numbers are (re,
+    /// im) in the last dimension. Powers are computed in double precision. Neither pass allocates an array of H N L numbers.
     /// </summary>
     /// <param name="logDt">(H).</param>
     /// <param name="logAReal">(H, N).</param>
     /// <param name="c">(H, N, 2); (H, N) without <see cref="S4dKernelOptions.AImag"/>.</param>
     /// <param name="length">L.</param>
     /// <param name="options">The imaginary part of A, B, the rule and pairs.</param>
-    /// <returns>(H, L), to be convolved with the input (<c>LongConv</c>).</returns>
+    /// <returns>(H, L), the kernel for <see cref="LongConv"/>.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length is not positive, or the method is unknown.</exception>
     public static Tensor S4dKernel(Tensor logDt, Tensor logAReal, Tensor c, int length, in S4dKernelOptions options = default)

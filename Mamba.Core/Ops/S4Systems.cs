@@ -17,7 +17,7 @@ namespace Mamba.Core;
 public readonly record struct S4System(Tensor Lambda, Tensor P, Tensor B, Tensor C, Tensor LogDt)
 {
     /// <summary>
-    /// If positive, C holds C (I - Abar^StoredLength): what S4's checkpoints hold, for the length that they were trained at. 0: C itself.
+    /// If positive, C holds C (I - Abar^StoredLength), the form of S4's checkpoints for the training length. If 0, C itself.
     /// </summary>
     public int StoredLength { get; init; }
 }
@@ -25,8 +25,8 @@ public readonly record struct S4System(Tensor Lambda, Tensor P, Tensor B, Tensor
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// The convolution kernel of S4 (Gu, Goel and Re 2022, section 3): K_l = C Abar^l Bbar, with the bilinear rule, no conjugate of C, and
-    /// the conjugate states added. Powers are computed in double.
+    /// The convolution kernel of S4 (Gu, Goel and Re 2022, section 3): K_l = C Abar^l Bbar, with the bilinear rule and the conjugate states
+    /// included; C is not conjugated. Powers are computed in double precision.
     /// </summary>
     /// <param name="system">Lambda, P, B, C and dt.</param>
     /// <param name="length">L.</param>
@@ -61,7 +61,7 @@ public static unsafe partial class Ops
     }
 
     /// <summary>
-    /// Discretizes diagonal plus low-rank systems by the bilinear rule to dense ones over the N states and, after them, their conjugates.
+    /// Discretizes diagonal plus low-rank systems by the bilinear rule to dense systems over the N states, followed by their conjugates.
     /// </summary>
     /// <param name="lambda">(H, N, 2).</param>
     /// <param name="p">(H, N, 2).</param>
@@ -99,7 +99,7 @@ public static unsafe partial class Ops
         static DplrInputs WithoutC(in S4System system) => Inputs(system) with { C = null };
     }
 
-    /// <summary>The real systems over (Re z, Im z): Abar (H, 2N, 2N), Bbar (H, 2N) and C (H, 2N), so that y = C x.</summary>
+    /// <summary>The equivalent real systems over (Re z, Im z): Abar (H, 2N, 2N), Bbar (H, 2N) and C (H, 2N), so that y = C x.</summary>
     internal static (Tensor A, Tensor B, Tensor C) DiscretizeS4(in S4System system)
     {
         (int channels, int pairs) = CheckS4("S4", system);
@@ -152,7 +152,7 @@ public static unsafe partial class Ops
         return (s[0], s[1]);
     }
 
-    /// <summary>Room for the gradients of a system in double.</summary>
+    /// <summary>Buffers for the gradients of a system in double precision.</summary>
     private readonly ref struct S4Gradients : IDisposable
     {
         private readonly Scratch _memory;

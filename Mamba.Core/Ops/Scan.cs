@@ -17,8 +17,8 @@ public static unsafe partial class Ops
     /// <param name="delta">(B, L, D).</param>
     /// <param name="a">(D, N), negative for a stable recurrence.</param>
     /// <param name="b">(B, L, N), or (B, L, G, N) where each of G groups of channels has its own.</param>
-    /// <param name="c">As b.</param>
-    /// <param name="options">The skip, the gate, the bias of delta, the first state and the rest; by default none of them.</param>
+    /// <param name="c">The shape of b.</param>
+    /// <param name="options">The skip, the gate, the bias of delta, the first state and others; by default none of them.</param>
     /// <returns>y (B, L, D), and the state after the last token (B, D, N). Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
     public static (Tensor Output, Tensor LastState) SelectiveScan(
@@ -32,7 +32,7 @@ public static unsafe partial class Ops
                 y, last, u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual);
         bool record = Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual);
         Tensor? kept = record ? Tensor.Empty(Shape.Checked(s.Batch * s.Chunks * state, "SelectiveScan", "kept states")) : null;
-        // The backward pass reads the packed A, too.
+        // The backward pass reads the packed A too.
         StateMatrixPacking packing = new(s.Channels, s.States, s.Groups, s.Width);
         Tensor? rates = record ? Tensor.Empty(Shape.Checked(state, "SelectiveScan", "the packed A")) : null;
         if (rates is { } forBackward) packing.Pack(a.Pointer, forBackward.Pointer);
@@ -53,7 +53,7 @@ public static unsafe partial class Ops
         long inner = s.Batch * s.Length * s.Channels, states = inner * s.States;
         MultiplyAdds.Add(3 * states, states + (options.DeltaSoftplus ? inner : 0) + (options.Z is null ? 0 : inner));
 
-        // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
+        // Checked after the kernels run: this keeps the inputs reachable while the kernels hold only their addresses.
         if (Tape.Needs(u, delta, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState, options.Residual))
             Tape.Record(
                 [y, last], new ScanStep(u, delta, a, b, c, options, rates!.Value, kept!.Value, s),
@@ -62,7 +62,7 @@ public static unsafe partial class Ops
         return (y, last);
     }
 
-    /// <summary>What the kernels read; only good as long as the tensors stay where they are.</summary>
+    /// <summary>The pointers that the kernels read; valid only while the tensors keep their memory.</summary>
     private static ScanInputs Inputs(Tensor u, Tensor delta, float* rates, Tensor b, Tensor c, in ScanOptions options) => new()
     {
         U = u.Pointer,
@@ -77,7 +77,7 @@ public static unsafe partial class Ops
         DeltaBias = options.DeltaBias.Pointer,
     };
 
-    /// <summary>A scan to be walked back: Rates is the packed A, Kept the state before each chunk.</summary>
+    /// <summary>A recorded scan: Rates is the packed A, Kept the state before each chunk.</summary>
     private readonly record struct ScanStep(
         Tensor U, Tensor Delta, Tensor A, Tensor B, Tensor C, ScanOptions Options, Tensor Rates, Tensor Kept, ScanShape Shape)
     {
@@ -85,7 +85,7 @@ public static unsafe partial class Ops
         {
             ScanShape s = Shape;
             nint state = s.Blocks * s.StateSize;
-            // Opened in the order in which they are written, since inputs may be one tensor: first by the kernel.
+            // Opened in write order, the kernel's first: two inputs may be the same tensor.
             GradSlot? du = Open(U), ddelta = Open(Delta), dz = Open(Options.Z);
             GradSlot? da = Open(A), dd = Open(Options.D), dbias = Open(Options.DeltaBias), db = Open(B), dc = Open(C);
             GradSlot? dinitial = Open(Options.InitialState);
@@ -125,7 +125,7 @@ public static unsafe partial class Ops
             if (Options.Residual is { } added) PassOn(added, added.Shape, dy, 1f, mayTake: y.Grad is not null);
         }
 
-        /// <summary>The last segment of each sequence is walked back from the gradient of the last state.</summary>
+        /// <summary>The backward pass of each sequence's last segment starts from the gradient of the last state.</summary>
         private void StartFrom(Tensor dlast, float* carries, nint state)
         {
             ScanShape s = Shape;
@@ -161,7 +161,7 @@ public static unsafe partial class Ops
         Check.Extents(options.InitialState, "SelectiveScan", "initial state", batch, channels, a.Shape[1]);
 
         ScanShape s = new(batch, length, channels, a.Shape[1], groups, 1, Isa.For(channels / groups), options.Reverse);
-        // Cutting costs a second pass over the exponentials, so it pays only where a lone block would leave the other threads idle.
+        // Segments cost a second pass over the exponentials: worth it only where a single block would leave the other threads idle.
         bool alone = batch * s.Blocks == 1 && length >= ShortestLengthToCut;
         bool cut = options.Schedule == ScanSchedule.Chunked || (options.Schedule == ScanSchedule.Auto && alone);
         return cut ? s with { Segments = Math.Max(1, Math.Min(MaxSegments, s.Chunks / 2)) } : s;

@@ -1,19 +1,19 @@
 namespace Mamba.Core;
 
-/// <summary>How a selective scan is spread over threads.</summary>
+/// <summary>How a selective scan is divided among threads.</summary>
 public enum ScanSchedule
 {
     /// <summary>Chosen by shape, never by the number of threads.</summary>
     Auto,
 
-    /// <summary>Each (batch, channel block) walks its whole sequence.</summary>
+    /// <summary>One work item per (batch, channel block), over the whole sequence.</summary>
     Sequential,
 
-    /// <summary>The sequence is cut into segments scanned at once, after a first pass that finds the states before them.</summary>
+    /// <summary>The sequence is cut into segments scanned in parallel, after a first pass that computes the state before each.</summary>
     Chunked,
 }
 
-/// <summary>What <see cref="Ops.SelectiveScan"/> can do beyond the bare recurrence. The default value leaves everything out.</summary>
+/// <summary>Optional inputs of <see cref="Ops.SelectiveScan"/>. The default value is the bare recurrence.</summary>
 /// <remarks>A value, so that a call allocates nothing.</remarks>
 public readonly record struct ScanOptions
 {
@@ -26,11 +26,11 @@ public readonly record struct ScanOptions
     /// <summary>(D), added to delta; or null.</summary>
     public Tensor? DeltaBias { get; init; }
 
-    /// <summary>Whether dt = softplus(delta + bias), or just the sum.</summary>
+    /// <summary>Whether dt = softplus(delta + bias); otherwise dt = delta + bias.</summary>
     public bool DeltaSoftplus { get; init; }
 
     /// <summary>
-    /// (B, D, N), the state before the first token; zero if null. With the last state of the piece before, a sequence is scanned in pieces.
+    /// (B, D, N), the state before the first token; zero if null. Pass the last state of the previous part to scan a sequence in parts.
     /// </summary>
     public Tensor? InitialState { get; init; }
 
@@ -38,10 +38,10 @@ public readonly record struct ScanOptions
     public Tensor? Residual { get; init; }
 
     /// <summary>
-    /// Whether the scan starts at the last token and goes back to the first, as over the reversed sequence; so with the states.
+    /// Whether to scan from the last token to the first, as over the reversed sequence. The initial and the last state follow that order.
     /// </summary>
     public bool Reverse { get; init; }
 
-    /// <summary>How the work is spread; the results agree to rounding.</summary>
+    /// <summary>How the work is divided; results agree up to rounding.</summary>
     public ScanSchedule Schedule { get; init; }
 }

@@ -8,10 +8,10 @@ public static unsafe partial class Ops
 {
     private const nint SoftmaxElementsPerChunk = 16384;
 
-    /// <summary>e^(x / temperature) over its sum along a dimension (torch.nn.functional.softmax).</summary>
+    /// <summary>e^(x / temperature), normalized to sum 1 along a dimension (torch.nn.functional.softmax).</summary>
     /// <param name="x">Any shape; a scalar counts as a vector of one element.</param>
     /// <param name="axis">The dimension; -1 is the last.</param>
-    /// <param name="temperature">Above 0, finite; a high one evens the result out.</param>
+    /// <param name="temperature">Above 0, finite; a high temperature flattens the distribution.</param>
     /// <returns>The shape of x; along the dimension it sums to 1.</returns>
     /// <exception cref="ShapeException">There is no such dimension.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The temperature is out of range.</exception>
@@ -43,7 +43,7 @@ public static unsafe partial class Ops
         return y;
     }
 
-    /// <summary>Softmax along the middle of three dimensions: row by row where it is the last, else a lane a column.</summary>
+    /// <summary>Softmax along the middle of three dimensions: row by row where it is the last, otherwise one column per lane.</summary>
     private readonly record struct SoftmaxStep(ReduceShape Sizes, float Scale, bool Logarithm)
     {
         private bool IsLast => Sizes.Inner == 1;

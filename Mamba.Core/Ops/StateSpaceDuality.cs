@@ -6,23 +6,23 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    // Up to this length the recurrence is faster: it needs no matrix of the chunk, and no other layout of the state.
+    // Up to this length the recurrence is faster: it needs no chunk matrix and no other layout of the state.
     private const int LongestRecurrence = 8;
 
-    // Items of the backward pass for which a group is divided. Each has a sum of its own for the gradients of B and C: with 16 of them,
-    // writing and adding these takes a tenth of the time.
+    // Work items of the backward pass per group. Each has its own partial sums for the gradients of B and C: with 16 items, writing and
+    // adding these takes a tenth of the time.
     private const int DualityItems = 8;
 
     /// <summary>
-    /// The state-space duality layer of Mamba-2 (Dao and Gu 2024, "Transformers are SSMs", section 6). With d = dt + bias, softplus and
-    /// bounds if asked, a head has the state S[t] = exp(d[t] A) S[t-1] + d[t] x[t] B[t]^T and the result y[t] = (S[t] C[t] + D x[t])
-    /// silu(z[t]). A few tokens go through this recurrence, longer sequences through products in chunks.
+    /// The state-space duality layer of Mamba-2 (Dao and Gu 2024, "Transformers are SSMs", section 6). With d = dt + bias, optionally after
+    /// softplus and clamped, a head has the state S[t] = exp(d[t] A) S[t-1] + d[t] x[t] B[t]^T and the result y[t] = (S[t] C[t] + D x[t])
+    /// silu(z[t]). Short sequences use this recurrence, longer ones matrix products over chunks.
     /// </summary>
     /// <param name="x">(B, L, H, P): H heads of P channels.</param>
     /// <param name="dt">(B, L, H).</param>
     /// <param name="a">(H), negative for a stable recurrence.</param>
     /// <param name="b">(B, L, G, N): N states; head h reads group h / (H / G).</param>
-    /// <param name="c">As b.</param>
+    /// <param name="c">The shape of b.</param>
     /// <param name="options">The skip, the gate, the bias and bounds of dt, the first state; by default none of them.</param>
     /// <returns>y (B, L, H, P), and the state after the last token (B, H, P, N). Gradients flow into both.</returns>
     /// <exception cref="ShapeException">The shapes do not fit together.</exception>
@@ -75,7 +75,7 @@ public static unsafe partial class Ops
         }
         CountDuality(s, options.DeltaSoftplus, options.Z is not null);
 
-        // Asked once more, after the kernels: that keeps the inputs reachable while the kernels hold nothing but their addresses.
+        // Checked after the kernels run: this keeps the inputs reachable while the kernels hold only their addresses.
         if (Tape.Needs(x, dt, a, b, c, options.D, options.Z, options.DeltaBias, options.InitialState))
             Tape.Record(
                 [y, last], new DualityStep(x, dt, a, b, c, options, kept!.Value, s),
@@ -84,7 +84,7 @@ public static unsafe partial class Ops
         return (y, last);
     }
 
-    /// <summary>What the kernels read; only good as long as the tensors stay where they are.</summary>
+    /// <summary>The pointers that the kernels read; valid only while the tensors keep their memory.</summary>
     private static DualityInputs Inputs(Tensor x, Tensor dt, Tensor a, Tensor b, Tensor c, in DualityOptions options) => new()
     {
         X = x.Pointer,
@@ -117,14 +117,14 @@ public static unsafe partial class Ops
             tokens * ((recurrent ? 1 : near) + (softplus ? 1 : 0) + (gate ? width : 0)));
     }
 
-    /// <summary>A layer to be walked back: Kept is the state before each chunk.</summary>
+    /// <summary>A recorded layer: Kept is the state before each chunk.</summary>
     private readonly record struct DualityStep(
         Tensor X, Tensor Dt, Tensor A, Tensor B, Tensor C, DualityOptions Options, Tensor Kept, DualityShape Shape)
     {
         public void Backward(Tensor y, Tensor last)
         {
             DualityShape s = Shape;
-            // Opened in the order in which they are written, since inputs may be one tensor: first by the kernels.
+            // Opened in write order, the kernels' first: two inputs may be the same tensor.
             GradSlot? dx = Open(X), dz = Open(Options.Z), ddt = Open(Dt);
             GradSlot? da = Open(A), dd = Open(Options.D), dbias = Open(Options.DeltaBias), db = Open(B), dc = Open(C);
             GradSlot? dinitial = Open(Options.InitialState);
@@ -182,7 +182,7 @@ public static unsafe partial class Ops
             if (dinitial is { } first) DualityStates.ByChannel(s, carries.Pointer, first.Target);
         }
 
-        /// <summary>The gradient of D from that of each channel.</summary>
+        /// <summary>Adds the gradient of D from per-channel sums.</summary>
         private void AddSkips(float* sums, GradSlot slot)
         {
             if (Options.D is { Shape.Rank: 2 })

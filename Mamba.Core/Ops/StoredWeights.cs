@@ -3,12 +3,12 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core;
 
-// Weights of a frozen model that are stored row by row, perhaps in fewer bits.
+// Row-major weights of a frozen model, in float32 or in fewer bits.
 public static unsafe partial class Ops
 {
-    /// <summary>Stores the rows of a frozen matrix in a format; its floats are given back unless they are the format.</summary>
+    /// <summary>Stores the rows of a frozen matrix in a format; its float32 memory is released unless that is the format.</summary>
     /// <exception cref="NonFiniteException">A number is NaN or infinite.</exception>
-    /// <exception cref="InvalidOperationException">Others view its memory, and would not follow.</exception>
+    /// <exception cref="InvalidOperationException">The weight has views, which would not follow.</exception>
     internal static void Store(string name, Tensor weight, WeightFormat format)
     {
         StoredWeight stored = weight.InRows(format);
@@ -33,7 +33,7 @@ public static unsafe partial class Ops
         _ = Tape.Needs(x, weight, bias, residual); // keeps them reachable until here
     }
 
-    /// <summary>Rows of a weight that is stored in fewer bits.</summary>
+    /// <summary>Decodes rows of a weight that is stored in fewer bits.</summary>
     private static Tensor Decode(Tensor weight, Tensor places, Shape shape)
     {
         Tensor y = Tensor.Empty(shape);

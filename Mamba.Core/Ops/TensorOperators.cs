@@ -1,6 +1,6 @@
 namespace Mamba.Core;
 
-/// <summary>Arithmetic on tensors by operators, recorded as the operators of <see cref="Ops"/> that they call.</summary>
+/// <summary>Arithmetic operators on tensors, recorded as the operators of <see cref="Ops"/> that they call.</summary>
 public static class TensorOperators
 {
     extension(Tensor)

@@ -6,7 +6,7 @@ namespace Mamba.Core;
 
 public static unsafe partial class Ops
 {
-    /// <summary>The windows of an image as the rows of a matrix (PyTorch's unfold, im2col); what lies beyond the image is 0.</summary>
+    /// <summary>The windows of an image as the rows of a matrix (PyTorch's unfold, im2col), with zero padding.</summary>
     /// <param name="x">(B, H, W, C); B may be 0.</param>
     /// <param name="kernel">The window.</param>
     /// <param name="options">Stride, padding, dilation; <see cref="ConvOptions.Default"/> if null.</param>
@@ -34,13 +34,13 @@ public static unsafe partial class Ops
         return Permute(columns, 0, 1, 3, 2).Reshape(s.Batch, windows, s.Depth);
     }
 
-    /// <summary>Adds windows up to the image that they came from (PyTorch's fold, col2im): the transpose of <see cref="Unfold"/>.</summary>
+    /// <summary>Sums overlapping windows into an image (PyTorch's fold, col2im): the transpose of <see cref="Unfold"/>.</summary>
     /// <param name="x">(B, windows, C Kh Kw), in the order of <see cref="Unfold"/>; B may be 0.</param>
     /// <param name="size">Rows and columns of the image.</param>
     /// <param name="kernel">The window.</param>
     /// <param name="options">Stride, padding, dilation; <see cref="ConvOptions.Default"/> if null.</param>
     /// <returns>(B, height, width, C).</returns>
-    /// <exception cref="ShapeException">The windows are not as many, or as large, as the image has.</exception>
+    /// <exception cref="ShapeException">The number or the size of the windows does not fit the image.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A size, kernel, stride or dilation is not positive, or a padding is
     /// negative.</exception>
     /// <exception cref="ArgumentException">An option that this operator does not have is given, or padding is 'same' with a
@@ -67,7 +67,7 @@ public static unsafe partial class Ops
             Tape.Record(y, (columns, s), static (context, dy) =>
             {
                 (Tensor columns, ConvShape s) = context.Values;
-                GradSlot dx = columns.OpenGrad(); // nobody else has read the columns: the first and only contribution
+                GradSlot dx = columns.OpenGrad(); // the first and only contribution to the columns' gradient
                 RunUnfold(s, dy.Pointer, dx.Pointer);
             });
         return y;
@@ -81,7 +81,7 @@ public static unsafe partial class Ops
         return Window.Of(name, kernel, options.Stride, options.Padding, options.Dilation);
     }
 
-    /// <summary>The windows of images as a convolution, which must not have more elements than a tensor.</summary>
+    /// <summary>The windows of images as a convolution; throws if they have more elements than a tensor can hold.</summary>
     private static ConvShape Windows(string name, Shape image, in Window window)
     {
         Size2d outputs = window.Outputs(name, image);

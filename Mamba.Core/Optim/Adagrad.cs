@@ -4,7 +4,7 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Optim;
 
 /// <summary>
-/// Adagrad (Duchi et al. 2011), with PyTorch's defaults: the gradient over the root of the sum of all its squares so far.
+/// Adagrad (Duchi et al. 2011), with PyTorch's defaults: the gradient divided by the square root of the sum of all its squares so far.
 /// </summary>
 public sealed unsafe class Adagrad : Optimizer
 {
@@ -16,7 +16,7 @@ public sealed unsafe class Adagrad : Optimizer
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="learningRateDecay">Step t has the rate learningRate / (1 + (t - 1) learningRateDecay).</param>
     /// <param name="weightDecay">Added to the gradient, times the weight.</param>
-    /// <param name="initialSum">What the sums of squares start at.</param>
+    /// <param name="initialSum">The initial value of the sums of squares.</param>
     public Adagrad(
         IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-2, double learningRateDecay = 0,
             double weightDecay = 0,
@@ -27,7 +27,7 @@ public sealed unsafe class Adagrad : Optimizer
         _sums = NewState((float)Check.NotNegative(initialSum, nameof(initialSum)));
     }
 
-    /// <summary>Added to the root.</summary>
+    /// <summary>Added to the square root.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
     public double Eps
     {

@@ -22,7 +22,7 @@ public unsafe class Adam : Optimizer
     /// <summary>Whether the decay acts on the weights (AdamW) or through the gradient.</summary>
     public bool Decoupled { get; init; }
 
-    /// <summary>Whether a step divides by the largest second moment so far (Reddi et al. 2018).</summary>
+    /// <summary>Whether steps divide by the largest second moment so far (Reddi et al. 2018).</summary>
     public bool AmsGrad
     {
         get => _largest is not null;
@@ -45,7 +45,7 @@ public unsafe class Adam : Optimizer
         init => field = Check.Share(value, nameof(Beta2));
     } = 0.999;
 
-    /// <summary>Added to the root of the second moment.</summary>
+    /// <summary>Added to the square root of the second moment.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
     public double Eps
     {
@@ -78,7 +78,7 @@ public unsafe class Adam : Optimizer
         update.Parameter.Count, Launch.ElementGrain);
 }
 
-/// <summary>AdamW (Loshchilov and Hutter 2019): Adam that shrinks the weights themselves, with PyTorch's default decay.</summary>
+/// <summary>AdamW (Loshchilov and Hutter 2019): Adam with decoupled weight decay, with PyTorch's default decay.</summary>
 public sealed class AdamW : Adam
 {
     /// <summary>An optimizer with empty moments.</summary>

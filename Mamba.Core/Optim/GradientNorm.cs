@@ -4,16 +4,16 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;
 
-/// <summary>The Euclidean norm of gradients, taken together.</summary>
+/// <summary>The global Euclidean norm of gradients.</summary>
 public static unsafe class GradientNorm
 {
     /// <summary>
     /// Scales the gradients of all parameters by max / (norm + 1e-6), at most 1: PyTorch's clip_grad_norm_.
-    /// <see cref="Optimizer.MaxGradientNorm"/> does the same within a step, without a pass of its own.
+    /// <see cref="Optimizer.MaxGradientNorm"/> does the same within a step, without an extra pass.
     /// </summary>
-    /// <param name="parameters">Leaves; those without a gradient do not count.</param>
+    /// <param name="parameters">Leaves; those without a gradient are ignored.</param>
     /// <param name="maxNorm">The largest norm allowed.</param>
-    /// <returns>The norm before. Where it is NaN or infinite, the gradients stay as they are.</returns>
+    /// <returns>The norm before clipping. If it is NaN or infinite, the gradients stay unchanged.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The bound is negative or NaN.</exception>
     public static double Clip(ReadOnlySpan<Tensor> parameters, double maxNorm)
     {
@@ -30,12 +30,10 @@ public static unsafe class GradientNorm
         return norm;
     }
 
-    /// <summary>What gradients of this norm are multiplied by.</summary>
+    /// <summary>The clipping factor for gradients of this norm.</summary>
     internal static float Factor(double norm, double bound) => norm > bound ? (float)(bound / (norm + 1e-6)) : 1f; // 1e-6 as in PyTorch
 
-    /// <summary>
-    /// The sum over chunks of fixed size; NaN or infinite only where an element is, or where even the sum in double overflows.
-    /// </summary>
+    /// <summary>The sum over chunks of fixed size; NaN or infinite only if an element is, or if the sum overflows even in double.</summary>
     internal static double SumOfSquares(Tensor gradient)
     {
         nint chunks = Launch.CeilDiv(gradient.Count, Launch.ElementGrain);
@@ -47,7 +45,7 @@ public static unsafe class GradientNorm
         return total;
     }
 
-    /// <summary>A chunk in double: the squares of large numbers overflow in float, those of infinities everywhere.</summary>
+    /// <summary>A chunk in double precision: squares of large finite numbers overflow in float only.</summary>
     private static double InDouble(Tensor gradient, int begin)
     {
         double sum = 0;

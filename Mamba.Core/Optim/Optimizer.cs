@@ -2,9 +2,9 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Optim;
 
-/// <summary>Changes parameters by their gradients.</summary>
+/// <summary>Updates parameters by their gradients.</summary>
 /// <remarks>
-/// An optimizer of your own derives from this class. It makes its state by <see cref="NewState"/>, shows it in <see cref="State"/> and
+/// A custom optimizer derives from this class. It creates its state with <see cref="NewState"/>, exposes it in <see cref="State"/> and
 /// applies one gradient in <see cref="Update"/>. <see cref="Step"/> checks all gradients first, so an update never runs on a NaN or on a
 /// frozen parameter.
 /// </remarks>
@@ -25,12 +25,12 @@ public abstract class Optimizer
     private readonly (string Name, Tensor Tensor)[] _parameters;
     private readonly ParameterGroup[] _groups;
 
-    /// <summary>An optimizer of these parameters, all in the default group.</summary>
+    /// <summary>Creates an optimizer of these parameters, all in the default group.</summary>
     /// <param name="parameters">The parameters, each with <see cref="Tensor.RequiresGrad"/>.</param>
     /// <param name="learningRate">The learning rate of the first steps.</param>
-    /// <param name="weightDecay">The decay of groups that have none of their own.</param>
+    /// <param name="weightDecay">The decay of groups that do not set their own.</param>
     /// <exception cref="ArgumentException">
-    /// A parameter or a name comes twice, or a parameter is the result of a recorded operator, which no gradient stays with.
+    /// A parameter or a name occurs twice, or a parameter is the result of a recorded operator, which keeps no gradient.
     /// </exception>
     /// <exception cref="ArgumentOutOfRangeException">The learning rate or the decay is negative, infinite or NaN.</exception>
     protected Optimizer(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate, double weightDecay = 0)
@@ -43,7 +43,7 @@ public abstract class Optimizer
         (LearningRate, WeightDecay) = (learningRate, Check.NotNegative(weightDecay, nameof(weightDecay)));
     }
 
-    /// <summary>The learning rate of the next step; a <see cref="Schedule"/> changes it. Groups scale it.</summary>
+    /// <summary>The learning rate of the next step; a <see cref="Schedule"/> changes it, and groups scale it.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
     public double LearningRate
     {
@@ -51,13 +51,14 @@ public abstract class Optimizer
         set => field = Check.NotNegative(value, nameof(LearningRate));
     }
 
-    /// <summary>The decay of groups that have none of their own.</summary>
+    /// <summary>The decay of groups that do not set their own.</summary>
     public double WeightDecay { get; }
 
     /// <summary>
-    /// Assigns each parameter to a group by its name, for instance <see cref="GroupRules.MambaWeightDecay"/>. Asked once, here.
+    /// Assigns each parameter to a group by its name, for instance <see cref="GroupRules.MambaWeightDecay"/>. The rule is applied once,
+    /// when it is set.
     /// </summary>
-    /// <exception cref="ArgumentException">The rule gives a parameter no group.</exception>
+    /// <exception cref="ArgumentException">The rule returns no group for a parameter.</exception>
     public GroupRule Groups
     {
         init
@@ -72,7 +73,7 @@ public abstract class Optimizer
         }
     }
 
-    /// <summary>Gradients are scaled down together so that their Euclidean norm is at most this; null leaves them.</summary>
+    /// <summary>The maximum global norm of the gradients, by which they are clipped; null disables clipping.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative or NaN.</exception>
     public double? MaxGradientNorm
     {
@@ -85,16 +86,13 @@ public abstract class Optimizer
     /// <summary>Steps taken; set when a run resumes from a checkpoint.</summary>
     public long Steps { get; set; }
 
-    /// <summary>
-    /// What the optimizer remembers of earlier gradients, by name: with <see cref="Steps"/> and the parameters, all that a checkpoint
-    /// needs.
-    /// </summary>
+    /// <summary>The optimizer's state by name. With <see cref="Steps"/> and the parameters, it is all that a checkpoint needs.</summary>
     public abstract IEnumerable<(string Name, Tensor Tensor)> State { get; }
 
-    /// <summary>Applies the gradients; a parameter without one stays as it is. Everything is checked before anything changes.</summary>
+    /// <summary>Applies the gradients; a parameter without one is unchanged. Everything is checked before anything changes.</summary>
     /// <exception cref="InvalidOperationException">A parameter is frozen. Nothing was changed.</exception>
     /// <exception cref="NonFiniteException">
-    /// A gradient is not finite: the message names the first parameter. Nothing was changed.
+    /// A gradient is NaN or infinite; the message names the first parameter. Nothing was changed.
     /// </exception>
     public void Step()
     {
@@ -113,12 +111,12 @@ public abstract class Optimizer
         }
     }
 
-    /// <summary>Applies one gradient: changes the parameter, and the state of its index, in place.</summary>
+    /// <summary>Applies one gradient: updates the parameter, and the state at its index, in place.</summary>
     /// <param name="update">The parameter, its gradient and its group's settings.</param>
     protected abstract void Update(in ParameterUpdate update);
 
-    /// <summary>A tensor for each parameter, in its shape and outside any <see cref="MemoryScope"/>.</summary>
-    /// <param name="value">The first value of every element.</param>
+    /// <summary>One tensor per parameter, in its shape and outside any <see cref="MemoryScope"/>.</summary>
+    /// <param name="value">The initial value of every element.</param>
     /// <returns>The tensors, in the order of <see cref="ParameterUpdate.Index"/>.</returns>
     protected Tensor[] NewState(float value = 0f)
     {
@@ -126,15 +124,14 @@ public abstract class Optimizer
         return Array.ConvertAll(_parameters, p => Tensor.Full(value, p.Tensor.Shape));
     }
 
-    /// <summary>The tensors of a state under the names of their parameters, as <see cref="State"/> shows them.</summary>
-    /// <param name="prefix">What the state is, for instance "mean".</param>
-    /// <param name="state">The tensors that <see cref="NewState"/> made.</param>
+    /// <summary>The tensors of a state named after their parameters, for <see cref="State"/>.</summary>
+    /// <param name="prefix">The name of the state, for instance "mean".</param>
+    /// <param name="state">The tensors created by <see cref="NewState"/>.</param>
     /// <returns>Each with the name "prefix.parameter".</returns>
     protected IEnumerable<(string Name, Tensor Tensor)> Named(string prefix, Tensor[] state) =>
         _parameters.Zip(state, (p, s) => ($"{prefix}.{p.Name}", s));
 
-    /// <summary>A parameter that came twice would be changed twice a step, and a name that came twice would lose a state in a
-    /// checkpoint.</summary>
+    /// <summary>A parameter listed twice would be updated twice per step; a duplicate name would lose a state in a checkpoint.</summary>
     private void CheckParameters()
     {
         HashSet<string> names = [];
@@ -143,13 +140,13 @@ public abstract class Optimizer
         {
             if (parameter is { NeedsGrad: true, RequiresGrad: false })
                 throw new ArgumentException($"Optimizer: '{name}' is the result of a recorded operator; expected a leaf.");
-            // A reshape of a leaf has the leaf's gradient.
+            // A reshape of a leaf shares the leaf's gradient.
             if (!names.Add(name) || !parameters.Add(parameter.GradientCell ?? (object)parameter))
                 throw new ArgumentException($"Optimizer: the parameter '{name}' comes twice.");
         }
     }
 
-    /// <summary>The factor that clips; the norm also tells whether all gradients are finite, so one pass over them does both.</summary>
+    /// <summary>The clipping factor. The norm also shows whether all gradients are finite, so a single pass does both.</summary>
     private float ClippingFactor()
     {
         double squares = 0;
@@ -164,11 +161,11 @@ public abstract class Optimizer
     }
 }
 
-/// <summary>What an <see cref="Optimizer"/> needs to apply one gradient.</summary>
+/// <summary>The inputs of one update of an <see cref="Optimizer"/>.</summary>
 /// <param name="Index">The parameter's index, for the state.</param>
 /// <param name="Parameter">The parameter; changed in place.</param>
 /// <param name="Gradient">Its gradient, finite, before clipping.</param>
-/// <param name="GradientScale">The factor on the gradient, from clipping; 1 without.</param>
+/// <param name="GradientScale">The clipping factor of the gradient; 1 without clipping.</param>
 /// <param name="LearningRate">The learning rate of the parameter's group.</param>
 /// <param name="WeightDecay">The weight decay of the parameter's group.</param>
 public readonly record struct ParameterUpdate(int Index, Tensor Parameter, Tensor Gradient, float GradientScale, double LearningRate,

@@ -1,15 +1,15 @@
 namespace Mamba.Core.Optim;
 
-/// <summary>Settings that some parameters of an <see cref="Optimizer"/> have for themselves.</summary>
+/// <summary>Settings of a group of parameters of an <see cref="Optimizer"/>.</summary>
 public sealed record ParameterGroup
 {
-    /// <summary>The optimizer's own settings.</summary>
+    /// <summary>The optimizer's settings.</summary>
     public static ParameterGroup Default { get; } = new();
 
     /// <summary>No weight decay.</summary>
     public static ParameterGroup NoDecay { get; } = new() { WeightDecay = 0 };
 
-    /// <summary>The factor on <see cref="Optimizer.LearningRate"/>, so that a schedule moves all groups together.</summary>
+    /// <summary>The factor on <see cref="Optimizer.LearningRate"/>, so that a schedule changes all groups together.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
     public double LearningRateScale
     {
@@ -26,7 +26,7 @@ public sealed record ParameterGroup
     }
 }
 
-/// <summary>Gives a parameter its group.</summary>
+/// <summary>Assigns a parameter to a group.</summary>
 /// <param name="name">The parameter's name, for instance "layers.0.mixer.A_log".</param>
 /// <param name="parameter">The parameter.</param>
 /// <returns>Its group.</returns>
@@ -36,19 +36,18 @@ public delegate ParameterGroup GroupRule(string name, Tensor parameter);
 public static class GroupRules
 {
     /// <summary>
-    /// Mamba's rule (Gu and Dao 2023; the flag _no_weight_decay in state-spaces/mamba): A_log, D, dt_bias, the biases and the weights of
-    /// norms do not decay. A bias is known by its name, the weight of a norm by its single dimension. The backward direction of a
-    /// bidirectional mixer, A_b_log and D_b, counts too.
+    /// Mamba's rule (Gu and Dao 2023; the flag _no_weight_decay in state-spaces/mamba): no decay for A_log, D, dt_bias, biases and norm
+    /// weights. Biases are identified by name, norm weights by having one dimension. A_b_log and D_b of a bidirectional mixer are included.
     /// </summary>
     public static GroupRule MambaWeightDecay { get; } = static (name, parameter) =>
         parameter.Shape.Rank <= 1 || Last(name) is "A_log" or "A_b_log" or "D" or "D_b" or "dt_bias" or "bias" ? ParameterGroup.NoDecay
             : ParameterGroup.Default;
 
-    /// <summary>Puts parameters whose names end so into one group, all others into the default group.</summary>
+    /// <summary>Assigns parameters by the end of their names to a group, all others to the default group.</summary>
     /// <param name="group">The group.</param>
     /// <param name="endings">The endings, for instance "A_log".</param>
     /// <returns>The rule.</returns>
-    /// <exception cref="ArgumentException">There is no ending.</exception>
+    /// <exception cref="ArgumentException">No endings are given.</exception>
     public static GroupRule ByEnding(ParameterGroup group, params string[] endings)
     {
         ArgumentNullException.ThrowIfNull(group);

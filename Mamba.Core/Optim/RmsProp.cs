@@ -3,7 +3,7 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Optim;
 
-/// <summary>RMSprop (Tieleman and Hinton 2012), with PyTorch's defaults: the gradient over the root of its running mean square.</summary>
+/// <summary>RMSprop (Tieleman and Hinton 2012), with PyTorch's defaults: the gradient divided by its running root mean square.</summary>
 public sealed unsafe class RmsProp : Optimizer
 {
     private readonly Tensor[] _squares;
@@ -13,7 +13,7 @@ public sealed unsafe class RmsProp : Optimizer
     /// <summary>An optimizer with empty averages.</summary>
     /// <param name="parameters">The parameters.</param>
     /// <param name="learningRate">The learning rate.</param>
-    /// <param name="momentum">How much of the last step's velocity stays.</param>
+    /// <param name="momentum">The factor on the previous velocity.</param>
     /// <param name="weightDecay">Added to the gradient, times the weight.</param>
     public RmsProp(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate = 1e-2, double momentum = 0,
         double weightDecay = 0)
@@ -41,7 +41,7 @@ public sealed unsafe class RmsProp : Optimizer
         init => field = Check.Share(value, nameof(Smoothing));
     } = 0.99;
 
-    /// <summary>Added to the root.</summary>
+    /// <summary>Added to the square root.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, infinite or NaN.</exception>
     public double Eps
     {
@@ -50,7 +50,7 @@ public sealed unsafe class RmsProp : Optimizer
     } = 1e-8;
 
     /// <summary>
-    /// The averages under "square." and, where <see cref="Centered"/>, "mean."; with momentum the velocities under "velocity.".
+    /// The averages under "square." and, if <see cref="Centered"/>, "mean."; with momentum the velocities under "velocity.".
     /// </summary>
     public override IEnumerable<(string Name, Tensor Tensor)> State =>
         [.. Named("square", _squares), .. Named("mean", _means ?? []), .. Named("velocity", _velocities ?? [])];

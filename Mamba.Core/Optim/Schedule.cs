@@ -11,7 +11,7 @@ public static class Schedules
     /// <summary>Always 1.</summary>
     public static Schedule Constant { get; } = _ => 1;
 
-    /// <summary>Times <paramref name="factor"/> after every <paramref name="every"/> steps.</summary>
+    /// <summary>Multiplied by <paramref name="factor"/> every <paramref name="every"/> steps: PyTorch's StepLR.</summary>
     /// <param name="every">Steps between changes; at least 1.</param>
     /// <param name="factor">The factor of each change.</param>
     /// <returns>The schedule.</returns>
@@ -23,13 +23,13 @@ public static class Schedules
     }
 
     /// <summary>
-    /// Linear from 1 / warmup to 1 over the warm-up, then half a cosine down to <paramref name="floor"/> (Loshchilov and Hutter 2017).
+    /// Linear from 1 / warmup to 1 during the warm-up, then a half cosine down to <paramref name="floor"/> (Loshchilov and Hutter 2017).
     /// </summary>
     /// <param name="warmup">Steps of the warm-up; may be 0.</param>
-    /// <param name="total">All steps; the factor stays at the floor after them.</param>
-    /// <param name="floor">The last factor.</param>
+    /// <param name="total">Total steps; afterwards the factor stays at the floor.</param>
+    /// <param name="floor">The final factor.</param>
     /// <returns>The schedule.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The warm-up is negative or not shorter than the whole.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The warm-up is negative or not shorter than the total.</exception>
     public static Schedule CosineWithWarmup(long warmup, long total, double floor = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(warmup);
@@ -39,7 +39,7 @@ public static class Schedules
             : Anneal(1, floor, Math.Min(1, (double)(step - warmup) / (total - warmup)));
     }
 
-    /// <summary>Times <paramref name="factor"/> at each milestone: PyTorch's MultiStepLR.</summary>
+    /// <summary>Multiplied by <paramref name="factor"/> at each milestone: PyTorch's MultiStepLR.</summary>
     /// <param name="milestones">Steps, in any order; a repeated one counts twice.</param>
     /// <param name="factor">The factor of each change.</param>
     /// <returns>The schedule.</returns>
@@ -54,13 +54,13 @@ public static class Schedules
         };
     }
 
-    /// <summary>Times <paramref name="factor"/> at every step: PyTorch's ExponentialLR.</summary>
-    /// <param name="factor">The factor of a step.</param>
+    /// <summary>Multiplied by <paramref name="factor"/> every step: PyTorch's ExponentialLR.</summary>
+    /// <param name="factor">The factor per step.</param>
     /// <returns>The schedule.</returns>
     public static Schedule Exponential(double factor) => step => Math.Pow(factor, step);
 
-    /// <summary>A straight line from one factor to another, which then stays: PyTorch's LinearLR.</summary>
-    /// <param name="steps">Steps of the line; at least 1.</param>
+    /// <summary>Linear from one factor to another, then constant: PyTorch's LinearLR.</summary>
+    /// <param name="steps">Steps of the linear part; at least 1.</param>
     /// <param name="from">The factor of step 0.</param>
     /// <param name="to">The factor from step <paramref name="steps"/> on.</param>
     /// <returns>The schedule.</returns>
@@ -71,7 +71,7 @@ public static class Schedules
         return step => from + (to - from) * Math.Min(step, steps) / steps;
     }
 
-    /// <summary>Half a cosine from 1 down to <paramref name="floor"/>, then up again, and so on: PyTorch's CosineAnnealingLR.</summary>
+    /// <summary>A half cosine from 1 down to <paramref name="floor"/>, then up again, and so on: PyTorch's CosineAnnealingLR.</summary>
     /// <param name="half">Steps from the top to the floor, PyTorch's T_max; at least 1.</param>
     /// <param name="floor">The lowest factor: PyTorch's eta_min over the base learning rate.</param>
     /// <returns>The schedule.</returns>
@@ -82,9 +82,9 @@ public static class Schedules
         return step => Anneal(1, floor, (double)(step % (2 * half)) / half);
     }
 
-    /// <summary>Half a cosine down to <paramref name="floor"/>, then from 1 again: PyTorch's CosineAnnealingWarmRestarts (SGDR).</summary>
+    /// <summary>A half cosine down to <paramref name="floor"/>, restarted from 1: PyTorch's CosineAnnealingWarmRestarts (SGDR).</summary>
     /// <param name="first">Steps of the first period, PyTorch's T_0; at least 1.</param>
-    /// <param name="growth">How many times as long the next period is, PyTorch's T_mult; at least 1.</param>
+    /// <param name="growth">The ratio of each period to the previous one, PyTorch's T_mult; at least 1.</param>
     /// <param name="floor">The lowest factor: PyTorch's eta_min over the base learning rate.</param>
     /// <returns>The schedule.</returns>
     /// <exception cref="ArgumentOutOfRangeException">first or growth is less than 1.</exception>
@@ -101,13 +101,13 @@ public static class Schedules
     }
 
     /// <summary>
-    /// Up to the base learning rate and down again, each as half a cosine: PyTorch's OneCycleLR (Smith and Topin 2018). The base is
+    /// Up to the base learning rate and down again, each as a half cosine: PyTorch's OneCycleLR (Smith and Topin 2018). The base is
     /// PyTorch's max_lr.
     /// </summary>
-    /// <param name="total">All steps, at least 2; the factor stays at its last value after them.</param>
-    /// <param name="rising">The share of the steps that rise, PyTorch's pct_start; more than 0 and less than 1.</param>
-    /// <param name="divisor">1 over the first factor, PyTorch's div_factor.</param>
-    /// <param name="finalDivisor">The first factor over the last one, PyTorch's final_div_factor.</param>
+    /// <param name="total">Total steps, at least 2; afterwards the factor stays at its final value.</param>
+    /// <param name="rising">The fraction of rising steps, PyTorch's pct_start; more than 0 and less than 1.</param>
+    /// <param name="divisor">1 / the first factor, PyTorch's div_factor.</param>
+    /// <param name="finalDivisor">The first factor / the final one, PyTorch's final_div_factor.</param>
     /// <returns>The schedule.</returns>
     /// <exception cref="ArgumentOutOfRangeException">total or rising is out of range.</exception>
     public static Schedule OneCycle(long total, double rising = 0.3, double divisor = 25, double finalDivisor = 1e4)
@@ -122,6 +122,6 @@ public static class Schedules
             : Anneal(1, first / finalDivisor, (Math.Min(step, end) - peak) / (end - peak));
     }
 
-    /// <summary>From one factor to another along half a cosine.</summary>
+    /// <summary>Interpolates between two factors along a half cosine.</summary>
     private static double Anneal(double from, double to, double share) => to + (from - to) * 0.5 * (1 + Math.Cos(Math.PI * share));
 }

@@ -9,10 +9,10 @@ public sealed unsafe class Sgd : Optimizer
     private readonly Tensor[] _velocities;
     private readonly double _momentum;
 
-    /// <summary>An optimizer at rest.</summary>
+    /// <summary>An optimizer with zero velocities.</summary>
     /// <param name="parameters">The parameters.</param>
     /// <param name="learningRate">The learning rate.</param>
-    /// <param name="momentum">How much of the last step's velocity stays.</param>
+    /// <param name="momentum">The factor on the previous velocity.</param>
     /// <param name="weightDecay">Added to the gradient, times the weight.</param>
     public Sgd(IEnumerable<(string Name, Tensor Tensor)> parameters, double learningRate, double momentum = 0.9, double weightDecay = 0)
         : base(parameters, learningRate, weightDecay)
@@ -22,9 +22,9 @@ public sealed unsafe class Sgd : Optimizer
     }
 
     /// <summary>
-    /// Whether a step goes along the gradient plus the momentum times the new velocity (Nesterov's form, as PyTorch has it).
+    /// Whether to use Nesterov momentum: a step follows the gradient plus the momentum times the new velocity, as in PyTorch.
     /// </summary>
-    /// <exception cref="ArgumentException">The momentum is 0: there is no velocity to look ahead along.</exception>
+    /// <exception cref="ArgumentException">The momentum is 0.</exception>
     public bool Nesterov
     {
         get;

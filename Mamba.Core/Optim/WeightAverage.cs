@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Core.Optim;
 
 /// <summary>
-/// The exponential moving average of a model's weights and running statistics (Polyak and Juditsky 1992). It is often better than the
-/// weights of the last step. The decay of update t is min(decay, t / (t + 10)), so that the first weights are soon forgotten.
+/// The exponential moving average (EMA) of a model's weights and running statistics (Polyak and Juditsky 1992). It often performs better
+/// than the last weights. The decay of update t is min(decay, t / (t + 10)), so that the initial weights are soon forgotten.
 /// </summary>
 public sealed class WeightAverage
 {
@@ -17,7 +17,7 @@ public sealed class WeightAverage
 
     /// <summary>Starts at the current weights.</summary>
     /// <param name="parameters">The model's parameters and buffers.</param>
-    /// <param name="decay">The share of the old average in the new one, from 0 to 1, for instance 0.999.</param>
+    /// <param name="decay">The factor on the old average, from 0 to 1, for instance 0.999.</param>
     /// <exception cref="ArgumentOutOfRangeException">The decay is not from 0 to 1.</exception>
     public WeightAverage(ParameterStore parameters, double decay)
     {
@@ -30,16 +30,16 @@ public sealed class WeightAverage
         _average = Array.ConvertAll(_weights, w => Tensor.From(w.Span, w.Shape.ToArray()));
     }
 
-    /// <summary>Steps taken in; set when a run resumes from a checkpoint.</summary>
+    /// <summary>The number of updates; set when a run resumes from a checkpoint.</summary>
     public long Updates { get; set; }
 
-    /// <summary>The weights of the last step by name, wherever they are at the moment.</summary>
+    /// <summary>The weights of the last step by name, whether swapped or not.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Weights => _names.Zip(_swapped ? _average : _weights);
 
-    /// <summary>The average by name, wherever it is at the moment.</summary>
+    /// <summary>The average by name, whether swapped or not.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Average => _names.Zip(_swapped ? _weights : _average);
 
-    /// <summary>Adds the weights of a step to the average.</summary>
+    /// <summary>Adds the current weights to the average.</summary>
     public void Update()
     {
         Updates++;
@@ -47,8 +47,8 @@ public sealed class WeightAverage
         for (int i = 0; i < _weights.Length; i++) TensorPrimitives.Lerp(_average[i].Span, _weights[i].Span, share, _average[i].Span);
     }
 
-    /// <summary>Exchanges the model's weights and the average; a second call exchanges them back.</summary>
-    /// <exception cref="InvalidOperationException">A weight is frozen: kernels keep it in packed form. Nothing was changed.</exception>
+    /// <summary>Swaps the model's weights and the average; a second call swaps them back.</summary>
+    /// <exception cref="InvalidOperationException">A weight is frozen: kernels cache its packed form. Nothing was changed.</exception>
     public void Swap()
     {
         for (int i = 0; i < _weights.Length; i++)

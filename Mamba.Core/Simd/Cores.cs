@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Mamba.Core.Simd;
 
 /// <summary>
-/// The cores that are worth a thread. Boards pair fast cores with small ones of a third of their speed. Linux tells the capacity of each
-/// core on ARM64, and elsewhere its highest clock.
+/// The cores that are worth a thread. Some boards pair fast cores with small ones of a third of their speed. Linux reports the capacity of
+/// each core on ARM64, elsewhere its maximum clock.
 /// </summary>
 internal static class Cores
 {
@@ -12,7 +12,7 @@ internal static class Cores
     public static int Fast { get; } = CountFast("/sys/devices/system/cpu", Environment.ProcessorCount);
 
     /// <summary>
-    /// The cores of more than half the largest capacity or clock below a folder of the system; all where it does not tell.
+    /// The number of cores above half the largest capacity or clock, read below a sysfs folder; all processors if it reports neither.
     /// </summary>
     internal static int CountFast(string folder, int processors)
     {
@@ -23,7 +23,7 @@ internal static class Cores
         return Math.Clamp(speeds.Count(speed => 2 * speed > fastest), 1, processors);
     }
 
-    /// <summary>One number of each core; none where one cannot be read.</summary>
+    /// <summary>One value per core; empty if one cannot be read.</summary>
     private static long[] Read(string folder, string file)
     {
         try

@@ -8,8 +8,8 @@ using F32x4 = System.Runtime.Intrinsics.Vector128<float>;
 namespace Mamba.Core.Simd;
 
 /// <summary>
-/// Four adjacent numbers, each of which multiplies whole vectors. Where the hardware multiplies by a lane they are one register; elsewhere
-/// each is broadcast from memory as it is used.
+/// Four adjacent numbers that each multiply full vectors. Where the hardware multiplies by a lane they share one register; otherwise each
+/// is broadcast from memory when used.
 /// </summary>
 internal readonly unsafe struct FourFactors<V> where V : unmanaged
 {
@@ -25,13 +25,13 @@ internal readonly unsafe struct FourFactors<V> where V : unmanaged
         if (typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported) _lanes = Vector128.Load(p);
     }
 
-    /// <summary>b times the number of a lane.</summary>
+    /// <summary>b times the factor in a lane.</summary>
     [MethodImpl(Inline)]
     public V Multiply(V b, [ConstantExpected(Max = (byte)3)] byte lane) => typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported
         ? Unsafe.BitCast<F32x4, V>(AdvSimd.MultiplyBySelectedScalar(Unsafe.BitCast<V, F32x4>(b), _lanes, lane))
         : b * Broadcast<V>(_p[lane]);
 
-    /// <summary>b times the number of a lane, plus c, rounded once.</summary>
+    /// <summary>b times the factor in a lane, plus c, rounded once.</summary>
     [MethodImpl(Inline)]
     public V Fma(V b, [ConstantExpected(Max = (byte)3)] byte lane, V c) => typeof(V) == typeof(F32x4) && AdvSimd.Arm64.IsSupported
         ? Unsafe.BitCast<F32x4, V>(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(

@@ -9,7 +9,7 @@ using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
-/// <summary>Sums over the lanes of many vectors: four at a time take a third of the work of four single ones.</summary>
+/// <summary>Horizontal sums of many vectors: four together take a third of the work of four single ones.</summary>
 internal static unsafe class HorizontalSums
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
@@ -24,7 +24,7 @@ internal static unsafe class HorizontalSums
 
     /// <summary>
     /// The horizontal sums of four vectors, in a fixed tree. Two vectors are interleaved and added, twice; each 128 bits then hold a part
-    /// of all four sums. (Instructions that add horizontally take the same steps, more slowly; ARM64's add other pairs.)
+    /// of all four sums. (Horizontal-add instructions take the same steps, more slowly; ARM64's add other pairs.)
     /// </summary>
     [MethodImpl(Inline)]
     private static F32x4 Sum4<V>(V a, V b, V c, V d) where V : unmanaged

@@ -6,7 +6,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Mamba.Core.Simd;
 
-/// <summary>The vector type that kernels run over.</summary>
+/// <summary>The vector width of kernels.</summary>
 public enum VectorWidth
 {
     /// <summary>One float at a time.</summary>
@@ -21,12 +21,12 @@ public enum VectorWidth
     /// <summary>512 bits: AVX-512.</summary>
     V512,
 
-    /// <summary>The runtime's own <see cref="Vector{T}"/>, for hardware whose width is not fixed.</summary>
+    /// <summary>The runtime's <see cref="Vector{T}"/>, for hardware without a fixed width.</summary>
     Portable,
 }
 
 /// <summary>
-/// The choice of vector width. The default is the widest that the hardware has. The environment variable <c>MAMBA_ISA</c> (scalar, v128,
+/// Selects the vector width. The default is the widest that the hardware supports. The environment variable <c>MAMBA_ISA</c> (scalar, v128,
 /// v256, v512 or portable) overrides it for the process. <see cref="Use"/> overrides it for the calling thread and for the bodies that
 /// <see cref="Workers"/> run for it.
 /// </summary>
@@ -40,12 +40,11 @@ public static class Isa
     /// <summary>The width of the next kernel that this thread starts.</summary>
     public static VectorWidth Current => s_forced ?? s_default;
 
-    /// <summary>The widths in hardware here, narrowest first.</summary>
+    /// <summary>The widths that the hardware supports, narrowest first.</summary>
     public static IEnumerable<VectorWidth> Supported => Enum.GetValues<VectorWidth>().Where(IsSupported);
 
     /// <summary>
-    /// The width that <see cref="Use"/> has chosen for this thread; null where it has not. <see cref="Workers"/> pass it on to helping
-    /// threads.
+    /// The width chosen by <see cref="Use"/> on this thread; null for none. <see cref="Workers"/> pass it on to helper threads.
     /// </summary>
     internal static VectorWidth? Forced
     {
@@ -54,8 +53,8 @@ public static class Isa
     }
 
     /// <summary>
-    /// Whether there are 32 vector registers (AVX-512 at all its widths, AdvSimd), not 16. Inlined by force: kernels ask in inner loops,
-    /// and a call would spill what they hold.
+    /// Whether there are 32 vector registers (AVX-512 at all widths, AdvSimd) rather than 16. Always inlined: kernels query it in inner
+    /// loops, where a call would spill registers.
     /// </summary>
     internal static bool HasManyRegisters
     {
@@ -64,8 +63,8 @@ public static class Isa
     }
 
     /// <summary>
-    /// Whether kernels may run one float at a time. Native programs are compiled for processors with vectors, and are without:
-    /// eng/aot/Substitutions.xml makes this false, which takes 0.4 MB away.
+    /// Whether scalar kernels are available. Native programs target processors with vectors: eng/aot/Substitutions.xml makes this false,
+    /// which saves 0.4 MB.
     /// </summary>
     internal static bool HasScalarKernels => true;
 
@@ -84,9 +83,9 @@ public static class Isa
         : Vector128.IsHardwareAccelerated ? VectorWidth.V128
         : VectorWidth.Scalar;
 
-    /// <summary>Whether the hardware has this width; one it has not would be emulated, thousands of times slower.</summary>
-    /// <param name="width">The width asked about.</param>
-    /// <returns>True if kernels may run at it.</returns>
+    /// <summary>Whether the hardware supports this width; an unsupported one would be emulated, thousands of times slower.</summary>
+    /// <param name="width">The width.</param>
+    /// <returns>True if kernels can run at it.</returns>
     public static bool IsSupported(VectorWidth width) => width switch
     {
         VectorWidth.Scalar => HasScalarKernels,
@@ -110,8 +109,8 @@ public static class Isa
     }
 
     /// <summary>
-    /// The narrowest width that holds <paramref name="lanes"/> floats, at most the current one: a kernel whose lanes are few channels
-    /// wastes less of a narrow vector.
+    /// The narrowest width that holds <paramref name="lanes"/> floats, at most the current one: with few channels, a narrow vector wastes
+    /// fewer lanes.
     /// </summary>
     internal static VectorWidth For(nint lanes) => Current switch
     {
@@ -121,7 +120,8 @@ public static class Isa
     };
 
     /// <summary>
-    /// How many rows of so many columns are whole vectors of the current width together, a power of two up to 16; 1 where none is.
+    /// The number of rows of this many columns that together fill vectors of the current width: a power of two up to 16, or 1 if there is
+    /// none.
     /// </summary>
     internal static nint RowsOfWholeVectors(nint columns)
     {

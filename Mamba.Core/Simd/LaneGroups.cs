@@ -8,15 +8,15 @@ using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
-/// <summary>One number for every four lanes. The number of lanes must be a multiple of four.</summary>
+/// <summary>Groups of four lanes that share a number. The number of lanes must be a multiple of four.</summary>
 internal static unsafe class LaneGroups
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>Lanes that share a number.</summary>
+    /// <summary>Lanes per group.</summary>
     public const int Size = 4;
 
-    /// <summary>Each of the first Count / 4 numbers from p on in four lanes; nothing past them is read.</summary>
+    /// <summary>Loads the Count / 4 numbers from p on, each repeated in four lanes; nothing past them is read.</summary>
     [MethodImpl(Inline)]
     public static V Repeat<V>(float* p) where V : unmanaged
     {
@@ -31,7 +31,7 @@ internal static unsafe class LaneGroups
         return RepeatEach<V>(p);
     }
 
-    /// <summary>p[0 .. Count / 4) (+)= the sums of each four lanes.</summary>
+    /// <summary>p[0 .. Count / 4) (+)= the sum of each group of four lanes.</summary>
     [MethodImpl(Inline)]
     public static void Sum<V>(V v, float* p, bool add) where V : unmanaged
     {

@@ -6,30 +6,30 @@ using System.Runtime.Intrinsics;
 namespace Mamba.Core.Simd;
 
 /// <summary>
-/// A kernel: a struct with pointers and sizes as fields, and one method that does the work items [begin, end) over the vector type V. Its
-/// chunks run on several threads at once, so they write to separate places. A sum across chunks has a place for each chunk (begin / grain);
-/// the places are added up afterwards, in order.
+/// A kernel: a struct with pointers and sizes as fields, and one method that processes the work items [begin, end) over the vector type V.
+/// Chunks run in parallel, so they write to disjoint memory. A sum across chunks has one partial sum per chunk (begin / grain); these are
+/// added afterwards, in order.
 /// </summary>
 internal interface IKernel
 {
-    /// <summary>Does work items [begin, end). Implementations carry AggressiveOptimization and copy hot fields to locals.</summary>
+    /// <summary>Processes work items [begin, end). Implementations carry AggressiveOptimization and copy hot fields to locals.</summary>
     void Run<V>(nint begin, nint end) where V : unmanaged;
 }
 
-/// <summary>The one place where a kernel meets a vector width and threads.</summary>
+/// <summary>The only place where a kernel is combined with a vector width and threads.</summary>
 internal static unsafe class Launch
 {
-    /// <summary>A grain that keeps a chunk of cheap elementwise work near 16 KiB to 64 KiB a stream.</summary>
+    /// <summary>A grain that keeps a chunk of cheap elementwise work near 16 KiB to 64 KiB per stream.</summary>
     public const nint ElementGrain = 8192;
 
-    /// <summary>When set, told of each launch: the kernel's name and its ticks of <see cref="Stopwatch"/>. For profiling.</summary>
+    /// <summary>If set, receives each launch: the kernel's name and its <see cref="Stopwatch"/> ticks. For profiling.</summary>
     public static Action<string, long>? Observer { get; set; }
 
     /// <summary>
-    /// Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> spread over <see cref="ThreadTeam"/>.
+    /// Runs work items [0, count) at the current width, in chunks of <paramref name="grain"/> distributed over <see cref="ThreadTeam"/>.
     /// </summary>
     /// <remarks>
-    /// The split depends on count and grain alone. Callers must derive the grain from shapes, never from the thread count.
+    /// The split depends only on count and grain. Callers must derive the grain from shapes, never from the thread count.
     /// </remarks>
     public static void Run<K>(in K kernel, nint count, nint grain) where K : unmanaged, IKernel => Run(kernel, count, grain, Isa.Current);
 
@@ -37,7 +37,7 @@ internal static unsafe class Launch
     public static void Run<K>(in K kernel, nint count, nint grain, VectorWidth width) where K : unmanaged, IKernel
     {
         if (count <= 0) return;
-        // Widths that the hardware cannot have are compiled away. Vector<float> of four lanes is Vector128<float>, which has fast paths.
+        // Unsupported widths are compiled away. Vector<float> of four lanes is Vector128<float>, which has fast paths.
         delegate*<void*, nint, nint, void> body;
         if (Vector512.IsHardwareAccelerated && width == VectorWidth.V512) body = &Invoke<K, Vector512<float>>;
         else if (Vector256.IsHardwareAccelerated && width == VectorWidth.V256) body = &Invoke<K, Vector256<float>>;
@@ -45,7 +45,7 @@ internal static unsafe class Launch
         else if (width == VectorWidth.Portable)
         {
             if (Vector<float>.Count == Vector128<float>.Count) body = &Invoke<K, Vector128<float>>;
-            // Native code knows its lanes, and holds no second form of them: 0.4 MB.
+            // Native code knows the lane count and omits the portable form: this saves 0.4 MB.
             else if (!RuntimeFeature.IsDynamicCodeSupported && Vector<float>.Count == Vector256<float>.Count)
                 body = &Invoke<K, Vector256<float>>;
             else body = &Invoke<K, Vector<float>>;
@@ -62,17 +62,17 @@ internal static unsafe class Launch
         observer(copy.ToString()!, Stopwatch.GetTimestamp() - start);
     }
 
-    /// <summary>Runs work items [0, count) on the calling thread at half the width of V, where V is 512 bits; else at V.</summary>
+    /// <summary>Runs work items [0, count) on the calling thread, at half the width of V if V has 512 bits, otherwise at V.</summary>
     public static void RunAtHalfWidth<K, V>(in K kernel, nint count) where K : unmanaged, IKernel where V : unmanaged
     {
         if (typeof(V) == typeof(Vector512<float>)) kernel.Run<Vector256<float>>(0, count);
         else kernel.Run<V>(0, count);
     }
 
-    /// <summary>Chunks that a launch of this count and grain has: the length of a per-chunk sum.</summary>
+    /// <summary>ceil(count / grain): the number of chunks of a launch.</summary>
     public static nint CeilDiv(nint count, nint grain) => (count + grain - 1) / grain;
 
-    /// <summary>The size of the fewest parts of even size that are at most <paramref name="largest"/>.</summary>
+    /// <summary>The balanced size of the fewest parts of at most <paramref name="largest"/> items.</summary>
     public static nint BalancedSize(nint count, nint largest) => CeilDiv(count, CeilDiv(count, Math.Max(1, Math.Min(count, largest))));
 
     private static void Invoke<K, V>(void* kernel, nint begin, nint end) where K : unmanaged, IKernel where V : unmanaged =>

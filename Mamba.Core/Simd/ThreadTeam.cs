@@ -7,8 +7,8 @@ namespace Mamba.Core.Simd;
 
 /// <summary>
 /// Persistent threads that share the chunks of one kernel at a time. The caller works too, and returns when all chunks are done. A call
-/// from inside a kernel, or while another thread holds the team, runs on the calling thread alone. Its results are the same, because a
-/// chunk's result never depends on its thread.
+/// from inside a kernel, or while another thread uses the team, runs on the calling thread only. Results are the same, since a chunk's
+/// result never depends on its thread.
 /// </summary>
 internal static unsafe class ThreadTeam
 {
@@ -17,29 +17,29 @@ internal static unsafe class ThreadTeam
     private static int s_size = Cores.Fast;
     private static long s_allocated;
 
-    // Whether this thread works on a kernel shared among threads. What it starts meanwhile runs on it alone.
+    // Whether this thread runs a kernel shared among threads. Kernels that it starts run on this thread only.
     [ThreadStatic]
     private static bool s_inside;
 
     private static Job? s_job;
 
-    /// <summary>Threads that take part, the caller included. Kernels under way continue with the threads that they began with.</summary>
+    /// <summary>The number of threads, including the caller. Running kernels keep the threads that they started with.</summary>
     public static int Size
     {
         get => Volatile.Read(ref s_size);
         set => Volatile.Write(ref s_size, value);
     }
 
-    /// <summary>Whether this thread works on a kernel shared among threads.</summary>
+    /// <summary>Whether this thread runs a kernel shared among threads.</summary>
     public static bool IsInside => s_inside;
 
     /// <summary>
-    /// Bytes that helping threads have allocated, counted while <see cref="CountsAllocations"/> is set: for tests, as other threads have
-    /// timers of their own.
+    /// Bytes allocated by helper threads while <see cref="CountsAllocations"/> is set. For tests: other threads allocate too, for their
+    /// timers.
     /// </summary>
     public static long AllocatedByHelpers => Volatile.Read(ref s_allocated);
 
-    /// <summary>Whether to count what helping threads allocate.</summary>
+    /// <summary>Whether to count the allocations of helper threads.</summary>
     public static bool CountsAllocations { get; set; }
 
     /// <summary>Runs body(context, begin, end) over [0, count) in chunks of grain.</summary>
@@ -77,8 +77,8 @@ internal static unsafe class ThreadTeam
     }
 
     /// <summary>
-    /// Waits some tens of nanoseconds. Thread.SpinWait calibrates itself once a process. Where that was disturbed, a thread waiting by it
-    /// would miss kernels of a few microseconds for good.
+    /// Waits some tens of nanoseconds. Thread.SpinWait calibrates itself once per process; if that was disturbed, a waiting thread would
+    /// always be too late for kernels of a few microseconds.
     /// </summary>
     private static void Pause()
     {
@@ -89,22 +89,22 @@ internal static unsafe class ThreadTeam
     }
 
     /// <summary>
-    /// How long to look before sleeping. By the clock: a pause is a hundred times shorter on ARM64 than on x64, so that a number of looks
-    /// would be no time at all there.
+    /// How long to spin before sleeping. Measured by the clock: a pause is a hundred times shorter on ARM64 than on x64, so a fixed number
+    /// of spins would be far too short there.
     /// </summary>
     private struct Patience
     {
-        // Reading the clock takes as long as a pause of x64.
+        // Reading the clock takes as long as a pause on x64.
         private const int LooksPerClock = 16;
 
-        // Long enough to bridge the gap between two operators of a model, short enough to give the core back soon: 0.8 ms.
+        // 0.8 ms: long enough to bridge the gap between two operators of a model, short enough to release the core soon.
         private static readonly long s_ticks = Stopwatch.Frequency / 1250;
 
         private long _end;
         private int _looks;
         private bool _over;
 
-        /// <summary>Pauses; false from when it has lasted long enough.</summary>
+        /// <summary>Pauses once; false when the time is over.</summary>
         public bool Look()
         {
             if (_over) return false;
@@ -144,9 +144,9 @@ internal static unsafe class ThreadTeam
         }
 
         /// <summary>
-        /// The work of the caller, and of each helper that comes in time. The caller takes chunks from the front, helpers take them from
-        /// the back. So each core reuses the part of a tensor that is already in its cache. They take no more chunks than there are, so
-        /// they never meet.
+        /// The loop of the caller, and of each helper that arrives in time. The caller takes chunks from the front, helpers from the back,
+        /// so each core reuses the part of a tensor that is already in its cache. Together they take no more chunks than there are, so they
+        /// never overlap.
         /// </summary>
         public void Work(bool caller)
         {
@@ -186,8 +186,7 @@ internal static unsafe class ThreadTeam
         }
 
         /// <summary>
-        /// Waits for the helpers that came. A helper that the system has not scheduled by now finds the job closed, so a busy machine
-        /// delays no caller.
+        /// Waits for the helpers that joined. A helper not yet scheduled finds the job closed, so a busy machine does not delay the caller.
         /// </summary>
         public void Close()
         {
@@ -210,7 +209,7 @@ internal static unsafe class ThreadTeam
         public void Begin(Job job)
         {
             Volatile.Write(ref _job, job);
-            // Full fence on both sides: either the worker sees the job, or this sees it asleep.
+            // Full fence on both sides: either the worker sees the job, or the caller sees the worker asleep.
             if (Interlocked.Exchange(ref _sleeping, 0) == 1) _wake.Release();
         }
 
@@ -232,7 +231,7 @@ internal static unsafe class ThreadTeam
                 if (patience.Look()) continue;
                 Interlocked.Exchange(ref _sleeping, 1);
                 if (Volatile.Read(ref _job) is null) _wake.Wait();
-                else if (Interlocked.Exchange(ref _sleeping, 0) == 0) _wake.Wait(); // Begin saw us asleep: take its token
+                else if (Interlocked.Exchange(ref _sleeping, 0) == 0) _wake.Wait(); // Begin saw this thread asleep: consume its token
                 patience = default;
             }
         }

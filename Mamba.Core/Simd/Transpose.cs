@@ -5,9 +5,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Mamba.Core.Simd;
 
-/// <summary>
-/// Transposes small blocks of a matrix in registers. Numbers are moved, not computed, so the width of the kernel does not matter.
-/// </summary>
+/// <summary>Transposes small blocks of a matrix in registers. Values are only moved, so the width of the kernel does not matter.</summary>
 internal static unsafe class Transpose
 {
     /// <summary>Rows and columns of a block.</summary>

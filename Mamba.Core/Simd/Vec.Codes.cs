@@ -10,34 +10,34 @@ using F32xN = System.Numerics.Vector<float>;
 
 namespace Mamba.Core.Simd;
 
-// Codes: whole numbers from -127 to 127, several in the 32 bits of a lane of V. Sums of their products are exact, so they have the same
-// bits at every width and on every processor.
+// Codes: integers from -127 to 127, several in the 32 bits of a lane of V. Sums of their products are exact, so they have the same bits at
+// every width and on every processor.
 internal static unsafe partial class Vec
 {
     /// <summary>
-    /// Codes in a lane. Four bytes where the hardware adds four products at once (SDOT of ARM, VPDPBUSD of AVX-VNNI); else two words, whose
-    /// two products x64 adds without saturation (PMADDWD). The older byte form of x64 (PMADDUBSW) saturates.
+    /// Codes per lane. Four bytes where the hardware adds four products in one instruction (SDOT on ARM, VPDPBUSD of AVX-VNNI). Otherwise
+    /// two words, whose two products x64 adds without saturation (PMADDWD). The older byte instruction of x64 (PMADDUBSW) saturates.
     /// </summary>
     public static int CodesPerLane => Dp.IsSupported || AvxVnni.IsSupported ? 4 : 2;
 
-    /// <summary>Bytes of a code.</summary>
+    /// <summary>Bytes per code.</summary>
     public static int CodeBytes => sizeof(float) / CodesPerLane;
 
     /// <summary>
-    /// What is added to each code of an input: VPDPBUSD takes unsigned bytes times signed ones. A sum then starts at minus this, times the
-    /// sum of the weight's codes.
+    /// The offset of input codes: VPDPBUSD multiplies unsigned by signed bytes. A sum then starts at minus this offset times the sum of the
+    /// weight codes.
     /// </summary>
     public static int InputOffset => AvxVnni.IsSupported ? 128 : 0;
 
     /// <summary>The largest code; the smallest is its negative.</summary>
     public const float LargestCode = 127f;
 
-    /// <summary>The most products of two codes whose sum is certain to fit 32 bits.</summary>
+    /// <summary>The largest number of products of two codes whose sum is certain to fit in 32 bits.</summary>
     public const int MaxCodeProducts = int.MaxValue / (127 * 127);
 
     /// <summary>
-    /// sum + a . b, lane by lane: sum holds 32-bit integers, a and b hold the codes of a lane. K is what <see cref="ICodeKernel"/> chose:
-    /// native code made beforehand asks the processor there, once, and not for each product here.
+    /// sum + a . b, lane by lane: sum holds 32-bit integers, a and b hold the codes of a lane. K is chosen once by
+    /// <see cref="ICodeKernel"/>, so that precompiled native code does not query the processor for each product.
     /// </summary>
     [MethodImpl(Inline)]
     public static V AddDot<V, K>(V sum, V a, V b) where V : unmanaged where K : unmanaged
@@ -73,7 +73,7 @@ internal static unsafe partial class Vec
         return AddDotOfLanes<V, K>(sum, a, b);
     }
 
-    /// <summary>Runs a kernel over codes with the best way to add their products that the processor has at the width of V.</summary>
+    /// <summary>Runs a kernel over codes with the fastest dot product that the processor has at the width of V.</summary>
     [MethodImpl(Inline)]
     public static void RunWithCodes<V, T>(ref T kernel) where V : unmanaged where T : struct, ICodeKernel
     {
@@ -82,7 +82,7 @@ internal static unsafe partial class Vec
         else kernel.Run<V, WordCodes>();
     }
 
-    /// <summary>Each lane of integers as a float, rounded to even where it has more than 24 bits.</summary>
+    /// <summary>Converts integer lanes to floats, rounded to even where they have more than 24 bits.</summary>
     [MethodImpl(Inline)]
     public static V IntegersToFloats<V>(V a) where V : unmanaged
     {
@@ -94,25 +94,25 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// The width for kernels over codes where others run at <paramref name="width"/>: AVX-VNNI has no 512 bits, and adds four products in
-    /// one instruction at 256 bits where AVX-512BW takes two for two.
+    /// The width for kernels over codes where other kernels use <paramref name="width"/>. AVX-VNNI has no 512 bits; at 256 bits it adds
+    /// four products in one instruction, where AVX-512BW takes two for two.
     /// </summary>
     public static VectorWidth CodeWidth(VectorWidth width) =>
         width == VectorWidth.V512 && AvxVnni.IsSupported ? VectorWidth.V256 : width;
 
     /// <summary>
-    /// The codes of an input x, one by one to <paramref name="to"/>: x times <paramref name="inverse"/>, rounded to even and clamped.
+    /// Writes the codes of an input x to <paramref name="to"/>: x times <paramref name="inverse"/>, rounded to even and clamped.
     /// </summary>
-    /// <returns>0; NaN if an x is NaN or infinite, which no code can say.</returns>
+    /// <returns>0; NaN if an x is NaN or infinite, which has no code.</returns>
     public static float EncodeInput<V>(float* x, nint count, float inverse, byte* to) where V : unmanaged =>
         Dp.IsSupported ? Encode<V, sbyte>(x, count, inverse, (sbyte*)to)
         : AvxVnni.IsSupported ? Encode<V, byte>(x, count, inverse, to)
         : Encode<V, short>(x, count, inverse, (short*)to);
 
-    /// <summary>Codes of an input that are zero.</summary>
+    /// <summary>Writes input codes of zero.</summary>
     public static void EncodeZeros(byte* to, nint bytes) => new Span<byte>(to, checked((int)bytes)).Fill((byte)InputOffset);
 
-    /// <summary>The code of a weight w, to <paramref name="to"/>.</summary>
+    /// <summary>Writes the code of a weight w to <paramref name="to"/>.</summary>
     /// <returns>The code.</returns>
     public static int EncodeWeight(float w, float inverse, byte* to)
     {
@@ -132,7 +132,7 @@ internal static unsafe partial class Vec
             V value = Load<V>(x + i);
             nonFinite += value - value;
             StoreCodes(Code(value * factor), to + i);
-            i = i + n == count ? count : Math.Min(i + n, count - n); // the last vector may overlap the one before
+            i = i + n == count ? count : Math.Min(i + n, count - n); // the last vector may overlap the previous one
         }
         float flag = Sum(nonFinite);
         for (; i < count; i++)
@@ -148,7 +148,7 @@ internal static unsafe partial class Vec
     private static V Code<V>(V x) where V : unmanaged =>
         Min(Broadcast<V>(LargestCode), Max(Broadcast<V>(-LargestCode), Round(x)));
 
-    /// <summary>Whole numbers within the range of codes, one after the other. C is byte for codes with <see cref="InputOffset"/>.</summary>
+    /// <summary>Writes integers within the range of codes. C is byte for codes with <see cref="InputOffset"/>.</summary>
     [MethodImpl(Inline)]
     private static void StoreCodes<V, C>(V codes, C* to) where V : unmanaged where C : unmanaged
     {
@@ -177,7 +177,7 @@ internal static unsafe partial class Vec
         else StoreCodesOfLanes(codes, to);
     }
 
-    /// <summary>Bytes plus 128 where C says so.</summary>
+    /// <summary>Bytes, plus 128 if C requires the offset.</summary>
     [MethodImpl(Inline)]
     private static Vector128<byte> Offset<C>(Vector128<sbyte> codes) =>
         typeof(C) == typeof(byte) ? codes.AsByte() ^ Vector128.Create((byte)128) : codes.AsByte();
@@ -219,18 +219,20 @@ internal static unsafe partial class Vec
     }
 }
 
-/// <summary>A kernel over codes, compiled for each way to add their products.</summary>
+/// <summary>A kernel over codes, compiled for each dot product instruction.</summary>
 internal interface ICodeKernel
 {
-    /// <summary>Does all of it; K is one of <see cref="WordCodes"/>, <see cref="OffsetByteCodes"/> and <see cref="ByteCodes"/>.</summary>
+    /// <summary>
+    /// Runs the whole kernel; K is one of <see cref="WordCodes"/>, <see cref="OffsetByteCodes"/> and <see cref="ByteCodes"/>.
+    /// </summary>
     void Run<V, K>() where V : unmanaged where K : unmanaged;
 }
 
-/// <summary>Two words in a lane; their products are added to a sum by a second instruction.</summary>
+/// <summary>Two words per lane; a second instruction adds their products to the sum.</summary>
 internal readonly struct WordCodes;
 
-/// <summary>Four bytes in a lane; those of the input have <see cref="Vec.InputOffset"/> added (AVX-VNNI).</summary>
+/// <summary>Four bytes per lane; input codes have <see cref="Vec.InputOffset"/> added (AVX-VNNI).</summary>
 internal readonly struct OffsetByteCodes;
 
-/// <summary>Four bytes in a lane (SDOT).</summary>
+/// <summary>Four bytes per lane (SDOT).</summary>
 internal readonly struct ByteCodes;

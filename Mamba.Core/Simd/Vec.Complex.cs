@@ -13,7 +13,7 @@ namespace Mamba.Core.Simd;
 // Complex numbers as pairs of vectors, one of real parts and one of imaginary parts.
 internal static unsafe partial class Vec
 {
-    /// <summary>c - a b, rounded as <see cref="Fma"/>.</summary>
+    /// <summary>c - a b, rounded like <see cref="Fma"/>.</summary>
     [MethodImpl(Inline)]
     public static V Fnma<V>(V a, V b, V c) where V : unmanaged
     {

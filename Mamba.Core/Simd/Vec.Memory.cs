@@ -8,28 +8,28 @@ using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
-// How vectors come from memory and go there, whole or in part.
+// Full and partial loads and stores.
 internal static unsafe partial class Vec
 {
     /// <summary>The number of lanes of V.</summary>
     [MethodImpl(Inline)]
     public static nint Count<V>() where V : unmanaged => sizeof(V) / sizeof(float);
 
-    /// <summary>Floats of a cache line.</summary>
+    /// <summary>Floats per cache line.</summary>
     public const nint CacheLine = 16;
 
-    /// <summary>All lanes from p on; p need not be aligned.</summary>
+    /// <summary>Loads all lanes from p; p need not be aligned.</summary>
     [MethodImpl(Inline)]
     public static V Load<V>(float* p) where V : unmanaged => Unsafe.ReadUnaligned<V>(p);
 
-    /// <summary>All lanes to p on; p need not be aligned.</summary>
+    /// <summary>Stores all lanes to p; p need not be aligned.</summary>
     [MethodImpl(Inline)]
     public static void Store<V>(V v, float* p) where V : unmanaged => Unsafe.WriteUnaligned(p, v);
 
     [MethodImpl(Inline)]
     public static V Load<V>(float* p, nint n) where V : unmanaged
     {
-        if (n == Count<V>()) return Load<V>(p); // mostly so, and well predicted
+        if (n == Count<V>()) return Load<V>(p); // the common case, and well predicted
         if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported)
             return Cast<F32x16, V>(Avx512F.MaskLoad(p, FirstLanes512(n), F32x16.Zero));
         if (typeof(V) == typeof(F32x8) && Avx.IsSupported) return Cast<F32x8, V>(Avx.MaskLoad(p, FirstLanes256(n)));
@@ -38,7 +38,7 @@ internal static unsafe partial class Vec
         return LoadLanes<V>(p, n, default);
     }
 
-    /// <summary>The same with the lanes of <paramref name="rest"/> in the others.</summary>
+    /// <summary>The same, with the lanes of <paramref name="rest"/> in place of the zeros.</summary>
     [MethodImpl(Inline)]
     public static V Load<V>(float* p, nint n, V rest) where V : unmanaged
     {
@@ -51,7 +51,7 @@ internal static unsafe partial class Vec
         return LoadLanes(p, n, rest);
     }
 
-    /// <summary>The first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) to p on; nothing past them is written.</summary>
+    /// <summary>Stores the first <paramref name="n"/> lanes (0 &lt; n &lt;= Count) to p; nothing past them is written.</summary>
     [MethodImpl(Inline)]
     public static void Store<V>(V v, float* p, nint n) where V : unmanaged
     {
@@ -59,7 +59,7 @@ internal static unsafe partial class Vec
         else if (typeof(V) == typeof(F32x16) && Avx512F.IsSupported) Avx512F.MaskStore(p, FirstLanes512(n), Cast<V, F32x16>(v));
         else if (typeof(V) == typeof(F32x8))
         {
-            // By halves: AVX's masked store takes tens of micro-operations on AMD's processors.
+            // In halves: AVX's masked store takes tens of micro-operations on AMD processors.
             F32x4 part = Cast<V, F32x8>(v).GetLower();
             if (n >= 4)
             {
@@ -77,7 +77,7 @@ internal static unsafe partial class Vec
         else StoreLanes(v, p, n);
     }
 
-    /// <summary>The first n &lt; 4 lanes in registers, in two tests; zeros in the others.</summary>
+    /// <summary>Loads the first n &lt; 4 lanes in registers, with two tests; the others are zero.</summary>
     [MethodImpl(Inline)]
     private static F32x4 LoadBelow4(float* p, nint n)
     {
@@ -106,7 +106,7 @@ internal static unsafe partial class Vec
     [MethodImpl(Inline)]
     private static F32x4 FirstLanes128(nint n) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create((int)n)).AsSingle();
 
-    // Out of line, so that the spilled vector below costs nothing in the loops that call the masked forms above.
+    // Not inlined, so that the spilled vector below costs nothing in the loops that call the masked forms above.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static V LoadLanes<V>(float* p, nint n, V rest) where V : unmanaged
     {
@@ -120,7 +120,7 @@ internal static unsafe partial class Vec
         for (nint i = 0; i < n; i++) p[i] = ((float*)&v)[i];
     }
 
-    /// <summary>Whether there is a hint that prefetches; where there is none, no loop over lines should stay.</summary>
+    /// <summary>Whether the processor has a prefetch hint; if not, loops over lines should be skipped.</summary>
     public static bool CanPrefetch
     {
         [MethodImpl(Inline)]
@@ -143,7 +143,7 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// Prefetches one of several shares of a strided matrix. The caller works on one matrix and prefetches the next, share by share.
+    /// Prefetches one of several shares of a strided matrix. The caller processes one matrix while it prefetches the next, share by share.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PrefetchShare(float* from, nint rowStride, nint rows, nint floats, nint share, nint shares)
@@ -152,7 +152,7 @@ internal static unsafe partial class Vec
         for (nint row = rows * share / shares; row < rows * (share + 1) / shares; row++) Prefetch(from + row * rowStride, floats);
     }
 
-    /// <summary>Twelve floats from one place to another.</summary>
+    /// <summary>Copies twelve floats.</summary>
     [MethodImpl(Inline)]
     public static void CopyTwelve(float* from, float* to)
     {

@@ -8,14 +8,14 @@ using F32x8 = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Mamba.Core.Simd;
 
-// Weights that are stored in fewer bits, as vectors of floats. Every width gives the same values.
+// Decodes weights stored in fewer bits to vectors of floats. Every width gives the same values.
 internal static unsafe partial class Vec
 {
     // The exponent of a float16 is biased by 15, that of a float32 by 127.
     private const int HalfShift = 13, HalfMask = unchecked((int)0x8FFFE000);
     private const float HalfFactor = 5.192296858534828e33f; // 2^112
 
-    /// <summary>A lane for each of the next signed bytes.</summary>
+    /// <summary>Loads signed bytes, one per lane.</summary>
     [MethodImpl(Inline)]
     public static V LoadBytes<V>(sbyte* p) where V : unmanaged
     {
@@ -32,7 +32,7 @@ internal static unsafe partial class Vec
         return LoadBytesOfLanes<V>(p);
     }
 
-    /// <summary>The next signed bytes as words, two a lane, for <see cref="AddDot{V, K}(V, V, V)"/> of <see cref="WordCodes"/>.</summary>
+    /// <summary>Loads signed bytes as words, two per lane, for <see cref="AddDot{V, K}(V, V, V)"/> of <see cref="WordCodes"/>.</summary>
     [MethodImpl(Inline)]
     public static V LoadWords<V>(sbyte* p) where V : unmanaged
     {
@@ -46,10 +46,10 @@ internal static unsafe partial class Vec
         return LoadWordsOfLanes<V>(p);
     }
 
-    /// <summary>A lane for each of the next float16 numbers, which are finite.</summary>
+    /// <summary>Loads finite float16 numbers, one per lane.</summary>
     /// <remarks>
-    /// Sign, exponent and fraction move to their places in a float32; a product with 2^112 then corrects the bias of the exponent, and is
-    /// exact for denormals, too.
+    /// Sign, exponent and fraction are shifted to their positions in a float32. A multiplication by 2^112 then corrects the exponent bias;
+    /// it is exact for denormals too.
     /// </remarks>
     [MethodImpl(Inline)]
     public static V LoadHalves<V>(ushort* p) where V : unmanaged

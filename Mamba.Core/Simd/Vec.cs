@@ -13,8 +13,8 @@ namespace Mamba.Core.Simd;
 /// <summary>
 /// The facade over the vector width. A kernel is written once over a type parameter V: <see cref="Vector512{T}"/>,
 /// <see cref="Vector256{T}"/>, <see cref="Vector128{T}"/> or <see cref="Vector{T}"/> of float, or float itself (one lane). Every method
-/// branches on <c>typeof(V)</c>, a constant to the JIT and to the AOT compiler, so that one instruction remains. The vectors stay raw: a
-/// wrapper struct around them costs moves in the tightest loops.
+/// branches on <c>typeof(V)</c>, a constant for the JIT and AOT compilers, so that one instruction remains. Vectors are not wrapped in a
+/// struct, which would cost moves in the tightest loops.
 /// </summary>
 internal static unsafe partial class Vec
 {
@@ -92,7 +92,7 @@ internal static unsafe partial class Vec
         return Cast<float, V>(x);
     }
 
-    /// <summary>a b + c, rounded once where the hardware can.</summary>
+    /// <summary>a b + c, rounded once where the hardware supports it.</summary>
     [MethodImpl(Inline)]
     public static V Fma<V>(V a, V b, V c) where V : unmanaged
     {
@@ -108,9 +108,9 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// A number that multiplies vectors, by <see cref="FmaBy"/> alone. AdvSimd multiplies by a lane: there it is in the first one, not
-    /// broadcast. This and FmaBy repeat the branches of <see cref="Broadcast"/> and <see cref="Fma"/>, since a call inside a call in all of
-    /// a tile's multiply-adds is beyond what the JIT inlines into one method.
+    /// A factor for <see cref="FmaBy"/> only. AdvSimd multiplies by a lane, so there the factor is in the first lane, not broadcast. This
+    /// and FmaBy repeat the branches of <see cref="Broadcast"/> and <see cref="Fma"/>: nested calls in all multiply-adds of a tile exceed
+    /// the JIT's inlining budget.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Factor<V>(float x) where V : unmanaged
@@ -142,8 +142,8 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// a where a &gt; b, else b: x64's instruction. A NaN in b comes through, one in a does not; of two zeros it is b. ARM64's own maximum
-    /// differs in both, so that there it takes two instructions.
+    /// a where a &gt; b, else b: x64's instruction. It propagates a NaN in b but not in a; of two zeros it returns b. ARM64's maximum
+    /// differs in both cases, so two instructions are needed there.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Max<V>(V a, V b) where V : unmanaged
@@ -157,7 +157,7 @@ internal static unsafe partial class Vec
         return Cast<float, V>(float.MaxNative(Cast<V, float>(a), Cast<V, float>(b)));
     }
 
-    /// <summary>Max(0, x): 0 where 0 &gt; x, else x. ARM64 clears those lanes, which takes an instruction less than a choice.</summary>
+    /// <summary>Max(0, x): 0 where 0 &gt; x, else x. ARM64 clears those lanes, with one instruction less than a select.</summary>
     [MethodImpl(Inline)]
     public static V NonNegative<V>(V x) where V : unmanaged
     {
@@ -180,7 +180,7 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// x held between two bounds, neither of which is zero; NaN stays NaN. Here the maxima of x64 and ARM64 agree: two instructions.
+    /// x clamped to two nonzero bounds; NaN stays NaN. With these bounds the maxima of x64 and ARM64 agree: two instructions.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Clamp<V>(V x, float low, float high) where V : unmanaged
@@ -192,7 +192,7 @@ internal static unsafe partial class Vec
 
     /// <summary>The larger of a and b, lane by lane; NaN where either is NaN, as in IEEE 754's maximum.</summary>
     [MethodImpl(Inline)]
-    public static V MaxOrNaN<V>(V a, V b) where V : unmanaged => Select(Equal(a, a), Max(a, b), a); // Max lets a NaN in b through
+    public static V MaxOrNaN<V>(V a, V b) where V : unmanaged => Select(Equal(a, a), Max(a, b), a); // Max propagates a NaN in b
 
     /// <summary>The magnitude of a with the sign of <paramref name="sign"/>.</summary>
     [MethodImpl(Inline)]
@@ -231,7 +231,7 @@ internal static unsafe partial class Vec
         return Cast<float, V>(MathF.Sqrt(Cast<V, float>(a)));
     }
 
-    /// <summary>Nearest whole number, halves to even.</summary>
+    /// <summary>Nearest integer, halves to even.</summary>
     [MethodImpl(Inline)]
     public static V Round<V>(V a) where V : unmanaged
     {
@@ -359,7 +359,7 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// a 2^e for whole e in [-126, 127], added to the exponent bits. AVX-512 takes any whole e and saturates at 0 and infinity.
+    /// a 2^e for integer e in [-126, 127], added to the exponent bits. AVX-512 takes any integer e and saturates at 0 and infinity.
     /// </summary>
     [MethodImpl(Inline)]
     public static V ScaleByPowerOf2<V>(V a, V e) where V : unmanaged
@@ -379,23 +379,22 @@ internal static unsafe partial class Vec
     }
 
     /// <summary>
-    /// a 2^e for a in [1/2, 2) and whole e in [-250, 250]: rounded once among the denormals, infinite above the largest number. NaN stays
-    /// NaN.
+    /// a 2^e for a in [1/2, 2) and integer e in [-250, 250]: rounded once if denormal, infinite above the largest float. NaN stays NaN.
     /// </summary>
     [MethodImpl(Inline)]
     public static V ScaleWithinRange<V>(V a, V e) where V : unmanaged
     {
         if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return ScaleByPowerOf2(a, e);
-        // In two factors, the first of which leaves a normal number: the second product rounds as the result must.
+        // Two factors, the first of which gives a normal number: only the second product rounds.
         V half = Round(e * Broadcast<V>(0.5f));
         return ScaleByPowerOf2(a, half) * ScaleByPowerOf2(Broadcast<V>(1f), e - half);
     }
 
-    /// <summary>Splits a normal a &gt; 0 into m 2^e with m in [sqrt(1/2), sqrt(2)) and whole e.</summary>
+    /// <summary>Splits a normal a &gt; 0 into m 2^e with m in [sqrt(1/2), sqrt(2)) and integer e.</summary>
     [MethodImpl(Inline)]
     public static V SplitExponent<V>(V a, out V e) where V : unmanaged
     {
-        // Subtracting the bits of sqrt(1/2) puts the border between exponents at sqrt(1/2) in place of 1.
+        // Subtracting the bits of sqrt(1/2) moves the boundary between exponents from 1 to sqrt(1/2).
         const int Border = 0x3f3504f3;
         if (typeof(V) == typeof(F32x16))
         {

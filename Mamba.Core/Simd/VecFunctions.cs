@@ -3,26 +3,26 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Simd;
 
-/// <summary>A function of one number, for what has no vector form.</summary>
+/// <summary>A scalar function, for operations without a vector form.</summary>
 internal interface IScalarFunction
 {
     float Apply(float x);
 }
 
 /// <summary>
-/// Elementary functions over all of float32. Signed zeros, denormals, infinities and NaN give IEEE 754's results. Each is within a few
+/// Elementary functions over all of float32. Signed zeros, denormals, infinities and NaN give IEEE 754's results. Errors are within a few
 /// units in the last place, also where the result is near zero.
 /// </summary>
 internal static unsafe class VecFunctions
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>sin: beyond it, quarter turns no longer fit the parts of pi/2, and lanes go one by one in double precision.</summary>
+    /// <summary>
+    /// sin: beyond this, quarter turns do not fit the split of pi/2, and lanes are computed one by one in double precision.
+    /// </summary>
     private const float MaxAngle = 6000f;
 
-    /// <summary>
-    /// log(1 + x), exact to the last bits of a small x. With u = 1 + x rounded, log(u) x / (u - 1) takes the rounding back (Kahan).
-    /// </summary>
+    /// <summary>log(1 + x), accurate for small x. With u = 1 + x rounded, log(u) x / (u - 1) cancels the rounding error (Kahan).</summary>
     [MethodImpl(Inline)]
     public static V Log1P<V>(V x) where V : unmanaged
     {
@@ -58,7 +58,7 @@ internal static unsafe class VecFunctions
         V y = Select(odd, CosNear(r), SinNear(r));
         V negative = Select(odd, Greater(default, quarter), Equal(Abs(quarter), Broadcast<V>(2f)));
         y = Select(negative, -y, y);
-        return Select(Greater(Broadcast<V>(1e-4f), Abs(x)), x, y); // there sin x is x, the sign of zero included
+        return Select(Greater(Broadcast<V>(1e-4f), Abs(x)), x, y); // there sin x = x, including the sign of zero
     }
 
     /// <summary>Cosine of an angle in radians.</summary>
@@ -74,7 +74,7 @@ internal static unsafe class VecFunctions
     }
 
     /// <summary>
-    /// Sine and cosine of 2 pi (turns + rest), for turns in [-1/2, 1/2] and a far smaller rest. Quarter turns are taken off without
+    /// Sine and cosine of 2 pi (turns + rest), for turns in [-1/2, 1/2] and a much smaller rest. Quarter turns are subtracted without
     /// rounding.
     /// </summary>
     [MethodImpl(Inline)]
@@ -89,7 +89,7 @@ internal static unsafe class VecFunctions
         cos = Select(Select(odd, Greater(quarter, default), half), -cos, cos);
     }
 
-    /// <summary>A scalar function lane by lane.</summary>
+    /// <summary>Applies a scalar function lane by lane.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static V EachLane<V, TFunction>(V x, TFunction function) where V : unmanaged where TFunction : struct, IScalarFunction
     {
@@ -98,14 +98,14 @@ internal static unsafe class VecFunctions
         return x;
     }
 
-    /// <summary>Whether any lane is larger; one that is NaN is not.</summary>
+    /// <summary>Whether any lane is larger; NaN is not.</summary>
     [MethodImpl(Inline)]
     private static bool AnyGreater<V>(V x, float limit) where V : unmanaged =>
         MaxLane(Select(Greater(x, Broadcast<V>(limit)), Broadcast<V>(1f), default)) > 0f;
 
     /// <summary>
-    /// x less the nearest multiple of pi/2, and which it is, modulo 4, from -2 to 2. The first two parts of pi/2 have few bits: their
-    /// multiples are exact, so the difference cancels without loss (Cody and Waite). The last two are the rest to 72 bits.
+    /// x minus the nearest multiple of pi/2, and its index modulo 4, from -2 to 2. The first two parts of pi/2 have few bits: their
+    /// multiples are exact, so the difference cancels without loss (Cody and Waite). The last two hold the remainder, to 72 bits.
     /// </summary>
     [MethodImpl(Inline)]
     private static V Quarter<V>(V x, out V r) where V : unmanaged

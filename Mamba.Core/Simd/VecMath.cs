@@ -16,9 +16,9 @@ internal static class VecMath
     public const float Log2E = 1.44269504088896341f;
 
     /// <summary>
-    /// 2^x: the whole part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8; 1.7e-7
-    /// with rounding). The result saturates at 0 and infinity with AVX-512, at 2^-126 and 2^127.5 elsewhere. It is the fast form for scans
-    /// and softmax: their exponents are at most 0, and their smallest terms do not count. <see cref="Exp"/> is right everywhere.
+    /// 2^x: the integer part goes into the exponent, the fraction in [-1/2, 1/2] through a minimax polynomial (relative error 9.1e-8;
+    /// 1.7e-7 with rounding). The result saturates at 0 and infinity with AVX-512, otherwise at 2^-126 and 2^127.5. It is the fast form for
+    /// scans and softmax: their exponents are at most 0, and their smallest terms are negligible. <see cref="Exp"/> is right everywhere.
     /// </summary>
     [MethodImpl(Inline)]
     public static V Exp2<V>(V x) where V : unmanaged
@@ -31,8 +31,8 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// The same for four vectors, interleaved step by step. One is a chain of some 40 cycles; in sequence, a processor would overlap too
-    /// few of them. A third faster on Zen 3.
+    /// The same for four vectors, interleaved step by step. One is a dependent chain of some 40 cycles; in sequence, a processor would
+    /// overlap too few of them. A third faster on Zen 3.
     /// </summary>
     [MethodImpl(Inline)]
     public static void Exp2<V>(ref V x0, ref V x1, ref V x2, ref V x3) where V : unmanaged
@@ -43,8 +43,8 @@ internal static class VecMath
         k = Broadcast<V>(5.5507337432475524e-2f);
         if (Isa.HasManyRegisters)
         {
-            // Every step has names of its own: on ARM64 a fused multiply-add overwrites its addend, here a copy of the coefficient, and a
-            // name that is assigned twice would be copied once more. With 16 registers, as below, these names would be spilled.
+            // Every step has its own variables: on ARM64 a fused multiply-add overwrites its addend, here a copy of the coefficient, and a
+            // reassigned variable would be copied once more. With 16 registers, as below, these variables would be spilled.
             V p2 = Fma(p, a, k), q2 = Fma(q, b, k), r2 = Fma(r, c, k), s2 = Fma(s, d, k);
             k = Broadcast<V>(2.4022242085377202e-1f);
             V p3 = Fma(p2, a, k), q3 = Fma(q2, b, k), r3 = Fma(r2, c, k), s3 = Fma(s2, d, k);
@@ -78,16 +78,17 @@ internal static class VecMath
         x3 = ScaleByPowerOf2(Fma(s, d, k), x3);
     }
 
-    /// <summary>2^x of the fast form, with 0 in place of the smallest number at which it saturates; x is at most 0.</summary>
+    /// <summary>2^x of the fast form, with 0 instead of the smallest value at which it saturates; x is at most 0.</summary>
     [MethodImpl(Inline)]
     public static V WithoutFloor<V>(V power) where V : unmanaged
     {
         if (typeof(V) == typeof(Vector512<float>) && Avx512F.IsSupported) return power;
-        return power - Broadcast<V>(1.17549435e-38f); // 2^-126: less than half a unit of anything above 2^-102
+        return power - Broadcast<V>(1.17549435e-38f); // 2^-126: less than half a unit in the last place of anything above 2^-102
     }
 
     /// <summary>
-    /// A power of 2 by <see cref="Exp2{V}(V)"/>; 0 where it saturated, as for an exponent of -infinity. Every other value stays as it is.
+    /// A result of <see cref="Exp2{V}(V)"/> with saturated values set to 0, such as for an exponent of -infinity. Other values are
+    /// unchanged.
     /// </summary>
     [MethodImpl(Inline)]
     public static V ZeroAtFloor<V>(V power) where V : unmanaged
@@ -103,8 +104,8 @@ internal static class VecMath
     [MethodImpl(Inline)]
     public static V Exp<V>(V x) where V : unmanaged
     {
-        // e^x = 2^n e^r with r = x - n ln 2. ln 2 is in two parts; the first has few bits, so that n times it is exact. Beyond these bounds
-        // the result is 0 or infinite.
+        // e^x = 2^n e^r with r = x - n ln 2. ln 2 is split in two; the first part has few bits, so that n times it is exact. Beyond these
+        // bounds the result is 0 or infinite.
         x = Clamp(x, -104f, 89f);
         V whole = Round(x * Broadcast<V>(Log2E));
         V r = Fma(whole, Broadcast<V>(-0.693359375f), x);
@@ -116,13 +117,13 @@ internal static class VecMath
     }
 
     /// <summary>
-    /// Natural logarithm of every x: -infinity at 0, NaN below, infinite at infinity; denormals count as what they are (Cephes' degree-9
+    /// Natural logarithm of every x: -infinity at 0, NaN below 0, infinite at infinity; also right for denormals (Cephes' degree-9
     /// polynomial on [sqrt(1/2), sqrt(2))).
     /// </summary>
     [MethodImpl(Inline)]
     public static V Log<V>(V x) where V : unmanaged
     {
-        // Denormals are made normal first: the polynomial wants a mantissa with all its bits.
+        // Denormals are normalized first: the polynomial needs a full mantissa.
         V denormal = Greater(Broadcast<V>(1.17549435e-38f), x), positive = Greater(x, default);
         V m = SplitExponent(Select(denormal, x * Broadcast<V>(8388608f), x), out V e) - Broadcast<V>(1f);
         e -= Select(denormal, Broadcast<V>(23f), default);

@@ -5,9 +5,9 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// The bridge between encoder and decoder of UltraLight VM-UNet (Wu et al. 2024), over all skip connections together. First comes spatial
-/// attention from the mean and the maximum over channels, with weights that the levels share. Then comes channel attention from the
-/// averages of all levels. Both have residuals.
+/// The attention bridge between encoder and decoder of UltraLight VM-UNet (Wu et al. 2024), over all skip connections. First, spatial
+/// attention from the mean and maximum over channels, with weights shared by the levels. Then, channel attention from the averages of all
+/// levels. Both have residuals.
 /// </summary>
 public sealed class AttentionBridge
 {
@@ -17,7 +17,7 @@ public sealed class AttentionBridge
     private readonly int[] _channels;
 
     /// <summary>Declares <c>catt.get_all_att</c>, <c>catt.att1</c>, ... and <c>satt.shared_conv2d.0</c>.</summary>
-    /// <param name="scope">The bridge's place.</param>
+    /// <param name="scope">The bridge's scope.</param>
     /// <param name="channels">Channels of the levels, outermost first.</param>
     public AttentionBridge(Scope scope, IReadOnlyList<int> channels)
     {
@@ -28,7 +28,7 @@ public sealed class AttentionBridge
         _sharedConv = new Conv2d(scope / "satt" / "shared_conv2d" / 0, new ConvConfig(2, 1, Kernel: 7) { Padding = 9, Dilation = 3 });
     }
 
-    /// <summary>Weighs the levels.</summary>
+    /// <summary>Applies the attention to the levels.</summary>
     /// <param name="levels">(B, H / 2^i, W / 2^i, channels of level i) each.</param>
     /// <returns>The same shapes.</returns>
     public TensorList Forward(TensorList levels)
@@ -54,7 +54,7 @@ public sealed class AttentionBridge
         return result;
     }
 
-    /// <summary>Spatial attention: each pixel by its mean and its maximum over channels.</summary>
+    /// <summary>Spatial attention: weights each pixel by its mean and maximum over channels.</summary>
     private Tensor Weighted(Tensor t)
     {
         using MemoryScope scope = new();

@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// A mixer that sees a whole sequence from both ends: half the sum of a causal one and of another over the sequence turned round. Mamba has
-/// both directions in one block, as Vision Mamba's authors have it. Other kinds are two layers, <c>NAME</c> and <c>NAME_b</c>.
+/// A bidirectional mixer: half the sum of a causal mixer and of another one over the reversed sequence. Mamba has both directions in one
+/// block, as Vision Mamba's authors have it. Other kinds are two layers, <c>NAME</c> and <c>NAME_b</c>.
 /// </summary>
 public sealed class BidirectionalMixer : IModule
 {
@@ -14,9 +14,9 @@ public sealed class BidirectionalMixer : IModule
     private readonly ISequenceMixer? _forward, _backward;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The place of the block that has the mixer.</param>
+    /// <param name="scope">The scope of the enclosing block.</param>
     /// <param name="name">The mixer's name in it.</param>
-    /// <param name="kind">Which mixer.</param>
+    /// <param name="kind">The kind of mixer.</param>
     /// <param name="width">Channels of a token.</param>
     public BidirectionalMixer(Scope scope, string name, MixerKind kind, int width)
     {
@@ -35,7 +35,7 @@ public sealed class BidirectionalMixer : IModule
     /// <returns>(B, L, width).</returns>
     public Tensor Forward(Tensor x) => Forward(x, null);
 
-    /// <summary>Mixes a sequence, and adds to it.</summary>
+    /// <summary>Mixes a sequence, and adds a residual.</summary>
     /// <param name="x">(B, L, width).</param>
     /// <param name="residual">(B, L, width), added to the result; or null.</param>
     /// <returns>(B, L, width).</returns>

@@ -4,9 +4,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Stochastic depth (Huang et al. 2016). While the model trains, a branch is left out for some images of a batch. It is scaled up in the
-/// others, so that its mean stays. The choice follows from the seed, the branch's place and <see cref="ParameterStore.Step"/>, so a resumed
-/// run repeats it.
+/// Stochastic depth (Huang et al. 2016). In training, a branch is dropped for random images of a batch, and scaled up for the others to
+/// keep its mean. The choice depends on the seed, the branch's path and <see cref="ParameterStore.Step"/>, so a resumed run repeats it.
 /// </summary>
 public sealed class DropPath : IModule
 {
@@ -16,8 +15,8 @@ public sealed class DropPath : IModule
     private readonly double _rate;
 
     /// <summary>Declares no parameters.</summary>
-    /// <param name="scope">The branch's place.</param>
-    /// <param name="rate">The probability that an image goes without the branch, at least 0 and below 1.</param>
+    /// <param name="scope">The branch's scope.</param>
+    /// <param name="rate">The probability of dropping the branch for an image, at least 0 and below 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">The rate is out of range.</exception>
     public DropPath(Scope scope, double rate)
     {
@@ -27,18 +26,18 @@ public sealed class DropPath : IModule
         _random = _store.Random(_name);
     }
 
-    /// <summary>The rate of one of several branches: it grows linearly from 0 at the first to the full rate at the last.</summary>
+    /// <summary>The rate of one of several branches, growing linearly from 0 at the first to the full rate at the last.</summary>
     /// <param name="rate">The full rate.</param>
-    /// <param name="index">Which branch, from 0.</param>
-    /// <param name="count">How many there are.</param>
+    /// <param name="index">The index of the branch, from 0.</param>
+    /// <param name="count">The number of branches.</param>
     /// <returns>The rate of that branch.</returns>
     public static double Growing(double rate, int index, int count) => count == 1 ? 0 : rate * index / (count - 1);
 
     private bool Drops => _rate > 0 && _store.Training;
 
-    /// <summary>Zeroes the branch for a random choice of images.</summary>
+    /// <summary>Zeroes the branch for random images.</summary>
     /// <param name="x">(B, L, C) or (B, H, W, C), the branch's result.</param>
-    /// <returns>The shape of x: zeros, or x / (1 - rate), image by image; x itself outside of training.</returns>
+    /// <returns>The shape of x: zeros, or x / (1 - rate), per image; x itself outside of training.</returns>
     public Tensor Forward(Tensor x)
     {
         if (!Drops) return x;
@@ -49,13 +48,13 @@ public sealed class DropPath : IModule
     }
 
     /// <summary>
-    /// What the last layer of the branch adds to its result: x, unless images may go without the branch. Then <see cref="Join"/> adds it.
+    /// The residual to fuse into the branch's last layer: x, unless the branch may be dropped. In that case <see cref="Join"/> adds it.
     /// </summary>
-    /// <param name="x">(B, L, C), what the branch is added to.</param>
+    /// <param name="x">(B, L, C), the input of the branch.</param>
     /// <returns>x or null.</returns>
     public Tensor? Residual(Tensor x) => Drops ? null : x;
 
-    /// <summary>The sum of x and a branch whose last layer was given <see cref="Residual"/>.</summary>
+    /// <summary>The sum of x and a branch whose last layer got <see cref="Residual"/>.</summary>
     /// <param name="branch">(B, L, C), the branch's result.</param>
     /// <param name="x">(B, L, C).</param>
     /// <returns>(B, L, C).</returns>

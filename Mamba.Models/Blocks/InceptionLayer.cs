@@ -11,7 +11,7 @@ internal static class InceptionLayer
     private static readonly BatchNormOptions s_norm = new() { Eps = 1e-3f };
 
     /// <summary>Declares the layer.</summary>
-    /// <param name="scope">Its place.</param>
+    /// <param name="scope">The layer's scope.</param>
     /// <param name="config">Sizes and padding.</param>
     /// <param name="deviation">Standard deviation of the initial weights.</param>
     public static ConvBatchNorm At(Scope scope, ConvConfig config, double deviation)

@@ -4,35 +4,36 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>What an <see cref="InvertedResidual"/> is made of.</summary>
+/// <summary>Configuration of <see cref="InvertedResidual"/>.</summary>
 /// <param name="Inputs">Input channels.</param>
 /// <param name="Outputs">Output channels.</param>
-/// <param name="Expansion">Channels of the depthwise convolution over input channels; with 1 there is no expanding layer.</param>
+/// <param name="Expansion">Channels of the depthwise convolution relative to the input; 1 omits the expansion layer.</param>
 public sealed record InvertedResidualConfig(int Inputs, int Outputs, int Expansion)
 {
     /// <summary>Side of the depthwise window.</summary>
     public int Kernel { get; init; } = 3;
 
-    /// <summary>Step of the depthwise window.</summary>
+    /// <summary>Stride of the depthwise window.</summary>
     public int Stride { get; init; } = 1;
 
-    /// <summary>What follows each norm but the last.</summary>
+    /// <summary>The activation after each norm but the last.</summary>
     public Activation Activation { get; init; } = Activation.Relu6;
 
-    /// <summary>Channels between the layers of a squeeze and excitation; null for none.</summary>
+    /// <summary>Hidden channels of squeeze and excitation; null for none.</summary>
     public int? Squeezed { get; init; }
 
-    /// <summary>The probability that an image goes without the branch in training.</summary>
+    /// <summary>The probability of dropping the branch for a training image.</summary>
     public double DropPath { get; init; }
 
-    /// <summary>Whether the last convolution and its norm are numbered among the layers, as in MobileNetV2, and have no place of their
-    /// own.</summary>
+    /// <summary>
+    /// Whether the last convolution and its norm are numbered among the layers, as in MobileNetV2, instead of having their own scope.
+    /// </summary>
     public bool FlatProjection { get; init; }
 }
 
 /// <summary>
-/// The inverted residual of MobileNetV2 (Sandler et al. 2018) and EfficientNet (Tan and Le 2019): few channels become many, a depthwise
-/// convolution mixes each of them, and a linear layer brings them back to few. The input is added where the shape stays.
+/// The inverted residual of MobileNetV2 (Sandler et al. 2018) and EfficientNet (Tan and Le 2019): a 1x1 expansion, a depthwise convolution
+/// and a linear 1x1 projection. The input is added where the shape does not change.
 /// </summary>
 public sealed class InvertedResidual : IModule
 {
@@ -43,9 +44,9 @@ public sealed class InvertedResidual : IModule
     private readonly DropPath _path;
     private readonly bool _residual;
 
-    /// <summary>Declares the layers as <c>0</c>, <c>1</c>, ... of a place, in the order in which they run.</summary>
-    /// <param name="layers">The place of the layers.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <summary>Declares the layers as <c>0</c>, <c>1</c>, ... of a scope, in execution order.</summary>
+    /// <param name="layers">The scope of the layers.</param>
+    /// <param name="config">The configuration.</param>
     public InvertedResidual(Scope layers, InvertedResidualConfig config)
     {
         int index = 0, hidden = config.Inputs * config.Expansion;

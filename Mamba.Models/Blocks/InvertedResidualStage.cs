@@ -1,15 +1,13 @@
 namespace Mamba.Models.Blocks;
 
-/// <summary>
-/// A row of the table by which MobileNetV2 and EfficientNet describe themselves: inverted residuals of the same channels.
-/// </summary>
-/// <param name="expansion">How many times as many channels a block has inside.</param>
-/// <param name="channels">Channels at the models' own width.</param>
+/// <summary>A row of the architecture tables of MobileNetV2 and EfficientNet: inverted residuals with the same channels.</summary>
+/// <param name="expansion">The expansion factor of the channels inside a block.</param>
+/// <param name="channels">Channels at the default width.</param>
 /// <param name="blocks">The number of blocks.</param>
 /// <param name="stride">The stride of the first block.</param>
 internal sealed class InvertedResidualStage(int expansion, int channels, int blocks, int stride)
 {
-    /// <summary>Channels of the stem in torchvision, to which the tables belong.</summary>
+    /// <summary>Channels of the stem in torchvision, for which the tables are given.</summary>
     public const int DefaultWidth = 32;
 
     public int Expansion => expansion;
@@ -20,11 +18,11 @@ internal sealed class InvertedResidualStage(int expansion, int channels, int blo
 
     public int Stride => stride;
 
-    /// <summary>The extent of the depthwise convolutions.</summary>
+    /// <summary>The window of the depthwise convolutions.</summary>
     public int Kernel { get; init; } = 3;
 
-    /// <summary>Channels of a model whose stem has another width: all grow with it.</summary>
-    /// <param name="channels">Channels by the table.</param>
+    /// <summary>Channels scaled to the width of the stem.</summary>
+    /// <param name="channels">Channels in the table.</param>
     /// <param name="width">Channels of the stem.</param>
     public static int Scaled(int channels, int width) => Math.Max(1, channels * width / DefaultWidth);
 }

@@ -2,7 +2,7 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>The layers that mix the tokens of a sequence.</summary>
+/// <summary>The kinds of token mixers.</summary>
 public enum MixerKind
 {
     /// <summary>Mamba (Gu and Dao 2023): a selective scan with a state for each channel.</summary>
@@ -14,37 +14,37 @@ public enum MixerKind
     /// <summary>Mamba-3 (Lahoti et al. 2026): trapezoidal discretization and rotated states.</summary>
     Mamba3,
 
-    /// <summary>S4D (Gu et al. 2022): a diagonal system that does not depend on the input.</summary>
+    /// <summary>S4D (Gu et al. 2022): a diagonal, input-independent system.</summary>
     S4d,
 }
 
-/// <summary>What a mixer is made of. A size that is null is the kind's own default; one that the kind does not have is not read.</summary>
-/// <param name="Kind">Which layer.</param>
+/// <summary>Configuration of a mixer. A null size means the kind's default; sizes that the kind does not have are ignored.</summary>
+/// <param name="Kind">The kind.</param>
 /// <param name="Width">Channels of a token, d_model.</param>
 public sealed record MixerConfig(MixerKind Kind, int Width)
 {
-    /// <summary>N, the states of a channel or of a head's channel.</summary>
+    /// <summary>N, the number of states per channel.</summary>
     public int? States { get; init; }
 
-    /// <summary>K, the taps of the causal convolution.</summary>
+    /// <summary>K, the number of taps of the causal convolution.</summary>
     public int Taps { get; init; } = 4;
 
     /// <summary>Inner width over the width of a token.</summary>
     public int Expand { get; init; } = 2;
 
-    /// <summary>Channels of a head.</summary>
+    /// <summary>Channels per head.</summary>
     public int? HeadWidth { get; init; }
 
     /// <summary>Groups of heads that share B and C.</summary>
     public int Groups { get; init; } = 1;
 
     /// <summary>
-    /// Mixers of the vision models, whose tokens may be two channels wide: 16 states, as their Mamba has, and heads of up to 64 channels
-    /// that divide the inner width.
+    /// Configuration of the vision models' mixers, whose tokens may have only two channels: 16 states, like their Mamba, and heads of up to
+    /// 64 channels that divide the inner width.
     /// </summary>
-    /// <param name="kind">Which layer.</param>
+    /// <param name="kind">The kind.</param>
     /// <param name="width">Channels of a token.</param>
-    /// <returns>Its sizes.</returns>
+    /// <returns>The configuration.</returns>
     public static MixerConfig OfImages(MixerKind kind, int width)
     {
         MixerConfig config = new(kind, width) { States = 16 };
@@ -53,14 +53,14 @@ public sealed record MixerConfig(MixerKind Kind, int Width)
     }
 }
 
-/// <summary>The one place that turns the name of a mixer into a layer.</summary>
+/// <summary>Creates mixers by kind.</summary>
 public static class Mixers
 {
-    /// <summary>Declares a mixer in a place.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Which, and its sizes.</param>
+    /// <summary>Declares a mixer in a scope.</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The kind and its sizes.</param>
     /// <returns>The layer.</returns>
-    /// <exception cref="ArgumentException">A size is not positive, or the kind is not known.</exception>
+    /// <exception cref="ArgumentException">A size is not positive, or the kind is unknown.</exception>
     public static ISequenceMixer Create(Scope scope, MixerConfig config)
     {
         foreach ((string name, int? size) in new (string, int?)[]

@@ -2,17 +2,17 @@ using Mamba.Core;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>How an image is cut into square patches, and the sizes of the model that reads them as tokens.</summary>
+/// <summary>The division of an image into square patches, and the sizes of the model that reads them as tokens.</summary>
 /// <param name="ImageSize">Rows and columns of the image.</param>
 /// <param name="Patch">Rows and columns of a patch.</param>
 /// <param name="Width">Channels of a token.</param>
 /// <param name="Depth">Blocks of the model.</param>
 public sealed record PatchGrid(int ImageSize, int Patch, int Width, int Depth)
 {
-    /// <summary>Patches a side.</summary>
+    /// <summary>Patches per side.</summary>
     public int Side => ImageSize / Patch;
 
-    /// <summary>Cuts images into patches, in reading order; a patch is its pixels in reading order.</summary>
+    /// <summary>Cuts images into patches in reading order; the pixels of a patch are in reading order too.</summary>
     /// <param name="images">(B, image size, image size, C).</param>
     /// <returns>(B, Side Side, Patch Patch C).</returns>
     public Tensor Cut(Tensor images)

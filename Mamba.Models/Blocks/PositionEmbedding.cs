@@ -3,25 +3,25 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>What a <see cref="PositionEmbedding"/> is made of.</summary>
+/// <summary>Configuration of <see cref="PositionEmbedding"/>.</summary>
 /// <param name="Name">The name of its table.</param>
-/// <param name="Grid">Patches a side.</param>
+/// <param name="Grid">Patches per side.</param>
 /// <param name="Width">Channels of a token.</param>
-/// <param name="Initial">Initial values of class token and table.</param>
+/// <param name="Initial">Initial values of the class token and the table.</param>
 public sealed record PositionConfig(string Name, int Grid, int Width, Initializer Initial)
 {
-    /// <summary>Whether the class token stands in the middle of the patches, not before them.</summary>
+    /// <summary>Whether the class token is in the middle of the patches, not before them.</summary>
     public bool MiddleClassToken { get; init; }
 
     /// <summary>Whether PyTorch's shapes start with a batch of 1.</summary>
     public bool BatchDimension { get; init; }
 
-    /// <summary>How many patches stand before the class token, where there are so many a side.</summary>
+    /// <summary>The number of patches before the class token, for a grid of this many patches per side.</summary>
     internal int ClassToken(int grid) => MiddleClassToken ? grid * grid / 2 : 0;
 }
 
-/// <summary>A learned class token among the patches of an image, and a learned embedding of each token's position.</summary>
-/// <remarks>Weights of another grid fit: the table is resampled when they are loaded.</remarks>
+/// <summary>A learned class token among the patches of an image, and a learned position embedding of each token.</summary>
+/// <remarks>Weights for another grid can be loaded: the table is resampled.</remarks>
 public sealed class PositionEmbedding : IModule
 {
     private readonly PositionConfig _config;
@@ -29,8 +29,8 @@ public sealed class PositionEmbedding : IModule
     private readonly Tensor _table;
 
     /// <summary>Declares <c>cls_token</c> and the table.</summary>
-    /// <param name="scope">The embedding's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The embedding's scope.</param>
+    /// <param name="config">The configuration.</param>
     public PositionEmbedding(Scope scope, PositionConfig config)
     {
         _config = config;
@@ -41,19 +41,19 @@ public sealed class PositionEmbedding : IModule
             GridOf(shape) is { } grid ? (from, to) => Resample(from, grid, to, config.Grid, config.Width, config.ClassToken) : null);
     }
 
-    /// <summary>Where the class token stands.</summary>
+    /// <summary>The index of the class token.</summary>
     public int ClassToken => _config.ClassToken(_config.Grid);
 
     /// <summary>
-    /// Resamples a table from one grid of patches to another, as timm does it: bicubic like PyTorch's interpolate without aligned corners
-    /// (Keys 1981 with a = -0.75, borders repeated). The class token keeps its row.
+    /// Resamples a table from one grid of patches to another, as timm does: bicubic, like PyTorch's interpolate without aligned corners
+    /// (Keys 1981 with a = -0.75, borders repeated). The row of the class token is kept.
     /// </summary>
     /// <param name="table">(grid grid + 1, width).</param>
-    /// <param name="grid">Patches a side, there.</param>
+    /// <param name="grid">Patches per side of the table.</param>
     /// <param name="result">(resultGrid resultGrid + 1, width).</param>
-    /// <param name="resultGrid">Patches a side, here.</param>
+    /// <param name="resultGrid">Patches per side of the result.</param>
     /// <param name="width">Channels of a token.</param>
-    /// <param name="classToken">How many patches stand before the class token, given patches a side.</param>
+    /// <param name="classToken">The number of patches before the class token, given patches per side.</param>
     public static void Resample(
         ReadOnlySpan<float> table, int grid, Span<float> result, int resultGrid, int width, Func<int, int> classToken)
     {
@@ -79,19 +79,19 @@ public sealed class PositionEmbedding : IModule
         }
     }
 
-    /// <summary>Puts the class token in its place and adds the table.</summary>
+    /// <summary>Inserts the class token and adds the table.</summary>
     /// <param name="patches">(B, Grid Grid, Width).</param>
     /// <returns>(B, Grid Grid + 1, Width).</returns>
     public Tensor Forward(Tensor patches)
     {
         int before = ClassToken, after = patches.Shape[1] - before;
-        Tensor token = Ops.Add(Tensor.Zeros(patches.Shape[0], 1, _config.Width), _token); // one an image
+        Tensor token = Ops.Add(Tensor.Zeros(patches.Shape[0], 1, _config.Width), _token); // one per image
         Tensor all = before == 0 ? Ops.Concat([token, patches], axis: 1)
             : Ops.Concat([Ops.Slice(patches, 1, 0, before), token, Ops.Slice(patches, 1, before, after)], axis: 1);
         return Ops.Add(all, _table);
     }
 
-    /// <summary>The grid that a table of this shape belongs to; null if it is none of this model.</summary>
+    /// <summary>The grid of a table with this shape; null if it does not fit this model.</summary>
     private int? GridOf(int[] shape)
     {
         ReadOnlySpan<int> extents = shape;

@@ -4,21 +4,21 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>What a <see cref="PvmLayer"/> is made of.</summary>
+/// <summary>Configuration of <see cref="PvmLayer"/>.</summary>
 /// <param name="Inputs">Input channels, a multiple of the number of chunks.</param>
 /// <param name="Outputs">Output channels.</param>
-/// <param name="Chunks">Parts of the channels that share one Mamba block.</param>
-/// <param name="PyramidPooling">Whether pyramid pooling stands before it.</param>
+/// <param name="Chunks">Channel chunks that share one Mamba block.</param>
+/// <param name="PyramidPooling">Whether pyramid pooling precedes the layer.</param>
 public sealed record PvmConfig(int Inputs, int Outputs, int Chunks, bool PyramidPooling = false)
 {
-    /// <summary>The block that the parts share.</summary>
+    /// <summary>The block that the chunks share.</summary>
     public MixerKind Mixer { get; init; }
 }
 
 /// <summary>
-/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet). The channels are cut into chunks. Each chunk runs through the same
-/// narrow Mamba block, or another mixer, with a scaled residual. The chunks are joined and projected. One layer norm serves before and
-/// after.
+/// The parallel vision Mamba layer (Wu et al. 2024, UltraLight VM-UNet). The channels are split into chunks, which all run through the same
+/// narrow Mamba block, or another mixer, with a scaled residual. The chunks are concatenated and projected. One layer norm is used before
+/// and after.
 /// </summary>
 public sealed class PvmLayer : IModule
 {
@@ -29,9 +29,9 @@ public sealed class PvmLayer : IModule
     private readonly Linear _proj;
     private readonly PyramidPooling? _ppm;
 
-    /// <summary>Declares <c>skip_scale</c>, <c>norm</c>, <c>mamba</c>, <c>proj</c> and, if asked, <c>ppm</c>.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <summary>Declares <c>skip_scale</c>, <c>norm</c>, <c>mamba</c>, <c>proj</c> and, if configured, <c>ppm</c>.</summary>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">The chunks do not divide the input channels.</exception>
     public PvmLayer(Scope scope, PvmConfig config)
     {

@@ -4,8 +4,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Pyramid pooling (Zhao et al. 2017) as the paper's authors use it. The image is averaged into 1, 2, 3 and 6 cells per side. Each goes
-/// through a pointwise convolution and ReLU to C/8, C/4, C/2 and C/8 channels. They are resized back and joined. The result replaces the
+/// Pyramid pooling (Zhao et al. 2017) as used by the paper's authors. The image is average-pooled to 1, 2, 3 and 6 cells per side.
+/// Pointwise convolutions with ReLU give C/8, C/4, C/2 and C/8 channels. The results are resized back and concatenated, and replace the
 /// input.
 /// </summary>
 public sealed class PyramidPooling : IModule
@@ -14,7 +14,7 @@ public sealed class PyramidPooling : IModule
     private readonly Conv2d[] _convs;
 
     /// <summary>Declares <c>conv_layers.0</c> to <c>conv_layers.3</c>.</summary>
-    /// <param name="scope">The block's place.</param>
+    /// <param name="scope">The block's scope.</param>
     /// <param name="channels">C, a multiple of 8.</param>
     public PyramidPooling(Scope scope, int channels)
     {

@@ -6,8 +6,8 @@ namespace Mamba.Models.Blocks;
 
 /// <summary>
 /// Self-attention by random features (FAVOR+, Choromanski et al. 2021), linear in the tokens. The directions are a buffer,
-/// <c>projection_matrix</c>, which all heads share, as in performer-pytorch. They are drawn once and stay, where performer-pytorch draws
-/// them anew from time to time in training.
+/// <c>projection_matrix</c>, shared by all heads as in performer-pytorch. They are sampled once; performer-pytorch resamples them
+/// periodically in training.
 /// </summary>
 internal sealed class RandomFeatureAttention : IModule
 {
@@ -23,7 +23,7 @@ internal sealed class RandomFeatureAttention : IModule
         _projection = scope.Buffer("projection_matrix", (values, random) => Orthogonal(values, headWidth, random), features, headWidth);
     }
 
-    /// <summary>Lets the tokens of each image attend to each other.</summary>
+    /// <summary>Attends between the tokens of each image.</summary>
     /// <param name="x">(B, L, 3 heads head width): queries, keys and values.</param>
     /// <returns>(B, L, heads head width).</returns>
     public Tensor Forward(Tensor x)
@@ -35,12 +35,12 @@ internal sealed class RandomFeatureAttention : IModule
     }
 
     /// <summary>
-    /// Directions of the paper's section 3.3: blocks of orthogonal rows, each as long as a row of normal numbers. Their products have less
+    /// Directions of the paper's section 3.3: blocks of orthogonal rows, with the lengths of normal random rows. Their products have less
     /// variance than those of independent rows.
     /// </summary>
     /// <param name="values">(features, width).</param>
     /// <param name="width">Channels of a head.</param>
-    /// <param name="random">A stream of the buffer's own.</param>
+    /// <param name="random">The random stream of the buffer.</param>
     internal static void Orthogonal(Span<float> values, int width, RandomStream random)
     {
         double[] block = new double[width * width], lengths = new double[width];
@@ -54,7 +54,7 @@ internal sealed class RandomFeatureAttention : IModule
         }
     }
 
-    /// <summary>Fills a row with normal numbers; returns its length.</summary>
+    /// <summary>Fills a row with normal numbers; returns its Euclidean norm.</summary>
     private static double Normal(Span<double> row, RandomStream random)
     {
         double squares = 0;
@@ -66,7 +66,7 @@ internal sealed class RandomFeatureAttention : IModule
         return Math.Sqrt(squares);
     }
 
-    /// <summary>Gram and Schmidt's process on the rows, one after the other; twice, so that rounding leaves them orthogonal.</summary>
+    /// <summary>Gram-Schmidt on the rows in order; twice, to remove rounding errors.</summary>
     private static void Orthonormalize(double[] rows, int width)
     {
         for (int i = 0; i < width; i++)

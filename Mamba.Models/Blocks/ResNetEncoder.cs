@@ -4,18 +4,18 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>What a <see cref="ResNetEncoder"/> is made of.</summary>
+/// <summary>Configuration of <see cref="ResNetEncoder"/>.</summary>
 /// <param name="Inputs">Channels of the images.</param>
 /// <param name="Width">Channels of the first stage, before a bottleneck's expansion; each later stage has twice as many.</param>
 /// <param name="Blocks">Residual blocks of each stage.</param>
 public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<int> Blocks)
 {
-    /// <summary>Whether a block is 1x1, 3x3, 1x1 with four times the channels at its end, instead of two 3x3.</summary>
+    /// <summary>Whether a block is 1x1, 3x3, 1x1 with a fourfold expansion, instead of two 3x3.</summary>
     public bool Bottleneck { get; init; }
 
     /// <summary>
-    /// Whether it is the form for CIFAR (He et al. 2016, section 4.2). That form has a 3x3 stem that keeps the size, and shortcuts without
-    /// parameters ("option A"). The other has a 7x7 stem with pooling, which quarters the size, and projections.
+    /// Whether it is the form for CIFAR (He et al. 2016, section 4.2): a 3x3 stem that keeps the size, and parameter-free shortcuts
+    /// ("option A"). The other form has a 7x7 stem with pooling, which quarters the size, and projection shortcuts.
     /// </summary>
     public bool Cifar { get; init; }
 
@@ -31,8 +31,8 @@ public sealed record ResNetEncoderConfig(int Inputs, int Width, IReadOnlyList<in
 
 /// <summary>
 /// The residual network (He et al. 2016) without its head, with torchvision's parameter names: a stem, then stages of residual blocks. Each
-/// stage after the first halves the size and doubles the channels. Convolutions start normal by fan out (CIFAR form: fan in), as in the
-/// original code.
+/// stage after the first halves the size and doubles the channels. Convolutions are initialized normal by fan out (CIFAR form: fan in), as
+/// in the original code.
 /// </summary>
 public sealed class ResNetEncoder : IModule
 {
@@ -43,7 +43,7 @@ public sealed class ResNetEncoder : IModule
     private readonly ResidualBlock[] _blocks;
 
     /// <summary>Declares the stem and the stages.</summary>
-    /// <param name="scope">The encoder's place.</param>
+    /// <param name="scope">The encoder's scope.</param>
     /// <param name="config">Its sizes and names.</param>
     public ResNetEncoder(Scope scope, ResNetEncoderConfig config)
     {
@@ -70,7 +70,9 @@ public sealed class ResNetEncoder : IModule
 
     /// <summary>Extracts the features.</summary>
     /// <param name="images">(B, H, W, inputs), of any size.</param>
-    /// <returns>(B, H / 32, W / 32, outputs), rounded up; for four stages. In the CIFAR form of three, a quarter of the size.</returns>
+    /// <returns>
+    /// (B, H / 32, W / 32, outputs), rounded up, for four stages; a quarter of the size for the three stages of the CIFAR form.
+    /// </returns>
     public Tensor Forward(Tensor images)
     {
         using MemoryScope memory = new();
@@ -89,7 +91,7 @@ public sealed class ResNetEncoder : IModule
             WeightInit = Init.KaimingNormal((fanIn ? inputs : outputs) * kernel * kernel),
         };
 
-    /// <summary>Convolutions with batch norm, ReLU between them, and once more after the shortcut is added.</summary>
+    /// <summary>Convolutions with batch norm, ReLU in between, and again after the shortcut is added.</summary>
     private sealed class ResidualBlock
     {
         private readonly string _layer;
@@ -116,7 +118,7 @@ public sealed class ResNetEncoder : IModule
             if (config.Cifar)
             {
                 PoolOptions every = new() { Stride = stride };
-                _shortcut = x => PadChannels(Ops.MaxPool2d(x, kernel: 1, every), Outputs); // a window of one pixel: every other one is kept
+                _shortcut = x => PadChannels(Ops.MaxPool2d(x, kernel: 1, every), Outputs); // a one-pixel window subsamples
                 return;
             }
             ConvBatchNorm project = new(scope / "downsample" / 0, scope / "downsample" / 1, Convolution(fanIn: false, inputs, Outputs,
@@ -136,7 +138,7 @@ public sealed class ResNetEncoder : IModule
             return y;
         }
 
-        /// <summary>Zero channels, as many before as after.</summary>
+        /// <summary>Adds the same number of zero channels before and after.</summary>
         private static Tensor PadChannels(Tensor x, int channels)
         {
             int before = (channels - x.Shape[3]) / 2;

@@ -14,7 +14,7 @@ public sealed class ConvInstanceNorm : IModule
     private readonly Activation _activation;
 
     /// <summary>Declares the convolution.</summary>
-    /// <param name="scope">The block's place.</param>
+    /// <param name="scope">The block's scope.</param>
     /// <param name="config">Its sizes, and the activation that follows the norm.</param>
     public ConvInstanceNorm(Scope scope, ConvConfig config)
     {
@@ -46,7 +46,7 @@ public sealed class ResidualConvBlock : IModule
     private readonly int _stride;
 
     /// <summary>Declares <c>conv1</c>, <c>conv2</c> and, where it projects, <c>skip</c>.</summary>
-    /// <param name="scope">The block's place.</param>
+    /// <param name="scope">The block's scope.</param>
     /// <param name="inputs">Input channels.</param>
     /// <param name="outputs">Output channels.</param>
     /// <param name="stride">1, or 2 to halve the size, which must be even then.</param>

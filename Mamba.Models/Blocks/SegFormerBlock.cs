@@ -4,16 +4,16 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>What a <see cref="SegFormerBlock"/> is made of.</summary>
+/// <summary>Configuration of <see cref="SegFormerBlock"/>.</summary>
 /// <param name="Channels">Channels, C.</param>
 /// <param name="Heads">Heads of the attention.</param>
-/// <param name="Reduction">How many times smaller each side of the image is made for keys and values.</param>
-/// <param name="Expansion">Hidden channels of the feed-forward part over C.</param>
+/// <param name="Reduction">The downsampling factor of the image for keys and values.</param>
+/// <param name="Expansion">Hidden channels of the feed-forward part relative to C.</param>
 public sealed record SegFormerBlockConfig(int Channels, int Heads, int Reduction, int Expansion = 4);
 
 /// <summary>
-/// The block of SegFormer (Xie et al. 2021). Its attention takes keys and values from a smaller image. Its feed-forward part has a
-/// depthwise 3x3 convolution, which encodes positions. Each part has a layer norm before it and a shortcut around it.
+/// The block of SegFormer (Xie et al. 2021). Its attention computes keys and values from a downsampled image. Its feed-forward part has a
+/// depthwise 3x3 convolution, which encodes positions. Both parts are pre-norm residual branches.
 /// </summary>
 public sealed class SegFormerBlock : IModule
 {
@@ -31,8 +31,8 @@ public sealed class SegFormerBlock : IModule
     private readonly Conv2d _mixOut;
 
     /// <summary>Declares <c>0.fn</c> (norm, attention) and <c>1.fn</c> (norm, feed-forward).</summary>
-    /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The block's scope.</param>
+    /// <param name="config">The configuration.</param>
     public SegFormerBlock(Scope scope, SegFormerBlockConfig config)
     {
         (_config, _layer) = (config, scope.Path);

@@ -5,8 +5,8 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Blocks;
 
 /// <summary>
-/// Squeeze and excitation (Hu et al. 2018): each channel of an image is scaled by a number between 0 and 1. Two small layers compute the
-/// numbers from the channels' means. Names are torchvision's.
+/// Squeeze and excitation (Hu et al. 2018): each channel of an image is scaled by a factor between 0 and 1, which two small layers compute
+/// from the channel means. Names are torchvision's.
 /// </summary>
 public sealed class SqueezeExcitation : IModule
 {
@@ -14,10 +14,10 @@ public sealed class SqueezeExcitation : IModule
     private readonly Conv2d _excite;
 
     /// <summary>Declares <c>fc1</c> and <c>fc2</c>, 1x1 convolutions with a bias.</summary>
-    /// <param name="scope">The block's place.</param>
+    /// <param name="scope">The block's scope.</param>
     /// <param name="channels">Channels, C.</param>
-    /// <param name="squeezed">Channels between the two layers.</param>
-    /// <param name="activation">What follows the first layer.</param>
+    /// <param name="squeezed">Hidden channels.</param>
+    /// <param name="activation">The activation of the first layer.</param>
     /// <param name="biasInit">Initial biases; PyTorch's default if null.</param>
     public SqueezeExcitation(
         Scope scope, int channels, int squeezed, Activation activation = Activation.Relu, Initializer? biasInit = null)

@@ -4,17 +4,17 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Blocks;
 
-/// <summary>What a <see cref="TransformerBlock"/> is made of.</summary>
+/// <summary>Configuration of <see cref="TransformerBlock"/>.</summary>
 /// <param name="Width">Channels of a token.</param>
 /// <param name="Heads">Heads of the attention.</param>
-/// <param name="HeadWidth">Channels of a head.</param>
-/// <param name="Hidden">Channels between the two layers of the perceptron.</param>
+/// <param name="HeadWidth">Channels per head.</param>
+/// <param name="Hidden">Hidden channels of the MLP.</param>
 public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int Hidden)
 {
-    /// <summary>The probability that an image goes without a branch in training.</summary>
+    /// <summary>The probability of dropping a branch for a training image.</summary>
     public double DropPath { get; init; }
 
-    /// <summary>Random features of a head, for an attention linear in the tokens (FAVOR+); null for softmax.</summary>
+    /// <summary>Random features per head, for linear attention (FAVOR+); null for softmax.</summary>
     public int? Features { get; init; }
 
     /// <summary>The kind of random features.</summary>
@@ -22,8 +22,8 @@ public sealed record TransformerConfig(int Width, int Heads, int HeadWidth, int 
 }
 
 /// <summary>
-/// A transformer block (Vaswani et al. 2017; norms first): self-attention and a perceptron of two layers with GELU, each added to its
-/// input. Parameters carry the names of vit-pytorch.
+/// A pre-norm transformer block (Vaswani et al. 2017): self-attention and an MLP with GELU, each with a residual. Parameters have the names
+/// of vit-pytorch.
 /// </summary>
 public sealed class TransformerBlock : IModule
 {
@@ -43,8 +43,8 @@ public sealed class TransformerBlock : IModule
     /// Declares <c>0.norm</c>, <c>0.to_qkv</c>, <c>0.to_out.0</c> and <c>1.net.0</c>, <c>1.net.1</c>, <c>1.net.4</c>; and with random
     /// features <c>0.fast_attention</c>.
     /// </summary>
-    /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The block's scope.</param>
+    /// <param name="config">The configuration.</param>
     public TransformerBlock(Scope scope, TransformerConfig config)
     {
         (_config, _layer) = (config, scope.Path);
@@ -62,7 +62,7 @@ public sealed class TransformerBlock : IModule
         _perceptronPath = new DropPath(perceptron, config.DropPath);
     }
 
-    /// <summary>Lets the tokens of each image attend to each other, then transforms each.</summary>
+    /// <summary>Self-attention between the tokens of each image, then the MLP on each token.</summary>
     /// <param name="x">(B, L, width).</param>
     /// <returns>(B, L, width).</returns>
     public Tensor Forward(Tensor x)
@@ -70,7 +70,7 @@ public sealed class TransformerBlock : IModule
         using MemoryScope memory = new();
         Tensor qkv = _qkv.Forward(_attentionNorm.Forward(x)); // (B, L, 3 heads head width)
         int inner = qkv.Shape[2] / 3;
-        // Linear attention has no matrix of weights to look at.
+        // Linear attention has no weight matrix to observe.
         if (_linear is null)
             LayerObserver.Current?.Attention(_layer, Ops.Slice(qkv, 2, 0, inner), Ops.Slice(qkv, 2, inner, inner), _config.Heads);
         Tensor mixed = _linear is null ? Ops.SelfAttention(qkv, _config.Heads) : _linear.Forward(qkv); // (B, L, heads head width)

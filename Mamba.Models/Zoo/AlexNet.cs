@@ -5,18 +5,18 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// AlexNet (Krizhevsky et al. 2012) in the form of Krizhevsky's "one weird trick", with torchvision's names: five convolutions, then three
-/// linear layers, which have most of the weights. There is no norm. Images of any size from <see cref="Smallest"/> on are taken.
+/// AlexNet (Krizhevsky et al. 2012) in the "one weird trick" form, with torchvision's names: five convolutions, then three linear layers,
+/// which have most of the weights. It has no normalization layers. Accepts images of any size from <see cref="Smallest"/> on.
 /// </summary>
 public sealed class AlexNet : VisionModel
 {
     /// <summary>Channels of the first convolution in torchvision.</summary>
     public const int DefaultWidth = 64;
 
-    /// <summary>The least rows and columns of an image: fewer leave nothing for the last pool.</summary>
+    /// <summary>The smallest height and width of an image: below it the last pool has no output.</summary>
     public const int Smallest = 63;
 
-    /// <summary>The share of the linear layers' inputs that is zeroed in training.</summary>
+    /// <summary>Dropout probability of the inputs of the linear layers.</summary>
     public const double DefaultDropout = 0.5;
 
     private const int PooledSide = 6;
@@ -35,8 +35,8 @@ public sealed class AlexNet : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes, dropout, and channels of the first convolution: the others grow with them.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, dropout, and channels of the first convolution, with which the others scale.</param>
     public AlexNet(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {

@@ -3,19 +3,18 @@ using System.Globalization;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// The channels of the layers of a pruned model, by the layer's name. As text, on the command line and in files, it is
-/// <c>encoder1.0=16,encoder1.3=12</c>.
+/// The layer widths of a pruned model, by layer name. As text, on the command line and in files: <c>encoder1.0=16,encoder1.3=12</c>.
 /// </summary>
 public sealed class ChannelWidths : IEquatable<ChannelWidths>
 {
-    // No layer has more channels; a file that says so is damaged.
+    // No layer has more channels; larger numbers mean a damaged file.
     private const int Most = 1 << 20;
 
     private readonly string _text;
 
     /// <summary>Channels by the names of layers.</summary>
     /// <param name="channels">Names without <c>=</c> and <c>,</c>, and at least one channel each.</param>
-    /// <exception cref="ArgumentException">There is no name, or a name or a number is not as expected.</exception>
+    /// <exception cref="ArgumentException">There are no names, or a name or number is invalid.</exception>
     public ChannelWidths(IReadOnlyDictionary<string, int> channels)
     {
         if (channels.Count == 0) throw new ArgumentException("widths of no layer; expected NAME=CHANNELS, with commas between");
@@ -34,10 +33,10 @@ public sealed class ChannelWidths : IEquatable<ChannelWidths>
     /// <summary>Channels by the names of layers.</summary>
     public IReadOnlyDictionary<string, int> Channels { get; }
 
-    /// <summary>Reads what <see cref="ToString"/> writes.</summary>
-    /// <param name="text">NAME=CHANNELS, with commas between.</param>
+    /// <summary>Parses the format of <see cref="ToString"/>.</summary>
+    /// <param name="text">NAME=CHANNELS, separated by commas.</param>
     /// <returns>The widths.</returns>
-    /// <exception cref="ArgumentException">The text is none; the message says which part.</exception>
+    /// <exception cref="ArgumentException">The text is invalid; the message names the part.</exception>
     public static ChannelWidths Parse(string text)
     {
         Dictionary<string, int> channels = [];

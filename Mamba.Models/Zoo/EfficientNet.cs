@@ -7,17 +7,17 @@ namespace Mamba.Models.Zoo;
 
 /// <summary>
 /// EfficientNet-B0 (Tan and Le 2019) with torchvision's names: a stem, sixteen inverted residuals with squeeze and excitation and SiLU, a
-/// 1x1 convolution, the mean over the image and a linear layer. Images of any size are taken.
+/// 1x1 convolution, global average pooling and a linear layer. Accepts images of any size.
 /// </summary>
 public sealed class EfficientNet : VisionModel
 {
     /// <summary>Channels of the stem in torchvision.</summary>
     public const int DefaultWidth = InvertedResidualStage.DefaultWidth;
 
-    /// <summary>The share of the last layer's inputs that is zeroed in training.</summary>
+    /// <summary>Dropout probability of the inputs of the last layer.</summary>
     public const double DefaultDropout = 0.2;
 
-    /// <summary>Stochastic depth in torchvision: block i of sixteen, from 0, is left out with i sixteenths of this probability.</summary>
+    /// <summary>Stochastic depth in torchvision: block i of sixteen, from 0, is dropped with i / 16 of this probability.</summary>
     public const double DefaultDropPath = 0.2;
 
     private const int LastChannels = 1280;
@@ -34,8 +34,10 @@ public sealed class EfficientNet : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes, dropout, stochastic depth, and channels of the stem: the others grow with them.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">
+    /// Input channels, classes, dropout, stochastic depth, and channels of the stem, with which the others scale.
+    /// </param>
     public EfficientNet(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
@@ -83,7 +85,7 @@ public sealed class EfficientNet : VisionModel
                     Stride = i == 0 ? stage.Stride : 1,
                     Activation = Activation.Silu,
                     Squeezed = Math.Max(1, channels / 4),
-                    DropPath = (Config.DropPath ?? 0) * (layers.Count - 1) / blocks, // the stem is no block
+                    DropPath = (Config.DropPath ?? 0) * (layers.Count - 1) / blocks, // the stem is not a block
                 }));
         return outputs;
     }

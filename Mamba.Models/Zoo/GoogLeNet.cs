@@ -6,16 +6,16 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// GoogLeNet (Szegedy et al. 2015) as torchvision builds it: with batch norm, and with 3x3 convolutions where the paper has 5x5. The heads
-/// for training alone, <c>aux1</c> and <c>aux2</c>, are left out. Torchvision's own weights expect its <c>transform_input</c>, which is
-/// normalization by mean and deviation 0.5. Images of any size from <see cref="Smallest"/> on are taken.
+/// GoogLeNet (Szegedy et al. 2015) as built by torchvision: with batch norm, and with 3x3 convolutions where the paper has 5x5. The
+/// auxiliary training heads <c>aux1</c> and <c>aux2</c> are left out. Torchvision's weights expect its <c>transform_input</c>:
+/// normalization by mean and deviation 0.5. Accepts images of any size from <see cref="Smallest"/> on.
 /// </summary>
 public sealed class GoogLeNet : VisionModel
 {
-    /// <summary>The least rows and columns of an image: fewer leave nothing for the third pool.</summary>
+    /// <summary>The smallest height and width of an image: below it the third pool has no output.</summary>
     public const int Smallest = 15;
 
-    /// <summary>The share of the last layer's inputs that is zeroed in training.</summary>
+    /// <summary>Dropout probability of the inputs of the last layer.</summary>
     public const double DefaultDropout = 0.2;
 
     private const int LastChannels = 1024;
@@ -34,8 +34,8 @@ public sealed class GoogLeNet : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes and dropout.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes and dropout.</param>
     public GoogLeNet(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
@@ -95,10 +95,10 @@ public sealed class GoogLeNet : VisionModel
         {
             Stride = stride,
             Padding = kernel / 2,
-            ShortSums = kernel == 1, // pools behind every block compare what rounding leaves
+            ShortSums = kernel == 1, // less rounding error before the pools behind every block
         }, Deviation);
 
-    /// <summary>Four branches beside one another, whose results are joined.</summary>
+    /// <summary>Four parallel branches with concatenated outputs.</summary>
     private sealed class Inception(Scope scope, int inputs, int[] channels)
     {
         private readonly ConvBatchNorm _point = Layer(scope / "branch1", inputs, channels[0], kernel: 1);

@@ -6,16 +6,16 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// Inception v3 (Szegedy et al. 2016) as torchvision builds it. The head for training alone, <c>AuxLogits</c>, is left out. Torchvision's
-/// own weights expect its <c>transform_input</c>, which is normalization by mean and deviation 0.5. Images of any size from
-/// <see cref="Smallest"/> on are taken.
+/// Inception v3 (Szegedy et al. 2016) as built by torchvision. The auxiliary training head <c>AuxLogits</c> is left out. Torchvision's
+/// weights expect its <c>transform_input</c>: normalization by mean and deviation 0.5. Accepts images of any size from
+/// <see cref="Smallest"/> on.
 /// </summary>
 public sealed class InceptionV3 : VisionModel
 {
-    /// <summary>The least rows and columns of an image: fewer leave nothing for the last pool.</summary>
+    /// <summary>The smallest height and width of an image: below it the last pool has no output.</summary>
     public const int Smallest = 75;
 
-    /// <summary>The share of the last layer's inputs that is zeroed in training.</summary>
+    /// <summary>Dropout probability of the inputs of the last layer.</summary>
     public const double DefaultDropout = 0.5;
 
     private const int LastChannels = 2048;
@@ -30,8 +30,8 @@ public sealed class InceptionV3 : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes and dropout.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes and dropout.</param>
     public InceptionV3(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
@@ -83,21 +83,21 @@ public sealed class InceptionV3 : VisionModel
         return memory.Return(_head.Forward(_dropout.Forward(MeanOfImage(x)))); // (B, classes)
     }
 
-    /// <summary>Windows of 1x1, 5x5 and twice 3x3, and a mean.</summary>
+    /// <summary>Inception-A: branches of 1x1, of 5x5, of two 3x3, and of an average pool.</summary>
     private static Mixed Square(Scope scope, int inputs, int pooled) => new(
         new Branch(scope, inputs, new Layer("branch1x1", 64, 1)),
         new Branch(scope, inputs, new("branch5x5_1", 48, 1), new("branch5x5_2", 64, 5)),
         new Branch(scope, inputs, new("branch3x3dbl_1", 64, 1), new("branch3x3dbl_2", 96, 3), new("branch3x3dbl_3", 96, 3)),
         new Branch(scope, inputs, new Layer("branch_pool", pooled, 1)) { Pool = Pool.Mean });
 
-    /// <summary>Halves the image by windows of 3x3, of 3x3 twice, and by a maximum.</summary>
+    /// <summary>Inception-B: halves the size with branches of 3x3, of two 3x3, and of a max pool.</summary>
     private static Mixed HalveSquare(Scope scope, int inputs) => new(
         new Branch(scope, inputs, new Layer("branch3x3", 384, 3) { Halves = true }),
         new Branch(
             scope, inputs, new("branch3x3dbl_1", 64, 1), new("branch3x3dbl_2", 96, 3), new("branch3x3dbl_3", 96, 3) { Halves = true }),
         new Branch(scope, inputs) { Pool = Pool.HalvingMaximum });
 
-    /// <summary>Windows of 1x1, of 7x7 in two factors, of 7x7 twice, and a mean.</summary>
+    /// <summary>Inception-C: branches of 1x1, of 7x7 in two factors, of two 7x7, and of an average pool.</summary>
     private static Mixed Factored(Scope scope, int inputs, int hidden) => new(
         new Branch(scope, inputs, new Layer("branch1x1", 192, 1)),
         new Branch(
@@ -107,7 +107,7 @@ public sealed class InceptionV3 : VisionModel
             new("branch7x7dbl_4", hidden, (7, 1)), new("branch7x7dbl_5", 192, (1, 7))),
         new Branch(scope, inputs, new Layer("branch_pool", 192, 1)) { Pool = Pool.Mean });
 
-    /// <summary>Halves the image by windows of 3x3, of 7x7 and 3x3, and by a maximum.</summary>
+    /// <summary>Inception-D: halves the size with branches of 3x3, of 7x7 and 3x3, and of a max pool.</summary>
     private static Mixed HalveFactored(Scope scope, int inputs) => new(
         new Branch(scope, inputs, new("branch3x3_1", 192, 1), new("branch3x3_2", 320, 3) { Halves = true }),
         new Branch(
@@ -115,7 +115,7 @@ public sealed class InceptionV3 : VisionModel
             new("branch7x7x3_4", 192, 3) { Halves = true }),
         new Branch(scope, inputs) { Pool = Pool.HalvingMaximum });
 
-    /// <summary>Windows of 1x1, of 1x3 beside 3x1 after 1x1 and after 3x3, and a mean.</summary>
+    /// <summary>Inception-E: branches of 1x1, of parallel 1x3 and 3x1 after 1x1 and after 3x3, and of an average pool.</summary>
     private static Mixed Forked(Scope scope, int inputs) => new(
         new Branch(scope, inputs, new Layer("branch1x1", 320, 1)),
         new Branch(
@@ -126,7 +126,7 @@ public sealed class InceptionV3 : VisionModel
             new("branch3x3dbl_3a", 384, (1, 3)) { Ends = true }, new("branch3x3dbl_3b", 384, (3, 1)) { Ends = true }),
         new Branch(scope, inputs, new Layer("branch_pool", 192, 1)) { Pool = Pool.Mean });
 
-    /// <summary>What a branch does first.</summary>
+    /// <summary>The pool at the start of a branch.</summary>
     private enum Pool
     {
         None,
@@ -141,10 +141,10 @@ public sealed class InceptionV3 : VisionModel
 
         public int Outputs { get; } = outputs;
 
-        /// <summary>Whether it has stride 2 and no padding; else it keeps the size.</summary>
+        /// <summary>Whether it has stride 2 and no padding; otherwise it keeps the size.</summary>
         public bool Halves { get; init; }
 
-        /// <summary>Whether it is one of two at the end of a branch, beside each other.</summary>
+        /// <summary>Whether it is one of two parallel layers at the end of a branch.</summary>
         public bool Ends { get; init; }
 
         public ConvBatchNorm Declare(Scope scope, int inputs) => InceptionLayer.At(
@@ -155,7 +155,7 @@ public sealed class InceptionV3 : VisionModel
             }, Deviation);
     }
 
-    /// <summary>Layers one after the other, perhaps after a pool, perhaps with two of them beside each other at the end.</summary>
+    /// <summary>Layers in sequence, optionally after a pool, optionally with two parallel layers at the end.</summary>
     private sealed class Branch
     {
         private readonly ConvBatchNorm[] _chain;
@@ -174,7 +174,7 @@ public sealed class InceptionV3 : VisionModel
 
         public Pool Pool { get; init; }
 
-        /// <summary>A list of results with those of the branch at its end.</summary>
+        /// <summary>Appends the outputs of the branch to a list of outputs.</summary>
         public TensorList AddTo(TensorList results, Tensor x)
         {
             if (Pool == Pool.Mean) x = Ops.AvgPool2d(x, kernel: 3, s_keep);
@@ -186,7 +186,7 @@ public sealed class InceptionV3 : VisionModel
         }
     }
 
-    /// <summary>Branches beside one another, whose results are joined.</summary>
+    /// <summary>Parallel branches with concatenated outputs.</summary>
     private sealed class Mixed(params Branch[] branches)
     {
         public Tensor Forward(Tensor x)

@@ -6,15 +6,15 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// MobileNetV2 (Sandler et al. 2018) with torchvision's names: a stem, seventeen inverted residuals with ReLU6, a 1x1 convolution, the mean
-/// over the image and a linear layer. Images of any size are taken.
+/// MobileNetV2 (Sandler et al. 2018) with torchvision's names: a stem, seventeen inverted residuals with ReLU6, a 1x1 convolution, global
+/// average pooling and a linear layer. Accepts images of any size.
 /// </summary>
 public sealed class MobileNetV2 : VisionModel
 {
     /// <summary>Channels of the stem in torchvision.</summary>
     public const int DefaultWidth = InvertedResidualStage.DefaultWidth;
 
-    /// <summary>The share of the last layer's inputs that is zeroed in training.</summary>
+    /// <summary>Dropout probability of the inputs of the last layer.</summary>
     public const double DefaultDropout = 0.2;
 
     private const int LastChannels = 1280;
@@ -28,8 +28,8 @@ public sealed class MobileNetV2 : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes, dropout, and channels of the stem: the others grow with them.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, dropout, and channels of the stem, with which the others scale.</param>
     public MobileNetV2(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {

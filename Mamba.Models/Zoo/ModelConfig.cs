@@ -4,17 +4,17 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// What can be chosen about a model. The entry of a model in the <see cref="Registry"/> holds its own values; a choice that a model does
-/// not have is null there.
+/// The options of a model. The model's entry in the <see cref="Registry"/> holds the default values; null marks an option that the model
+/// does not have.
 /// </summary>
 /// <param name="InputChannels">Channels of the images.</param>
 /// <param name="Classes">Channels of a segmentation model's output (1: lesion or not), or classes of a classifier.</param>
 public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
 {
-    /// <summary>Rows and columns of the images that a learned position embedding is made for.</summary>
+    /// <summary>Height and width of the images that a learned position embedding is made for.</summary>
     public int? ImageSize { get; init; }
 
-    /// <summary>Rows and columns of a patch.</summary>
+    /// <summary>Height and width of a patch.</summary>
     public int? Patch { get; init; }
 
     /// <summary>The model's width: the channels of a token, or of the first stage.</summary>
@@ -24,27 +24,27 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
     public int? Depth { get; init; }
 
     /// <summary>
-    /// The probability that the last block is left out for an image in training; it grows linearly from 0 at the first (stochastic depth).
+    /// Stochastic depth: the probability of dropping the last block for a training image, growing linearly from 0 at the first block.
     /// </summary>
     public double? DropPath { get; init; }
 
-    /// <summary>The share of the last layers' inputs that is zeroed in training; null where the model has no dropout.</summary>
+    /// <summary>Dropout probability before the last layers; null where the model has no dropout.</summary>
     public double? Dropout { get; init; }
 
-    /// <summary>Random features of a linear attention (FAVOR+); null for an attention by softmax, or none.</summary>
+    /// <summary>Random features of a linear attention (FAVOR+); null for softmax attention, or none.</summary>
     public int? Features { get; init; }
 
-    /// <summary>The layer that mixes tokens; null where the model has no choice of it.</summary>
+    /// <summary>The token mixer; null where the model has no choice of it.</summary>
     public MixerKind? Mixer { get; init; }
 
-    /// <summary>The channels of the layers of a pruned model; null for the model's own.</summary>
+    /// <summary>The layer widths of a pruned model; null for the default widths.</summary>
     public ChannelWidths? Widths { get; init; }
 
-    /// <summary>The mixer in files; null for Mamba, so that files of it stay as they were, and where there is no choice.</summary>
+    /// <summary>The mixer's name in files; null where there is no choice, and for Mamba, so that its files do not change.</summary>
     internal string? MixerName => Mixer is { } kind and not MixerKind.Mamba ? kind.ToString().ToLowerInvariant() : null;
 
-    /// <summary>This configuration with the mixer that a file names.</summary>
-    /// <exception cref="FormatException">It is unknown, or the model has no choice of it.</exception>
+    /// <summary>This configuration with the mixer named by a file.</summary>
+    /// <exception cref="FormatException">It is unknown, or the model has no choice of mixer.</exception>
     internal ModelConfig WithMixer(string? name) => name is null ? this
         : Mixer is not null && Enum.TryParse(name, ignoreCase: true, out MixerKind kind) && Enum.IsDefined(kind)
             ? this with { Mixer = kind }

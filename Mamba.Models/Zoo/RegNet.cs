@@ -5,11 +5,11 @@ using Mamba.Models.Blocks;
 
 namespace Mamba.Models.Zoo;
 
-/// <summary>What tells the RegNets apart.</summary>
+/// <summary>A variant of <see cref="RegNet"/>.</summary>
 /// <param name="Depths">Blocks of each stage.</param>
 /// <param name="Widths">Channels of each stage.</param>
-/// <param name="GroupWidth">Channels of a group of the 3x3 convolutions.</param>
-/// <param name="SqueezeExcitation">Whether blocks scale their channels: RegNetY, not RegNetX.</param>
+/// <param name="GroupWidth">Channels per group of the 3x3 convolutions.</param>
+/// <param name="SqueezeExcitation">Whether blocks have squeeze and excitation: RegNetY rather than RegNetX.</param>
 public sealed record RegNetVariant(IReadOnlyList<int> Depths, IReadOnlyList<int> Widths, int GroupWidth, bool SqueezeExcitation)
 {
     /// <summary>RegNetX with 400 million multiply-adds.</summary>
@@ -20,8 +20,8 @@ public sealed record RegNetVariant(IReadOnlyList<int> Depths, IReadOnlyList<int>
 }
 
 /// <summary>
-/// RegNet (Radosavovic et al. 2020) with torchvision's names: a stem, four stages of residual blocks whose 3x3 convolutions are in groups,
-/// the mean over the image and a linear layer. Images of any size are taken.
+/// RegNet (Radosavovic et al. 2020) with torchvision's names: a stem, four stages of residual blocks with grouped 3x3 convolutions, global
+/// average pooling and a linear layer. Accepts images of any size.
 /// </summary>
 public sealed class RegNet : VisionModel
 {
@@ -32,9 +32,9 @@ public sealed class RegNet : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and classes.</param>
-    /// <param name="variant">Which of the family.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels and classes.</param>
+    /// <param name="variant">The variant.</param>
     public RegNet(Scope scope, ModelConfig config, RegNetVariant variant)
         : base(scope.Store, config)
     {
@@ -70,7 +70,7 @@ public sealed class RegNet : VisionModel
         return memory.Return(_head.Forward(MeanOfImage(x))); // (B, classes)
     }
 
-    /// <summary>1x1, 3x3 in groups, perhaps squeeze and excitation, 1x1; ReLU between them, and after the shortcut is added.</summary>
+    /// <summary>1x1, grouped 3x3, optional squeeze and excitation, 1x1; ReLU in between, and after the shortcut is added.</summary>
     private sealed class Block
     {
         private readonly ConvBatchNorm? _shortcut;

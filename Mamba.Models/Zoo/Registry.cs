@@ -7,45 +7,45 @@ using Mamba.Models.Words;
 
 namespace Mamba.Models.Zoo;
 
-/// <summary>A model of the zoo: its name, what it is for, and how the paper trained it.</summary>
+/// <summary>A model of the zoo: its name, its task, and its training in the paper.</summary>
 /// <param name="Name">The name on the command line and in weight files.</param>
-/// <param name="Task">What it decides.</param>
+/// <param name="Task">The task.</param>
 /// <param name="Recipe">The paper's training.</param>
-/// <param name="Build">Declares a model in a place.</param>
+/// <param name="Build">Declares a model in a scope.</param>
 public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Recipe, Func<Scope, ModelConfig, VisionModel> Build)
 {
-    /// <summary>Height and width of the images that it was made for.</summary>
+    /// <summary>Default height and width of the images.</summary>
     public int ImageSize { get; init; } = 256;
 
-    /// <summary>The least height and width of an image; see <see cref="VisionModel.SmallestSide"/>.</summary>
+    /// <summary>The smallest height and width of an image; see <see cref="VisionModel.SmallestSide"/>.</summary>
     public int SmallestSide { get; init; } = 1;
 
     /// <summary>The configuration of the paper.</summary>
     public ModelConfig Config { get; init; } = new();
 
-    /// <summary>Refuses images that are too small for the model.</summary>
+    /// <summary>Throws for images that are too small for the model.</summary>
     /// <param name="height">Rows of the images.</param>
     /// <param name="width">Columns of the images.</param>
-    /// <exception cref="ArgumentException">They are.</exception>
+    /// <exception cref="ArgumentException">They are too small.</exception>
     public void ThrowIfTooSmall(int height, int width)
     {
         if (Math.Min(height, width) < SmallestSide)
             throw new ArgumentException($"size {height}x{width}: {Name} takes images from {SmallestSide}x{SmallestSide} on");
     }
 
-    /// <summary>Makes the model with initial values.</summary>
+    /// <summary>Creates the model with initial values.</summary>
     /// <param name="config">Its configuration; <see cref="Config"/> if null.</param>
     /// <param name="seed">The seed of the initial values.</param>
     /// <returns>A new model.</returns>
     /// <exception cref="ArgumentException">The configuration does not fit the model.</exception>
     public VisionModel Create(ModelConfig? config = null, ulong seed = 0) => Create(new ParameterStore(seed), config ?? Config);
 
-    /// <summary>Makes the model with its parameters in a store.</summary>
+    /// <summary>Creates the model with its parameters in a store.</summary>
     /// <param name="store">An empty store.</param>
     /// <param name="config">Its configuration.</param>
     /// <returns>A new model.</returns>
     /// <exception cref="ArgumentException">
-    /// The configuration does not fit the model, or has a width for a layer that is not there.
+    /// The configuration does not fit the model, or has a width for a layer that does not exist.
     /// </exception>
     public VisionModel Create(ParameterStore store, ModelConfig config)
     {
@@ -55,7 +55,7 @@ public sealed record ModelEntry(string Name, ModelTask Task, TrainingRecipe Reci
     }
 }
 
-/// <summary>All models by name: those of the zoo, and those that a program adds.</summary>
+/// <summary>All models by name: those of the zoo, and those added by a program.</summary>
 public static class Registry
 {
     private const int ImageNetClasses = 1000;
@@ -67,7 +67,7 @@ public static class Registry
     private static readonly Lock s_adding = new();
     private static volatile ModelEntry[] s_own = [];
 
-    /// <summary>The models, in the order in which they are listed.</summary>
+    /// <summary>The models of the zoo, in listing order.</summary>
     public static IReadOnlyList<ModelEntry> Models { get; } =
     [
         UltraLight("ul-vm-unet", new UltraLightVmUnetVariant(s_narrow, MambaChunks: 4)),
@@ -132,11 +132,11 @@ public static class Registry
     ];
 
     /// <summary>
-    /// Adds a model of a program's own, so that its weight files are read, and runs and studies train it, as those of the zoo. It stays
-    /// for the life of the process, and is not in <see cref="Models"/>.
+    /// Adds a custom model: its weight files can then be read, and runs and studies can train it, like the models of the zoo. It stays for
+    /// the life of the process, and is not in <see cref="Models"/>.
     /// </summary>
     /// <param name="entry">The model.</param>
-    /// <exception cref="ArgumentException">There is another of this name.</exception>
+    /// <exception cref="ArgumentException">There is already a model with this name.</exception>
     public static void Add(ModelEntry entry)
     {
         lock (s_adding)
@@ -147,10 +147,10 @@ public static class Registry
         }
     }
 
-    /// <summary>The model of this name.</summary>
+    /// <summary>Finds a model by name.</summary>
     /// <param name="name">Its name.</param>
     /// <returns>The model.</returns>
-    /// <exception cref="ArgumentException">There is none; the message names the nearest and all.</exception>
+    /// <exception cref="ArgumentException">There is none; the message names the most similar one and lists all.</exception>
     public static ModelEntry Find(string name)
     {
         if (Known(name) is { } entry) return entry;
@@ -191,7 +191,7 @@ public static class Registry
             Config = new(Classes: classes) { Width = variant.Width, Depth = variant.Cifar ? variant.Blocks.Sum() : null },
         };
 
-    /// <summary>An ImageNet classifier of the time before batch norm, with large linear layers.</summary>
+    /// <summary>An ImageNet classifier without batch norm, with large linear layers.</summary>
     private static ModelEntry Plain(
         string name, Func<Scope, ModelConfig, VisionModel> build, int smallestSide, int width, double dropout) =>
         new(name, ModelTask.Classification, TrainingRecipe.PlainConvolutions, build)
@@ -209,7 +209,7 @@ public static class Registry
             Config = config with { Classes = ImageNetClasses },
         };
 
-    /// <summary>The paper's classifiers of small images; its ViM left 0.1 for drop-path, the default of its authors' code.</summary>
+    /// <summary>The paper's classifiers of small images. Its ViM kept the authors' default drop-path of 0.1.</summary>
     private static ModelEntry OfTokens(string name, Func<Scope, ModelConfig, VisionModel> build, ModelConfig config) =>
         new(name, ModelTask.Classification, TrainingRecipe.Classification, build)
         {

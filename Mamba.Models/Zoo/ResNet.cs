@@ -5,10 +5,10 @@ using Mamba.Models.Blocks;
 
 namespace Mamba.Models.Zoo;
 
-/// <summary>What tells the residual networks apart.</summary>
+/// <summary>A variant of <see cref="ResNet"/>.</summary>
 /// <param name="Blocks">Residual blocks of each stage.</param>
 /// <param name="Bottleneck">Whether a block is 1x1, 3x3, 1x1 instead of two 3x3.</param>
-/// <param name="Cifar">Whether it is the form for small images, with shortcuts without parameters.</param>
+/// <param name="Cifar">Whether it is the CIFAR form for small images, with parameter-free shortcuts.</param>
 public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = false, bool Cifar = false)
 {
     /// <summary>ResNet-18.</summary>
@@ -24,9 +24,9 @@ public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = 
     public int Width => Cifar ? 16 : 64;
 
     /// <summary>
-    /// The encoder of a configuration. The CIFAR form scales in depth: its stages have as many blocks each (ResNet-56 has 27 in all).
+    /// The encoder of a configuration. The CIFAR form scales in depth, with the same number of blocks per stage (ResNet-56 has 27 blocks).
     /// </summary>
-    /// <exception cref="ArgumentException">The depth is given for another form, or is no multiple of the number of stages.</exception>
+    /// <exception cref="ArgumentException">A depth is given for another form, or is not a multiple of the number of stages.</exception>
     internal ResNetEncoderConfig Encoder(ModelConfig config)
     {
         IReadOnlyList<int> blocks = Blocks;
@@ -44,8 +44,8 @@ public sealed record ResNetVariant(IReadOnlyList<int> Blocks, bool Bottleneck = 
 }
 
 /// <summary>
-/// The residual network (He et al. 2016) as a classifier: encoder, mean over the image, linear layer. ResNet-18 and -50 have torchvision's
-/// names, the CIFAR form has those of akamaster/pytorch_resnet_cifar10. Images of any size are taken.
+/// The residual network (He et al. 2016) as a classifier: encoder, global average pooling, linear layer. ResNet-18 and -50 have
+/// torchvision's names, the CIFAR form those of akamaster/pytorch_resnet_cifar10. Accepts images of any size.
 /// </summary>
 public sealed class ResNet : VisionModel
 {
@@ -53,9 +53,9 @@ public sealed class ResNet : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes, and the width of the first stage.</param>
-    /// <param name="variant">Which of the family.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, and the width of the first stage.</param>
+    /// <param name="variant">The variant.</param>
     public ResNet(Scope scope, ModelConfig config, ResNetVariant variant)
         : base(scope.Store, config)
     {

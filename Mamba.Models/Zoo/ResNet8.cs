@@ -5,9 +5,9 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// The residual network of MLPerf Tiny's image classification (Banbury et al. 2021; mlcommons/tiny, <c>resnet_v1_eembc</c>): a stem and
-/// three stacks of one block each, 16, 32 and 64 channels, then a mean over the image and a linear layer. Convolutions have a bias, norms
-/// Keras's eps and momentum. Images of any size are taken; the reference has 32 x 32.
+/// The residual network of MLPerf Tiny's image classification (Banbury et al. 2021; mlcommons/tiny, <c>resnet_v1_eembc</c>): a stem, three
+/// stacks of one block each with 16, 32 and 64 channels, global average pooling and a linear layer. Convolutions have a bias; norms have
+/// Keras's eps and momentum. Accepts images of any size; the reference uses 32 x 32.
 /// </summary>
 public sealed class ResNet8 : VisionModel
 {
@@ -23,8 +23,8 @@ public sealed class ResNet8 : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes, and the width of the first stack.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, and the width of the first stack.</param>
     public ResNet8(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
@@ -58,7 +58,8 @@ public sealed class ResNet8 : VisionModel
         new(scope / $"conv{number}", scope / $"bn{number}", config, s_keras);
 
     /// <summary>
-    /// TensorFlow's padding 'same' for images of even size: with stride 2 a 3 x 3 window starts inside and reaches one pixel beyond it.
+    /// TensorFlow's padding 'same' for images of even size: with stride 2, a 3 x 3 window starts inside and reaches one pixel beyond the
+    /// image.
     /// </summary>
     private static ConvConfig Convolution(int inputs, int outputs, int kernel, int stride = 1) => new(inputs, outputs, kernel)
     {
@@ -69,7 +70,7 @@ public sealed class ResNet8 : VisionModel
     };
 
     /// <summary>
-    /// Two convolutions with norms, the first of stride 2 where the channels change; there the shortcut is a 1 x 1 convolution.
+    /// Two convolutions with norms. Where the channels change, the first has stride 2 and the shortcut is a 1 x 1 convolution.
     /// </summary>
     private sealed class Stack
     {
@@ -96,7 +97,7 @@ public sealed class ResNet8 : VisionModel
             return y;
         }
 
-        /// <summary>On an odd side 'same' needs a pixel before the image, too.</summary>
+        /// <summary>For an odd size, 'same' also needs a pixel before the image.</summary>
         private static Tensor StartOutside(Tensor x)
         {
             int top = x.Shape[1] % 2, left = x.Shape[2] % 2;

@@ -6,8 +6,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// The paper's segmentation by a residual network, with torchvision's ResNet as encoder. Four transposed convolutions with ReLU between
-/// them bring a thirty-second of the size to half of it. A bilinear resize gives 256 x 256 for any input.
+/// The paper's ResNet segmentation model, with torchvision's ResNet as encoder. Four transposed convolutions with ReLU in between upsample
+/// from 1/32 to 1/2 of the size. A bilinear resize gives 256 x 256 for any input.
 /// </summary>
 public sealed class ResNetSegmenter : VisionModel
 {
@@ -16,15 +16,15 @@ public sealed class ResNetSegmenter : VisionModel
     private readonly ConvTranspose2d[] _decoder;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out, and the width of the first stage.</param>
-    /// <param name="variant">Which encoder; not the CIFAR form.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, and the width of the first stage.</param>
+    /// <param name="variant">The encoder; not the CIFAR form.</param>
     public ResNetSegmenter(Scope scope, ModelConfig config, ResNetVariant variant)
         : base(scope.Store, config)
     {
         ResNetEncoderConfig encoder = variant.Encoder(config) with { Numbered = true };
         _encoder = new ResNetEncoder(scope / "encoder", encoder);
-        // torchvision's names for the same layers, so that its pretrained weights can be taken as they are.
+        // Aliases with torchvision's names, so that its pretrained weights load directly.
         (string Name, int Index)[] parts = [("conv1", 0), ("bn1", 1), ("layer1", 4), ("layer2", 5), ("layer3", 6), ("layer4", 7)];
         foreach ((string name, int index) in parts) scope.Alias(name, scope / "encoder" / index);
         int first = (variant.Bottleneck ? 8 : 4) * encoder.Width;

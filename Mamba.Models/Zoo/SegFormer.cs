@@ -6,9 +6,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// SegFormer (Xie et al. 2021) as the paper's authors built it: four stages of overlapping patches and transformer blocks. Each level is
-/// brought to 256 channels and to a quarter of the image's size. The levels are joined and fused. The result has a quarter of the input's
-/// size.
+/// SegFormer (Xie et al. 2021) as built by the paper's authors: four stages of overlapping patches and transformer blocks. Each level is
+/// projected to 256 channels and resized to a quarter of the image; the levels are fused. The result has a quarter of the input size.
 /// </summary>
 public sealed class SegFormer : VisionModel
 {
@@ -23,8 +22,8 @@ public sealed class SegFormer : VisionModel
     private readonly Conv2d _predict;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out, and those of the first stage (Width).</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, and the width of the first stage.</param>
     public SegFormer(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
@@ -41,7 +40,7 @@ public sealed class SegFormer : VisionModel
             .. stages.Select((stage, i) =>
                 new Stage(scope / "encoder" / "stages" / i, i == 0 ? config.InputChannels : stages[i - 1].Block.Channels, stage)),
         ];
-        // The authors join the levels deepest first.
+        // The authors concatenate the levels deepest first.
         Conv2d[] decoder =
         [
             .. stages.Reverse().Select((stage, i) =>
@@ -66,8 +65,8 @@ public sealed class SegFormer : VisionModel
         using MemoryScope scope = new();
         Tensor x = images;
         int height = images.Shape[1] / 4, width = images.Shape[2] / 4;
-        // The authors resize the levels, join and fuse them. Fusing is a sum over the levels, and a resize commutes with a pointwise
-        // convolution. A small image is up to 64 times cheaper to convolve, and nothing needs joining.
+        // The authors resize, concatenate and fuse the levels. Fusing is a sum over the levels, and a resize commutes with a pointwise
+        // convolution. Convolving before the resize is up to 64 times cheaper, and needs no concatenation.
         Tensor? sum = null;
         for (int i = 0; i < _encoder.Length; i++)
         {
@@ -79,17 +78,17 @@ public sealed class SegFormer : VisionModel
         return scope.Return(_predict.Forward(fused));
     }
 
-    /// <summary>A stage: windows of this size and step become tokens, and so many blocks follow.</summary>
+    /// <summary>A stage: overlapping patches of the given size and stride become tokens, followed by Depth blocks.</summary>
     private sealed record StageConfig(int Depth, int Patch, int Stride, SegFormerBlockConfig Block);
 
     /// <summary>
-    /// A level's part of the fused image: the decoder's pointwise convolution, then the fusing one's, which adds no bias. Nothing is
-    /// between them, so one convolution with the product of their weights does the same. That product costs less than the second
-    /// convolution where a level has more pixels than channels.
+    /// A level's part of the fused image: the decoder's pointwise convolution, then the bias-free fusing convolution. Both are linear, so
+    /// one convolution with the product of their weights is equivalent. The product of weights is cheaper than the second convolution if a
+    /// level has more pixels than channels.
     /// </summary>
-    /// <param name="decoder">The level's own convolution.</param>
-    /// <param name="fuse">That of all levels.</param>
-    /// <param name="place">The level's place among the inputs of the fusing convolution.</param>
+    /// <param name="decoder">The level's convolution.</param>
+    /// <param name="fuse">The fusing convolution of all levels.</param>
+    /// <param name="place">The level's index among the inputs of the fusing convolution.</param>
     private sealed class Level(Conv2d decoder, Conv2d fuse, int place)
     {
         /// <summary>(B, H, W, channels) to (B, H, W, decoder channels).</summary>

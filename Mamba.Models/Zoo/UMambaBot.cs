@@ -6,9 +6,9 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// U-Mamba with Mamba at the bottom only (Ma et al. 2024, "UMambaBot") as the paper's authors built it. Five stages of residual blocks have
-/// 32 to 512 channels. The smallest image is a sequence for a layer norm and a Mamba block; in the second variant pyramid pooling comes
-/// first. Transposed convolutions go up, and skips are concatenated.
+/// U-Mamba with Mamba at the bottleneck only (Ma et al. 2024, "UMambaBot") as built by the paper's authors. Five stages of residual blocks
+/// have 32 to 512 channels. At the bottleneck, a layer norm and a Mamba block run over the pixels as a sequence; in the second variant
+/// pyramid pooling comes first. Transposed convolutions upsample, and skips are concatenated.
 /// </summary>
 public sealed class UMambaBot : VisionModel
 {
@@ -26,9 +26,9 @@ public sealed class UMambaBot : VisionModel
     private readonly Conv2d _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out, and the width of the first stage.</param>
-    /// <param name="pyramidPooling">Whether pyramid pooling stands before the Mamba block.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, and the width of the first stage.</param>
+    /// <param name="pyramidPooling">Whether pyramid pooling precedes the Mamba block.</param>
     public UMambaBot(Scope scope, ModelConfig config, bool pyramidPooling)
         : base(scope.Store, config)
     {
@@ -48,7 +48,7 @@ public sealed class UMambaBot : VisionModel
         _decoder = [.. channels.Select((n, i) => new ResidualConvBlock(decoder / "stages" / i / "blocks" / 0, 2 * n, n, stride: 1))];
         _upconvs = [.. channels.Select((n, i) => new ConvTranspose2d(decoder / "transpconvs" / i, new ConvConfig(2 * n, n,
             Kernel: 2) { Stride = 2 }))];
-        // Each level has a head, for deep supervision; the authors use the last alone.
+        // Each level has a head, for deep supervision; the authors use only the last one.
         _head = channels.Select((n, i) => new Conv2d(decoder / "seg_layers" / i, new ConvConfig(n, config.Classes, Kernel: 1)))
             .ToArray()[^1];
     }

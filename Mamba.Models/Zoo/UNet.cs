@@ -5,12 +5,12 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// U-Net (Ronneberger et al. 2015) as the paper's authors trained it. It has four levels of two 3x3 convolutions with batch norm and ReLU,
-/// 32 to 512 channels. Transposed convolutions go up, and skips are concatenated.
+/// U-Net (Ronneberger et al. 2015) as trained by the paper's authors: four levels of two 3x3 convolutions with batch norm and ReLU, with 32
+/// to 512 channels. Transposed convolutions upsample, and skips are concatenated.
 /// </summary>
 public sealed class UNet : VisionModel
 {
-    /// <summary>Channels of the first level in the paper; each further one has twice those of the one above.</summary>
+    /// <summary>Channels of the first level in the paper; each further level has twice as many.</summary>
     public const int DefaultWidth = 32;
 
     /// <summary>Levels above the bottleneck in the paper.</summary>
@@ -22,8 +22,8 @@ public sealed class UNet : VisionModel
     private readonly Conv2d _conv;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out, channels of the first level (Width) and levels (Depth).</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, channels of the first level (Width) and levels (Depth).</param>
     public UNet(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {

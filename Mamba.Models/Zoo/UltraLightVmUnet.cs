@@ -5,29 +5,29 @@ using Mamba.Models.Blocks;
 
 namespace Mamba.Models.Zoo;
 
-/// <summary>Where pyramid pooling stands in an <see cref="UltraLightVmUnet"/>.</summary>
+/// <summary>The position of pyramid pooling in an <see cref="UltraLightVmUnet"/>.</summary>
 public enum PyramidPlacement
 {
-    /// <summary>Nowhere.</summary>
+    /// <summary>No pyramid pooling.</summary>
     None,
 
-    /// <summary>Before the layer at the bottom.</summary>
+    /// <summary>Before the bottleneck layer.</summary>
     Bottleneck,
 
     /// <summary>Before every parallel vision Mamba layer.</summary>
     EveryLayer,
 }
 
-/// <summary>What tells the variants of <see cref="UltraLightVmUnet"/> apart.</summary>
+/// <summary>A variant of <see cref="UltraLightVmUnet"/>.</summary>
 /// <param name="Channels">Channels of the levels, outermost first: five or six levels.</param>
-/// <param name="MambaChunks">Parts of the channels that share one Mamba block.</param>
-/// <param name="Pyramid">Where pyramid pooling stands.</param>
+/// <param name="MambaChunks">Channel chunks that share one Mamba block.</param>
+/// <param name="Pyramid">The position of pyramid pooling.</param>
 public sealed record UltraLightVmUnetVariant(
     IReadOnlyList<int> Channels, int MambaChunks, PyramidPlacement Pyramid = PyramidPlacement.None);
 
 /// <summary>
-/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U of levels. The outer levels are 3x3 convolutions.
-/// Parallel vision Mamba layers form the last three levels of the encoder and the first three of the decoder. Skip connections go through
+/// UltraLight VM-UNet (Wu et al. 2024) and the six variants of Crews and Whalen: a U-shaped network. The outer levels are 3x3 convolutions.
+/// The last three levels of the encoder and the first three of the decoder are parallel vision Mamba layers. Skip connections pass through
 /// an attention bridge and are added.
 /// </summary>
 public sealed class UltraLightVmUnet : VisionModel
@@ -43,10 +43,12 @@ public sealed class UltraLightVmUnet : VisionModel
     private readonly Conv2d _final;
 
     /// <summary>Declares the parameters and gives them the authors' initial values.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in and out.</param>
-    /// <param name="variant">Which of the family.</param>
-    /// <exception cref="ArgumentException">A level of a pruned model has channels that its norm or its chunks do not divide.</exception>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels and classes.</param>
+    /// <param name="variant">The variant.</param>
+    /// <exception cref="ArgumentException">
+    /// The channels of a pruned level are not divisible by its norm's groups or by its chunks.
+    /// </exception>
     public UltraLightVmUnet(Scope scope, ModelConfig config, UltraLightVmUnetVariant variant)
         : base(scope.Store, config)
     {
@@ -81,7 +83,7 @@ public sealed class UltraLightVmUnet : VisionModel
     }
 
     /// <inheritdoc/>
-    /// <remarks>The authors' sigmoid is for one class. Several classes are logits, for a softmax.</remarks>
+    /// <remarks>The authors' sigmoid is for one class. With several classes the output is logits, for a softmax.</remarks>
     public override ModelOutput Output => Config.Classes > 1 ? ModelOutput.Logits : ModelOutput.Probabilities;
 
     /// <inheritdoc/>
@@ -97,7 +99,7 @@ public sealed class UltraLightVmUnet : VisionModel
         return scope.Return(Output == ModelOutput.Logits ? x : Ops.Sigmoid(x));
     }
 
-    /// <summary>The bottom of the U, and the skip connections behind the bridge.</summary>
+    /// <summary>The bottleneck, and the skip connections after the bridge.</summary>
     private (Tensor Bottom, TensorList Skips) Down(Tensor x)
     {
         using MemoryScope scope = new();
@@ -114,7 +116,7 @@ public sealed class UltraLightVmUnet : VisionModel
         return (x, skips);
     }
 
-    // A level gives back what it worked with, so a pass holds the skips and the largest tensors of one level.
+    // A level releases its temporaries, so a pass holds the skips and the largest tensors of one level.
     private Tensor Encode(int level, Tensor x)
     {
         using MemoryScope scope = new();
@@ -136,8 +138,8 @@ public sealed class UltraLightVmUnet : VisionModel
     private static Tensor Double(Tensor x) => Ops.ResizeBilinear(x, (2 * x.Shape[1], 2 * x.Shape[2]), alignCorners: true);
 
     /// <summary>
-    /// The authors' rule: every linear layer, those of Mamba included, truncated normal with bias 0; convolutions normal by fan out, biases
-    /// of two-dimensional ones 0.
+    /// The authors' initialization: linear layers, including Mamba's, truncated normal with bias 0; convolutions normal by fan out, with
+    /// bias 0 for two-dimensional ones.
     /// </summary>
     private static Initializer? InitialValues(string name, Shape shape)
     {

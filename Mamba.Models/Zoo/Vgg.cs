@@ -5,24 +5,24 @@ using Mamba.Core.Nn;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// VGG with eleven layers (Simonyan and Zisserman 2015), configuration A, with torchvision's names: eight 3x3 convolutions with ReLU, a
-/// pool after five of them, then three linear layers, which have most of the weights. Images of any size from <see cref="Smallest"/> on are
-/// taken.
+/// VGG with eleven layers (Simonyan and Zisserman 2015, configuration A), with torchvision's names. Eight 3x3 convolutions with ReLU, five
+/// of them followed by a pool; then three linear layers, which have most of the weights. Accepts images of any size from
+/// <see cref="Smallest"/> on.
 /// </summary>
 public sealed class Vgg : VisionModel
 {
     /// <summary>Channels of the first convolution in torchvision.</summary>
     public const int DefaultWidth = 64;
 
-    /// <summary>The least rows and columns of an image: five pools halve them.</summary>
+    /// <summary>The smallest height and width of an image: five pools halve them.</summary>
     public const int Smallest = 32;
 
-    /// <summary>The share of the hidden layers' results that is zeroed in training.</summary>
+    /// <summary>Dropout probability of the outputs of the hidden layers.</summary>
     public const double DefaultDropout = 0.5;
 
     private const int PooledSide = 7;
 
-    // Channels of each convolution over those of the first; 0 is a pool.
+    // Channels of each convolution relative to the first; 0 is a pool.
     private static readonly int[] s_layers = [1, 0, 2, 0, 4, 4, 0, 8, 8, 0, 8, 8, 0];
 
     private readonly Conv2d?[] _features;
@@ -33,8 +33,8 @@ public sealed class Vgg : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
-    /// <param name="config">Channels in, classes, dropout, and channels of the first convolution: the others grow with them.</param>
+    /// <param name="scope">The model's scope.</param>
+    /// <param name="config">Input channels, classes, dropout, and channels of the first convolution, with which the others scale.</param>
     public Vgg(Scope scope, ModelConfig config)
         : base(scope.Store, config)
     {
@@ -43,7 +43,7 @@ public sealed class Vgg : VisionModel
         _features = new Conv2d?[s_layers.Length];
         for (int i = 0; i < s_layers.Length; i++)
         {
-            index += i == 0 ? 0 : s_layers[i - 1] == 0 ? 1 : 2; // a ReLU has a number, too
+            index += i == 0 ? 0 : s_layers[i - 1] == 0 ? 1 : 2; // a ReLU has a number too
             if (s_layers[i] == 0) continue;
             int outputs = s_layers[i] * width;
             _features[i] = Convolution(features / index, channels, outputs);

@@ -6,9 +6,8 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// Vision Mamba (Zhu et al. 2024) as the paper's authors trained it. A convolution makes patches, and the class token stands in their
-/// middle. Blocks of RMS norm and a bidirectional mixer, their Mamba or another, form a residual stream. A linear head reads the class
-/// token.
+/// Vision Mamba (Zhu et al. 2024) as trained by the paper's authors. A convolution embeds patches, with the class token in the middle.
+/// Residual blocks consist of RMS norm and a bidirectional mixer, by default Mamba. A linear head reads the class token.
 /// </summary>
 public sealed class VisionMamba : VisionModel
 {
@@ -20,7 +19,7 @@ public sealed class VisionMamba : VisionModel
     private readonly RmsNorm _norm;
 
     /// <summary>Declares the parameters and gives them the authors' initial values.</summary>
-    /// <param name="scope">The model's place.</param>
+    /// <param name="scope">The model's scope.</param>
     /// <param name="config">Image size, patch, width, depth, classes and input channels.</param>
     /// <exception cref="ArgumentException">A size is missing, not positive, or patches do not fill the image.</exception>
     public VisionMamba(Scope scope, ModelConfig config)
@@ -75,8 +74,8 @@ public sealed class VisionMamba : VisionModel
     }
 
     /// <summary>
-    /// What the authors' initialization of the whole model changes in the mixers. The projection into the residual stream is divided by the
-    /// root of the depth, as in GPT-2. The step sizes of the backward direction lose their bias, because nothing marks it as one to keep.
+    /// What the authors' model-wide initialization changes in the mixers. The output projections are divided by the square root of the
+    /// depth, as in GPT-2. The step-size biases of the backward direction are reset, since they are not marked as exempt.
     /// </summary>
     private Initializer? InitialValues(string name, Shape shape) =>
         name.EndsWith("out_proj.weight", StringComparison.Ordinal) ? Init.Uniform(1 / Math.Sqrt((double)shape[1] * _grid.Depth))
@@ -84,12 +83,12 @@ public sealed class VisionMamba : VisionModel
         : null;
 
     /// <summary>
-    /// LeCun's normal initialization in timm 0.4.12: wider by what truncation at two standard deviations would take away, yet truncated at
-    /// 2.
+    /// LeCun's normal initialization in timm 0.4.12: the deviation is corrected for truncation at two standard deviations, but the
+    /// truncation is at 2.
     /// </summary>
     private static Initializer Lecun(int fan) => Init.TruncatedNormal(Math.Sqrt(1.0 / fan) / 0.87962566103423978);
 
-    /// <summary>x + drop path(mixer(norm(x))). The authors add before the next norm instead, which is the same.</summary>
+    /// <summary>x + drop path(mixer(norm(x))). The authors add before the next norm instead, which is equivalent.</summary>
     private sealed class Block(Scope scope, MixerKind mixer, int width, double dropPath)
     {
         private readonly BidirectionalMixer _mixer = new(scope, "mixer", mixer, width);

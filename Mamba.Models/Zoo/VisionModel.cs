@@ -7,25 +7,23 @@ using Mamba.Core.Nn;
 
 namespace Mamba.Models.Zoo;
 
-/// <summary>What the numbers that a model puts out are.</summary>
+/// <summary>The kind of a model's output.</summary>
 public enum ModelOutput
 {
-    /// <summary>Log-odds: a sigmoid (of masks) or a softmax (over classes) turns them into probabilities.</summary>
+    /// <summary>Logits: a sigmoid (for masks) or a softmax (over classes) turns them into probabilities.</summary>
     Logits,
 
     /// <summary>Probabilities of a mask: the model ends in a sigmoid.</summary>
     Probabilities,
 }
 
-/// <summary>A model of the zoo: parameters under PyTorch's names, and a forward pass.</summary>
-/// <remarks>
-/// Disposing gives the memory of its parameters back to be used again at once; without it the garbage collector takes it in time.
-/// </remarks>
-/// <param name="parameters">Where its parameters are.</param>
+/// <summary>A model of the zoo: parameters with PyTorch's names, and a forward pass.</summary>
+/// <remarks>Disposing releases the memory of its parameters at once; otherwise the garbage collector does so later.</remarks>
+/// <param name="parameters">The store of its parameters.</param>
 /// <param name="config">Its configuration.</param>
 public abstract class VisionModel(ParameterStore parameters, ModelConfig config) : IModule, IDisposable
 {
-    // Weights that the third-level cache holds: with larger ones, images share what is read of them.
+    // Weights that fit in L3: with larger ones, images run together to share each read of the weights.
     private const long LargestSmall = 4 << 20;
 
     private bool _disposed;
@@ -36,26 +34,26 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <summary>The parameters and buffers, by their names in PyTorch.</summary>
     public ParameterStore Parameters { get; } = WithWidths(parameters, config);
 
-    /// <summary>What <see cref="Forward"/> puts out.</summary>
+    /// <summary>The kind of the output of <see cref="Forward"/>.</summary>
     public abstract ModelOutput Output { get; }
 
     /// <summary>Height and width of the input must be multiples of this.</summary>
     public abstract int SizeMultiple { get; }
 
-    /// <summary>Height and width that the input must have; null where all multiples of <see cref="SizeMultiple"/> will do.</summary>
+    /// <summary>Required height and width of the input; null if any multiple of <see cref="SizeMultiple"/> is accepted.</summary>
     public virtual int? InputSize => null;
 
-    /// <summary>The least height and width of the input.</summary>
+    /// <summary>The smallest height and width of the input.</summary>
     public virtual int SmallestSide => SizeMultiple;
 
-    /// <summary>Runs the model as its authors wrote it; a tape that is open records it.</summary>
+    /// <summary>Runs the model as its authors wrote it; an open tape records it.</summary>
     /// <param name="images">
     /// (B, H, W, input channels), H and W multiples of <see cref="SizeMultiple"/> from <see cref="SmallestSide"/> on, or equal to
     /// <see cref="InputSize"/>.
     /// </param>
     /// <returns>(B, H', W', classes), or (B, classes) of a classifier: logits or probabilities, see <see cref="Output"/>.</returns>
-    /// <exception cref="ShapeException">Another rank, number of channels or size.</exception>
-    /// <exception cref="CheckpointException">The weights are mapped, and their file was cut.</exception>
+    /// <exception cref="ShapeException">The rank, number of channels or size is wrong.</exception>
+    /// <exception cref="CheckpointException">The weights are memory-mapped, and their file was truncated.</exception>
     public Tensor Forward(Tensor images)
     {
         Parameters.ThrowIfCut();
@@ -68,20 +66,19 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
             throw new ShapeException(
                 GetType().Name, $"images {images.Shape}; expected (B, H, W, {Config.InputChannels}) with H and W {sides}");
         }
-        bool watched = Tape.IsRecording || MultiplyAdds.IsCounting; // these see the operators of their own thread alone
+        bool watched = Tape.IsRecording || MultiplyAdds.IsCounting; // these see only the operators of their own thread
         return images.Shape[0] > 1 && Parameters.IsFrozen && !watched && Parameters.ParameterCount <= LargestSmall
             ? RunEach(images)
             : Run(images);
     }
 
     /// <summary>
-    /// Runs the model on images of any size. They are padded with zeros at the bottom and on the right to the next
-    /// <see cref="SizeMultiple"/>, and the result is cropped back. An output of another size than its input is first resized, bilinear
-    /// without aligned corners.
+    /// Runs the model on images of any size. They are zero-padded at the bottom and on the right to the next <see cref="SizeMultiple"/>,
+    /// and the result is cropped. If output and input sizes differ, the output is first resized, bilinearly without aligned corners.
     /// </summary>
     /// <param name="images">(B, H, W, input channels).</param>
     /// <returns>(B, H, W, classes).</returns>
-    /// <exception cref="ShapeException">Another rank or number of channels.</exception>
+    /// <exception cref="ShapeException">The rank or number of channels is wrong.</exception>
     public Tensor Segment(Tensor images)
     {
         if (images.Shape.Rank != 4)
@@ -95,8 +92,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     }
 
     /// <summary>
-    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: a softmax over the classes of a classifier, and
-    /// over the channels of a segmentation model of several classes; a sigmoid of a mask.
+    /// The probabilities in a result of <see cref="Forward"/> or <see cref="Segment"/>: softmax over the classes of a classifier, or over
+    /// the channels of a segmentation model with several classes; sigmoid for a mask.
     /// </summary>
     /// <param name="result">Logits or probabilities, see <see cref="Output"/>.</param>
     /// <returns>The same shape; the result itself if it is probabilities.</returns>
@@ -105,7 +102,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         : result.Shape.Rank == 2 || Config.Classes > 1 ? Ops.Softmax(result)
         : Ops.Sigmoid(result);
 
-    /// <summary>Gives the memory of the parameters back; no call may be under way.</summary>
+    /// <summary>Releases the memory of the parameters; no call may be running.</summary>
     public void Dispose()
     {
         if (_disposed) return;
@@ -119,8 +116,8 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     }
 
     /// <summary>
-    /// Image by image: as many at once as there are threads, one on each, and those left over with all threads on one. What comes out does
-    /// not depend on the threads, nor on the batch in which an image stands.
+    /// Runs images separately: as many at once as there are threads, one per thread; the remaining ones use all threads. Results depend
+    /// neither on the threads nor on the batch.
     /// </summary>
     private Tensor RunEach(Tensor images)
     {
@@ -134,7 +131,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         for (int i = 0; i < batch; i++)
         {
             results[i].Span.CopyTo(y.Span.Slice(i * size, size));
-            results[i].Dispose(); // those of other threads belong to no scope
+            results[i].Dispose(); // results of other threads belong to no scope
         }
         ArrayPool<Tensor>.Shared.Return(results, clearArray: true);
         return memory.Return(y);
@@ -146,7 +143,7 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
         return memory.Return(Run(images.Rows(i, 1)));
     }
 
-    /// <summary>The forward pass; sizes are checked.</summary>
+    /// <summary>The forward pass; sizes have been checked.</summary>
     /// <param name="images">(B, H, W, input channels).</param>
     /// <returns>(B, H', W', classes), or (B, classes).</returns>
     protected abstract Tensor Run(Tensor images);
@@ -154,13 +151,13 @@ public abstract class VisionModel(ParameterStore parameters, ModelConfig config)
     /// <summary>The mean of each channel over the image: (B, H, W, C) to (B, C).</summary>
     private protected static Tensor MeanOfImage(Tensor x) => Ops.AdaptiveAvgPool2d(x, 1).Reshape(x.Shape[0], x.Shape[3]);
 
-    /// <summary>(B, H, W, C) as rows of C H W numbers, in the order in which PyTorch flattens an image.</summary>
+    /// <summary>(B, H, W, C) as rows of C H W values, in the order in which PyTorch flattens an image.</summary>
     private protected static Tensor ByChannel(Tensor x) => Ops.Permute(x, 0, 3, 1, 2).Reshape(x.Shape[0], -1);
 
     private static Tensor Pad(Tensor x, int axis, int amount) =>
         amount == 0 ? x : Ops.Concat([x, Tensor.Zeros(x.Shape.With(axis, amount))], axis);
 
-    /// <summary>The base is constructed first, so that the layers of the model find the widths.</summary>
+    /// <summary>Sets the widths before the layers of the model are declared: base constructors run first.</summary>
     private static ParameterStore WithWidths(ParameterStore parameters, ModelConfig config)
     {
         if (config.Widths is { } widths) parameters.Widths = widths.Channels;

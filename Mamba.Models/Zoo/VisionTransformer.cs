@@ -6,9 +6,9 @@ using Mamba.Models.Blocks;
 namespace Mamba.Models.Zoo;
 
 /// <summary>
-/// The vision transformer (Dosovitskiy et al. 2021) as vit-pytorch builds it and the paper's authors trained it. Patches are normalized,
-/// and the class token comes first. Transformer blocks have four heads. A linear head reads the class token. With random features
-/// (<see cref="ModelConfig.Features"/>) it is a Performer (Choromanski et al. 2021), whose attention takes time linear in the tokens.
+/// The vision transformer (Dosovitskiy et al. 2021) as built by vit-pytorch and trained by the paper's authors. Patches are normalized, and
+/// the class token comes first. Transformer blocks have four heads. A linear head reads the class token. With random features
+/// (<see cref="ModelConfig.Features"/>) it is a Performer (Choromanski et al. 2021), with attention linear in the tokens.
 /// </summary>
 public sealed class VisionTransformer : VisionModel
 {
@@ -29,7 +29,7 @@ public sealed class VisionTransformer : VisionModel
     private readonly Linear _head;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The model's place.</param>
+    /// <param name="scope">The model's scope.</param>
     /// <param name="config">Image size, patch, width, depth, classes and input channels.</param>
     /// <exception cref="ArgumentException">A size is missing, not positive, or patches do not fill the image.</exception>
     public VisionTransformer(Scope scope, ModelConfig config)
@@ -37,10 +37,10 @@ public sealed class VisionTransformer : VisionModel
     {
     }
 
-    /// <summary>Declares the parameters; the kind of random features can be chosen.</summary>
-    /// <param name="scope">The model's place.</param>
+    /// <summary>Declares the parameters, with a choice of random features.</summary>
+    /// <param name="scope">The model's scope.</param>
     /// <param name="config">Image size, patch, width, depth, classes, input channels, random features.</param>
-    /// <param name="kernel">The kind of random features, where there are some.</param>
+    /// <param name="kernel">The kind of random features, if any.</param>
     /// <exception cref="ArgumentException">A size is missing, not positive, or patches do not fill the image.</exception>
     public VisionTransformer(Scope scope, ModelConfig config, FavorKernel kernel)
         : base(scope.Store, config)

@@ -9,14 +9,13 @@ namespace Mamba.Core.Kernels.Attention;
 internal record struct AttentionShape(
     nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint QRowStride, nint KRowStride, nint VRowStride)
 {
-    // Queries whose scores are in scratch at once. Scores of some hundreds of keys fit the second-level cache, and a block pays for packing
-    // the keys again.
+    // Queries whose scores are in scratch together. The scores of some hundreds of keys fit in L2, and a block amortizes packing the keys.
     private const nint MaxQueryBlock = 256;
 
-    // A causal block computes the triangle above its diagonal for nothing, so it is lower.
+    // Lower for causal attention: a block also computes the masked triangle above its diagonal.
     private const nint MaxCausalQueryBlock = 64;
 
-    /// <summary>Whether query i sees the keys up to i alone.</summary>
+    /// <summary>Whether query i attends to keys 0 to i only.</summary>
     public bool Causal { readonly get; init; }
 
     /// <summary>The factor on the scores.</summary>
@@ -26,19 +25,18 @@ internal record struct AttentionShape(
 
     public readonly nint QueryBlocks => Launch.CeilDiv(Queries, QueryBlock);
 
-    /// <summary>Floats from a query's scores to the next one's: rows start where cache lines do.</summary>
+    /// <summary>Row stride of the scores in floats, a multiple of a cache line.</summary>
     public readonly nint ScoreRowStride => Launch.CeilDiv(Keys, Vec.CacheLine) * Vec.CacheLine;
 
-    /// <summary>Keys that the queries up to, not including, this one see.</summary>
+    /// <summary>The number of keys visible to the queries before this one.</summary>
     public readonly nint KeysBefore(nint query) => Causal ? Math.Min(Keys, query) : Keys;
 
-    /// <summary>The largest scratch that one of the products below packs its right side into.</summary>
+    /// <summary>The deepest packing buffer of the products below.</summary>
     public readonly nint PanelDepth => Math.Max(Math.Max(QueryBlock, Keys), Math.Max(HeadWidth, ValueWidth));
 
     /// <summary>
-    /// A head's part of the next image's rows, or a share of it, to be prefetched. Such rows are pieces as wide as a head, thousands of
-    /// bytes from each other, which no hardware prefetcher follows. An image of several blocks of queries would not stay in the cache until
-    /// it is read.
+    /// The rows of a head in the next image, or a share of them, to prefetch. They are short pieces thousands of bytes apart, which no
+    /// hardware prefetcher follows. Images with several query blocks are not prefetched: the rows would be evicted before use.
     /// </summary>
     public readonly unsafe PrefetchRange PrefetchNextImage(float* x, nint row, nint item, nint share = 0, nint shares = 1)
     {
@@ -48,7 +46,7 @@ internal record struct AttentionShape(
             : new(x + Queries * row + (item * shares + share) * length, length);
     }
 
-    /// <summary>Head h of image b, from a token on, of an operand whose heads are <paramref name="width"/> columns each.</summary>
+    /// <summary>Head h of image b from a given token on; each head is <paramref name="width"/> columns of the operand.</summary>
     public static unsafe Matrix Head(float* x, nint image, nint tokens, nint row, nint token, nint head, nint width) =>
         new(x + (image * tokens + token) * row + head * width, row);
 }
@@ -61,12 +59,11 @@ internal unsafe struct AttentionForward : IKernel
     public AttentionShape Shape;
     public float* Q, K, V, Y;
 
-    /// <summary>Added to the scaled scores; absent where its pointer is null.</summary>
+    /// <summary>Added to the scaled scores; none if its pointer is null.</summary>
     public AttentionMask Mask;
 
     /// <summary>
-    /// (B, Heads, Queries, Keys) with a row stride of <see cref="AttentionShape.ScoreRowStride"/>: receives the weights of the values, or
-    /// null.
+    /// Receives the attention weights (B, Heads, Queries, Keys), with row stride <see cref="AttentionShape.ScoreRowStride"/>; or null.
     /// </summary>
     public float* P;
 
@@ -95,8 +92,8 @@ internal unsafe struct AttentionForward : IKernel
 }
 
 /// <summary>
-/// Gradients: dP = dY V^T, dS is dP through the softmax, dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, its queries
-/// block by block.
+/// Gradients: dP = dY V^T, dS is the softmax gradient of dP, dV = P^T dY, dQ = dS K, dK = dS^T Q. One item is a head of an image, query
+/// block by query block.
 /// </summary>
 internal unsafe struct AttentionBackward : IKernel
 {
@@ -104,7 +101,7 @@ internal unsafe struct AttentionBackward : IKernel
     public float* Q, K, V, P, Dy;
     public GradientTarget Dq, Dk, Dv;
 
-    /// <summary>Gets the gradient of the mask for each head of each image, (B, Heads, Queries, Keys); null where none is wanted.</summary>
+    /// <summary>Receives the mask gradient of each head of each image, (B, Heads, Queries, Keys); null if not needed.</summary>
     public float* Dmask;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -123,9 +120,10 @@ internal unsafe struct AttentionBackward : IKernel
                 Matrix p = new(P + (item * s.Queries + first) * s.ScoreRowStride, s.ScoreRowStride);
                 Matrix ds = new(scores.Pointer, s.ScoreRowStride);
                 Matrix dy = AttentionShape.Head(Dy, image, s.Queries, s.Heads * s.ValueWidth, first, head, s.ValueWidth);
-                // Each product prefetches about as many lines as it has steps: of the next image's operands, and of its gradients.
-                // The order matters: if q, k and v are one tensor, its gradient is first written here, for dV. If only q and k are one, the
-                // caller has cleared the gradient and asks to add. For dK has all rows, and dQ those of this block.
+                // Each product prefetches about one line per step: operands of the next image, then their gradients.
+                // The order matters. If q, k and v are the same tensor, dV writes its gradient first. If only q and k are, the caller has
+                // cleared the
+                // gradient and sets the add flag, since dK covers all rows and dQ those of this block.
                 if (Dv.IsWanted)
                     Gemm.Serial<TVector>(
                         keys, s.ValueWidth, queries, p.Transposed, dy,

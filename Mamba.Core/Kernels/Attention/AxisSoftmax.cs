@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>
-/// Softmax, or its logarithm, along the middle of three dimensions; a lane is a column. <see cref="SoftmaxForward"/> does rows. Items are
-/// blocks of columns.
+/// Softmax, or its logarithm, along the middle of three dimensions, one column per lane; <see cref="SoftmaxForward"/> handles rows. Items
+/// are blocks of columns.
 /// </summary>
 internal unsafe struct AxisSoftmaxForward : IKernel
 {

@@ -6,26 +6,26 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Attention;
 
-/// <summary>Sizes of an attention by random features; heads are column ranges of tokens, read in place.</summary>
+/// <summary>Sizes of a random-feature attention; heads are column ranges of tokens, read in place.</summary>
 internal record struct FavorShape(nint Batch, nint Queries, nint Keys, nint Heads, nint HeadWidth, nint ValueWidth, nint Features)
 {
-    // Tokens of a causal block. What lies inside one is a product of block x block. What lies before it is one with the sums so far.
+    // Tokens of a causal block. Pairs inside a block are a product of block x block; earlier tokens enter through the running sums.
     private const nint CausalBlock = 64;
 
     public bool Causal { readonly get; init; }
 
     public bool Relu { readonly get; init; }
 
-    /// <summary>Added to each feature, and to the sum of the keys' features of a causal attention.</summary>
+    /// <summary>Epsilon is added to each feature, NormEpsilon to the sum of the keys' features if causal.</summary>
     public float Epsilon { readonly get; init; }
 
     /// <inheritdoc cref="Epsilon"/>
     public float NormEpsilon { readonly get; init; }
 
-    /// <summary>Columns of the values with a one beside them, whose sum is the divisor.</summary>
+    /// <summary>Columns of the values plus a column of ones, whose sum is the divisor.</summary>
     public readonly nint Sums => ValueWidth + 1;
 
-    /// <summary>Tokens that are taken at a time: without a causal order, all of them.</summary>
+    /// <summary>Tokens processed together: all of them unless causal.</summary>
     public readonly nint Block => Causal ? CausalBlock : Math.Max(Queries, Keys);
 
     public readonly nint PanelDepth => Math.Max(Math.Max(Math.Min(Block, Math.Max(Queries, Keys)), Features), Math.Max(HeadWidth, Sums));
@@ -94,7 +94,7 @@ internal unsafe struct FavorForward : IKernel
 
 /// <summary>
 /// With dn = (dy, -dy y) / divisor: df(q) = dn (S, z)^T, d(S, z) = sum(f(q)^T dn), df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z). Each sums over
-/// the tokens it depends on. Then the gradients go back through the features, with constant stabilizers. Gradients that are not wanted are
+/// the tokens it depends on. The gradients then pass through the features, with constant stabilizers. Gradients that are not needed are
 /// null.
 /// </summary>
 internal unsafe struct FavorBackward : IKernel
@@ -120,7 +120,7 @@ internal unsafe struct FavorBackward : IKernel
             FavorFeatures.FirstSums(s, sums.Pointer);
             Matrix state = new(sums.Pointer, columns);
 
-            // Forwards again, for the sums of each query.
+            // Forward order, to recompute the sums that each query sees.
             for (nint first = 0; first < (s.Causal ? s.Queries : Math.Max(s.Queries, 1)); first += block)
             {
                 nint rows = Math.Min(block, s.Queries - first);
@@ -132,7 +132,7 @@ internal unsafe struct FavorBackward : IKernel
                 if (s.Causal) Gemm.Serial<TVector>(m, columns, rows, k.Transposed, v, state, panel.Pointer, add: true);
             }
 
-            // Backwards, for the queries of each key.
+            // Reverse order, to sum over the queries that see each key.
             new Span<float>(sums.Pointer, (int)(m * columns)).Clear();
             if (!s.Causal)
             {
@@ -166,7 +166,7 @@ internal unsafe struct FavorBackward : IKernel
         }
     }
 
-    /// <summary>What the gradient of the sums brings to some keys: df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z).</summary>
+    /// <summary>The gradients of a block of keys from that of the sums: df(k) = v~ d(S, z)^T, dv~ = f(k) d(S, z).</summary>
     private static void ToKeys<TVector>(in FavorShape s, float* values, float* fk, Matrix state, float* dk, float* dv, nint rows,
         float* panel)
         where TVector : unmanaged
@@ -193,12 +193,12 @@ internal unsafe struct FavorBackward : IKernel
     }
 }
 
-/// <summary>The features of FAVOR+ and their way back, and the values with a one beside them.</summary>
+/// <summary>The features of FAVOR+ and their gradients, and the values with a column of ones.</summary>
 internal static unsafe class FavorFeatures
 {
     /// <summary>
-    /// With x' = x Dh^(-1/4) and p = x' W^T: (e^(p - |x'|^2 / 2 - s) + eps) / sqrt(m), s being the largest p of the query or of all keys;
-    /// or relu(p) + eps.
+    /// With x' = x Dh^(-1/4) and p = x' W^T: (e^(p - |x'|^2 / 2 - s) + eps) / sqrt(m), where s is the largest p of the query or of all
+    /// keys; or relu(p) + eps.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run<V>(in FavorShape s, float* x, float* projection, float* f, nint image, nint head, nint tokens, bool keys,
@@ -225,7 +225,7 @@ internal static unsafe class FavorFeatures
         }
     }
 
-    /// <summary>Adds to dx what the gradient of the features, which it spoils, brings.</summary>
+    /// <summary>Adds the gradient through the features to dx; overwrites the features' gradient.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward<V>(
         in FavorShape s, float* x, float* projection, float* f, float* df, float* dx, nint image, nint head, nint tokens,
@@ -244,7 +244,7 @@ internal static unsafe class FavorFeatures
                 nint lanes = Math.Min(n, m - i);
                 V v = Load<V>(y + i, lanes), g = Load<V>(d + i, lanes);
                 g = s.Relu ? Select(Greater(v, floor), g, default) : g * (v - floor);
-                total += g; // past the end 0
+                total += g; // lanes past the end hold 0
                 Store(g * scale, d + i, lanes);
             }
             if (s.Relu) continue;
@@ -265,7 +265,7 @@ internal static unsafe class FavorFeatures
         }
     }
 
-    /// <summary>dv += the gradient of (v, 1), without that of the one.</summary>
+    /// <summary>dv += the gradient of (v, 1), without the column of ones.</summary>
     public static void AddValues(in FavorShape s, float* from, float* dv, nint image, nint head)
     {
         for (nint j = 0; j < s.Keys; j++)
@@ -283,7 +283,7 @@ internal static unsafe class FavorFeatures
         for (nint i = 0; i < s.Features; i++) sums[i * s.Sums + s.ValueWidth] = s.NormEpsilon;
     }
 
-    /// <summary>Clears what lies above the diagonal: a query sees no later key.</summary>
+    /// <summary>Zeroes the entries above the diagonal: the causal mask.</summary>
     public static void ClearAbove(float* square, nint size)
     {
         for (nint i = 0; i < size; i++) new Span<float>(square + i * size + i + 1, (int)(size - i - 1)).Clear();

@@ -5,27 +5,27 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Attention;
 
 /// <summary>
-/// Numbers that are added to the scores, (B, Heads, Queries, Keys) or repeated in some of these: the floats from one index to the next.
+/// The mask added to the scores, (B, Heads, Queries, Keys) or broadcast along some of these; fields are strides in floats.
 /// </summary>
 internal readonly unsafe struct AttentionMask(float* pointer, nint image, nint head, nint query, nint key)
 {
     public readonly float* Pointer = pointer;
 
-    /// <summary>From a key to the next: 1, or 0 where one number applies to all keys.</summary>
+    /// <summary>Key stride: 1, or 0 where one value applies to all keys.</summary>
     public readonly nint Key = key;
 
     public float* Row(nint b, nint h, nint q) => Pointer + b * image + h * head + q * query;
 }
 
-/// <summary>The softmax of a block of scores that may be masked or causal, and its way back.</summary>
+/// <summary>The softmax of a block of masked or causal scores, and its gradient.</summary>
 internal static unsafe class MaskedSoftmax
 {
-    /// <summary>softmax(scale p + mask) of the keys that each query sees, in place; 0 for the others of the block.</summary>
+    /// <summary>softmax(scale p + mask) over the visible keys of each query, in place; 0 for the other keys of the block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Forward<V>(in AttentionShape s, AttentionMask mask, float* p, nint image, nint head, nint first,
         nint queries) where V : unmanaged
     {
-        // The softmax finds the largest score before it scales, which is the largest scaled one for a positive factor alone.
+        // The softmax takes the maximum before scaling, which is valid only for a positive factor.
         bool scaled = mask.Pointer != null || !(s.Scale > 0f);
         SoftmaxForward softmax = new() { X = p, Y = p, RowStride = s.ScoreRowStride, Columns = s.Keys, Scale = scaled ? 1f : s.Scale };
         if (!scaled && !s.Causal)
@@ -41,7 +41,7 @@ internal static unsafe class MaskedSoftmax
             softmax.X = softmax.Y = scores;
             softmax.Columns = keys;
             if (!scaled) softmax.Run<V>(0, 1);
-            // as in PyTorch, all keys are masked
+            // All keys are masked: NaN, as in PyTorch.
             else if (!Add<V>(scores, added, mask.Key, keys, s.Scale)) new Span<float>(scores, (int)keys).Fill(float.NaN);
             else
             {
@@ -53,7 +53,8 @@ internal static unsafe class MaskedSoftmax
     }
 
     /// <summary>
-    /// From dP, in place, the gradient of the unscaled scores; that of the mask goes to <paramref name="dmask"/>, with row stride Keys.
+    /// Turns dP, in place, into the gradient of the unscaled scores; that of the mask goes to <paramref name="dmask"/>, with row stride
+    /// Keys.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward<V>(in AttentionShape s, float* p, float* ds, float* dmask, nint first, nint queries) where V : unmanaged
@@ -103,7 +104,7 @@ internal static unsafe class MaskedSoftmax
         return !float.IsNegativeInfinity(MaxLane(largest));
     }
 
-    /// <summary>An exponential may saturate above 0: what the mask shuts out is 0 to the bit.</summary>
+    /// <summary>Exp2 may saturate above 0, so the weights of masked keys are set to exactly 0.</summary>
     private static void ClearMasked<V>(float* weights, float* added, nint step, nint keys) where V : unmanaged
     {
         V shut = Broadcast<V>(float.NegativeInfinity);

@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Attention;
 
-/// <summary>The cosines and sines of position times base^(-2i / Dh): a row of Dh / 2 cosines and Dh / 2 sines a position.</summary>
+/// <summary>The cosines and sines of position times base^(-2i / Dh): per position, Dh / 2 cosines followed by Dh / 2 sines.</summary>
 internal unsafe struct RotaryAngles : IKernel
 {
     public float* Table;
@@ -17,7 +17,7 @@ internal unsafe struct RotaryAngles : IKernel
         for (nint t = begin; t < end; t++)
             for (nint i = 0; i < Pairs; i++)
             {
-                // In double: the angle of a late position has few digits left in float32.
+                // In double: in float32 the angle of a late position has few correct digits.
                 (double sin, double cos) = Math.SinCos(((double)t + Offset) * Math.Pow(Base, -(double)i / Pairs));
                 (Table[t * 2 * Pairs + i], Table[t * 2 * Pairs + Pairs + i]) = ((float)cos, (float)sin);
             }
@@ -25,7 +25,7 @@ internal unsafe struct RotaryAngles : IKernel
 }
 
 /// <summary>
-/// y (+)= (a cos - b sin, b cos + a sin) for each pair (a, b) of each head; backwards by the opposite angle. One item is a token.
+/// y (+)= (a cos - b sin, b cos + a sin) for each pair (a, b) of each head; the gradient uses the opposite angle. One item is a token.
 /// </summary>
 internal unsafe struct RotateTokens : IKernel
 {

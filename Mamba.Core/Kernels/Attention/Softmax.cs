@@ -4,12 +4,12 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Attention;
 
-/// <summary>Softmax, or its logarithm, of scaled rows (scale &gt; 0), less their maximum, so that nothing overflows.</summary>
+/// <summary>Softmax, or its logarithm, of scaled rows (scale &gt; 0), with the row maximum subtracted to avoid overflow.</summary>
 internal unsafe struct SoftmaxForward : IKernel
 {
     public float* X, Y;
 
-    /// <summary>Floats from one row to the next, and how many of them are its columns.</summary>
+    /// <summary>The row stride in floats, and the number of columns.</summary>
     public nint RowStride, Columns;
     public float Scale;
     public bool Logarithm;
@@ -50,7 +50,7 @@ internal unsafe struct SoftmaxForward : IKernel
             {
                 nint lanes = Math.Min(n, columns - k);
                 V d = Load(x + k, lanes, lowest) - shift;
-                V e = VecMath.WithoutFloor(VecMath.Exp2(d * scale)); // past the end nothing is added
+                V e = VecMath.WithoutFloor(VecMath.Exp2(d * scale)); // lanes past the end add nothing
                 Store(Logarithm ? d : e, y + k, lanes);
                 sum += e;
             }

@@ -8,8 +8,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Causal depthwise convolution: a token sees itself and the K - 1 tokens before it. Lanes are channels. Work items are tokens of the whole
-/// batch, or parts of sequences, so that all threads share one long sequence.
+/// Causal depthwise convolution over each token and the K - 1 tokens before it. Lanes are channels. Work items are tokens of the whole
+/// batch, or parts of sequences, so that one long sequence uses all threads.
 /// </summary>
 internal static unsafe class CausalConv
 {
@@ -50,15 +50,15 @@ internal static unsafe class CausalConv
     }
 }
 
-/// <summary>Where the backward pass of a causal convolution writes.</summary>
+/// <summary>The outputs of the backward pass of a causal convolution.</summary>
 internal readonly record struct CausalConvGradients(GradientTarget X, GradientTarget Weight, GradientTarget Bias);
 
-/// <summary>Sizes of a causal convolution; in reverse, a token sees those that come after it instead of those before.</summary>
+/// <summary>Sizes of a causal convolution; if Reverse, the window covers later tokens instead of earlier ones.</summary>
 internal readonly record struct SequenceShape(nint Batch, nint Length, nint Channels, nint Taps, bool Reverse)
 {
     private const nint LongestPart = 128;
 
-    /// <summary>How many tokens in memory the next one is on.</summary>
+    /// <summary>The memory step to the next token: 1 or -1.</summary>
     public nint Step => Reverse ? -1 : 1;
 
     /// <summary>Parts of a sequence; each is a work item of the backward pass.</summary>
@@ -66,7 +66,7 @@ internal readonly record struct SequenceShape(nint Batch, nint Length, nint Chan
 
     public nint PartLength => Launch.BalancedSize(Length, LongestPart);
 
-    /// <summary>The place in memory of a token; positions count in the order in which tokens see those before them.</summary>
+    /// <summary>The memory index of a token; positions count in causal order.</summary>
     public nint Token(nint batch, nint position) => batch * Length + (Reverse ? Length - 1 - position : position);
 
     public nint Tokens => Batch * Length;
@@ -95,7 +95,7 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
         }
     }
 
-    /// <summary>A token in a vector of channels. Inlined, so that the copy for whole vectors has no partial loads.</summary>
+    /// <summary>One vector of a token's channels. Inlined, so that the copy for full vectors has no partial loads.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Channels<V>(float* x, nint step, float* weights, nint taps, nint c, float* y, nint lanes) where V : unmanaged
     {
@@ -107,9 +107,9 @@ internal unsafe struct CausalConvForward<TActivation> : IKernel where TActivatio
 }
 
 /// <summary>
-/// One item: a part of a sequence, vector by vector of its channels. With s = bias + sum_j taps[j] x[t - K + 1 + j], computed again, and g
-/// = f'(s) dy: dx[t] (+)= sum_j taps[j] g[t + K - 1 - j]; dtaps[j] = sum_t g[t] x[t - K + 1 + j]; dbias = sum_t g[t]. For dx, g is also
-/// computed for the K - 1 tokens after the part. The windows of x and g are in the first-level cache.
+/// One item: a part of a sequence, one vector of channels at a time. With s = bias + sum_j taps[j] x[t - K + 1 + j], recomputed, and g =
+/// f'(s) dy: dx[t] (+)= sum_j taps[j] g[t + K - 1 - j]; dtaps[j] = sum_t g[t] x[t - K + 1 + j]; dbias = sum_t g[t]. For dx, g is also
+/// computed for the K - 1 tokens after the part. The windows of x and g stay in L1.
 /// </summary>
 internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivation : unmanaged, IActivation
 {
@@ -126,7 +126,7 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
         SequenceShape s = Shape;
         nint n = Count<V>(), channels = s.Channels, taps = s.Taps, reach = taps - 1, length = s.PartLength, step = s.Step * channels;
         using Scratch buffer = new((2 * length + 3 * reach) * n);
-        float* x = buffer.Pointer, g = x + (length + 2 * reach) * n; // from K - 1 tokens before the part; from its first token on
+        float* x = buffer.Pointer, g = x + (length + 2 * reach) * n; // x starts K - 1 tokens before the part; g at its first token
         for (nint item = begin; item < end; item++)
         {
             nint b = item / s.Parts, first = item % s.Parts * length, count = Math.Min(length, s.Length - first);
@@ -166,7 +166,7 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
         }
     }
 
-    /// <summary>What Mamba always has, in one pass: the windows of x and of g, taps and sums are registers.</summary>
+    /// <summary>Mamba's usual case (K = 4) in one pass: the windows of x and g, the taps and the sums stay in registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void FourTaps<V>(
         nint offset, nint step, nint lanes, nint before, nint count, nint known, float* taps, V bias, float* sums)
@@ -183,7 +183,7 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
         V g0 = default, g1 = default, g2 = default, dw0 = default, dw1 = default, dw2 = default, dw3 = default, total = default;
         for (nint t = 0; t < count + 3; t++)
         {
-            V g3 = default; // past the sequence
+            V g3 = default; // past the end of the sequence
             if (t < known)
             {
                 V x3 = Load<V>(x + t * step, lanes);
@@ -214,7 +214,7 @@ internal unsafe struct CausalConvBackward<TActivation> : IKernel where TActivati
         Store(total, sums + 4 * channels, lanes);
     }
 
-    /// <summary>The sum of a[t] b[t] over some tokens, in two chains that overlap.</summary>
+    /// <summary>The sum of a[t] b[t] over tokens, in two independent chains.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Dot<V>(float* a, float* b, nint count) where V : unmanaged
     {

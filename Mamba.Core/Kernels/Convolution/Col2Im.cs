@@ -5,30 +5,30 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// A part of the images of a transposed convolution: rows [FirstRow, FirstRow + Rows) of the large images [FirstImage, FirstImage +
-/// Images), and the rows [FirstOut, FirstOut + OutRows) of the small ones that reach them.
+/// A band of the images of a transposed convolution: rows [FirstRow, FirstRow + Rows) of the large images [FirstImage, FirstImage +
+/// Images), and the rows [FirstOut, FirstOut + OutRows) of the small ones that contribute to them.
 /// </summary>
 internal readonly record struct ColumnBand(nint FirstImage, nint Images, nint FirstRow, nint Rows, nint FirstOut, nint OutRows)
 {
-    /// <summary>All of it.</summary>
+    /// <summary>The whole batch as one band.</summary>
     public static ColumnBand Whole(in ConvShape s) => new(0, s.Batch, 0, s.Height, 0, s.OutHeight);
 }
 
 /// <summary>Cuts a transposed convolution into bands of whole images, or of rows of one image, whose columns stay within a bound.</summary>
 internal readonly struct ColumnBands
 {
-    /// <summary>Floats of the columns of a band: 64 MB. A band may have <see cref="LeastPixels"/> all the same.</summary>
+    /// <summary>Largest column matrix of a band, in floats: 64 MB. Bands of <see cref="LeastPixels"/> may exceed it.</summary>
     private const nint MostFloats = 1 << 24;
 
-    // Bands are of even size. Products of half as many rows choose the same blocks of terms as longer ones, so bands change no bit.
+    // Bands are of balanced size. Products of half as many rows choose the same blocks of terms, so bands do not change the bits.
     private const nint LeastPixels = 4096;
 
     private readonly ConvShape _shape;
     private readonly nint _images, _rows, _perImage;
 
     /// <param name="s">The convolution whose input is the large image.</param>
-    /// <param name="mostFloats">Floats of the columns of a band.</param>
-    /// <param name="leastPixels">Pixels of the small images of a band that are allowed all the same.</param>
+    /// <param name="mostFloats">Largest column matrix of a band, in floats.</param>
+    /// <param name="leastPixels">Pixels of the small images that a band may always have.</param>
     public ColumnBands(in ConvShape s, nint mostFloats = MostFloats, nint leastPixels = LeastPixels)
     {
         _shape = s;
@@ -40,7 +40,7 @@ internal readonly struct ColumnBands
         Count = Launch.CeilDiv(s.Batch, _images) * _perImage;
     }
 
-    /// <summary>How many bands there are.</summary>
+    /// <summary>The number of bands.</summary>
     public nint Count { get; }
 
     private nint Reach => (_shape.KernelHeight - 1) * (nint)_shape.DilationY;
@@ -61,9 +61,9 @@ internal readonly struct ColumnBands
 }
 
 /// <summary>
-/// col2im: adds columns, one row (ky, kx, c) for each pixel of a small image, to the large image they came from. It is the last step of a
-/// transposed convolution, and of an input gradient with stride. Each row of the large image gathers its contributions in the order of the
-/// taps. Columns are those of one group.
+/// col2im: adds columns, one row (ky, kx, c) for each pixel of a small image, to the large image. It is the last step of a transposed
+/// convolution, and of the input gradient of a strided one. Each row of the large image gathers its contributions in tap order. The columns
+/// are those of one group.
 /// </summary>
 internal unsafe struct Col2Im : IKernel
 {

@@ -7,13 +7,13 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Direct convolution as an implicit matrix product. The input under a band of output rows is copied, with its border of zeros, into
-/// scratch that stays in cache. There the factors of an output pixel are one run of (kx, ci) for each ky. A tile of twelve pixels
+/// Direct convolution as an implicit matrix product. The input under a band of output rows is copied, with zero padding, into scratch that
+/// stays in cache. In that copy the factors of an output pixel are one contiguous run of (kx, ci) for each ky. A tile of twelve pixels
 /// broadcasts them against the packed weights. No im2col matrix is stored.
 /// </summary>
 internal static unsafe class Conv
 {
-    // Output pixels of a band: enough tiles to pay for fetching a weight panel, few enough to keep the band in the second-level cache.
+    // Output pixels of a band: enough tiles to amortize loading a weight panel, few enough to keep the band in L2.
     private const int BandPixels = 384;
     private const int TargetItems = 8;
 
@@ -34,13 +34,13 @@ internal static unsafe class Conv
         ForwardInBands(s, x, packed, y, epilogue, width);
     }
 
-    /// <summary>The same by bands of output rows, whatever the shape: sums are cut into the short blocks of convolutions.</summary>
+    /// <summary>The same by bands of output rows, whatever the shape, with the short summation blocks of convolutions.</summary>
     public static void ForwardInBands(in ConvShape s, float* x, float* packed, float* y, in Epilogue epilogue, VectorWidth width)
     {
         nint panels = Launch.CeilDiv(s.CoutGroup, PackedPanels.Width(width));
         int rows = BandRows(s);
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
-        // Few bands and many output channels (deep layers): share the channels, too.
+        // Few bands and many output channels (deep layers): also split the channels.
         nint split = PanelShares(bands * s.Groups, panels);
         nint perItem = Launch.CeilDiv(panels, split);
         split = Launch.CeilDiv(panels, perItem);
@@ -59,12 +59,12 @@ internal static unsafe class Conv
             bands * s.Groups * split, 1, width);
     }
 
-    /// <summary>The width that holds the output channels of a group with least waste.</summary>
+    /// <summary>The width that wastes the fewest lanes on the output channels of a group.</summary>
     public static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup);
 
     /// <summary>
     /// The weight gradient in PyTorch's layout. For each tap and input channel it is a row of products with all output channels, summed
-    /// over pixels. Bands of pixels are summed in parts, and the parts are added up in order.
+    /// over pixels. Bands of pixels form partial sums, which are added in order.
     /// </summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
@@ -95,7 +95,7 @@ internal static unsafe class Conv
         nint size = s.Groups * s.Depth * columns;
         int rows = BandRows(s);
         nint bands = (nint)s.Batch * Launch.CeilDiv(s.OutHeight, rows);
-        // Parts cost memory and a pass over it: few for large weights, whose panels are shared among threads in their place.
+        // Partial sums cost memory and a pass over it: few of them for large weights, whose panels are split among threads instead.
         nint parts = Math.Clamp((1 << 20) / Math.Max(1, size), 1, Math.Min(16, bands));
         nint split = PanelShares(parts * s.Groups, panels);
         nint perItem = Launch.CeilDiv(panels, split);
@@ -125,7 +125,7 @@ internal static unsafe class Conv
     /// <summary>Output rows of a band.</summary>
     internal static int BandRows(in ConvShape s) => Math.Clamp(BandPixels / Math.Max(1, s.OutWidth), 1, Math.Max(1, s.OutHeight));
 
-    /// <summary>How many work items share the weight panels of a band: several where there are few bands.</summary>
+    /// <summary>The number of work items that split the weight panels of a band: several where there are few bands.</summary>
     internal static nint PanelShares(nint bands, nint panels) =>
         bands >= TargetItems ? 1 : Math.Min(panels, Launch.CeilDiv(TargetItems, Math.Max(1, bands)));
 }
@@ -178,7 +178,7 @@ internal unsafe struct ConvForward : IKernel
     }
 }
 
-/// <summary>One item: the sum over a part of the bands, for one group and a range of panels, laid out [tap, ci][co].</summary>
+/// <summary>One item: the sum over some of the bands, for one group and a range of panels, laid out [tap, ci][co].</summary>
 internal unsafe struct ConvWeightGradient : IKernel
 {
     public ConvShape Shape;
@@ -224,7 +224,7 @@ internal unsafe struct ConvWeightGradient : IKernel
         }
     }
 
-    /// <summary>The gradients of a band of output pixels, to be packed.</summary>
+    /// <summary>The output gradients of a band of pixels, as a source to pack.</summary>
     private readonly PanelSource Gradients(nint image, nint group, int row, int rows) => new()
     {
         Base = Dy + ((image * Shape.OutHeight + row) * Shape.OutWidth * Shape.Cout) + group * Shape.CoutGroup,
@@ -236,7 +236,7 @@ internal unsafe struct ConvWeightGradient : IKernel
         ColumnStride = 1,
     };
 
-    /// <summary>The shape of a sum over the pixels of a band, one run for each row.</summary>
+    /// <summary>The tile of a sum over the pixels of a band, one run per row.</summary>
     private readonly TileShape Tile<V>(int rows, nint bandStride) where V : unmanaged => new TileShape
     {
         ARowStride = 1,
@@ -250,8 +250,8 @@ internal unsafe struct ConvWeightGradient : IKernel
 }
 
 /// <summary>
-/// Adds up the parts of a weight gradient and transposes [group][tap, ci][co] to PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a
-/// block of input channels. A vector of output channels at a time is transposed in a buffer, so that reads and writes are both in order.
+/// Adds the partial weight gradients and transposes [group][tap, ci][co] to PyTorch's (Cout, Cin / groups, Kh, Kw). One item is a block of
+/// input channels. One vector of output channels at a time is transposed in a buffer, so that reads and writes are contiguous.
 /// </summary>
 internal unsafe struct GatherWeightGradient : IKernel
 {

@@ -7,7 +7,7 @@ namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
 /// PyTorch's weight (Cout, Cin / groups, Kh, Kw) as panels for <see cref="Conv.Forward"/>, group by group. Flipped, it is the weight of the
-/// input gradient: taps rotated by half a turn, input and output channels exchanged. Cout and Cin are then those of that convolution.
+/// input gradient: taps rotated by 180 degrees, input and output channels swapped. Cout and Cin are those of that convolution.
 /// </summary>
 internal readonly record struct ConvPacking(
     int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Flipped, VectorWidth Width) : IWeightPacking
@@ -54,14 +54,15 @@ internal readonly record struct LinearPacking(int Outputs, int Inputs, VectorWid
 }
 
 /// <summary>
-/// The weight (Cout, Cin, Kh, Kw) of each group of a convolution as panels of (Cout) x (Kh, Kw, Cin). A pixel of the output side times it
-/// is the column that <see cref="Col2Im"/> adds to the input side. Transposed convolutions and gradients of strided ones use it.
+/// The weight (Cout, Cin, Kh, Kw) of each group of a convolution as panels of (Cout) x (Kh, Kw, Cin). Its product with a pixel of the
+/// output side is the column that <see cref="Col2Im"/> adds to the input side. Used by transposed convolutions and input gradients of
+/// strided ones.
 /// </summary>
 internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, int Groups, VectorWidth Width) : IWeightPacking
 {
     public nint Size => Groups * GroupSize;
 
-    /// <summary>Floats of a group; Cout and Cin are those of a group.</summary>
+    /// <summary>Floats per group; Cout and Cin are per group.</summary>
     public nint GroupSize => PackedPanels.Size(Cout, (nint)Taps * Cin, Width);
 
     public unsafe void Pack(float* weight, float* packed)
@@ -87,7 +88,7 @@ internal readonly record struct Col2ImPacking(int Cout, int Cin, int Taps, int G
     }
 }
 
-/// <summary>One item: the panels of all taps of as many input channels as a panel has columns.</summary>
+/// <summary>One item: the panels of all taps for as many input channels as a panel has columns.</summary>
 internal unsafe struct PackCol2Im : IKernel
 {
     public float* Weight, Packed;

@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Convolution;
 
-/// <summary>How the lanes of a kernel, which are channels, meet the channels in memory.</summary>
+/// <summary>How the lanes of a kernel, which are output channels, map to channels in memory.</summary>
 internal unsafe interface IChannelLanes
 {
     /// <summary>Lanes that share a channel in memory.</summary>
@@ -30,7 +30,7 @@ internal readonly unsafe struct LanePerChannel : IChannelLanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V>(float* p, nint lanes) where V : unmanaged => Vec.Load<V>(p, lanes);
 
-    // Two stores, not a choice of what to store: that would be copied.
+    // Two stores: selecting the value to store would copy it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<V>(V v, float* p, bool add) where V : unmanaged
     {
@@ -43,7 +43,7 @@ internal readonly unsafe struct LanePerChannel : IChannelLanes
         Vec.Store(add ? v + Vec.Load<V>(p, lanes) : v, p, lanes);
 }
 
-/// <summary>Four lanes read one channel, and add up to one. All vectors are full.</summary>
+/// <summary>Four lanes read one channel, and their values add up to one. All vectors are full.</summary>
 internal readonly unsafe struct FourLanesPerChannel : IChannelLanes
 {
     public static int LanesPerChannel => LaneGroups.Size;
@@ -61,7 +61,7 @@ internal readonly unsafe struct FourLanesPerChannel : IChannelLanes
     public static void Store<V>(V v, float* p, nint lanes, bool add) where V : unmanaged => LaneGroups.Sum(v, p, add);
 }
 
-/// <summary>Three adjacent rows of an image. Rows above and below the image are a row of zeros.</summary>
+/// <summary>Three adjacent rows of an image; rows above and below the image are zeros.</summary>
 internal readonly unsafe struct WindowRows(float* above, float* level, float* below)
 {
     public readonly float* Above = above, Level = level, Below = below;
@@ -79,23 +79,23 @@ internal readonly unsafe struct WindowRows(float* above, float* level, float* be
 }
 
 /// <summary>
-/// The depthwise convolution with 3x3 taps and stride 1. It walks along a row with a vector of channels. Each column of three pixels is
-/// read once and goes to the three sums it belongs to. Registers hold nine taps, three sums and a pixel. One item: an output row.
+/// Depthwise convolution with 3x3 taps and stride 1. It walks along a row with one vector of channels. Each column of three pixels is
+/// loaded once and added to its three sums. Nine taps, three sums and a pixel stay in registers. One item: an output row.
 /// </summary>
 internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, IChannelLanes where TOut : struct, IChannelLanes
 {
-    /// <summary>Of the convolution, or of the one that is its input gradient; padding at most 2.</summary>
+    /// <summary>The shape of the convolution, or of its input gradient; padding at most 2.</summary>
     public ConvShape Shape;
     public float* X, Bias;
 
     /// <summary>The result, or the gradient of an input.</summary>
     public GradientTarget Y;
 
-    /// <summary>The nine taps in order, with a stride of TapStride; each has a value for every lane.</summary>
+    /// <summary>The nine taps in order, TapStride apart; each has one value per lane.</summary>
     public float* Taps;
     public nint TapStride;
 
-    /// <summary>A row of zeros: the rows above and below the image.</summary>
+    /// <summary>A row of zeros, used above and below the image.</summary>
     public float* ZeroRow;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -114,8 +114,8 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
     }
 
     /// <summary>
-    /// An output row in a vector of channels from c on. Column x completes the sum of output x + padding - 2, which may be before the row.
-    /// It continues the sums of the next two outputs. Three columns at a time: the sums change places without a copy.
+    /// An output row in the vector of channels from c on. Column x completes the sum of output x + padding - 2, which may lie before the
+    /// row, and continues the sums of the next two outputs. Three columns per iteration, so that the sums rotate without copies.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Walk<V>(in WindowRows rows, float* y, nint c) where V : unmanaged
@@ -172,7 +172,7 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
         if (padding > 1) TOut.Store(next, y + step, add);
     }
 
-    /// <summary>Adds a pixel times the taps of its row to the three sums that it belongs to.</summary>
+    /// <summary>Adds a pixel times the taps of its row to its three sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<V>(byte* pixel, V t2, V t1, V t0, ref V sum, ref V next, ref V later) where V : unmanaged
     {
@@ -182,7 +182,7 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
         later = Fma(p, t0, later);
     }
 
-    /// <summary>The same; the third sum begins.</summary>
+    /// <summary>The same, but starts the third sum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Start<V>(byte* pixel, V t2, V t1, V t0, V bias, ref V sum, ref V next, out V later) where V : unmanaged
     {
@@ -192,7 +192,7 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
         later = Fma(p, t0, bias);
     }
 
-    /// <summary>An output row in fewer channels than a vector has lanes.</summary>
+    /// <summary>An output row with fewer channels than lanes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void WalkPart<V>(in WindowRows rows, float* y, nint c, nint lanes) where V : unmanaged
     {
@@ -234,8 +234,8 @@ internal unsafe struct Depthwise3x3<TIn, TOut> : IKernel where TIn : struct, ICh
 }
 
 /// <summary>
-/// The weight gradient of the same convolution. Each column of three pixels meets the gradients of the three outputs it belongs to. The
-/// nine sums of a row stay in registers.
+/// The weight gradient of the same convolution. Each column of three pixels is multiplied by the gradients of its three outputs. The nine
+/// sums of a row stay in registers.
 /// </summary>
 internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : struct, IChannelLanes
 {
@@ -243,7 +243,7 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
 
     public DepthwiseSums All;
 
-    /// <summary>A row of zeros: the rows above and below the image.</summary>
+    /// <summary>A row of zeros, used above and below the image.</summary>
     public float* ZeroRow;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -280,8 +280,8 @@ internal unsafe struct Depthwise3x3WeightGradient<TIn> : IKernel where TIn : str
         V s10 = Load<V>(sums + 3 * step, lanes), s11 = Load<V>(sums + 4 * step, lanes), s12 = Load<V>(sums + 5 * step, lanes);
         V s20 = Load<V>(sums + 6 * step, lanes), s21 = Load<V>(sums + 7 * step, lanes), s22 = Load<V>(sums + 8 * step, lanes);
 
-        // Column x is the left column of output x + padding. It is the middle column of the output before, and the right column of the one
-        // before that.
+        // Column x is the left column of output x + padding, the middle one of the previous output and the right one of the output before
+        // that.
         dy += padding * step;
         V left = padding > 0 ? Load<V>(dy - step, lanes) : default, middle = padding > 1 ? Load<V>(dy - 2 * step, lanes) : default;
         for (nint x = 0; x < width; x++)

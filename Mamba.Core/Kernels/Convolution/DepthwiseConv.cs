@@ -7,9 +7,9 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Depthwise convolution: every input channel has its own kernels (groups = Cin), and the lanes are output channels. The usual window, 3x3
-/// with stride 1, has kernels of its own (<see cref="Depthwise3x3{TIn, TOut}"/>), in which four output channels may share an input channel.
-/// For any other multiplier m = Cout / Cin above 1 each input channel is first repeated m times.
+/// Depthwise convolution (groups = Cin); lanes are output channels. The usual window, 3x3 with stride 1, has its own kernels
+/// (<see cref="Depthwise3x3{TIn, TOut}"/>), in which four output channels may share an input channel. For any other multiplier m = Cout /
+/// Cin above 1, each input channel is first repeated m times.
 /// </summary>
 internal static unsafe class DepthwiseConv
 {
@@ -47,7 +47,7 @@ internal static unsafe class DepthwiseConv
             return;
         }
         using Scratch taps = DepthwiseTaps.Of(weight, s.Cout, s.KernelHeight * s.KernelWidth);
-        // Without stride it is the convolution of dy with the taps backwards.
+        // With stride 1 it is the convolution of dy with the reversed taps.
         float* last = taps.Pointer + (s.KernelHeight * s.KernelWidth - 1) * (nint)s.Cout;
         if (HasFourOutputsPerInput(s))
             Run3x3<LanePerChannel, FourLanesPerChannel>(s.InputGradient, WidthFor(s), dy, last, -s.Cout, null, dx);
@@ -89,7 +89,7 @@ internal static unsafe class DepthwiseConv
 
     private static bool NeedsRepeatedInputs(in ConvShape s) => s.CoutGroup > 1 && !HasFourOutputsPerInput(s);
 
-    /// <summary>The shape as it is when the input has each channel once for every output channel.</summary>
+    /// <summary>The shape after repeating each input channel for every output channel.</summary>
     private static ConvShape WithRepeatedInputs(in ConvShape s) => s with { Cin = s.Cout, Groups = s.Cout };
 
     private static bool Is3x3(in ConvShape s) =>
@@ -102,7 +102,7 @@ internal static unsafe class DepthwiseConv
         return Is3x3(s) && s.CoutGroup == LaneGroups.Size && lanes % LaneGroups.Size == 0 && s.Cout % lanes == 0;
     }
 
-    /// <summary>With a multiplier, a power of two that divides the channels leaves no vector in part.</summary>
+    /// <summary>With a multiplier, a power of two that divides the channels leaves no partial vectors.</summary>
     private static VectorWidth WidthFor(in ConvShape s) => Isa.For(s.CoutGroup == 1 ? s.Cout : s.Cout & -s.Cout);
 
     private static void Run3x3<TIn, TOut>(
@@ -184,7 +184,7 @@ internal unsafe struct DepthwiseForward : IKernel
     }
 }
 
-/// <summary>One item: an input row, which gathers from the output pixels that its pixels contributed to.</summary>
+/// <summary>One item: an input row, gathered from the output pixels that depend on it.</summary>
 internal unsafe struct DepthwiseInputGradient : IKernel
 {
     public ConvShape Shape;
@@ -227,12 +227,12 @@ internal unsafe struct DepthwiseInputGradient : IKernel
 }
 
 /// <summary>
-/// The fields that the kernels of the weight gradient share. One item is a block of channels in a part of the output rows. Each part has
-/// sums of its own, [part][tap][channel].
+/// Fields shared by the weight gradient kernels. One item is a block of channels over some of the output rows. Each part has its own sums,
+/// [part][tap][channel].
 /// </summary>
 internal unsafe struct DepthwiseSums
 {
-    /// <summary>Channels of a block: whole vectors of every width.</summary>
+    /// <summary>Channels per block: full vectors of every width.</summary>
     public const nint Block = 128;
 
     public ConvShape Shape;
@@ -250,7 +250,7 @@ internal unsafe struct DepthwiseSums
 /// <summary>A part's index, rows (of the whole batch) and channels.</summary>
 internal readonly record struct DepthwiseItem(nint Index, nint Row, nint RowEnd, nint Channel, nint ChannelEnd);
 
-/// <summary>The weight gradient, with any window.</summary>
+/// <summary>The weight gradient for any window.</summary>
 internal unsafe struct DepthwiseWeightGradient : IKernel
 {
     public DepthwiseSums All;

@@ -6,16 +6,15 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution by im2col, for images smaller than a tile, as deep layers have them. The windows of the whole batch become the rows of one
-/// matrix. So tiles are full, and large weights are fetched once a batch instead of once an image. The matrix is small, since the images
-/// are.
+/// Convolution by im2col for images smaller than a tile, as in deep layers. The windows of the whole batch are the rows of one matrix.
+/// Tiles are then full, and large weights are loaded once per batch instead of once per image. The matrix is small, since the images are.
 /// </summary>
 internal static unsafe class Im2Col
 {
-    // Rows of the largest tile: fewer output pixels than that leave part of each tile empty.
+    // Rows of the largest tile: with fewer output pixels, part of each tile is empty.
     private const int TileRows = 12;
 
-    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    /// <summary>Whether im2col is faster, by shape only.</summary>
     public static bool Suits(in ConvShape s) => s.Groups == 1 && s.Batch > 1 && s.OutHeight * s.OutWidth < TileRows;
 
     /// <summary>y = x * weights, the weights packed as for <see cref="Conv.Forward"/>.</summary>
@@ -26,7 +25,7 @@ internal static unsafe class Im2Col
         Gemm.RunPacked(pixels, s.Cout, s.Depth, new Matrix(columns.Pointer, s.Depth), packed, y, s.Cout, epilogue, width);
     }
 
-    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): one matrix product, with windows in the same order.</summary>
+    /// <summary>The weight gradient in PyTorch's layout, (Cout, Cin, Kh, Kw): one matrix product.</summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         nint pixels = (nint)s.Batch * s.OutHeight * s.OutWidth;
@@ -46,7 +45,7 @@ internal static unsafe class Im2Col
     }
 }
 
-/// <summary>One item: the window of an output pixel, in the order (ky, kx, ci) or (ci, ky, kx), zero beyond the border.</summary>
+/// <summary>One item: the window of an output pixel, in the order (ky, kx, ci) or (ci, ky, kx), with zero padding.</summary>
 internal unsafe struct Im2ColKernel : IKernel
 {
     public ConvShape Shape;

@@ -6,16 +6,16 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution from few channels to few: the first layers of small nets. Vectors of output channels would be half empty, and sums too short
-/// to pay for a tile. So the lanes are adjacent pixels of a row, as in <see cref="PlanarConv"/>. Results of four channels are transposed on
-/// the way to memory. Terms are added in the order of <see cref="Conv"/>, so the sums are the same to the last bit. Stride 1, one group.
+/// Convolution from few channels to few, as in the first layers of small networks. Vectors of output channels would be half empty, and sums
+/// too short to amortize a tile. So the lanes are adjacent pixels of a row, as in <see cref="PlanarConv"/>. Results of four channels are
+/// transposed before the store. Terms are added in the order of <see cref="Conv"/>, so the sums are bitwise equal. Stride 1, one group.
 /// </summary>
 internal static unsafe class NarrowConv
 {
-    /// <summary>Output channels of a step.</summary>
+    /// <summary>Output channels per step.</summary>
     internal const int Channels = 4;
 
-    /// <summary>Vectors of pixels of a step: with four channels, eight chains of multiply-adds, which hide their latency.</summary>
+    /// <summary>Vectors of pixels per step: with four channels, eight chains of multiply-adds hide their latency.</summary>
     internal const int Vectors = 2;
 
     private const int MaxInputs = 8;
@@ -25,7 +25,7 @@ internal static unsafe class NarrowConv
     /// <summary>Terms that <see cref="Conv"/> adds in one block.</summary>
     private const int DeepestSum = 96;
 
-    /// <summary>Whether this convolution is faster here: vectors of output channels would be half empty.</summary>
+    /// <summary>Whether this kernel is faster: vectors of output channels would be half empty.</summary>
     public static bool Suits(in ConvShape s) =>
         2 * s.Cout <= Isa.Lanes(Isa.Current) && s.Cin <= MaxInputs && s.Cout % Channels == 0 && s.OutWidth >= LeastWidth && s.Groups == 1
             && s is { StrideX: 1, StrideY: 1 } && s.KernelHeight * s.KernelWidth >= 4 && s.Depth <= DeepestSum && PlanarConv.CanSplit(s);

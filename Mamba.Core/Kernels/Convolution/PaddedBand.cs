@@ -2,10 +2,10 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Kernels.Convolution;
 
-/// <summary>The input rows under a band of output rows, copied with their border.</summary>
+/// <summary>The input rows under a band of output rows, copied with padding.</summary>
 internal readonly unsafe ref struct PaddedBand
 {
-    // Whole vectors may be read from the last pixel on, whatever its channels.
+    // Full vectors may be loaded from the last pixel on, for any number of channels.
     private const int Slack = 16;
 
     /// <summary>Row stride of the copy.</summary>

@@ -8,21 +8,21 @@ namespace Mamba.Core.Kernels.Convolution;
 /// </summary>
 internal readonly unsafe ref struct PlanarBand
 {
-    /// <summary>Floats of a row of one channel: the pixels under whole steps, so that the last one reads zeros past the image.</summary>
+    /// <summary>Row stride of one channel in floats: rounded up to full steps, so that the last step reads zeros past the image.</summary>
     public readonly nint Stride;
     private readonly Scratch _scratch, _offsets;
     private readonly ConvShape _shape;
 
     /// <param name="s">The convolution.</param>
     /// <param name="rows">Output rows of the band.</param>
-    /// <param name="step">Pixels that are computed at once.</param>
-    /// <param name="channelsFirst">Whether weights come as (ci, ky, kx), not as (ky, kx, ci).</param>
+    /// <param name="step">Pixels computed per step.</param>
+    /// <param name="channelsFirst">Whether weights are in the order (ci, ky, kx), not (ky, kx, ci).</param>
     public PlanarBand(in ConvShape s, int rows, nint step, bool channelsFirst = true)
     {
         _shape = s;
         nint reachX = (s.KernelWidth - 1) * (nint)s.DilationX, reachY = (s.KernelHeight - 1) * (nint)s.DilationY;
         Stride = Launch.CeilDiv(s.OutWidth, step) * step + reachX;
-        // Blocks of a transpose write up to three rows past the last one.
+        // A transpose block writes up to three rows past the last one.
         _scratch = new Scratch(((rows + reachY) * s.Cin + Transpose.Side - 1) * Stride);
         _offsets = new Scratch(s.Depth);
         for (int ci = 0, i = 0; ci < s.Cin; ci++)
@@ -37,12 +37,12 @@ internal readonly unsafe ref struct PlanarBand
     /// <summary>The offset of the input of each weight from the output pixel.</summary>
     public int* Offsets => (int*)_offsets.Pointer;
 
-    /// <summary>Copies what output rows [row, row + rows) of an image need.</summary>
+    /// <summary>Copies the input of output rows [row, row + rows) of an image.</summary>
     public void Fill(float* x, nint image, int row, int rows)
     {
         int count = rows + (_shape.KernelHeight - 1) * _shape.DilationY;
         nint channels = _shape.Cin, width = _shape.Width;
-        // In order: a row's last blocks reach into the next row, which is written afterwards.
+        // In order: the last blocks of a row overwrite the start of the next row, which is written afterwards.
         for (int r = 0; r < count; r++)
         {
             int y = row - _shape.PaddingY + r;
@@ -62,8 +62,8 @@ internal readonly unsafe ref struct PlanarBand
     }
 
     /// <summary>
-    /// One row of pixels, channel by channel. A block that has fewer than four channels left reads into the next pixel, and what it writes
-    /// of that is overwritten.
+    /// Splits one row of pixels by channel. A block with fewer than four channels left reads into the next pixel; the surplus is
+    /// overwritten.
     /// </summary>
     private void Split(float* pixels, float* planes)
     {
@@ -91,7 +91,7 @@ internal readonly unsafe ref struct PlanarBand
 
     private static void Clear(float* p, nint count)
     {
-        if (count > 0) new Span<float>(p, (int)count).Clear(); // as large as the scratch, which is an array
+        if (count > 0) new Span<float>(p, (int)count).Clear(); // at most the scratch, which is an array
     }
 
     public void Dispose()

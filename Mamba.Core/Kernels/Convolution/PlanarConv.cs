@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// Convolution to one or two channels, where vectors of output channels would be nearly empty: the lanes are adjacent pixels of a row. The
-/// input under a band of output rows is copied channel by channel, with its border, and each tap is a shifted load. Stride 1, one group.
+/// Convolution to one or two channels, where vectors of output channels would be nearly empty: lanes are adjacent pixels of a row. The
+/// input under a band of output rows is copied channel by channel, with padding, and each tap is a shifted load. Stride 1, one group.
 /// </summary>
 internal static unsafe class PlanarConv
 {
@@ -17,21 +17,19 @@ internal static unsafe class PlanarConv
     private const int TargetItems = 8;
     private const int WidestStep = 64;
 
-    /// <summary>Vectors of pixels that a step computes at once: as many chains of multiply-adds.</summary>
+    /// <summary>Vectors of pixels per step: as many chains of multiply-adds.</summary>
     internal const int Vectors = 4;
 
-    /// <summary>
-    /// Whether this convolution is faster here. It needs enough taps to pay for the copy.
-    /// </summary>
+    /// <summary>Whether this kernel is faster: it needs enough taps to amortize the copy.</summary>
     public static bool Suits(in ConvShape s) =>
         s.Cout <= MaxOutputs && s.Groups == 1 && s.KernelHeight * s.KernelWidth >= 4 && s.StrideX == 1 && s.StrideY == 1
             && s.Depth <= DeepestSum && CanSplit(s);
 
-    /// <summary>Whether windows reach all of the image, and an int indexes a band of it.</summary>
+    /// <summary>Whether windows cover the whole image, and an int can index a band of it.</summary>
     public static bool CanSplit(in ConvShape s) =>
         s is { PaddingX: >= 0, PaddingY: >= 0, PaddingRight: >= 0, PaddingBottom: >= 0 } && IsIndexable(s);
 
-    /// <summary>Whether an int indexes a band of all rows, with whole steps of the widest vectors.</summary>
+    /// <summary>Whether an int can index a band of all rows, with full steps of the widest vectors.</summary>
     private static bool IsIndexable(in ConvShape s)
     {
         long rows = s.OutHeight + (s.KernelHeight - 1L) * s.DilationY,
@@ -48,7 +46,7 @@ internal static unsafe class PlanarConv
             s.Batch * Launch.CeilDiv(s.OutHeight, rows), 1);
     }
 
-    /// <summary>The weight of the input gradient: taps rotated by half a turn, input and output channels exchanged.</summary>
+    /// <summary>The weight of the input gradient: taps rotated by 180 degrees, input and output channels swapped.</summary>
     public static void Flip(in ConvShape gradient, float* weight, float* flipped)
     {
         int taps = gradient.KernelHeight * gradient.KernelWidth;
@@ -58,7 +56,7 @@ internal static unsafe class PlanarConv
                     flipped[(co * gradient.Cin + ci) * taps + tap] = weight[(ci * gradient.Cout + co) * taps + taps - 1 - tap];
     }
 
-    /// <summary>dw (+)= the weight gradient. Each band has sums of its own, and the bands are added up in order.</summary>
+    /// <summary>dw (+)= the weight gradient. Each band has its own sums, which are added in order.</summary>
     public static void WeightGradient(in ConvShape s, float* x, float* dy, GradientTarget dw)
     {
         int rows = BandRows(s), size = s.Cout * s.Depth;
@@ -172,7 +170,7 @@ internal unsafe struct PlanarConvWeightGradient : IKernel
         }
     }
 
-    /// <summary>Adds the products of one row to the totals of eight taps; row by row, so that no sum grows long.</summary>
+    /// <summary>Adds the products of one row to the totals of eight taps; per row, to keep sums short.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Row<V>(float* x, float* dy, nint width, int* offsets, nint taps, float* totals) where V : unmanaged
     {

@@ -12,31 +12,30 @@ namespace Mamba.Core.Kernels.Convolution;
 /// transformed. In the transform domain the sum over channels is a matrix product for each of 36 positions.
 /// </summary>
 /// <remarks>
-/// The interpolation points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 take a few operations less, but have half as much
-/// error again. The root mean square error is 1.6e-6 of the results against 1.1e-6 (64 channels, uniform inputs).
+/// The interpolation points are 0, 1, -1, 1/2, -2 and infinity. The usual 0, 1, -1, 2, -2 take slightly fewer operations but have 1.5 times
+/// the error. Their root mean square error is 1.6e-6 of the results, against 1.1e-6 here (64 channels, uniform inputs).
 /// </remarks>
 internal static unsafe class Winograd
 {
-    /// <summary>Results of a tile in one direction.</summary>
+    /// <summary>Outputs of a tile in one direction.</summary>
     public const int OutputSize = 4;
 
-    /// <summary>Inputs of a tile in one direction, and points.</summary>
+    /// <summary>Inputs of a tile in one direction, and interpolation points.</summary>
     public const int InputSize = 6;
 
-    /// <summary>Pairs of points.</summary>
+    /// <summary>Positions of the transform domain.</summary>
     public const int Positions = InputSize * InputSize;
 
-    // Fewer channels do not pay for the transforms, nor do fewer pixels for that of the weights.
+    // With fewer channels the transforms cost more than they save; with fewer pixels, so does the weight transform.
     private const int FewestChannels = 16;
     private const int FewestPixels = 192;
 
-    // Tiles that go through the products together. They share one read of all weights, which come from behind the second-level cache where
-    // channels are many.
+    // Tiles multiplied together, which share one read of all weights. With many channels the weights come from beyond L2.
     private const nint MaxTiles = 48;
     private const int TargetItems = 8;
     private const int MaxColumns = 128;
 
-    /// <summary>Whether this is the way to go, by shape alone.</summary>
+    /// <summary>Whether Winograd is faster, by shape only.</summary>
     public static bool Suits(in ConvShape s) =>
         s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
         && s is { Cin: >= FewestChannels, Cout: >= FewestChannels }
@@ -50,7 +49,7 @@ internal static unsafe class Winograd
         nint across = Launch.CeilDiv(s.OutWidth, OutputSize), down = Launch.CeilDiv(s.OutHeight, OutputSize);
         nint perBand = Launch.BalancedSize(down, Math.Max(1, MaxTiles / across)), bands = Launch.CeilDiv(down, perBand);
         nint items = s.Batch * bands;
-        // Few bands and many output channels (deep layers): share the channels, too.
+        // Few bands and many output channels (deep layers): also split the channels.
         nint shares = items >= TargetItems ? 1 : Launch.CeilDiv(TargetItems, items);
         nint split = Math.Min(panels, Math.Max(Launch.CeilDiv(s.Cout, MaxColumns), shares));
         nint perItem = Launch.CeilDiv(panels, split);
@@ -85,7 +84,7 @@ internal static unsafe class Winograd
         for (nint y = 0; y < InputSize; y++, rows += size, target += InputSize * point) T.Run<V>(rows, n, target, point);
     }
 
-    /// <summary>G g. This method and those below read and write strided vectors.</summary>
+    /// <summary>G g. This method and the next ones read and write strided vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransformWeight<V>(float* g, nint step, float* to, nint toStep) where V : unmanaged
     {
@@ -124,7 +123,7 @@ internal static unsafe class Winograd
     }
 }
 
-/// <summary>Transforms one direction of a tile of pixels.</summary>
+/// <summary>The transform of one direction of a tile.</summary>
 internal unsafe interface ITileTransform
 {
     /// <summary>Pixels of a tile in one direction.</summary>
@@ -134,7 +133,7 @@ internal unsafe interface ITileTransform
     static abstract void Run<V>(float* d, nint step, float* to, nint toStep) where V : unmanaged;
 }
 
-/// <summary>B^T d, of a tile of inputs.</summary>
+/// <summary>B^T d for a tile of inputs.</summary>
 internal readonly unsafe struct InputTransform : ITileTransform
 {
     public static int Size => Winograd.InputSize;
@@ -153,7 +152,7 @@ internal readonly unsafe struct InputTransform : ITileTransform
     }
 }
 
-/// <summary>A dY, of a tile of the results' gradient.</summary>
+/// <summary>A dY for a tile of output gradients.</summary>
 internal readonly unsafe struct GradientTransform : ITileTransform
 {
     public static int Size => Winograd.OutputSize;
@@ -175,7 +174,7 @@ internal readonly unsafe struct GradientTransform : ITileTransform
 /// <summary>
 /// The weights of a 3x3 convolution in the transform domain: a matrix (Cin, panel) for each panel of output channels and each position.
 /// </summary>
-/// <param name="Direct">Their form for direct convolution.</param>
+/// <param name="Direct">The packing for direct convolution.</param>
 internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPacking
 {
     public nint Size => Direct.Size / WinogradWeights.Taps * Winograd.Positions;
@@ -188,14 +187,14 @@ internal readonly record struct WinogradPacking(ConvPacking Direct) : IWeightPac
 }
 
 /// <summary>
-/// One item: the windows of a block of input channels and one panel of output channels. They are transposed, transformed and stored.
+/// One item: transposes, transforms and stores the windows of a block of input channels and one panel of output channels.
 /// </summary>
 internal unsafe struct WinogradWeights : IKernel
 {
     public const int Taps = 9;
 
-    // As many transposed windows as the first-level cache holds. All of them are stored position by position, since the 36 places of one
-    // channel are a power of two from each other.
+    // As many transposed windows as fit in L1. They are stored position by position, since the 36 addresses of one channel are a power of
+    // two apart.
     private const nint Block = PackedPanels.TransposeRows / Taps;
 
     /// <summary>(Cout, Cin, 3, 3), or flipped (Cin, Cout, 3, 3).</summary>

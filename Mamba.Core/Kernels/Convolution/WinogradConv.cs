@@ -14,7 +14,7 @@ internal unsafe struct WinogradConv : IKernel
     public float* X, Packed, Y;
     public Epilogue Epilogue;
 
-    /// <summary>Tiles in a row, rows of tiles in an image and in a band, bands in an image, tiles in a block.</summary>
+    /// <summary>Tiles per row, rows of tiles per image and per band, bands per image, tiles per block.</summary>
     public nint Across, Down, RowsPerBand, Bands, Block;
 
     public nint PanelsPerItem, Split;
@@ -27,8 +27,7 @@ internal unsafe struct WinogradConv : IKernel
         ConvShape s = Shape;
         nint n = Count<V>(), width = 2 * n, channels = Launch.CeilDiv(s.Cin, n) * n;
         using PaddedBand band = new(s with { OutWidth = (int)Across * Winograd.OutputSize }, (int)RowsPerBand * Winograd.OutputSize);
-        // All positions of a tile are written, and read, together. With a stride that is a multiple of 4 KiB they would share a set of the
-        // first-level cache.
+        // All positions of a tile are written, and read, together. A stride that is a multiple of 4 KiB would map them to one set of L1.
         nint inputStride = Gemm.OddCacheLines(Block * channels), resultStride = Gemm.OddCacheLines(Block * width);
         using Scratch inputs = new(Winograd.Positions * inputStride), results = new(PanelsPerItem * Winograd.Positions * resultStride);
         using Scratch work = new(Winograd.Positions * n);
@@ -66,7 +65,7 @@ internal unsafe struct WinogradConv : IKernel
         }
     }
 
-    /// <summary>B^T d B of each tile. The lines of its results are prefetched, so that they arrive during the products.</summary>
+    /// <summary>B^T d B of each tile. Prefetches the output lines, so that they arrive during the products.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void TransformTiles<V>(float* band, nint bandStride, TileBlock tiles, nint first, nint last, in Buffers to)
         where V : unmanaged
@@ -78,13 +77,13 @@ internal unsafe struct WinogradConv : IKernel
             nint index = tiles.Start + t;
             float* tile = band + (index / Across * bandStride + index % Across * channels) * Winograd.OutputSize;
             if (CanPrefetch) PrefetchResults(ResultsOf(tiles, t), first * width, Math.Min(Shape.Cout, last * width));
-            // The last vector may reach into the next pixel. The surplus lanes are never read.
+            // The last vector may read into the next pixel; its surplus lanes are never used.
             for (nint c = 0; c < channels; c += n)
                 Winograd.Transform<V, InputTransform>(tile + c, bandStride, channels, inputs + t * padded + c, stride, work);
         }
     }
 
-    /// <summary>For each position the product of a block of tiles with the weights of some panels.</summary>
+    /// <summary>The product of a block of tiles with the weights of some panels, for each position.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Multiply<V>(in TileShape product, nint tiles, nint first, nint last, in Buffers buffers) where V : unmanaged
     {
@@ -113,7 +112,7 @@ internal unsafe struct WinogradConv : IKernel
             }
     }
 
-    /// <summary>Where the results of a tile of a block go.</summary>
+    /// <summary>The destination of a tile's outputs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly TileResults ResultsOf(in TileBlock tiles, nint t)
     {
@@ -124,7 +123,7 @@ internal unsafe struct WinogradConv : IKernel
             Math.Min(Winograd.OutputSize, Shape.OutWidth - x));
     }
 
-    /// <summary>The lines of a tile's results come from memory while the products are summed.</summary>
+    /// <summary>Prefetches a tile's output lines while the products are summed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void PrefetchResults(in TileResults to, nint first, nint last)
     {
@@ -133,10 +132,10 @@ internal unsafe struct WinogradConv : IKernel
                 Prefetch(to.Start + (i * Shape.OutWidth + j) * Shape.Cout + first, last - first);
     }
 
-    /// <summary>Columns of a panel that hold output channels, in whole vectors.</summary>
+    /// <summary>Columns of a panel that hold output channels, rounded up to vectors.</summary>
     private readonly nint Columns(nint channel, nint width) => Shape.Cout - channel <= width / 2 ? width / 2 : width;
 
-    /// <summary>The inverse transform of a vector of output channels of a tile. Results beyond the image are not written.</summary>
+    /// <summary>The inverse transform of one vector of output channels of a tile. Outputs beyond the image are not written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void InverseTransform<V>(float* m, nint point, in TileResults to, nint channel, float* work) where V : unmanaged
     {
@@ -181,7 +180,7 @@ internal unsafe struct WinogradConv : IKernel
         Store(relu ? NonNegative(value) : value, target, lanes);
     }
 
-    /// <summary>A tile's first result, and how many rows and columns of results are inside the image.</summary>
+    /// <summary>The address of a tile's first output, and the rows and columns of outputs inside the image.</summary>
     private readonly struct TileResults(float* start, nint rows, nint columns)
     {
         public readonly float* Start = start;
@@ -196,7 +195,7 @@ internal unsafe struct WinogradConv : IKernel
     {
         public float* Inputs, Results, Work;
 
-        /// <summary>Input channels in whole vectors; floats from a position to the next.</summary>
+        /// <summary>Input channels rounded up to vectors; strides between positions, in floats.</summary>
         public nint Channels, InputStride, ResultStride;
     }
 }

@@ -7,28 +7,28 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Convolution;
 
 /// <summary>
-/// The weight gradient by minimal filtering: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product of two matrices of
-/// tiles for each of the 36 positions. It takes a quarter of the direct sum's products, as <see cref="Winograd"/> does.
+/// The Winograd weight gradient: dg = G^T [sum over tiles of (B^T d B) (A dY A^T)] G. The sum is a product of two tile matrices for each of
+/// the 36 positions. It takes a quarter of the multiplications of the direct sum, like <see cref="Winograd"/>.
 /// </summary>
 internal static unsafe class WinogradGradient
 {
-    /// <summary>Input channels side by side at a point: whole vectors of each width, and whole tiles of rows.</summary>
+    /// <summary>Input channels per position: full vectors of each width, and full tiles of rows.</summary>
     public const int Block = 48;
 
-    // Transformed tiles of both sides, for one part of the sum: 8 MiB, which the third-level cache holds between writing and reading.
+    // Transformed tiles of both sides, for one part of the sum: 8 MiB, which stays in L3 between writing and reading.
     private const nint PartFloats = 1 << 21;
     private const int TargetItems = 8;
 
-    // Products go with Cin Cout, transforms with Cin + Cout: half the harmonic mean of the two has to be so large.
+    // Products scale with Cin Cout, transforms with Cin + Cout: bounds half their harmonic mean.
     private const int FewestChannels = 20;
     private const int FewestPixels = 96;
 
-    /// <summary>Whether this is faster than the direct sum, by shape alone.</summary>
+    /// <summary>Whether this is faster than the direct sum, by shape only.</summary>
     public static bool Suits(in ConvShape s) =>
         s is { KernelHeight: 3, KernelWidth: 3, StrideX: 1, StrideY: 1, DilationX: 1, DilationY: 1, Groups: 1 }
         && (long)s.Cin * s.Cout >= FewestChannels * ((long)s.Cin + s.Cout) && s.Batch * s.OutHeight * s.OutWidth >= FewestPixels;
 
-    /// <summary>The convolution whose window over a tile of results is the tile itself.</summary>
+    /// <summary>A convolution whose window over a tile of outputs is the tile itself.</summary>
     private static ConvShape ResultTiles(in ConvShape s) => s with
     {
         Height = s.OutHeight,
@@ -97,15 +97,15 @@ internal static unsafe class WinogradGradient
     }
 }
 
-/// <summary>One item: a row of tiles, transformed. For each position and block of channels they form a matrix (tiles, block).</summary>
+/// <summary>One item: transforms a row of tiles. For each position and block of channels the result is a matrix (tiles, block).</summary>
 internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
 {
-    /// <summary>A convolution whose window over a tile of results is a tile of T.</summary>
+    /// <summary>A convolution whose window over a tile of outputs is a tile of T.</summary>
     public ConvShape Shape;
     public float* X, To;
 
     /// <summary>
-    /// The first row of tiles; tiles in a row; rows of tiles in an image; tiles of this part; channels of a block; floats of a position.
+    /// First row of tiles; tiles per row; rows of tiles per image; tiles of this part; channels per block; position stride in floats.
     /// </summary>
     public nint First, Across, Down, Tiles, Block, Point;
 
@@ -126,12 +126,12 @@ internal unsafe struct WinogradTiles<T> : IKernel where T : ITileTransform
         }
     }
 
-    /// <summary>All channels of a tile. Apart from the call that fills the band, around which constants would be saved.</summary>
+    /// <summary>All channels of a tile. Separate from the call that fills the band, around which constants would be spilled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void TransformTile<V>(float* tile, nint row, nint index, float* work) where V : unmanaged
     {
         nint n = Count<V>(), channels = Shape.Cin, block = Block, point = Point;
-        // The last vector may reach into the next pixel; what its surplus lanes hold ends in sums that are never stored.
+        // The last vector may read into the next pixel; its surplus lanes only reach sums that are never stored.
         for (nint first = 0; first < channels; first += block)
         {
             float* to = To + first * Tiles + index * block;

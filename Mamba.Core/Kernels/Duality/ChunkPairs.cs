@@ -7,8 +7,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Duality;
 
 /// <summary>
-/// What the heads of a group share in a chunk: C^T (N rows), and below it B C^T (a row for each token of B). Lanes are the tokens of C.
-/// Columns beyond the chunk are zero. One item is a chunk of a group of a sequence.
+/// The products that the heads of a group share in a chunk: C^T (N rows), and below it B C^T (one row per token of B). Lanes are the tokens
+/// of C. Columns beyond the chunk are zero. One item is a chunk of a group of a sequence.
 /// </summary>
 internal unsafe struct ChunkPairs : IKernel
 {
@@ -37,16 +37,16 @@ internal unsafe struct ChunkPairs : IKernel
     }
 }
 
-/// <summary>The matrix of a chunk: L C B^T, where L_ts is the decay from token s to a token t that is not before it.</summary>
+/// <summary>The matrix of a chunk: L C B^T, where L_ts is the decay from token s to token t for s &lt;= t, otherwise 0.</summary>
 internal static unsafe class DecayedPairs
 {
-    /// <summary>0, 1, 2, ...: what masks compare.</summary>
+    /// <summary>0, 1, 2, ...: token indices for the causal masks.</summary>
     public static void Indices(float* to, nint count)
     {
         for (nint i = 0; i < count; i++) to[i] = i;
     }
 
-    /// <summary>The decay from token s to the tokens of a vector, 0 to those before it.</summary>
+    /// <summary>The decay from token s to the tokens of a vector, 0 to earlier ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Decay<V>(in StepRows steps, V high, V low, float* indices, nint s, nint t) where V : unmanaged
     {
@@ -54,14 +54,13 @@ internal static unsafe class DecayedPairs
         return t >= s ? decay : Select(Greater(Load<V>(indices + t), Broadcast<V>(s - 0.5f)), decay, default);
     }
 
-    /// <summary>The first lanes of row s that a product reads: its block of rows begins there, or before it.</summary>
+    /// <summary>The first lane of row s that a product reads: the start of its row block, or an earlier lane.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static nint FirstLane<V>(nint s) where V : unmanaged =>
         s / DualityShape.RowBlock * DualityShape.RowBlock / Count<V>() * Count<V>();
 
     /// <summary>
-    /// (N + count, RowStride) of <see cref="ChunkPairs"/> times the decays of one head: from the start of the chunk, and from token to
-    /// token.
+    /// (N + count, RowStride) of <see cref="ChunkPairs"/> times the decays of one head: from the chunk's start, and between tokens.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale<V>(

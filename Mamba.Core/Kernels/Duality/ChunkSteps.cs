@@ -6,13 +6,13 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Duality;
 
 /// <summary>
-/// dt of each token, and the logarithm (to base 2) of the decay from the start of its chunk. Their differences are the logarithms of the
-/// decays from token to token. The sums are in double precision and kept as two floats: near neighbours differ by far less than their sums
-/// are. One item is a chunk of a sequence.
+/// dt of each token, and the base-2 logarithm of the decay from the start of its chunk. Differences of these are the logarithms of the
+/// decays between tokens. Sums are computed in double and kept as two floats: the differences of neighbours are much smaller than the sums.
+/// One item is a chunk of a sequence.
 /// </summary>
 internal unsafe struct ChunkSteps : IKernel
 {
-    // 2^-10000 is 0, so that a sum of longer steps is cut: a chunk of them stays finite.
+    // 2^-10000 is 0, so longer steps are clamped: the sums of a chunk stay finite.
     private const double LongestStep = 10_000;
 
     private const double Log2E = 1.4426950408889634;
@@ -59,7 +59,7 @@ internal unsafe struct ChunkSteps : IKernel
     }
 }
 
-/// <summary>The numbers of <see cref="ChunkSteps"/> of one head in one chunk.</summary>
+/// <summary>The values of <see cref="ChunkSteps"/> for one head in one chunk.</summary>
 internal unsafe struct StepRows
 {
     public float* Dt, High, Low;
@@ -70,7 +70,7 @@ internal unsafe struct StepRows
         return new() { Dt = first, High = first + s.HeadRows, Low = first + 2 * s.HeadRows };
     }
 
-    /// <summary>Decays from before the chunk to each token, and from each token to the end of the chunk.</summary>
+    /// <summary>The decays from before the chunk to each token, and from each token to the chunk's end.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Decays<V>(nint count, float* fromStart, float* toEnd) where V : unmanaged
     {
@@ -84,13 +84,13 @@ internal unsafe struct StepRows
     }
 }
 
-/// <summary>The gradients of dt, back through its bounds and softplus. One item is a chunk of a sequence.</summary>
+/// <summary>The gradients of dt, back through its clamp and softplus. One item is a chunk of a sequence.</summary>
 internal unsafe struct ChunkStepsBackward : IKernel
 {
     public DualityShape Shape;
     public DualityInputs Inputs;
 
-    /// <summary>(B, Chunks, H, RowStride): those of the bounded dt.</summary>
+    /// <summary>(B, Chunks, H, RowStride): the gradients of the clamped dt.</summary>
     public float* Bounded;
 
     /// <summary>(B, L, H).</summary>

@@ -7,7 +7,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Duality;
 
-/// <summary>Where the backward pass of a state-space duality layer writes.</summary>
+/// <summary>The outputs of the backward pass of a state-space duality layer.</summary>
 internal unsafe struct DualityGradients
 {
     /// <summary>(B, L, H, P).</summary>
@@ -19,18 +19,18 @@ internal unsafe struct DualityGradients
     /// <summary>(B, H), and (B, H, P): sums over the tokens.</summary>
     public float* A, D;
 
-    /// <summary>(B, Chunks, H, RowStride): those of dt within its bounds.</summary>
+    /// <summary>(B, Chunks, H, RowStride): the gradients of dt after the clamp.</summary>
     public float* Dt;
 }
 
 /// <summary>
-/// Gradients of the chunked form, chunk by chunk from the last. One item is some heads of one group of one sequence. Let G = u dy^T, g the
-/// gradient of the state after the chunk, and e, w the decays from its start and to its end. With M = L C B^T and F = L G: du = M^T dy + w
-/// B g, dB = F^T C + w u g^T, dC = F B + e dy S^T, and dS = e_last g + C^T (e dy).
+/// Gradients of the chunked form, from the last chunk to the first. One item is some heads of one group of one sequence. Let G = u dy^T, g
+/// the gradient of the state after the chunk, and e, w the decays from its start and to its end. With M = L C B^T and F = L G: du = M^T dy
+/// + w B g, dB = F^T C + w u g^T, dC = F B + e dy S^T, and dS = e_last g + C^T (e dy).
 /// </summary>
 /// <remarks>
-/// The logarithm of a token's decay is in every pair that it lies between. Its gradient is the sum of M G over these pairs, plus e C S dy
-/// of the tokens from it on, plus w B g u of those before it, plus e_last g S. No sum is a difference of large ones in float32.
+/// A token's log decay enters every pair that spans it. Its gradient is the sum of M G over these pairs, plus e C S dy over the tokens from
+/// it on, plus w B g u over those before it, plus e_last g S. No sum is a difference of large sums in float32.
 /// </remarks>
 internal unsafe struct DualityBackward : IKernel
 {
@@ -38,16 +38,16 @@ internal unsafe struct DualityBackward : IKernel
     public DualityInputs Inputs;
     public DualityGradients Gradients;
 
-    /// <summary>Heads of an item, and items of a group.</summary>
+    /// <summary>Heads per item, and items per group.</summary>
     public nint HeadsPerItem, Parts;
 
-    /// <summary>Of <see cref="ChunkSteps"/> and <see cref="ChunkPairs"/>, and the states before the chunks.</summary>
+    /// <summary>The results of <see cref="ChunkSteps"/> and <see cref="ChunkPairs"/>, and the states before the chunks.</summary>
     public float* Steps, Pairs, Kept;
 
     /// <summary>(B, L, H, P).</summary>
     public float* Dy;
 
-    /// <summary>(B, H, N, P): the gradients of the last states; receives those of the first ones.</summary>
+    /// <summary>(B, H, N, P): the gradients of the last states; overwritten by those of the first states.</summary>
     public float* Carries;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -151,7 +151,7 @@ internal unsafe struct DualityBackward : IKernel
         Finish<V>(c, ofState);
     }
 
-    /// <summary>u = dt x, dy before the gate, both with their decays, and the sums of D.</summary>
+    /// <summary>u = dt x, dy before the gate, both times their decays, and the sums for D.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void LoadValues<V>(in BackwardChunk c) where V : unmanaged
     {
@@ -176,8 +176,8 @@ internal unsafe struct DualityBackward : IKernel
     }
 
     /// <summary>
-    /// M^T and F^T, rows s of lanes t; F^T in place of G^T. Between[t] gets the sum of M G over the pairs s &lt; t &lt;= r: each row is
-    /// added to a sum for each r, and these are added up over r before the next row.
+    /// M^T and F^T, rows s with lanes t; F^T overwrites G^T. Between[t] gets the sum of M G over the pairs s &lt; t &lt;= r: each row is
+    /// added to a running sum for each r, and these are added over r before the next row.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Decay<V>(in BackwardChunk c) where V : unmanaged
@@ -203,7 +203,7 @@ internal unsafe struct DualityBackward : IKernel
         }
     }
 
-    /// <summary>Decays du = B g of each token to the chunk's end, and takes its product with u.</summary>
+    /// <summary>Multiplies du = B g of each token by its decay to the chunk's end, and computes its dot product with u.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void DecayToEnd<V>(in BackwardChunk c) where V : unmanaged
     {
@@ -222,7 +222,7 @@ internal unsafe struct DualityBackward : IKernel
         }
     }
 
-    /// <summary>y of each token, as far as it is from the state before the chunk, and D x.</summary>
+    /// <summary>The part of each token's y that comes from the state before the chunk, and D x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void StartResults<V>(in BackwardChunk c) where V : unmanaged
     {
@@ -236,7 +236,7 @@ internal unsafe struct DualityBackward : IKernel
             }
     }
 
-    /// <summary>Adds e dy S^T to dC, and takes its product with C.</summary>
+    /// <summary>Adds e dy S^T to dC, and computes its dot product with C.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void AddFromStart<V>(in BackwardChunk c) where V : unmanaged
     {
@@ -256,7 +256,7 @@ internal unsafe struct DualityBackward : IKernel
         }
     }
 
-    /// <summary>The product of two states; then the first one is scaled.</summary>
+    /// <summary>The dot product of two states; then the first one is scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static float DotAndScale<V>(float* carry, float* state, nint size, float factor) where V : unmanaged
     {
@@ -305,13 +305,13 @@ internal unsafe struct DualityBackward : IKernel
 }
 
 /// <summary>
-/// A chunk of one head in the backward pass. Arrays of values are (Count, P) and those of pairs (Count, RowStride), rows s of lanes t.
+/// A chunk of one head in the backward pass. Value arrays are (Count, P) and pair arrays (Count, RowStride), rows s with lanes t.
 /// </summary>
 internal unsafe struct BackwardChunk
 {
     public nint Count, Offset;
 
-    /// <summary>The offset of what comes next.</summary>
+    /// <summary>The offset of the next array.</summary>
     public nint Next;
 
     public bool IsFirstHead, IsLast;
@@ -321,7 +321,7 @@ internal unsafe struct BackwardChunk
     /// <summary>Inputs and gradients of this chunk and head.</summary>
     public float* B, C, Db, Dc, Dt, Da, Dd, State, Carry, SharedPairs;
 
-    /// <summary>Working memory: values, pairs, (Count, N), numbers a token, numbers a channel.</summary>
+    /// <summary>Scratch: values, pairs, (Count, N), one number per token, one number per channel.</summary>
     public float* U, Weighted, Dy, DyFromStart, Du, Y, Pairs, Cross, Products, FromStart, ToEnd, Indices, PairSums, BeforeEnd, AfterStart;
 
     /// <inheritdoc cref="U"/>

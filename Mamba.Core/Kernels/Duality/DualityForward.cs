@@ -8,19 +8,19 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Duality;
 
 /// <summary>
-/// The chunked form (Dao and Gu 2024, section 6). With u = dt x, e_t the decay from the chunk's start to token t, and S the state before
-/// the chunk as (N, P): y = [e C, L C B^T] [S; u], which is one product, and S' = e_last S + B^T (decay to the end, u). One item is a head
-/// of a sequence, chunk by chunk.
+/// The chunked form (Dao and Gu 2024, section 6). With u = dt x, e_t the decay from the chunk's start to token t, and S (N, P) the state
+/// before the chunk: y = [e C, L C B^T] [S; u], a single product, and S' = e_last S + B^T (u decayed to the chunk's end). One item is a
+/// head of a sequence, chunk by chunk.
 /// </summary>
 internal unsafe struct DualityForward : IKernel
 {
     public DualityShape Shape;
     public DualityInputs Inputs;
 
-    /// <summary>Of <see cref="ChunkSteps"/> and <see cref="ChunkPairs"/>.</summary>
+    /// <summary>The results of <see cref="ChunkSteps"/> and <see cref="ChunkPairs"/>.</summary>
     public float* Steps, Pairs;
 
-    /// <summary>(B, H, P, N), or null for zeros. It may be <see cref="Last"/>.</summary>
+    /// <summary>(B, H, P, N), or null for zeros. May alias <see cref="Last"/>.</summary>
     public float* Initial;
 
     /// <summary>Results: (B, L, H, P), and (B, H, P, N).</summary>
@@ -89,7 +89,7 @@ internal unsafe struct DualityForward : IKernel
     private static void Copy(float* from, float* to, nint count) =>
         new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
 
-    /// <summary>u = dt x; u decayed to the end of the chunk; and D x, to which the products are added.</summary>
+    /// <summary>u = dt x; u decayed to the chunk's end; and D x, to which the products are added.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void LoadValues<V>(in ForwardChunk c) where V : unmanaged
     {
@@ -137,7 +137,7 @@ internal unsafe struct DualityForward : IKernel
     }
 }
 
-/// <summary>A chunk of one head. Arrays of values are (Count, P); the state is (N, P), and the values follow it in memory.</summary>
+/// <summary>A chunk of one head. Value arrays are (Count, P); the state is (N, P), followed by the values in memory.</summary>
 internal unsafe struct ForwardChunk
 {
     public nint Count, Offset;

@@ -7,8 +7,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Duality;
 
 /// <summary>
-/// The recurrent form, for a few tokens: S = e^(dt A) S + (dt x) B^T and y = S C + D x, times silu(z). The state stays (P, N) with lanes
-/// over N, so that one token is one pass over it. One item is a head of a sequence.
+/// The recurrent form, for short sequences: S = e^(dt A) S + (dt x) B^T and y = S C + D x, times silu(z). The state stays (P, N) with lanes
+/// over N, so that a token is one pass over it. One item is a head of a sequence.
 /// </summary>
 internal unsafe struct DualityRecurrence : IKernel
 {
@@ -17,7 +17,7 @@ internal unsafe struct DualityRecurrence : IKernel
     public DualityShape Shape;
     public DualityInputs Inputs;
 
-    /// <summary>(B, H, P, N), or null for zeros. It may be <see cref="Last"/>.</summary>
+    /// <summary>(B, H, P, N), or null for zeros. May alias <see cref="Last"/>.</summary>
     public float* Initial;
 
     /// <summary>Results: (B, L, H, P), and (B, H, P, N).</summary>
@@ -87,7 +87,7 @@ internal unsafe struct DualityRecurrence : IKernel
         }
     }
 
-    /// <summary>Some numbers of the next state, written down.</summary>
+    /// <summary>Computes and stores one vector of the next state.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Next<V>(float* from, float* state, nint at, nint lanes, V decay, V input) where V : unmanaged
     {

@@ -6,24 +6,25 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Duality;
 
 /// <summary>
-/// Sizes of a state-space duality layer: x (B, L, H, P), B and C (B, L, G, N), a state (P, N) a head. Width is that of both passes.
+/// Sizes of a state-space duality layer: x (B, L, H, P), B and C (B, L, G, N), a state (P, N) per head. Both passes use the same vector
+/// width.
 /// </summary>
 internal readonly record struct DualityShape(
     nint Batch, nint Length, nint Heads, nint HeadWidth, nint Groups, nint States, VectorWidth Width)
 {
-    // Inside a chunk the work of a token grows with the chunk's length; each chunk passes once over the state. 48 is four tiles of rows.
+    // The work per token grows with the chunk length; each chunk makes one pass over the state. 48 is four tiles of rows.
     private const nint LongestChunk = 48;
 
-    /// <summary>Rows of a block on the diagonal of a chunk's matrix: the tiles of a product.</summary>
+    /// <summary>Rows of a diagonal block of a chunk's matrix: the rows of a product's tile.</summary>
     public const nint RowBlock = 12;
 
-    /// <summary>Tokens of a chunk.</summary>
+    /// <summary>Tokens per chunk.</summary>
     public nint ChunkLength => Launch.BalancedSize(Length, LongestChunk);
 
-    /// <summary>Chunks of a sequence.</summary>
+    /// <summary>Chunks per sequence.</summary>
     public nint Chunks => Launch.CeilDiv(Length, ChunkLength);
 
-    /// <summary>Floats from a row whose lanes are the tokens of a chunk to the next: whole vectors.</summary>
+    /// <summary>Stride in floats of rows whose lanes are the tokens of a chunk: full vectors.</summary>
     public nint RowStride
     {
         get
@@ -38,21 +39,21 @@ internal readonly record struct DualityShape(
     /// <summary>Floats of a state.</summary>
     public nint StateSize => States * HeadWidth;
 
-    /// <summary>Floats that <see cref="ChunkPairs"/> writes for a chunk of a group.</summary>
+    /// <summary>Floats that <see cref="ChunkPairs"/> writes per chunk and group.</summary>
     public nint PairsSize => (States + ChunkLength) * RowStride;
 
-    /// <summary>Floats of a number a token and head, for a chunk.</summary>
+    /// <summary>Floats of one number per token and head, for a chunk.</summary>
     public nint HeadRows => Heads * RowStride;
 
-    /// <summary>Floats from a token to the next in x, and in B and C.</summary>
+    /// <summary>Token stride in floats of x, and of B and C.</summary>
     public nint ValueStride => Heads * HeadWidth;
 
     /// <inheritdoc cref="ValueStride"/>
     public nint FactorStride => Groups * States;
 
     /// <summary>
-    /// The cache line of some tokens of a head that a block of rows prefetches. They are thousands of bytes from each other: no hardware
-    /// prefetcher follows, and all at once they would wait for each other.
+    /// The cache lines of some tokens of a head, prefetched by a block of rows. They are thousands of bytes apart: no hardware prefetcher
+    /// follows them, and issued all at once they would queue.
     /// </summary>
     public unsafe PrefetchRange Lines(float* values, nint offset, nint tokens, nint row)
     {
@@ -60,7 +61,7 @@ internal readonly record struct DualityShape(
         return values == null || line >= HeadWidth ? default : new(values + offset + line, tokens * ValueStride, ValueStride);
     }
 
-    /// <summary>Tokens of a chunk, the last of which may be shorter.</summary>
+    /// <summary>Tokens of a chunk; the last chunk may be shorter.</summary>
     public nint TokensOf(nint chunk) => Math.Min(ChunkLength, Length - chunk * ChunkLength);
 }
 
@@ -75,7 +76,7 @@ internal unsafe struct DualityInputs
     /// <summary>The bounds of dt.</summary>
     public float Lowest, Highest;
 
-    /// <summary>dt of a token before it is bounded, and its derivative by the number before softplus.</summary>
+    /// <summary>dt of a token before the clamp, and its derivative with respect to softplus's input.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly V Unbounded<V>(nint offset, nint head, nint lanes, out V slope) where V : unmanaged
     {
@@ -85,7 +86,7 @@ internal unsafe struct DualityInputs
         return Softplus ? VecMath.Softplus(raw, out slope) : raw;
     }
 
-    /// <summary>A number within the bounds of dt; NaN stays NaN.</summary>
+    /// <summary>dt clamped to its bounds; NaN stays NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly V Bounded<V>(V dt) where V : unmanaged
     {
@@ -94,17 +95,17 @@ internal unsafe struct DualityInputs
         return Select(Greater(dt, high), high, dt);
     }
 
-    /// <summary>D of a head, for each of its channels.</summary>
+    /// <summary>D of a head, broadcast to its channels.</summary>
     public readonly void Skip(nint head, nint width, float* to)
     {
         for (nint p = 0; p < width; p++) to[p] = D == null ? 0f : SkipPerChannel ? D[head * width + p] : D[head];
     }
 }
 
-/// <summary>States in two layouts: callers have (P, N) a head, products want (N, P).</summary>
+/// <summary>Converts states between two layouts: callers use (P, N) per head, products (N, P).</summary>
 internal static unsafe class DualityStates
 {
-    /// <summary>States (B, H, P, N) as (B, H, N, P); zeros where there are none.</summary>
+    /// <summary>States (B, H, P, N) as (B, H, N, P); zeros if null.</summary>
     public static void ByState(in DualityShape s, float* from, float* to)
     {
         for (nint i = 0; i < s.Batch * s.Heads; i++)

@@ -10,20 +10,20 @@ namespace Mamba.Core.Kernels.Elementwise;
 /// </summary>
 internal interface IActivation
 {
-    /// <summary>Whether the derivative is a function of the result, so that the input need not be kept.</summary>
+    /// <summary>Whether the derivative is computed from the output, so that the input need not be kept.</summary>
     static abstract bool DerivativeFromOutput { get; }
 
-    /// <summary>Whether f takes an exponential, or as much work: what <see cref="MultiplyAdds.Exponentials"/> counts.</summary>
+    /// <summary>Whether f computes an exponential or costs as much, see <see cref="MultiplyAdds.Exponentials"/>.</summary>
     static virtual bool TakesExponential => false;
 
     /// <summary>f(x).</summary>
     static abstract V Apply<V>(V x) where V : unmanaged;
 
-    /// <summary>f'(x), given x, or given y = f(x) where <see cref="DerivativeFromOutput"/>.</summary>
+    /// <summary>f'(x), given x, or y = f(x) if <see cref="DerivativeFromOutput"/>.</summary>
     static abstract V Derivative<V>(V xOrY) where V : unmanaged;
 }
 
-/// <summary>What follows from an <see cref="IActivation"/>.</summary>
+/// <summary>Extensions of <see cref="IActivation"/>.</summary>
 internal static class Activations
 {
     /// <summary>f'(x), given x.</summary>
@@ -65,7 +65,7 @@ internal readonly struct Relu : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Apply<V>(V x) where V : unmanaged => NonNegative(x);
 
-    // 1 for NaN, too, as in PyTorch.
+    // NaN gives 1, as in PyTorch.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V y) where V : unmanaged => Select(Equal(y, default), default, Broadcast<V>(1f));
 }
@@ -143,7 +143,7 @@ internal readonly struct SoftplusActivation : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged
     {
-        Softplus(x, out V derivative); // e^x / (1 + e^x) where x < 0: denormal, not 0, down to -104
+        Softplus(x, out V derivative); // e^x / (1 + e^x) where x < 0: denormal, not 0, down to x = -104
         return derivative;
     }
 }
@@ -193,7 +193,7 @@ internal readonly struct GeluTanh : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Derivative<V>(V x) where V : unmanaged
     {
-        // Beyond these bounds it is 0 or 1; without them x^2 overflows, and 0 times infinity would be the result.
+        // Beyond these bounds the result is 0 or 1; unclamped, x^2 would overflow and give 0 times infinity.
         x = Clamp(x, -16f, 16f);
         V one = Broadcast<V>(1f), half = Broadcast<V>(0.5f);
         V t = Tanh(Inner(x));

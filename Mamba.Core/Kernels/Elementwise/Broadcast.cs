@@ -30,8 +30,8 @@ internal readonly struct Product : IBinary
 }
 
 /// <summary>
-/// Two or three operands walked together under NumPy's broadcasting: dimensions of extent 1 repeat, with a stride of 0. Neighbouring
-/// dimensions that all operands walk alike are merged, so most cases are one or two loops.
+/// Iterates over two or three operands under NumPy's broadcasting: dimensions of extent 1 have stride 0. Adjacent dimensions with
+/// compatible strides are merged, so most cases are one or two loops.
 /// </summary>
 internal unsafe struct BroadcastWalk
 {
@@ -65,7 +65,7 @@ internal unsafe struct BroadcastWalk
 
     public BroadcastWalk(Shape result, Shape a, Shape b, Shape c)
     {
-        // From the innermost dimension out, merging into the one inside it where all strides allow.
+        // From the innermost dimension outwards; merges a dimension into the previous one where all strides allow.
         const int Max = Core.Shape.MaxRank;
         Span<int> extent = stackalloc int[Max], strideA = stackalloc int[Max], strideB = stackalloc int[Max], strideC = stackalloc int[Max];
         int rank = 0, sizeA = 1, sizeB = 1, sizeC = 1;
@@ -91,7 +91,7 @@ internal unsafe struct BroadcastWalk
             StrideC[i] = strideC[rank - 1 - i];
         }
 
-        // The stride of dimension -i of an operand, and the size of what is inside the next one.
+        // The stride of dimension -i of an operand; multiplies size by its extent.
         static int Stride(Shape shape, int i, ref int size)
         {
             int stride = i <= shape.Rank && shape[^i] != 1 ? size : 0;
@@ -102,13 +102,11 @@ internal unsafe struct BroadcastWalk
         bool Continues(int stride, ReadOnlySpan<int> strides, ReadOnlySpan<int> extents) => stride == strides[rank - 1] * extents[rank - 1];
     }
 
-    /// <summary>
-    /// Whether each of many short rows of A, one after the other, meets the same row of B: an image and a number for each channel.
-    /// </summary>
+    /// <summary>Whether consecutive short rows of A all use the same row of B: per-channel values over an image.</summary>
     public readonly bool RepeatsShortRow =>
         Rank == 2 && StrideA[1] == 1 && StrideA[0] == Extent[1] && StrideB[1] == 1 && StrideB[0] == 0 && Extent[1] < 64 && Extent[0] >= 64;
 
-    /// <summary>Makes one row of several, where <see cref="RepeatsShortRow"/>; B is to hold its row as many times.</summary>
+    /// <summary>Joins several rows into one if <see cref="RepeatsShortRow"/>; the caller repeats B's row as often.</summary>
     public void JoinRows(int rows)
     {
         Extent[0] /= rows;
@@ -119,7 +117,7 @@ internal unsafe struct BroadcastWalk
     /// <summary>The extent of the innermost loop.</summary>
     public readonly nint Inner => Extent[Rank - 1];
 
-    /// <summary>Where row <paramref name="row"/> (an index over all but the innermost dimension) starts in both operands.</summary>
+    /// <summary>The start of row <paramref name="row"/> (an index over all but the innermost dimension) in both operands.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Offsets(nint row, out nint a, out nint b)
     {
@@ -138,7 +136,7 @@ internal unsafe struct BroadcastWalk
         }
     }
 
-    /// <summary>The same of the third operand.</summary>
+    /// <summary>The start of a row in the third operand.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly nint OffsetC(nint row)
     {
@@ -148,7 +146,7 @@ internal unsafe struct BroadcastWalk
     }
 }
 
-/// <summary>y = f(a, b) under broadcasting. Items are rows, or elements where there is one row only.</summary>
+/// <summary>y = f(a, b) under broadcasting. Items are rows, or elements if there is only one row.</summary>
 internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struct, IBinary
 {
     public BroadcastWalk Walk;
@@ -162,7 +160,7 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
         using Scratch repeated = new(together > 1 && walk.Extent[0] % together == 0 ? together * walk.Inner : 0);
         if (repeated.Pointer != null)
         {
-            // Several short rows are one longer row, of whole vectors, with the second operand repeated.
+            // Joins several short rows into a longer one of full vectors, with the second operand repeated.
             for (nint i = 0; i < together; i++)
                 Unsafe.CopyBlockUnaligned(repeated.Pointer + i * walk.Inner, b, (uint)walk.Inner * sizeof(float));
             walk.JoinRows((int)together);
@@ -195,7 +193,7 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
         }
     }
 
-    /// <summary>Rows of one vector, such as the channels of a pixel: the general loops take five times as long.</summary>
+    /// <summary>Rows of at most one vector, such as the channels of a pixel: the general loops take five times as long.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void OneVectorRows<V>(nint begin, nint end, nint stepA, nint stepB) where V : unmanaged
     {
@@ -218,7 +216,7 @@ internal unsafe struct BroadcastForward<TBinary> : IKernel where TBinary : struc
 }
 
 /// <summary>
-/// The gradient of a broadcast operand: target (+)= factor times the sum over the repeated dimensions of dy, or of dy times the other
+/// The gradient of a broadcast operand: target (+)= factor times the sum over the broadcast dimensions of dy, or of dy times the other
 /// operand. Walk.A is the target, Walk.B the other operand.
 /// </summary>
 internal unsafe struct BroadcastGradient : IKernel
@@ -241,7 +239,7 @@ internal unsafe struct BroadcastGradient : IKernel
         BroadcastWalk walk = new(result, shape, otherShape);
         nint rows = result.Count / walk.Inner, count = shape.Count;
         BroadcastGradient kernel = new() { _walk = walk, _dy = dy, _other = other, _factor = factor };
-        // Where the outermost loop moves through the target, its blocks write to separate places. Elsewhere each part has sums of its own.
+        // If the outermost loop advances the target, its blocks write to separate memory. Otherwise each part has its own sums.
         bool separate = walk.Rank > 1 && walk.StrideA[0] != 0;
         nint unit = separate ? rows / walk.Extent[0] : 1;
         nint units = Math.Max(Launch.CeilDiv(rows / unit, MaxParts), Launch.ElementGrain / Math.Max(1, unit * walk.Inner));
@@ -276,7 +274,7 @@ internal unsafe struct BroadcastGradient : IKernel
             V other0 = _other == null ? factor : factor * Broadcast<V>(*other);
             for (nint from = 0; from < inner; from += SumBlock)
             {
-                V sum = default; // block by block, so that a long row does not lose low bits
+                V sum = default; // per block, so that long sums do not lose low bits
                 nint to = Math.Min(inner, from + SumBlock);
                 for (nint i = from; i < to; i += n)
                 {

@@ -4,13 +4,13 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Elementwise;
 
-/// <summary>A function of three variables, with parameters as the fields of the struct.</summary>
+/// <summary>A function of three variables; its parameters are the fields of the struct.</summary>
 internal interface ITernary
 {
     V Apply<V>(V a, V b, V c) where V : unmanaged;
 }
 
-/// <summary>An operand of a broadcast: its numbers and its shape.</summary>
+/// <summary>An operand of a broadcast: pointer and shape.</summary>
 internal readonly unsafe ref struct Operand(float* pointer, Shape shape)
 {
     public readonly float* Pointer = pointer;
@@ -18,8 +18,8 @@ internal readonly unsafe ref struct Operand(float* pointer, Shape shape)
 }
 
 /// <summary>
-/// y (+)= f(a, b, c) under broadcasting: a gradient that depends on both operands and on dy, or a choice between two operands. Items are
-/// rows, or elements where there is one row only.
+/// y (+)= f(a, b, c) under broadcasting: a gradient that depends on both operands and dy, or a selection. Items are rows, or elements if
+/// there is only one row.
 /// </summary>
 internal unsafe struct BroadcastTernary<TFunction> : IKernel where TFunction : unmanaged, ITernary
 {

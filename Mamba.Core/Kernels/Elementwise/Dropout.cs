@@ -4,8 +4,8 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Elementwise;
 
 /// <summary>
-/// y (+)= x scale where the element's random number is at least the rate, 0 elsewhere. Element i takes the i-th number of the stream.
-/// So the backward pass has the same mask, and none is kept.
+/// y (+)= x scale where the element's random number is at least the rate, 0 elsewhere. Element i uses the i-th number of the stream, so the
+/// backward pass regenerates the mask and none is stored.
 /// </summary>
 internal unsafe struct DropoutMask : IKernel
 {

@@ -110,7 +110,7 @@ internal readonly struct ErrorFunction : IActivation
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Apply<V>(V x) where V : unmanaged =>
-        // Near 0 a quotient of denormals would lose bits.
+        // Near 0 the quotient would be denormal and lose bits.
         Select(Greater(Broadcast<V>(1e-4f), Abs(x)), x * Broadcast<V>(TwoOverSqrtPi), VecMath.Erf(x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -158,7 +158,7 @@ internal readonly struct LogarithmOfOnePlus : IActivation
     }
 }
 
-/// <summary>x^exponent, lane by lane in double precision: a logarithm times the exponent would need more bits than float32 has.</summary>
+/// <summary>x^exponent per lane in double precision: exponent log(x) needs more bits than float32 has.</summary>
 internal readonly struct Power(float exponent) : IFunction
 {
     public static bool DerivativeFromOutput => false;

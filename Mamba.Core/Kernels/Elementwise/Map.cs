@@ -4,23 +4,23 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Elementwise;
 
-/// <summary>A function of one variable that has parameters: the fields of the struct.</summary>
+/// <summary>A function of one variable; its parameters are the fields of the struct.</summary>
 internal interface IFunction
 {
-    /// <summary>Whether the derivative is a function of the result, so that the input need not be kept.</summary>
+    /// <summary>Whether the derivative is computed from the output, so that the input need not be kept.</summary>
     static abstract bool DerivativeFromOutput { get; }
 
-    /// <summary>As <see cref="IActivation.TakesExponential"/>.</summary>
+    /// <summary>See <see cref="IActivation.TakesExponential"/>.</summary>
     static virtual bool TakesExponential => false;
 
     /// <summary>f(x).</summary>
     V Apply<V>(V x) where V : unmanaged;
 
-    /// <summary>f'(x), given x, or given y = f(x) where <see cref="DerivativeFromOutput"/>.</summary>
+    /// <summary>f'(x), given x, or y = f(x) if <see cref="DerivativeFromOutput"/>.</summary>
     V Derivative<V>(V xOrY) where V : unmanaged;
 }
 
-/// <summary>An activation as a function without parameters.</summary>
+/// <summary>Adapts an activation to <see cref="IFunction"/>.</summary>
 internal readonly struct Plain<TActivation> : IFunction where TActivation : struct, IActivation
 {
     public static bool DerivativeFromOutput => TActivation.DerivativeFromOutput;

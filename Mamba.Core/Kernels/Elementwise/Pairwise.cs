@@ -4,13 +4,13 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Elementwise;
 
-/// <summary>A function of two variables and, beside it, what each of them adds to its gradient.</summary>
+/// <summary>A differentiable function of two variables.</summary>
 internal interface IDifferentiableBinary : IBinary
 {
-    /// <summary>dy times the derivative by a.</summary>
+    /// <summary>dy times the derivative with respect to a.</summary>
     static abstract V GradientA<V>(V a, V b, V dy) where V : unmanaged;
 
-    /// <summary>dy times the derivative by b.</summary>
+    /// <summary>dy times the derivative with respect to b.</summary>
     static abstract V GradientB<V>(V a, V b, V dy) where V : unmanaged;
 }
 
@@ -41,11 +41,11 @@ internal readonly struct Quotient : IDifferentiableBinary
     public static V GradientB<V>(V a, V b, V dy) where V : unmanaged => -dy * (a / b / b);
 }
 
-/// <summary>The larger of two; NaN if either is. Equals share the gradient by halves.</summary>
+/// <summary>The larger of two; NaN if either is. Ties split the gradient in half.</summary>
 internal readonly struct Larger : IDifferentiableBinary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Apply<V>(V a, V b) where V : unmanaged => Select(Equal(a, a), Max(a, b), a); // Max passes a NaN in b on
+    public static V Apply<V>(V a, V b) where V : unmanaged => Select(Equal(a, a), Max(a, b), a); // Max propagates a NaN in b
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V GradientA<V>(V a, V b, V dy) where V : unmanaged =>
@@ -55,7 +55,7 @@ internal readonly struct Larger : IDifferentiableBinary
     public static V GradientB<V>(V a, V b, V dy) where V : unmanaged => GradientA(b, a, dy);
 }
 
-/// <summary>The smaller of two; NaN if either is. Equals share the gradient by halves.</summary>
+/// <summary>The smaller of two; NaN if either is. Ties split the gradient in half.</summary>
 internal readonly struct Smaller : IDifferentiableBinary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -68,7 +68,7 @@ internal readonly struct Smaller : IDifferentiableBinary
     public static V GradientB<V>(V a, V b, V dy) where V : unmanaged => Larger.GradientA(-b, -a, dy);
 }
 
-/// <summary>a for a &gt; 0, b a elsewhere: a ReLU whose slope is learned.</summary>
+/// <summary>a for a &gt; 0, b a elsewhere: PReLU with slope b.</summary>
 internal readonly struct LearnedSlope : IDifferentiableBinary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -81,7 +81,7 @@ internal readonly struct LearnedSlope : IDifferentiableBinary
     public static V GradientB<V>(V a, V b, V dy) where V : unmanaged => Select(Greater(a, default), default, dy * a);
 }
 
-/// <summary>a f(b): a linear unit whose gate b goes through an activation (Dauphin et al. 2017; Shazeer 2020).</summary>
+/// <summary>a f(b): a gated linear unit with activation f (Dauphin et al. 2017; Shazeer 2020).</summary>
 internal readonly struct Gated<TActivation> : IDifferentiableBinary where TActivation : unmanaged, IActivation
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -94,14 +94,14 @@ internal readonly struct Gated<TActivation> : IDifferentiableBinary where TActiv
     public static V GradientB<V>(V a, V b, V dy) where V : unmanaged => dy * a * Activations.Slope<TActivation, V>(b);
 }
 
-/// <summary>The lanes of b where a is not 0, those of c elsewhere.</summary>
+/// <summary>b in the lanes where a is not 0, c elsewhere.</summary>
 internal readonly struct Choice : ITernary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Apply<V>(V a, V b, V c) where V : unmanaged => Select(Equal(a, default), c, b);
 }
 
-/// <summary>1 where a comparison holds, 0 elsewhere; one with NaN does not hold, but for "not equal".</summary>
+/// <summary>1 where a comparison is true, 0 elsewhere; with NaN only "not equal" is true.</summary>
 internal readonly struct Compared<TComparison> : IBinary where TComparison : unmanaged, IComparison
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -160,10 +160,7 @@ internal readonly struct IsNotEqual : IComparison
     public static bool Inverted => true;
 }
 
-/// <summary>
-/// The two halves of a dimension combined: y[row, i] = f(x[row, i], x[row, half + i]). A row is a block of two halves. Items are elements
-/// of y.
-/// </summary>
+/// <summary>Combines the two halves of a dimension: y[row, i] = f(x[row, i], x[row, half + i]). Items are elements of y.</summary>
 internal unsafe struct HalvesForward<TBinary> : IKernel where TBinary : unmanaged, IBinary
 {
     public float* X, Y;

@@ -29,7 +29,7 @@ internal readonly struct HardLogistic : IActivation
 }
 
 /// <summary>
-/// x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019). At the kinks the derivative is the inner one, as in PyTorch: -1/2 and 3/2.
+/// x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019). At the kinks the derivative is that of the middle piece, as in PyTorch: -1/2 and 3/2.
 /// </summary>
 internal readonly struct HardSwish : IActivation
 {
@@ -86,7 +86,7 @@ internal readonly struct Clamped(float low, float high) : IFunction
     public V Derivative<V>(V x) where V : unmanaged => Select(Equal(x, Apply(x)), Broadcast<V>(1f), default);
 }
 
-/// <summary>x less lambda towards zero: 0 in [-lambda, lambda].</summary>
+/// <summary>x - lambda above lambda, x + lambda below -lambda, 0 between.</summary>
 internal readonly struct SoftShrinkage(float lambda) : IFunction
 {
     public static bool DerivativeFromOutput => false;

@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.VecMath;
 namespace Mamba.Core.Kernels.Elementwise;
 
 /// <summary>
-/// scale (x for x &gt; 0, alpha (e^x - 1) elsewhere), with the fixed point of zero mean and unit variance (Klambauer et al. 2017).
+/// scale x for x &gt; 0, scale alpha (e^x - 1) elsewhere: zero mean and unit variance are a fixed point (Klambauer et al. 2017).
 /// </summary>
 internal readonly struct ScaledElu : IActivation
 {
@@ -26,13 +26,13 @@ internal readonly struct ScaledElu : IActivation
 }
 
 /// <summary>
-/// x tanh(log(1 + e^x)) (Misra 2019). With n = e^x (e^x + 2) the tangent is n / (n + 2), which neither overflows nor cancels.
+/// x tanh(log(1 + e^x)) (Misra 2019). With n = e^x (e^x + 2), the tanh is n / (n + 2), which neither overflows nor cancels.
 /// </summary>
 internal readonly struct Mish : IActivation
 {
     public static bool TakesExponential => true;
 
-    private const float Saturated = 20f; // from here on n / (n + 2) is 1 in float32
+    private const float Saturated = 20f; // from here on, n / (n + 2) is 1 in float32
 
     public static bool DerivativeFromOutput => false;
 
@@ -93,7 +93,7 @@ internal readonly struct SoftSign : IActivation
     }
 }
 
-/// <summary>x - tanh(x): the series x^3/3 - 2 x^5/15 + ... for |x| &lt; 1/2, where the difference would cancel.</summary>
+/// <summary>x - tanh(x). For |x| &lt; 1/2, where the difference would cancel, the series x^3/3 - 2 x^5/15 + ...</summary>
 internal readonly struct TanhShrinkage : IActivation
 {
     public static bool TakesExponential => true;
@@ -122,7 +122,7 @@ internal readonly struct TanhShrinkage : IActivation
     }
 }
 
-/// <summary>x / (1 + e^(-1.702 x)), the sigmoid's approximation of <see cref="Gelu"/>.</summary>
+/// <summary>x / (1 + e^(-1.702 x)), the sigmoid approximation of <see cref="Gelu"/>.</summary>
 internal readonly struct QuickGelu : IActivation
 {
     public static bool TakesExponential => true;
@@ -138,7 +138,7 @@ internal readonly struct QuickGelu : IActivation
     public static V Derivative<V>(V x) where V : unmanaged
     {
         V one = Broadcast<V>(1f), slope = Broadcast<V>(Slope), s = Sigmoid(x * slope);
-        return Fma(x * (s * (one - s)), slope, s); // in this order neither end is infinity times 0
+        return Fma(x * (s * (one - s)), slope, s); // this order avoids infinity times 0 at both ends
     }
 }
 
@@ -160,7 +160,7 @@ internal readonly struct Elu(float alpha, float scale) : IFunction
         Select(Greater(x, default), Broadcast<V>(1f), Broadcast<V>(alpha / scale) * Exp(x / Broadcast<V>(scale)));
 }
 
-/// <summary>log(1 + e^(beta x)) / beta, and x itself where beta x exceeds the threshold, as in PyTorch.</summary>
+/// <summary>log(1 + e^(beta x)) / beta, or x where beta x exceeds the threshold, as in PyTorch.</summary>
 internal readonly struct ScaledSoftplus(float beta, float threshold) : IFunction
 {
     public static bool TakesExponential => true;

@@ -5,10 +5,9 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Indexing;
 
 /// <summary>
-/// Places along a dimension, each number having its own: y[o, j, i] (+)= x[o, index[o, j, i], i].
-/// The transpose is target[o, index[o, j, i], i] += source[o, j, i].
-/// Items are blocks of columns, so no two of them share a target. Within one the sum runs in the order of j: duplicates give the same bits
-/// at any number of threads.
+/// Gather and scatter along a dimension: y[o, j, i] (+)= x[o, index[o, j, i], i], and target[o, index[o, j, i], i] += source[o, j, i].
+/// Items are blocks of columns, so no two of them share a target. Sums run in the order of j: duplicates give the same bits for any number
+/// of threads.
 /// </summary>
 internal unsafe struct LineIndexing : IKernel
 {
@@ -19,17 +18,17 @@ internal unsafe struct LineIndexing : IKernel
     private bool _scatter;
 
     /// <param name="shape">(Outer, Count, Inner) of x.</param>
-    /// <param name="indices">Places a line.</param>
-    /// <param name="x">Where numbers are read.</param>
-    /// <param name="index">(Outer, indices, Inner), whole numbers below Count.</param>
+    /// <param name="indices">Indices per line.</param>
+    /// <param name="x">The source.</param>
+    /// <param name="index">(Outer, indices, Inner), integers below Count.</param>
     /// <param name="y">(Outer, indices, Inner).</param>
     public static void Gather(ReduceShape shape, nint indices, float* x, float* index, GradientTarget y) =>
         Run(new LineIndexing { _shape = shape, _indices = indices, _lines = x, _index = index, _values = y });
 
     /// <param name="shape">(Outer, Count, Inner) of the target.</param>
-    /// <param name="indices">Places a line.</param>
-    /// <param name="target">Where numbers are added.</param>
-    /// <param name="index">(Outer, indices, Inner), whole numbers below Count.</param>
+    /// <param name="indices">Indices per line.</param>
+    /// <param name="target">The tensor to add to.</param>
+    /// <param name="index">(Outer, indices, Inner), integers below Count.</param>
     /// <param name="source">(Outer, indices, Inner).</param>
     public static void ScatterAdd(ReduceShape shape, nint indices, float* target, float* index, float* source) =>
         Run(new LineIndexing { _shape = shape, _indices = indices, _lines = target, _index = index, _values = source, _scatter = true });

@@ -6,9 +6,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Indexing;
 
-/// <summary>
-/// Rows by a list of places, the same for every index of the outer dimensions: y[o, j, :] = x[o, places[j], :]. Items are rows of y.
-/// </summary>
+/// <summary>Rows by a list of indices, the same for all outer indices: y[o, j, :] = x[o, places[j], :]. Items are rows of y.</summary>
 internal unsafe struct SelectRows : IKernel
 {
     public ReduceShape Shape;
@@ -37,8 +35,8 @@ internal unsafe struct SelectRows : IKernel
 }
 
 /// <summary>
-/// The transpose: dx[o, r, :] (+)= the sum over places j of r of dy[o, j, :], in their order. A counting sort brings the places into the
-/// order of rows. So each row of dx is one work item, and duplicates give the same bits at any number of threads.
+/// The transpose: dx[o, r, :] (+)= the sum, in order, of dy[o, j, :] over all j with places[j] = r. A counting sort groups the indices by
+/// row. Each row of dx is then one work item, and duplicates give the same bits for any number of threads.
 /// </summary>
 internal unsafe struct AddSelectedRows : IKernel
 {
@@ -51,8 +49,8 @@ internal unsafe struct AddSelectedRows : IKernel
     /// <param name="shape">(Outer, Count, Inner) of dx.</param>
     /// <param name="dy">(Outer, places, Inner).</param>
     /// <param name="places">Rows of dx.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="ignored">A row that gets nothing; -1 for none.</param>
+    /// <param name="count">The number of indices.</param>
+    /// <param name="ignored">A row that gets no gradient; -1 for none.</param>
     /// <param name="dx">(Outer, Count, Inner).</param>
     public static void Run(ReduceShape shape, float* dy, int* places, nint count, int ignored, GradientTarget dx)
     {
@@ -64,7 +62,7 @@ internal unsafe struct AddSelectedRows : IKernel
         for (nint r = 0; r < shape.Count; r++) starts[r + 1] += starts[r];
         for (nint j = 0; j < count; j++)
             if (places[j] != ignored) order[starts[places[j]]++] = (int)j;
-        // Filling has moved every start to the next one's.
+        // Filling has advanced every start to the next one; shift them back.
         for (nint r = shape.Count; r > 0; r--) starts[r] = starts[r - 1];
         starts[0] = 0;
         AddSelectedRows kernel = new() { _shape = shape, _dy = dy, _dx = dx, _starts = starts, _order = order, _places = count };

@@ -5,7 +5,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Layout;
 
-/// <summary>Where the rows and columns of a result come from: for each its index in the input, or -1 for none.</summary>
+/// <summary>The input row and column of each output row and column; -1 for none.</summary>
 internal readonly unsafe ref struct PixelMap
 {
     private readonly Scratch _scratch;
@@ -25,7 +25,7 @@ internal readonly unsafe ref struct PixelMap
 /// <summary>The sizes of channels-last images whose pixels are mapped: the input's, and the result's.</summary>
 internal readonly record struct MapShape(int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth)
 {
-    /// <summary>Columns from ox on that follow each other in the input as they do in the result.</summary>
+    /// <summary>The number of columns from ox on that are contiguous in the input too.</summary>
     public unsafe nint Run(int* columns, nint ox)
     {
         nint end = ox + 1;
@@ -37,7 +37,7 @@ internal readonly record struct MapShape(int Batch, int Height, int Width, int C
     }
 }
 
-/// <summary>Each pixel of y is a pixel of x, or a constant: padding, and resizing to the nearest pixel. Items are output rows.</summary>
+/// <summary>Each pixel of y is a pixel of x or a constant: padding and nearest-neighbour resize. Items are output rows.</summary>
 internal unsafe struct MapPixels : IKernel
 {
     public MapShape Shape;
@@ -70,7 +70,7 @@ internal unsafe struct MapPixels : IKernel
     }
 }
 
-/// <summary>dx (+)= dy of all pixels that a pixel went to, in their order. Items are input rows.</summary>
+/// <summary>dx (+)= the sum, in order, of dy over all pixels copied from it. Items are input rows.</summary>
 internal unsafe struct MapPixelsBackward : IKernel
 {
     public MapShape Shape;

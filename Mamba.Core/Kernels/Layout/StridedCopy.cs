@@ -5,7 +5,7 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Layout;
 
 /// <summary>
-/// Copies, or adds, rows of Length contiguous floats between two places with row strides of their own. A negative stride walks backwards.
+/// Copies or adds rows of Length contiguous floats, with separate row strides for source and target. A negative stride runs backwards.
 /// </summary>
 internal unsafe struct StridedCopy : IKernel
 {
@@ -57,7 +57,7 @@ internal unsafe struct StridedCopy : IKernel
     }
 }
 
-/// <summary>y[i] (+)= x[permuted i]: items are the rows of y, whose last dimension walks x with a stride.</summary>
+/// <summary>y[i] (+)= x[permuted i]. Items are rows of y, whose last dimension is strided in x.</summary>
 internal unsafe struct PermuteCopy : IKernel
 {
     public float* X, Y;
@@ -70,7 +70,7 @@ internal unsafe struct PermuteCopy : IKernel
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
     {
         nint n = Count<V>(), inner = Extent[Rank - 1], stride = Stride[Rank - 1], offset = 0;
-        // The indices of the first row are computed, then counted up. That saves a division for each dimension and row.
+        // The indices of the first row are computed, then incremented: this saves a division per dimension and row.
         nint* index = stackalloc nint[Core.Shape.MaxRank];
         for (nint d = Rank - 2, rest = begin; d >= 0; rest /= Extent[d], d--)
         {

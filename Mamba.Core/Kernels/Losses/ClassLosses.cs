@@ -5,13 +5,13 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// What losses of classes have in common: rows of logits, or of log-probabilities, and a class for each; -1 for a row that does not count.
-/// Let l be the negative log-probability of the class and w its weight. A row costs w (1 - e^-l)^Gamma l. Smoothed, it costs (1 - s) w l +
-/// s / C times the sum of w l over all classes.
+/// Inputs of class losses: rows of logits, or of log-probabilities, with one class each; -1 ignores a row. Let l be the negative
+/// log-probability of the class and w its weight. The loss of a row is w (1 - e^-l)^Gamma l. With smoothing it is (1 - s) w l + s / C times
+/// the sum of w l over all classes.
 /// </summary>
 internal unsafe struct ClassRows
 {
-    /// <summary>Rows of a chunk.</summary>
+    /// <summary>Rows per chunk.</summary>
     public const nint Grain = 256;
 
     /// <summary>(Rows, Columns).</summary>
@@ -23,7 +23,7 @@ internal unsafe struct ClassRows
     /// <summary>(Columns): the weights of the classes, or null.</summary>
     public float* Weight;
 
-    /// <summary>(Rows): the logarithm of the sum of e^x; null where X has log-probabilities.</summary>
+    /// <summary>(Rows): the log-sum-exp; null where X has log-probabilities.</summary>
     public float* LogSum;
     public nint Columns;
     public float Smoothing, Gamma;
@@ -35,17 +35,17 @@ internal unsafe struct ClassRows
         return (label, label < 0 ? 0f : Weight == null ? 1f : Weight[label]);
     }
 
-    /// <summary>(1 - p)^Gamma and Gamma (1 - p)^(Gamma - 1), from the negative logarithm of p.</summary>
+    /// <summary>(1 - p)^Gamma and Gamma (1 - p)^(Gamma - 1), given -log p.</summary>
     public readonly (double Power, double Slope) Focus(double surprise)
     {
         if (Gamma == 0f) return (1, 0);
         double q = 1 - Math.Exp(-surprise);
-        // At q = 0 the slope is infinite for Gamma < 1, but what it is multiplied by is 0 there.
+        // At q = 0 the slope is infinite for Gamma < 1, but its factor is 0 there.
         return q > 0 || double.IsNaN(q) ? (Math.Pow(q, Gamma), Gamma * Math.Pow(q, Gamma - 1)) : (0, 0);
     }
 }
 
-/// <summary>The losses of rows, and the sums of losses and of weights for each chunk of <see cref="ClassRows.Grain"/> rows.</summary>
+/// <summary>The losses of rows, and the sums of losses and weights of each chunk of <see cref="ClassRows.Grain"/> rows.</summary>
 internal unsafe struct ClassLossForward : IKernel
 {
     public ClassRows Rows;
@@ -53,10 +53,10 @@ internal unsafe struct ClassLossForward : IKernel
     /// <summary>(Rows), or null.</summary>
     public float* Elements;
 
-    /// <summary>Two a chunk.</summary>
+    /// <summary>Two per chunk.</summary>
     public double* Sums;
 
-    /// <summary>Whether a row that counts weighs 1, whatever the weight of its class.</summary>
+    /// <summary>Whether a row that is not ignored counts as 1, whatever its class weight.</summary>
     public bool CountRows;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -85,7 +85,7 @@ internal unsafe struct ClassLossForward : IKernel
         Sums[begin / ClassRows.Grain * 2 + 1] = weights;
     }
 
-    /// <summary>log(sum of e^(scale x)), with the scale times log2(e) given.</summary>
+    /// <summary>log(sum of e^(scale x)); the argument is scale log2(e).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float LogSumExp<V>(float* x, nint columns, float scaleLog2E) where V : unmanaged
     {
@@ -94,7 +94,7 @@ internal unsafe struct ClassLossForward : IKernel
         for (nint i = 0; i < columns; i += n) largest = Max(largest, Load(x + i, Math.Min(n, columns - i), lowest));
         float max = MaxLane(largest);
         V shift = Broadcast<V>(max);
-        // past the end nothing is added
+        // Lanes past the end add nothing.
         for (nint i = 0; i < columns; i += n) sum += VecMath.Exp2((Load(x + i, Math.Min(n, columns - i), lowest) - shift) * scale);
         return max * (scaleLog2E / VecMath.Log2E) + MathF.Log(Sum(sum));
     }
@@ -108,8 +108,8 @@ internal unsafe struct ClassLossForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= g ((a + s W / C) p - s w / C - a [class]). Here g is Factor dy, and W is the sum of the weights. a is (1 - s) w, or what the
-/// focal loss makes of it. p is computed again. Of log-probabilities only the class's own has a gradient.
+/// dx (+)= g ((a + s W / C) p - s w / C - a [class]), with g = Factor dy and W the sum of the weights. a is (1 - s) w, modified by the
+/// focal factor. p is recomputed. For log-probabilities only the target class has a gradient.
 /// </summary>
 internal unsafe struct ClassLossGradient : IKernel
 {
@@ -118,7 +118,7 @@ internal unsafe struct ClassLossGradient : IKernel
     public GradientTarget Dx;
     public float Factor, WeightSum;
 
-    /// <summary>Whether dy has an element a row.</summary>
+    /// <summary>Whether dy has one element per row.</summary>
     public bool OneEach;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -169,13 +169,13 @@ internal unsafe struct DistillationForward : IKernel
 {
     public float* Student, Teacher;
 
-    /// <summary>(Rows, 2): the logarithms of both sums.</summary>
+    /// <summary>(Rows, 2): both log-sum-exps.</summary>
     public float* LogSums;
 
     /// <summary>(Rows), or null.</summary>
     public float* Elements;
 
-    /// <summary>One a chunk.</summary>
+    /// <summary>One per chunk.</summary>
     public double* Sums;
     public nint Columns;
     public float Temperature;

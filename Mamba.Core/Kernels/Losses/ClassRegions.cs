@@ -6,12 +6,12 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// The sums of p t, of p and of t for each class of each chunk of an image; t is 1 where the pixel has the class. Pixels of class -1 do not
-/// count.
+/// The sums of p t, of p and of t for each class of each chunk of an image, with t = 1 where the pixel has the class. Pixels of class -1
+/// are ignored.
 /// </summary>
 internal unsafe struct ClassRegionSums : IKernel
 {
-    /// <summary>Pixels of a chunk: few enough for their sums in float32.</summary>
+    /// <summary>Pixels per chunk: few enough to sum in float32.</summary>
     public const nint Grain = 512;
 
     /// <summary>(Images, PerImage, Columns): probabilities.</summary>
@@ -50,7 +50,7 @@ internal unsafe struct ClassRegionSums : IKernel
     }
 }
 
-/// <summary>dp (+)= dy (Constant[image, c] + Slope[image, c] t), where the pixel counts.</summary>
+/// <summary>dp (+)= dy (Constant[image, c] + Slope[image, c] t), except for ignored pixels.</summary>
 internal unsafe struct ClassRegionGradient : IKernel
 {
     public float* Target, Dy, Constant, Slope;
@@ -84,25 +84,25 @@ internal unsafe struct ClassRegionGradient : IKernel
 }
 
 /// <summary>
-/// Lovász's extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1). The errors of its pixels come in falling order.
-/// Each is multiplied by the growth of the Jaccard loss where its pixel joins the wrong ones. One item is a class of an image; it gets its
-/// loss and, for each pixel, the gradient.
+/// The Lovász extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1). Pixel errors are sorted in descending order. Each
+/// is multiplied by the increase of the Jaccard loss when its pixel becomes wrong. One item is a class of an image; it writes the loss and
+/// the gradient of each pixel.
 /// </summary>
 internal unsafe struct LovaszClasses : IKernel
 {
     /// <summary>(Images, PerImage, Columns): probabilities; logits with one column for a hinge.</summary>
     public float* X;
 
-    /// <summary>(Images, PerImage): the class, -1 for a pixel that does not count; 0 or 1 for a hinge.</summary>
+    /// <summary>(Images, PerImage): the class, -1 for a pixel to ignore; 0 or 1 for a hinge.</summary>
     public float* Target;
 
-    /// <summary>(Images, PerImage, Columns): gets the gradient of the loss, times Share.</summary>
+    /// <summary>(Images, PerImage, Columns): receives the gradient of the loss, times Share.</summary>
     public float* Gradient;
 
-    /// <summary>(Images, Columns): what a class counts; 0 for one that is absent.</summary>
+    /// <summary>(Images, Columns): class weights; 0 for an absent class.</summary>
     public float* Share;
 
-    /// <summary>(Images, Columns): gets the losses, times Share.</summary>
+    /// <summary>(Images, Columns): receives the losses, times Share.</summary>
     public double* Losses;
     public nint PerImage, Columns;
     public bool Hinge;
@@ -130,7 +130,7 @@ internal unsafe struct LovaszClasses : IKernel
         {
             if (target[i] < 0f) continue;
             float truth = Truth(target[i], column), v = x[i * Columns];
-            // Negative, so that rising order puts the largest error first.
+            // Negated, so that ascending order puts the largest error first.
             errors[count] = Hinge ? v * (2f * truth - 1f) - 1f : -MathF.Abs(truth - v);
             indices[count++] = (int)i;
             positives += truth;

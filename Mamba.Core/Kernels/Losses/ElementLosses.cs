@@ -32,7 +32,7 @@ internal readonly struct AbsoluteError : IElementLoss
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Slope<V>(V x, V t) where V : unmanaged => Sign(x - t);
 
-    /// <summary>-1, 0 or 1; NaN of NaN.</summary>
+    /// <summary>-1, 0 or 1; NaN for NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Sign<V>(V d) where V : unmanaged
     {
@@ -42,7 +42,7 @@ internal readonly struct AbsoluteError : IElementLoss
 }
 
 /// <summary>
-/// Slope / 2 / Knee (x - t)^2 up to a distance of Knee, Slope (|x - t| - Knee / 2) beyond: Huber's loss, and the smooth L1 loss.
+/// Slope / 2 / Knee (x - t)^2 where |x - t| &lt; Knee, Slope (|x - t| - Knee / 2) elsewhere: the Huber and smooth L1 losses.
 /// </summary>
 internal readonly struct HuberError(float knee, float slope) : IElementLoss
 {
@@ -61,7 +61,7 @@ internal readonly struct HuberError(float knee, float slope) : IElementLoss
     }
 }
 
-/// <summary>(1 - t) x + (1 + (Positive - 1) t) log(1 + e^-x): the binary cross-entropy of a logit, positives weighted.</summary>
+/// <summary>(1 - t) x + (1 + (Positive - 1) t) log(1 + e^-x): binary cross-entropy of a logit with weighted positives.</summary>
 internal readonly struct WeightedLogistic(float positive) : IElementLoss
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -79,9 +79,7 @@ internal readonly struct WeightedLogistic(float positive) : IElementLoss
     }
 }
 
-/// <summary>
-/// alpha_t q^Gamma times the binary cross-entropy, where q is the probability that is wrong (Lin et al. 2017, equation 5).
-/// </summary>
+/// <summary>alpha_t q^Gamma times the binary cross-entropy, where q = 1 - p_t (Lin et al. 2017, equation 5).</summary>
 internal readonly struct FocalLogistic(float alpha, float gamma) : IElementLoss
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -108,17 +106,17 @@ internal readonly struct FocalLogistic(float alpha, float gamma) : IElementLoss
     {
         V one = Broadcast<V>(1f);
         p = VecMath.Sigmoid(x);
-        // From the sigmoid of -x, since 1 - p has no digits left where p is nearly 1; a q of 0 has no logarithm.
+        // Uses sigmoid(-x): 1 - p loses all digits where p is nearly 1. A q of 0 would have no logarithm.
         q = Max(Broadcast<V>(1.2e-38f), Fma(p, one - t, VecMath.Sigmoid(-x) * t));
         V weight = alpha < 0f ? one : Fma(Broadcast<V>(2f * alpha - 1f), t, Broadcast<V>(1f - alpha));
         power = weight * VecMath.Exp(Broadcast<V>(gamma) * VecMath.Log(q));
     }
 }
 
-/// <summary>The losses of single elements, or the sum of each block of them.</summary>
+/// <summary>The elementwise losses, or the sum of each block of them.</summary>
 internal unsafe struct ElementLossForward<TLoss> : IKernel where TLoss : unmanaged, IElementLoss
 {
-    /// <summary>Elements of a block: few enough for their sum in float32.</summary>
+    /// <summary>Elements per block: few enough to sum in float32.</summary>
     public const nint Block = 1024;
 
     public float* X, Target;
@@ -128,7 +126,7 @@ internal unsafe struct ElementLossForward<TLoss> : IKernel where TLoss : unmanag
     /// <summary>The losses, or null.</summary>
     public float* Elements;
 
-    /// <summary>A sum a block, or null.</summary>
+    /// <summary>One sum per block, or null.</summary>
     public float* Sums;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -147,7 +145,7 @@ internal unsafe struct ElementLossForward<TLoss> : IKernel where TLoss : unmanag
                 if (Elements != null) Store(loss, Elements + i, lanes);
                 if (lanes < n)
                 {
-                    // Past the end a loss of (0, 0) need not be 0.
+                    // In lanes past the end, the loss of (0, 0) may not be 0.
                     Store(loss, tail);
                     loss = Load<V>(tail, lanes);
                 }

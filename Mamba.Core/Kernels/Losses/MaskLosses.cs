@@ -5,15 +5,15 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// The sums behind the losses of binary masks. For each chunk of an image they are the sums of the binary cross-entropy, of p t, of p and
-/// of t. The prediction is the probability p or its logit.
+/// The sums behind losses of binary masks: for each chunk of an image, the sums of the binary cross-entropy, of p t, of p and of t. The
+/// prediction is the probability p or its logit.
 /// </summary>
 internal unsafe struct MaskSums : IKernel
 {
-    /// <summary>Sums a chunk.</summary>
+    /// <summary>Sums per chunk.</summary>
     public const int Count = 4;
 
-    /// <summary>Elements of a chunk.</summary>
+    /// <summary>Elements per chunk.</summary>
     public const nint Grain = 4096;
 
     public float* Prediction, Target;
@@ -42,14 +42,14 @@ internal unsafe struct MaskSums : IKernel
                 }
                 else
                 {
-                    // log 0 counts as -100, as in PyTorch.
+                    // log 0 is clamped to -100, as in PyTorch.
                     p = v;
                     V logP = Max(floor, VecMath.Log(p)), logQ = Max(floor, VecMath.Log(one - v));
                     loss = -(t * logP + (one - t) * logQ);
                 }
                 if (lanes < n)
                 {
-                    // Past the end a logit of 0 would count as probability 1/2.
+                    // In lanes past the end, a logit of 0 would mean probability 1/2.
                     V inside = LanesBelow<V>(lanes);
                     p = Select(inside, p, default);
                     loss = Select(inside, loss, default);

@@ -4,12 +4,12 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Losses;
 
 /// <summary>
-/// Cross-entropies of rows with target distributions q = w ((1 - s) target + s / C): -sum(q log p). In place of log p, each row gets its
-/// gradient, (sum(q) p - q) / Divisor.
+/// Cross-entropies of rows with target distributions q = w ((1 - s) target + s / C): -sum(q log p). The gradient of each row, (sum(q) p -
+/// q) / Divisor, overwrites log p.
 /// </summary>
 internal unsafe struct SoftClassRows : IKernel
 {
-    /// <summary>Rows of a chunk.</summary>
+    /// <summary>Rows per chunk.</summary>
     public const nint Grain = 64;
 
     public float* Gradient, Target;
@@ -20,7 +20,7 @@ internal unsafe struct SoftClassRows : IKernel
     /// <summary>(Rows): the losses, or null.</summary>
     public float* Elements;
 
-    /// <summary>A sum a chunk.</summary>
+    /// <summary>One sum per chunk.</summary>
     public double* Sums;
     public int Columns, Divisor;
     public float Smoothing;
@@ -39,7 +39,7 @@ internal unsafe struct SoftClassRows : IKernel
             for (int c = 0; c < Columns; c++)
             {
                 float share = Share(truth, c, off);
-                // 0 times the logarithm of a probability that underflowed is 0, not NaN; a row with NaN in it is NaN.
+                // 0 times the logarithm of an underflowed probability is 0, not NaN; a row that contains NaN is NaN.
                 if (share != 0f || float.IsNaN(row[c])) loss -= (double)share * row[c];
                 row[c] = (mass * MathF.Exp(row[c]) - share) / Divisor;
             }

@@ -6,14 +6,14 @@ using System.Runtime.Intrinsics.X86;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// The kernels' order of the N components of a key: even ones of the turned pairs, odd ones, the rest. Numbers are moved, not computed, so
-/// the width of the kernel does not matter.
+/// The kernels' order of the N components of a key: even ones of the rotated pairs, odd ones, the rest. Values are only moved, so the width
+/// of the kernel does not matter.
 /// </summary>
 internal static unsafe class ComponentOrder
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>N components into the kernels' order.</summary>
+    /// <summary>Converts N components to the kernels' order.</summary>
     [MethodImpl(Inline)]
     public static void Separate(in Mamba3Shape s, float* from, float* to)
     {
@@ -28,7 +28,7 @@ internal static unsafe class ComponentOrder
         CopyRest(s, from, to);
     }
 
-    /// <summary>N components back into their own order.</summary>
+    /// <summary>Converts N components back to the original order.</summary>
     [MethodImpl(Inline)]
     public static void Join(in Mamba3Shape s, float* from, float* to)
     {
@@ -43,7 +43,7 @@ internal static unsafe class ComponentOrder
         CopyRest(s, from, to);
     }
 
-    /// <summary>The components that are in no pair.</summary>
+    /// <summary>The components outside the rotated pairs.</summary>
     [MethodImpl(Inline)]
     private static void CopyRest(in Mamba3Shape s, float* from, float* to)
     {

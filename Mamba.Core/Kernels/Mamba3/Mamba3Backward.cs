@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Mamba3;
 
-/// <summary>Where the backward pass of a Mamba-3 scan writes. A null gradient is not computed.</summary>
+/// <summary>The outputs of the backward pass of a Mamba-3 scan. A null gradient is not computed.</summary>
 internal unsafe struct Mamba3Gradients
 {
     /// <summary>In the layouts of the inputs; Angles only where each head has its own.</summary>
@@ -15,10 +15,10 @@ internal unsafe struct Mamba3Gradients
     /// <summary>(ItemsPerGroup, B, L, G, N): sums over the heads of an item.</summary>
     public float* Q, K;
 
-    /// <summary>(ItemsPerSequence, B, L, S): likewise, of angles that all heads share; else null.</summary>
+    /// <summary>(ItemsPerSequence, B, L, S): sums for angles shared by all heads; otherwise null.</summary>
     public float* SharedAngles;
 
-    /// <summary>(B, H, N), (B, H, N), (B, H): sums over the tokens; always there.</summary>
+    /// <summary>(B, H, N), (B, H, N), (B, H): sums over the tokens; never null.</summary>
     public float* QBias, KBias, D;
 
     /// <summary>The gradient of the state before the first token; null where none was given.</summary>
@@ -26,11 +26,11 @@ internal unsafe struct Mamba3Gradients
 }
 
 /// <summary>
-/// One item, as forwards, chunk by chunk from the last. With g = dL/dy before the gate and G_t = dL/dS'_t, G_(t-1) = alpha_t (G_t + g_t
-/// q_t^T): dq_t = alpha_t S'_(t-1)^T g_t, dv_t = Gamma_t G_t k_t, dk_t = Gamma_t G_t^T v_t, each with its part of lambda_t dt_t (q_t . k_t)
-/// v_t. So three walks: one forwards over S'^T for dq, two backwards over G and G^T for dv and dk. The gradient of A dt is
-/// h_(t-1) = &lt;S'_(t-1), G_(t-1)&gt;, which is found at the start of a chunk and then by h_t = h_(t-1) + Gamma_t v_t . G_t k_t - g_t .
-/// alpha_t S'_(t-1) q_t.
+/// One item, as in the forward pass, from the last chunk to the first. With g = dL/dy before the gate and G_t = dL/dS'_t, G_(t-1) = alpha_t
+/// (G_t + g_t q_t^T): dq_t = alpha_t S'_(t-1)^T g_t, dv_t = Gamma_t G_t k_t, dk_t = Gamma_t G_t^T v_t, each plus its share of lambda_t dt_t
+/// (q_t . k_t) v_t. This takes three walks: one forwards over S'^T for dq, two backwards over G and G^T for dv and dk. The gradient of A dt
+/// is h_(t-1) = &lt;S'_(t-1), G_(t-1)&gt;: computed at the start of a chunk, then by h_t = h_(t-1) + Gamma_t v_t . G_t k_t - g_t . alpha_t
+/// S'_(t-1) q_t.
 /// </summary>
 internal unsafe partial struct Mamba3Backward : IKernel
 {
@@ -80,7 +80,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
     private readonly HeadGradient Of(in Scratch heads, in Mamba3Item item, nint head) =>
         new(Shape, heads.Pointer + (head - item.FirstHead) * Arena.Rounded(HeadGradient.Size(Shape)));
 
-    /// <summary>Begins with the gradient of the state after the last token.</summary>
+    /// <summary>Starts from the gradient of the state after the last token.</summary>
     private readonly void Start(nint batch, nint head, in HeadGradient g)
     {
         Mamba3Shape s = Shape;
@@ -92,7 +92,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
         if (Angles != null) Mamba3Chunk.Copy(Angles + place * s.Turned, g.Head.Turns, s.Turned);
     }
 
-    /// <summary>Takes one head back through a chunk.</summary>
+    /// <summary>Runs one head backwards through a chunk.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Head<V>(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w) where V : unmanaged
     {
@@ -127,7 +127,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
         if (chunk.First == 0 && Gradients.SsmStart != null) StartOfSequence(chunk, head, g);
     }
 
-    /// <summary>v in rows that end in zeros; dy goes back through the gate. Prefetches as the forward pass does.</summary>
+    /// <summary>v in zero-padded rows; dy back through the gate. Prefetches as the forward pass does.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Ungate<V>(in Mamba3Chunk chunk, nint head, in Work w) where V : unmanaged
     {
@@ -227,7 +227,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
         return Sum(even + odd);
     }
 
-    /// <summary>The state that stands before the first token: its gradients, and those of the weight of its value and key.</summary>
+    /// <summary>The gradients of the state before the first token, and of the weight of its value and key.</summary>
     private readonly void StartOfSequence(in Mamba3Chunk chunk, nint head, in HeadGradient g)
     {
         Mamba3Shape s = Shape;
@@ -252,7 +252,7 @@ internal unsafe partial struct Mamba3Backward : IKernel
         AddToStep(chunk, 0, head, ofWeight);
     }
 
-    /// <summary>Writes the biases' sums, and the gradient of the first angles.</summary>
+    /// <summary>Writes the sums for the biases, and the gradient of the first angles.</summary>
     private readonly void Finish(nint batch, nint head, in HeadGradient g)
     {
         Mamba3Shape s = Shape;

@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Mamba3;
 
-// What is done with the results of the walks: the gradients of each input.
+// The gradients of each input, from the results of the walks.
 internal unsafe partial struct Mamba3Backward
 {
     /// <summary>The gradients of Gamma and of A dt.</summary>
@@ -22,7 +22,7 @@ internal unsafe partial struct Mamba3Backward
         }
     }
 
-    /// <summary>dv, dz and the skip's sum.</summary>
+    /// <summary>dv, dz and the sum for the skip.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Values<V>(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w) where V : unmanaged
     {
@@ -48,7 +48,9 @@ internal unsafe partial struct Mamba3Backward
                 dz.Store(Load<V>(ofGate + i * stride + p), dz.Pointer + first + i * step + p, Math.Min(n, values - p));
     }
 
-    /// <summary>The gradients of the turned keys and queries go back through the turn: to Q, K, their biases and the angles.</summary>
+    /// <summary>
+    /// The gradients of the rotated keys and queries pass back through the rotation: to Q, K, their biases and the angles.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Keys<V>(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w) where V : unmanaged
     {
@@ -76,7 +78,7 @@ internal unsafe partial struct Mamba3Backward
                 Store(Fma(cos, k0, sin * k1), dk + j, lanes);
                 Store(cos * k1 - sin * k0, dk + odd, lanes);
             }
-            // q . k is the same before the turn, so its part of the gradient joins here.
+            // q . k is invariant under rotation, so its gradient is added here.
             for (nint j = 0; j < states; j += n)
             {
                 nint lanes = Math.Min(n, states - j);
@@ -92,8 +94,8 @@ internal unsafe partial struct Mamba3Backward
     }
 
     /// <summary>
-    /// An angle turns all later tokens: its gradient is a sum from the last token on, held in two floats as the angle itself. It goes to
-    /// tanh(a) and to dt.
+    /// An angle rotates all later tokens: its gradient is a sum from the last token on, held in two floats like the angle itself. It flows
+    /// to tanh(a) and to dt.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Turns<V>(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w) where V : unmanaged
@@ -124,8 +126,8 @@ internal unsafe partial struct Mamba3Backward
     }
 
     /// <summary>
-    /// dt and the logit of lambda. The weight (1 - lambda_(t+1)) dt_(t+1) is a part of Gamma_t, so each token also gets a part of the one
-    /// before; the token after the chunk has its other parts already.
+    /// dt and the logit of lambda. The weight (1 - lambda_(t+1)) dt_(t+1) is a term of Gamma_t, so each token also gets a term from the
+    /// previous one. The token after the chunk already has its other terms.
     /// </summary>
     private readonly void Steps(in Mamba3Chunk chunk, nint head, in HeadGradient g, in Work w)
     {
@@ -141,7 +143,7 @@ internal unsafe partial struct Mamba3Backward
         if (chunk.First + chunk.Count < Shape.Length) AddToStep(chunk, chunk.Count, head, w.DTotal[chunk.Count - 1]);
     }
 
-    /// <summary>Adds what goes through (1 - lambda) dt of a token whose other gradients are written.</summary>
+    /// <summary>Adds the gradient through (1 - lambda) dt to a token whose other gradients are written.</summary>
     private readonly void AddToStep(in Mamba3Chunk chunk, nint i, nint head, float gradient)
     {
         nint at = chunk.Token(i) * Shape.Heads + head;
@@ -150,7 +152,7 @@ internal unsafe partial struct Mamba3Backward
         if (Gradients.Trap.IsWanted) Gradients.Trap.Pointer[at] -= chunk.Dt[i] * gradient * lambda * (1f - lambda);
     }
 
-    /// <summary>Arrays of a chunk. Rows (tokens, P) and (tokens, N) are zero beyond P and N.</summary>
+    /// <summary>Arrays of a chunk. Rows (tokens, P) and (tokens, N) are zero-padded.</summary>
     private readonly struct Work
     {
         private const int ValueArrays = 5, KeyArrays = 4, AngleArrays = 2, TokenArrays = 3;
@@ -205,10 +207,10 @@ internal unsafe partial struct Mamba3Backward
         }
     }
 
-    /// <summary>What the walk back knows of a head.</summary>
+    /// <summary>The state of the backward walk for one head.</summary>
     private readonly struct HeadGradient
     {
-        /// <summary>G in place of the state, and the sums of the angles' gradients in place of the angles; the biases.</summary>
+        /// <summary>G replaces the state, and the sums of the angles' gradients replace the angles; the biases.</summary>
         public readonly HeadState Head;
 
         /// <summary>(ValueRows, KeyColumns): G^T.</summary>

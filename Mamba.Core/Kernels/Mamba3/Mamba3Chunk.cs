@@ -6,14 +6,14 @@ using static Mamba.Core.Simd.VecMath;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// The tokens of a chunk as both passes need them: weights of the tokens, and turned keys and queries. With Gamma_t = lambda_t dt_t +
-/// (1 - lambda_(t+1)) dt_(t+1) and S'_t = S_t + (1 - lambda_(t+1)) dt_(t+1) v_t k_t^T the trapezoidal rule has one new term a token:
-/// S'_t = alpha_t S'_(t-1) + Gamma_t v_t k_t^T, y_t = alpha_t S'_(t-1) q_t + lambda_t dt_t (q_t . k_t) v_t + D v_t.
+/// The tokens of a chunk as both passes use them: token weights, and rotated keys and queries. With Gamma_t = lambda_t dt_t + (1 -
+/// lambda_(t+1)) dt_(t+1) and S'_t = S_t + (1 - lambda_(t+1)) dt_(t+1) v_t k_t^T, the trapezoidal rule has one new term per token: S'_t =
+/// alpha_t S'_(t-1) + Gamma_t v_t k_t^T, y_t = alpha_t S'_(t-1) q_t + lambda_t dt_t (q_t . k_t) v_t + D v_t.
 /// </summary>
 internal unsafe struct Mamba3Chunk
 {
-    // Decays are products since a token at which they are applied to the state. They are applied again before they leave this range: so a
-    // token mostly multiplies no state, and no term is lost.
+    // Decays are accumulated and applied to the state only before they leave this range. Most tokens then do not multiply the state, and no
+    // term underflows.
     private const double SmallestDecay = 1e-6, LargestDecay = 1e6;
 
     private const double TwoPi = 2 * Math.PI;
@@ -24,19 +24,21 @@ internal unsafe struct Mamba3Chunk
     /// <summary>The tokens [First, First + Count) of a sequence.</summary>
     public nint Batch, First, Count;
 
-    /// <summary>(ChunkLength, KeyStride): Q and K of a group in the kernels' order; those of a head, with bias, turned.</summary>
+    /// <summary>(ChunkLength, KeyStride): Q and K of a group in the kernels' order; those of a head, with bias, rotated.</summary>
     public float* RawQ, RawK, Q, K;
 
     /// <summary>(ChunkLength, AngleStride).</summary>
     public float* Sin, Cos, Tanh;
 
-    /// <summary>(ChunkLength + 1, filled up to whole vectors): with the token after the chunk.</summary>
+    /// <summary>(ChunkLength + 1, rounded up to full vectors): includes the token after the chunk.</summary>
     public float* Alpha, Dt, Lambda;
 
     /// <summary>(ChunkLength): lambda dt, Gamma, q . k.</summary>
     public float* Gamma, Total, Dots;
 
-    /// <summary>(ChunkLength): the decay applied before a token, that of outputs since then, and the weight of what a token adds.</summary>
+    /// <summary>
+    /// (ChunkLength): the decay applied before a token, the decay of outputs since then, and the weight of the token's update.
+    /// </summary>
     public float* Decays, Scales, Weights;
 
     /// <summary>Floats of the arrays.</summary>
@@ -44,7 +46,7 @@ internal unsafe struct Mamba3Chunk
         4 * Arena.Rounded(s.ChunkLength * s.KeyStride) + 3 * Arena.Rounded(s.ChunkLength * s.AngleStride)
         + 9 * Arena.Rounded(s.ChunkLength + 1 + s.Lanes);
 
-    /// <summary>Lays out the arrays. The ends of rows are zero from then on.</summary>
+    /// <summary>Allocates the arrays and zeroes the padding of their rows.</summary>
     public void Allocate(ref Arena arena)
     {
         nint length = Shape.ChunkLength, tokens = length + 1 + Shape.Lanes;
@@ -74,7 +76,7 @@ internal unsafe struct Mamba3Chunk
     public static void Copy(float* from, float* to, nint count) =>
         new ReadOnlySpan<float>(from, (int)count).CopyTo(new Span<float>(to, (int)count));
 
-    /// <summary>The place of a token of the chunk in arrays (B, L).</summary>
+    /// <summary>The index of a token of the chunk in arrays (B, L).</summary>
     public readonly nint Token(nint i) => Batch * Shape.Length + First + i;
 
     /// <summary>Reads Q and K of a group in the kernels' order.</summary>
@@ -90,7 +92,7 @@ internal unsafe struct Mamba3Chunk
         }
     }
 
-    /// <summary>Computes alpha, dt and lambda of the tokens of a head, and lambda dt and Gamma.</summary>
+    /// <summary>Computes alpha, dt, lambda, lambda dt and Gamma of the tokens of a head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Weigh<V>(nint head) where V : unmanaged
     {
@@ -101,7 +103,7 @@ internal unsafe struct Mamba3Chunk
             nint at = offset + i * heads;
             (Alpha[i], Dt[i], Lambda[i]) = (Inputs.Adt[at], Inputs.Dt[at], Inputs.Trap[at]);
         }
-        for (nint i = known; i < Count + n; i++) (Alpha[i], Dt[i], Lambda[i]) = (0f, 0f, 0f); // no token, no term
+        for (nint i = known; i < Count + n; i++) (Alpha[i], Dt[i], Lambda[i]) = (0f, 0f, 0f); // zero terms past the last token
         for (nint i = 0; i < known; i += n)
         {
             Store(Exp(Load<V>(Alpha + i)), Alpha + i);
@@ -117,8 +119,8 @@ internal unsafe struct Mamba3Chunk
     /// <summary>The weight (1 - lambda) dt of the value and key before the first token of the chunk.</summary>
     public readonly float WeightOfPrevious => (1f - Lambda[0]) * Dt[0];
 
-    /// <summary>How the decays of a walk forwards are applied.</summary>
-    /// <returns>The decay to be applied after the last token.</returns>
+    /// <summary>Decides where a forward walk applies its decays.</summary>
+    /// <returns>The decay to apply after the last token.</returns>
     public readonly float DecayForwards()
     {
         double decay = 1;
@@ -133,8 +135,8 @@ internal unsafe struct Mamba3Chunk
         return (float)decay;
     }
 
-    /// <summary>The same for the walk backwards of G_(t-1) = alpha_t (G_t + dy_t q_t^T).</summary>
-    /// <returns>The decay to be applied after the first token.</returns>
+    /// <summary>The same for the backward walk of G_(t-1) = alpha_t (G_t + dy_t q_t^T).</summary>
+    /// <returns>The decay to apply after the first token.</returns>
     public readonly float DecayBackwards()
     {
         double decay = 1;
@@ -149,7 +151,7 @@ internal unsafe struct Mamba3Chunk
         return (float)decay;
     }
 
-    /// <summary>Angles in radians, (S), to turns in [-1/2, 1/2] and what float32 rounds off.</summary>
+    /// <summary>Converts angles in radians, (S), to turns in [-1/2, 1/2] plus the float32 rounding error.</summary>
     public static void ToTurns(float* angles, float* rests, nint count, float* turns, float* rest)
     {
         for (nint j = 0; j < count; j++)
@@ -161,7 +163,7 @@ internal unsafe struct Mamba3Chunk
         }
     }
 
-    /// <summary>The angles in [0, 2 pi), and what float32 rounds off.</summary>
+    /// <summary>Converts back to angles in [0, 2 pi) plus the float32 rounding error.</summary>
     public static void ToAngles(float* turns, float* rest, nint count, float* angles, float* rests)
     {
         for (nint j = 0; j < count; j++)
@@ -175,12 +177,12 @@ internal unsafe struct Mamba3Chunk
     }
 
     /// <summary>
-    /// Adds up theta_t = theta_(t-1) + pi dt_t tanh(a_t), in turns. Two floats hold a sum: the first is wrapped, the second has what the
-    /// first rounds off (Knuth's sum, Dekker's product). So a million tokens lose nothing.
+    /// Accumulates theta_t = theta_(t-1) + pi dt_t tanh(a_t), in turns. Each sum is two floats: the first is wrapped, the second is its
+    /// rounding error (Knuth's sum, Dekker's product). So a million tokens lose no precision.
     /// </summary>
     /// <param name="head">The head.</param>
     /// <param name="turns">(S): the angles before the chunk; then after it.</param>
-    /// <param name="rest">(S): their rests.</param>
+    /// <param name="rest">(S): their rounding errors.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void AddAngles<V>(nint head, float* turns, float* rest) where V : unmanaged
     {
@@ -209,7 +211,7 @@ internal unsafe struct Mamba3Chunk
         }
     }
 
-    /// <summary>q = R(theta) (Q + bias), k likewise, and q . k, which no turn changes.</summary>
+    /// <summary>q = R(theta) (Q + bias), k likewise, and q . k, which is invariant under rotation.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Turn<V>(float* qBias, float* kBias) where V : unmanaged
     {

@@ -7,12 +7,12 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// The scan of Mamba-3 (Lahoti et al. 2026), one input and one output a head. One item is some heads of a group over one sequence, chunk by
-/// chunk: <see cref="Mamba3Chunk"/> turns keys and queries, <see cref="RankOneWalk"/> takes the state through the chunk.
+/// The scan of Mamba-3 (Lahoti et al. 2026), one input and one output per head. One item is some heads of a group over one sequence, chunk
+/// by chunk: <see cref="Mamba3Chunk"/> rotates keys and queries, <see cref="RankOneWalk"/> advances the state.
 /// </summary>
 internal unsafe struct Mamba3Forward : IKernel
 {
-    // How far ahead the values of tokens are prefetched; a token of a head is a few cache lines.
+    // Prefetch distance of values, in tokens; a token of a head is a few cache lines.
     private const nint PrefetchedTokens = 8;
 
     public Mamba3Shape Shape;
@@ -21,10 +21,10 @@ internal unsafe struct Mamba3Forward : IKernel
     /// <summary>(B, L, H, P); Ungated receives y before the gate, or is null.</summary>
     public float* Y, Ungated;
 
-    /// <summary>The state after the last token, as the one before the first in <see cref="Mamba3Pointers"/>.</summary>
+    /// <summary>The state after the last token, in the layout of the initial one in <see cref="Mamba3Pointers"/>.</summary>
     public float* Angles, AngleRests, Ssm, Key, Value;
 
-    /// <summary>(B, H, Chunks, KeptSize): receives what stands before each chunk, or null.</summary>
+    /// <summary>(B, H, Chunks, KeptSize): receives the state before each chunk, or null.</summary>
     public float* Kept;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -59,7 +59,7 @@ internal unsafe struct Mamba3Forward : IKernel
     private readonly HeadState State(in Scratch heads, in Mamba3Item item, nint head) =>
         new(Shape, heads.Pointer + (head - item.FirstHead) * Arena.Rounded(HeadState.Size(Shape)));
 
-    /// <summary>Takes one head through a chunk.</summary>
+    /// <summary>Runs one head through a chunk.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Scan<V>(in Mamba3Chunk chunk, nint head, in HeadState state, float* x, float* y) where V : unmanaged
     {
@@ -99,7 +99,7 @@ internal unsafe struct Mamba3Forward : IKernel
             Inputs.V + (chunk.Token(chunk.Count - 1) * s.Heads + head) * s.Values, Value + place * s.Values, s.Values);
     }
 
-    /// <summary>S' = S + (1 - lambda) dt v k^T of the value and the key before the first token.</summary>
+    /// <summary>S' = S + (1 - lambda) dt v k^T with the value and key before the first token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void AddPrevious<V>(in Mamba3Chunk chunk, nint head, in HeadState state) where V : unmanaged
     {
@@ -115,9 +115,7 @@ internal unsafe struct Mamba3Forward : IKernel
         }
     }
 
-    /// <summary>
-    /// x = v times its weight. Tokens are a row of all heads from each other: more streams than a hardware prefetcher follows.
-    /// </summary>
+    /// <summary>x = v times its weight. Tokens are one row of all heads apart: more streams than a hardware prefetcher follows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Prepare<V>(in Mamba3Chunk chunk, nint head, float* x) where V : unmanaged
     {
@@ -164,7 +162,7 @@ internal unsafe struct Mamba3Forward : IKernel
     }
 }
 
-/// <summary>What a walk knows of a head: its state, its angles and its biases in the kernels' order.</summary>
+/// <summary>The state of a walk for one head: S, the angles and the biases in the kernels' order.</summary>
 internal readonly unsafe struct HeadState
 {
     /// <summary>(StateRows, StateColumns), then (AngleStride) twice, as kept.</summary>
@@ -203,13 +201,13 @@ internal readonly unsafe struct HeadState
         ComponentOrder.Separate(s, inputs.KBias + head * s.States, KBias);
     }
 
-    /// <summary>Takes S from (N, P).</summary>
+    /// <summary>Reads S from (N, P).</summary>
     public void Read(in Mamba3Shape s, float* from)
     {
         for (nint i = 0; i < s.States; i++) Mamba3Chunk.Copy(from + s.Component(i) * s.Values, Ssm + i * s.StateColumns, s.Values);
     }
 
-    /// <summary>Gives S as (N, P).</summary>
+    /// <summary>Writes S as (N, P).</summary>
     public void Write(in Mamba3Shape s, float* to)
     {
         for (nint i = 0; i < s.States; i++) Mamba3Chunk.Copy(Ssm + i * s.StateColumns, to + s.Component(i) * s.Values, s.Values);

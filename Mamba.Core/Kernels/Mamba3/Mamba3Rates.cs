@@ -6,7 +6,7 @@ using static Mamba.Core.Simd.VecMath;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// dt = softplus(x) and A dt of Mamba-3, number by number: A = -max(f(a), floor) with f(a) = 1 + a for a &gt;= 0 and 1 / (1 - a) below.
+/// dt = softplus(x) and A dt of Mamba-3, elementwise: A = -max(f(a), floor) with f(a) = 1 + a for a &gt;= 0 and 1 / (1 - a) below.
 /// </summary>
 internal unsafe struct Mamba3Rates : IKernel
 {
@@ -35,7 +35,7 @@ internal unsafe struct Mamba3Rates : IKernel
     }
 }
 
-/// <summary>The gradients of <see cref="Mamba3Rates"/>: f' is 1 for a &gt;= 0 and f^2 below; none comes from the floor.</summary>
+/// <summary>The gradients of <see cref="Mamba3Rates"/>: f' is 1 for a &gt;= 0 and f^2 below; 0 where the floor applies.</summary>
 internal unsafe struct Mamba3RatesBackward : IKernel
 {
     public float* X, A, DDt, DAdt;

@@ -4,8 +4,9 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// Sizes of a Mamba-3 scan. Inside the kernels a key or a query is (even components of the turned pairs, odd ones, the rest): a turn is
-/// then lane by lane. The N rows of a state have that order, too. Its lanes are the P values. All are computed once: the loops read them.
+/// Sizes of a Mamba-3 scan. Inside the kernels a key or query is (even components of the rotated pairs, odd ones, the rest), so that a
+/// rotation is lanewise. The N rows of a state have the same order; its lanes are the P values. Sizes are computed once, since the loops
+/// read them.
 /// </summary>
 internal readonly record struct Mamba3Shape
 {
@@ -18,10 +19,10 @@ internal readonly record struct Mamba3Shape
     /// <param name="heads">H heads in G groups: those of a group share Q and K.</param>
     /// <param name="states">N.</param>
     /// <param name="values">P.</param>
-    /// <param name="turned">S pairs of components that turn, and whether all heads have the same raw angles.</param>
+    /// <param name="turned">S, the number of rotated pairs, and whether all heads share the raw angles.</param>
     public Mamba3Shape(nint batch, nint length, (nint All, nint Groups) heads, nint states, nint values, (nint Pairs, bool Shared) turned)
     {
-        // The same width forwards and backwards: kept states have its lanes.
+        // Both passes use the same width: kept states have its lanes.
         (Batch, Length, States, Values, Width) = (batch, length, states, values, Isa.For(values));
         ((Heads, Groups), (Turned, SharedAngles)) = (heads, turned);
         Lanes = Isa.Lanes(Width);
@@ -61,30 +62,28 @@ internal readonly record struct Mamba3Shape
 
     public nint Lanes { get; }
 
-    /// <summary>
-    /// Tokens of a chunk: at least N, so that the kept states take no more memory than V. Chunks are of balanced size.
-    /// </summary>
+    /// <summary>Tokens per chunk: at least N, so that the kept states take no more memory than V. Chunks are of balanced size.</summary>
     public nint ChunkLength { get; }
 
     public nint Chunks { get; }
 
     /// <summary>
-    /// Heads of a work item. Its dQ and dK are sums over them: N numbers for each token and item. So an item has at least N values, and
-    /// more where items are enough.
+    /// Heads per work item. Its dQ and dK are sums over them: N numbers per token and item. So an item has at least N values, and more
+    /// where there are enough items.
     /// </summary>
     public nint HeadsPerItem { get; }
 
     public nint ItemsPerGroup { get; }
 
-    /// <summary>Items of one sequence.</summary>
+    /// <summary>Items per sequence.</summary>
     public nint ItemsPerSequence => Groups * ItemsPerGroup;
 
     public nint Items => Batch * ItemsPerSequence;
 
-    /// <summary>Items of the forward pass that a thread takes at once: enough to pay for its scratch.</summary>
+    /// <summary>Items of the forward pass per grain: enough to amortize the scratch.</summary>
     public nint Grain { get; }
 
-    /// <summary>Rows of a state, (StateRows, StateColumns): N and P, filled up with zeros.</summary>
+    /// <summary>Rows of a state, (StateRows, StateColumns): N and P, zero-padded.</summary>
     public nint StateRows { get; }
 
     /// <inheritdoc cref="StateRows"/>
@@ -109,10 +108,10 @@ internal readonly record struct Mamba3Shape
     /// <summary>The row stride of an array (tokens, S).</summary>
     public nint AngleStride { get; }
 
-    /// <summary>Floats kept before each chunk of a head: the state, and the angles in turns and their rests.</summary>
+    /// <summary>Floats kept before each chunk of a head: the state, the angles in turns and their rounding errors.</summary>
     public nint KeptSize => StateSize + 2 * AngleStride;
 
-    /// <summary>The component of Q and K that row i of a state belongs to.</summary>
+    /// <summary>The component of Q and K that corresponds to row i of a state.</summary>
     public nint Component(nint i) => i < Turned ? 2 * i : i < 2 * Turned ? 2 * (i - Turned) + 1 : i;
 
     /// <summary>Finds a work item: sequences are outermost, then groups and parts of a group.</summary>
@@ -128,13 +127,13 @@ internal readonly record struct Mamba3Shape
 
 /// <summary>A work item: some heads of one group over one sequence.</summary>
 /// <param name="Batch">The sequence.</param>
-/// <param name="Group">Whose Q and K it reads.</param>
-/// <param name="Part">Its place among the items of its group.</param>
-/// <param name="FirstHead">Its first head.</param>
-/// <param name="EndHead">The head after its last.</param>
+/// <param name="Group">The group of Q and K.</param>
+/// <param name="Part">Its index among the items of its group.</param>
+/// <param name="FirstHead">The first head.</param>
+/// <param name="EndHead">The end of the heads (exclusive).</param>
 internal readonly record struct Mamba3Item(nint Batch, nint Group, nint Part, nint FirstHead, nint EndHead);
 
-/// <summary>What the kernels read; null where it is absent.</summary>
+/// <summary>Pointers to the inputs; null where absent.</summary>
 internal unsafe struct Mamba3Pointers
 {
     /// <summary>(B, L, G, N).</summary>
@@ -155,11 +154,13 @@ internal unsafe struct Mamba3Pointers
     /// <summary>(H).</summary>
     public float* D;
 
-    /// <summary>What stands before the first token: angles and rests (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).</summary>
+    /// <summary>
+    /// The state before the first token: angles and rounding errors (B, H, S), S (B, H, N, P), key (B, H, N), value (B, H, P).
+    /// </summary>
     public float* AngleStart, AngleRest, SsmStart, KeyStart, ValueStart;
 }
 
-/// <summary>Hands out parts of a scratch buffer, each on a cache line of its own.</summary>
+/// <summary>Allocates parts of a scratch buffer, each aligned to a cache line.</summary>
 internal unsafe struct Arena(float* next)
 {
     private float* _next = next;

@@ -5,25 +5,25 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Mamba3;
 
 /// <summary>
-/// Takes a matrix S (Rows, Columns) through the tokens of a chunk, by two multiply-adds a number. At each token: S = decay S (mostly the
-/// decay is 1), then y += S^T o with the factors o of the token, then S = S + u x^T with the factors u and the column vector x.
+/// Advances a matrix S (Rows, Columns) through the tokens of a chunk, with two multiply-adds per element. At each token: S = decay S
+/// (mostly the decay is 1), then y += S^T o with the output factors o, then S = S + u x^T with the update factors u and the input x.
 /// </summary>
 internal unsafe struct RankOneWalk
 {
-    /// <summary>Rows whose vectors stay in registers over all tokens.</summary>
+    /// <summary>Rows whose vectors stay in registers for all tokens.</summary>
     public const int RowsAtOnce = 8;
 
-    /// <summary>Tokens; S is Rows x Columns, whole multiples of <see cref="RowsAtOnce"/> and of the lanes.</summary>
+    /// <summary>Tokens; S is Rows x Columns, multiples of <see cref="RowsAtOnce"/> and of the lanes.</summary>
     public nint Count, Rows, Columns;
 
     /// <summary>(Rows, Columns): before the first token, then after the last.</summary>
     public float* State;
 
-    /// <summary>The decay of the first token, and the step to that of the next: 1 or -1.</summary>
+    /// <summary>The decay of the first token, and the step to the next one: 1 or -1.</summary>
     public float* Decays;
     public nint Step;
 
-    /// <summary>o and u of the first token; the stride to the next one has the sign of Step.</summary>
+    /// <summary>o and u of the first token; the stride to the next token has the sign of Step.</summary>
     public float* Outputs, Updates;
     public nint RowStride;
 
@@ -31,7 +31,7 @@ internal unsafe struct RankOneWalk
     public float* Inputs, Results;
     public nint ColumnStride;
 
-    /// <summary>Walks in the other direction: pointers are those of the first token in memory.</summary>
+    /// <summary>The walk in the other direction, given the pointers of the first token in memory.</summary>
     public readonly RankOneWalk Backwards()
     {
         RankOneWalk w = this;

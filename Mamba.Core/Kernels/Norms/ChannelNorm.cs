@@ -13,7 +13,7 @@ internal readonly unsafe struct ChannelAffine(float* start, nint count)
 {
     public readonly float* Mean = start, Scale = start + count, Shift = start + 2 * count;
 
-    /// <summary>Writes each segment's coefficients several times in a row.</summary>
+    /// <summary>Writes each segment's coefficients, repeated several times.</summary>
     public void RepeatTo(in ChannelAffine wide, nint segments, nint channels, nint times)
     {
         for (nint s = 0; s < segments; s++)
@@ -37,23 +37,20 @@ internal readonly unsafe struct ChannelAffine(float* start, nint count)
 }
 
 /// <summary>
-/// The common part of batch, group and instance normalization. The rows (pixels) of x fall into segments: all of them, or one image each.
-/// Each segment and channel has two sums forward, two sums backward, and three coefficients that give the result.
+/// Shared by batch, group and instance normalization. The rows (pixels) of x form segments: all of them, or one image each. Each segment
+/// and channel has two forward sums, two backward sums, and three coefficients.
 /// </summary>
 internal static unsafe class ChannelNorm
 {
     private const nint ElementsPerChunk = 16384;
 
-    // Elements of a block. It is walked two vectors of channels at a time; the rest of each line is still in the first-level cache for the
-    // next two.
+    // Elements per block. Two vectors of channels at a time are summed; the rest of each line stays in L1 for the next two.
     private const nint ElementsPerBlock = 4096;
 
-    /// <summary>
-    /// Rows that are summed in float. Sums of more rows add such sums in double, since an error here shifts a whole channel.
-    /// </summary>
+    /// <summary>Rows summed in float32. Longer sums add such partial sums in double, since an error here shifts a whole channel.</summary>
     private const nint RowsPerSum = 64;
 
-    // Fewer rows do not pay for repeating the coefficients.
+    // With fewer rows, repeating the coefficients costs more than it saves.
     private const nint LeastRowsRepeated = 64;
 
     /// <summary>Mean and (biased) variance of each channel in each segment, in one pass over x.</summary>
@@ -64,7 +61,7 @@ internal static unsafe class ChannelNorm
         for (nint s = 0; s < segments; s++)
             for (nint c = 0; c < channels; c++)
             {
-                // Deviations are from one of the segment's elements, which is near enough to the mean: no cancellation.
+                // Deviations are from one element of the segment, close enough to the mean to avoid cancellation.
                 (double sum, double squares) = partials.Total(s, c);
                 double shift = sum / rows;
                 mean[s * channels + c] = x[(s * rows + Pivot(rows)) * channels + c] + shift;
@@ -73,7 +70,7 @@ internal static unsafe class ChannelNorm
     }
 
     /// <summary>
-    /// The row whose elements approximate the mean. It is not the first row, a corner of the image, where padding makes outliers.
+    /// The row whose elements approximate the mean. Not the first row, a corner of the image, where padding causes outliers.
     /// </summary>
     private static nint Pivot(nint rows) => rows * 2 / 3;
 
@@ -81,7 +78,7 @@ internal static unsafe class ChannelNorm
     public static void Apply<TActivation>(float* x, float* y, nint segments, nint rows, nint channels, in ChannelAffine affine)
         where TActivation : unmanaged, IActivation
     {
-        // Rows that do not fill whole vectors are taken several at a time, as one longer row with repeated coefficients.
+        // Rows that do not fill vectors are joined into longer rows with repeated coefficients.
         nint together = Isa.RowsOfWholeVectors(channels);
         if (together == 1 || rows % together != 0 || rows < LeastRowsRepeated)
         {
@@ -110,9 +107,7 @@ internal static unsafe class ChannelNorm
             for (nint c = 0; c < channels; c++) (sumG[s * channels + c], sumGX[s * channels + c]) = partials.Total(s, c);
     }
 
-    /// <summary>
-    /// dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy. Each segment and channel has its own beta and gamma.
-    /// </summary>
+    /// <summary>dx (+)= scale g + beta (x - mean) + gamma, where g = f'(...) dy, with one beta and gamma per segment and channel.</summary>
     public static void GradientApply<TActivation>(
         float* x, float* dy, GradientTarget dx, nint segments, nint rows, nint channels, in ChannelAffine affine,
         float* beta, float* gamma)
@@ -129,24 +124,26 @@ internal static unsafe class ChannelNorm
             },
             segments * rows, Math.Max(1, ElementsPerChunk / channels), Isa.For(channels));
 
-    /// <summary>The terms of the two sums of each segment and channel: g, and g d, where d is a deviation from about the mean.</summary>
+    /// <summary>
+    /// The terms of the two sums of each segment and channel: g, and g d, where d is a deviation from an approximate mean.
+    /// </summary>
     private interface ITerms
     {
         /// <summary>The constants of a vector of channels of a segment.</summary>
         void Constants<V>(nint segment, nint rows, nint channels, nint channel, nint lanes, out V mean, out V scale, out V shift)
             where V : unmanaged;
 
-        /// <summary>What the terms of a vector at an element are made of.</summary>
+        /// <summary>Loads the inputs of the terms at an element.</summary>
         void Read<V>(nint element, nint lanes, out V x, out V dy) where V : unmanaged;
 
-        /// <summary>The same of two whole vectors, neighbours: one instruction loads both on ARM64.</summary>
+        /// <summary>The same for two adjacent full vectors: one instruction loads both on ARM64.</summary>
         void Read<V>(nint element, out V x0, out V x1, out V dy0, out V dy1) where V : unmanaged;
 
         /// <summary>The terms of a vector.</summary>
         void At<V>(V x, V dy, V mean, V scale, V shift, out V g, out V d) where V : unmanaged;
     }
 
-    /// <summary>Two sums for each (segment, chunk of rows, channel), and their totals in double, in order.</summary>
+    /// <summary>Two partial sums for each (segment, chunk of rows, channel), and their totals in double, in order.</summary>
     private readonly ref struct Partials
     {
         private readonly Scratch _sums;
@@ -187,7 +184,7 @@ internal static unsafe class ChannelNorm
         public void Dispose() => _sums.Dispose();
     }
 
-    /// <summary>One item: both sums over a chunk of the rows of a segment; even and odd rows have sums of their own.</summary>
+    /// <summary>One item: both sums over a chunk of rows of a segment; even and odd rows have separate sums.</summary>
     private struct ChannelSums<TTerms> : IKernel where TTerms : unmanaged, ITerms
     {
         public TTerms Terms;
@@ -265,7 +262,7 @@ internal static unsafe class ChannelNorm
         }
     }
 
-    /// <summary>The deviations from one of the segment's elements, and their squares.</summary>
+    /// <summary>The deviations from one element of the segment, and their squares.</summary>
     private struct Deviations : ITerms
     {
         public float* X;
@@ -299,7 +296,7 @@ internal static unsafe class ChannelNorm
         public readonly void At<V>(V x, V dy, V mean, V scale, V shift, out V g, out V d) where V : unmanaged => g = d = x - mean;
     }
 
-    /// <summary>The gradients behind the activation, and their products with the deviations from the mean.</summary>
+    /// <summary>The gradients before the activation, and their products with the deviations from the mean.</summary>
     private struct Gradients<TActivation> : ITerms where TActivation : unmanaged, IActivation
     {
         public float* X, Dy;
@@ -359,7 +356,7 @@ internal static unsafe class ChannelNorm
                     float* target = y + from * channels + c;
                     for (float* source = x + from * channels + c; source < x + to * channels; source += channels, target += channels)
                     {
-                        V a = Load<V>(source), b = Load<V>(source + n); // neighbours: one instruction loads or stores both on ARM64
+                        V a = Load<V>(source), b = Load<V>(source + n); // adjacent: one instruction loads or stores both on ARM64
                         V first = TActivation.Apply(Fma(a - mean0, scale0, shift0));
                         V second = TActivation.Apply(Fma(b - mean1, scale1, shift1));
                         Store(first, target);

@@ -7,18 +7,18 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Norms;
 
 /// <summary>
-/// Local response normalization, y_c = x_c d_c^-Beta with d_c = K + Share s_c. Here s_c sums x^2 over the channels from c - Before to c +
-/// After. Channels beyond the first and last count as zeros: scratch rows are padded with them.
+/// Local response normalization, y_c = x_c d_c^-Beta with d_c = K + Share s_c, where s_c sums x^2 over the channels from c - Before to c +
+/// After. Channels outside the tensor count as zeros: scratch rows are zero-padded.
 /// </summary>
 internal unsafe struct ResponseNorm
 {
     public nint Channels, Before, After;
     public float Share, Beta, K;
 
-    /// <summary>Floats of a row with zeros on both sides, to whole vectors.</summary>
+    /// <summary>Floats of a row with zero padding on both sides, rounded up to vectors.</summary>
     public readonly nint RowLength => Channels + Before + After + Slack;
 
-    // Whole vectors may be read from the last channel on.
+    // Full vectors may be loaded from the last channel on.
     private const int Slack = 16;
 
     /// <summary>d and d^-Beta of a row of x; padded is scratch for the squares, and its borders are zero.</summary>
@@ -90,7 +90,7 @@ internal unsafe struct ResponseNormBackward : IKernel
         using Scratch padded = new(Norm.RowLength), terms = new(Norm.RowLength), scales = new(2 * channels);
         new Span<float>(padded.Pointer, (int)Norm.RowLength).Clear();
         new Span<float>(terms.Pointer, (int)Norm.RowLength).Clear();
-        float* d = scales.Pointer, power = d + channels, inner = terms.Pointer + Norm.After; // windows seen from the other end
+        float* d = scales.Pointer, power = d + channels, inner = terms.Pointer + Norm.After; // the mirrored window
         V factor = Broadcast<V>(-2f * Norm.Share * Norm.Beta);
         for (nint row = begin; row < end; row++)
         {

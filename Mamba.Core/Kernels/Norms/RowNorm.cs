@@ -5,16 +5,16 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Norms;
 
-/// <summary>Four rows at a time are four streams, which begin anew with each group: the rows of a later group are prefetched.</summary>
+/// <summary>Four rows are four streams, which restart with each group, so the rows of a later group are prefetched.</summary>
 internal static unsafe class RowNorm
 {
-    /// <summary>Rows of a group.</summary>
+    /// <summary>Rows per group.</summary>
     public const int RowsPerGroup = 4;
 
-    /// <summary>Rows from a group to the one that is prefetched.</summary>
+    /// <summary>Prefetch distance in rows.</summary>
     public const int PrefetchRows = 2 * RowsPerGroup;
 
-    /// <summary>The lines of four vectors, without the loop that would take as long as they do.</summary>
+    /// <summary>Prefetches the lines of four vectors, unrolled: a loop would cost as much as the prefetches.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PrefetchFourVectors<V>(float* from) where V : unmanaged
     {
@@ -28,7 +28,7 @@ internal static unsafe class RowNorm
 
 /// <summary>
 /// Row normalization: y = (x - mean) rstd weight + bias. Without centering (root mean square) the mean is 0. Mean and rstd are kept for the
-/// backward pass. Four rows go together, since the sums of one row are chains of additions that wait for each other.
+/// backward pass. Four rows are processed together, since the sums of one row are dependent chains of additions.
 /// </summary>
 internal unsafe struct RowNormForward : IKernel
 {
@@ -47,7 +47,7 @@ internal unsafe struct RowNormForward : IKernel
         new Span<float>(mean, RowNorm.RowsPerGroup).Clear();
         for (nint row = begin, rows; row < end; row += rows)
         {
-            // The last row is repeated where the group has fewer than four.
+            // Groups with fewer than four rows repeat the last one.
             rows = Math.Min(RowNorm.RowsPerGroup, end - row);
             nint second = Math.Min(1, rows - 1) * columns, third = Math.Min(2, rows - 1) * columns, fourth = (rows - 1) * columns;
             float* x0 = X + row * columns, x1 = x0 + second, x2 = x0 + third, x3 = x0 + fourth;
@@ -91,7 +91,7 @@ internal unsafe struct RowNormForward : IKernel
             {
                 RowNorm.PrefetchFourVectors<V>(x0 + RowNorm.PrefetchRows * columns + 4 * j);
                 RowNorm.PrefetchFourVectors<V>(y0 + RowNorm.PrefetchRows * columns + 4 * j);
-                // Past the end a row is its mean.
+                // Lanes past the end hold the row's mean.
                 nint lanes = columns - j;
                 V d0 = Load(x0 + j, lanes, m0) - m0, d1 = Load(x1 + j, lanes, m1) - m1, d2 = Load(x2 + j, lanes, m2) - m2;
                 V d3 = Load(x3 + j, lanes, m3) - m3;
@@ -127,8 +127,8 @@ internal unsafe struct RowNormForward : IKernel
 }
 
 /// <summary>
-/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only where rows are centered. Each chunk of rows also sums dy x^ and
-/// dy, for the gradients of weight and bias. Four rows go together, as in the forward pass.
+/// dx = rstd (w dy - mean(w dy) - x^ mean(w dy x^)), the first mean only if centered. Each chunk of rows also sums dy x^ and dy, for the
+/// gradients of weight and bias. Four rows are processed together, as in the forward pass.
 /// </summary>
 internal unsafe struct RowNormBackward : IKernel
 {
@@ -143,7 +143,7 @@ internal unsafe struct RowNormBackward : IKernel
         nint n = Count<V>(), columns = Columns;
         float* dWeight = Partial + begin / PerChunk * 2 * columns, dBias = dWeight + columns, weight = Weight;
         new Span<float>(dWeight, (int)(2 * columns)).Clear();
-        // Rows after the last one read a gradient of zeros, and write to memory that is never read.
+        // Rows past the last one read zero gradients, and write to memory that is never read.
         using Scratch absent = new(2 * columns);
         new Span<float>(absent.Pointer, (int)(2 * columns)).Clear();
         float* a = stackalloc float[RowNorm.RowsPerGroup], b = stackalloc float[RowNorm.RowsPerGroup];
@@ -200,7 +200,7 @@ internal unsafe struct RowNormBackward : IKernel
     }
 
     /// <summary>
-    /// Adds a row to the sums of its columns and to its own: g is dy, h is x^. Beyond the last column g is zero, whatever h is.
+    /// Adds a row to the column sums and to its own sums: g is dy, h is x^. Past the last column g is zero, whatever h is.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<V>(V g, V h, V w, ref V dWeight, ref V dBias, ref V sum, ref V dot) where V : unmanaged

@@ -38,8 +38,8 @@ internal unsafe struct AdamStep : IKernel
 }
 
 /// <summary>
-/// One step of stochastic gradient descent with momentum: g += decay w, v = momentum v + g, w -= rate v; Nesterov's: w -= rate (g +
-/// momentum v).
+/// One step of stochastic gradient descent with momentum: g += decay w, v = momentum v + g, w -= rate v; with Nesterov momentum, w -= rate
+/// (g + momentum v).
 /// </summary>
 internal unsafe struct SgdStep : IKernel
 {
@@ -71,7 +71,7 @@ internal unsafe struct RmsPropStep : IKernel
 {
     public float* Weight, Gradient, Square;
 
-    /// <summary>The running mean of gradients, and the velocity; null where there is none.</summary>
+    /// <summary>The running mean of gradients, and the velocity; null if not used.</summary>
     public float* Mean, Velocity;
     public float Rate, Smoothing, Eps, Momentum, Decay, GradientScale;
 
@@ -91,7 +91,7 @@ internal unsafe struct RmsPropStep : IKernel
             {
                 V m = Fma(old, Load<V>(Mean + i, lanes), rest * g);
                 Store(m, Mean + i, lanes);
-                variance = NonNegative(s - m * m); // rounding may leave less than nothing
+                variance = NonNegative(s - m * m); // rounding may make it negative
             }
             V d = g / (Sqrt(variance) + eps);
             if (Velocity != null)
@@ -127,7 +127,7 @@ internal unsafe struct AdagradStep : IKernel
 }
 
 /// <summary>
-/// The sum of squares of each chunk of numbers. It is finite only if all of them are; the reverse holds as long as no square overflows.
+/// The sum of squares of each chunk. It is finite only if all elements are; the converse holds unless a square overflows.
 /// </summary>
 internal unsafe struct SquareSums : IKernel
 {

@@ -5,7 +5,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Pooling;
 
 /// <summary>
-/// y = the maximum of each window; where Taps is given also which of its pixels it was, counted along its rows. Items are output rows.
+/// y = the maximum of each window. If Taps is given, it receives the index of the maximum's pixel, row by row in the window. Items are
+/// output rows.
 /// </summary>
 internal unsafe struct AdaptiveMaxPoolForward : IKernel
 {
@@ -41,7 +42,7 @@ internal unsafe struct AdaptiveMaxPoolForward : IKernel
     }
 }
 
-/// <summary>dx (+)= dy at the pixel that won. Items are input rows, each gathering from the windows that cover it.</summary>
+/// <summary>dx (+)= dy at the maximum's pixel. Items are input rows, gathered from the windows that cover them.</summary>
 internal unsafe struct AdaptiveMaxPoolBackward : IKernel
 {
     public PoolWindows Windows;

@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Pooling;
 
-/// <summary>What pools over the windows of two <see cref="PoolAxis"/> share: channels-last images.</summary>
+/// <summary>Fields shared by pools over the windows of two <see cref="PoolAxis"/>, on channels-last images.</summary>
 internal unsafe struct PoolWindows
 {
     public nint Height, Width, Channels, OutHeight, OutWidth;
@@ -24,7 +24,7 @@ internal unsafe struct PoolWindows
     /// <summary>Whether the windows of an output row cover an input row.</summary>
     public readonly bool Covers(nint oy, nint y) => y >= FirstY[oy] && y < EndY[oy];
 
-    /// <summary>1 / the pixels that a window counts.</summary>
+    /// <summary>1 / the number of pixels that a window counts.</summary>
     public readonly float Share(nint oy, nint ox) => 1f / ((nint)SizeY[oy] * SizeX[ox]);
 }
 
@@ -52,7 +52,7 @@ internal unsafe struct AveragePoolForward : IKernel
                     V sum = default;
                     for (nint y = top; y < bottom; y++)
                     {
-                        V row = default; // row by row, so that a large window does not lose low bits
+                        V row = default; // per row, so that a large window does not lose low bits
                         float* x = X + ((image * w.Height + y) * w.Width + left) * channels + c;
                         for (nint i = left; i < right; i++, x += channels) row += Load<V>(x, lanes);
                         sum += row;

@@ -7,7 +7,7 @@ namespace Mamba.Core.Kernels.Pooling;
 
 /// <summary>
 /// Cubic convolution interpolation along one axis (Keys 1981, with PyTorch's a = -3/4): output i is a weighted sum of four adjacent inputs.
-/// Edge pixels are repeated beyond the edges.
+/// Edge pixels are replicated.
 /// </summary>
 internal readonly unsafe ref struct CubicAxis
 {
@@ -15,7 +15,7 @@ internal readonly unsafe ref struct CubicAxis
     private const double A = -0.75;
     private readonly Scratch _scratch;
 
-    /// <summary>For each output the inputs that it mixes, and their weights.</summary>
+    /// <summary>For each output, the indices of its inputs and their weights.</summary>
     public readonly int* Index;
     public readonly float* Weight;
 
@@ -62,7 +62,7 @@ internal unsafe struct CubicTables
 }
 
 /// <summary>
-/// y = the bicubic resize of x: four rows are mixed first, whole vectors along, then four pixels of the mix. Items are output rows.
+/// y = the bicubic resize of x: four rows are interpolated first, in full vectors, then four pixels of the result. Items are output rows.
 /// </summary>
 internal unsafe struct CubicForward : IKernel
 {
@@ -103,8 +103,8 @@ internal unsafe struct CubicForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= the transpose of the resize. Items are input rows. The output rows that read one are added up first, by whole vectors. Then the
-/// pixels of the sum go to where they came from.
+/// dx (+)= the transpose of the resize. Items are input rows. First the output rows that read one are summed in full vectors, then the
+/// pixels of the sum are distributed to their sources.
 /// </summary>
 internal unsafe struct CubicBackward : IKernel
 {

@@ -4,43 +4,41 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Pooling;
 
-/// <summary>
-/// The sizes of a pool over channels-last images: window, step, border above and to the left, distance of the window's pixels.
-/// </summary>
+/// <summary>The sizes of a pool over channels-last images: window, stride, padding above and to the left, dilation.</summary>
 internal readonly record struct PoolShape(
     int Batch, int Height, int Width, int Channels, int OutHeight, int OutWidth, int KernelHeight, int KernelWidth,
     int StrideY, int StrideX, int PaddingY, int PaddingX, int DilationY, int DilationX)
 {
-    /// <summary>Whether a pixel may be in several windows.</summary>
+    /// <summary>Whether windows overlap.</summary>
     public bool Overlaps => (KernelHeight - 1L) * DilationY >= StrideY || (KernelWidth - 1L) * DilationX >= StrideX;
 
-    /// <summary>Whether the windows of a row, without gaps between them, are exactly the columns of the image.</summary>
+    /// <summary>Whether the windows of a row cover exactly the columns of the image, without gaps.</summary>
     public bool TilesColumns => StrideX == KernelWidth && DilationX == 1 && PaddingX == 0 && (long)OutWidth * StrideX == Width;
 
-    /// <summary>Whether this row of the image is in a window, without gaps between windows.</summary>
+    /// <summary>Whether this row of the image is covered by windows without gaps.</summary>
     public bool TilesRow(nint y) => StrideY == KernelHeight && DilationY == 1 && PaddingY == 0 && y < (nint)OutHeight * StrideY;
 
-    /// <summary>Whether windows are 2 x 2 pixels, side by side, all of them inside the image.</summary>
+    /// <summary>Whether windows are adjacent 2 x 2 squares, all inside the image.</summary>
     public bool IsHalving =>
         this is { KernelHeight: 2, KernelWidth: 2, StrideY: 2, StrideX: 2, PaddingY: 0, PaddingX: 0, DilationY: 1, DilationX: 1 }
             && 2L * OutHeight <= Height && 2L * OutWidth <= Width;
 
-    /// <summary>The first tap inside the image, of a window that starts there.</summary>
+    /// <summary>The first tap inside the image, for a window that starts at a given pixel.</summary>
     public static nint FirstTap(nint start, nint dilation) => start >= 0 ? 0 : dilation == 1 ? -start : (-start + dilation - 1) / dilation;
 
-    /// <summary>The end of the taps inside an image of this extent, of a window that starts there.</summary>
+    /// <summary>The end of the taps inside an image of this extent, for a window that starts at a given pixel.</summary>
     public static nint EndTap(nint start, nint dilation, nint extent, nint taps) =>
         Math.Min(taps, dilation == 1 ? extent - start : (extent - start + dilation - 1) / dilation);
 }
 
-/// <summary>The running maximum of a window, as PyTorch takes it: the first of equals, but the last NaN, which nothing displaces.</summary>
+/// <summary>The running maximum of a window with PyTorch's rules: the first on ties, but the last NaN, which no value replaces.</summary>
 internal static class WindowMaximum
 {
     /// <summary>The larger of a value and the maximum so far; NaN where either is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Of<V>(V value, V max) where V : unmanaged => Choose(value, max, value, max);
 
-    /// <summary>The same, and where the maximum is.</summary>
+    /// <summary>The same, with the index of the maximum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Take<V>(V value, V tap, ref V max, ref V at) where V : unmanaged
     {
@@ -48,14 +46,14 @@ internal static class WindowMaximum
         max = Choose(value, max, value, max);
     }
 
-    /// <summary>What is wanted if a value displaces the maximum so far, or if it does not.</summary>
+    /// <summary>One of two values, depending on whether a new value replaces the maximum so far.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Choose<V>(V value, V max, V displaced, V kept) where V : unmanaged =>
         Select(Equal(value, value), Select(Greater(value, max), displaced, kept), displaced);
 }
 
 /// <summary>
-/// The maximum of each window; where Taps is given also which tap it was, ky kernel + kx as a float. A window with no pixel gives
+/// The maximum of each window. If Taps is given, it receives the maximum's tap, ky kernel + kx, as a float. A window without pixels gives
 /// -infinity. Items are output rows.
 /// </summary>
 internal unsafe struct MaxPoolForward : IKernel
@@ -85,7 +83,7 @@ internal unsafe struct MaxPoolForward : IKernel
                 nint left = ox * s.StrideX - s.PaddingX;
                 nint firstX = PoolShape.FirstTap(left, s.DilationX), endX = PoolShape.EndTap(left, s.DilationX, s.Width, s.KernelWidth);
                 nint target = (item * s.OutWidth + ox) * channels;
-                // the first pixel, where all are -infinity
+                // The first pixel, if all values are -infinity.
                 float none = firstY < endY && firstX < endX ? firstY * s.KernelWidth + firstX : -1;
                 for (nint c = 0; c < channels; c += n)
                 {
@@ -107,7 +105,7 @@ internal unsafe struct MaxPoolForward : IKernel
         }
     }
 
-    /// <summary>A row of the usual windows, 2 x 2; the loops over taps above take six times as long.</summary>
+    /// <summary>A row of the usual 2 x 2 windows; the loops over taps above take six times as long.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void HalveRow<V>(float* x, float* y) where V : unmanaged
     {
@@ -125,7 +123,7 @@ internal unsafe struct MaxPoolForward : IKernel
     }
 }
 
-/// <summary>dx (+)= dy at the tap that won. Items are input rows, each gathering from the windows that cover it.</summary>
+/// <summary>dx (+)= dy at the maximum's tap. Items are input rows, gathered from the windows that cover them.</summary>
 internal unsafe struct MaxPoolBackward : IKernel
 {
     public PoolShape Shape;

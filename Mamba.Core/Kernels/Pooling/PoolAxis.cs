@@ -18,8 +18,7 @@ internal readonly unsafe ref struct PoolAxis
     }
 
     /// <summary>
-    /// Adaptive windows: [floor(i input / outputs), ceil((i + 1) input / outputs)), which may overlap and, where outputs exceed input,
-    /// repeat.
+    /// Adaptive windows: [floor(i input / outputs), ceil((i + 1) input / outputs)). They may overlap and, if outputs exceed input, repeat.
     /// </summary>
     public static PoolAxis Adaptive(int input, int outputs)
     {
@@ -33,7 +32,7 @@ internal readonly unsafe ref struct PoolAxis
         return axis;
     }
 
-    /// <summary>Windows of a fixed size. What lies beyond the padding is never counted, and the padding itself if asked.</summary>
+    /// <summary>Windows of a fixed size. Pixels beyond the padding are never counted, the padding only if requested.</summary>
     public static PoolAxis Sliding(int input, int outputs, int kernel, int stride, (int Before, int After) padding, bool countPadding)
     {
         PoolAxis axis = new(outputs);

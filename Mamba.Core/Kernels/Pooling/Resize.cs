@@ -6,18 +6,18 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Pooling;
 
 /// <summary>
-/// Bilinear interpolation along one axis: output i is (1 - w) x[low] + w x[high]. The source position is i (In - 1) / (Out - 1) where
-/// corners are aligned. Else it is (i + 1/2) In / Out - 1/2, not below 0 (PyTorch's convention).
+/// Bilinear interpolation along one axis: output i is (1 - w) x[low] + w x[high]. With aligned corners the source position is i (In - 1) /
+/// (Out - 1), otherwise (i + 1/2) In / Out - 1/2, at least 0 (PyTorch's convention).
 /// </summary>
 internal readonly unsafe ref struct ResizeAxis
 {
     private readonly Scratch _scratch;
 
-    /// <summary>For each output the two inputs that it mixes, and the weight of the second.</summary>
+    /// <summary>For each output, its two inputs and the weight of the second.</summary>
     public readonly int* Low, High;
     public readonly float* Weight;
 
-    /// <summary>For each input the range [First, End) of outputs that read it.</summary>
+    /// <summary>For each input, the range [First, End) of outputs that read it.</summary>
     public readonly int* First, End;
 
     public ResizeAxis(int input, int output, bool alignCorners)
@@ -44,7 +44,7 @@ internal readonly unsafe ref struct ResizeAxis
         }
     }
 
-    /// <summary>Inputs an output.</summary>
+    /// <summary>Inputs per output.</summary>
     public static double Scale(int input, int output, bool alignCorners) =>
         !alignCorners ? (double)input / output : output > 1 ? (double)(input - 1) / (output - 1) : 0;
 
@@ -52,7 +52,7 @@ internal readonly unsafe ref struct ResizeAxis
 }
 
 /// <summary>
-/// y = the bilinear resize of x. Two rows are mixed first, in whole vectors, then the pixels of the mix. Items are output rows.
+/// y = the bilinear resize of x: two rows are interpolated first, in full vectors, then the pixels of the result. Items are output rows.
 /// </summary>
 internal unsafe struct ResizeForward : IKernel
 {
@@ -87,7 +87,7 @@ internal unsafe struct ResizeForward : IKernel
                 }
                 continue;
             }
-            if (channels == n) // one vector a pixel: without the inner loop, in half the time
+            if (channels == n) // one vector per pixel: without the inner loop it takes half the time
             {
                 for (nint ox = 0; ox < OutWidth; ox++, y += n)
                 {
@@ -112,8 +112,8 @@ internal unsafe struct ResizeForward : IKernel
 }
 
 /// <summary>
-/// dx (+)= the transpose of the resize. Items are input rows. The output rows that read one are added up first, in whole vectors. Then the
-/// pixels of the sum go back to their sources.
+/// dx (+)= the transpose of the resize. Items are input rows. First the output rows that read one are summed in full vectors, then the
+/// pixels of the sum are distributed to their sources.
 /// </summary>
 internal unsafe struct ResizeBackward : IKernel
 {

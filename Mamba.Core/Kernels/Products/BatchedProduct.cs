@@ -5,15 +5,15 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// Where the matrices of a batch are: the leading dimensions of a product, and in A, B and C the floats from one index to the next. A
-/// stride of 0 repeats a matrix. Dimensions in which C repeats come last: their products are added up.
+/// The addresses of the matrices of a batch: the leading dimensions of a product, with their strides in A, B and C in floats. A stride of 0
+/// broadcasts a matrix. Dimensions broadcast in C come last: their products are summed.
 /// </summary>
 internal struct BatchWalk
 {
     private Numbers _extents, _a, _b, _c;
     private int _rank;
 
-    /// <summary>Matrices of C, and products that add up to each.</summary>
+    /// <summary>The number of matrices of C, and of products summed into each.</summary>
     public nint Targets { get; private set; } = 1;
 
     /// <inheritdoc cref="Targets"/>
@@ -24,7 +24,7 @@ internal struct BatchWalk
     }
 
     /// <summary>
-    /// The walk over the broadcast of leading dimensions, the operands' counted from the last; those of C may repeat, too.
+    /// The walk over broadcast leading dimensions; extents of the operands are aligned at the last, and those of C may broadcast too.
     /// </summary>
     public static BatchWalk Of(ReadOnlySpan<int> all, Operand a, Operand b, Operand c)
     {
@@ -41,7 +41,7 @@ internal struct BatchWalk
         return walk;
     }
 
-    /// <summary>Where the three matrices of a product start.</summary>
+    /// <summary>The offsets of the three matrices of a product.</summary>
     public readonly (nint A, nint B, nint C) At(nint target, nint product)
     {
         nint a = 0, b = 0, c = 0, rest = target * Products + product;
@@ -55,7 +55,7 @@ internal struct BatchWalk
         return (a, b, c);
     }
 
-    /// <summary>The leading dimensions of an operand, and the floats of one of its matrices.</summary>
+    /// <summary>The leading dimensions of an operand, and the size of one of its matrices in floats.</summary>
     public readonly ref struct Operand(ReadOnlySpan<int> extents, nint matrix)
     {
         private readonly ReadOnlySpan<int> _extents = extents;
@@ -82,15 +82,15 @@ internal struct BatchWalk
 }
 
 /// <summary>
-/// C_t (+)= the sum over its products of A_i B_i, for each matrix of a batch. One item is a block of rows of one C_t, on one thread. So a
-/// batch of small products has work for all threads, where one of them has not.
+/// C_t (+)= the sum of A_i B_i over its products, for each matrix of a batch. One item is a block of rows of one C_t, on one thread. A
+/// batch of small products then uses all threads, where a single one could not.
 /// </summary>
 internal unsafe struct BatchedProduct : IKernel
 {
-    // A block of rows pays for packing B again, and its part of A stays in the second-level cache beside a panel.
+    // A block of rows amortizes packing B again, and its part of A stays in L2 beside a panel.
     private const nint RowBlock = 96;
 
-    // Longer rows would not: each product then goes over all threads by itself.
+    // Longer rows would not stay in L2: then each product uses all threads in turn.
     private const nint LongestInner = 1024;
 
     private BatchWalk _walk;
@@ -124,7 +124,7 @@ internal unsafe struct BatchedProduct : IKernel
             }
     }
 
-    // Multiply-adds for which a thread is worth waking.
+    // Multiply-adds that are worth waking a thread for.
     private const nint WorthAnItem = 1 << 16;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -7,16 +7,16 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// <see cref="RowProducts{TCodes}"/> of signed bytes. Making a float of each byte would take longer than reading it, so x is rounded to 16
-/// bits, one scale a row, and products of whole numbers are summed: two in one instruction. The error, at most 1 / 65,534 of the largest
-/// x, is far below that of the bytes. One item is a row of W.
+/// <see cref="RowProducts{TCodes}"/> for int8 weights. Converting each byte to a float would take longer than reading it. So x is quantized
+/// to 16 bits, with one scale per row, and integer products are summed, two per instruction. The error, at most 1 / 65,534 of the largest
+/// x, is far below that of the weights. One item is a row of W.
 /// </summary>
 internal unsafe struct ByteRowProducts : IKernel
 {
     // 2 * 127 * 32,767 fits 258 times into 32 bits.
     private const nint MaxSteps = 256;
 
-    // Rows of x begin at multiples of so many words, as many as the widest vector has; zeros fill the rest.
+    // Rows of x are padded with zeros to a multiple of this many 16-bit words, those of the widest vector.
     private const nint WordsOfVector = 32;
 
     private const float LargestWord = 32767f;
@@ -28,10 +28,10 @@ internal unsafe struct ByteRowProducts : IKernel
 
     public override readonly string ToString() => $"ByteRowProducts x{Columns}";
 
-    /// <summary>Floats that the words of a row of x take, and behind all rows a scale for each.</summary>
+    /// <summary>Floats that a quantized row of x takes; one scale per row follows the last row.</summary>
     private static nint RowFloats(nint columns) => Launch.CeilDiv(columns, WordsOfVector) * WordsOfVector / 2;
 
-    /// <summary>y = x W^T, with bias and addend; W has bytes to read behind its last row.</summary>
+    /// <summary>y = x W^T, with bias and addend; W has readable bytes after its last row.</summary>
     public static void Multiply(sbyte* codes, float* scales, in RowProduct p, nint grain)
     {
         nint row = RowFloats(p.Inputs);
@@ -72,7 +72,7 @@ internal unsafe struct ByteRowProducts : IKernel
         }
     }
 
-    /// <summary>Bytes behind the row meet zeros.</summary>
+    /// <summary>Bytes past the end of the row are multiplied by zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Dot<V>(sbyte* w, short* x, nint columns) where V : unmanaged
     {
@@ -98,12 +98,12 @@ internal unsafe struct ByteRowProducts : IKernel
         return Sum(sum);
     }
 
-    /// <summary>A row of x as words; zeros up to the length.</summary>
-    /// <returns>The value of 1; NaN if a number is NaN or infinite, and then so is every product.</returns>
+    /// <summary>Quantizes a row of x to 16-bit words, zero-padded.</summary>
+    /// <returns>The scale; NaN if an element is NaN or infinite, which makes every product NaN.</returns>
     private static float Round(ReadOnlySpan<float> x, short* words, nint length)
     {
         float largest = x.IsEmpty ? 0f : MathF.Abs(TensorPrimitives.MaxMagnitude(x)), inverse = LargestWord / largest;
-        if (!float.IsFinite(inverse)) inverse = 0f; // zeros, and denormals
+        if (!float.IsFinite(inverse)) inverse = 0f; // zeros and denormals
         for (int i = 0; i < x.Length; i++) words[i] = (short)MathF.Round(x[i] * inverse);
         for (nint i = x.Length; i < length; i++) words[i] = 0;
         return float.IsFinite(largest) ? largest / LargestWord : float.NaN;

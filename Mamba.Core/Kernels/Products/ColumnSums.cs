@@ -5,7 +5,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>Column sums of a matrix of contiguous rows, per chunk of rows: the gradient of a bias.</summary>
+/// <summary>Column sums of a row-major matrix, per chunk of rows: the gradient of a bias.</summary>
 internal unsafe struct ColumnSums : IKernel
 {
     private const nint RowsPerChunk = 1024;

@@ -7,7 +7,7 @@ namespace Mamba.Core.Kernels.Products;
 /// <summary>Products of very few columns, as dot products along contiguous rows of A and contiguous columns of B.</summary>
 internal static unsafe class DotProducts
 {
-    // Four rows share each load of B and are summed over their lanes together.
+    // Four rows share each load of B, and their lanes are summed together.
     private const int RowsPerGroup = 4;
 
     /// <summary>C = A B, to which the epilogue may add. Rows of A and columns of B are contiguous.</summary>
@@ -20,7 +20,7 @@ internal static unsafe class DotProducts
             float* right = b.Pointer + column * b.ColumnStride;
             for (nint row = 0; row < m; row += RowsPerGroup)
             {
-                // The last row is repeated where the group has fewer than four.
+                // Groups with fewer than four rows repeat the last one.
                 nint rows = Math.Min(RowsPerGroup, m - row), step = a.RowStride;
                 float* a0 = a.Pointer + row * step, a1 = a0 + Math.Min(1, rows - 1) * step;
                 float* a2 = a0 + Math.Min(2, rows - 1) * step, a3 = a0 + (rows - 1) * step;

@@ -11,7 +11,7 @@ namespace Mamba.Core.Kernels.Products;
 /// </summary>
 internal static unsafe class Gemm
 {
-    // Columns after the last whole panel that are dot products.
+    // At most so many columns after the last full panel are computed as dot products.
     private const nint MaxDotColumns = 2;
 
     public static void Run(nint m, nint n, nint k, Matrix a, Matrix b, float* c, nint cRowStride, in Epilogue epilogue = default)
@@ -25,7 +25,7 @@ internal static unsafe class Gemm
         Execute(plan, a, panels, c, cRowStride, epilogue);
     }
 
-    /// <summary>The same with B packed before, at <paramref name="width"/>.</summary>
+    /// <summary>The same with B already packed, at <paramref name="width"/>.</summary>
     public static void RunPacked(
         nint m, nint n, nint k, Matrix a, float* panels, float* c, nint cRowStride, in Epilogue epilogue, VectorWidth width)
     {
@@ -58,7 +58,7 @@ internal static unsafe class Gemm
         using Scratch column = new(plan.K);
         for (nint i = 0; i < plan.K; i++) column.Pointer[i] = b.At(i, 0)[0];
         MatrixVectorProduct kernel = new() { K = plan.K, A = a, B = column.Pointer, C = c, CRowStride = cRowStride, Epilogue = epilogue };
-        Launch.Run(kernel, plan.M, plan.Grain, Isa.For(plan.K)); // here lanes are terms of the sum
+        Launch.Run(kernel, plan.M, plan.Grain, Isa.For(plan.K)); // the lanes are terms of the sum
     }
 
     private static void Tiles(in GemmPlan plan, Matrix a, PanelView b, float* c, nint cRowStride, in Epilogue epilogue)
@@ -76,7 +76,7 @@ internal static unsafe class Gemm
             Launch.Run(kernel, plan.Items, plan.Grain, plan.Width);
             return;
         }
-        // Split-K: each part has a result of its own. They are added up in order, so the number of threads does not change a bit.
+        // Split-K: each part has its own result. They are added in order, so the number of threads does not change the bits.
         using Scratch results = new(parts * size);
         kernel.C = results.Pointer;
         (kernel.CRowStride, kernel.PartSize, kernel.Epilogue) = (plan.N, size, default);
@@ -106,13 +106,13 @@ internal static unsafe class Gemm
         nint width = 2 * Count<V>();
         PanelSource source = PanelSource.Of(k, n, b);
         TileShape tile = TileShape.OfProduct<V>(a, k, c.RowStride);
-        // A panel for one column or two would take the tiles as long as one for half a vector.
+        // For one or two columns, a panel would take as long as one of half a vector.
         nint dots = a.ColumnStride == 1 && b.RowStride == 1 && k >= Count<V>() && n % width <= MaxDotColumns ? n % width : 0;
         if (dots > 0) DotProducts.Run<V>(m, dots, k, a, b.Offset((n - dots) * b.ColumnStride), c.Offset(n - dots), new Epilogue(add: add));
         for (nint column = 0; column < n - dots; column += width)
         {
             nint lanes = Math.Min(width, n - dots - column);
-            // Whole vectors of contiguous rows are a panel already.
+            // Contiguous rows of full vectors are a panel already.
             bool inPlace = b.ColumnStride == 1 && lanes % Count<V>() == 0;
             if (!inPlace) PackedPanels.Pack<V>(source, column, panel);
             float* panelOfB = inPlace ? b.Pointer + column : panel;
@@ -120,7 +120,7 @@ internal static unsafe class Gemm
             nint largest = lanes <= Count<V>() ? MicroKernel.MaxRows : MicroKernel.MaxRowsOfTwoVectors;
             for (nint row = 0, rows; row < m; row += rows)
             {
-                // The prefetch distance counts from the first row of a tile, so it changes from tile to tile.
+                // The prefetch distance is relative to the first row of a tile, so it changes from tile to tile.
                 rows = prefetch.Length > 0 ? PanelProduct.Height(m - row, largest) : m - row;
                 float* rowOfA = a.Pointer + row * a.RowStride;
                 (tile.PrefetchDistance, tile.PrefetchStride) =
@@ -131,11 +131,9 @@ internal static unsafe class Gemm
         }
     }
 
-    /// <summary>
-    /// The next length of an odd number of cache lines. Rows with such a stride do not map to the same sets of the cache.
-    /// </summary>
+    /// <summary>Rounds up to an odd number of cache lines. Rows with such a stride do not map to the same cache sets.</summary>
     public static nint OddCacheLines(nint length) => Launch.CeilDiv(length, CacheLine) / 2 * (2 * CacheLine) + CacheLine;
 
-    /// <summary>Floats of a panel.</summary>
+    /// <summary>Floats per panel.</summary>
     public static nint PanelSize<V>(nint depth) where V : unmanaged => 2 * Count<V>() * depth;
 }

@@ -5,7 +5,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>B by panels of two vectors of columns, packed or in place.</summary>
+/// <summary>B as panels of two vectors of columns, packed or in place.</summary>
 internal readonly unsafe struct PanelView
 {
     private readonly float* _pointer;
@@ -17,34 +17,34 @@ internal readonly unsafe struct PanelView
         PanelStride = panelStride;
     }
 
-    /// <summary>Floats from a row of a panel to the next.</summary>
+    /// <summary>Row stride in floats.</summary>
     public readonly nint RowStride;
 
-    /// <summary>Floats from a panel to the next.</summary>
+    /// <summary>Panel stride in floats.</summary>
     public readonly nint PanelStride;
 
     /// <summary>Panels as <see cref="PackedPanels"/> writes them.</summary>
     public static PanelView Packed(float* panels, nint k, nint width) => new(panels, width, k * width);
 
-    /// <summary>Contiguous rows of whole vectors, read where they are.</summary>
+    /// <summary>Contiguous rows of full vectors, read in place.</summary>
     public static PanelView InPlace(Matrix b, nint width) => new(b.Pointer, b.RowStride, width);
 
     public float* At(nint k, nint panel) => _pointer + k * RowStride + panel * PanelStride;
 }
 
 /// <summary>
-/// The five loops of Goto and van de Geijn, in BLIS's numbers. One item is a block of rows times a share of the panels, over a part of K.
+/// The five loops of Goto and van de Geijn, numbered as in BLIS. One item is a block of rows times a share of the panels, over a part of K.
 /// </summary>
 /// <remarks>
 /// <code>
 /// items   loop 5 (jc): share of the panels       loop 3 (ic): block of rows       split-K: part of K
-///   loop 4 (pc): depth of a block                copied rows of A             in the second-level cache
-///     loop 5 again: group of panels              at most half a megabyte of B in the second-level cache
-///       loop 2 (jr): a panel                     a block of its terms         in the first-level cache
+///   loop 4 (pc): depth of a block                copied rows of A             in L2
+///     loop 5 again: group of panels              at most half a megabyte of B in L2
+///       loop 2 (jr): a panel                     a block of its terms         in L1
 ///         loop 1 (ir): a tile of rows            12 rows x 2 vectors          in registers
 ///           micro-kernel: a term                 one load of B feeds 12 multiply-adds
 /// </code>
-/// Loop 3 is outside of loop 4, unlike BLIS's: A is mostly read in place, and an item then writes its part of C once.
+/// Loop 3 is outside loop 4, unlike in BLIS: A is mostly read in place, and an item then writes its part of C once.
 /// </remarks>
 internal unsafe struct GemmKernel : IKernel
 {
@@ -54,7 +54,7 @@ internal unsafe struct GemmKernel : IKernel
     public float* C;
     public Epilogue Epilogue;
 
-    /// <summary>Floats from a row of C to the next, and from the result of a part of K to that of the next part.</summary>
+    /// <summary>Row stride of C, and stride between the results of parts of K, in floats.</summary>
     public nint CRowStride, PartSize;
 
     public override readonly string ToString() => $"GemmKernel {Plan.M}x{Plan.K} {Plan.K}x{Plan.N}";
@@ -73,7 +73,7 @@ internal unsafe struct GemmKernel : IKernel
             nint left = share * itemColumns, right = Math.Min(Plan.N, left + itemColumns);
             nint start = part * Plan.PartDepth, stop = Math.Min(Plan.K, start + Plan.PartDepth);
             float* c = C + part * PartSize + row * CRowStride;
-            // Loop 4: the first block of terms writes C with the bias, those after it add, and the last one applies ReLU.
+            // Loop 4: the first block of terms writes C with the bias, later ones add, and the last one applies ReLU.
             for (nint k = start; k < stop; k += blockDepth)
             {
                 nint depth = Math.Min(blockDepth, stop - k);
@@ -107,7 +107,7 @@ internal unsafe struct GemmKernel : IKernel
         };
     }
 
-    /// <summary>Loop 5 inside an item: groups of panels that fit the second-level cache.</summary>
+    /// <summary>Loop 5 inside an item: groups of panels that fit in L2.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Groups<V>(in RowsOfA a, nint k, nint left, nint right, float* c, in Epilogue epilogue) where V : unmanaged
     {
@@ -124,8 +124,8 @@ internal unsafe struct GemmKernel : IKernel
         nint rows = block.Rows, depth = block.Depth, rowStride = block.RowStride;
         TileShape tile = TileShape.OfProduct<V>(a, depth, CRowStride);
         tile.BRowStride = B.RowStride;
-        // All rows go down a panel before the next one, so that the panel stays in the first-level cache. Gathered tiles are not adjacent:
-        // they go one at a time.
+        // All rows use a panel before the next one, so that the panel stays in L1. Gathered tiles are not contiguous: they are processed
+        // one at a time.
         nint width = 2 * Count<V>(), height = rowStride == a.RowStride ? rows : MicroKernel.MaxRows;
         bool transposedInPlace = a.RowStride == 1 && rowStride == 1;
         for (nint r = 0; r < rows; r += height)
@@ -160,7 +160,7 @@ internal unsafe struct GemmKernel : IKernel
         return new Matrix(to, stride);
     }
 
-    /// <summary>Gathers a transposed A tile by tile: for each term, the twelve rows of a tile side by side.</summary>
+    /// <summary>Gathers a transposed A tile by tile: for each term, the twelve rows of a tile are contiguous.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static Matrix GatherTiles(Matrix a, nint rows, nint depth, float* to)
     {
@@ -181,12 +181,12 @@ internal unsafe struct GemmKernel : IKernel
     {
         public Matrix Matrix;
 
-        /// <summary>Floats from a tile's first row to the next tile's, divided by the rows of a tile.</summary>
+        /// <summary>The tile stride in floats divided by the rows of a tile.</summary>
         public nint RowStride;
 
         public nint Rows, Depth;
 
-        /// <summary>Floats from this block of a transposed A to the one that is prefetched.</summary>
+        /// <summary>The distance in floats from this block of a transposed A to the prefetched one.</summary>
         public nint NextBlock;
     }
 }

@@ -2,15 +2,15 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>All that a plan depends on. It holds no pointer, and nothing about threads.</summary>
+/// <summary>Everything that a plan depends on. It holds no pointer, and nothing about threads.</summary>
 /// <param name="M">Rows of A and C.</param>
 /// <param name="N">Columns of B and C.</param>
 /// <param name="K">Columns of A, rows of B.</param>
-/// <param name="ARowStride">Floats from a row of A to the next.</param>
-/// <param name="AColumnStride">Floats from a column of A to the next; not 1 where A is transposed.</param>
-/// <param name="BColumnStride">Floats from a column of B to the next; ignored where B is packed.</param>
+/// <param name="ARowStride">Row stride of A in floats.</param>
+/// <param name="AColumnStride">Column stride of A in floats; not 1 where A is transposed.</param>
+/// <param name="BColumnStride">Column stride of B in floats; ignored where B is packed.</param>
 /// <param name="IsBPacked">Whether the caller packed B into panels.</param>
-/// <param name="Width">The vector width; packed panels have it.</param>
+/// <param name="Width">The vector width, also of packed panels.</param>
 internal readonly record struct GemmShape(
     nint M, nint N, nint K, nint ARowStride, nint AColumnStride, nint BColumnStride, bool IsBPacked, VectorWidth Width);
 
@@ -20,10 +20,10 @@ internal enum GemmAlgorithm
     /// <summary>C has no elements.</summary>
     Empty,
 
-    /// <summary>K = 0: C is its bias and addend alone.</summary>
+    /// <summary>K = 0: C is its bias and addend.</summary>
     EpilogueOnly,
 
-    /// <summary>N = 1 and contiguous rows of A: one dot product a row, since a tile would use one of its lanes.</summary>
+    /// <summary>N = 1 and contiguous rows of A: one dot product per row, since a tile would use a single lane.</summary>
     MatrixVector,
 
     /// <summary>The five loops around the micro-kernel.</summary>
@@ -33,17 +33,17 @@ internal enum GemmAlgorithm
 /// <summary>Where the panels of B are.</summary>
 internal enum BPanels
 {
-    /// <summary>The caller packed them.</summary>
+    /// <summary>Packed by the caller.</summary>
     Packed,
 
-    /// <summary>B is read in place: packing it would cost as much as a tenth of a product of few rows.</summary>
+    /// <summary>Read in place: for few rows, packing would cost up to a tenth of the product.</summary>
     InPlace,
 
-    /// <summary>The product packs B first.</summary>
+    /// <summary>Packed before the product.</summary>
     PackFirst,
 }
 
-/// <summary>Which part of A is copied before the product, because its strides conflict in the first-level cache.</summary>
+/// <summary>Which part of A is copied before the product, because its strides conflict in L1.</summary>
 internal enum ACopy
 {
     /// <summary>A is read in place.</summary>
@@ -60,61 +60,60 @@ internal enum ACopy
 }
 
 /// <summary>
-/// The choices of a product C = A B: the algorithm, the copies, the packing, and the block of each loop. It is a pure function of
+/// The choices of a product C = A B: algorithm, copies, packing, and the block of each loop. It is a pure function of
 /// <see cref="GemmShape"/>, so the bits of C depend neither on threads nor on addresses.
 /// </summary>
 /// <remarks>
-/// The blocks follow Goto and van de Geijn (2008) and BLIS. A panel of B stays in the first-level cache. A group of panels, or a copied
-/// block of A, stays in the second-level cache. Work items are (block of rows) x (share of panels) x (part of K).
+/// The blocks follow Goto and van de Geijn (2008) and BLIS. A panel of B stays in L1. A group of panels, or a copied block of A, stays in
+/// L2. Work items are (block of rows) x (share of panels) x (part of K).
 /// </remarks>
 internal readonly record struct GemmPlan
 {
     /// <summary>
-    /// Rows of a work item: eight tiles of twelve. They pay for fetching a panel, and small products still have items to share.
+    /// Rows of a work item: eight tiles of twelve. They amortize loading a panel, and small products still have several items.
     /// </summary>
     public const nint RowBlock = 96;
 
-    /// <summary>Work items of a product, at least: enough for all threads to end at about the same time.</summary>
+    /// <summary>Minimum work items of a product: enough for all threads to finish at about the same time.</summary>
     public const nint MinItems = 8;
 
     /// <summary>
-    /// The same where each item copies a part of A. The copy serves all columns of an item, so its items are wide and more in number.
+    /// The same where each item copies a part of A. The copy serves all columns of an item, so items are wide and more numerous.
     /// </summary>
     public const nint MinCopyingItems = 16;
 
-    /// <summary>Floats of a group of panels: half a megabyte stays in the second-level cache.</summary>
+    /// <summary>Floats of a group of panels: half a megabyte, which stays in L2.</summary>
     public const nint PanelGroupFloats = 1 << 17;
 
-    /// <summary>Floats of a copied block of rows: it stays in the second-level cache, too.</summary>
+    /// <summary>Floats of a copied block of rows: it stays in L2 too.</summary>
     public const nint CopiedBlockFloats = RowBlock * 1024;
 
     /// <summary>
-    /// A stride of 2 KiB, or a multiple, maps rows to the same two sets of the first-level cache. The twelve rows of a tile then evict each
-    /// other.
+    /// A row stride that is a multiple of 2 KiB maps all rows to the same two sets of L1. The twelve rows of a tile then evict each other.
     /// </summary>
     public const nint ConflictStride = 512;
 
     /// <summary>
-    /// Floats of a B that comes from behind a cache shared with other cores. Each block of rows reads all of B, so blocks of twice the
-    /// height read it half as often.
+    /// Floats from which B comes from beyond the shared cache. Each block of rows reads all of B, so blocks of twice the height halve the
+    /// reads.
     /// </summary>
     public const nint LargeB = 1 << 21;
 
     /// <summary>Rows of A from which a large B gets blocks of twice the height.</summary>
     public const nint MinRowsForTallBlocks = 16 * RowBlock;
 
-    /// <summary>Split-K: a part of K has at least so many terms.</summary>
+    /// <summary>Split-K: minimum terms of a part of K.</summary>
     public const nint MinPartDepth = 512;
 
-    /// <summary>Split-K: parts of K, at most. Each has a result of its own, and all are added up in order.</summary>
+    /// <summary>Split-K: maximum parts of K. Each has its own result, and all are added in order.</summary>
     public const nint MaxParts = 32;
 
-    /// <summary>Split-K: elements of the largest C that is computed in parts, as weight gradients are.</summary>
+    /// <summary>Split-K: elements of the largest C computed in parts; weight gradients are such products.</summary>
     public const nint MaxSplitResult = 1 << 16;
 
     /// <summary>
-    /// Multiply-adds, unused lanes included, up to which a product runs on one thread. A second thread would take longer to join than the
-    /// product lasts.
+    /// Multiply-adds, including unused lanes, up to which a product runs on one thread. Waking a second thread would take longer than the
+    /// product.
     /// </summary>
     public const nint MaxSerialMacs = 1 << 18;
 
@@ -145,22 +144,22 @@ internal readonly record struct GemmPlan
     /// <summary>Loop 3, rows of A: rows of a work item.</summary>
     public nint RowsPerBlock { get; private init; }
 
-    /// <summary>Loop 4, terms: how many of them a work item multiplies at a time.</summary>
+    /// <summary>Loop 4, terms: the number that a work item multiplies at a time.</summary>
     public nint BlockDepth { get; private init; }
 
-    /// <summary>Split-K: terms of a part; K where the product has one part.</summary>
+    /// <summary>Split-K: terms per part; K if there is one part.</summary>
     public nint PartDepth { get; private init; }
 
-    /// <summary>Loop 5, columns of B: panels of a work item.</summary>
+    /// <summary>Loop 5, columns of B: panels per work item.</summary>
     public nint PanelsPerItem { get; private init; }
 
-    /// <summary>Loop 5 inside a work item: panels that stay in the second-level cache together.</summary>
+    /// <summary>Loop 5 inside a work item: panels that stay in L2 together.</summary>
     public nint PanelsPerGroup { get; private init; }
 
-    /// <summary>Work items that one thread takes at a time: all of them where the product is too small to share.</summary>
+    /// <summary>Work items per grain: all of them where the product is too small to split.</summary>
     public nint Grain { get; private init; }
 
-    /// <summary>Columns of a panel: two vectors, as the micro-kernel has.</summary>
+    /// <summary>Columns of a panel: two vectors, as in the micro-kernel.</summary>
     public nint PanelWidth => PackedPanels.Width(Width);
 
     /// <summary>Panels of B.</summary>
@@ -200,8 +199,8 @@ internal readonly record struct GemmPlan
         : GemmAlgorithm.Tiles;
 
     /// <summary>
-    /// Contiguous rows of whole vectors are strided panels already: good enough for a few tiles. A single column needs no panels for its
-    /// dot products.
+    /// Contiguous rows of full vectors are strided panels already: good enough for a few tiles. A single column needs no panels for its dot
+    /// products.
     /// </summary>
     private static BPanels BPanelsOf(in GemmShape s)
     {
@@ -213,7 +212,7 @@ internal readonly record struct GemmPlan
     }
 
     /// <summary>
-    /// All rows are copied at once where they are few, or where a large B makes many work items read them. Else each item copies its own.
+    /// All rows are copied once if they are few, or if a large B makes many work items read them. Otherwise each item copies its own.
     /// </summary>
     private static ACopy ACopyOf(in GemmShape s, bool isTransposed, bool isLargeB)
     {
@@ -232,11 +231,11 @@ internal readonly record struct GemmPlan
         // Few rows and columns: lower blocks, so that every thread has work.
         nint maxRows = copies && isLargeB && M >= MinRowsForTallBlocks ? 2 * RowBlock : RowBlock;
         nint rows = Math.Min(maxRows, MicroKernel.MaxRows * Launch.CeilDiv(M * panels * parts, MinItems * MicroKernel.MaxRows));
-        // A transposed A is walked in blocks of the sum; a copied block of rows fits the second-level cache.
+        // A transposed A is processed in blocks of terms; a copied block of rows fits in L2.
         nint depth = isTransposed ? TileShape.BalancedProductBlock(plan.PartDepth)
             : copies ? Launch.BalancedSize(plan.PartDepth, CopiedBlockFloats / rows)
             : plan.PartDepth;
-        // Few rows and many columns: share the columns, too. A copy serves all columns of an item.
+        // Few rows and many columns: also split the columns. A copy serves all columns of an item.
         nint blocks = Launch.CeilDiv(M, rows), items = copies ? MinCopyingItems : MinItems;
         nint shared = Math.Max(1, panels * Math.Min(blocks, items) / items), fit = Math.Max(1, PanelGroupFloats / (depth * PanelWidth));
         nint perItem = Launch.BalancedSize(panels, copies ? shared : Math.Min(shared, fit));
@@ -246,7 +245,7 @@ internal readonly record struct GemmPlan
         return plan with { Grain = isSerial ? plan.Items : 1 };
     }
 
-    /// <summary>A long K with a small result is split into parts, so that there is work for every thread.</summary>
+    /// <summary>A long K with a small result is split, so that every thread has work.</summary>
     private static nint PartDepthOf(in GemmShape s) =>
         s.K >= 4 * MinPartDepth && s.M * s.N <= MaxSplitResult
             ? Launch.BalancedSize(s.K, Math.Max(MinPartDepth, Launch.CeilDiv(s.K, MaxParts)))

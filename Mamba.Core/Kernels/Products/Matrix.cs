@@ -14,7 +14,7 @@ internal readonly unsafe struct Matrix(float* pointer, nint rowStride, nint colu
 }
 
 /// <summary>
-/// A range of memory that the steps of a product prefetch, one cache line a step: all lines, or one line of each row. The work after the
+/// A memory range that the steps of a product prefetch, one cache line per step: all lines, or one line of each row. The code after the
 /// product reads it.
 /// </summary>
 internal readonly unsafe struct PrefetchRange(float* pointer, nint length, nint stride = Simd.Vec.CacheLine)
@@ -32,10 +32,10 @@ internal readonly unsafe struct PrefetchRange(float* pointer, nint length, nint 
         _nextLength = nextLength;
     }
 
-    /// <summary>This range, then another one, at the stride of this one.</summary>
+    /// <summary>This range followed by another one, with the stride of this one.</summary>
     public PrefetchRange Then(PrefetchRange next) => Length == 0 ? next : new(Pointer, Length, Stride, next.Pointer, next.Length);
 
-    /// <summary>The rest after so many steps; empty where there is none.</summary>
+    /// <summary>The rest after the given number of steps; empty if nothing is left.</summary>
     public PrefetchRange Skip(nint steps) =>
         steps * Stride < Length
             ? new(Pointer + steps * Stride, Length - steps * Stride, Stride, _next, _nextLength)

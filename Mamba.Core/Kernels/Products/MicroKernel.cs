@@ -7,20 +7,20 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Products;
 
 /// <summary>
-/// C (+)= A B for a register file of results: rows x 2 vectors, each step a broadcast times a vector. Twelve rows keep 24 accumulators, two
-/// vectors of the panel and a broadcast in 32 registers. That is 24 independent FMAs, where latency (4) times ports (2) needs 8. A tile of
-/// thirteen rows spares odd numbers of rows a tile too low for that: 65 tokens are five of them. Machines with 16 registers take six rows.
+/// C (+)= A B for a tile of rows x 2 vectors in registers; each step multiplies a broadcast by a vector. Twelve rows keep 24 accumulators,
+/// two vectors of the panel and a broadcast in 32 registers: 24 independent FMAs, where latency (4) times ports (2) needs 8. Tiles of
+/// thirteen rows avoid a tile with too few rows to hide the latency: 65 tokens are five of them. Machines with 16 registers use six rows.
 /// Where one vector holds all columns, tiles are twelve rows of one vector.
 /// </summary>
 internal static unsafe class MicroKernel
 {
-    /// <summary>Rows of most tiles, and of the largest of one vector.</summary>
+    /// <summary>Rows of most tiles, and of the largest tile of one vector.</summary>
     public const int MaxRows = 12;
 
-    /// <summary>Rows of the largest tile of two vectors: 32 registers come with AVX-512 (for all its widths) and with AdvSimd.</summary>
+    /// <summary>Rows of the largest tile of two vectors: AVX-512 (at any width) and AdvSimd have 32 registers.</summary>
     public static nint MaxRowsOfTwoVectors => Isa.HasManyRegisters ? MaxRows + 1 : MaxRows / 2;
 
-    /// <summary>One tile of a height that there is, of one vector or two, over a block of its sums.</summary>
+    /// <summary>One tile of a supported height, of one or two vectors, over a block of its sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run<V>(nint height, bool narrow, in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
         where V : unmanaged
@@ -69,8 +69,8 @@ internal static unsafe class MicroKernel
     }
 
     /// <summary>
-    /// One tile of sizeof(R) rows by sizeof(W) vectors. The sizes are constants to the compiler, which drops the accumulators of a smaller
-    /// tile. No method is called, so no accumulator is spilled.
+    /// One tile of sizeof(R) rows by sizeof(W) vectors. The sizes are JIT-time constants, so the accumulators of smaller tiles are dropped.
+    /// No method is called, so no accumulator is spilled.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Tile<V, R, W>(in TileShape t, in BlockShape block, float* a, float* b, in TileOutput output)
@@ -82,7 +82,7 @@ internal static unsafe class MicroKernel
         V c90 = default, c91 = default, c100 = default, c101 = default, c110 = default, c111 = default;
         V c120 = default, c121 = default;
         nint n = Count<V>(), row = t.ARowStride, step = t.AColumnStride, row3 = 3 * row, bStep = t.BRowStride;
-        // Prefetch the lines of the results and of the addend during the sum, or its end would wait for memory.
+        // Prefetch the lines of the results and the addend during the sum, or the final stores would wait for memory.
         nint toRow = output.TargetRowStride;
         float* to = output.Target;
         Prefetch<V, W>(to);
@@ -113,7 +113,7 @@ internal static unsafe class MicroKernel
                 for (nint k = block.Length; k > 0; k--)
                 {
                     V b0 = Load<V>(b), b1 = sizeof(W) == 2 ? Load<V>(b + n) : default, x;
-                    if (CanPrefetch && (sizeof(W) == 2 || n >= 16)) // in narrower tiles the ports that load are the limit
+                    if (CanPrefetch && (sizeof(W) == 2 || n >= 16)) // narrower tiles are limited by the load ports
                     {
                         Vec.Prefetch(prefetch);
                         prefetch += prefetchStride;

@@ -21,7 +21,7 @@ internal unsafe struct PanelSource
 }
 
 /// <summary>
-/// Packs B for <see cref="MicroKernel"/>: panels of two vectors of columns, each panel k-major, the last one filled with zeros.
+/// Packs B for <see cref="MicroKernel"/>: panels of two vectors of columns, each panel k-major, the last one zero-padded.
 /// </summary>
 internal unsafe struct PackedPanels : IKernel
 {
@@ -32,7 +32,7 @@ internal unsafe struct PackedPanels : IKernel
     /// <summary>Rows of the buffer in which a block of channels is transposed with all its taps: 18 KiB.</summary>
     public const nint TransposeRows = 144;
 
-    // Steps of flipped weights are a whole output channel from each other, so they are prefetched.
+    // Rows of flipped weights are one output channel apart, so they are prefetched.
     private const nint PrefetchSteps = 4;
 
     public PanelSource Source;
@@ -41,7 +41,7 @@ internal unsafe struct PackedPanels : IKernel
     /// <summary>Columns of a panel at a width.</summary>
     public static nint Width(VectorWidth width) => 2 * Isa.Lanes(width);
 
-    /// <summary>Floats that the packed form takes.</summary>
+    /// <summary>Floats of the packed form.</summary>
     public static nint Size(nint depth, nint columns, VectorWidth width) => Launch.CeilDiv(columns, Width(width)) * Width(width) * depth;
 
     /// <summary>Packs all panels, in parallel.</summary>
@@ -104,13 +104,13 @@ internal unsafe struct PackedPanels : IKernel
             }
     }
 
-    /// <summary>Packs rows whose columns are strided.</summary>
+    /// <summary>Packs rows with strided columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackStrided(in PanelSource s, float* from, nint columns, float* target, nint width)
     {
         if (columns < width) new Span<float>(target, (int)(width * s.Depth)).Clear();
-        // One block of a run goes through all adjacent runs before the next block. In a convolution's weights the taps are between the
-        // channels, so each line is read while it is in the first-level cache.
+        // One block of a run is packed for all adjacent runs before the next block. In convolution weights the taps lie between the
+        // channels, so each line is read while it is in L1.
         for (nint begin = 0; begin < s.Length; begin += RunBlock)
         {
             nint end = Math.Min(s.Length, begin + RunBlock);
@@ -127,8 +127,8 @@ internal unsafe struct PackedPanels : IKernel
     }
 
     /// <summary>
-    /// Packs the weights of a convolution. In each column a block of channels with all its taps is contiguous. It is transposed in a
-    /// buffer, and whole rows of the buffer are copied to their places.
+    /// Packs the weights of a convolution. In each column, a block of channels with all its taps is contiguous. It is transposed in a
+    /// buffer, whose rows are then copied to the panel.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
@@ -145,7 +145,7 @@ internal unsafe struct PackedPanels : IKernel
             nint shares = Launch.CeilDiv(columns, Transpose.Side);
             for (nint share = 0; share < shares; share++)
             {
-                // The next block of all columns, and the places of all taps that this one goes to.
+                // Prefetch the next block of all columns, and the destinations of all taps of this one.
                 PrefetchShare(these + rows, s.ColumnStride, columns, next, share, shares);
                 PrefetchShare(target + begin * width, s.Length * width, taps, channels * width, share, shares);
                 nint c = share * Transpose.Side;
@@ -188,14 +188,14 @@ internal unsafe struct PackedPanels : IKernel
 }
 
 /// <summary>
-/// The same for a matrix whose contiguous rows are wider than a panel. A few rows go to all panels together, so that the matrix is read in
-/// order. A matrix from memory goes row by row, unless it has more panels than the processor follows streams. One item is a row.
+/// The same for a matrix with contiguous rows wider than a panel. A few rows are distributed to all panels, so that the matrix is read in
+/// order. A large matrix is packed row by row, unless its panels exceed the streams that the processor can follow. One item is a row.
 /// </summary>
 internal unsafe struct PackRows : IKernel
 {
     private const nint RowsPerPass = 8;
 
-    // Row by row: a megabyte, which does not come from the second-level cache, and its panels at most.
+    // Row by row if at least a megabyte, which does not fit in L2, and at most so many panels.
     private const nint LargeMatrix = 1 << 18, MaxStreams = 16, RowsAhead = 4;
 
     public PanelSource Source;

@@ -5,29 +5,29 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>C (+)= A B for one panel of B: tiles of rows go down it, block by block of their sums.</summary>
+/// <summary>C (+)= A B for one panel of B: tiles of rows, block by block of their sums.</summary>
 internal static unsafe class PanelProduct
 {
-    // Sums of so many rows by two vectors take 12 KiB at most.
+    // The partial sums of so many rows by two vectors take at most 12 KiB.
     private const int MaxSums = 96;
 
-    /// <summary>Runs <paramref name="rows"/> rows of tiles down one panel; <paramref name="lanes"/> columns of it are stored.</summary>
+    /// <summary>Multiplies <paramref name="rows"/> rows by one panel; stores <paramref name="lanes"/> of its columns.</summary>
     /// <param name="t">Strides and run lengths, <see cref="TileShape.InBlocks"/>.</param>
-    /// <param name="rows">How many rows of A and C.</param>
+    /// <param name="rows">Rows of A and C.</param>
     /// <param name="a">The first scalar of row 0.</param>
     /// <param name="b">The packed panel.</param>
     /// <param name="c">The first result of row 0.</param>
     /// <param name="lanes">Columns to store, at most two vectors.</param>
     /// <param name="epilogue">Applied to the results; its bias is that of these columns.</param>
     /// <remarks>
-    /// Long sums are cut into blocks for two reasons. The rounding error of a sum grows with the root of its length: a 3x3 convolution of
-    /// 512 channels adds 4,608 products. And a block of the panel stays in the first-level cache while all rows pass over it. The blocks
-    /// are added up in a buffer and not in C, whose rows may conflict in the cache.
+    /// Long sums are split into blocks for two reasons. The rounding error of a sum grows with the square root of its length: a 3x3
+    /// convolution of 512 channels adds 4,608 products. And a block of the panel stays in L1 while all rows use it. The blocks are added in
+    /// a buffer and not in C, whose rows may conflict in the cache.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<V>(in TileShape t, nint rows, float* a, float* b, float* c, nint lanes, in Epilogue epilogue) where V : unmanaged
     {
-        // A few last columns: half a vector takes half the time where the processor splits vectors, and as long where it does not.
+        // For a few last columns, half a vector takes half the time where the processor splits vectors, otherwise the same time.
         if (2 * lanes <= Count<V>())
             Launch.RunAtHalfWidth<HalfWidthProduct, V>(
                 new HalfWidthProduct { Shape = t, A = a, B = b, C = c, Lanes = lanes, Epilogue = epilogue }, rows);
@@ -57,7 +57,7 @@ internal static unsafe class PanelProduct
                 ref result);
             return;
         }
-        // Tiles write whole vectors. The last, partly filled vectors of a panel go through the buffer, and so does their bias.
+        // Tiles write full vectors. Partial vectors at the end of a panel go through the buffer, and so does their bias.
         float* sums = stackalloc float[MaxSums * 2 * 16], bias = epilogue.Bias, padded = stackalloc float[2 * 16];
         if (!whole && bias != null)
         {
@@ -115,14 +115,14 @@ internal static unsafe class PanelProduct
     }
 
     /// <summary>
-    /// The rows of the next tile: the most there can be, unless too few rows would remain to hide the latency of their FMAs.
+    /// The rows of the next tile: as many as possible, unless too few rows would remain to hide the latency of their FMAs.
     /// </summary>
-    /// <param name="left">Rows that are left.</param>
+    /// <param name="left">Remaining rows.</param>
     /// <param name="largest">Rows of the largest tile.</param>
     public static nint Height(nint left, nint largest)
     {
         const int Most = MicroKernel.MaxRows;
-        // Tiles of thirteen rows use up what twelves leave over, or else make the number of rows even: 12, 8, 6 and 4 then suffice.
+        // Tiles of thirteen rows absorb the remainder of twelves, or make the number of rows even: 12, 8, 6 and 4 then suffice.
         nint over = left % Most;
         if (largest > Most && ((over > 0 && over <= left / Most) || (left > 16 && nint.IsOddInteger(left)))) return Most + 1;
         return left switch
@@ -150,7 +150,7 @@ internal static unsafe class PanelProduct
             }
     }
 
-    /// <summary>What <see cref="Run"/> does, at the vector width that suits its columns.</summary>
+    /// <summary><see cref="Run"/> at the vector width that suits its columns.</summary>
     private struct HalfWidthProduct : IKernel
     {
         public TileShape Shape;

@@ -4,13 +4,13 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>How a format of weights becomes vectors of floats. The row's scale is left out.</summary>
+/// <summary>Decodes a weight format to vectors of floats, without the row's scale.</summary>
 internal interface IWeightCodes
 {
-    /// <summary>Bytes of a code.</summary>
+    /// <summary>Bytes per code.</summary>
     static abstract int Bytes { get; }
 
-    /// <summary>The codes from the i-th of a row on.</summary>
+    /// <summary>Loads a vector of codes from index i of a row on.</summary>
     static abstract unsafe V Load<V>(byte* row, nint i) where V : unmanaged;
 }
 
@@ -42,8 +42,8 @@ internal readonly struct SignedByteCodes : IWeightCodes
 }
 
 /// <summary>
-/// y = x W^T (+ bias) (+ addend) for few rows of x. Each row of W is a dot product along its own memory, so that all of W is read once and
-/// in order: at one row of x the time is that of reading W. One item is a row of W; its sums depend on the width alone.
+/// y = x W^T (+ bias) (+ addend) for few rows of x. Each row of W is a contiguous dot product, so that W is read once and in order: for one
+/// row of x, the time is that of reading W. One item is a row of W; its sums depend only on the vector width.
 /// </summary>
 internal unsafe struct RowProducts<TCodes> : IKernel where TCodes : struct, IWeightCodes
 {
@@ -90,14 +90,14 @@ internal unsafe struct RowProducts<TCodes> : IKernel where TCodes : struct, IWei
     }
 }
 
-/// <summary>Rows of W as floats: code times scale. One item is a row.</summary>
+/// <summary>Decodes rows of W to floats: code times scale. One item is a row.</summary>
 internal unsafe struct DecodeRows<TCodes> : IKernel where TCodes : struct, IWeightCodes
 {
     public byte* Codes;
     public float* Scales, Values;
     public nint Columns;
 
-    /// <summary>The row that each item decodes; null for its own.</summary>
+    /// <summary>The row that each item decodes; null for row = item.</summary>
     public int* Places;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>C (+)= the sum of the results of all parts of K, in their order. One item is a row.</summary>
+/// <summary>C (+)= the sum of the results of all parts of K, in order. One item is a row.</summary>
 internal unsafe struct SplitKReduction : IKernel
 {
     public nint Parts, Columns, PartSize, CRowStride;

@@ -5,22 +5,22 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Products;
 
-/// <summary>Products and look-ups with weights that are stored row by row (see <see cref="StoredWeight"/>).</summary>
+/// <summary>Products and lookups with weights stored row by row (see <see cref="StoredWeight"/>).</summary>
 internal static unsafe class StoredRows
 {
-    // So many rows of x share a read of W; more of them are a product of matrices, for which W is decoded a block at a time.
+    // Rows of x that share a read of W; more rows are a matrix product, for which W is decoded block by block.
     private const int MaxRows = 4;
 
-    // Bytes of weights of a chunk: its start costs little beside it, and threads end together.
+    // Weight bytes per chunk: large enough to amortize its start, small enough for threads to finish together.
     private const nint ChunkBytes = 1 << 17;
 
-    // Floats of a decoded block.
+    // Floats per decoded block.
     private const nint BlockFloats = 1 << 20;
 
     /// <summary>y = x W^T, with bias and addend.</summary>
     /// <param name="weight">The stored matrix.</param>
-    /// <param name="first">The row of it that is the first one of W.</param>
-    /// <param name="product">All else.</param>
+    /// <param name="first">The row of the stored matrix at which W starts.</param>
+    /// <param name="product">The other operands.</param>
     public static void Multiply(StoredWeight weight, nint first, in RowProduct product)
     {
         switch (weight.Format)
@@ -37,7 +37,7 @@ internal static unsafe class StoredRows
         }
     }
 
-    /// <summary>Rows of a stored matrix as floats: the next ones, or those of a list.</summary>
+    /// <summary>Decodes rows of a stored matrix: consecutive ones, or those of a list.</summary>
     public static void Decode(StoredWeight weight, nint first, nint count, int* places, float* values)
     {
         switch (weight.Format)
@@ -54,8 +54,8 @@ internal static unsafe class StoredRows
         }
     }
 
-    /// <summary>Writes the codes of a matrix of floats.</summary>
-    /// <returns>The first row with a number that is NaN or infinite; -1 if there is none.</returns>
+    /// <summary>Encodes a matrix of floats.</summary>
+    /// <returns>The first row with a NaN or infinite element; -1 if there is none.</returns>
     public static nint Encode(float* values, StoredWeight weight)
     {
         EncodeRows kernel = new()
@@ -159,7 +159,7 @@ internal unsafe struct RowProduct(nint rows, nint outputs, nint inputs)
     public float* X, Y, Bias, Addend;
 }
 
-/// <summary>Codes of a matrix of floats. One item is a row; a row with a number that is not finite gets an infinite scale.</summary>
+/// <summary>Encodes a matrix of floats. One item is a row; a row with a NaN or infinite element gets an infinite scale.</summary>
 internal unsafe struct EncodeRows : IKernel
 {
     public float* Values, Scales;
@@ -174,7 +174,7 @@ internal unsafe struct EncodeRows : IKernel
         {
             float* values = Values + row * Columns;
             float largest = 0;
-            for (nint i = 0; i < Columns; i++) largest = MathF.Max(largest, MathF.Abs(values[i])); // NaN comes through
+            for (nint i = 0; i < Columns; i++) largest = MathF.Max(largest, MathF.Abs(values[i])); // propagates NaN
             if (!float.IsFinite(largest)) Scales[row] = float.PositiveInfinity;
             else if (Half) Scales[row] = EncodeHalves(values, largest, (ushort*)Codes + row * Columns);
             else Scales[row] = EncodeBytes(values, largest, (sbyte*)Codes + row * Columns);
@@ -182,11 +182,11 @@ internal unsafe struct EncodeRows : IKernel
     }
 
     /// <summary>
-    /// A power of two brings the largest to [2^14, 2^15), so that rounding alone is lost, and hardly any number is denormal.
+    /// A power of two scales the largest magnitude to [2^14, 2^15), so that only rounding is lost, and few values are denormal.
     /// </summary>
     private readonly float EncodeHalves(float* values, float largest, ushort* codes)
     {
-        const int Top = 14, Least = -100; // a row of denormals keeps a scale that is a normal number
+        const int Top = 14, Least = -100; // keeps the scale of a row of denormals normal
         int exponent = largest > 0 ? Math.Max(Least, MathF.ILogB(largest)) : 0;
         float factor = MathF.ScaleB(1f, Top - exponent);
         for (nint i = 0; i < Columns; i++) codes[i] = BitConverter.HalfToUInt16Bits((Half)(values[i] * factor));
@@ -196,7 +196,7 @@ internal unsafe struct EncodeRows : IKernel
     private readonly float EncodeBytes(float* values, float largest, sbyte* codes)
     {
         float inverse = LargestCode / largest;
-        if (!float.IsFinite(inverse)) inverse = 0f; // zeros, and denormals, which are below any effect
+        if (!float.IsFinite(inverse)) inverse = 0f; // zeros, and denormals, which are negligible
         for (nint i = 0; i < Columns; i++) codes[i] = (sbyte)Math.Clamp(MathF.Round(values[i] * inverse), -LargestCode, LargestCode);
         return largest / LargestCode;
     }

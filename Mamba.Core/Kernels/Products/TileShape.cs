@@ -9,34 +9,34 @@ namespace Mamba.Core.Kernels.Products;
 /// InnerStride]. The panel b holds two vectors for each term, in the order of the runs.
 /// </summary>
 /// <remarks>
-/// A matrix product is one run over its inner dimension. A convolution has a run for each kernel row, or for each tap where taps are not
-/// adjacent. The weight gradient of a convolution has a run for each row of pixels.
+/// A matrix product is one run over its inner dimension. A convolution has one run per kernel row, or per tap if dilated. The weight
+/// gradient of a convolution has one run per row of pixels.
 /// </remarks>
 internal struct TileShape
 {
-    // Terms of a block in convolutions. Blocks of 288 leave errors a third larger in a U-Mamba encoder (against double precision), and are
-    // no faster.
+    // Terms per block in convolutions. Blocks of 288 have a third more error in a U-Mamba encoder (against double precision), and are no
+    // faster.
     private const nint ConvolutionBlock = 96;
 
     /// <summary>
-    /// Terms of a block in products. Most products have their whole inner dimension in it. Shorter blocks would cost a tenth of their time.
+    /// Terms per block in products. Most products fit their whole inner dimension into it. Shorter blocks would take a tenth longer.
     /// </summary>
     public const nint ProductBlock = 384;
 
     public nint ARowStride, AColumnStride, BRowStride, Outer, OuterStride, Inner, InnerStride, Length, CRowStride;
 
     /// <summary>
-    /// Prefetch: the distance in floats from a tile's first factor, and the step from term to term. A step of 0 repeats one address, for an
-    /// A that is in the cache already.
+    /// Prefetch: the distance in floats from a tile's first factor, and the step between terms. A step of 0 repeats one address, for an A
+    /// that is already in cache.
     /// </summary>
     public nint PrefetchDistance, PrefetchStride;
 
     /// <summary>
-    /// The block after which a sum is written to a buffer. It is whole outer runs, or inner runs of one outer run, or a part of a run.
+    /// The block of terms after which partial sums go to a buffer: whole outer runs, inner runs of one outer run, or a part of a run.
     /// </summary>
     public nint OuterBlock, InnerBlock, LengthBlock;
 
-    /// <summary>This shape for panels of two vectors V, its sums cut into blocks.</summary>
+    /// <summary>This shape for panels of two vectors V, with sums split into blocks.</summary>
     public readonly TileShape InBlocks<V>(nint longest = ConvolutionBlock) where V : unmanaged
     {
         TileShape t = this;
@@ -61,11 +61,11 @@ internal struct TileShape
         }
             .InBlocks<V>(ProductBlock);
 
-    /// <summary>The blocks of the inner dimension of a product.</summary>
+    /// <summary>The balanced block size of a product's inner dimension.</summary>
     public static nint BalancedProductBlock(nint length) => Launch.BalancedSize(length, ProductBlock);
 }
 
-/// <summary>How much of the runs a block has, and <see cref="TileShape.PrefetchDistance"/> as seen from its first factor.</summary>
+/// <summary>The part of the runs in a block, and <see cref="TileShape.PrefetchDistance"/> relative to its first factor.</summary>
 internal struct BlockShape
 {
     public nint Outer, Inner, Length, PrefetchDistance;
@@ -73,23 +73,23 @@ internal struct BlockShape
 
 /// <summary>The last step of a product: relu(product + bias + D), each part optional.</summary>
 /// <param name="bias">Added to each row, or null.</param>
-/// <param name="add">Whether to add D: the present C, or a matrix with the same row stride elsewhere.</param>
-/// <param name="relu">Whether negative results become zero.</param>
-/// <param name="addendOffset">Floats from an element of C to that of D.</param>
+/// <param name="add">Whether to add D: the previous C, or another matrix with the same row stride.</param>
+/// <param name="relu">Whether to apply ReLU.</param>
+/// <param name="addendOffset">Distance in floats from an element of C to that of D.</param>
 internal readonly unsafe struct Epilogue(float* bias = null, bool add = false, bool relu = false, nint addendOffset = 0)
 {
     public readonly float* Bias = bias;
     public readonly bool Add = add, Relu = relu;
     public readonly nint AddendOffset = addendOffset;
 
-    /// <summary>That of the columns from this one on.</summary>
+    /// <summary>The epilogue of the columns from a given one on.</summary>
     public Epilogue At(nint column) => new(Bias == null ? null : Bias + column, Add, Relu, AddendOffset);
 }
 
-/// <summary>Where tiles write, and their addend: rows of whole vectors.</summary>
+/// <summary>The destination of a tile, and its addend: rows of full vectors.</summary>
 internal unsafe struct TileOutput
 {
-    /// <summary>The result of row 0 and column 0, and its addend; each has a row stride of its own. A null addend adds nothing.</summary>
+    /// <summary>The result at row 0 and column 0, and its addend, with separate row strides. A null addend adds nothing.</summary>
     public float* Target, Addend;
     public nint TargetRowStride, AddendRowStride;
 

@@ -7,14 +7,16 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Quantized;
 
 /// <summary>
-/// Convolutions and products in int8 with exact integer sums. Inputs are rounded to codes band by band, into scratch that stays in cache;
-/// what follows is <see cref="Conv"/>'s implicit matrix product over codes.
+/// Convolutions and products in int8 with exact integer sums. Inputs are quantized band by band, into scratch that stays in cache; the rest
+/// is <see cref="Conv"/>'s implicit matrix product, over codes.
 /// </summary>
 internal static unsafe class QuantizedConv
 {
     private const int BlockRows = 48;
 
-    /// <summary>Whether the sums of a shape fit 32 bits. Depthwise convolutions have no products to speak of.</summary>
+    /// <summary>
+    /// Whether the sums of a shape fit in 32 bits. Depthwise convolutions are excluded: their sums are too short to gain.
+    /// </summary>
     public static bool Suits(in ConvShape s) => !s.IsDepthwise && s.Depth <= Vec.MaxCodeProducts;
 
     /// <summary>y = x * weights, the weights packed by <see cref="QuantizedPacking"/>.</summary>
@@ -44,7 +46,7 @@ internal static unsafe class QuantizedConv
         Launch.Run(kernel, bands * kernel.Split, 1, packing.Width);
     }
 
-    /// <summary>C = A B of contiguous rows of A; B packed as a convolution's weight with a window of one pixel.</summary>
+    /// <summary>C = A B for contiguous rows of A; B is packed as the weight of a 1x1 convolution.</summary>
     public static void Product(nint rows, float* a, in QuantizedPacking packing, float* packed, float* c, in Epilogue epilogue)
     {
         QuantizedProduct kernel = new()
@@ -61,7 +63,7 @@ internal static unsafe class QuantizedConv
     }
 }
 
-/// <summary>One item: a block of rows of A, times all panels of B.</summary>
+/// <summary>One item: a block of rows of A times all panels of B.</summary>
 internal unsafe struct QuantizedProduct : IKernel
 {
     public QuantizedPacking Packing;
@@ -174,7 +176,7 @@ internal unsafe struct QuantizedConvForward : IKernel
     };
 }
 
-/// <summary>The input rows under a band of output rows as codes, with their border of zeros.</summary>
+/// <summary>The input rows under a band of output rows as codes, zero-padded.</summary>
 internal readonly unsafe ref struct QuantizedBand
 {
     private readonly Scratch _scratch;
@@ -186,13 +188,13 @@ internal readonly unsafe ref struct QuantizedBand
         PixelBytes = s.CinGroup * Vec.CodeBytes;
         RowBytes = ((s.OutWidth - 1) * (nint)s.StrideX + (s.KernelWidth - 1) * (nint)s.DilationX + 1) * PixelBytes;
         nint bytes = RowBytes * ((rows - 1) * (nint)s.StrideY + (s.KernelHeight - 1) * (nint)s.DilationY + 1);
-        _scratch = new Scratch(bytes / sizeof(float) + 2); // the last lane of the last run may reach past the end
+        _scratch = new Scratch(bytes / sizeof(float) + 2); // the last lane of the last run may read past the end
     }
 
-    /// <summary>Bytes from a pixel to the next.</summary>
+    /// <summary>Pixel stride in bytes.</summary>
     public nint PixelBytes { get; }
 
-    /// <summary>Bytes from a row to the next.</summary>
+    /// <summary>Row stride in bytes.</summary>
     public nint RowBytes { get; }
 
     public byte* Pointer => (byte*)_scratch.Pointer;

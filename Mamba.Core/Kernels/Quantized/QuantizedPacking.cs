@@ -9,10 +9,9 @@ namespace Mamba.Core.Kernels.Quantized;
 /// <code>
 /// s_c = max |w_c| / 127     q = round(w / s_c)     y_c = (s_x s_c) sum(q_x q) + bias_c
 /// </code>
-/// A channel's largest weight has code 127, so weights that were rounded to this grid before, and perhaps multiplied by a batch norm's
-/// scale since, get the same codes again. A panel holds what the sums of its columns start from, which takes the offset of the input's
-/// codes away, then the codes, [lane of the sum][column]. The factors of all columns come last. Codes of a lane that lie past the end of
-/// a run are zero.
+/// A channel's largest weight has code 127, so weights that are already on this grid, even after scaling by a batch norm, get the same
+/// codes again. A panel holds the initial sums of its columns, which cancel the offset of the input codes, then the codes, [lane of the
+/// sum][column]. The factors of all columns come last. Codes past the end of a run are zero.
 /// </summary>
 internal readonly record struct QuantizedPacking(
     int Cout, int Cin, int KernelHeight, int KernelWidth, int Groups, bool Adjacent, float InputScale, VectorWidth Width) : IWeightPacking
@@ -25,25 +24,25 @@ internal readonly record struct QuantizedPacking(
     /// <summary>Columns of a panel: two vectors, or one that holds all of a group.</summary>
     public nint PanelWidth => Outputs <= Isa.Lanes(Width) ? Isa.Lanes(Width) : 2 * Isa.Lanes(Width);
 
-    /// <summary>Columns of a group, rounded up to whole panels.</summary>
+    /// <summary>Columns of a group, rounded up to full panels.</summary>
     public nint Columns => Launch.CeilDiv(Outputs, PanelWidth) * PanelWidth;
 
-    /// <summary>Codes of a run: adjacent taps of a row are one, dilated taps have one each.</summary>
+    /// <summary>Codes per run: adjacent taps of a row are one run, dilated taps one each.</summary>
     public int Run => Adjacent ? KernelWidth * Inputs : Inputs;
 
-    /// <summary>Runs in a row of the kernel.</summary>
+    /// <summary>Runs per row of the kernel.</summary>
     public int RunsPerRow => Adjacent ? 1 : KernelWidth;
 
-    /// <summary>Lanes that hold a run.</summary>
+    /// <summary>Lanes per run.</summary>
     public int RunLanes => (Run + Vec.CodesPerLane - 1) / Vec.CodesPerLane;
 
-    /// <summary>Lanes that hold all factors of an output.</summary>
+    /// <summary>Lanes of all factors of an output.</summary>
     public nint Lanes => (nint)KernelHeight * RunsPerRow * RunLanes;
 
-    /// <summary>Vectors of a column's panel: the first values of its sums, then the lanes.</summary>
+    /// <summary>Vectors of a panel's column: the initial sums, then the lanes.</summary>
     public nint PanelLanes => 1 + Lanes;
 
-    /// <summary>Floats of the panels of a group.</summary>
+    /// <summary>Floats of a group's panels.</summary>
     public nint GroupSize => PanelLanes * Columns;
 
     /// <inheritdoc/>
@@ -66,14 +65,14 @@ internal readonly record struct QuantizedPacking(
             {
                 float* channel = weight + (g * Outputs + c) * depth;
                 float largest = 0;
-                for (nint i = 0; i < depth; i++) largest = MathF.Max(largest, MathF.Abs(channel[i])); // NaN comes through
+                for (nint i = 0; i < depth; i++) largest = MathF.Max(largest, MathF.Abs(channel[i])); // propagates NaN
                 Factors(packed, g)[c] = InputScale * (largest / Vec.LargestCode);
                 float* panel = packed + g * GroupSize + c / PanelWidth * PanelWidth * PanelLanes + c % PanelWidth;
                 *(int*)panel = -Vec.InputOffset * PackChannel(channel, largest > 0 ? Vec.LargestCode / largest : 0, panel + PanelWidth);
             }
     }
 
-    /// <summary>The codes of one output channel, lane by lane, to a column of its panel.</summary>
+    /// <summary>Writes the codes of one output channel, lane by lane, to a column of its panel.</summary>
     /// <returns>Their sum.</returns>
     private unsafe int PackChannel(float* channel, float inverse, float* column)
     {

@@ -5,52 +5,54 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Quantized;
 
-/// <summary>Where the factors of a sum stand: outer x inner runs of lanes, for each of several outputs (rows).</summary>
+/// <summary>The layout of the factors of a sum: outer x inner runs of lanes, for several outputs (rows).</summary>
 internal struct QuantizedShape
 {
-    /// <summary>Bytes from a row to the next, and from a run to the next.</summary>
+    /// <summary>Row stride, and strides of outer and inner runs, in bytes.</summary>
     public nint RowBytes, OuterBytes, InnerBytes;
 
-    /// <summary>The runs, and the lanes of a run.</summary>
+    /// <summary>The number of runs, and the lanes per run.</summary>
     public nint Outer, Inner, RunLanes;
 
-    /// <summary>Floats from a lane of the panel to the next.</summary>
+    /// <summary>Lane stride of the panel in floats.</summary>
     public nint PanelWidth;
 }
 
-/// <summary>Where the values go, and what turns sums into values.</summary>
+/// <summary>The destination of the values, and the factors that turn sums into values.</summary>
 internal unsafe struct QuantizedOutput
 {
-    /// <summary>Row 0, column 0. An addend stands so many floats from each value.</summary>
+    /// <summary>Row 0, column 0. AddendOffset is the distance in floats from a value to its addend.</summary>
     public float* Target;
     public nint RowStride, AddendOffset;
 
-    /// <summary>A factor and, unless null, a bias for each column.</summary>
+    /// <summary>One factor and, unless null, one bias per column.</summary>
     public float* Factors, Bias;
 
     /// <summary>Columns to store, at most two vectors.</summary>
     public nint Columns;
 
-    /// <summary>Whether there is an addend, and whether ReLU follows.</summary>
+    /// <summary>Whether to add an addend, and to apply ReLU.</summary>
     public bool Add, Relu;
 }
 
 /// <summary>
-/// Sums of products of codes for a register file of outputs: rows x 2 vectors. A step broadcasts the codes of a lane and takes them times a
-/// vector of the panel: two multiply-adds a lane, four with SDOT and AVX-VNNI. The sums are exact integers; the factor of a column and its
-/// bias are applied with one rounding each, never fused, so that a value has the same bits everywhere.
+/// Sums of products of codes for a tile of rows x 2 vectors in registers. A step multiplies the broadcast codes of a lane by a vector of
+/// the panel: two multiply-adds per lane, four with SDOT and AVX-VNNI. The sums are exact integers. The factor of a column and its bias are
+/// applied with one rounding each, never fused, so that a value has the same bits everywhere.
 /// </summary>
 internal static unsafe class QuantizedTile
 {
-    /// <summary>Rows of the largest tile: eight keep 16 sums, two vectors of the panel, a broadcast and a product in registers.</summary>
+    /// <summary>
+    /// Rows of the largest tile: eight rows keep 16 sums, two vectors of the panel, a broadcast and a product in registers.
+    /// </summary>
     private static readonly nint s_maxRows = Isa.HasManyRegisters ? 8 : 4;
 
-    /// <summary>Runs rows of tiles down one panel.</summary>
+    /// <summary>Multiplies rows by one panel.</summary>
     /// <param name="s">Strides and run lengths.</param>
-    /// <param name="rows">How many rows.</param>
+    /// <param name="rows">The number of rows.</param>
     /// <param name="a">The first code of row 0.</param>
     /// <param name="panel">The packed panel.</param>
-    /// <param name="output">Where row 0 goes.</param>
+    /// <param name="output">The destination of row 0.</param>
     public static void Run<V>(in QuantizedShape s, nint rows, byte* a, float* panel, in QuantizedOutput output) where V : unmanaged
     {
         Panel kernel = new() { Shape = s, Rows = rows, A = a, B = panel, Output = output };
@@ -142,7 +144,7 @@ internal static unsafe class QuantizedTile
         if (sizeof(R) > 7) Write<V, W>(output, 7, c70, c71);
     }
 
-    /// <summary>The codes of a lane in every lane.</summary>
+    /// <summary>Broadcasts the codes of one lane to all lanes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Codes<V>(byte* p) where V : unmanaged => Broadcast<V>(Unsafe.ReadUnaligned<float>(p));
 
@@ -164,7 +166,7 @@ internal static unsafe class QuantizedTile
         Store(output.Relu ? NonNegative(value) : value, to, count);
     }
 
-    /// <summary>The rows of one panel, to be compiled for each way to add products of codes.</summary>
+    /// <summary>The rows of one panel, compiled for each way to sum products of codes.</summary>
     private struct Panel : ICodeKernel
     {
         public QuantizedShape Shape;

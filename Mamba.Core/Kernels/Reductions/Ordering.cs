@@ -4,12 +4,12 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.Reductions;
 
 /// <summary>
-/// Numbers and their places as keys that sort as 64-bit integers do, so equals stay in their order. NaN counts as the largest, as in
-/// PyTorch, and -0 equals 0.
+/// Values and their indices as keys that sort as 64-bit integers, so that ties keep their order. NaN counts as the largest, as in PyTorch,
+/// and -0 equals 0.
 /// </summary>
 internal static class OrderKey
 {
-    /// <summary>The key of a number at a place; the smallest key comes first.</summary>
+    /// <summary>The key of a value at an index; the smallest key comes first.</summary>
     public static ulong Of(float x, nint place, bool largestFirst)
     {
         uint bits = float.IsNaN(x) ? 0x7FC00000u : BitConverter.SingleToUInt32Bits(x + 0f); // -0 + 0 is 0
@@ -20,7 +20,7 @@ internal static class OrderKey
     public static nint Place(ulong key) => (nint)(uint)key;
 }
 
-/// <summary>The place, as a float, of the largest or smallest number: the first of equals. Items are results.</summary>
+/// <summary>The index, as a float, of the largest or smallest value: the first on ties. Items are results.</summary>
 internal unsafe struct ExtremePlace<TOrder> : IKernel where TOrder : unmanaged, IOrder
 {
     public ReduceShape Shape;
@@ -35,7 +35,7 @@ internal unsafe struct ExtremePlace<TOrder> : IKernel where TOrder : unmanaged, 
             float* x = X + item / inner * rows * inner + item % inner;
             nint best = 0;
             float largest = x[0];
-            // NaN is the result wherever it stands first.
+            // The first NaN is the result.
             for (nint r = 1; r < rows && !float.IsNaN(largest); r++)
                 if (TOrder.Sign > 0 ? !(x[r * inner] <= largest) : !(x[r * inner] >= largest)) (best, largest) = (r, x[r * inner]);
             Y[item] = best;
@@ -44,7 +44,7 @@ internal unsafe struct ExtremePlace<TOrder> : IKernel where TOrder : unmanaged, 
 }
 
 /// <summary>
-/// The first K numbers of each row, or column, in their order, with their places as floats; K may be all. Items are rows or columns.
+/// The first K values of each row, or column, in sorted order, with their indices as floats; K may be all. Items are rows or columns.
 /// </summary>
 internal unsafe struct FirstInOrder : IKernel
 {
@@ -85,7 +85,7 @@ internal unsafe struct FirstInOrder : IKernel
         }
     }
 
-    /// <summary>Restores a heap, whose root is the last in order, after one of its nodes has changed.</summary>
+    /// <summary>Restores the heap, whose root is the last in order, after a change of one node.</summary>
     private static void Sink(Span<ulong> heap, int node)
     {
         ulong key = heap[node];

@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Reductions;
 
 /// <summary>
-/// y[outer, inner] = the reduction of x[outer, :, inner]. Items are segments of rows, or of blocks of columns. Where a row has several
-/// segments, their results are joined afterwards, in order.
+/// y[outer, inner] = the reduction of x[outer, :, inner]. Items are segments of rows, or of blocks of columns. If a row has several
+/// segments, their results are combined afterwards, in order.
 /// </summary>
 internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged, IReduction
 {
@@ -16,7 +16,7 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
     private float* _x, _shift, _y;
     private double* _parts;
 
-    /// <param name="reduction">What is computed.</param>
+    /// <param name="reduction">The reduction.</param>
     /// <param name="shape">The sizes.</param>
     /// <param name="x">(Outer, Count, Inner).</param>
     /// <param name="shift">(Outer, Inner), the result of an earlier pass; or null for 0.</param>
@@ -77,8 +77,8 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
     }
 
     /// <summary>
-    /// Rows of one block, such as the channels of a pixel: items are rows, and nothing is kept between them. The loop for all shapes gives
-    /// the same numbers. On 3 to 64 channels it takes two to four times as long, even where it divides nothing.
+    /// Rows of one block, such as the channels of a pixel: items are rows, without state between them. The general loop gives the same
+    /// values but takes two to four times as long on 3 to 64 channels.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void ShortRows<V>(nint begin, nint end) where V : unmanaged
@@ -113,7 +113,7 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
         return total;
     }
 
-    /// <summary>A block of rows: four vectors of columns at a time, so that a step does not wait for the one before.</summary>
+    /// <summary>A block of rows: four vectors of columns at a time, so that steps do not wait for each other.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Columns<V>(float* x, nint inner, nint rows, nint width, float* shift, double* totals) where V : unmanaged
     {
@@ -152,7 +152,7 @@ internal unsafe struct Reduce<TReduction> : IKernel where TReduction : unmanaged
         }
     }
 
-    // Out of line: once a block, and the spilled vector costs nothing in the loops above.
+    // Not inlined: it runs once per block, and the spilled vector costs nothing in the loops above.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private readonly void Join<V>(V v, double* totals, nint lanes) where V : unmanaged
     {

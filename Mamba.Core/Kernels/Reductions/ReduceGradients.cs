@@ -5,37 +5,37 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Reductions;
 
-// Gradients that are functions of x, of a number a row and of another one: a row's numbers are broadcast (see BroadcastTernary).
+// Gradients as functions of x and of two values per row, which are broadcast (see BroadcastTernary).
 
-/// <summary>b over a divisor, times a factor: of a sum or a mean.</summary>
+/// <summary>b / divisor times factor: the gradient of a sum or mean.</summary>
 internal readonly struct SpreadGradient(float divisor, float factor) : ITernary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Apply<V>(V x, V dy, V unused) where V : unmanaged => dy / Broadcast<V>(divisor) * Broadcast<V>(factor);
 }
 
-/// <summary>weight (x - mean): of a variance or a standard deviation.</summary>
+/// <summary>weight (x - mean): the gradient of a variance or standard deviation.</summary>
 internal readonly struct DeviationGradient : ITernary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Apply<V>(V x, V weight, V mean) where V : unmanaged => weight * (x - mean);
 }
 
-/// <summary>dy e^(x - y): of the logarithm of a sum of exponentials.</summary>
+/// <summary>dy e^(x - y): the gradient of log-sum-exp.</summary>
 internal readonly struct ExponentialGradient : ITernary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Apply<V>(V x, V dy, V y) where V : unmanaged => dy * VecMath.Exp(x - y);
 }
 
-/// <summary>dy x / y: of a Euclidean norm; 0 where the norm is.</summary>
+/// <summary>dy x / y: the gradient of a Euclidean norm; 0 where the norm is 0.</summary>
 internal readonly struct EuclideanGradient : ITernary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Apply<V>(V x, V dy, V y) where V : unmanaged => Select(Equal(y, default), default, dy * (x / y));
 }
 
-/// <summary>dy sign(x) |x / y|^(p - 1): of any norm; 0 where the norm is.</summary>
+/// <summary>dy sign(x) |x / y|^(p - 1): the gradient of any p-norm; 0 where the norm is 0.</summary>
 internal readonly struct NormGradient(float p) : ITernary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -52,7 +52,7 @@ internal readonly struct NormGradient(float p) : ITernary
     }
 }
 
-/// <summary>dx (+)= dy at the first number that equals the result, 0 elsewhere. Items are rows, or blocks of columns.</summary>
+/// <summary>dx (+)= dy at the first element equal to the result, 0 elsewhere. Items are rows, or blocks of columns.</summary>
 internal unsafe struct ExtremeGradient : IKernel
 {
     public ReduceShape Shape;
@@ -86,7 +86,7 @@ internal unsafe struct ExtremeGradient : IKernel
                 V y = Load<V>(Y + outer * inner + c, lanes), waiting = Load<V>(Dy + outer * inner + c, lanes);
                 for (nint r = 0; r < rows; r++, at += inner)
                 {
-                    // A NaN among the numbers is the result. Who has got dy leaves 0 to the others.
+                    // A NaN among the elements is the result. After dy is assigned, later matches get 0.
                     V x = Load<V>(X + at, lanes), hit = Select(Equal(x, x), Equal(x, y), Equal<V>(default, default));
                     V g = Select(hit, waiting, default);
                     waiting = Select(hit, default, waiting);
@@ -107,7 +107,7 @@ internal unsafe struct ExtremeGradient : IKernel
     }
 }
 
-/// <summary>dx (+)= dy times the product of all others. Items are results.</summary>
+/// <summary>dx (+)= dy times the product of all other elements. Items are results.</summary>
 internal unsafe struct ProductGradient : IKernel
 {
     public ReduceShape Shape;
@@ -128,7 +128,7 @@ internal unsafe struct ProductGradient : IKernel
                 if (x == 0f) zeros++;
                 else product *= x;
             }
-            // A single zero is the only one whose others have a product; of several none has.
+            // If one element is 0, only its gradient is nonzero; if several are, all gradients are 0.
             for (nint r = 0; r < rows; r++)
             {
                 float x = X[at + r * inner];

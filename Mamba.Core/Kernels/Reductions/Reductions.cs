@@ -4,32 +4,32 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Reductions;
 
-/// <summary>What a reduction does with its numbers: block by block in float32, the blocks in double precision.</summary>
+/// <summary>The operations of a reduction: blocks in float32, combined in double precision.</summary>
 internal interface IReduction
 {
-    /// <summary>The result of no numbers.</summary>
+    /// <summary>The result for no elements.</summary>
     double Initial { get; }
 
-    /// <summary>A number that changes nothing: it stands in the lanes past the end of a row.</summary>
+    /// <summary>The neutral element, used in the lanes past the end of a row.</summary>
     V Neutral<V>(V shift) where V : unmanaged;
 
-    /// <summary>A block's result of no numbers.</summary>
+    /// <summary>The initial value of a block.</summary>
     V Start<V>() where V : unmanaged;
 
-    /// <summary>Takes one more number in; the shift is the result of an earlier pass, such as the mean.</summary>
+    /// <summary>Adds an element to a block; the shift is the result of an earlier pass, such as the mean.</summary>
     V Step<V>(V block, V x, V shift) where V : unmanaged;
 
-    /// <summary>The result of all lanes.</summary>
+    /// <summary>Reduces the lanes of a block.</summary>
     float Lanes<V>(V block) where V : unmanaged;
 
-    /// <summary>Takes a block's result in.</summary>
+    /// <summary>Adds a block's result to the total.</summary>
     double Join(double total, double block);
 
-    /// <summary>The value that is written.</summary>
+    /// <summary>The value to store.</summary>
     float Finish(double total, float shift);
 }
 
-/// <summary>What is summed, and what becomes of the sum.</summary>
+/// <summary>The term that is summed, and the function of the sum.</summary>
 internal interface ITerm
 {
     V Neutral<V>(V shift) where V : unmanaged;
@@ -62,8 +62,8 @@ internal readonly struct SumOf<TTerm>(TTerm term) : IReduction where TTerm : unm
 }
 
 /// <summary>
-/// x itself: the sum over a divisor, times a factor. Of a mean one of both is 1: over the last dimension it divides, over others it
-/// multiplies by the reciprocal.
+/// x itself: the sum / divisor times factor. For a mean one of them is 1: over the last dimension it divides, otherwise it multiplies by
+/// the reciprocal.
 /// </summary>
 internal readonly struct Itself(float divisor, float factor) : ITerm
 {
@@ -75,7 +75,7 @@ internal readonly struct Itself(float divisor, float factor) : ITerm
     public float Finish(double sum, float shift) => (float)(sum / divisor) * factor;
 }
 
-/// <summary>(x - shift)^2, its sum over a divisor: a variance, or its root.</summary>
+/// <summary>(x - shift)^2, summed and divided: a variance, or its square root.</summary>
 internal readonly struct SquaredDeviation(double divisor, bool root) : ITerm
 {
     public V Neutral<V>(V shift) where V : unmanaged => shift;
@@ -90,7 +90,7 @@ internal readonly struct SquaredDeviation(double divisor, bool root) : ITerm
     public float Finish(double sum, float shift) => (float)(root ? Math.Sqrt(sum / divisor) : sum / divisor);
 }
 
-/// <summary>e^(x - shift), the logarithm of its sum plus the shift.</summary>
+/// <summary>e^(x - shift); the logarithm of the sum, plus the shift.</summary>
 internal readonly struct ShiftedExponential : ITerm
 {
     public V Neutral<V>(V shift) where V : unmanaged => Broadcast<V>(float.NegativeInfinity);
@@ -101,7 +101,7 @@ internal readonly struct ShiftedExponential : ITerm
     public float Finish(double sum, float shift) => (float)(Math.Log(sum) + shift);
 }
 
-/// <summary>|x|, or x^2 and the root of its sum.</summary>
+/// <summary>|x|, or x^2 and the square root of the sum.</summary>
 internal readonly struct Magnitude(bool squared) : ITerm
 {
     public V Neutral<V>(V shift) where V : unmanaged => default;
@@ -112,7 +112,7 @@ internal readonly struct Magnitude(bool squared) : ITerm
     public float Finish(double sum, float shift) => (float)(squared ? Math.Sqrt(sum) : sum);
 }
 
-/// <summary>|x|^p, and the p-th root of its sum.</summary>
+/// <summary>|x|^p, and the p-th root of the sum.</summary>
 internal readonly struct PowerOfMagnitude(float p) : ITerm
 {
     public V Neutral<V>(V shift) where V : unmanaged => default;
@@ -128,7 +128,7 @@ internal readonly struct PowerOfMagnitude(float p) : ITerm
     }
 }
 
-/// <summary>The largest, or the smallest; NaN if any number is.</summary>
+/// <summary>The maximum or minimum; NaN if any element is.</summary>
 internal readonly struct Extreme<TOrder> : IReduction where TOrder : unmanaged, IOrder
 {
     public double Initial => -TOrder.Sign * double.PositiveInfinity;
@@ -141,7 +141,7 @@ internal readonly struct Extreme<TOrder> : IReduction where TOrder : unmanaged, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Step<V>(V block, V x, V shift) where V : unmanaged
     {
-        // The instruction passes on a NaN in its second operand, and what is there already if that is none.
+        // Max and Min propagate a NaN in the second operand; the Select keeps a NaN that is already in the block.
         V next = TOrder.Sign > 0 ? Max(block, x) : Min(block, x);
         return Select(Equal(block, block), next, block);
     }
@@ -158,7 +158,7 @@ internal readonly struct Extreme<TOrder> : IReduction where TOrder : unmanaged, 
     public float Finish(double total, float shift) => (float)total;
 }
 
-/// <summary>Which of two numbers comes first.</summary>
+/// <summary>An order of numbers: larger or smaller first.</summary>
 internal interface IOrder
 {
     /// <summary>1 if the larger comes first, -1 if the smaller does.</summary>

@@ -6,16 +6,16 @@ using static Mamba.Core.Simd.VecMath;
 
 namespace Mamba.Core.Kernels.Scan;
 
-/// <summary>Where the backward pass of a scan writes. A null gradient is not computed.</summary>
+/// <summary>The outputs of the backward pass of a scan. A null gradient is not computed.</summary>
 internal unsafe struct ScanGradients
 {
     /// <summary>(B, L, D).</summary>
     public GradientTarget U, Delta, Z;
 
-    /// <summary>(ItemsPerGroup, B, L, G, N): a sum over the channels of each item.</summary>
+    /// <summary>(ItemsPerGroup, B, L, G, N): sums over the channels of each item.</summary>
     public float* B, C;
 
-    /// <summary>(B Segments, Blocks, N, Lanes): a sum over the tokens of each segment; always there.</summary>
+    /// <summary>(B Segments, Blocks, N, Lanes): sums over the tokens of each segment; never null.</summary>
     public float* A;
 
     /// <summary>(B Segments, Blocks, Lanes): likewise.</summary>
@@ -23,10 +23,10 @@ internal unsafe struct ScanGradients
 }
 
 /// <summary>
-/// One item: some blocks of channels over one segment of one sequence, chunk by chunk from the last. A chunk is scanned again from its kept
-/// state, four states at a time, now with e^(dt A) and h of every token written down. Then it is walked backwards. Let g = dL/dh_t = C_t
-/// dL/dy_t + e^(dt_(t+1) A) dL/dh_(t+1). Then dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B) and du
-/// = g dt B + D dy.
+/// One item: some blocks of channels over one segment of one sequence, from the last chunk to the first. A chunk is rescanned from its kept
+/// state, four states at a time, storing e^(dt A) and h of every token. Then it is walked backwards. Let g = dL/dh_t = C_t dL/dy_t +
+/// e^(dt_(t+1) A) dL/dh_(t+1). Then dA = g e^(dt A) h_(t-1) dt, dB = g dt u, dC = h dy, ddt = g (e^(dt A) h_(t-1) A + u B) and du = g dt B
+/// + D dy.
 /// </summary>
 internal unsafe struct ScanBackward : IKernel
 {
@@ -88,11 +88,11 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>Computes the values of a token that all its states share. dy goes back through the gate.</summary>
+    /// <summary>Computes the values of a token that all its states share, and the gradient of y before the gate.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, in Tokens t) where V : unmanaged
     {
-        // Two copies, as in the forward pass.
+        // Two copies, as in the forward pass: the one for full vectors has no partial loads.
         if (lanes == Count<V>()) PrepareLanes<V>(token, count, channel, Count<V>(), t);
         else PrepareLanes<V>(token, count, channel, lanes, t);
     }
@@ -104,7 +104,7 @@ internal unsafe struct ScanBackward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count * n; i += n, offset += step)
         {
-            // Prefetch the input of the next block and the output of this one, as in the forward pass.
+            // Prefetch the next block's input and this block's output, as in the forward pass.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             Prefetch(Dy + offset + n);
@@ -130,7 +130,7 @@ internal unsafe struct ScanBackward : IKernel
         }
     }
 
-    /// <summary>Walks four states backwards. The sums over lanes, for B and C, have a row for each token.</summary>
+    /// <summary>Walks four states backwards. The sums over lanes, for B and C, have one row per token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WalkBack<V>(
         in ScanChunk chunk, in Tokens tokens, float* carry, float* sumA, float* sumB, float* sumC, nint sumRowStride, bool add)
@@ -178,7 +178,7 @@ internal unsafe struct ScanBackward : IKernel
         SelectiveScan.Store4(s0, s1, s2, s3, sumA);
     }
 
-    /// <summary>The sums of a chunk over the channels of the item, (Count, FullStates), to their places.</summary>
+    /// <summary>Stores the sums of a chunk over the channels of the item, (Count, FullStates).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void CopySums<V>(nint count, float* sums, float* gradient) where V : unmanaged
     {
@@ -191,7 +191,7 @@ internal unsafe struct ScanBackward : IKernel
             }
     }
 
-    /// <summary>Writes the gradients of a token, once the walk has been through all states.</summary>
+    /// <summary>Writes the gradients of a token, after the walk over all states.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Finish<V>(nint token, nint count, nint channel, nint lanes, in Tokens t, float* sumD, float* sumBias)
         where V : unmanaged
@@ -225,7 +225,7 @@ internal unsafe struct ScanBackward : IKernel
         Store(ofBias, sumBias);
     }
 
-    /// <summary>Arrays (ChunkLength, Lanes), in the order of the scan; Dy is behind the gate, Y before it.</summary>
+    /// <summary>Arrays (ChunkLength, Lanes), in scan order; Y is the result before the gate, Dy its gradient.</summary>
     private readonly struct Tokens(float* start, nint size)
     {
         public const int Arrays = 8;

@@ -10,12 +10,12 @@ internal unsafe struct ScanInputs
     /// <summary>u, delta, z, and the residual of y: (B, L, D). B, C: (B, L, G, N). D, delta bias: (D).</summary>
     public float* U, Delta, Z, Residual, B, C, D, DeltaBias;
 
-    /// <summary>A by blocks (Blocks, N, Lanes), times log2 e: e^(dt A) is then one Exp2.</summary>
+    /// <summary>A in blocks (Blocks, N, Lanes), times log2 e, so that e^(dt A) is a single Exp2.</summary>
     public float* A;
 
     public bool Softplus;
 
-    /// <summary>dt of one token, and its derivative by the number before softplus, which is undefined where there is no softplus.</summary>
+    /// <summary>dt of one token, and its derivative with respect to softplus's input; undefined without softplus.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly V StepSize<V>(nint offset, nint channel, nint lanes, out V slope) where V : unmanaged
     {

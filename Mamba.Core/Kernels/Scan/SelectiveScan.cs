@@ -10,23 +10,21 @@ namespace Mamba.Core.Kernels.Scan;
 
 /// <summary>
 /// The selective scan of Mamba (Gu and Dao 2023): h_t = e^(dt_t A) h_(t-1) + dt_t u_t B_t, y_t = (C_t h_t + D u_t) silu(z_t), with dt =
-/// softplus(delta + bias). Lanes are channels, and a block of channels keeps its N states in the first-level cache. States are (Blocks, N,
-/// Lanes) in memory, padded. <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
+/// softplus(delta + bias). Lanes are channels, and the N states of a channel block stay in L1. States are (Blocks, N, Lanes) in memory,
+/// padded. <see cref="PackStates"/> and <see cref="UnpackStates"/> convert from and to (D, N).
 /// </summary>
 /// <remarks>
 /// The chunked schedule cuts the sequence into segments. The recurrence is linear in h, so a segment maps h_in to h_out = e^(A sum dt) h_in
-/// + h_local. Here h_local is the result from a zero state. A first pass computes all h_local at once, and a short loop over segments
-/// carries the states across. The main pass then scans all segments at once. The adjoint state of the backward pass is carried in the same
-/// way.
+/// + h_local, where h_local is the result from a zero state. A first pass computes all h_local in parallel, and a short loop over segments
+/// propagates the states. The main pass then scans all segments in parallel. The adjoint state of the backward pass is propagated in the
+/// same way.
 /// </remarks>
 internal static unsafe class SelectiveScan
 {
     /// <summary>Runs the scan.</summary>
     /// <param name="s">Sizes.</param>
     /// <param name="inputs">The inputs.</param>
-    /// <param name="starts">
-    /// (B, Segments, state): holds the initial state in segment 0; receives the states before the other segments.
-    /// </param>
+    /// <param name="starts">(B, Segments, state): the initial state in segment 0; receives the states before the other segments.</param>
     /// <param name="y">(B, L, D).</param>
     /// <param name="last">(B, state): receives the last state.</param>
     /// <param name="kept">(B, Chunks, state): receives the state before each chunk, or null.</param>
@@ -35,7 +33,7 @@ internal static unsafe class SelectiveScan
         if (s.Segments > 1)
         {
             using Scratch decays = new(s.Batch * s.Segments * s.Blocks * s.StateSize);
-            // h_local of segment i goes to the place of the start of segment i + 1.
+            // h_local of segment i is stored as the start of segment i + 1.
             Launch.Run(
                 new ScanCarry { Shape = s, Inputs = inputs, Carries = starts, Decays = decays.Pointer },
                 s.Batch * (s.Segments - 1) * s.Blocks, 1, s.Width);
@@ -49,17 +47,17 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// Runs the scan backwards. Gradients that are summed over batch or time are written in parts, see <see cref="ScanGradients"/>.
+    /// Runs the backward pass. Gradients summed over batch or time are written as partial sums, see <see cref="ScanGradients"/>.
     /// </summary>
     /// <param name="s">Sizes.</param>
     /// <param name="inputs">The inputs of the forward pass.</param>
     /// <param name="kept">(B, Chunks, state): the state before each chunk.</param>
     /// <param name="dy">(B, L, D).</param>
     /// <param name="carries">
-    /// (B, Segments, state): holds the gradient of the last state in the last segment. Place i receives the gradient of the state before
-    /// segment i + 1. After the call place 0 of each sequence holds the gradient of the initial state.
+    /// (B, Segments, state): the gradient of the last state in the last segment. Entry i receives the gradient of the state before segment
+    /// i + 1; finally, entry 0 of each sequence holds the gradient of the initial state.
     /// </param>
-    /// <param name="gradients">Where the gradients are written.</param>
+    /// <param name="gradients">The outputs.</param>
     public static void Backward(in ScanShape s, in ScanInputs inputs, float* kept, float* dy, float* carries, in ScanGradients gradients)
     {
         if (s.Segments > 1)
@@ -107,8 +105,8 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// B or C of a group from a token on, with a row stride from token to token in the order of the scan. Where N is a multiple of four it
-    /// is read in place. Else it is a copy (count, FullStates) with zeros beyond the states.
+    /// B or C of a group from a token on, with a row stride between tokens in scan order. If N is a multiple of four it is read in place;
+    /// otherwise it is copied to (count, FullStates), zero-padded.
     /// </summary>
     public static float* PaddedFactors(in ScanShape s, float* all, nint token, nint group, nint count, float* room, out nint row)
     {
@@ -122,8 +120,9 @@ internal static unsafe class SelectiveScan
     }
 
     /// <summary>
-    /// Takes four states through all tokens of a chunk, in registers, and adds their part of C h to y. With 32 registers the exponentials
-    /// are in the same loop, where they fill the latency of the recurrence. With 16 they are computed before it and go through memory.
+    /// Advances four states through all tokens of a chunk, in registers, and adds their part of C h to y. With 32 registers the
+    /// exponentials are in the same loop, where they fill the latency of the recurrence. With 16 registers they are computed first and
+    /// stored.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scan<V>(in ScanChunk chunk) where V : unmanaged
@@ -188,7 +187,7 @@ internal static unsafe class SelectiveScan
         }
     }
 
-    /// <summary>Stores four vectors, one after the other.</summary>
+    /// <summary>Stores four vectors contiguously.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store4<V>(V a, V b, V c, V d, float* to) where V : unmanaged
     {
@@ -216,16 +215,16 @@ internal readonly record struct StateMatrixPacking(nint Channels, nint States, n
     public unsafe void Pack(float* weight, float* packed) => SelectiveScan.PackStates(Shape, weight, 1, Log2E, packed);
 }
 
-/// <summary>Four states of a block of channels over a chunk. Arrays of tokens are (Count, Lanes); B and C have a row stride.</summary>
+/// <summary>Four states of a block of channels over a chunk. Token arrays are (Count, Lanes); B and C have a row stride.</summary>
 internal unsafe struct ScanChunk
 {
     public nint Count, RowStride;
     public float* Dt, DtU, Y, A, B, C;
 
-    /// <summary>(4, Lanes): the state before the chunk; gets that after it, unless <see cref="Kept"/>.</summary>
+    /// <summary>(4, Lanes): the state before the chunk; receives the state after it, unless <see cref="Kept"/> is given.</summary>
     public float* State;
 
-    /// <summary>(Count, 4, Lanes): room for the decays e^(dt A), written down where Kept is.</summary>
+    /// <summary>(Count, 4, Lanes): scratch for the decays e^(dt A); stored if Kept is given.</summary>
     public float* Decays;
 
     /// <summary>(Count + 1, 4, Lanes): receives the state before each token and after the last, or null.</summary>
@@ -289,7 +288,7 @@ internal unsafe struct ScanForward : IKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private readonly void Prepare<V>(nint token, nint count, nint channel, nint lanes, float* dt, float* dtu, float* y) where V : unmanaged
     {
-        // Two copies: that of whole vectors has no partial loads.
+        // Two copies: the one for full vectors has no partial loads.
         if (lanes == Count<V>()) PrepareLanes<V>(token, count, channel, Count<V>(), dt, dtu, y);
         else PrepareLanes<V>(token, count, channel, lanes, dt, dtu, y);
     }
@@ -302,8 +301,8 @@ internal unsafe struct ScanForward : IKernel
         V skip = Inputs.D == null ? default : Load<V>(Inputs.D + channel, lanes);
         for (nint i = 0; i < count; i++, offset += step)
         {
-            // Prefetch the input of the next block and the gate of this one. Tokens are a row from each other: more streams than a hardware
-            // prefetcher follows.
+            // Prefetch the next block's input and this block's gate. Tokens are a row apart: more streams than a hardware prefetcher
+            // follows.
             Prefetch(Inputs.Delta + offset + n);
             Prefetch(Inputs.U + offset + n);
             if (Inputs.Z != null) Prefetch(Inputs.Z + offset);
@@ -338,9 +337,9 @@ internal unsafe struct ScanForward : IKernel
 }
 
 /// <summary>
-/// The first pass of the chunked schedule. Forwards: the last state of each segment but the last from a zero state, stored at the next
-/// segment's place. Backwards (with Dy): the adjoint state before each segment but the first from a zero one, stored at the previous
-/// segment's place. Both store the decay e^(A sum dt) of the segment at its own place.
+/// The first pass of the chunked schedule. Forwards: the last state of each segment but the last, from a zero state, stored in the next
+/// segment's entry. Backwards (with Dy): the adjoint state before each segment but the first, from a zero one, stored in the previous
+/// segment's entry. Both store the decay e^(A sum dt) of each segment in its own entry.
 /// </summary>
 internal unsafe struct ScanCarry : IKernel
 {

@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Spectral;
 
-// Three levels in one pass over L1: the stage for an odd power of two, in place of one of radix 2 and one of radix 4.
+// Three levels in one pass over L1: the stage for an odd power of two, instead of one of radix 2 and one of radix 4.
 internal static unsafe partial class Butterflies
 {
     private const float Cos45 = 0.707106781186547524f;

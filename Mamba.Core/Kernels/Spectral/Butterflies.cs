@@ -4,7 +4,7 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.Spectral;
 
-/// <summary>Whether a stage turns its results (decimation in frequency) or its inputs (in time).</summary>
+/// <summary>Whether a stage multiplies its results by twiddles (decimation in frequency) or its inputs (in time).</summary>
 internal interface IDecimation;
 
 /// <summary>The forward transform: from natural to digit-reversed order.</summary>
@@ -14,9 +14,9 @@ internal struct InFrequency : IDecimation;
 internal struct InTime : IDecimation;
 
 /// <summary>
-/// The stages of an FFT in place. An element is a vector of real parts and one of imaginary parts, so that all channels of a group are
-/// transformed at once. With F the transform and the exchange S(a + ib) = b + ia, the inverse (times the length) is S F S: stages in time
-/// with the parts exchanged, and the same twiddles.
+/// The in-place stages of an FFT. An element is a vector of real parts and one of imaginary parts, so that all channels of a group are
+/// transformed together. Let F be the transform and S the swap S(a + ib) = b + ia. The inverse (times the length) is then S F S: stages in
+/// time with the parts swapped, and the same twiddles.
 /// </summary>
 internal static unsafe partial class Butterflies
 {
@@ -145,7 +145,7 @@ internal static unsafe partial class Butterflies
         }
     }
 
-    /// <summary>Blocks of 4 parts. The part without twiddles is apart, since the last stage of a transform has no other.</summary>
+    /// <summary>Blocks of 4 parts. The part without twiddles is separate: the last stage of a transform has only that.</summary>
     [MethodImpl(Optimize)]
     private static void Radix4<V, D>(float* re, float* im, nint part, nint blocks, float* w)
         where V : unmanaged where D : unmanaged, IDecimation
@@ -236,7 +236,7 @@ internal static unsafe partial class Butterflies
         }
     }
 
-    /// <summary>An element, turned by w where stages turn their inputs.</summary>
+    /// <summary>Loads an element, multiplied by w in stages that multiply their inputs.</summary>
     [MethodImpl(Inline)]
     private static void LoadTurned<V, D>(float* x, nint imag, float* w, nint q, out V re, out V im) where V : unmanaged
     {
@@ -244,7 +244,7 @@ internal static unsafe partial class Butterflies
         if (typeof(D) == typeof(InTime) && q > 0) Turn(ref re, ref im, Broadcast<V>(w[0]), Broadcast<V>(w[1]));
     }
 
-    /// <summary>Stores an element, turned by w where stages turn their results.</summary>
+    /// <summary>Stores an element, multiplied by w in stages that multiply their results.</summary>
     [MethodImpl(Inline)]
     private static void StoreTurned<V, D>(V re, V im, float* x, nint imag, float* w, nint q) where V : unmanaged
     {

@@ -5,8 +5,7 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// y_t = sum_i taps_i x_(t + First + i), with zeros outside of the sequence: a convolution with a short kernel, or its transpose. One item:
-/// a part of a sequence.
+/// y_t = sum_i taps_i x_(t + First + i), zero-padded: convolution with a short kernel, or its transpose. One item: a part of a sequence.
 /// </summary>
 internal unsafe struct DirectConv : IKernel
 {
@@ -15,7 +14,7 @@ internal unsafe struct DirectConv : IKernel
     public LongConvShape Shape;
     public float* X, Taps;
 
-    /// <summary>Floats from tap to tap: negative where the taps run backwards.</summary>
+    /// <summary>Tap stride in floats: negative for reversed taps.</summary>
     public nint TapStride;
 
     public nint First;
@@ -30,7 +29,7 @@ internal unsafe struct DirectConv : IKernel
         {
             nint start = item % s.Parts * s.PartLength, stop = Math.Min(s.Length, start + s.PartLength);
             nint offset = item / s.Parts * s.Length * channels;
-            // From here on, up to there, all taps of all tokens of a block are inside.
+            // In [inside, outside), all taps of all tokens of a block are in range.
             nint inside = Math.Min(stop, Math.Max(start, -First)), outside = Math.Max(inside, Math.Min(stop, s.Length - First - taps + 1));
             for (nint c = 0; c < channels; c += n)
             {
@@ -52,7 +51,7 @@ internal unsafe struct DirectConv : IKernel
         Store(sum, y, lanes);
     }
 
-    /// <summary>Eight tokens: as many chains, and a tap is loaded once.</summary>
+    /// <summary>Eight tokens: eight independent chains, and each tap is loaded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Tokens<V>(nint offset, nint t, float* tap, nint taps) where V : unmanaged
     {
@@ -87,8 +86,8 @@ internal unsafe struct DirectConv : IKernel
 }
 
 /// <summary>
-/// dtaps_s = sum_t dy_t u_(t - s), for s from -BackTaps on, over a part of the sequences of a part of the batch. One item: such a part,
-/// with a place of its own for its sums.
+/// dtaps_s = sum_t dy_t u_(t - s), for s from -BackTaps on, over a part of each sequence of a part of the batch. One item is such a part,
+/// with its own sums.
 /// </summary>
 internal unsafe struct DirectTapGradient : IKernel
 {
@@ -123,7 +122,7 @@ internal unsafe struct DirectTapGradient : IKernel
         }
     }
 
-    /// <summary>Taps s to s + 3, together where the tokens of all of them are inside.</summary>
+    /// <summary>Taps s to s + 3, together where the tokens of all four are in range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void FourTaps<V>(nint offset, nint s, nint start, nint stop, nint lanes, float* sums) where V : unmanaged
     {
@@ -151,7 +150,7 @@ internal unsafe struct DirectTapGradient : IKernel
         }
     }
 
-    /// <summary>One tap, over those of the tokens that are inside.</summary>
+    /// <summary>One tap, over the tokens in range.</summary>
     private readonly void AddSum<V>(nint offset, nint s, nint start, nint stop, nint lanes, float* at) where V : unmanaged
     {
         nint channels = Shape.Channels;

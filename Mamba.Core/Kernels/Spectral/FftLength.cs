@@ -2,13 +2,13 @@ using System.Numerics;
 
 namespace Mamba.Core.Kernels.Spectral;
 
-/// <summary>Factors of lengths: which are good, in which order their stages run, and how a long transform is cut.</summary>
+/// <summary>Factorizations of lengths: supported lengths, the order of their stages, and the split of long transforms.</summary>
 internal static class FftLength
 {
-    /// <summary>Complex points of a transform that is done in one piece: 16 KiB of them at 512 bits, half of L1.</summary>
+    /// <summary>Complex points of a transform done in one piece: 16 KiB at 512 bits, half of L1.</summary>
     private const nint LongestPiece = 128;
 
-    /// <summary>Complex points of the transforms by which Bluestein's algorithm convolves: a power of two.</summary>
+    /// <summary>Complex points of the transforms in Bluestein's algorithm: a power of two.</summary>
     public static nint ForChirp(nint length) => (nint)BitOperations.RoundUpToPowerOf2((ulong)(2 * length - 1));
 
     /// <summary>Whether 2, 3 and 5 are the only prime factors.</summary>
@@ -20,7 +20,7 @@ internal static class FftLength
     }
 
     /// <summary>
-    /// The radices of the stages, first to last: of decimation in frequency. The last stage has no twiddle factors, so the largest radix
+    /// The radices of the stages of decimation in frequency, first to last. The last stage has no twiddle factors, so the largest radix
     /// saves most there. One stage of radix 8 makes an odd number of levels even.
     /// </summary>
     public static int[] Radices(nint length)
@@ -49,7 +49,8 @@ internal static class FftLength
     }
 
     /// <summary>
-    /// Columns of the matrix, columns times rows, as which a transform is done: 1 for a short one, else the divisor nearest to the root.
+    /// Columns of the matrix, columns times rows, that holds a transform: 1 for a short one, otherwise the divisor nearest to the square
+    /// root.
     /// </summary>
     public static nint Columns(nint length)
     {
@@ -60,7 +61,7 @@ internal static class FftLength
     }
 
     /// <summary>
-    /// The cheapest even number of real points, at least <paramref name="least"/>, whose half has factors 2, 3 and 5 alone.
+    /// The cheapest even number of real points, at least <paramref name="least"/>, whose half has only the prime factors 2, 3 and 5.
     /// </summary>
     public static nint Good(nint least)
     {
@@ -78,14 +79,14 @@ internal static class FftLength
         return 2 * best;
     }
 
-    /// <summary>Time of a transform, in units of a stage of radix 4: two more for the passes over memory.</summary>
+    /// <summary>Cost of a transform, in stages of radix 4, plus two for the passes over memory.</summary>
     private static double Cost(nint length)
     {
         (int fives, int threes, int twos, int fours, int eights) = Stages(length);
         return length * (2 + 1.6 * fives + threes + 0.7 * twos + fours + 1.5 * eights);
     }
 
-    /// <summary>How many stages of each radix a length has.</summary>
+    /// <summary>The number of stages of each radix for a length.</summary>
     private static (int Fives, int Threes, int Twos, int Fours, int Eights) Stages(nint length)
     {
         int fives = 0, threes = 0;

@@ -3,13 +3,13 @@ using System.Numerics;
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// What an FFT of one length knows before it sees data: the order of its stages, twiddle factors (computed in double precision), places of
-/// its results. Plans are cached; any number of threads may share one. A kernel holds addresses of a plan, so its caller keeps the plan
+/// The data-independent part of an FFT of one length: stage order, twiddle factors (computed in double precision), positions of the
+/// results. Plans are cached; any number of threads may share one. Kernels hold addresses into a plan, so their caller keeps the plan
 /// alive.
 /// </summary>
 internal sealed unsafe class FftPlan
 {
-    // A program that meets ever new lengths shall not keep a table for each.
+    // Bounds the cache for programs that keep using new lengths.
     private const int MostPlans = 64;
 
     private static readonly Lock s_gate = new();
@@ -38,17 +38,17 @@ internal sealed unsafe class FftPlan
         view.Places = Table(places);
         FftShape natural = new() { Columns = 1, RowLength = length };
         (SpectrumPair[] pairs, int[] starts) = Pairs(view.Chirp is null ? view.Smooth : natural, places);
-        view.Pairs = Table([.. pairs, .. new SpectrumPair[RealForward.Ahead]]); // kernels look ahead
+        view.Pairs = Table([.. pairs, .. new SpectrumPair[RealForward.Ahead]]); // kernels prefetch ahead
         view.PairStarts = Table(starts);
         view.PairGroups = starts.Length - 1;
         view.PairTwiddles = Table([.. pairs.SelectMany(p => Root(p.Bin, 2 * length))]);
         View = view;
     }
 
-    /// <summary>What kernels read.</summary>
+    /// <summary>The plan as kernels read it.</summary>
     public FftView View { get; }
 
-    /// <summary>The plan of so many complex points.</summary>
+    /// <summary>The plan for a number of complex points.</summary>
     public static FftPlan Of(nint length)
     {
         lock (s_gate)
@@ -63,7 +63,7 @@ internal sealed unsafe class FftPlan
         }
     }
 
-    /// <summary>Pinned memory that lives as long as this.</summary>
+    /// <summary>Pinned memory that lives as long as this plan.</summary>
     public T* Table<T>(T[] values) where T : unmanaged
     {
         T[] pinned = GC.AllocateUninitializedArray<T>(Math.Max(1, values.Length), pinned: true);
@@ -79,7 +79,7 @@ internal sealed unsafe class FftPlan
         return [(float)cos, (float)sin];
     }
 
-    /// <summary>Where the work buffer holds each bin, in complex elements.</summary>
+    /// <summary>The position of each bin in the work buffer, in complex elements.</summary>
     private static int[] PlacesOf(in FftShape s)
     {
         int[] places = new int[s.Length], order = FftLength.OrderOf(s.RowLength);
@@ -89,8 +89,8 @@ internal sealed unsafe class FftPlan
     }
 
     /// <summary>
-    /// Bins k and M - k, which a real transform of 2 M points takes together, grouped by the rows that hold them: group r needs rows r and
-    /// Columns - r.
+    /// Pairs of bins k and M - k, which a real transform of 2 M points processes together, grouped by row: group r needs rows r and Columns
+    /// - r.
     /// </summary>
     private static (SpectrumPair[] Pairs, int[] Starts) Pairs(in FftShape s, int[] places)
     {
@@ -102,7 +102,7 @@ internal sealed unsafe class FftPlan
             for (nint i = 0; i < s.RowLength; i++)
             {
                 nint bin = row + s.Columns * i, other = (length - bin) % length;
-                if (row * 2 % s.Columns == 0 && other < bin) continue; // a row that is its own partner: met as the other one
+                if (row * 2 % s.Columns == 0 && other < bin) continue; // a row that is its own partner: the pair was already added
                 pairs.Add(new((int)bin, places[bin], places[other]));
             }
             starts.Add(pairs.Count);
@@ -113,7 +113,7 @@ internal sealed unsafe class FftPlan
     /// <summary>e^(-pi i j^2 / n).</summary>
     private static float[] Chirp(nint length) => [.. Enumerable.Range(0, (int)length).SelectMany(j => Root((long)j * j, 2L * length))];
 
-    /// <summary>The spectrum of the conjugate chirp, wrapped round, over its length: in the order of the work buffer's rows.</summary>
+    /// <summary>The spectrum of the conjugate chirp, wrapped around, over its length, in the row order of the work buffer.</summary>
     private static float[] ChirpSpectrum(nint length, in FftShape inner)
     {
         Complex[] chirp = new Complex[inner.Length];

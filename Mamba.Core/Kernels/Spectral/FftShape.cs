@@ -1,14 +1,14 @@
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// Bins k and M - k of a half-length transform, by which a real transform of 2 M points splits and merges its spectrum.
+/// Bins k and M - k of a half-length transform, from which a real transform of 2 M points splits and merges its spectrum.
 /// </summary>
 /// <param name="Bin">k.</param>
-/// <param name="First">Where the work buffer holds bin k, in complex elements.</param>
-/// <param name="Second">Where it holds bin M - k, or 0 for k = 0; the same as First for k = 0 and k = M / 2.</param>
+/// <param name="First">The position of bin k in the work buffer, in complex elements.</param>
+/// <param name="Second">The position of bin M - k, or 0 for k = 0; equal to First for k = 0 and k = M / 2.</param>
 internal readonly record struct SpectrumPair(int Bin, int First, int Second);
 
-/// <summary>The stages of an FFT in place, of a length whose prime factors are 2, 3 and 5.</summary>
+/// <summary>The stages of an in-place FFT whose length has only the prime factors 2, 3 and 5.</summary>
 internal readonly unsafe struct FftStages
 {
     public readonly nint Length;
@@ -38,23 +38,24 @@ internal readonly unsafe struct FftStages
 
 /// <summary>
 /// A transform of M = Columns x RowLength points (Bailey's four steps): element j = i RowLength + c is row i, column c of a matrix. Each
-/// column is transformed in L1 and turned by w^(c k), then each row. Bin k + Columns l is element l of row k, in digit-reversed order.
+/// column is transformed in L1 and multiplied by w^(c k), then each row is transformed. Bin k + Columns l is element l of row k, in
+/// digit-reversed order.
 /// </summary>
 internal unsafe struct FftShape
 {
     public nint Length, Columns, RowLength;
 
     /// <summary>
-    /// Complex elements from row to row: one more than a row has, so that the elements of a column fall into different sets of the caches.
+    /// Row stride in complex elements: one more than the row length, so that the elements of a column map to different cache sets.
     /// </summary>
     public nint RowStride;
 
     public FftStages Column, Row;
 
-    /// <summary>The row that each element of a transformed column goes to.</summary>
+    /// <summary>The target row of each element of a transformed column.</summary>
     public int* ColumnOrder;
 
-    /// <summary>For each column, and in ColumnOrder: w^(c k), (re, im).</summary>
+    /// <summary>For each column, in the order of ColumnOrder: w^(c k), (re, im).</summary>
     public float* Turns;
 
     public FftShape(nint length, nint columns, FftPlan plan)
@@ -81,8 +82,8 @@ internal unsafe struct FftShape
 }
 
 /// <summary>
-/// A plan as kernels see it. A length with other prime factors is done by Bluestein's algorithm: as a convolution with a chirp, in
-/// transforms of <see cref="Smooth"/>; its spectrum comes in natural order.
+/// A plan as kernels read it. Lengths with other prime factors use Bluestein's algorithm: a convolution with a chirp, by transforms of
+/// <see cref="Smooth"/>; its spectrum is in natural order.
 /// </summary>
 internal unsafe struct FftView
 {
@@ -91,10 +92,10 @@ internal unsafe struct FftView
     /// <summary>The transform, or the longer one of Bluestein's algorithm.</summary>
     public FftShape Smooth;
 
-    /// <summary>e^(-pi i j^2 / M), and the spectrum of its conjugate; null where they are not needed.</summary>
+    /// <summary>e^(-pi i j^2 / M), and the spectrum of its conjugate; null if not needed.</summary>
     public float* Chirp, ChirpSpectrum;
 
-    /// <summary>Where the work buffer holds each bin.</summary>
+    /// <summary>The position of each bin in the work buffer.</summary>
     public int* Places;
 
     public SpectrumPair* Pairs;

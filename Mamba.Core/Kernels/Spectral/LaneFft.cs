@@ -5,25 +5,25 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// The passes of a transform of one group of channels. Forward: columns of the source to rows of the work buffer, then each row in place.
-/// Inverse: the same backwards. A kernel puts its own work between the rows' transforms, while they are in L1.
+/// The passes of a transform of one group of channels. Forward: from the columns of the source to rows of the work buffer, then each row in
+/// place. Inverse: the same in reverse. A kernel can do its own work between the row transforms, while the rows are in L1.
 /// </summary>
 internal static unsafe class LaneFft
 {
-    /// <summary>Floats of the memory that a transform needs.</summary>
+    /// <summary>Scratch of a transform, in floats.</summary>
     public static nint WorkFloats<V>(in FftView view) where V : unmanaged =>
         2 * Count<V>() * (view.WorkLength + ColumnLength(view.Smooth) + (view.Chirp is null ? 0 : view.Smooth.WorkLength + view.Length));
 
     private static nint ColumnLength(in FftShape s) => s.Columns > 1 ? s.Columns : 0;
 
-    /// <summary>All of x's spectrum to the work buffer, in the order of <see cref="FftView.Places"/>.</summary>
+    /// <summary>Writes the whole spectrum of x to the work buffer, in the order of <see cref="FftView.Places"/>.</summary>
     public static void Forward<V>(in FftView view, in RowSource x, float* work) where V : unmanaged
     {
         ForwardColumns<V>(view, x, work);
         for (nint row = 0; row < view.PairGroups; row++) ForwardRows<V>(view, row, work);
     }
 
-    /// <summary>The first pass. The work buffer is followed by room for a column.</summary>
+    /// <summary>The first pass. Space for one column follows the work buffer.</summary>
     public static void ForwardColumns<V>(in FftView view, in RowSource x, float* work) where V : unmanaged
     {
         float* column = work + view.WorkLength * 2 * Count<V>();
@@ -35,7 +35,7 @@ internal static unsafe class LaneFft
         }
     }
 
-    /// <summary>The second pass for the rows that a group of pairs needs.</summary>
+    /// <summary>The second pass for the rows of a group of pairs.</summary>
     public static void ForwardRows<V>(in FftView view, nint group, float* work) where V : unmanaged
     {
         if (view.Chirp is not null) return;
@@ -44,7 +44,7 @@ internal static unsafe class LaneFft
         if (other != group) Butterflies.Forward<V>(view.Smooth.Row, work + other * row);
     }
 
-    /// <summary>The second pass backwards.</summary>
+    /// <summary>The inverse of the second pass.</summary>
     public static void InverseRows<V>(in FftView view, nint group, float* work) where V : unmanaged
     {
         if (view.Chirp is not null) return;
@@ -53,7 +53,7 @@ internal static unsafe class LaneFft
         if (other != group) Butterflies.Inverse<V>(view.Smooth.Row, work + other * row);
     }
 
-    /// <summary>The first pass backwards: the inverse, times the length.</summary>
+    /// <summary>The inverse of the first pass, times the length.</summary>
     public static void InverseColumns<V>(in FftView view, float* work, in RowTarget y) where V : unmanaged
     {
         float* column = work + view.WorkLength * 2 * Count<V>();

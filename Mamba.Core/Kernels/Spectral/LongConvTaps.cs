@@ -2,12 +2,12 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Spectral;
 
-/// <summary>The kernels of a group of channels, whose rows become lanes, and the gradients of them, the same backwards.</summary>
+/// <summary>Converts the kernels of a group of channels from rows to lanes, and their gradients back.</summary>
 internal static unsafe class LongConvTaps
 {
     /// <summary>
-    /// c_s to row s for s &gt;= 0, and to row (rows + s) for s &lt; 0, each of <paramref name="stride"/> floats. Rows in between are left
-    /// alone.
+    /// Writes c_s to row s for s &gt;= 0, and to row (rows + s) for s &lt; 0, with a row stride of <paramref name="stride"/> floats. The
+    /// rows in between are not written.
     /// </summary>
     public static void Pack(
         in LongConvShape s, in LongConvInputs x, nint channel, nint lanes, float* to, nint stride, nint rows)
@@ -22,14 +22,14 @@ internal static unsafe class LongConvTaps
         }
     }
 
-    /// <summary>Writes the gradients of a group's kernels, whose rows are as in <see cref="Pack"/>, times a factor.</summary>
+    /// <summary>Writes the gradients of a group's kernels, with rows as in <see cref="Pack"/>, times a factor.</summary>
     public static void Unpack(
         in LongConvShape s, float* from, nint stride, nint rows, float scale, nint channel, nint lanes, in LongConvGradients to)
     {
         (GradientTarget kernel, GradientTarget ahead, GradientTarget skip) = (to.Kernel, to.Back, to.Skip);
         for (nint c = channel, lane = 0; lane < lanes; lane++, c++)
         {
-            // In this order, since the kernels may be one tensor.
+            // In this order: two of the kernels may be the same tensor.
             if (kernel.IsWanted) Write(kernel.At(c * s.KernelLength), s.KernelLength, from + lane, stride, s.Taps, scale);
             if (ahead.IsWanted)
                 Write(ahead.At(c * s.BackLength), s.BackLength, from + (rows - 1) * stride + lane, -stride, s.BackTaps, scale);

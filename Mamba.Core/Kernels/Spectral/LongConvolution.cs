@@ -4,7 +4,7 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.Spectral;
 
-/// <summary>Long convolutions: as they stand for short kernels, by transforms for long ones. Shapes alone decide.</summary>
+/// <summary>Long convolutions: direct sums for short kernels, transforms for long ones. The choice depends only on the shape.</summary>
 internal static unsafe class LongConvolution
 {
     /// <summary>y (B, L, C).</summary>
@@ -36,7 +36,7 @@ internal static unsafe class LongConvolution
         GC.KeepAlive(plan);
     }
 
-    /// <summary>The gradients that are wanted, from that of y.</summary>
+    /// <summary>The gradients that are needed, from that of y.</summary>
     public static void Backward(in LongConvShape s, in LongConvInputs x, float* dy, in LongConvGradients gradients)
     {
         if (s.IsDirect) DirectBackward(s, x, dy, gradients);

@@ -6,8 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// Sizes of transforms along a sequence, and the factors of the first bin (and the last one, for an even length), and of the others: those
-/// of a transform, or of the gradient of its inverse.
+/// Sizes of transforms along a sequence, and the scale of the first bin (and for an even length the last) and of the inner bins. The scales
+/// are those of a transform, or of the gradient of its inverse.
 /// </summary>
 internal readonly record struct FourierShape(nint Batch, nint Length, nint Channels, float EdgeScale, float InnerScale)
 {
@@ -15,7 +15,7 @@ internal readonly record struct FourierShape(nint Batch, nint Length, nint Chann
 
     public bool IsEven => Length % 2 == 0;
 
-    /// <summary>Complex points of the plan: an even number of real points takes half as many.</summary>
+    /// <summary>Complex points of the plan: half the real points if their number is even.</summary>
     public nint Points => IsEven ? Length / 2 : Length;
 
     public VectorWidth Width => Isa.For(Channels);
@@ -23,7 +23,7 @@ internal readonly record struct FourierShape(nint Batch, nint Length, nint Chann
     /// <summary>Groups of channels that fill a vector.</summary>
     public nint Groups => Launch.CeilDiv(Channels, Isa.Lanes(Width));
 
-    /// <summary>Floats of working memory of a group of channels, at most: at 512 bits, with rows padded.</summary>
+    /// <summary>Upper bound of a channel group's scratch in floats: at 512 bits, with padded rows.</summary>
     public static nint MemoryOf(nint points) =>
         32 * (FftLength.IsSmooth(points) ? points : 2 * points + FftLength.ForChirp(points)) * 5 / 4;
 
@@ -41,7 +41,7 @@ internal readonly record struct FourierShape(nint Batch, nint Length, nint Chann
 /// <summary>X (B, n / 2 + 1, 2, C), the spectra of x (B, n, C). One item: a group of channels of a sequence.</summary>
 internal unsafe struct RealForward : IKernel
 {
-    /// <summary>Pairs after which a bin is written or read that is prefetched now: bins of a row are far from each other.</summary>
+    /// <summary>Prefetch distance in pairs: the bins of a row are far apart in memory.</summary>
     public const int Ahead = 8;
 
     public FourierShape Shape;
@@ -104,8 +104,8 @@ internal unsafe struct RealForward : IKernel
 }
 
 /// <summary>
-/// x (B, n, C) = sum_k X_k e^(2 pi i j k / n) over all n bins, of which X (B, n / 2 + 1, 2, C) has those that are not conjugates of
-/// others. The imaginary parts of the first bin, and of the last one for an even n, are ignored.
+/// x (B, n, C) = sum_k X_k e^(2 pi i j k / n) over all n bins; X (B, n / 2 + 1, 2, C) omits the conjugate ones. The imaginary parts of the
+/// first bin, and of the last one for an even n, are ignored.
 /// </summary>
 internal unsafe struct RealInverse : IKernel
 {
@@ -174,8 +174,8 @@ internal unsafe struct RealInverse : IKernel
 }
 
 /// <summary>
-/// y (B, n, 2, C) = scale times the transform of x (B, n, 2, C), or the sum with conjugate factors. One item: a group of channels of a
-/// sequence.
+/// y (B, n, 2, C) = scale times the transform of x (B, n, 2, C), or of the transform with conjugate factors. One item: a group of channels
+/// of a sequence.
 /// </summary>
 internal unsafe struct ComplexFft : IKernel
 {

@@ -5,21 +5,21 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// Where a transform reads a group of channels: rows of real numbers. Complex element e is rows 2 e and 2 e + 1, so that two neighbouring
-/// points of a real sequence are one point of the half-length transform, without a copy. Rows from <see cref="Count"/> on are zeros.
+/// The source of a transform for a group of channels: rows of real numbers. Complex element e is rows 2 e and 2 e + 1, so that two adjacent
+/// real points are one point of the half-length transform, without a copy. Rows from <see cref="Count"/> on are zeros.
 /// </summary>
 internal readonly unsafe struct RowSource(float* pointer, nint stride, nint count, nint lanes)
 {
     public readonly float* Pointer = pointer;
     public readonly nint Stride = stride, Count = count, Lanes = lanes;
 
-    /// <summary>The imaginary parts come first: the exchanged parts of an inverse transform.</summary>
+    /// <summary>Whether imaginary parts come first: the swapped parts of an inverse transform.</summary>
     public bool Exchanged { get; init; }
 
-    /// <summary>An element is a row, its real part.</summary>
+    /// <summary>Whether an element is a single row, its real part.</summary>
     public bool RealOnly { get; init; }
 
-    /// <summary>Rows that are no padding, in elements.</summary>
+    /// <summary>Elements with at least one row below <see cref="Count"/>.</summary>
     public nint Elements => RealOnly ? Count : (Count + 1) / 2;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -44,7 +44,7 @@ internal readonly unsafe struct RowSource(float* pointer, nint stride, nint coun
 }
 
 /// <summary>
-/// Where a transform writes a group of channels, as <see cref="RowSource"/>. Rows from <see cref="Count"/> on are dropped.
+/// The target of a transform for a group of channels, as <see cref="RowSource"/>. Rows from <see cref="Count"/> on are dropped.
 /// </summary>
 internal readonly unsafe struct RowTarget(GradientTarget target, nint stride, nint count, nint lanes)
 {
@@ -55,7 +55,7 @@ internal readonly unsafe struct RowTarget(GradientTarget target, nint stride, ni
 
     public bool RealOnly { get; init; }
 
-    /// <summary>What results are multiplied by.</summary>
+    /// <summary>The factor of the results.</summary>
     public float Scale { get; init; } = 1f;
 
     public nint Elements => RealOnly ? Count : (Count + 1) / 2;

@@ -7,16 +7,16 @@ namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
 /// Convolution by transforms. Between the two passes over rows, each pair of rows is transformed, multiplied by the kernels' spectrum and
-/// transformed back while it is in L1, so that a sequence crosses the second-level cache three times.
+/// transformed back while it is in L1. A sequence then passes through L2 three times.
 /// </summary>
 internal static unsafe class SpectralConv
 {
-    /// <summary>Floats of the spectrum of a group of channels: bins k and M - k, real and imaginary, for each pair.</summary>
+    /// <summary>Floats of the spectrum of a group of channels: real and imaginary parts of bins k and M - k, for each pair.</summary>
     public static nint SpectrumFloats(in FftView view, nint lanes) => 4 * lanes * view.PairCount;
 
     /// <summary>
-    /// The factor of a spectrum that multiplies another: a splitting gives twice the spectrum, and there are two; a merging gives twice its
-    /// result, and the inverse M times it.
+    /// The normalization of a product of spectra: splitting doubles each of the two spectra, merging doubles the result, and the inverse
+    /// multiplies it by M.
     /// </summary>
     public static float Scale(in FftView view) => 1f / (8f * view.Length);
 
@@ -53,16 +53,16 @@ internal static unsafe class SpectralConv
     }
 }
 
-/// <summary>How a spectrum is multiplied.</summary>
+/// <summary>Whether a spectrum is conjugated before multiplying.</summary>
 internal interface ISpectrumForm;
 
-/// <summary>By K, as forward passes do.</summary>
+/// <summary>Multiply by K, in forward passes.</summary>
 internal struct AsIs : ISpectrumForm;
 
-/// <summary>By conj(K), as gradients do.</summary>
+/// <summary>Multiply by conj(K), for gradients.</summary>
 internal struct Conjugate : ISpectrumForm;
 
-/// <summary>The spectra of the kernels, scaled, pair by pair as <see cref="FftView.Pairs"/>. One item: a group of channels.</summary>
+/// <summary>The scaled spectra of the kernels, pair by pair as <see cref="FftView.Pairs"/>. One item: a group of channels.</summary>
 internal unsafe struct KernelSpectrum : IKernel
 {
     public LongConvShape Shape;
@@ -124,7 +124,7 @@ internal unsafe struct SpectralConvForward : IKernel
         float* work = memory.Pointer;
         for (nint item = begin; item < end; item++)
         {
-            // Sequences are innermost: the spectrum of a group is used by neighbouring items.
+            // Sequences are innermost: consecutive items share the spectrum of a group.
             nint group = item / s.Batch, c = group * n, lanes = Math.Min(n, s.Channels - c);
             nint offset = item % s.Batch * s.Length * s.Channels + c;
             LaneFft.ForwardColumns<V>(View, new RowSource(U + offset, s.Channels, s.Length, lanes), work);
@@ -141,8 +141,8 @@ internal unsafe struct SpectralConvForward : IKernel
 }
 
 /// <summary>
-/// The gradient of u, conj(K) dY in the spectrum, and sums of conj(U) dY over a part of the batch, the spectra of the kernels' gradients.
-/// One item: a group of channels of a part of the batch.
+/// The gradient of u, conj(K) dY in the spectrum, and the sums of conj(U) dY over a part of the batch: the spectra of the kernels'
+/// gradients. One item: a group of channels of a part of the batch.
 /// </summary>
 internal unsafe struct SpectralConvBackward : IKernel
 {
@@ -151,7 +151,7 @@ internal unsafe struct SpectralConvBackward : IKernel
     public float* U, Dy, Spectrum;
     public GradientTarget Du;
 
-    /// <summary>(parts, groups, spectrum): a sum for each item; null where it is not wanted.</summary>
+    /// <summary>(parts, groups, spectrum): one sum per item; null if not needed.</summary>
     public float* Sums;
 
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -217,7 +217,7 @@ internal unsafe struct SpectralConvBackward : IKernel
     }
 }
 
-/// <summary>The gradients of the kernels and of the skip from the sums of the parts. One item: a group of channels.</summary>
+/// <summary>The gradients of the kernels and the skip, from the sums of the parts. One item: a group of channels.</summary>
 internal unsafe struct KernelGradient : IKernel
 {
     public LongConvShape Shape;

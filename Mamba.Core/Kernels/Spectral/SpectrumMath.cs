@@ -5,15 +5,15 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.Spectral;
 
 /// <summary>
-/// A real sequence x of N = 2 M points as the complex one z_j = x_2j + i x_(2j+1). With w = e^(-2 pi i / N), its spectra are, for k and
-/// M - k together, X_k = E + w^k O and conj(X_(M-k)) = E - w^k O, where 2 E = Z_k + conj(Z_(M-k)) and 2 i O = Z_k - conj(Z_(M-k)). For
-/// k = 0 the second one is X_M.
+/// A real sequence x of N = 2 M points, as the complex sequence z_j = x_2j + i x_(2j+1). With w = e^(-2 pi i / N), bins k and M - k are X_k
+/// = E + w^k O and conj(X_(M-k)) = E - w^k O, where 2 E = Z_k + conj(Z_(M-k)) and 2 i O = Z_k - conj(Z_(M-k)). For k = 0 the second one is
+/// X_M.
 /// </summary>
 internal static class SpectrumMath
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>Z_k and Z_(M-k) to 2 X_k and 2 X_(M-k).</summary>
+    /// <summary>Converts Z_k and Z_(M-k) to 2 X_k and 2 X_(M-k).</summary>
     [MethodImpl(Inline)]
     public static void Split<V>(ref V ar, ref V ai, ref V br, ref V bi, V wr, V wi) where V : unmanaged
     {
@@ -23,7 +23,7 @@ internal static class SpectrumMath
         (br, bi) = (er - or, oi - ei);
     }
 
-    /// <summary>X_k and X_(M-k) to 2 Z_k and 2 Z_(M-k).</summary>
+    /// <summary>Converts X_k and X_(M-k) to 2 Z_k and 2 Z_(M-k).</summary>
     [MethodImpl(Inline)]
     public static void Merge<V>(ref V ar, ref V ai, ref V br, ref V bi, V wr, V wi) where V : unmanaged
     {

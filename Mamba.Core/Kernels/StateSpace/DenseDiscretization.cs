@@ -5,7 +5,7 @@ namespace Mamba.Core.Kernels.StateSpace;
 /// <summary>One dense system in double precision: A (N, N), B (N, P), a step dt and the rule.</summary>
 internal readonly unsafe struct DenseSystem(DiscretizationRule rule, double* a, double* b, double dt, nint states, nint inputs)
 {
-    // Zero-order hold takes A and B through one exponential: e^(dt [[A, B], [0, 0]]) = [[Abar, Bbar], [0, I]].
+    // Zero-order hold gets Abar and Bbar from one exponential: e^(dt [[A, B], [0, 0]]) = [[Abar, Bbar], [0, I]].
     private nint Augmented => rule.Kind == RuleKind.ZeroOrderHold ? states + inputs : states;
 
     /// <summary>Abar (N, N) and Bbar (N, P).</summary>
@@ -35,7 +35,9 @@ internal readonly unsafe struct DenseSystem(DiscretizationRule rule, double* a, 
         }
     }
 
-    /// <summary>Adds to dA (N, N) and dB (N, P) from the gradients of Abar and Bbar, which are overwritten; gives that of dt.</summary>
+    /// <summary>
+    /// Adds to dA (N, N) and dB (N, P) from the gradients of Abar and Bbar, which are overwritten; returns the gradient of dt.
+    /// </summary>
     public double Backward(double* abar, double* bbar, double* dAbar, double* dBbar, double* dA, double* dB) =>
         rule.Kind == RuleKind.Bilinear
             ? BackwardOfBilinear(abar, bbar, dAbar, dBbar, dA, dB)
@@ -43,7 +45,7 @@ internal readonly unsafe struct DenseSystem(DiscretizationRule rule, double* a, 
 
     /// <summary>
     /// With M = I - alpha dt A: M Abar = I + (1 - alpha) dt A and M Bbar = dt B. So W = M^-T dAbar and U = M^-T dBbar are the gradients of
-    /// the right sides, and dM = -W Abar^T - U Bbar^T.
+    /// the right-hand sides, and dM = -W Abar^T - U Bbar^T.
     /// </summary>
     private double BackwardOfBilinear(double* abar, double* bbar, double* dAbar, double* dBbar, double* dA, double* dB)
     {
@@ -74,7 +76,7 @@ internal readonly unsafe struct DenseSystem(DiscretizationRule rule, double* a, 
     }
 
     /// <summary>
-    /// The gradient of e^X is the derivative of the exponential at X^T in the direction of the gradient G. It stands at the upper right of
+    /// The gradient of e^X is the derivative of the exponential at X^T in the direction of the gradient G: the upper right block of
     /// e^[[X^T, G], [0, X^T]] (Higham 2008, "Functions of matrices", theorem 3.6).
     /// </summary>
     private double BackwardOfExponential(double* dAbar, double* dBbar, double* dA, double* dB)
@@ -111,7 +113,7 @@ internal readonly unsafe struct DenseSystem(DiscretizationRule rule, double* a, 
         return ddt;
     }
 
-    /// <summary>scale [[A, B], [0, 0]]; A alone without B.</summary>
+    /// <summary>scale [[A, B], [0, 0]]; scale A if B is null.</summary>
     private void Fill(double* x, nint m, double scale, double* top, double* right)
     {
         new Span<double>(x, (int)(m * m)).Clear();

@@ -41,7 +41,9 @@ internal unsafe struct DenseDiscretization : IKernel
     }
 }
 
-/// <summary>The gradients of <see cref="DenseDiscretization"/>: of A and B for each step apart, to be added up.</summary>
+/// <summary>
+/// The gradients of <see cref="DenseDiscretization"/>: separate gradients of A and B for each step, which the caller sums.
+/// </summary>
 internal unsafe struct DenseDiscretizationBackward : IKernel
 {
     public DenseDiscretization Forward;

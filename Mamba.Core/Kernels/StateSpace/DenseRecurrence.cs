@@ -6,16 +6,16 @@ using static Mamba.Core.Simd.Vec;
 
 namespace Mamba.Core.Kernels.StateSpace;
 
-/// <summary>Sizes of a dense recurrence: B sequences of L tokens, in each G systems of N states.</summary>
+/// <summary>Sizes of a dense recurrence: B sequences of L tokens, for G systems of N states each.</summary>
 internal readonly record struct RecurrenceShape(nint Batch, nint Length, nint Groups, nint States)
 {
-    /// <summary>Floats from a token to the next.</summary>
+    /// <summary>Token stride in floats.</summary>
     public nint Token => Groups * States;
 }
 
 /// <summary>
-/// x_l = M^T x_(l-1) + v_l for each system, M (G, N, N). Lanes are states: a row of M is multiplied by one number of x_(l-1). The forward
-/// pass gives it A^T, and the backward pass A and the reversed time: g_l = dL/dx_l + A^T g_(l+1). One item is a system of one sequence.
+/// x_l = M^T x_(l-1) + v_l for each system, M (G, N, N). Lanes are states: each element of x_(l-1) multiplies a row of M. The forward pass
+/// uses M = A^T; the backward pass uses A and reversed time: g_l = dL/dx_l + A^T g_(l+1). One item is a system of one sequence.
 /// </summary>
 internal unsafe struct DenseRecurrence : IKernel
 {
@@ -25,7 +25,7 @@ internal unsafe struct DenseRecurrence : IKernel
     /// <summary>M (G, N, N), v (B, L, G, N) or null, x (B, L, G, N).</summary>
     public float* Matrices, Inputs, States;
 
-    /// <summary>(B, G, N): the state that comes before, or null for zeros.</summary>
+    /// <summary>(B, G, N): the state before the first token, or null for zeros.</summary>
     public float* Start;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -67,7 +67,7 @@ internal unsafe struct DenseRecurrence : IKernel
 }
 
 /// <summary>
-/// dA = sum over sequences and tokens of g_l x_(l-1)^T, for one system an item; and the gradient of the first state, A^T g_0.
+/// dA = sum over sequences and tokens of g_l x_(l-1)^T, and the gradient of the first state, A^T g_0. One item is a system.
 /// </summary>
 internal unsafe struct DenseRecurrenceGradients : IKernel
 {

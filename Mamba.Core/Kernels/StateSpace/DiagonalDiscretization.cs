@@ -4,15 +4,15 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// Discretizes diagonal systems: A and B are complex, (re, im) next to each other, of N states a channel or of N states that all H channels
-/// share. An item is a channel. A number costs an exponential and is read by no loop over time, so this stays in double and without lanes.
+/// Discretizes diagonal systems. A and B are complex (re, im) pairs of N states per channel, or shared by all H channels. One item is a
+/// channel. Scalar and in double: each element costs one exponential, and no loop over time is involved.
 /// </summary>
 internal unsafe struct DiagonalDiscretization : IKernel
 {
     public DiscretizationRule Rule;
     public nint States;
 
-    /// <summary>Floats from a channel to the next in A and B; 0 where the channels share them.</summary>
+    /// <summary>Channel stride of A and B in floats; 0 if the channels share them.</summary>
     public nint ChannelStride;
     public float* A, B, Dt;
 
@@ -32,7 +32,7 @@ internal unsafe struct DiagonalDiscretization : IKernel
             }
     }
 
-    /// <summary>A complex number of an array of pairs.</summary>
+    /// <summary>Reads a complex number from an array of pairs.</summary>
     public static Complex At(float* pairs, nint index) => new(pairs[index], pairs[index + 1]);
 
     /// <inheritdoc cref="At"/>
@@ -41,8 +41,8 @@ internal unsafe struct DiagonalDiscretization : IKernel
 }
 
 /// <summary>
-/// The gradients of <see cref="DiagonalDiscretization"/>. A gradient of a complex number holds the derivatives for its two parts, so it
-/// passes an analytic function as g conj(f').
+/// The gradients of <see cref="DiagonalDiscretization"/>. The gradient of a complex number holds the derivatives with respect to its two
+/// parts, so through an analytic function f it becomes g conj(f').
 /// </summary>
 internal unsafe struct DiagonalDiscretizationBackward : IKernel
 {
@@ -51,7 +51,7 @@ internal unsafe struct DiagonalDiscretizationBackward : IKernel
     /// <summary>(H, N, 2): the gradients of the results; null for zeros.</summary>
     public float* GradientABar, GradientBBar;
 
-    /// <summary>(H, N, 2), (H, N, 2) and (H): a row for each channel, which the caller adds up where channels share A and B.</summary>
+    /// <summary>(H, N, 2), (H, N, 2) and (H): one row per channel; the caller sums them if channels share A and B.</summary>
     public double* GradientA, GradientB, GradientDt;
 
     public readonly void Run<V>(nint begin, nint end) where V : unmanaged
@@ -77,6 +77,6 @@ internal unsafe struct DiagonalDiscretizationBackward : IKernel
         }
     }
 
-    /// <summary>How a gradient reaches a real number that is multiplied by x: Re(conj(g) x).</summary>
+    /// <summary>The gradient of a real number that is multiplied by x: Re(conj(g) x).</summary>
     public static double RealProduct(Complex g, Complex x) => g.Real * x.Real + g.Imaginary * x.Imaginary;
 }

@@ -6,7 +6,7 @@ using Mamba.Core.Simd;
 
 namespace Mamba.Core.Kernels.StateSpace;
 
-/// <summary>The parameters of an S4D kernel. Complex numbers are (re, im) next to each other; without A_imag all are real.</summary>
+/// <summary>The parameters of an S4D kernel. Complex numbers are (re, im) pairs; without A_imag all are real.</summary>
 internal unsafe struct DiagonalKernelInputs
 {
     public VandermondeShape Shape;
@@ -16,10 +16,10 @@ internal unsafe struct DiagonalKernelInputs
     /// <summary>(H), (H, N), (H, N) or null, (H, N[, 2]) and (H, N[, 2]) or null.</summary>
     public float* LogDt, LogAReal, AImag, C, B;
 
-    /// <summary>Numbers of a state: 2 where it is complex.</summary>
+    /// <summary>Floats per state: 2 if complex.</summary>
     public readonly nint Parts => AImag == null ? 1 : 2;
 
-    /// <summary>N, the states of a channel, complex or real.</summary>
+    /// <summary>N, the number of states per channel, complex or real.</summary>
     public readonly nint Count => Shape.States / Parts;
 
     public readonly Complex A(nint index) => new(-Math.Exp(LogAReal[index]), AImag == null ? 0 : AImag[index]);
@@ -34,8 +34,8 @@ internal unsafe struct DiagonalKernelInputs
 
 /// <summary>
 /// The S4D kernel (Gu et al. 2022, "On the parameterization and initialization of diagonal state space models", equation 6 and listing 1):
-/// K_l = factor Re sum_n C_n Bbar_n Abar_n^l. A complex state is two real ones: Re(g s) = Re g Re s - Im g Im s for giant steps g and baby
-/// steps s. One item is a channel.
+/// K_l = factor Re sum_n C_n Bbar_n Abar_n^l. A complex state counts as two real ones: Re(g s) = Re g Re s - Im g Im s for giant steps g
+/// and baby steps s. One item is a channel.
 /// </summary>
 internal unsafe struct DiagonalKernelForward : IKernel
 {
@@ -60,9 +60,8 @@ internal unsafe struct DiagonalKernelForward : IKernel
 }
 
 /// <summary>
-/// The gradients of <see cref="DiagonalKernelForward"/>, without K's terms: dK goes back to the steps by two products, and from there, in
-/// double, to w = Abar and c = factor C Bbar by dw = sum_j ds_j conj(j w^(j-1)) + sum_i dg_i conj(c i T w^(iT-1)), dc = sum_i dg_i
-/// conj(w^(iT)).
+/// The gradients of <see cref="DiagonalKernelForward"/> without storing K's terms. Two products take dK to the steps. Then, in double, w =
+/// Abar and c = factor C Bbar get dw = sum_j ds_j conj(j w^(j-1)) + sum_i dg_i conj(c i T w^(iT-1)), dc = sum_i dg_i conj(w^(iT)).
 /// </summary>
 internal unsafe struct DiagonalKernelBackward : IKernel
 {
@@ -98,7 +97,7 @@ internal unsafe struct DiagonalKernelBackward : IKernel
         }
     }
 
-    /// <summary>From the gradients of w = a(z) and c = factor C dt b(z) B to those of the parameters; z = dt A.</summary>
+    /// <summary>Converts the gradients of w = a(z) and c = factor C dt b(z) B, with z = dt A, to those of the parameters.</summary>
     private readonly void Parameters(nint h, nint n, Complex dw, Complex dc)
     {
         nint index = h * Inputs.Count + n;
@@ -122,7 +121,7 @@ internal unsafe struct DiagonalKernelBackward : IKernel
     }
 }
 
-/// <summary>The baby and giant steps of a channel, and the powers of one of its states in double.</summary>
+/// <summary>The baby and giant steps of a channel, and the powers of one of its states in double precision.</summary>
 internal readonly unsafe ref struct DiagonalSteps : IDisposable
 {
     private readonly VandermondeShape _shape;
@@ -137,10 +136,10 @@ internal readonly unsafe ref struct DiagonalSteps : IDisposable
         _giantPowers = Scratch.OfDoubles(2 * shape.Giants);
     }
 
-    /// <summary>(N, R): c w^(iT), its real parts and then its imaginary parts.</summary>
+    /// <summary>(N, R): c w^(iT), real parts followed by imaginary parts.</summary>
     public float* Giants => _giants.Pointer;
 
-    /// <summary>(N, T): w^j, its real parts and then its negated imaginary parts.</summary>
+    /// <summary>(N, T): w^j, real parts followed by negated imaginary parts.</summary>
     public float* Babies => _babies.Pointer;
 
     public void Dispose()
@@ -185,7 +184,7 @@ internal readonly unsafe ref struct DiagonalSteps : IDisposable
         return (dw, dc);
     }
 
-    /// <summary>Powers w^0 ... w^(T-1) and (w^T)^0 ... (w^T)^(R-1) of a state; gives c and w^(T-1).</summary>
+    /// <summary>Powers w^0 ... w^(T-1) and (w^T)^0 ... (w^T)^(R-1) of a state; returns c, and w^(T-1) as lastPower.</summary>
     private Complex PowersOf(in DiagonalKernelInputs inputs, nint h, nint n, out Complex lastPower)
     {
         nint index = h * inputs.Count + n;
@@ -198,8 +197,8 @@ internal readonly unsafe ref struct DiagonalSteps : IDisposable
     }
 
     /// <summary>
-    /// w^0 ... w^(count - 1), pairs; returns w^count. Each round doubles their number with one factor, so no product waits for the one
-    /// before it, and an error grows with the logarithm of the exponent alone.
+    /// Writes w^0 ... w^(count - 1) as pairs; returns w^count. Each round doubles their number by a single factor, so no product waits for
+    /// the previous one, and errors grow only with the logarithm of the exponent.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static Complex Powers(Complex w, nint count, double* powers)
@@ -221,7 +220,7 @@ internal readonly unsafe ref struct DiagonalSteps : IDisposable
         return new Pairs(powers)[count - 1] * w;
     }
 
-    /// <summary>factor times the powers: a row of real parts, and one of imaginary parts with a sign.</summary>
+    /// <summary>The powers times a factor: a row of real parts, and a row of imaginary parts with a sign.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Scaled(double* powers, nint count, Complex factor, float* rows, double sign, nint parts)
     {

@@ -2,13 +2,13 @@ using System.Numerics;
 
 namespace Mamba.Core.Kernels.StateSpace;
 
-/// <summary>What a rule holds constant over a step.</summary>
+/// <summary>The kind of a discretization rule.</summary>
 internal enum RuleKind
 {
     /// <summary>The generalized bilinear transform: Abar = (1 + (1 - alpha) z) / (1 - alpha z), Bbar = dt B / (1 - alpha z).</summary>
     Bilinear,
 
-    /// <summary>The input, exactly: Abar = e^z, Bbar = dt phi(z) B with phi(z) = (e^z - 1) / z.</summary>
+    /// <summary>Exact for a constant input: Abar = e^z, Bbar = dt phi(z) B with phi(z) = (e^z - 1) / z.</summary>
     ZeroOrderHold,
 
     /// <summary>Mamba's: Abar = e^z, Bbar = dt B.</summary>
@@ -16,14 +16,14 @@ internal enum RuleKind
 }
 
 /// <summary>
-/// From x' = A x + B u to x_l = Abar x_(l-1) + Bbar u_l, in double precision. With z = dt A, every rule is Abar = a(z), Bbar = dt b(z) B
-/// for two analytic functions. So a complex diagonal A goes through them number by number.
+/// Converts x' = A x + B u to x_l = Abar x_(l-1) + Bbar u_l, in double precision. With z = dt A, every rule is Abar = a(z), Bbar = dt b(z)
+/// B for two analytic functions, applied elementwise to a complex diagonal A.
 /// </summary>
-/// <param name="Kind">Which functions.</param>
-/// <param name="Alpha">Of the bilinear transform: 0 is forward Euler, 1 backward Euler, 1/2 the trapezoid.</param>
+/// <param name="Kind">Selects the functions.</param>
+/// <param name="Alpha">For the bilinear transform: 0 is forward Euler, 1 backward Euler, 1/2 the trapezoidal rule.</param>
 internal readonly record struct DiscretizationRule(RuleKind Kind, double Alpha = 0.5)
 {
-    // Below this |z| the series of phi loses nothing. Above it, e^z - 1 cancels two bits at most.
+    // Below this |z| the series of phi is exact to double precision. Above it, e^z - 1 loses at most two bits.
     private const double SmallZ = 0.5;
     private const int Terms = 18;
 

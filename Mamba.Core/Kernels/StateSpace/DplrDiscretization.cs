@@ -33,8 +33,8 @@ internal unsafe struct DplrDiscretization : IKernel
     }
 
     /// <summary>
-    /// z' = E z + F conj(z) in parts: E = (R11 + R22 + i (R21 - R12)) / 2, F = (R11 - R22 + i (R21 + R12)) / 2 with the blocks of the real
-    /// matrix.
+    /// Converts the real form of z' = E z + F conj(z): E = (R11 + R22 + i (R21 - R12)) / 2, F = (R11 - R22 + i (R21 + R12)) / 2 with the
+    /// blocks of the real matrix.
     /// </summary>
     private static void ToComplex(double* real, nint pairs, float* complex)
     {

@@ -6,10 +6,10 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// The S4 kernel (Gu, Goel and Re 2022, algorithm 1): K_l = C Abar^l Bbar for diagonal plus low rank. The paper takes a Cauchy product,
-/// Woodbury's identity and an inverse FFT. Here K is a product of giant steps C Abar^(iT) and baby steps Abar^j Bbar, as in <see
-/// cref="VandermondeShape"/>: Abar^T by squaring in double, O(N^3 log L) a channel, then O(N^2 sqrt(L)), then O(N L) multiply-adds. It has
-/// no root of unity at which a sum is singular, and Abar is a contraction, so no power grows. One item is a channel.
+/// The S4 kernel (Gu, Goel and Re 2022, algorithm 1): K_l = C Abar^l Bbar for diagonal plus low rank. The paper uses a Cauchy product,
+/// Woodbury's identity and an inverse FFT. Here K is a product of giant steps C Abar^(iT) and baby steps Abar^j Bbar, as in
+/// <see cref="VandermondeShape"/>. Abar^T by squaring in double takes O(N^3 log L) per channel, the steps O(N^2 sqrt(L)), the product O(N
+/// L) multiply-adds. No sum is singular at a root of unity, and Abar is a contraction, so no power grows. One item is a channel.
 /// </summary>
 internal unsafe struct DplrKernelForward : IKernel
 {
@@ -36,7 +36,9 @@ internal unsafe struct DplrKernelForward : IKernel
     }
 }
 
-/// <summary>The gradients of <see cref="DplrKernelForward"/>: dK to the steps by two products, then back along them in double.</summary>
+/// <summary>
+/// The gradients of <see cref="DplrKernelForward"/>: two products take dK to the steps, then back along them in double precision.
+/// </summary>
 internal unsafe struct DplrKernelBackward : IKernel
 {
     public DplrInputs Inputs;
@@ -128,13 +130,13 @@ internal readonly unsafe ref struct DplrSteps : IDisposable
         using Scratch memory = Scratch.OfDoubles(size);
         double* dPower = memory.Doubles;
 
-        // dL/dy_j = what K gives + Abar^T dL/dy_(j+1), and dAbar = sum_j dL/dy_j y_(j-1)^T.
+        // dL/dy_j = the term from K + Abar^T dL/dy_(j+1), and dAbar = sum_j dL/dy_j y_(j-1)^T.
         TransposeToDoubles(dBabies, babies, g);
         for (nint j = babies - 1; j > 0; j--) SquareMatrix.AddTransposed(system.ABar, g + j * n, g + (j - 1) * n, n);
         SquareMatrix.AddTransposedProduct(g + n, BabyVectors, dAbar, babies - 1, n, n);
         for (nint k = 0; k < n; k++) dBbar[k] += g[k];
 
-        // dL/dx_i = what K gives + Abar^T dL/dx_(i+1), with Abar to the power T, and its gradient is sum_i x_(i-1) dL/dx_i^T.
+        // dL/dx_i = the term from K + Abar^T dL/dx_(i+1), with Abar to the power T, and its gradient is sum_i x_(i-1) dL/dx_i^T.
         TransposeToDoubles(dGiants, giants, g);
         SquareMatrix.Transpose(_power.Value, _transposed.Doubles, n, n);
         for (nint i = giants - 1; i > 0; i--) SquareMatrix.AddTransposed(_transposed.Doubles, g + i * n, g + (i - 1) * n, n);

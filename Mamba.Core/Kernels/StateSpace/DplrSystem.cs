@@ -3,10 +3,9 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// Inputs of S4's systems: Lambda, P, B and C, each (H, N, 2), and log dt (H). Each of the N states stands for itself and its conjugate, so
-/// the system is real: with x = (Re z, Im z) in R^(2N), z' = (Lambda - P P^*) z - P P^T conj(z) + B u and y = 2 Re(C z) become x' = A x + b
-/// u, y = c x with A = [[Re Lambda, -Im Lambda], [Im Lambda, Re Lambda]] - 2 p p^T, p = (Re P, Im P), b = (Re B, Im B), c = 2 (Re C, -Im
-/// C).
+/// Inputs of S4's systems: Lambda, P, B and C, each (H, N, 2), and log dt (H). Each of the N states also represents its conjugate, so the
+/// system is real. With x = (Re z, Im z) in R^(2N), z' = (Lambda - P P^*) z - P P^T conj(z) + B u and y = 2 Re(C z) become x' = A x + b u,
+/// y = c x. Here A = [[Re Lambda, -Im Lambda], [Im Lambda, Re Lambda]] - 2 p p^T, p = (Re P, Im P), b = (Re B, Im B), c = 2 (Re C, -Im C).
 /// </summary>
 internal unsafe struct DplrInputs
 {
@@ -88,7 +87,7 @@ internal readonly unsafe ref struct DplrSystem : IDisposable
     }
 
     /// <summary>
-    /// Writes the gradients of a channel's inputs, (N, 2) each and one number, from those of Abar, Bbar and C, which are overwritten.
+    /// Writes the gradients of a channel's inputs, (N, 2) each and that of log dt, from those of Abar, Bbar and C, which are overwritten.
     /// </summary>
     public void Backward(nint h, double* dAbar, double* dBbar, double* dC, in DplrGradients to)
     {
@@ -136,13 +135,13 @@ internal readonly unsafe ref struct DplrSystem : IDisposable
 
     private DenseSystem System(nint h) => new(s_bilinear, _a, _b, Math.Exp(_inputs.LogDt[h]), _inputs.States, 1);
 
-    /// <summary>Row i of (Re z, Im z) in an array of pairs.</summary>
+    /// <summary>Row i of (Re z, Im z), read from an array of pairs.</summary>
     private double Part(float* pairs, nint i) => pairs[Index(i)];
 
     private nint Index(nint i) => i < _inputs.Pairs ? 2 * i : 2 * (i - _inputs.Pairs) + 1;
 }
 
-/// <summary>Where the gradients of S4's inputs go, as the inputs; C is null where there is none.</summary>
+/// <summary>The gradients of S4's inputs, in the same layout; C may be null.</summary>
 internal unsafe struct DplrGradients
 {
     public double* Lambda, P, B, C, LogDt;

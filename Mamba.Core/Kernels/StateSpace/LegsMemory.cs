@@ -4,9 +4,9 @@ using Mamba.Core.Simd;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// The memory of HiPPO-LegS (Gu et al. 2020, theorem 2), by the trapezoid: c_k = (I - A/2k)^-1 ((I + A/2k) c_(k-1) + (B/k) f_k). With s_n =
-/// sqrt(2n + 1), A is -s_n s_k below the diagonal and -(n + 1) on it, so its products and solutions take O(N) with a running sum. In
-/// double; one item is a signal.
+/// The memory of HiPPO-LegS (Gu et al. 2020, theorem 2), by the trapezoidal rule: c_k = (I - A/2k)^-1 ((I + A/2k) c_(k-1) + (B/k) f_k).
+/// With s_n = sqrt(2n + 1), A is -s_n s_k below the diagonal and -(n + 1) on it, so products and solves take O(N) with a running sum. In
+/// double precision; one item is a signal.
 /// </summary>
 internal unsafe struct LegsMemory : IKernel
 {
@@ -15,7 +15,7 @@ internal unsafe struct LegsMemory : IKernel
     /// <summary>f (H, L) and c (H, N).</summary>
     public float* Signal, Coefficients;
 
-    /// <summary>Backwards: the gradients dc (H, N) and df (H, L), the latter overwritten. Else null.</summary>
+    /// <summary>Backward pass: the gradients dc (H, N) and df (H, L), the latter overwritten. Otherwise null.</summary>
     public float* CoefficientGradients;
     public double* SignalGradients;
 
@@ -52,7 +52,7 @@ internal unsafe struct LegsMemory : IKernel
         }
     }
 
-    /// <summary>The gradient of c_(k-1) from that of c_k; gives that of f_k. All with the transposed matrices.</summary>
+    /// <summary>The gradient of c_(k-1) from that of c_k; returns that of f_k. Uses the transposed matrices.</summary>
     private readonly double StepBack(double* g, double* roots, nint k)
     {
         double a = 0.5 / k, sum = 0, df = 0;

@@ -6,9 +6,8 @@ using static Mamba.Core.Simd.Vec;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// The scan backwards, chunk by chunk from the last. A chunk is scanned again from its kept state, with x of every token written down. With
-/// g = dL/dx_l = dy_l conj(C) + conj(A) dL/dx_(l+1): dA = sum g conj(x_(l-1)), dB = sum g u, dC = sum dy conj(x), du = Re(conj(g) B) + D
-/// dy.
+/// The backward scan, from the last chunk to the first. A chunk is rescanned from its kept state, storing x of every token. With g =
+/// dL/dx_l = dy_l conj(C) + conj(A) dL/dx_(l+1): dA = sum g conj(x_(l-1)), dB = sum g u, dC = sum dy conj(x), du = Re(conj(g) B) + D dy.
 /// </summary>
 internal unsafe struct LtiBackward : IKernel
 {
@@ -21,10 +20,10 @@ internal unsafe struct LtiBackward : IKernel
     /// <summary>(B, L, H).</summary>
     public GradientTarget Du;
 
-    /// <summary>(B, Blocks, Rows, Lanes): the gradient of the last state; receives that of the first.</summary>
+    /// <summary>(B, Blocks, Rows, Lanes): the gradient of the last state; overwritten by that of the first.</summary>
     public float* Carries;
 
-    /// <summary>(B, Blocks, Rows, Lanes) each, and (B, Blocks, Lanes): sums over the time of a sequence, overwritten.</summary>
+    /// <summary>(B, Blocks, Rows, Lanes) each, and (B, Blocks, Lanes): sums over the tokens of a sequence, overwritten.</summary>
     public float* Da, Db, Dc, Dd;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -72,8 +71,8 @@ internal unsafe struct LtiBackward : IKernel
     }
 
     /// <summary>
-    /// Walks one complex state backwards: its gradient, three sums and three parameters are 14 registers. A chunk's sums are added to those
-    /// of the sequence, so that their error does not grow with L.
+    /// Walks one complex state backwards: its gradient, three sums and three parameters take 14 registers. The sums of each chunk are added
+    /// to those of the sequence, so that the error does not grow with L.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WalkBack<V>(

@@ -7,16 +7,16 @@ namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
 /// Sizes of a time-invariant scan. Channels form blocks of one vector. Time is cut into chunks; the states before each are kept for the
-/// backward pass. A complex state is two rows of a vector, re and im.
+/// backward pass. A complex state is two vector rows, re and im.
 /// </summary>
 /// <param name="Batch">B.</param>
 /// <param name="Length">L.</param>
 /// <param name="Channels">H.</param>
-/// <param name="States">N, complex states of a channel.</param>
-/// <param name="Width">The vector width, the same forwards and backwards.</param>
+/// <param name="States">N, the complex states per channel.</param>
+/// <param name="Width">The vector width, the same in both passes.</param>
 internal readonly record struct LtiShape(nint Batch, nint Length, nint Channels, nint States, VectorWidth Width)
 {
-    // Tokens of a chunk: its arrays stay in the first-level cache.
+    // Tokens per chunk: its arrays stay in L1.
     private const nint TokensOfChunk = 64;
     private const nint UpdatesPerGrain = 1 << 14;
 
@@ -24,7 +24,7 @@ internal readonly record struct LtiShape(nint Batch, nint Length, nint Channels,
 
     public nint Blocks => Launch.CeilDiv(Channels, Lanes);
 
-    /// <summary>Rows of a block's states, real and imaginary, filled up to whole pairs of states.</summary>
+    /// <summary>Rows of a block's states, real and imaginary, padded to full pairs of states.</summary>
     public nint Rows => Launch.CeilDiv(States, 2) * 4;
 
     /// <summary>Floats of the states of a block.</summary>
@@ -58,7 +58,7 @@ internal readonly record struct LtiShape(nint Batch, nint Length, nint Channels,
         if (factor != 1f) System.Numerics.Tensors.TensorPrimitives.Multiply(all, factor, all);
     }
 
-    /// <summary>The way back of <see cref="Pack"/>.</summary>
+    /// <summary>The inverse of <see cref="Pack"/>.</summary>
     public unsafe void Unpack(float* packed, nint items, GradientTarget numbers)
     {
         nint row = 2 * States;
@@ -70,7 +70,7 @@ internal readonly record struct LtiShape(nint Batch, nint Length, nint Channels,
     }
 }
 
-/// <summary>A, B or C of a scan as its kernels read it, times a factor.</summary>
+/// <summary>A, B or C of a scan in the kernels' layout, times a factor.</summary>
 internal readonly record struct LtiPacking(nint Channels, nint States, VectorWidth Width, float Factor) : IWeightPacking
 {
     private LtiShape Shape => new(1, 1, Channels, States, Width);
@@ -80,15 +80,15 @@ internal readonly record struct LtiPacking(nint Channels, nint States, VectorWid
     public unsafe void Pack(float* weight, float* packed) => Shape.Pack(weight, 1, Factor, packed);
 }
 
-/// <summary>What the kernels of a scan read: packed A, B, C (times the factor), u (B, L, H) and the skip D (H) or null.</summary>
+/// <summary>The inputs of a scan: packed A, B, C (times the factor), u (B, L, H) and the skip D (H) or null.</summary>
 internal unsafe struct LtiInputs
 {
     public float* A, B, C, U, D;
 }
 
 /// <summary>
-/// x_l = A x_(l-1) + B u_l, y_l = Re(C x_l) + D u_l with complex A, B, C that do not change over time. Lanes are channels. Two states go
-/// through a chunk together, in registers: their four chains of multiply-adds fill the latency. One item is a block of one sequence.
+/// x_l = A x_(l-1) + B u_l, y_l = Re(C x_l) + D u_l with constant complex A, B, C. Lanes are channels. Two states advance through a chunk
+/// together, in registers: their four chains of multiply-adds hide the latency. One item is a block of one sequence.
 /// </summary>
 internal unsafe struct LtiForward : IKernel
 {
@@ -142,10 +142,10 @@ internal unsafe struct LtiChunk
     /// <summary>(4, Lanes): the states before the chunk; receives those after it.</summary>
     public float* State;
 
-    /// <summary>(Count + 1, 4, Lanes): receives the states before the chunk and after each token; then Y stays. Or null.</summary>
+    /// <summary>(Count + 1, 4, Lanes): receives the states before the chunk and after each token, and Y is not written; or null.</summary>
     public float* Kept;
 
-    /// <summary>The same for the parameters at an offset and a state.</summary>
+    /// <summary>The same chunk with the parameters at an offset, and another state.</summary>
     public readonly LtiChunk At(in LtiInputs inputs, nint offset, float* state) =>
         this with { A = inputs.A + offset, B = inputs.B + offset, C = inputs.C + offset, State = state };
 

@@ -4,11 +4,11 @@ namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
 /// e^A by scaling and squaring with the Pade approximant of degree 13 (Higham 2005, "The scaling and squaring method for the matrix
-/// exponential revisited"). In double, to its last digits.
+/// exponential revisited"), accurate to double precision.
 /// </summary>
 internal static unsafe class MatrixExponential
 {
-    // The largest 1-norm for which the approximant is exact to double precision.
+    // The largest 1-norm for which the approximant is accurate to double precision.
     private const double LargestNorm = 5.371920351148152;
     private const int MaxSquarings = 1000;
 
@@ -18,7 +18,7 @@ internal static unsafe class MatrixExponential
         33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
     ];
 
-    /// <summary>e^A in place of A (n, n). Where A is NaN or infinite, all of it is NaN.</summary>
+    /// <summary>Overwrites A (n, n) with e^A. If A contains NaN or infinity, the result is NaN everywhere.</summary>
     public static void Run(double* a, nint n)
     {
         nint size = n * n;
@@ -59,7 +59,7 @@ internal static unsafe class MatrixExponential
         new ReadOnlySpan<double>(from, (int)size).CopyTo(new Span<double>(a, (int)size));
     }
 
-    /// <summary>The largest sum of magnitudes of a column.</summary>
+    /// <summary>The 1-norm: the largest column sum of magnitudes.</summary>
     private static double Norm(double* a, nint n)
     {
         double largest = 0;
@@ -67,7 +67,7 @@ internal static unsafe class MatrixExponential
         {
             double sum = 0;
             for (nint i = 0; i < n; i++) sum += Math.Abs(a[i * n + j]);
-            largest = Math.Max(largest, sum); // passes NaN on
+            largest = Math.Max(largest, sum); // propagates NaN
         }
         return largest;
     }

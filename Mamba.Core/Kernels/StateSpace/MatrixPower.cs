@@ -3,8 +3,7 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// A^e by repeated squaring: O(N^3 log e). The squares S_k = A^(2^k) and the products R_k of those whose bit is set are kept, since the
-/// backward pass needs them all.
+/// A^e by repeated squaring: O(N^3 log e). The squares S_k = A^(2^k) and the products R_k for set bits are kept for the backward pass.
 /// </summary>
 internal readonly unsafe ref struct MatrixPower : IDisposable
 {
@@ -26,7 +25,7 @@ internal readonly unsafe ref struct MatrixPower : IDisposable
         _products.Dispose();
     }
 
-    /// <summary>The A^e computed last.</summary>
+    /// <summary>The last computed A^e.</summary>
     public double* Value => Product(_bits);
 
     /// <summary>Computes A^e for the positive exponent.</summary>
@@ -50,7 +49,7 @@ internal readonly unsafe ref struct MatrixPower : IDisposable
         using Scratch memory = Scratch.OfDoubles(3 * size);
         double* dSquare = memory.Doubles, transposed = dSquare + size, next = transposed + size;
         new Span<double>(dSquare, (int)size).Clear();
-        // dPower is that of R_(k + 1), dSquare that of S_k so far.
+        // dPower is that of R_(k + 1); dSquare accumulates that of S_k.
         for (int k = _bits - 1; k >= 0; k--)
         {
             if (IsSet(k))

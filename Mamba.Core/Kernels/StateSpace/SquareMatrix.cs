@@ -3,12 +3,12 @@ using System.Numerics.Tensors;
 namespace Mamba.Core.Kernels.StateSpace;
 
 /// <summary>
-/// Small square matrices in double precision, row by row, for what is done once a channel and not once a token. Products go row by row:
-/// whole rows are multiplied and added, so no sum crosses lanes and every processor gives the same bits.
+/// Small row-major square matrices in double precision, for per-channel rather than per-token work. Products multiply and add whole rows,
+/// so no sum crosses lanes and every processor gives the same bits.
 /// </summary>
 internal static unsafe class SquareMatrix
 {
-    /// <summary>C (m, n) = A (m, k) B (k, n). C is another matrix than A and B.</summary>
+    /// <summary>C (m, n) = A (m, k) B (k, n). C must not alias A or B.</summary>
     public static void Multiply(double* a, double* b, double* c, nint m, nint k, nint n)
     {
         for (nint i = 0; i < m; i++)
@@ -26,9 +26,7 @@ internal static unsafe class SquareMatrix
             for (nint i = 0; i < m; i++) AddRow(a[j * m + i], b + j * n, new Span<double>(c + i * n, (int)n));
     }
 
-    /// <summary>
-    /// y (n) = A^T x with A (n, n). A product without a transpose takes the transposed matrix, so that it adds rows, too.
-    /// </summary>
+    /// <summary>y (n) = A^T x with A (n, n). For a product without a transpose, pass the transposed matrix: that also adds rows.</summary>
     public static void MultiplyTransposed(double* a, double* x, double* y, nint n)
     {
         new Span<double>(y, (int)n).Clear();
@@ -54,7 +52,7 @@ internal static unsafe class SquareMatrix
         for (nint i = 0; i < n; i++) a[i * n + i] = 1;
     }
 
-    /// <summary>P A = L U in place, with the row that each pivot came from.</summary>
+    /// <summary>P A = L U in place; pivots receives the source row of each pivot.</summary>
     public static void Factorize(double* a, int* pivots, nint n)
     {
         for (nint k = 0; k < n; k++)
@@ -72,7 +70,7 @@ internal static unsafe class SquareMatrix
         }
     }
 
-    /// <summary>X = A^-1 B in place of B (n, columns), by the factors of A.</summary>
+    /// <summary>Overwrites B (n, columns) with A^-1 B, given the factors of A.</summary>
     public static void Solve(double* factors, int* pivots, double* b, nint n, nint columns)
     {
         for (nint k = 0; k < n; k++)
@@ -87,7 +85,7 @@ internal static unsafe class SquareMatrix
         }
     }
 
-    /// <summary>X = A^-T B in place of B (n, columns), by the factors of A.</summary>
+    /// <summary>Overwrites B (n, columns) with A^-T B, given the factors of A.</summary>
     public static void SolveTransposed(double* factors, int* pivots, double* b, nint n, nint columns)
     {
         for (nint i = 0; i < n; i++)

@@ -4,8 +4,8 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// The state-space model of an S4D layer, a system of N states for each of H channels: x' = A x + B u, y = C x + D u with a diagonal A, B =
-/// 1 and zero-order hold. Parameters have the names and initial values of state-spaces/s4 (models/s4/s4d.py): D, kernel.C, kernel.log_dt,
+/// The state-space model of an S4D layer, N states for each of H channels: x' = A x + B u, y = C x + D u with a diagonal A, B = 1 and
+/// zero-order hold. Parameters have the names and initial values of state-spaces/s4 (models/s4/s4d.py): D, kernel.C, kernel.log_dt,
 /// kernel.log_A_real, kernel.A_imag. <see cref="Convolve"/> and <see cref="Scan"/> compute the same function.
 /// </summary>
 internal sealed class DiagonalStateSpace
@@ -15,7 +15,7 @@ internal sealed class DiagonalStateSpace
     private readonly FrozenCache<(Tensor A, Tensor B)> _discrete;
     private readonly FrozenCache<KernelOfLength> _kernel;
 
-    /// <summary>Declares the parameters of H channels with N real states, which are N / 2 complex ones.</summary>
+    /// <summary>Declares the parameters of H channels with N real states, stored as N / 2 complex ones.</summary>
     public DiagonalStateSpace(Scope scope, int channels, int states, S4dInitialization initialization)
     {
         Complex[] a = Hippo.Eigenvalues(initialization, states);
@@ -42,7 +42,7 @@ internal sealed class DiagonalStateSpace
     public int ComplexStates => _aImag.Shape[1];
 
     /// <summary>
-    /// (H, L): the answer to an impulse, without the skip. While the parameters are frozen, that of the last length is cached.
+    /// (H, L): the impulse response without the skip. While the parameters are frozen, the kernel of the last length is cached.
     /// </summary>
     public Tensor Kernel(int length)
     {
@@ -54,7 +54,7 @@ internal sealed class DiagonalStateSpace
         return kernel;
     }
 
-    /// <summary>A whole sequence, as a convolution with the kernel: O(L log L), and no loop over time.</summary>
+    /// <summary>A whole sequence as a convolution with the kernel: O(L log L), without a loop over time.</summary>
     /// <param name="u">(B, L, H).</param>
     /// <returns>(B, L, H).</returns>
     public Tensor Convolve(Tensor u)
@@ -65,7 +65,7 @@ internal sealed class DiagonalStateSpace
         return scope.Return(Ops.LongConv(u, kernel, new LongConvOptions { D = _d }));
     }
 
-    /// <summary>The same as a recurrence, from a state on.</summary>
+    /// <summary>The same as a recurrence that starts from a state.</summary>
     /// <param name="u">(B, L, H).</param>
     /// <param name="state">(B, H, N / 2, 2); zero if null.</param>
     /// <returns>(B, L, H), and the state after the last token.</returns>
@@ -89,7 +89,7 @@ internal sealed class DiagonalStateSpace
         return Ops.DiscretizeDiagonal(a, _one, Ops.Exp(_logDt));
     }
 
-    /// <summary>The kernel of the last length. Threads may compute one of their own; each sees a whole one.</summary>
+    /// <summary>The kernel of the last length. Concurrent threads may each compute it; none sees a partial one.</summary>
     private sealed class KernelOfLength
     {
         private object? _last;
@@ -105,19 +105,19 @@ internal sealed class DiagonalStateSpace
 /// <summary>Initial values of state-space layers.</summary>
 internal static class StateSpaceInit
 {
-    /// <summary>The logarithm of a number log-uniform in [low, high): steps of all scales.</summary>
+    /// <summary>The logarithm of a log-uniform number in [low, high): steps of all scales.</summary>
     public static Initializer LogUniform(double low, double high) => (values, random) =>
     {
         foreach (ref float value in values) value = (float)random.NextDouble(Math.Log(low), Math.Log(high));
     };
 
-    /// <summary>The same numbers for every channel, made of complex ones.</summary>
+    /// <summary>The same values for every channel: one part of each complex number.</summary>
     public static Initializer Repeat(Complex[] numbers, Func<Complex, double> part) => (values, _) =>
     {
         for (int i = 0; i < values.Length; i++) values[i] = (float)part(numbers[i % numbers.Length]);
     };
 
-    /// <summary>The same complex numbers for every channel, (re, im) next to each other.</summary>
+    /// <summary>The same complex numbers for every channel, as (re, im) pairs.</summary>
     public static Initializer Repeat(Complex[] numbers) => (values, _) =>
     {
         for (int i = 0; i < values.Length; i++)

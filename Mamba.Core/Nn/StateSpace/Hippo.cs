@@ -2,10 +2,10 @@ using System.Numerics;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>Over which part of the past, and in which basis, a HiPPO memory approximates a signal (Gu et al. 2020, section 2.3).</summary>
+/// <summary>The window and basis in which a HiPPO memory approximates the past of a signal (Gu et al. 2020, section 2.3).</summary>
 public enum HippoMeasure
 {
-    /// <summary>Legendre polynomials over all of the past, scaled to its length. The memory divides A and B by t.</summary>
+    /// <summary>Legendre polynomials over the whole past, rescaled to its length. The memory divides A and B by t.</summary>
     LegS,
 
     /// <summary>Legendre polynomials over a sliding window, orthonormal; halved as in state-spaces/s4.</summary>
@@ -21,19 +21,19 @@ public enum HippoMeasure
     LagT,
 }
 
-/// <summary>How the eigenvalues of an S4D layer start (Gu et al. 2022, "On the parameterization ...", section 4).</summary>
+/// <summary>Initial eigenvalues of an S4D layer (Gu et al. 2022, "On the parameterization ...", section 4).</summary>
 public enum S4dInitialization
 {
-    /// <summary>-1/2 + i pi n: the Fourier basis, and what S4D-LegS tends to.</summary>
+    /// <summary>-1/2 + i pi n: the Fourier basis, an approximation of S4D-LegS.</summary>
     Lin,
 
-    /// <summary>-1/2 + i N/pi (N/(2n + 1) - 1): the law of LegS' eigenvalues.</summary>
+    /// <summary>-1/2 + i N/pi (N/(2n + 1) - 1): the distribution of the eigenvalues of LegS.</summary>
     Inv,
 
-    /// <summary>The eigenvalues of LegS' normal part, in falling order.</summary>
+    /// <summary>The eigenvalues of the normal part of LegS, in descending order.</summary>
     LegS,
 
-    /// <summary>-(n + 1), real: exponential decay alone.</summary>
+    /// <summary>-(n + 1), real: exponential decay only.</summary>
     Real,
 }
 
@@ -41,15 +41,15 @@ public enum S4dInitialization
 /// A in normal-plus-low-rank form: A = V (diag(Lambda) - P P^*) V^*, B = V InputVector, with a unitary V. Every column's phase is such that
 /// P is real and positive, which makes the form unique.
 /// </summary>
-/// <param name="Lambda">(N), -1/2 + i w in rising order of w.</param>
+/// <param name="Lambda">(N), -1/2 + i w in ascending order of w.</param>
 /// <param name="P">(N).</param>
 /// <param name="InputVector">(N), B in the basis V.</param>
 /// <param name="V">(N, N), row by row.</param>
 public sealed record NormalPlusLowRank(Complex[] Lambda, double[] P, Complex[] InputVector, Complex[] V);
 
 /// <summary>
-/// HiPPO (Gu et al. 2020, "HiPPO: recurrent memory with optimal polynomial projections"): matrices of x' = A x + B u whose state x holds
-/// the coefficients of the best approximation of u's history in N basis functions. All in double precision.
+/// HiPPO (Gu et al. 2020, "HiPPO: recurrent memory with optimal polynomial projections"): matrices of x' = A x + B u, where the state x
+/// holds the coefficients of the best approximation of u's history by N basis functions. All in double precision.
 /// </summary>
 public static class Hippo
 {
@@ -114,11 +114,11 @@ public static class Hippo
             [.. frequencies.Select(w => new Complex(-0.5, w))], p, [.. p.Select(x => new Complex(Math.Sqrt(2) * x, 0))], v);
     }
 
-    /// <summary>The first eigenvalues of an S4D layer: one of each conjugate pair, with an imaginary part of at least 0.</summary>
-    /// <param name="initialization">The law.</param>
+    /// <summary>The initial eigenvalues of an S4D layer: one of each conjugate pair, with an imaginary part of at least 0.</summary>
+    /// <param name="initialization">The formula of the eigenvalues.</param>
     /// <param name="n">N, real states: even.</param>
     /// <returns>(N / 2).</returns>
-    /// <exception cref="ArgumentOutOfRangeException">N is odd or not from 2 to 4,096, or the law is unknown.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">N is odd or not from 2 to 4,096, or the initialization is unknown.</exception>
     public static Complex[] Eigenvalues(S4dInitialization initialization, int n)
     {
         CheckOrder(n, even: true);
@@ -136,8 +136,8 @@ public static class Hippo
     }
 
     /// <summary>sqrt(2n + 1) P_n(x): Legendre polynomials, orthonormal on [-1, 1] with weight 1/2.</summary>
-    /// <param name="points">Where, in [-1, 1].</param>
-    /// <param name="n">N, how many of them.</param>
+    /// <param name="points">Points in [-1, 1].</param>
+    /// <param name="n">N, the number of polynomials.</param>
     /// <returns>(points, N), row by row.</returns>
     /// <exception cref="ArgumentOutOfRangeException">N is not from 1 to 4,096.</exception>
     public static double[] LegendreBasis(ReadOnlySpan<double> points, int n)
@@ -157,11 +157,11 @@ public static class Hippo
     }
 
     /// <summary>
-    /// The signal that coefficients of <see cref="Ops.LegsMemory"/> stand for: sum_n c_n sqrt(2n + 1) P_n(x). The whole history is scaled
-    /// to [-1, 1]; x = 1 is now.
+    /// The signal that coefficients of <see cref="Ops.LegsMemory"/> represent: sum_n c_n sqrt(2n + 1) P_n(x). The whole history is scaled
+    /// to [-1, 1]; x = 1 is the present.
     /// </summary>
     /// <param name="coefficients">(N).</param>
-    /// <param name="points">Where, in [-1, 1].</param>
+    /// <param name="points">Points in [-1, 1].</param>
     /// <returns>A value for each point.</returns>
     public static double[] Reconstruct(ReadOnlySpan<double> coefficients, ReadOnlySpan<double> points)
     {
@@ -173,8 +173,8 @@ public static class Hippo
     }
 
     /// <summary>-1, ..., 1 in equal steps: the points of a history of this length.</summary>
-    /// <param name="count">How many.</param>
-    /// <returns>The points; 1 alone has -1.</returns>
+    /// <param name="count">The number of points.</param>
+    /// <returns>The points; for count 1, -1.</returns>
     public static double[] EvenPoints(int count)
     {
         double[] points = new double[count];

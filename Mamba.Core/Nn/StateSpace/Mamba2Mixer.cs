@@ -2,22 +2,22 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What a <see cref="Mamba2Mixer"/> is made of; names and defaults are those of mamba_ssm's Mamba2.</summary>
+/// <summary>Configuration of <see cref="Mamba2Mixer"/>; names and defaults are those of mamba_ssm's Mamba2.</summary>
 /// <param name="DModel">Width of the tokens.</param>
-/// <param name="DState">N, the states of a channel.</param>
-/// <param name="DConv">K, the taps of the causal convolution.</param>
+/// <param name="DState">N, the number of states per channel.</param>
+/// <param name="DConv">K, the number of taps of the causal convolution.</param>
 /// <param name="Expand">Inner width over d_model.</param>
-/// <param name="HeadDim">P, the channels of a head.</param>
+/// <param name="HeadDim">P, the number of channels per head.</param>
 /// <param name="NGroups">G: heads of a group share B and C.</param>
 public sealed record Mamba2Config(int DModel, int DState = 128, int DConv = 4, int Expand = 2, int HeadDim = 64, int NGroups = 1)
 {
-    /// <summary>Where -A of each head starts: uniform in this range.</summary>
+    /// <summary>The range of the uniform initial -A of each head.</summary>
     public (double Low, double High) AInitRange { get; init; } = (1, 16);
 
-    /// <summary>Whether D is a number a channel instead of one a head.</summary>
+    /// <summary>Whether D has one value per channel instead of one per head.</summary>
     public bool DHasHeadDim { get; init; }
 
-    /// <summary>Whether a norm follows the scan; without it the gate is in the scan.</summary>
+    /// <summary>Whether a norm follows the scan; otherwise the gate is part of the scan.</summary>
     public bool RmsNorm { get; init; } = true;
 
     /// <summary>Whether that norm comes before the gate.</summary>
@@ -26,7 +26,7 @@ public sealed record Mamba2Config(int DModel, int DState = 128, int DConv = 4, i
     /// <summary>Added to the norm's mean square.</summary>
     public float Eps { get; init; } = Ops.NormEps;
 
-    /// <summary>The range of the initial steps, and what they are raised to.</summary>
+    /// <summary>The range of the initial step sizes, and their lower clamp.</summary>
     public double DtMin { get; init; } = 0.001;
 
     /// <inheritdoc cref="DtMin"/>
@@ -54,11 +54,11 @@ public sealed record Mamba2Config(int DModel, int DState = 128, int DConv = 4, i
     public int ConvDim => DInner + 2 * NGroups * DState;
 }
 
-/// <summary>What a <see cref="Mamba2Mixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
+/// <summary>The state of <see cref="Mamba2Mixer"/> between tokens, owned by the caller.</summary>
 public sealed class Mamba2State : SequenceState
 {
     /// <summary>The state before the first token: zeros.</summary>
-    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="config">The mixer's configuration.</param>
     public Mamba2State(int batch, Mamba2Config config)
     {
@@ -79,8 +79,8 @@ public sealed class Mamba2State : SequenceState
 }
 
 /// <summary>
-/// The Mamba-2 block (Dao and Gu 2024, figure 6): in_proj to z, x, B, C and dt at once, causal convolution and SiLU on x, B and C, the
-/// state-space duality layer, gated norm, out_proj. Parameters carry the names, order and initial values of mamba_ssm's Mamba2.
+/// The Mamba-2 block (Dao and Gu 2024, figure 6): in_proj to z, x, B, C and dt, causal convolution and SiLU on x, B and C, the state-space
+/// duality layer, gated norm, out_proj. Parameters have the names, order and initial values of mamba_ssm's Mamba2.
 /// </summary>
 public sealed class Mamba2Mixer : ISequenceMixer
 {
@@ -93,8 +93,8 @@ public sealed class Mamba2Mixer : ISequenceMixer
     private readonly GatedNormOptions _norm;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The block's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">
     /// A size is not positive, heads do not divide the inner width, or groups do not divide the heads.
     /// </exception>
@@ -106,7 +106,7 @@ public sealed class Mamba2Mixer : ISequenceMixer
                 $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that "
                 + "divide the inner width, and groups that divide the number of heads.", nameof(config));
         (_config, _layer) = (config, scope.Path);
-        // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
+        // Declared in the order of mamba_ssm's state_dict: bare parameters first, then modules.
         int heads = config.NHeads;
         _dtBias = scope.Parameter(
             "dt_bias", Init.InverseSoftplusOfLogUniform(config.DtMin, config.DtMax, config.DtInitFloor), heads);
@@ -171,12 +171,12 @@ public sealed class Mamba2Mixer : ISequenceMixer
         return own!;
     }
 
-    /// <summary>All between the projections: (B, L, d_inner). What is remembered is read and updated.</summary>
+    /// <summary>Everything between the projections: (B, L, d_inner). Reads and updates the state.</summary>
     private Tensor Mix(Tensor x, Mamba2State? memory)
     {
         Mamba2Config c = _config;
         int batch = x.Shape[0], length = x.Shape[1], heads = c.NHeads;
-        // Products with rows of in_proj, which are views: splitting one product would copy the gate, too.
+        // Products with views of in_proj's rows: splitting one product would also copy the gate.
         Tensor z = Project(x, 0, c.DInner), dt = Project(x, c.DInner + c.ConvDim, heads);
         Tensor mixed = Convolve(Project(x, c.DInner, c.ConvDim), memory);
         int factors = c.NGroups * c.DState;
@@ -215,7 +215,7 @@ public sealed class Mamba2Mixer : ISequenceMixer
     private Tensor Project(Tensor x, int first, int count) =>
         Ops.Linear(x, Ops.Slice(_inProj.Weight, 0, first, count), _inProj.Bias is { } bias ? Ops.Slice(bias, 0, first, count) : null);
 
-    /// <summary>silu(conv1d(x)), after the inputs that are remembered.</summary>
+    /// <summary>silu(conv1d(x)), preceded by the inputs in the state.</summary>
     private Tensor Convolve(Tensor x, Mamba2State? memory)
     {
         if (memory is null) return Ops.CausalConv1d(x, _convWeight, _convBias, Activation.Silu);

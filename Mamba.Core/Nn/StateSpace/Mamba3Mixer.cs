@@ -3,9 +3,9 @@ using Mamba.Core.Memory;
 namespace Mamba.Core.Nn;
 
 /// <summary>
-/// The Mamba-3 block (Lahoti et al. 2026), one input and one output a head: in_proj to the gate z, the values x, B, C, dt, A, the logit of
-/// lambda and angles; B and C normalized; the scan (<see cref="Ops.Mamba3Scan"/>); out_proj. There is no convolution. Parameters carry the
-/// names and the initial values of state-spaces/mamba.
+/// The Mamba-3 block (Lahoti et al. 2026), one input and one output per head: in_proj to the gate z, the values x, B, C, dt, A, the logit
+/// of lambda and angles; B and C normalized; the scan (<see cref="Ops.Mamba3Scan"/>); out_proj. There is no convolution. Parameters have
+/// the names and initial values of state-spaces/mamba.
 /// </summary>
 public sealed class Mamba3Mixer : ISequenceMixer
 {
@@ -23,8 +23,8 @@ public sealed class Mamba3Mixer : ISequenceMixer
     private readonly Linear _outProj;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The block's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">The sizes do not fit together.</exception>
     public Mamba3Mixer(Scope scope, Mamba3Config config)
     {
@@ -59,10 +59,10 @@ public sealed class Mamba3Mixer : ISequenceMixer
         return scope.Return(_outProj.Forward(state is null ? Mix(x, default).Output : Resume(x, state, "Mamba3Mixer"), residual));
     }
 
-    /// <summary>Mixes a part of a sequence, with gradients through what the part before has left.</summary>
+    /// <summary>Mixes a part of a sequence, with gradients through the state of the previous part.</summary>
     /// <param name="x">(B, L, d_model).</param>
-    /// <param name="memory">What the tokens before x have left; null for zeros.</param>
-    /// <returns>(B, L, d_model), and what is left after the last token.</returns>
+    /// <param name="memory">The state before the first token; null for zeros.</param>
+    /// <returns>(B, L, d_model), and the state after the last token.</returns>
     /// <exception cref="ShapeException">The tokens or the memory do not fit.</exception>
     public (Tensor Output, Mamba3Memory Last) ForwardFrom(Tensor x, Mamba3Memory? memory)
     {
@@ -83,7 +83,7 @@ public sealed class Mamba3Mixer : ISequenceMixer
         return scope.Return(_outProj.Forward(y.Reshape(x.Shape[0], _config.DInner)));
     }
 
-    /// <summary>The next tokens after those that a state remembers.</summary>
+    /// <summary>Mixes the next tokens, starting from a state.</summary>
     private Tensor Resume(Tensor x, SequenceState state, string name)
     {
         Check.Rank(x, 3, name, "(B, L, d_model)");
@@ -96,7 +96,7 @@ public sealed class Mamba3Mixer : ISequenceMixer
             $"a state of {string.Join(" and ", state.Tensors.Select(t => t.Shape))}; expected one of this block and batch {batch}");
         Mamba3Memory memory = own!.Memory;
         if (!Tape.IsRecording) return Mix(x, new() { Initial = memory, Target = memory }).Output; // in place
-        // The backward pass reads the key and the value that the next tokens overwrite.
+        // The backward pass reads the key and the value, which the next tokens overwrite.
         (Tensor y, Mamba3Memory last) = Mix(x, new() { Initial = memory with { Key = memory.Key.Clone(), Value = memory.Value.Clone() } });
         last.Angles.Span.CopyTo(memory.Angles.Span);
         last.AngleRests!.Value.Span.CopyTo(memory.AngleRests!.Value.Span);
@@ -106,13 +106,13 @@ public sealed class Mamba3Mixer : ISequenceMixer
         return y;
     }
 
-    /// <summary>What out_proj takes: (B, L, H P).</summary>
+    /// <summary>The input of out_proj: (B, L, H P).</summary>
     private (Tensor Output, Mamba3Memory Last) Mix(Tensor x, in Mamba3Options states)
     {
         Mamba3Config c = _config;
         Check.That(x.Shape.Rank == 3 && x.Shape[2] == c.DModel, "Mamba3Mixer", $"{x.Shape}; expected (B, L, {c.DModel})");
         int batch = x.Shape[0], length = x.Shape[1], heads = c.Heads, inner = c.DInner, keys = c.NGroups * c.DState;
-        // Each is a product with its rows of in_proj, which are a view; splitting one product would copy.
+        // Each is a product with a view of in_proj's rows; splitting one product would copy.
         Tensor z = Project(x, 0, inner), values = Project(x, inner, inner);
         Tensor b = Project(x, 2 * inner, keys), queries = Project(x, 2 * inner + keys, keys);
         TensorList rest = Ops.Split(Project(x, 2 * (inner + keys), 3 * heads + c.RopeAngles), heads, heads, heads, c.RopeAngles);

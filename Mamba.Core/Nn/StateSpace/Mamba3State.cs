@@ -2,27 +2,27 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What a <see cref="Mamba3Mixer"/> is made of; names and defaults are those of state-spaces/mamba's mamba3 module.</summary>
+/// <summary>Configuration of <see cref="Mamba3Mixer"/>; names and defaults are those of state-spaces/mamba's mamba3 module.</summary>
 /// <param name="DModel">Width of the tokens.</param>
 /// <param name="DState">N, the state size of a head.</param>
 /// <param name="Expand">Inner width over d_model.</param>
-/// <param name="HeadDim">P, the values of a head.</param>
+/// <param name="HeadDim">P, the number of channels per head.</param>
 /// <param name="NGroups">G: heads of a group share B and C.</param>
 public sealed record Mamba3Config(int DModel, int DState = 128, int Expand = 2, int HeadDim = 64, int NGroups = 1)
 {
-    /// <summary>The share of the state's components that turn: 0.5 or 1.</summary>
+    /// <summary>The fraction of the state's components that are rotated: 0.5 or 1.</summary>
     public double RopeFraction { get; init; } = 0.5;
 
-    /// <summary>The least initial step size.</summary>
+    /// <summary>The smallest initial step size.</summary>
     public double DtMin { get; init; } = 0.001;
 
     /// <summary>The largest initial step size.</summary>
     public double DtMax { get; init; } = 0.1;
 
-    /// <summary>Initial step sizes are raised to this.</summary>
+    /// <summary>Initial step sizes are clamped to at least this.</summary>
     public double DtInitFloor { get; init; } = 1e-4;
 
-    /// <summary>The least -A.</summary>
+    /// <summary>The smallest -A.</summary>
     public double AFloor { get; init; } = 1e-4;
 
     /// <summary>Whether y is normalized over each head before the gate.</summary>
@@ -37,14 +37,14 @@ public sealed record Mamba3Config(int DModel, int DState = 128, int Expand = 2, 
     /// <summary>H, the heads.</summary>
     public int Heads => DInner / HeadDim;
 
-    /// <summary>S, the pairs of components that turn.</summary>
+    /// <summary>S, the number of rotated pairs of components.</summary>
     public int RopeAngles => (int)(DState * RopeFraction) / 2;
 
     /// <summary>Rows of in_proj: z, x, B, C, dt, A, the logit of lambda, angles.</summary>
     internal int Projected => checked(2 * DInner + 2 * NGroups * DState + 3 * Heads + RopeAngles);
 
-    /// <summary>Throws unless the sizes fit together.</summary>
-    /// <exception cref="ArgumentException">They do not.</exception>
+    /// <summary>Throws unless the sizes are consistent.</summary>
+    /// <exception cref="ArgumentException">They are not.</exception>
     internal void Validate()
     {
         Check.Positive(DModel, "Mamba3Config", nameof(DModel));
@@ -62,11 +62,11 @@ public sealed record Mamba3Config(int DModel, int DState = 128, int Expand = 2, 
     }
 }
 
-/// <summary>What a <see cref="Mamba3Mixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
+/// <summary>The state of <see cref="Mamba3Mixer"/> between tokens, owned by the caller.</summary>
 public sealed class Mamba3State : SequenceState
 {
     /// <summary>The state before the first token: zeros.</summary>
-    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="config">The mixer's configuration.</param>
     /// <exception cref="ArgumentException">The configuration's sizes do not fit together.</exception>
     public Mamba3State(int batch, Mamba3Config config)
@@ -83,7 +83,7 @@ public sealed class Mamba3State : SequenceState
         Tensors = [Memory.Angles, Memory.AngleRests.Value, Memory.Ssm, Memory.Key, Memory.Value];
     }
 
-    /// <summary>Angles, state, key and value, as the scan takes and gives them.</summary>
+    /// <summary>Angles, state, key and value of the scan.</summary>
     public Mamba3Memory Memory { get; }
 
     /// <inheritdoc/>

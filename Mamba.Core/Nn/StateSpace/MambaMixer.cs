@@ -2,23 +2,23 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What a <see cref="MambaMixer"/> is made of; the names are those of mamba_ssm.</summary>
+/// <summary>Configuration of <see cref="MambaMixer"/>; names are those of mamba_ssm.</summary>
 /// <param name="DModel">Width of the tokens.</param>
-/// <param name="DState">N, the states of a channel.</param>
-/// <param name="DConv">K, the taps of the causal convolution.</param>
+/// <param name="DState">N, the number of states per channel.</param>
+/// <param name="DConv">K, the number of taps of the causal convolution.</param>
 /// <param name="Expand">Inner width over d_model.</param>
 public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int Expand = 2)
 {
-    /// <summary>Whether the sequence is also scanned from its end, with weights of its own (Vision Mamba's "v2").</summary>
+    /// <summary>Whether the sequence is also scanned backwards, with separate weights (Vision Mamba's "v2").</summary>
     public bool Bidirectional { get; init; }
 
     /// <summary>Whether the sum of both directions is halved.</summary>
     public bool DivideOut { get; init; }
 
-    /// <summary>The inner width of a pruned block; null for <see cref="Expand"/> times the width of the tokens.</summary>
+    /// <summary>The inner width of a pruned block; null for <see cref="Expand"/> d_model.</summary>
     public int? InnerWidth { get; init; }
 
-    /// <summary>The rank of a pruned block's projection to dt; null for a sixteenth of the width of the tokens.</summary>
+    /// <summary>The rank of a pruned block's projection to dt; null for ceil(d_model / 16).</summary>
     public int? Rank { get; init; }
 
     /// <summary>Inner width, D of the scan.</summary>
@@ -28,11 +28,11 @@ public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int
     public int DtRank => Rank ?? (DModel + 15) / 16;
 }
 
-/// <summary>What a <see cref="MambaMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
+/// <summary>The state of <see cref="MambaMixer"/> between tokens, owned by the caller.</summary>
 public sealed class MambaState : SequenceState
 {
     /// <summary>The state before the first token: zeros.</summary>
-    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="config">The mixer's configuration.</param>
     public MambaState(int batch, MambaConfig config)
     {
@@ -54,8 +54,7 @@ public sealed class MambaState : SequenceState
 
 /// <summary>
 /// The Mamba block (Gu and Dao 2023, figure 3): in_proj to x and z, causal convolution and SiLU on x, selective scan gated by z, out_proj.
-/// Parameters carry the names and the initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse
-/// softplus.
+/// Parameters have the names and initial values of mamba_ssm: S4D-real A (A_log = log 1 ... log N), D = 1, dt bias by inverse softplus.
 /// </summary>
 public sealed class MambaMixer : ISequenceMixer
 {
@@ -67,8 +66,8 @@ public sealed class MambaMixer : ISequenceMixer
     private readonly Direction? _backward;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The block's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentOutOfRangeException">A size is not positive.</exception>
     public MambaMixer(Scope scope, MambaConfig config)
     {
@@ -78,7 +77,7 @@ public sealed class MambaMixer : ISequenceMixer
             InnerWidth = scope.Width(config.DInner),
             Rank = (scope / "dt_proj").Width(config.DtRank),
         };
-        // The order of declaration is that of mamba_ssm's state_dict: bare parameters first, then modules.
+        // Declared in the order of mamba_ssm's state_dict: bare parameters first, then modules.
         (Tensor aLog, Tensor d) = Direction.Bare(scope, config);
         (Tensor ALog, Tensor D)? back = config.Bidirectional ? Direction.Bare(scope, config, reverse: true) : null;
         _inProj = new Linear(scope / "in_proj", config.DModel, 2 * config.DInner, bias: false);
@@ -94,7 +93,7 @@ public sealed class MambaMixer : ISequenceMixer
     public Tensor Forward(Tensor x) => Forward(x, null);
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">A state is given, and a bidirectional block needs the whole sequence.</exception>
+    /// <exception cref="InvalidOperationException">A state is given, but a bidirectional block needs the whole sequence.</exception>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
         Check.Residual(x, residual, "MambaMixer");
@@ -145,9 +144,7 @@ public sealed class MambaMixer : ISequenceMixer
         return own!;
     }
 
-    /// <summary>
-    /// u and the gate z, (B, L, D). Each is a product with its rows of in_proj, which are a view; splitting one product would copy.
-    /// </summary>
+    /// <summary>u and the gate z, (B, L, D). Each is a product with a view of in_proj's rows; splitting one product would copy.</summary>
     private (Tensor U, Tensor Z) Project(Tensor x)
     {
         int inner = _config.DInner;
@@ -155,7 +152,7 @@ public sealed class MambaMixer : ISequenceMixer
         return (Ops.Linear(x, Ops.Slice(weight, 0, 0, inner)), Ops.Linear(x, Ops.Slice(weight, 0, inner, inner)));
     }
 
-    /// <summary>One direction of scanning with its weights.</summary>
+    /// <summary>One scan direction with its weights.</summary>
     private sealed class Direction(Scope scope, MambaConfig c, Tensor aLog, Tensor d, bool reverse = false)
     {
         private readonly string _layer = scope.Path;
@@ -176,11 +173,11 @@ public sealed class MambaMixer : ISequenceMixer
             (scope.Parameter(Name("A", reverse) + "_log", Init.LogOfIndex(c.DState), c.DInner, c.DState),
             scope.Parameter(Name("D", reverse), Init.Ones, c.DInner));
 
-        /// <summary>One direction's output, and that of the other where it is given.</summary>
+        /// <summary>The output of this direction, plus that of the other where it is given.</summary>
         public Tensor Scan(Tensor u, Tensor z, Tensor? other = null) =>
             SelectiveScan(Ops.CausalConv1d(u, _convWeight, _convBias, Activation.Silu, reverse), z, null, other).Output;
 
-        /// <summary>The next tokens after those that the state remembers.</summary>
+        /// <summary>Scans the next tokens, starting from the state.</summary>
         public Tensor Resume(Tensor u, Tensor z, MambaState state)
         {
             int taps = c.DConv, length = u.Shape[1];

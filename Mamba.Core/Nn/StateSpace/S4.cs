@@ -3,18 +3,18 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What an <see cref="S4"/> layer is made of.</summary>
+/// <summary>Configuration of <see cref="S4"/>.</summary>
 /// <param name="DModel">H, the width of the tokens.</param>
-/// <param name="DState">N, real states of a channel: even, N / 2 complex ones.</param>
+/// <param name="DState">N, the number of real states per channel: even, stored as N / 2 complex ones.</param>
 /// <param name="LMax">
-/// The length that C is stored for: as C (I - Abar^LMax), the form of S4's checkpoints. 0: C itself. Sequences may be of any length.
+/// If positive, C is stored as C (I - Abar^LMax), the form of S4's checkpoints; if 0, C itself. Sequences may have any length.
 /// </param>
 public sealed record S4Config(int DModel, int DState = 64, int LMax = 0);
 
 /// <summary>
-/// The S4 layer (Gu, Goel and Re 2022; S4Block of models/s4/s4.py of state-spaces/s4, whose names it has; mode dplr of rank 1): a
-/// state-space model for each channel that starts as HiPPO-LegS in normal-plus-low-rank form, GELU, and a linear layer with GLU. Its three
-/// forms give the same results up to rounding: <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
+/// The S4 layer (Gu, Goel and Re 2022): a state-space model for each channel, initialized as HiPPO-LegS in normal-plus-low-rank form, GELU,
+/// and a linear layer with GLU. Names are those of S4Block of state-spaces/s4 (models/s4/s4.py, mode dplr, rank 1). Its three forms have
+/// the same results up to rounding: <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
 /// </summary>
 public sealed class S4 : ISequenceMixer
 {
@@ -24,8 +24,8 @@ public sealed class S4 : ISequenceMixer
     private readonly FrozenCache<(Tensor A, Tensor B, Tensor C)> _discrete;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentOutOfRangeException">H is not positive, N is odd or too large, or LMax is negative.</exception>
     public S4(Scope scope, S4Config config)
     {
@@ -34,7 +34,7 @@ public sealed class S4 : ISequenceMixer
         _config = config;
         int h = config.DModel, pairs = Hippo.Eigenvalues(S4dInitialization.Lin, config.DState).Length;
         NormalPlusLowRank legs = Hippo.LegSNormalPlusLowRank(config.DState);
-        // Of each conjugate pair S4 keeps the state with the negative frequency: A = -exp(A_real) - i A_imag.
+        // S4 stores the state with the negative frequency of each conjugate pair: A = -exp(A_real) - i A_imag.
         Complex[] lambda = legs.Lambda[..pairs], p = [.. legs.P[..pairs].Select(x => (Complex)x)], b = legs.InputVector[..pairs];
         Scope layer = scope / "layer", kernel = layer / "kernel";
         _d = layer.Parameter("D", Init.Normal(1), 1, h);
@@ -67,7 +67,7 @@ public sealed class S4 : ISequenceMixer
         return scope.Return(residual is { } added ? Ops.Add(y, added) : y);
     }
 
-    /// <summary>The convolutional form: the kernel of L taps, and a causal convolution by FFT. The fastest to train.</summary>
+    /// <summary>The convolutional form: the kernel of L taps, and a causal convolution by FFT. The fastest form for training.</summary>
     /// <param name="x">(B, L, H).</param>
     /// <returns>(B, L, H).</returns>
     public Tensor Convolve(Tensor x)
@@ -80,8 +80,8 @@ public sealed class S4 : ISequenceMixer
     }
 
     /// <summary>
-    /// The recurrent form over a sequence, with a dense Abar of 2 N x 2 N for each channel. Gradients flow through the states, too; with
-    /// them it keeps O(B L H N) numbers.
+    /// The recurrent form over a sequence, with a dense Abar of 2 N x 2 N for each channel. Gradients also flow through the states; then
+    /// O(B L H N) numbers are kept.
     /// </summary>
     /// <param name="x">(B, L, H).</param>
     /// <param name="state">(B, H, N), real and then imaginary parts, before the first token; zero if null.</param>

@@ -2,16 +2,16 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What an <see cref="S4d"/> layer is made of.</summary>
+/// <summary>Configuration of <see cref="S4d"/>.</summary>
 /// <param name="DModel">H, the width of the tokens.</param>
-/// <param name="DState">N, real states of a channel: even, N / 2 complex ones.</param>
+/// <param name="DState">N, the number of real states per channel: even, stored as N / 2 complex ones.</param>
 public sealed record S4dLayerConfig(int DModel, int DState = 64)
 {
-    /// <summary>How the eigenvalues start.</summary>
+    /// <summary>The initialization of the eigenvalues.</summary>
     public S4dInitialization Initialization { get; init; } = S4dInitialization.Lin;
 }
 
-/// <summary>What a layer of one linear system remembers between tokens. It belongs to the caller, across steps.</summary>
+/// <summary>The state of a linear system between tokens, owned by the caller.</summary>
 public sealed class LtiState : SequenceState
 {
     /// <summary>The state before the first token: zeros.</summary>
@@ -32,8 +32,8 @@ public sealed class LtiState : SequenceState
 }
 
 /// <summary>
-/// The S4D layer (Gu et al. 2022; models/s4/s4d.py of state-spaces/s4, whose names it has): a diagonal state-space model for each channel,
-/// GELU, and a linear layer with GLU that mixes the channels. One parameter set has three forms that give the same results up to rounding:
+/// The S4D layer (Gu et al. 2022), with the names of state-spaces/s4 (models/s4/s4d.py): a diagonal state-space model for each channel,
+/// GELU, and a linear layer with GLU that mixes the channels. One parameter set has three forms with the same results up to rounding:
 /// <see cref="Convolve"/>, <see cref="Scan"/> and <see cref="Step"/>.
 /// </summary>
 public sealed class S4d : ISequenceMixer
@@ -43,8 +43,8 @@ public sealed class S4d : ISequenceMixer
     private readonly ChannelMixing _output;
 
     /// <summary>Declares the parameters.</summary>
-    /// <param name="scope">The layer's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The layer's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentOutOfRangeException">H is not positive, or N is odd or too large.</exception>
     public S4d(Scope scope, S4dLayerConfig config)
     {
@@ -68,7 +68,7 @@ public sealed class S4d : ISequenceMixer
         return scope.Return(residual is { } added ? Ops.Add(y, added) : y);
     }
 
-    /// <summary>The convolutional form: the kernel of L taps, and a causal convolution by FFT. The fastest to train.</summary>
+    /// <summary>The convolutional form: the kernel of L taps, and a causal convolution by FFT. The fastest form for training.</summary>
     /// <param name="x">(B, L, H).</param>
     /// <returns>(B, L, H).</returns>
     public Tensor Convolve(Tensor x)
@@ -78,7 +78,7 @@ public sealed class S4d : ISequenceMixer
         return scope.Return(_output.Forward(_system.Convolve(x)));
     }
 
-    /// <summary>The recurrent form over a sequence. Gradients flow through the states, too.</summary>
+    /// <summary>The recurrent form over a sequence. Gradients also flow through the states.</summary>
     /// <param name="x">(B, L, H).</param>
     /// <param name="state">(B, H, N / 2, 2), the state before the first token; zero if null.</param>
     /// <returns>(B, L, H), and the state after the last token.</returns>
@@ -120,7 +120,7 @@ public sealed class S4d : ISequenceMixer
     }
 }
 
-/// <summary>What follows the system in the published S4 layers: GELU, a linear layer to twice the width, GLU.</summary>
+/// <summary>The output stage of the published S4 layers: GELU, a linear layer to twice the width, GLU.</summary>
 internal sealed class ChannelMixing
 {
     private readonly Tensor _weight, _bias;

@@ -2,28 +2,28 @@ using Mamba.Core.Memory;
 
 namespace Mamba.Core.Nn;
 
-/// <summary>What an <see cref="S4dMixer"/> is made of.</summary>
+/// <summary>Configuration of <see cref="S4dMixer"/>.</summary>
 /// <param name="DModel">Width of the tokens.</param>
-/// <param name="DState">N, real states of a channel: even, N / 2 complex ones.</param>
-/// <param name="DConv">K, the taps of the causal convolution.</param>
+/// <param name="DState">N, the number of real states per channel: even, stored as N / 2 complex ones.</param>
+/// <param name="DConv">K, the number of taps of the causal convolution.</param>
 /// <param name="Expand">Inner width over d_model.</param>
 public sealed record S4dConfig(int DModel, int DState = 64, int DConv = 4, int Expand = 2)
 {
-    /// <summary>Whether the output is gated by SiLU(z), as in the Mamba block; if not, it goes through a GELU.</summary>
+    /// <summary>Whether the output is gated by SiLU(z), as in the Mamba block; otherwise it goes through a GELU.</summary>
     public bool Gated { get; init; } = true;
 
-    /// <summary>How the eigenvalues start.</summary>
+    /// <summary>The initialization of the eigenvalues.</summary>
     public S4dInitialization Initialization { get; init; } = S4dInitialization.Lin;
 
     /// <summary>Inner width.</summary>
     public int DInner => Expand * DModel;
 }
 
-/// <summary>What an <see cref="S4dMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
+/// <summary>The state of <see cref="S4dMixer"/> between tokens, owned by the caller.</summary>
 public sealed class S4dState : SequenceState
 {
     /// <summary>The state before the first token: zeros.</summary>
-    /// <param name="batch">Sequences side by side.</param>
+    /// <param name="batch">Batch size.</param>
     /// <param name="config">The mixer's configuration.</param>
     public S4dState(int batch, S4dConfig config)
     {
@@ -44,8 +44,8 @@ public sealed class S4dState : SequenceState
 }
 
 /// <summary>
-/// The Mamba block with S4D in place of the selective scan: what selection adds, measured in one architecture (Gu and Dao 2023, section
-/// 4.6.2). in_proj to x and z, causal convolution and SiLU on x, a time-invariant diagonal state-space model, the gate SiLU(z), out_proj.
+/// The Mamba block with S4D instead of the selective scan, to measure the effect of selection (Gu and Dao 2023, section 4.6.2). It consists
+/// of in_proj to x and z, causal convolution and SiLU on x, a time-invariant diagonal state-space model, the gate SiLU(z), and out_proj.
 /// </summary>
 public sealed class S4dMixer : ISequenceMixer
 {
@@ -55,8 +55,8 @@ public sealed class S4dMixer : ISequenceMixer
     private readonly Tensor _convWeight, _convBias;
 
     /// <summary>Declares the parameters: D, kernel.C, kernel.log_dt, kernel.log_A_real, kernel.A_imag, in_proj, conv1d, out_proj.</summary>
-    /// <param name="scope">The block's place.</param>
-    /// <param name="config">Its sizes.</param>
+    /// <param name="scope">The block's scope.</param>
+    /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentOutOfRangeException">A size is not positive, or N is odd or too large.</exception>
     public S4dMixer(Scope scope, S4dConfig config)
     {
@@ -75,7 +75,7 @@ public sealed class S4dMixer : ISequenceMixer
     public Tensor Forward(Tensor x) => Forward(x, null);
 
     /// <inheritdoc/>
-    /// <remarks>A whole sequence is a convolution by FFT, a part of one a scan.</remarks>
+    /// <remarks>A whole sequence is convolved by FFT; a part of one is scanned.</remarks>
     public Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null)
     {
         S4d.CheckTokens("S4dMixer", x, _config.DModel);
@@ -115,13 +115,13 @@ public sealed class S4dMixer : ISequenceMixer
         return own!;
     }
 
-    /// <summary>x, or the gate z from row D on: a product with its rows of in_proj, which are a view.</summary>
+    /// <summary>x, or the gate z from row D on: a product with a view of in_proj's rows.</summary>
     private Tensor Project(Tensor x, int first) => Ops.Linear(x, Ops.Slice(_inProj.Weight, 0, first, _config.DInner));
 
     private Tensor Gate(Tensor x, Tensor y) =>
         _config.Gated ? Ops.Multiply(y, Ops.Silu(Project(x, first: _config.DInner))) : Ops.Gelu(y);
 
-    /// <summary>The next tokens after those that the state remembers.</summary>
+    /// <summary>Mixes the next tokens, starting from the state.</summary>
     private Tensor Resume(Tensor u, S4dState state)
     {
         int taps = _config.DConv, length = u.Shape[1];

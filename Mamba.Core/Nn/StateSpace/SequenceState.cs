@@ -1,12 +1,12 @@
 namespace Mamba.Core.Nn;
 
-/// <summary>What an <see cref="ISequenceMixer"/> remembers between tokens. It belongs to the caller, across steps.</summary>
+/// <summary>The state of <see cref="ISequenceMixer"/> between tokens, owned by the caller.</summary>
 public abstract class SequenceState
 {
-    /// <summary>The tensors that it consists of; the first dimension of each is the batch.</summary>
+    /// <summary>The tensors of the state; the first dimension of each is the batch.</summary>
     public abstract IReadOnlyList<Tensor> Tensors { get; }
 
-    /// <summary>Forgets all tokens: the next one is the first.</summary>
+    /// <summary>Resets the state: the next token is the first.</summary>
     public virtual void Reset()
     {
         foreach (Tensor tensor in Tensors) tensor.Span.Clear();

@@ -11,7 +11,7 @@ internal static class SkewEigen
 {
     private const int MaxSweeps = 60;
 
-    /// <summary>All eigenvalues in rising order.</summary>
+    /// <summary>All eigenvalues in ascending order.</summary>
     /// <param name="s">(N, N), skew-symmetric; overwritten.</param>
     /// <param name="n">N.</param>
     /// <returns>w (N), and V (N, N) whose columns are unit eigenvectors.</returns>
