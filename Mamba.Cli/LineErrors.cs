@@ -15,7 +15,8 @@ internal static class LineErrors
     /// <returns>What is wrong and what to type instead; null if nothing is.</returns>
     /// <remarks>A misspelled word leaves something else missing as well; the word is what the user can see.</remarks>
     public static string? Find(string[] args, ParseResult parsed) =>
-        Misspelled(args, parsed) ?? (parsed.Errors is [ParseError first, ..] ? Missing(first, parsed.CommandResult) ?? first.Message : null);
+        Misspelled(args, parsed)
+        ?? (parsed.Errors is [ParseError first, ..] ? Missing(first, parsed.CommandResult) ?? first.Message : null);
 
     /// <summary>An argument or an option that the command must have; null if the error is another one.</summary>
     private static string? Missing(ParseError error, CommandResult result)

@@ -72,8 +72,8 @@ internal static class EvalCommand
             if (parsed.GetValue(lengths) is { Length: > 0 })
                 throw new ArgumentException($"--lengths is for models of sequences; {typedWeights[0]} holds none");
             EvalRequest request = new(
-                parsed.GetValue(data) ?? throw new ArgumentException("--data of 'eval' is missing; see mamba eval --help"), dataSet.Of(parsed),
-                parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
+                parsed.GetValue(data) ?? throw new ArgumentException("--data of 'eval' is missing; see mamba eval --help"),
+                dataSet.Of(parsed), parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
                 MetricsAt = parsed.GetValue(metricsAt) ?? MetricResolution.Image,
