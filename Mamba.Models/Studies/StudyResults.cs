@@ -100,6 +100,9 @@ public sealed record RunResult(string Id, string Model, string Label, string Pro
     /// <summary>Images of each part of the split.</summary>
     public SplitSizes? Split { get; init; }
 
+    /// <summary>What tells its images from others.</summary>
+    public StudyImages? Images { get; init; }
+
     /// <summary>Training and validation, epoch by epoch.</summary>
     public IReadOnlyList<EpochPoint> Epochs { get; init; } = [];
 
