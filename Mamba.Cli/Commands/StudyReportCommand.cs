@@ -28,7 +28,7 @@ internal static class StudyReportCommand
 
     private static int Run(Terminal terminal, string folder, string? output, CancellationToken stop)
     {
-        StudyResults results = StudyResults.ReadFolder(folder);
+        StudyResults results = StudyResults.ReadFolder(folder).WithBegun(folder);
         string to = output ?? Path.Combine(folder, DefaultFolder);
         StudyView view = new(results);
         StudyPictures pictures = new(terminal, folder, results.Task, stop);

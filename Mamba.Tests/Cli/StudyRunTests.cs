@@ -83,6 +83,13 @@ internal sealed class StudyRunTests : CliTest
             $"stopped in run 2/2 ul-vm-unet-slice-0; continue with 'mamba study run {In("two.json")} --out {In("half")}'"));
         Assert.That(half.Out, Does.Not.Contain("mamba train --resume"));
         Assert.That(Results("half").Runs.Select(run => run.Test is not null), Is.EqualTo(new[] { true, false }));
+        Assert.That(Succeeds("study", "report", In("half"), "--out", In("report")).Out, Does.StartWith("1 of 2 runs ended"));
+        bool one = at != "run folder"; // an epoch
+        Assert.That(
+            File.ReadAllText(In("report", "tables", "runs.csv")),
+            Does.Contain($"\nul-vm-unet-slice-0,ul-vm-unet,slice,0,–,{(one ? 1 : 0)},2,not ended,"));
+        Assert.That(
+            File.ReadAllText(In("report", "index.html")), Does.Contain($"ul-vm-unet-slice-0 (not ended{(one ? ", 1 of 2 epochs" : "")})"));
         Result rest = Succeeds([.. study, In("half")]);
         Assert.That(rest.Out, Does.Contain("run 1/2 unet-slice-0: has ended before").And.Contain("resumes in epoch "));
         foreach (string run in new[] { "unet-slice-0", "ul-vm-unet-slice-0" })
@@ -271,7 +278,8 @@ internal sealed class StudyRunTests : CliTest
     public void Runs_with_other_options_for_images_are_not_compared()
     {
         WriteLesions(In("data"), 14);
-        Write(Two.Replace("\"limit\": 40, ", "").Replace("\"ul-vm-unet\"]", "{ \"model\": \"ul-vm-unet\", \"options\": { \"limit\": 12 } }]"));
+        const string Fewer = "{ \"model\": \"ul-vm-unet\", \"options\": { \"limit\": 12 } }]";
+        Write(Two.Replace("\"limit\": 40, ", "").Replace("\"ul-vm-unet\"]", Fewer));
         Succeeds("study", "run", In("two.json"), "--out", In("study"), "--epochs", "1", "--data", In("data"));
         Assert.That(Results("study").Runs.Select(run => run.Images!.Options), Is.EqualTo(new[]
         {
