@@ -98,7 +98,11 @@ internal sealed class StudyReportTests : CliTest
         Assert.That(Text("whole"), Does.Contain("Mean distance to the paper").And.Not.Contain("The paper trained"));
         Assert.That(
             Text("short"), Does.Contain("The paper trained 100 epochs. Its scores are no measure for those who had fewer: vim 10, vit 10.")
-                .And.Not.Contain("Mean distance to the paper"));
+                .And.Not.Contain("Mean distance to the paper").And.Not.Contain("A short line is the paper’s score"));
+        Assert.That(Bubbles("whole"), Does.Contain(", the paper 0."));
+        Assert.That(Bubbles("short"), Does.Contain("multiply-adds").And.Not.Contain("the paper"));
+
+        string Bubbles(string study) => File.ReadAllText(In(study, "report", "figures", "parameters.svg"));
 
         string Text(string study)
         {
@@ -170,6 +174,7 @@ internal sealed class StudyReportTests : CliTest
         StudyResults results = StudyFixture.Segmentation(In("study"), models: 1, images: 40, size: 32);
         RunResult[] runs = [.. results.Runs.Select(run => run with { Test = null })];
         runs[0] = runs[0] with { Epochs = [], PlannedEpochs = 0 };
+        Directory.Delete(In("study", "runs", runs[0].Id), recursive: true);
         StudyFixture.Save(In("study"), results with { Runs = runs });
         Succeeds("study", "report", In("study"));
         XDocument page = Page(In("study", "report", "index.html"));
