@@ -73,6 +73,7 @@ internal static class PruneCommand
             throw new ArgumentException($"--sparsity is {prune.Sparsity}; expected a number between 0 and 1, such as 0.5");
         if (Path.GetFullPath(prune.From) == Path.GetFullPath(prune.To))
             throw new CheckpointException($"{prune.To}: is the input, which is not overwritten");
+        OutputPath.ThrowIfNoFile(prune.To);
         (VisionModel model, ModelInfo info) = QuantizeCommand.LoadFloats(terminal, prune.From, stop);
         EvalRun? eval = request is null ? null : new EvalRun(terminal, request, prune.From, model, info);
         eval?.Open(stop);

@@ -56,6 +56,7 @@ internal static class QuantizeCommand
                     "--calibration and --calibration-images are for --mode int8, the only one with scales of inputs");
             if (Path.GetFullPath(from) == Path.GetFullPath(to))
                 throw new CheckpointException($"{to}: is the input, which is not overwritten");
+            OutputPath.ThrowIfNoFile(to);
             (VisionModel model, ModelInfo info) = LoadFloats(terminal, from, stop);
             EvalRequest request = new(parsed.GetRequiredValue(data), dataSet.Of(parsed), parsed.GetValue(split), OnBadImage.Fail)
             {

@@ -30,6 +30,7 @@ internal static class StudyReportCommand
     {
         StudyResults results = StudyResults.ReadFolder(folder).WithBegun(folder);
         string to = output ?? Path.Combine(folder, DefaultFolder);
+        OutputPath.ThrowIfNoFolder(to);
         StudyView view = new(results);
         StudyPictures pictures = new(terminal, folder, results.Task, stop);
         StudyFigures figures = new(view, folder, pictures.Find);

@@ -110,6 +110,23 @@ internal sealed class QuantizeTests : CliTest
         Result same = Mamba(With(Quantize, "--out", BestOf("run")));
         Assert.That(same.Code, Is.EqualTo(2));
         Assert.That(same.Error, Does.Contain("is the input"));
+        foreach ((string output, string message) in new[]
+        {
+            (In("nowhere", "q"), $"there is no folder {In("nowhere")}; expected one that exists, so make it first"),
+            (In("data"), "is a folder; expected the name of a file to write"),
+        })
+            foreach (string[] verb in new[]
+            {
+                Quantize, ["prune", "--weights", BestOf("run"), "--sparsity", "0.5", "--data", In("data"), "--out", ""],
+                ["convert", BestOf("run"), "", "--dtype", "fp16"],
+                ["eval", "--weights", BestOf("run"), "--data", In("data"), "--per-image", ""],
+            })
+            {
+                string[] words = verb == Quantize || verb[0] == "quantize" ? With(verb, "--out", output)
+                    : [.. verb.Select(word => word.Length == 0 ? output : word)];
+                Result late = Mamba(words);
+                Assert.That((late.Code, late.Out, late.Error.Trim()), Is.EqualTo((2, "", $"mamba: {output}: {message}")));
+            }
         using (WeightFile file = WeightFile.Open(BestOf("run"))) Safetensors.Write(In("bare"), file, new Dictionary<string, string>());
         Result bare = Mamba(With(Quantize, "--weights", In("bare")));
         Assert.That(bare.Code, Is.EqualTo(2));
