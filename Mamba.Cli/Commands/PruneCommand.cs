@@ -74,7 +74,7 @@ internal static class PruneCommand
         if (Path.GetFullPath(prune.From) == Path.GetFullPath(prune.To))
             throw new CheckpointException($"{prune.To}: is the input, which is not overwritten");
         OutputPath.ThrowIfNoFile(prune.To);
-        (VisionModel model, ModelInfo info) = QuantizeCommand.LoadFloats(terminal, prune.From, stop);
+        (VisionModel model, ModelInfo info, bool half) = QuantizeCommand.LoadFloats(terminal, prune.From, stop);
         EvalRun? eval = request is null ? null : new EvalRun(terminal, request, prune.From, model, info);
         eval?.Open(stop);
         Side before = Side.Of(prune.From, model, info, eval?.Measure(stop));
@@ -92,6 +92,9 @@ internal static class PruneCommand
             pruned.Model.Dispose();
         }
         model.Dispose();
+        if (half)
+            terminal.Error.WriteLine(PlainText.Printable(
+                $"note: {prune.From} is in float16, {prune.To} in float32; 'mamba convert {prune.To} FILE --dtype fp16' stores it in float16"));
         (model, info) = ModelFile.Load(prune.To, stop);
         Side after = Side.Of(prune.To, model, info, eval?.Measure(model, stop));
         model.Dispose();

@@ -63,6 +63,17 @@ internal sealed class QuantizeTests : CliTest
             Assert.That(refused.Code, Is.EqualTo(2));
             Assert.That(refused.Error, Does.Contain("for --mode int8"));
         }
+        File.Move(In("small.safetensors"), In("half.safetensors"));
+        string[] half = With(Quantize, "--weights", In("half.safetensors"));
+        Assert.That(
+            Succeeds([.. half, "--mode", "fp16"]).Error,
+            Does.Contain($"note: {In("half.safetensors")} is in float16 already; {In("small.safetensors")} has the same numbers"));
+        Assert.That(
+            Succeeds([.. half, "--mode", "int8-weights"]).Error,
+            Does.Contain($"note: {In("half.safetensors")} is in float16; what is not stored in int8 is stored in float32"));
+        Assert.That(
+            Succeeds("prune", "--weights", In("half.safetensors"), "--sparsity", "0.5", "--out", In("pruned")).Error,
+            Does.Contain($"note: {In("half.safetensors")} is in float16, {In("pruned")} in float32; 'mamba convert {In("pruned")} FILE "));
         Assert.That(
             Succeeds([.. Quantize, "--calibration", "minmax"]).Error, Does.Contain("minmax").And.Not.Contain("percentile"));
     }
