@@ -28,6 +28,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     private IImageData _data = null!;
     private readonly List<string> _notes = [];
     private (IImageData Data, int[] Indices, ModelInfo Input)? _read;
+    private bool _reordered;
 
     /// <summary>The weight file.</summary>
     public string Weights => weights;
@@ -156,7 +157,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     /// <summary>The images that can be read, or their tiles, as they are measured.</summary>
     private (IImageData Data, int[] Indices, ModelInfo Input) Read(CancellationToken stop)
     {
-        IImageData data = _data;
+        IImageData data = _reordered ? new ReorderedClasses(_data, info.Labels) : _data;
         int[] indices = Images.Indices;
         if (request.OnBadImage == OnBadImage.Skip)
         {
@@ -198,8 +199,8 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
     }
 
-    /// <summary>The data must have the classes of the weights.</summary>
-    /// <returns>What is taken for granted where the weights do not name them; null for nothing.</returns>
+    /// <summary>The data must have the classes of the weights, in any order.</summary>
+    /// <returns>What is taken for granted where the weights do not name them, or that the order is another; null for nothing.</returns>
     private string? ThrowIfOtherClasses()
     {
         bool byName = info.Entry.Task == ModelTask.Classification || info.Labels.Count > 1;
@@ -209,6 +210,12 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
             if (info.Data.IsForeign && info.Labels.SequenceEqual(ForeignModel.DefaultLabels(info.Entry.Task, info.Labels.Count)))
                 return "the weights do not name their classes, which are taken to be those of the data: "
                     + PlainText.Few(_data.Labels);
+        }
+        if (byName && ReorderedClasses.Are(_data.Labels, info.Labels))
+        {
+            _reordered = true;
+            return $"the classes of the data are those of the weights in another order, and are matched by name: "
+                + $"{PlainText.Few(_data.Labels)} there, {PlainText.Few(info.Labels)} in the weights";
         }
         string there = string.Join(", ", _data.Labels), known = string.Join(", ", info.Labels);
         string have = info.Data.IsForeign ? "has" : "was trained on";
