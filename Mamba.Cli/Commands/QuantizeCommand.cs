@@ -65,7 +65,7 @@ internal static class QuantizeCommand
             };
             EvalRun run = new(terminal, request, from, model, info);
             run.Open(stop);
-            Evaluation before = run.Measure(stop);
+            Evaluation before = run.MeasureWarm(model, stop);
             Quantization quantization = new(kind, null, null, new Dictionary<string, float>());
             IReadOnlyList<string> float32 = [];
             if (kind == QuantizationMode.Int8)
@@ -78,7 +78,7 @@ internal static class QuantizeCommand
             ModelFile.SaveQuantized(to, model, info with { Quantization = quantization }, float32, stop);
             model.Dispose();
             (model, _) = ModelFile.Load(to, stop);
-            Report(terminal, request, run, (from, before), (to, run.Measure(model, stop)), quantization);
+            Report(terminal, request, run, (from, before), (to, run.MeasureWarm(model, stop)), quantization);
             model.Dispose();
             return ExitCode.Success;
         });

@@ -1,7 +1,12 @@
 using System.Text.Json;
+using Mamba.Core;
 using Mamba.Core.Checkpoints;
+using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
+using Mamba.Models.Files;
+using Mamba.Models.Zoo;
+using Tensor = Mamba.Core.Tensor;
 
 namespace Mamba.Tests.Cli;
 
@@ -76,6 +81,26 @@ internal sealed class QuantizeTests : CliTest
             Does.Contain($"note: {In("half.safetensors")} is in float16, {In("pruned")} in float32; 'mamba convert {In("pruned")} FILE "));
         Assert.That(
             Succeeds([.. Quantize, "--calibration", "minmax"]).Error, Does.Contain("minmax").And.Not.Contain("percentile"));
+    }
+
+    [Test]
+    public void Times_before_and_after_are_those_of_passes_that_are_warm()
+    {
+        Train();
+        long scored = Count("eval", "--weights", BestOf("run"), "--data", In("data"));
+        using VisionModel model = ModelFile.Load(BestOf("run")).Model;
+        using MultiplyAdds one = new();
+        using (new MemoryScope()) model.Segment(Tensor.Zeros(1, 32, 32, 3));
+        Assert.That(
+            Count([.. Quantize, "--mode", "fp16"]), Is.GreaterThanOrEqualTo(2 * scored + 4 * one.Count),
+            "beside the images of the test, each has passes to warm up and to be timed");
+
+        static long Count(params string[] words)
+        {
+            using MultiplyAdds count = new();
+            Succeeds(words);
+            return count.Count;
+        }
     }
 
     [Test, Exercises("quantize", "--split", "--split-file")]
