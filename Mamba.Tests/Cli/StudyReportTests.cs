@@ -112,6 +112,21 @@ internal sealed class StudyReportTests : CliTest
     }
 
     [Test]
+    public void Test_sets_that_lack_a_class_have_no_mean_over_classes()
+    {
+        StudyResults all = StudyFixture.Classification(In("all"), images: 50);
+        TestScores test = all.Runs[0].Test!, lacking = test with { Confusion = [new int[10], .. test.Confusion.Skip(1)] };
+        StudyFixture.Save(In("lacking"), all with { Runs = [all.Runs[0] with { Test = lacking }, .. all.Runs.Skip(1)] });
+        Succeeds("study", "report", In("lacking"));
+        string[] rows = [.. File.ReadAllLines(In("lacking", "report", "table.csv")).Skip(1)];
+        Assert.That(rows[0], Does.StartWith("vim,official,3,,,"));
+        Assert.That(rows[1], Does.Match(@"^vit,official,3,0\.\d+,0\.\d+,"));
+        Assert.That(
+            Page(In("lacking", "report", "index.html")).Root!.Value,
+            Does.Contain("No mean over classes for vim: some of their test sets lack a class that others have."));
+    }
+
+    [Test]
     public void Tables_are_Markdown_CSV_and_LaTeX()
     {
         ReportTable table = new("t", "A|B_&", new TableColumn("Model", false, "model"), new TableColumn("Dice", true, "dice", "dice_sd"));
