@@ -64,6 +64,7 @@ internal static class BenchCommand
             Options.Apply(parsed, threads);
             bool layers = parsed.GetValue(scaling);
             Refuse(parsed, layers, layers ? [model, batch, size] : [longest, patience, folder]);
+            if (parsed.GetValue(folder) is { } plots) OutputPath.ThrowIfNoFolder(plots);
             if (layers)
             {
                 ScalingBudget budget = new(parsed.GetValue(seconds) ?? ScalingSeconds, parsed.GetValue(patience) ?? Patience);

@@ -40,6 +40,7 @@ internal static class ConvertCommand
         (string input, string output) = paths;
         using WeightFile file = foreign.Open(parsed, input);
         if (RealPath(input) == RealPath(output)) throw new CheckpointException($"{output}: is the input, which is not overwritten");
+        OutputPath.ThrowIfNoFile(output);
         ModelInfo? info = null;
         if (foreign.AreGiven(parsed))
         {

@@ -55,6 +55,7 @@ internal static class EvalCommand
         command.SetAction(parsed =>
         {
             Options.Apply(parsed, threads);
+            if (parsed.GetValue(perImage) is { } rows) OutputPath.ThrowIfNoFile(rows);
             if (parts.IsMerge(parsed, perImage, json, threads))
                 return parts.Merge(terminal, parsed, parsed.GetValue(json), parsed.GetValue(perImage));
             string[] typedWeights = Array.ConvertAll(parsed.GetValue(weights) is { Length: > 0 } typed ? typed

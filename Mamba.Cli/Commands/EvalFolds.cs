@@ -19,6 +19,9 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
 {
     private const int MeasuresOfTable = 4;
 
+    /// <summary>Means over the classes that a run's images have.</summary>
+    private static readonly string[] s_overClasses = ["macro_f1", "mean_dice", "mean_iou"];
+
     private bool AreFolds => runs.Any(run => run.Info.Data.Fold is not null);
 
     private bool AreDifferent => runs.Any(run => run.Info.Model != runs[0].Info.Model || run.Info.Config != runs[0].Info.Config);
@@ -103,6 +106,11 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
         string[] names = [.. results[0].Scores.Values.Select(value => value.Name)];
         double[][] columns = [.. names.Select((_, i) => Array.ConvertAll(results, result => result.Scores.Values[i].Value))];
         double[] means = Array.ConvertAll(columns, SegmentationDetail.Mean), deviations = Array.ConvertAll(columns, Deviation);
+        string? uneven = Uneven(results);
+        if (uneven is not null)
+            foreach (int i in Enumerable.Range(0, names.Length).Where(i => s_overClasses.Contains(names[i])))
+                means[i] = deviations[i] = double.NaN;
+        if (uneven is not null) terminal.Error.WriteLine(PlainText.Printable($"note: {uneven}"));
         if (request.Json)
         {
             FoldsDocument document = new(
@@ -126,8 +134,42 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
         int undefined = columns[0].Count(double.IsNaN);
         terminal.Out.WriteLine("mean and sample standard deviation (n - 1) over "
             + $"{runs.Count - undefined} runs{(undefined == 0 ? "" : $"; {undefined} without a lesion in the truth are left out")}");
+        if (uneven is not null && results[0].Scores is ClassificationScores)
+            terminal.Out.WriteLine($"macro F1 of the predictions of all runs together: {ScoreReport.Four(PooledF1(results))}");
 
         Dictionary<string, double> Named(double[] values) => names.Zip(values).ToDictionary(pair => pair.First, pair => pair.Second);
+    }
+
+    /// <summary>What is to be said where runs have other classes in their images; null where they have the same.</summary>
+    private string? Uneven(Evaluation[] results)
+    {
+        (string Label, bool Occurs)[][] classes = Array.ConvertAll(results, result => result.Scores switch
+        {
+            ClassificationScores c => c.Classes.Select(k => (k.Label, k.Support > 0)).ToArray(),
+            MultiClassScores m => [.. m.Detail.Classes.Select(k => (k.Label, k.Images > 0))],
+            _ => [],
+        });
+        for (int r = 0; r < classes.Length; r++)
+            foreach ((int place, (string label, bool occurs)) in classes[r].Index())
+                if (!occurs && classes.Any(other => other[place].Occurs))
+                    return $"{NameOf(runs[r])} has no image of {label}, and others have: "
+                        + (results[r].Scores is MultiClassScores ? "mean Dice and mean IoU are" : "macro F1 is")
+                        + " over other classes there, with no mean over runs";
+        return null;
+    }
+
+    /// <summary>The macro F1 of all predictions: each image is measured once.</summary>
+    private static double PooledF1(Evaluation[] results)
+    {
+        long[][,] tables = Array.ConvertAll(results, result => ((ClassificationScores)result.Scores).Confusion);
+        List<double> scores = [];
+        for (int k = 0; k < tables[0].GetLength(0); k++)
+        {
+            long right = tables.Sum(table => table[k, k]);
+            long both = tables.Sum(table => Enumerable.Range(0, table.GetLength(0)).Sum(other => table[k, other] + table[other, k]));
+            if (both > 0) scores.Add(2.0 * right / both);
+        }
+        return scores.Average();
     }
 
     private string NameOf(EvalRun run)

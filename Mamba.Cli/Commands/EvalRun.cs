@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mamba.Cli.Reports;
 using Mamba.Core;
+using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
 using Mamba.Core.Simd;
 using Mamba.Models.Data;
@@ -24,10 +25,12 @@ namespace Mamba.Cli.Commands;
 internal sealed class EvalRun(Terminal terminal, EvalRequest request, string weights, VisionModel model, ModelInfo info)
 {
     private const long CacheBytes = 2L << 30;
+    private const double TimedSeconds = 0.5;
 
     private IImageData _data = null!;
     private readonly List<string> _notes = [];
     private (IImageData Data, int[] Indices, ModelInfo Input)? _read;
+    private bool _reordered;
 
     /// <summary>The weight file.</summary>
     public string Weights => weights;
@@ -95,6 +98,30 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         return Measure(other, data, indices, input, spacing, null, stop);
     }
 
+    /// <summary>As <see cref="Measure(VisionModel, CancellationToken)"/>, to be compared with other weights.</summary>
+    /// <returns>
+    /// The result; its time is the median of one image at a time, after a warm-up. What is measured first would else be slow for it: it
+    /// compiles code that later weights find.
+    /// </returns>
+    public Evaluation MeasureWarm(VisionModel other, CancellationToken stop)
+    {
+        Evaluation result = Measure(other, stop);
+        Objective objective = Objective;
+        Tensor image = Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels);
+        bool thaw = !other.Parameters.IsFrozen;
+        other.Parameters.Freeze();
+        double median = PassTimes.Measure(Pass, TimedSeconds, stop).Median;
+        if (thaw) other.Parameters.Thaw();
+        image.Dispose();
+        return result with { MillisecondsPerImage = median };
+
+        void Pass()
+        {
+            using MemoryScope scope = new();
+            other.Probabilities(objective.Predict(other, image));
+        }
+    }
+
     /// <summary>Measures a part of the images.</summary>
     /// <param name="part">Every N-th batch; of volumes measured as a whole, every N-th volume.</param>
     /// <param name="job">What tells this evaluation from others.</param>
@@ -119,6 +146,13 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     /// <summary>The unit of distances: pages of a TIFF do not say how far they are apart.</summary>
     private static string UnitOf(Dictionary<string, VoxelSpacing?>? spacing) =>
         spacing is null ? MetricOptions.Pixels : spacing.ContainsValue(null) ? "voxels" : "mm";
+
+    private Objective Objective => Objective.Of(
+        info.Entry, new ObjectiveOptions(info.Data.Loss ?? ObjectiveOptions.DefaultLoss(info.Entry, info.Config.Classes))
+        {
+            Classes = info.Config.Classes,
+            ClassWeights = info.Data.ClassWeights,
+        });
 
     private int BatchSize => info.Data.Batch ?? info.Entry.Recipe.Batch;
 
@@ -156,7 +190,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     /// <summary>The images that can be read, or their tiles, as they are measured.</summary>
     private (IImageData Data, int[] Indices, ModelInfo Input) Read(CancellationToken stop)
     {
-        IImageData data = _data;
+        IImageData data = _reordered ? new ReorderedClasses(_data, info.Labels) : _data;
         int[] indices = Images.Indices;
         if (request.OnBadImage == OnBadImage.Skip)
         {
@@ -198,8 +232,8 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         terminal.Error.WriteLine(PlainText.Printable($"note: {text}"));
     }
 
-    /// <summary>The data must have the classes of the weights.</summary>
-    /// <returns>What is taken for granted where the weights do not name them; null for nothing.</returns>
+    /// <summary>The data must have the classes of the weights, in any order.</summary>
+    /// <returns>What is taken for granted where the weights do not name them, or that the order is another; null for nothing.</returns>
     private string? ThrowIfOtherClasses()
     {
         bool byName = info.Entry.Task == ModelTask.Classification || info.Labels.Count > 1;
@@ -210,6 +244,12 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
                 return "the weights do not name their classes, which are taken to be those of the data: "
                     + PlainText.Few(_data.Labels);
         }
+        if (byName && ReorderedClasses.Are(_data.Labels, info.Labels))
+        {
+            _reordered = true;
+            return $"the classes of the data are those of the weights in another order, and are matched by name: "
+                + $"{PlainText.Few(_data.Labels)} there, {PlainText.Few(info.Labels)} in the weights";
+        }
         string there = string.Join(", ", _data.Labels), known = string.Join(", ", info.Labels);
         string have = info.Data.IsForeign ? "has" : "was trained on";
         throw new ArgumentException($"{request.Data} has the classes {there}; {weights} {have} {known}");
@@ -219,12 +259,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         VisionModel model, IImageData data, int[] indices, ModelInfo input, Dictionary<string, VoxelSpacing?>? spacing,
         Action<MeasuredBatch>? onMeasured, CancellationToken stop)
     {
-        Objective objective = Objective.Of(
-            info.Entry, new ObjectiveOptions(info.Data.Loss ?? ObjectiveOptions.DefaultLoss(info.Entry, info.Config.Classes))
-            {
-                Classes = info.Config.Classes,
-                ClassWeights = info.Data.ClassWeights,
-            });
+        Objective objective = Objective;
         using BatchLoader loader = new(data, indices, input.Input with { BatchSize = BatchSize });
         // The first pass compiles the kernels, which is not what ms_per_image is about.
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));

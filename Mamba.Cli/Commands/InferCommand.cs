@@ -75,9 +75,10 @@ internal sealed class InferCommand
         (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
         JobPart? part = parsed.GetValue(_part);
+        List<string> notes = [];
         InferInput[] images = InferInputs.Find(
             parsed.GetRequiredValue(_inputs), parsed.GetValue(_output), shared: part is not null,
-            text => terminal.Error.WriteLine(PlainText.Printable($"note: {text}")), stop);
+            notes.Add, stop);
         SliceAxis? axis = info.Entry.Task == ModelTask.Segmentation ? AxisOf(parsed, info, InferInputs.AreVolumes(images)) : null;
         InferPart? share = part is { } one ? Claim(parsed, one, weights, images, stop) : null;
         if (share is { HasEnded: true })
@@ -88,6 +89,7 @@ internal sealed class InferCommand
         images = share?.Own(images) ?? images;
         InferOutput output = share is null ? InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite))
             : InferOutput.OpenShared(parsed.GetValue(_output)!, parsed.GetValue(_overwrite) || share.HasBegun);
+        foreach (string note in notes) terminal.Error.WriteLine(PlainText.Printable($"note: {note}"));
         InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail) { Part = share };
         int count = info.Entry.Task == ModelTask.Classification
             ? Classify(parsed, run, images, model, info, stop)
@@ -198,7 +200,7 @@ internal sealed class InferCommand
             string line = string.Create(CultureInfo.InvariantCulture, $"{input.Name}: {classes}, {result.Milliseconds:F1} ms");
             return new InferRun.Result(line, rows, result.Milliseconds)
             {
-                Note = info.BitsNote(image) is { } bits ? $"{input.Name}: {bits}" : null,
+                Note = info.BitsNote(image),
             };
         }, stop);
     }

@@ -25,27 +25,57 @@ internal static class InferInputs
     /// <param name="shared">
     /// Whether other processes write to that folder: the images are then the same however far the others are.
     /// </param>
-    /// <param name="note">Told in a line which files of a folder are results, and left out.</param>
+    /// <param name="note">Told in a line which files are masks or results, and left out, and which names are longer.</param>
     /// <param name="stop">Stops between files.</param>
     /// <exception cref="FileNotFoundException">A path does not exist, or there is no image.</exception>
     /// <exception cref="ArgumentException">The results of two images would have the same name.</exception>
     public static InferInput[] Find(string[] inputs, string? output, bool shared, Action<string> note, CancellationToken stop)
     {
         List<InferInput> images = [];
+        List<string> masks = [];
         foreach (string input in inputs)
         {
-            if (File.Exists(input))
+            if (File.Exists(input) && SegmentationFolder.IsMask(input)) masks.Add(input);
+            else if (File.Exists(input))
                 images.Add(new InferInput(Path.GetFullPath(input), Path.GetFileName(NiftiFile.WithoutExtension(input))));
             else if (!Directory.Exists(input)) throw new FileNotFoundException($"{input}: no such file or folder");
-            else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), shared, note, stop));
+            else images.AddRange(InFolder(input, output is null ? null : Path.GetFullPath(output), shared, masks, note, stop));
         }
-        images.RemoveAll(image => SegmentationFolder.IsMask(image.Path));
         if (images.Count == 0) throw new FileNotFoundException("only masks were given; expected images");
-        InferInput[] distinct = [.. images.DistinctBy(image => image.Path)];
-        if (distinct.GroupBy(image => image.Name).FirstOrDefault(group => group.Skip(1).Any()) is not { } twice) return distinct;
+        if (masks.Count > 0)
+            note($"left out {masks.Count} file{(masks.Count == 1 ? "" : "s")} named like masks: {PlainText.Few(masks)}");
+        return Named([.. images.DistinctBy(image => image.Path)], note);
+    }
+
+    /// <summary>The images with names that no two share: those that do get folders or the extension of their files.</summary>
+    /// <exception cref="ArgumentException">A name that is made so is one of another image.</exception>
+    private static InferInput[] Named(InferInput[] images, Action<string> note)
+    {
+        Dictionary<string, string> names = [];
+        foreach (IGrouping<string, InferInput> group in images.GroupBy(image => image.Name).Where(group => group.Skip(1).Any()))
+        {
+            string[] paths = [.. group.Select(image => image.Path)], longer = Apart(paths, group.Key.Count(c => c == '/') + 1);
+            foreach ((string path, string name) in paths.Zip(longer)) names.Add(path, name);
+            note($"{paths.Length} images are called {group.Key}; their results are called {PlainText.Few(longer)}");
+        }
+        InferInput[] named = Array.ConvertAll(images, image => image with { Name = names.GetValueOrDefault(image.Path, image.Name) });
+        if (named.GroupBy(image => image.Name).FirstOrDefault(group => group.Skip(1).Any()) is not { } twice) return named;
         throw new ArgumentException(
             $"{string.Join(" and ", twice.Select(image => image.Path))} would both be written as {twice.Key}; "
                 + "run them one by one, each with its own --out");
+    }
+
+    /// <summary>Names for files of one name: the last parts of their paths, as few as tell them apart; no drive is one.</summary>
+    private static string[] Apart(string[] paths, int parts)
+    {
+        for (; ; parts++)
+            foreach (bool extension in new[] { false, true })
+            {
+                IEnumerable<string> whole = extension ? paths : paths.Select(NiftiFile.WithoutExtension);
+                string[] names =
+                    [.. whole.Select(path => string.Join('/', path.Replace(":", "").Split(Path.DirectorySeparatorChar)[^parts..]))];
+                if (names.Distinct().Count() == names.Length) return names;
+            }
     }
 
     /// <summary>The inputs that are volumes: none of them, or all.</summary>
@@ -60,15 +90,14 @@ internal static class InferInputs
     }
 
     private static IEnumerable<InferInput> InFolder(
-        string folder, string? output, bool shared, Action<string> note, CancellationToken stop)
+        string folder, string? output, bool shared, List<string> masks, Action<string> note, CancellationToken stop)
     {
         string root = Path.GetFullPath(folder);
-        string[] found =
-        [
-            .. ImageFile.Find(root, stop).Concat(NiftiFile.Find(root, stop)).Order(StringComparer.Ordinal)
-                .Where(path => !SegmentationFolder.IsMask(path)),
-        ];
-        if (found.Length == 0)
+        ILookup<bool, string> files =
+            ImageFile.Find(root, stop).Concat(NiftiFile.Find(root, stop)).Order(StringComparer.Ordinal).ToLookup(SegmentationFolder.IsMask);
+        string[] found = [.. files[false]];
+        masks.AddRange(files[true]);
+        if (found.Length == 0 && !files.Contains(true))
             throw new FileNotFoundException(DicomFile.FindFirst(root, stop) is { } dicom ? $"{dicom}: {DicomFile.Advice}"
                 : $"{folder}: no image in it; expected {string.Join(", ", ImageFile.Extensions)}, .nii or .nii.gz");
         HashSet<string> stems = [.. found.Select(NiftiFile.WithoutExtension)];

@@ -28,6 +28,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     public InferPart? Part { get; init; }
 
     private readonly Lock _gate = new();
+    private readonly Dictionary<string, (string First, int Count)> _notes = [];
     private Done?[] _done = [];
     private int _told;
 
@@ -81,10 +82,12 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         try
         {
             all();
+            WriteNotes();
             WriteTable(table, header);
         }
         catch (OperationCanceledException)
         {
+            WriteNotes();
             if (Part is null) WriteTable(table, header); // what is done is whole, and stays; a part's table says that it has ended
             throw;
         }
@@ -132,7 +135,8 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         start = Stopwatch.GetTimestamp();
         Result result = run(input, data);
         double writing = Stopwatch.GetElapsedTime(start).TotalMilliseconds - result.Milliseconds;
-        Tell(i, new Done(result, [.. notes.Select(note => $"{input.Name}: {note}")]) { Decoding = decoding, Writing = writing });
+        string[] all = result.Note is { } more ? [.. notes, more] : [.. notes];
+        Tell(i, new Done(result, [.. all.Select(note => (input.Name, note))]) { Decoding = decoding, Writing = writing });
     }
 
     /// <summary>Prints what is ready, in order.</summary>
@@ -143,12 +147,21 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
             _done[i] = done;
             for (; _told < _done.Length && _done[_told] is { } next; _told++)
             {
-                foreach (string note in next.Notes) terminal.Error.WriteLine(PlainText.Printable($"note: {note}"));
+                foreach ((string name, string text) in next.Notes)
+                    _notes[text] = _notes.TryGetValue(text, out (string First, int Count) known)
+                        ? (known.First, known.Count + 1) : (name, 1);
                 if (next.Problem is { } bad) Bad.Add(bad);
-                if (next.Result?.Note is { } more) terminal.Error.WriteLine(PlainText.Printable($"note: {more}"));
                 if (next.Result is { } result) terminal.Out.WriteLine(PlainText.Printable(result.Line));
             }
         }
+    }
+
+    /// <summary>Says each note once, however many images it is about.</summary>
+    private void WriteNotes()
+    {
+        foreach ((string text, (string first, int count)) in _notes)
+            terminal.Error.WriteLine(PlainText.Printable(
+                $"note: {first}{(count > 1 ? FormattableString.Invariant($" and {count - 1} more") : "")}: {text}"));
     }
 
     private void WriteTable(string path, string header)
@@ -173,11 +186,11 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         /// <summary>Whether the milliseconds for decoding, model and writing follow in the last three columns.</summary>
         public bool Timed { get; init; }
 
-        /// <summary>What the user should know; null for nothing.</summary>
+        /// <summary>What the user should know of the image; null for nothing.</summary>
         public string? Note { get; init; }
     }
 
-    private sealed record Done(Result? Result, string[] Notes)
+    private sealed record Done(Result? Result, (string Name, string Text)[] Notes)
     {
         public BadImage? Problem { get; init; }
 

@@ -73,10 +73,11 @@ internal static class PruneCommand
             throw new ArgumentException($"--sparsity is {prune.Sparsity}; expected a number between 0 and 1, such as 0.5");
         if (Path.GetFullPath(prune.From) == Path.GetFullPath(prune.To))
             throw new CheckpointException($"{prune.To}: is the input, which is not overwritten");
-        (VisionModel model, ModelInfo info) = QuantizeCommand.LoadFloats(terminal, prune.From, stop);
+        OutputPath.ThrowIfNoFile(prune.To);
+        (VisionModel model, ModelInfo info, bool half) = QuantizeCommand.LoadFloats(terminal, prune.From, stop);
         EvalRun? eval = request is null ? null : new EvalRun(terminal, request, prune.From, model, info);
         eval?.Open(stop);
-        Side before = Side.Of(prune.From, model, info, eval?.Measure(stop));
+        Side before = Side.Of(prune.From, model, info, eval?.MeasureWarm(model, stop));
         IReadOnlyList<PrunedLayer> layers;
         if (prune.Unstructured)
         {
@@ -91,8 +92,12 @@ internal static class PruneCommand
             pruned.Model.Dispose();
         }
         model.Dispose();
+        if (half)
+            terminal.Error.WriteLine(PlainText.Printable(
+                $"note: {prune.From} is in float16, {prune.To} in float32; "
+                    + $"'mamba convert {prune.To} FILE --dtype fp16' stores it so again"));
         (model, info) = ModelFile.Load(prune.To, stop);
-        Side after = Side.Of(prune.To, model, info, eval?.Measure(model, stop));
+        Side after = Side.Of(prune.To, model, info, eval?.MeasureWarm(model, stop));
         model.Dispose();
         if (prune.Json) WriteJson(terminal, prune, eval, (before, after), layers);
         else Write(terminal, prune, info, (before, after), layers);

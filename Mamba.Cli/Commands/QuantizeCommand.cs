@@ -56,7 +56,8 @@ internal static class QuantizeCommand
                     "--calibration and --calibration-images are for --mode int8, the only one with scales of inputs");
             if (Path.GetFullPath(from) == Path.GetFullPath(to))
                 throw new CheckpointException($"{to}: is the input, which is not overwritten");
-            (VisionModel model, ModelInfo info) = LoadFloats(terminal, from, stop);
+            OutputPath.ThrowIfNoFile(to);
+            (VisionModel model, ModelInfo info, bool half) = LoadFloats(terminal, from, stop);
             EvalRequest request = new(parsed.GetRequiredValue(data), dataSet.Of(parsed), parsed.GetValue(split), OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
@@ -64,16 +65,20 @@ internal static class QuantizeCommand
             };
             EvalRun run = new(terminal, request, from, model, info);
             run.Open(stop);
-            Evaluation before = run.Measure(stop);
+            Evaluation before = run.MeasureWarm(model, stop);
             Quantization quantization = new(kind, null, null, new Dictionary<string, float>());
             IReadOnlyList<string> float32 = [];
             if (kind == QuantizationMode.Int8)
                 (quantization, float32) = Calibrate(
                     terminal, run, model, parsed.GetValue(calibration), parsed.GetValue(images) ?? CalibrationImages, stop);
+            if (half)
+                terminal.Error.WriteLine(PlainText.Printable(
+                    kind == QuantizationMode.Fp16 ? $"note: {from} is in float16 already; {to} has the same numbers"
+                        : $"note: {from} is in float16; what is not stored in int8 is stored in float32"));
             ModelFile.SaveQuantized(to, model, info with { Quantization = quantization }, float32, stop);
             model.Dispose();
             (model, _) = ModelFile.Load(to, stop);
-            Report(terminal, request, run, (from, before), (to, run.Measure(model, stop)), quantization);
+            Report(terminal, request, run, (from, before), (to, run.MeasureWarm(model, stop)), quantization);
             model.Dispose();
             return ExitCode.Success;
         });
@@ -81,15 +86,16 @@ internal static class QuantizeCommand
     }
 
     /// <summary>Loads weights that describe their model and have no codes yet; those in float16 are as good as any.</summary>
+    /// <returns>The model, what the file says of it, and whether its numbers are in float16.</returns>
     /// <exception cref="CheckpointException">They are not so; the message says what to do.</exception>
-    public static (VisionModel Model, ModelInfo Info) LoadFloats(Terminal terminal, string weights, CancellationToken stop)
+    public static (VisionModel Model, ModelInfo Info, bool IsHalf) LoadFloats(Terminal terminal, string weights, CancellationToken stop)
     {
         (VisionModel model, ModelInfo info) = NamedWeights.Load(weights, stop);
         if (info.Quantization is { Mode: not QuantizationMode.Fp16 } quantization)
             throw new CheckpointException(
                 $"{weights}: is {RunArguments.Name(quantization.Mode)} already; expected the float32 weights that it was made of");
         Options.NoteNames(terminal, weights, info);
-        return (model, info with { Quantization = null });
+        return (model, info with { Quantization = null }, info.Quantization is not null);
     }
 
     private static (Quantization Quantization, IReadOnlyList<string> Float32) Calibrate(

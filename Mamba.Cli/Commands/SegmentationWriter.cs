@@ -42,7 +42,7 @@ internal sealed class SegmentationWriter(InferOutput output, string name, IReadO
         return new InferRun.Result(Line(image, result), [Row(image, result)], result.Milliseconds)
         {
             Timed = true,
-            Note = bits is null ? null : $"{name}: {bits}",
+            Note = bits,
         };
     }
 

@@ -28,8 +28,9 @@ internal static class StudyReportCommand
 
     private static int Run(Terminal terminal, string folder, string? output, CancellationToken stop)
     {
-        StudyResults results = StudyResults.ReadFolder(folder);
+        StudyResults results = StudyResults.ReadFolder(folder).WithBegun(folder);
         string to = output ?? Path.Combine(folder, DefaultFolder);
+        OutputPath.ThrowIfNoFolder(to);
         StudyView view = new(results);
         StudyPictures pictures = new(terminal, folder, results.Task, stop);
         StudyFigures figures = new(view, folder, pictures.Find);

@@ -48,9 +48,12 @@ internal sealed class StudyTraining : IStudyTrainer, IStudyStages
         string? folder = begun ? place.Folder : null;
         ParseResult parsed = Apply(typed, folder, _terminal);
         (RunArguments arguments, PreparedData data) = TrainCommand.Prepare(_terminal, _options, parsed, folder, stop);
+        SplitContent content = new(data.Images, data.Split);
+        place.Prepared(arguments, content);
         StudyProgress progress = place.Progress;
         TrainingRun training = new(_terminal, arguments, data)
         {
+            Content = content,
             Output = place.Folder,
             Resumed = resumed,
             Study = new StudyBar("study", progress.SecondsBefore, progress.SecondsOfRun, progress.SecondsBefore + progress.SecondsLeft),

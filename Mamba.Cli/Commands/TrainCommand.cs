@@ -44,7 +44,12 @@ internal static class TrainCommand
         }
         string? file = folder is null ? typed.GetValue(options.Recipe) : RunFolder.ArgumentsOf(folder);
         ParseResult parsed = file is null ? typed : Recipe.Apply(file, typed, terminal);
-        if (parsed.GetValue(options.Output) is { } output && folder is null) RunFolder.ThrowIfTaken(output);
+        if (folder is null)
+        {
+            string? output = parsed.GetValue(options.Output);
+            if (output is not null) RunFolder.ThrowIfTaken(output);
+            OutputPath.ThrowIfNoFolder(output ?? Path.Combine("runs", "train"));
+        }
         SequenceOptions sequences = new(options);
         if (sequences.Concern(parsed))
         {

@@ -358,6 +358,8 @@ internal sealed class TrainOptions
                 $"--schedule {RunArguments.Name(schedule)} needs to know when training ends; expected --epochs beside --minutes");
         if (parsed.GetValue(Size) is var (height, width) && entry.Config.ImageSize is not null && height != width)
             throw new ArgumentException($"--size is {height}x{width}; {entry.Name} takes square images");
+        if (parsed.GetValue(Balance) && parsed.GetValue(ClassWeights) == "auto") // LightGBM and CatBoost refuse it, too
+            throw new ArgumentException("--balance and --class-weights auto make up for rare classes twice; expected one of them");
         if (parsed.GetValue(Key) is not null && parsed.GetValue(Init) is null)
             throw new ArgumentException("--key names tensors of --init, which is not given");
         if (parsed.GetValue(KeepZeros) && parsed.GetValue(Init) is null)

@@ -34,6 +34,9 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
 
     private SampleSheet? _samples;
 
+    /// <summary>The images' content.</summary>
+    public SplitContent Content { get; init; } = new(prepared.Images, prepared.Split);
+
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
 
@@ -72,7 +75,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             Distillation = teacher is null ? null
                 : new Distillation(teacher, arguments.Temperature!.Value, arguments.DistillWeight!.Value),
         };
-        return new RunParts(arguments, model, teacher, train, plan, arguments.Identity(prepared.Images, prepared.Split));
+        return new RunParts(arguments, model, teacher, train, plan, arguments.Identity(Content));
     }
 
     public int Execute(CancellationToken stop)
@@ -96,7 +99,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         string identity = parts.Identity;
         // The hashes of older versions are computed only where that of this one, which has read all images, is another.
         IEnumerable<IdentityForm> older = Enum.GetValues<IdentityForm>().Reverse().Skip(1);
-        Resumed?.Restore(trainer, older.Select(form => arguments.Identity(prepared.Images, split, form)).Prepend(identity));
+        Resumed?.Restore(trainer, older.Select(form => arguments.Identity(Content, form)).Prepend(identity));
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments); // the data may have moved, and there may be more epochs
         prepared.File.Write(RunFolder.SplitOf(folder.Path));

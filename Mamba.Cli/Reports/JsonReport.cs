@@ -91,6 +91,12 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? MacroF1 { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Top5 { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ClassDocument[]? ClassScores { get; init; }
+
     [JsonPropertyOrder(1)]
     public required double MsPerImage { get; init; }
 
@@ -104,6 +110,9 @@ internal sealed record EvalDocument(int Images, int Skipped, double Loss)
     [JsonPropertyOrder(-1), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Fold { get; init; }
 }
+
+/// <summary>A class in <c>mamba eval --json</c> of a classifier.</summary>
+internal sealed record ClassDocument(string Label, double Precision, double Recall, double F1, long Images);
 
 /// <summary>
 /// <c>mamba eval --json</c> of several weights: the scores of each, and mean and standard deviation of each measure of results.csv.

@@ -68,7 +68,8 @@ internal static class ScoreReport
         {
             TableReport.Write(terminal, s_classes, c.Classes.Select(k => (string[])
                 [PlainText.Printable(k.Label), .. Four(k.Precision, k.Recall, k.F1), Invariant($"{k.Support}")]));
-            terminal.Out.WriteLine(Invariant($"macro F1 {c.MacroF1:F4}, accuracy {c.Accuracy:F4}"));
+            string top = c.Top5 is { } top5 ? $", top-5 accuracy {Four(top5)}" : "";
+            terminal.Out.WriteLine(Invariant($"macro F1 {c.MacroF1:F4}, accuracy {c.Accuracy:F4}") + top);
         }
     }
 
@@ -132,7 +133,13 @@ internal static class ScoreReport
                 Iou = new ThreeWays(s.IouGlobal, s.IouImage, s.IouPaper),
             },
             MultiClassScores m => document with { MeanDice = m.MeanDice, MeanIou = m.MeanIou, DiceImage = m.DiceImage },
-            ClassificationScores c => document with { Accuracy = c.Accuracy, MacroF1 = c.MacroF1 },
+            ClassificationScores c => document with
+            {
+                Accuracy = c.Accuracy,
+                MacroF1 = c.MacroF1,
+                Top5 = c.Top5,
+                ClassScores = [.. c.Classes.Select(k => new ClassDocument(k.Label, k.Precision, k.Recall, k.F1, k.Support))],
+            },
             _ => document,
         };
     }

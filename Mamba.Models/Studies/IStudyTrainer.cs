@@ -11,7 +11,9 @@ public interface IStudyTrainer
     /// <exception cref="ArgumentException">An option is unknown or makes no sense.</exception>
     PlannedModel Check(StudyRun run);
 
-    /// <summary>Trains a run, or resumes it where its folder holds a part of it.</summary>
+    /// <summary>
+    /// Trains a run, or resumes it where its folder holds a part of it. <see cref="StudyPlace.Prepared"/> is to be called before.
+    /// </summary>
     /// <param name="run">The run.</param>
     /// <param name="place">Its folder, and what surrounds it.</param>
     /// <param name="stop">Stops it: what was learned is kept.</param>
@@ -41,4 +43,15 @@ public interface IStudyStages
 /// <param name="Folder">Its run folder, whether it is there or not.</param>
 /// <param name="Teacher">The weights of its teacher; null for none.</param>
 /// <param name="Progress">Where the study stands.</param>
-public sealed record StudyPlace(string Folder, string? Teacher, StudyProgress Progress);
+public sealed record StudyPlace(string Folder, string? Teacher, StudyProgress Progress)
+{
+    /// <summary>Sees the images of the run; it throws where they are not those of the study. Null for nobody.</summary>
+    internal Action<StudyImages>? OnImages { get; init; }
+
+    /// <summary>Compares the images of the run with those of runs that have ended. To be called before the folder is written.</summary>
+    /// <param name="arguments">The options of the run.</param>
+    /// <param name="content">Its images, read and split.</param>
+    /// <exception cref="StudyException">They are others.</exception>
+    /// <exception cref="IOException">An image or a mask cannot be read.</exception>
+    public void Prepared(RunArguments arguments, SplitContent content) => OnImages?.Invoke(StudyImages.Of(arguments, content));
+}

@@ -1,6 +1,4 @@
-using System.Text;
 using Mamba.Core;
-using Mamba.Core.Checkpoints;
 using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
@@ -88,12 +86,10 @@ internal sealed class RunMeasurement(TrainedRun trained, string weights)
     public static SplitSizes Sizes(IImageData data, Split split)
     {
         HashSet<string> train = Patients(data, split.Train), test = Patients(data, split.Test), all = Patients(data, split[SplitPart.All]);
-        StringBuilder names = new();
-        foreach (int[] part in new[] { split.Train, split.Val, split.Test }) names.AppendJoin('\0', part.Select(data.Name)).Append('\n');
         return new SplitSizes(
             split.Train.Length, split.Val.Length, split.Test.Length, Positive(data, split.Train), Positive(data, split.Val),
             Positive(data, split.Test), all.Count, train.Count(test.Contains),
-            Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(names.ToString()))))
+            new SplitContent(data, split).Names)
         {
             ValidatesOnTest = split.ValidatesOnTest,
         };

@@ -7,7 +7,11 @@ public sealed class StudyEntry
     {
         Runs = runs;
         Ended = [.. runs.Where(run => run.Test is not null)];
+        IsUneven = Ended.Skip(1).Any(run => !Occurring(run.Test!).SequenceEqual(Occurring(Ended[0].Test!)));
     }
+
+    /// <summary>Whether some test sets lack a class that others have: a mean over classes is another measure in each run.</summary>
+    public bool IsUneven { get; }
 
     /// <summary>All its runs, in the order of the study; at least one.</summary>
     public IReadOnlyList<RunResult> Runs { get; }
@@ -46,9 +50,16 @@ public sealed class StudyEntry
 
     /// <summary>A score over the runs that have ended.</summary>
     /// <param name="measure">Its name in <see cref="TestScores.Measures"/>.</param>
-    /// <returns>Mean and deviation over the runs that have it.</returns>
-    public SampleSummary Score(string measure) =>
-        new(Ended.Select(run => run.Test!.Measures.TryGetValue(measure, out double value) ? value : double.NaN));
+    /// <returns>Mean and deviation over the runs that have it; nothing of a mean over classes, where <see cref="IsUneven"/>.</returns>
+    public SampleSummary Score(string measure) => IsUneven && measure is ("macro_f1" or "mean_dice" or "mean_iou") ? new([])
+        : new(Ended.Select(run => run.Test!.Measures.TryGetValue(measure, out double value) ? value : double.NaN));
+
+    /// <summary>Which classes occur in the truth of a test set.</summary>
+    private static IEnumerable<bool> Occurring(TestScores test) => test.Confusion.Count > 0 ? test.Confusion.Select(row => row.Sum() > 0)
+        : test.Measures.ContainsKey("mean_dice") ? test.Measures.Where(IsOfClass).Select(measure => double.IsFinite(measure.Value)) : [];
+
+    private static bool IsOfClass(KeyValuePair<string, double> measure) =>
+        measure.Key.StartsWith("dice_", StringComparison.Ordinal) && measure.Key != "dice_image";
 
     /// <summary>A figure over the runs that have ended.</summary>
     /// <param name="figure">The figure of a run; 0 for one that was not measured.</param>

@@ -62,6 +62,16 @@ public sealed record StudyResults(
         return all with { Labels = labels, Runs = [.. all.Runs.Select(run => runs[run.Id])] };
     }
 
+    /// <summary>The same, with the epochs of runs that have begun and not ended.</summary>
+    /// <param name="folder">The folder of the study.</param>
+    /// <returns>The results.</returns>
+    /// <exception cref="IOException">A file of a run cannot be read.</exception>
+    public StudyResults WithBegun(string folder)
+    {
+        StudyPaths paths = new(folder);
+        return this with { Runs = [.. Runs.Select(run => run.Test is null ? BegunRun.Read(run, paths.FolderOf(run.Id)) : run)] };
+    }
+
     /// <summary>Writes a file; it appears whole or not at all.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="CheckpointException">It cannot be written.</exception>
@@ -100,10 +110,19 @@ public sealed record RunResult(string Id, string Model, string Label, string Pro
     /// <summary>Images of each part of the split.</summary>
     public SplitSizes? Split { get; init; }
 
+    /// <summary>What tells its images from others.</summary>
+    public StudyImages? Images { get; init; }
+
     /// <summary>Training and validation, epoch by epoch.</summary>
     public IReadOnlyList<EpochPoint> Epochs { get; init; } = [];
 
-    /// <summary>Epochs that were planned; with a budget of minutes, those that it was enough for.</summary>
+    /// <summary>Whether its folder is there, though it has not ended; see <see cref="StudyResults.WithBegun"/>.</summary>
+    [JsonIgnore]
+    public bool HasBegun { get; init; }
+
+    /// <summary>
+    /// Epochs that were planned; with a budget of minutes, those that it was enough for, and 0 before it has ended.
+    /// </summary>
     public int PlannedEpochs { get; init; }
 
     /// <summary>Why training ended before <see cref="PlannedEpochs"/>, such as a budget; null where it did not.</summary>

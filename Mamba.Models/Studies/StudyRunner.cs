@@ -28,6 +28,8 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
     private readonly StudyPaths _paths = new(folder);
     private readonly Dictionary<string, RunResult> _results = [];
     private IReadOnlyList<string> _labels = [];
+    private string? _command;
+    private StudyException? _refusal;
     private ModelTask _task;
 
     /// <summary>Runs the command lines that follow a training; null where there are none.</summary>
@@ -152,10 +154,9 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
             if (StudyFile.Difference(StudyFile.Read(definition), study) is { } difference)
                 throw new StudyException(
                     $"{definition}: another study began in this folder: {difference}; expected the same, or another --out");
-            if (Part is null) StudyFile.Write(definition, study); // images may have moved
             if (!File.Exists(_paths.Results)) return held;
             StudyResults before = StudyResults.ReadFolder(folder);
-            _labels = before.Labels;
+            (_labels, _command) = (before.Labels, before.Command);
             foreach (RunResult run in before.Runs) _results[run.Id] = run;
             return held;
         }
@@ -225,7 +226,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
             result = TrainAndMeasure(run, progress, stop);
             clock.Add(chosen[number], result.TrainingSeconds, watch.Elapsed.TotalSeconds);
         }
-        catch (Exception e) when (IsOfRun(e))
+        catch (Exception e) when (IsOfRun(e) && e != _refusal)
         {
             result = New(run) with { Failure = e.Message };
         }
@@ -243,7 +244,19 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         StudyRun source = run.Source;
         string? begin = run.Model.Of is { } of ? WeightsOf(run, of) : null; // its training has ended: the folder is opened to test, no more
         string? teacher = source.Model.Teacher is { } model ? WeightsOf(source, model) : null;
-        TrainedRun trained = trainer.Train(source, new StudyPlace(_paths.FolderOf(source.Id), teacher, progress), stop);
+        StudyImages? images = null;
+        StudyPlace place = new(_paths.FolderOf(source.Id), teacher, progress)
+        {
+            OnImages = now =>
+            {
+                ThrowIfOthers(run, images = now);
+                if (Part is not null) return;
+                _command = Command;
+                StudyFile.Write(_paths.Definition, study); // images may have moved
+            },
+        };
+        TrainedRun trained = trainer.Train(source, place, stop);
+        if (Part is not null && images is not null) ThrowIfOthers(run, images); // another part may have ended meanwhile
         string best = begin ?? trained.Weights, weights = best;
         for (int stage = 0; stage < run.Model.Then.Count; stage++) weights = RunStage(run, stage, best, weights, stop);
         OnProgress?.Invoke(progress with { Phase = StudyPhase.Testing });
@@ -252,6 +265,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
         {
             Protocol = trained.Protocol.ToWord(),
             Split = RunMeasurement.Sizes(trained.Data, trained.Split),
+            Images = images,
             Epochs = RunMeasurement.Points(trained.Epochs),
             PlannedEpochs = trained.PlannedEpochs,
             EndedBy = trained.EndedBy,
@@ -260,6 +274,21 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
             Paper = Paper(run),
         };
         return new RunMeasurement(trained, weights).Add(result, folder, Path.Combine("masks", run.Id), stop);
+    }
+
+    /// <summary>Refuses a run on other images than those of a run that has ended.</summary>
+    private void ThrowIfOthers(StudyRun run, StudyImages images)
+    {
+        RunResult own = New(run);
+        IEnumerable<RunResult> known = Part is null ? _results.Values : StudyResults.ReadFolder(folder).Runs;
+        foreach (RunResult ended in known)
+        {
+            bool sameSplit = (ended.Protocol, ended.Seed, ended.Fold) == (own.Protocol, own.Seed, own.Fold);
+            if (ended is { Test: not null, Images: { } others } && images.Difference(others, sameSplit) is { } difference)
+                throw _refusal = new StudyException(
+                    $"{run.Id}: its images are not those of {ended.Id}, which has ended: {difference}; "
+                        + $"expected the same --data, or another --out than {folder}");
+        }
     }
 
     private RunResult New(StudyRun run) => new(
@@ -317,7 +346,7 @@ public sealed class StudyRunner(Study study, IStudyTrainer trainer, string folde
     }
 
     private StudyResults Document() => new(
-        study.Name, study.Title, _task, _labels, Command,
+        study.Name, study.Title, _task, _labels, _command ?? Command,
         new StudyMachine(
             Processor.Name, Workers.Count, BitsOf(Isa.Current), RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription,
             typeof(StudyRunner).Assembly.GetName().Version?.ToString(3) ?? ""),

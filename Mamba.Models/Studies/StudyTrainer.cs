@@ -41,6 +41,8 @@ public sealed class StudyTrainer(IImageData data) : IStudyTrainer
     {
         Split split = SplitOf(run);
         RunArguments arguments = ArgumentsOf(run, split);
+        SplitContent content = new(data, split);
+        place.Prepared(arguments, content);
         ModelInfo info = InfoOf(arguments, split);
         Objective objective = arguments.Objective;
         CachedData cached = new(data, arguments.CacheBytes);
@@ -49,7 +51,7 @@ public sealed class StudyTrainer(IImageData data) : IStudyTrainer
         objective.ThrowIfUnfit(model.Output);
         using BatchLoader train = new(cached, split.Train, ForTraining(input, arguments)), validation = new(cached, split.Val, input);
         Trainer trainer = new(model, train, validation, arguments.Plan(train.Batches));
-        string identity = arguments.Identity(data, split);
+        string identity = arguments.Identity(content);
         using RunFolder folder = FolderOf(place.Folder, trainer, arguments, identity);
         SplitFile.Of(data, split, new Dictionary<string, string>(), null).Write(RunFolder.SplitOf(folder.Path));
         FolderTraining training = new(trainer, model, info, folder)

@@ -1,5 +1,3 @@
-using System.IO.Hashing;
-using System.Text;
 using System.Text.Json;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Optim;
@@ -277,21 +275,19 @@ public sealed record RunArguments
     /// masks or annotations, and the options, except those that change speed alone, name places of files, or say when to stop.
     /// A checkpoint holds it, so that a run is not resumed with other options, images or masks.
     /// </summary>
-    /// <param name="data">The data set.</param>
-    /// <param name="split">Its parts.</param>
+    /// <param name="content">The images.</param>
     /// <param name="form">As this version has it, or an older one.</param>
     /// <returns>64 hexadecimal digits.</returns>
     /// <exception cref="IOException">An image or a mask cannot be read.</exception>
-    public string Identity(IImageData data, Split split, IdentityForm form = IdentityForm.Content)
+    public string Identity(SplitContent content, IdentityForm form = IdentityForm.Content)
     {
-        bool byName = form == IdentityForm.Names;
         using MemoryStream text = new();
         RunArguments deciding = this with
         {
             Data = "",
             DataOptions = DataOptions.Default,
             SplitFile = null,
-            Epochs = byName ? Epochs : 0,
+            Epochs = form == IdentityForm.Names ? Epochs : 0,
             Steps = null,
             Minutes = null,
             Init = null,
@@ -304,32 +300,8 @@ public sealed record RunArguments
             CheckpointEvery = CheckpointInterval.Epoch,
         };
         JsonSerializer.Serialize(text, RunDocument.OfIdentity(deciding), RunJson.Default.RunDocument);
-        foreach (SplitPart part in new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test })
-            text.Write(Encoding.UTF8.GetBytes(
-                $"\n{part}\n{string.Join('\n', split[part].Select(i => byName ? data.Name(i) : data.Fingerprint(i)))}"));
-        if (form >= IdentityForm.Masks && data is IImageFolder folder)
-        {
-            int[] all = split[SplitPart.All];
-            foreach (string path in all.Select(folder.TruthPath).OfType<string>().Distinct())
-            {
-                using FileStream file = File.OpenRead(path);
-                text.Write(Sha256.HashData(file));
-            }
-            if (form == IdentityForm.Content) text.Write(ContentOf(all.Select(folder.ImagePath).Distinct()));
-        }
+        content.Write(text, form);
         return Convert.ToHexStringLower(Sha256.HashData(text.ToArray()));
-    }
-
-    /// <summary>A hash of files: a fast one, since images may be many gigabytes, and nobody forges them.</summary>
-    private static byte[] ContentOf(IEnumerable<string> paths)
-    {
-        XxHash128 hash = new();
-        foreach (string path in paths)
-        {
-            using FileStream file = File.OpenRead(path);
-            hash.Append(file);
-        }
-        return hash.GetCurrentHash();
     }
 
     /// <summary>Writes them as JSON, named as on the command line: such a file is a recipe.</summary>

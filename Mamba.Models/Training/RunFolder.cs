@@ -16,7 +16,9 @@ namespace Mamba.Models.Training;
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
-    private const string Arguments = "args.json", Results = "results.csv", Checkpoints = "checkpoints", Extension = ".safetensors";
+    internal const string Results = "results.csv";
+
+    private const string Arguments = "args.json", Checkpoints = "checkpoints", Extension = ".safetensors";
     private const int MaxNameBytes = 200, HashDigits = 12; // file systems allow 255, and a temporary file has a longer name
     private readonly FileStream _lock;
 

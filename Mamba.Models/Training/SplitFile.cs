@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Labels;
+using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Files;
 
@@ -21,6 +22,7 @@ public sealed record SplitFile(
     IReadOnlyList<string>? Labels = null)
 {
     private const long MaxBytes = 1L << 28;
+    private const string Expected = "expected {\"train\": [NAMES], \"val\": [NAMES], \"test\": [NAMES]}";
 
     /// <summary>What the values of the masks stand for; null without masks.</summary>
     [JsonIgnore]
@@ -61,40 +63,70 @@ public sealed record SplitFile(
         try
         {
             if (new FileInfo(path).Length > MaxBytes) throw new DatasetException($"{path}: larger than {MaxBytes} bytes; expected a split");
-            SplitFile file = JsonSerializer.Deserialize(File.ReadAllBytes(path), SplitJson.Default.SplitFile)
+            byte[] text = File.ReadAllBytes(path);
+            if (Missing(text) is { Length: > 0 } missing)
+                throw new DatasetException($"{path}: no split: it has no {string.Join(" and no ", missing)}; {Expected}");
+            SplitFile file = JsonSerializer.Deserialize(text, SplitJson.Default.SplitFile)
                 ?? throw new DatasetException($"{path}: null; expected the names of train, val and test");
             return file.Masks is { } masks ? file with { Meaning = masks.ToMeaning(file.Labels ?? []) } : file;
         }
-        catch (Exception e) when (e is JsonException or FormatException or UnauthorizedAccessException or (
+        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException or UnauthorizedAccessException or (
             IOException and not DatasetException))
         {
-            throw new DatasetException(
-                $"{path}: no split: {e.Message}; expected {{\"train\": [NAMES], \"val\": [NAMES], \"test\": [NAMES]}}", e);
+            throw new DatasetException($"{path}: no split: {e.Message}; {Expected}", e);
         }
     }
 
     /// <summary>The split of a data set that the file describes.</summary>
     /// <param name="path">What errors call the file.</param>
     /// <param name="data">The data set; it may have more images.</param>
-    /// <returns>The indices of each part.</returns>
+    /// <returns>
+    /// The indices of each part. A name may be that of a file, with its extension and folders or without: of a volume, all slices.
+    /// </returns>
     /// <exception cref="DatasetException">An image of the file is not in the data, or is in training and another part.</exception>
     public Split Of(string path, IImageData data)
     {
         Dictionary<string, int> indices = Enumerable.Range(0, data.Count).ToDictionary(data.Name, StringComparer.Ordinal);
-        string[] missing = [.. Train.Concat(Val).Concat(Test).Distinct().Where(name => !indices.ContainsKey(name))];
-        if (missing.Length > 0)
+        ILookup<string, int>? files = data is not IImageFolder folder ? null
+            : Enumerable.Range(0, data.Count).ToLookup(i => Path.GetFileName(folder.ImagePath(i)), StringComparer.Ordinal);
+        List<string> missing = [];
+        HashSet<string> unknown = [];
+        Split split = new(Indices(Train), Indices(Val), Indices(Test));
+        if (missing.Count > 0)
             throw new DatasetException(
-                $"{path}: {missing.Length} of its images are not in the data: {string.Join(", ", missing.Take(3))}"
-                    + $"{(missing.Length > 3 ? ", ..." : "")}");
-        string? twice = Train.Concat(Val).GroupBy(name => name).FirstOrDefault(group => group.Skip(1).Any())?.Key
-            ?? Train.Intersect(Test).FirstOrDefault();
-        if (twice is not null) throw new DatasetException($"{path}: '{twice}' is listed twice; expected each image in one part");
+                $"{path}: {missing.Count} of its images are not in the data: {string.Join(", ", missing.Take(3))}"
+                    + $"{(missing.Count > 3 ? ", ..." : "")}; expected names such as {data.Name(0)}");
+        int twice = split.Train.Concat(split.Val).GroupBy(i => i).FirstOrDefault(group => group.Skip(1).Any())?.Key
+            ?? split.Train.Intersect(split.Test).FirstOrDefault(-1);
+        if (twice >= 0) throw new DatasetException($"{path}: '{data.Name(twice)}' is listed twice; expected each image in one part");
         if (Train.Count == 0 || Val.Count == 0 || Test.Count == 0)
             throw new DatasetException($"{path}: {Train.Count} training, {Val.Count} validation and {Test.Count} test images; expected "
                 + $"some of each");
-        return new Split(Indices(Train), Indices(Val), Indices(Test));
+        return split;
 
-        int[] Indices(IReadOnlyList<string> names) => [.. names.Select(name => indices[name]).Order()];
+        int[] Indices(IReadOnlyList<string> names) => [.. names.SelectMany(IndicesOf).Order()];
+
+        int[] IndicesOf(string name)
+        {
+            if (indices.TryGetValue(name, out int index)) return [index];
+            string file = name.Replace('\\', '/');
+            int[] found = [.. (files?[file[(file.LastIndexOf('/') + 1)..]] ?? [])
+                .Where(i => $"/{PathOf(i)}".EndsWith($"/{file}", StringComparison.Ordinal))];
+            if (found.Select(PathOf).Distinct().Count() == 1) return found;
+            if (unknown.Add(name)) missing.Add(name);
+            return [];
+        }
+
+        string PathOf(int index) => ((IImageFolder)data).ImagePath(index).Replace('\\', '/');
+    }
+
+    /// <summary>Which of the parts are not there.</summary>
+    private static string[] Missing(byte[] text)
+    {
+        using JsonDocument document = JsonDocument.Parse(text);
+        JsonElement root = document.RootElement;
+        return root.ValueKind != JsonValueKind.Object ? []
+            : [.. new[] { "train", "val", "test" }.Where(part => !root.TryGetProperty(part, out _)).Select(part => $"\"{part}\"")];
     }
 }
 

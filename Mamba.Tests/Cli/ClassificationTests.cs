@@ -33,12 +33,18 @@ internal sealed class ClassificationTests : CliTest
         Result eval = Succeeds("eval", "--weights", best, "--data", data, "--split", "all", "--json");
         using (JsonDocument json = JsonDocument.Parse(eval.Out))
         {
-            string[] names = ["images", "skipped", "loss", "accuracy", "macro_f1", "ms_per_image"];
+            string[] names = ["images", "skipped", "loss", "accuracy", "macro_f1", "class_scores", "ms_per_image"];
             Assert.That(json.RootElement.EnumerateObject().Select(p => p.Name), Is.EqualTo(names));
             Assert.That(json.RootElement.GetProperty("images").GetInt32(), Is.EqualTo(40));
             Assert.That(
                 json.RootElement.GetProperty("accuracy").GetDouble(), Is.GreaterThan(0.95),
                 "stripes across and stripes along are easy to tell");
+            JsonElement[] classes = [.. json.RootElement.GetProperty("class_scores").EnumerateArray()];
+            Assert.That(classes.Select(k => k.GetProperty("label").GetString()), Is.EqualTo(new[] { "across", "along" }));
+            Assert.That(
+                classes.Average(k => k.GetProperty("f1").GetDouble()),
+                Is.EqualTo(json.RootElement.GetProperty("macro_f1").GetDouble()).Within(1e-12));
+            Assert.That(classes.Sum(k => k.GetProperty("images").GetInt64()), Is.EqualTo(40));
         }
         Assert.That(
             Mamba("eval", "--weights", best, "--data", data).Out,

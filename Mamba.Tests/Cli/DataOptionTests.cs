@@ -209,6 +209,12 @@ internal sealed class DataOptionTests : CliTest
         Succeeds([.. With(train, "--split-file", In("run", "split.json")), "--out", In("again")]);
         Assert.That(Last("again"), Is.EqualTo(Last("run")), "a run's split.json is such a file");
 
+        string files = Written(
+            "files.json",
+            """{"train": ["slice7.png", "slice0", "data/slice3.png"], "val": ["slice1.png"], "test": ["slice2.png", "slice11"]}""");
+        Succeeds([.. With(train, "--split-file", files), "--out", In("files")]);
+        Assert.That(Last("files"), Is.EqualTo(Last("run")), "names of files");
+
         string[] eval = ["eval", "--weights", BestOf("run"), "--data", In("data"), "--json"];
         Assert.That(Images([.. eval, "--split-file", split]), Is.EqualTo(2));
         Assert.That(Images([.. eval, "--split-file", split, "--split", "train"]), Is.EqualTo(3));
@@ -225,7 +231,10 @@ internal sealed class DataOptionTests : CliTest
         {
             ("""{"train": ["slice0"], "val": ["slice1"], "test": ["slice2", "slice99"]}""", "1 of its images are not in the data: slice99"),
             ("""{"train": ["slice0"], "val": ["slice0"], "test": ["slice2"]}""", "'slice0' is listed twice"),
-            ("""{"train": ["slice0"]}""", "no split: "),
+            ("""{"train": ["slice0"], "val": ["slice1"], "test": ["slice2.jpg"]}""", "slice2.jpg; expected names such as slice0"),
+            ("""{"train": ["slice0"], "val": ["slice0.png"], "test": ["slice2"]}""", "'slice0' is listed twice"),
+            ("""{"train": ["slice0"]}""", """no split: it has no "val" and no "test"; expected {"train": [NAMES], "val": """),
+            ("""["slice0"]""", """; expected {"train": [NAMES], "val": [NAMES], "test": [NAMES]}"""),
         })
         {
             string wrong = Written("wrong.json", text);

@@ -50,6 +50,31 @@ internal sealed class EvalFoldsTests : CliTest
             Succeeds(["eval", "--weights", In("f1"), In("f3"), "--data", In("data")]).Error, Does.Contain("; missing folds: 2/3"));
     }
 
+    [Test]
+    public void Folds_that_lack_a_class_have_no_mean_over_classes()
+    {
+        WriteClasses(In("data"), 9);
+        Directory.CreateDirectory(In("data", "rare"));
+        for (int i = 0; i < 2; i++) File.Move(In("data", "along", $"{i}.png"), In("data", "rare", $"{i}.png"));
+        for (int k = 1; k <= 3; k++)
+            Succeeds(
+                "train", "--model", "vit", "--width", "16", "--depth", "1", "--size", "16", "--patch", "8", "--batch", "8", "--epochs", "1",
+                "--augment", "none", "--data", In("data"), "--fold", $"{k}/3", "--protocol", "slice", "--out", In($"f{k}"));
+        string[] eval = ["eval", "--weights", In("f1"), In("f2"), In("f3"), "--data", In("data")];
+        Result table = Succeeds(eval);
+        Assert.That(
+            table.Error,
+            Does.Match("note: ./3 has no image of rare, and others have: macro F1 is over other classes there, with no mean over runs"));
+        Assert.That(table.Out, Does.Match(@"\nmean +- +[01]\.\d{4}").And.Match(@"\ndeviation +- +[01]\.\d{4}"));
+        Assert.That(table.Out, Does.Match(@"\nmacro F1 of the predictions of all runs together: 0\.\d{4}"));
+        JsonElement folds = Json([.. eval, "--json"]);
+        foreach (string of in new[] { "mean", "deviation" })
+        {
+            Assert.That(folds.GetProperty(of).GetProperty("macro_f1").ValueKind, Is.EqualTo(JsonValueKind.Null));
+            Assert.That(folds.GetProperty(of).GetProperty("accuracy").ValueKind, Is.EqualTo(JsonValueKind.Number));
+        }
+    }
+
     [Test, Exercises("eval", "--weights", "--split")]
     public void Runs_that_share_images_are_refused()
     {

@@ -152,6 +152,35 @@ internal sealed class EvalOptionTests : CliTest
     }
 
     [Test]
+    public void Classes_in_another_order_are_matched_by_name()
+    {
+        WriteShapes(In("data"), 12);
+        (string Value, string Name)[] names = [("0", "background"), ("1", "disc"), ("2", "square")];
+        File.WriteAllLines(In("labels.txt"), names.Select(name => $"{name.Value} {name.Name}"));
+        File.WriteAllLines(In("others.txt"), new[] { "0 background", "1 square", "2 disc" });
+        Succeeds(
+            "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--epochs", "4", "--lr", "0.01", "--data",
+            In("data"), "--labels", In("labels.txt"), "--out", In("run"));
+        WriteShapes(In("swapped"), 12);
+        foreach (string path in Directory.GetFiles(In("swapped"), "*_mask.png"))
+        {
+            Image mask = ImageFile.Load(path);
+            for (int p = 0; p < mask.Pixels.Length; p++) mask.Pixels[p] = (byte)((3 - mask.Pixels[p]) % 3);
+            ImageFile.SavePng(path, mask);
+        }
+        string[] eval = ["eval", "--weights", BestOf("run"), "--split", "all", "--json", "--data"];
+        Result same = Succeeds([.. eval, In("data")]), other = Succeeds([.. eval, In("swapped"), "--labels", In("others.txt")]);
+        Assert.That(other.Error, Does.Contain("in another order, and are matched by name: background, square, disc there, background, "));
+        Assert.That(Scores(other.Out), Is.EqualTo(Scores(same.Out)));
+
+        static string Scores(string json)
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            return string.Join('\n', document.RootElement.EnumerateObject().Where(p => p.Name != "ms_per_image").Select(p => $"{p}"));
+        }
+    }
+
+    [Test]
     public void Data_of_other_classes_is_refused_by_name()
     {
         WriteClasses(In("data"), 10);

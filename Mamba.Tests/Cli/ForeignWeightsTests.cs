@@ -49,8 +49,17 @@ internal sealed class ForeignWeightsTests : CliTest
         Assert.That(named.Error, Does.Contain("2 classes (across, along), 3 channels").And.Not.Contain("do not name"));
         Assert.That(Loss(named), Is.EqualTo(expected));
         File.WriteAllText(In("names.txt"), "along\nacross\n");
+        Result swapped = Succeeds([.. all, Bare, .. s_foreign, "--labels", In("names.txt")]);
+        Assert.That(swapped.Error, Does.Contain(
+            "note: the classes of the data are those of the weights in another order, and are matched by name: across, along there, "
+                + "along, across in the weights"));
+        using JsonDocument first = JsonDocument.Parse(named.Out), other = JsonDocument.Parse(swapped.Out);
+        Assert.That(
+            other.RootElement.GetProperty("accuracy").GetDouble(),
+            Is.EqualTo(1 - first.RootElement.GetProperty("accuracy").GetDouble()).Within(1e-12), "each of two classes is the other one");
+        File.WriteAllText(In("names.txt"), "along\nupward\n");
         AssertRefused(
-            Mamba([.. all, Bare, .. s_foreign, "--labels", In("names.txt")]), "has the classes across, along", "has along, across");
+            Mamba([.. all, Bare, .. s_foreign, "--labels", In("names.txt")]), "has the classes across, along", "has along, upward");
     }
 
     [Test]

@@ -58,16 +58,41 @@ internal sealed class InferTests : CliTest
     }
 
     [Test]
-    public void Files_that_would_overwrite_each_other_are_refused_by_name()
+    public void Files_of_one_name_have_results_of_their_own()
     {
         WriteLesions(In("data"), 1, Width, Height);
         SaveModelThatSplits(ImageFile.Load(In("data", "slice0.png")), In("w.safetensors"));
         File.Copy(In("data", "slice0.png"), In("data", "slice0.bmp"));
+        WriteLesions(In("more"), 1, Width, Height);
+        string[] infer = ["infer", "--weights", In("w.safetensors"), In("data"), "--out"];
+        Result formats = Succeeds([.. infer, In("formats")]);
+        Assert.That(Predictions("formats"), Is.EqualTo(new[] { "slice0.bmp_pred.png", "slice0.png_pred.png" }));
+        Assert.That(
+            formats.Error, Does.Contain("note: 2 images are called slice0; their results are called slice0.bmp, slice0.png")
+                .And.Contain($"note: left out 1 file named like masks: {In("data", "slice0_mask.png")}"));
+        Assert.That(
+            File.ReadLines(In("formats", "predictions.csv")).Skip(1).Select(row => row.Split(',')[0]),
+            Is.EqualTo(new[] { "slice0.bmp", "slice0.png" }));
+        File.Delete(In("data", "slice0.bmp"));
+        Succeeds([.. infer, In("folders"), In("more")]);
+        Assert.That(Predictions("folders"), Is.EqualTo(new[] { "data/slice0_pred.png", "more/slice0_pred.png" }));
+        Succeeds([.. infer, In("files"), In("more", "slice0.png")]);
+        Assert.That(Predictions("files"), Is.EqualTo(new[] { "data/slice0_pred.png", "more/slice0_pred.png" }));
+    }
+
+    [Test]
+    public void Names_that_cannot_be_told_apart_are_refused()
+    {
+        WriteLesions(In("data"), 1, Width, Height);
+        SaveModelThatSplits(ImageFile.Load(In("data", "slice0.png")), In("w.safetensors"));
+        foreach (string name in new[] { "slice0.bmp", "slice0.png.bmp" }) File.Copy(In("data", "slice0.png"), In("data", name));
         Result infer = Mamba("infer", "--weights", In("w.safetensors"), In("data"), "--out", In("masks"));
-        Assert.That(infer, Is.EqualTo(new Result(
-            2, "", $"mamba: {In("data", "slice0.bmp")} and {In("data", "slice0.png")} would both be written as slice0; "
-                + $"run them one by one, each with its own --out{Environment.NewLine}")));
+        Assert.That(infer.Code, Is.EqualTo(2));
+        Assert.That(infer.Error, Does.Contain("would both be written as slice0.png; run them one by one, each with its own --out"));
         Assert.That(In("masks"), Does.Not.Exist);
+        Assert.That(
+            Mamba("infer", "--weights", In("w.safetensors"), In("data", "slice0_mask.png"), "--out", In("masks")).Error,
+            Does.Contain("only masks were given; expected images"));
     }
 
     [Test, Exercises("infer", "--top", "--out", "--check-numerics"), Exercises("train", "--model")]

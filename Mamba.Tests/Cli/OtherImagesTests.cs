@@ -109,10 +109,14 @@ internal sealed class OtherImagesTests : CliTest
         WriteClasses(In("data"), 10);
         Succeeds([.. s_vit, "--data", In("data"), "--out", In("run")]);
         ushort[] samples = [.. Enumerable.Range(0, 16 * 16).Select(i => (ushort)(i % 256 * 16))];
-        ImageFile.SavePng16(In("twelve.png"), 16, 16, samples);
-        Assert.That(
-            Succeeds("infer", "--weights", In("run"), In("twelve.png"), "--out", In("out"), "--top", "1").Error,
-            Does.Contain("12 bits in a file of 16, and the weights were trained on whole ranges"));
+        Directory.CreateDirectory(In("twelve"));
+        for (int i = 0; i < 3; i++) ImageFile.SavePng16(In("twelve", $"{i}.png"), 16, 16, samples);
+        string[] infer = ["infer", "--weights", In("run"), "--top", "1", "--out"];
+        const string Bits = ": 12 bits in a file of 16, and the weights were trained on whole ranges; expected images of the same bits";
+        Assert.That(Succeeds([.. infer, In("one"), In("twelve", "0.png")]).Error, Does.Contain($"note: 0{Bits}"));
+        string[] said = Succeeds([.. infer, In("all"), In("twelve")]).Error.Trim().Split('\n');
+        Assert.That(said, Has.Length.EqualTo(2).And.All.StartsWith("note: 0 and 2 more: "), "each of both once");
+        Assert.That(said[1].TrimEnd(), Does.EndWith(Bits));
     }
 
     [Test]

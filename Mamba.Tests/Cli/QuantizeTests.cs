@@ -1,7 +1,12 @@
 using System.Text.Json;
+using Mamba.Core;
 using Mamba.Core.Checkpoints;
+using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
+using Mamba.Models.Files;
+using Mamba.Models.Zoo;
+using Tensor = Mamba.Core.Tensor;
 
 namespace Mamba.Tests.Cli;
 
@@ -63,8 +68,39 @@ internal sealed class QuantizeTests : CliTest
             Assert.That(refused.Code, Is.EqualTo(2));
             Assert.That(refused.Error, Does.Contain("for --mode int8"));
         }
+        File.Move(In("small.safetensors"), In("half.safetensors"));
+        string[] half = With(Quantize, "--weights", In("half.safetensors"));
+        Assert.That(
+            Succeeds([.. half, "--mode", "fp16"]).Error,
+            Does.Contain($"note: {In("half.safetensors")} is in float16 already; {In("small.safetensors")} has the same numbers"));
+        Assert.That(
+            Succeeds([.. half, "--mode", "int8-weights"]).Error,
+            Does.Contain($"note: {In("half.safetensors")} is in float16; what is not stored in int8 is stored in float32"));
+        Assert.That(
+            Succeeds("prune", "--weights", In("half.safetensors"), "--sparsity", "0.5", "--out", In("pruned")).Error,
+            Does.Contain($"note: {In("half.safetensors")} is in float16, {In("pruned")} in float32; 'mamba convert {In("pruned")} FILE "));
         Assert.That(
             Succeeds([.. Quantize, "--calibration", "minmax"]).Error, Does.Contain("minmax").And.Not.Contain("percentile"));
+    }
+
+    [Test]
+    public void Times_before_and_after_are_those_of_passes_that_are_warm()
+    {
+        Train();
+        long scored = Count("eval", "--weights", BestOf("run"), "--data", In("data"));
+        using VisionModel model = ModelFile.Load(BestOf("run")).Model;
+        using MultiplyAdds one = new();
+        using (new MemoryScope()) model.Segment(Tensor.Zeros(1, 32, 32, 3));
+        Assert.That(
+            Count([.. Quantize, "--mode", "fp16"]), Is.GreaterThanOrEqualTo(2 * scored + 4 * one.Count),
+            "beside the images of the test, each has passes to warm up and to be timed");
+
+        static long Count(params string[] words)
+        {
+            using MultiplyAdds count = new();
+            Succeeds(words);
+            return count.Count;
+        }
     }
 
     [Test, Exercises("quantize", "--split", "--split-file")]
@@ -110,6 +146,23 @@ internal sealed class QuantizeTests : CliTest
         Result same = Mamba(With(Quantize, "--out", BestOf("run")));
         Assert.That(same.Code, Is.EqualTo(2));
         Assert.That(same.Error, Does.Contain("is the input"));
+        foreach ((string output, string message) in new[]
+        {
+            (In("nowhere", "q"), $"there is no folder {In("nowhere")}; expected one that exists, so make it first"),
+            (In("data"), "is a folder; expected the name of a file to write"),
+        })
+            foreach (string[] verb in new[]
+            {
+                Quantize, ["prune", "--weights", BestOf("run"), "--sparsity", "0.5", "--data", In("data"), "--out", ""],
+                ["convert", BestOf("run"), "", "--dtype", "fp16"],
+                ["eval", "--weights", BestOf("run"), "--data", In("data"), "--per-image", ""],
+            })
+            {
+                string[] words = verb == Quantize || verb[0] == "quantize" ? With(verb, "--out", output)
+                    : [.. verb.Select(word => word.Length == 0 ? output : word)];
+                Result late = Mamba(words);
+                Assert.That((late.Code, late.Out, late.Error.Trim()), Is.EqualTo((2, "", $"mamba: {output}: {message}")));
+            }
         using (WeightFile file = WeightFile.Open(BestOf("run"))) Safetensors.Write(In("bare"), file, new Dictionary<string, string>());
         Result bare = Mamba(With(Quantize, "--weights", In("bare")));
         Assert.That(bare.Code, Is.EqualTo(2));

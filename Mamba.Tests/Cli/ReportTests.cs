@@ -104,7 +104,8 @@ internal sealed class ReportTests : CliTest
     [Test]
     public void Scores_of_a_classification_in_JSON()
     {
-        ClassificationScores scores = new(0.75, double.PositiveInfinity, null, [], new long[0, 0]);
+        ClassificationScores scores = new(
+            0.75, double.PositiveInfinity, 0.875, [new ClassScores("cat", 0.5, 0.25, double.NaN, 4)], new long[0, 0]);
         Assert.That(Written(ScoreReport.Document(new Evaluation(3, double.NaN, scores, 2), skipped: 0)), Is.EqualTo("""
             {
               "images": 3,
@@ -112,10 +113,23 @@ internal sealed class ReportTests : CliTest
               "loss": null,
               "accuracy": 0.75,
               "macro_f1": null,
+              "top5": 0.875,
+              "class_scores": [
+                {
+                  "label": "cat",
+                  "precision": 0.5,
+                  "recall": 0.25,
+                  "f1": null,
+                  "images": 4
+                }
+              ],
               "ms_per_image": 2
             }
 
             """));
+        using StringWriter output = new();
+        ScoreReport.Table(new Terminal(output, TextWriter.Null), scores);
+        Assert.That(output.ToString(), Does.Contain("accuracy 0.7500, top-5 accuracy 0.8750"));
     }
 
     [Test, Exercises("models", "--json")]

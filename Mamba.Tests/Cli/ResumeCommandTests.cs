@@ -160,7 +160,7 @@ internal sealed class ResumeCommandTests : CliTest
         [
             "train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "24", "--epochs", "3", "--batch", "2",
             "--data", In("data"), "--labels", In("labels.txt"), "--on-bad-image", "skip", "--limit", "22", "--balance",
-            "--class-weights", "auto", "--monitor", "mean_iou",
+            "--class-weights", "1,2,3", "--monitor", "mean_iou",
             "--accumulate", "3", "--schedule", "cosine", "--warmup", "0.5", "--min-lr", "1e-5", "--optimizer", "sgd", "--momentum", "0.8",
             "--intensity", "percentile:1,99", "--resize", "bilinear", "--freeze", "encoder1*", "--tensorboard", "--augment",
             "--loss", "focal", "--checkpoint-every", "1ms",

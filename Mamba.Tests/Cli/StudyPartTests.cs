@@ -97,6 +97,24 @@ internal sealed class StudyPartTests : PartTests
         Assert.That(Study("parts").Runs.Count(run => run.Test is not null), Is.EqualTo(1));
     }
 
+    [TestCase(false), TestCase(true)]
+    public void Parts_on_other_images_are_refused_also_where_another_one_ends_meanwhile(bool meanwhile)
+    {
+        WriteLesions(In("a"), 12);
+        WriteLesions(In("b"), 12, first: 3);
+        File.WriteAllText(In("four.json"), Four.Replace("\"limit\": 40, ", ""));
+        string[] first = [.. Run, In("parts"), "--data", In("a"), "--part", "1/4"];
+        if (!meanwhile) Succeeds(first);
+        Result other = Mamba([.. Run, In("parts"), "--data", In("b"), "--part", "2/4"], CancellationToken.None, line =>
+        {
+            if (meanwhile && line.StartsWith("epoch   1", StringComparison.Ordinal)) Succeeds(first);
+        });
+        Assert.That(other.Code, Is.EqualTo(2), other.Out);
+        Assert.That(other.Error, Does.Contain("its images are not those of ").And.Contain("which has ended: they are other images"));
+        Assert.That(Study("parts").Runs.Count(run => run.Test is not null), Is.EqualTo(1));
+        Succeeds([.. Run, In("parts"), "--data", In("a"), "--part", "3/4"]);
+    }
+
     [Test]
     public void A_part_that_is_none_is_refused()
     {

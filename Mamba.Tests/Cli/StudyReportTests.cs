@@ -98,13 +98,32 @@ internal sealed class StudyReportTests : CliTest
         Assert.That(Text("whole"), Does.Contain("Mean distance to the paper").And.Not.Contain("The paper trained"));
         Assert.That(
             Text("short"), Does.Contain("The paper trained 100 epochs. Its scores are no measure for those who had fewer: vim 10, vit 10.")
-                .And.Not.Contain("Mean distance to the paper"));
+                .And.Not.Contain("Mean distance to the paper").And.Not.Contain("A short line is the paper’s score"));
+        Assert.That(Bubbles("whole"), Does.Contain(", the paper 0."));
+        Assert.That(Bubbles("short"), Does.Contain("multiply-adds").And.Not.Contain("the paper"));
+
+        string Bubbles(string study) => File.ReadAllText(In(study, "report", "figures", "parameters.svg"));
 
         string Text(string study)
         {
             Succeeds("study", "report", In(study));
             return Page(In(study, "report", "index.html")).Root!.Value;
         }
+    }
+
+    [Test]
+    public void Test_sets_that_lack_a_class_have_no_mean_over_classes()
+    {
+        StudyResults all = StudyFixture.Classification(In("all"), images: 50);
+        TestScores test = all.Runs[0].Test!, lacking = test with { Confusion = [new int[10], .. test.Confusion.Skip(1)] };
+        StudyFixture.Save(In("lacking"), all with { Runs = [all.Runs[0] with { Test = lacking }, .. all.Runs.Skip(1)] });
+        Succeeds("study", "report", In("lacking"));
+        string[] rows = [.. File.ReadAllLines(In("lacking", "report", "table.csv")).Skip(1)];
+        Assert.That(rows[0], Does.StartWith("vim,official,3,,,"));
+        Assert.That(rows[1], Does.Match(@"^vit,official,3,0\.\d+,0\.\d+,"));
+        Assert.That(
+            Page(In("lacking", "report", "index.html")).Root!.Value,
+            Does.Contain("No mean over classes for vim: some of their test sets lack a class that others have."));
     }
 
     [Test]
@@ -170,6 +189,7 @@ internal sealed class StudyReportTests : CliTest
         StudyResults results = StudyFixture.Segmentation(In("study"), models: 1, images: 40, size: 32);
         RunResult[] runs = [.. results.Runs.Select(run => run with { Test = null })];
         runs[0] = runs[0] with { Epochs = [], PlannedEpochs = 0 };
+        Directory.Delete(In("study", "runs", runs[0].Id), recursive: true);
         StudyFixture.Save(In("study"), results with { Runs = runs });
         Succeeds("study", "report", In("study"));
         XDocument page = Page(In("study", "report", "index.html"));

@@ -83,6 +83,13 @@ internal sealed class StudyRunTests : CliTest
             $"stopped in run 2/2 ul-vm-unet-slice-0; continue with 'mamba study run {In("two.json")} --out {In("half")}'"));
         Assert.That(half.Out, Does.Not.Contain("mamba train --resume"));
         Assert.That(Results("half").Runs.Select(run => run.Test is not null), Is.EqualTo(new[] { true, false }));
+        Assert.That(Succeeds("study", "report", In("half"), "--out", In("report")).Out, Does.StartWith("1 of 2 runs ended"));
+        bool one = at != "run folder"; // an epoch
+        Assert.That(
+            File.ReadAllText(In("report", "tables", "runs.csv")),
+            Does.Contain($"\nul-vm-unet-slice-0,ul-vm-unet,slice,0,–,{(one ? 1 : 0)},2,not ended,"));
+        Assert.That(
+            File.ReadAllText(In("report", "index.html")), Does.Contain($"ul-vm-unet-slice-0 (not ended{(one ? ", 1 of 2 epochs" : "")})"));
         Result rest = Succeeds([.. study, In("half")]);
         Assert.That(rest.Out, Does.Contain("run 1/2 unet-slice-0: has ended before").And.Contain("resumes in epoch "));
         foreach (string run in new[] { "unet-slice-0", "ul-vm-unet-slice-0" })
@@ -94,6 +101,7 @@ internal sealed class StudyRunTests : CliTest
             Assert.That(actual.Test.Images, Is.EqualTo(expected.Test.Images));
             Assert.That(actual.Test.Calibration, Is.EqualTo(expected.Test.Calibration));
             Assert.That(actual.Split, Is.EqualTo(expected.Split));
+            Assert.That(actual.Images, Is.Not.Null.And.EqualTo(expected.Images));
             Assert.That(Timeless(actual), Is.EqualTo(Timeless(expected)));
         }
     }
@@ -238,6 +246,46 @@ internal sealed class StudyRunTests : CliTest
         Result failed = Mamba("study", "run", In("two.json"), "--out", In("other"));
         Assert.That(failed.Code, Is.EqualTo(1));
         Assert.That(Results("other").Runs[1].Failure, Does.Contain("ended with exit code 2: mamba: ").And.Contain("none.json"));
+    }
+
+    [TestCase("ul-vm-unet-slice-0", "images, masks or classes of the same names are others")]
+    [TestCase("unet-slice-1", "they are other images")]
+    public void Runs_on_other_images_are_refused_and_on_moved_ones_are_not(string run, string difference)
+    {
+        WriteLesions(In("a"), 12);
+        WriteLesions(In("b"), 12, first: 3); // of the same names
+        Write(Two.Replace("\"limit\": 40, ", "").Replace("\"slice\"]", "\"slice\"], \"seeds\": [0, 1]"));
+        string[] study = ["study", "run", In("two.json"), "--out", In("study"), "--epochs", "1", "--data"];
+        Succeeds([.. study, In("a"), "--only", "unet-slice-0"]);
+        string[] before = Array.ConvertAll(["study.json", "results.json"], file => File.ReadAllText(In("study", file)));
+        Result other = Mamba([.. study, In("b"), "--only", run]);
+        Assert.That(other.Code, Is.EqualTo(2), other.Out);
+        Assert.That(other.Error.Trim(), Is.EqualTo(
+            $"mamba: {run}: its images are not those of unet-slice-0, which has ended: {difference}; expected the same --data, or "
+                + $"another --out than {In("study")}"));
+        Assert.That(In("study", "runs", run), Does.Not.Exist);
+        Assert.That(
+            Array.ConvertAll(["study.json", "results.json"], file => File.ReadAllText(In("study", file))), Is.EqualTo(before),
+            "nothing says b");
+        Directory.Move(In("a"), In("moved"));
+        File.WriteAllText(In("moved", "README.md"), "harmless");
+        Succeeds([.. study, In("moved"), "--only", run]);
+        Assert.That(Results("study").Runs.Count(one => one.Test is not null), Is.EqualTo(2));
+        Assert.That(Results("study").Command, Does.Contain(In("moved")));
+    }
+
+    [Test]
+    public void Runs_with_other_options_for_images_are_not_compared()
+    {
+        WriteLesions(In("data"), 14);
+        const string Fewer = "{ \"model\": \"ul-vm-unet\", \"options\": { \"limit\": 12 } }]";
+        Write(Two.Replace("\"limit\": 40, ", "").Replace("\"ul-vm-unet\"]", Fewer));
+        Succeeds("study", "run", In("two.json"), "--out", In("study"), "--epochs", "1", "--data", In("data"));
+        Assert.That(Results("study").Runs.Select(run => run.Images!.Options), Is.EqualTo(new[]
+        {
+            "split random, on-missing-mask fail, on-bad-image fail",
+            "split random, on-missing-mask fail, on-bad-image fail, limit 12 of seed 0",
+        }));
     }
 
     private static EpochPoint[] Timeless(RunResult run) => [.. run.Epochs.Select(epoch => epoch with { Seconds = 0 })];

@@ -20,6 +20,18 @@ internal sealed class TrainOptionTests : CliTest
     private static readonly string[] s_unet =
         ["train", "--model", "unet", "--width", "4", "--depth", "2", "--size", "32", "--limit", "20", "--epochs", "1"];
 
+    [Test, Exercises("train", "--out")]
+    public void A_place_that_is_no_folder_is_refused_before_images_are_read()
+    {
+        File.WriteAllText(In("file"), "");
+        foreach (string[] verb in new[] { new[] { "train", "--data", In("none") }, ["bench", "--scaling"] })
+        {
+            Result late = Mamba([.. verb, "--out", In("file", "run")]);
+            Assert.That((late.Code, late.Out), Is.EqualTo((2, "")));
+            Assert.That(late.Error.Trim(), Is.EqualTo($"mamba: {In("file", "run")}: {In("file")} is a file; expected a folder"));
+        }
+    }
+
     [Test]
     [Exercises(
         "train", "--batch", "--lr", "--schedule", "--optimizer", "--weight-decay", "--label-smoothing", "--mixup", "--ema", "--drop-path",

@@ -147,6 +147,18 @@ internal sealed partial class TrainStepOptionTests : CliTest
         Assert.That(In("no"), Does.Not.Exist);
     }
 
+    [Test, Exercises("train", "--class-weights", "--balance")]
+    public void Rare_classes_are_made_up_for_once()
+    {
+        WriteLesions(In("data"), 12);
+        string[] train = [.. s_unet, "--data", In("data"), "--loss", "bce", "--balance"];
+        Result twice = Mamba([.. train, "--class-weights", "auto", "--out", In("no")]);
+        Assert.That((twice.Code, twice.Error.Trim()), Is.EqualTo(
+            (2, "mamba: --balance and --class-weights auto make up for rare classes twice; expected one of them")));
+        Assert.That(In("no"), Does.Not.Exist);
+        Succeeds([.. train, "--class-weights", "1,1", "--out", In("given")]);
+    }
+
     [Test, Exercises("train", "--balance", "--normalize", "--augment")]
     public void Balanced_epochs_draw_each_class_equally_often()
     {

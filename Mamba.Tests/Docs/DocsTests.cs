@@ -2,6 +2,7 @@ using Mamba.Core;
 using Mamba.Core.Nn;
 using Mamba.Core.Optim;
 using Mamba.Examples;
+using Mamba.Models.Training;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Docs;
@@ -20,6 +21,16 @@ internal sealed class DocsTests
         string docs = Path.Combine(AppContext.BaseDirectory, "docs"),
             source = File.ReadAllText(Path.Combine(docs, "examples", code)).TrimEnd();
         Assert.That(File.ReadAllText(Path.Combine(docs, page)), Does.Contain($"```csharp\n{source}\n```"));
+    }
+
+    [Test]
+    public void The_page_of_formats_lists_what_args_json_holds()
+    {
+        string page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "docs", "formats.md")).ReplaceLineEndings("\n");
+        string list = page.Split("The entries, in this order:\n\n")[1].Split("\n\n")[0];
+        Assert.That(
+            list.TrimEnd('.').Split(',').Select(entry => entry.Trim().Trim('`')),
+            Is.EqualTo(RunJson.Default.RunDocument.Properties.Select(property => property.Name)));
     }
 
     // The expected values are those of a forward pass in double precision, written apart from this library, over the checkpoint's float32

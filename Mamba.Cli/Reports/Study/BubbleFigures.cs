@@ -17,7 +17,7 @@ internal static class BubbleFigures
             RunResult run = entry.Example;
             Bubble bubble = new(entry, run.Parameters, entry.Score(view.Headline!).Mean, run.MultiplyAdds)
             {
-                Paper = run.Paper?.Score ?? double.NaN,
+                Paper = StudyView.IsShort(entry) ? double.NaN : run.Paper?.Score ?? double.NaN,
             };
             bubble.Tip = $"{entry.Label}: {Units.Whole(bubble.X)} parameters, {Units.Short(bubble.Size)} multiply-adds, "
                 + $"{StudyView.Title(view.Headline!)} {Units.Score(bubble.Y)}"

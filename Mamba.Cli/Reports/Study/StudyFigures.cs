@@ -66,7 +66,7 @@ internal sealed class StudyFigures
 
     private void Chart(StudyView view, string protocol)
     {
-        bool paper = view.Of(protocol).Any(entry => entry.Example.Paper is not null);
+        bool paper = view.Of(protocol).Any(entry => entry.Example.Paper is not null && !StudyView.IsShort(entry));
         Add(
             _charts, BubbleFigures.Parameters(view, protocol), "The area of a bubble is the number of multiply-adds of an image."
                 + (paper ? " A short line is the paper’s score." : ""));

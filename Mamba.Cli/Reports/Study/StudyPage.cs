@@ -132,7 +132,8 @@ internal sealed class StudyPage
         _to.Close().Line();
 
         static string Epochs(RunResult run) =>
-            run.Epochs.Count == 0 ? "" : $", {run.Epochs.Count} of {Units.Of(run.PlannedEpochs, "epoch")}";
+            run.Epochs.Count == 0 ? "" : run.PlannedEpochs == 0 ? $", {Units.Of(run.Epochs.Count, "epoch")}"
+                : $", {run.Epochs.Count} of {Units.Of(run.PlannedEpochs, "epoch")}";
     }
 
     private void Charts()

@@ -146,14 +146,16 @@ internal static class StudyTables
             table.Add(
                 TableCell.Of(run.Id), TableCell.Of(run.Model), TableCell.Of(run.Protocol), TableCell.Of(run.Seed, $"{run.Seed}"),
                 TableCell.Of(run.Fold ?? Units.None), TableCell.Of(run.Epochs.Count, $"{run.Epochs.Count}"),
-                TableCell.Of(run.PlannedEpochs, $"{run.PlannedEpochs}"), TableCell.Of(State(run)), TableCell.Of(run.Command));
+                run.PlannedEpochs == 0 ? TableCell.Of(double.NaN, Units.None) : TableCell.Of(run.PlannedEpochs, $"{run.PlannedEpochs}"),
+                TableCell.Of(State(run)), TableCell.Of(run.Command));
         return table;
     }
 
     /// <summary>How far a run is.</summary>
     public static string State(RunResult run) =>
         run.Failure is { } failure ? $"failed: {failure}"
-        : run.Test is null ? run.Epochs.Count == 0 ? "not begun" : "not ended" : run.EndedBy is { } why ? $"ended by {why}" : "ended";
+        : run.Test is null ? run.Epochs.Count == 0 && !run.HasBegun ? "not begun" : "not ended"
+        : run.EndedBy is { } why ? $"ended by {why}" : "ended";
 
     private static bool IsCalibrated(StudyView view) => view.Scored.Any(entry => double.IsFinite(StudyView.CalibrationError(entry)));
 

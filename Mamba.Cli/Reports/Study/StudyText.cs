@@ -26,6 +26,11 @@ internal static class StudyText
         foreach (IGrouping<string, EntryStatistics> problem in problems)
             to.Element(
                 "p", $"No interval for {string.Join(", ", problem.Select(s => view.Name(s.Entry)))}: {problem.Key}.", "class", "note");
+        StudyEntry[] uneven = [.. view.Scored.Where(entry => entry.IsUneven)];
+        if (uneven.Length > 0)
+            to.Element(
+                "p", $"No mean over classes for {string.Join(", ", uneven.Select(view.Name))}: some of their test sets lack a class that "
+                    + "others have.", "class", "note");
         StudyEntry[] brief = [.. view.Scored.Where(StudyView.IsShort)];
         if (brief.Length > 0)
             to.Element(

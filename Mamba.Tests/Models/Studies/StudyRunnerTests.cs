@@ -224,6 +224,20 @@ internal sealed class StudyRunnerTests
     }
 
     [Test]
+    public void Runs_on_other_images_are_refused()
+    {
+        Study study = Lesions("unet", "ul-vm-unet");
+        new StudyRunner(study, new StudyTrainer(s_lesions) { Configure = Small }, In("study")) { Only = ["unet"] }.Run();
+        StudyTrainer fewer = new(new SyntheticLesions(seed: 3, 50, Side, Side)) { Configure = Small };
+        Assert.That(
+            () => new StudyRunner(study, fewer, In("study")).Run(),
+            Throws.TypeOf<StudyException>().With.Message.StartsWith(
+                "ul-vm-unet-slice-0: its images are not those of unet-slice-0, which has ended: its split has other names"));
+        Assert.That(In("study", "runs", "ul-vm-unet-slice-0"), Does.Not.Exist);
+        Assert.That(Runner(study).Run().Runs.Select(run => run.Test is not null), Is.All.True);
+    }
+
+    [Test]
     public void The_papers_figures_stand_only_beside_runs_that_do_what_it_did()
     {
         Study study = Lesions("unet") with
