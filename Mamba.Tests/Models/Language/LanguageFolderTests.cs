@@ -117,6 +117,37 @@ internal sealed class LanguageFolderTests
         Assert.That((config.States, config.HeadWidth, config.PaddedVocabulary), Is.EqualTo((64, 32, 50288)));
     }
 
+    /// <summary>Files without a word about tying, in both layouts.</summary>
+    [Test]
+    public void A_head_of_its_own_is_refused([Values("embedding", "embeddings")] string name)
+    {
+        using LanguageModel model = Make();
+        File.WriteAllText(In("config.json"), name == "embedding" ? StateSpaces : HuggingFace.Replace(
+            "\"tie_word_embeddings\": true", "\"use_cache\": true", StringComparison.Ordinal));
+        Tensor embedding = model.Parameters["lm_head.weight"];
+        foreach (float difference in new[] { 0f, 1f })
+        {
+            Tensor head = Tensor.From(embedding.Span.ToArray(), embedding.Shape[0], embedding.Shape[1]);
+            head.Span[^1] += difference;
+            Safetensors.Write(
+                In("model.safetensors"),
+                [
+                    .. model.Parameters.All.Select(p => (p.Name.Replace("embedding.", name + ".", StringComparison.Ordinal), p.Tensor)),
+                    ("lm_head.weight", head),
+                ],
+                new Dictionary<string, string>());
+            if (difference == 0)
+            {
+                (_, LanguageModel loaded) = LanguageFolder.Load(_folder.Root);
+                Same(loaded, model);
+                loaded.Dispose();
+            }
+            else
+                Assert.That(() => LanguageFolder.Load(_folder.Root), Throws.TypeOf<CheckpointException>().With.Message.Contains(
+                    $"'lm_head.weight' differs from 'backbone.{name}.weight'").And.Message.Contains(_folder.Root));
+        }
+    }
+
     [TestCase("\"d_model\": 16", "\"d_model\": 0", "'d_model' is 0"), TestCase("\"d_model\": 16,", "", "'d_model' is missing")]
     [TestCase("\"d_model\": 16", "\"d_model\": 8", "do not fit"), TestCase("\"d_model\": 16", "\"d_model\": 24", "does not fit")]
     [TestCase("\"n_layer\": 2", "\"n_layer\": 3", "does not fit")]
