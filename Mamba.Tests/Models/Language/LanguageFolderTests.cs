@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Mamba.Core;
 using Mamba.Core.Checkpoints;
+using Mamba.Models.Blocks;
 using Mamba.Models.Language;
 using Mamba.Tests.Core;
 using Mamba.Tests.Support;
@@ -117,6 +118,85 @@ internal sealed class LanguageFolderTests
         Assert.That((config.States, config.HeadWidth, config.PaddedVocabulary), Is.EqualTo((64, 32, 50288)));
     }
 
+    [TestCase("Mamba1", "'dt_rank': 1, 'dt_min': 0.01, 'bias': false, 'conv_bias': true, 'use_fast_path': false", "")]
+    [TestCase("Mamba1", "'dt_limit': [0.0, 0.1]", "'ssm_cfg.dt_limit' is [0.0, 0.1]; it is not known")]
+    [TestCase("Mamba1", "'bias': true", "'ssm_cfg.bias' is true"), TestCase("Mamba1", "'conv_bias': false", "'ssm_cfg.conv_bias' is false")]
+    [TestCase("Mamba2", "'d_ssm': null, 'chunk_size': 64, 'A_init_range': [1, 16], 'activation': 'swish'", "")]
+    [TestCase("Mamba2", "'d_ssm': 32", ""), TestCase("Mamba2", "'d_ssm': 16", "'ssm_cfg.d_ssm' is 16; the other sizes give 32")]
+    [TestCase("Mamba2", "'dt_limit': [0.2, 0.1]", "'ssm_cfg.dt_limit' is [0.2, 0.1], expected two numbers")]
+    [TestCase("Mamba2", "'rmsnorm': 0", "'ssm_cfg.rmsnorm' is 0, expected true or false")]
+    [TestCase("Mamba2", "'activation': 'gelu'", "'ssm_cfg.activation' is 'gelu'"), TestCase("Mamba2", "'x': {}", "'ssm_cfg.x' is {}")]
+    [TestCase("Mamba3", "'is_mimo': true", "'ssm_cfg.is_mimo' is true; it is not known")]
+    [TestCase("1", "'d_conv': 4", "'ssm_cfg.layer' is '1'")]
+    public void Keys_of_a_layer_are_applied_or_harmless_or_refused(string layer, string keys, string problem) => Reads(
+        $"{{'d_model': 16, 'n_layer': 2, 'vocab_size': 29, 'ssm_cfg': {{'layer': '{layer}', {keys}}}}}", problem);
+
+    [TestCase("'hidden_act': 'silu', 'residual_in_fp32': false, 'time_step_scale': 1.0, 'torch_dtype': 'float32', 'eos_token_id': 0", "")]
+    [TestCase("'d_model': 16, 'n_layer': 2, 'd_inner': 32, 'intermediate_size': 32, 'ssm_cfg': {}, 'rms_norm': true", "")]
+    [TestCase("'hidden_act': 'relu'", "'hidden_act' is 'relu'"), TestCase("'hidden_act': 'gelu'", "'hidden_act' is 'gelu'")]
+    [TestCase("'time_step_limit': [0.0, 0.1]", "'time_step_limit' is [0.0, 0.1]; it is not known")]
+    [TestCase("'intermediate_size': 64", "'intermediate_size' is 64; the other sizes give 32"), TestCase("'d_model': 8", "'d_model' is 8")]
+    [TestCase("'ssm_cfg': {'d_state': 8}", "'ssm_cfg' is"), TestCase("'mixer_rms_eps': 1e-6", "'mixer_rms_eps' is 1e-6; it is not known")]
+    [TestCase("'is_encoder_decoder': true", "'is_encoder_decoder' is true"), TestCase("'use_conv_bias': false", "'use_conv_bias' is false")]
+    [TestCase("'model_type': 'mamba2', 'num_heads': 4, 'head_dim': 8, 'n_groups': 1, 'time_step_limit': [0.0, Infinity]", "")]
+    [TestCase("'model_type': 'mamba2', 'head_dim': 8, 'time_step_limit': {'x': 3}", "'time_step_limit' is")]
+    [TestCase("'model_type': 'mamba2', 'num_heads': 3, 'head_dim': 8", "'num_heads' is 3; the other sizes give 4")]
+    [TestCase("'model_type': 'mamba2', 'head_dim': NaN", "'head_dim' is \"NaN\"")]
+    public void Keys_of_a_copy_are_applied_or_harmless_or_refused(string keys, string problem) =>
+        Reads($"{{'hidden_size': 16, 'num_hidden_layers': 2, 'vocab_size': 32, {keys}}}", problem);
+
+    [Test]
+    public void What_a_layer_of_Mamba_2_has_is_applied_and_saved()
+    {
+        File.WriteAllText(In("config.json"), """
+            {"d_model": 16, "n_layer": 1, "vocab_size": 8, "ssm_cfg": {"layer": "Mamba2", "headdim": 8, "d_state": 4, "rmsnorm": true,
+             "norm_before_gate": true, "D_has_hdim": true, "dt_limit": [0.01, Infinity], "bias": true, "conv_bias": false}}
+            """);
+        (string name, LanguageModelConfig config) = LanguageConfigFile.Read(In("config.json"));
+        Assert.That(config.Mamba2, Is.EqualTo(new Mamba2Options
+        {
+            NormBeforeGate = true,
+            DHasHeadDim = true,
+            DtLimit = (0.01f, float.PositiveInfinity),
+            Bias = true,
+            ConvBias = false,
+        }));
+        using LanguageModel model = LanguageRegistry.Find(name).Create(config, seed: 3);
+        Assert.That(model.Parameters["backbone.layers.0.mixer.D"].Count, Is.EqualTo(32));
+        Assert.That(model.Parameters.Contains("backbone.layers.0.mixer.in_proj.bias"));
+        Assert.That(model.Parameters.Contains("backbone.layers.0.mixer.conv1d.bias"), Is.False);
+        LanguageFolder.Save(In("saved"), name, model);
+        (_, LanguageModel loaded) = LanguageFolder.Load(In("saved"));
+        Assert.That(loaded.Config, Is.EqualTo(config));
+        model.Parameters.Freeze();
+        Tensor tokens = Tensor.From([1, 5, 7, 0], 1, 4);
+        float[] expected = model.Forward(tokens).Span.ToArray();
+        Assert.That(loaded.Forward(tokens).Span.ToArray(), Is.EqualTo(expected));
+        loaded.Dispose();
+
+        // The bounds and the order of the norm reach the layer: without them the same weights give other logits.
+        Mamba2Options slow = config.Mamba2 with { DtLimit = (0, 1e-4f) }, later = config.Mamba2 with { NormBeforeGate = false };
+        foreach (Mamba2Options other in new[] { slow, later })
+        {
+            using LanguageModel changed = LanguageRegistry.Find(name).Create(config with { Mamba2 = other }, seed: 3);
+            changed.Parameters.Freeze();
+            Assert.That(changed.Forward(tokens).Span.ToArray(), Is.Not.EqualTo(expected));
+        }
+    }
+
+    [TestCase("[0.0, Infinity]", float.PositiveInfinity), TestCase("[0.0, 0.5]", 0.5f)]
+    [TestCase("[0.0, {\"__float__\": \"Infinity\"}]", float.PositiveInfinity)]
+    public void A_copy_of_Mamba_2_has_its_bounds_of_the_steps(string limit, float high)
+    {
+        File.WriteAllText(In("config.json"), $$"""
+            {"_name_or_path": "Infinity \" NaN", "model_type": "mamba2", "hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 32,
+             "head_dim": 8, "layer_norm_epsilon": 1e-3, "time_step_limit": {{limit}}}
+            """);
+        LanguageModelConfig config = LanguageConfigFile.Read(In("config.json")).Config;
+        Assert.That(config.Mamba2, Is.EqualTo(new Mamba2Options { DtLimit = (0, high), NormEps = 1e-3f }));
+        Assert.That(config.Groups, Is.EqualTo(8), "that of transformers");
+    }
+
     /// <summary>Files without a word about tying, in both layouts.</summary>
     [Test]
     public void A_head_of_its_own_is_refused([Values("embedding", "embeddings")] string name)
@@ -190,6 +270,15 @@ internal sealed class LanguageFolderTests
 
         static void Fails(string path, string problem) =>
             Assert.That(() => LanguageFolder.Load(path), Throws.TypeOf<CheckpointException>().With.Message.Contains(problem));
+    }
+
+    private void Reads(string json, string problem)
+    {
+        File.WriteAllText(In("config.json"), json.Replace('\'', '"'));
+        if (problem.Length == 0) Assert.That(() => LanguageConfigFile.Read(In("config.json")), Throws.Nothing);
+        else
+            Assert.That(() => LanguageConfigFile.Read(In("config.json")), Throws.TypeOf<CheckpointException>()
+                .With.Message.Contains(problem).And.Message.Contains("config.json").And.Message.Not.Contain("\n"));
     }
 
     private static LanguageModel Make() => LanguageRegistry.Find("mamba-lm").Create(s_small, seed: 3);
