@@ -73,8 +73,7 @@ public sealed partial class BpeTokens : TextTokenizer
     public override int[] Encode(string text)
     {
         // The normalizer of GPT-NeoX: one code point for a letter and its accents.
-        string composed = text.IsNormalized(NormalizationForm.FormC) ? text : text.Normalize(NormalizationForm.FormC);
-        return [.. _tokenizer.EncodeToIds(composed)];
+        return [.. _tokenizer.EncodeToIds(Nfc.Normalize(text))];
     }
 
     /// <inheritdoc/>
