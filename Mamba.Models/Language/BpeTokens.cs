@@ -19,7 +19,7 @@ public sealed class BpeTokens : TextTokenizer
     private readonly bool _composes;
     private readonly AddedTokens _raw, _normalized;
 
-    private BpeTokens(TokenizerFile file)
+    private BpeTokens(TokenizerFile file, IReadOnlyList<int>? ends)
     {
         _tokenizer = BpeTokenizer.Create(new BpeOptions(file.Vocabulary)
         {
@@ -31,18 +31,19 @@ public sealed class BpeTokens : TextTokenizer
         _raw = new AddedTokens([.. file.Added.Where(t => !t.Normalized)]);
         _normalized = new AddedTokens(
             [.. file.Added.Where(t => t.Normalized).Select(t => _composes ? t with { Text = Nfc.Normalize(t.Text) } : t)]);
-        _bytes = new byte[file.Vocabulary.Values.Concat(file.Added.Select(t => t.Id)).Max() + 1][];
+        Ends = ends ?? [.. file.Added.Where(t => t.Special && t.Text == EndOfText).Select(t => t.Id)];
+        // An end may be a number that is no token: it is chosen, and has no bytes.
+        _bytes = new byte[file.Vocabulary.Values.Concat(file.Added.Select(t => t.Id)).Concat(Ends).Max() + 1][];
         Array.Fill(_bytes, []);
         foreach ((string token, int id) in file.Vocabulary) _bytes[id] = ByteLevel.BytesOf(token);
         foreach (AddedToken token in file.Added) _bytes[token.Id] = Encoding.UTF8.GetBytes(token.Text);
-        End = file.Added.Find(t => t.Special && t.Text == EndOfText)?.Id;
     }
 
     /// <inheritdoc/>
     public override int Vocabulary => _bytes.Length;
 
     /// <inheritdoc/>
-    public override int? End { get; }
+    public override IReadOnlyList<int> Ends { get; }
 
     /// <summary>Reads a tokenizer.json. The special token <c>&lt;|endoftext|></c> ends a text.</summary>
     /// <param name="path">The file.</param>
@@ -50,8 +51,15 @@ public sealed class BpeTokens : TextTokenizer
     /// <exception cref="CheckpointException">
     /// It cannot be read, is not byte-level BPE, or names a step that is not done here, such as another normalizer.
     /// </exception>
-    public static BpeTokens Open(string path) =>
-        ModelJson.Read(path, MaxBytes, "no tokenizer of byte-level BPE", json => new BpeTokens(TokenizerFile.Read(json)));
+    public static BpeTokens Open(string path) => Open(path, null);
+
+    /// <summary>As <see cref="Open(string)"/>, with tokens that end a text; the file says it if they are null.</summary>
+    internal static BpeTokens Open(string path, Func<TokenizerFile, IReadOnlyList<int>?>? ends) =>
+        ModelJson.Read(path, MaxBytes, "no tokenizer of byte-level BPE", json =>
+        {
+            TokenizerFile file = TokenizerFile.Read(json);
+            return new BpeTokens(file, ends?.Invoke(file));
+        });
 
     /// <inheritdoc/>
     public override int[] Encode(string text)

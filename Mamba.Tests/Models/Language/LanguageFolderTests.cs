@@ -228,6 +228,48 @@ internal sealed class LanguageFolderTests
         }
     }
 
+    [TestCase("", "", "", "1"), TestCase("'eos_token_id': 2", "", "", "2"), TestCase("'eos_token_id': [3, 0]", "", "", "3 0")]
+    [TestCase("'eos_token_id': 2", "'eos_token_id': [4]", "'eos_token': 'a'", "4"), TestCase("", "", "'eos_token': 'b'", "3")]
+    [TestCase("'eos_token_id': null", "'max_length': 9", "'eos_token': {'content': 'a', 'lstrip': false}", "2")]
+    [TestCase("'eos_token_id': []", "", "", ""), TestCase("'eos_token_id': 6", "", "", "6")]
+    public void The_end_of_a_text_is_what_the_folder_says(string config, string generation, string tokenizer, string expected)
+    {
+        TextTokenizer read = Tokenizer(config, generation, tokenizer);
+        Assert.That(string.Join(' ', read.Ends), Is.EqualTo(expected));
+        Assert.That(read.End, Is.EqualTo(read.Ends.Count > 0 ? read.Ends[0] : (int?)null));
+        Assert.That(Enumerable.Range(0, 8).Where(read.IsEnd), Is.EquivalentTo(read.Ends));
+    }
+
+    [TestCase("'eos_token_id': 8", "", "", "config.json: 'eos_token_id' is 8, expected a token from 0 to 7")]
+    [TestCase("", "'eos_token_id': 'x'", "", "generation_config.json: 'eos_token_id' is \"x\"")]
+    [TestCase("", "", "'eos_token': '</s>'", "tokenizer_config.json: 'eos_token' is '</s>', which is no token")]
+    [TestCase("", "", "'add_prefix_space': true", "'add_prefix_space' is true")]
+    [TestCase("", "", "'add_bos_token': true", "'add_bos_token' is true")]
+    [TestCase("", "", "'added_tokens_decoder': {'5': {'content': 'new'}}", "'added_tokens_decoder.5' is 'new'")]
+    public void A_folder_that_contradicts_itself_about_tokens_is_refused(
+        string config, string generation, string tokenizer, string problem) =>
+        Assert.That(() => Tokenizer(config, generation, tokenizer), Throws.TypeOf<CheckpointException>().With.Message.Contains(problem));
+
+    [Test]
+    public void A_tokenizer_of_another_model_is_refused()
+    {
+        Assert.That(() => Tokenizer("", "", "", vocabulary: 4), Throws.TypeOf<CheckpointException>()
+            .With.Message.Contains("tokenizer.json: its last token is number 4, and the model has a vocabulary of 4"));
+        Assert.That(Tokenizer("", "", "", vocabulary: 5).Vocabulary, Is.EqualTo(5));
+    }
+
+    [Test]
+    public void Bytes_may_have_an_end_beyond_them()
+    {
+        using LanguageModel model = LanguageRegistry.Find("mamba-lm").Create(new(258, Width: 16, Depth: 1));
+        LanguageFolder.Save(_folder.Root, "mamba-lm", model);
+        Assert.That(LanguageFolder.Tokenizer(_folder.Root, model).End, Is.Null);
+        File.WriteAllText(In("generation_config.json"), """{"eos_token_id": 257}""");
+        TextTokenizer bytes = LanguageFolder.Tokenizer(_folder.Root, model);
+        Assert.That((bytes.Vocabulary, bytes.End), Is.EqualTo((258, 257)));
+        Assert.That(bytes.BytesOf(257).IsEmpty && bytes.BytesOf(256).IsEmpty);
+    }
+
     [TestCase("\"d_model\": 16", "\"d_model\": 0", "'d_model' is 0"), TestCase("\"d_model\": 16,", "", "'d_model' is missing")]
     [TestCase("\"d_model\": 16", "\"d_model\": 8", "do not fit"), TestCase("\"d_model\": 16", "\"d_model\": 24", "does not fit")]
     [TestCase("\"n_layer\": 2", "\"n_layer\": 3", "does not fit")]
@@ -279,6 +321,20 @@ internal sealed class LanguageFolderTests
         else
             Assert.That(() => LanguageConfigFile.Read(In("config.json")), Throws.TypeOf<CheckpointException>()
                 .With.Message.Contains(problem).And.Message.Contains("config.json").And.Message.Not.Contain("\n"));
+    }
+
+    /// <summary>The tokenizer of a folder with four tokens, of which number 1 is the end of a text.</summary>
+    private TextTokenizer Tokenizer(string config, string generation, string tokenizer, int vocabulary = 8)
+    {
+        using LanguageModel model = LanguageRegistry.Find("mamba-lm").Create(new(vocabulary, Width: 16, Depth: 1));
+        File.WriteAllText(In("tokenizer.json"), """
+            {"added_tokens": [{"id": 1, "content": "<|endoftext|>", "special": true}], "pre_tokenizer": {"type": "ByteLevel"},
+             "model": {"type": "BPE", "vocab": {"a": 2, "b": 3, "c": 4}, "merges": []}}
+            """);
+        foreach ((string name, string keys) in new[]
+            { ("config.json", config), ("generation_config.json", generation), ("tokenizer_config.json", tokenizer) })
+            if (keys.Length > 0) File.WriteAllText(In(name), $"{{{keys.Replace('\'', '"')}}}");
+        return LanguageFolder.Tokenizer(_folder.Root, model);
     }
 
     private static LanguageModel Make() => LanguageRegistry.Find("mamba-lm").Create(s_small, seed: 3);
