@@ -70,7 +70,10 @@ internal static class GenerateCommand
         TextTokenizer tokenizer = LanguageFolder.Tokenizer(request.Weights, model);
         model.Store(Format(request.As));
         int[] prompt = tokenizer.Encode(request.Prompt);
-        TokenGenerator generator = new(model, request.Options, Math.Min(tokenizer.Vocabulary, model.Config.PaddedVocabulary));
+        if (prompt.Length > model.LongestSequence)
+            throw new ArgumentException(
+                $"--prompt has {prompt.Length} tokens; {name} in '{request.Weights}' reads at most {model.LongestSequence}");
+        TokenGenerator generator = new(model, request.Options, tokenizer);
         TextStream text = new(request.Json ? null : terminal.Out);
         List<int> tokens = new(Math.Min(request.Tokens, 1 << 20));
 
@@ -78,22 +81,23 @@ internal static class GenerateCommand
         int token = generator.Read(prompt);
         double promptSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         start = Stopwatch.GetTimestamp();
-        while (token != tokenizer.End)
+        while (!tokenizer.IsEnd(token))
         {
             tokens.Add(token);
             text.Write(tokenizer.BytesOf(token));
-            if (tokens.Count == request.Tokens) break;
+            if (tokens.Count == request.Tokens || generator.IsFull) break;
             stop.ThrowIfCancellationRequested();
             token = generator.Next();
         }
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         text.Finish();
-        int steps = token == tokenizer.End ? tokens.Count : tokens.Count - 1; // the prompt gives the first token
+        bool ended = tokenizer.IsEnd(token), full = !ended && tokens.Count < request.Tokens;
+        int steps = ended ? tokens.Count : tokens.Count - 1; // the prompt gives the first token
         double? rate = steps > 0 && seconds > 0 ? steps / seconds : null;
         if (request.Json)
         {
             GenerateDocument document = new(
-                name, request.Prompt, text.Text, prompt, [.. tokens], token == tokenizer.End ? "end" : "length", Workers.Count)
+                name, request.Prompt, text.Text, prompt, [.. tokens], ended ? "end" : full ? "positions" : "length", Workers.Count)
             {
                 WeightsAs = RunArguments.Name(request.As),
                 PromptSeconds = promptSeconds,
@@ -106,7 +110,8 @@ internal static class GenerateCommand
         terminal.Out.WriteLine();
         terminal.Error.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{name}: prompt of {prompt.Length} tokens in {promptSeconds:F2} s; {tokens.Count} tokens, {rate ?? 0:F1} tokens/s"));
+            $"{name}: prompt of {prompt.Length} tokens in {promptSeconds:F2} s; {tokens.Count} tokens, {rate ?? 0:F1} tokens/s"
+            + $"{(full ? $"; ended at the model's {model.LongestSequence} positions" : "")}"));
         return ExitCode.Success;
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Mamba.Core.Checkpoints;
 using Mamba.Core.Memory;
 
@@ -145,7 +146,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     {
         ArgumentNullException.ThrowIfNull(file);
         _mapped = null;
-        return Load(file.Names, file.Shape, file.Path, match =>
+        return Load(file.Names, file.Shape, file.Path, file.HasSame, match =>
         {
             cancellation.ThrowIfCancellationRequested();
             if (match.Refit is null && file.TryShare(match.Name, match.Entry.Tensor)) _mapped = match.Entry.Tensor.MappedFile;
@@ -165,8 +166,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// Loads a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c> (DataParallel) or
     /// <c>_orig_mod.</c> (torch.compile). A prefix that the model's names share and the file lacks is added. Counters that are not weights
     /// are ignored: <c>num_batches_tracked</c>, and a profiler's <c>total_ops</c> and <c>total_params</c>. So are scopes that the model
-    /// lacks (see <see cref="Scope.LeaveOut"/>). A tensor is found by its name or its alias (see <see cref="Scope.Alias"/>); its name has
-    /// priority.
+    /// lacks (see <see cref="Scope.LeaveOut"/>). A tensor is found by its name or its alias (see <see cref="Scope.Alias"/>). If the file has
+    /// both, their values must be equal.
     /// </summary>
     /// <param name="names">The names of the source.</param>
     /// <param name="shape">The shape of a name.</param>
@@ -177,13 +178,15 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// Names are missing, unexpected or have other shapes; the message lists them, and nothing was loaded.
     /// </exception>
     public LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, Action<string, Span<float>> read, string source) =>
-        Load(names, shape, source, match => match.Take(read));
+        Load(names, shape, source, (one, other) => HaveSame(one, other, shape, read), match => match.Take(read));
 
-    private LoadReport Load(IEnumerable<string> names, Func<string, int[]> shape, string source, Action<Match> take)
+    private LoadReport Load(
+        IEnumerable<string> names, Func<string, int[]> shape, string source, Func<string, string, bool> same, Action<Match> take)
     {
         (List<Match> matches, LoadReport report) = MatchAll(names, shape);
         if (report.Missing.Count + report.Unexpected.Count + report.Misshapen.Count > 0)
             throw new CheckpointException($"{source}: the weights do not fit the model; {report}");
+        RequireSame(matches, source, same);
         Thaw();
         foreach (Match match in matches) take(match);
         return report;
@@ -199,6 +202,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     {
         (List<Match> matches, LoadReport report) = MatchAll(file.Names, file.Shape);
         if (matches.Count == 0) throw new CheckpointException($"{file.Path}: no tensor fits the model; {report}");
+        RequireSame(matches, file.Path, file.HasSame);
         Thaw();
         foreach (Match match in matches) match.Take(file.ReadFloats);
         return report;
@@ -248,11 +252,35 @@ public sealed partial class ParameterStore(ulong seed = 0)
             bool fits = extents.AsSpan().SequenceEqual(entry.Tensor.Shape.ToArray());
             Refit? refit = fits ? null : entry.Refits?.Invoke(extents);
             if (!fits && refit is null) misshapen.Add($"{name} is ({string.Join(", ", extents)}), expected {entry.Tensor.Shape}");
-            else if (key == entry.Name || !found.ContainsKey(entry)) found[entry] = new Match(entry, name, extents, refit);
+            else if (!found.TryGetValue(entry, out Match? other)) found[entry] = new Match(entry, name, extents, refit);
+            else if (key == entry.Name) found[entry] = new Match(entry, name, extents, refit) { Again = [.. other.Again, other.Name] };
+            else other.Again.Add(name);
         }
         string[] missing = [.. _order.Where(e => !named.Contains(e)).Select(e => e.Name)];
         LoadReport report = new(found.Count, missing, unexpected, misshapen) { Prefix = prefix.ToString(), LeftOut = InWords(leftOut) };
         return ([.. found.Values], report);
+    }
+
+    /// <summary>A tensor under two names is one tensor here. One of them must not be dropped in silence where they differ.</summary>
+    private static void RequireSame(List<Match> matches, string source, Func<string, string, bool> same)
+    {
+        foreach (Match match in matches)
+            foreach (string again in match.Again)
+                if (!same(match.Name, again))
+                    throw new CheckpointException(
+                        $"{source}: '{again}' differs from '{match.Name}'; they are one tensor in this model (tied weights)");
+    }
+
+    private static bool HaveSame(string one, string other, Func<string, int[]> shape, Action<string, Span<float>> read)
+    {
+        return Values(one).AsSpan().SequenceEqual(Values(other));
+
+        byte[] Values(string name)
+        {
+            float[] values = new float[shape(name).Aggregate(1, (product, extent) => checked(product * extent))];
+            read(name, values);
+            return MemoryMarshal.AsBytes<float>(values).ToArray();
+        }
     }
 
     /// <summary>A message listing the left-out scopes, given the scope of each tensor.</summary>
@@ -338,6 +366,9 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// <summary>A tensor of a file and the entry that takes it, unchanged or reshaped by Refit.</summary>
     private sealed record Match(Entry Entry, string Name, int[] Extents, Refit? Refit)
     {
+        /// <summary>Other names that the file has for it.</summary>
+        public List<string> Again { get; init; } = [];
+
         public void Take(Action<string, Span<float>> read)
         {
             if (Refit is null)

@@ -38,6 +38,9 @@ public sealed record MixerConfig(MixerKind Kind, int Width)
     /// <summary>Groups of heads that share B and C.</summary>
     public int Groups { get; init; } = 1;
 
+    /// <summary>What Mamba-2 has beside its sizes.</summary>
+    public Mamba2Options Mamba2 { get; init; } = new();
+
     /// <summary>
     /// Configuration of the vision models' mixers, whose tokens may have only two channels: 16 states, like their Mamba, and heads of up to
     /// 64 channels that divide the inner width.
@@ -72,13 +75,27 @@ public static class Mixers
         return config.Kind switch
         {
             MixerKind.Mamba => new MambaMixer(scope, new MambaConfig(config.Width, config.States ?? 16, config.Taps, config.Expand)),
-            MixerKind.Mamba2 => new Mamba2Mixer(
-                scope,
-                new Mamba2Config(config.Width, config.States ?? 128, config.Taps, config.Expand, config.HeadWidth ?? 64, config.Groups)),
+            MixerKind.Mamba2 => new Mamba2Mixer(scope, Mamba2(config)),
             MixerKind.Mamba3 => new Mamba3Mixer(
                 scope, new Mamba3Config(config.Width, config.States ?? 128, config.Expand, config.HeadWidth ?? 64, config.Groups)),
             MixerKind.S4d => new S4dMixer(scope, new S4dConfig(config.Width, config.States ?? 64, config.Taps, config.Expand)),
             _ => throw new ArgumentException($"mixer {config.Kind} is unknown; expected {string.Join(", ", Enum.GetNames<MixerKind>())}"),
+        };
+    }
+
+    private static Mamba2Config Mamba2(MixerConfig config)
+    {
+        int states = config.States ?? 128, headWidth = config.HeadWidth ?? 64;
+        Mamba2Options options = config.Mamba2;
+        return new Mamba2Config(config.Width, states, config.Taps, config.Expand, headWidth, config.Groups)
+        {
+            RmsNorm = options.RmsNorm,
+            NormBeforeGate = options.NormBeforeGate,
+            Eps = options.NormEps,
+            DHasHeadDim = options.DHasHeadDim,
+            DtLimit = options.DtLimit,
+            Bias = options.Bias,
+            ConvBias = options.ConvBias,
         };
     }
 }

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Mamba.Core.Checkpoints;
 using Microsoft.ML.Tokenizers;
 
@@ -10,140 +9,82 @@ namespace Mamba.Models.Language;
 /// Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2) from a <c>tokenizer.json</c> of Hugging Face's tokenizers, as GPT-NeoX and
 /// so state-spaces/mamba have it. Microsoft.ML.Tokenizers merges the pairs.
 /// </summary>
-public sealed partial class BpeTokens : TextTokenizer
+public sealed class BpeTokens : TextTokenizer
 {
     private const int MaxBytes = 64 << 20;
-    private const int MaxTokens = 1 << 22;
     private const string EndOfText = "<|endoftext|>";
 
     private readonly BpeTokenizer _tokenizer;
     private readonly byte[][] _bytes;
+    private readonly bool _composes;
+    private readonly AddedTokens _raw, _normalized;
 
-    private BpeTokens(Dictionary<string, int> vocabulary, List<string> merges, Dictionary<string, int> added, HashSet<string> special)
+    private BpeTokens(TokenizerFile file, IReadOnlyList<int>? ends)
     {
-        // Text of added tokens is cut out before pairs are merged, the longest first: GPT-NeoX's are runs of spaces.
-        Dictionary<string, int>? whole = added.Count == 0 ? null : new(added.OrderByDescending(t => t.Key.Length));
-        _tokenizer = BpeTokenizer.Create(new BpeOptions(vocabulary)
+        _tokenizer = BpeTokenizer.Create(new BpeOptions(file.Vocabulary)
         {
-            Merges = merges,
+            Merges = file.Merges,
             ByteLevel = true,
-            PreTokenizer = new RegexPreTokenizer(Words(), whole),
-            SpecialTokens = whole,
+            PreTokenizer = new WordSplitter(),
         });
-        _bytes = new byte[vocabulary.Values.Max() + 1][];
+        _composes = file.Composes;
+        _raw = new AddedTokens([.. file.Added.Where(t => !t.Normalized)]);
+        _normalized = new AddedTokens(
+            [.. file.Added.Where(t => t.Normalized).Select(t => _composes ? t with { Text = Nfc.Normalize(t.Text) } : t)]);
+        Ends = ends ?? [.. file.Added.Where(t => t.Special && t.Text == EndOfText).Select(t => t.Id)];
+        // An end may be a number that is no token: it is chosen, and has no bytes.
+        _bytes = new byte[file.Vocabulary.Values.Concat(file.Added.Select(t => t.Id)).Concat(Ends).Max() + 1][];
         Array.Fill(_bytes, []);
-        foreach ((string token, int id) in vocabulary)
-            _bytes[id] = added.ContainsKey(token) ? Encoding.UTF8.GetBytes(token) : BytesOf(token);
-        End = special.Contains(EndOfText) ? vocabulary[EndOfText] : null;
+        foreach ((string token, int id) in file.Vocabulary) _bytes[id] = ByteLevel.BytesOf(token);
+        foreach (AddedToken token in file.Added) _bytes[token.Id] = Encoding.UTF8.GetBytes(token.Text);
     }
 
     /// <inheritdoc/>
     public override int Vocabulary => _bytes.Length;
 
     /// <inheritdoc/>
-    public override int? End { get; }
+    public override IReadOnlyList<int> Ends { get; }
 
-    /// <summary>Reads a tokenizer.json.</summary>
+    /// <summary>Reads a tokenizer.json. The special token <c>&lt;|endoftext|></c> ends a text.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The tokenizer.</returns>
-    /// <exception cref="CheckpointException">It cannot be read, or is not byte-level BPE.</exception>
-    public static BpeTokens Open(string path)
-    {
-        try
+    /// <exception cref="CheckpointException">
+    /// It cannot be read, is not byte-level BPE, or names a step that is not done here, such as another normalizer.
+    /// </exception>
+    public static BpeTokens Open(string path) => Open(path, null);
+
+    /// <summary>As <see cref="Open(string)"/>, with tokens that end a text; the file says it if they are null.</summary>
+    internal static BpeTokens Open(string path, Func<TokenizerFile, IReadOnlyList<int>?>? ends) =>
+        ModelJson.Read(path, MaxBytes, "no tokenizer of byte-level BPE", json =>
         {
-            if (new FileInfo(path).Length > MaxBytes) throw new CheckpointException($"{path}: expected at most {MaxBytes} bytes");
-            using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 16 });
-            return Read(json.RootElement);
-        }
-        catch (JsonException e)
-        {
-            throw new CheckpointException($"{path}: is not JSON: {e.Message}", e);
-        }
-        catch (Exception e) when (e is FormatException or InvalidOperationException or KeyNotFoundException or ArgumentException)
-        {
-            throw new CheckpointException($"{path}: is no tokenizer of byte-level BPE: {e.Message}", e);
-        }
-        catch (Exception e) when (e is (IOException and not CheckpointException) or UnauthorizedAccessException)
-        {
-            throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
-        }
-    }
+            TokenizerFile file = TokenizerFile.Read(json);
+            return new BpeTokens(file, ends?.Invoke(file));
+        });
 
     /// <inheritdoc/>
     public override int[] Encode(string text)
     {
-        // The normalizer of GPT-NeoX: one code point for a letter and its accents.
-        string composed = text.IsNormalized(NormalizationForm.FormC) ? text : text.Normalize(NormalizationForm.FormC);
-        return [.. _tokenizer.EncodeToIds(composed)];
+        List<int> tokens = [];
+        foreach ((string part, int? token) in _raw.Cut(text))
+            if (token is { } whole) tokens.Add(whole);
+            else EncodeNormalized(_composes ? Nfc.Normalize(part) : part, tokens);
+        return [.. tokens];
     }
 
     /// <inheritdoc/>
     public override ReadOnlySpan<byte> BytesOf(int token) => _bytes[token];
 
-    // GPT-2's split into words: contractions, letters, digits, other signs, white space.
-    [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")]
-    private static partial Regex Words();
-
-    private static BpeTokens Read(JsonElement root)
+    private void EncodeNormalized(string text, List<int> tokens)
     {
-        JsonElement model = root.GetProperty("model");
-        if (model.GetProperty("type").GetString() != "BPE")
-            throw new FormatException($"its model is {model.GetProperty("type").GetRawText()}");
-        if (!IsByteLevel(root)) throw new FormatException("its pre-tokenizer is not ByteLevel");
-        Dictionary<string, int> vocabulary = [], added = [];
-        HashSet<string> special = [];
-        foreach (JsonProperty token in model.GetProperty("vocab").EnumerateObject()) vocabulary[token.Name] = Id(token.Value);
-        List<string> merges = [.. model.GetProperty("merges").EnumerateArray().Select(Merge)];
-        if (root.TryGetProperty("added_tokens", out JsonElement tokens) && tokens.ValueKind == JsonValueKind.Array)
-            foreach (JsonElement token in tokens.EnumerateArray())
+        foreach ((string part, int? token) in _normalized.Cut(text))
+            if (token is { } whole) tokens.Add(whole);
+            else
             {
-                string content = token.GetProperty("content").GetString() ?? "";
-                if (content.Length == 0) throw new FormatException("an added token without text");
-                vocabulary[content] = added[content] = Id(token.GetProperty("id"));
-                if (token.TryGetProperty("special", out JsonElement s) && s.ValueKind == JsonValueKind.True) special.Add(content);
+                int first = tokens.Count, bytes = 0;
+                tokens.AddRange(_tokenizer.EncodeToIds(part));
+                for (int i = first; i < tokens.Count; i++) bytes += _bytes[tokens[i]].Length;
+                if (bytes != Encoding.UTF8.GetByteCount(part)) // a vocabulary that lacks letters of the alphabet
+                    throw new ArgumentException($"BpeTokens.Encode: a part of the text has no tokens: '{part}'.", nameof(text));
             }
-        if (vocabulary.Count == 0) throw new FormatException("its vocabulary is empty");
-        return new BpeTokens(vocabulary, merges, added, special);
-    }
-
-    private static bool IsByteLevel(JsonElement root) =>
-        root.TryGetProperty("pre_tokenizer", out JsonElement words) && words.ValueKind == JsonValueKind.Object
-        && (Is(words) || (words.TryGetProperty("pretokenizers", out JsonElement list) && list.EnumerateArray().Any(Is)));
-
-    private static bool Is(JsonElement words) => words.TryGetProperty("type", out JsonElement type) && type.GetString() == "ByteLevel";
-
-    private static int Id(JsonElement json) => json.GetInt32() is >= 0 and < MaxTokens and var id ? id
-        : throw new FormatException($"a token is number {json.GetRawText()}, expected 0 to {MaxTokens - 1}");
-
-    /// <summary>A pair is one text in older files, and two in newer ones.</summary>
-    private static string Merge(JsonElement json) => json.ValueKind == JsonValueKind.Array && json.GetArrayLength() == 2
-        ? $"{json[0].GetString()} {json[1].GetString()}"
-        : json.GetString() is { } text && text.Count(c => c == ' ') == 1 ? text
-        : throw new FormatException($"a merge is {json.GetRawText()}, expected two tokens");
-
-    /// <summary>
-    /// GPT-2's alphabet has a printable letter for each byte: printable Latin-1 stands for itself, the others follow from U+0100.
-    /// </summary>
-    private static byte[] BytesOf(string token)
-    {
-        List<byte> bytes = [];
-        foreach (char letter in token)
-            if (s_letters.TryGetValue(letter, out byte value)) bytes.Add(value);
-            else bytes.AddRange(Encoding.UTF8.GetBytes(letter.ToString()));
-        return [.. bytes];
-    }
-
-    private static readonly Dictionary<char, byte> s_letters = Letters();
-
-    private static Dictionary<char, byte> Letters()
-    {
-        Dictionary<char, byte> letters = [];
-        int next = 0x100;
-        for (int b = 0; b < 256; b++)
-        {
-            bool printable = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
-            letters[printable ? (char)b : (char)next++] = (byte)b;
-        }
-        return letters;
     }
 }

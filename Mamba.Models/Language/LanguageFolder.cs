@@ -79,20 +79,33 @@ public static class LanguageFolder
         LanguageConfigFile.Write(Path.Combine(folder, ConfigName), name, model.Config);
     }
 
-    /// <summary>The tokenizer of a folder: its tokenizer.json; without one, bytes for a vocabulary of about as many.</summary>
+    /// <summary>
+    /// The tokenizer of a folder: its tokenizer.json; without one, bytes for a vocabulary of about as many. What ends a text is the
+    /// eos_token_id of generation_config.json or config.json, else the eos_token of tokenizer_config.json, else
+    /// <c>&lt;|endoftext|></c>.
+    /// </summary>
     /// <param name="folder">The folder, or a file of weights in it.</param>
     /// <param name="model">The model.</param>
     /// <returns>The tokenizer.</returns>
     /// <exception cref="CheckpointException">
-    /// There is no tokenizer.json and the vocabulary is not of bytes, or the file is malformed.
+    /// There is no tokenizer.json and the vocabulary is not of bytes; or a file is malformed, names a step that is not built, or a token
+    /// that the model does not have.
     /// </exception>
     public static TextTokenizer Tokenizer(string folder, LanguageModel model)
     {
         string beside = File.Exists(folder) ? Path.GetDirectoryName(folder) ?? "" : folder;
         string path = Path.Combine(beside, TokenizerName);
-        if (File.Exists(path)) return BpeTokens.Open(path);
         int vocabulary = model.Config.Vocabulary;
-        return vocabulary is >= ByteTokens.Count and < 2 * ByteTokens.Count ? new ByteTokens()
+        IReadOnlyList<int>? ends = TokenizerSettings.Ends(beside, vocabulary);
+        if (File.Exists(path))
+        {
+            BpeTokens tokens = BpeTokens.Open(path, file => TokenizerSettings.Check(beside, file, ends));
+            return tokens.Vocabulary <= vocabulary ? tokens
+                : throw new CheckpointException(
+                    $"{path}: its last token is number {tokens.Vocabulary - 1}, and the model has a vocabulary of {vocabulary}; it is the "
+                    + "tokenizer of another model");
+        }
+        return vocabulary is >= ByteTokens.Count and < 2 * ByteTokens.Count ? new ByteTokens(ends ?? [])
             : throw new CheckpointException(
                 $"{path}: no such file, and a vocabulary of {vocabulary} is not one of bytes; put the model's {TokenizerName} there "
                 + "(GPT-NeoX's for state-spaces/mamba)");

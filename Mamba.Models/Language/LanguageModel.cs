@@ -35,6 +35,9 @@ public abstract class LanguageModel : IModule, IDisposable
     /// <summary>The parameters, by the names of the published checkpoints.</summary>
     public ParameterStore Parameters { get; }
 
+    /// <summary>The most tokens that a sequence may have; null if there is no limit.</summary>
+    public virtual int? LongestSequence => null;
+
     /// <summary>(padded vocabulary, width): rows of tokens, and weights of the head.</summary>
     protected Tensor Embedding { get; }
 

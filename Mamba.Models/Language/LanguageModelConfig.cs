@@ -29,6 +29,9 @@ public sealed record LanguageModelConfig(int Vocabulary, int Width, int Depth)
     /// <summary>Groups of heads that share B and C.</summary>
     public int Groups { get; init; } = 1;
 
+    /// <summary>What Mamba-2 has beside its sizes.</summary>
+    public Mamba2Options Mamba2 { get; init; } = new();
+
     /// <summary>Added to the mean square, or to the variance, in the norms between layers.</summary>
     public float NormEps { get; init; } = 1e-5f;
 
@@ -53,6 +56,7 @@ public sealed record LanguageModelConfig(int Vocabulary, int Width, int Depth)
         Expand = Expand,
         HeadWidth = HeadWidth,
         Groups = Groups,
+        Mamba2 = Mamba2,
     };
 
     /// <summary>Checks the sizes that every language model has.</summary>

@@ -12,13 +12,21 @@ public sealed class Sampler
     private readonly float[] _logits;
     private readonly float[] _weights;
     private readonly int[] _tokens;
+    private readonly int[] _excluded;
 
     /// <summary>A sampler that has seen no token.</summary>
     /// <param name="vocabulary">Tokens from 0 up to this one are chosen from.</param>
     /// <param name="options">How.</param>
     /// <exception cref="ArgumentOutOfRangeException">There are no tokens, or an option is out of its range.</exception>
     public Sampler(int vocabulary, SamplingOptions options)
+        : this(vocabulary, options, [])
     {
+    }
+
+    /// <summary>As the other, but for tokens that are never chosen.</summary>
+    internal Sampler(int vocabulary, SamplingOptions options, int[] excluded)
+    {
+        _excluded = excluded;
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabulary, 1);
         options.Check();
         _options = options;
@@ -45,12 +53,13 @@ public sealed class Sampler
     {
         logits[.._logits.Length].CopyTo(_logits);
         if (_options.RepetitionPenalty != 1) Penalize();
+        foreach (int token in _excluded) _logits[token] = float.NegativeInfinity;
         int best = TensorPrimitives.IndexOfMax<float>(_logits); // that of a NaN, if there is one
         if (!float.IsFinite(_logits[best]))
             throw new NonFiniteException("the logits of the next token", Core.Tensor.From(_logits, _logits.Length));
-        int token = _options.IsGreedy ? best : Draw(_logits[best]);
-        _seen[token] = true;
-        return token;
+        int chosen = _options.IsGreedy ? best : Draw(_logits[best]);
+        _seen[chosen] = true;
+        return chosen;
     }
 
     private void Penalize()
@@ -65,7 +74,8 @@ public sealed class Sampler
     {
         int count = 0;
         double sum = 0;
-        float least = _options.TopK > 0 && _options.TopK < _logits.Length ? KthLargest(_options.TopK) : float.NegativeInfinity;
+        float least = _options.TopK > 0 && _options.TopK < _logits.Length ? KthLargest(_options.TopK) : float.MinValue;
+        least = Math.Max(least, float.MinValue); // a token at minus infinity has no probability
         for (int i = 0; i < _logits.Length; i++)
         {
             if (_logits[i] < least) continue;

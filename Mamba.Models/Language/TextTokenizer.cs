@@ -6,8 +6,21 @@ public abstract class TextTokenizer
     /// <summary>Tokens from 0 up to this one have bytes.</summary>
     public abstract int Vocabulary { get; }
 
-    /// <summary>The token that ends a text; null if there is none.</summary>
-    public virtual int? End => null;
+    /// <summary>The tokens that end a text; often there is one, or none.</summary>
+    public virtual IReadOnlyList<int> Ends => [];
+
+    /// <summary>The first of <see cref="Ends"/>; null if there is none.</summary>
+    public int? End => Ends.Count > 0 ? Ends[0] : null;
+
+    /// <summary>Whether a token ends a text.</summary>
+    /// <param name="token">The token.</param>
+    /// <returns>True if it does.</returns>
+    public bool IsEnd(int token)
+    {
+        for (int i = 0; i < Ends.Count; i++)
+            if (Ends[i] == token) return true;
+        return false;
+    }
 
     /// <summary>The tokens of a text.</summary>
     /// <param name="text">Any text.</param>

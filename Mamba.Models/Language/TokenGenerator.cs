@@ -22,12 +22,34 @@ public sealed class TokenGenerator
     /// <param name="vocabulary">Tokens from 0 up to this one are chosen from; at most the padded vocabulary.</param>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary is larger, or an option is out of its range.</exception>
     public TokenGenerator(LanguageModel model, SamplingOptions options, int vocabulary)
+        : this(model, options, vocabulary, [])
+    {
+    }
+
+    /// <summary>As the other; numbers that are no tokens of the tokenizer are never chosen.</summary>
+    /// <param name="model">The model; frozen, or every step packs its weights again.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The vocabulary is larger than the model's, or an option is out of its range.
+    /// </exception>
+    public TokenGenerator(LanguageModel model, SamplingOptions options, TextTokenizer tokenizer)
+        : this(
+            model, options, tokenizer.Vocabulary,
+            [.. Enumerable.Range(0, tokenizer.Vocabulary).Where(t => tokenizer.BytesOf(t).IsEmpty && !tokenizer.IsEnd(t))])
+    {
+    }
+
+    private TokenGenerator(LanguageModel model, SamplingOptions options, int vocabulary, int[] excluded)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(vocabulary, model.Config.PaddedVocabulary);
         (_model, _vocabulary) = (model, vocabulary);
-        _sampler = new Sampler(vocabulary, options);
+        _sampler = new Sampler(vocabulary, options, excluded);
         _state = model.NewState(1);
     }
+
+    /// <summary>Whether the model has no position for the token that was chosen last, so that none can follow it.</summary>
+    public bool IsFull => _model.LongestSequence is { } longest && _state.Position >= longest;
 
     /// <summary>Reads a prompt, or more text after what was generated, and chooses the token that follows.</summary>
     /// <param name="prompt">At least one token.</param>

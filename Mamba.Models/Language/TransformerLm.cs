@@ -38,6 +38,9 @@ public sealed class TransformerLm : LanguageModel
     }
 
     /// <inheritdoc/>
+    public override int? LongestSequence => Config.Positions;
+
+    /// <inheritdoc/>
     protected override Tensor Mix(Tensor tokens, LanguageState? state)
     {
         int length = tokens.Shape[1];

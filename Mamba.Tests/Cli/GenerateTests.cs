@@ -102,5 +102,34 @@ internal sealed class GenerateTests : CliTest
         Assert.That(Tokens(json), Is.EqualTo(free[..Array.IndexOf(free, first)]));
     }
 
+    [Test]
+    public void A_text_ends_at_the_token_of_the_configuration()
+    {
+        string[] sampled = [.. Generate, "--temperature", "9", "--tokens", "30", "--json"];
+        int[] free = Tokens(Json(sampled));
+        int first = free.First(t => t != free[0]), second = free.First(t => t != free[0] && t != first);
+        File.WriteAllText(In("model", "generation_config.json"), $"{{\"eos_token_id\": [{second}, {first}]}}");
+        JsonElement json = Json(sampled);
+        Assert.That(json.GetProperty("stop").GetString(), Is.EqualTo("end"));
+        Assert.That(Tokens(json), Is.EqualTo(free[..Array.IndexOf(free, first)]));
+    }
+
+    [Test]
+    public void A_text_ends_where_a_Transformer_has_no_position_left()
+    {
+        LanguageModelConfig config = new(256, Width: 16, Depth: 1) { Positions = 6 };
+        using (LanguageModel model = LanguageRegistry.Find("transformer-lm").Create(config, seed: 5))
+            LanguageFolder.Save(In("model"), "transformer-lm", model);
+        JsonElement json = Json([.. Generate, "--json"]);
+        Assert.That(Tokens(json), Has.Length.EqualTo(4), "after 3, 4, 5 and 6 tokens");
+        Assert.That(json.GetProperty("stop").GetString(), Is.EqualTo("positions"));
+        Assert.That(Succeeds(Generate).Error.TrimEnd(), Does.EndWith("; ended at the model's 6 positions"));
+        Assert.That(Json([.. Generate, "--tokens", "4", "--json"]).GetProperty("stop").GetString(), Is.EqualTo("length"));
+        Result longer = Mamba(With(Generate, "--prompt", "abcdefg"));
+        Assert.That(longer.Code, Is.EqualTo(2));
+        Assert.That(longer.Out, Is.Empty);
+        Assert.That(longer.Error.TrimEnd(), Does.Contain("--prompt has 7 tokens; transformer-lm").And.Not.Contain("\n"));
+    }
+
     private static int[] Tokens(JsonElement json) => [.. json.GetProperty("tokens").EnumerateArray().Select(t => t.GetInt32())];
 }

@@ -2,6 +2,7 @@ using Mamba.Core;
 using Mamba.Core.Nn;
 using Mamba.Core.Optim;
 using Mamba.Examples;
+using Mamba.Models.Language;
 using Mamba.Models.Training;
 using Mamba.Tests.Support;
 
@@ -15,7 +16,7 @@ internal sealed class DocsTests
     internal const int Pixels = 32 * 32, RecordBytes = 1 + 3 * Pixels;
 
     [TestCase("your-own-model.md", "MambaCifar.cs"), TestCase("custom-operator.md", "Swish.cs"), TestCase("embedding.md", "Embedding.cs")]
-    [TestCase("study.md", "StudyOfYourModel.cs")]
+    [TestCase("study.md", "StudyOfYourModel.cs"), TestCase("language-models.md", "Generation.cs")]
     public void A_page_shows_the_code_that_is_compiled(string page, string code)
     {
         string docs = Path.Combine(AppContext.BaseDirectory, "docs"),
@@ -109,6 +110,19 @@ internal sealed class DocsTests
         GradCheck.Check(v => Swish.Apply(v[0], v[1]), naive, [x, beta], 1e-5, frozen: 0);
         GradCheck.Check(v => Swish.Apply(v[0], v[1]), naive, [x, beta], 1e-5, frozen: 1);
         OperatorCheck.Refuses("Swish", () => Swish.Apply(x, x));
+    }
+
+    /// <summary>A model of bytes has no token that ends a text: the limit ends it.</summary>
+    [TestCase("mamba-lm", 10, 10), TestCase("transformer-lm", 10, 4)]
+    public void A_text_is_continued_up_to_a_limit(string name, int most, int expected)
+    {
+        using TemporaryFolder folder = new();
+        using (LanguageModel model = LanguageRegistry.Find(name).Create(new(256, Width: 16, Depth: 1) { Positions = 6 }, seed: 5))
+        {
+            model.Parameters["backbone.embedding.weight"].Span[(128 * 16)..].Clear(); // such bytes are not the most probable
+            LanguageFolder.Save(folder.Root, name, model);
+        }
+        Assert.That(Generation.Continue(folder.Root, "abc", most), Has.Length.EqualTo(expected));
     }
 
     internal static MambaCifar Pretrained()

@@ -93,7 +93,7 @@ internal sealed class ParameterStoreTests
                 foreach ((string name, Tensor tensor) in store.All)
                 {
                     bool aliased = name.StartsWith("stem", StringComparison.Ordinal);
-                    if (second && aliased) file["module.copy." + name] = Enumerable.Repeat(6f, tensor.Count).ToArray();
+                    if (second && aliased) file["module.copy." + name] = Enumerable.Repeat(own ? 5f : 6f, tensor.Count).ToArray();
                     if (own || !aliased) file["module." + name] = Enumerable.Repeat(5f, tensor.Count).ToArray();
                 }
                 if (!own && !second)
@@ -105,6 +105,20 @@ internal sealed class ParameterStoreTests
                 Load(store, file);
                 Assert.That(store["stem.1.weight"].Span.ToArray(), Is.All.EqualTo(own ? 5f : 6f), $"own {own}, second {second}");
             }
+    }
+
+    [Test]
+    public void Loading_refuses_a_tensor_that_differs_under_its_two_names([Values] bool ownFirst)
+    {
+        ParameterStore store = Aliased();
+        float[] before = store["stem.0.bias"].Span.ToArray();
+        Dictionary<string, float[]> file = [];
+        foreach ((string name, Tensor tensor) in store.All) file[name] = Enumerable.Repeat(5f, tensor.Count).ToArray();
+        float[] other = [5f, 5f, 5f, 6f];
+        file = ownFirst ? new(file) { ["copy.stem.0.bias"] = other } : new(file.Prepend(new("copy.stem.0.bias", other)));
+        Assert.That(() => Load(store, file), Throws.TypeOf<CheckpointException>()
+            .With.Message.Contains("'copy.stem.0.bias' differs from 'stem.0.bias'"));
+        Assert.That(store["stem.0.bias"].Span.ToArray(), Is.EqualTo(before), "nothing was loaded");
     }
 
     [Test]

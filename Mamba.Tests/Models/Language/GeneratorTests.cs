@@ -93,6 +93,41 @@ internal sealed class GeneratorTests
             model.ForwardAt(Tensor.From([.. read.Select(t => (float)t)], 1, read.Length), [-1]).Span[..vocabulary])));
     }
 
+    /// <summary>Numbers between tokens, as those between GPT-NeoX's and the padding, have no text.</summary>
+    [Test]
+    public void What_is_no_token_is_never_chosen([Values] bool greedy)
+    {
+        using LanguageModel model = Make(out _);
+        SamplingOptions options = new() { Temperature = greedy ? 0 : 50, RepetitionPenalty = 1e6 }; // so that all come in turn
+        TokenGenerator free = new(model, options, new Few(all: true)), few = new(model, options, new Few(all: false));
+        List<int> any = [free.Read([3, 6])], some = [few.Read([3, 6])];
+        for (int i = 0; i < 60; i++)
+        {
+            any.Add(free.Next());
+            some.Add(few.Next());
+        }
+        Assert.That(any.Any(t => t % 3 != 0), "the model would choose them");
+        Assert.That(some, Has.All.Matches<int>(t => t % 3 == 0 || t == 28), "every third, and the end");
+    }
+
+    [Test]
+    public void A_Transformer_is_full_when_its_positions_are_read()
+    {
+        LanguageModelConfig config = new(29, Width: 16, Depth: 1) { Positions = 5, VocabularyMultiple = 1 };
+        using LanguageModel model = LanguageRegistry.Find("transformer-lm").Create(config, seed: 2);
+        model.Parameters.Freeze();
+        TokenGenerator generator = new(model, new(), 29);
+        _ = generator.Read([1, 2, 3]);
+        int count = 1;
+        for (; !generator.IsFull; count++) _ = generator.Next();
+        Assert.That(count, Is.EqualTo(3), "after 3, 4 and 5 tokens");
+        Assert.That(() => generator.Next(), Throws.TypeOf<ShapeException>());
+        using LanguageModel endless = Make(out int vocabulary);
+        generator = new(endless, new(), vocabulary);
+        _ = generator.Read([1]);
+        Assert.That((endless.LongestSequence, generator.IsFull), Is.EqualTo(((int?)null, false)));
+    }
+
     [Test]
     public void A_generator_refuses_what_it_cannot_read()
     {
@@ -115,6 +150,18 @@ internal sealed class GeneratorTests
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 50; i++) _ = generator.Next();
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+
+    /// <summary>29 numbers of which every third is a token, or all, and the last the end.</summary>
+    private sealed class Few(bool all) : TextTokenizer
+    {
+        public override int Vocabulary => 29;
+
+        public override IReadOnlyList<int> Ends => [28];
+
+        public override int[] Encode(string text) => throw new NotSupportedException();
+
+        public override ReadOnlySpan<byte> BytesOf(int token) => (all || token % 3 == 0) && token != 28 ? "x"u8 : [];
     }
 
     private static LanguageModel Make(out int vocabulary)

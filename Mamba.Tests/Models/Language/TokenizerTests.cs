@@ -44,6 +44,29 @@ internal sealed class TokenizerTests
     }
 
     [Test]
+    public void A_letter_and_its_accent_are_composed_only_if_the_file_says_so()
+    {
+        Assert.That(Open(Small).Encode("ha\u0308"), Is.EqualTo(new[] { 1, 20 }));
+        string plain = Small.Replace("{\"type\": \"NFC\"}", "null", StringComparison.Ordinal);
+        Assert.That(Open(plain).Encode("h\u00e4"), Is.EqualTo(new[] { 1, 20 }));
+        Assert.That(() => Open(plain).Encode("ha\u0308"), Throws.ArgumentException.With.Message.Contains("no tokens"), "no letter a");
+        string list = Small.Replace(
+            "{\"type\": \"NFC\"}", "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}]}", StringComparison.Ordinal);
+        Assert.That(Open(list).Encode("ha\u0308"), Is.EqualTo(new[] { 1, 20 }));
+    }
+
+    /// <summary>A token that is not normalized is cut out before its last letter could compose with what follows.</summary>
+    [Test]
+    public void Added_tokens_are_cut_out_before_or_after_the_text_is_composed()
+    {
+        string json = Small.Replace("\"content\": \"  \"", "\"normalized\": false, \"content\": \"xa\"", StringComparison.Ordinal)
+            .Replace("\"content\": \"    \"", "\"content\": \"y\\u00e4\"", StringComparison.Ordinal);
+        TextTokenizer tokenizer = Open(json);
+        Assert.That(tokenizer.Encode("ya\u0308hxah"), Is.EqualTo(new[] { 31, 1, 30, 1 }));
+        Assert.That(() => tokenizer.Encode("xa\u0308"), Throws.ArgumentException, "the accent alone has no token");
+    }
+
+    [Test]
     public void Pairs_may_be_written_as_lists() =>
         Assert.That(Open(Small.Replace("\"h e\", \"l l\"", "[\"h\", \"e\"], [\"l\", \"l\"]", StringComparison.Ordinal)).Encode("hello"),
             Is.EqualTo(new[] { 12 }));
@@ -52,12 +75,47 @@ internal sealed class TokenizerTests
     [TestCase("{\"version\"", "{version", "JSON"), TestCase("\"h e\"", "\"he\"", "merge")]
     [TestCase("\"id\": 31", "\"id\": -1", "-1"), TestCase("\"h\": 1", "\"h\": 1000000000", "1000000000")]
     [TestCase("\"vocab\"", "\"words\"", "BPE"), TestCase("\"content\": \"  \"", "\"content\": \"\"", "without text")]
+    [TestCase("\"NFC\"", "\"Lowercase\"", "'normalizer.type' is 'Lowercase'")]
+    [TestCase(
+        "{\"type\": \"NFC\"}",
+        "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFKC\"}]}", "'normalizer.normalizers[0].type' is 'NFKC'")]
+    [TestCase("\"add_prefix_space\": false", "\"add_prefix_space\": true", "'pre_tokenizer.add_prefix_space' is true")]
+    [TestCase("\"trim_offsets\": true", "\"use_regex\": false", "'pre_tokenizer.use_regex' is false")]
+    [TestCase(
+        "{\"type\": \"ByteLevel\"",
+        "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\"}, {\"type\": \"ByteLevel\"}]", "Digits")]
+    [TestCase("\"trim_offsets\"", "\"split\"", "'pre_tokenizer.split' is true; it is not known")]
+    [TestCase("\"special\": false", "\"lstrip\": true", "'added_tokens[1].lstrip' is true")]
+    [TestCase("\"special\": false", "\"single_word\": true", "'added_tokens[1].single_word' is true")]
+    [TestCase("\"special\": false", "\"greedy\": true", "'added_tokens[1].greedy' is true")]
+    [TestCase("\"type\": \"BPE\"", "\"type\": \"BPE\", \"ignore_merges\": true", "'model.ignore_merges' is true")]
+    [TestCase("\"type\": \"BPE\"", "\"type\": \"BPE\", \"dropout\": 0.1", "'model.dropout' is 0.1")]
+    [TestCase("\"type\": \"BPE\"", "\"type\": \"BPE\", \"end_of_word_suffix\": \"</w>\"", "'model.end_of_word_suffix'")]
+    [TestCase("\"type\": \"BPE\"", "\"type\": \"BPE\", \"unk_token\": \"h\"", "'model.unk_token'")]
+    [TestCase("\"version\": \"1.0\"", "\"decoder\": {\"type\": \"Metaspace\"}", "'decoder.type' is 'Metaspace'")]
+    [TestCase("\"version\": \"1.0\"", "\"post_processor\": {\"type\": \"BertProcessing\"}", "'post_processor.type' is 'BertProcessing'")]
+    [TestCase(
+        "\"version\": \"1.0\"",
+        "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {}}, {\"Sequence\": {}}]}",
+        "'post_processor.single' adds tokens")]
+    [TestCase("\"version\": \"1.0\"", "\"filter\": 3", "'filter' is 3; it is not known")]
     public void Another_file_is_refused_in_one_line(string text, string instead, string problem)
     {
         Assert.That(Small.Contains(text, StringComparison.Ordinal));
         CheckpointException error = Assert.Throws<CheckpointException>(() => Open(Small.Replace(text, instead, StringComparison.Ordinal)))!;
         Assert.That(error.Message, Does.Contain(problem).And.Contain("tokenizer.json").And.Not.Contain("\n"));
     }
+
+    [TestCase(
+        "\"post_processor\": {\"type\": \"ByteLevel\", \"trim_offsets\": true}, "
+        + "\"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}")]
+    [TestCase(
+        "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": \"A\"}}], "
+        + "\"pair\": [], \"special_tokens\": {}}")]
+    [TestCase("\"truncation\": {\"max_length\": 3}, \"padding\": null, \"post_processor\": null")]
+    public void Steps_that_change_no_token_are_accepted(string steps) => Assert.That(
+        Open(Small.Replace("\"version\": \"1.0\"", steps, StringComparison.Ordinal)).Encode("hello world"),
+        Is.EqualTo(new[] { 12, 19, 3, 8 }));
 
     [Test]
     public void Bytes_are_tokens_where_there_is_nothing_else()
