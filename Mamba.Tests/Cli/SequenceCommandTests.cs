@@ -61,6 +61,30 @@ internal sealed class SequenceCommandTests : CliTest
     }
 
     [Test]
+    public void Steps_are_exact_and_the_last_epoch_is_shorter()
+    {
+        Result train = Succeeds([.. With(With(s_small, "--steps", "10"), "--epochs", "4"), "--out", In("run")]);
+        Assert.That(train.Out, Does.Contain("epoch   4/4  step 10 "));
+        Assert.That(
+            File.ReadAllText(In("run", "summary.md")), Does.Contain("| steps | 10 of 4 sequences").And.Contain("| epochs | 4 of 4,"));
+        Succeeds([.. With(With(s_small, "--steps", "3"), "--epochs", "20"), "--out", In("few")]);
+        Assert.That(Results("few", "epoch"), Is.EqualTo(new[] { 1.0, 2, 3 }));
+    }
+
+    [Test]
+    public void A_resumed_run_has_more_epochs_of_as_many_steps()
+    {
+        Succeeds([.. With(With(s_small, "--steps", "12"), "--epochs", "4"), "--out", In("whole")]);
+        Succeeds([.. s_small, "--out", In("run")]); // 6 steps in 2 epochs
+        Assert.That(Succeeds("train", "--resume", In("run"), "--epochs", "4").Out, Does.Contain("epoch   4/4  step 12 "));
+        Assert.That(Last("run"), Is.EqualTo(Last("whole")), "the schedule is constant");
+        Assert.That((Argument("run", "steps"), Argument("run", "epochs")), Is.EqualTo(("12", "4")));
+        Assert.That(Succeeds("train", "--resume", In("run")).Out, Does.Contain("the run is finished, after 4 epochs"));
+        Succeeds([.. With(s_small, "--steps", "5"), "--out", In("short")]); // 3 steps and 2
+        Refuses(["train", "--resume", In("short"), "--epochs", "4"], "the last epoch of the run was shorter");
+    }
+
+    [Test]
     public void Weights_of_images_have_no_lengths_and_need_data()
     {
         Succeeds("train", "--limit", "20", "--size", "32", "--epochs", "1", "--out", In("run"));
