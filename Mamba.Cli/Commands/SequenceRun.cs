@@ -27,7 +27,7 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
     public int Execute(CancellationToken stop)
     {
         SequenceTask task = arguments.Open(stop);
-        string[] identities = [arguments.Identity(task)];
+        string[] identities = [arguments.Identity(task), arguments.OlderIdentity(task)];
         if (Epochs is { } epochs) arguments = Extended(epochs);
         SequenceModel model = SequenceModels.Create(
             arguments.Model, SequenceShape.Of(task), arguments.Width, arguments.Depth, new ParameterStore(arguments.Seed));
@@ -39,7 +39,7 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         SequencePlan plan = arguments.Plan(task);
         SequenceTrainer trainer = new(model, task, plan);
         string identity = arguments.Identity(task);
-        Resumed?.Restore(trainer, identities);
+        Resumed?.Restore(trainer, identities, task is RecordedSignals ? "the options or the recordings" : "the options");
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments.Write); // the data may have moved
         Describe(task, model, plan, folder);
@@ -106,7 +106,15 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         string kind = task.Vocabulary is { } tokens ? $"{tokens} tokens"
             : $"{task.Channels} values a position, {task.Labels.Count} classes";
         string train = task.Count(SplitPart.Train) is { } sequences ? $"{sequences} training sequences" : "training sequences without end";
-        terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation");
+        string headers = task is RecordedSignals { Folder.Headers: > 0 and var files }
+            ? $"; the first line of {files} files names the channels, and is skipped" : "";
+        terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation{headers}");
+        if (task is RecordedSignals recorded)
+            foreach (SplitPart part in new[] { SplitPart.Val, SplitPart.Test })
+                if (recorded.Copies(part) is > 0 and var copies)
+                    terminal.WriteLine(
+                        $"note: {copies} of {task.Count(part)} {RunArguments.Name(part)} recordings have the samples of training "
+                            + "recordings, which flatters the scores");
         terminal.WriteLine($"run folder {folder.Path}");
     }
 

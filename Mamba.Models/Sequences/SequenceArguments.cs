@@ -152,10 +152,22 @@ public sealed record SequenceArguments
     }
 
     /// <summary>A hash of what decides the results, which a checkpoint holds.</summary>
-    /// <param name="task">The task, whose sizes count, too.</param>
+    /// <param name="task">The task, whose sizes count, too, and the part of each recording.</param>
     /// <returns>64 hexadecimal digits.</returns>
     public string Identity(SequenceTask task)
     {
+        string older = OlderIdentity(task);
+        return task is not RecordedSignals recorded ? older
+            : Convert.ToHexStringLower(Sha256.HashData(
+                Encoding.UTF8.GetBytes(older + JsonSerializer.Serialize(SignalRecord.Of(recorded), SequenceJson.Default.SignalRecord))));
+    }
+
+    /// <summary>The hash that versions wrote which did not look at the recordings.</summary>
+    /// <param name="task">The task, whose sizes count, too.</param>
+    /// <returns>64 hexadecimal digits.</returns>
+    public string OlderIdentity(SequenceTask task)
+    {
+        ArgumentNullException.ThrowIfNull(task);
         SequenceArguments deciding = Portable with
         {
             Data = "",
@@ -195,4 +207,5 @@ public sealed record SequenceArguments
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(SequenceArguments))]
 [JsonSerializable(typeof(SequenceShape))]
+[JsonSerializable(typeof(SignalRecord))]
 internal sealed partial class SequenceJson : JsonSerializerContext;
