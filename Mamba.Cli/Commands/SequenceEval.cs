@@ -42,11 +42,24 @@ internal static class SequenceEval
 
     /// <summary>Opens weights of a model of sequences.</summary>
     /// <param name="typed">What was typed: files or run folders.</param>
-    /// <returns>The file; null where the weights are of images, or several.</returns>
+    /// <returns>The file; null where the weights are of images.</returns>
     /// <exception cref="CheckpointException">The file cannot be read.</exception>
+    /// <exception cref="ArgumentException">There are several, and one of them is of sequences.</exception>
     public static WeightFile? Open(string[] typed)
     {
-        if (typed is not [var only] || RunFolder.WeightsOf(only) is not { } path || !File.Exists(path)
+        if (typed is not [var only])
+        {
+            foreach (string one in typed)
+            {
+                using WeightFile? sequences = Open([one]);
+                if (sequences is not null)
+                    throw new ArgumentException(
+                        $"{one} holds a model of sequences, which is measured alone; expected 'mamba eval --weights {one}', then the "
+                            + $"others");
+            }
+            return null;
+        }
+        if (RunFolder.WeightsOf(only) is not { } path || !File.Exists(path)
             || !path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) return null;
         WeightFile file = WeightFile.Open(path);
         if (SequenceFile.IsDescribed(file)) return file;
@@ -134,10 +147,15 @@ internal static class SequenceEval
         if (model.Language is not { } language || task is not TokenTask tokens)
             throw new ArgumentException(
                 $"--lengths is for models of tokens; {arguments.Model} reads whole sequences of {task.Length} positions");
+        foreach (int length in request.Lengths)
+            if (length < tokens.Least)
+                throw new ArgumentException($"--lengths has {length}; expected at least {tokens.Least} positions of {task.Name}");
         List<SequenceDocument> documents = [];
         if (!request.Json)
         {
-            terminal.Out.WriteLine($"{arguments.Model} on {task.Name}, trained at {task.Length} positions; read by parts with a state");
+            string other = task.Name == arguments.Data ? "" : $"on {arguments.Data} ";
+            terminal.Out.WriteLine(
+                $"{arguments.Model} on {task.Name}, trained {other}at {shape.Length} positions; read by parts with a state");
             terminal.Out.WriteLine(TableReport.Header(s_columns));
         }
         foreach (int length in request.Lengths)

@@ -57,11 +57,35 @@ internal sealed class SequenceCommandTests : CliTest
         Assert.That(lines[2], Does.Contain(FormattableString.Invariant($" {others[0].GetProperty("accuracy").GetDouble():F4} ")));
         Refuses([.. eval, "--lengths", "5,x"], "--lengths is '5,x'; expected whole numbers");
         Refuses(["infer", "--weights", In("run"), In("run")], "a model of sequences; expected one of images ('mamba eval' measures it)");
-        Refuses([.. eval, "--lengths", "2"], "expected at least 3");
+        Refuses([.. eval, "--lengths", "5,2"], "--lengths has 2; expected at least 3 positions of induction");
+        Assert.That(Mamba([.. eval, "--lengths", "5,2"]).Out, Is.Empty, "no table without rows");
         Refuses([.. eval, "--split", "test"], "--split is for recorded signals and images");
         Refuses([.. eval, "--split-file", "x"], "--split-file is for images");
         Refuses([.. eval, "--data", "parity"], "other tokens, channels or classes");
         Refuses([.. eval, "--data", "signals", "--lengths", "9"], "other tokens, channels or classes");
+    }
+
+    [Test]
+    public void Other_lengths_name_the_task_and_the_length_of_the_training()
+    {
+        Succeeds([.. With(s_small, "--length", "20"), "--out", In("run")]);
+        Assert.That(
+            Succeeds("eval", "--weights", In("run"), "--data", "selective-copy", "--lengths", "40").Out,
+            Does.StartWith("mamba-lm on selective-copy, trained on induction at 20 positions; read by parts"));
+        Assert.That(
+            Succeeds("eval", "--weights", In("run"), "--lengths", "40").Out,
+            Does.StartWith("mamba-lm on induction, trained at 20 positions; read by parts"));
+    }
+
+    [Test]
+    public void Verbs_for_images_and_several_weights_say_what_to_do_with_sequences()
+    {
+        Succeeds([.. s_small, "--out", In("run")]);
+        const string Sequences = "holds a model of sequences; expected one of images ('mamba eval' measures it)";
+        Refuses(["explain", "--weights", BestOf("run"), In("run")], Sequences);
+        Refuses(["prune", "--weights", BestOf("run"), "--sparsity", "0.5", "--out", In("pruned.safetensors")], Sequences);
+        Refuses(["quantize", "--weights", BestOf("run"), "--data", "synthetic", "--out", In("int8.safetensors")], Sequences);
+        Refuses(["eval", "--weights", In("run"), In("run")], "holds a model of sequences, which is measured alone; expected 'mamba eval");
     }
 
     [Test]
