@@ -311,6 +311,39 @@ internal sealed class SequenceCommandTests : CliTest
     }
 
     [Test]
+    [Exercises("infer", "--top", "--out", "--overwrite")]
+    public void Recordings_are_classified()
+    {
+        Recorded("signals", "run");
+        string[] infer = ["infer", "--weights", In("run"), In("signals"), In("signals", "every2", "3.wav"), "--out", In("out")];
+        Result result = Succeeds([.. infer, "--top", "1"]);
+        Assert.That(result.Out, Does.Match(@"(?m)^every2/0\.wav: every[28] \d+\.\d %\r?$").And.Contain("21 recordings, results in "));
+        string[] table = File.ReadAllLines(In("out", "predictions.csv"));
+        Assert.That(table, Has.Length.EqualTo(22));
+        Assert.That(table[..2], Is.EqualTo(new[] { "recording,rank,class,probability", table[1] }));
+        Assert.That(table[1], Does.Match(@"^every2/0\.wav,1,every[28],[01]\.\d{6}$"));
+        // As many are right as eval counts.
+        int right = table[1..21].Count(row => row.StartsWith(row.Split(',')[2] + "/", StringComparison.Ordinal));
+        JsonElement all = Json("eval", "--weights", In("run"), "--data", In("signals"), "--split", "all", "--json")[0];
+        Assert.That(
+            all.GetProperty("accuracy").GetDouble(),
+            Is.EqualTo(right / 20.0).Within(1e-9));
+        Refuses(infer, "is there already; --overwrite replaces it");
+        Succeeds([.. infer, "--overwrite"]);
+        Assert.That(File.ReadAllLines(In("out", "predictions.csv")), Has.Length.EqualTo(43), "both classes of each");
+
+        Record("fast", "every2", 1, 2, rate: 16000);
+        string[] other = ["infer", "--weights", In("run"), "--out", In("other")];
+        Refuses([.. other, In("fast")], "16000 Hz; the model was trained at 8000 Hz");
+        File.WriteAllText(In("two.csv"), "1,2\n");
+        Refuses([.. other, In("two.csv")], "2 channels; the model was trained on 1");
+        Refuses([.. other, In("run", "weights")], "no .wav and no .csv file; expected recordings");
+        Refuses([.. other, In("nothing.wav")], "nothing.wav");
+        Refuses([.. other, In("signals"), "--tta", "flips"], "--tta is for images");
+        Assert.That(Directory.Exists(In("other")), Is.False, "nothing is created");
+    }
+
+    [Test]
     public void Copies_and_headers_are_told_and_other_recordings_do_not_resume()
     {
         foreach (string part in new[] { "train", "val", "test" })
