@@ -64,9 +64,12 @@ internal static class EvalCommand
             {
                 using (sequences)
                 {
-                    SequenceEval.ThrowIfMixed(parsed, weights, data, dataSet.Images, lengths, json, threads);
+                    SequenceEval.ThrowIfMixed(parsed, weights, data, dataSet.Images, split, lengths, json, threads);
                     SequenceEval.Request sequenceRequest = new(
-                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths) ?? [], parsed.GetValue(json));
+                        parsed.GetValue(data), parsed.GetValue(dataSet.Images), parsed.GetValue(lengths) ?? [], parsed.GetValue(json))
+                    {
+                        Split = parsed.GetValue(split),
+                    };
                     return SequenceEval.Run(terminal, sequences, sequenceRequest, stop);
                 }
             }

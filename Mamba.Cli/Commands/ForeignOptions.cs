@@ -3,7 +3,6 @@ using System.Globalization;
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Data;
 using Mamba.Models.Files;
-using Mamba.Models.Sequences;
 using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
@@ -64,8 +63,7 @@ internal sealed class ForeignOptions
     /// <inheritdoc cref="Load(Terminal, ParseResult, string, CancellationToken)"/>
     public (VisionModel Model, ModelInfo Info) Load(Terminal terminal, ParseResult parsed, WeightFile file, CancellationToken stop)
     {
-        if (SequenceFile.IsDescribed(file))
-            throw new CheckpointException($"{file.Path}: holds a model of sequences; expected one of images ('mamba eval' measures it)");
+        NamedWeights.ThrowIfSequences(file);
         string? name = parsed.GetValue(_model);
         VisionModel model;
         ModelInfo info;

@@ -56,7 +56,8 @@ internal sealed class InferCommand
             "infer",
             "Run trained weights on images. Segmentation writes NAME_pred.png and NAME_overlay.png.\n" +
             "Of a volume (NIfTI, or a TIFF of several pages) it writes the mask alone, NAME_pred.nii.gz or .tif.\n" +
-            "Classification prints the most probable classes. Both write predictions.csv.\n\n" +
+            "Classification prints the most probable classes. Both write predictions.csv.\n" +
+            "Weights of recorded signals take .wav and .csv files, or folders of them.\n\n" +
             "Example: mamba infer --weights best.safetensors scans/ --out masks")
         {
             infer._inputs, infer._weights, infer._top, infer._threshold, infer._probabilities, infer._augmentation, infer._tile,
@@ -72,6 +73,16 @@ internal sealed class InferCommand
     {
         Options.Apply(parsed, _threads);
         string weights = NamedWeights.Find(parsed.GetRequiredValue(_weights));
+        if (SequenceEval.Open([weights]) is { } sequences)
+        {
+            using (sequences)
+            {
+                SequenceInfer infer = new(terminal, sequences, parsed.GetValue(_top) ?? DefaultTop);
+                SequenceEval.ThrowIfMixed(parsed, _weights, _top, _output, _overwrite, _threads);
+                return infer.Run(
+                    parsed.GetRequiredValue(_inputs), () => InferOutput.Open(parsed.GetValue(_output), parsed.GetValue(_overwrite)), stop);
+            }
+        }
         (VisionModel model, ModelInfo info) = _foreign.Load(terminal, parsed, weights, stop);
         ThrowIfUnfit(parsed, info);
         JobPart? part = parsed.GetValue(_part);

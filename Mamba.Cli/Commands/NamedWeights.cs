@@ -1,5 +1,6 @@
 using Mamba.Core.Checkpoints;
 using Mamba.Models.Files;
+using Mamba.Models.Sequences;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -46,9 +47,19 @@ internal static class NamedWeights
     public static (VisionModel Model, ModelInfo Info) Load(string path, CancellationToken stop)
     {
         using WeightFile file = WeightFile.Open(path);
+        ThrowIfSequences(file);
         if (!ModelFile.IsDescribed(file))
             throw new CheckpointException(
                 $"{path}: metadata lacks 'model'; 'mamba convert {path} OUT --model NAME' makes a file with it");
         return ModelFile.Load(file, stop);
+    }
+
+    /// <summary>Refuses weights of models of sequences.</summary>
+    /// <param name="file">The open file.</param>
+    /// <exception cref="CheckpointException">They are.</exception>
+    public static void ThrowIfSequences(WeightFile file)
+    {
+        if (SequenceFile.IsDescribed(file))
+            throw new CheckpointException($"{file.Path}: holds a model of sequences; expected one of images ('mamba eval' measures it)");
     }
 }

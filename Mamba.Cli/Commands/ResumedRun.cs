@@ -50,8 +50,10 @@ internal sealed class ResumedRun : IDisposable
     /// <param name="trainer">A trainer of the same model, data and plan.</param>
     /// <param name="identities">The hashes that the run's options and images as they are now have in this version and in older
     /// ones.</param>
+    /// <param name="what">What they are hashes of.</param>
     /// <exception cref="CheckpointException">The checkpoint is of another run.</exception>
-    public void Restore(IResumable trainer, IEnumerable<string> identities)
+    public void Restore(
+        IResumable trainer, IEnumerable<string> identities, string what = "the options, the images or the masks")
     {
         if (State is null)
         {
@@ -60,7 +62,7 @@ internal sealed class ResumedRun : IDisposable
         }
         if (!identities.Contains(State.Run))
             throw new CheckpointException(
-                $"{_checkpoint!.Path}: the options, the images or the masks of the run are no longer those of its checkpoint");
+                $"{_checkpoint!.Path}: {what} of the run are no longer those of its checkpoint");
         using (_checkpoint) trainer.Restore(_checkpoint!, State); // closed, so that it can be removed when newer ones are there
         _terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"{Folder.Path}: resumes in epoch {State.Epoch} after {State.Images} of its images"));

@@ -42,11 +42,24 @@ internal static class SequenceEval
 
     /// <summary>Opens weights of a model of sequences.</summary>
     /// <param name="typed">What was typed: files or run folders.</param>
-    /// <returns>The file; null where the weights are of images, or several.</returns>
+    /// <returns>The file; null where the weights are of images.</returns>
     /// <exception cref="CheckpointException">The file cannot be read.</exception>
+    /// <exception cref="ArgumentException">There are several, and one of them is of sequences.</exception>
     public static WeightFile? Open(string[] typed)
     {
-        if (typed is not [var only] || RunFolder.WeightsOf(only) is not { } path || !File.Exists(path)
+        if (typed is not [var only])
+        {
+            foreach (string one in typed)
+            {
+                using WeightFile? sequences = Open([one]);
+                if (sequences is not null)
+                    throw new ArgumentException(
+                        $"{one} holds a model of sequences, which is measured alone; expected 'mamba eval --weights {one}', then the "
+                            + $"others");
+            }
+            return null;
+        }
+        if (RunFolder.WeightsOf(only) is not { } path || !File.Exists(path)
             || !path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) return null;
         WeightFile file = WeightFile.Open(path);
         if (SequenceFile.IsDescribed(file)) return file;
@@ -73,14 +86,34 @@ internal static class SequenceEval
     /// <param name="stop">Stops between batches.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="ArgumentException">The task is of another kind than the model.</exception>
+    /// <exception cref="DatasetException">Recordings do not fit the model, or nobody knows which of them were trained on.</exception>
     public static int Run(Terminal terminal, WeightFile file, Request request, CancellationToken stop)
     {
         (SequenceModel model, SequenceArguments arguments) = SequenceFile.Load(file);
+        (SequenceShape shape, SignalRecord? record) = SequenceFile.Describe(file);
         SequenceArguments measured = request.Data is null && request.Images is null ? arguments
             : arguments with { Data = request.Data ?? arguments.Data, Images = request.Images };
-        SequenceTask task = measured.Open(stop);
-        ThrowIfUnfit(model, arguments, task);
-        if (request.Lengths.Length > 0) return AtLengths(terminal, model, arguments, task, request, stop);
+        bool ofRecordings = record?.Train is not null || (arguments is { Data: SequenceTasks.Signals, Steps: null } && record is null);
+        if (ofRecordings && request.Data is null)
+            throw new ArgumentException(
+                $"{arguments.Model} was trained on recorded signals; expected --data DIR, the folder of recordings");
+        bool recordings = SequenceTasks.IsRecorded(measured.Data);
+        if (request.Split is not null && !recordings)
+            throw new ArgumentException($"--split is for recorded signals and images; {measured.Data} is measured on its test sequences");
+        SequenceTask task;
+        SplitPart part = SplitPart.Test;
+        if (recordings && request.Lengths.Length == 0)
+        {
+            (task, EvalRecordings choice) = EvalRecordings.Open(measured.Data, new(arguments, shape, record), request.Split, stop);
+            foreach (string note in choice.Notes) terminal.Error.WriteLine(PlainText.Printable($"note: {note}"));
+            part = choice.Part;
+        }
+        else
+        {
+            task = measured.Open(stop);
+            ThrowIfUnfit(model, arguments, record, task);
+        }
+        if (request.Lengths.Length > 0) return AtLengths(terminal, model, (arguments, shape), task, request, stop);
         int sequences = SequenceArguments.Evaluated(task, SplitPart.Test);
         Evaluation result = SequenceEvaluator.Run(model, task, SplitPart.Test, sequences, arguments.Batch, stop);
         SequenceScores scores = (SequenceScores)result.Scores;
@@ -96,9 +129,10 @@ internal static class SequenceEval
             JsonReport.Write(terminal.Out, [document], ReportJson.Default.SequenceDocumentArray);
             return ExitCode.Success;
         }
+        string named = part == SplitPart.All ? "" : $"{RunArguments.Name(part)} ";
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{arguments.Model} on {sequences} test sequences of {task.Length} positions ({task.Name}): loss {result.Loss:F4}, "
+            $"{arguments.Model} on {sequences} {named}sequences of {task.Length} positions ({task.Name}): loss {result.Loss:F4}, "
                 + $"{result.MillisecondsPerImage:F2} ms/sequence"));
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"accuracy {scores.Accuracy:F4}, all answers of a sequence right: {scores.Exact:F4}"));
@@ -106,15 +140,22 @@ internal static class SequenceEval
     }
 
     private static int AtLengths(
-        Terminal terminal, SequenceModel model, SequenceArguments arguments, SequenceTask task, Request request, CancellationToken stop)
+        Terminal terminal, SequenceModel model, (SequenceArguments Arguments, SequenceShape Shape) trained, SequenceTask task,
+        Request request, CancellationToken stop)
     {
+        (SequenceArguments arguments, SequenceShape shape) = trained;
         if (model.Language is not { } language || task is not TokenTask tokens)
             throw new ArgumentException(
                 $"--lengths is for models of tokens; {arguments.Model} reads whole sequences of {task.Length} positions");
+        foreach (int length in request.Lengths)
+            if (length < tokens.Least)
+                throw new ArgumentException($"--lengths has {length}; expected at least {tokens.Least} positions of {task.Name}");
         List<SequenceDocument> documents = [];
         if (!request.Json)
         {
-            terminal.Out.WriteLine($"{arguments.Model} on {task.Name}, trained at {task.Length} positions; read by parts with a state");
+            string other = task.Name == arguments.Data ? "" : $"on {arguments.Data} ";
+            terminal.Out.WriteLine(
+                $"{arguments.Model} on {task.Name}, trained {other}at {shape.Length} positions; read by parts with a state");
             terminal.Out.WriteLine(TableReport.Header(s_columns));
         }
         foreach (int length in request.Lengths)
@@ -160,15 +201,24 @@ internal static class SequenceEval
 
     private static double RateOf(LengthResult result) => (double)result.Length * result.Sequences / result.Seconds;
 
-    /// <summary>The task must have the tokens or the classes of the model.</summary>
-    private static void ThrowIfUnfit(SequenceModel model, SequenceArguments arguments, SequenceTask task)
+    /// <summary>The task must have the tokens or the classes of the model, in its order, and its rate.</summary>
+    private static void ThrowIfUnfit(SequenceModel model, SequenceArguments arguments, SignalRecord? record, SequenceTask task)
     {
         bool fits = model.Language is { } language ? task.Vocabulary == language.Config.Vocabulary
-            : model.Module is SequenceClassifier { Config: var config } && task.Vocabulary is null
+            : model.Module is SequenceClassifier { Config: var config } && task.Vocabulary is null && task.Name == arguments.Data
                 && (task.Channels, task.Labels.Count) == (config.Channels, config.Classes);
         if (!fits)
             throw new ArgumentException(
                 $"{task.Name} has other tokens, channels or classes than {arguments.Data}, on which {arguments.Model} was trained");
+        if (record is null) return;
+        if (!record.Labels.SequenceEqual(task.Labels))
+            throw new ArgumentException(
+                $"{task.Name} has the classes {PlainText.Few(task.Labels)}; those of {arguments.Model} are {PlainText.Few(record.Labels)}");
+        if (record.Rate != task.Rate)
+            throw new ArgumentException(
+                $"{task.Name} has {Hertz(task.Rate)}; {arguments.Model} was trained on signals of {Hertz(record.Rate)}");
+
+        static string Hertz(int? rate) => rate is { } known ? $"{known} Hz" : "no known rate";
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -178,5 +228,9 @@ internal static class SequenceEval
     /// <param name="Images">The folder of MNIST or CIFAR-10; null for that of the training.</param>
     /// <param name="Lengths">Lengths to measure at; none for the test sequences.</param>
     /// <param name="Json">Whether the results are JSON.</param>
-    internal sealed record Request(string? Data, string? Images, int[] Lengths, bool Json);
+    internal sealed record Request(string? Data, string? Images, int[] Lengths, bool Json)
+    {
+        /// <summary>Which recordings; null for those of the test.</summary>
+        public SplitPart? Split { get; init; }
+    }
 }

@@ -21,9 +21,14 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
     /// <summary>The run that is resumed; null for a new one.</summary>
     public ResumedRun? Resumed { get; init; }
 
+    /// <summary>The epochs that a resumed run is to have; null for those of its options.</summary>
+    public int? Epochs { get; init; }
+
     public int Execute(CancellationToken stop)
     {
         SequenceTask task = arguments.Open(stop);
+        string[] identities = [arguments.Identity(task), arguments.OlderIdentity(task)];
+        if (Epochs is { } epochs) arguments = Extended(epochs);
         SequenceModel model = SequenceModels.Create(
             arguments.Model, SequenceShape.Of(task), arguments.Width, arguments.Depth, new ParameterStore(arguments.Seed));
         if (arguments.Init is { } init && Resumed?.State is null)
@@ -34,14 +39,14 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         SequencePlan plan = arguments.Plan(task);
         SequenceTrainer trainer = new(model, task, plan);
         string identity = arguments.Identity(task);
-        Resumed?.Restore(trainer, [identity]);
+        Resumed?.Restore(trainer, identities, task is RecordedSignals ? "the options or the recordings" : "the options");
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments.Write); // the data may have moved
         Describe(task, model, plan, folder);
         if (trainer.Epochs.Count > 0) WriteEpochs(folder, trainer); // the process may have been killed between the checkpoint and these
 
         string? failure = LiveProgress.Show(
-            terminal, "training", plan.Epochs, report => Train(trainer, folder, Save, Checkpoint, report, stop));
+            terminal, "training", plan.Epochs, report => Train(trainer, plan.Epochs, folder, (Save, Checkpoint), report, stop));
         if (stop.IsCancellationRequested && failure is null && !trainer.Done)
         {
             Save(best: trainer.Epochs.Count == 0);
@@ -49,7 +54,7 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         }
         if (failure is not null) throw new TrainingException($"{failure}; the state before that step is kept in {folder.Path}");
         Evaluation? result = stop.IsCancellationRequested ? null : Test(folder, task, plan, stop);
-        folder.WriteText("summary.md", Summarize(task, model, trainer, result));
+        folder.WriteText("summary.md", Summarize(task, model, (trainer, plan), result));
         if (result is null)
         {
             terminal.WriteLine($"stopped after {trainer.Steps} steps; continue with 'mamba train --resume {folder.Path}'");
@@ -70,6 +75,24 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
             folder.SaveCheckpoint(trainer, trainer.State with { Run = identity, Finished = finished }, arguments.Keep);
     }
 
+    /// <summary>The options of a resumed run that is to have another number of epochs.</summary>
+    private SequenceArguments Extended(int epochs)
+    {
+        SequenceArguments extended = arguments.WithEpochs(epochs);
+        if (Resumed?.State is not { } state) return extended;
+        if (epochs < state.Epochs.Count)
+            throw new ArgumentException($"--epochs is {epochs}; the run has done {state.Epochs.Count} already, expected more");
+        int perEpoch = (int)(((arguments.Steps ?? 0) + (long)arguments.Epochs - 1) / arguments.Epochs);
+        if (arguments.Steps is not null && state.Steps < (long)state.Epochs.Count * perEpoch)
+            throw new ArgumentException(
+                $"--epochs is {epochs}; the last epoch of the run was shorter than the others, and none can follow it; "
+                    + $"'mamba train --init {Resumed.Folder.Path}' starts from its weights");
+        if (arguments.Schedule == RunArguments.Name(ScheduleKind.Cosine) && epochs != arguments.Epochs)
+            terminal.WriteLine(
+                $"note: the cosine schedule is that of {epochs} epochs from here on; its first part is not repeated");
+        return extended;
+    }
+
     private RunFolder NewFolder() => Output is { } path
         ? RunFolder.Create(path, arguments.Write)
         : RunFolder.CreateNext(Path.Combine("runs", "train"), arguments.Model, arguments.Write);
@@ -83,13 +106,22 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         string kind = task.Vocabulary is { } tokens ? $"{tokens} tokens"
             : $"{task.Channels} values a position, {task.Labels.Count} classes";
         string train = task.Count(SplitPart.Train) is { } sequences ? $"{sequences} training sequences" : "training sequences without end";
-        terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation");
+        string headers = task is RecordedSignals { Folder.Headers: > 0 and var files }
+            ? $"; the first line of {files} files names the channels, and is skipped" : "";
+        terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation{headers}");
+        if (task is RecordedSignals recorded)
+            foreach (SplitPart part in new[] { SplitPart.Val, SplitPart.Test })
+                if (recorded.Copies(part) is > 0 and var copies)
+                    terminal.WriteLine(
+                        $"note: {copies} of {task.Count(part)} {RunArguments.Name(part)} recordings have the samples of training "
+                            + "recordings, which flatters the scores");
         terminal.WriteLine($"run folder {folder.Path}");
     }
 
     /// <summary>Runs the epochs; returns why training failed, or null.</summary>
     private string? Train(
-        SequenceTrainer trainer, RunFolder folder, Action<bool> save, Action<bool> checkpoint, Action<int> report, CancellationToken stop)
+        SequenceTrainer trainer, int epochs, RunFolder folder, (Action<bool> Save, Action<bool> Checkpoint) write, Action<int> report,
+        CancellationToken stop)
     {
         Stopwatch sinceCheckpoint = Stopwatch.StartNew();
         CheckpointInterval interval = CheckpointInterval.Parse(arguments.CheckpointEvery) ?? CheckpointInterval.Epoch;
@@ -98,13 +130,13 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
             foreach (EpochResult epoch in trainer.Run(Step, stop))
             {
                 bool best = trainer.BestEpoch == epoch.Epoch;
-                save(best);
+                write.Save(best);
                 Checkpoint();
                 WriteEpochs(folder, trainer);
                 report(epoch.Epoch);
                 terminal.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"epoch {epoch.Epoch,3}/{arguments.Epochs}  step {trainer.Steps}  loss {epoch.TrainLoss:F4}  "
+                    $"epoch {epoch.Epoch,3}/{epochs}  step {trainer.Steps}  loss {epoch.TrainLoss:F4}  "
                         + $"val {epoch.Validation.Loss:F4}  {Line(epoch.Validation)}  "
                         + $"{epoch.ImagesPerSecond:F0} seq/s{(best ? " *" : "")}"));
             }
@@ -123,7 +155,7 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
 
         void Checkpoint()
         {
-            checkpoint(false);
+            write.Checkpoint(false);
             sinceCheckpoint.Restart();
         }
     }
@@ -150,8 +182,10 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         }
     }
 
-    private string Summarize(SequenceTask task, SequenceModel model, SequenceTrainer trainer, Evaluation? test)
+    private string Summarize(
+        SequenceTask task, SequenceModel model, (SequenceTrainer Trainer, SequencePlan Plan) training, Evaluation? test)
     {
+        (SequenceTrainer trainer, SequencePlan plan) = training;
         StringBuilder text = new();
         Line($"# {arguments.Model}, {task.Name}");
         Line($"");
@@ -165,7 +199,7 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         Line($"| steps | {trainer.Steps} of {arguments.Batch} sequences, seed {arguments.Seed} |");
         string best = string.Create(
             CultureInfo.InvariantCulture, $"best {trainer.BestEpoch} with validation accuracy {trainer.BestScore:F4}");
-        Line($"| epochs | {trainer.Epochs.Count} of {arguments.Epochs}, {best} |");
+        Line($"| epochs | {trainer.Epochs.Count} of {plan.Epochs}, {best} |");
         Line($"| time | {Summary.Duration(TimeSpan.FromSeconds(trainer.Seconds))}; threads: {arguments.Threads} |");
         if (test is not null) Line($"\nTest, best weights: {test.Images} sequences, loss {test.Loss:F4}, {SequenceRun.Line(test)}.");
         Line($"");

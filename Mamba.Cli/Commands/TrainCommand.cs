@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mamba.Models.Data;
+using Mamba.Models.Sequences;
 using Mamba.Models.Training;
 
 namespace Mamba.Cli.Commands;
@@ -54,10 +55,14 @@ internal static class TrainCommand
         if (sequences.Concern(parsed))
         {
             if (hooks is not null) throw new ArgumentException("models of sequences are trained on one machine; expected 'mamba train'");
-            SequenceRun sequenceRun = new(terminal, sequences.Resolve(parsed))
+            int? longer = folder is null ? null : typed.GetValue(options.Epochs);
+            SequenceArguments own = sequences.Resolve(parsed);
+            SequenceRun sequenceRun = new(
+                terminal, longer is null ? own : own with { Epochs = SequenceArguments.Read(RunFolder.ArgumentsOf(folder!)).Epochs })
             {
                 Output = parsed.GetValue(options.Output),
                 Resumed = resumed,
+                Epochs = longer,
             };
             return sequenceRun.Execute(stop);
         }

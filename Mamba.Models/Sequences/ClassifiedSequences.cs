@@ -31,7 +31,7 @@ public abstract class ClassifiedSequences(ulong seed) : SequenceTask
     {
         int[] train = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Train)];
         int[] validation = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Val)];
-        if (validation.Length == 0)
+        if (validation.Length == 0 && train.Length > 0)
         {
             new RandomStream(seed, $"{Name}.split").Shuffle(train.AsSpan());
             int held = Math.Max(1, train.Length / HeldOut);
@@ -43,8 +43,28 @@ public abstract class ClassifiedSequences(ulong seed) : SequenceTask
         foreach ((SplitPart name, int[] samples) in _parts)
             if (samples.Length == 0)
                 throw new DatasetException(
-                    $"{Name}: {part.Count} sequences leave none for {name}; expected more, or {{train,test}}/CLASS/NAME");
+                    $"{Name}: {part.Count} sequences leave none for {Named(name)}; expected more, or {{train,test}}/CLASS/NAME");
+
+        static string Named(SplitPart part) => part switch
+        {
+            SplitPart.Train => "training",
+            SplitPart.Val => "validation",
+            _ => "the test",
+        };
     }
+
+    /// <summary>Makes samples the test part of a set that has no other.</summary>
+    /// <param name="samples">Their indices.</param>
+    private protected void Measure(IReadOnlyList<int> samples)
+    {
+        _parts[SplitPart.Train] = _parts[SplitPart.Val] = [];
+        _parts[SplitPart.Test] = [.. samples];
+    }
+
+    /// <summary>The indices of a part.</summary>
+    /// <param name="part">Train, Val or Test.</param>
+    /// <returns>Indices in the set, ascending.</returns>
+    public IReadOnlyList<int> Samples(SplitPart part) => _parts[part];
 
     /// <summary>Writes a sample.</summary>
     /// <param name="index">Its index in the set.</param>

@@ -12,6 +12,7 @@ public sealed class RecordedSignals : ClassifiedSequences
 {
     private const int TestShare = 5;
 
+    private readonly SignalFolder _folder;
     private readonly IReadOnlyList<SignalFolder.Entry> _signals;
 
     /// <summary>The task of a folder.</summary>
@@ -23,11 +24,55 @@ public sealed class RecordedSignals : ClassifiedSequences
         : base(seed)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        (_signals, Labels, Channels) = (folder.Signals, folder.Labels, folder.Channels);
+        (_folder, _signals, Labels, Channels) = (folder, folder.Signals, folder.Labels, folder.Channels);
         Length = length ?? _signals.Max(entry => entry.Signal.Length);
-        foreach (SignalFolder.Entry entry in _signals) Normalize(entry.Signal);
+        folder.Normalize();
         Split(_signals.Any(entry => entry.Part == SplitPart.Test) ? [.. _signals.Select(entry => entry.Part!.Value)] : Parts());
     }
+
+    /// <summary>Some signals of a folder as the test part of a task that has no other: to measure them.</summary>
+    /// <param name="folder">The signals; they are normalized in place.</param>
+    /// <param name="length">Samples of a sequence.</param>
+    /// <param name="measured">The indices of the signals.</param>
+    public RecordedSignals(SignalFolder folder, int length, IReadOnlyList<int> measured)
+        : base(seed: 0)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        (_folder, _signals, Labels, Channels, Length) = (folder, folder.Signals, folder.Labels, folder.Channels, length);
+        folder.Normalize();
+        Measure(measured);
+    }
+
+    /// <summary>The signals.</summary>
+    public SignalFolder Folder => _folder;
+
+    /// <inheritdoc/>
+    public override int? Rate => _folder.Rate;
+
+    /// <summary>A single signal as a model reads it; the tensor belongs to the caller's scope.</summary>
+    /// <param name="signal">The signal; it is normalized in place.</param>
+    /// <param name="length">Samples of a sequence.</param>
+    /// <returns>(1, length, channels).</returns>
+    public static Tensor Input(Signal signal, int length)
+    {
+        ArgumentNullException.ThrowIfNull(signal);
+        SignalFolder.Normalize(signal);
+        Tensor input = Tensor.Empty(1, length, signal.Channels);
+        Fit(signal, length, random: null, input.Span);
+        return input;
+    }
+
+    /// <summary>How many signals of a part have the samples of a training signal.</summary>
+    /// <param name="part">Val or Test.</param>
+    /// <returns>The number; a score is better than it should be with each.</returns>
+    public int Copies(SplitPart part)
+    {
+        HashSet<ulong> trained = [.. Contents(SplitPart.Train)];
+        return Contents(part).Count(trained.Contains);
+    }
+
+    /// <summary>The hashes of the signals of a part.</summary>
+    internal ulong[] Contents(SplitPart part) => [.. Samples(part).Select(i => _signals[i].Content)];
 
     /// <inheritdoc/>
     public override string Name => SequenceTasks.Signals;
@@ -44,37 +89,29 @@ public sealed class RecordedSignals : ClassifiedSequences
     /// <inheritdoc/>
     protected override int Write(int index, RandomStream? random, Span<float> inputs)
     {
-        Signal signal = _signals[index].Signal;
-        int spare = signal.Length - Length, start = spare <= 0 ? 0 : random?.NextInt(spare + 1) ?? spare / 2;
-        ReadOnlySpan<float> values = signal.Values.AsSpan(start * Channels, Math.Min(signal.Length, Length) * Channels);
-        values.CopyTo(inputs);
-        inputs[values.Length..].Clear();
+        Fit(_signals[index].Signal, Length, random, inputs);
         return _signals[index].Label;
     }
 
-    /// <summary>A fifth of each class is the test part, at random.</summary>
+    private static void Fit(Signal signal, int length, RandomStream? random, Span<float> inputs)
+    {
+        int channels = signal.Channels, spare = signal.Length - length, start = spare <= 0 ? 0 : random?.NextInt(spare + 1) ?? spare / 2;
+        ReadOnlySpan<float> values = signal.Values.AsSpan(start * channels, Math.Min(signal.Length, length) * channels);
+        values.CopyTo(inputs);
+        inputs[values.Length..].Clear();
+    }
+
+    /// <summary>A fifth of each class is the test part, at random; signals in a folder of validation stay there.</summary>
     private SplitPart[] Parts()
     {
-        SplitPart[] parts = new SplitPart[_signals.Count];
-        foreach (IGrouping<int, int> label in Enumerable.Range(0, parts.Length).GroupBy(i => _signals[i].Label))
+        SplitPart[] parts = [.. _signals.Select(entry => entry.Part ?? SplitPart.Train)];
+        foreach (IGrouping<int, int> label in Enumerable.Range(0, parts.Length).Where(i => parts[i] == SplitPart.Train)
+            .GroupBy(i => _signals[i].Label))
         {
             int[] samples = [.. label];
             new RandomStream(Seed, $"{Name}.test.{Labels[label.Key]}").Shuffle(samples.AsSpan());
             foreach (int i in samples[..((samples.Length + TestShare - 1) / TestShare)]) parts[i] = SplitPart.Test;
         }
         return parts;
-    }
-
-    private static void Normalize(Signal signal)
-    {
-        for (int c = 0; c < signal.Channels; c++)
-        {
-            double sum = 0, squares = 0;
-            for (int i = c; i < signal.Values.Length; i += signal.Channels) sum += signal.Values[i];
-            double mean = sum / signal.Length;
-            for (int i = c; i < signal.Values.Length; i += signal.Channels) squares += Math.Pow(signal.Values[i] - mean, 2);
-            double scale = 1 / (Math.Sqrt(squares / signal.Length) + 1e-8);
-            for (int i = c; i < signal.Values.Length; i += signal.Channels) signal.Values[i] = (float)((signal.Values[i] - mean) * scale);
-        }
     }
 }

@@ -93,7 +93,7 @@ public sealed record SequenceArguments
     {
         ArgumentNullException.ThrowIfNull(task);
         int perEpoch = StepsPerEpoch(task);
-        long total = (long)perEpoch * Epochs;
+        long total = Steps ?? (long)perEpoch * Epochs;
         bool cosine = Schedule == RunArguments.Name(ScheduleKind.Cosine);
         long warmup = Warmup is { } epochs ? (long)Math.Round(epochs * perEpoch) : cosine ? Math.Min(perEpoch, total / 10) : 0;
         if (warmup >= total)
@@ -102,8 +102,9 @@ public sealed record SequenceArguments
         if (floor > 1)
             throw new ArgumentException(
                 FormattableString.Invariant($"--min-lr is {MinLearningRate}, above --lr {LearningRate}; expected a lower one"));
-        return new SequencePlan(LearningRate, Batch, Epochs, perEpoch)
+        return new SequencePlan(LearningRate, Batch, (int)((total + perEpoch - 1) / perEpoch), perEpoch)
         {
+            Steps = Steps,
             Schedule = cosine ? Schedules.CosineWithWarmup(warmup, total, floor) : step => step < warmup ? (step + 1.0) / warmup : 1,
             WeightDecay = WeightDecay,
             MaxGradientNorm = ClipNorm,
@@ -123,11 +124,50 @@ public sealed record SequenceArguments
         return task.Count(part) ?? Math.Clamp(EvaluatedPositions / task.Length, LeastEvaluated, MostEvaluated);
     }
 
+    /// <summary>The same training with another number of epochs, each of as many steps as before.</summary>
+    /// <param name="epochs">How many.</param>
+    /// <returns>Its options.</returns>
+    public SequenceArguments WithEpochs(int epochs) => this with
+    {
+        Epochs = epochs,
+        Steps = Steps is null || epochs == Epochs ? Steps : (int)Math.Min(int.MaxValue, (long)PerEpoch * epochs),
+    };
+
+    /// <summary>Reads the options of a run.</summary>
+    /// <param name="path">Its <c>args.json</c>.</param>
+    /// <returns>The options.</returns>
+    /// <exception cref="ArgumentException">The file does not hold them.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static SequenceArguments Read(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), SequenceJson.Default.SequenceArguments)
+                ?? throw new JsonException("null");
+        }
+        catch (JsonException e)
+        {
+            throw new ArgumentException($"{path}: not the options of a training on sequences: {e.Message}", e);
+        }
+    }
+
     /// <summary>A hash of what decides the results, which a checkpoint holds.</summary>
-    /// <param name="task">The task, whose sizes count, too.</param>
+    /// <param name="task">The task, whose sizes count, too, and the part of each recording.</param>
     /// <returns>64 hexadecimal digits.</returns>
     public string Identity(SequenceTask task)
     {
+        string older = OlderIdentity(task);
+        return task is not RecordedSignals recorded ? older
+            : Convert.ToHexStringLower(Sha256.HashData(
+                Encoding.UTF8.GetBytes(older + JsonSerializer.Serialize(SignalRecord.Of(recorded), SequenceJson.Default.SignalRecord))));
+    }
+
+    /// <summary>The hash that versions wrote which did not look at the recordings.</summary>
+    /// <param name="task">The task, whose sizes count, too.</param>
+    /// <returns>64 hexadecimal digits.</returns>
+    public string OlderIdentity(SequenceTask task)
+    {
+        ArgumentNullException.ThrowIfNull(task);
         SequenceArguments deciding = Portable with
         {
             Data = "",
@@ -148,9 +188,12 @@ public sealed record SequenceArguments
 
     internal string ToJson() => JsonSerializer.Serialize(this, SequenceJson.Default.SequenceArguments);
 
+    /// <summary>Steps of an epoch of a task without a training set; the last epoch may have fewer.</summary>
+    internal int PerEpoch => (int)Math.Max(1, ((Steps ?? 1) + (long)Epochs - 1) / Epochs);
+
     private int StepsPerEpoch(SequenceTask task)
     {
-        if (task.Count(SplitPart.Train) is not { } sequences) return (int)Math.Max(1, ((Steps ?? 1) + (long)Epochs - 1) / Epochs);
+        if (task.Count(SplitPart.Train) is not { } sequences) return PerEpoch;
         if (Steps is not null)
             throw new ArgumentException($"--steps is for generated tasks; --epochs counts passes over {task.Name}");
         return (sequences + Batch - 1) / Batch;
@@ -164,4 +207,5 @@ public sealed record SequenceArguments
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(SequenceArguments))]
 [JsonSerializable(typeof(SequenceShape))]
+[JsonSerializable(typeof(SignalRecord))]
 internal sealed partial class SequenceJson : JsonSerializerContext;

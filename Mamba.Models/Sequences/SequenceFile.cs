@@ -8,7 +8,7 @@ namespace Mamba.Models.Sequences;
 /// <summary>Weights of a model of sequences, with the options of its training and what it was built for.</summary>
 public static class SequenceFile
 {
-    private const string Options = "sequence", Shape = "shape";
+    private const string Options = "sequence", Shape = "shape", Values = "values";
     private const int MostWidth = 1 << 14, MostDepth = 1 << 10, MostClasses = 1 << 16;
 
     /// <summary>Whether the metadata of a file describe such a model.</summary>
@@ -31,12 +31,38 @@ public static class SequenceFile
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(arguments);
         ArgumentNullException.ThrowIfNull(task);
-        Safetensors.Write(path, model.Parameters.All, new Dictionary<string, string>
+        Dictionary<string, string> metadata = new()
         {
             ["format"] = "pt",
             [Options] = (arguments.Portable with { Data = task.Name }).ToJson(),
             [Shape] = JsonSerializer.Serialize(SequenceShape.Of(task), SequenceJson.Default.SequenceShape),
-        });
+        };
+        if (task.Vocabulary is null)
+            metadata[Values] = JsonSerializer.Serialize(SignalRecord.Of(task), SequenceJson.Default.SignalRecord);
+        Safetensors.Write(path, model.Parameters.All, metadata);
+    }
+
+    /// <summary>What the file says of the sequences of the training.</summary>
+    /// <param name="file">The open file.</param>
+    /// <returns>Their shape, and their record; null of tokens and in files of older versions.</returns>
+    /// <exception cref="CheckpointException">The metadata are malformed.</exception>
+    public static (SequenceShape Shape, SignalRecord? Record) Describe(WeightFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        try
+        {
+            SequenceShape shape = JsonSerializer.Deserialize(file.Metadata[Shape], SequenceJson.Default.SequenceShape)
+                ?? throw new JsonException("no shape");
+            if (!file.Metadata.TryGetValue(Values, out string? values)) return (shape, null);
+            SignalRecord record = JsonSerializer.Deserialize(values, SequenceJson.Default.SignalRecord)
+                ?? throw new JsonException($"no {Values}");
+            return record.Labels is not null && record.Fits(shape.Classes) ? (shape, record)
+                : throw new JsonException($"'{Values}' does not fit the shape");
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException)
+        {
+            throw new CheckpointException($"{file.Path}: metadata does not describe a model of sequences: {e.Message}", e);
+        }
     }
 
     /// <summary>Reads the weights.</summary>

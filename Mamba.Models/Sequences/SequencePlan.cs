@@ -9,6 +9,9 @@ namespace Mamba.Models.Sequences;
 /// <param name="StepsPerEpoch">Steps of an epoch.</param>
 public sealed record SequencePlan(double LearningRate, int Batch, int Epochs, int StepsPerEpoch)
 {
+    /// <summary>Steps in all, where the last epoch is shorter; null for <see cref="StepsPerEpoch"/> in each.</summary>
+    public int? Steps { get; init; }
+
     /// <summary>The learning rate over the steps.</summary>
     public Schedule Schedule { get; init; } = Schedules.Constant;
 
@@ -23,6 +26,9 @@ public sealed record SequencePlan(double LearningRate, int Batch, int Epochs, in
 
     /// <summary>Sequences of an evaluation.</summary>
     public int Evaluated { get; init; } = 256;
+
+    /// <summary>The steps after which an epoch ends, counted from the start of training.</summary>
+    internal long EndOf(int epoch) => Math.Min((long)epoch * StepsPerEpoch, Steps ?? long.MaxValue);
 
     /// <summary>
     /// The groups of parameters: Mamba's rule (<see cref="GroupRules.MambaWeightDecay"/>), and S4's, by which steps and eigenvalues of a

@@ -21,6 +21,9 @@ public abstract class SequenceTask
     /// <summary>Values of a position; 1 for tokens.</summary>
     public virtual int Channels => 1;
 
+    /// <summary>Samples a second of signals; null where that is not known, or means nothing.</summary>
+    public virtual int? Rate => null;
+
     /// <summary>The names of the classes that an answer chooses from.</summary>
     public abstract IReadOnlyList<string> Labels { get; }
 

@@ -38,6 +38,12 @@ public static class SequenceTasks
     /// <returns>False for images and folders.</returns>
     public static bool IsEndless(string data) => data is SelectiveCopy or Induction or Parity or ModularAddition or Signals;
 
+    /// <summary>Whether the data is a folder of recorded signals.</summary>
+    /// <param name="data">A task's name, or a folder.</param>
+    /// <returns>False for names, for folders of pictures, and for what is not there.</returns>
+    public static bool IsRecorded(string data) =>
+        !Names.Contains(data) && Directory.Exists(data) && Mnist.Find(data) is null && Cifar10.Find(data) is null;
+
     /// <summary>Opens a task.</summary>
     /// <param name="data">Its name; or a folder of recorded signals, of MNIST or of CIFAR-10.</param>
     /// <param name="folder">The folder of the files of MNIST or CIFAR-10, where the data is a name.</param>

@@ -99,8 +99,8 @@ public sealed class SequenceTrainer(SequenceModel model, SequenceTask task, Sequ
             if (_batch == 0) _epochBegan = Seconds;
             TrainEpoch(progress, cancellation);
             if (cancellation.IsCancellationRequested) yield break;
-            double loss = _lossSum / plan.StepsPerEpoch, rate = (double)plan.StepsPerEpoch * plan.Batch / (Seconds - _epochBegan);
-            progress?.Invoke(new TrainingProgress(_epoch, Seen(plan.StepsPerEpoch), loss, rate, Validating: true));
+            double loss = _lossSum / _batch, rate = (double)_batch * plan.Batch / (Seconds - _epochBegan);
+            progress?.Invoke(new TrainingProgress(_epoch, Seen(_batch), loss, rate, Validating: true));
 
             Evaluation result;
             try
@@ -125,7 +125,7 @@ public sealed class SequenceTrainer(SequenceModel model, SequenceTask task, Sequ
     private void TrainEpoch(Action<TrainingProgress>? progress, CancellationToken cancellation)
     {
         model.Parameters.Training = true;
-        while (_batch < plan.StepsPerEpoch)
+        while (_optimizer.Steps < plan.EndOf(_epoch))
         {
             _lossSum += Learn();
             _batch++;

@@ -11,7 +11,7 @@ namespace Mamba.Models.Sequences;
 /// <param name="seed">The seed of the signals.</param>
 public sealed class SyntheticSignals(int length, ulong seed) : SequenceTask
 {
-    private const double Rate = 8000;
+    private const int SamplesPerSecond = 8000;
 
     // First and second formant of the vowels of a male voice, Hz (Peterson and Barney 1952).
     private static readonly (string Name, double First, double Second)[] s_vowels =
@@ -28,6 +28,9 @@ public sealed class SyntheticSignals(int length, ulong seed) : SequenceTask
 
     /// <inheritdoc/>
     public override int? Vocabulary => null;
+
+    /// <inheritdoc/>
+    public override int? Rate => SamplesPerSecond;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> Labels => s_labels;
@@ -66,7 +69,7 @@ public sealed class SyntheticSignals(int length, ulong seed) : SequenceTask
         double tract = random.NextDouble(0.92, 1.08);
         for (int i = 0; i < x.Length; i++)
         {
-            phase += pitch * (1 + glide * i / x.Length) / Rate;
+            phase += pitch * (1 + glide * i / x.Length) / SamplesPerSecond;
             x[i] = phase >= 1 ? 1 : 0;
             phase -= Math.Floor(phase);
         }
@@ -79,14 +82,14 @@ public sealed class SyntheticSignals(int length, ulong seed) : SequenceTask
     {
         int start = random.NextInt(Math.Max(1, 3 * x.Length / 4));
         x[..start].Clear();
-        double decay = Math.Exp(-1 / (Rate * random.NextDouble(0.001, 0.004))), level = 1;
+        double decay = Math.Exp(-1 / (SamplesPerSecond * random.NextDouble(0.001, 0.004))), level = 1;
         for (int i = start; i < x.Length; i++, level *= decay) x[i] = (float)(level * random.NextNormal());
     }
 
     /// <summary>A tone of 50 to 70 Hz with two weaker harmonics.</summary>
     private static void Hum(Span<float> x, RandomStream random)
     {
-        double step = 2 * Math.PI * random.NextDouble(50, 70) / Rate, phase = random.NextDouble(0, 2 * Math.PI);
+        double step = 2 * Math.PI * random.NextDouble(50, 70) / SamplesPerSecond, phase = random.NextDouble(0, 2 * Math.PI);
         for (int i = 0; i < x.Length; i++)
         {
             double angle = phase + step * i;
@@ -97,7 +100,8 @@ public sealed class SyntheticSignals(int length, ulong seed) : SequenceTask
     /// <summary>A resonance: y_t = x_t + 2 r cos(w) y_(t-1) - r^2 y_(t-2), in place.</summary>
     private static void Resonate(Span<float> x, double frequency, double bandwidth)
     {
-        double r = Math.Exp(-Math.PI * bandwidth / Rate), a = 2 * r * Math.Cos(2 * Math.PI * frequency / Rate), b = -r * r;
+        double r = Math.Exp(-Math.PI * bandwidth / SamplesPerSecond), b = -r * r;
+        double a = 2 * r * Math.Cos(2 * Math.PI * frequency / SamplesPerSecond);
         double last = 0, before = 0;
         foreach (ref float value in x)
         {

@@ -9,6 +9,9 @@ public sealed record Signal(float[] Values, int Channels, int? Rate)
     /// <summary>The most channels of a file.</summary>
     public const int MostChannels = 64;
 
+    /// <summary>Whether a first line of names was skipped.</summary>
+    public bool HasHeader { get; init; }
+
     /// <summary>The number of samples.</summary>
     public int Length => Values.Length / Channels;
 

@@ -88,6 +88,21 @@ internal sealed class ValueTaskTests
     }
 
     [Test]
+    public void A_folder_of_validation_stays_where_there_is_no_test()
+    {
+        using TemporaryFolder folder = new();
+        foreach (string label in new[] { "a", "b" })
+        {
+            for (int i = 0; i < 10; i++) folder.Write($"train/{label}/{i}.csv", "1\n2\n"u8.ToArray());
+            for (int i = 0; i < 3; i++) folder.Write($"val/{label}/{i}.csv", "1\n2\n"u8.ToArray());
+        }
+        RecordedSignals task = new(new SignalFolder(folder.Root), null, seed: 4);
+        Assert.That(
+            new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test }.Select(part => task.Count(part)), Is.EqualTo(new int?[] { 16, 6, 4 }));
+        Assert.That(task.Samples(SplitPart.Val).Select(i => task.Folder.Signals[i].Part), Is.All.EqualTo(SplitPart.Val));
+    }
+
+    [Test]
     public void Sequential_MNIST_is_its_pixels_row_by_row()
     {
         string path = ReferenceData.Path("data/mnist");

@@ -75,9 +75,20 @@ internal sealed class SignalFileTests
     }
 
     [TestCase("1,2\n3\n", "line 2"), TestCase("1\nx\n", "'x'"), TestCase("a\nb\n1\n", "'b'"), TestCase("1\nNaN\n", "'NaN'")]
-    [TestCase("1\n1e400\n", "'1e400'"), TestCase("1,\n", "''")]
+    [TestCase("1\n1e400\n", "'1e400'"), TestCase("1,\n", "''"), TestCase("\t1\n\t2\n", "''")]
+    // Decimal commas and separators of thousands would be read as channels.
+    [TestCase("0,5;0,7\n", "line 1 has a semicolon where a comma"), TestCase("1;2\n3,5;4\n", "line 2 has a comma where a semicolon")]
+    [TestCase("1,2\n3\t4\n", "decimals with a point"), TestCase("a;b\n0,5\t1\n", "line 2 has a tab")]
+    [TestCase("1,25\n1,05\n", "line 2: '1,05' looks like a decimal comma")]
+    // A first line of data gone wrong is no header.
+    [TestCase("0x10\n2\n", "line 1: '0x10'"), TestCase("1 000\n2\n", "line 1: '1 000'"), TestCase("NA\n1\n", "line 1: 'NA'")]
+    [TestCase("-inf,x\n1,2\n", "line 1: '-inf'"), TestCase("-\n1\n", "line 1: '-'"), TestCase("x,3d\n1,2\n", "line 1: 'x'")]
+    [TestCase("+.5s\n1\n", "'+.5s'"), TestCase("volts\n1,2\n", "the first line has 1 names, line 2 2 values")]
     public void Text_that_is_no_signal_is_refused_by_line(string text, string message) =>
         Assert.That(() => Csv(text), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
+
+    [TestCase("x;y\n1;2\n", true), TestCase("1\n", false), TestCase(",time (s),\"a, b\"\n0,1,2,3\n", true), TestCase("#t\n1\n", true)]
+    public void A_line_of_names_is_skipped_and_told(string text, bool header) => Assert.That(Csv(text).HasHeader, Is.EqualTo(header));
 
     [Test]
     public void More_channels_than_there_may_be_are_refused() => Assert.That(
