@@ -166,8 +166,8 @@ public sealed partial class ParameterStore(ulong seed = 0)
     /// Loads a state_dict. A prefix that all names share and the model lacks is dropped, such as <c>module.</c> (DataParallel) or
     /// <c>_orig_mod.</c> (torch.compile). A prefix that the model's names share and the file lacks is added. Counters that are not weights
     /// are ignored: <c>num_batches_tracked</c>, and a profiler's <c>total_ops</c> and <c>total_params</c>. So are scopes that the model
-    /// lacks (see <see cref="Scope.LeaveOut"/>). A tensor is found by its name or its alias (see <see cref="Scope.Alias"/>). If the file has
-    /// both, their values must be equal.
+    /// lacks (see <see cref="Scope.LeaveOut"/>). A tensor is found by its name or its alias (see <see cref="Scope.Alias"/>). If the file
+    /// has both, their values must be equal.
     /// </summary>
     /// <param name="names">The names of the source.</param>
     /// <param name="shape">The shape of a name.</param>
