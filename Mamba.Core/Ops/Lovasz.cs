@@ -8,8 +8,8 @@ namespace Mamba.Core;
 public static unsafe partial class Ops
 {
     /// <summary>
-    /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - Jaccard index, averaged over the classes that occur. It applies the
-    /// softmax itself.
+    /// Lovász-softmax (Berman et al. 2018): the convex extension of 1 - Jaccard index, averaged over the classes that occur. It applies
+    /// the softmax itself.
     /// </summary>
     /// <param name="logits">(B, ..., Classes), channels last.</param>
     /// <param name="target">One class index per pixel.</param>

@@ -84,9 +84,9 @@ internal unsafe struct ClassRegionGradient : IKernel
 }
 
 /// <summary>
-/// The Lovász extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1). Pixel errors are sorted in descending order. Each
-/// is multiplied by the increase of the Jaccard loss when its pixel becomes wrong. One item is a class of an image; it writes the loss and
-/// the gradient of each pixel.
+/// The Lovász extension of the Jaccard loss of a class (Berman et al. 2018, algorithm 1). Pixel errors are sorted in descending order.
+/// Each is multiplied by the increase of the Jaccard loss when its pixel becomes wrong. One item is a class of an image; it writes the
+/// loss and the gradient of each pixel.
 /// </summary>
 internal unsafe struct LovaszClasses : IKernel
 {
