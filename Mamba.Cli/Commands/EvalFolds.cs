@@ -40,6 +40,7 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
                 throw new ArgumentException($"{run.Weights}: {run.Images.Trained} of {run.Images.Indices.Length} images were trained on; "
                     + "a mean over runs needs images that were not: --split test or val, or other data");
         }
+        ThrowIfOtherOrder();
         bool same = ThrowIfShared();
         if (!same && AreFolds) ThrowIfOtherFolds();
         if (same && request.PerImage is not null)
@@ -54,6 +55,15 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
         EvalCommand.WritePerImage(request.PerImage, results);
         Report(results, same);
         return ExitCode.Success;
+    }
+
+    /// <summary>Refuses runs whose scores by class stand in different orders.</summary>
+    private void ThrowIfOtherOrder()
+    {
+        if (runs.FirstOrDefault(run => ReorderedClasses.Are(run.Info.Labels, runs[0].Info.Labels)) is { } other)
+            throw new ArgumentException(
+                $"{other.Weights} has the classes {PlainText.Few(other.Info.Labels)}, {runs[0].Weights} the same ones in another order; "
+                    + "measure each run alone");
     }
 
     /// <summary>Refuses runs that share some of their images, or folds that share all.</summary>

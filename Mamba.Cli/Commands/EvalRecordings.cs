@@ -99,6 +99,10 @@ internal sealed record EvalRecordings(IReadOnlyList<int> Indices, SplitPart Part
             throw new DatasetException(
                 $"{name}: the longest recording has {longest} samples, that of the training had {trained.Shape.Length}; the weights "
                     + "name no recordings, so that their test cannot be found; --split all measures all that are there");
+        if (HasPart(folder, SplitPart.Val)) // older versions drew the test from both folders
+            throw new DatasetException(
+                $"{name}: has val/ and no test/, and the weights name no recordings, so that their test cannot be found; "
+                    + "--split all measures all that are there");
         IReadOnlyList<int> drawn = new RecordedSignals(folder, trained.Shape.Length, trained.Arguments.Seed).Samples(part);
         return new EvalRecordings(drawn, part, [string.Create(
             CultureInfo.InvariantCulture,

@@ -71,9 +71,10 @@ internal static class InferInputs
         for (; ; parts++)
             foreach (bool extension in new[] { false, true })
             {
+                // A root is no name: a path that begins with one would leave the folder of the results.
                 IEnumerable<string> whole = extension ? paths : paths.Select(NiftiFile.WithoutExtension);
-                string[] names =
-                    [.. whole.Select(path => string.Join('/', path.Replace(":", "").Split(Path.DirectorySeparatorChar)[^parts..]))];
+                string[] names = [.. whole.Select(path => string.Join('/', path.Replace(":", "")
+                    .Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries).TakeLast(parts)))];
                 if (names.Distinct().Count() == names.Length) return names;
             }
     }

@@ -95,6 +95,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         {
             output.TakeBack();
             Part?.Release();
+            WriteNotes();
             throw;
         }
         return _done.Count(done => done?.Result is not null);

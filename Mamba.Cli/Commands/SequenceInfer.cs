@@ -43,7 +43,11 @@ internal sealed class SequenceInfer
     /// <exception cref="DatasetException">A recording cannot be read, or does not fit the model; nothing is written.</exception>
     public int Run(string[] inputs, Func<InferOutput> open, CancellationToken stop)
     {
-        (string Name, string Path)[] files = [.. inputs.SelectMany(FilesOf)];
+        (string Name, string Path)[] files =
+        [
+            .. inputs.SelectMany(FilesOf).DistinctBy(file => Path.GetFullPath(file.Path)).GroupBy(file => file.Name)
+                .SelectMany(same => same.Skip(1).Any() ? same.Select(file => (file.Path, file.Path)) : same),
+        ];
         HashSet<string> notes = [];
         if (_record is null) notes.Add("the weights are of an older version: classes are numbers, and the rate is not compared");
         StringBuilder table = new("recording,rank,class,probability\n");

@@ -151,31 +151,26 @@ public sealed record SequenceArguments
         }
     }
 
-    /// <summary>A hash of what decides the results, which a checkpoint holds.</summary>
+    /// <summary>
+    /// A hash of what decides the results, which a checkpoint holds. It does not change when a run gets more epochs of as many steps.
+    /// </summary>
     /// <param name="task">The task, whose sizes count, too, and the part of each recording.</param>
     /// <returns>64 hexadecimal digits.</returns>
-    public string Identity(SequenceTask task)
-    {
-        string older = OlderIdentity(task);
-        return task is not RecordedSignals recorded ? older
-            : Convert.ToHexStringLower(Sha256.HashData(
-                Encoding.UTF8.GetBytes(older + JsonSerializer.Serialize(SignalRecord.Of(recorded), SequenceJson.Default.SignalRecord))));
-    }
+    public string Identity(SequenceTask task) => Hash(
+        task, this with { Steps = Steps is null ? null : PerEpoch, Epochs = 0 },
+        task is RecordedSignals recorded ? JsonSerializer.Serialize(SignalRecord.Of(recorded), SequenceJson.Default.SignalRecord) : "");
 
-    /// <summary>The hash that versions wrote which did not look at the recordings.</summary>
+    /// <summary>The hash that versions wrote which looked at all steps, and not at the recordings.</summary>
     /// <param name="task">The task, whose sizes count, too.</param>
     /// <returns>64 hexadecimal digits.</returns>
-    public string OlderIdentity(SequenceTask task)
+    public string OlderIdentity(SequenceTask task) => Hash(task, this with { Epochs = Steps is null ? 0 : Epochs }, "");
+
+    private static string Hash(SequenceTask task, SequenceArguments deciding, string recordings)
     {
         ArgumentNullException.ThrowIfNull(task);
-        SequenceArguments deciding = Portable with
-        {
-            Data = "",
-            Patience = null,
-            Epochs = Steps is null ? 0 : Epochs, // passes may become more; the steps of an epoch may not
-        };
         string text = FormattableString.Invariant($"{task.Name} {task.Length} {task.Channels} {string.Join(',', task.Labels)} ")
-            + string.Join(' ', task.Count(SplitPart.Train), task.Count(SplitPart.Val), task.Count(SplitPart.Test)) + deciding.ToJson();
+            + string.Join(' ', task.Count(SplitPart.Train), task.Count(SplitPart.Val), task.Count(SplitPart.Test))
+            + (deciding.Portable with { Data = "", Patience = null }).ToJson() + recordings;
         return Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 

@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text.Json;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
+using Mamba.Models.Files;
 using Mamba.Models.Metrics;
+using Mamba.Models.Zoo;
 
 namespace Mamba.Tests.Cli;
 
@@ -172,6 +174,11 @@ internal sealed class EvalOptionTests : CliTest
         Result same = Succeeds([.. eval, In("data")]), other = Succeeds([.. eval, In("swapped"), "--labels", In("others.txt")]);
         Assert.That(other.Error, Does.Contain("in another order, and are matched by name: background, square, disc there, background, "));
         Assert.That(Scores(other.Out), Is.EqualTo(Scores(same.Out)));
+
+        (VisionModel model, ModelInfo info) = ModelFile.Load(BestOf("run"));
+        ModelFile.Save(In("turned.safetensors"), model, info with { Labels = [info.Labels[0], info.Labels[2], info.Labels[1]] });
+        Result both = Mamba("eval", "--weights", BestOf("run"), In("turned.safetensors"), "--data", In("data"), "--split", "test");
+        Assert.That(both.Error, Does.Contain("the same ones in another order; measure each run alone"));
 
         static string Scores(string json)
         {

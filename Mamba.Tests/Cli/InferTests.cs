@@ -81,6 +81,22 @@ internal sealed class InferTests : CliTest
     }
 
     [Test]
+    public void A_path_that_ends_as_another_one_gives_results_in_their_folder()
+    {
+        WriteLesions(In("data"), 1, Width, Height);
+        SaveModelThatSplits(ImageFile.Load(In("data", "slice0.png")), In("w.safetensors"));
+        string path = Path.GetFullPath(In("data", "slice0.png")), longer = In("more") + path, longest = In("most", "a") + path;
+        foreach (string copy in new[] { longer, longest })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(path, copy);
+        }
+        Succeeds("infer", "--weights", In("w.safetensors"), path, longer, longest, "--out", In("out"));
+        Assert.That(Predictions("out"), Has.Length.EqualTo(3));
+        Assert.That(Directory.GetFiles(In("data")), Has.Length.EqualTo(2), "nothing is written beside the image");
+    }
+
+    [Test]
     public void Names_that_cannot_be_told_apart_are_refused()
     {
         WriteLesions(In("data"), 1, Width, Height);

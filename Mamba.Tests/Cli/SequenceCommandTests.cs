@@ -308,6 +308,15 @@ internal sealed class SequenceCommandTests : CliTest
         File.WriteAllBytes(In("signals", "every2", "long.wav"), WavSamples.Pcm16(new short[50]));
         Refuses(eval, "the longest recording has 50 samples, that of the training had 40");
         Assert.That(Succeeds([.. eval, "--split", "all"]).Error, Does.Contain("do not say which recordings they were trained on"));
+        File.WriteAllBytes(In("signals", "every2", "long.wav"), WavSamples.Pcm16(new short[40]));
+        Directory.CreateDirectory(In("parts"));
+        Directory.Move(In("signals"), In("parts", "train"));
+        foreach (string label in new[] { "every2", "every8" })
+        {
+            Directory.CreateDirectory(In("parts", "val", label));
+            File.Move(In("parts", "train", label, "0.wav"), In("parts", "val", label, "0.wav"));
+        }
+        Refuses([.. eval[..^1], In("parts")], "has val/ and no test/, and the weights name no recordings");
     }
 
     [Test]
@@ -317,9 +326,9 @@ internal sealed class SequenceCommandTests : CliTest
         Recorded("signals", "run");
         string[] infer = ["infer", "--weights", In("run"), In("signals"), In("signals", "every2", "3.wav"), "--out", In("out")];
         Result result = Succeeds([.. infer, "--top", "1"]);
-        Assert.That(result.Out, Does.Match(@"(?m)^every2/0\.wav: every[28] \d+\.\d %\r?$").And.Contain("21 recordings, results in "));
+        Assert.That(result.Out, Does.Match(@"(?m)^every2/0\.wav: every[28] \d+\.\d %\r?$").And.Contain("20 recordings, results in "));
         string[] table = File.ReadAllLines(In("out", "predictions.csv"));
-        Assert.That(table, Has.Length.EqualTo(22));
+        Assert.That(table, Has.Length.EqualTo(21), "a recording that is given twice counts once");
         Assert.That(table[..2], Is.EqualTo(new[] { "recording,rank,class,probability", table[1] }));
         Assert.That(table[1], Does.Match(@"^every2/0\.wav,1,every[28],[01]\.\d{6}$"));
         // As many are right as eval counts.
@@ -330,7 +339,12 @@ internal sealed class SequenceCommandTests : CliTest
             Is.EqualTo(right / 20.0).Within(1e-9));
         Refuses(infer, "is there already; --overwrite replaces it");
         Succeeds([.. infer, "--overwrite"]);
-        Assert.That(File.ReadAllLines(In("out", "predictions.csv")), Has.Length.EqualTo(43), "both classes of each");
+        Assert.That(File.ReadAllLines(In("out", "predictions.csv")), Has.Length.EqualTo(41), "both classes of each");
+        string first = In("signals", "every2", "3.wav"), second = In("signals", "every8", "3.wav");
+        Succeeds("infer", "--weights", In("run"), first, second, "--out", In("two"), "--top", "1");
+        Assert.That(
+            File.ReadLines(In("two", "predictions.csv")).Skip(1).Select(row => row.Split(',')[0]),
+            Is.EqualTo(new[] { first, second }));
 
         Record("fast", "every2", 1, 2, rate: 16000);
         string[] other = ["infer", "--weights", In("run"), "--out", In("other")];

@@ -35,7 +35,7 @@ public static class CsvSignal
             line++;
             string text = Encoding.Latin1.GetString(utf8[range]).Trim(' ', '\r'); // a tab at the end of a line stands before a value
             if (text.Length == 0) continue;
-            string[] cells = text.Split(s_separators);
+            string[] cells = text.Contains('"') ? Quoted(text) : text.Split(s_separators);
             if (channels == 0 && names == 0 && IsHeader(cells))
             {
                 names = cells.Length;
@@ -59,6 +59,22 @@ public static class CsvSignal
             }
         }
         return new Signal([.. values], Math.Max(1, channels), null) { HasHeader = names > 0 };
+    }
+
+    /// <summary>The cells of a line in which quotes may hold separators.</summary>
+    private static string[] Quoted(string text)
+    {
+        List<string> cells = [];
+        int from = 0;
+        bool quoted = false;
+        for (int i = 0; i < text.Length; i++)
+            if (text[i] == '"') quoted = !quoted;
+            else if (!quoted && s_separators.Contains(text[i]))
+            {
+                cells.Add(text[from..i]);
+                from = i + 1;
+            }
+        return [.. cells, text[from..]];
     }
 
     /// <summary>

@@ -123,6 +123,18 @@ internal sealed class SequenceModelTests
         Assert.That(() => SequenceFile.Load(damaged), Throws.TypeOf<CheckpointException>().With.Message.StartsWith(path));
     }
 
+    /// <summary>A run that was given more epochs must resume from a checkpoint of before, in case it ends before the next one.</summary>
+    [Test]
+    public void More_epochs_of_as_many_steps_leave_the_identity_of_a_run()
+    {
+        SequenceTask task = new InductionHeads(20, 0);
+        SequenceArguments run = Arguments("mamba-lm", task);
+        Assert.That(run.WithEpochs(5).Identity(task), Is.EqualTo(run.Identity(task)));
+        SequenceArguments[] others = [run with { Steps = 20 }, run with { LearningRate = 1e-2 }, run with { Seed = 8 }];
+        Assert.That(others.Select(other => other.Identity(task)), Has.None.EqualTo(run.Identity(task)));
+        Assert.That(run.OlderIdentity(task), Is.Not.EqualTo(run.WithEpochs(5).OlderIdentity(task)));
+    }
+
     private static SequenceArguments Arguments(string model, SequenceTask task) => new()
     {
         Model = model,

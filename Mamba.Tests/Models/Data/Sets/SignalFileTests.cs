@@ -67,6 +67,7 @@ internal sealed class SignalFileTests
 
     [TestCase("1,2\n3,4\n", 2, new[] { 1f, 2, 3, 4 }), TestCase("\uFEFFx;y\r\n1;2\r\n\r\n3;-4e1", 2, new[] { 1f, 2, 3, -40 })]
     [TestCase("0.5\n1\n", 1, new[] { 0.5f, 1 }), TestCase("", 1, new float[0]), TestCase("t\tv\n1\t2\n", 2, new[] { 1f, 2 })]
+    [TestCase("\"U; rel\",\"I, rel\"\n1,2\n", 2, new[] { 1f, 2 })]
     public void Text_gives_a_line_a_sample(string text, int channels, float[] values)
     {
         Signal signal = Csv(text);
@@ -87,7 +88,7 @@ internal sealed class SignalFileTests
     public void Text_that_is_no_signal_is_refused_by_line(string text, string message) =>
         Assert.That(() => Csv(text), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
 
-    [TestCase("x;y\n1;2\n", true), TestCase("1\n", false), TestCase(",time (s),\"a, b\"\n0,1,2,3\n", true), TestCase("#t\n1\n", true)]
+    [TestCase("x;y\n1;2\n", true), TestCase("1\n", false), TestCase(",time (s),\"a, b\"\n0,1,2\n", true), TestCase("#t\n1\n", true)]
     public void A_line_of_names_is_skipped_and_told(string text, bool header) => Assert.That(Csv(text).HasHeader, Is.EqualTo(header));
 
     [Test]
