@@ -99,7 +99,7 @@ internal sealed class InferOutput
     private static string Claim(string parent, string name)
     {
         Directory.CreateDirectory(parent);
-        string own = System.IO.Path.Combine(parent, $".{name}-{Guid.NewGuid():N}");
+        string own = System.IO.Path.Combine(parent, $".{name}-{OutputPath.Unique}");
         Directory.CreateDirectory(own);
         while (true)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Mamba.Core.Checkpoints;
 
 namespace Mamba.Cli.Commands;
@@ -5,6 +6,12 @@ namespace Mamba.Cli.Commands;
 /// <summary>Places of results: what cannot be written is refused before the work, not after it.</summary>
 internal static class OutputPath
 {
+    /// <summary>
+    /// A part of a name that no other process and no other moment has. Not of a Guid: its random bytes come from OpenSSL, which small
+    /// systems lack.
+    /// </summary>
+    public static string Unique => $"{Stopwatch.GetTimestamp():x}-{Environment.ProcessId}";
+
     /// <summary>Refuses a file that cannot be written.</summary>
     /// <param name="path">The file; one that exists is replaced later.</param>
     /// <exception cref="CheckpointException">It is a folder, its folder is not there, or nothing can be written there.</exception>
@@ -34,7 +41,7 @@ internal static class OutputPath
     {
         try
         {
-            string probe = Path.Combine(folder, $".mamba-{Guid.NewGuid():N}");
+            string probe = Path.Combine(folder, $".mamba-{Unique}");
             using FileStream file = new(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
